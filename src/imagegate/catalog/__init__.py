@@ -1,0 +1,1 @@
+"""Models, prices and aliases as dated data. Code never holds a price."""

@@ -1,0 +1,83 @@
+"""The catalog in memory: which names exist, which row each means, and which price applies when.
+
+Refuses to know: files (that is `load.py`) and requests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from imagegate.catalog.schema import Alias, Model, PriceBlock, PriceRow, Rates
+from imagegate.domain.money import PER_MILLION
+from imagegate.domain.prices import CallPrice, Price, TokenPrice
+
+
+class CatalogError(ValueError):
+    """The catalog's data contradicts itself; the text names the place."""
+
+
+class Book:
+    """Models by name and price blocks by version. Built once, never changed."""
+
+    def __init__(self, models: Sequence[Model], aliases: Sequence[Alias], blocks: Sequence[PriceBlock]) -> None:
+        self.models = {model.id: model for model in models}
+        self.aliases = {alias.name: alias for alias in aliases}
+        self.blocks = {block.version: block for block in sorted(blocks, key=lambda block: block.effective_from)}
+        self._rows = {(block.version, row.model): row for block in blocks for row in block.price}
+        self._check()
+
+    def _check(self) -> None:
+        for alias in self.aliases.values():
+            if alias.row not in self.models or alias.name in self.models:
+                raise CatalogError(f"alias {alias.name!r}: its row must be a model and its name must be new")
+        for row in self._rows.values():
+            if (row.per_1k_tokens is None) == (row.per_image_nanos is None):
+                raise CatalogError(f"price of {row.model!r}: give per_1k_tokens or per_image_nanos, one of them")
+
+    def names(self) -> list[str]:
+        """Every name that a request may use, models first."""
+        return [*self.models, *self.aliases]
+
+    def find(self, name: str) -> tuple[Model, Alias | None] | None:
+        alias = self.aliases.get(name)
+        model = self.models.get(alias.row if alias else name)
+        return (model, alias) if model else None
+
+    def block_at(self, now_us: int) -> PriceBlock:
+        """The block that applies at this moment."""
+        due = [block for block in self.blocks.values() if block.effective_from * PER_MILLION <= now_us]
+        if not due:
+            raise CatalogError("no price block is in effect yet")
+        return due[-1]
+
+    def price(self, version: str, model_id: str, tier: str) -> Price | None:
+        """The price of one request, or None where the model is not priced in that block."""
+        row = self._rows.get((version, model_id))
+        return price_of(row, tier) if row else None
+
+
+def price_of(row: PriceRow, tier: str) -> Price:
+    if row.per_1k_tokens is not None:
+        return token_price(row.per_1k_tokens)
+    amounts = row.per_image_nanos or {}
+    return CallPrice(per_image=amounts[tier] if tier in amounts else amounts["any"])
+
+
+def token_price(rates: Rates) -> TokenPrice:
+    """Decimal USD per 1K tokens -> integer nanos per million tokens, exactly."""
+    return TokenPrice(**{name: _nanos_per_million(getattr(rates, name)) for name in rates.__struct_fields__})
+
+
+def _nanos_per_million(usd_per_1k: str) -> int:
+    whole, _, fraction = usd_per_1k.partition(".")
+    if not (whole + fraction).isdigit() or len(fraction) > 12:
+        raise CatalogError(f"{usd_per_1k!r} is not a decimal amount of USD with at most 12 digits after the point")
+    return int(whole + fraction.ljust(12, "0"))
+
+
+def block_hash(block: PriceBlock) -> str:
+    """What the database keeps beside the version, so that an edited block is noticed."""
+    return hashlib.sha256(msgspec.json.encode(block)).hexdigest()

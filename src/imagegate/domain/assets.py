@@ -1,0 +1,35 @@
+"""Stored bytes: what a blob is called and how long it lives. Refuses to know where it is stored."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+EXTENSION = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+MEDIA_TYPE = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+class AssetKind(enum.StrEnum):
+    result = "result"
+    reference = "reference"
+    upload = "upload"
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """A row about stored bytes; `key` is generated, `sha256` is hex, times are UTC microseconds."""
+
+    id: str
+    account_id: str
+    task_id: str | None
+    kind: AssetKind
+    position: int
+    key: str
+    media_type: str
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+    created: int
+    expires: int
+    deleted: int | None = None

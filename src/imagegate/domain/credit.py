@@ -1,0 +1,80 @@
+"""Accounts, keys and what they may spend.
+
+Knows: the shapes. Refuses to know: how a key is hashed (that is `store/accounts.py`) and how amounts are printed.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from imagegate.domain.money import Nanos
+
+SYS_BANK = "sys:bank"
+SYS_REVENUE = "sys:revenue"
+SYS_OVERRUN = "sys:overrun"
+
+
+class Scope(enum.StrEnum):
+    images_write = "images:write"
+    tasks_read = "tasks:read"
+    files_write = "files:write"
+    billing_read = "billing:read"
+    admin = "admin"
+
+
+CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scope.billing_read)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """posted = sum of its entries, held = sum of its open holds, both in nanos."""
+
+    id: str
+    name: str
+    posted: Nanos
+    held: Nanos
+    credit_line: Nanos = Nanos(0)
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held + self.credit_line
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API key without its value. A cap of None means none; `day` is days since 1970, UTC."""
+
+    id: str
+    account_id: str
+    name: str
+    shown: str
+    scopes: tuple[Scope, ...]
+    models: tuple[str, ...] | None
+    cap: Nanos | None
+    spent: Nanos
+    held: Nanos
+    daily_cap: Nanos | None
+    day: int
+    day_spent: Nanos
+    created: int
+    expires: int | None
+    disabled: int | None
+
+    def live(self, now: int) -> bool:
+        return self.disabled is None and (self.expires is None or now < self.expires)
+
+
+class LimitScope(enum.StrEnum):
+    """Whose limit refused a hold."""
+
+    account = "account"
+    key = "key"
+    key_daily = "key_daily"
+
+
+class EntryKind(enum.StrEnum):
+    grant = "grant"
+    charge = "charge"
+    refund = "refund"
+    adjustment = "adjustment"
+    overrun = "overrun"

@@ -1,0 +1,29 @@
+"""Names of things: opaque, unique, made by us before anything is written, so that every write can be repeated.
+
+Knows: the shapes of ids. Refuses to know: what they point to. Nothing rests on an id being secret.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+TASK_PREFIX = "task-unified-"
+TASK_ID = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def task_id(created_s: int) -> str:
+    """`task-unified-<created>-<8 of [a-z0-9]>`; `created_s` in Unix seconds."""
+    return f"{TASK_PREFIX}{created_s}-" + "".join(secrets.choice(_BASE36) for _ in range(8))
+
+
+def new_id(kind: str, now_us: int) -> str:
+    """`<kind>_<26 characters>`: sorts by the millisecond it was made in, then random (80 bits)."""
+    value = (now_us // 1000) << 80 | secrets.randbits(80)
+    return f"{kind}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"

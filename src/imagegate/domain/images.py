@@ -1,0 +1,64 @@
+"""The image request as a customer writes it, and as it stands after it has been checked.
+
+Knows: the fields, their JSON types and which of them are asked for. Refuses to know: which values a model allows
+(that is its family) and what they cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+
+class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of a create or a quote. Unknown fields are ignored; `None` means absent."""
+
+    prompt: str | None = None
+    model: str | None = None
+    size: str | None = None
+    resolution: str | None = None
+    quality: str | None = None
+    n: int | None = None
+    image_urls: list[str] | None = None
+    mask_url: str | None = None
+    callback_url: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+
+
+class Size(msgspec.Struct, frozen=True):
+    """Pixels of each image. `assumed` when the model may decide (`auto`): then they are what is priced."""
+
+    requested: str
+    width: int
+    height: int
+    assumed: bool
+    resolution: str | None = None
+
+
+class ImageOrder(msgspec.Struct, frozen=True):
+    """A checked request with every default filled in: the only form that is priced, stored and carried out."""
+
+    model: str
+    row: str
+    prompt: str
+    size: Size
+    quality: str
+    n: int
+    image_urls: tuple[str, ...] = ()
+    mask_url: str | None = None
+    callback_url: str | None = None
+    background: str = "opaque"
+    output_format: str = "png"
+    output_compression: int = 100
+
+    @property
+    def has_mask(self) -> bool:
+        return self.mask_url is not None
+
+
+def fingerprint(order: ImageOrder) -> str:
+    """SHA-256 of the checked request: what 'the same body' means to an Idempotency-Key."""
+    return hashlib.sha256(msgspec.json.encode(order)).hexdigest()

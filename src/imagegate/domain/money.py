@@ -1,0 +1,69 @@
+"""Amounts of money as integers, and the exact decimal text of them.
+
+Knows: `Nanos` (1e-9 USD) and how to print them in USD and in credits without ever touching a float.
+Refuses to know: what anything costs, and who owes it.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+Nanos = NewType("Nanos", int)
+
+NANOS_PER_USD = 1_000_000_000
+PER_MILLION = 1_000_000
+
+
+class Money(msgspec.Struct, frozen=True):
+    """One amount as the public API prints it: three exact decimal strings; `nanos` is the truth."""
+
+    credits: str
+    usd: str
+    nanos: str
+
+
+def decimal_text(units: int, scale: int) -> str:
+    """`units / 10**scale` as the shortest exact decimal: no exponent, no trailing zeros."""
+    sign = "-" if units < 0 else ""
+    whole, part = divmod(abs(units), 10**scale)
+    fraction = f"{part:0{scale}d}".rstrip("0") if scale else ""
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def usd_text(nanos: int) -> str:
+    """USD, exact, at most 9 fractional digits."""
+    return decimal_text(nanos, 9)
+
+
+def credits_text(nanos: int, credits_per_usd: int) -> str:
+    """Credits, exact, at most 9 fractional digits (credits per USD is a whole number)."""
+    return decimal_text(nanos * credits_per_usd, 9)
+
+
+def rounded_credits_text(nanos: int, credits_per_usd: int) -> str:
+    """Credits rounded half up to 6 decimals, for the balance that people read."""
+    billionths = nanos * credits_per_usd
+    sign = -1 if billionths < 0 else 1
+    return decimal_text(sign * ((abs(billionths) + 500) // 1000), 6)
+
+
+def money(nanos: int, credits_per_usd: int) -> Money:
+    return Money(credits_text(nanos, credits_per_usd), usd_text(nanos), str(nanos))
+
+
+def nanos_of_credits(text: str, credits_per_usd: int) -> Nanos:
+    """Credits typed by a person, converted once, rounded half up. ValueError unless a plain decimal."""
+    whole, _, fraction = text.strip().lstrip("+-").partition(".")
+    digits = (whole or "0") + fraction
+    if not digits.isascii() or not digits.isdigit() or not (whole or fraction) or len(digits) > 24:
+        raise ValueError(f"credits must be a plain decimal number such as 100 or 2.5, not {text!r}")
+    sign = -1 if text.strip().startswith("-") else 1
+    divisor = credits_per_usd * 10 ** len(fraction)
+    return Nanos(sign * ((2 * int(digits) * NANOS_PER_USD + divisor) // (2 * divisor)))
+
+
+def number(text: str) -> msgspec.Raw:
+    """An exact decimal text as a JSON number, so that it never passes through a binary float."""
+    return msgspec.Raw(text.encode())

@@ -1,0 +1,133 @@
+"""A task: one acknowledged image request, from its hold to its end.
+
+Knows: the states, the allowed steps between them and the words shown to customers. Refuses to know: who works on
+it and where it is kept.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.images import ImageOrder
+from imagegate.domain.money import Nanos
+from imagegate.domain.usage import Usage, UsageSource
+
+
+class TaskState(enum.StrEnum):
+    queued = "queued"
+    running = "running"
+    finalizing = "finalizing"
+    completed = "completed"
+    failed = "failed"
+
+
+TERMINAL = frozenset({TaskState.completed, TaskState.failed})
+
+ALLOWED_STEPS = frozenset(
+    {
+        (TaskState.queued, TaskState.running),
+        (TaskState.running, TaskState.queued),
+        (TaskState.running, TaskState.finalizing),
+        (TaskState.finalizing, TaskState.running),
+        (TaskState.running, TaskState.completed),
+        (TaskState.finalizing, TaskState.completed),
+        (TaskState.queued, TaskState.failed),
+        (TaskState.running, TaskState.failed),
+        (TaskState.finalizing, TaskState.failed),
+    }
+)
+
+
+class Outcome(enum.StrEnum):
+    """How one attempt ended. `sending` is the dispatch mark: written before the first byte leaves."""
+
+    sending = "sending"
+    not_sent = "not_sent"
+    refused = "refused"
+    rejected = "rejected"
+    unavailable = "unavailable"
+    unknown = "unknown"
+    produced = "produced"
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One delivered image as the task remembers it; the bytes are an asset."""
+
+    index: int
+    ext: str
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker."""
+
+    id: str
+    account_id: str
+    key_id: str
+    state: TaskState
+    claim_no: int
+    crashes: int
+    progress: int
+    order: ImageOrder
+    billing_rule: str
+    price_version: str
+    hold: Nanos
+    created: int
+    deadline: int
+    started: int | None = None
+    ended: int | None = None
+    lease_until: int | None = None
+    owner: str | None = None
+    charge: Nanos | None = None
+    usage: Usage | None = None
+    usage_source: UsageSource | None = None
+    engine: str | None = None
+    results: tuple[Result, ...] = ()
+    error: TaskError | None = None
+    results_expire: int | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def cancelled(self) -> bool:
+        return self.error is not None and self.error.code == TaskErrorCode.request_cancelled
+
+
+def public_status(state: TaskState, claim_no: int) -> str:
+    """The four words that customers see. Requeued work stays `processing`: status never moves back."""
+    match state:
+        case TaskState.completed | TaskState.failed:
+            return state.value
+        case TaskState.queued if claim_no == 0:
+            return "pending"
+        case _:
+            return "processing"
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of one route within one claim."""
+
+    id: str
+    task_id: str
+    account_id: str
+    claim_no: int
+    route: str
+    outcome: Outcome
+    started: int
+    ended: int | None = None
+    detail: str | None = None
+
+
+def asdict(value: msgspec.Struct) -> dict[str, Any]:
+    """A struct as plain JSON types, for a JSON column."""
+    built: dict[str, Any] = msgspec.to_builtins(value)
+    return built

@@ -1,0 +1,32 @@
+"""What each model family accepts, and how many tokens it will use.
+
+A family is one file with the four functions of `Family`; `FAMILIES` names it for the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imagegate.catalog.schema import Alias, Model
+from imagegate.domain.images import ImageOrder, ImageRequest
+from imagegate.domain.usage import Usage
+from imagegate.families import gpt_image
+
+
+class Family(Protocol):
+    def check(self, request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
+        """The checked order with every default filled in. InvalidRequest names the field and its allowed values."""
+
+    def price_tier(self, order: ImageOrder) -> str:
+        """The tier that a per-image price is looked up by."""
+
+    def expected_usage(self, order: ImageOrder, model: Model) -> Usage: ...
+
+    def maximum_usage(self, order: ImageOrder, model: Model) -> Usage:
+        """A bound that no honest upstream exceeds: what is held."""
+
+    def usage_of(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
+        """The formula on the real pixels of delivered images, for upstreams that do not count."""
+
+
+FAMILIES: dict[str, Family] = {"gpt_image": gpt_image}

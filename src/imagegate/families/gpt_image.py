@@ -1,0 +1,224 @@
+"""The GPT image family: what its rows accept, and how many tokens a request will use.
+
+Knows: the checks of each field and the usage formulas. Refuses to know: prices, accounts and whether a URL may be
+fetched.
+"""
+
+from __future__ import annotations
+
+from imagegate.catalog.schema import Alias, Model
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.images import ImageOrder, ImageRequest, Size
+from imagegate.domain.usage import Usage
+from imagegate.families.sizes import RATIOS, TIERS, output_tokens, parse_pixels, pixels_fault, ratio_pixels
+
+REFERENCE_TOKENS = 1536
+URL_MAX = 8192
+BACKGROUNDS = ("opaque", "transparent")
+FORMATS = ("png", "jpeg", "webp")
+_TABLE_RATIOS = {"1:1": "1024x1024", "2:3": "1024x1536", "3:2": "1536x1024"}
+
+
+def check(request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
+    request = _tier_from_quality(request, alias)
+    urls = _reference_urls(request.image_urls or [], model)
+    output_format = _one_of("output_format", request.output_format, FORMATS, "png")
+    return ImageOrder(
+        model=alias.name if alias else model.id,
+        row=model.id,
+        prompt=_prompt(request.prompt, model),
+        size=_size(request, model, auto_cap),
+        quality=_quality(request.quality, model),
+        n=_count(request.n, model),
+        image_urls=urls,
+        mask_url=_mask(request.mask_url, urls, model),
+        callback_url=request.callback_url,
+        background=_background(request.background, output_format),
+        output_format=output_format,
+        output_compression=_compression(request.output_compression, output_format),
+    )
+
+
+def price_tier(order: ImageOrder) -> str:
+    size = order.size
+    if size.requested in RATIOS and size.resolution:
+        return size.resolution
+    area = size.width * size.height
+    if area <= 1_700_000 or size.assumed:
+        return "1K"
+    return "2K" if area <= 4_400_000 else "4K"
+
+
+def expected_usage(order: ImageOrder, model: Model) -> Usage:
+    return usage_of(order, model, [(order.size.width, order.size.height)] * order.n)
+
+
+def usage_of(order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
+    count = len(pixels)
+    return Usage(
+        images=count,
+        text_input=(6 + len(order.prompt.encode()) // 3) * count,
+        image_input=REFERENCE_TOKENS * len(order.image_urls) * count,
+        image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels),
+    )
+
+
+def maximum_usage(order: ImageOrder, model: Model) -> Usage:
+    size = order.size
+    pictures = len(order.image_urls) + order.has_mask
+    return Usage(
+        images=order.n,
+        text_input=(128 + len(order.prompt.encode())) * order.n,
+        image_input=REFERENCE_TOKENS * pictures * order.n,
+        image_output=_image_tokens(order, model, size.width, size.height) * order.n,
+    )
+
+
+def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> int:
+    if model.billing == "per_call":
+        return 0
+    if model.sizes == "free":
+        return output_tokens(width, height, model.quality_bases[order.quality])
+    exact = model.size_tokens.get(f"{width}x{height}")
+    rows = [exact] if exact else list(model.size_tokens.values())
+    return max(row[order.quality] for row in rows)
+
+
+def _tier_from_quality(request: ImageRequest, alias: Alias | None) -> ImageRequest:
+    if alias and alias.quality_is_tier and (request.quality or "").upper() in TIERS:
+        return ImageRequest(**{**_fields(request), "resolution": request.quality, "quality": None})
+    return request
+
+
+def _fields(request: ImageRequest) -> dict[str, object]:
+    return {name: getattr(request, name) for name in request.__struct_fields__}
+
+
+def _prompt(prompt: str | None, model: Model) -> str:
+    if prompt is None or not prompt.strip():
+        raise InvalidRequest("prompt is required and must not be blank", param="prompt")
+    if "\0" in prompt:
+        raise InvalidRequest("prompt must not contain U+0000", param="prompt")
+    if len(prompt) > model.prompt_max:
+        over = f"prompt may have at most {model.prompt_max:,} characters (Unicode code points); this one has"
+        raise InvalidRequest(f"{over} {len(prompt):,}", param="prompt")
+    return prompt
+
+
+def _one_of(field: str, value: str | None, allowed: tuple[str, ...], default: str) -> str:
+    if value is None:
+        return default
+    if value not in allowed:
+        raise InvalidRequest(f"{field} must be one of {', '.join(allowed)}", param=field)
+    return value
+
+
+def _quality(quality: str | None, model: Model) -> str:
+    """Rows without qualities accept any value and ignore it."""
+    if not model.qualities:
+        return ""
+    named = model.quality_aliases.get(quality or "", quality)
+    if named is not None and named not in model.qualities:
+        allowed = ", ".join([*model.qualities, *model.quality_aliases])
+        raise InvalidRequest(f"quality must be one of {allowed}", param="quality")
+    return named or model.quality_default
+
+
+def _count(n: int | None, model: Model) -> int:
+    count = 1 if n is None else n
+    if count not in model.n:
+        raise InvalidRequest(f"n must be {_counts(model)}", param="n")
+    return count
+
+
+def _counts(model: Model) -> str:
+    if model.n == (1,):
+        return f"1 for {model.id}"
+    if len(model.n) == model.n[-1]:
+        return f"a whole number from 1 to {model.n[-1]}"
+    return f"one of {', '.join(map(str, model.n))}"
+
+
+def _size(request: ImageRequest, model: Model, auto_cap: str) -> Size:
+    size = request.size or "auto"
+    if model.sizes == "table":
+        return _table_size(size, model)
+    tier = _tier(request.resolution)
+    if size == "auto":
+        width, height = parse_pixels(model.auto or auto_cap) or (2048, 2048)
+        return Size("auto", width, height, assumed=True)
+    if size in RATIOS:
+        return Size(size, *ratio_pixels(size, tier), assumed=False, resolution=tier)
+    return _explicit_size(size)
+
+
+def _tier(resolution: str | None) -> str:
+    tier = (resolution or "1K").upper()
+    if tier not in TIERS:
+        raise InvalidRequest(f"resolution must be one of {', '.join(TIERS)}", param="resolution")
+    return tier
+
+
+def _explicit_size(size: str) -> Size:
+    pixels = parse_pixels(size)
+    if pixels is None:
+        known = ", ".join(RATIOS)
+        raise InvalidRequest(f"size must be auto, one of the ratios {known}, or WxH in multiples of 16", param="size")
+    fault = pixels_fault(*pixels)
+    if fault:
+        raise InvalidRequest(f"size {size!r} is not possible: {fault}", param="size")
+    return Size(f"{pixels[0]}x{pixels[1]}", *pixels, assumed=False)
+
+
+def _table_size(size: str, model: Model) -> Size:
+    pixels = parse_pixels(size)
+    named = f"{pixels[0]}x{pixels[1]}" if pixels else size
+    cell = model.auto if size == "auto" else _TABLE_RATIOS.get(named, named)
+    if cell not in model.size_tokens:
+        allowed = ", ".join(["auto", *_TABLE_RATIOS, *model.size_tokens])
+        raise InvalidRequest(f"size must be one of {allowed}", param="size")
+    width, height = parse_pixels(cell) or (0, 0)
+    return Size(named, width, height, assumed=size == "auto")
+
+
+def _reference_urls(urls: list[str], model: Model) -> tuple[str, ...]:
+    if len(urls) > model.references:
+        raise InvalidRequest(f"image_urls may hold at most {model.references} URLs", param="image_urls")
+    for position, url in enumerate(urls):
+        _check_url_shape(url, f"image_urls[{position}]")
+    return tuple(urls)
+
+
+def _check_url_shape(url: str, field: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        hint = "base64 and data: go through POST /api/v1/files/upload/base64, whose file_url can be used here"
+        raise InvalidRequest(f"{field} must be an http or https URL; {hint}", param=field)
+    if len(url) > URL_MAX:
+        raise InvalidRequest(f"{field} may have at most {URL_MAX:,} characters", param=field)
+
+
+def _mask(mask_url: str | None, urls: tuple[str, ...], model: Model) -> str | None:
+    """Without references a mask has nothing to apply to and is ignored."""
+    if mask_url is None or not urls:
+        return None
+    if not model.mask:
+        raise InvalidRequest(f"{model.id} does not take mask_url", param="mask_url")
+    _check_url_shape(mask_url, "mask_url")
+    return mask_url
+
+
+def _background(background: str | None, output_format: str) -> str:
+    chosen = _one_of("background", background, BACKGROUNDS, "opaque")
+    if chosen == "transparent" and output_format == "jpeg":
+        allowed = "background transparent needs output_format png or webp; jpeg has no transparency"
+        raise InvalidRequest(allowed, param="background")
+    return chosen
+
+
+def _compression(value: int | None, output_format: str) -> int:
+    """Used for jpeg and webp; ignored for png, whatever whole number it is."""
+    if value is None or output_format == "png":
+        return 100
+    if not 0 <= value <= 100:
+        raise InvalidRequest("output_compression must be a whole number from 0 to 100", param="output_compression")
+    return value

@@ -1,0 +1,47 @@
+"""One function that prices: `charge(usage, price)`, used for the quote and for the bill.
+
+Knows: rates in nanos per million tokens, and the one rounding: up to the next whole nano, at the total.
+Refuses to know: where usage comes from, which price applies, and who pays.
+"""
+
+from __future__ import annotations
+
+from imagegate.domain.money import PER_MILLION, Nanos, decimal_text
+from imagegate.domain.prices import CallPrice, Charge, Line, Price, TokenPrice
+from imagegate.domain.usage import Usage
+
+
+def charge(usage: Usage, price: Price) -> Charge:
+    """Price `usage`. Quantities of zero have no line."""
+    match price:
+        case CallPrice(per_image=per_image):
+            return _sum([("image", "image", usage.images, per_image * PER_MILLION)])
+        case TokenPrice():
+            return _sum(_token_items(usage, price))
+
+
+def _token_items(usage: Usage, price: TokenPrice) -> list[tuple[str, str, int, int]]:
+    text = usage.text_input - usage.text_cached_input
+    image = usage.image_input - usage.image_cached_input
+    return [
+        ("text_input", "token", text, price.text_input),
+        ("text_cached_input", "token", usage.text_cached_input, price.text_cached_input),
+        ("image_input", "token", image, price.image_input),
+        ("image_cached_input", "token", usage.image_cached_input, price.image_cached_input),
+        ("image_output", "token", usage.image_output, price.image_output),
+        ("text_output", "token", usage.text_output, price.text_output),
+    ]
+
+
+def _sum(items: list[tuple[str, str, int, int]]) -> Charge:
+    """Each line is the step of the rounded running total, so that lines and total never disagree."""
+    lines: list[Line] = []
+    running = total = 0
+    for item, unit, quantity, rate in items:
+        if quantity == 0:
+            continue
+        running += quantity * rate
+        rounded = -(-running // PER_MILLION)
+        lines.append(Line(item, unit, quantity, decimal_text(rate, 6), Nanos(rounded - total)))
+        total = rounded
+    return Charge(tuple(lines), Nanos(total))

@@ -1,0 +1,153 @@
+"""Every setting, in five frozen groups, read once and passed on.
+
+Knows: names, defaults, and the order of sources: command line over `IMAGEGATE_<NAME>` over the TOML file over the
+default. Refuses to know: what any setting does. Field names are unique over all groups; docs/configuration.md has a
+line for each, and a test compares them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from imagegate.catalog.schema import Alias
+
+PREFIX = "IMAGEGATE_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names it and its source."""
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the gateway listens and what it calls itself."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    body_max_bytes: int = 1024 * 1024
+    body_timeout_s: float = 15.0
+    log_level: str = "info"
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where rows and bytes live."""
+
+    data: str = "data"
+    database: str = ""
+    blobs: str = ""
+    writer_batch: int = 256
+    readers: int = 4
+    result_hours: int = 24
+    record_days: int = 30
+    free_min_bytes: int = 1024**3
+    free_min_percent: int = 5
+
+
+class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What money looks like at the edge."""
+
+    credits_per_usd: int = 68
+    demo_credits: int = 1000
+    auto_cap: str = "2048x2048"
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one caller may do."""
+
+    unfinished_per_account: int = 10_000
+    failed_logins_per_minute: int = 10
+    idempotency_hours: int = 48
+    key_cache_s: float = 2.0
+
+
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How tasks are carried out."""
+
+    workers: int = 8
+    lease_s: float = 60.0
+    poll_s: float = 5.0
+    deadline_s: float = 3600.0
+    drain_s: float = 30.0
+    crashes_max: int = 3
+    sweep_s: float = 60.0
+    painters: int = 0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    server: Server = Server()
+    storage: Storage = Storage()
+    credit: Credit = Credit()
+    limits: Limits = Limits()
+    work: Work = Work()
+    alias: tuple[Alias, ...] = ()
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.storage.data).expanduser().absolute()
+
+
+GROUPS: dict[str, type[msgspec.Struct]] = {
+    "server": Server, "storage": Storage, "credit": Credit, "limits": Limits, "work": Work,
+}  # fmt: skip
+
+
+def load_settings(
+    file: Path | None = None, env: Mapping[str, str] = os.environ, given: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read all sources. `given` holds command-line values by field name. SettingsError names what is wrong."""
+    tree = _read_file(file)
+    for group, kind in GROUPS.items():
+        for field in kind.__struct_fields__:
+            value = (given or {}).get(field, env.get(PREFIX + field.upper()))
+            if value is not None:
+                tree.setdefault(group, {})[field] = _split(value, kind, field)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"configuration: {error}") from error
+    return _checked(settings)
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+
+
+def _split(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
+    """A list in the environment is written with commas."""
+    if isinstance(value, str) and isinstance(getattr(kind(), field), tuple):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _checked(settings: Settings) -> Settings:
+    rules = [
+        ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
+        ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
+        ("lease_s", settings.work.lease_s > 0, "above 0"),
+        ("workers", settings.work.workers > 0, "above 0"),
+        ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
+        ("readers", settings.storage.readers > 0, "above 0"),
+        ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
+    ]
+    for name, holds, allowed in rules:
+        if not holds:
+            raise SettingsError(f"setting {name} must be {allowed}")
+    return settings
+
+
+def _is_origin(url: str) -> bool:
+    return not url or (url.startswith(("http://", "https://")) and not url.endswith("/"))

@@ -1,0 +1,186 @@
+"""Accounts and API keys: who may spend, and how much is held.
+
+Knows: the two rows and the conditional updates that keep them from being overdrawn. Refuses to know: the value of a
+key (only its digest comes here) and why something costs what it costs.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from imagegate.domain.credit import Account, Key, LimitScope, Scope
+from imagegate.domain.money import Nanos
+from imagegate.store.engines import Row
+from imagegate.store.transaction import Tx
+
+_KEY = """SELECT id, account_id, name, shown, scopes, models, cap, spent, held, daily_cap, day, day_spent,
+    created, expires, disabled FROM api_keys"""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The amount is held."""
+
+
+class NoCredit(msgspec.Struct, frozen=True):
+    """Nothing was held: this limit leaves only `remaining` nanos."""
+
+    scope: LimitScope
+    remaining: int
+
+
+class TooManyUnfinished(msgspec.Struct, frozen=True):
+    """Nothing was held: the account has as many unfinished tasks as it may."""
+
+
+def open_account(tx: Tx, account_id: str, name: str) -> Account:
+    """The account of this name, made now under `account_id` where there is none."""
+    tx.run(
+        "INSERT INTO accounts (id, name, created) VALUES (:id, :name, :now) ON CONFLICT (name) DO NOTHING",
+        id=account_id, name=name, now=tx.now,
+    )  # fmt: skip
+    return _account(tx.all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
+
+
+def find_account(tx: Tx, account_id: str) -> Account | None:
+    row = tx.one("SELECT * FROM accounts WHERE id = :id", id=account_id)
+    return _account(row) if row else None
+
+
+def account_named(tx: Tx, name: str) -> Account | None:
+    row = tx.one("SELECT * FROM accounts WHERE name = :name", name=name)
+    return _account(row) if row else None
+
+
+def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
+    """Ids of accounts that have unfinished tasks, in order, starting behind `after`."""
+    rows = tx.all(
+        "SELECT id FROM accounts WHERE unfinished > 0 AND id > :after ORDER BY id LIMIT :limit",
+        after=after, limit=limit,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
+    tx.run(
+        """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires)
+        VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires)
+        ON CONFLICT (id) DO NOTHING""",
+        id=key.id, account_id=account_id, name=key.name, digest=digest, shown=key.shown,
+        scopes=json.dumps(key.scopes), models=json.dumps(key.models) if key.models is not None else None,
+        cap=key.cap, daily_cap=key.daily_cap, now=tx.now, expires=key.expires,
+    )  # fmt: skip
+    return key
+
+
+def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
+    """True where such a key exists; disabling twice keeps the first moment."""
+    changed = tx.run(
+        "UPDATE api_keys SET disabled = COALESCE(disabled, :now) WHERE id = :id AND account_id = :account_id",
+        id=key_id, account_id=account_id, now=tx.now,
+    )  # fmt: skip
+    return changed == 1
+
+
+def key_by_digest(tx: Tx, digest: str) -> Key | None:
+    """The way in: whose key is this? The only look-up that starts without an account."""
+    row = tx.one(f"{_KEY} WHERE digest = :digest", digest=digest)
+    return _key(row) if row else None
+
+
+def find_key(tx: Tx, account_id: str, key_id: str) -> Key | None:
+    row = tx.one(f"{_KEY} WHERE id = :id AND account_id = :account_id", id=key_id, account_id=account_id)
+    return _key(row) if row else None
+
+
+def list_keys(tx: Tx, account_id: str) -> list[Key]:
+    return [_key(row) for row in tx.all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", id=account_id)]
+
+
+def every_account(tx: Tx) -> list[Account]:
+    """For the operator."""
+    return [_account(row) for row in tx.all("SELECT * FROM accounts ORDER BY name")]
+
+
+def place_hold(
+    tx: Tx, account_id: str, key_id: str, amount: int, unfinished_max: int
+) -> Held | NoCredit | TooManyUnfinished:
+    """Hold `amount` on the key and on the account, or change nothing and say which limit is in the way."""
+    if not _hold_on_key(tx, account_id, key_id, amount):
+        return _key_refusal(tx, account_id, key_id, amount)
+    changed = tx.run(
+        """UPDATE accounts SET held = held + :amount, unfinished = unfinished + 1
+        WHERE id = :id AND posted - held + credit_line >= :amount AND unfinished < :most""",
+        id=account_id, amount=amount, most=unfinished_max,
+    )  # fmt: skip
+    if changed == 1:
+        return Held()
+    _settle_key(tx, account_id, key_id, amount, 0, _day(tx))
+    account = _account(tx.all("SELECT * FROM accounts WHERE id = :id", id=account_id)[0])
+    return NoCredit(LimitScope.account, account.available) if account.available < amount else TooManyUnfinished()
+
+
+def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
+    """Give the held amount back and take the charge; `charge` is 0 for a release."""
+    tx.run(
+        """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
+        WHERE id = :id""",
+        id=account_id, amount=amount, charge=charge,
+    )  # fmt: skip
+    _settle_key(tx, account_id, key_id, amount, charge, day)
+
+
+def post(tx: Tx, account_id: str, amount: int) -> bool:
+    """Change the posted balance; False where that would leave less than what is held."""
+    changed = tx.run(
+        "UPDATE accounts SET posted = posted + :amount WHERE id = :id AND posted + :amount - held + credit_line >= 0",
+        id=account_id, amount=amount,
+    )  # fmt: skip
+    return changed == 1
+
+
+def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
+    changed = tx.run(
+        """UPDATE api_keys SET held = held + :amount, day = :day,
+            day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
+        WHERE id = :id AND account_id = :account_id AND disabled IS NULL
+            AND (cap IS NULL OR spent + held + :amount <= cap)
+            AND (daily_cap IS NULL OR (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount <= daily_cap)""",
+        id=key_id, account_id=account_id, amount=amount, day=_day(tx),
+    )  # fmt: skip
+    return changed == 1
+
+
+def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, day: int) -> None:
+    tx.run(
+        """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
+            day_spent = day_spent + (CASE WHEN day = :day THEN :charge - :amount ELSE 0 END)
+        WHERE id = :id AND account_id = :account_id""",
+        id=key_id, account_id=account_id, amount=amount, charge=charge, day=day,
+    )  # fmt: skip
+
+
+def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit:
+    key = find_key(tx, account_id, key_id)
+    if key is None or key.disabled is not None:
+        return NoCredit(LimitScope.key, 0)
+    if key.cap is not None and key.spent + key.held + amount > key.cap:
+        return NoCredit(LimitScope.key, key.cap - key.spent - key.held)
+    today = key.day_spent if key.day == _day(tx) else 0
+    return NoCredit(LimitScope.key_daily, (key.daily_cap or 0) - today)
+
+
+def _day(tx: Tx) -> int:
+    """Days since 1970, UTC."""
+    return tx.now // 86_400_000_000
+
+
+def _account(row: Row) -> Account:
+    return Account(row["id"], row["name"], Nanos(row["posted"]), Nanos(row["held"]), Nanos(row["credit_line"]))
+
+
+def _key(row: Row) -> Key:
+    scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
+    models = tuple(json.loads(row["models"])) if row["models"] else None
+    return Key(**{**row, "scopes": scopes, "models": models})

@@ -1,0 +1,144 @@
+"""The door to the database: `write` a command, `read` a query.
+
+Knows: which engine a URL means, the writer threads, the reader threads and the migrations. Refuses to know: any table
+but its own list of migrations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import hashlib
+import queue
+import threading
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from imagegate.store.engines import Clock, Connection, Engine, Postgres, Sqlite, StoreFailure, StoreRefused
+from imagegate.store.transaction import Tx
+from imagegate.store.writer import Waiting, Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_MIGRATIONS = """CREATE TABLE IF NOT EXISTS migrations (
+    name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
+
+
+def engine_for(url: str, clock: Clock | None = None) -> Engine:
+    """`postgresql://…` or the path of a SQLite file."""
+    if url.startswith(("postgresql://", "postgres://")):
+        return Postgres(url, clock)
+    return Sqlite(Path(url), clock)
+
+
+class Database:
+    """Open with `Database(engine)`, then `migrate()`. Close it before the event loop ends."""
+
+    def __init__(self, engine: Engine, *, readers: int = 4, batch: int = 256, writers: int = 1) -> None:
+        self.engine = engine
+        self._inbox: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
+        self._readers = concurrent.futures.ThreadPoolExecutor(readers, "imagegate-reader")
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+        self._started = False
+
+    def write(self, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> Awaitable[T]:
+        """Run a command in the next group commit. Its answer comes when it is durable."""
+        if not self._started:
+            self._started = True
+            for writer in self._writers:
+                writer.start()
+        waiting = Waiting(command, args)
+        self._inbox.put(waiting)
+        return waiting.future
+
+    async def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
+        """Run a query on a reader connection, each statement seeing what is committed."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._run_query, query, args, False)
+
+    async def snapshot(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
+        """Run a query whose statements all see one moment."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
+
+    def _run_query(self, query: Callable[..., T], args: tuple[Any, ...], whole: bool) -> T:
+        connection = self._reader()
+        try:
+            if whole:
+                connection.begin()
+            answer = query(Tx(connection), *args)
+            if whole:
+                connection.commit()
+        except Exception as error:
+            self._forget_reader()
+            failure = self.engine.failure(error)
+            if failure is None:
+                raise
+            raise failure from error
+        return answer
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self.engine.connect(readonly=True)
+            self._connections.append(connection)
+        return connection
+
+    def _forget_reader(self) -> None:
+        connection: Connection = self._local.connection
+        self._local.connection = None
+        self._connections.remove(connection)
+        connection.close()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date, each file whole or not at all. StoreRefused if a file was edited."""
+        connection = self.engine.connect(readonly=False)
+        try:
+            connection.begin()
+            connection.execute(self.engine.migration_lock(), {})
+            connection.script(_MIGRATIONS)
+            for name, text in schema_files():
+                _apply(connection, name, text)
+            connection.commit()
+        except Exception as error:
+            connection.rollback()
+            failure = self.engine.failure(error)
+            raise (StoreRefused(str(failure)) if failure else error) from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Finish what waits, then leave."""
+        for writer in self._writers:
+            self._inbox.put(None)
+            if self._started:
+                writer.join()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+
+def schema_files() -> list[tuple[str, str]]:
+    """Name and text of each migration, in order."""
+    folder = resources.files("imagegate.store") / "schema"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [(file.name, file.read_text("utf-8")) for file in files]
+
+
+def _apply(connection: Connection, name: str, text: str) -> None:
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    applied = connection.execute("SELECT checksum FROM migrations WHERE name = :name", {"name": name})[1]
+    if applied and applied[0]["checksum"] != checksum:
+        raise StoreRefused(f"migration {name} differs from the one that made this database")
+    if not applied:
+        connection.script(text)
+        row = {"name": name, "checksum": checksum, "applied": connection.now()}
+        connection.execute("INSERT INTO migrations VALUES (:name, :checksum, :applied)", row)
+
+
+__all__ = ["Database", "StoreFailure", "StoreRefused", "engine_for", "schema_files"]

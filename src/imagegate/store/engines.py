@@ -1,0 +1,261 @@
+"""The two engines, and the whole list of what differs between them.
+
+Knows: how to connect, begin, commit, and tell the time on SQLite and on PostgreSQL; how the shared SQL text and the
+schema's type words are translated; which driver error means what. Refuses to know: any table.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import apsw
+
+SQLITE_FLOOR = (3, 51, 3)
+SKIP_LOCKED = "/* skip locked */"
+
+Row = dict[str, Any]
+Clock = Callable[[], int]
+
+
+class StoreFailure(Exception):
+    """The database could not do it. `retry`: the same commands may be run again at once."""
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+class StoreFull(StoreFailure):
+    """No space left: nothing of the transaction was written."""
+
+
+class StoreRefused(Exception):
+    """This database cannot be used at all; the text says why and what to do."""
+
+
+class Connection(Protocol):
+    """One connection of one engine. Used by one thread at a time."""
+
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        """Rows changed, and the rows that came back."""
+
+    def script(self, sql: str) -> None: ...
+    def now(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    name: str
+    shared: bool  # several processes may serve from it
+
+    def connect(self, *, readonly: bool) -> Connection: ...
+    def failure(self, error: Exception) -> StoreFailure | None:
+        """Our word for the driver's error, or None where it is a fault of the program."""
+
+    def migration_lock(self) -> str: ...
+
+
+def words(sql: str, types: dict[str, str]) -> str:
+    """Replace the schema's type words."""
+    return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: types[match[1]], sql)
+
+
+class SqliteConnection:
+    def __init__(self, path: Path, clock: Clock, *, readonly: bool) -> None:
+        flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
+        self._db = apsw.Connection(str(path), flags=flags)
+        self._clock = clock
+        self._db.set_busy_timeout(10_000)
+        self._set_pragmas(readonly=readonly)
+
+    def _set_pragmas(self, *, readonly: bool) -> None:
+        wanted: dict[str, Any] = {
+            "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "wal_autocheckpoint": 1000,
+            "mmap_size": 0, "trusted_schema": 0, "fullfsync": 1, "checkpoint_fullfsync": 1,
+        }  # fmt: skip
+        for name, value in wanted.items():
+            self._db.pragma(name, value)
+            got = self._db.pragma(name)
+            if got not in (value, None):
+                raise StoreRefused(f"SQLite keeps {name}={got!r}, {value!r} is needed: is this a local disk?")
+        if readonly:
+            self._db.pragma("query_only", 1)
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE" if not self._db.pragma("query_only") else "BEGIN")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        cursor = self._db.execute(_without_marker(sql), params)
+        names: list[str] = []
+        rows: list[Row] = []
+        for row in cursor:
+            names = names or [column[0] for column in cursor.get_description()]
+            rows.append(dict(zip(names, row, strict=True)))
+        return self._db.changes(), rows
+
+    def script(self, sql: str) -> None:
+        types = {"ID": "TEXT", "NANOS": "INTEGER", "MICROS": "INTEGER", "COUNT": "INTEGER", "JSON": "TEXT"}
+        self._db.execute(words(sql, types))
+
+    def now(self) -> int:
+        return self._clock()
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@functools.cache
+def _without_marker(sql: str) -> str:
+    return sql.replace(SKIP_LOCKED, "")
+
+
+class Sqlite:
+    """One file, one serving process."""
+
+    name = "sqlite"
+    shared = False
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        found = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+        if found < SQLITE_FLOOR:
+            raise StoreRefused(f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log; 3.51.3 is needed")
+        self._path = path
+        self._clock = clock or wall_clock
+
+    def connect(self, *, readonly: bool) -> Connection:
+        try:
+            return SqliteConnection(self._path, self._clock, readonly=readonly)
+        except apsw.Error as error:
+            raise StoreRefused(f"cannot open the database {self._path}: {error}") from error
+
+    def failure(self, error: Exception) -> StoreFailure | None:
+        match error:
+            case apsw.FullError():
+                return StoreFull("the disk of the database is full")
+            case apsw.BusyError():
+                return StoreFailure("the database is locked by another program")
+            case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
+                return StoreFailure(f"the database cannot be written: {error}")
+        return None
+
+    def migration_lock(self) -> str:
+        return "SELECT 1"
+
+
+class PostgresConnection:
+    def __init__(self, url: str, clock: Clock | None, *, readonly: bool) -> None:
+        import psycopg
+        from psycopg.rows import dict_row
+
+        self._db: psycopg.Connection[Row] = psycopg.connect(
+            url, autocommit=True, row_factory=dict_row, connect_timeout=5
+        )  # type: ignore[assignment]  # the row factory decides the type
+        self._clock = clock
+        self._db.execute("SET statement_timeout = '30s'")
+        self._db.execute("SET lock_timeout = '10s'")
+        self._db.execute("SET idle_in_transaction_session_timeout = '30s'")
+        if readonly:
+            self._db.execute("SET default_transaction_read_only = on")
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if not self._db.closed and not self._db.broken:
+            self._db.execute("ROLLBACK")
+
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        cursor = self._db.execute(_postgres_text(sql), params)
+        return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+    def script(self, sql: str) -> None:
+        types = {"ID": "TEXT", "NANOS": "BIGINT", "MICROS": "BIGINT", "COUNT": "BIGINT", "JSON": "TEXT"}
+        self._db.execute(words(sql, types).replace(") STRICT;", ");"))
+
+    def now(self) -> int:
+        if self._clock:
+            return self._clock()
+        asked = self.execute("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now", {})
+        return int(asked[1][0]["now"])
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@functools.cache
+def _postgres_text(sql: str) -> str:
+    """`:name` -> `%(name)s`, and the marker of claims -> its clause."""
+    named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
+    return named.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED")
+
+
+class Postgres:
+    """A server, shared by many processes."""
+
+    name = "postgres"
+    shared = True
+    _unsafe = ("fsync", "full_page_writes", "synchronous_commit")
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._url = url
+        self._clock = clock
+        self._check_server()
+
+    def _check_server(self) -> None:
+        connection = self.connect(readonly=True)
+        try:
+            for name in self._unsafe:
+                if connection.execute(f"SHOW {name}", {})[1][0][name] == "off":
+                    raise StoreRefused(f"PostgreSQL runs with {name}=off: an acknowledged task could be lost")
+            version = int(connection.execute("SHOW server_version_num", {})[1][0]["server_version_num"])
+            if version < 150_000:
+                raise StoreRefused(f"PostgreSQL 15 or later is needed, this is {version // 10_000}")
+        finally:
+            connection.close()
+
+    def connect(self, *, readonly: bool) -> Connection:
+        import psycopg
+
+        try:
+            return PostgresConnection(self._url, self._clock, readonly=readonly)
+        except psycopg.OperationalError as error:
+            raise StoreFailure(f"PostgreSQL does not answer: {error}", retry=True) from error
+
+    def failure(self, error: Exception) -> StoreFailure | None:
+        import psycopg
+
+        match error:
+            case psycopg.errors.DiskFull():
+                return StoreFull("the disk of the database is full")
+            case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
+                return StoreFailure(str(error), retry=True)
+            case psycopg.OperationalError() | psycopg.InterfaceError():
+                return StoreFailure(f"PostgreSQL does not answer: {error}", retry=True)
+        return None
+
+    def migration_lock(self) -> str:
+        return "SELECT pg_advisory_xact_lock(7263541)"
+
+
+def wall_clock() -> int:
+    """UTC microseconds."""
+    return time.time_ns() // 1000

@@ -1,0 +1,58 @@
+"""One key, one task: what an Idempotency-Key was used for.
+
+Refuses to know: what the request means; it compares fingerprints.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.store.transaction import Tx
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """The key now belongs to this task."""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """The key already belongs to this task, for the same request."""
+
+    task_id: str
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """The key already belongs to another request."""
+
+
+def claim_key(
+    tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, keep_us: int
+) -> Fresh | Replayed | Conflict:
+    """Take the key for this task unless it is taken. A caller at the same time waits here for the other's commit."""
+    tx.run("DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
+           " AND expires <= :now", account_id=account_id, endpoint=endpoint, key=key, now=tx.now)  # fmt: skip
+    changed = tx.run(
+        """INSERT INTO idempotency (account_id, endpoint, key, fingerprint, task_id, expires)
+        VALUES (:account_id, :endpoint, :key, :fingerprint, :task_id, :expires)
+        ON CONFLICT (account_id, endpoint, key) DO NOTHING""",
+        account_id=account_id, endpoint=endpoint, key=key, fingerprint=fingerprint, task_id=task_id,
+        expires=tx.now + keep_us,
+    )  # fmt: skip
+    if changed == 1:
+        return Fresh()
+    row = tx.all(
+        "SELECT fingerprint, task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint"
+        " AND key = :key", account_id=account_id, endpoint=endpoint, key=key,
+    )[0]  # fmt: skip
+    return Replayed(row["task_id"]) if row["fingerprint"] == fingerprint else Conflict()
+
+
+def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
+    """A refused request does not use its key up."""
+    tx.run(
+        "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
+        account_id=account_id, endpoint=endpoint, key=key,
+    )  # fmt: skip
+
+
+def forget_expired(tx: Tx) -> int:
+    return tx.run("DELETE FROM idempotency WHERE expires <= :now", now=tx.now)

@@ -1,0 +1,115 @@
+"""What must always be true of the database, as statements that select what breaks it.
+
+Knows: the invariants by number, and how each is asked. Refuses to know: how a broken row came about. Every statement
+only reads and selects the offending rows; none selected means that the invariant holds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.money import Nanos
+from imagegate.domain.tasks import ALLOWED_STEPS
+from imagegate.store.engines import Row
+from imagegate.store.transaction import Tx
+
+SHOWN = 20
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    id: str
+    says: str
+    sql: str
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """An invariant that does not hold, with up to `SHOWN` of the rows that break it."""
+
+    id: str
+    says: str
+    rows: list[Row]
+
+
+_STEPS = ", ".join(
+    f"('{before}', '{after}')" for before, after in sorted(ALLOWED_STEPS | {(s, s) for s, _ in ALLOWED_STEPS})
+)
+
+INVARIANTS = (
+    Invariant("I1", "every ref of the ledger sums to zero",
+        "SELECT ref, CAST(SUM(amount) AS BIGINT) AS total FROM entries GROUP BY ref HAVING SUM(amount) <> 0"),
+    Invariant("I2.posted", "posted is the sum of the account's entries",
+        """SELECT a.id, a.posted, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) AS entries FROM accounts a
+        LEFT JOIN entries e ON e.account = a.id GROUP BY a.id, a.posted
+        HAVING a.posted <> COALESCE(SUM(e.amount), 0)"""),
+    Invariant("I2.held", "held is the sum of the account's open holds, and unfinished is their number",
+        """SELECT a.id, a.held, a.unfinished, CAST(COALESCE(SUM(h.amount), 0) AS BIGINT) AS open_holds,
+            COUNT(h.task_id) AS number FROM accounts a
+        LEFT JOIN holds h ON h.account_id = a.id AND h.state = 'open' GROUP BY a.id, a.held, a.unfinished
+        HAVING a.held <> COALESCE(SUM(h.amount), 0) OR a.unfinished <> COUNT(h.task_id)"""),
+    Invariant("I2.key", "what a key holds and spent is the sum of its holds",
+        """SELECT k.id, k.held, k.spent FROM api_keys k LEFT JOIN holds h ON h.key_id = k.id GROUP BY k.id, k.held, k.spent
+        HAVING k.held <> COALESCE(SUM(CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END), 0)
+            OR k.spent < COALESCE(SUM(h.charge), 0)"""),
+    Invariant("I3", "nobody holds less than nothing or owes more than the credit line",
+        "SELECT id, posted, held FROM accounts WHERE held < 0 OR posted - held + credit_line < 0"),
+    Invariant("I4", "a task has one hold, open exactly while the task is unfinished",
+        """SELECT t.id, t.state, h.state AS hold FROM tasks t LEFT JOIN holds h ON h.task_id = t.id
+        WHERE h.task_id IS NULL OR h.amount <> t.hold
+            OR (t.state = 'completed') <> (h.state = 'settled') OR (t.state = 'failed') <> (h.state = 'released')"""),
+    Invariant("I5", "0 <= charge <= hold, the same in task, hold and ledger; a failed task costs nothing",
+        """SELECT t.id, t.charge, t.hold, h.charge AS hold_charge FROM tasks t JOIN holds h ON h.task_id = t.id
+        LEFT JOIN entries e ON e.ref = 'settle:' || t.id AND e.account = t.account_id
+        WHERE t.state IN ('completed', 'failed') AND (t.charge IS NULL OR t.charge < 0 OR t.charge > t.hold
+            OR t.charge <> h.charge OR t.charge <> -COALESCE(e.amount, 0) OR (t.state = 'failed' AND t.charge <> 0))"""),
+    Invariant("I6.settled", "a completed task has its settle lines, and no other task has",
+        """SELECT t.id, t.state, COUNT(e.id) AS lines FROM tasks t LEFT JOIN entries e ON e.ref = 'settle:' || t.id
+        GROUP BY t.id, t.state HAVING (t.state = 'completed' AND COUNT(e.id) NOT IN (2, 3))
+            OR (t.state <> 'completed' AND COUNT(e.id) <> 0)"""),
+    Invariant("I6.accounts", "a settlement moves money between the customer, revenue and overrun only",
+        """SELECT e.ref, e.account FROM entries e JOIN tasks t ON e.ref = 'settle:' || t.id
+        WHERE e.account NOT IN (t.account_id, 'sys:revenue', 'sys:overrun')"""),
+    Invariant("I7.claims", "claims are numbered without gaps",
+        """SELECT t.id, t.claim_no, COUNT(DISTINCT s.claim_no) AS claims FROM tasks t
+        LEFT JOIN steps s ON s.task_id = t.id AND s.claim_no > 0 GROUP BY t.id, t.claim_no
+        HAVING t.claim_no <> COUNT(DISTINCT s.claim_no)"""),
+    Invariant("I7.attempts", "an attempt belongs to a claim of its task, and none is open on a finished task",
+        """SELECT a.id, a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id
+        WHERE a.claim_no NOT BETWEEN 1 AND t.claim_no
+            OR (a.outcome = 'sending' AND t.state IN ('completed', 'failed'))"""),
+    Invariant("I8", "a completed task, its charge and its results are one commit",
+        """SELECT t.id FROM tasks t LEFT JOIN entries e ON e.ref = 'settle:' || t.id AND e.account = t.account_id
+        LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'result'
+        WHERE t.state = 'completed' GROUP BY t.id, t.commit_id
+        HAVING COUNT(a.id) = 0 OR MIN(e.commit_id) <> t.commit_id OR MIN(a.commit_id) <> t.commit_id
+            OR MAX(a.commit_id) <> t.commit_id"""),
+    Invariant("I9", "every stored step is an allowed one, and nothing follows the end",
+        f"""SELECT before.task_id, before.state, after.state AS next FROM steps before
+        JOIN steps after ON after.task_id = before.task_id AND after.seq = before.seq + 1
+        WHERE (before.state, after.state) NOT IN (VALUES {_STEPS}) OR before.progress > after.progress"""),
+    Invariant("I11", "no unfinished task long past its deadline",
+        """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
+        AND deadline + :grace < :now"""),
+    Invariant("I13", "results expire the stored while after settlement, and are deleted within the hour",
+        """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
+        WHERE a.kind = 'result' AND (a.expires <> t.results_expire
+            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))"""),
+    Invariant("I14", "an Idempotency-Key points to a task of its account",
+        """SELECT i.account_id, i.key FROM idempotency i
+        LEFT JOIN tasks t ON t.id = i.task_id AND t.account_id = i.account_id WHERE t.id IS NULL"""),
+    Invariant("I15", "everything of a task belongs to the task's account",
+        """SELECT t.id FROM tasks t JOIN api_keys k ON k.id = t.key_id WHERE k.account_id <> t.account_id
+        UNION ALL SELECT h.task_id FROM holds h JOIN tasks t ON t.id = h.task_id WHERE h.account_id <> t.account_id
+        UNION ALL SELECT a.id FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id
+        UNION ALL SELECT a.id FROM assets a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id"""),
+)  # fmt: skip
+
+
+def broken_invariants(tx: Tx, grace_us: int) -> list[Broken]:
+    """Ask all. `grace_us`: how late a sweep may be before it counts as one that does not come."""
+    asked = ((rule, tx.all(rule.sql, now=tx.now, grace=grace_us)) for rule in INVARIANTS)
+    return [Broken(rule.id, rule.says, rows[:SHOWN]) for rule, rows in asked if rows]
+
+
+def ledger_total(tx: Tx) -> Nanos:
+    """The sum of all entries: zero."""
+    return Nanos(tx.count("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries"))

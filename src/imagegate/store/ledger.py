@@ -1,0 +1,56 @@
+"""The append-only double-entry ledger: every ref sums to zero, no line is ever changed.
+
+Knows: how a movement of money is written once under its ref. Refuses to know: balances (that is `accounts.py`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain import ids
+from imagegate.domain.credit import SYS_BANK, SYS_OVERRUN, SYS_REVENUE, EntryKind
+from imagegate.store import accounts
+from imagegate.store.transaction import Tx
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The grant is on the books, now or since an earlier call with the same ref."""
+
+
+class GrantRefused(msgspec.Struct, frozen=True):
+    """A negative grant would take what is held or not there."""
+
+
+def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> Granted | GrantRefused:
+    """Move `amount` nanos from the bank to the account, once per ref."""
+    if tx.one("SELECT ref FROM entries WHERE ref = :ref", ref=ref):
+        return Granted()
+    if not accounts.post(tx, account_id, amount):
+        return GrantRefused()
+    kind = EntryKind.grant if amount >= 0 else EntryKind.adjustment
+    commit_id = ids.new_id("cmt", tx.now)
+    book(tx, account_id, amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
+    book(tx, SYS_BANK, -amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
+    return Granted()
+
+
+def book_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:
+    """Take `charge` from the account. What the price exceeds it by is the operator's overrun."""
+    ref = f"settle:{task_id}"
+    parts = [(account_id, -charge, EntryKind.charge), (SYS_REVENUE, price, EntryKind.charge)]
+    if price != charge:
+        parts.append((SYS_OVERRUN, charge - price, EntryKind.overrun))
+    for account, amount, kind in parts:
+        book(tx, account, amount, ref=ref, kind=kind, actor="settle", commit_id=commit_id, task_id=task_id)
+
+
+def book(
+    tx: Tx, account: str, amount: int, *, ref: str, kind: EntryKind, actor: str, commit_id: str,
+    task_id: str | None = None,
+) -> None:  # fmt: skip
+    tx.run(
+        """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)
+        VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now)""",
+        id=ids.new_id("led", tx.now), ref=ref, account=account, kind=str(kind), amount=amount,
+        task_id=task_id, actor=actor, commit_id=commit_id, now=tx.now,
+    )  # fmt: skip

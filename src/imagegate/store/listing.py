@@ -1,0 +1,49 @@
+"""Reading tasks for people: one page of a list, several at once.
+
+Knows: filters and pages. Refuses to know: how a task is changed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.tasks import Task
+from imagegate.store.tasks import find_task
+from imagegate.store.transaction import Tx
+
+_CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
+STATUS_SQL = {
+    "pending": "state = 'queued' AND claim_no = 0",
+    "processing": "(state IN ('queued', 'running', 'finalizing'))",
+    "completed": "state = 'completed'",
+    "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
+    "cancelled": _CANCELLED,
+}
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Empty text means no filter."""
+
+    status: str = ""
+    model: str = ""
+
+
+def page_of_tasks(tx: Tx, account_id: str, wanted: Filter, page: int, page_size: int) -> tuple[list[Task], int]:
+    """Newest first; page from 1; with the total."""
+    where = ["account_id = :account_id"]
+    where += [STATUS_SQL[wanted.status]] if wanted.status else []
+    where += ["model = :model"] if wanted.model else []
+    text = " AND ".join(where)
+    named = {"account_id": account_id, "model": wanted.model}
+    total = tx.count(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
+    rows = tx.all(
+        f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
+        **named, limit=page_size, skip=(page - 1) * page_size,
+    )  # fmt: skip
+    return several_tasks(tx, account_id, [row["id"] for row in rows]), total
+
+
+def several_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
+    """In the order asked; what is unknown or another account's is left out."""
+    found = (find_task(tx, account_id, task_id) for task_id in task_ids)
+    return [task for task in found if task is not None]

@@ -1,0 +1,15 @@
+"""Price blocks as they were when tasks were priced by them. A version's content never changes."""
+
+from __future__ import annotations
+
+from imagegate.store.transaction import Tx
+
+
+def register_block(tx: Tx, version: str, digest: str, body: str) -> bool:
+    """True where this version is on record with this content; False where its content was edited since."""
+    tx.run(
+        "INSERT INTO prices (version, hash, body, created) VALUES (:version, :hash, :body, :now)"
+        " ON CONFLICT (version) DO NOTHING", version=version, hash=digest, body=body, now=tx.now,
+    )  # fmt: skip
+    row = tx.all("SELECT hash FROM prices WHERE version = :version", version=version)[0]
+    return bool(row["hash"] == digest)

@@ -1,0 +1,143 @@
+"""Group commit: waiting commands share one transaction and one flush to disk.
+
+Knows: how commands are taken, run, committed once and answered; what is done when one of them, the commit or the
+connection fails. Refuses to know: SQL, and which engine it writes to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from imagegate.store.engines import Connection, Engine, StoreFailure
+from imagegate.store.transaction import Tx
+
+GIVE_UP_S = 10.0
+_PAUSE_S = 0.05
+
+
+class Waiting:
+    """A command in the queue, and where its answer goes."""
+
+    __slots__ = ("answer", "args", "command", "error", "future", "loop")
+
+    def __init__(self, command: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.command = command
+        self.args = args
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.answer: Any = None
+        self.error: BaseException | None = None
+
+    @property
+    def order(self) -> str:
+        """Commands name the account that they touch first: writers that meet lock in the same order."""
+        return str(self.args[0]) if self.args else ""
+
+    def deliver(self) -> None:
+        if self.future.cancelled():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)
+
+
+class Writer(threading.Thread):
+    """One thread, one connection. `batch` bounds how many commands share a commit."""
+
+    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[Waiting | None], batch: int) -> None:
+        super().__init__(name="imagegate-writer", daemon=True)
+        self._engine = engine
+        self._inbox = inbox
+        self._batch = batch
+        self._connection: Connection | None = None
+
+    def run(self) -> None:
+        while (first := self._inbox.get()) is not None:
+            commands = [first, *self._drain()]
+            if self._engine.shared:
+                commands.sort(key=lambda waiting: waiting.order)
+            self._settle_batch(commands)
+            _answer(commands)
+        self._disconnect()
+
+    def _drain(self) -> Iterable[Waiting]:
+        for _ in range(self._batch - 1):
+            try:
+                waiting = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if waiting is None:
+                self._inbox.put(None)
+                return
+            yield waiting
+
+    def _settle_batch(self, commands: list[Waiting]) -> None:
+        """All in one commit; where that fails, one by one, so that a neighbour's fault hurts nobody else."""
+        try:
+            self._commit(commands)
+        except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's answer
+            self._undo(error)
+            for waiting in commands:
+                self._settle_one(waiting)
+
+    def _settle_one(self, waiting: Waiting) -> None:
+        """Alone, repeated while the failure says that a repeat is sound: commands are made to be repeatable."""
+        give_up = time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                return self._commit([waiting])
+            except Exception as error:  # noqa: BLE001  the thread's edge
+                failure = self._undo(error)
+                if not (failure and failure.retry) or time.monotonic() > give_up:
+                    waiting.error = failure or error
+                    return None
+            time.sleep(_PAUSE_S)
+
+    def _commit(self, commands: list[Waiting]) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect(readonly=False)
+        self._connection.begin()
+        tx = Tx(self._connection)
+        for waiting in commands:
+            waiting.answer = waiting.command(tx, *waiting.args)
+        self._connection.commit()
+
+    def _undo(self, error: Exception) -> StoreFailure | None:
+        """Roll back; a connection that may be broken is left behind."""
+        failure = error if isinstance(error, StoreFailure) else self._engine.failure(error)
+        if self._connection is None:
+            return failure
+        if failure is not None and failure.retry:
+            self._disconnect()
+            return failure
+        try:
+            self._connection.rollback()
+        except Exception:  # noqa: BLE001  the first error is the one that matters
+            self._disconnect()
+        return failure
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+
+def _answer(commands: list[Waiting]) -> None:
+    """One wake-up of the event loop for the whole batch."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+    for waiting in commands:
+        by_loop.setdefault(waiting.loop, []).append(waiting)
+    for loop, answered in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_deliver_all, answered)
+
+
+def _deliver_all(answered: list[Waiting]) -> None:
+    for waiting in answered:
+        waiting.deliver()
