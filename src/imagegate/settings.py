@@ -54,7 +54,7 @@ class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What money looks like at the edge."""
 
     credits_per_usd: int = 68
-    demo_credits: int = 1000
+    demo_credits: int = 10_000
     auto_cap: str = "2048x2048"
 
 
@@ -141,7 +141,11 @@ def _checked(settings: Settings) -> Settings:
         ("workers", settings.work.workers > 0, "above 0"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
-        ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
+        (
+            "public_url",
+            _is_origin(settings.server.public_url),
+            "an origin such as https://images.example.com",
+        ),
     ]
     for name, holds, allowed in rules:
         if not holds:

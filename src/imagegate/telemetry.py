@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -38,5 +39,7 @@ def log_error(event: str, **fields: Any) -> None:
     structlog.get_logger().error(event, **fields)
 
 
-def _redact(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    return {key: _SECRETS.sub(r"\1[removed]", value) if isinstance(value, str) else value for key, value in event.items()}
+def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        key: _SECRETS.sub(r"\1[removed]", value) if isinstance(value, str) else value for key, value in event.items()
+    }

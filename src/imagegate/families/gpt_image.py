@@ -6,6 +6,8 @@ fetched.
 
 from __future__ import annotations
 
+import msgspec
+
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest, Size
@@ -86,12 +88,8 @@ def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> i
 
 def _tier_from_quality(request: ImageRequest, alias: Alias | None) -> ImageRequest:
     if alias and alias.quality_is_tier and (request.quality or "").upper() in TIERS:
-        return ImageRequest(**{**_fields(request), "resolution": request.quality, "quality": None})
+        return msgspec.structs.replace(request, resolution=request.quality, quality=None)
     return request
-
-
-def _fields(request: ImageRequest) -> dict[str, object]:
-    return {name: getattr(request, name) for name in request.__struct_fields__}
 
 
 def _prompt(prompt: str | None, model: Model) -> str:

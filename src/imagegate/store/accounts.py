@@ -184,3 +184,15 @@ def _key(row: Row) -> Key:
     scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
     models = tuple(json.loads(row["models"])) if row["models"] else None
     return Key(**{**row, "scopes": scopes, "models": models})
+
+
+def balance_of(tx: Tx, account_id: str, key_id: str) -> tuple[Account, Key, int] | None:
+    """Account, key, and what the account was charged in all, in nanos."""
+    account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
+    if account is None or key is None:
+        return None
+    charged = tx.count(
+        "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
+        " WHERE account = :account_id AND kind = 'charge'", account_id=account_id,
+    )  # fmt: skip
+    return account, key, charged

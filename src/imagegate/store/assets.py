@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from imagegate.domain.assets import Asset
+import msgspec
+
+from imagegate.domain.assets import Asset, AssetKind
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
@@ -10,15 +12,29 @@ _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, byt
     expires, deleted FROM assets"""
 
 
-def add_asset(tx: Tx, account_id: str, asset: Asset, commit_id: str) -> None:
+class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that are stored and still without a row."""
+
+    id: str
+    task_id: str | None
+    kind: AssetKind
+    position: int
+    key: str
+    media_type: str
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+
+
+def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str) -> None:
     tx.run(
         """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
             created, expires, commit_id)
         VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
-            :created, :expires, :commit_id)""",
-        id=asset.id, account_id=account_id, task_id=asset.task_id, kind=str(asset.kind), position=asset.position,
-        key=asset.key, media_type=asset.media_type, bytes=asset.bytes, width=asset.width, height=asset.height,
-        sha256=asset.sha256, created=asset.created, expires=asset.expires, commit_id=commit_id,
+            :now, :expires, :commit_id)""",
+        **msgspec.structs.asdict(asset) | {"kind": str(asset.kind)},
+        account_id=account_id, now=tx.now, expires=expires, commit_id=commit_id,
     )  # fmt: skip
 
 
@@ -33,7 +49,9 @@ def result_of(tx: Tx, task_id: str, position: int) -> Asset | None:
 
 def expired_assets(tx: Tx, limit: int) -> list[Asset]:
     rows = tx.all(
-        f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit", now=tx.now, limit=limit
+        f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit",
+        now=tx.now,
+        limit=limit,
     )
     return [_asset(row) for row in rows]
 
@@ -51,4 +69,4 @@ def known_keys(tx: Tx, keys: list[str]) -> set[str]:
 
 
 def _asset(row: Row) -> Asset:
-    return Asset(**row)
+    return Asset(**{**row, "kind": AssetKind(row["kind"])})

@@ -152,7 +152,8 @@ class Sqlite:
                 return StoreFailure("the database is locked by another program")
             case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
                 return StoreFailure(f"the database cannot be written: {error}")
-        return None
+            case _:
+                return None
 
     def migration_lock(self) -> str:
         return "SELECT 1"
@@ -165,7 +166,7 @@ class PostgresConnection:
 
         self._db: psycopg.Connection[Row] = psycopg.connect(
             url, autocommit=True, row_factory=dict_row, connect_timeout=5
-        )  # type: ignore[assignment]  # the row factory decides the type
+        )
         self._clock = clock
         self._db.execute("SET statement_timeout = '30s'")
         self._db.execute("SET lock_timeout = '10s'")
@@ -250,7 +251,8 @@ class Postgres:
                 return StoreFailure(str(error), retry=True)
             case psycopg.OperationalError() | psycopg.InterfaceError():
                 return StoreFailure(f"PostgreSQL does not answer: {error}", retry=True)
-        return None
+            case _:
+                return None
 
     def migration_lock(self) -> str:
         return "SELECT pg_advisory_xact_lock(7263541)"

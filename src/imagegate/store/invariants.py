@@ -47,7 +47,8 @@ INVARIANTS = (
         LEFT JOIN holds h ON h.account_id = a.id AND h.state = 'open' GROUP BY a.id, a.held, a.unfinished
         HAVING a.held <> COALESCE(SUM(h.amount), 0) OR a.unfinished <> COUNT(h.task_id)"""),
     Invariant("I2.key", "what a key holds and spent is the sum of its holds",
-        """SELECT k.id, k.held, k.spent FROM api_keys k LEFT JOIN holds h ON h.key_id = k.id GROUP BY k.id, k.held, k.spent
+        """SELECT k.id, k.held, k.spent FROM api_keys k LEFT JOIN holds h ON h.key_id = k.id
+        GROUP BY k.id, k.held, k.spent
         HAVING k.held <> COALESCE(SUM(CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END), 0)
             OR k.spent < COALESCE(SUM(h.charge), 0)"""),
     Invariant("I3", "nobody holds less than nothing or owes more than the credit line",
@@ -60,7 +61,8 @@ INVARIANTS = (
         """SELECT t.id, t.charge, t.hold, h.charge AS hold_charge FROM tasks t JOIN holds h ON h.task_id = t.id
         LEFT JOIN entries e ON e.ref = 'settle:' || t.id AND e.account = t.account_id
         WHERE t.state IN ('completed', 'failed') AND (t.charge IS NULL OR t.charge < 0 OR t.charge > t.hold
-            OR t.charge <> h.charge OR t.charge <> -COALESCE(e.amount, 0) OR (t.state = 'failed' AND t.charge <> 0))"""),
+            OR t.charge <> h.charge OR t.charge <> -COALESCE(e.amount, 0)
+            OR (t.state = 'failed' AND t.charge <> 0))"""),
     Invariant("I6.settled", "a completed task has its settle lines, and no other task has",
         """SELECT t.id, t.state, COUNT(e.id) AS lines FROM tasks t LEFT JOIN entries e ON e.ref = 'settle:' || t.id
         GROUP BY t.id, t.state HAVING (t.state = 'completed' AND COUNT(e.id) NOT IN (2, 3))

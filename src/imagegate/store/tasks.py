@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
-from imagegate.domain.money import Nanos
+from imagegate.domain.money import PER_MILLION, Nanos
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, assets, idempotency, ledger
@@ -73,9 +72,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     usage_source: UsageSource
     engine: str | None
     results: tuple[Result, ...]
-    assets: tuple[Asset, ...]
-    results_expire: int
-    ended: int
+    assets: tuple[assets.NewAsset, ...]
+    keep_us: int
     commit_id: str
     attempt_id: str
 
@@ -106,8 +104,8 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         """INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            :created, :created, :deadline)""",
-        id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
+            :now, :created, :deadline)""",
+        now=tx.now, id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
         order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
         price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
     )  # fmt: skip
@@ -120,6 +118,15 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.run(
         "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
         id=new.id, at=new.created,
+    )  # fmt: skip
+
+
+def fresh_task(new: NewTask) -> Task:
+    """The task as the commit that made it left it."""
+    return Task(
+        id=new.id, account_id=new.account_id, key_id=new.key_id, state=TaskState.queued, claim_no=0, crashes=0,
+        progress=0, order=new.order, billing_rule=new.billing_rule, price_version=new.price_version,
+        hold=Nanos(new.hold), created=new.created, deadline=new.deadline,
     )  # fmt: skip
 
 
@@ -232,16 +239,17 @@ def advance(tx: Tx, account_id: str, task_id: str, claim_no: int, progress: int)
 
 
 def complete_task(tx: Tx, account_id: str, task_id: str, claim_no: int, done: Settlement) -> Done | LostLease:
-    """[ task done (fenced), assets, settle hold, entries ]: all or none."""
+    """[ task done (fenced), assets, settle hold, entries ]: all or none. Results live `keep_us` from now."""
+    expires = (tx.now + done.keep_us) // PER_MILLION * PER_MILLION
     changed = tx.run(
         f"""UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, commit_id = :commit_id, owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {_UNFINISHED}
             AND state <> 'queued'""",
-        id=task_id, account_id=account_id, claim_no=claim_no, ended=done.ended, charge=done.charge,
+        id=task_id, account_id=account_id, claim_no=claim_no, ended=tx.now, charge=done.charge,
         usage=msgspec.json.encode(done.usage).decode(), source=str(done.usage_source), engine=done.engine,
-        results=msgspec.json.encode(done.results).decode(), expire=done.results_expire, commit_id=done.commit_id,
+        results=msgspec.json.encode(done.results).decode(), expire=expires, commit_id=done.commit_id,
     )  # fmt: skip
     if changed == 0:
         return _done_before(tx, account_id, task_id, done.commit_id)
@@ -249,7 +257,7 @@ def complete_task(tx: Tx, account_id: str, task_id: str, claim_no: int, done: Se
     _close_hold(tx, account_id, task_id, "settled", done.charge)
     ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     for asset in done.assets:
-        assets.add_asset(tx, account_id, asset, done.commit_id)
+        assets.add_asset(tx, account_id, asset, expires, done.commit_id)
     end_attempt(tx, account_id, done.attempt_id, Outcome.produced, None)
     return Done()
 

@@ -1,0 +1,64 @@
+"""Small things that every resource answers with."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from imagegate.domain import ids
+from imagegate.domain.errors import InvalidRequest, InvalidTaskId, TaskNotFound
+from imagegate.domain.tasks import Task
+from imagegate.flows.view import task_view
+from imagegate.flows.wait import until_terminal
+from imagegate.runtime import Runtime
+from imagegate.store.tasks import find_task
+
+MOST_WAIT_S = 60
+_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})(?=$|[,;\s])", re.IGNORECASE)
+
+
+def json_answer(value: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """Compact JSON, 200."""
+    return Response(msgspec.json.encode(value), headers=headers, media_type="application/json", status_code=200)
+
+
+def task_answer(runtime: Runtime, task: Task, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return json_answer(task_view(runtime, task), headers)
+
+
+def preferred_wait(request: Request[Any, Any, Any]) -> int | None:
+    """`Prefer: wait=n` in seconds, at most 60; malformed is as good as absent."""
+    found = _PREFER.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), MOST_WAIT_S) if found else None
+
+
+def whole_number(request: Request[Any, Any, Any], name: str, default: int, least: int, most: int) -> int:
+    """A query parameter between `least` and `most`."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        raise InvalidRequest(f"{name} must be a whole number from {least} to {most}", param=name)
+    return int(text)
+
+
+def wait_seconds(request: Request[Any, Any, Any]) -> int:
+    """The query parameter `wait`: 0 to 60, more counts as 60."""
+    return min(whole_number(request, "wait", 0, 0, 999_999_999), MOST_WAIT_S)
+
+
+async def owned_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
+    """The account's own task; another account's is as unknown as one that never was."""
+    if not task_id.startswith(ids.TASK_PREFIX):
+        raise InvalidTaskId(param="task_id")
+    task = await runtime.db.read(find_task, account_id, task_id) if ids.TASK_ID.fullmatch(task_id) else None
+    if task is None:
+        raise TaskNotFound
+    return task
+
+
+async def waited(runtime: Runtime, task: Task, seconds: int) -> Task:
+    return task if task.terminal or seconds == 0 else await until_terminal(runtime, task, seconds)

@@ -1,0 +1,85 @@
+"""Who calls: from the Authorization header to the key and its account.
+
+Knows: the header, a short memory of keys, and the brake on guessing. Refuses to know: what the key may do to money.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from litestar import Request
+
+from imagegate.domain.api_keys import digest, well_formed
+from imagegate.domain.credit import Key, Scope
+from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.runtime import Runtime
+from imagegate.store.accounts import key_by_digest
+
+_REMEMBERED = 10_000
+_QUERY_NAMES = ("key", "api_key", "apikey", "access_token", "token")
+
+
+class Gatekeeper:
+    """Remembers good keys for `key_cache_s` and counts failed tries per address and minute."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._pepper = runtime.keyring.key("pepper")
+        self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, int], int] = OrderedDict()
+
+    async def admit(self, request: Request[Any, Any, Any]) -> Key:
+        """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
+        if any(name in request.query_params for name in _QUERY_NAMES):
+            raise InvalidRequest(
+                "A key is sent in the Authorization header, never in the address", param="Authorization"
+            )
+        value = _bearer(request)
+        address = request.client.host if request.client else ""
+        key = await self._live_key(value)
+        if key is None:
+            self._count_failure(address)
+            raise Unauthorized
+        return key
+
+    async def _live_key(self, value: str) -> Key | None:
+        if not well_formed(value):
+            return None
+        now, hashed = time.monotonic(), digest(self._pepper, value)
+        until, key = self._known.get(hashed, (0.0, None))
+        if key is None or until < now:
+            key = await self._runtime.db.read(key_by_digest, hashed)
+            if key is not None:
+                self._remember(hashed, now + self._runtime.settings.limits.key_cache_s, key)
+        return key if key and key.live(self._runtime.clock()) else None
+
+    def _remember(self, hashed: str, until: float, key: Key) -> None:
+        self._known[hashed] = (until, key)
+        self._known.move_to_end(hashed)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _count_failure(self, address: str) -> None:
+        """Guessing is slowed down: past the limit of a minute the answer is 429."""
+        place = (address, int(time.monotonic() // 60))
+        self._failures[place] = self._failures.get(place, 0) + 1
+        if len(self._failures) > _REMEMBERED:
+            self._failures.popitem(last=False)
+        if self._failures[place] > self._runtime.settings.limits.failed_logins_per_minute:
+            raise RateLimitExceeded("Too many failed authentications, please try again in a minute")
+
+
+def _bearer(request: Request[Any, Any, Any]) -> str:
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthorized("Authentication required")
+    scheme, _, value = header.partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def need(key: Key, scope: Scope) -> None:
+    """PermissionDenied unless the key has the scope; `admin` has all."""
+    if scope not in key.scopes and Scope.admin not in key.scopes:
+        raise PermissionDenied(f"This key lacks the scope {scope}")

@@ -1,0 +1,69 @@
+"""Reading a JSON body: limited in size and time, strict in types, with an error that names the field."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+
+from imagegate.domain.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from imagegate.settings import Server
+
+T = TypeVar("T")
+
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+_CHARSETS = ("", "utf-8", "utf8", "us-ascii")
+
+
+async def read_json(request: Request[Any, Any, Any], kind: type[T], server: Server) -> T:
+    """The body as `kind`. 415 for another type, 413 above the limit, 400 with `param` for anything wrong inside."""
+    _check_content_type(request.headers.get("content-type", ""))
+    try:
+        async with asyncio.timeout(server.body_timeout_s):
+            body = await _limited(request, server.body_max_bytes)
+    except TimeoutError:
+        raise InvalidRequest(f"The body did not arrive within {server.body_timeout_s:g} seconds") from None
+    return decode(body, kind)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(str(error)) from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidRequest("The body is not valid JSON in UTF-8") from error
+    except RecursionError as error:
+        raise InvalidRequest("The body is nested too deeply") from error
+
+
+def _wrong_type(text: str) -> InvalidRequest:
+    """msgspec's `Expected `int | null`, got `bool` - at `$.n`` -> our words and the field's path."""
+    place = _PLACE.search(text)
+    path = place["path"].replace("[...]", "") if place else ""
+    said = text[: place.start()] if place else text
+    words = said.replace("`", "").replace(" | null", "").replace("Expected ", "must be ").replace("int", "an integer")
+    words = words.replace("must be str", "must be a string").replace("must be array", "must be a list")
+    return InvalidRequest(f"{path or 'The body'} {words[:200]}", param=path or None)
+
+
+def _check_content_type(header: str) -> None:
+    kind, *parameters = (part.strip().lower() for part in header.split(";"))
+    charset = next((value.partition("=")[2].strip('"') for value in parameters if value.startswith("charset=")), "")
+    if kind not in ("", "application/json") or charset not in _CHARSETS:
+        raise UnsupportedMediaType
+
+
+async def _limited(request: Request[Any, Any, Any], most: int) -> bytes:
+    """Counted on the stream: a length that was announced is only a hint."""
+    if int(request.headers.get("content-length") or 0) > most:
+        raise RequestTooLarge
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise RequestTooLarge
+    return bytes(body)

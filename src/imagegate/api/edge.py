@@ -1,0 +1,67 @@
+"""The outermost layer of the API: a request id for every answer, and the hosts we answer for.
+
+Knows: headers. Refuses to know: what is asked.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from litestar import Response
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from imagegate.api.problems import problem_response
+from imagegate.domain import ids
+from imagegate.domain.errors import InvalidRequest, Problem, UnsupportedMediaType
+from imagegate.settings import Server
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_HEALTH = ("/healthz", "/readyz", "/metrics")
+
+
+class Edge:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app = app
+        own = urllib.parse.urlsplit(server.public_url).hostname
+        self._hosts = {*_LOOPBACK, *server.allowed_hosts, *([own] if own else [])}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        request_id = ids.request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        problem = self._refusal(scope)
+        if problem is None:
+            await self._app(scope, receive, stamped)
+        else:
+            await _plain(problem_response(problem, request_id), scope, receive, stamped)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name.lower() not in self._hosts and scope["path"] not in _HEALTH:
+            return InvalidRequest("This host name is not served here; see the setting allowed_hosts", param="Host")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
+        return None
+
+
+async def _plain(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer that never reached the router."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(response.content)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": response.status_code or 400, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content, "more_body": False})

@@ -1,0 +1,83 @@
+"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.response import Stream
+
+from imagegate.domain.assets import EXTENSION, Asset
+from imagegate.domain.errors import InvalidSignature, NotFound, ResultExpired
+from imagegate.links import Good, check_link
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store.assets import result_of
+
+_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp)")
+_RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
+_FIXED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "no-referrer",
+    "Access-Control-Allow-Origin": "*",
+    "Accept-Ranges": "bytes",
+}
+
+
+@route("/files/results/{task_id:str}/{name:str}", http_method=["GET", "HEAD"], status_code=200)
+async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> Response[Any]:
+    asset, exp = await _asset_of(request, runtime, task_id, name)
+    headers = {
+        **_FIXED,
+        "Content-Type": asset.media_type,
+        "Content-Disposition": f'inline; filename="{task_id}_{asset.position}.{EXTENSION[asset.media_type]}"',
+        "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
+    }
+    part = byte_range(request.headers.get("range", ""), asset.bytes)
+    if part is None:
+        return Response(b"", status_code=416, headers={**headers, "Content-Range": f"bytes */{asset.bytes}"})
+    start, length = part
+    headers["Content-Length"] = str(length)
+    partial = length != asset.bytes
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{asset.bytes}"
+    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(asset.key, start, length)
+    return Stream(stream, headers=headers, status_code=206 if partial else 200)
+
+
+async def _asset_of(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> tuple[Asset, int]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise NotFound
+    index, ext = int(match[1]), match[2]
+    exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
+    link = check_link(runtime.keyring.key("links"), task_id, index, ext, exp, sig)
+    if not isinstance(link, Good):
+        raise InvalidSignature
+    if link.exp * PER_SECOND <= runtime.clock():
+        raise ResultExpired
+    asset = await runtime.db.read(result_of, task_id, index)
+    if asset is None or asset.deleted is not None:
+        raise ResultExpired
+    return asset, link.exp
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """Start and length of a single range; the whole for anything else; None where it lies outside."""
+    match = _RANGE.fullmatch(header)
+    if match is None or not (match[1] or match[2]):
+        return 0, size
+    if not match[1]:
+        length = min(int(match[2]), size)
+        return (size - length, length) if length else None
+    start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
+    if start >= size:
+        return None
+    return (start, end - start + 1) if start <= end else (0, size)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""

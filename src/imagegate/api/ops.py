@@ -1,0 +1,52 @@
+"""GET /healthz and GET /readyz: for whoever keeps the gateway running."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, get
+
+from imagegate.api.answers import json_answer
+from imagegate.flows.space import short_of_space
+from imagegate.runtime import Runtime
+from imagegate.store.engines import StoreFailure
+from imagegate.store.transaction import Tx
+
+
+class Health(msgspec.Struct):
+    status: str
+
+
+class Readiness(msgspec.Struct):
+    status: str
+    checks: dict[str, str]
+
+
+@get("/healthz")
+async def healthz() -> Response[bytes]:
+    """200 while the process lives."""
+    return json_answer(Health("ok"))
+
+
+@get("/readyz")
+async def readyz(runtime: Runtime) -> Response[bytes]:
+    """200 when new work can be taken in, else 503 with the part that stands in the way."""
+    checks = {
+        "database": await _database(runtime),
+        "storage": "full" if short_of_space(runtime) else "ok",
+    }
+    ready = all(state == "ok" for state in checks.values())
+    answer = json_answer(Readiness("ok" if ready else "unavailable", checks))
+    answer.status_code = 200 if ready else 503
+    return answer
+
+
+async def _database(runtime: Runtime) -> str:
+    try:
+        await runtime.db.read(_ask)
+    except StoreFailure as failure:
+        return str(failure)
+    return "ok"
+
+
+def _ask(tx: Tx) -> int:
+    return tx.count("SELECT 1 AS one")

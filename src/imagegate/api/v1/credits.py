@@ -1,0 +1,82 @@
+"""GET /v1/credits: what the account and this key have left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from msgspec import UNSET, UnsetType
+
+from imagegate.api.answers import json_answer
+from imagegate.api.auth import need
+from imagegate.domain.credit import Account, Key, Scope
+from imagegate.domain.errors import Unauthorized
+from imagegate.domain.money import Money, money, number, rounded_credits_text
+from imagegate.runtime import Runtime
+from imagegate.store.accounts import balance_of
+
+
+class Exact(msgspec.Struct):
+    remaining: Money
+
+
+class UserCredits(msgspec.Struct):
+    remaining_credits: msgspec.Raw
+    used_credits: msgspec.Raw
+    reserved_credits: msgspec.Raw
+    exact: Exact
+
+
+class TokenCredits(msgspec.Struct):
+    remaining_credits: msgspec.Raw
+    unlimited_credits: bool
+    used_credits: msgspec.Raw
+    daily_limit_credits: msgspec.Raw | UnsetType = UNSET
+    daily_used_credits: msgspec.Raw | UnsetType = UNSET
+    reset_timezone: str | UnsetType = UNSET
+
+
+class Credits(msgspec.Struct):
+    token: TokenCredits
+    user: UserCredits
+
+
+class CreditsAnswer(msgspec.Struct):
+    data: Credits
+    message: str = ""
+    success: bool = True
+
+
+@get("/v1/credits")
+async def get_credits(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.billing_read)
+    found = await runtime.db.snapshot(balance_of, key.account_id, key.id)
+    if found is None:
+        raise Unauthorized
+    account, fresh, used = found
+    rate = runtime.credits_per_usd
+    return json_answer(CreditsAnswer(Credits(_token(account, fresh, rate), _user(account, used, rate))))
+
+
+def _user(account: Account, used: int, rate: int) -> UserCredits:
+    return UserCredits(
+        remaining_credits=_credits(account.available, rate),
+        used_credits=_credits(used, rate),
+        reserved_credits=_credits(account.held, rate),
+        exact=Exact(money(account.available, rate)),
+    )
+
+
+def _token(account: Account, key: Key, rate: int) -> TokenCredits:
+    left = account.available if key.cap is None else min(account.available, key.cap - key.spent - key.held)
+    token = TokenCredits(_credits(left, rate), key.cap is None, _credits(key.spent, rate))
+    if key.daily_cap is not None:
+        token.daily_limit_credits = _credits(key.daily_cap, rate)
+        token.daily_used_credits = _credits(key.day_spent, rate)
+        token.reset_timezone = "UTC"
+    return token
+
+
+def _credits(nanos: int, rate: int) -> msgspec.Raw:
+    return number(rounded_credits_text(nanos, rate))

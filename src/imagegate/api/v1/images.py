@@ -1,0 +1,121 @@
+"""POST /v1/images/generations and POST /v1/images/quotes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+
+from imagegate.api.answers import json_answer, preferred_wait, task_answer, waited
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.domain.credit import Key, Scope
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.images import ImageRequest
+from imagegate.domain.money import Money, money
+from imagegate.domain.prices import Charge
+from imagegate.flows.quote import Quote, make_quote
+from imagegate.flows.submit import submit
+from imagegate.runtime import Runtime
+from imagegate.store.accounts import find_account
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Expectation(msgspec.Struct):
+    expected: int
+    maximum: int
+
+
+class LineView(msgspec.Struct):
+    item: str
+    unit: str
+    quantity: Expectation
+    rate_nanos: str
+    expected: Money
+    maximum: Money
+
+
+class SizeView(msgspec.Struct):
+    requested: str
+    resolution: str | None
+    width: int
+    height: int
+    assumed: bool
+
+
+class QuoteView(msgspec.Struct, kw_only=True):
+    object: str = "image.quote"
+    model: str
+    billing_rule: str
+    price_version: str
+    n: int
+    size: SizeView
+    quality: str | None
+    affordable: bool
+    expected: Money
+    maximum: Money
+    lines: list[LineView]
+
+
+@post("/v1/images/generations", status_code=200)
+async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.images_write)
+    idempotency_key = _idempotency_key(request)
+    body = await read_json(request, ImageRequest, runtime.settings.server)
+    task, replayed = await submit(runtime, body, key, idempotency_key)
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    seconds = preferred_wait(request)
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        task = await waited(runtime, task, seconds)
+    return task_answer(runtime, task, headers)
+
+
+@post("/v1/images/quotes", status_code=200)
+async def create_quote(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.images_write)
+    body = await read_json(request, ImageRequest, runtime.settings.server)
+    quote = make_quote(runtime, body, key, runtime.clock())
+    account = await runtime.db.read(find_account, key.account_id)
+    affordable = account is not None and account.available >= quote.maximum.total
+    return json_answer(quote_view(quote, affordable, runtime.credits_per_usd))
+
+
+def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:
+    order, size = quote.order, quote.order.size
+    return QuoteView(
+        model=order.model,
+        billing_rule=quote.model.billing,
+        price_version=quote.price_version,
+        n=order.n,
+        size=SizeView(size.requested, size.resolution, size.width, size.height, size.assumed),
+        quality=order.quality or None,
+        affordable=affordable,
+        expected=money(quote.expected.total, rate),
+        maximum=money(quote.maximum.total, rate),
+        lines=_lines(quote.expected, quote.maximum, rate),
+    )
+
+
+def _lines(expected: Charge, maximum: Charge, rate: int) -> list[LineView]:
+    """One line per item of the maximum; an item that is only reserved for is expected at 0."""
+    usual = {line.item: line for line in expected.lines}
+    lines = []
+    for most in maximum.lines:
+        line = usual.get(most.item)
+        quantity = Expectation(line.quantity if line else 0, most.quantity)
+        amount = money(line.amount if line else 0, rate)
+        lines.append(LineView(most.item, most.unit, quantity, most.rate_nanos, amount, money(most.amount, rate)))
+    return lines
+
+
+def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+    value = request.headers.get("idempotency-key")
+    if value is not None and not _KEY.fullmatch(value):
+        raise InvalidRequest(
+            "Idempotency-Key must be 1 to 255 visible ASCII characters", param="Idempotency-Key"
+        )  # fmt: skip
+    return value

@@ -1,0 +1,106 @@
+"""GET /v1/tasks/{id}, GET /v1/tasks and POST /v1/tasks/batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from msgspec import UNSET, UnsetType
+
+from imagegate.api.answers import json_answer, owned_task, task_answer, wait_seconds, waited, whole_number
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.domain.credit import Key, Scope
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.money import credits_text, number
+from imagegate.domain.tasks import Task, public_status
+from imagegate.flows.view import TaskView, task_view
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks
+
+_BATCH = 50
+
+
+class TaskRow(msgspec.Struct):
+    id: str
+    model: str
+    type: str
+    status: str
+    progress: int
+    created_at: int
+    has_results: bool
+    result_count: int
+    credits_used: msgspec.Raw | UnsetType
+    has_error: bool
+
+
+class TaskPage(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    data: list[TaskRow]
+    total: int
+    page: int
+    page_size: int
+
+
+class BatchRequest(msgspec.Struct):
+    task_ids: list[str] | None = None
+
+
+class BatchAnswer(msgspec.Struct):
+    code: int
+    data: list[TaskView]
+
+
+@get("/v1/tasks/{task_id:str}")
+async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
+    need(key, Scope.tasks_read)
+    seconds = wait_seconds(request)
+    task = await owned_task(runtime, key.account_id, task_id)
+    return task_answer(runtime, await waited(runtime, task, seconds))
+
+
+@get("/v1/tasks")
+async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.tasks_read)
+    page = whole_number(request, "page", 1, 1, 1_000_000)
+    page_size = whole_number(request, "page_size", 20, 1, 100)
+    found, total = await runtime.db.read(page_of_tasks, key.account_id, _filter(request), page, page_size)
+    rows = [_row(task, runtime.credits_per_usd) for task in found]
+    return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
+
+
+@post("/v1/tasks/batch", status_code=200)
+async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.tasks_read)
+    body = await read_json(request, BatchRequest, runtime.settings.server)
+    wanted = list(dict.fromkeys(body.task_ids or []))
+    if not 1 <= len(body.task_ids or []) <= _BATCH:
+        raise InvalidRequest(f"task_ids must hold 1 to {_BATCH} task ids", param="task_ids")
+    found = await runtime.db.read(several_tasks, key.account_id, wanted)
+    return json_answer(BatchAnswer(200, [task_view(runtime, task) for task in found]))
+
+
+def _filter(request: Request[Any, Any, Any]) -> Filter:
+    status = request.query_params.get("status", "")
+    kind = request.query_params.get("type", "image")
+    if status and status not in STATUS_SQL:
+        raise InvalidRequest(f"status must be one of {', '.join(STATUS_SQL)}", param="status")
+    if kind != "image":
+        raise InvalidRequest("type must be image", param="type")
+    return Filter(status, request.query_params.get("model", ""))
+
+
+def _row(task: Task, rate: int) -> TaskRow:
+    return TaskRow(
+        id=task.id,
+        model=task.order.model,
+        type="image",
+        status=public_status(task.state, task.claim_no),
+        progress=task.progress,
+        created_at=task.created // PER_SECOND,
+        has_results=bool(task.results),
+        result_count=len(task.results),
+        credits_used=number(credits_text(task.charge or 0, rate)) if task.terminal else UNSET,
+        has_error=task.error is not None,
+    )

@@ -1,0 +1,114 @@
+"""Puts a gateway together: settings in, a running application out.
+
+Knows: the order in which parts are opened and closed. Refuses to know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.di import Provide
+from litestar.types import ASGIApp
+
+from imagegate.api.auth import Gatekeeper
+from imagegate.api.edge import Edge
+from imagegate.api.problems import answer_error
+from imagegate.api.router import HANDLERS
+from imagegate.catalog.book import block_hash
+from imagegate.catalog.load import load_book
+from imagegate.domain.credit import Key
+from imagegate.runtime import Runtime
+from imagegate.secret import open_keyring
+from imagegate.settings import Settings
+from imagegate.spool import Spool
+from imagegate.storage import LocalBlobs
+from imagegate.store import prices
+from imagegate.store.database import Database, StoreRefused, engine_for
+from imagegate.store.engines import Clock, wall_clock
+from imagegate.upstreams.embedded import Embedded
+from imagegate.workers.runner import Runner
+
+
+def open_database(settings: Settings, clock: Clock | None = None) -> Database:
+    """The database of these settings with its schema up to date. StoreRefused says why it cannot be used."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    url = settings.storage.database or str(settings.data_dir / "imagegate.db")
+    database = Database(
+        engine_for(url, clock), readers=settings.storage.readers, batch=settings.storage.writer_batch
+    )  # fmt: skip
+    database.migrate()
+    return database
+
+
+async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtime:
+    """Everything that flows need, opened. Close it with `runtime.close()`."""
+    database = open_database(settings, clock)
+    spool = Spool(settings.data_dir / "spool")
+    runtime = Runtime(
+        settings=settings,
+        book=load_book(settings.alias),
+        db=database,
+        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        spool=spool,
+        upstreams={"embedded": Embedded(spool, settings.work.painters)},
+        keyring=open_keyring(settings.data_dir),
+        boot_id=f"boot_{secrets.token_hex(8)}",
+        origin=origin_of(settings),
+        clock=clock or wall_clock,
+    )
+    await _register_prices(runtime)
+    return runtime
+
+
+def origin_of(settings: Settings) -> str:
+    """What links begin with."""
+    server = settings.server
+    host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
+    return server.public_url or f"http://{host}:{server.port}"
+
+
+async def _register_prices(runtime: Runtime) -> None:
+    for block in runtime.book.blocks.values():
+        body = msgspec.json.encode(block).decode()
+        if not await runtime.db.write(prices.register_block, block.version, block_hash(block), body):
+            raise StoreRefused(
+                f"price block {block.version} was edited after tasks were priced by it; give it a new version"
+            )
+
+
+def build_app(runtime: Runtime) -> ASGIApp:
+    """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
+    gatekeeper = Gatekeeper(runtime)
+
+    async def provide_key(request: Request[Any, Any, Any]) -> Key:
+        return await gatekeeper.admit(request)
+
+    def provide_runtime() -> Runtime:
+        return runtime
+
+    @contextlib.asynccontextmanager
+    async def working(_: Litestar) -> AsyncIterator[None]:
+        runner = Runner(runtime)
+        await runner.start()
+        try:
+            yield
+        finally:
+            await runner.stop()
+
+    app = Litestar(
+        HANDLERS,
+        lifespan=[working],
+        dependencies={
+            "runtime": Provide(provide_runtime, sync_to_thread=False),
+            "key": Provide(provide_key),
+        },
+        exception_handlers={Exception: answer_error},
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Edge(app, runtime.settings.server)

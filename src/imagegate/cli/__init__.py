@@ -1,0 +1,65 @@
+"""The command line. Every command takes `--data DIR` and `--config FILE`.
+
+Commands that change the installation (`keys`, `credits grant`, `check`, `doctor`) work on the data folder, beside a
+running gateway; commands of a customer (`generate`, `quote`, `tasks`, `credits`) talk to a gateway over HTTP.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from imagegate import __version__
+from imagegate.cli.exits import NOT_REACHABLE, Exit
+from imagegate.secret import SecretRefused
+from imagegate.settings import SettingsError
+from imagegate.store.engines import StoreFailure, StoreRefused
+
+_WHERE = {
+    "serve": "serve:serve",
+    "generate": "images:generate",
+    "quote": "images:quote",
+    "tasks": "tasks:tasks",
+    "credits": "money:credit",
+    "keys": "money:keys",
+    "check": "checkup:check",
+    "doctor": "checkup:doctor",
+}
+
+
+class Commands(click.Group):
+    """Loads a command's module only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_WHERE)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _WHERE:
+            return None
+        module, _, name = _WHERE[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"imagegate.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imagegate")
+def program() -> None:
+    """The self-hosted gateway for image generation."""
+
+
+def main() -> None:
+    """Run, and turn what can go wrong into one line and an exit code."""
+    try:
+        program(standalone_mode=True)
+    except Exit as ended:
+        if ended.message:
+            click.echo(ended.message, err=True)
+        sys.exit(ended.code)
+    except (SettingsError, SecretRefused, StoreRefused, StoreFailure) as error:
+        click.echo(f"imagegate: {error}", err=True)
+        sys.exit(1)
+    except ConnectionError as error:
+        click.echo(f"imagegate: the gateway cannot be reached: {error}", err=True)
+        sys.exit(NOT_REACHABLE)

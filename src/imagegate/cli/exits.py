@@ -1,0 +1,25 @@
+"""Exit codes: by kind of failure, so that scripts need not read messages."""
+
+from __future__ import annotations
+
+DONE, FAILED, USAGE, REFUSED, NO_CREDIT, NOT_REACHABLE = 0, 1, 2, 3, 4, 5
+
+
+class Exit(Exception):
+    """End the program with this code, after this line on standard error."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def code_of(error_code: str) -> int:
+    """The exit code for an error code of the API."""
+    if error_code == "content_policy_violation":
+        return REFUSED
+    if error_code in ("insufficient_quota", "insufficient_token_quota", "token_daily_quota_exceeded"):
+        return NO_CREDIT
+    if error_code in ("invalid_request", "model_not_found", "invalid_task_id", "invalid_parameters"):
+        return USAGE
+    return FAILED

@@ -1,0 +1,155 @@
+"""`imagegate generate` and `imagegate quote`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from imagegate.cli.client import Client
+from imagegate.cli.exits import FAILED, Exit, code_of
+from imagegate.cli.options import gateway, read_settings
+from imagegate.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FIELDS = ("model", "size", "resolution", "quality", "n", "background", "output_format", "output_compression")
+
+
+def _image_options(command: F) -> F:
+    command = click.argument("prompt")(command)
+    command = click.option("--model", help="Default: gpt-image-2.")(command)
+    command = click.option("--size", help="auto, a ratio such as 16:9, or WxH.")(command)
+    command = click.option("--resolution", help="1K, 2K or 4K, with a ratio.")(command)
+    command = click.option("--quality", help="low, medium or high.")(command)
+    command = click.option("-n", "n", type=int, help="How many images.")(command)
+    command = click.option("--background", help="opaque or transparent.")(command)
+    command = click.option("--format", "output_format", help="png, jpeg or webp.")(command)
+    return click.option("--compression", "output_compression", type=int, help="0 to 100, jpeg and webp.")(command)
+
+
+def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
+    given = {field: options[field] for field in _FIELDS if options.get(field) is not None}
+    return {"prompt": prompt, **given}
+
+
+@click.command()
+@_image_options
+@gateway
+def quote(
+    url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None, **options: Any
+) -> None:
+    """Show what an image would cost."""
+    settings = read_settings(config, data)
+    body = _request(options, options["prompt"])
+
+    async def run() -> Any:
+        async with Client(settings, url, key) as client:
+            return await client.call("POST", "/v1/images/quotes", json=body)
+
+    answer = asyncio.run(run())
+    click.echo(json.dumps(answer) if as_json else _quote_text(answer))
+
+
+def _quote_text(answer: dict[str, Any]) -> str:
+    size = answer["size"]
+    head = f"{answer['model']}  {size['width']}x{size['height']}  {answer['quality'] or 'standard'}  n={answer['n']}"
+    lines = [head]
+    for line in answer["lines"]:
+        quantity = f"{line['quantity']['expected']:,} {line['unit']}s"
+        lines.append(f"  {line['item']:<20}{quantity:>20}  ${line['expected']['usd']}")
+    return "\n".join([*lines, _price_text(answer)])
+
+
+def _price_text(answer: dict[str, Any]) -> str:
+    expected, most = answer["expected"], answer["maximum"]
+    usual = f"expected ${expected['usd']} ({expected['credits']} credits)"
+    return f"{usual}, at most ${most['usd']} ({most['credits']} credits)"
+
+
+@click.command()
+@_image_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the image goes (default: by task id).")
+@gateway
+def generate(
+    output: Path | None, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Make images: shows the price, waits for the task, and saves the files."""
+    settings = read_settings(config, data)
+    body = _request(options, options["prompt"])
+    try:
+        task, files = asyncio.run(_generate(settings, url, key, body, output, quiet=as_json))
+    except OSError as error:
+        raise Exit(FAILED, f"imagegate: the image cannot be written: {error}") from error
+    if as_json:
+        click.echo(json.dumps({**task, "files": [str(file) for file in files]}))
+        return
+    cost = task["usage"]["cost"]
+    click.echo(f"charged ${cost['usd']} ({cost['credits']} credits) after {task['duration']:.1f} s")
+    for file in files:
+        click.echo(f"saved {file} ({file.stat().st_size / 1024:,.0f} kB)")
+
+
+async def _generate(
+    settings: Settings,
+    url: str | None,
+    key: str | None,
+    body: dict[str, Any],
+    output: Path | None,
+    *,
+    quiet: bool,
+) -> tuple[dict[str, Any], list[Path]]:
+    async with Client(settings, url, key) as client:
+        if not quiet:
+            click.echo(_price_text(await client.call("POST", "/v1/images/quotes", json=body)))
+        again = {"Idempotency-Key": secrets.token_hex(16)}
+        task = await client.call("POST", "/v1/images/generations", json=body, headers=again)
+        task = await _followed(client, task, quiet=quiet)
+        if task["status"] == "failed":
+            error = task["error"]
+            raise Exit(
+                code_of(error["code"]),
+                f"imagegate: {error['message']} ({error['code']}); nothing was charged",
+            )
+        files = [_target(output, task, position) for position in range(len(task["results"]))]
+        for link, file in zip(task["results"], files, strict=True):
+            await client.download(link, file)
+        return task, files
+
+
+async def _followed(client: Client, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Poll until the end, with a bar for whoever is watching."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    console = Console(file=sys.stderr, quiet=quiet)
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+        line = bar.add_task(task["status"], total=100)
+        while task["status"] not in ("completed", "failed"):
+            started = time.monotonic()
+            task = await client.call("GET", f"/v1/tasks/{task['id']}")
+            bar.update(line, completed=task["progress"], description=task["status"])
+            await asyncio.sleep(max(0.0, 0.25 - (time.monotonic() - started)))
+        bar.update(line, completed=task["progress"], description=task["status"])
+    return task
+
+
+def _target(output: Path | None, task: dict[str, Any], position: int) -> Path:
+    ext = task["results"][position].partition("?")[0].rpartition(".")[2]
+    if output is None:
+        return Path(f"{task['id']}_{position}.{ext}")
+    if len(task["results"]) == 1:
+        return output
+    return output.with_stem(f"{output.stem}-{position + 1}")

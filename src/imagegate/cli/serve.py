@@ -1,0 +1,133 @@
+"""`imagegate serve`: one process, everything in it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+import click
+import msgspec
+import uvicorn
+
+from imagegate.app import build_app, open_runtime
+from imagegate.cli.exits import FAILED, Exit
+from imagegate.cli.options import installation, read_settings
+from imagegate.flows.demo import demo_key
+from imagegate.runtime import Runtime
+from imagegate.settings import Settings
+from imagegate.telemetry import start_logging
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_TRIES = 20
+_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
+
+
+@click.command()
+@click.option("--host", help="The address to listen on (default: 127.0.0.1).")
+@click.option("--port", type=int, help="The port to listen on (default: 8000, or the next one that is free).")
+@installation
+def serve(host: str | None, port: int | None, data: str | None, config: Path | None) -> None:
+    """Serve the API and carry out its tasks."""
+    settings = read_settings(config, data, host=host, port=port)
+    start_logging(settings.server.log_level)
+    lock = _lock(settings)
+    listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
+    bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
+    with lock, listener:
+        uvicorn_loop = uvicorn.Config("", loop="auto").get_loop_factory()
+        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+            runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    runtime = await open_runtime(settings)
+    try:
+        key = await demo_key(runtime) if _on_loopback(runtime) else None
+        (settings.data_dir / "address").write_text(runtime.origin)
+        config = uvicorn.Config(
+            build_app(runtime), lifespan="on", log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=5,
+        )  # fmt: skip
+        _greet(runtime, key)
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await runtime.close()
+
+
+def _on_loopback(runtime: Runtime) -> bool:
+    host = runtime.origin.partition("://")[2].rpartition(":")[0]
+    return runtime.settings.server.host in _LOOPBACK and host in (*_LOOPBACK, "[::1]")
+
+
+def _greet(runtime: Runtime, key: str | None) -> None:
+    click.echo(f"imagegate is at {runtime.origin}")
+    click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
+    if key is None:
+        click.echo("make a key with: imagegate keys create --account NAME --credits N")
+        return
+    click.echo(f"API key with demo credits: {key}")
+    click.echo("try it:")
+    click.echo(
+        f"curl -sS {runtime.origin}/v1/images/generations -H 'Authorization: Bearer {key}'"
+        f" -H 'Content-Type: application/json' -H 'Prefer: wait=60' -d '{_BODY}'"
+    )
+
+
+def _lock(settings: Settings) -> _Lock:
+    """One serving process per data folder: two would each take the other's tasks for lost."""
+    data = settings.data_dir
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Exit(FAILED, f"imagegate: the data folder {data} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Exit(FAILED, f"imagegate: another gateway is already serving from {data}") from None
+    return _Lock(handle)
+
+
+class _Lock:
+    """Held until the process ends, however it ends."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+def _listen(settings: Settings, *, fixed: bool) -> socket.socket:
+    """Bind the port; where nobody asked for this very one, the next that is free."""
+    host, first = settings.server.host, settings.server.port
+    for port in range(first, first + (1 if fixed or first == 0 else _TRIES)):
+        listener = _bound(host, port)
+        if listener is not None:
+            if port != first:
+                click.echo(f"port {first} is taken, using {port}")
+            return listener
+    raise Exit(FAILED, f"imagegate: port {first} on {host} is taken; choose another with --port")
+
+
+def _bound(host: str, port: int) -> socket.socket | None:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise Exit(FAILED, f"imagegate: cannot listen on {host}: {error.strerror}") from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        return None
+    listener.listen(1024)
+    return listener

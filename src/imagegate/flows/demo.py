@@ -1,0 +1,39 @@
+"""The first start: an account with demo credits and a key that lies in the data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from imagegate.domain.api_keys import digest, well_formed
+from imagegate.domain.money import nanos_of_credits
+from imagegate.flows.credit import NewKey, create_key, grant_credits, open_account
+from imagegate.runtime import Runtime
+from imagegate.store.accounts import key_by_digest
+
+ACCOUNT = "demo"
+
+
+async def demo_key(runtime: Runtime) -> str:
+    """The demo account's key, made where it is absent or no longer known."""
+    file = runtime.settings.data_dir / "demo-key"
+    value = file.read_text().strip() if file.exists() else ""
+    if well_formed(value) and await _is_live(runtime, value):
+        return value
+    account = await open_account(runtime.db, ACCOUNT)
+    amount = nanos_of_credits(str(runtime.settings.credit.demo_credits), runtime.credits_per_usd)
+    await grant_credits(runtime.db, account, amount, "first start", ref="demo")
+    value, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name=ACCOUNT))
+    _keep(file, value)
+    return value
+
+
+async def _is_live(runtime: Runtime, value: str) -> bool:
+    key = await runtime.db.read(key_by_digest, digest(runtime.keyring.key("pepper"), value))
+    return key is not None and key.live(runtime.clock())
+
+
+def _keep(file: Path, value: str) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as opened:
+        opened.write(value + "\n")

@@ -1,0 +1,50 @@
+"""What time does: leases run out, deadlines pass, results and keys end. Every step repeats safely."""
+
+from __future__ import annotations
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.flows.execute import fail
+from imagegate.runtime import Runtime
+from imagegate.store import assets, idempotency, tasks
+
+_AT_ONCE = 500
+TIMEOUT = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
+
+
+async def reclaim(runtime: Runtime) -> int:
+    """Take back what dead workers hold; the number of tasks."""
+    work = runtime.settings.work
+    count = 0
+    while True:
+        reclaimed = await runtime.db.write(
+            tasks.reclaim_lost, runtime.boot_id, runtime.db.engine.shared, work.crashes_max, _AT_ONCE
+        )
+        for task_id in reclaimed:
+            runtime.signals.task_changed(task_id)
+        count += len(reclaimed)
+        if len(reclaimed) < _AT_ONCE:
+            return count
+
+
+async def fail_overdue(runtime: Runtime) -> None:
+    """Close what is past its deadline; a worker that still has it loses its claim to it."""
+    for task in await runtime.db.read(tasks.overdue, _AT_ONCE):
+        await fail(runtime, task, TIMEOUT)
+
+
+async def delete_expired(runtime: Runtime) -> int:
+    """Delete the bytes, then mark the row: their links ended before."""
+    expired = await runtime.db.read(assets.expired_assets, _AT_ONCE)
+    for asset in expired:
+        await runtime.blobs.delete(asset.key)
+    if expired:
+        await runtime.db.write(assets.mark_deleted, [asset.id for asset in expired])
+    return len(expired)
+
+
+async def sweep(runtime: Runtime) -> None:
+    await reclaim(runtime)
+    await fail_overdue(runtime)
+    await delete_expired(runtime)
+    await runtime.db.write(idempotency.forget_expired)
+    runtime.signals.work.set()

@@ -1,0 +1,72 @@
+"""Check a request, predict its usage and price it. Stores, holds and fetches nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.catalog.schema import Model
+from imagegate.domain.credit import Key
+from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
+from imagegate.domain.images import ImageOrder, ImageRequest
+from imagegate.domain.prices import Charge, Price
+from imagegate.domain.usage import Usage
+from imagegate.families import FAMILIES
+from imagegate.pricing import charge
+from imagegate.runtime import Runtime
+
+DEFAULT_MODEL = "gpt-image-2"
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """The price before the run: what is expected, and the most it can be, which is what is held."""
+
+    order: ImageOrder
+    model: Model
+    price_version: str
+    price: Price
+    usage: Usage
+    expected: Charge
+    maximum: Charge
+
+
+def make_quote(runtime: Runtime, request: ImageRequest, key: Key, now_us: int) -> Quote:
+    """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request."""
+    name = DEFAULT_MODEL if request.model is None else request.model
+    _check_text(request)
+    found = runtime.book.find(name)
+    if found is None:
+        raise ModelNotFound(
+            f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
+        )
+    model, alias = found
+    if key.models is not None and name not in key.models:
+        raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
+    order = FAMILIES[model.family].check(request, model, alias, runtime.settings.credit.auto_cap)
+    return price_order(runtime, order, model, runtime.book.block_at(now_us).version)
+
+
+def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str) -> Quote:
+    """The one pricing of an order at a price version, for the quote and for the bound of a bill."""
+    family = FAMILIES[model.family]
+    price = runtime.book.price(version, model.id, family.price_tier(order))
+    if price is None:
+        raise ServiceUnavailable(f"{order.model} has no price", reason="model_not_priced")
+    usage = family.expected_usage(order, model)
+    return Quote(
+        order=order,
+        model=model,
+        price_version=version,
+        price=price,
+        usage=usage,
+        expected=charge(usage, price),
+        maximum=charge(family.maximum_usage(order, model), price),
+    )
+
+
+def _check_text(request: ImageRequest) -> None:
+    """U+0000 has no place in any text: databases and file formats end at it."""
+    for name in request.__struct_fields__:
+        value = getattr(request, name)
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            raise InvalidRequest(f"{name} must not contain U+0000", param=name)

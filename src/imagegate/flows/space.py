@@ -1,0 +1,14 @@
+"""Whether there is room for another result: asked before anything is held."""
+
+from __future__ import annotations
+
+import shutil
+
+from imagegate.runtime import Runtime
+
+
+def short_of_space(runtime: Runtime) -> bool:
+    """True when the data volume has less free space than both settings allow."""
+    storage = runtime.settings.storage
+    usage = shutil.disk_usage(runtime.settings.data_dir)
+    return usage.free < min(storage.free_min_bytes, usage.total * storage.free_min_percent // 100)

@@ -1,0 +1,97 @@
+"""Take a request in: [ idempotency key, hold, task ] in one commit, then wake a worker.
+
+If the process dies before the commit, nothing happened; after it, the task is claimed at the next start. The client
+repeats with its Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+from imagegate.domain import ids
+from imagegate.domain.credit import Key, LimitScope
+from imagegate.domain.errors import (
+    IdempotencyConflict,
+    InsufficientQuota,
+    InsufficientTokenQuota,
+    Problem,
+    RateLimitExceeded,
+    ServiceUnavailable,
+    TaskNotFound,
+    TokenDailyQuotaExceeded,
+)
+from imagegate.domain.images import ImageRequest, fingerprint
+from imagegate.domain.money import credits_text, number
+from imagegate.domain.tasks import Task
+from imagegate.flows.quote import Quote, make_quote
+from imagegate.flows.space import short_of_space
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store import tasks
+from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store.idempotency import Conflict, Replayed
+
+ENDPOINT = "POST /v1/images/generations"
+_LIMITS: dict[LimitScope, type[Problem]] = {
+    LimitScope.account: InsufficientQuota,
+    LimitScope.key: InsufficientTokenQuota,
+    LimitScope.key_daily: TokenDailyQuotaExceeded,
+}
+
+
+async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_key: str | None) -> tuple[Task, bool]:
+    """The task, and whether it was replayed. A Problem means: no task, no hold."""
+    now = runtime.clock()
+    quote = make_quote(runtime, request, key, now)
+    if short_of_space(runtime):
+        raise ServiceUnavailable("The service has no space left", reason="storage_full")
+    new = _new_task(runtime, quote, key, now)
+    use = _key_use(runtime, quote, idempotency_key)
+    limit = runtime.settings.limits.unfinished_per_account
+    answer = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
+    match answer:
+        case tasks.Submitted():
+            runtime.signals.work.set()
+            return tasks.fresh_task(new), False
+        case Replayed(task_id=task_id):
+            return await _replayed(runtime, key.account_id, task_id), True
+        case Conflict():
+            raise IdempotencyConflict(param="Idempotency-Key")
+        case TooManyUnfinished():
+            raise RateLimitExceeded(f"At most {limit:,} unfinished tasks per account; wait until some have ended")
+        case NoCredit():
+            raise credit_problem(runtime, answer, new.hold)
+
+
+def _new_task(runtime: Runtime, quote: Quote, key: Key, now: int) -> tasks.NewTask:
+    return tasks.NewTask(
+        id=ids.task_id(now // PER_SECOND),
+        account_id=key.account_id,
+        key_id=key.id,
+        order=quote.order,
+        billing_rule=quote.model.billing,
+        price_version=quote.price_version,
+        hold=quote.maximum.total,
+        created=now,
+        deadline=now + int(runtime.settings.work.deadline_s * PER_SECOND),
+    )
+
+
+def _key_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> tasks.KeyUse | None:
+    if idempotency_key is None:
+        return None
+    keep = runtime.settings.limits.idempotency_hours * 3600 * PER_SECOND
+    return tasks.KeyUse(ENDPOINT, idempotency_key, fingerprint(quote.order), keep)
+
+
+async def _replayed(runtime: Runtime, account_id: str, task_id: str) -> Task:
+    task = await runtime.db.read(tasks.find_task, account_id, task_id)
+    if task is None:
+        raise TaskNotFound
+    return task
+
+
+def credit_problem(runtime: Runtime, refusal: NoCredit, needed: int) -> Problem:
+    rate = runtime.credits_per_usd
+    return _LIMITS[refusal.scope](
+        limit_scope=str(refusal.scope),
+        estimated_credits=number(credits_text(needed, rate)),
+        remaining_credits=number(credits_text(max(refusal.remaining, 0), rate)),
+    )

@@ -1,0 +1,168 @@
+"""The task as its customer sees it: one serializer for every place that shows a task.
+
+Knows: the public fields in wire order. Refuses to know: who asks.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from imagegate.domain.errors import TaskError
+from imagegate.domain.money import credits_text, decimal_text, number, usd_text
+from imagegate.domain.tasks import Task, public_status
+from imagegate.links import result_link
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.upstreams.embedded import NAME as EMBEDDED
+from imagegate.upstreams.embedded import NOTICE
+
+Number = msgspec.Raw
+ZERO = number("0")
+
+
+class TaskInfo(msgspec.Struct, frozen=True):
+    can_cancel: bool
+    estimated_time: int | UnsetType = UNSET
+
+
+class Cost(msgspec.Struct, frozen=True):
+    credits: Number
+    usd: Number
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    text_input: int
+    text_cached_input: int
+    image_input: int
+    image_cached_input: int
+    image_output: int
+
+
+class UsageView(msgspec.Struct, frozen=True, kw_only=True):
+    billing_rule: str
+    credits_reserved: Number
+    credits_used: Number | UnsetType = UNSET
+    cost: Cost | UnsetType = UNSET
+    tokens: Tokens | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    price_version: str | UnsetType = UNSET
+    user_group: str = "default"
+
+
+class BillingView(msgspec.Struct, frozen=True, kw_only=True):
+    refund_scope: str = "account_balance"
+    charge_status: str
+    refund_status: str
+    reserved_credits: Number
+    charged_credits: Number
+    refunded_credits: Number
+    refunded_at: int | None
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    """Wire order is the order of the fields."""
+
+    created: int
+    id: str
+    model: str
+    object: str = "image.generation.task"
+    progress: int
+    results: list[str] | UnsetType = UNSET
+    status: str
+    task_info: TaskInfo
+    type: str = "image"
+    usage: UsageView
+    billing: BillingView
+    error: TaskError | UnsetType = UNSET
+    duration: Number | UnsetType = UNSET
+    results_expire_at: int | UnsetType = UNSET
+    engine: str | UnsetType = UNSET
+    notice: str | UnsetType = UNSET
+
+
+def task_view(runtime: Runtime, task: Task) -> TaskView:
+    embedded = task.engine == EMBEDDED
+    return TaskView(
+        created=task.created // PER_SECOND,
+        id=task.id,
+        model=task.order.model,
+        progress=task.progress,
+        results=result_links(runtime, task) if task.results else UNSET,
+        status=public_status(task.state, task.claim_no),
+        task_info=_info(runtime, task),
+        usage=_usage(task, runtime.credits_per_usd),
+        billing=_billing(task, runtime.credits_per_usd),
+        error=task.error or UNSET,
+        duration=_duration(task),
+        results_expire_at=task.results_expire // PER_SECOND if task.results_expire else UNSET,
+        engine=EMBEDDED if embedded else UNSET,
+        notice=NOTICE if embedded else UNSET,
+    )
+
+
+def result_links(runtime: Runtime, task: Task) -> list[str]:
+    """The same strings in every answer."""
+    exp = (task.results_expire or 0) // PER_SECOND
+    key = runtime.keyring.key("links")
+    return [result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
+
+
+def _info(runtime: Runtime, task: Task) -> TaskInfo:
+    if task.terminal:
+        return TaskInfo(can_cancel=False)
+    typical = max((upstream.typical_s for upstream in runtime.upstreams.values()), default=60.0)
+    elapsed = (runtime.clock() - task.created) / PER_SECOND
+    return TaskInfo(can_cancel=task.claim_no == 0, estimated_time=max(1, round(typical * task.order.n - elapsed)))
+
+
+def _usage(task: Task, rate: int) -> UsageView:
+    reserved = number(credits_text(task.hold, rate))
+    if not task.terminal:
+        return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved)
+    used = number(credits_text(task.charge or 0, rate))
+    cost = Cost(used, number(usd_text(task.charge or 0)))
+    if task.usage is None:
+        return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved, credits_used=used, cost=cost)
+    usage = task.usage
+    tokens = Tokens(
+        usage.text_input,
+        usage.text_cached_input,
+        usage.image_input,
+        usage.image_cached_input,
+        usage.image_output,
+    )
+    return UsageView(
+        billing_rule=task.billing_rule,
+        credits_reserved=reserved,
+        credits_used=used,
+        cost=cost,
+        tokens=tokens,
+        source=str(task.usage_source),
+        price_version=task.price_version,
+    )
+
+
+def _billing(task: Task, rate: int) -> BillingView:
+    reserved = number(credits_text(task.hold, rate))
+    charged = number(credits_text(task.charge or 0, rate))
+    if not task.terminal:
+        words, refunded, at = ("reserved", "not_required"), ZERO, None
+    elif task.error is None:
+        words, refunded, at = ("charged", "not_required"), ZERO, None
+    else:
+        words, refunded, at = ("released", "completed"), reserved, (task.ended or 0) // PER_SECOND
+    return BillingView(
+        charge_status=words[0],
+        refund_status=words[1],
+        reserved_credits=reserved,
+        charged_credits=charged,
+        refunded_credits=refunded,
+        refunded_at=at,
+    )
+
+
+def _duration(task: Task) -> Number | UnsetType:
+    """Seconds from create to end, to the millisecond."""
+    if task.ended is None:
+        return UNSET
+    return number(decimal_text((task.ended - task.created) // 1000, 3))

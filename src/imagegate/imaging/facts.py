@@ -1,0 +1,59 @@
+"""The words of this package: what is known of an image file, and why a file is none that we take.
+
+Knows no format and reads no file.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif"]
+
+Flaw = Literal[
+    "unsupported_image_type",
+    "mislabelled",
+    "too_large",
+    "too_many_pixels",
+    "edge_too_long",
+    "zero_edge",
+    "animated",
+    "too_many_scans",
+    "too_many_parts",
+    "truncated",
+    "corrupt",
+]
+
+
+class NotAnImage(Exception):  # noqa: N818 - it is a verdict, not an error
+    """The file is not an image that the gateway accepts. The detail is for logs and tests."""
+
+    def __init__(self, reason: Flaw, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason: Final = reason
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """What the bytes say. Width and height are as stored: EXIF orientation is not applied."""
+
+    media_type: MediaType
+    width: int
+    height: int
+    bytes: int
+    has_alpha: bool
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """What a walk through the parts of one file found.
+
+    `head` is a tiny file of the same format with the same frame header and nothing else, for a second
+    opinion; it is empty where a second parser could not give one cheaply.
+    """
+
+    width: int
+    height: int
+    has_alpha: bool = False
+    animated: bool = False
+    scans: int = 1
+    head: bytes = b""

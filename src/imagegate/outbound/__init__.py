@@ -1,0 +1,24 @@
+"""Guarded HTTP for URLs that users gave: the only way from such a URL to a socket.
+
+Three floors: `addresses` judges addresses and ports, `urls` reads and judges URLs, `guard` stands at the
+wire. `client` offers the two things that the rest of the gateway does with such URLs.
+"""
+
+from imagegate.outbound.addresses import AllowEntry, EgressRules, parse_allow
+from imagegate.outbound.client import Fetched, FetchFailed, Outbound, Posted, Sink
+from imagegate.outbound.urls import CheckedUrl, Purpose, UrlRefused, check_url
+
+__all__ = [
+    "AllowEntry",
+    "CheckedUrl",
+    "EgressRules",
+    "FetchFailed",
+    "Fetched",
+    "Outbound",
+    "Posted",
+    "Purpose",
+    "Sink",
+    "UrlRefused",
+    "check_url",
+    "parse_allow",
+]

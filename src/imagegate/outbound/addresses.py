@@ -1,0 +1,163 @@
+"""Which addresses a URL from outside may lead us to.
+
+Knows the shipped table, the operator's own entries and the ports. It refuses to know names, URLs and sockets,
+and it never asks `ipaddress` whether an address is global: that answer changes between Python versions, this
+table does not. IPv4 is a deny-list. IPv6 is an allow-list, so forms that carry an IPv4 address inside are
+refused and never unwrapped.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+import msgspec
+
+USUAL_PORTS: Final = frozenset({80, 443})
+LOWEST_EXTRA_PORT: Final = 1024
+
+DENIED_V4: Final = tuple(
+    IPv4Network(block)
+    for block in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier NAT, with a cloud's metadata at 100.100.100.200
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure wire server
+        "169.254.0.0/16",  # link-local, metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # IETF, with a cloud's metadata at 192.0.0.192
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT
+        "192.88.99.0/24",  # 6to4 relay
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmark
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+ALLOWED_V6: Final = IPv6Network("2000::/3")
+DENIED_V6: Final = tuple(
+    IPv6Network(block)
+    for block in (
+        "2001::/23",  # Teredo, ORCHID, benchmark
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+    )
+)
+
+
+class AllowEntry(msgspec.Struct, frozen=True):
+    """One network that the operator opens, on one port or on every port that is usual."""
+
+    cidr: str
+    port: int | None = None
+
+
+class EgressRules(msgspec.Struct, frozen=True):
+    """What the operator says about user-given URLs. An entry in `deny` beats one in `allow`."""
+
+    allow: tuple[AllowEntry, ...] = ()
+    deny: tuple[str, ...] = ()
+    extra_ports: tuple[int, ...] = ()
+    contact: str = ""
+
+    def __post_init__(self) -> None:
+        for cidr in (*self.deny, *(entry.cidr for entry in self.allow)):
+            _network(cidr)
+        for port in self.extra_ports:
+            _check_port(port)
+        # It becomes part of a header line.
+        if not (self.contact.isascii() and self.contact.isprintable()):
+            raise ValueError("the contact must be printable ASCII")
+
+
+def parse_allow(text: str) -> AllowEntry:
+    """Read `CIDR[:PORT]`, as in `127.0.0.1/32:8443` or `fd00::/8`."""
+    address, slash, rest = text.strip().partition("/")
+    length, colon, port = rest.partition(":")
+    if not slash:
+        raise ValueError(f"{text!r}: write CIDR[:PORT] with the prefix length, as in 127.0.0.1/32:8443")
+    if not (length.isascii() and length.isdigit()):
+        raise ValueError(f"{text!r}: {length!r} is not a prefix length")
+    cidr = str(_network(f"{address}/{length}"))
+    if not colon:
+        return AllowEntry(cidr)
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise ValueError(f"{text!r}: {port!r} is not a port")
+    return AllowEntry(cidr, _check_port(int(port)))
+
+
+class AddressBook:
+    """The table and the operator's entries, ready to judge an address and a port."""
+
+    def __init__(self, rules: EgressRules) -> None:
+        self.ports: Final = USUAL_PORTS | frozenset(rules.extra_ports)
+        self._denied = tuple(_network(cidr) for cidr in rules.deny)
+        self._allowed = tuple((_network(entry.cidr), entry.port) for entry in rules.allow)
+
+    def refusal(self, address: str, port: int) -> str | None:
+        """Why this address must not be dialled on this port, or None when it may be."""
+        ip = _parsed(address)
+        if ip is None:
+            return "is not an address"
+        if any(ip in network for network in self._denied):
+            return "is denied by the operator"
+        if self.allows(address, port):
+            return None
+        if port not in self.ports:
+            return f"may not be reached on port {port}"
+        return None if _is_public(ip) else "is not public"
+
+    def allows(self, address: str, port: int) -> bool:
+        """Whether the operator opened just this address and port."""
+        ip = _parsed(address)
+        return ip is not None and any(
+            ip in network and self._opens(only, port) for network, only in self._allowed
+        )
+
+    def opens(self, port: int) -> bool:
+        """Whether some entry of the operator opens this port for some address."""
+        return any(self._opens(only, port) for _, only in self._allowed)
+
+    def _opens(self, only: int | None, port: int) -> bool:
+        return port == only if only is not None else port in self.ports
+
+
+@lru_cache(maxsize=16)
+def address_book(rules: EgressRules) -> AddressBook:
+    """The book for these rules; built once, because URLs are judged on every request."""
+    return AddressBook(rules)
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    if isinstance(ip, IPv4Address):
+        return not any(ip in network for network in DENIED_V4)
+    return ip in ALLOWED_V6 and not any(ip in network for network in DENIED_V6)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    # A zone names an interface of this machine: no public address has one.
+    if "%" in address:
+        return None
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    return ip_network(cidr)
+
+
+def _check_port(port: int) -> int:
+    if port in USUAL_PORTS or LOWEST_EXTRA_PORT <= port <= 65535:
+        return port
+    raise ValueError(f"port {port}: only 80, 443 and {LOWEST_EXTRA_PORT} to 65535 can be opened")

@@ -1,0 +1,166 @@
+"""The sheet that scenes paint on: soft fields at about a megapixel, crisp shapes at full size. Knows no subject."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageChops, ImageFilter
+
+from imagegate.painter.noise import Generator, fractal
+from imagegate.painter.order import Detail
+from imagegate.painter.palette import Colour, Floats
+from imagegate.painter.pen import Pen, Sketch, StencilPen
+
+_SOFT_PIXELS = 1_050_000
+_PATCH_PIXELS = 2_000_000
+Paint = Colour | Floats
+
+
+class Canvas:
+    """A picture in the making. Points are in full-size pixels; `unit` is the shorter side."""
+
+    def __init__(self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False) -> None:
+        self.width, self.height = width, height
+        self.unit = float(min(width, height))
+        self.rng, self.detail, self.transparent = rng, detail, transparent
+        shrink = min(1.0, math.sqrt(_SOFT_PIXELS / (width * height)))
+        self.soft_width, self.soft_height = max(1, int(width * shrink)), max(1, int(height * shrink))
+        self.vignette = 0.22
+        self.picture = Image.new("RGB", (width, height))
+        self.alpha = Image.new("L", (width, height), 0 if transparent else 255)
+
+    @cached_property
+    def calm(self) -> Floats:
+        """Slow noise that many layers share."""
+        return fractal(self.rng, self.soft_width, self.soft_height, 5, 3, stretch=1.6)
+
+    @cached_property
+    def rough(self) -> Floats:
+        """How rock turns to and from the light: broad spurs, then finer ones; deviation about 1."""
+        height = fractal(self.rng, self.soft_width, self.soft_height, 5, self.detail.octaves, 0.42)
+        slope = np.gradient(height, axis=1)
+        return slope / np.float32(float(slope.std()) or 1.0)
+
+    def grid(self) -> tuple[Floats, Floats]:
+        """Columns (1 x w) and rows (h x 1) of the soft field, 0..1 over the picture."""
+        across = (np.arange(self.soft_width, dtype=np.float32)[None, :] + 0.5) / self.soft_width
+        down = (np.arange(self.soft_height, dtype=np.float32)[:, None] + 0.5) / self.soft_height
+        return across, down
+
+    def distance(self, x: float, y: float) -> Floats:
+        """From a point in pixels, in units, over the soft field."""
+        across, down = self.grid()
+        dx = (across * self.width - x) / np.float32(self.unit)
+        dy = (down * self.height - y) / np.float32(self.unit)
+        return np.sqrt(dx * dx + dy * dy)
+
+    def ground(self, paint: Paint) -> None:
+        """Cover everything; on a transparent sheet only the colour under later edges."""
+        self.picture.paste(self._painted(paint, (0, 0, self.width, self.height)))
+
+    def lay(self, mask: Image.Image, paint: Paint, top: int = 0) -> None:
+        """Put paint through a full-width mask whose first row is `top`."""
+        box = (0, top, self.width, top + mask.height)
+        self.picture.paste(self._painted(paint, box), box, mask)
+        if self.transparent:
+            self.alpha.paste(255, box, mask)
+
+    def lay_below(self, edge: Floats, paint: Paint, strength: float = 1.0) -> None:
+        """Put paint below a line that gives a height (in pixels from the top) for each column."""
+        top = int(np.clip(math.floor(float(edge.min())) - 1, 0, self.height))
+        if top < self.height:
+            self.lay(_below(edge, top, self.height, strength), paint, top)
+
+    def sketch(self, box: tuple[float, float, float, float], draw: Sketch, finer: int = 3) -> None:
+        """Run a drawing inside a box, `finer` times supersampled, in patches so that memory stays small."""
+        left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
+        right, bottom = min(self.width, math.ceil(box[2])), min(self.height, math.ceil(box[3]))
+        if right <= left or bottom <= top:
+            return
+        rows = max(1, _PATCH_PIXELS // ((right - left) * finer * finer) * 2)
+        for start in range(top, bottom, rows):
+            self._sketch_patch((left, start, right, min(bottom, start + rows)), draw, finer)
+
+    def _sketch_patch(self, box: tuple[int, int, int, int], draw: Sketch, finer: int) -> None:
+        patch = self.picture.crop(box)
+        large = patch.resize((patch.width * finer, patch.height * finer), Image.Resampling.NEAREST)
+        draw(Pen(large, box[0], box[1], finer))
+        self.picture.paste(large.reduce(finer), box)
+        if self.transparent:
+            stencil = Image.new("L", large.size, 0)
+            draw(StencilPen(stencil, box[0], box[1], finer))
+            covered = ImageChops.lighter(self.alpha.crop(box), stencil.reduce(finer))
+            self.alpha.paste(covered, box)
+
+    def stencil(self, draw: Sketch, finer: int = 2) -> Image.Image:
+        """A full-size mask of whatever is drawn."""
+        mask = Image.new("L", (self.width, self.height), 0)
+        rows = max(1, 4 * _PATCH_PIXELS // (self.width * finer * finer))
+        for start in range(0, self.height, rows):
+            stop = min(self.height, start + rows)
+            large = Image.new("L", (self.width * finer, (stop - start) * finer), 0)
+            draw(StencilPen(large, 0, start, finer))
+            mask.paste(large.reduce(finer), (0, start))
+        return mask
+
+    def shine(self, light: Floats, colour: Colour) -> None:
+        """Add light (0..1 over the soft field) without ever burning out."""
+        tint = np.array(colour, np.float32)
+        glow = self._enlarged(np.clip(light, 0, 1)[..., None] * tint, (0, 0, self.width, self.height))
+        self.picture = ImageChops.screen(self.picture, glow)
+
+    def shade(self, dark: Floats, colour: Colour = (0.0, 0.0, 0.0)) -> None:
+        """Lay a colour over everything, as much as `dark` (0..1 over the soft field) says."""
+        mask = Image.fromarray(self._dithered(np.clip(dark, 0, 1)))
+        self.picture.paste(_bytes_of(colour), mask=mask.resize(self.picture.size, Image.Resampling.BICUBIC))
+
+    def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
+        """Let the bright places bleed, as a lens does."""
+        small = self.picture.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
+        levels = [max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)]
+        bright = small.point(levels * 3).filter(ImageFilter.GaussianBlur(reach * min(small.size)))
+        self.picture = ImageChops.screen(self.picture, bright.resize(self.picture.size, Image.Resampling.BICUBIC))
+
+    def soft_copy(self) -> Floats:
+        """What has been painted so far, as a soft field."""
+        small = self.picture.resize((self.soft_width, self.soft_height), Image.Resampling.BOX)
+        return np.asarray(small, np.float32) / np.float32(255)
+
+    def _painted(self, paint: Paint, box: tuple[int, int, int, int]) -> Image.Image:
+        size = (box[2] - box[0], box[3] - box[1])
+        if isinstance(paint, tuple):
+            return Image.new("RGB", size, _bytes_of(paint))
+        return self._enlarged(paint, box)
+
+    def _enlarged(self, field: Floats, box: tuple[int, int, int, int]) -> Image.Image:
+        across, down = self.soft_width / self.width, self.soft_height / self.height
+        source = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+        size = (box[2] - box[0], box[3] - box[1])
+        return Image.fromarray(self._dithered(field)).resize(size, Image.Resampling.BICUBIC, box=source)
+
+    def _dithered(self, field: Floats) -> npt.NDArray[np.uint8]:
+        # a gradient cut to 256 steps shows bands; half a step of noise hides them
+        noise = self.rng.random(field.shape[:2], np.float32)
+        if field.ndim == 3:
+            noise = noise[..., None]
+        return (np.clip(field, 0, 1) * np.float32(254.99) + noise).astype(np.uint8)
+
+
+def _bytes_of(colour: Colour) -> tuple[int, int, int]:
+    red, green, blue = (round(channel * 255) for channel in colour)
+    return red, green, blue
+
+
+def _below(edge: Floats, top: int, bottom: int, strength: float) -> Image.Image:
+    steep = np.sqrt(1 + np.gradient(edge) ** 2) if len(edge) > 1 else np.ones(1)
+    mask = np.full((bottom - top, len(edge)), round(255 * strength), np.uint8)
+    last = int(np.clip(math.ceil(float(edge.max())) + 2, top, bottom))
+    rows = np.arange(top, last, dtype=np.float32)[:, None] + np.float32(0.5)
+    cover = np.clip((rows - edge[None, :]) / steep.astype(np.float32)[None, :] + np.float32(0.5), 0, 1)
+    mask[: last - top] = cover * np.float32(255 * strength)
+    return Image.fromarray(mask)
+
+
+Draw = Callable[[Canvas], None]

@@ -1,0 +1,63 @@
+"""What may be ordered from the painter and what it answers. Knows the words of the order, nothing of painting."""
+
+import hashlib
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One picture: paths are local files, `out` is written by the painter."""
+
+    prompt: str
+    width: int
+    height: int
+    quality: str
+    index: int
+    references: tuple[str, ...]
+    mask: str
+    transparent: bool
+    format: str
+    compression: int
+    out: str
+
+
+class Painted(msgspec.Struct, frozen=True):
+    """The picture that was written."""
+
+    width: int
+    height: int
+    bytes: int
+    media_type: str
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What a quality buys: octaves of noise, layers of depth, share of small things, strength of grain."""
+
+    octaves: int
+    layers: int
+    abundance: float
+    grain: float
+
+
+_DETAILS = {
+    "low": Detail(octaves=3, layers=3, abundance=0.35, grain=2.2),
+    "medium": Detail(octaves=5, layers=4, abundance=0.7, grain=1.8),
+    "high": Detail(octaves=6, layers=5, abundance=1.0, grain=1.5),
+    "xhigh": Detail(octaves=7, layers=6, abundance=1.25, grain=1.4),
+    "max": Detail(octaves=7, layers=7, abundance=1.5, grain=1.3),
+}
+
+
+def detail_of(quality: str) -> Detail:
+    if (quality or "medium") not in _DETAILS:
+        raise ValueError(f"no such quality: {quality!r}")
+    return _DETAILS[quality or "medium"]
+
+
+def seed_of(order: Order, reference_digests: list[bytes]) -> int:
+    """Everything that may change the picture, and nothing that may not (no path, no clock)."""
+    digest = hashlib.sha256()
+    words = (order.prompt, f"{order.width}x{order.height}", order.quality or "medium", str(order.index))
+    for part in (*(word.encode("utf-8", "surrogatepass") for word in words), *reference_digests):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return int.from_bytes(digest.digest(), "big")

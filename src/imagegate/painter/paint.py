@@ -1,0 +1,54 @@
+"""The painter's door: one order in, one file out. Knows the way through the rooms, paints nothing itself."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from imagegate.painter import edit, finish
+from imagegate.painter.canvas import Canvas
+from imagegate.painter.noise import Generator
+from imagegate.painter.order import Order, Painted, detail_of, seed_of
+from imagegate.painter.scenes import SCENES
+from imagegate.painter.stage import set_stage
+from imagegate.painter.words import read
+from imagegate.pixels.encode import MEDIA_TYPES, Format, encode
+from imagegate.pixels.png import Pixels
+
+METADATA = {"Software": "imagegate embedded engine", "Description": "procedural preview, not a neural model"}
+_SIDE_LIMIT = 3840
+_PIXEL_LIMIT = 8_294_400
+__all__ = ["METADATA", "Order", "Painted", "paint"]
+
+
+def paint(order: Order) -> Painted:
+    """Paint and write; the same order gives the same bytes."""
+    file_format = _checked(order)
+    digests = [hashlib.sha256(Path(path).read_bytes()).digest() for path in (*order.references, *filter(None, [order.mask]))]
+    rng = np.random.Generator(np.random.PCG64(seed_of(order, digests)))
+    pixels = edit.edited(order, rng) if order.references else _generated(order, rng)
+    size = encode(pixels, Path(order.out), file_format, order.compression, METADATA)
+    return Painted(order.width, order.height, size, MEDIA_TYPES[file_format])
+
+
+def _checked(order: Order) -> Format:
+    if not (0 < order.width <= _SIDE_LIMIT and 0 < order.height <= _SIDE_LIMIT):
+        raise ValueError(f"no such size: {order.width}x{order.height}")
+    if order.width * order.height > _PIXEL_LIMIT:
+        raise ValueError(f"too many pixels: {order.width}x{order.height}")
+    formats: dict[str, Format] = {"png": "png", "jpeg": "jpeg", "webp": "webp"}
+    if order.format not in formats:
+        raise ValueError(f"no such format: {order.format!r}")
+    if order.transparent and order.format == "jpeg":
+        raise ValueError("JPEG has no transparency")
+    return formats[order.format]
+
+
+def _generated(order: Order, rng: Generator) -> Pixels:
+    canvas = Canvas(order.width, order.height, rng, detail_of(order.quality), order.transparent)
+    choice = int.from_bytes(hashlib.sha256(order.prompt.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+    stage = set_stage(canvas, read(order.prompt, choice), order.index, choice)
+    scene: Callable[..., None] = SCENES[stage.brief.scene]
+    scene(stage)
+    return finish.finished(canvas)

@@ -1,0 +1,89 @@
+"""A head in profile that holds a landscape: two pictures in one outline."""
+
+import numpy as np
+from PIL import Image
+
+from imagegate.painter import land, sky
+from imagegate.painter.noise import fractal
+from imagegate.painter.palette import along, mix, ramp
+from imagegate.painter.pen import Pen, curve, mirrored, placed
+from imagegate.painter.scenes.vista import backdrop, ranges
+from imagegate.painter.stage import Stage, between, pick
+
+# facing right, origin at the ear, one unit = chin to crown
+_PROFILE = [
+    (-0.04, -0.58), (0.16, -0.56), (0.31, -0.46), (0.375, -0.33), (0.385, -0.22), (0.375, -0.155), (0.395, -0.10),
+    (0.455, 0.01), (0.475, 0.045), (0.455, 0.075), (0.405, 0.085), (0.40, 0.115), (0.42, 0.145), (0.415, 0.175),
+    (0.39, 0.19), (0.415, 0.215), (0.41, 0.25), (0.38, 0.27), (0.375, 0.31), (0.39, 0.36), (0.36, 0.415),
+    (0.27, 0.43), (0.16, 0.40), (0.09, 0.44), (0.07, 0.56), (0.12, 0.68), (0.34, 0.78), (0.62, 0.88), (0.78, 1.05),
+    (0.86, 1.35), (-0.92, 1.35), (-0.84, 1.05), (-0.66, 0.88), (-0.42, 0.78), (-0.30, 0.66), (-0.27, 0.46),
+    (-0.36, 0.22), (-0.46, -0.02), (-0.46, -0.26), (-0.36, -0.45), (-0.20, -0.55),
+]  # fmt: skip
+_BUN = [(-0.34, -0.46), (-0.52, -0.62), (-0.70, -0.56), (-0.72, -0.36), (-0.60, -0.22), (-0.44, -0.24)]
+
+
+def paint(stage: Stage) -> None:
+    canvas, light = stage.canvas, stage.light
+    size = canvas.unit * 0.56
+    side = 1 if pick(stage, 2) else -1
+    x, y = canvas.width / 2 - side * size * 0.05, canvas.height * 0.5 + canvas.unit * 0.02
+    lamp = (canvas.width / 2 + side * size * 0.05, y - size * 0.12)
+    backdrop(stage, 0.66, (canvas.width * 0.5 - side * size * 0.10, y + size * 0.05))
+    ranges(stage, 0.66, lamp)
+    _inner_wood(stage)
+    inside = canvas.picture
+    canvas.picture = Image.new("RGB", inside.size)
+    _wall(stage, lamp, size)
+    figure = _figure_mask(stage, x, y, size, side)
+    canvas.picture.paste(inside, mask=figure)
+    if canvas.transparent:
+        canvas.alpha.paste(figure)
+        return
+    _edge_light(stage, figure)
+    sky.birds(canvas, mix(light.near, light.haze, 0.3), canvas.width / 2 + side * size * 0.75, canvas.height * 0.25, 4)
+
+
+def _figure_mask(stage: Stage, x: float, y: float, size: float, side: int) -> Image.Image:
+    outlines = [curve(_PROFILE, steps=6)]
+    if pick(stage, 2):
+        outlines.append(curve(_BUN, steps=8))
+
+    def draw(pen: Pen) -> None:
+        for outline in outlines:
+            points = placed(outline, x, y, size)
+            pen.polygon(points if side > 0 else mirrored(points, x), (1.0, 1.0, 1.0))
+
+    return stage.canvas.stencil(draw, finer=3)
+
+
+def _inner_wood(stage: Stage) -> None:
+    canvas, light = stage.canvas, stage.light
+    for near in (0.4, 0.7, 1.0):
+        edge = land.ridge(canvas, 0.66 + 0.24 * near, 0.05, 1.4, smooth=True)
+        tone = mix(light.near, light.haze, 0.45 * (1 - near))
+        land.conifers(canvas, edge, canvas.unit * (0.06 + 0.10 * near), canvas.unit * 0.03, tone, sparse=0.1)
+        canvas.lay_below(edge, tone)
+
+
+def _wall(stage: Stage, lamp: tuple[float, float], size: float) -> None:
+    """A pale paper wall and one large disc behind the head."""
+    canvas, light = stage.canvas, stage.light
+    pale = mix(light.sky[-1], (1.0, 0.99, 0.96), 0.72)
+    _, down = canvas.grid()
+    drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 2, 3) * np.float32(0.06)
+    canvas.ground(along(ramp((pale, mix(pale, light.haze, 0.45))), np.clip(down + drift, 0, 1)))
+    disc = canvas.stencil(lambda pen: pen.circle(lamp[0], lamp[1], size * 0.80, light.warm))
+    far = canvas.distance(lamp[0], lamp[1] + size * 0.8) * (canvas.unit / size)
+    canvas.lay(disc, along(ramp((mix(light.warm, light.lamp, 0.5), light.warm, mix(light.warm, light.sky[-2], 0.6))), np.clip(far / 1.6, 0, 1)))
+    canvas.vignette = between(stage, 0.08, 0.12)
+
+
+def _edge_light(stage: Stage, figure: Image.Image) -> None:
+    """The figure's light spills a little over its own edge."""
+    from PIL import ImageFilter
+
+    canvas = stage.canvas
+    small = figure.resize((canvas.soft_width // 2 or 1, canvas.soft_height // 2 or 1), Image.Resampling.BOX)
+    blurred = small.filter(ImageFilter.GaussianBlur(0.012 * min(small.size)))
+    glow = np.asarray(blurred.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255
+    canvas.shade(glow * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255) * 0.35, stage.light.near)

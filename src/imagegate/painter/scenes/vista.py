@@ -1,0 +1,99 @@
+"""Mountains, valleys, lakes, snow: ridges behind ridges under a large sky."""
+
+import numpy as np
+
+from imagegate.painter import accents, land, sky
+from imagegate.painter.palette import Floats, Light, mix
+from imagegate.painter.pen import Point
+from imagegate.painter.stage import Stage, between, lamp_place, pick
+
+
+def paint(stage: Stage) -> None:
+    canvas, light = stage.canvas, stage.light
+    with_lake = stage.wants("lake") or (not stage.wants("meadow") and pick(stage, 3) == 0)
+    horizon = between(stage, 0.56, 0.62) if with_lake else between(stage, 0.60, 0.68)
+    lamp = lamp_place(stage, horizon, low=0.20, high=0.44)
+    backdrop(stage, horizon, lamp)
+    ranges(stage, horizon, lamp)
+    if with_lake:
+        land.water(canvas, light, horizon + 0.085, lamp, calm=0.85, glitter=0.7)
+        _shore(stage, horizon)
+    else:
+        foothills(stage, horizon)
+    accents.place(stage, horizon + 0.10, lamp)
+
+
+def backdrop(stage: Stage, horizon: float, lamp: Point) -> None:
+    canvas, light = stage.canvas, stage.light
+    field = sky.sky_field(canvas, light, horizon, lamp)
+    cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(stage.light_name, 0.6)
+    canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, cover))
+    if light.dark:
+        sky.stars(canvas, horizon, 1.0)
+    if stage.light_name == "aurora":
+        sky.aurora(canvas, horizon)
+    elif stage.light_name != "storm":
+        size = between(stage, 0.034, 0.05) if light.dark else between(stage, 0.04, 0.062)
+        sky.lamp_disc(canvas, light, lamp, size * canvas.unit)
+
+
+def ranges(stage: Stage, horizon: float, lamp: Point) -> None:
+    """Far ranges first; the farthest is highest and palest."""
+    canvas, light = stage.canvas, stage.light
+    count = max(2, canvas.detail.layers - 1)
+    snowy = stage.wants("snow") or stage.light_name in {"winter", "aurora"} or pick(stage, 2) == 0
+    for step in range(count):
+        depth = 1 - step / count
+        base = horizon - 0.10 + 0.115 * (1 - depth)
+        edge = _range_edge(stage, base, 0.05 + 0.15 * depth, 2.0 + 1.4 * (1 - depth), depth)
+        body = land.air(light, 0.30 + 0.48 * depth)
+        haze = mix(land.air(light, 0.78 + 0.2 * depth), light.sky[-1], 0.35)
+        lit = mix(mix(body, light.warm, 0.45), light.lamp, 0.35)
+        side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
+        snow = (0.17 if stage.wants("snow") else 0.10) * depth if snowy else 0.0
+        canvas.lay_below(edge, land.mountain_paint(canvas, edge, body, haze, lit, side, snow))
+
+
+def _range_edge(stage: Stage, base: float, rise: float, bumps: float, depth: float) -> Floats:
+    """A ridge with one summit that leads the eye."""
+    canvas = stage.canvas
+    edge = land.ridge(canvas, base, rise, bumps)
+    across = np.linspace(0, 1, canvas.width, dtype=np.float32)
+    summit = between(stage, 0.2, 0.8)
+    width = between(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
+    lift = rise * canvas.height * np.float32(0.85 * depth) * np.exp(-np.abs(across - summit) / np.float32(width))
+    lifted: Floats = edge - lift
+    return lifted
+
+
+def foothills(stage: Stage, horizon: float) -> None:
+    canvas, light = stage.canvas, stage.light
+    count = max(2, canvas.detail.layers - 2)
+    snow = stage.light_name == "winter" or stage.wants("snow")
+    for step in range(count):
+        near = (step + 1) / count
+        edge = land.ridge(canvas, horizon + 0.06 + 0.26 * near, 0.045 + 0.02 * near, 1.3, smooth=True)
+        body = _hill_colour(light, near, snow)
+        canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4 * (1 - near)), light.warm))
+        tree = mix(light.near, light.haze, 0.55 * (1 - near))
+        size = canvas.unit * (0.035 + 0.09 * near**1.6)
+        land.conifers(canvas, edge, size, size * 0.34, tree, sparse=0.25 + 0.3 * near)
+
+
+def _hill_colour(light: Light, near: float, snow: bool) -> tuple[float, float, float]:
+    if snow:
+        return mix(mix((0.90, 0.94, 1.0), light.sky[1], 0.45 if light.dark else 0.15), light.near, 0.25 * near)
+    return mix(light.near, light.haze, 0.42 * (1 - near))
+
+
+def _shore(stage: Stage, horizon: float) -> None:
+    """A dark near bank in one corner frames the lake."""
+    canvas, light = stage.canvas, stage.light
+    across = np.linspace(0, 1, canvas.width, dtype=np.float32)
+    left = pick(stage, 2) == 0
+    fall = across if left else 1 - across
+    hump = np.exp(-((fall / np.float32(0.42)) ** 2)) * np.float32(0.15)
+    edge = land.ridge(canvas, 0.985, 0.012, 2.0, smooth=True) - hump * canvas.height
+    size = canvas.unit * 0.16
+    land.conifers(canvas, edge.astype(np.float32), size, size * 0.30, light.near, sparse=0.45)
+    canvas.lay_below(edge.astype(np.float32), mix(light.near, light.warm, 0.06))

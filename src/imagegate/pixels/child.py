@@ -1,0 +1,144 @@
+"""The process in which pixels live: reads orders on stdin, answers on stdout, ends when its parent does.
+
+Run as `python -I -m imagegate.pixels.child MEMORY_BYTES FILE_BYTES`. It limits itself before the first order
+and knows nothing of the jobs but their names; what a job may do is limited by the kernel, not by trust.
+"""
+
+import ctypes
+import importlib
+import math
+import os
+import resource
+import struct
+import sys
+import traceback
+import typing
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+DEFAULT_MEMORY_BYTES = 600 << 20
+DEFAULT_FILE_BYTES = 64 << 20
+MESSAGE_LIMIT = 16 << 20
+OUT_OF_MEMORY = 71
+_JOBS_LIVE_UNDER = "imagegate."
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000
+_LENGTH = struct.Struct(">I")
+
+
+class Call(msgspec.Struct, frozen=True):
+    """What the parent sends: a `module:function`, its order still packed, and the CPU seconds it may burn."""
+
+    job: str
+    order: bytes
+    cpu_s: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the child sends back: the packed result, or the kind and text of the exception."""
+
+    ok: bool
+    result: bytes = b""
+    kind: str = ""
+    message: str = ""
+
+
+def packed(message: msgspec.Struct) -> bytes:
+    body = msgspec.msgpack.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def length_of(prefix: bytes) -> int:
+    (length,) = _LENGTH.unpack(prefix)
+    if length > MESSAGE_LIMIT:
+        raise ValueError(f"a message of {length} bytes is too long")
+    return int(length)
+
+
+PREFIX_BYTES = _LENGTH.size
+
+
+def main(arguments: list[str]) -> int:
+    memory_bytes, file_bytes = (int(argument) for argument in arguments)
+    orders, answers = _private_streams()
+    _limit_self(memory_bytes, file_bytes)
+    while prefix := orders.read(PREFIX_BYTES):
+        call = msgspec.msgpack.decode(orders.read(length_of(prefix)), type=Call)
+        try:
+            answer = _carry_out(call)
+        except MemoryError:
+            # what survives a failed allocation is not worth trusting with the next order
+            return OUT_OF_MEMORY
+        answers.write(packed(answer))
+        answers.flush()
+    return 0
+
+
+def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Move the two pipes away from 0 and 1, where a library's print or read could reach them."""
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return orders, answers
+
+
+def _limit_self(memory_bytes: int, file_bytes: int) -> None:
+    for limit, value in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_FSIZE, file_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+    _leave_the_network()
+
+
+def _leave_the_network() -> None:
+    # best effort: containers often forbid new namespaces, and other systems have none
+    unshare = getattr(ctypes.CDLL(None), "unshare", None)
+    if unshare is None:
+        return
+    if unshare(_CLONE_NEWNET) != 0:
+        unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def _allow_cpu(seconds: float) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    until = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
+
+
+def _carry_out(call: Call) -> Answer:
+    _allow_cpu(call.cpu_s)
+    try:
+        job = _find_job(call.job)
+        order = msgspec.msgpack.decode(call.order, type=_order_type(job))
+        return Answer(ok=True, result=msgspec.msgpack.encode(job(order)))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # every failure of a job is an answer, not the end of the child
+        traceback.print_exc()
+        return Answer(ok=False, kind=type(error).__name__, message=str(error))
+
+
+def _find_job(name: str) -> Callable[[object], object]:
+    module, _, function = name.partition(":")
+    if not module.startswith(_JOBS_LIVE_UNDER):
+        raise LookupError(f"{name!r} is not a job of this program")
+    job: Callable[[object], object] = getattr(importlib.import_module(module), function)
+    return job
+
+
+def _order_type(job: Callable[[object], object]) -> type[object]:
+    hints = typing.get_type_hints(job)
+    hints.pop("return", None)
+    (order_type,) = hints.values()
+    found: type[object] = order_type
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""Opens a stranger's picture without trusting it. Knows limits and orientation, not the purpose.
+
+Only for use inside the child process: a decoder that misbehaves takes its own process down and nothing else.
+"""
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_OPEN_PIXELS = 178_956_970
+MAX_DECODE_PIXELS = 64_000_000
+MAX_DECODE_SIDE = 16_384
+
+
+def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
+    """Decode upright, as RGB or RGBA. With `within`, a big picture shrinks to a size that still covers it."""
+    Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            _refuse_too_large(image)
+            return _upright(image, within)
+
+
+def _refuse_too_large(image: Image.Image) -> None:
+    if image.width * image.height > MAX_DECODE_PIXELS or max(image.size) > MAX_DECODE_SIDE:
+        raise ValueError(f"{image.width}x{image.height} is too large to decode")
+
+
+def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
+    if within:
+        # JPEG can decode at a half, quarter or eighth; it must still cover both orientations
+        cover = max(within)
+        image.draft("RGB", (cover, cover))
+    plain = _with_plain_mode(image)
+    if within:
+        plain = _reduced(plain, max(within))
+    return ImageOps.exif_transpose(_keep_orientation(plain, image))
+
+
+def _with_plain_mode(image: Image.Image) -> Image.Image:
+    image.load()
+    if image.mode in ("RGB", "RGBA"):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _reduced(image: Image.Image, cover: int) -> Image.Image:
+    factor = min(image.width, image.height) // max(1, cover)
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _keep_orientation(plain: Image.Image, source: Image.Image) -> Image.Image:
+    if plain is source:
+        return plain
+    plain.info["exif"] = source.getexif().tobytes()
+    return plain

@@ -1,0 +1,59 @@
+"""The one secret of an installation, and the keys derived from it.
+
+Knows: the file `<data>/secret` (0600, made at the first start) and the variable `IMAGEGATE_SECRET` in its place.
+Refuses to know: what the derived keys sign. The secret is never written to the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+VARIABLE = "IMAGEGATE_SECRET"
+_LEAST = 32
+
+
+class SecretRefused(Exception):
+    """The secret is short, readable by others or unreadable; the text says what to do."""
+
+
+class Keyring:
+    """Keys by purpose, derived with HMAC-SHA256."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+
+    def key(self, purpose: str) -> bytes:
+        return hmac.new(self._root, purpose.encode(), hashlib.sha256).digest()
+
+
+def open_keyring(data: Path, env: Mapping[str, str] = os.environ) -> Keyring:
+    """From the environment, else from the file, which is made where it is absent."""
+    given = env.get(VARIABLE)
+    text = given if given is not None else _from_file(data / "secret")
+    if len(text) < _LEAST:
+        raise SecretRefused(f"the secret has fewer than {_LEAST} characters; make one with: openssl rand -hex 32")
+    return Keyring(text.encode())
+
+
+def _from_file(path: Path) -> str:
+    try:
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_private(path)
+    with os.fdopen(made, "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return _read_private(path)
+
+
+def _read_private(path: Path) -> str:
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretRefused(f"{path} can be read by others; run: chmod 600 {path}")
+    return path.read_text("ascii").strip()

@@ -1,0 +1,89 @@
+"""The embedded engine: a procedural painter behind the seam of an upstream, labelled as what it is.
+
+Knows: how an order becomes painting orders for the child processes. Refuses to know: how anything is painted. It buys
+nothing and the same order makes the same bytes, so a call that was cut off is simply made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+from imagegate.domain.assets import EXTENSION
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.usage import UsageSource
+from imagegate.painter.order import Order, Painted
+from imagegate.pixels.pool import ChildDied, ChildPool, ChildRefused
+from imagegate.spool import Spool, SpooledAnswer, SpooledImage, seal
+from imagegate.upstreams.protocol import Answer, Call, Produced, Progress, Rejected, Unavailable
+
+NAME = "embedded"
+NOTICE = "procedural preview, not a neural model"
+_JOB = "imagegate.painter.paint:paint"
+_CPU_S, _WALL_S = 20.0, 60.0
+
+
+class Embedded:
+    name = NAME
+    repeats_exactly = True
+    typical_s = 2.0
+
+    def __init__(self, spool: Spool, painters: int = 0) -> None:
+        self._spool = spool
+        self._pool = ChildPool(painters or os.cpu_count() or 1)
+
+    async def produce(self, call: Call, progress: Progress) -> Answer:
+        try:
+            images = []
+            for index in range(call.order.n):
+                images.append(await self._paint(call, index))
+                await progress(10 + 85 * (index + 1) // call.order.n)
+        except ChildRefused as refused:
+            return _refusal(refused)
+        except ChildDied as died:
+            return Unavailable(str(died), TaskError(TaskErrorCode.service_error, "The painter did not finish."))
+        answer = SpooledAnswer(tuple(images), call.expected, UsageSource.formula, engine=NAME)
+        await asyncio.to_thread(self._spool.finish, call.attempt_id, answer)
+        return Produced(answer)
+
+    async def _paint(self, call: Call, index: int) -> SpooledImage:
+        order = call.order
+        draft = self._spool.folder(call.attempt_id) / f"{index}.part"
+        painted = await self._pool.run(
+            _JOB, painting_order(call, index, str(draft)), Painted, cpu_s=_CPU_S, wall_s=_WALL_S
+        )  # fmt: skip
+        size, digest = await asyncio.to_thread(seal, draft)
+        name = f"{index}.{EXTENSION[painted.media_type]}"
+        draft.rename(draft.with_name(name))
+        assert (painted.width, painted.height) == (order.size.width, order.size.height)
+        return SpooledImage(name, painted.media_type, painted.width, painted.height, size, digest)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+def painting_order(call: Call, index: int, out: str) -> Order:
+    order = call.order
+    return Order(
+        prompt=order.prompt,
+        width=order.size.width,
+        height=order.size.height,
+        quality=order.quality,
+        index=index,
+        references=tuple(str(path) for path in call.references),
+        mask=str(call.mask) if call.mask else "",
+        transparent=order.background == "transparent",
+        format=order.output_format,
+        compression=order.output_compression,
+        out=out,
+    )
+
+
+def _refusal(refused: ChildRefused) -> Answer:
+    """A full disk is the service's fault; anything else that the painter refuses is a picture it was given."""
+    if f"[Errno {errno.ENOSPC}]" in refused.message:
+        full = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
+        return Unavailable(str(refused), full)
+    message = "A reference or mask could not be read as a JPEG, PNG or WebP picture."
+    return Rejected(TaskError(TaskErrorCode.image_processing_error, message))

@@ -1,0 +1,38 @@
+"""One shape for every loop: do a step, wait for a wake-up or for time to pass, until told to stop.
+
+Knows: pacing, and that an error of one step is logged and never ends the loop. Refuses to know: what a step does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from imagegate.telemetry import log_error
+
+
+async def every(
+    name: str,
+    pause_s: float,
+    step: Callable[[], Awaitable[object]],
+    stop: asyncio.Event,
+    wake: asyncio.Event | None = None,
+) -> None:
+    """Run `step` now and then each `pause_s` seconds, sooner when `wake` is set, until `stop` is set."""
+    wake = wake or asyncio.Event()
+    while not stop.is_set():
+        wake.clear()
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001  the edge of a loop: it must go on
+            log_error("loop step failed", loop=name, exc_info=error)
+        await _either(wake, stop, pause_s)
+
+
+async def _either(wake: asyncio.Event, stop: asyncio.Event, pause_s: float) -> None:
+    waits = [asyncio.create_task(wake.wait()), asyncio.create_task(stop.wait())]
+    try:
+        await asyncio.wait(waits, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
