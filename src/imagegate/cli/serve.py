@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -52,7 +55,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=5,
         )  # fmt: skip
         _greet(runtime, key)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config).serve(sockets=[listener])
     finally:
         await runtime.close()
 
@@ -90,6 +93,17 @@ def _lock(settings: Settings) -> _Lock:
         os.close(handle)
         raise Exit(FAILED, f"imagegate: another gateway is already serving from {data}") from None
     return _Lock(handle)
+
+
+class _Server(uvicorn.Server):
+    """Ends with code 0 on SIGTERM and SIGINT; uvicorn's own handling would die of the signal before we close."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 class _Lock:

@@ -41,7 +41,9 @@ def _boat(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
         pen.polygon(placed(_FORE_SAIL, x, y, size), shift(sail, -0.10))
         for step in range(5):
             reach, drop = size * (0.42 - 0.06 * step), size * (0.2 + 0.11 * step)
-            pen.ellipse(x + size * 0.03 * (-1) ** step, y + drop, reach, size * 0.022, shift(hull, 0.03 * step))
+            pen.ellipse(
+                x + size * 0.03 * (-1) ** step, y + drop, reach, size * 0.022, shift(hull, 0.03 * step)
+            )
 
     canvas.sketch((x - size, y - size * 1.3, x + size, y + size), draw)
 
@@ -51,7 +53,16 @@ def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
     size = canvas.unit * 0.30
     x = canvas.width * 0.5 + away * canvas.width * 0.30
     y = canvas.height * (horizon + 0.045)
-    rock = [(-1.5, 0.5), (-1.0, 0.14), (-0.62, 0.10), (-0.3, -0.06), (0.24, -0.05), (0.6, 0.12), (1.1, 0.2), (1.6, 0.5)]
+    rock = [
+        (-1.5, 0.5),
+        (-1.0, 0.14),
+        (-0.62, 0.10),
+        (-0.3, -0.06),
+        (0.24, -0.05),
+        (0.6, 0.12),
+        (1.1, 0.2),
+        (1.6, 0.5),
+    ]
     tower = [(-0.105, 0), (-0.07, -0.72), (0.07, -0.72), (0.105, 0)]
     body, band = mix(light.lamp, light.haze, 0.3), mix(rgb("#d8433b"), light.near, 0.25 + 0.25 * light.dark)
 
@@ -63,8 +74,12 @@ def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
             pen.polygon(placed(stripe, x, y, size), band)
         shade = [(0.03, 0), (0.02, -0.72), (0.07, -0.72), (0.105, 0)]
         pen.polygon(placed(shade, x, y, size), mix(body, light.near, 0.4))
-        pen.polygon(placed([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near)
-        pen.polygon(placed([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8"))
+        pen.polygon(
+            placed([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near
+        )
+        pen.polygon(
+            placed([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8")
+        )
         pen.polygon(placed([(-0.08, -0.86), (0, -0.96), (0.08, -0.86)], x, y, size), band)
 
     canvas.sketch((x - size * 1.4, y - size, x + size * 1.4, y + size * 0.5), draw)
@@ -86,12 +101,16 @@ def _cabin(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
 
     def draw(pen: Pen) -> None:
         pen.ellipse(x, y + size * 0.02, size * 0.95, size * 0.09, mix(light.near, light.haze, 0.15))
-        pen.polygon(placed([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall)
+        pen.polygon(
+            placed([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall
+        )
         pen.polygon(placed([(0.25, -0.6), (0.25, -0.98), (0.4, -0.98), (0.4, -0.48)], x, y, size), roof)
         eaves = [(-0.72, -0.36), (0, -0.98), (0.72, -0.36), (0.62, -0.30), (0, -0.82), (-0.62, -0.30)]
         pen.polygon(placed(eaves, x, y, size), rgb("#eef4fb") if snow else roof)
         for left in (-0.36, 0.12):
-            pen.box(x + left * size, y - 0.36 * size, x + (left + 0.24) * size, y - 0.14 * size, rgb("#ffd27a"))
+            pen.box(
+                x + left * size, y - 0.36 * size, x + (left + 0.24) * size, y - 0.14 * size, rgb("#ffd27a")
+            )
             middle = x + (left + 0.12) * size
             pen.line([(middle, y - 0.36 * size), (middle, y - 0.14 * size)], size * 0.02, wall)
 
@@ -109,7 +128,11 @@ def _balloon(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
 
 def _one_balloon(stage: Stage, x: float, y: float, size: float, step: int) -> None:
     light = stage.light
-    pairs = ((rgb("#e8574a"), rgb("#ffd9a0")), (rgb("#2f7f9e"), rgb("#f4efe0")), (rgb("#f2a541"), rgb("#7a3b5e")))
+    pairs = (
+        (rgb("#e8574a"), rgb("#ffd9a0")),
+        (rgb("#2f7f9e"), rgb("#f4efe0")),
+        (rgb("#f2a541"), rgb("#7a3b5e")),
+    )
     first, second = (mix(colour, light.haze, 0.12 + 0.1 * step) for colour in pairs[step % 3])
 
     def draw(pen: Pen) -> None:
@@ -119,7 +142,13 @@ def _one_balloon(stage: Stage, x: float, y: float, size: float, step: int) -> No
             colour = first if gore % 2 == 0 else second
             if gore < 5:
                 pen.polygon(_envelope(x, y, reach, size), shift(colour, -0.05 + 0.05 * share))
-        pen.box(x - size * 0.13, y + size * 1.42, x + size * 0.13, y + size * 1.62, mix(light.near, rgb("#7a4a2a"), 0.5))
+        pen.box(
+            x - size * 0.13,
+            y + size * 1.42,
+            x + size * 0.13,
+            y + size * 1.62,
+            mix(light.near, rgb("#7a4a2a"), 0.5),
+        )
         for side in (-1, 1):
             rope = [(x + side * size * 0.2, y + size * 1.05), (x + side * size * 0.11, y + size * 1.44)]
             pen.line(rope, size * 0.02, light.near)
@@ -153,10 +182,17 @@ def rain(stage: Stage) -> None:
 
     def draw(pen: Pen) -> None:
         for x, y, length in zip(xs, ys, ls, strict=True):
-            px, py, fall = float(x) * canvas.width * 1.1, float(y) * canvas.height, canvas.unit * (0.02 + 0.04 * float(length))
+            px, py, fall = (
+                float(x) * canvas.width * 1.1,
+                float(y) * canvas.height,
+                canvas.unit * (0.02 + 0.04 * float(length)),
+            )
             pen.line([(px, py), (px - fall * 0.22, py + fall)], canvas.unit * 0.0012, (1.0, 1.0, 1.0))
 
-    canvas.lay(canvas.stencil(draw).point([level // 3 for level in range(256)]), mix(stage.light.lamp, stage.light.haze, 0.5))
+    canvas.lay(
+        canvas.stencil(draw).point([level // 3 for level in range(256)]),
+        mix(stage.light.lamp, stage.light.haze, 0.5),
+    )
 
 
 def snowfall(stage: Stage) -> None:
@@ -168,7 +204,12 @@ def snowfall(stage: Stage) -> None:
 
     def draw(pen: Pen) -> None:
         for x, y, size in zip(xs, ys, sizes, strict=True):
-            pen.circle(float(x) * canvas.width, float(y) * canvas.height, canvas.unit * min(0.005, 0.0011 + 0.001 * float(size)), (1.0,) * 3)
+            pen.circle(
+                float(x) * canvas.width,
+                float(y) * canvas.height,
+                canvas.unit * min(0.005, 0.0011 + 0.001 * float(size)),
+                (1.0,) * 3,
+            )
 
     canvas.lay(canvas.stencil(draw).point([level * 4 // 5 for level in range(256)]), (1.0, 1.0, 1.0))
 

@@ -21,7 +21,9 @@ Paint = Colour | Floats
 class Canvas:
     """A picture in the making. Points are in full-size pixels; `unit` is the shorter side."""
 
-    def __init__(self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False) -> None:
+    def __init__(
+        self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False
+    ) -> None:
         self.width, self.height = width, height
         self.unit = float(min(width, height))
         self.rng, self.detail, self.transparent = rng, detail, transparent
@@ -118,10 +120,16 @@ class Canvas:
 
     def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
         """Let the bright places bleed, as a lens does."""
-        small = self.picture.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
-        levels = [max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)]
+        small = self.picture.resize(
+            (max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX
+        )
+        levels = [
+            max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)
+        ]
         bright = small.point(levels * 3).filter(ImageFilter.GaussianBlur(reach * min(small.size)))
-        self.picture = ImageChops.screen(self.picture, bright.resize(self.picture.size, Image.Resampling.BICUBIC))
+        self.picture = ImageChops.screen(
+            self.picture, bright.resize(self.picture.size, Image.Resampling.BICUBIC)
+        )
 
     def soft_copy(self) -> Floats:
         """What has been painted so far, as a soft field."""

@@ -1,2 +1,153 @@
-"""x"""
-def edited(order, rng): raise NotImplementedError
+"""Edits: references become the picture, words change its look, a mask says where. Knows files, no scenes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from imagegate.painter import finish, mark
+from imagegate.painter.canvas import Canvas
+from imagegate.painter.fill import Area, area_of, filled, merged
+from imagegate.painter.noise import Generator
+from imagegate.painter.order import Order, detail_of
+from imagegate.painter.palette import Colour, to_oklab
+from imagegate.painter.style import styled
+from imagegate.painter.words import Brief
+from imagegate.pixels.decode import open_upright
+from imagegate.pixels.png import Pixels
+
+Imagine = Callable[[int, int, Colour], Image.Image]
+_REMOVAL = ("remove", "erase", "delete", "clean up", "지워", "제거", "없애", "삭제")
+
+
+def edited(order: Order, brief: Brief, rng: Generator, imagine: Imagine) -> Pixels:
+    """The first reference fills the picture; `imagine` paints what the words name inside a mask."""
+    size = (order.width, order.height)
+    first = covering(Path(order.references[0]), size)
+    picture, alpha = first.convert("RGB"), first.getchannel("A") if first.mode == "RGBA" else None
+    if order.mask:
+        area = area_of(Path(order.mask), size)
+        return _repainted(order, brief, rng, imagine, first, area)
+    if alpha is not None and not order.transparent:
+        picture = _on_paper(first)
+    result = styled(picture, brief.styles, brief.light, rng)
+    if len(order.references) > 1:
+        result = _with_insets(result, order, accent_of(picture))
+    return _completed(result, _cutout(size) if alpha is None else alpha, order, rng)
+
+
+def covering(path: Path, size: tuple[int, int]) -> Image.Image:
+    """The picture cropped and scaled to cover the size; untouched when it already has it."""
+    image = open_upright(path, within=size)
+    if image.size == size:
+        return image
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+
+
+def accent_of(picture: Image.Image) -> Colour:
+    """The most telling colour: the mean of the pixels, weighted by how colourful they are."""
+    small = (
+        np.asarray(picture.convert("RGB").resize((32, 32), Image.Resampling.BOX), np.float64).reshape(-1, 3)
+        / 255
+    )
+    chroma = np.hypot(*to_oklab(small)[:, 1:].T) ** 2 + 1e-4
+    red, green, blue = (float(channel) for channel in (small * chroma[:, None]).sum(axis=0) / chroma.sum())
+    return red, green, blue
+
+
+def _on_paper(first: Image.Image) -> Image.Image:
+    paper = Image.new("RGBA", first.size, (247, 245, 240, 255))
+    paper.alpha_composite(first)
+    return paper.convert("RGB")
+
+
+def _completed(picture: Image.Image, alpha: Image.Image, order: Order, rng: Generator) -> Pixels:
+    canvas = Canvas(order.width, order.height, rng, detail_of(order.quality), order.transparent)
+    canvas.picture, canvas.alpha, canvas.vignette = picture, alpha, 0.10
+    return finish.finished(canvas)
+
+
+def _cutout(size: tuple[int, int]) -> Image.Image:
+    """A picture without transparency of its own becomes a card with round corners."""
+    margin, unit = round(min(size) * 0.03), min(size)
+    card = Image.new("L", size, 0)
+    box = (margin, margin, size[0] - margin - 1, size[1] - margin - 1)
+    ImageDraw.Draw(card).rounded_rectangle(box, radius=unit * 0.06, fill=255)
+    return card.filter(ImageFilter.GaussianBlur(unit / 1500))
+
+
+def _with_insets(picture: Image.Image, order: Order, accent: Colour) -> Image.Image:
+    """The other references as prints laid along the bottom, the whole row within the picture."""
+    others = order.references[1:]
+    unit = min(picture.size)
+    across = min(len(others), max(1, picture.width * 5 // unit))
+    gap = max(1, round(unit * 0.02))
+    side = min(round(unit * 0.26), (picture.width - gap * (across + 1)) // across)
+    if side < 8:
+        return picture
+    result = picture.copy()
+    for number, path in enumerate(others):
+        row, column = divmod(number, across)
+        left, top = (
+            gap + column * (side + gap),
+            picture.height - (row + 1) * (side + gap) - round(unit * 0.05),
+        )
+        if top >= 0:
+            _lay_print(result, covering(Path(path), (side, side)), left, top, accent)
+    return result
+
+
+def _lay_print(picture: Image.Image, inset: Image.Image, left: int, top: int, accent: Colour) -> None:
+    side = inset.width
+    border, radius = max(1, side // 28), max(2, side // 14)
+    shadow = Image.new("L", (side * 5 // 4, side * 5 // 4), 0)
+    ImageDraw.Draw(shadow).rounded_rectangle(
+        (side // 8, side // 8, side * 9 // 8, side * 9 // 8), radius, fill=120
+    )
+    dark = tuple(round(channel * 50) for channel in accent)
+    picture.paste(
+        dark, (left - side // 8, top - side // 10), shadow.filter(ImageFilter.GaussianBlur(side / 24))
+    )
+    picture.paste((255, 253, 248), (left, top), _rounded(side, radius))
+    inner = side - 2 * border
+    picture.paste(
+        inset.convert("RGB").resize((inner, inner)), (left + border, top + border), _rounded(inner, radius)
+    )
+
+
+def _rounded(side: int, radius: int) -> Image.Image:
+    mask = Image.new("L", (side * 3, side * 3), 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, side * 3 - 1, side * 3 - 1), radius * 3, fill=255)
+    return mask.reduce(3)
+
+
+def _repainted(
+    order: Order, brief: Brief, rng: Generator, imagine: Imagine, first: Image.Image, area: Area
+) -> Pixels:
+    """Inside the mask something new; outside, the very same pixels."""
+    before = np.array(first if first.mode == "RGBA" and order.format != "jpeg" else first.convert("RGB"))
+    if order.transparent and before.shape[2] == 3:
+        before = np.dstack([before, np.full(before.shape[:2], 255, np.uint8)])
+    if area.empty:
+        return before
+    inside = _new_content(order, brief, rng, imagine, first.convert("RGB"), area)
+    corner = area.corner_for(mark.label(min(inside.size)))
+    if corner is not None:
+        mark.stamp(inside, corner)
+    return merged(before, inside, area)
+
+
+def _new_content(
+    order: Order, brief: Brief, rng: Generator, imagine: Imagine, picture: Image.Image, area: Area
+) -> Image.Image:
+    left, top, right, bottom = area.box
+    removal = any(word in order.prompt.lower() for word in _REMOVAL)
+    if brief.named and not removal:
+        patch = imagine(right - left, bottom - top, accent_of(picture))
+        picture = picture.copy()
+        picture.paste(patch, (left, top))
+        return picture
+    if removal or not brief.styles:
+        picture = filled(picture, area, rng)
+    return picture if removal else styled(picture, brief.styles, brief.light, rng)

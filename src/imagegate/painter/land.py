@@ -18,11 +18,20 @@ def air(light: Light, depth: float) -> Colour:
 def ridge(canvas: Canvas, base: float, rise: float, bumps: float, smooth: bool = False) -> Floats:
     """A line across the picture, heights in pixels from the top; `base` and `rise` in shares of the height."""
     octaves = canvas.detail.octaves + 1 if not smooth else 3
-    line = skyline(canvas.rng, canvas.width, bumps * canvas.width / canvas.unit, octaves, 0.48 if not smooth else 0.35, smooth)
+    line = skyline(
+        canvas.rng,
+        canvas.width,
+        bumps * canvas.width / canvas.unit,
+        octaves,
+        0.48 if not smooth else 0.35,
+        smooth,
+    )
     return ((base - rise * 0.5 * line) * canvas.height).astype(np.float32)
 
 
-def mountain_paint(canvas: Canvas, edge: Floats, body: Colour, haze: Colour, lit: Colour, side: float, snow: float) -> Floats:
+def mountain_paint(
+    canvas: Canvas, edge: Floats, body: Colour, haze: Colour, lit: Colour, side: float, snow: float
+) -> Floats:
     """Faces lit from one side, hanging from the ridge line, sinking into haze at the foot."""
     line = _softened(canvas, edge)
     _, down = canvas.grid()
@@ -50,19 +59,19 @@ def _faces(canvas: Canvas, line: Floats, under: Floats, side: float) -> Floats:
     wide, high = canvas.soft_width, canvas.soft_height
     columns = np.arange(wide, dtype=np.float32)[None, :]
     aspect = high / wide
-    lean = _rolled(canvas, canvas.calm) * np.float32(0.035) + under * np.float32(0.42 * side * aspect)
+    lean = _flipped(canvas, canvas.calm) * np.float32(0.035) + under * np.float32(0.42 * side * aspect)
     source = np.clip(columns - lean * wide, 0, wide - 1).astype(np.int32)
     slope = np.gradient(_blurred(line, max(1, wide // 110))) * wide / high * -side
     facing = np.take(slope.astype(np.float32), source)
-    texture = _rolled(canvas, canvas.rough)
+    texture = _flipped(canvas, canvas.rough)
     lit = smoothstep(-0.75, 0.95, facing * np.float32(0.85) + texture * np.float32(0.42 * -side))
     return lit
 
 
-def _rolled(canvas: Canvas, field: Floats) -> Floats:
-    """The same noise from another place: cheaper than new noise, and nobody can tell."""
-    shift_by = (int(canvas.rng.integers(0, canvas.soft_height)), int(canvas.rng.integers(0, canvas.soft_width)))
-    return np.roll(field, shift_by, axis=(0, 1))
+def _flipped(canvas: Canvas, field: Floats) -> Floats:
+    """The same noise the other way round: cheaper than new noise, and no seam shows."""
+    turns = int(canvas.rng.integers(0, 4))
+    return field[:: -1 if turns & 1 else 1, :: -1 if turns & 2 else 1]
 
 
 def _blurred(line: Floats, reach: int) -> Floats:
@@ -72,9 +81,16 @@ def _blurred(line: Floats, reach: int) -> Floats:
 
 
 def _snowed(
-    canvas: Canvas, field: Floats, line: Floats, under: Floats, face: Floats, snow: float, lit: Colour, body: Colour
+    canvas: Canvas,
+    field: Floats,
+    line: Floats,
+    under: Floats,
+    face: Floats,
+    snow: float,
+    lit: Colour,
+    body: Colour,
 ) -> Floats:
-    ragged = _rolled(canvas, canvas.rough) * np.float32(0.03)
+    ragged = _flipped(canvas, canvas.rough) * np.float32(0.03)
     peak = float(line.min())
     height = (line[None, :] + under - np.float32(peak)) + ragged
     cover = 1 - smoothstep(snow * 0.75, snow, height)
@@ -89,15 +105,19 @@ def hill_paint(canvas: Canvas, edge: Floats, body: Colour, haze: Colour, rim: Co
     line = _softened(canvas, edge)
     _, down = canvas.grid()
     under = np.clip(down - line[None, :], 0, 1)
-    grain = _rolled(canvas, canvas.calm)
-    back = np.exp(-under / np.float32(0.02)) * np.float32(0.35) + np.exp(-under / np.float32(0.12)) * np.float32(0.2)
+    grain = _flipped(canvas, canvas.calm)
+    back = np.exp(-under / np.float32(0.02)) * np.float32(0.35) + np.exp(
+        -under / np.float32(0.12)
+    ) * np.float32(0.2)
     mist = np.clip(under / np.float32(0.32), 0, 1) * np.float32(0.7)
     field = along(ramp((body, mix(body, rim, 0.8))), np.clip(back + grain * np.float32(0.05), 0, 1))
     sunk: Floats = field * (1 - mist[..., None]) + np.array(haze, np.float32) * mist[..., None]
     return sunk
 
 
-def conifers(canvas: Canvas, edge: Floats, height: float, spacing: float, colour: Colour, sparse: float = 0.0) -> None:
+def conifers(
+    canvas: Canvas, edge: Floats, height: float, spacing: float, colour: Colour, sparse: float = 0.0
+) -> None:
     """A row of firs standing on a line; `height` and `spacing` in pixels."""
     rng = canvas.rng
     trees: list[list[Point]] = []
@@ -136,7 +156,9 @@ def _conifer(canvas: Canvas, x: float, ground: float, height: float) -> list[Poi
     return [(x, ground - height), *right, *trunk, *left[::-1]]
 
 
-def water(canvas: Canvas, light: Light, horizon: float, lamp: Point, calm: float = 0.5, glitter: float = 1.0) -> None:
+def water(
+    canvas: Canvas, light: Light, horizon: float, lamp: Point, calm: float = 0.5, glitter: float = 1.0
+) -> None:
     """A surface below the horizon that mirrors what is above it; `calm` 1 is a mirror, 0 open sea."""
     top = round(horizon * canvas.height)
     edge = np.full(canvas.width, top, np.float32)
@@ -171,9 +193,9 @@ def _reflection(canvas: Canvas, light: Light, horizon: float, calm: float) -> Fl
     depth = _depth(canvas, horizon)
     swell = waves(canvas, horizon, 9, canvas.detail.octaves)
     line = horizon * high
-    mirror = line - (np.arange(high, dtype=np.float32)[:, None] - line) * np.float32(0.55 + 0.45 * calm) * np.float32(
-        min(1.0, horizon / max(1e-3, 1 - horizon))
-    )
+    mirror = line - (np.arange(high, dtype=np.float32)[:, None] - line) * np.float32(
+        0.55 + 0.45 * calm
+    ) * np.float32(min(1.0, horizon / max(1e-3, 1 - horizon)))
     rows = mirror + swell * depth * np.float32(high * 0.05 * (1.25 - calm)) - 1
     columns = np.arange(wide, dtype=np.float32)[None, :] + swell * np.float32(wide * 0.008 * (1.2 - calm))
     top = max(0, int(line) - 1)
@@ -194,10 +216,22 @@ def _ripples(canvas: Canvas, light: Light, horizon: float, calm: float) -> None:
         depth = rng.random() ** 1.6
         y = (horizon + (1 - horizon) * depth) * canvas.height
         length = canvas.unit * (0.008 + 0.07 * depth) * (0.4 + rng.random())
-        strokes.append((rng.random() * canvas.width, y, length, canvas.unit * (0.0006 + 0.0022 * depth), rng.random() < 0.5))
-    mask_bright = canvas.stencil(lambda pen: _strokes(pen, strokes, True)).point([level * 2 // 7 for level in range(256)])
+        strokes.append(
+            (
+                rng.random() * canvas.width,
+                y,
+                length,
+                canvas.unit * (0.0006 + 0.0022 * depth),
+                rng.random() < 0.5,
+            )
+        )
+    mask_bright = canvas.stencil(lambda pen: _strokes(pen, strokes, True)).point(
+        [level * 2 // 7 for level in range(256)]
+    )
     canvas.lay(mask_bright, bright)
-    mask_dark = canvas.stencil(lambda pen: _strokes(pen, strokes, False)).point([level * 2 // 9 for level in range(256)])
+    mask_dark = canvas.stencil(lambda pen: _strokes(pen, strokes, False)).point(
+        [level * 2 // 9 for level in range(256)]
+    )
     canvas.lay(mask_dark, dark)
 
 
@@ -217,7 +251,10 @@ def _glitter_path(canvas: Canvas, light: Light, horizon: float, lamp: Point, str
     road = np.exp(-((away / spread) ** 2))
     under = np.where(depth > 0, 1.0, 0.0).astype(np.float32)
     sparks = smoothstep(0.25, 1.5, swell + road * 0.9 - 0.15) * road
-    canvas.shine((sparks * 0.95 + road * 0.16 * (1 - depth)) * under * np.float32(strength), mix(light.warm, light.lamp, 0.6))
+    canvas.shine(
+        (sparks * 0.95 + road * 0.16 * (1 - depth)) * under * np.float32(strength),
+        mix(light.warm, light.lamp, 0.6),
+    )
 
 
 def grass(canvas: Canvas, edge: Floats, height: float, colours: tuple[Colour, ...], count: int) -> None:
@@ -232,11 +269,19 @@ def grass(canvas: Canvas, edge: Floats, height: float, colours: tuple[Colour, ..
         half = height * 0.03
         tip = (x + lean * tall, ground - tall * math.cos(min(1.2, abs(lean))))
         middle = (x + lean * tall * 0.3, ground - tall * 0.6)
-        blade = [(x - half, ground), (middle[0] - half * 0.6, middle[1]), tip, (middle[0] + half * 0.6, middle[1]), (x + half, ground)]
+        blade = [
+            (x - half, ground),
+            (middle[0] - half * 0.6, middle[1]),
+            tip,
+            (middle[0] + half * 0.6, middle[1]),
+            (x + half, ground),
+        ]
         blades.append((blade, colours[int(rng.integers(0, len(colours)))]))
 
     def draw(pen: Pen) -> None:
         for blade, colour in blades:
             pen.polygon(blade, colour)
 
-    canvas.sketch((0, float(edge.min()) - height * 1.3, canvas.width, float(edge.max()) + height), draw, finer=2)
+    canvas.sketch(
+        (0, float(edge.min()) - height * 1.3, canvas.width, float(edge.max()) + height), draw, finer=2
+    )

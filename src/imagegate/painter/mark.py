@@ -34,12 +34,17 @@ def label(unit: float) -> Image.Image:
     return large.resize((width, height), Image.Resampling.BOX)
 
 
-def stamp(picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None) -> None:
+def stamp(
+    picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None
+) -> None:
     """Write the label; without a corner, at the lower right. Too small a picture stays clean."""
     unit = min(picture.size)
     mask = label(unit)
     margin = max(4, round(unit * 0.022))
-    left, top = corner or (picture.width - mask.width - margin, picture.height - mask.height - margin + mask.height // 4)
+    left, top = corner or (
+        picture.width - mask.width - margin,
+        picture.height - mask.height - margin + mask.height // 4,
+    )
     if left < margin or top < 0:
         return
     box = (left, top, left + mask.width, top + mask.height)

@@ -31,7 +31,13 @@ def _soft_grid(rng: Generator, columns: int, rows: int) -> Floats:
 
 
 def fractal(
-    rng: Generator, width: int, height: int, bumps: float, octaves: int, gain: float = 0.5, stretch: float = 1.0
+    rng: Generator,
+    width: int,
+    height: int,
+    bumps: float,
+    octaves: int,
+    gain: float = 0.5,
+    stretch: float = 1.0,
 ) -> Floats:
     """Noise around 0 with deviation about 1; `bumps` fit in the shorter side, `stretch` widens them."""
     total = np.zeros((height, width), np.float32)
@@ -39,7 +45,9 @@ def fractal(
     for _ in range(octaves):
         node = max(1.0, unit / 2)
         columns, rows = int(width / node / stretch) + 2, int(height / node) + 2
-        total += np.float32(weight) * resized(_soft_grid(rng, min(columns, width + 2), min(rows, height + 2)), width, height)
+        total += np.float32(weight) * resized(
+            _soft_grid(rng, min(columns, width + 2), min(rows, height + 2)), width, height
+        )
         power += weight * weight
         unit, weight = unit / 2, weight * gain
         if unit < 2:
@@ -62,7 +70,15 @@ def _mirrored(position: Floats, length: int) -> np.ndarray[tuple[int, ...], np.d
     return np.minimum(folded, length - 1).astype(np.int32)
 
 
-def swirled(rng: Generator, width: int, height: int, bumps: float, octaves: int, reach: float = 0.18, stretch: float = 1.0) -> Floats:
+def swirled(
+    rng: Generator,
+    width: int,
+    height: int,
+    bumps: float,
+    octaves: int,
+    reach: float = 0.18,
+    stretch: float = 1.0,
+) -> Floats:
     """Fractal noise dragged through slower noise: marble, nebula, weather."""
     field = fractal(rng, width, height, bumps, octaves, stretch=stretch)
     across = _calm(rng, width, height, bumps * 0.7)
@@ -76,7 +92,9 @@ def _calm(rng: Generator, width: int, height: int, bumps: float) -> Floats:
     return resized(small, width, height)
 
 
-def skyline(rng: Generator, columns: int, bumps: float, octaves: int, gain: float = 0.5, smooth: bool = False) -> Floats:
+def skyline(
+    rng: Generator, columns: int, bumps: float, octaves: int, gain: float = 0.5, smooth: bool = False
+) -> Floats:
     """A line around 0 with deviation about 1; straight between its nodes, or rounded."""
     at = np.linspace(0, 1, columns)
     total, weight, power, nodes = np.zeros(columns), 1.0, 0.0, bumps
@@ -95,7 +113,9 @@ def skyline(rng: Generator, columns: int, bumps: float, octaves: int, gain: floa
     return (total / power**0.5).astype(np.float32)
 
 
-def _eased(place: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _eased(
+    place: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     whole = np.floor(place)
     part = place - whole
     eased: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = whole + part * part * (3 - 2 * part)

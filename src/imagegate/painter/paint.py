@@ -1,15 +1,17 @@
 """The painter's door: one order in, one file out. Knows the way through the rooms, paints nothing itself."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from PIL import Image
 
 from imagegate.painter import edit, finish
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.noise import Generator
 from imagegate.painter.order import Order, Painted, detail_of, seed_of
+from imagegate.painter.palette import Colour, tinted_light
 from imagegate.painter.scenes import SCENES
 from imagegate.painter.stage import set_stage
 from imagegate.painter.words import read
@@ -25,9 +27,15 @@ __all__ = ["METADATA", "Order", "Painted", "paint"]
 def paint(order: Order) -> Painted:
     """Paint and write; the same order gives the same bytes."""
     file_format = _checked(order)
-    digests = [hashlib.sha256(Path(path).read_bytes()).digest() for path in (*order.references, *filter(None, [order.mask]))]
+    digests = [
+        hashlib.sha256(Path(path).read_bytes()).digest()
+        for path in (*order.references, *filter(None, [order.mask]))
+    ]
     rng = np.random.Generator(np.random.PCG64(seed_of(order, digests)))
-    pixels = edit.edited(order, rng) if order.references else _generated(order, rng)
+    choice = int.from_bytes(
+        hashlib.sha256(order.prompt.encode("utf-8", "surrogatepass")).digest()[:16], "big"
+    )
+    pixels = _edited(order, rng, choice) if order.references else _generated(order, rng, choice)
     size = encode(pixels, Path(order.out), file_format, order.compression, METADATA)
     return Painted(order.width, order.height, size, MEDIA_TYPES[file_format])
 
@@ -45,10 +53,21 @@ def _checked(order: Order) -> Format:
     return formats[order.format]
 
 
-def _generated(order: Order, rng: Generator) -> Pixels:
+def _generated(order: Order, rng: Generator, choice: int) -> Pixels:
     canvas = Canvas(order.width, order.height, rng, detail_of(order.quality), order.transparent)
-    choice = int.from_bytes(hashlib.sha256(order.prompt.encode("utf-8", "surrogatepass")).digest()[:4], "big")
     stage = set_stage(canvas, read(order.prompt, choice), order.index, choice)
-    scene: Callable[..., None] = SCENES[stage.brief.scene]
-    scene(stage)
+    SCENES[stage.brief.scene](stage)
     return finish.finished(canvas)
+
+
+def _edited(order: Order, rng: Generator, choice: int) -> Pixels:
+    brief = read(order.prompt, choice)
+
+    def imagine(width: int, height: int, accent: Colour) -> Image.Image:
+        canvas = Canvas(width, height, rng, detail_of(order.quality))
+        stage = set_stage(canvas, brief, order.index, choice)
+        leaning = msgspec.structs.replace(stage, light=tinted_light(stage.light, accent, 0.25))
+        SCENES[brief.scene](leaning)
+        return canvas.picture
+
+    return edit.edited(order, brief, rng, imagine)

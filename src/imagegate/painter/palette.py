@@ -10,10 +10,18 @@ Floats = npt.NDArray[np.float32]
 Colour = tuple[float, float, float]
 
 _TO_CONES = np.array(
-    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566], [0.0883024619, 0.2817188376, 0.6299787005]]
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
 )
 _TO_LAB = np.array(
-    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099], [0.0259040371, 0.7827717662, -0.8086757660]]
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
 )
 _FROM_CONES = np.linalg.inv(_TO_CONES)
 _FROM_LAB = np.linalg.inv(_TO_LAB)
@@ -51,7 +59,9 @@ def shift(colour: Colour, light: float = 0.0, chroma: float = 1.0, turn: float =
     """Lighter by `light`, `chroma` times as colourful, hue turned by `turn` radians."""
     lightness, a, b = to_oklab(colour)
     radius, angle = np.hypot(a, b) * chroma, np.arctan2(b, a) + turn
-    return _colour(np.array([np.clip(lightness + light, 0, 1), radius * np.cos(angle), radius * np.sin(angle)]))
+    return _colour(
+        np.array([np.clip(lightness + light, 0, 1), radius * np.cos(angle), radius * np.sin(angle)])
+    )
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> Colour:
@@ -99,12 +109,16 @@ LIGHTS: dict[str, Light] = {
     "sunset": _light("#27215f #6c2f80 #d94f78 #ff8a5c #ffd07e", "#f58e6c", "#1a1236", "#ffefc2", "#ff9e4f"),
     "dusk": _light("#131b47 #343a82 #7a559f #d97f9c #ffc0a0", "#b9789f", "#0d1233", "#ffe6cf", "#ff9d7a"),
     "night": _light("#050a20 #0a1a42 #14366b #2b6092", "#2a5a8c", "#050a1c", "#f6f2dd", "#ffcf73", dark=True),
-    "aurora": _light("#040a1f #08203f #0d4257 #1c7268", "#1d6470", "#04101c", "#f0fff4", "#8dffc0", dark=True),
+    "aurora": _light(
+        "#040a1f #08203f #0d4257 #1c7268", "#1d6470", "#04101c", "#f0fff4", "#8dffc0", dark=True
+    ),
     "storm": _light("#2b3947 #4b6072 #8098a6 #bccbd0", "#a9bbc4", "#17242e", "#f0f4f2", "#e6c27a"),
     "winter": _light("#5f94c9 #98c2e2 #cfe4f0 #fbeee8", "#d5e5f0", "#24456b", "#fffaf0", "#ffc9a8"),
     "pastel": _light("#9fb2f2 #c9b8f2 #f4c3dc #ffe6cd", "#efcade", "#5b4a8a", "#fffaf0", "#ffb8a0"),
     "desert": _light("#2a6fa6 #74b3c6 #eed9ac #ffcf9c", "#f2c294", "#6e2a22", "#fff3d6", "#f08a4b"),
-    "neon": _light("#0d0628 #2a0c5c #7a1a9a #f0388f #ffa24d", "#8a2a9c", "#0a0522", "#ffe27a", "#25e0ff", dark=True),
+    "neon": _light(
+        "#0d0628 #2a0c5c #7a1a9a #f0388f #ffa24d", "#8a2a9c", "#0a0522", "#ffe27a", "#25e0ff", dark=True
+    ),
 }
 
 COLOUR_WORDS: dict[str, Colour] = {
@@ -154,5 +168,10 @@ def tinted_light(light: Light, accent: Colour, share: float = 0.45) -> Light:
         return _colour(lab)
 
     return Light(
-        tuple(lean(stop) for stop in light.sky), lean(light.haze), lean(light.near), light.lamp, light.warm, light.dark
+        tuple(lean(stop) for stop in light.sky),
+        lean(light.haze),
+        lean(light.near),
+        light.lamp,
+        light.warm,
+        light.dark,
     )

@@ -70,21 +70,33 @@ def lamp_disc(canvas: Canvas, light: Light, lamp: Point, radius: float, crescent
         pen.circle(x, y, radius, light.lamp)
         if light.dark and not crescent:
             grey = mix(light.lamp, light.sky[-1], 0.22)
-            for dx, dy, size in ((-0.3, -0.25, 0.24), (0.22, -0.38, 0.15), (0.3, 0.18, 0.26), (-0.15, 0.42, 0.16)):
+            for dx, dy, size in (
+                (-0.3, -0.25, 0.24),
+                (0.22, -0.38, 0.15),
+                (0.3, 0.18, 0.26),
+                (-0.15, 0.42, 0.16),
+            ):
                 pen.circle(x + dx * radius, y + dy * radius, size * radius, grey)
             pen.circle(x + 0.02 * radius, y - 0.02 * radius, 0.12 * radius, mix(light.lamp, grey, 0.5))
 
     canvas.sketch((x - reach, y - reach, x + reach, y + reach), draw)
     halo = canvas.distance(x, y) * np.float32(canvas.unit / radius)
-    canvas.shine(0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 / (1 + (halo / 2.2) ** 2), light.warm)
+    canvas.shine(
+        0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 / (1 + (halo / 2.2) ** 2), light.warm
+    )
 
 
-def stars(canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)) -> None:
+def stars(
+    canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)
+) -> None:
     """Points at full size: many faint, few bright, some with a cross of light."""
     count = int(900 * density * canvas.detail.abundance * canvas.width * canvas.height / canvas.unit**2)
     layer = Image.new("RGB", canvas.picture.size)
     bright = canvas.rng.pareto(2.2, count)
-    xs, ys = canvas.rng.random(count) * canvas.width, canvas.rng.random(count) ** 1.15 * horizon * canvas.height
+    xs, ys = (
+        canvas.rng.random(count) * canvas.width,
+        canvas.rng.random(count) ** 1.15 * horizon * canvas.height,
+    )
     pixel = canvas.unit / 1024
     tint = canvas.rng.integers(0, len(colours), count)
     for size, x, y, which in zip(bright, xs, ys, tint, strict=True):
@@ -97,7 +109,9 @@ def _star(layer: Image.Image, x: float, y: float, size: float, pixel: float, col
     reach = max(1, int(radius * 3))
     offsets = np.arange(-reach, reach + 1, dtype=np.float32)
     fine = offsets - np.float32(x % 1)
-    fall = np.exp(-(fine[None, :] ** 2 + (offsets - np.float32(y % 1))[:, None] ** 2) / (2 * radius * radius * 0.5))
+    fall = np.exp(
+        -(fine[None, :] ** 2 + (offsets - np.float32(y % 1))[:, None] ** 2) / (2 * radius * radius * 0.5)
+    )
     stamp = (fall * min(1.0, 0.30 + 0.34 * size))[..., None] * np.array(colour, np.float32)
     place = (int(x) - reach, int(y) - reach)
     layer.paste(Image.fromarray((np.clip(stamp, 0, 1) * 255).astype(np.uint8)), place)
@@ -115,15 +129,22 @@ def aurora(canvas: Canvas, horizon: float) -> None:
     rng, wide = canvas.rng, canvas.soft_width
     for band, colour in enumerate(((0.25, 1.0, 0.62), (0.20, 0.85, 0.85), (0.62, 0.35, 0.95))):
         foot = horizon * (0.78 - 0.17 * band) + 0.07 * skyline(rng, wide, 2.2, 3, smooth=True)
-        rays = 0.6 + 0.25 * skyline(rng, wide, 40, 3, smooth=True) + 0.2 * skyline(rng, wide, 5, 2, smooth=True)
+        rays = (
+            0.6 + 0.25 * skyline(rng, wide, 40, 3, smooth=True) + 0.2 * skyline(rng, wide, 5, 2, smooth=True)
+        )
         above = (foot[None, :] - down) / np.float32(0.34)
         curtain = np.where(above > 0, np.exp(-3.2 * above.clip(0)), np.exp(above.clip(-4, 0) * 26))
-        canvas.shine(np.clip(curtain * rays.clip(0, 1.4)[None, :] * (0.62 - 0.12 * band) + across * 0, 0, 0.85), colour)
+        canvas.shine(
+            np.clip(curtain * rays.clip(0, 1.4)[None, :] * (0.62 - 0.12 * band) + across * 0, 0, 0.85), colour
+        )
 
 
 def birds(canvas: Canvas, colour: Colour, x: float, y: float, count: int) -> None:
     """A loose flock of two-stroke wings."""
-    spots = [(x + canvas.rng.normal() * 0.08 * canvas.unit, y + canvas.rng.normal() * 0.035 * canvas.unit) for _ in range(count)]
+    spots = [
+        (x + canvas.rng.normal() * 0.08 * canvas.unit, y + canvas.rng.normal() * 0.035 * canvas.unit)
+        for _ in range(count)
+    ]
     sizes = [canvas.unit * (0.007 + 0.008 * canvas.rng.random()) for _ in range(count)]
 
     def draw(pen: Pen) -> None:

@@ -81,6 +81,7 @@ class Brief(msgspec.Struct, frozen=True):
     """The prompt, understood as far as the painter can."""
 
     scene: str
+    named: bool
     light: str
     colours: tuple[str, ...]
     creature: str
@@ -94,7 +95,9 @@ class Reader:
     def __init__(self, prompt: str) -> None:
         self._prompt = prompt.lower()
         tokens = re.findall(r"[a-z0-9&][a-z0-9&'-]*", self._prompt)
-        self._english = {form for token in tokens for form in (token, token.removesuffix("s"), *token.split("-"))}
+        self._english = {
+            form for token in tokens for form in (token, token.removesuffix("s"), *token.split("-"))
+        }
         self._korean = re.findall(r"[가-힣]+", self._prompt)
 
     def knows(self, word: str) -> bool:
@@ -102,7 +105,10 @@ class Reader:
             return word in self._english
         if len(word) == 1:
             # one syllable hides in many words: it counts at the head of a word, alone or before a particle
-            return any(re.fullmatch(word + "(이|가|은|는|을|를|의|에|과|와|도|로|으로|에서|속|위)?", found) for found in self._korean)
+            return any(
+                re.fullmatch(word + "(이|가|은|는|을|를|의|에|과|와|도|로|으로|에서|속|위)?", found)
+                for found in self._korean
+            )
         return any(word in found for found in self._korean)
 
     def place_of(self, word: str) -> int:
@@ -120,9 +126,10 @@ def read(prompt: str, free_choice: int) -> Brief:
     """`free_choice` is any number; it picks a scene where the words name none."""
     reader = Reader(prompt)
     things = frozenset(reader.all_in(_THINGS))
-    scene = reader.first_in(_SCENES) or _FREE_SCENES[free_choice % len(_FREE_SCENES)]
+    named = reader.first_in(_SCENES)
     return Brief(
-        scene=scene,
+        scene=named or _FREE_SCENES[free_choice % len(_FREE_SCENES)],
+        named=bool(named),
         light=reader.first_in(_LIGHTS),
         colours=tuple(sorted(reader.all_in(_COLOURS), key=lambda name: _place(reader, name))),
         creature=reader.first_in(_CREATURES),

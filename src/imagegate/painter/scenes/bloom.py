@@ -37,12 +37,19 @@ def _garden(stage: Stage, main: Colour) -> None:
     low = mix(rgb("#8fcfae"), shift(main, 0.2, 0.6), 0.30) if not dark else rgb("#123b3f")
     across, down = canvas.grid()
     drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 1.6, 2)
-    canvas.ground(along(ramp((mix(top, (1.0, 1.0, 1.0), 0.0 if dark else 0.3), mix(top, low, 0.5), low)), np.clip(down + drift * 0.10 + across * 0, 0, 1)))
+    canvas.ground(
+        along(
+            ramp((mix(top, (1.0, 1.0, 1.0), 0.0 if dark else 0.3), mix(top, low, 0.5), low)),
+            np.clip(down + drift * 0.10 + across * 0, 0, 1),
+        )
+    )
     for _ in range(int(16 * canvas.detail.abundance)):
         x, y = float(canvas.rng.random()) * canvas.width, float(canvas.rng.random()) * canvas.height
         radius = between(stage, 0.02, 0.085)
         disc = 1 - smoothstep(radius * 0.93, radius * 1.07, canvas.distance(x, y))
-        canvas.shine(disc * np.float32(between(stage, 0.10, 0.42)), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.35))
+        canvas.shine(
+            disc * np.float32(between(stage, 0.10, 0.42)), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.35)
+        )
     return None
 
 
@@ -51,11 +58,22 @@ def _heads(stage: Stage) -> list[tuple[float, float, float]]:
     canvas, unit = stage.canvas, stage.canvas.unit
     x, y = canvas.width / 2, canvas.height / 2
     side = 1 if pick(stage, 2) else -1
-    places = [(0.27, -0.02, 0.135), (-0.31, 0.05, 0.125), (0.10, 0.21, 0.10), (-0.14, -0.30, 0.075), (0.37, -0.27, 0.065), (-0.42, -0.22, 0.06)]
+    places = [
+        (0.27, -0.02, 0.135),
+        (-0.31, 0.05, 0.125),
+        (0.10, 0.21, 0.10),
+        (-0.14, -0.30, 0.075),
+        (0.37, -0.27, 0.065),
+        (-0.42, -0.22, 0.06),
+    ]
     wide = min(1.5, canvas.width / unit)
     count = 1 + min(len(places), canvas.detail.layers)
     heads = [
-        (x + side * px * unit * wide + between(stage, -0.02, 0.02) * unit, y + py * unit, size * unit * between(stage, 0.9, 1.1))
+        (
+            x + side * px * unit * wide + between(stage, -0.02, 0.02) * unit,
+            y + py * unit,
+            size * unit * between(stage, 0.9, 1.1),
+        )
         for px, py, size in places[: count - 1]
     ]
     return [*heads[::-1], (x - side * 0.03 * unit, y - 0.07 * unit, 0.215 * unit)]
@@ -87,19 +105,64 @@ def _leaf(pen: Pen, x: float, y: float, size: float, turn: float, tone: Colour) 
 
 
 _PETALS: dict[str, list[Point]] = {
-    "round": [(0, 0), (0.30, -0.45), (0.36, -0.82), (0.16, -1.02), (0, -0.98), (-0.16, -1.02), (-0.36, -0.82), (-0.30, -0.45)],
-    "pointed": [(0, 0), (0.20, -0.35), (0.25, -0.65), (0.12, -0.92), (0, -1.06), (-0.12, -0.92), (-0.25, -0.65), (-0.20, -0.35)],
-    "slim": [(0, 0), (0.10, -0.4), (0.125, -0.8), (0.06, -1.0), (0, -1.03), (-0.06, -1.0), (-0.125, -0.8), (-0.10, -0.4)],
-    "notched": [(0, 0), (0.28, -0.42), (0.38, -0.80), (0.20, -1.02), (0.03, -0.90), (-0.03, -0.90), (-0.20, -1.02), (-0.38, -0.80), (-0.28, -0.42)],
+    "round": [
+        (0, 0),
+        (0.30, -0.45),
+        (0.36, -0.82),
+        (0.16, -1.02),
+        (0, -0.98),
+        (-0.16, -1.02),
+        (-0.36, -0.82),
+        (-0.30, -0.45),
+    ],
+    "pointed": [
+        (0, 0),
+        (0.20, -0.35),
+        (0.25, -0.65),
+        (0.12, -0.92),
+        (0, -1.06),
+        (-0.12, -0.92),
+        (-0.25, -0.65),
+        (-0.20, -0.35),
+    ],
+    "slim": [
+        (0, 0),
+        (0.10, -0.4),
+        (0.125, -0.8),
+        (0.06, -1.0),
+        (0, -1.03),
+        (-0.06, -1.0),
+        (-0.125, -0.8),
+        (-0.10, -0.4),
+    ],
+    "notched": [
+        (0, 0),
+        (0.28, -0.42),
+        (0.38, -0.80),
+        (0.20, -1.02),
+        (0.03, -0.90),
+        (-0.03, -0.90),
+        (-0.20, -1.02),
+        (-0.38, -0.80),
+        (-0.28, -0.42),
+    ],
 }
 
 
 def _kind(stage: Stage) -> tuple[str, int, int]:
     """Petal shape, petals in a whorl, whorls."""
-    for name, kind in (("rose", ("round", 6, 6)), ("lotus", ("pointed", 9, 4)), ("daisy", ("slim", 17, 2)), ("sakura", ("notched", 5, 1)), ("tulip", ("pointed", 6, 2))):
+    for name, kind in (
+        ("rose", ("round", 6, 6)),
+        ("lotus", ("pointed", 9, 4)),
+        ("daisy", ("slim", 17, 2)),
+        ("sakura", ("notched", 5, 1)),
+        ("tulip", ("pointed", 6, 2)),
+    ):
         if stage.wants(name):
             return kind
-    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[pick(stage, 5)]
+    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[
+        pick(stage, 5)
+    ]
 
 
 def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -> None:
@@ -125,11 +188,19 @@ def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -
 
 def _petal(pen: Pen, outline: list[Point], at: Point, length: float, turn: float, tone: Colour) -> None:
     """Seven insets from a dark edge to a light middle stand for a gradient."""
-    pen.polygon(placed(outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn), shift(tone, -0.11, 1.05))
+    pen.polygon(
+        placed(
+            outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn
+        ),
+        shift(tone, -0.11, 1.05),
+    )
     for step in range(7):
         share = step / 6
         inner = [(px * (1 - 0.42 * share), py * (1 - 0.10 * share) - 0.02 * share) for px, py in outline]
-        pen.polygon(placed(inner, at[0], at[1], length, turn), shift(tone, -0.035 + 0.095 * share, 1.05 - 0.22 * share))
+        pen.polygon(
+            placed(inner, at[0], at[1], length, turn),
+            shift(tone, -0.035 + 0.095 * share, 1.05 - 0.22 * share),
+        )
     lines = placed([(0, -0.16), (0, -0.72)], at[0], at[1], length, turn)
     pen.line(lines, length * 0.012, shift(tone, -0.03))
 
@@ -140,4 +211,9 @@ def _heart(pen: Pen, at: Point, radius: float, colour: Colour, shape: str) -> No
     pen.circle(at[0], at[1] - radius * 0.06, radius, gold)
     for seed in range(60 if shape == "slim" else 24):
         turn, far = seed * 2.39996, radius * 0.92 * math.sqrt(seed / (60 if shape == "slim" else 24))
-        pen.circle(at[0] + far * math.cos(turn), at[1] + far * math.sin(turn), radius * 0.075, mix(gold, brown, 0.55 if seed % 2 else 0.15))
+        pen.circle(
+            at[0] + far * math.cos(turn),
+            at[1] + far * math.sin(turn),
+            radius * 0.075,
+            mix(gold, brown, 0.55 if seed % 2 else 0.15),
+        )

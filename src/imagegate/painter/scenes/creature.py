@@ -41,15 +41,20 @@ _COATS: dict[str, Coat] = {
 def paint(stage: Stage) -> None:
     canvas = stage.canvas
     name = stage.brief.creature or _FREE[pick(stage, len(_FREE))]
-    size = canvas.unit * (0.30 if not canvas.transparent else 0.37)
-    x = canvas.width * 0.5 + (0 if canvas.transparent or canvas.width < canvas.height * 1.2 else between(stage, -0.06, 0.06) * canvas.width)
-    y = canvas.height * 0.5 + size * (0.98 if not canvas.transparent else 1.12)
+    tall = 2.9 if name in {"rabbit", "robot", "owl"} else 2.6
+    size = canvas.unit * (0.72 if not canvas.transparent else 0.90) / tall
+    x = canvas.width * 0.5 + (
+        0
+        if canvas.transparent or canvas.width < canvas.height * 1.2
+        else between(stage, -0.06, 0.06) * canvas.width
+    )
+    y = canvas.height * 0.5 + size * tall * 0.5 - canvas.unit * (0.0 if not canvas.transparent else 0.01)
     ground = y - size * 0.10
     if canvas.transparent:
         canvas.ground(rgb(_COATS[name].fur) if name in _COATS else rgb("#7f95ad"))
     else:
         _place_behind(stage, x, ground, size)
-    box = (x - size * 1.35, y - size * 2.75, x + size * 1.35, y + size * 0.2)
+    box = (x - size * 1.35, y - size * 3.0, x + size * 1.35, y + size * 0.2)
     canvas.sketch(box, lambda pen: _figure(pen, name, x, y, size, stage))
     if not canvas.transparent:
         _place_before(stage, y, size)
@@ -72,7 +77,11 @@ def _coloured(coat: Coat, stage: Stage) -> Coat:
         return msgspec.structs.replace(coat, fur="#f1eee8") if "white" in stage.brief.colours else coat
     red, green, blue = (round(channel * 255) for channel in COLOUR_WORDS[stage.brief.colours[0]])
     named = f"#{red:02x}{green:02x}{blue:02x}"
-    return coat if stage.brief.creature == "fox" and stage.brief.colours[0] == "red" else msgspec.structs.replace(coat, fur=named)
+    return (
+        coat
+        if stage.brief.creature == "fox" and stage.brief.colours[0] == "red"
+        else msgspec.structs.replace(coat, fur=named)
+    )
 
 
 def _place_behind(stage: Stage, x: float, ground: float, size: float) -> None:
@@ -84,7 +93,7 @@ def _place_behind(stage: Stage, x: float, ground: float, size: float) -> None:
     canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, 0.45))
     if light.dark:
         sky.stars(canvas, horizon, 0.9)
-    halo, radius = mix(light.sky[-1], light.lamp, 0.55), size * 1.32
+    halo, radius = mix(light.sky[-1], light.lamp, 0.85 if light.dark else 0.55), size * 1.28
     disc = canvas.stencil(lambda pen: pen.circle(lamp[0], lamp[1], radius, halo))
     canvas.lay(disc.point([round(level * 0.85) for level in range(256)]), halo)
     far = canvas.distance(*lamp) * (canvas.unit / radius)
@@ -111,12 +120,18 @@ def _place_before(stage: Stage, y: float, size: float) -> None:
     snow = stage.light_name == "winter" or stage.wants("snow")
     base = (y - size * 0.02) / canvas.height
     edge = land.ridge(canvas, base, 0.012, 1.0, smooth=True)
-    body = mix((0.96, 0.98, 1.0), light.sky[1], 0.30 if light.dark else 0.08) if snow else mix(light.near, rgb("#2f6b4a"), 0.0 if light.dark else 0.25)
+    body = (
+        mix((0.96, 0.98, 1.0), light.sky[1], 0.30 if light.dark else 0.08)
+        if snow
+        else mix(light.near, rgb("#2f6b4a"), 0.0 if light.dark else 0.25)
+    )
     canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.near, 0.18), light.warm))
     if snow:
         return accents.snowfall(stage)
     tones = (body, shift(body, 0.05), mix(body, light.warm, 0.18))
-    return land.grass(canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit))
+    return land.grass(
+        canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit)
+    )
 
 
 def _both(pen: Pen, points: list[Point], x: float, colour: Colour, other: Colour) -> None:
@@ -133,21 +148,71 @@ def _quadruped(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     half = placed(curve(body, closed=False) + [(0, 0)], x, y, size)
     limbs = rgb("#26262c") if coat.extra == "panda" else dark
     _both(pen, half, x, dark, fur)
-    chest = placed(curve([(0, -1.2), (0.24, -1.0), (0.28, -0.6), (0.14, -0.28), (0, -0.2), (-0.14, -0.28), (-0.28, -0.6), (-0.24, -1.0)]), x, y, size)
+    chest = placed(
+        curve(
+            [
+                (0, -1.2),
+                (0.24, -1.0),
+                (0.28, -0.6),
+                (0.14, -0.28),
+                (0, -0.2),
+                (-0.14, -0.28),
+                (-0.28, -0.6),
+                (-0.24, -1.0),
+            ]
+        ),
+        x,
+        y,
+        size,
+    )
     pen.polygon(chest, belly)
     for side in (-1, 1):
         leg = limbs if side > 0 else shift(limbs, 0.03)
-        pen.box(x + side * size * 0.17 - size * 0.12, y - size * 0.62, x + side * size * 0.17 + size * 0.12, y + size * 0.02, leg, size * 0.11)
-        pen.ellipse(x + side * size * 0.18, y - size * 0.03, size * 0.16, size * 0.075, belly if coat.extra == "mask" else shift(leg, 0.05))
+        pen.box(
+            x + side * size * 0.135 - size * 0.125,
+            y - size * 0.62,
+            x + side * size * 0.135 + size * 0.125,
+            y + size * 0.02,
+            leg,
+            size * 0.11,
+        )
+        pen.ellipse(
+            x + side * size * 0.155,
+            y - size * 0.03,
+            size * 0.16,
+            size * 0.075,
+            belly if coat.extra == "mask" else shift(leg, 0.05),
+        )
     _head(pen, coat, x, y - size * 1.62, size * 0.62)
 
 
 def _tail(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     fur, belly = rgb(coat.fur), rgb(coat.belly)
     if coat.tail == "brush":
-        brush = curve([(0.35, -0.10), (0.75, -0.02), (1.10, -0.28), (1.18, -0.75), (1.02, -1.12), (0.88, -0.72), (0.68, -0.42), (0.42, -0.36)])
+        brush = curve(
+            [
+                (0.35, -0.08),
+                (0.80, 0.0),
+                (1.16, -0.30),
+                (1.22, -0.75),
+                (1.00, -1.15),
+                (0.86, -0.80),
+                (0.70, -0.45),
+                (0.42, -0.34),
+            ]
+        )
         pen.polygon(placed(brush, x, y, size), shift(fur, -0.04))
-        tip = curve([(1.02, -1.12), (1.15, -0.86), (1.16, -0.66), (1.02, -0.74), (0.93, -0.66), (0.93, -0.88)])
+        tip = curve(
+            [
+                (1.00, -1.15),
+                (1.14, -1.02),
+                (1.222, -0.72),
+                (1.06, -0.78),
+                (0.96, -0.68),
+                (0.855, -0.80),
+                (0.92, -1.0),
+            ]
+        )
         pen.polygon(placed(tip, x, y, size), belly)
     elif coat.tail == "curl":
         path = curve([(0.45, -0.12), (0.82, -0.05), (1.0, -0.32), (0.86, -0.62), (0.98, -0.86)], closed=False)
@@ -164,13 +229,40 @@ def _ears(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     dark = shift(fur, -0.09)
     if coat.ears == "pointed":
         _both(pen, placed([(0.22, -0.72), (0.98, -0.42), (0.92, -1.42)], x, y, size), x, fur, dark)
-        _both(pen, placed([(0.42, -0.72), (0.86, -0.55), (0.84, -1.18)], x, y, size), x, inner, shift(inner, -0.06))
+        _both(
+            pen,
+            placed([(0.42, -0.72), (0.86, -0.55), (0.84, -1.18)], x, y, size),
+            x,
+            inner,
+            shift(inner, -0.06),
+        )
     elif coat.ears == "floppy":
-        flap = placed(curve([(0.55, -0.80), (0.98, -0.72), (1.22, -0.20), (1.12, 0.34), (0.86, 0.22), (0.72, -0.25)]), x, y, size)
+        flap = placed(
+            curve([(0.55, -0.80), (0.98, -0.72), (1.22, -0.20), (1.12, 0.34), (0.86, 0.22), (0.72, -0.25)]),
+            x,
+            y,
+            size,
+        )
         _both(pen, flap, x, shift(fur, -0.12), shift(fur, -0.17))
     elif coat.ears == "long":
-        _both(pen, placed(curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size), x, fur, dark)
-        _both(pen, placed(curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size), x, inner, shift(inner, -0.05))
+        _both(
+            pen,
+            placed(
+                curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size
+            ),
+            x,
+            fur,
+            dark,
+        )
+        _both(
+            pen,
+            placed(
+                curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size
+            ),
+            x,
+            inner,
+            shift(inner, -0.05),
+        )
     else:
         reach = 0.44 if coat.extra == "koala" else 0.32
         for side, tone in ((-1, dark), (1, fur)):
@@ -184,7 +276,12 @@ def _head(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     if coat.extra == "mane":
         for step in range(18):
             turn = step * math.pi / 9
-            pen.circle(x + size * 0.98 * math.cos(turn), y + size * 0.94 * math.sin(turn), size * 0.40, rgb("#a8632a") if step % 2 else rgb("#8f4f22"))
+            pen.circle(
+                x + size * 0.98 * math.cos(turn),
+                y + size * 0.94 * math.sin(turn),
+                size * 0.40,
+                rgb("#a8632a") if step % 2 else rgb("#8f4f22"),
+            )
     _ears(pen, coat, x, y, size)
     sharp = coat.ears == "pointed"
     cheek = 1.06 if sharp else 1.0
@@ -195,13 +292,27 @@ def _head(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
 
 def _face(pen: Pen, coat: Coat, x: float, y: float, size: float, belly: Colour) -> None:
     if coat.extra in {"mask", "whiskers", "stripes"}:
-        mask = placed(curve([(0, 0.02), (0.30, 0.10), (0.80, 0.02), (0.92, 0.20), (0.66, 0.58), (0.28, 0.82), (0, 0.90)], closed=False), x, y, size)
+        mask = placed(
+            curve(
+                [(0, 0.02), (0.30, 0.10), (0.80, 0.02), (0.92, 0.20), (0.66, 0.58), (0.28, 0.82), (0, 0.90)],
+                closed=False,
+            ),
+            x,
+            y,
+            size,
+        )
         if coat.extra == "mask":
             _both(pen, mask, x, belly, shift(belly, -0.03))
         else:
             pen.ellipse(x, y + size * 0.48, size * 0.46, size * 0.32, belly)
     elif coat.extra in {"muzzle", "mane", "panda"}:
-        pen.ellipse(x, y + size * 0.44, size * 0.44, size * 0.34, belly if coat.extra != "panda" else shift(belly, -0.03))
+        pen.ellipse(
+            x,
+            y + size * 0.44,
+            size * 0.44,
+            size * 0.34,
+            belly if coat.extra != "panda" else shift(belly, -0.03),
+        )
     if coat.extra == "panda":
         for side in (-1, 1):
             patch = curve([(0.18, -0.28), (0.52, -0.30), (0.66, 0.06), (0.42, 0.24), (0.20, 0.06)])
@@ -234,23 +345,42 @@ def _nose(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     if coat.extra == "whiskers":
         for side in (-1, 1):
             for lift in (-0.06, 0.05, 0.16):
-                pen.line(placed([(side * 0.36, 0.44 + lift * 0.5), (side * 1.06, 0.36 + lift)], x, y, size), size * 0.014, (1.0, 1.0, 1.0))
+                pen.line(
+                    placed([(side * 0.36, 0.44 + lift * 0.5), (side * 1.06, 0.36 + lift)], x, y, size),
+                    size * 0.014,
+                    (1.0, 1.0, 1.0),
+                )
     return None
 
 
 def _stripes(pen: Pen, x: float, y: float, size: float) -> None:
     ink = rgb("#3b2416")
-    for shape in ([(-0.08, -0.90), (0.08, -0.90), (0, -0.45)], [(0.22, -0.86), (0.38, -0.82), (0.20, -0.50)], [(0.98, -0.22), (1.0, -0.06), (0.66, -0.10)], [(1.0, 0.08), (0.96, 0.24), (0.66, 0.14)]):
+    for shape in (
+        [(-0.08, -0.90), (0.08, -0.90), (0, -0.45)],
+        [(0.22, -0.86), (0.38, -0.82), (0.20, -0.50)],
+        [(0.98, -0.22), (1.0, -0.06), (0.66, -0.10)],
+        [(1.0, 0.08), (0.96, 0.24), (0.66, 0.14)],
+    ):
         _both(pen, placed(shape, x, y, size), x, ink, ink)
 
 
 def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
     fur = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#8a5f45")
     dark, pale = shift(fur, -0.09), rgb("#f7e6cc")
-    body = curve([(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False)
+    body = curve(
+        [(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False
+    )
     _both(pen, placed(body, x, y, size), x, fur, shift(fur, -0.035))
     _both(pen, placed([(0.30, -2.15), (0.86, -1.80), (0.82, -2.62)], x, y, size), x, fur, dark)
-    pen.polygon(placed(curve([(0, -1.35), (0.44, -1.05), (0.42, -0.4), (0, -0.04), (-0.42, -0.4), (-0.44, -1.05)]), x, y, size), pale)
+    pen.polygon(
+        placed(
+            curve([(0, -1.35), (0.44, -1.05), (0.42, -0.4), (0, -0.04), (-0.42, -0.4), (-0.44, -1.05)]),
+            x,
+            y,
+            size,
+        ),
+        pale,
+    )
     for row in range(4):
         for column in range(-2 + row % 2, 3 - row % 2):
             px, py = x + column * size * 0.17 + (row % 2) * size * 0.0, y - size * (1.02 - 0.2 * row)
@@ -272,11 +402,36 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     ink, pale, warm = rgb("#27324a"), rgb("#fbfaf5"), rgb("#f5a03c")
     for side in (-1, 1):
         pen.ellipse(x + side * size * 0.28, y, size * 0.24, size * 0.09, warm)
-    body = curve([(0, -2.3), (0.46, -2.18), (0.66, -1.6), (0.78, -0.8), (0.60, -0.15), (0, 0.0)], closed=False)
+    body = curve(
+        [(0, -2.3), (0.46, -2.18), (0.66, -1.6), (0.78, -0.8), (0.60, -0.15), (0, 0.0)], closed=False
+    )
     _both(pen, placed(body, x, y, size), x, ink, shift(ink, -0.04))
     flipper = curve([(0.60, -1.50), (0.98, -0.95), (1.02, -0.55), (0.78, -0.75), (0.62, -1.05)])
     _both(pen, placed(flipper, x, y, size), x, shift(ink, 0.03), shift(ink, -0.07))
-    pen.polygon(placed(curve([(0, -1.62), (0.30, -1.92), (0.46, -1.62), (0.46, -1.2), (0.54, -0.6), (0.36, -0.15), (0, -0.06), (-0.36, -0.15), (-0.54, -0.6), (-0.46, -1.2), (-0.46, -1.62), (-0.30, -1.92)]), x, y, size), pale)
+    pen.polygon(
+        placed(
+            curve(
+                [
+                    (0, -1.62),
+                    (0.30, -1.92),
+                    (0.46, -1.62),
+                    (0.46, -1.2),
+                    (0.54, -0.6),
+                    (0.36, -0.15),
+                    (0, -0.06),
+                    (-0.36, -0.15),
+                    (-0.54, -0.6),
+                    (-0.46, -1.2),
+                    (-0.46, -1.62),
+                    (-0.30, -1.92),
+                ]
+            ),
+            x,
+            y,
+            size,
+        ),
+        pale,
+    )
     for side in (-1, 1):
         pen.circle(x + side * size * 0.22, y - size * 1.68, size * 0.085, rgb("#1c2233"))
         pen.circle(x + side * size * 0.22 + size * 0.03, y - size * 1.71, size * 0.028, (1.0, 1.0, 1.0))
@@ -284,7 +439,9 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     pen.polygon(placed(curve([(-0.14, -1.54), (0, -1.60), (0.14, -1.54), (0, -1.36)]), x, y, size), warm)
     scarf = rgb("#d9483f")
     pen.box(x - size * 0.52, y - size * 1.33, x + size * 0.52, y - size * 1.15, scarf, size * 0.09)
-    pen.polygon(placed([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05))
+    pen.polygon(
+        placed([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05)
+    )
 
 
 def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
@@ -293,8 +450,22 @@ def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
     dark = shift(shell, -0.10)
     s = size
     for side in (-1, 1):
-        pen.box(x + side * s * 0.24 - s * 0.13, y - s * 0.42, x + side * s * 0.24 + s * 0.13, y - s * 0.02, trim, s * 0.08)
-        pen.box(x + side * s * 0.26 - s * 0.21, y - s * 0.12, x + side * s * 0.26 + s * 0.21, y + s * 0.03, dark, s * 0.07)
+        pen.box(
+            x + side * s * 0.24 - s * 0.13,
+            y - s * 0.42,
+            x + side * s * 0.24 + s * 0.13,
+            y - s * 0.02,
+            trim,
+            s * 0.08,
+        )
+        pen.box(
+            x + side * s * 0.26 - s * 0.21,
+            y - s * 0.12,
+            x + side * s * 0.26 + s * 0.21,
+            y + s * 0.03,
+            dark,
+            s * 0.07,
+        )
         arm = curve([(side * 0.58, -1.02), (side * 0.86, -0.86), (side * 0.88, -0.46)], closed=False)
         pen.line(placed(arm, x, y, s), s * 0.17, trim)
         pen.circle(x + side * s * 0.88, y - s * 0.42, s * 0.14, dark)
@@ -308,7 +479,14 @@ def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
     pen.line([(x, y - s * 2.28), (x, y - s * 2.52)], s * 0.05, trim)
     pen.circle(x, y - s * 2.56, s * 0.09, rgb("#ffb13d"))
     for side in (-1, 1):
-        pen.box(x + side * s * 0.80 - s * 0.10, y - s * 2.0, x + side * s * 0.80 + s * 0.10, y - s * 1.62, trim, s * 0.08)
+        pen.box(
+            x + side * s * 0.80 - s * 0.10,
+            y - s * 2.0,
+            x + side * s * 0.80 + s * 0.10,
+            y - s * 1.62,
+            trim,
+            s * 0.08,
+        )
     pen.box(x - s * 0.78, y - s * 2.30, x + s * 0.78, y - s * 1.32, shell, s * 0.32)
     pen.box(x - s * 0.62, y - s * 2.14, x + s * 0.62, y - s * 1.50, screen, s * 0.22)
     for side in (-1, 1):

@@ -28,7 +28,13 @@ def paint(stage: Stage) -> None:
         _dune(stage, horizon, near, lamp)
         if step == count // 2:
             (_cacti if stage.wants("cactus") else _caravan)(stage, horizon, near)
-    sky.birds(canvas, mix(light.near, light.haze, 0.2), canvas.width - lamp[0], canvas.height * 0.28, 3 + pick(stage, 4))
+    sky.birds(
+        canvas,
+        mix(light.near, light.haze, 0.2),
+        canvas.width - lamp[0],
+        canvas.height * 0.28,
+        3 + pick(stage, 4),
+    )
 
 
 def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
@@ -42,7 +48,9 @@ def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
 def _dune(stage: Stage, horizon: float, near: float, lamp: Point) -> None:
     canvas = stage.canvas
     base = horizon + 0.40 * near**1.3
-    line = skyline(canvas.rng, canvas.width, (2.6 - 1.2 * near) * canvas.width / canvas.unit, 2, 0.3, smooth=True)
+    line = skyline(
+        canvas.rng, canvas.width, (2.6 - 1.2 * near) * canvas.width / canvas.unit, 2, 0.3, smooth=True
+    )
     edge = ((base - 0.030 * (0.5 + near) * line) * canvas.height).astype(np.float32)
     canvas.lay_below(edge, _dune_paint(stage, edge, near, lamp))
 
@@ -52,11 +60,16 @@ def _dune_paint(stage: Stage, edge: Floats, near: float, lamp: Point) -> Floats:
     canvas = stage.canvas
     wide, high = canvas.soft_width, canvas.soft_height
     across, down = canvas.grid()
-    line = np.interp(np.linspace(0, canvas.width - 1, wide), np.arange(canvas.width), edge).astype(np.float32) / canvas.height
+    line = (
+        np.interp(np.linspace(0, canvas.width - 1, wide), np.arange(canvas.width), edge).astype(np.float32)
+        / canvas.height
+    )
     under = np.clip(down - line[None, :], 0, 1)
     side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
     bend = skyline(canvas.rng, high, 3, 2, smooth=True)[:, None] * np.float32(0.10)
-    shift_by = (under * np.float32(0.8 * side) + bend * np.clip(under * 9, 0, 1)) * np.float32(canvas.unit / canvas.width)
+    shift_by = (under * np.float32(0.8 * side) + bend * np.clip(under * 9, 0, 1)) * np.float32(
+        canvas.unit / canvas.width
+    )
     source = np.clip((across - shift_by) * wide, 0, wide - 1).astype(np.int32)
     slope = np.take(np.gradient(line) * wide, source) * np.float32(-side * canvas.height / canvas.unit)
     blur = np.float32(0.02) + under * np.float32(0.45)
@@ -65,7 +78,10 @@ def _dune_paint(stage: Stage, edge: Floats, near: float, lamp: Point) -> Floats:
     ripples = _wind_ripples(stage, under, near)
     lit, dark = _sand(stage, near)
     table = ramp((dark, mix(dark, lit, 0.5), lit, mix(lit, stage.light.lamp, 0.28)))
-    return along(table, np.clip(face * np.float32(0.82) + ripples * face + np.exp(-under / np.float32(0.006)) * 0.12, 0, 1))
+    return along(
+        table,
+        np.clip(face * np.float32(0.82) + ripples * face + np.exp(-under / np.float32(0.006)) * 0.12, 0, 1),
+    )
 
 
 def _wind_ripples(stage: Stage, under: Floats, near: float) -> Floats:
@@ -73,7 +89,11 @@ def _wind_ripples(stage: Stage, under: Floats, near: float) -> Floats:
     if near < 0.55:
         return np.zeros_like(under)
     sway = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 2.5, 3)
-    ripples: Floats = np.sin(under * np.float32(230 - 110 * near) + sway * np.float32(3.2)) * np.float32(0.05) * np.clip(under * 9, 0, 1)
+    ripples: Floats = (
+        np.sin(under * np.float32(230 - 110 * near) + sway * np.float32(3.2))
+        * np.float32(0.05)
+        * np.clip(under * 9, 0, 1)
+    )
     return ripples
 
 
@@ -82,7 +102,20 @@ def _caravan(stage: Stage, horizon: float, near: float) -> None:
     canvas, light = stage.canvas, stage.light
     size = canvas.unit * 0.035
     start, y = canvas.width * between(stage, 0.3, 0.5), canvas.height * (horizon + 0.40 * near**1.3 + 0.02)
-    camel = curve([(-0.9, -0.6), (-0.5, -0.75), (-0.2, -1.2), (0.15, -0.75), (0.55, -0.7), (0.8, -1.35), (1.15, -1.3), (0.95, -1.1), (0.75, -0.45), (-0.75, -0.35)])
+    camel = curve(
+        [
+            (-0.9, -0.6),
+            (-0.5, -0.75),
+            (-0.2, -1.2),
+            (0.15, -0.75),
+            (0.55, -0.7),
+            (0.8, -1.35),
+            (1.15, -1.3),
+            (0.95, -1.1),
+            (0.75, -0.45),
+            (-0.75, -0.35),
+        ]
+    )
     colour = mix(light.near, light.haze, 0.12)
 
     def draw(pen: Pen) -> None:
@@ -90,7 +123,11 @@ def _caravan(stage: Stage, horizon: float, near: float) -> None:
             x = start + step * size * 3.1
             pen.polygon(placed(camel, x, y, size), colour)
             for leg in (-0.7, -0.5, 0.4, 0.62):
-                pen.line([(x + leg * size, y - 0.5 * size), (x + (leg + 0.06) * size, y + 0.2 * size)], size * 0.13, colour)
+                pen.line(
+                    [(x + leg * size, y - 0.5 * size), (x + (leg + 0.06) * size, y + 0.2 * size)],
+                    size * 0.13,
+                    colour,
+                )
 
     canvas.sketch((start - size * 2, y - size * 2, start + size * 13, y + size), draw)
 
@@ -100,7 +137,10 @@ def _cacti(stage: Stage, horizon: float, near: float) -> None:
     colour = mix(mix(light.near, rgb("#2f6b4f"), 0.45), light.haze, 0.1)
     for step in range(3):
         size = canvas.unit * (0.16 - 0.04 * step)
-        x, y = canvas.width * (0.18 + 0.30 * ((step * 2 + stage.index) % 3)), canvas.height * (horizon + 0.40 * near**1.3 + 0.05 - 0.02 * step)
+        x, y = (
+            canvas.width * (0.18 + 0.30 * ((step * 2 + stage.index) % 3)),
+            canvas.height * (horizon + 0.40 * near**1.3 + 0.05 - 0.02 * step),
+        )
         _cactus(stage, x, y, size, shift(colour, 0.03 * step))
 
 
@@ -108,9 +148,18 @@ def _cactus(stage: Stage, x: float, y: float, size: float, colour: Colour) -> No
     def draw(pen: Pen) -> None:
         pen.box(x - size * 0.09, y - size, x + size * 0.09, y + size * 0.05, colour, size * 0.09)
         for side, low, high in ((-1, 0.38, 0.78), (1, 0.5, 0.9)):
-            pen.box(min(x, x + side * size * 0.3), y - size * (low + 0.12), max(x, x + side * size * 0.3), y - size * low, colour, size * 0.05)
+            pen.box(
+                min(x, x + side * size * 0.3),
+                y - size * (low + 0.12),
+                max(x, x + side * size * 0.3),
+                y - size * low,
+                colour,
+                size * 0.05,
+            )
             arm = x + side * size * 0.28
-            pen.box(arm - size * 0.06, y - size * high, arm + size * 0.06, y - size * low, colour, size * 0.06)
+            pen.box(
+                arm - size * 0.06, y - size * high, arm + size * 0.06, y - size * low, colour, size * 0.06
+            )
 
     stage.canvas.sketch((x - size * 0.5, y - size * 1.1, x + size * 0.5, y + size * 0.1), draw)
 
@@ -120,11 +169,22 @@ def _pyramids(stage: Stage, horizon: float, lamp: Point) -> None:
     lit, dark = _sand(stage, 0.35)
     side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
     for step, (share, size) in enumerate(((0.0, 0.30), (0.33, 0.22), (-0.28, 0.17))):
-        x, y, s = canvas.width / 2 - side * canvas.unit * (0.12 + share), canvas.height * (horizon + 0.06), canvas.unit * size
+        x, y, s = (
+            canvas.width / 2 - side * canvas.unit * (0.12 + share),
+            canvas.height * (horizon + 0.06),
+            canvas.unit * size,
+        )
         ridge = (x + side * s * 0.22, y)
         far, near = (x - side * s * 0.95, y), (x + side * s * 0.95, y)
 
-        def draw(pen: Pen, tip: Point = (x, y - s), ridge: Point = ridge, far: Point = far, near: Point = near, fade: float = 0.12 * step) -> None:
+        def draw(
+            pen: Pen,
+            tip: Point = (x, y - s),
+            ridge: Point = ridge,
+            far: Point = far,
+            near: Point = near,
+            fade: float = 0.12 * step,
+        ) -> None:
             pen.polygon([tip, far, ridge], mix(dark, stage.light.haze, fade))
             pen.polygon([tip, ridge, near], mix(lit, stage.light.haze, fade))
 

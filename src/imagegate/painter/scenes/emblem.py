@@ -20,7 +20,10 @@ def paint(stage: Stage) -> None:
     x, y, size = canvas.width / 2, canvas.height / 2, canvas.unit * 0.27
     if not canvas.transparent:
         far = canvas.distance(x, y)
-        canvas.shine(np.exp(-((far / 0.55) ** 2)) * np.float32(0.10 if inverse else 0.25), mix(ground, (1.0, 1.0, 1.0), 0.6))
+        canvas.shine(
+            np.exp(-((far / 0.55) ** 2)) * np.float32(0.10 if inverse else 0.25),
+            mix(ground, (1.0, 1.0, 1.0), 0.6),
+        )
     mark = (_rings, _petals, _peaks, _hexagon, _tide, _orbit)[pick(stage, 6)]
     before, box = canvas.picture.copy(), (x - size * 1.2, y - size * 1.2, x + size * 1.2, y + size * 1.2)
     canvas.sketch(box, lambda pen: mark(pen, x, y, size, stage, ground, ink))
@@ -42,7 +45,11 @@ def _petals(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Col
     tones = stage.colours[2:6]
     for step in range(6):
         turn = step * math.pi / 3
-        lens = [(0.36 * math.sin(math.pi * t / 30) * side, -t / 30) for side, span in ((1, range(31)), (-1, range(30, -1, -1))) for t in span]
+        lens = [
+            (0.36 * math.sin(math.pi * t / 30) * side, -t / 30)
+            for side, span in ((1, range(31)), (-1, range(30, -1, -1)))
+            for t in span
+        ]
         pen.polygon(placed(lens, x, y, size, turn), tones[step % len(tones)])
         half = [(0.36 * math.sin(math.pi * t / 30), -t / 30) for t in range(31)]
         pen.polygon(placed(half, x, y, size, turn), shift(tones[step % len(tones)], -0.07))
@@ -57,9 +64,23 @@ def _peaks(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colo
     right = [(-0.35, 0.75), (0.42, -0.02), (1.3, 0.75)]
     pen.polygon(placed(right, x, y, size), stage.colours[2])
     pen.polygon(placed(left, x, y, size), ink)
-    pen.polygon(placed([(-0.3, -0.35), (-0.55, -0.05), (-0.36, 0.05), (-0.24, -0.04), (-0.1, 0.08), (-0.06, -0.04)], x, y, size), mix(ground, (1.0, 1.0, 1.0), 0.4))
+    pen.polygon(
+        placed(
+            [(-0.3, -0.35), (-0.55, -0.05), (-0.36, 0.05), (-0.24, -0.04), (-0.1, 0.08), (-0.06, -0.04)],
+            x,
+            y,
+            size,
+        ),
+        mix(stage.colours[0], (1.0, 1.0, 1.0), 0.5),
+    )
     for step in range(3):
-        pen.box(x - size * 1.2, y + size * (0.42 + 0.16 * step), x + size * 1.2, y + size * (0.47 + 0.16 * step), ground)
+        pen.box(
+            x - size * 1.2,
+            y + size * (0.42 + 0.16 * step),
+            x + size * 1.2,
+            y + size * (0.47 + 0.16 * step),
+            ground,
+        )
 
 
 def _trim(stage: Stage, before: Image.Image, x: float, y: float, size: float) -> None:
@@ -85,7 +106,10 @@ def _tide(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colou
     pen.circle(x, y, size, stage.colours[4])
     for step, colour in enumerate((stage.colours[3], stage.colours[2], ink)):
         level = -0.22 + 0.36 * step
-        wave = [(-1.3 + 2.6 * t / 60, level + 0.13 * math.sin(t / 60 * 2.6 * math.pi + step * 1.9)) for t in range(61)]
+        wave = [
+            (-1.3 + 2.6 * t / 60, level + 0.13 * math.sin(t / 60 * 2.6 * math.pi + step * 1.9))
+            for t in range(61)
+        ]
         pen.polygon(placed([*wave, (1.3, 1.3), (-1.3, 1.3)], x, y, size), colour)
 
 
@@ -95,7 +119,9 @@ def _orbit(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colo
     pen.circle(x - shift_by, y, radius, stage.colours[2])
     pen.circle(x + shift_by, y, radius, stage.colours[5])
     half = math.acos(shift_by / radius)
-    right = [(x - shift_by + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(-half, half, 40)]
+    right = [
+        (x - shift_by + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(-half, half, 40)
+    ]
     left = [(2 * x - px, py) for px, py in right][::-1]
     pen.polygon([*right, *left], ink)
     pen.circle(x + size * 0.92, y - size * 0.66, size * 0.09, stage.colours[3])

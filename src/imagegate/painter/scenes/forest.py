@@ -21,7 +21,9 @@ def paint(stage: Stage) -> None:
         size = canvas.unit * (0.06 + 0.34 * near**1.7)
         land.conifers(canvas, edge, size, size * (0.20 + 0.05 * near), body, sparse=0.1 + 0.22 * near)
         haze = mix(light.haze, light.sky[-1], 0.4)
-        canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm))
+        canvas.lay_below(
+            edge, land.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
+        )
         if near < 1:
             _mist(stage, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)
     if not light.dark:
@@ -46,4 +48,7 @@ def _shafts(stage: Stage, lamp: tuple[float, float]) -> None:
     gaps = skyline(canvas.rng, 720, 26, 3, smooth=True)
     ray = np.clip(gaps[np.clip((angle / np.pi + 1) * 360, 0, 719).astype(np.int32)] - 0.1, 0, 1.5)
     fade = np.exp(-canvas.distance(*lamp) / np.float32(0.55))
-    canvas.shine(ray * fade * np.clip(np.cos(angle), 0, 1) ** 2 * np.float32(0.5), shift(mix(stage.light.warm, stage.light.lamp, 0.5), 0.02))
+    canvas.shine(
+        ray * fade * np.clip(np.cos(angle), 0, 1) ** 2 * np.float32(0.5),
+        shift(mix(stage.light.warm, stage.light.lamp, 0.5), 0.02),
+    )

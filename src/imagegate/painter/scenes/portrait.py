@@ -1,7 +1,7 @@
 """A head in profile that holds a landscape: two pictures in one outline."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imagegate.painter import land, sky
 from imagegate.painter.noise import fractal
@@ -12,9 +12,9 @@ from imagegate.painter.stage import Stage, between, pick
 
 # facing right, origin at the ear, one unit = chin to crown
 _PROFILE = [
-    (-0.04, -0.58), (0.16, -0.56), (0.31, -0.46), (0.375, -0.33), (0.385, -0.22), (0.375, -0.155), (0.395, -0.10),
-    (0.455, 0.01), (0.475, 0.045), (0.455, 0.075), (0.405, 0.085), (0.40, 0.115), (0.42, 0.145), (0.415, 0.175),
-    (0.39, 0.19), (0.415, 0.215), (0.41, 0.25), (0.38, 0.27), (0.375, 0.31), (0.39, 0.36), (0.36, 0.415),
+    (-0.04, -0.58), (0.16, -0.56), (0.31, -0.46), (0.375, -0.33), (0.385, -0.22), (0.375, -0.155), (0.40, -0.08),
+    (0.455, 0.02), (0.468, 0.05), (0.45, 0.078), (0.405, 0.092), (0.402, 0.12), (0.418, 0.15), (0.41, 0.178),
+    (0.388, 0.192), (0.408, 0.215), (0.402, 0.245), (0.376, 0.268), (0.378, 0.31), (0.385, 0.35), (0.35, 0.41),
     (0.27, 0.43), (0.16, 0.40), (0.09, 0.44), (0.07, 0.56), (0.12, 0.68), (0.34, 0.78), (0.62, 0.88), (0.78, 1.05),
     (0.86, 1.35), (-0.92, 1.35), (-0.84, 1.05), (-0.66, 0.88), (-0.42, 0.78), (-0.30, 0.66), (-0.27, 0.46),
     (-0.36, 0.22), (-0.46, -0.02), (-0.46, -0.26), (-0.36, -0.45), (-0.20, -0.55),
@@ -31,6 +31,7 @@ def paint(stage: Stage) -> None:
     backdrop(stage, 0.66, (canvas.width * 0.5 - side * size * 0.10, y + size * 0.05))
     ranges(stage, 0.66, lamp)
     _inner_wood(stage)
+    canvas.shade(np.full((canvas.soft_height, canvas.soft_width), 0.26, np.float32), light.near)
     inside = canvas.picture
     canvas.picture = Image.new("RGB", inside.size)
     _wall(stage, lamp, size)
@@ -40,7 +41,13 @@ def paint(stage: Stage) -> None:
         canvas.alpha.paste(figure)
         return
     _edge_light(stage, figure)
-    sky.birds(canvas, mix(light.near, light.haze, 0.3), canvas.width / 2 + side * size * 0.75, canvas.height * 0.25, 4)
+    sky.birds(
+        canvas,
+        mix(light.near, light.haze, 0.3),
+        canvas.width / 2 + side * size * 0.75,
+        canvas.height * 0.25,
+        4,
+    )
 
 
 def _figure_mask(stage: Stage, x: float, y: float, size: float, side: int) -> Image.Image:
@@ -74,16 +81,25 @@ def _wall(stage: Stage, lamp: tuple[float, float], size: float) -> None:
     canvas.ground(along(ramp((pale, mix(pale, light.haze, 0.45))), np.clip(down + drift, 0, 1)))
     disc = canvas.stencil(lambda pen: pen.circle(lamp[0], lamp[1], size * 0.80, light.warm))
     far = canvas.distance(lamp[0], lamp[1] + size * 0.8) * (canvas.unit / size)
-    canvas.lay(disc, along(ramp((mix(light.warm, light.lamp, 0.5), light.warm, mix(light.warm, light.sky[-2], 0.6))), np.clip(far / 1.6, 0, 1)))
+    canvas.lay(
+        disc,
+        along(
+            ramp((mix(light.warm, light.lamp, 0.5), light.warm, mix(light.warm, light.sky[-2], 0.6))),
+            np.clip(far / 1.6, 0, 1),
+        ),
+    )
     canvas.vignette = between(stage, 0.08, 0.12)
 
 
 def _edge_light(stage: Stage, figure: Image.Image) -> None:
     """The figure's light spills a little over its own edge."""
-    from PIL import ImageFilter
-
     canvas = stage.canvas
     small = figure.resize((canvas.soft_width // 2 or 1, canvas.soft_height // 2 or 1), Image.Resampling.BOX)
     blurred = small.filter(ImageFilter.GaussianBlur(0.012 * min(small.size)))
     glow = np.asarray(blurred.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255
-    canvas.shade(glow * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255) * 0.35, stage.light.near)
+    canvas.shade(
+        glow
+        * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255)
+        * 0.35,
+        stage.light.near,
+    )

@@ -28,8 +28,18 @@ def _silk(stage: Stage) -> None:
     """Sheets one over the other; each has a bright fold at its edge and throws a soft shadow."""
     canvas = stage.canvas
     pale, deep, main, second, bright, spice = stage.colours
-    flow = ramp((mix(bright, pale, 0.6), bright, spice, second, main, mix(main, deep, 0.5), deep))
-    canvas.ground(_gradient(canvas, mix(bright, pale, 0.75), mix(bright, pale, 0.5), bright, between(stage, 0.6, 1.4)))
+    flow = ramp((mix(pale, second, 0.45), second, main, mix(main, deep, 0.55), deep))
+    warm = ramp((bright, mix(bright, spice, 0.5), spice))
+    special = 1 + pick(stage, 3)
+    canvas.ground(
+        _gradient(
+            canvas,
+            mix(pale, bright, 0.15),
+            mix(pale, bright, 0.4),
+            mix(pale, second, 0.4),
+            between(stage, 0.6, 1.4),
+        )
+    )
     sheets = canvas.detail.layers + 4
     slope = between(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
     at = np.linspace(-0.5, 0.5, canvas.width, dtype=np.float32)
@@ -40,8 +50,11 @@ def _silk(stage: Stage) -> None:
         lift = 0.02 + 0.96 * share + at * slope + sway * 0.075 * math.cos(step * 0.5) + own * 0.045
         edge = (lift * canvas.height).astype(np.float32)
         _shadow(canvas, edge, deep)
-        first, after = (_tone(flow, share + offset) for offset in (-0.10, 0.16))
-        canvas.lay_below(edge, _sheet(canvas, edge, first, after, mix(_tone(flow, share - 0.3), pale, 0.35)))
+        tones, at_share = (warm, 0.5) if step == special else (flow, share)
+        first, after = (_tone(tones, at_share + offset) for offset in (-0.12, 0.2))
+        canvas.lay_below(
+            edge, _sheet(canvas, edge, first, after, mix(_tone(tones, at_share - 0.3), pale, 0.35))
+        )
 
 
 def _tone(flow: Floats, at: float) -> Colour:
@@ -50,7 +63,9 @@ def _tone(flow: Floats, at: float) -> Colour:
 
 
 def _soft_line(canvas: Canvas, edge: Floats) -> Floats:
-    line: Floats = np.interp(np.linspace(0, canvas.width - 1, canvas.soft_width), np.arange(canvas.width), edge).astype(np.float32)
+    line: Floats = np.interp(
+        np.linspace(0, canvas.width - 1, canvas.soft_width), np.arange(canvas.width), edge
+    ).astype(np.float32)
     return line / np.float32(canvas.height)
 
 
@@ -65,7 +80,9 @@ def _sheet(canvas: Canvas, edge: Floats, first: Colour, after: Colour, fold: Col
     under = np.clip(down - _soft_line(canvas, edge)[None, :], 0, 1)
     drift = fractal(canvas.rng, max(2, canvas.soft_width // 4), max(2, canvas.soft_height // 4), 1.2, 2)
     wave = _quartered(canvas, drift)
-    field = along(ramp((first, mix(first, after, 0.5), after)), np.clip(across * 0.75 + under * 1.1 + wave * 0.14, 0, 1))
+    field = along(
+        ramp((first, mix(first, after, 0.5), after)), np.clip(across * 0.75 + under * 1.1 + wave * 0.14, 0, 1)
+    )
     glow = (np.exp(-under / np.float32(0.006)) * 0.55 + np.exp(-under / np.float32(0.06)) * 0.30)[..., None]
     lit: Floats = field * (1 - glow) + np.array(fold, np.float32) * glow
     return lit
@@ -85,7 +102,9 @@ def _marble(stage: Stage) -> None:
     flow = swirled(canvas.rng, wide, high, 1.1, 2, 0.22)
     fine = swirled(canvas.rng, wide, high, 2.2, min(3, canvas.detail.octaves), 0.14)
     level = flow + fine * np.float32(0.30)
-    field = along(ramp((deep, main, second, spice, bright, pale, second, main, deep)), np.clip(0.5 + level * 0.22, 0, 1))
+    field = along(
+        ramp((deep, main, second, spice, bright, pale, second, main, deep)), np.clip(0.5 + level * 0.22, 0, 1)
+    )
     rise = np.gradient(level, axis=1) - np.gradient(level, axis=0)
     relief = np.clip(rise * np.float32(min(wide, high) / 26), -1, 1)
     field = np.clip(field * (1 + relief[..., None] * np.float32(0.20)), 0, 1)
@@ -100,8 +119,24 @@ def _glass(stage: Stage) -> None:
     """Translucent discs and arcs over a quiet gradient."""
     canvas = stage.canvas
     pale, deep, main, second, bright, spice = stage.colours
-    canvas.ground(_gradient(canvas, mix(pale, bright, 0.25), mix(pale, spice, 0.35), mix(bright, second, 0.5), between(stage, 0.2, 1.4)))
-    spots = ((0.36, 0.42, 0.30, main), (0.62, 0.58, 0.26, second), (0.56, 0.28, 0.15, spice), (0.30, 0.72, 0.13, bright), (0.76, 0.36, 0.09, deep), (0.20, 0.24, 0.06, second), (0.82, 0.76, 0.07, main))
+    canvas.ground(
+        _gradient(
+            canvas,
+            mix(pale, bright, 0.2),
+            mix(pale, bright, 0.45),
+            mix(pale, spice, 0.30),
+            between(stage, 0.2, 1.4),
+        )
+    )
+    spots = (
+        (0.36, 0.42, 0.30, main),
+        (0.62, 0.58, 0.26, second),
+        (0.56, 0.28, 0.15, spice),
+        (0.30, 0.72, 0.13, bright),
+        (0.76, 0.36, 0.09, deep),
+        (0.20, 0.24, 0.06, second),
+        (0.82, 0.76, 0.07, main),
+    )
     flip, turn = pick(stage, 2) == 1, between(stage, -0.08, 0.08)
     for x, y, size, colour in spots[: 2 + canvas.detail.layers]:
         at = ((1 - x if flip else x) + turn) * canvas.width, (y - turn) * canvas.height
@@ -112,9 +147,15 @@ def _disc(stage: Stage, at: tuple[float, float], radius: float, colour: Colour, 
     canvas = stage.canvas
     far = canvas.distance(at[0] + radius * 0.12, at[1] + radius * 0.22) * np.float32(canvas.unit / radius)
     canvas.shade(np.exp(-np.clip(far - 0.82, 0, 9) / 0.16) * np.float32(0.20), shift(colour, -0.25))
-    mask = canvas.stencil(lambda pen: pen.circle(at[0], at[1], radius, pale)).point([round(level * 0.86) for level in range(256)])
+    mask = canvas.stencil(lambda pen: pen.circle(at[0], at[1], radius, pale)).point(
+        [round(level * 0.86) for level in range(256)]
+    )
     across, down = canvas.grid()
-    slant = ((across * canvas.width - at[0]) + (down * canvas.height - at[1])) / np.float32(2.6 * radius) + np.float32(0.5)
+    slant = ((across * canvas.width - at[0]) + (down * canvas.height - at[1])) / np.float32(
+        2.6 * radius
+    ) + np.float32(0.5)
     inner = along(ramp((mix(colour, pale, 0.55), colour, shift(colour, -0.07, 1.05))), np.clip(slant, 0, 1))
-    rim = smoothstep(0.90, 1.0, canvas.distance(*at) * np.float32(canvas.unit / radius)) * np.clip(0.8 - slant, 0, 1)
+    rim = smoothstep(0.90, 1.0, canvas.distance(*at) * np.float32(canvas.unit / radius)) * np.clip(
+        0.8 - slant, 0, 1
+    )
     canvas.lay(mask, np.clip(inner + rim[..., None] * np.float32(0.35), 0, 1))

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from PIL import Image
 
 from imagegate.painter import sky
 from imagegate.painter.noise import fractal, smoothstep, swirled
@@ -30,17 +31,29 @@ def paint(stage: Stage) -> None:
     if spiral:
         return _spiral(stage, hue)
     side = 1 if pick(stage, 2) else -1
-    centre = (canvas.width * (0.5 + side * between(stage, 0.10, 0.2)), canvas.height * between(stage, 0.46, 0.58))
-    _planet(stage, centre, canvas.unit * between(stage, 0.20, 0.27), other, ringed=stage.wants("planet") or pick(stage, 2) == 0)
-    moon = (canvas.width * (0.5 - side * between(stage, 0.22, 0.32)), canvas.height * between(stage, 0.2, 0.34))
+    centre = (
+        canvas.width * (0.5 + side * between(stage, 0.10, 0.2)),
+        canvas.height * between(stage, 0.46, 0.58),
+    )
+    _planet(
+        stage,
+        centre,
+        canvas.unit * between(stage, 0.20, 0.27),
+        other,
+        ringed=stage.wants("planet") or pick(stage, 2) == 0,
+    )
+    moon = (
+        canvas.width * (0.5 - side * between(stage, 0.22, 0.32)),
+        canvas.height * between(stage, 0.2, 0.34),
+    )
     return _planet(stage, moon, canvas.unit * between(stage, 0.035, 0.06), hue, ringed=False)
 
 
 def _nebula(stage: Stage, hue: float, other: float, strength: float) -> None:
     canvas = stage.canvas
     wide, high = canvas.soft_width, canvas.soft_height
-    cloud = swirled(canvas.rng, wide, high, 2.4, canvas.detail.octaves, 0.13)
-    lanes = swirled(canvas.rng, wide, high, 3.4, canvas.detail.octaves, 0.10)
+    cloud = swirled(canvas.rng, wide, high, 2.4, canvas.detail.octaves, 0.08)
+    lanes = swirled(canvas.rng, wide, high, 3.4, canvas.detail.octaves, 0.07)
     tint = fractal(canvas.rng, wide, high, 1.4, 2)
     across, down = canvas.grid()
     tilt = between(stage, -0.7, 0.7)
@@ -53,8 +66,16 @@ def _nebula(stage: Stage, hue: float, other: float, strength: float) -> None:
 
 
 def _gas(hue: float) -> Floats:
-    steps = ((0.15, 0.05, -0.25), (0.30, 0.12, -0.12), (0.50, 0.16, 0.0), (0.70, 0.13, 0.15), (0.88, 0.06, 0.3))
-    return ramp((rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps)))
+    steps = (
+        (0.15, 0.05, -0.25),
+        (0.30, 0.12, -0.12),
+        (0.50, 0.16, 0.0),
+        (0.70, 0.13, 0.15),
+        (0.88, 0.06, 0.3),
+    )
+    return ramp(
+        (rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps))
+    )
 
 
 def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool) -> None:
@@ -69,8 +90,12 @@ def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool
     if not canvas.transparent:
         away = np.clip(canvas.distance(x, y) * np.float32(canvas.unit / radius) - 1, 0, None)
         across, down = canvas.grid()
-        lit = np.clip(0.5 - ((across * canvas.width - x) + (down * canvas.height - y)) / np.float32(2.4 * radius), 0, 1)
-        canvas.shine(np.exp(-away * 14) * 0.5 * lit + np.exp(-away * 3.5) * 0.14 * lit, oklch(0.82, 0.11, hue + 0.3))
+        lit = np.clip(
+            0.5 - ((across * canvas.width - x) + (down * canvas.height - y)) / np.float32(2.4 * radius), 0, 1
+        )
+        canvas.shine(
+            np.exp(-away * 14) * 0.5 * lit + np.exp(-away * 3.5) * 0.14 * lit, oklch(0.82, 0.11, hue + 0.3)
+        )
     if ringed:
         _ring(stage, centre, radius, tilt, hue, front=True)
 
@@ -84,11 +109,23 @@ def _sphere(stage: Stage, centre: Point, radius: float, tilt: float, hue: float)
     light = np.clip(-0.62 * dx - 0.55 * dy + 0.56 * dz, 0, 1)
     latitude = dy * np.float32(math.cos(tilt)) - dx * np.float32(math.sin(tilt))
     swirl = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 7, 4, stretch=2.0) * np.float32(0.035)
-    bands = np.sin((latitude + swirl) * np.float32(11)) * 0.30 + np.sin((latitude + swirl * 2) * np.float32(27) + 1) * 0.16
-    colours = ramp((oklch(0.46, 0.12, hue - 0.3), oklch(0.66, 0.12, hue), oklch(0.80, 0.09, hue + 0.5), oklch(0.92, 0.05, hue + 0.7)))
+    bands = (
+        np.sin((latitude + swirl) * np.float32(11)) * 0.30
+        + np.sin((latitude + swirl * 2) * np.float32(27) + 1) * 0.16
+    )
+    colours = ramp(
+        (
+            oklch(0.46, 0.12, hue - 0.3),
+            oklch(0.66, 0.12, hue),
+            oklch(0.80, 0.09, hue + 0.5),
+            oklch(0.92, 0.05, hue + 0.7),
+        )
+    )
     surface = along(colours, np.clip(0.45 + bands, 0, 1))
     rim = np.clip(1 - dz, 0, 1) ** 3 * light * 0.6
-    shaded = surface * (light**0.8 * 0.98 + 0.02)[..., None] + rim[..., None] * np.array(oklch(0.85, 0.1, hue + 0.3), np.float32)
+    shaded = surface * (light**0.8 * 0.98 + 0.02)[..., None] + rim[..., None] * np.array(
+        oklch(0.85, 0.1, hue + 0.3), np.float32
+    )
     night: Floats = np.clip(shaded + np.array(oklch(0.10, 0.04, hue), np.float32) * 0.5, 0, 1)
     return night
 
@@ -102,14 +139,20 @@ def _ring(stage: Stage, centre: Point, radius: float, tilt: float, hue: float, f
     over_axis = (dy * cosine - dx * sine) / np.float32(radius * 0.27)
     far = np.sqrt(along_axis**2 + over_axis**2)
     grooves = 0.72 + 0.28 * np.sin(far * 42) * np.sin(far * 17 + 1) + 0.0 * along_axis
-    body = smoothstep(1.32, 1.36, far) * (1 - smoothstep(2.18, 2.24, far)) * (1 - 0.85 * np.exp(-(((far - 1.86) / 0.03) ** 2)))
+    body = (
+        smoothstep(1.32, 1.36, far)
+        * (1 - smoothstep(2.18, 2.24, far))
+        * (1 - 0.85 * np.exp(-(((far - 1.86) / 0.03) ** 2)))
+    )
     side = (over_axis > 0) if front else (over_axis <= 0)
     shadow = 1 - 0.75 * np.exp(-(((along_axis - 0.55) / 0.5) ** 2)) * (over_axis < 0)
     cover = np.clip(body * grooves * side, 0, 1) * np.float32(0.85)
-    paint = along(ramp((oklch(0.55, 0.05, hue + 0.6), oklch(0.92, 0.05, hue + 0.8))), np.clip(grooves * shadow, 0, 1)) * shadow[..., None].astype(np.float32)
-    from PIL import Image
-
-    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(canvas.picture.size, Image.Resampling.BICUBIC)
+    paint = along(
+        ramp((oklch(0.55, 0.05, hue + 0.6), oklch(0.92, 0.05, hue + 0.8))), np.clip(grooves * shadow, 0, 1)
+    ) * shadow[..., None].astype(np.float32)
+    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(
+        canvas.picture.size, Image.Resampling.BICUBIC
+    )
     canvas.lay(mask, paint.astype(np.float32))
 
 
@@ -129,6 +172,11 @@ def _spiral(stage: Stage, hue: float) -> None:
     envelope = np.exp(-((far / 0.46) ** 2)) + 0.5 * np.exp(-((far / 0.22) ** 2))
     dust = np.clip(0.9 + 0.5 * rough, 0.1, 2)
     canvas.shine(np.clip(arms * envelope * dust * 0.9, 0, 1), oklch(0.74, 0.12, hue))
-    canvas.shine(np.clip(arms**3 * envelope * np.clip(rough - 0.4, 0, 2) * 0.9, 0, 1), oklch(0.78, 0.13, hue + 1.5))
-    canvas.shine(0.95 * np.exp(-((far / 0.06) ** 2)) + 0.5 * np.exp(-far / np.float32(0.13)), shift(mix(rgb("#ffe9c4"), oklch(0.9, 0.05, hue), 0.3), 0))
+    canvas.shine(
+        np.clip(arms**3 * envelope * np.clip(rough - 0.4, 0, 2) * 0.9, 0, 1), oklch(0.78, 0.13, hue + 1.5)
+    )
+    canvas.shine(
+        0.95 * np.exp(-((far / 0.06) ** 2)) + 0.5 * np.exp(-far / np.float32(0.13)),
+        shift(mix(rgb("#ffe9c4"), oklch(0.9, 0.05, hue), 0.3), 0),
+    )
     sky.stars(canvas, 1.0, 1.2, _STAR_COLOURS)

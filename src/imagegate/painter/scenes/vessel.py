@@ -11,17 +11,54 @@ from imagegate.painter.stage import Stage, between, pick
 
 # (height from the foot, half width), one unit = height of the body
 _FORMS: dict[str, list[Point]] = {
-    "bottle": [(0, 0.27), (0.02, 0.30), (0.10, 0.31), (0.58, 0.31), (0.66, 0.29), (0.71, 0.20), (0.735, 0.11), (0.78, 0.10), (0.785, 0.135), (1.0, 0.135)],
+    "bottle": [
+        (0, 0.27),
+        (0.02, 0.30),
+        (0.10, 0.31),
+        (0.58, 0.31),
+        (0.66, 0.29),
+        (0.71, 0.20),
+        (0.735, 0.11),
+        (0.78, 0.10),
+        (0.785, 0.135),
+        (1.0, 0.135),
+    ],
     "cup": [(0, 0.20), (0.02, 0.23), (0.10, 0.29), (0.30, 0.345), (0.62, 0.37), (0.64, 0.375)],
-    "vase": [(0, 0.16), (0.02, 0.18), (0.16, 0.28), (0.36, 0.36), (0.55, 0.31), (0.72, 0.16), (0.84, 0.11), (0.94, 0.13), (1.0, 0.19)],
-    "urn": [(0, 0.13), (0.03, 0.15), (0.22, 0.31), (0.44, 0.38), (0.66, 0.34), (0.80, 0.20), (0.86, 0.15), (0.92, 0.155), (0.95, 0.18)],
+    "vase": [
+        (0, 0.16),
+        (0.02, 0.18),
+        (0.16, 0.28),
+        (0.36, 0.36),
+        (0.55, 0.31),
+        (0.72, 0.16),
+        (0.84, 0.11),
+        (0.94, 0.13),
+        (1.0, 0.19),
+    ],
+    "urn": [
+        (0, 0.13),
+        (0.03, 0.15),
+        (0.22, 0.31),
+        (0.44, 0.38),
+        (0.66, 0.34),
+        (0.80, 0.20),
+        (0.86, 0.15),
+        (0.92, 0.155),
+        (0.95, 0.18),
+    ],
 }
 
 
 def paint(stage: Stage) -> None:
     canvas = stage.canvas
     canvas.vignette = 0.10
-    form = "cup" if stage.wants("cup") else "bottle" if stage.wants("bottle") else ("vase", "urn", "bottle")[pick(stage, 3)]
+    form = (
+        "cup"
+        if stage.wants("cup")
+        else "bottle"
+        if stage.wants("bottle")
+        else ("vase", "urn", "bottle")[pick(stage, 3)]
+    )
     pale, _, main, second, bright, spice = stage.colours
     colour = stage.colours[3] if stage.brief.colours else (main, second, spice)[pick(stage, 3)]
     height = canvas.unit * (0.46 if form != "cup" else 0.50)
@@ -53,13 +90,27 @@ def _studio(stage: Stage, x: float, foot: float, wall: Colour, spice: Colour) ->
 
     def draw(pen: Pen) -> None:
         pen.circle(x + canvas.unit * 0.05, top, reach, arch)
-        pen.box(x + canvas.unit * 0.05 - reach, top, x + canvas.unit * 0.05 + reach, foot + canvas.unit * 0.06, arch)
+        pen.box(
+            x + canvas.unit * 0.05 - reach,
+            top,
+            x + canvas.unit * 0.05 + reach,
+            foot + canvas.unit * 0.06,
+            arch,
+        )
 
     across, _ = canvas.grid()
-    slant = np.clip((down * canvas.height - top + reach) / np.float32(canvas.unit) + (across - 0.5) * 0.3, 0, 1)
+    slant = np.clip(
+        (down * canvas.height - top + reach) / np.float32(canvas.unit) + (across - 0.5) * 0.3, 0, 1
+    )
     canvas.lay(canvas.stencil(draw), along(ramp((shift(arch, 0.05), arch, shift(arch, -0.07))), slant))
     floor = np.full(canvas.width, foot + canvas.unit * 0.055, np.float32)
-    canvas.lay_below(floor, along(ramp((shift(wall, -0.09), shift(wall, 0.0), shift(wall, 0.03))), np.clip((down - 0.5) * 2.2, 0, 1) + across * 0))
+    canvas.lay_below(
+        floor,
+        along(
+            ramp((shift(wall, -0.09), shift(wall, 0.0), shift(wall, 0.03))),
+            np.clip((down - 0.5) * 2.2, 0, 1) + across * 0,
+        ),
+    )
     _plinth(stage, x, foot, mix(wall, (1.0, 1.0, 1.0), 0.35))
 
 
@@ -68,14 +119,32 @@ def _plinth(stage: Stage, x: float, foot: float, tone: Colour) -> None:
     wide, deep, tall = canvas.unit * 0.36, canvas.unit * 0.055, canvas.unit * 0.13
     shadow = canvas.distance(x + wide * 0.35, foot + tall + deep * 0.5)
     across, down = canvas.grid()
-    flat = np.hypot((across * canvas.width - x - wide * 0.25) / np.float32(wide * 1.3), (down * canvas.height - foot - tall) / np.float32(deep * 1.9))
+    flat = np.hypot(
+        (across * canvas.width - x - wide * 0.25) / np.float32(wide * 1.3),
+        (down * canvas.height - foot - tall) / np.float32(deep * 1.9),
+    )
     canvas.shade(np.clip(1.15 - flat, 0, 1) ** 1.5 * 0.42 + 0 * shadow, shift(tone, -0.45))
-    sides = canvas.stencil(lambda pen: (pen.box(x - wide, foot, x + wide, foot + tall, tone), pen.ellipse(x, foot + tall, wide, deep, tone), None)[2])
+    sides = canvas.stencil(
+        lambda pen: (
+            pen.box(x - wide, foot, x + wide, foot + tall, tone),
+            pen.ellipse(x, foot + tall, wide, deep, tone),
+            None,
+        )[2]
+    )
     turn = np.clip((across * canvas.width - x + wide) / np.float32(2 * wide), 0, 1)
-    canvas.lay(sides, along(ramp((shift(tone, -0.05), shift(tone, 0.01), shift(tone, -0.07), shift(tone, -0.17))), turn + down * 0))
+    canvas.lay(
+        sides,
+        along(
+            ramp((shift(tone, -0.05), shift(tone, 0.01), shift(tone, -0.07), shift(tone, -0.17))),
+            turn + down * 0,
+        ),
+    )
     lid = canvas.stencil(lambda pen: pen.ellipse(x, foot, wide, deep, tone))
     canvas.lay(lid, along(ramp((shift(tone, 0.04), shift(tone, -0.02))), turn + down * 0))
-    contact = np.hypot((across * canvas.width - x - wide * 0.14) / np.float32(wide * 0.72), (down * canvas.height - foot) / np.float32(deep * 0.62))
+    contact = np.hypot(
+        (across * canvas.width - x - wide * 0.14) / np.float32(wide * 0.72),
+        (down * canvas.height - foot) / np.float32(deep * 0.62),
+    )
     mask = np.clip(1.1 - contact, 0, 1) ** 1.3 * np.float32(0.5)
     canvas.shade(mask, shift(tone, -0.5))
 
@@ -93,21 +162,29 @@ def _turned(stage: Stage, form: list[Point], x: float, foot: float, height: floa
     base = canvas.unit * 0.030
 
     def draw(pen: Pen) -> None:
-        right = [(x + float(half) * height, foot - float(up) * height) for up, half in zip(heights, halves, strict=True)]
+        right = [
+            (x + float(half) * height, foot - float(up) * height)
+            for up, half in zip(heights, halves, strict=True)
+        ]
         pen.polygon(right + [(2 * x - px, py) for px, py in right[::-1]], colour)
         pen.ellipse(x, foot, float(halves[0]) * height, base * float(halves[0]) / 0.3, colour)
 
     canvas.lay(canvas.stencil(draw, finer=3), _glaze(stage, heights, halves, x, foot, height, colour))
 
 
-def _glaze(stage: Stage, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour) -> Floats:
+def _glaze(
+    stage: Stage, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour
+) -> Floats:
     canvas = stage.canvas
     across, down = canvas.grid()
     up = (foot - down * canvas.height) / np.float32(height)
     half = np.interp(up[:, 0], heights, halves).astype(np.float32)[:, None] * np.float32(height)
     turn = np.clip((across * canvas.width - x) / np.maximum(half, 1), -1, 1)
     facing = np.clip(0.62 - 0.55 * (turn + 0.30) ** 2 - 0.22 * turn, 0, 1)
-    tone = along(ramp((shift(colour, -0.30, 0.9), shift(colour, -0.13), colour, shift(colour, 0.10, 0.92))), np.clip(facing * 1.5 + up * 0.08, 0, 1))
+    tone = along(
+        ramp((shift(colour, -0.30, 0.9), shift(colour, -0.13), colour, shift(colour, 0.10, 0.92))),
+        np.clip(facing * 1.5 + up * 0.08, 0, 1),
+    )
     window = np.exp(-(((turn + 0.52) / 0.085) ** 4)) * np.clip((up - 0.06) * 12, 0, 1) * 0.42
     bounce = np.exp(-(((turn - 0.86) / 0.07) ** 2)) * 0.22
     lit: Floats = np.clip(tone + (window + bounce)[..., None] * (1 - tone), 0, 1)
@@ -136,7 +213,9 @@ def _coffee(stage: Stage, x: float, foot: float, height: float, colour: Colour) 
         pen.ellipse(x, top + half * 0.045, half * 0.88, half * 0.135, coffee)
         leaf = curve([(-0.30, 0.05), (0, -0.03), (0.30, 0.05), (0, 0.13)])
         pen.polygon([(x + px * half, top + py * half) for px, py in leaf], rgb("#ecd3b0"))
-        pen.line([(x - half * 0.24, top + half * 0.05), (x + half * 0.24, top + half * 0.05)], half * 0.012, coffee)
+        pen.line(
+            [(x - half * 0.24, top + half * 0.05), (x + half * 0.24, top + half * 0.05)], half * 0.012, coffee
+        )
 
     stage.canvas.sketch((x - half, top - half * 0.3, x + half, top + half * 0.3), draw)
     if not stage.canvas.transparent:
@@ -161,13 +240,36 @@ def _cap(stage: Stage, x: float, foot: float, height: float, metal: Colour) -> N
     mask = canvas.stencil(lambda pen: pen.box(x - half, high, x + half, low, metal, half * 0.12), finer=3)
     across, down = canvas.grid()
     turn = np.clip((across * canvas.width - x + half) / np.float32(2 * half), 0, 1)
-    canvas.lay(mask, along(ramp((shift(metal, -0.22), shift(metal, 0.12), metal, shift(metal, -0.16), shift(metal, 0.05), shift(metal, -0.2))), turn + down * 0))
+    canvas.lay(
+        mask,
+        along(
+            ramp(
+                (
+                    shift(metal, -0.22),
+                    shift(metal, 0.12),
+                    metal,
+                    shift(metal, -0.16),
+                    shift(metal, 0.05),
+                    shift(metal, -0.2),
+                )
+            ),
+            turn + down * 0,
+        ),
+    )
     plate = (x - half * 1.25, foot - 0.42 * height, x + half * 1.25, foot - 0.24 * height)
 
     def draw(pen: Pen) -> None:
         pen.box(*plate, (0.985, 0.975, 0.95), half * 0.05)
-        pen.line([(x - half * 0.7, plate[1] + half * 0.55), (x + half * 0.7, plate[1] + half * 0.55)], half * 0.05, shift(metal, -0.3))
-        pen.line([(x - half * 0.4, plate[1] + half * 0.85), (x + half * 0.4, plate[1] + half * 0.85)], half * 0.03, shift(metal, -0.2))
+        pen.line(
+            [(x - half * 0.7, plate[1] + half * 0.55), (x + half * 0.7, plate[1] + half * 0.55)],
+            half * 0.05,
+            shift(metal, -0.3),
+        )
+        pen.line(
+            [(x - half * 0.4, plate[1] + half * 0.85), (x + half * 0.4, plate[1] + half * 0.85)],
+            half * 0.03,
+            shift(metal, -0.2),
+        )
 
     canvas.sketch(plate, draw)
 
@@ -179,7 +281,12 @@ def _twigs(stage: Stage, x: float, mouth: float, bright: Colour, spice: Colour) 
         lean = (step - 2) * 0.16 + between(stage, -0.05, 0.05)
         tall = canvas.unit * between(stage, 0.16, 0.25)
         tip = (x + lean * tall * 2.2, mouth - tall * math.cos(lean))
-        branches.append(curve([(x, mouth + canvas.unit * 0.02), (x + lean * tall * 0.7, mouth - tall * 0.55), tip], closed=False))
+        branches.append(
+            curve(
+                [(x, mouth + canvas.unit * 0.02), (x + lean * tall * 0.7, mouth - tall * 0.55), tip],
+                closed=False,
+            )
+        )
 
     def draw(pen: Pen) -> None:
         for number, branch in enumerate(branches):
@@ -187,7 +294,13 @@ def _twigs(stage: Stage, x: float, mouth: float, bright: Colour, spice: Colour) 
             for along_at in range(3, len(branch), 2):
                 px, py = branch[along_at]
                 for side in (-1, 1):
-                    pen.ellipse(px + side * canvas.unit * 0.011, py, canvas.unit * 0.011, canvas.unit * 0.0075, mix(spice, bright, 0.25 * (number % 3)))
+                    pen.ellipse(
+                        px + side * canvas.unit * 0.011,
+                        py,
+                        canvas.unit * 0.011,
+                        canvas.unit * 0.0075,
+                        mix(spice, bright, 0.25 * (number % 3)),
+                    )
 
     reach = canvas.unit * 0.3
     canvas.sketch((x - reach, mouth - reach, x + reach, mouth + canvas.unit * 0.012), draw)
