@@ -41,8 +41,10 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     name = f"imagegate_test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
-    yield psycopg.conninfo.make_conninfo(postgres_server, dbname=name) if "://" not in postgres_server else (
-        _with_database(postgres_server, name)
+    yield (
+        psycopg.conninfo.make_conninfo(postgres_server, dbname=name)
+        if "://" not in postgres_server
+        else (_with_database(postgres_server, name))
     )
     with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -123,9 +123,9 @@ class Gateway:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
-    def new_key(self, account: str, credits: str = "1000", *more: str) -> str:
+    def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
         """A key of an account that is made when absent."""
-        granted = self.run("keys", "create", "--account", account, "--credits", credits, "--json", *more)
+        granted = self.run("keys", "create", "--account", account, "--credits", amount, "--json", *more)
         key: str = json.loads(granted.stdout)["key"]
         return key
 

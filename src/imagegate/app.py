@@ -34,13 +34,17 @@ from imagegate.upstreams.embedded import Embedded
 from imagegate.workers.runner import Runner
 
 
-def open_database(settings: Settings, clock: Clock | None = None) -> Database:
-    """The database of these settings with its schema up to date. StoreRefused says why it cannot be used."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+def connect_database(settings: Settings, clock: Clock | None = None) -> Database:
+    """The database of these settings as it is. StoreRefused says why it cannot be used."""
     url = settings.storage.database or str(settings.data_dir / "imagegate.db")
-    database = Database(
-        engine_for(url, clock), readers=settings.storage.readers, batch=settings.storage.writer_batch
-    )  # fmt: skip
+    storage = settings.storage
+    return Database(engine_for(url, clock), readers=storage.readers, batch=storage.writer_batch)
+
+
+def open_database(settings: Settings, clock: Clock | None = None) -> Database:
+    """The database of these settings, made where it is absent, with its schema up to date."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = connect_database(settings, clock)
     database.migrate()
     return database
 

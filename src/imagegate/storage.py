@@ -80,6 +80,14 @@ class LocalBlobs:
         """Gone afterwards, whether or not it was there."""
         await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
+    async def every(self) -> list[tuple[str, float]]:
+        """The key of every blob, with the Unix time of its last change."""
+        return await asyncio.to_thread(self._every)
+
+    def _every(self) -> list[tuple[str, float]]:
+        files = (path for path in self._root.rglob("*") if path.is_file())
+        return [(str(path.relative_to(self._root)), path.stat().st_mtime) for path in files]
+
     def _path(self, key: str) -> Path:
         if not KEY.fullmatch(key):
             raise ValueError(f"not a blob key: {key!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 from collections.abc import Callable
@@ -12,42 +13,50 @@ import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import open_database, origin_of
+from imagegate.app import connect_database, open_database, origin_of
 from imagegate.catalog.load import load_book
 from imagegate.cli.exits import FAILED, USAGE, Exit
-from imagegate.cli.money import beside
 from imagegate.cli.options import installation, read_settings
+from imagegate.flows.audit import broken_blobs
 from imagegate.secret import open_keyring
 from imagegate.settings import Settings
-from imagegate.store.database import Database
-from imagegate.store.engines import wall_clock
+from imagegate.storage import LocalBlobs
+from imagegate.store.engines import StoreFailure, StoreRefused, wall_clock
 from imagegate.store.invariants import INVARIANTS, Broken, broken_invariants
 
 COULD_NOT_RUN = USAGE
 
 
 @click.command()
+@click.option("--deep", is_flag=True, help="Also read every stored image.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @installation
-def check(as_json: bool, data: str | None, config: Path | None) -> None:
+def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> None:
     """Ask the database whether everything that must be true is true. Only reads; safe beside a running gateway.
 
-    Exits 0 when all holds, 1 when something does not, with the rows.
+    Exits 0 when all holds, 1 when something does not, with the rows, 2 when it could not be asked.
     """
     settings = read_settings(config, data)
     _must_exist(settings)
-    grace = int(2 * settings.work.lease_s * 1_000_000)
-
-    async def work(db: Database) -> list[Broken]:
-        return await db.snapshot(broken_invariants, grace)
-
-    broken = beside(settings, work)
+    try:
+        broken = asyncio.run(_broken(settings, deep))
+    except (StoreFailure, StoreRefused) as error:
+        raise Exit(COULD_NOT_RUN, f"imagegate: {error}") from error
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
     else:
         _report(broken)
     if broken:
         raise Exit(FAILED)
+
+
+async def _broken(settings: Settings, deep: bool) -> list[Broken]:
+    db = connect_database(settings)
+    try:
+        broken = await db.snapshot(broken_invariants, int(2 * settings.work.lease_s * 1_000_000))
+        return broken + (await broken_blobs(db, LocalBlobs(settings.data_dir / "blobs")) if deep else [])
+    finally:
+        db.close()
 
 
 def _must_exist(settings: Settings) -> None:

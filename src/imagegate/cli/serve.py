@@ -21,6 +21,8 @@ from imagegate.cli.options import installation, read_settings
 from imagegate.flows.demo import demo_key
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings
+from imagegate.store.engines import StoreRefused
+from imagegate.store.invariants import broken_money
 from imagegate.telemetry import start_logging
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -48,6 +50,7 @@ def serve(host: str | None, port: int | None, data: str | None, config: Path | N
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     runtime = await open_runtime(settings)
     try:
+        await _check_after_unclean_stop(runtime)
         key = await demo_key(runtime) if _on_loopback(runtime) else None
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
@@ -56,8 +59,20 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )  # fmt: skip
         _greet(runtime, key)
         await _Server(config).serve(sockets=[listener])
+        (settings.data_dir / "serving").unlink(missing_ok=True)
     finally:
         await runtime.close()
+
+
+async def _check_after_unclean_stop(runtime: Runtime) -> None:
+    """After a crash the books are looked at before the first claim. The mark goes away at a clean stop."""
+    mark = runtime.settings.data_dir / "serving"
+    if mark.exists():
+        broken = await runtime.db.snapshot(broken_money)
+        if broken:
+            told = "; ".join(f"{one.id} {one.says}" for one in broken)
+            raise StoreRefused(f"the books do not balance ({told}); run: imagegate check")
+    mark.touch()
 
 
 def _on_loopback(runtime: Runtime) -> bool:

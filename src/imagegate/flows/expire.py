@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.runtime import Runtime
@@ -42,9 +44,17 @@ async def delete_expired(runtime: Runtime) -> int:
     return len(expired)
 
 
+async def sweep_spool(runtime: Runtime) -> None:
+    """Discard what a process left behind that died between its last commit and its own discarding."""
+    for attempt_id in await asyncio.to_thread(runtime.spool.attempts):
+        if not await runtime.db.read(tasks.is_sending, attempt_id):
+            await asyncio.to_thread(runtime.spool.discard, attempt_id)
+
+
 async def sweep(runtime: Runtime) -> None:
     await reclaim(runtime)
     await fail_overdue(runtime)
     await delete_expired(runtime)
+    await sweep_spool(runtime)
     await runtime.db.write(idempotency.forget_expired)
     runtime.signals.work.set()

@@ -6,8 +6,8 @@ import numpy as np
 
 from imagegate.painter import sky
 from imagegate.painter.noise import fractal
-from imagegate.painter.palette import Colour, mix, rgb, shift
-from imagegate.painter.pen import Pen, Point, curve, placed
+from imagegate.painter.palette import mix, rgb, shift
+from imagegate.painter.pen import Pen, Point, placed
 from imagegate.painter.stage import Stage, between, pick
 
 _HULL = [(-0.55, -0.02), (0.6, -0.06), (0.42, 0.14), (-0.42, 0.14)]
@@ -41,9 +41,7 @@ def _boat(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
         pen.polygon(placed(_FORE_SAIL, x, y, size), shift(sail, -0.10))
         for step in range(5):
             reach, drop = size * (0.42 - 0.06 * step), size * (0.2 + 0.11 * step)
-            pen.ellipse(
-                x + size * 0.03 * (-1) ** step, y + drop, reach, size * 0.022, shift(hull, 0.03 * step)
-            )
+            pen.ellipse(x + size * 0.03 * (-1) ** step, y + drop, reach, size * 0.022, shift(hull, 0.03 * step))
 
     canvas.sketch((x - size, y - size * 1.3, x + size, y + size), draw)
 
@@ -74,12 +72,8 @@ def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
             pen.polygon(placed(stripe, x, y, size), band)
         shade = [(0.03, 0), (0.02, -0.72), (0.07, -0.72), (0.105, 0)]
         pen.polygon(placed(shade, x, y, size), mix(body, light.near, 0.4))
-        pen.polygon(
-            placed([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near
-        )
-        pen.polygon(
-            placed([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8")
-        )
+        pen.polygon(placed([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near)
+        pen.polygon(placed([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8"))
         pen.polygon(placed([(-0.08, -0.86), (0, -0.96), (0.08, -0.86)], x, y, size), band)
 
     canvas.sketch((x - size * 1.4, y - size, x + size * 1.4, y + size * 0.5), draw)
@@ -101,16 +95,12 @@ def _cabin(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
 
     def draw(pen: Pen) -> None:
         pen.ellipse(x, y + size * 0.02, size * 0.95, size * 0.09, mix(light.near, light.haze, 0.15))
-        pen.polygon(
-            placed([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall
-        )
+        pen.polygon(placed([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall)
         pen.polygon(placed([(0.25, -0.6), (0.25, -0.98), (0.4, -0.98), (0.4, -0.48)], x, y, size), roof)
         eaves = [(-0.72, -0.36), (0, -0.98), (0.72, -0.36), (0.62, -0.30), (0, -0.82), (-0.62, -0.30)]
         pen.polygon(placed(eaves, x, y, size), rgb("#eef4fb") if snow else roof)
         for left in (-0.36, 0.12):
-            pen.box(
-                x + left * size, y - 0.36 * size, x + (left + 0.24) * size, y - 0.14 * size, rgb("#ffd27a")
-            )
+            pen.box(x + left * size, y - 0.36 * size, x + (left + 0.24) * size, y - 0.14 * size, rgb("#ffd27a"))
             middle = x + (left + 0.12) * size
             pen.line([(middle, y - 0.36 * size), (middle, y - 0.14 * size)], size * 0.02, wall)
 

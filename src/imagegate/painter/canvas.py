@@ -15,15 +15,15 @@ from imagegate.painter.pen import Pen, Sketch, StencilPen
 
 _SOFT_PIXELS = 1_050_000
 _PATCH_PIXELS = 2_000_000
+_LARGE_UNIT = 1500
+_INVISIBLE = 1 / 400
 Paint = Colour | Floats
 
 
 class Canvas:
     """A picture in the making. Points are in full-size pixels; `unit` is the shorter side."""
 
-    def __init__(
-        self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False
-    ) -> None:
+    def __init__(self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False) -> None:
         self.width, self.height = width, height
         self.unit = float(min(width, height))
         self.rng, self.detail, self.transparent = rng, detail, transparent
@@ -56,7 +56,8 @@ class Canvas:
         across, down = self.grid()
         dx = (across * self.width - x) / np.float32(self.unit)
         dy = (down * self.height - y) / np.float32(self.unit)
-        return np.sqrt(dx * dx + dy * dy)
+        far: Floats = np.sqrt(dx * dx + dy * dy)
+        return far
 
     def ground(self, paint: Paint) -> None:
         """Cover everything; on a transparent sheet only the colour under later edges."""
@@ -69,14 +70,19 @@ class Canvas:
         if self.transparent:
             self.alpha.paste(255, box, mask)
 
-    def lay_below(self, edge: Floats, paint: Paint, strength: float = 1.0) -> None:
-        """Put paint below a line that gives a height (in pixels from the top) for each column."""
+    def lay_below(self, edge: Floats, paint: Paint, deep: float = 1.0) -> None:
+        """Put paint below a line that gives a height (in pixels from the top) for each column.
+
+        `deep` limits how far down, in shares of the height, where a nearer layer will cover the rest anyway.
+        """
         top = int(np.clip(math.floor(float(edge.min())) - 1, 0, self.height))
-        if top < self.height:
-            self.lay(_below(edge, top, self.height, strength), paint, top)
+        bottom = min(self.height, math.ceil(float(edge.max()) + deep * self.height))
+        if top < bottom:
+            self.lay(_below(edge, top, bottom), paint, top)
 
     def sketch(self, box: tuple[float, float, float, float], draw: Sketch, finer: int = 3) -> None:
         """Run a drawing inside a box, `finer` times supersampled, in patches so that memory stays small."""
+        finer = self._finer(finer)
         left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
         right, bottom = min(self.width, math.ceil(box[2])), min(self.height, math.ceil(box[3]))
         if right <= left or bottom <= top:
@@ -84,6 +90,10 @@ class Canvas:
         rows = max(1, _PATCH_PIXELS // ((right - left) * finer * finer) * 2)
         for start in range(top, bottom, rows):
             self._sketch_patch((left, start, right, min(bottom, start + rows)), draw, finer)
+
+    def _finer(self, wanted: int) -> int:
+        # on a large sheet an edge pixel is small already
+        return min(wanted, 2) if self.unit > _LARGE_UNIT else wanted
 
     def _sketch_patch(self, box: tuple[int, int, int, int], draw: Sketch, finer: int) -> None:
         patch = self.picture.crop(box)
@@ -98,6 +108,7 @@ class Canvas:
 
     def stencil(self, draw: Sketch, finer: int = 2) -> Image.Image:
         """A full-size mask of whatever is drawn."""
+        finer = self._finer(finer)
         mask = Image.new("L", (self.width, self.height), 0)
         rows = max(1, 4 * _PATCH_PIXELS // (self.width * finer * finer))
         for start in range(0, self.height, rows):
@@ -109,27 +120,36 @@ class Canvas:
 
     def shine(self, light: Floats, colour: Colour) -> None:
         """Add light (0..1 over the soft field) without ever burning out."""
+        light = np.broadcast_to(light, (self.soft_height, self.soft_width))
+        box = self._box_of(light)
+        if box is None:
+            return
         tint = np.array(colour, np.float32)
-        glow = self._enlarged(np.clip(light, 0, 1)[..., None] * tint, (0, 0, self.width, self.height))
-        self.picture = ImageChops.screen(self.picture, glow)
+        glow = self._enlarged(np.clip(light, 0, 1)[..., None] * tint, box)
+        self.picture.paste(ImageChops.screen(self.picture.crop(box), glow), box)
 
     def shade(self, dark: Floats, colour: Colour = (0.0, 0.0, 0.0)) -> None:
         """Lay a colour over everything, as much as `dark` (0..1 over the soft field) says."""
-        mask = Image.fromarray(self._dithered(np.clip(dark, 0, 1)))
-        self.picture.paste(_bytes_of(colour), mask=mask.resize(self.picture.size, Image.Resampling.BICUBIC))
+        dark = np.broadcast_to(dark, (self.soft_height, self.soft_width))
+        box = self._box_of(dark)
+        if box is not None:
+            self.picture.paste(_bytes_of(colour), box, self._enlarged(dark, box))
+
+    def _box_of(self, field: Floats) -> tuple[int, int, int, int] | None:
+        """The rows, at full size, where a soft field says anything at all."""
+        rows = np.flatnonzero(field.max(axis=1) > _INVISIBLE)
+        if not len(rows):
+            return None
+        scale = self.height / self.soft_height
+        top, bottom = math.floor((rows[0] - 1) * scale), math.ceil((rows[-1] + 2) * scale)
+        return 0, max(0, top), self.width, min(self.height, bottom)
 
     def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
         """Let the bright places bleed, as a lens does."""
-        small = self.picture.resize(
-            (max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX
-        )
-        levels = [
-            max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)
-        ]
+        small = self.picture.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
+        levels = [max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)]
         bright = small.point(levels * 3).filter(ImageFilter.GaussianBlur(reach * min(small.size)))
-        self.picture = ImageChops.screen(
-            self.picture, bright.resize(self.picture.size, Image.Resampling.BICUBIC)
-        )
+        self.picture = ImageChops.screen(self.picture, bright.resize(self.picture.size, Image.Resampling.BILINEAR))
 
     def soft_copy(self) -> Floats:
         """What has been painted so far, as a soft field."""
@@ -143,10 +163,15 @@ class Canvas:
         return self._enlarged(paint, box)
 
     def _enlarged(self, field: Floats, box: tuple[int, int, int, int]) -> Image.Image:
-        across, down = self.soft_width / self.width, self.soft_height / self.height
-        source = (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
+        """Only the rows that the box needs, and one more on either side to blend from."""
+        scale = self.soft_height / self.height
+        first = max(0, math.floor(box[1] * scale) - 1)
+        last = min(self.soft_height, math.ceil(box[3] * scale) + 1)
+        across = self.soft_width / self.width
+        lowest = min(box[3] * scale - first, last - first)
+        source = (box[0] * across, box[1] * scale - first, min(box[2] * across, self.soft_width), lowest)
         size = (box[2] - box[0], box[3] - box[1])
-        return Image.fromarray(self._dithered(field)).resize(size, Image.Resampling.BICUBIC, box=source)
+        return Image.fromarray(self._dithered(field[first:last])).resize(size, Image.Resampling.BILINEAR, box=source)
 
     def _dithered(self, field: Floats) -> npt.NDArray[np.uint8]:
         # a gradient cut to 256 steps shows bands; half a step of noise hides them
@@ -161,13 +186,13 @@ def _bytes_of(colour: Colour) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _below(edge: Floats, top: int, bottom: int, strength: float) -> Image.Image:
+def _below(edge: Floats, top: int, bottom: int) -> Image.Image:
     steep = np.sqrt(1 + np.gradient(edge) ** 2) if len(edge) > 1 else np.ones(1)
-    mask = np.full((bottom - top, len(edge)), round(255 * strength), np.uint8)
+    mask = np.full((bottom - top, len(edge)), 255, np.uint8)
     last = int(np.clip(math.ceil(float(edge.max())) + 2, top, bottom))
     rows = np.arange(top, last, dtype=np.float32)[:, None] + np.float32(0.5)
     cover = np.clip((rows - edge[None, :]) / steep.astype(np.float32)[None, :] + np.float32(0.5), 0, 1)
-    mask[: last - top] = cover * np.float32(255 * strength)
+    mask[: last - top] = cover * np.float32(255)
     return Image.fromarray(mask)
 
 

@@ -47,10 +47,7 @@ def covering(path: Path, size: tuple[int, int]) -> Image.Image:
 
 def accent_of(picture: Image.Image) -> Colour:
     """The most telling colour: the mean of the pixels, weighted by how colourful they are."""
-    small = (
-        np.asarray(picture.convert("RGB").resize((32, 32), Image.Resampling.BOX), np.float64).reshape(-1, 3)
-        / 255
-    )
+    small = np.asarray(picture.convert("RGB").resize((32, 32), Image.Resampling.BOX), np.float64).reshape(-1, 3) / 255
     chroma = np.hypot(*to_oklab(small)[:, 1:].T) ** 2 + 1e-4
     red, green, blue = (float(channel) for channel in (small * chroma[:, None]).sum(axis=0) / chroma.sum())
     return red, green, blue
@@ -102,18 +99,12 @@ def _lay_print(picture: Image.Image, inset: Image.Image, left: int, top: int, ac
     side = inset.width
     border, radius = max(1, side // 28), max(2, side // 14)
     shadow = Image.new("L", (side * 5 // 4, side * 5 // 4), 0)
-    ImageDraw.Draw(shadow).rounded_rectangle(
-        (side // 8, side // 8, side * 9 // 8, side * 9 // 8), radius, fill=120
-    )
+    ImageDraw.Draw(shadow).rounded_rectangle((side // 8, side // 8, side * 9 // 8, side * 9 // 8), radius, fill=120)
     dark = tuple(round(channel * 50) for channel in accent)
-    picture.paste(
-        dark, (left - side // 8, top - side // 10), shadow.filter(ImageFilter.GaussianBlur(side / 24))
-    )
+    picture.paste(dark, (left - side // 8, top - side // 10), shadow.filter(ImageFilter.GaussianBlur(side / 24)))
     picture.paste((255, 253, 248), (left, top), _rounded(side, radius))
     inner = side - 2 * border
-    picture.paste(
-        inset.convert("RGB").resize((inner, inner)), (left + border, top + border), _rounded(inner, radius)
-    )
+    picture.paste(inset.convert("RGB").resize((inner, inner)), (left + border, top + border), _rounded(inner, radius))
 
 
 def _rounded(side: int, radius: int) -> Image.Image:
@@ -122,9 +113,7 @@ def _rounded(side: int, radius: int) -> Image.Image:
     return mask.reduce(3)
 
 
-def _repainted(
-    order: Order, brief: Brief, rng: Generator, imagine: Imagine, first: Image.Image, area: Area
-) -> Pixels:
+def _repainted(order: Order, brief: Brief, rng: Generator, imagine: Imagine, first: Image.Image, area: Area) -> Pixels:
     """Inside the mask something new; outside, the very same pixels."""
     before = np.array(first if first.mode == "RGBA" and order.format != "jpeg" else first.convert("RGB"))
     if order.transparent and before.shape[2] == 3:

@@ -33,9 +33,7 @@ class Area(msgspec.Struct, frozen=True):
             for back in range(8):
                 x = right - label.width - pad - back * (right - left) // 10
                 y = bottom - label.height - pad - up * (bottom - top) // 8
-                spot = self.inside[
-                    max(0, y - pad) : y + label.height + pad, max(0, x - pad) : x + label.width + pad
-                ]
+                spot = self.inside[max(0, y - pad) : y + label.height + pad, max(0, x - pad) : x + label.width + pad]
                 if x >= left + pad and y >= top + pad and spot.all():
                     return x, y
         return None
@@ -109,9 +107,7 @@ def filled(picture: Image.Image, area: Area, rng: Generator) -> Image.Image:
     known = (~holes).astype(np.float32)
     guess = _pulled(small * known[..., None], known)
     grainy = guess + rng.standard_normal(guess.shape[:2], np.float32)[..., None] * np.float32(2.5)
-    smooth = Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).resize(
-        picture.size, Image.Resampling.BICUBIC
-    )
+    smooth = Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
     return Image.composite(smooth, picture, Image.fromarray(area.inside.astype(np.uint8) * 255))
 
 

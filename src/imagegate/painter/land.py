@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from imagegate.painter.canvas import Canvas
-from imagegate.painter.noise import fractal, resized, skyline, smoothstep
+from imagegate.painter.noise import fractal, skyline, smoothstep
 from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp, shift
 from imagegate.painter.pen import Pen, Point
 
@@ -64,8 +64,7 @@ def _faces(canvas: Canvas, line: Floats, under: Floats, side: float) -> Floats:
     slope = np.gradient(_blurred(line, max(1, wide // 110))) * wide / high * -side
     facing = np.take(slope.astype(np.float32), source)
     texture = _flipped(canvas, canvas.rough)
-    lit = smoothstep(-0.75, 0.95, facing * np.float32(0.85) + texture * np.float32(0.42 * -side))
-    return lit
+    return smoothstep(-0.75, 0.95, facing * np.float32(0.85) + texture * np.float32(0.42 * -side))
 
 
 def _flipped(canvas: Canvas, field: Floats) -> Floats:
@@ -106,18 +105,14 @@ def hill_paint(canvas: Canvas, edge: Floats, body: Colour, haze: Colour, rim: Co
     _, down = canvas.grid()
     under = np.clip(down - line[None, :], 0, 1)
     grain = _flipped(canvas, canvas.calm)
-    back = np.exp(-under / np.float32(0.02)) * np.float32(0.35) + np.exp(
-        -under / np.float32(0.12)
-    ) * np.float32(0.2)
+    back = np.exp(-under / np.float32(0.02)) * np.float32(0.35) + np.exp(-under / np.float32(0.12)) * np.float32(0.2)
     mist = np.clip(under / np.float32(0.32), 0, 1) * np.float32(0.7)
     field = along(ramp((body, mix(body, rim, 0.8))), np.clip(back + grain * np.float32(0.05), 0, 1))
     sunk: Floats = field * (1 - mist[..., None]) + np.array(haze, np.float32) * mist[..., None]
     return sunk
 
 
-def conifers(
-    canvas: Canvas, edge: Floats, height: float, spacing: float, colour: Colour, sparse: float = 0.0
-) -> None:
+def conifers(canvas: Canvas, edge: Floats, height: float, spacing: float, colour: Colour, sparse: float = 0.0) -> None:
     """A row of firs standing on a line; `height` and `spacing` in pixels."""
     rng = canvas.rng
     trees: list[list[Point]] = []
@@ -156,9 +151,7 @@ def _conifer(canvas: Canvas, x: float, ground: float, height: float) -> list[Poi
     return [(x, ground - height), *right, *trunk, *left[::-1]]
 
 
-def water(
-    canvas: Canvas, light: Light, horizon: float, lamp: Point, calm: float = 0.5, glitter: float = 1.0
-) -> None:
+def water(canvas: Canvas, light: Light, horizon: float, lamp: Point, calm: float = 0.5, glitter: float = 1.0) -> None:
     """A surface below the horizon that mirrors what is above it; `calm` 1 is a mirror, 0 open sea."""
     top = round(horizon * canvas.height)
     edge = np.full(canvas.width, top, np.float32)
@@ -171,7 +164,8 @@ def water(
 def _depth(canvas: Canvas, horizon: float) -> Floats:
     """0 at the horizon, 1 at the viewer's feet."""
     _, down = canvas.grid()
-    return np.clip((down - np.float32(horizon)) / np.float32(max(1e-3, 1 - horizon)), 0, 1)
+    depth: Floats = np.clip((down - np.float32(horizon)) / np.float32(max(1e-3, 1 - horizon)), 0, 1)
+    return depth
 
 
 def waves(canvas: Canvas, horizon: float, bumps: float, octaves: int) -> Floats:
@@ -184,7 +178,8 @@ def waves(canvas: Canvas, horizon: float, bumps: float, octaves: int) -> Floats:
     columns = np.arange(wide, dtype=np.float32)[None, :]
     spread = (0.25 + 0.75 * (1 - depth))[:, None]
     source = np.clip((columns - wide / 2) * spread + wide / 2, 0, wide - 1).astype(np.int32)
-    return base[rows[:, None], source]
+    lying: Floats = base[rows[:, None], source]
+    return lying
 
 
 def _reflection(canvas: Canvas, light: Light, horizon: float, calm: float) -> Floats:
@@ -193,9 +188,9 @@ def _reflection(canvas: Canvas, light: Light, horizon: float, calm: float) -> Fl
     depth = _depth(canvas, horizon)
     swell = waves(canvas, horizon, 9, canvas.detail.octaves)
     line = horizon * high
-    mirror = line - (np.arange(high, dtype=np.float32)[:, None] - line) * np.float32(
-        0.55 + 0.45 * calm
-    ) * np.float32(min(1.0, horizon / max(1e-3, 1 - horizon)))
+    mirror = line - (np.arange(high, dtype=np.float32)[:, None] - line) * np.float32(0.55 + 0.45 * calm) * np.float32(
+        min(1.0, horizon / max(1e-3, 1 - horizon))
+    )
     rows = mirror + swell * depth * np.float32(high * 0.05 * (1.25 - calm)) - 1
     columns = np.arange(wide, dtype=np.float32)[None, :] + swell * np.float32(wide * 0.008 * (1.2 - calm))
     top = max(0, int(line) - 1)
@@ -282,6 +277,4 @@ def grass(canvas: Canvas, edge: Floats, height: float, colours: tuple[Colour, ..
         for blade, colour in blades:
             pen.polygon(blade, colour)
 
-    canvas.sketch(
-        (0, float(edge.min()) - height * 1.3, canvas.width, float(edge.max()) + height), draw, finer=2
-    )
+    canvas.sketch((0, float(edge.min()) - height * 1.3, canvas.width, float(edge.max()) + height), draw, finer=2)

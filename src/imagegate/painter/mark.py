@@ -34,9 +34,7 @@ def label(unit: float) -> Image.Image:
     return large.resize((width, height), Image.Resampling.BOX)
 
 
-def stamp(
-    picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None
-) -> None:
+def stamp(picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None) -> None:
     """Write the label; without a corner, at the lower right. Too small a picture stays clean."""
     unit = min(picture.size)
     mask = label(unit)

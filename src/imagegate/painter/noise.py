@@ -10,7 +10,8 @@ Generator = np.random.Generator
 
 def smoothstep(low: float, high: float, value: Floats) -> Floats:
     share = np.clip((value - low) / (high - low), 0.0, 1.0)
-    return share * share * (3.0 - 2.0 * share)
+    smooth: Floats = share * share * (3.0 - 2.0 * share)
+    return smooth
 
 
 def resized(field: Floats, width: int, height: int) -> Floats:
@@ -110,7 +111,8 @@ def skyline(
         nodes, weight = nodes * 2.1, weight * gain
         if nodes * 2 > columns:
             break
-    return (total / power**0.5).astype(np.float32)
+    line: Floats = (total / power**0.5).astype(np.float32)
+    return line
 
 
 def _eased(

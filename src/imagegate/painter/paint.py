@@ -28,13 +28,10 @@ def paint(order: Order) -> Painted:
     """Paint and write; the same order gives the same bytes."""
     file_format = _checked(order)
     digests = [
-        hashlib.sha256(Path(path).read_bytes()).digest()
-        for path in (*order.references, *filter(None, [order.mask]))
+        hashlib.sha256(Path(path).read_bytes()).digest() for path in (*order.references, *filter(None, [order.mask]))
     ]
     rng = np.random.Generator(np.random.PCG64(seed_of(order, digests)))
-    choice = int.from_bytes(
-        hashlib.sha256(order.prompt.encode("utf-8", "surrogatepass")).digest()[:16], "big"
-    )
+    choice = int.from_bytes(hashlib.sha256(order.prompt.encode("utf-8", "surrogatepass")).digest()[:16], "big")
     pixels = _edited(order, rng, choice) if order.references else _generated(order, rng, choice)
     size = encode(pixels, Path(order.out), file_format, order.compression, METADATA)
     return Painted(order.width, order.height, size, MEDIA_TYPES[file_format])

@@ -1,12 +1,13 @@
 """Colours that belong together, mixed in OKLab so that no blend turns to mud. Knows light, no shapes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 Colour = tuple[float, float, float]
 
 _TO_CONES = np.array(
@@ -59,9 +60,7 @@ def shift(colour: Colour, light: float = 0.0, chroma: float = 1.0, turn: float =
     """Lighter by `light`, `chroma` times as colourful, hue turned by `turn` radians."""
     lightness, a, b = to_oklab(colour)
     radius, angle = np.hypot(a, b) * chroma, np.arctan2(b, a) + turn
-    return _colour(
-        np.array([np.clip(lightness + light, 0, 1), radius * np.cos(angle), radius * np.sin(angle)])
-    )
+    return _colour(np.array([np.clip(lightness + light, 0, 1), radius * np.cos(angle), radius * np.sin(angle)]))
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> Colour:
@@ -84,7 +83,8 @@ def ramp(stops: Sequence[Colour], steps: int = 1024) -> Floats:
 def along(table: Floats, position: Floats) -> Floats:
     """The colour at each position 0..1 of a ramp."""
     index = np.clip(position * (len(table) - 1) + 0.5, 0, len(table) - 1).astype(np.int16)
-    return np.take(table, index, axis=0)
+    colours: Floats = np.take(table, index, axis=0)
+    return colours
 
 
 class Light(msgspec.Struct, frozen=True):
@@ -109,16 +109,12 @@ LIGHTS: dict[str, Light] = {
     "sunset": _light("#27215f #6c2f80 #d94f78 #ff8a5c #ffd07e", "#f58e6c", "#1a1236", "#ffefc2", "#ff9e4f"),
     "dusk": _light("#131b47 #343a82 #7a559f #d97f9c #ffc0a0", "#b9789f", "#0d1233", "#ffe6cf", "#ff9d7a"),
     "night": _light("#050a20 #0a1a42 #14366b #2b6092", "#2a5a8c", "#050a1c", "#f6f2dd", "#ffcf73", dark=True),
-    "aurora": _light(
-        "#040a1f #08203f #0d4257 #1c7268", "#1d6470", "#04101c", "#f0fff4", "#8dffc0", dark=True
-    ),
+    "aurora": _light("#040a1f #08203f #0d4257 #1c7268", "#1d6470", "#04101c", "#f0fff4", "#8dffc0", dark=True),
     "storm": _light("#2b3947 #4b6072 #8098a6 #bccbd0", "#a9bbc4", "#17242e", "#f0f4f2", "#e6c27a"),
     "winter": _light("#5f94c9 #98c2e2 #cfe4f0 #fbeee8", "#d5e5f0", "#24456b", "#fffaf0", "#ffc9a8"),
     "pastel": _light("#9fb2f2 #c9b8f2 #f4c3dc #ffe6cd", "#efcade", "#5b4a8a", "#fffaf0", "#ffb8a0"),
     "desert": _light("#2a6fa6 #74b3c6 #eed9ac #ffcf9c", "#f2c294", "#6e2a22", "#fff3d6", "#f08a4b"),
-    "neon": _light(
-        "#0d0628 #2a0c5c #7a1a9a #f0388f #ffa24d", "#8a2a9c", "#0a0522", "#ffe27a", "#25e0ff", dark=True
-    ),
+    "neon": _light("#0d0628 #2a0c5c #7a1a9a #f0388f #ffa24d", "#8a2a9c", "#0a0522", "#ffe27a", "#25e0ff", dark=True),
 }
 
 COLOUR_WORDS: dict[str, Colour] = {

@@ -37,9 +37,7 @@ class Pen:
     def circle(self, x: float, y: float, radius: float, colour: Colour) -> None:
         self.ellipse(x, y, radius, radius, colour)
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, colour: Colour, round_by: float = 0
-    ) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, colour: Colour, round_by: float = 0) -> None:
         if right <= left or bottom <= top:
             return
         corners = [self._at((left, top)), self._at((right, bottom))]
@@ -47,21 +45,13 @@ class Pen:
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
         thickness = max(1, round(width * self._finer))
-        self._draw.line(
-            [self._at(point) for point in points], fill=self._ink(colour), width=thickness, joint="curve"
-        )
+        self._draw.line([self._at(point) for point in points], fill=self._ink(colour), width=thickness, joint="curve")
 
-    def arc(
-        self, x: float, y: float, radius: float, start: float, stop: float, width: float, colour: Colour
-    ) -> None:
+    def arc(self, x: float, y: float, radius: float, start: float, stop: float, width: float, colour: Colour) -> None:
         """Part of a ring, angles in radians clockwise from three o'clock, with round ends."""
         turn = [start + (stop - start) * step / 96 for step in range(97)]
-        outer = [
-            (x + (radius + width / 2) * math.cos(a), y + (radius + width / 2) * math.sin(a)) for a in turn
-        ]
-        inner = [
-            (x + (radius - width / 2) * math.cos(a), y + (radius - width / 2) * math.sin(a)) for a in turn
-        ]
+        outer = [(x + (radius + width / 2) * math.cos(a), y + (radius + width / 2) * math.sin(a)) for a in turn]
+        inner = [(x + (radius - width / 2) * math.cos(a), y + (radius - width / 2) * math.sin(a)) for a in turn]
         self.polygon(outer + inner[::-1], colour)
         if abs(stop - start) < 2 * math.pi - 1e-6:
             for angle in (start, stop):
@@ -99,14 +89,8 @@ def _pick(points: Sequence[Point], index: int, closed: bool) -> Point:
 def _spline(around: Sequence[Point], t: float) -> Point:
     before, start, stop, after = around
     weights = (-t + 2 * t * t - t**3, 2 - 5 * t * t + 3 * t**3, t + 4 * t * t - 3 * t**3, -t * t + t**3)
-    x = (
-        sum(weight * point[0] for weight, point in zip(weights, (before, start, stop, after), strict=True))
-        / 2
-    )
-    y = (
-        sum(weight * point[1] for weight, point in zip(weights, (before, start, stop, after), strict=True))
-        / 2
-    )
+    x = sum(weight * point[0] for weight, point in zip(weights, (before, start, stop, after), strict=True)) / 2
+    y = sum(weight * point[1] for weight, point in zip(weights, (before, start, stop, after), strict=True)) / 2
     return x, y
 
 

@@ -1,11 +1,11 @@
 """Skies: light, sun and moon, clouds, stars, aurora. Knows hours of the day, no land."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.noise import fractal, skyline, smoothstep, swirled
-from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp, shift
+from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp
 from imagegate.painter.pen import Pen, Point
 
 
@@ -36,8 +36,7 @@ def clouded(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: P
     _, down = canvas.grid()
     fade = smoothstep(0.0, 0.12, (np.float32(horizon) - down)) * (0.45 + 0.55 * smoothstep(0.02, 0.35, down))
     offset = max(1, round(0.012 * min(wide, high)))
-    toward = np.roll(density, (-offset if lamp[1] / canvas.height < 0.5 else offset), axis=0)
-    toward = np.roll(toward, offset if lamp[0] > canvas.width / 2 else -offset, axis=1)
+    toward = _moved(density, offset, offset if lamp[0] > canvas.width / 2 else -offset)
     lit = np.clip(0.5 + (density - toward) * np.float32(0.9), 0, 1)
     near = 1 / (1 + (canvas.distance(*lamp) / 0.5) ** 2)
     body = mix(light.sky[-2], light.near, 0.35 if light.dark else 0.22)
@@ -46,6 +45,13 @@ def clouded(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: P
     opacity = (thin * fade * np.float32(0.5 if light.dark else 0.82))[..., None]
     mixed: Floats = field * (1 - opacity) + colours * opacity
     return mixed
+
+
+def _moved(field: Floats, down: int, across: int) -> Floats:
+    """The field read `down` rows below and `across` columns to the right, its borders repeated."""
+    rows = np.clip(np.arange(field.shape[0]) + down, 0, field.shape[0] - 1)
+    columns = np.clip(np.arange(field.shape[1]) + across, 0, field.shape[1] - 1)
+    return field[rows[:, None], columns]
 
 
 def _cloud_density(canvas: Canvas, horizon: float) -> Floats:
@@ -81,14 +87,10 @@ def lamp_disc(canvas: Canvas, light: Light, lamp: Point, radius: float, crescent
 
     canvas.sketch((x - reach, y - reach, x + reach, y + reach), draw)
     halo = canvas.distance(x, y) * np.float32(canvas.unit / radius)
-    canvas.shine(
-        0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 / (1 + (halo / 2.2) ** 2), light.warm
-    )
+    canvas.shine(0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 / (1 + (halo / 2.2) ** 2), light.warm)
 
 
-def stars(
-    canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)
-) -> None:
+def stars(canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)) -> None:
     """Points at full size: many faint, few bright, some with a cross of light."""
     count = int(900 * density * canvas.detail.abundance * canvas.width * canvas.height / canvas.unit**2)
     layer = Image.new("RGB", canvas.picture.size)
@@ -101,7 +103,7 @@ def stars(
     tint = canvas.rng.integers(0, len(colours), count)
     for size, x, y, which in zip(bright, xs, ys, tint, strict=True):
         _star(layer, float(x), float(y), float(size), pixel, colours[int(which)])
-    canvas.picture = _screen(canvas.picture, layer)
+    canvas.picture = ImageChops.screen(canvas.picture, layer)
 
 
 def _star(layer: Image.Image, x: float, y: float, size: float, pixel: float, colour: Colour) -> None:
@@ -109,18 +111,10 @@ def _star(layer: Image.Image, x: float, y: float, size: float, pixel: float, col
     reach = max(1, int(radius * 3))
     offsets = np.arange(-reach, reach + 1, dtype=np.float32)
     fine = offsets - np.float32(x % 1)
-    fall = np.exp(
-        -(fine[None, :] ** 2 + (offsets - np.float32(y % 1))[:, None] ** 2) / (2 * radius * radius * 0.5)
-    )
+    fall = np.exp(-(fine[None, :] ** 2 + (offsets - np.float32(y % 1))[:, None] ** 2) / (2 * radius * radius * 0.5))
     stamp = (fall * min(1.0, 0.30 + 0.34 * size))[..., None] * np.array(colour, np.float32)
     place = (int(x) - reach, int(y) - reach)
     layer.paste(Image.fromarray((np.clip(stamp, 0, 1) * 255).astype(np.uint8)), place)
-
-
-def _screen(first: Image.Image, second: Image.Image) -> Image.Image:
-    from PIL import ImageChops
-
-    return ImageChops.screen(first, second)
 
 
 def aurora(canvas: Canvas, horizon: float) -> None:
@@ -129,14 +123,10 @@ def aurora(canvas: Canvas, horizon: float) -> None:
     rng, wide = canvas.rng, canvas.soft_width
     for band, colour in enumerate(((0.25, 1.0, 0.62), (0.20, 0.85, 0.85), (0.62, 0.35, 0.95))):
         foot = horizon * (0.78 - 0.17 * band) + 0.07 * skyline(rng, wide, 2.2, 3, smooth=True)
-        rays = (
-            0.6 + 0.25 * skyline(rng, wide, 40, 3, smooth=True) + 0.2 * skyline(rng, wide, 5, 2, smooth=True)
-        )
+        rays = 0.6 + 0.25 * skyline(rng, wide, 40, 3, smooth=True) + 0.2 * skyline(rng, wide, 5, 2, smooth=True)
         above = (foot[None, :] - down) / np.float32(0.34)
         curtain = np.where(above > 0, np.exp(-3.2 * above.clip(0)), np.exp(above.clip(-4, 0) * 26))
-        canvas.shine(
-            np.clip(curtain * rays.clip(0, 1.4)[None, :] * (0.62 - 0.12 * band) + across * 0, 0, 0.85), colour
-        )
+        canvas.shine(np.clip(curtain * rays.clip(0, 1.4)[None, :] * (0.62 - 0.12 * band) + across * 0, 0, 0.85), colour)
 
 
 def birds(canvas: Canvas, colour: Colour, x: float, y: float, count: int) -> None:

@@ -67,7 +67,7 @@ def pick(stage: Stage, choices: int) -> int:
 
 
 def _choice(base: int, index: int, choices: int) -> int:
-    return (base // 7**choices + index) % choices
+    return (int(base // 7**choices) + index) % choices
 
 
 def sign(value: float) -> float:

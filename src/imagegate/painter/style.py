@@ -9,6 +9,7 @@ from imagegate.painter.noise import Generator, fractal
 from imagegate.painter.palette import LIGHTS, Colour, Floats, Light, ramp
 
 _WORK_PIXELS = 1_050_000
+_MEDIAN_PIXELS = 260_000
 Look = Callable[[Image.Image, Generator], Image.Image]
 
 
@@ -49,8 +50,8 @@ def _gentle(picture: Image.Image, rng: Generator) -> Image.Image:
     return ImageEnhance.Contrast(Image.blend(picture, shade, 0.55)).enhance(1.06)
 
 
-def _small(picture: Image.Image) -> Image.Image:
-    share = min(1.0, (_WORK_PIXELS / (picture.width * picture.height)) ** 0.5)
+def _small(picture: Image.Image, pixels: int = _WORK_PIXELS) -> Image.Image:
+    share = min(1.0, (pixels / (picture.width * picture.height)) ** 0.5)
     return picture.resize(
         (max(1, int(picture.width * share)), max(1, int(picture.height * share))), Image.Resampling.BOX
     )
@@ -78,11 +79,7 @@ def _edges(picture: Image.Image) -> Image.Image:
     """Bright lines on black, thin at any size."""
     grey = _small(picture).convert("L").filter(ImageFilter.GaussianBlur(1.2))
     field: Floats = np.asarray(grey, np.float32)
-    strength = (
-        np.hypot(np.gradient(field, axis=0), np.gradient(field, axis=1))
-        if min(field.shape) > 1
-        else field * 0
-    )
+    strength = np.hypot(np.gradient(field, axis=0), np.gradient(field, axis=1)) if min(field.shape) > 1 else field * 0
     lines = np.clip(strength * 16 - 18, 0, 255).astype(np.uint8)
     return Image.fromarray(lines).resize(picture.size, Image.Resampling.BICUBIC)
 
@@ -105,16 +102,20 @@ def _sketch(picture: Image.Image, rng: Generator) -> Image.Image:
     drawn = np.clip(field / blurred, 0, 1) ** 3.2 * 255 - np.clip(95 - field, 0, 95) * np.clip(
         0.55 + hatch * 0.5, 0, 1.3
     )
-    lines = Image.fromarray(np.clip(drawn, 0, 255).astype(np.uint8)).resize(
-        picture.size, Image.Resampling.BICUBIC
-    )
+    lines = Image.fromarray(np.clip(drawn, 0, 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
     return _tinted(Image.merge("RGB", (lines, lines, lines)), (0.16, 0.16, 0.20), (0.985, 0.975, 0.95))
+
+
+def _flattened(picture: Image.Image) -> Image.Image:
+    """Areas of one tone with firm borders; a median is slow, so it sees a small copy."""
+    flat = _small(picture, _MEDIAN_PIXELS).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(5))
+    return flat.resize(picture.size, Image.Resampling.BICUBIC)
 
 
 def _watercolor(picture: Image.Image, rng: Generator) -> Image.Image:
     """Flat washes with darker rims on rough paper; the rims wander with the paper."""
     small = _small(picture)
-    wash = small.filter(ImageFilter.MedianFilter(7)).filter(ImageFilter.MedianFilter(7))
+    wash = _flattened(small)
     wandered = _wandering(wash, rng, 0.006)
     bright = ImageEnhance.Color(ImageEnhance.Brightness(wandered).enhance(1.12)).enhance(1.25)
     lines = ImageOps.invert(_edges(wandered)).point([160 + level * 95 // 255 for level in range(256)])
@@ -130,20 +131,16 @@ def _wandering(small: Image.Image, rng: Generator, reach: float) -> Image.Image:
     field = np.asarray(small)
     rows, columns = np.mgrid[: small.height, : small.width]
     sway = reach * min(small.size)
-    down = np.clip(rows + fractal(rng, small.width, small.height, 24, 2) * sway, 0, small.height - 1).astype(
+    down = np.clip(rows + fractal(rng, small.width, small.height, 24, 2) * sway, 0, small.height - 1).astype(np.int32)
+    across = np.clip(columns + fractal(rng, small.width, small.height, 24, 2) * sway, 0, small.width - 1).astype(
         np.int32
     )
-    across = np.clip(
-        columns + fractal(rng, small.width, small.height, 24, 2) * sway, 0, small.width - 1
-    ).astype(np.int32)
     return Image.fromarray(field[down, across])
 
 
 def _oil(picture: Image.Image, rng: Generator) -> Image.Image:
     small = (
-        _wandering(_small(picture), rng, 0.004)
-        .filter(ImageFilter.MedianFilter(5))
-        .filter(ImageFilter.MedianFilter(7))
+        _wandering(_small(picture), rng, 0.004).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(7))
     )
     rich = ImageEnhance.Contrast(ImageEnhance.Color(small).enhance(1.4)).enhance(1.08)
     strokes = fractal(rng, small.width, small.height, 70, 2, stretch=3.0)
@@ -172,9 +169,9 @@ def _pixel(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _poster(picture: Image.Image, rng: Generator) -> Image.Image:
-    small = _small(picture).filter(ImageFilter.MedianFilter(5))
+    small = _flattened(_small(picture))
     flat = ImageEnhance.Color(small).enhance(1.45).quantize(14, dither=Image.Dither.NONE).convert("RGB")
-    flat = flat.filter(ImageFilter.MedianFilter(5)).resize(picture.size, Image.Resampling.BICUBIC)
+    flat = flat.resize(picture.size, Image.Resampling.BICUBIC)
     lines = ImageOps.invert(_edges(picture))
     return ImageChops.multiply(flat, Image.merge("RGB", (lines, lines, lines)))
 

@@ -8,20 +8,19 @@ _SCENES: dict[str, str] = {
     "creature": "fox cat kitten dog puppy wolf owl bear panda rabbit bunny robot penguin bird tiger lion koala animal"
     " 여우 고양이 강아지 늑대 부엉이 올빼미 판다 토끼 로봇 펭귄 호랑이 사자 코알라 동물",
     "emblem": "logo icon emblem badge minimal minimalist symbol brand monogram 로고 아이콘 엠블럼 미니멀 심볼 브랜드",
-    "portrait": "portrait woman man girl boy person face model astronaut people 초상 인물 여자 남자 소녀 소년 얼굴 사람",
+    "portrait": "portrait woman man girl boy person face model people 초상 인물 여자 남자 소녀 소년 얼굴 사람",
     "vessel": "bottle perfume vase cup coffee tea mug product cosmetic lamp candle jar pottery headphones packaging"
     " 향수 화병 꽃병 커피 머그 제품 화장품 램프 도자기 상품 음료",
     "bloom": "flower flowers rose lotus tulip daisy sunflower blossom peony garden bouquet botanical"
     " 꽃 장미 연꽃 튤립 해바라기 벚꽃 정원 꽃다발",
-    "space": "space galaxy nebula planet cosmos universe saturn stars astronaut asteroid"
-    " 우주 은하 성운 행성 토성 별",
+    "space": "space galaxy nebula planet cosmos universe saturn stars astronaut asteroid 우주 은하 성운 행성 토성 별",
     "city": "city skyline skyscraper downtown urban cyberpunk street tokyo seoul york metropolis building buildings"
     " 도시 도심 빌딩 서울 도쿄 거리 야경 시티 사이버펑크",
     "sea": "ocean sea beach wave waves sailboat boat ship lighthouse island harbor coast seaside"
     " 바다 해변 파도 돛단배 등대 섬 항구 해안 오션",
     "desert": "desert dune dunes sahara camel cactus canyon pyramid 사막 모래 선인장 협곡 피라미드",
     "forest": "forest wood woods tree trees jungle pine redwood 숲 나무 소나무 정글",
-    "vista": "mountain mountains hill hills valley lake landscape alps snow snowy cabin river meadow scenery countryside"
+    "vista": "mountain mountains hill hills valley lake landscape alps snow snowy cabin river meadow scenery"
     " 산 언덕 계곡 호수 풍경 설산 눈 오두막 강 초원 들판",
     "ribbons": "abstract ribbon ribbons wallpaper gradient flow fluid marble texture pattern background silk waveform"
     " 추상 리본 배경 그라데이션 그라디언트 유체 대리석 패턴 비단",
@@ -95,9 +94,7 @@ class Reader:
     def __init__(self, prompt: str) -> None:
         self._prompt = prompt.lower()
         tokens = re.findall(r"[a-z0-9&][a-z0-9&'-]*", self._prompt)
-        self._english = {
-            form for token in tokens for form in (token, token.removesuffix("s"), *token.split("-"))
-        }
+        self._english = {form for token in tokens for form in (token, token.removesuffix("s"), *token.split("-"))}
         self._korean = re.findall(r"[가-힣]+", self._prompt)
 
     def knows(self, word: str) -> bool:

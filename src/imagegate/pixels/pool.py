@@ -33,11 +33,11 @@ _LAST_WORDS = 2_000
 _FAREWELL_S = 2.0
 
 
-class ChildDied(Exception):  # noqa: N818  # a fact about a process, as callers read it
+class ChildDied(Exception):
     """The child was killed, ran into a limit or ended on its own; its order was not finished."""
 
 
-class ChildRefused(Exception):  # noqa: N818
+class ChildRefused(Exception):
     """The job raised; the child is well."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -143,9 +143,7 @@ class ChildPool:
     def pids(self) -> list[int]:
         return [child.pid for child in (*self._idle, *self._busy) if child.alive]
 
-    async def run(
-        self, job: str, order: msgspec.Struct, result: type[T], *, cpu_s: float, wall_s: float
-    ) -> T:
+    async def run(self, job: str, order: msgspec.Struct, result: type[T], *, cpu_s: float, wall_s: float) -> T:
         """Carry out one order. `wall_s` counts from when a child takes it, a fresh child's start included."""
         async with self._turns:
             child = await self._take()

@@ -62,10 +62,9 @@ def mark_deleted(tx: Tx, asset_ids: list[str]) -> None:
         tx.run("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now)
 
 
-def known_keys(tx: Tx, keys: list[str]) -> set[str]:
-    """Which of these blobs have a row that still lives."""
-    found = (tx.one("SELECT key FROM assets WHERE key = :key AND deleted IS NULL", key=key) for key in keys)
-    return {row["key"] for row in found if row}
+def live_assets(tx: Tx) -> list[Asset]:
+    """Every asset whose bytes should be there."""
+    return [_asset(row) for row in tx.all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
 
 
 def _asset(row: Row) -> Asset:

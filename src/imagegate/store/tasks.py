@@ -218,6 +218,12 @@ def open_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
     return [attempt for attempt in list_attempts(tx, account_id, task_id) if attempt.outcome == Outcome.sending]
 
 
+def is_sending(tx: Tx, attempt_id: str) -> bool:
+    """Whether this attempt still waits for its outcome: the spool keeps its folder as long."""
+    row = tx.one("SELECT outcome FROM attempts WHERE id = :id", id=attempt_id)
+    return row is not None and row["outcome"] == Outcome.sending
+
+
 def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
     rows = tx.all(
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail FROM attempts

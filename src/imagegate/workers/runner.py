@@ -106,8 +106,10 @@ class Runner:
     async def _execute(self, carried: Carried) -> None:
         """The edge of one task: whatever it raises ends that task and no other."""
         try:
-            while not await self._executed(carried):
+            done = await self._executed(carried)
+            while not done:
                 await asyncio.sleep(min(1.0, self._work.poll_s))
+                done = await self._executed(carried)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(carried.task))
             raise

@@ -14,7 +14,6 @@ _LEAF, _LEAF_DARK = rgb("#3f8f6b"), rgb("#1f5a4c")
 
 
 def paint(stage: Stage) -> None:
-    canvas = stage.canvas
     named = stage.brief.colours[0] if stage.brief.colours else _FREE[pick(stage, len(_FREE))]
     main = COLOUR_WORDS[named]
     _garden(stage, main)
@@ -43,13 +42,13 @@ def _garden(stage: Stage, main: Colour) -> None:
             np.clip(down + drift * 0.10 + across * 0, 0, 1),
         )
     )
+    light = np.zeros((canvas.soft_height, canvas.soft_width), np.float32)
     for _ in range(int(16 * canvas.detail.abundance)):
         x, y = float(canvas.rng.random()) * canvas.width, float(canvas.rng.random()) * canvas.height
         radius = between(stage, 0.02, 0.085)
         disc = 1 - smoothstep(radius * 0.93, radius * 1.07, canvas.distance(x, y))
-        canvas.shine(
-            disc * np.float32(between(stage, 0.10, 0.42)), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.35)
-        )
+        light += disc * np.float32(between(stage, 0.08, 0.36))
+    canvas.shine(np.clip(light, 0, 0.6), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.3))
     return None
 
 
@@ -160,9 +159,7 @@ def _kind(stage: Stage) -> tuple[str, int, int]:
     ):
         if stage.wants(name):
             return kind
-    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[
-        pick(stage, 5)
-    ]
+    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[pick(stage, 5)]
 
 
 def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -> None:
@@ -187,15 +184,13 @@ def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -
 
 
 def _petal(pen: Pen, outline: list[Point], at: Point, length: float, turn: float, tone: Colour) -> None:
-    """Seven insets from a dark edge to a light middle stand for a gradient."""
+    """Five insets from a dark edge to a light middle stand for a gradient."""
     pen.polygon(
-        placed(
-            outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn
-        ),
+        placed(outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn),
         shift(tone, -0.11, 1.05),
     )
-    for step in range(7):
-        share = step / 6
+    for step in range(5):
+        share = step / 4
         inner = [(px * (1 - 0.42 * share), py * (1 - 0.10 * share) - 0.02 * share) for px, py in outline]
         pen.polygon(
             placed(inner, at[0], at[1], length, turn),

@@ -4,7 +4,7 @@ import numpy as np
 
 from imagegate.painter import accents, land
 from imagegate.painter.palette import Colour, mix, rgb, shift
-from imagegate.painter.pen import Pen, Point
+from imagegate.painter.pen import Pen
 from imagegate.painter.scenes.vista import backdrop
 from imagegate.painter.stage import Stage, between, lamp_place, pick
 
@@ -61,9 +61,7 @@ def _towers(stage: Stage, horizon: float, near: float) -> list[Tower]:
         height = tall * (0.28 + 0.72 * np.exp(-((away / 0.34) ** 2))) * (0.35 + 0.75 * rng.random())
         if near == 1:
             height *= 0.62
-        towers.append(
-            (float(x), float(width), float((horizon - height) * canvas.height), int(rng.integers(0, 6)))
-        )
+        towers.append((float(x), float(width), float((horizon - height) * canvas.height), int(rng.integers(0, 6))))
         x += width * (0.92 + 0.25 * rng.random())
     return towers
 
@@ -86,9 +84,7 @@ def _draw_tower(pen: Pen, tower: Tower, ground: float, body: Colour, warm: Colou
         pen.line([(middle + width * 0.2, top), (middle + width * 0.2, top - width * 0.7)], width * 0.06, face)
 
 
-def _windows(
-    stage: Stage, tower: Tower, ground: float, near: float
-) -> list[tuple[float, float, float, float, Colour]]:
+def _windows(stage: Stage, tower: Tower, ground: float, near: float) -> list[tuple[float, float, float, float, Colour]]:
     canvas, rng = stage.canvas, stage.canvas.rng
     left, width, top, _ = tower
     evening = stage.light.dark or stage.light_name in {"dusk", "sunset"}
@@ -102,9 +98,7 @@ def _windows(
     tones = [mix(colour, land.air(stage.light, 0.7), 0.55 * (1 - near)) for colour in palette]
     start, tint = left + (width - columns * pitch) / 2, rng.integers(0, len(tones), (rows, columns))
     return [
-        _window(
-            start + column * pitch, top + pitch * (0.8 + 1.35 * row), pitch, tones[int(tint[row, column])]
-        )
+        _window(start + column * pitch, top + pitch * (0.8 + 1.35 * row), pitch, tones[int(tint[row, column])])
         for row, column in zip(*np.nonzero(on), strict=True)
     ]
 
@@ -119,6 +113,4 @@ def _street_glow(stage: Stage, horizon: float, near: float) -> None:
     _, down = canvas.grid()
     band = np.exp(-np.clip(np.float32(horizon) - down, 0, 1) / np.float32(0.10))
     glow = mix(light.haze, light.warm, 0.35 if light.dark else 0.1)
-    canvas.shade(
-        band * np.float32(0.40 * (1 - near) + 0.12) * (down <= horizon + 0.02), shift(glow, 0.0, 1.05)
-    )
+    canvas.shade(band * np.float32(0.40 * (1 - near) + 0.12) * (down <= horizon + 0.02), shift(glow, 0.0, 1.05))

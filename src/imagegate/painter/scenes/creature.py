@@ -44,9 +44,7 @@ def paint(stage: Stage) -> None:
     tall = 2.9 if name in {"rabbit", "robot", "owl"} else 2.6
     size = canvas.unit * (0.72 if not canvas.transparent else 0.90) / tall
     x = canvas.width * 0.5 + (
-        0
-        if canvas.transparent or canvas.width < canvas.height * 1.2
-        else between(stage, -0.06, 0.06) * canvas.width
+        0 if canvas.transparent or canvas.width < canvas.height * 1.2 else between(stage, -0.06, 0.06) * canvas.width
     )
     y = canvas.height * 0.5 + size * tall * 0.5 - canvas.unit * (0.0 if not canvas.transparent else 0.01)
     ground = y - size * 0.10
@@ -129,9 +127,7 @@ def _place_before(stage: Stage, y: float, size: float) -> None:
     if snow:
         return accents.snowfall(stage)
     tones = (body, shift(body, 0.05), mix(body, light.warm, 0.18))
-    return land.grass(
-        canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit)
-    )
+    return land.grass(canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit))
 
 
 def _both(pen: Pen, points: list[Point], x: float, colour: Colour, other: Colour) -> None:
@@ -145,7 +141,7 @@ def _quadruped(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     dark = shift(fur, -0.09)
     _tail(pen, coat, x, y, size)
     body = [(0.0, -1.35), (0.30, -1.22), (0.46, -0.85), (0.60, -0.40), (0.56, -0.06), (0.30, 0.0), (0.0, 0.0)]
-    half = placed(curve(body, closed=False) + [(0, 0)], x, y, size)
+    half = placed([*curve(body, closed=False), (0, 0)], x, y, size)
     limbs = rgb("#26262c") if coat.extra == "panda" else dark
     _both(pen, half, x, dark, fur)
     chest = placed(
@@ -247,18 +243,14 @@ def _ears(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     elif coat.ears == "long":
         _both(
             pen,
-            placed(
-                curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size
-            ),
+            placed(curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size),
             x,
             fur,
             dark,
         )
         _both(
             pen,
-            placed(
-                curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size
-            ),
+            placed(curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size),
             x,
             inner,
             shift(inner, -0.05),
@@ -367,9 +359,7 @@ def _stripes(pen: Pen, x: float, y: float, size: float) -> None:
 def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
     fur = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#8a5f45")
     dark, pale = shift(fur, -0.09), rgb("#f7e6cc")
-    body = curve(
-        [(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False
-    )
+    body = curve([(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False)
     _both(pen, placed(body, x, y, size), x, fur, shift(fur, -0.035))
     _both(pen, placed([(0.30, -2.15), (0.86, -1.80), (0.82, -2.62)], x, y, size), x, fur, dark)
     pen.polygon(
@@ -402,9 +392,7 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     ink, pale, warm = rgb("#27324a"), rgb("#fbfaf5"), rgb("#f5a03c")
     for side in (-1, 1):
         pen.ellipse(x + side * size * 0.28, y, size * 0.24, size * 0.09, warm)
-    body = curve(
-        [(0, -2.3), (0.46, -2.18), (0.66, -1.6), (0.78, -0.8), (0.60, -0.15), (0, 0.0)], closed=False
-    )
+    body = curve([(0, -2.3), (0.46, -2.18), (0.66, -1.6), (0.78, -0.8), (0.60, -0.15), (0, 0.0)], closed=False)
     _both(pen, placed(body, x, y, size), x, ink, shift(ink, -0.04))
     flipper = curve([(0.60, -1.50), (0.98, -0.95), (1.02, -0.55), (0.78, -0.75), (0.62, -1.05)])
     _both(pen, placed(flipper, x, y, size), x, shift(ink, 0.03), shift(ink, -0.07))
@@ -439,9 +427,7 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     pen.polygon(placed(curve([(-0.14, -1.54), (0, -1.60), (0.14, -1.54), (0, -1.36)]), x, y, size), warm)
     scarf = rgb("#d9483f")
     pen.box(x - size * 0.52, y - size * 1.33, x + size * 0.52, y - size * 1.15, scarf, size * 0.09)
-    pen.polygon(
-        placed([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05)
-    )
+    pen.polygon(placed([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05))
 
 
 def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:

@@ -48,9 +48,7 @@ def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
 def _dune(stage: Stage, horizon: float, near: float, lamp: Point) -> None:
     canvas = stage.canvas
     base = horizon + 0.40 * near**1.3
-    line = skyline(
-        canvas.rng, canvas.width, (2.6 - 1.2 * near) * canvas.width / canvas.unit, 2, 0.3, smooth=True
-    )
+    line = skyline(canvas.rng, canvas.width, (2.6 - 1.2 * near) * canvas.width / canvas.unit, 2, 0.3, smooth=True)
     edge = ((base - 0.030 * (0.5 + near) * line) * canvas.height).astype(np.float32)
     canvas.lay_below(edge, _dune_paint(stage, edge, near, lamp))
 
@@ -157,9 +155,7 @@ def _cactus(stage: Stage, x: float, y: float, size: float, colour: Colour) -> No
                 size * 0.05,
             )
             arm = x + side * size * 0.28
-            pen.box(
-                arm - size * 0.06, y - size * high, arm + size * 0.06, y - size * low, colour, size * 0.06
-            )
+            pen.box(arm - size * 0.06, y - size * high, arm + size * 0.06, y - size * low, colour, size * 0.06)
 
     stage.canvas.sketch((x - size * 0.5, y - size * 1.1, x + size * 0.5, y + size * 0.1), draw)
 

@@ -106,10 +106,7 @@ def _tide(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colou
     pen.circle(x, y, size, stage.colours[4])
     for step, colour in enumerate((stage.colours[3], stage.colours[2], ink)):
         level = -0.22 + 0.36 * step
-        wave = [
-            (-1.3 + 2.6 * t / 60, level + 0.13 * math.sin(t / 60 * 2.6 * math.pi + step * 1.9))
-            for t in range(61)
-        ]
+        wave = [(-1.3 + 2.6 * t / 60, level + 0.13 * math.sin(t / 60 * 2.6 * math.pi + step * 1.9)) for t in range(61)]
         pen.polygon(placed([*wave, (1.3, 1.3), (-1.3, 1.3)], x, y, size), colour)
 
 
@@ -119,9 +116,7 @@ def _orbit(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colo
     pen.circle(x - shift_by, y, radius, stage.colours[2])
     pen.circle(x + shift_by, y, radius, stage.colours[5])
     half = math.acos(shift_by / radius)
-    right = [
-        (x - shift_by + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(-half, half, 40)
-    ]
+    right = [(x - shift_by + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(-half, half, 40)]
     left = [(2 * x - px, py) for px, py in right][::-1]
     pen.polygon([*right, *left], ink)
     pen.circle(x + size * 0.92, y - size * 0.66, size * 0.09, stage.colours[3])

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land, sky
+from imagegate.painter import accents, land
 from imagegate.painter.noise import fractal, skyline
 from imagegate.painter.palette import mix, shift
 from imagegate.painter.scenes.vista import backdrop
-from imagegate.painter.stage import Stage, between, lamp_place, pick
+from imagegate.painter.stage import Stage, lamp_place
 
 
 def paint(stage: Stage) -> None:
@@ -21,9 +21,8 @@ def paint(stage: Stage) -> None:
         size = canvas.unit * (0.06 + 0.34 * near**1.7)
         land.conifers(canvas, edge, size, size * (0.20 + 0.05 * near), body, sparse=0.1 + 0.22 * near)
         haze = mix(light.haze, light.sky[-1], 0.4)
-        canvas.lay_below(
-            edge, land.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
-        )
+        paint = land.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
+        canvas.lay_below(edge, paint, deep=0.34 if near < 1 else 1.0)
         if near < 1:
             _mist(stage, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)
     if not light.dark:

@@ -98,8 +98,6 @@ def _edge_light(stage: Stage, figure: Image.Image) -> None:
     blurred = small.filter(ImageFilter.GaussianBlur(0.012 * min(small.size)))
     glow = np.asarray(blurred.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255
     canvas.shade(
-        glow
-        * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255)
-        * 0.35,
+        glow * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255) * 0.35,
         stage.light.near,
     )

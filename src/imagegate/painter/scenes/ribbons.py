@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from imagegate.painter.canvas import Canvas
-from imagegate.painter.noise import fractal, skyline, smoothstep, swirled
+from imagegate.painter.noise import fractal, resized, skyline, smoothstep, swirled
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, shift
 from imagegate.painter.stage import Stage, between, pick
 
@@ -52,8 +52,11 @@ def _silk(stage: Stage) -> None:
         _shadow(canvas, edge, deep)
         tones, at_share = (warm, 0.5) if step == special else (flow, share)
         first, after = (_tone(tones, at_share + offset) for offset in (-0.12, 0.2))
-        canvas.lay_below(
-            edge, _sheet(canvas, edge, first, after, mix(_tone(tones, at_share - 0.3), pale, 0.35))
+        fold = mix(_tone(tones, at_share - 0.3), pale, 0.35)
+        canvas.lay_below(edge, _sheet(canvas, edge, first, after, fold), deep=1.0 if step == sheets - 1 else 0.3)
+            edge,
+            _sheet(canvas, edge, first, after, mix(_tone(tones, at_share - 0.3), pale, 0.35)),
+            deep=1.0 if step == sheets - 1 else 0.3,
         )
 
 
@@ -63,9 +66,9 @@ def _tone(flow: Floats, at: float) -> Colour:
 
 
 def _soft_line(canvas: Canvas, edge: Floats) -> Floats:
-    line: Floats = np.interp(
-        np.linspace(0, canvas.width - 1, canvas.soft_width), np.arange(canvas.width), edge
-    ).astype(np.float32)
+    line: Floats = np.interp(np.linspace(0, canvas.width - 1, canvas.soft_width), np.arange(canvas.width), edge).astype(
+        np.float32
+    )
     return line / np.float32(canvas.height)
 
 
@@ -89,8 +92,6 @@ def _sheet(canvas: Canvas, edge: Floats, first: Colour, after: Colour, fold: Col
 
 
 def _quartered(canvas: Canvas, small: Floats) -> Floats:
-    from imagegate.painter.noise import resized
-
     return resized(small, canvas.soft_width, canvas.soft_height)
 
 
@@ -151,11 +152,9 @@ def _disc(stage: Stage, at: tuple[float, float], radius: float, colour: Colour, 
         [round(level * 0.86) for level in range(256)]
     )
     across, down = canvas.grid()
-    slant = ((across * canvas.width - at[0]) + (down * canvas.height - at[1])) / np.float32(
-        2.6 * radius
-    ) + np.float32(0.5)
-    inner = along(ramp((mix(colour, pale, 0.55), colour, shift(colour, -0.07, 1.05))), np.clip(slant, 0, 1))
-    rim = smoothstep(0.90, 1.0, canvas.distance(*at) * np.float32(canvas.unit / radius)) * np.clip(
-        0.8 - slant, 0, 1
+    slant = ((across * canvas.width - at[0]) + (down * canvas.height - at[1])) / np.float32(2.6 * radius) + np.float32(
+        0.5
     )
+    inner = along(ramp((mix(colour, pale, 0.55), colour, shift(colour, -0.07, 1.05))), np.clip(slant, 0, 1))
+    rim = smoothstep(0.90, 1.0, canvas.distance(*at) * np.float32(canvas.unit / radius)) * np.clip(0.8 - slant, 0, 1)
     canvas.lay(mask, np.clip(inner + rim[..., None] * np.float32(0.35), 0, 1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land, sky
+from imagegate.painter import accents, land
 from imagegate.painter.palette import mix
 from imagegate.painter.pen import Point
 from imagegate.painter.scenes.vista import backdrop
@@ -27,8 +27,6 @@ def _headlands(stage: Stage, horizon: float, lamp: Point) -> None:
         reach = between(stage, 0.30, 0.5) * (1 - 0.22 * step)
         line = land.ridge(canvas, 0, 0.022, 3.0)
         rise = np.clip(1 - from_side / np.float32(reach), 0, 1) ** 0.8 * np.float32(0.075 + 0.012 * step)
-        edge = (
-            horizon * canvas.height - rise * canvas.height + line * np.clip(rise * 14, 0, 1) + 2 * (rise <= 0)
-        )
+        edge = horizon * canvas.height - rise * canvas.height + line * np.clip(rise * 14, 0, 1) + 2 * (rise <= 0)
         colour = mix(land.air(light, 0.62 - 0.2 * step), light.sky[-1], 0.18)
         canvas.lay_below(edge.astype(np.float32), colour)

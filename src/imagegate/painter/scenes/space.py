@@ -73,9 +73,7 @@ def _gas(hue: float) -> Floats:
         (0.70, 0.13, 0.15),
         (0.88, 0.06, 0.3),
     )
-    return ramp(
-        (rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps))
-    )
+    return ramp((rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps)))
 
 
 def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool) -> None:
@@ -90,12 +88,8 @@ def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool
     if not canvas.transparent:
         away = np.clip(canvas.distance(x, y) * np.float32(canvas.unit / radius) - 1, 0, None)
         across, down = canvas.grid()
-        lit = np.clip(
-            0.5 - ((across * canvas.width - x) + (down * canvas.height - y)) / np.float32(2.4 * radius), 0, 1
-        )
-        canvas.shine(
-            np.exp(-away * 14) * 0.5 * lit + np.exp(-away * 3.5) * 0.14 * lit, oklch(0.82, 0.11, hue + 0.3)
-        )
+        lit = np.clip(0.5 - ((across * canvas.width - x) + (down * canvas.height - y)) / np.float32(2.4 * radius), 0, 1)
+        canvas.shine(np.exp(-away * 14) * 0.5 * lit + np.exp(-away * 3.5) * 0.14 * lit, oklch(0.82, 0.11, hue + 0.3))
     if ringed:
         _ring(stage, centre, radius, tilt, hue, front=True)
 
@@ -110,8 +104,7 @@ def _sphere(stage: Stage, centre: Point, radius: float, tilt: float, hue: float)
     latitude = dy * np.float32(math.cos(tilt)) - dx * np.float32(math.sin(tilt))
     swirl = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 7, 4, stretch=2.0) * np.float32(0.035)
     bands = (
-        np.sin((latitude + swirl) * np.float32(11)) * 0.30
-        + np.sin((latitude + swirl * 2) * np.float32(27) + 1) * 0.16
+        np.sin((latitude + swirl) * np.float32(11)) * 0.30 + np.sin((latitude + swirl * 2) * np.float32(27) + 1) * 0.16
     )
     colours = ramp(
         (
@@ -150,9 +143,7 @@ def _ring(stage: Stage, centre: Point, radius: float, tilt: float, hue: float, f
     paint = along(
         ramp((oklch(0.55, 0.05, hue + 0.6), oklch(0.92, 0.05, hue + 0.8))), np.clip(grooves * shadow, 0, 1)
     ) * shadow[..., None].astype(np.float32)
-    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(
-        canvas.picture.size, Image.Resampling.BICUBIC
-    )
+    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(canvas.picture.size, Image.Resampling.BICUBIC)
     canvas.lay(mask, paint.astype(np.float32))
 
 
@@ -172,9 +163,7 @@ def _spiral(stage: Stage, hue: float) -> None:
     envelope = np.exp(-((far / 0.46) ** 2)) + 0.5 * np.exp(-((far / 0.22) ** 2))
     dust = np.clip(0.9 + 0.5 * rough, 0.1, 2)
     canvas.shine(np.clip(arms * envelope * dust * 0.9, 0, 1), oklch(0.74, 0.12, hue))
-    canvas.shine(
-        np.clip(arms**3 * envelope * np.clip(rough - 0.4, 0, 2) * 0.9, 0, 1), oklch(0.78, 0.13, hue + 1.5)
-    )
+    canvas.shine(np.clip(arms**3 * envelope * np.clip(rough - 0.4, 0, 2) * 0.9, 0, 1), oklch(0.78, 0.13, hue + 1.5))
     canvas.shine(
         0.95 * np.exp(-((far / 0.06) ** 2)) + 0.5 * np.exp(-far / np.float32(0.13)),
         shift(mix(rgb("#ffe9c4"), oklch(0.9, 0.05, hue), 0.3), 0),

@@ -99,9 +99,7 @@ def _studio(stage: Stage, x: float, foot: float, wall: Colour, spice: Colour) ->
         )
 
     across, _ = canvas.grid()
-    slant = np.clip(
-        (down * canvas.height - top + reach) / np.float32(canvas.unit) + (across - 0.5) * 0.3, 0, 1
-    )
+    slant = np.clip((down * canvas.height - top + reach) / np.float32(canvas.unit) + (across - 0.5) * 0.3, 0, 1)
     canvas.lay(canvas.stencil(draw), along(ramp((shift(arch, 0.05), arch, shift(arch, -0.07))), slant))
     floor = np.full(canvas.width, foot + canvas.unit * 0.055, np.float32)
     canvas.lay_below(
@@ -117,20 +115,18 @@ def _studio(stage: Stage, x: float, foot: float, wall: Colour, spice: Colour) ->
 def _plinth(stage: Stage, x: float, foot: float, tone: Colour) -> None:
     canvas = stage.canvas
     wide, deep, tall = canvas.unit * 0.36, canvas.unit * 0.055, canvas.unit * 0.13
-    shadow = canvas.distance(x + wide * 0.35, foot + tall + deep * 0.5)
     across, down = canvas.grid()
     flat = np.hypot(
         (across * canvas.width - x - wide * 0.25) / np.float32(wide * 1.3),
         (down * canvas.height - foot - tall) / np.float32(deep * 1.9),
     )
-    canvas.shade(np.clip(1.15 - flat, 0, 1) ** 1.5 * 0.42 + 0 * shadow, shift(tone, -0.45))
-    sides = canvas.stencil(
-        lambda pen: (
-            pen.box(x - wide, foot, x + wide, foot + tall, tone),
-            pen.ellipse(x, foot + tall, wide, deep, tone),
-            None,
-        )[2]
-    )
+    canvas.shade(np.clip(1.15 - flat, 0, 1) ** 1.5 * 0.42, shift(tone, -0.45))
+
+    def body(pen: Pen) -> None:
+        pen.box(x - wide, foot, x + wide, foot + tall, tone)
+        pen.ellipse(x, foot + tall, wide, deep, tone)
+
+    sides = canvas.stencil(body)
     turn = np.clip((across * canvas.width - x + wide) / np.float32(2 * wide), 0, 1)
     canvas.lay(
         sides,
@@ -163,8 +159,7 @@ def _turned(stage: Stage, form: list[Point], x: float, foot: float, height: floa
 
     def draw(pen: Pen) -> None:
         right = [
-            (x + float(half) * height, foot - float(up) * height)
-            for up, half in zip(heights, halves, strict=True)
+            (x + float(half) * height, foot - float(up) * height) for up, half in zip(heights, halves, strict=True)
         ]
         pen.polygon(right + [(2 * x - px, py) for px, py in right[::-1]], colour)
         pen.ellipse(x, foot, float(halves[0]) * height, base * float(halves[0]) / 0.3, colour)
@@ -213,9 +208,7 @@ def _coffee(stage: Stage, x: float, foot: float, height: float, colour: Colour) 
         pen.ellipse(x, top + half * 0.045, half * 0.88, half * 0.135, coffee)
         leaf = curve([(-0.30, 0.05), (0, -0.03), (0.30, 0.05), (0, 0.13)])
         pen.polygon([(x + px * half, top + py * half) for px, py in leaf], rgb("#ecd3b0"))
-        pen.line(
-            [(x - half * 0.24, top + half * 0.05), (x + half * 0.24, top + half * 0.05)], half * 0.012, coffee
-        )
+        pen.line([(x - half * 0.24, top + half * 0.05), (x + half * 0.24, top + half * 0.05)], half * 0.012, coffee)
 
     stage.canvas.sketch((x - half, top - half * 0.3, x + half, top + half * 0.3), draw)
     if not stage.canvas.transparent:

@@ -26,9 +26,7 @@ def paint(stage: Stage) -> None:
 def backdrop(stage: Stage, horizon: float, lamp: Point) -> None:
     canvas, light = stage.canvas, stage.light
     field = sky.sky_field(canvas, light, horizon, lamp)
-    cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(
-        stage.light_name, 0.6
-    )
+    cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(stage.light_name, 0.6)
     canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, cover))
     if light.dark:
         sky.stars(canvas, horizon, 1.0)
@@ -53,7 +51,7 @@ def ranges(stage: Stage, horizon: float, lamp: Point) -> None:
         lit = mix(mix(body, light.warm, 0.45), light.lamp, 0.35)
         side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
         snow = (0.17 if stage.wants("snow") else 0.10) * depth if snowy else 0.0
-        canvas.lay_below(edge, land.mountain_paint(canvas, edge, body, haze, lit, side, snow))
+        canvas.lay_below(edge, land.mountain_paint(canvas, edge, body, haze, lit, side, snow), deep=0.4)
 
 
 def _range_edge(stage: Stage, base: float, rise: float, bumps: float, depth: float) -> Floats:
@@ -63,9 +61,7 @@ def _range_edge(stage: Stage, base: float, rise: float, bumps: float, depth: flo
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)
     summit = between(stage, 0.2, 0.8)
     width = between(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
-    lift = (
-        rise * canvas.height * np.float32(0.85 * depth) * np.exp(-np.abs(across - summit) / np.float32(width))
-    )
+    lift = rise * canvas.height * np.float32(0.85 * depth) * np.exp(-np.abs(across - summit) / np.float32(width))
     lifted: Floats = edge - lift
     return lifted
 
@@ -78,9 +74,7 @@ def foothills(stage: Stage, horizon: float) -> None:
         near = (step + 1) / count
         edge = land.ridge(canvas, horizon + 0.06 + 0.26 * near, 0.045 + 0.02 * near, 1.3, smooth=True)
         body = _hill_colour(light, near, snow)
-        canvas.lay_below(
-            edge, land.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4 * (1 - near)), light.warm)
-        )
+        canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4 * (1 - near)), light.warm))
         tree = mix(light.near, light.haze, 0.55 * (1 - near))
         size = canvas.unit * (0.035 + 0.09 * near**1.6)
         land.conifers(canvas, edge, size, size * 0.34, tree, sparse=0.25 + 0.3 * near)
@@ -88,9 +82,7 @@ def foothills(stage: Stage, horizon: float) -> None:
 
 def _hill_colour(light: Light, near: float, snow: bool) -> tuple[float, float, float]:
     if snow:
-        return mix(
-            mix((0.90, 0.94, 1.0), light.sky[1], 0.45 if light.dark else 0.15), light.near, 0.25 * near
-        )
+        return mix(mix((0.90, 0.94, 1.0), light.sky[1], 0.45 if light.dark else 0.15), light.near, 0.25 * near)
     return mix(light.near, light.haze, 0.42 * (1 - near))
 
 

@@ -1,0 +1,109 @@
+"""What store tests begin with: an account, a key, a price and tasks."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from imagegate.domain import ids
+from imagegate.domain.assets import AssetKind
+from imagegate.domain.credit import CUSTOMER_SCOPES, Key
+from imagegate.domain.images import ImageOrder, Size
+from imagegate.domain.money import Nanos
+from imagegate.domain.tasks import Attempt, Outcome, Result, Task
+from imagegate.domain.usage import Usage, UsageSource
+from imagegate.store import accounts, ledger, prices, tasks
+from imagegate.store.assets import NewAsset
+from imagegate.store.database import Database
+
+ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
+VERSION = "test.1"
+BODY = "{}"
+BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+LEASE_US = 60_000_000
+
+
+def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> Key:
+    return Key(
+        id=f"key_{uuid.uuid4().hex}",
+        account_id=account_id,
+        name="test",
+        shown="imk_live_test",
+        scopes=CUSTOMER_SCOPES,
+        models=None,
+        cap=None if cap is None else Nanos(cap),
+        spent=Nanos(0),
+        held=Nanos(0),
+        daily_cap=None if daily_cap is None else Nanos(daily_cap),
+        day=0,
+        day_spent=Nanos(0),
+        created=0,
+        expires=None,
+        disabled=None,
+    )
+
+
+async def customer(
+    db: Database, posted: int, name: str = "customer", cap: int | None = None, daily_cap: int | None = None
+) -> tuple[str, Key]:
+    """An account that was granted `posted` nanos, and a key of it."""
+    await db.write(prices.register_block, VERSION, BODY_HASH, BODY)
+    account = await db.write(accounts.open_account, f"acc_{uuid.uuid4().hex}", name)
+    key = new_key(account.id, cap, daily_cap)
+    await db.write(accounts.create_key, account.id, key, uuid.uuid4().hex)
+    await db.write(ledger.grant, account.id, posted, f"grant:{uuid.uuid4().hex}", "test")
+    return account.id, key
+
+
+def new_task(key: Key, hold: int = 1000) -> tasks.NewTask:
+    now = time.time_ns() // 1000
+    return tasks.NewTask(
+        id=ids.task_id(now // 1_000_000),
+        account_id=key.account_id,
+        key_id=key.id,
+        order=ORDER,
+        billing_rule="per_token",
+        price_version=VERSION,
+        hold=hold,
+        created=now,
+        deadline=now + 3_600_000_000,
+    )
+
+
+def new_attempt(task: Task) -> Attempt:
+    return Attempt(
+        id=f"att_{uuid.uuid4().hex}",
+        task_id=task.id,
+        account_id=task.account_id,
+        claim_no=task.claim_no,
+        route="embedded",
+        outcome=Outcome.sending,
+        started=0,
+    )
+
+
+def settlement(task: Task, attempt_id: str, charge: int, price: int | None = None) -> tasks.Settlement:
+    asset = NewAsset(
+        id=f"ast_{uuid.uuid4().hex}",
+        task_id=task.id,
+        kind=AssetKind.result,
+        position=0,
+        key=f"t/{task.account_id}/2026/11/22/{uuid.uuid4().hex}.png",
+        media_type="image/png",
+        bytes=10,
+        width=2048,
+        height=2048,
+        sha256="0" * 64,
+    )
+    return tasks.Settlement(
+        charge=charge,
+        price=charge if price is None else price,
+        usage=Usage(images=1, image_output=397),
+        usage_source=UsageSource.formula,
+        engine="embedded",
+        results=(Result(0, "png", "image/png", 2048, 2048, 10),),
+        assets=(asset,),
+        keep_us=86_400_000_000,
+        commit_id=f"cmt_{uuid.uuid4().hex}",
+        attempt_id=attempt_id,
+    )

@@ -1,0 +1,126 @@
+"""MON-2, MON-3: credit cannot be overdrawn by concurrency, and a refused neighbour changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from imagegate.domain.credit import Key, LimitScope
+from imagegate.store import accounts, tasks
+from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store.database import Database
+from imagegate.store.idempotency import Conflict, Replayed
+from imagegate.store.invariants import broken_invariants
+from tests.conftest import OpenDatabase
+from tests.store.rows import customer, new_task
+
+CLIENTS, REQUESTS, ROOM, HOLD = 32, 25, 100, 1000
+
+
+def test_mon_2_exactly_as_many_holds_as_there_is_room_for(open_database: OpenDatabase) -> None:
+    """32 clients in threads of their own, over two databases doors, so that two writers meet."""
+    doors = [open_database(), open_database()]
+    _, key = asyncio.run(customer(doors[0], ROOM * HOLD))
+    granted: list[int] = []
+
+    def client(number: int) -> None:
+        granted.append(asyncio.run(_submit_many(doors[number % 2], key)))
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(granted) == ROOM
+    assert asyncio.run(doors[0].snapshot(broken_invariants, 0)) == []
+
+
+async def _submit_many(db: Database, key: Key) -> int:
+    news = [new_task(key, HOLD) for _ in range(REQUESTS)]
+    answers = await asyncio.gather(*(db.write(tasks.submit_task, key.account_id, new, None, 10**6) for new in news))
+    assert all(isinstance(answer, tasks.Submitted | NoCredit) for answer in answers)
+    return sum(isinstance(answer, tasks.Submitted) for answer in answers)
+
+
+def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        account_id, key = await customer(db, 1500)
+        use = tasks.KeyUse("create", "once", "same", 10**9)
+        small, large = new_task(key, 1000), new_task(key, 1000)
+        first, second = await asyncio.gather(
+            db.write(tasks.submit_task, account_id, small, None, 100),
+            db.write(tasks.submit_task, account_id, large, use, 100),
+        )
+        assert {type(first), type(second)} == {tasks.Submitted, NoCredit}
+        account = await db.read(accounts.find_account, account_id)
+        assert account is not None
+        assert account.held == 1000
+        fitting = new_task(key, 500)
+        assert await db.write(tasks.submit_task, account_id, fitting, use, 100) == tasks.Submitted()
+        assert await db.snapshot(broken_invariants, 0) == []
+
+    asyncio.run(story())
+
+
+def test_key_caps_bind_beside_the_account(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        account_id, key = await customer(db, 10_000, cap=1500)
+        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 100) == tasks.Submitted()
+        refused = await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
+        assert refused == NoCredit(LimitScope.key, 500)
+        daily_id, daily = await customer(db, 10_000, "daily", daily_cap=1200)
+        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == tasks.Submitted()
+        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == NoCredit(
+            LimitScope.key_daily, 200
+        )
+        assert await db.snapshot(broken_invariants, 0) == []
+
+    asyncio.run(story())
+
+
+def test_unfinished_tasks_are_limited(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        account_id, key = await customer(db, 10_000)
+        for _ in range(3):
+            assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == tasks.Submitted()
+        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == TooManyUnfinished()
+
+    asyncio.run(story())
+
+
+def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db, other = open_database(), open_database()
+        account_id, key = await customer(db, 10**6)
+        use = tasks.KeyUse("create", "key", "same", 10**9)
+        news = [new_task(key) for _ in range(32)]
+        answers = await asyncio.gather(
+            *((db, other)[n % 2].write(tasks.submit_task, account_id, new, use, 100) for n, new in enumerate(news))
+        )
+        submitted = [new.id for new, answer in zip(news, answers, strict=True) if answer == tasks.Submitted()]
+        assert len(submitted) == 1
+        assert sum(answer == Replayed(submitted[0]) for answer in answers) == 31
+        changed = tasks.KeyUse("create", "key", "other", 10**9)
+        assert await db.write(tasks.submit_task, account_id, new_task(key), changed, 100) == Conflict()
+        account = await db.read(accounts.find_account, account_id)
+        assert account is not None
+        assert account.held == 1000
+
+    asyncio.run(story())
+
+
+def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        account_id, key = await customer(db, 10_000)
+        new, use = new_task(key), tasks.KeyUse("create", "key", "same", 10**9)
+        for _ in range(2):
+            assert await db.write(tasks.submit_task, account_id, new, use, 100) == tasks.Submitted()
+        account = await db.read(accounts.find_account, account_id)
+        assert account is not None
+        assert account.held == 1000
+
+    asyncio.run(story())
