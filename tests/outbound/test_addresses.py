@@ -105,9 +105,7 @@ def test_allow_entries_open_only_what_they_say() -> None:
 
 
 def test_deny_beats_allow_and_the_public() -> None:
-    rules = EgressRules(
-        deny=("93.184.0.0/16", "10.1.0.0/16", "2606:4700::/32"), allow=(AllowEntry("10.0.0.0/8"),)
-    )
+    rules = EgressRules(deny=("93.184.0.0/16", "10.1.0.0/16", "2606:4700::/32"), allow=(AllowEntry("10.0.0.0/8"),))
     book = AddressBook(rules)
     assert book.refusal("93.184.216.34", 443) is not None
     assert book.refusal("2606:4700::1", 443) is not None

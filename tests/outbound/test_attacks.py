@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from outbound_wires import Answers, Server, always, answer, authority, certified, connects, serving, trusting
 
 from imagegate.outbound import (
     AllowEntry,
@@ -28,6 +27,7 @@ from imagegate.outbound import (
     UrlRefused,
     check_url,
 )
+from tests.outbound.wires import Answers, Server, always, answer, authority, certified, connects, serving, trusting
 
 CANARY = b"the canary sang"
 PURPOSES = (Purpose.REFERENCE, Purpose.CALLBACK)
@@ -237,9 +237,7 @@ async def honest(purpose: Purpose) -> AsyncIterator[tuple[Outbound, EgressRules,
             writer.write(replies[request.split()[1]])
 
         async with serving(reply, tls=tls) as four:
-            rules = EgressRules(
-                allow=(AllowEntry("127.0.0.1/32", four.port), AllowEntry("::1/128", six.port))
-            )
+            rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", four.port), AllowEntry("::1/128", six.port)))
             resolver = Answers(four_example=[["127.0.0.1"]], six_example=[["::1"]])
             outbound = Outbound(rules, resolver=resolver, ssl_context=trusting())
             try:

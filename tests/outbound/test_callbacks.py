@@ -11,7 +11,19 @@ from typing import Literal
 
 import pytest
 import trustme
-from outbound_wires import (
+
+from imagegate import __version__
+from imagegate.outbound import (
+    AllowEntry,
+    EgressRules,
+    FetchFailed,
+    Outbound,
+    Posted,
+    Purpose,
+    UrlRefused,
+    check_url,
+)
+from tests.outbound.wires import (
     Answers,
     Reply,
     Server,
@@ -26,18 +38,6 @@ from outbound_wires import (
     reset,
     serving,
     trusting,
-)
-
-from imagegate import __version__
-from imagegate.outbound import (
-    AllowEntry,
-    EgressRules,
-    FetchFailed,
-    Outbound,
-    Posted,
-    Purpose,
-    UrlRefused,
-    check_url,
 )
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -86,9 +86,7 @@ def test_post_delivers_the_body_once() -> None:
 @pytest.mark.parametrize("status", [200, 302, 307, 410, 429, 500])
 def test_every_status_is_an_answer(status: int) -> None:
     with connects() as dialled:
-        posted, server = hook(
-            always(answer(status, b"said", "Location: https://169.254.169.254/", "Retry-After: 9"))
-        )
+        posted, server = hook(always(answer(status, b"said", "Location: https://169.254.169.254/", "Retry-After: 9")))
     assert (posted.status, posted.excerpt) == (status, "said")
     assert dialled == [("127.0.0.1", server.port)]
 
@@ -102,9 +100,7 @@ def test_elapsed_time_is_measured() -> None:
 
 
 def test_the_excerpt_is_short_and_printable() -> None:
-    posted, _ = hook(
-        always(answer(200, b"<b>\x1b[31m\x00\r\n\xff \xe2\x80\xae" + "é".encode() + b"y" * 3000))
-    )
+    posted, _ = hook(always(answer(200, b"<b>\x1b[31m\x00\r\n\xff \xe2\x80\xae" + "é".encode() + b"y" * 3000)))
     assert posted.excerpt.startswith("<b>\\x1b[31m\\x00\\r\\n\\xff \\u202eéyyy")
     assert posted.excerpt.isprintable()
     assert posted.excerpt.count("y") == 1024 - 18
@@ -163,9 +159,7 @@ def test_a_post_is_never_repeated() -> None:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
             outbound = Outbound(rules, resolver=Answers(), ssl_context=trusting())
             with pytest.raises(FetchFailed):
-                await outbound.post(
-                    check_url(f"https://hook.test:{server.port}/", Purpose.CALLBACK, rules), b"", {}
-                )
+                await outbound.post(check_url(f"https://hook.test:{server.port}/", Purpose.CALLBACK, rules), b"", {})
             await outbound.close()
             return len(server.requests)
 

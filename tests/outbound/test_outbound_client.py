@@ -11,7 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from outbound_wires import (
+
+from imagegate import __version__
+from imagegate.outbound import (
+    AllowEntry,
+    EgressRules,
+    Fetched,
+    FetchFailed,
+    Outbound,
+    Purpose,
+    check_url,
+)
+from tests.outbound.wires import (
     Answers,
     Reply,
     Server,
@@ -23,17 +34,6 @@ from outbound_wires import (
     hang,
     reset,
     serving,
-)
-
-from imagegate import __version__
-from imagegate.outbound import (
-    AllowEntry,
-    EgressRules,
-    Fetched,
-    FetchFailed,
-    Outbound,
-    Purpose,
-    check_url,
 )
 
 
@@ -52,9 +52,7 @@ async def fetching(
         rules = EgressRules(allow=(AllowEntry("127.0.0.0/8", server.port),), contact=contact)
         outbound = Outbound(rules, resolver=resolver or Answers())
 
-        async def fetch(
-            target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5
-        ) -> tuple[Fetched, bytes]:
+        async def fetch(target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5) -> tuple[Fetched, bytes]:
             sink = io.BytesIO()
             url = check_url(f"http://pictures.example:{server.port}{target}", Purpose.REFERENCE, rules)
             return await outbound.fetch(url, sink, max_bytes=max_bytes, total_s=total_s), sink.getvalue()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from outbound_wires import Answers, always, answer, connects, serving
 
 from imagegate.outbound import AllowEntry, CheckedUrl, EgressRules, FetchFailed, Outbound, Purpose
 from imagegate.outbound.addresses import AddressBook
 from imagegate.outbound.guard import AddressRefused, Guard, GuardResolver
+from tests.outbound.wires import Answers, always, answer, connects, serving
 
 
 def info(address: str, port: int) -> aiohttp.AddrInfoType:
@@ -101,13 +101,25 @@ def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressBook]) -> No
     assert len(dialled) == 1
 
 
+@pytest.mark.parametrize("target", ["/?", "/a#b", "", "/ä"])
+def test_a_url_with_two_readings_is_not_sent(target: str) -> None:
+    """No such URL leaves the parser; should one come from elsewhere, it goes nowhere."""
+
+    async def scene() -> str:
+        outbound = Outbound(EgressRules(), resolver=Answers())
+        url = CheckedUrl(Purpose.REFERENCE, "http", "a.example", 80, target)
+        with pytest.raises(FetchFailed) as failed:
+            await outbound.fetch(url, io.BytesIO(), max_bytes=1)
+        await outbound.close()
+        return failed.value.reason
+
+    assert asyncio.run(scene()) == ("refused_address" if target == "/ä" else "protocol")
+
+
 def _can_make_namespaces() -> bool:
     if not (sys.platform == "linux" and shutil.which("unshare") and shutil.which("ip")):
         return False
-    return (
-        subprocess.run(["unshare", "-Urn", "ip", "link", "set", "lo", "up"], capture_output=True).returncode
-        == 0
-    )
+    return subprocess.run(["unshare", "-Urn", "ip", "link", "set", "lo", "up"], capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(
@@ -125,6 +137,7 @@ def test_the_attacks_where_every_address_answers() -> None:
     pytest_line = [sys.executable, "-m", "pytest", "-q", str(here / "test_attacks.py")]
     run = subprocess.run(
         ["unshare", "-Urn", "sh", "-c", script, "sh", *pytest_line],
+        cwd=here.parents[1],
         env={**os.environ, "IMAGEGATE_IN_NAMESPACE": "1"},
         capture_output=True,
         text=True,

@@ -168,7 +168,16 @@ def test_redirects(location: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///etc/passwd", "//127.0.0.1/", "//a@b.example/", "/\t/127.0.0.1/", "\\\\127.0.0.1\\", "https:x"],
+    [
+        "file:///etc/passwd",
+        "//127.0.0.1/",
+        "//a@b.example/",
+        "/\t/127.0.0.1/",
+        "y\tz",
+        "\x01y",
+        "\\\\127.0.0.1\\",
+        "https:x",
+    ],
 )
 def test_redirects_refused(location: str) -> None:
     base = check_url("https://a.example/p/x", REFERENCE, RULES)

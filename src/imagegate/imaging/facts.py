@@ -26,7 +26,7 @@ Flaw = Literal[
 ]
 
 
-class NotAnImage(Exception):  # noqa: N818 - it is a verdict, not an error
+class NotAnImage(Exception):
     """The file is not an image that the gateway accepts. The detail is for logs and tests."""
 
     def __init__(self, reason: Flaw, detail: str = "") -> None:

@@ -119,9 +119,7 @@ class AddressBook:
     def allows(self, address: str, port: int) -> bool:
         """Whether the operator opened just this address and port."""
         ip = _parsed(address)
-        return ip is not None and any(
-            ip in network and self._opens(only, port) for network, only in self._allowed
-        )
+        return ip is not None and any(ip in network and self._opens(only, port) for network, only in self._allowed)
 
     def opens(self, port: int) -> bool:
         """Whether some entry of the operator opens this port for some address."""

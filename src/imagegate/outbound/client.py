@@ -71,7 +71,7 @@ class Posted(msgspec.Struct, frozen=True):
     excerpt: str
 
 
-class FetchFailed(Exception):  # noqa: N818 - its name is what callers say
+class FetchFailed(Exception):
     """No answer worth having. The reason and the text are for the operator: users learn one word for all."""
 
     def __init__(self, reason: FailureReason, detail: str) -> None:
@@ -106,9 +106,7 @@ class Outbound:
                     here = check_redirect(response.headers["Location"], here, self._rules)
             raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
 
-    async def post(
-        self, url: CheckedUrl, body: bytes, headers: Mapping[str, str], *, total_s: float = 10
-    ) -> Posted:
+    async def post(self, url: CheckedUrl, body: bytes, headers: Mapping[str, str], *, total_s: float = 10) -> Posted:
         """POST the body once. A redirect is an answer like any other and is not followed."""
         clock = asyncio.get_running_loop().time
         started = clock()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOKUP_S: Final = 5.0
 
 
-class AddressRefused(Exception):  # noqa: N818 - it is a verdict, not an error
+class AddressRefused(Exception):
     """An address that must not be reached. No OSError: the connector would go on to the next address."""
 
 

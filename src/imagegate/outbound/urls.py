@@ -19,9 +19,7 @@ import msgspec
 
 from imagegate.outbound.addresses import AddressBook, EgressRules, address_book
 
-RefusalReason = Literal[
-    "scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"
-]
+RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
@@ -50,7 +48,7 @@ _TERMS: Final = {
 }
 
 
-class UrlRefused(Exception):  # noqa: N818 - it is a verdict, not an error
+class UrlRefused(Exception):
     """The URL is not one that we follow; the text says why in words fit for its sender."""
 
     def __init__(self, reason: RefusalReason, text: str) -> None:

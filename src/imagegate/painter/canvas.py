@@ -106,16 +106,16 @@ class Canvas:
             covered = ImageChops.lighter(self.alpha.crop(box), stencil.reduce(finer))
             self.alpha.paste(covered, box)
 
-    def stencil(self, draw: Sketch, finer: int = 2) -> Image.Image:
-        """A full-size mask of whatever is drawn."""
+    def stencil(self, draw: Sketch, finer: int = 2, top: int = 0) -> Image.Image:
+        """A full-width mask, from the row `top` down, of whatever is drawn."""
         finer = self._finer(finer)
-        mask = Image.new("L", (self.width, self.height), 0)
+        mask = Image.new("L", (self.width, self.height - top), 0)
         rows = max(1, 4 * _PATCH_PIXELS // (self.width * finer * finer))
-        for start in range(0, self.height, rows):
+        for start in range(top, self.height, rows):
             stop = min(self.height, start + rows)
             large = Image.new("L", (self.width * finer, (stop - start) * finer), 0)
             draw(StencilPen(large, 0, start, finer))
-            mask.paste(large.reduce(finer), (0, start))
+            mask.paste(large.reduce(finer), (0, start - top))
         return mask
 
     def shine(self, light: Floats, colour: Colour) -> None:
@@ -136,13 +136,14 @@ class Canvas:
             self.picture.paste(_bytes_of(colour), box, self._enlarged(dark, box))
 
     def _box_of(self, field: Floats) -> tuple[int, int, int, int] | None:
-        """The rows, at full size, where a soft field says anything at all."""
-        rows = np.flatnonzero(field.max(axis=1) > _INVISIBLE)
+        """The part of the sheet, at full size, where a soft field says anything at all."""
+        rows, columns = (np.flatnonzero(field.max(axis=axis) > _INVISIBLE) for axis in (1, 0))
         if not len(rows):
             return None
-        scale = self.height / self.soft_height
-        top, bottom = math.floor((rows[0] - 1) * scale), math.ceil((rows[-1] + 2) * scale)
-        return 0, max(0, top), self.width, min(self.height, bottom)
+        down, across = self.height / self.soft_height, self.width / self.soft_width
+        left, right = math.floor((columns[0] - 1) * across), math.ceil((columns[-1] + 2) * across)
+        top, bottom = math.floor((rows[0] - 1) * down), math.ceil((rows[-1] + 2) * down)
+        return max(0, left), max(0, top), min(self.width, right), min(self.height, bottom)
 
     def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
         """Let the bright places bleed, as a lens does."""

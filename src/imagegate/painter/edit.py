@@ -34,7 +34,7 @@ def edited(order: Order, brief: Brief, rng: Generator, imagine: Imagine) -> Pixe
     result = styled(picture, brief.styles, brief.light, rng)
     if len(order.references) > 1:
         result = _with_insets(result, order, accent_of(picture))
-    return _completed(result, _cutout(size) if alpha is None else alpha, order, rng)
+    return _completed(result, card(size) if alpha is None else alpha, order, rng)
 
 
 def covering(path: Path, size: tuple[int, int]) -> Image.Image:
@@ -65,7 +65,7 @@ def _completed(picture: Image.Image, alpha: Image.Image, order: Order, rng: Gene
     return finish.finished(canvas)
 
 
-def _cutout(size: tuple[int, int]) -> Image.Image:
+def card(size: tuple[int, int]) -> Image.Image:
     """A picture without transparency of its own becomes a card with round corners."""
     margin, unit = round(min(size) * 0.03), min(size)
     card = Image.new("L", size, 0)

@@ -9,6 +9,7 @@ from imagegate.painter.canvas import Canvas
 
 Pixels = npt.NDArray[np.uint8]
 _BAND_ROWS = 128
+_BELL_SEED = 7
 
 
 def finished(canvas: Canvas) -> Pixels:
@@ -28,9 +29,20 @@ def finished(canvas: Canvas) -> Pixels:
 
 def _grain(rgb: Pixels, canvas: Canvas) -> None:
     """Film grain: the same in the three channels, so that it never turns into coloured noise."""
-    strength = np.float32(canvas.detail.grain)
+    brighter, darker = _grain_tables(canvas.detail.grain)
     for top in range(0, rgb.shape[0], _BAND_ROWS):
-        band = rgb[top : top + _BAND_ROWS]
-        noise = canvas.rng.standard_normal(band.shape[:2], np.float32) * strength
-        steps = np.rint(noise).astype(np.int16)[..., None]
-        band[:] = np.clip(band + steps, 0, 255)
+        band = rgb[top : top + _BAND_ROWS].reshape(-1)
+        dice = np.repeat(canvas.rng.integers(0, 256, band.size // 3, np.uint8), 3)
+        up, down = brighter[dice], darker[dice]
+        # saturating sums in eight bits: several times faster than clipping wider numbers
+        np.minimum(band, 255 - up, out=band)
+        band += up
+        np.maximum(band, down, out=band)
+        band -= down
+
+
+def _grain_tables(strength: float) -> tuple[Pixels, Pixels]:
+    """What each of 256 equally likely throws adds or takes: a bell curve in whole steps."""
+    throws = np.random.Generator(np.random.PCG64(_BELL_SEED)).standard_normal(256) * strength
+    steps = np.rint(throws)
+    return np.clip(steps, 0, 99).astype(np.uint8), np.clip(-steps, 0, 99).astype(np.uint8)

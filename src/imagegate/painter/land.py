@@ -1,6 +1,7 @@
 """Ridges, dunes, trees and water: what lies under a sky. Knows distance and air, no composition."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -220,14 +221,10 @@ def _ripples(canvas: Canvas, light: Light, horizon: float, calm: float) -> None:
                 rng.random() < 0.5,
             )
         )
-    mask_bright = canvas.stencil(lambda pen: _strokes(pen, strokes, True)).point(
-        [level * 2 // 7 for level in range(256)]
-    )
-    canvas.lay(mask_bright, bright)
-    mask_dark = canvas.stencil(lambda pen: _strokes(pen, strokes, False)).point(
-        [level * 2 // 9 for level in range(256)]
-    )
-    canvas.lay(mask_dark, dark)
+    top = int(horizon * canvas.height)
+    for is_bright, colour, share in ((True, bright, 0.28), (False, dark, 0.22)):
+        mask = canvas.stencil(partial(_strokes, strokes=strokes, bright=is_bright), top=top)
+        canvas.lay(mask.point([round(level * share) for level in range(256)]), colour, top)
 
 
 def _strokes(pen: Pen, strokes: list[tuple[float, float, float, float, bool]], bright: bool) -> None:

@@ -12,7 +12,7 @@ from imagegate.painter.canvas import Canvas
 from imagegate.painter.noise import Generator
 from imagegate.painter.order import Order, Painted, detail_of, seed_of
 from imagegate.painter.palette import Colour, tinted_light
-from imagegate.painter.scenes import SCENES
+from imagegate.painter.scenes import SCENES, SUBJECTS
 from imagegate.painter.stage import set_stage
 from imagegate.painter.words import read
 from imagegate.pixels.encode import MEDIA_TYPES, Format, encode
@@ -21,6 +21,7 @@ from imagegate.pixels.png import Pixels
 METADATA = {"Software": "imagegate embedded engine", "Description": "procedural preview, not a neural model"}
 _SIDE_LIMIT = 3840
 _PIXEL_LIMIT = 8_294_400
+_SMALLEST_SHEET = 16
 __all__ = ["METADATA", "Order", "Painted", "paint"]
 
 
@@ -51,20 +52,29 @@ def _checked(order: Order) -> Format:
 
 
 def _generated(order: Order, rng: Generator, choice: int) -> Pixels:
-    canvas = Canvas(order.width, order.height, rng, detail_of(order.quality), order.transparent)
-    stage = set_stage(canvas, read(order.prompt, choice), order.index, choice)
-    SCENES[stage.brief.scene](stage)
-    return finish.finished(canvas)
+    brief = read(order.prompt, choice)
+    cut_out = order.transparent and brief.scene not in SUBJECTS
+    canvas = _sheet(order.width, order.height, rng, order, order.transparent and not cut_out)
+    SCENES[brief.scene](set_stage(canvas, brief, order.index, choice))
+    if cut_out:
+        canvas.transparent, canvas.alpha = True, edit.card((canvas.width, canvas.height))
+    return finish.finished(canvas)[: order.height, : order.width]
+
+
+def _sheet(width: int, height: int, rng: Generator, order: Order, transparent: bool = False) -> Canvas:
+    """Scenes need room for their slopes: a tiny picture is cut from a small sheet."""
+    size = max(width, _SMALLEST_SHEET), max(height, _SMALLEST_SHEET)
+    return Canvas(*size, rng, detail_of(order.quality), transparent)
 
 
 def _edited(order: Order, rng: Generator, choice: int) -> Pixels:
     brief = read(order.prompt, choice)
 
     def imagine(width: int, height: int, accent: Colour) -> Image.Image:
-        canvas = Canvas(width, height, rng, detail_of(order.quality))
+        canvas = _sheet(width, height, rng, order)
         stage = set_stage(canvas, brief, order.index, choice)
         leaning = msgspec.structs.replace(stage, light=tinted_light(stage.light, accent, 0.25))
         SCENES[brief.scene](leaning)
-        return canvas.picture
+        return canvas.picture.crop((0, 0, width, height))
 
     return edit.edited(order, brief, rng, imagine)

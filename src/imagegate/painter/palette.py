@@ -129,11 +129,11 @@ SETS: tuple[tuple[Colour, ...], ...] = tuple(
     tuple(rgb(stop) for stop in line.split())
     for line in (
         "#f6efe4 #1d3557 #2a7f9e #6cc0b5 #f4b860 #e4572e",
-        "#0f1026 #3a1c71 #7a3fd1 #d76d77 #ffaf7b #ffe3c2",
+        "#f8f1ff #2c1660 #7a3fd1 #d76d77 #ffaf7b #ffe3c2",
         "#f4f0ff #2b2d6e #5a5bd6 #a06cf0 #f08fc0 #ffd1b8",
         "#eef7f2 #0b3d3b #17807a #4fc3a1 #b8e986 #f9f871",
         "#fff4ec #5b1a3a #b83b5e #f08a5d #f9c784 #fcefb4",
-        "#0a1424 #0b3a66 #1274b8 #2ec4d6 #9af0d8 #f6ffe0",
+        "#eefaff #0b2f5c #1274b8 #2ec4d6 #9af0d8 #fff0b8",
         "#faf5ef #3c2a4d #7d4f8c #d1779f #f2a7a0 #ffd9b0",
     )
 )

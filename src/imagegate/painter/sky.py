@@ -87,7 +87,7 @@ def lamp_disc(canvas: Canvas, light: Light, lamp: Point, radius: float, crescent
 
     canvas.sketch((x - reach, y - reach, x + reach, y + reach), draw)
     halo = canvas.distance(x, y) * np.float32(canvas.unit / radius)
-    canvas.shine(0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 / (1 + (halo / 2.2) ** 2), light.warm)
+    canvas.shine(0.42 * np.exp(-((halo - 0.6).clip(0) ** 2) / 0.9) + 0.30 * np.exp(-halo / 2.2), light.warm)
 
 
 def stars(canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)) -> None:

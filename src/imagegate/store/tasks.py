@@ -132,11 +132,14 @@ def fresh_task(new: NewTask) -> Task:
 
 def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
+    # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
     rows = tx.all(
-        f"""UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
+        f"""WITH due AS MATERIALIZED (
+            SELECT id FROM tasks WHERE account_id = :account_id AND state = 'queued' AND due <= :now
+            ORDER BY due LIMIT :limit {SKIP_LOCKED})
+        UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
             started = COALESCE(started, :now)
-        WHERE id IN (SELECT id FROM tasks WHERE account_id = :account_id AND state = 'queued' AND due <= :now
-            ORDER BY due LIMIT :limit {SKIP_LOCKED}) AND state = 'queued' RETURNING id""",
+        WHERE id IN (SELECT id FROM due) AND state = 'queued' RETURNING id""",
         owner=owner, lease=tx.now + lease_us, now=tx.now, account_id=account_id, limit=limit,
     )  # fmt: skip
     for row in rows:
@@ -166,9 +169,11 @@ def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int)
     """
     lost = "lease_until <= :now" if shared else "owner <> :owner"
     rows = tx.all(
-        f"""UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
-        WHERE id IN (SELECT id FROM tasks WHERE state IN ('running', 'finalizing') AND {lost}
+        f"""WITH lost AS MATERIALIZED (
+            SELECT id FROM tasks WHERE state IN ('running', 'finalizing') AND {lost}
             ORDER BY lease_until LIMIT :limit {SKIP_LOCKED})
+        UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
+        WHERE id IN (SELECT id FROM lost) AND state IN ('running', 'finalizing')
         RETURNING id, account_id, claim_no, crashes""",
         now=tx.now, owner=owner, limit=limit,
     )  # fmt: skip

@@ -29,3 +29,6 @@ SCENES = {
     "portrait": portrait.paint,
     "vessel": vessel.paint,
 }
+
+# these can stand on nothing; the others are cut out as a card
+SUBJECTS = frozenset({"space", "bloom", "emblem", "creature", "portrait", "vessel"})

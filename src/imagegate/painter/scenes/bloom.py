@@ -21,7 +21,7 @@ def paint(stage: Stage) -> None:
     for number, head in enumerate(heads):
         _stem(stage, head, number)
     for number, (x, y, size) in enumerate(heads):
-        hue = main if number % 3 != 1 else shift(main, 0.08, 0.85, 0.35)
+        hue = main if number % 3 != 1 else shift(main, 0.08, 0.85, -0.3)
         _flower(stage, (x, y), size, hue, number)
 
 
@@ -172,7 +172,7 @@ def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -
         for whorl in range(whorls):
             share = whorl / max(1, whorls)
             reach = size * (1 - 0.80 * share)
-            tone = shift(colour, 0.07 - 0.16 * share, 1.0 + 0.12 * share, 0.22 * share)
+            tone = shift(colour, 0.07 - 0.16 * share, 1.0 + 0.12 * share, -0.22 * share)
             for petal in range(petals):
                 turn = start + 2 * math.pi * (petal + 0.5 * (whorl % 2)) / petals + whorl * 0.19
                 length = reach * wobble[whorl * petals + petal]
@@ -194,7 +194,7 @@ def _petal(pen: Pen, outline: list[Point], at: Point, length: float, turn: float
         inner = [(px * (1 - 0.42 * share), py * (1 - 0.10 * share) - 0.02 * share) for px, py in outline]
         pen.polygon(
             placed(inner, at[0], at[1], length, turn),
-            shift(tone, -0.035 + 0.095 * share, 1.05 - 0.22 * share),
+            shift(tone, -0.035 + 0.095 * share, 1.05 - -0.22 * share),
         )
     lines = placed([(0, -0.16), (0, -0.72)], at[0], at[1], length, turn)
     pen.line(lines, length * 0.012, shift(tone, -0.03))

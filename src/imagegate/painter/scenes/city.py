@@ -16,7 +16,7 @@ _NEON_WINDOWS = (rgb("#25e0ff"), rgb("#ff4fa3"), rgb("#ffe27a"), rgb("#b98cff"))
 def paint(stage: Stage) -> None:
     canvas, light = stage.canvas, stage.light
     with_water = pick(stage, 3) != 0
-    horizon = between(stage, 0.66, 0.72) if with_water else 0.98
+    horizon = between(stage, 0.66, 0.72) if with_water else 1.0
     lamp = lamp_place(stage, horizon, low=0.26, high=0.50)
     backdrop(stage, horizon, lamp)
     rows = max(2, canvas.detail.layers - 1)

@@ -41,7 +41,7 @@ def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
     light = stage.light
     base = mix(_SAND, light.warm, 0.3) if not light.dark else mix(light.sky[2], _SAND, 0.16)
     lit = mix(shift(base, 0.05 - 0.10 * near), light.haze, 0.55 * (1 - near))
-    dark = mix(mix(light.near, base, 0.34 - 0.16 * near), light.haze, 0.5 * (1 - near))
+    dark = mix(mix(light.near, base, 0.46 - 0.14 * near), light.haze, 0.5 * (1 - near))
     return lit, dark
 
 

@@ -41,23 +41,29 @@ def _silk(stage: Stage) -> None:
         )
     )
     sheets = canvas.detail.layers + 4
-    slope = between(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
-    at = np.linspace(-0.5, 0.5, canvas.width, dtype=np.float32)
-    sway = skyline(canvas.rng, canvas.width, 1.5, 2, smooth=True)
-    for step in range(sheets):
+    edges = _edges(stage, sheets)
+    for step, edge in enumerate(edges):
         share = (step + 0.6) / sheets
-        own = skyline(canvas.rng, canvas.width, 1.2, 2, smooth=True)
-        lift = 0.02 + 0.96 * share + at * slope + sway * 0.075 * math.cos(step * 0.5) + own * 0.045
-        edge = (lift * canvas.height).astype(np.float32)
-        _shadow(canvas, edge, deep)
         tones, at_share = (warm, 0.5) if step == special else (flow, share)
         first, after = (_tone(tones, at_share + offset) for offset in (-0.12, 0.2))
         fold = mix(_tone(tones, at_share - 0.3), pale, 0.35)
-        canvas.lay_below(edge, _sheet(canvas, edge, first, after, fold), deep=1.0 if step == sheets - 1 else 0.3)
-            edge,
-            _sheet(canvas, edge, first, after, mix(_tone(tones, at_share - 0.3), pale, 0.35)),
-            deep=1.0 if step == sheets - 1 else 0.3,
-        )
+        sheet = _sheet(canvas, edge, first, after, fold)
+        last = step == sheets - 1
+        canvas.lay_below(edge, sheet if last else _shadowed(canvas, sheet, edges[step + 1], deep), 1.0 if last else 0.3)
+
+
+def _edges(stage: Stage, sheets: int) -> list[Floats]:
+    """Lines that follow one another down the slope, each with a sway of its own."""
+    canvas = stage.canvas
+    slope = between(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
+    at = np.linspace(-0.5, 0.5, canvas.width, dtype=np.float32)
+    sway = skyline(canvas.rng, canvas.width, 1.5, 2, smooth=True)
+    edges = []
+    for step in range(sheets):
+        own = skyline(canvas.rng, canvas.width, 1.2, 2, smooth=True)
+        lift = 0.02 + 0.96 * (step + 0.6) / sheets + at * slope + sway * 0.075 * math.cos(step * 0.5) + own * 0.045
+        edges.append((lift * canvas.height).astype(np.float32))
+    return edges
 
 
 def _tone(flow: Floats, at: float) -> Colour:
@@ -72,10 +78,13 @@ def _soft_line(canvas: Canvas, edge: Floats) -> Floats:
     return line / np.float32(canvas.height)
 
 
-def _shadow(canvas: Canvas, edge: Floats, deep: Colour) -> None:
+def _shadowed(canvas: Canvas, sheet: Floats, following: Floats, deep: Colour) -> Floats:
+    """The sheet with the shadow of the one that will lie on it."""
     _, down = canvas.grid()
-    above = np.clip(_soft_line(canvas, edge)[None, :] - down, 0, 1)
-    canvas.shade(np.exp(-above / np.float32(0.045)) * np.float32(0.30), mix(deep, (0.0, 0.0, 0.0), 0.3))
+    above = np.clip(_soft_line(canvas, following)[None, :] - down, 0, 1)
+    share = (np.exp(-above / np.float32(0.04)) * np.float32(0.34))[..., None]
+    shadowed: Floats = sheet * (1 - share) + np.array(mix(deep, (0.0, 0.0, 0.0), 0.3), np.float32) * share
+    return shadowed
 
 
 def _sheet(canvas: Canvas, edge: Floats, first: Colour, after: Colour, fold: Colour) -> Floats:

@@ -59,7 +59,7 @@ def _nebula(stage: Stage, hue: float, other: float, strength: float) -> None:
     tilt = between(stage, -0.7, 0.7)
     band = np.exp(-(((down - 0.5) - (across - 0.5) * np.float32(tilt)) ** 2) / np.float32(0.09))
     depth = cloud * 0.8 + band * 1.5 - 0.5 - np.clip(lanes, 0, 2) * 0.75
-    density = smoothstep(-0.9, 2.9, depth) * np.float32(strength)
+    density = smoothstep(-0.6, 3.3, depth) * np.float32(strength)
     cold, warm = _gas(hue), _gas(other)
     share = smoothstep(-1.2, 1.2, tint)[..., None]
     canvas.ground(along(cold, density) * (1 - share) + along(warm, density) * share)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_corpus import CORPUS, JPEG, PNG, WEBP, picture
 from PIL import Image, ImageFile
 
 from imagegate.imaging import NotAnImage, check_structure, inspect, sniff
 from imagegate.imaging.facts import MediaType
+from tests.imaging.corpus import CORPUS, JPEG, PNG, WEBP, picture
 
 HOSTILE = [name for name in CORPUS if "50 MB" in name or "bomb" in name or "scans" in name or "13000" in name]
 CPU_S = 1.0
@@ -80,9 +80,7 @@ def test_little_memory(name: str, tmp_path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, c in CORPUS.items() if isinstance(c.seen, tuple) and n not in HOSTILE]
-)
+@pytest.mark.parametrize("name", [n for n, c in CORPUS.items() if isinstance(c.seen, tuple) and n not in HOSTILE])
 def test_pillow_agrees_about_what_is_accepted(name: str, tmp_path: Path) -> None:
     case = CORPUS[name]
     path = put(tmp_path, case.make())
@@ -156,9 +154,7 @@ def test_any_damage_ends_in_a_verdict(
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x90\x01\0\0WEBPVP8X"]),
 )
 @settings(max_examples=200, deadline=None)
-def test_any_bytes_end_in_a_verdict(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes
-) -> None:
+def test_any_bytes_end_in_a_verdict(tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "noise"
     path.write_bytes(head + data)
     timed(seen, path)

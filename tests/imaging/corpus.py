@@ -47,10 +47,8 @@ def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), **op
     """A real picture from a real encoder."""
     stripes = bytes(range(256)) * (size[0] * size[1] * 8 // 256 + 1)
     depth = {"1": 0, "L": 1, "P": 1, "LA": 2, "I;16": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
-    if depth:
-        image = Image.frombytes(mode, size, stripes[: size[0] * size[1] * depth])
-    else:
-        image = Image.new(mode, size)
+    pixels = stripes[: size[0] * size[1] * depth]
+    image = Image.frombytes(mode, size, pixels) if depth else Image.new(mode, size)
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
@@ -165,11 +163,10 @@ CORPUS: dict[str, Case] = {
     "jpeg with a profile in parts": Case(
         lambda: picture("JPEG", icc_profile=b"\xff\xda" * 100_000), (JPEG, 40, 30, False)
     ),
-    "jpeg of a phone, film behind": Case(
-        lambda: picture("JPEG") + b"\xff\xda\0\x02" * 1000, (JPEG, 40, 30, False)
-    ),
-    "jpeg with junk between segments": Case(
-        lambda: jpeg(sof(8, 8), b"\0\0\0\xff\xff", SCAN), (JPEG, 8, 8, False)
+    "jpeg of a phone, film behind": Case(lambda: picture("JPEG") + b"\xff\xda\0\x02" * 1000, (JPEG, 40, 30, False)),
+    "jpeg with junk between segments": Case(lambda: jpeg(sof(8, 8), b"\0\0\0\xff\xff", SCAN), (JPEG, 8, 8, False)),
+    "jpeg with a marker across two blocks": Case(
+        lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\x11", 65_537) + EOI, (JPEG, 8, 8, False)
     ),
     "jpeg of 100 scans": Case(lambda: with_scans(100), (JPEG, 40, 30, False)),
     "webp lossy": Case(lambda: picture("WEBP"), (WEBP, 40, 30, False)),
@@ -195,12 +192,8 @@ CORPUS: dict[str, Case] = {
     # Bombs and treadmills.
     "png zTXt bomb": Case(lambda: png(9, 9, chunk(b"zTXt", b"k\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
     "png iCCP bomb": Case(lambda: png(9, 9, chunk(b"iCCP", b"k\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
-    "png iTXt bomb": Case(
-        lambda: png(9, 9, chunk(b"iTXt", b"k\0\x01\0\0\0" + bomb()), IDAT), (PNG, 9, 9, False)
-    ),
-    "png 50 MB of text": Case(
-        lambda: png(9, 9, chunk(b"tEXt", bytes(LIMIT - 200)), IDAT), (PNG, 9, 9, False)
-    ),
+    "png iTXt bomb": Case(lambda: png(9, 9, chunk(b"iTXt", b"k\0\x01\0\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
+    "png 50 MB of text": Case(lambda: png(9, 9, chunk(b"tEXt", bytes(LIMIT - 200)), IDAT), (PNG, 9, 9, False)),
     "png 50 MB of empty chunks": Case(
         lambda: filled(png(9, 9)[:33], chunk(b"teXt")), "too_many_parts", "too_many_parts"
     ),
@@ -209,21 +202,13 @@ CORPUS: dict[str, Case] = {
     ),
     "jpeg of 101 scans": Case(lambda: with_scans(101), "too_many_scans", "too_many_scans"),
     "jpeg of 1000 scans": Case(lambda: with_scans(1000), "too_many_scans", "too_many_scans"),
-    "jpeg 50 MB of FF": Case(
-        lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff"), "truncated", "truncated"
-    ),
-    "jpeg 50 MB of stuffing": Case(
-        lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\0"), "truncated", "truncated"
-    ),
+    "jpeg 50 MB of FF": Case(lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff"), "truncated", "truncated"),
+    "jpeg 50 MB of stuffing": Case(lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\0"), "truncated", "truncated"),
     "jpeg 50 MB of restarts": Case(
         lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\xd3"), "truncated", "truncated"
     ),
-    "jpeg 50 MB of empty comments": Case(
-        lambda: filled(SOI, segment(0xFE)), "too_many_parts", "too_many_parts"
-    ),
-    "jpeg 50 MB of TEM": Case(
-        lambda: filled(SOI + b"\xff\x01", b"\xff\x01"), "too_many_parts", "too_many_parts"
-    ),
+    "jpeg 50 MB of empty comments": Case(lambda: filled(SOI, segment(0xFE)), "too_many_parts", "too_many_parts"),
+    "jpeg 50 MB of TEM": Case(lambda: filled(SOI + b"\xff\x01", b"\xff\x01"), "too_many_parts", "too_many_parts"),
     "webp 50 MB of tiny chunks": Case(
         lambda: filled(riff(vp8x(8, 8), size=LIMIT - 99), part(b"XMP ", b"")),
         "too_many_parts",
@@ -234,6 +219,7 @@ CORPUS: dict[str, Case] = {
     "apng of one frame": Case(lambda: png(9, 9, chunk(b"acTL", bytes(7) + b"\x01"), IDAT), "animated"),
     "png with acTL too late": Case(lambda: png(9, 9, IDAT, chunk(b"acTL", bytes(8))), (PNG, 9, 9, False)),
     "webp animated": Case(lambda: animation("WEBP"), "animated"),
+    "webp animated, only by its flag": Case(lambda: riff(vp8x(8, 8, 2), vp8(8, 8)), "animated"),
     "webp animated, flag unset": Case(lambda: riff(vp8x(8, 8), part(b"ANIM", bytes(6))), "animated"),
     "gif": Case(lambda: GIF, UNKNOWN, UNKNOWN),
     "gif animated": Case(lambda: animation("GIF"), UNKNOWN, UNKNOWN),
@@ -267,9 +253,7 @@ CORPUS: dict[str, Case] = {
     "png length flipped": Case(lambda: flipped(picture("PNG"), 33, 7), "truncated", "truncated"),
     "png name flipped": Case(lambda: flipped(picture("PNG"), 37, 6), "corrupt", "corrupt"),
     "png without data": Case(lambda: png(9, 9, chunk(b"tEXt", b"k\0v")), "corrupt", "corrupt"),
-    "png with data in two places": Case(
-        lambda: png(9, 9, IDAT, chunk(b"tEXt", b"k\0v"), IDAT), "corrupt", "corrupt"
-    ),
+    "png with data in two places": Case(lambda: png(9, 9, IDAT, chunk(b"tEXt", b"k\0v"), IDAT), "corrupt", "corrupt"),
     "png with two headers": Case(lambda: png(9, 9, png(8, 8)[8:33], IDAT), "corrupt", "corrupt"),
     "png of a palette without one": Case(lambda: png(9, 9, colour=3), "corrupt", "corrupt"),
     "png of no colour type": Case(lambda: png(9, 9, colour=5), "corrupt"),
@@ -277,20 +261,14 @@ CORPUS: dict[str, Case] = {
     "png 9x0": Case(lambda: png(9, 0), "zero_edge"),
     "jpeg SOI only": Case(lambda: b"\xff\xd8\xff", "truncated", "truncated"),
     "jpeg cut in the header": Case(lambda: picture("JPEG")[:100], "truncated", "truncated"),
-    "jpeg cut in half": Case(
-        lambda: picture("JPEG")[: len(picture("JPEG")) * 9 // 10], "truncated", "truncated"
-    ),
+    "jpeg cut in half": Case(lambda: picture("JPEG")[: len(picture("JPEG")) * 9 // 10], "truncated", "truncated"),
     "jpeg without EOI": Case(lambda: picture("JPEG")[:-2], "truncated", "truncated"),
     "jpeg without a scan": Case(lambda: jpeg(sof(8, 8)), "corrupt", "corrupt"),
     "jpeg without a frame": Case(lambda: jpeg(SCAN), "corrupt", "corrupt"),
     "jpeg with two frames": Case(lambda: jpeg(sof(8, 8), sof(9, 9), SCAN), "corrupt", "corrupt"),
     "jpeg with a short frame": Case(lambda: jpeg(segment(0xC0, b"\x08\0\x08"), SCAN), "corrupt", "corrupt"),
-    "jpeg with a segment of no length": Case(
-        lambda: jpeg(b"\xff\xe1\0\0", sof(8, 8), SCAN), "corrupt", "corrupt"
-    ),
-    "jpeg segment behind the end": Case(
-        lambda: jpeg(sof(8, 8), b"\xff\xe1\xff\xff"), "truncated", "truncated"
-    ),
+    "jpeg with a segment of no length": Case(lambda: jpeg(b"\xff\xe1\0\0", sof(8, 8), SCAN), "corrupt", "corrupt"),
+    "jpeg segment behind the end": Case(lambda: jpeg(sof(8, 8), b"\xff\xe1\xff\xff"), "truncated", "truncated"),
     "jpeg scan flipped": Case(lambda: flipped(picture("JPEG"), -20), (JPEG, 40, 30, False)),
     "jpeg of 12 bits": Case(lambda: jpeg(sof(8, 8, bits=12), SCAN), "corrupt"),
     "jpeg of two layers": Case(lambda: jpeg(sof(8, 8, layers=2), SCAN), "corrupt"),
@@ -306,10 +284,6 @@ CORPUS: dict[str, Case] = {
     "webp without a picture": Case(lambda: riff(vp8x(8, 8)), "truncated", "truncated"),
     "webp of two sizes": Case(lambda: riff(vp8x(8, 8), vp8(9, 9)), "corrupt", "corrupt"),
     "webp 0x9": Case(lambda: riff(vp8(0, 9)), "zero_edge"),
-    "webp of a later version": Case(
-        lambda: riff(part(b"VP8L", b"\x2f\0\0\0\xe0" + bytes(8))), "corrupt", "corrupt"
-    ),
-    "webp between frames": Case(
-        lambda: riff(part(b"VP8 ", b"\x11\0\0\x9d\x01\x2a" + bytes(9))), "corrupt", "corrupt"
-    ),
+    "webp of a later version": Case(lambda: riff(part(b"VP8L", b"\x2f\0\0\0\xe0" + bytes(8))), "corrupt", "corrupt"),
+    "webp between frames": Case(lambda: riff(part(b"VP8 ", b"\x11\0\0\x9d\x01\x2a" + bytes(9))), "corrupt", "corrupt"),
 }

@@ -1,0 +1,242 @@
+"""Prices: data in, exact amounts out, one rounding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.catalog.book import Book, CatalogError, block_hash, token_price
+from imagegate.catalog.load import load_book
+from imagegate.catalog.schema import Alias, PriceBlock, PriceRow, Rates
+from imagegate.domain.images import ImageOrder, ImageRequest
+from imagegate.domain.money import credits_text, decimal_text, usd_text
+from imagegate.domain.prices import CallPrice, Charge, Price, TokenPrice
+from imagegate.domain.usage import Usage
+from imagegate.families import FAMILIES
+from imagegate.families.sizes import RATIOS
+from imagegate.pricing import charge
+
+BOOK = load_book()
+VERSION = "2026-11-01.1"
+RATES = {
+    "gpt-image-2": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
+    "gpt-image-1.5": ("0.0288", "0.0072", "0.0018", "0.0045", "0.001125", "0.009"),
+    "gpt-image-1": ("0.036", "0.009", "0.00225", "0.0045", "0.001125", "0"),
+    "gpt-image-2.5-flare": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
+    "gpt-image-2.5-sunburst": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
+}
+CREDITS = {
+    "gpt-image-2": ("1.836", "0.4896", "0.1224", "0.306", "0.0765", "0"),
+    "gpt-image-1.5": ("1.9584", "0.4896", "0.1224", "0.306", "0.0765", "0.612"),
+    "gpt-image-1": ("2.448", "0.612", "0.153", "0.306", "0.0765", "0"),
+}
+FIELDS = ("image_output", "image_input", "image_cached_input", "text_input", "text_cached_input", "text_output")
+COUNT = st.integers(0, 2**40)
+RATE = st.integers(0, 10**9)
+
+
+def price(name: str, tier: str = "1K") -> Price:
+    found = BOOK.price(VERSION, name, tier)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_s03_rates_in_nanos_per_million_tokens(name: str) -> None:
+    got = price(name)
+    assert isinstance(got, TokenPrice)
+    assert tuple(Fraction(getattr(got, field), 10**12) for field in FIELDS) == tuple(map(Fraction, RATES[name]))
+
+
+@pytest.mark.parametrize("name", CREDITS)
+def test_s03_displayed_rates_per_1k_tokens_are_derived(name: str) -> None:
+    for field, usd, credits in zip(FIELDS, RATES[name], CREDITS[name], strict=True):
+        total = charge(Usage(images=1, **_thousand(field)), price(name)).total
+        assert (usd_text(total), credits_text(total, 68)) == (usd, credits)
+
+
+def _thousand(field: str) -> dict[str, int]:
+    """1000 tokens of one category; cached tokens are a part of their category."""
+    whole = {"text_cached_input": "text_input", "image_cached_input": "image_input"}.get(field, field)
+    return {whole: 1000, field: 1000}
+
+
+@pytest.mark.parametrize(
+    ("name", "tier", "nanos", "credits"),
+    [
+        ("gpt-image-2-beta", "1K", 15_000_000, "1.02"),
+        ("gpt-image-2-beta", "2K", 25_500_000, "1.734"),
+        ("gpt-image-2-beta", "4K", 39_000_000, "2.652"),
+        ("gpt-image-1.5-lite", "1K", 13_235_295, "0.90000006"),
+        ("gpt-image-1.5-beta", "4K", 13_235_295, "0.90000006"),
+        ("gpt-4o-image", "1K", 15_000_000, "1.02"),
+    ],
+)
+def test_s03_per_call_prices(name: str, tier: str, nanos: int, credits: str) -> None:
+    assert price(name, tier) == CallPrice(per_image=nanos)
+    total = charge(Usage(images=1), price(name, tier)).total
+    assert (total, credits_text(total, 68)) == (nanos, credits)
+    assert charge(Usage(images=4, image_output=99), price(name, tier)).total == 4 * nanos
+
+
+def test_s03_every_model_has_a_price_in_every_block() -> None:
+    for version in BOOK.blocks:
+        for model in BOOK.models:
+            for tier in ("1K", "2K", "4K"):
+                assert BOOK.price(version, model, tier) is not None
+
+
+def _check_charge(got: Charge, exact: Fraction) -> None:
+    assert got.total == ceil(exact)
+    assert sum(line.amount for line in got.lines) == got.total
+    assert all(line.quantity and line.amount >= 0 for line in got.lines)
+
+
+@given(st.lists(COUNT, min_size=6, max_size=6), st.lists(RATE, min_size=6, max_size=6))
+def test_s03_charge_is_the_exact_sum_rounded_up_once(counts: list[int], rates: list[int]) -> None:
+    text, text_cached, image, image_cached, output, words = counts
+    usage = Usage(
+        images=1,
+        text_input=text + text_cached,
+        text_cached_input=text_cached,
+        image_input=image + image_cached,
+        image_cached_input=image_cached,
+        image_output=output,
+        text_output=words,
+    )
+    token = TokenPrice(**dict(zip(FIELDS, rates, strict=True)))
+    pairs = zip((output, image, image_cached, text, text_cached, words), rates, strict=True)
+    _check_charge(charge(usage, token), sum((Fraction(count * rate, 10**6) for count, rate in pairs), Fraction(0)))
+
+
+@given(st.integers(0, 10), RATE)
+def test_s03_per_call_charge_is_price_times_images(images: int, nanos: int) -> None:
+    _check_charge(charge(Usage(images=images, image_output=5), CallPrice(per_image=nanos)), Fraction(images * nanos))
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
+    name = draw(st.sampled_from(sorted(BOOK.models)))
+    model = BOOK.models[name]
+    steps = st.integers(1, 240).map(lambda step: 16 * step)
+    pixels = st.tuples(steps, steps).filter(
+        lambda edges: (
+            655_360 <= edges[0] * edges[1] <= 8_294_400 and max(edges) <= 3 * min(edges)
+        )
+    )  # fmt: skip
+    free = st.sampled_from(["auto", *RATIOS]) | pixels.map(lambda edges: f"{edges[0]}x{edges[1]}")
+    table = st.sampled_from(["auto", "1:1", "2:3", "3:2", "1024x1024", "1024x1536", "1536x1024"])
+    references = draw(st.integers(0, model.references))
+    request = ImageRequest(
+        prompt=draw(st.text("aé\U0001f600 ", min_size=1, max_size=model.prompt_max).filter(str.strip)),
+        size=draw(free if model.sizes == "free" else table),
+        resolution=draw(st.sampled_from(["1K", "2K", "4K"])),
+        quality=draw(st.sampled_from(model.qualities or ("any",))),
+        n=draw(st.sampled_from(model.n)),
+        image_urls=["https://example.com/a.png"] * references,
+        mask_url="https://example.com/m.png" if model.mask and draw(st.booleans()) else None,
+    )
+    return name, FAMILIES[model.family].check(request, model, None, "2048x2048")
+
+
+@given(orders())
+def test_s03_expected_is_never_above_the_maximum(made: tuple[str, ImageOrder]) -> None:
+    name, order = made
+    model = BOOK.models[name]
+    family = FAMILIES[model.family]
+    expected, most = family.expected_usage(order, model), family.maximum_usage(order, model)
+    for field in Usage.__struct_fields__:
+        assert getattr(expected, field) <= getattr(most, field), field
+    size = len(order.prompt.encode())
+    assert expected.text_input == order.n * (6 + size // 3)
+    assert most.text_input == order.n * (128 + size)
+    assert expected.image_input == order.n * 1536 * len(order.image_urls)
+    assert most.image_input == order.n * 1536 * (len(order.image_urls) + order.has_mask)
+    assert expected.image_output == most.image_output
+    cost = price(name, family.price_tier(order))
+    assert charge(expected, cost).total <= charge(most, cost).total
+
+
+@pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5"])
+def test_s03_table_rows_take_their_tokens_from_the_table(name: str) -> None:
+    table = {"1024x1024": (272, 1056, 4160), "1024x1536": (408, 1584, 6240), "1536x1024": (400, 1568, 6208)}
+    if name == "gpt-image-1":
+        assert BOOK.models[name].n == tuple(range(1, 11))
+    for size, tokens in {**table, "1:1": table["1024x1024"], "2:3": table["1024x1536"], "3:2": table["1536x1024"],
+                         "auto": table["1024x1536"]}.items():  # fmt: skip
+        for quality, count in zip(("low", "medium", "high"), tokens, strict=True):
+            assert usage_of(name, size=size, quality=quality).image_output == count
+
+
+def usage_of(name: str, **fields: Any) -> Usage:
+    model = BOOK.models[name]
+    family = FAMILIES[model.family]
+    request = msgspec.convert({"prompt": "x", **fields}, ImageRequest)
+    return family.expected_usage(family.check(request, model, None, "2048x2048"), model)
+
+
+def test_s03_the_flare_and_sunburst_bases() -> None:
+    tokens = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024}
+    for name in ("gpt-image-2.5-flare", "gpt-image-2.5-sunburst"):
+        for quality, count in tokens.items():
+            assert usage_of(name, size="1:1", quality=quality).image_output == count
+
+
+def test_s03_auto_is_priced_as_2048_square() -> None:
+    for name in ("gpt-image-2", "gpt-image-2.5-flare"):
+        assert usage_of(name, size="auto") == usage_of(name, size="2048x2048")
+
+
+def test_c21_both_ends_of_the_published_range() -> None:
+    """The published range counts the picture and its references, without the prompt."""
+    least = msgspec.structs.replace(usage_of("gpt-image-2", size="3:1", quality="low"), text_input=0)
+    assert credits_text(charge(least, price("gpt-image-2")).total, 68) == "0.113832"
+    urls = ["https://example.com/a.png"] * 16
+    most = usage_of("gpt-image-2", size="1:1", resolution="4K", quality="high", image_urls=urls)
+    total = charge(msgspec.structs.replace(most, text_input=0), price("gpt-image-2")).total
+    assert (total, usd_text(total), credits_text(total, 68)) == (817_360_200, "0.8173602", "55.5804936")
+
+
+def test_s03_prices_are_dated_and_a_block_is_known_by_its_content() -> None:
+    old = msgspec.structs.replace(BOOK.blocks[VERSION], version="old", effective_from=100)
+    book = Book(list(BOOK.models.values()), [], [BOOK.blocks[VERSION], old])
+    start = BOOK.blocks[VERSION].effective_from
+    assert book.block_at(start * 1_000_000).version == VERSION
+    assert book.block_at(start * 1_000_000 - 1).version == "old"
+    with pytest.raises(CatalogError):
+        book.block_at(99_999_999)
+    assert block_hash(old) != block_hash(BOOK.blocks[VERSION])
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e-3", "0.0000000000001", "a", ".", "1.2.3"])
+def test_s03_a_rate_that_is_no_decimal_is_refused(text: str) -> None:
+    rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
+    with pytest.raises(CatalogError):
+        token_price(rates)
+
+
+@given(st.integers(0, 10**18))
+def test_s03_rates_are_read_exactly(units: int) -> None:
+    text = decimal_text(units, 12)
+    rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
+    assert token_price(rates).image_output == units
+
+
+def test_s03_operator_mistakes_are_named() -> None:
+    models, blocks = list(BOOK.models.values()), list(BOOK.blocks.values())
+    for alias in (Alias("x", "no-such-row"), Alias("gpt-image-1", "gpt-image-2")):
+        with pytest.raises(CatalogError, match=alias.name):
+            Book(models, [alias], blocks)
+    for row in (PriceRow("gpt-image-2"), PriceRow("gpt-image-2", per_image_nanos={"any": 1}, per_1k_tokens=_free())):
+        with pytest.raises(CatalogError, match="gpt-image-2"):
+            Book(models, [], [PriceBlock("v", 1, (row,))])
+
+
+def _free() -> Rates:
+    return Rates(image_output="0", image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")

@@ -1,0 +1,116 @@
+"""The documents name what the code has: every setting, every error, every command, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from imagegate.api.problems import STATUS
+from imagegate.cli import program
+from imagegate.domain import errors
+from imagegate.domain.errors import Problem, TaskErrorCode
+from imagegate.settings import GROUPS, PREFIX
+
+ROOT = Path(__file__).resolve().parents[2]
+_CODE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def _section(file: str, title: str) -> str:
+    """The text below a heading of the second rank."""
+    pattern = re.compile(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    found = pattern.search((ROOT / file).read_text("utf-8"))
+    assert found, f"{file} has no section {title!r}"
+    return found[1]
+
+
+def _rows(file: str, title: str) -> list[list[str]]:
+    """The cells of the section's table, without its head and without code marks."""
+    lines = [line for line in _section(file, title).splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def _shown(value: Any) -> str:
+    """A default as TOML writes it."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(part) for part in value) + "]"
+    return str(value)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_setting_is_documented_with_its_variable_and_default(group: str) -> None:
+    defaults = GROUPS[group]()
+    expected = [
+        [field, _shown(getattr(defaults, field)), PREFIX + field.upper()] for field in defaults.__struct_fields__
+    ]
+    rows = _rows("docs/configuration.md", group)
+    assert [row[:3] for row in rows] == expected
+    assert all(len(row) == 5 and row[3] and row[4] for row in rows)
+
+
+def test_no_variable_is_documented_that_nothing_reads() -> None:
+    text = (ROOT / "docs/configuration.md").read_text("utf-8")
+    settings = {PREFIX + field.upper() for kind in GROUPS.values() for field in kind.__struct_fields__}
+    source = "\n".join(file.read_text("utf-8") for folder in ("src", "tests") for file in _python_files(folder))
+    others = set(re.findall(r"IMAGEGATE_[A-Z_]+", text)) - settings
+    assert others == {row[0] for row in _rows("docs/configuration.md", "Variables that are no settings")}
+    assert {name for name in others if f'"{name}"' not in source} == set()
+
+
+def _python_files(folder: str) -> list[Path]:
+    return [file for file in sorted((ROOT / folder).rglob("*.py")) if file != Path(__file__).resolve()]
+
+
+def test_every_problem_has_a_status_and_a_line() -> None:
+    problems = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, Problem) and kind is not Problem
+    }
+    assert problems == set(STATUS)
+    expected = {(str(STATUS[kind][0]), kind.code) for kind in problems}
+    rows = _rows("docs/errors.md", "HTTP errors")
+    assert {(row[0], row[1]) for row in rows} == expected
+    assert len(rows) == len(problems)
+    assert all(row[2] for row in rows)
+
+
+def test_every_task_error_has_a_line() -> None:
+    rows = _rows("docs/errors.md", "Task errors")
+    assert [row[0] for row in rows] == [code.value for code in TaskErrorCode]
+    assert all(row[1] in ("caller", "server") and row[2] for row in rows)
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/operations.md"])
+def test_every_command_shown_exists(file: str) -> None:
+    blocks = "\n".join(_CODE.findall((ROOT / file).read_text("utf-8")))
+    shown = re.findall(r"^(?:\$ )?imagegate (.+)$", blocks, re.MULTILINE)
+    shown = [line for line in shown if not re.match(r"is at |\d", line)]  # what the program says of itself
+    assert shown
+    for line in shown:
+        _check_command(line)
+
+
+def _check_command(line: str) -> None:
+    words = shlex.split(line)
+    context = click.Context(program)
+    command: click.Command = program
+    while isinstance(command, click.Group) and words and (found := command.get_command(context, words[0])):
+        command = found
+        words.pop(0)
+    assert command is not program, f"`imagegate {line}` names no command"
+    known = {option for parameter in command.params for option in parameter.opts}
+    unknown = [word for word in words if word.startswith("-") and word not in known]
+    assert not unknown, f"`imagegate {line}`: no option {unknown}"
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
+            assert "://" in target or (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,100 @@
+"""Amounts as customers read them: exact, short, never through a binary float."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.domain.money import (
+    credits_text,
+    decimal_text,
+    money,
+    nanos_of_credits,
+    number,
+    rounded_credits_text,
+    usd_text,
+)
+
+PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{0,8}[1-9])?")
+NANOS = st.integers(-(2**62), 2**62)
+RATES = st.integers(1, 10_000)
+
+
+@given(NANOS, RATES)
+def test_s01_money_text_is_exact_plain_and_at_most_9_digits(nanos: int, rate: int) -> None:
+    for text, value in (
+        (usd_text(nanos), Fraction(nanos, 10**9)),
+        (credits_text(nanos, rate), Fraction(nanos * rate, 10**9)),
+    ):
+        assert PLAIN.fullmatch(text), text
+        assert Fraction(text) == value
+
+
+@given(NANOS, RATES)
+def test_s01_money_object_is_three_strings_of_one_amount(nanos: int, rate: int) -> None:
+    amount = money(nanos, rate)
+    assert amount.nanos == str(nanos)
+    assert Fraction(amount.usd) * rate == Fraction(amount.credits) == Fraction(nanos * rate, 10**9)
+
+
+@given(NANOS, RATES)
+def test_s09_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> None:
+    exact = Fraction(nanos * rate, 10**9)
+    size = abs(exact) * 10**6 + Fraction(1, 2)
+    expected = Fraction(size.numerator // size.denominator, 10**6)
+    text = rounded_credits_text(nanos, rate)
+    assert Fraction(text) == (-expected if exact < 0 else expected)
+    assert len(text.partition(".")[2]) <= 6
+
+
+@given(st.integers(0, 10**15), st.integers(0, 9), RATES)
+def test_s09_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scale: int, rate: int) -> None:
+    exact = Fraction(units, 10**scale) * 10**9 / rate + Fraction(1, 2)
+    assert nanos_of_credits(decimal_text(units, scale), rate) == exact.numerator // exact.denominator
+    assert nanos_of_credits("-" + decimal_text(units, scale), rate) == -(exact.numerator // exact.denominator)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanos"),
+    [
+        ("0.00000034", 5), ("0.000000102", 2), ("0.000000034", 1), ("0.00000003399", 0), ("68", 10**9), ("+68", 10**9),
+        (" 68 ", 10**9), (".5", 7_352_941), ("1.", 14_705_882), ("-68", -(10**9)),
+    ],
+)  # fmt: skip
+def test_s09_halves_go_up(text: str, nanos: int) -> None:
+    assert nanos_of_credits(text, 68) == nanos
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", ".", "-", "1e3", "0x10", "1,000", "1_000", "1 000", "NaN", "inf", "\uff11", "1.2.3", "9" * 25, "1\n2"],
+)
+def test_s09_credits_that_are_no_plain_decimal_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="plain decimal"):
+        nanos_of_credits(text, 68)
+
+
+@pytest.mark.parametrize("text", ["--5", "+-5", "-+5", "++5"])
+def test_s09_two_signs_are_no_number(text: str) -> None:
+    with pytest.raises(ValueError, match="plain decimal"):
+        nanos_of_credits(text, 68)
+
+
+@pytest.mark.parametrize(
+    ("nanos", "credits", "usd"),
+    [
+        (817_360_200, "55.5804936", "0.8173602"),
+        (1_674_000, "0.113832", "0.001674"),
+        (16_108_817_647, "1095.399599996", "16.108817647"),
+        (1, "0.000000068", "0.000000001"),
+        (0, "0", "0"),
+        (-47_470_500, "-3.227994", "-0.0474705"),
+    ],
+)
+def test_s01_published_amounts_print_as_published(nanos: int, credits: str, usd: str) -> None:
+    assert (credits_text(nanos, 68), usd_text(nanos)) == (credits, usd)
+    assert bytes(number(credits)) == credits.encode()

@@ -1,0 +1,50 @@
+"""Orders for the painter, and a way to look at what came back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from imagegate.painter.order import Order
+from imagegate.painter.paint import paint
+
+Pixels = npt.NDArray[np.uint8]
+MakeOrder = Callable[..., Order]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> MakeOrder:
+    """An order for a small quick picture; anything may be set."""
+    plain = Order(
+        prompt="a mountain lake at dawn",
+        width=256,
+        height=160,
+        quality="low",
+        index=0,
+        references=(),
+        mask="",
+        transparent=False,
+        format="png",
+        compression=100,
+        out=str(tmp_path / "out"),
+    )
+
+    def make(**changes: object) -> Order:
+        return msgspec.structs.replace(plain, **changes)
+
+    return make
+
+
+def painted_bytes(order: Order) -> bytes:
+    paint(order)
+    return Path(order.out).read_bytes()
+
+
+def painted_pixels(order: Order) -> Pixels:
+    paint(order)
+    with Image.open(order.out) as image:
+        return np.array(image)

@@ -1,0 +1,89 @@
+"""`imagegate check`: each invariant finds the row that breaks it. A check that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.store import tasks
+from imagegate.store.database import Database
+from imagegate.store.invariants import INVARIANTS, broken_invariants
+from tests.conftest import OpenDatabase
+from tests.store.rows import LEASE_US, customer, new_attempt, new_task, settlement
+
+FAR = 10**15
+PLANTED = {
+    "I1": "UPDATE entries SET amount = amount + 1 WHERE account = 'sys:bank'",
+    "I2.posted": "UPDATE accounts SET posted = posted + 1",
+    "I2.held": "UPDATE accounts SET held = held + 1",
+    "I2.key": "UPDATE api_keys SET held = held + 1",
+    "I4": "UPDATE tasks SET hold = hold + 1 WHERE state = 'queued'",
+    "I5": "UPDATE tasks SET charge = 1 WHERE state = 'failed'",
+    "I6.settled": "UPDATE entries SET ref = 'settle:nothing' WHERE kind = 'charge'",
+    "I6.accounts": "UPDATE entries SET account = 'sys:elsewhere' WHERE account = 'sys:revenue'",
+    "I7.claims": "DELETE FROM steps WHERE state = 'running' AND claim_no = 1",
+    "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
+    "I8": "UPDATE assets SET commit_id = 'cmt_other'",
+    "I9": "UPDATE steps SET state = 'failed' WHERE seq = 1",
+    "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
+    "I13": f"UPDATE assets SET expires = expires - {FAR}",
+    "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
+    "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
+    "I16": "UPDATE prices SET body = '{\"edited\":true}'",
+}
+
+
+async def lively(db: Database) -> None:
+    """A completed, a failed, a running and a queued task; a second account beside."""
+    account_id, key = await customer(db, 100_000)
+    await customer(db, 5, "neighbour")
+    use = tasks.KeyUse("create", "key", "same", FAR)
+    for number in range(4):
+        await db.write(tasks.submit_task, account_id, new_task(key), None if number else use, 100)
+    done, failed, _ = await db.write(tasks.claim_due, account_id, "one", LEASE_US, 3)
+    attempt = new_attempt(done)
+    await db.write(tasks.begin_attempt, account_id, attempt, "one")
+    await db.write(tasks.complete_task, account_id, done.id, 1, settlement(done, attempt.id, 400, 900))
+    await db.write(
+        tasks.fail_task, account_id, failed.id, 1, TaskError(TaskErrorCode.service_error, "test"), "cmt_failed"
+    )
+
+
+def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        await lively(db)
+        assert await db.snapshot(broken_invariants, 60_000_000) == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("invariant", PLANTED)
+def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -> None:
+    async def story() -> None:
+        db = open_database()
+        await lively(db)
+        assert await db.write(lambda tx: tx.run(PLANTED[invariant])) > 0
+        found = await db.snapshot(broken_invariants, 60_000_000)
+        assert invariant in {one.id for one in found}
+        assert all(one.rows for one in found)
+
+    asyncio.run(story())
+
+
+def test_i3_is_kept_by_the_database_itself(open_database: OpenDatabase) -> None:
+    """No statement can overdraw an account: the row's own CHECK refuses."""
+
+    async def story() -> None:
+        db = open_database()
+        await lively(db)
+        with pytest.raises(Exception, match=r"(?i)check"):
+            await db.write(lambda tx: tx.run("UPDATE accounts SET posted = 0 WHERE name = 'customer'"))
+
+    asyncio.run(story())
+
+
+def test_every_invariant_has_a_planted_fault() -> None:
+    assert {rule.id for rule in INVARIANTS} | {"I16"} == {*PLANTED, "I3"}

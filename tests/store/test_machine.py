@@ -1,0 +1,253 @@
+"""F24: random stories of submits, claims, ends, crashes and lost leases against a plain model, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import os
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from imagegate.domain.credit import Key
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.tasks import Attempt, Task
+from imagegate.store import accounts, ledger, tasks
+from imagegate.store.accounts import NoCredit
+from imagegate.store.database import Database, engine_for
+from imagegate.store.idempotency import Conflict, Replayed
+from imagegate.store.invariants import broken_invariants
+from tests.store.rows import LEASE_US, customer, new_attempt, new_task, settlement
+
+T = TypeVar("T")
+EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
+CRASHES_MAX = 3
+ERROR = TaskError(TaskErrorCode.service_error, "test")
+
+
+@dataclasses.dataclass
+class Expected:
+    """What the model knows of one task."""
+
+    hold: int
+    claim_no: int = 0
+    crashes: int = 0
+    state: str = "queued"
+
+
+class Machine(RuleBasedStateMachine):
+    """`url` names the database; each example starts with an account of its own in it."""
+
+    url = ""
+    counter = itertools.count()
+    claims: Bundle[tuple[Task, Attempt]] = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.db = self.empty_database()
+        self.model: dict[str, Expected] = {}
+        self.used: dict[str, tuple[str, str]] = {}
+        self.posted = 0
+        self.boot = 0
+
+    def empty_database(self) -> Database:
+        """Each example begins with nothing, or its story would depend on those told before."""
+        if "://" not in self.url:
+            for file in Path(self.url).parent.glob("machine.db*"):
+                file.unlink()
+        db = Database(engine_for(self.url))
+        db.migrate()
+        if db.engine.shared:
+            with psycopg.connect(self.url, autocommit=True) as admin:
+                admin.execute("TRUNCATE accounts, entries, prices CASCADE")
+        return db
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def await_it() -> T:
+            return await work
+
+        return self.loop.run_until_complete(await_it())
+
+    def write(self, command: Any, *args: Any) -> Any:
+        async def run() -> Any:
+            return await self.db.write(command, *args)
+
+        return self.loop.run_until_complete(run())
+
+    @initialize(posted=st.integers(0, 5000))
+    def open(self, posted: int) -> None:
+        account_id, key = self.run(customer(self.db, posted, f"machine{next(self.counter)}"))
+        self.account_id: str = account_id
+        self.key: Key = key
+        self.posted = posted
+
+    @property
+    def held(self) -> int:
+        return sum(task.hold for task in self.model.values() if task.state in ("queued", "running"))
+
+    @rule(amount=st.integers(-2000, 3000))
+    def grant(self, amount: int) -> None:
+        answer = self.write(ledger.grant, self.account_id, amount, f"grant:m{next(self.counter)}", "machine")
+        fits = self.posted + amount - self.held >= 0
+        assert isinstance(answer, ledger.Granted) == fits
+        self.posted += amount if fits else 0
+
+    @rule(hold=st.integers(0, 2000), name=st.sampled_from(["", "", "a", "b"]), body=st.sampled_from("xy"))
+    def submit(self, hold: int, name: str, body: str) -> None:
+        new = new_task(self.key, hold)
+        use = tasks.KeyUse("create", name, body, 10**15) if name else None
+        answer = self.write(tasks.submit_task, self.account_id, new, use, 10**6)
+        if name in self.used:
+            task_id, used_body = self.used[name]
+            assert answer == (Replayed(task_id) if used_body == body else Conflict())
+        elif self.posted - self.held < hold:
+            assert isinstance(answer, NoCredit)
+        else:
+            assert answer == tasks.Submitted()
+            self.model[new.id] = Expected(hold)
+            if name:
+                self.used[name] = (new.id, body)
+
+    @rule(target=claims)
+    def claim(self) -> tuple[Task, Attempt] | None:
+        claimed = self.write(tasks.claim_due, self.account_id, f"boot{self.boot}", LEASE_US, 1)
+        assert bool(claimed) == any(task.state == "queued" for task in self.model.values())
+        if not claimed:
+            return None
+        task: Task = claimed[0]
+        known = self.model[task.id]
+        known.state, known.claim_no = "running", known.claim_no + 1
+        assert task.claim_no == known.claim_no
+        attempt = new_attempt(task)
+        assert self.write(tasks.begin_attempt, self.account_id, attempt, f"boot{self.boot}") == tasks.Done()
+        return task, attempt
+
+    def ours(self, task: Task) -> bool:
+        known = self.model[task.id]
+        return known.state == "running" and known.claim_no == task.claim_no
+
+    @rule(claim=consumes(claims), share=st.integers(0, 100), excess=st.integers(0, 500))
+    def complete(self, claim: tuple[Task, Attempt] | None, share: int, excess: int) -> None:
+        if claim is None:
+            return
+        task, attempt = claim
+        charge = task.hold * share // 100
+        price = charge + (excess if share == 100 else 0)
+        ours = self.ours(task)
+        done = settlement(task, attempt.id, charge, price)
+        answer = self.write(tasks.complete_task, self.account_id, task.id, task.claim_no, done)
+        assert answer == (tasks.Done() if ours else tasks.LostLease())
+        if ours:
+            self.model[task.id].state = "completed"
+            self.posted -= charge
+
+    @rule(claim=claims)
+    def fail(self, claim: tuple[Task, Attempt] | None) -> None:
+        if claim is None:
+            return
+        task, _ = claim
+        ours = self.ours(task)
+        commit_id = f"cmt_{next(self.counter)}"
+        answer = self.write(tasks.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id)
+        # a queued task that was reclaimed still carries the claim number that its failer has read
+        known = self.model[task.id]
+        queued = known.state == "queued" and known.claim_no == task.claim_no
+        assert answer == (tasks.Done() if ours or queued else tasks.LostLease())
+        if ours or queued:
+            known.state = "failed"
+
+    @rule(claim=claims, percent=st.integers(0, 100))
+    def advance(self, claim: tuple[Task, Attempt] | None, percent: int) -> None:
+        if claim is not None:
+            self.write(tasks.advance, self.account_id, claim[0].id, claim[0].claim_no, percent)
+
+    @rule(claim=claims)
+    def hand_back(self, claim: tuple[Task, Attempt] | None) -> None:
+        if claim is None:
+            return
+        ours = self.ours(claim[0])
+        answer = self.write(tasks.hand_back, self.account_id, claim[0].id, claim[0].claim_no)
+        assert answer == (tasks.Done() if ours else tasks.LostLease())
+        if ours:
+            self.model[claim[0].id].state = "queued"
+
+    @rule()
+    def crash(self) -> None:
+        """The process dies: the database is opened anew by the next boot, which takes back what was running."""
+        self.db.close()
+        self.db = Database(engine_for(self.url))
+        self.boot += 1
+        self.write(tasks.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100)
+        for task in self.model.values():
+            if task.state == "running":
+                task.crashes += 1
+                task.state = "failed" if task.crashes > CRASHES_MAX else "queued"
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "account_id"):
+            return
+        account = self.run(self.db.read(accounts.find_account, self.account_id))
+        assert account is not None
+        assert (account.posted, account.held) == (self.posted, self.held)
+        for task_id, known in self.model.items():
+            task = self.run(self.db.read(tasks.find_task, self.account_id, task_id))
+            assert task is not None
+            assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
+        assert self.run(self.db.snapshot(broken_invariants, 10**9)) == []
+
+    def teardown(self) -> None:
+        self.db.close()
+        self.loop.close()
+
+
+def _run(url: str, examples: int) -> None:
+    machine = type("MachineHere", (Machine,), {"url": url})
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
+
+
+def test_f24_model_and_store_agree_on_sqlite() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _run(str(Path(folder) / "machine.db"), EXAMPLES)
+
+
+def test_f24_model_and_store_agree_on_postgres(postgres_url: str) -> None:
+    _run(postgres_url, max(1, EXAMPLES // 6))
+
+
+def test_f24_finds_a_planted_overcharge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant stays in the suite: a machine that misses it proves nothing."""
+    honest = accounts.close_hold
+
+    def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
+        honest(tx, account_id, key_id, amount, day, charge + (1 if charge else 0))
+
+    monkeypatch.setattr(accounts, "close_hold", greedy)
+    with pytest.raises(BaseException, match=r"assert|Broken"):
+        _run(str(tmp_path / "machine.db"), EXAMPLES)
