@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from api_tools import CREATE, QUOTE, answer_of, error_of, nothing_changes, send_raw
+from tests.api.tools import CREATE, QUOTE, answer_of, error_of, nothing_changes, send_raw
 from tests.gateway import Gateway
 
 TEXTS = ("model", "prompt", "size", "resolution", "quality", "mask_url", "callback_url", "background", "output_format")
@@ -180,7 +180,8 @@ def test_s01_other_content_types_are_415(client: httpx.Client, kind: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"]
+    "kind",
+    ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"],
 )  # fmt: skip
 def test_s01_json_in_utf8_is_accepted_however_it_is_named(client: httpx.Client, kind: str) -> None:
     answer_of(send(client, QUOTE, '{"prompt":"é漢😀"}', **{"Content-Type": kind}))
@@ -287,8 +288,11 @@ def test_s10_405_says_what_is_allowed(client: httpx.Client, path: str) -> None:
     assert ENDPOINTS[path] <= {method.strip() for method in response.headers.get("allow", "").split(",")}
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v2/credits", "/v1/images", "/v1/tasks/a/b/c",
-                                  "/v1/%00", "/v1/%ff", "/files/results/x", "/v1/credits/more", "/%2e%2e/etc/passwd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["/v1", "/v1/", "/v1/nothing", "/v2/credits", "/v1/images", "/v1/tasks/a/b/c", "/v1/%00", "/v1/%ff",
+     "/files/results/x", "/v1/credits/more", "/%2e%2e/etc/passwd"],
+)  # fmt: skip
 def test_s10_unknown_paths_are_404_json(client: httpx.Client, path: str) -> None:
     error_of(client.get(path), 404, "not_found")
     error_of(client.post(path, json={}), 404, "not_found")

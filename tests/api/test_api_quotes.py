@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api_tools import CREATE, QUOTE, answer_of, error_of, nothing_changes
+from tests.api.tools import CREATE, QUOTE, answer_of, error_of, nothing_changes
 from tests.gateway import Gateway
 
 EXAMPLE = (
@@ -74,16 +74,16 @@ def test_s04_per_call_rows_have_one_line_per_image(client: httpx.Client) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "credits"),
+    ("body", "cost"),
     [
         ({}, "1.02"), ({"resolution": "4K"}, "1.02"), ({"size": "1:1", "resolution": "2K"}, "1.734"),
         ({"size": "21:9", "resolution": "4k"}, "2.652"), ({"size": "1024x1024"}, "1.02"),
         ({"size": "2048x2048"}, "1.734"), ({"size": "3840x2160"}, "2.652"),
     ],
 )  # fmt: skip
-def test_s03_beta_is_priced_by_tier(client: httpx.Client, body: dict[str, Any], credits: str) -> None:
+def test_s03_beta_is_priced_by_tier(client: httpx.Client, body: dict[str, Any], cost: str) -> None:
     got = quote(client, model="gpt-image-2-beta", **body)
-    assert got["expected"]["credits"] == got["maximum"]["credits"] == credits
+    assert got["expected"]["credits"] == got["maximum"]["credits"] == cost
 
 
 def test_s03_4_a_mask_is_reserved_for_and_not_expected(client: httpx.Client) -> None:
@@ -102,8 +102,10 @@ def test_c09_mask_without_references_is_ignored(client: httpx.Client) -> None:
 
 
 def test_s04_lines_add_up_and_totals_are_exact(client: httpx.Client) -> None:
-    for body in ({}, {"n": 7, "size": "3:1", "quality": "low"}, {"model": "gpt-image-1.5", "quality": "auto"},
-                 {"model": "gpt-image-1", "n": 10}, {"model": "gpt-image-2.5-flare", "quality": "max", "size": "9:21"}):  # fmt: skip
+    for body in (
+        {}, {"n": 7, "size": "3:1", "quality": "low"}, {"model": "gpt-image-1.5", "quality": "auto"},
+        {"model": "gpt-image-1", "n": 10}, {"model": "gpt-image-2.5-flare", "quality": "max", "size": "9:21"},
+    ):  # fmt: skip
         got = quote(client, **body)
         for side in ("expected", "maximum"):
             assert sum(int(line[side]["nanos"]) for line in got["lines"]) == int(got[side]["nanos"])
@@ -132,7 +134,7 @@ def test_s04_quote_refuses_what_create_refuses(client: httpx.Client) -> None:
 
 
 def test_s04_what_the_account_cannot_pay_is_quoted_as_not_affordable(gateway: Gateway) -> None:
-    maximum = "3.248496"
+    maximum = "3.26349"
     body = {"prompt": "x", "size": "1:1"}
     with gateway.client(gateway.new_key("exactly", maximum)) as exact, gateway.client() as rich:
         assert quote(rich, **body)["maximum"]["credits"] == maximum

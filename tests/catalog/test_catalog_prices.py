@@ -56,9 +56,9 @@ def test_s03_rates_in_nanos_per_million_tokens(name: str) -> None:
 
 @pytest.mark.parametrize("name", CREDITS)
 def test_s03_displayed_rates_per_1k_tokens_are_derived(name: str) -> None:
-    for field, usd, credits in zip(FIELDS, RATES[name], CREDITS[name], strict=True):
+    for field, usd, shown in zip(FIELDS, RATES[name], CREDITS[name], strict=True):
         total = charge(Usage(images=1, **_thousand(field)), price(name)).total
-        assert (usd_text(total), credits_text(total, 68)) == (usd, credits)
+        assert (usd_text(total), credits_text(total, 68)) == (usd, shown)
 
 
 def _thousand(field: str) -> dict[str, int]:
@@ -68,7 +68,7 @@ def _thousand(field: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "tier", "nanos", "credits"),
+    ("name", "tier", "nanos", "shown"),
     [
         ("gpt-image-2-beta", "1K", 15_000_000, "1.02"),
         ("gpt-image-2-beta", "2K", 25_500_000, "1.734"),
@@ -78,10 +78,10 @@ def _thousand(field: str) -> dict[str, int]:
         ("gpt-4o-image", "1K", 15_000_000, "1.02"),
     ],
 )
-def test_s03_per_call_prices(name: str, tier: str, nanos: int, credits: str) -> None:
+def test_s03_per_call_prices(name: str, tier: str, nanos: int, shown: str) -> None:
     assert price(name, tier) == CallPrice(per_image=nanos)
     total = charge(Usage(images=1), price(name, tier)).total
-    assert (total, credits_text(total, 68)) == (nanos, credits)
+    assert (total, credits_text(total, 68)) == (nanos, shown)
     assert charge(Usage(images=4, image_output=99), price(name, tier)).total == 4 * nanos
 
 

@@ -85,7 +85,7 @@ def test_s09_two_signs_are_no_number(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nanos", "credits", "usd"),
+    ("nanos", "cost", "usd"),
     [
         (817_360_200, "55.5804936", "0.8173602"),
         (1_674_000, "0.113832", "0.001674"),
@@ -95,6 +95,6 @@ def test_s09_two_signs_are_no_number(text: str) -> None:
         (-47_470_500, "-3.227994", "-0.0474705"),
     ],
 )
-def test_s01_published_amounts_print_as_published(nanos: int, credits: str, usd: str) -> None:
-    assert (credits_text(nanos, 68), usd_text(nanos)) == (credits, usd)
-    assert bytes(number(credits)) == credits.encode()
+def test_s01_published_amounts_print_as_published(nanos: int, cost: str, usd: str) -> None:
+    assert (credits_text(nanos, 68), usd_text(nanos)) == (cost, usd)
+    assert bytes(number(cost)) == cost.encode()

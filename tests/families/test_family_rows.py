@@ -36,8 +36,8 @@ PROMPT_MAX = {
     "gpt-image-2.5-sunburst": 32_000,
 }  # fmt: skip
 COUNTS = {
-    **dict.fromkeys(QUALITIES, set(range(1, 11))),
-    **dict.fromkeys(("gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta"), {1}),
+    **{name: set(range(1, 11)) for name in QUALITIES},
+    **{name: {1} for name in ("gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta")},
     "gpt-4o-image": {1, 2, 4},
 }
 MASKS = {"gpt-image-2", "gpt-4o-image", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst"}
@@ -257,12 +257,20 @@ FILE_WORDS = re.compile(
     ),
 )
 def test_s10_refusals_never_use_the_words_that_clients_sort_by(name: str, fields: dict[str, Any]) -> None:
+    said = problem_of(name, fields)
+    if said is not None:
+        assert said.message
+        assert said.param
+        assert not FILE_WORDS.search(said.message), said.message
+
+
+def problem_of(name: str, fields: dict[str, Any]) -> InvalidRequest | None:
+    """The refusal, where there is one."""
     try:
         order_of(name, **fields)
     except InvalidRequest as problem:
-        assert problem.message
-        assert problem.param
-        assert not FILE_WORDS.search(problem.message), problem.message
+        return problem
+    return None
 
 
 def test_s03_rows_bill_as_published() -> None:

@@ -31,7 +31,8 @@ from imagegate.settings import Settings, Storage
 NOW = 1_795_341_693_000_000
 BOOK = load_book()
 KEY = Key(
-    "key_1", "acc_1", "k", "imk_live_…", CUSTOMER_SCOPES, None, None, Nanos(0), Nanos(0), None, 0, 0, NOW, None, None
+    "key_1", "acc_1", "k", "imk_live_…", CUSTOMER_SCOPES, None, None, Nanos(0), Nanos(0), None, 0, Nanos(0), NOW, None,
+    None,
 )  # fmt: skip
 UPSTREAM = UsageSource.upstream
 HUGE = 2**40
@@ -99,9 +100,8 @@ def _legal(size: tuple[int, int]) -> bool:
 def test_s03_the_quote_is_the_bill(runtime: Runtime, request: ImageRequest) -> None:
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
-    bill = make_bill(
-        runtime, task_of(quote), usage, UsageSource.formula, [(quote.order.size.width, quote.order.size.height)] * usage.images
-    )  # fmt: skip
+    pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
+    bill = make_bill(runtime, task_of(quote), usage, UsageSource.formula, pixels)
     assert bill.charge == bill.price == quote.expected.total
     assert 0 < bill.charge <= quote.maximum.total
     assert bill.source == UsageSource.formula

@@ -1,5 +1,6 @@
 """Generated pictures: exact, repeatable, distinct, labelled."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def test_a_picture_is_not_flat_and_not_muddy(order: MakeOrder, scene: str) -> No
 def test_quality_is_visible(order: MakeOrder) -> None:
     qualities = ("low", "medium", "high", "xhigh", "max")
     pictures = [painted_pixels(order(prompt="forest", quality=quality)).astype(np.int16) for quality in qualities]
-    for first, second in zip(pictures, pictures[1:], strict=False):
+    for first, second in itertools.pairwise(pictures):
         assert np.abs(first - second).mean() > 2
 
 

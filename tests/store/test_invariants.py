@@ -31,7 +31,7 @@ PLANTED = {
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
-    "I16": "UPDATE prices SET body = '{\"edited\":true}'",
+    "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
 
 

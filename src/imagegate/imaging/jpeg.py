@@ -7,7 +7,6 @@ behind EOI, such as the second picture of a phone camera or a short film, is non
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import BinaryIO, Final
 
@@ -17,8 +16,10 @@ MAX_SCANS: Final = 100
 MAX_SEGMENTS: Final = 10_000
 _BLOCK: Final = 1 << 16
 
-# Not a marker: a stuffed FF, a restart, a fill byte. The search runs in C, however hostile the data.
-_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# A marker is FF and a byte that is no stuffing (00), no restart (D0 to D7) and no fill (FF). Sorting bytes into kinds
+# first lets the search run in C at one speed for all data; a pattern took four times as long on a file full of FF.
+_NO_CODES: Final = frozenset({0x00, *range(0xD0, 0xD8)})
+_KINDS: Final = bytes(ord("F" if byte == 0xFF else "-" if byte in _NO_CODES else "c") for byte in range(256))
 _TEM, _SOI, _EOI, _SOS = 0x01, 0xD8, 0xD9, 0xDA
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 # Lossless and hierarchical: the standard has them, nobody reads them.
@@ -81,16 +82,16 @@ class _Window:
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
-        self._data = b""
         self._at = 0
+        self._show(b"")
 
     def next_marker(self) -> int:
         """The code of the next marker; whatever stands before it is passed over, as decoders do."""
         while True:
-            found = _MARKER.search(self._data, self._at)
-            if found:
-                self._at = found.end()
-                return self._data[found.end() - 1]
+            found = self._kinds.find(b"Fc", self._at)
+            if found >= 0:
+                self._at = found + 2
+                return self._data[found + 1]
             # The second half of a marker may be in the next block.
             rest = self._data[self._at :][-1:]
             self._refill(rest if rest == b"\xff" else b"")
@@ -116,10 +117,13 @@ class _Window:
             return
         # A seek behind the end shows itself at the next read.
         self._source.seek(beyond, 1)
-        self._data, self._at = b"", 0
+        self._show(b"")
 
     def _refill(self, kept: bytes) -> None:
         block = self._source.read(_BLOCK)
         if not block:
             raise NotAnImage("truncated", "no EOI")
-        self._data, self._at = kept + block, 0
+        self._show(kept + block)
+
+    def _show(self, data: bytes) -> None:
+        self._data, self._kinds, self._at = data, data.translate(_KINDS), 0

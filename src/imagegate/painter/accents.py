@@ -51,16 +51,8 @@ def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
     size = canvas.unit * 0.30
     x = canvas.width * 0.5 + away * canvas.width * 0.30
     y = canvas.height * (horizon + 0.045)
-    rock = [
-        (-1.5, 0.5),
-        (-1.0, 0.14),
-        (-0.62, 0.10),
-        (-0.3, -0.06),
-        (0.24, -0.05),
-        (0.6, 0.12),
-        (1.1, 0.2),
-        (1.6, 0.5),
-    ]
+    rock = [(-1.62, 0.46), (-1.42, 0.36), (-1.0, 0.14), (-0.62, 0.10), (-0.3, -0.06), (0.24, -0.05), (0.6, 0.12)]
+    rock += [(1.1, 0.2), (1.5, 0.38), (1.66, 0.46), (0.9, 0.53), (0.0, 0.56), (-0.9, 0.53)]
     tower = [(-0.105, 0), (-0.07, -0.72), (0.07, -0.72), (0.105, 0)]
     body, band = mix(light.lamp, light.haze, 0.3), mix(rgb("#d8433b"), light.near, 0.25 + 0.25 * light.dark)
 

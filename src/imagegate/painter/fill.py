@@ -41,7 +41,7 @@ class Area(msgspec.Struct, frozen=True):
 
 def area_of(path: Path, size: tuple[int, int]) -> Area:
     """Alpha below 255 means repaint; a mask without alpha repaints nothing."""
-    mask = open_upright(path)
+    mask = open_upright(path, within=size)
     if mask.mode != "RGBA":
         return _area(np.zeros((size[1], size[0]), np.bool_))
     alpha = mask.getchannel("A")

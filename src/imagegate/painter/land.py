@@ -174,7 +174,7 @@ def waves(canvas: Canvas, horizon: float, bumps: float, octaves: int) -> Floats:
     wide, high = canvas.soft_width, canvas.soft_height
     base = fractal(canvas.rng, wide, high, bumps, octaves, 0.6, stretch=5.0)
     depth = _depth(canvas, horizon)[:, 0]
-    far = 1 / (depth * 1.0 + 0.035)
+    far = 1 / (depth + 0.09)
     rows = (far / far.max() * (high - 1)).astype(np.int32)
     columns = np.arange(wide, dtype=np.float32)[None, :]
     spread = (0.25 + 0.75 * (1 - depth))[:, None]
@@ -244,7 +244,7 @@ def _glitter_path(canvas: Canvas, light: Light, horizon: float, lamp: Point, str
     under = np.where(depth > 0, 1.0, 0.0).astype(np.float32)
     sparks = smoothstep(0.25, 1.5, swell + road * 0.9 - 0.15) * road
     canvas.shine(
-        (sparks * 0.95 + road * 0.16 * (1 - depth)) * under * np.float32(strength),
+        (sparks * (0.95 - 0.62 * depth) + road * 0.16 * (1 - depth)) * under * np.float32(strength),
         mix(light.warm, light.lamp, 0.6),
     )
 

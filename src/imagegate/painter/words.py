@@ -16,14 +16,18 @@ _SCENES: dict[str, str] = {
     "space": "space galaxy nebula planet cosmos universe saturn stars astronaut asteroid 우주 은하 성운 행성 토성 별",
     "city": "city skyline skyscraper downtown urban cyberpunk street tokyo seoul york metropolis building buildings"
     " 도시 도심 빌딩 서울 도쿄 거리 야경 시티 사이버펑크",
-    "sea": "ocean sea beach wave waves sailboat boat ship lighthouse island harbor coast seaside"
-    " 바다 해변 파도 돛단배 등대 섬 항구 해안 오션",
+    "sea": "ocean sea beach wave waves lighthouse island harbor coast seaside 바다 해변 파도 등대 섬 항구 해안 오션",
     "desert": "desert dune dunes sahara camel cactus canyon pyramid 사막 모래 선인장 협곡 피라미드",
     "forest": "forest wood woods tree trees jungle pine redwood 숲 나무 소나무 정글",
     "vista": "mountain mountains hill hills valley lake landscape alps snow snowy cabin river meadow scenery"
     " 산 언덕 계곡 호수 풍경 설산 눈 오두막 강 초원 들판",
     "ribbons": "abstract ribbon ribbons wallpaper gradient flow fluid marble texture pattern background silk waveform"
     " 추상 리본 배경 그라데이션 그라디언트 유체 대리석 패턴 비단",
+}
+# things that imply a scene only where nothing names one
+_IMPLIED: dict[str, str] = {
+    "sea": "boat sailboat ship sailing yacht gulls 돛단배 요트 갈매기",
+    "vista": "balloon balloons bird birds sky cloud clouds 열기구 하늘 구름",
 }
 _LIGHTS: dict[str, str] = {
     "aurora": "aurora northern borealis 오로라",
@@ -123,7 +127,7 @@ def read(prompt: str, free_choice: int) -> Brief:
     """`free_choice` is any number; it picks a scene where the words name none."""
     reader = Reader(prompt)
     things = frozenset(reader.all_in(_THINGS))
-    named = reader.first_in(_SCENES)
+    named = reader.first_in(_SCENES) or reader.first_in(_IMPLIED)
     return Brief(
         scene=named or _FREE_SCENES[free_choice % len(_FREE_SCENES)],
         named=bool(named),

@@ -12,6 +12,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
+_STRIP_ROWS = 128
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
@@ -37,7 +38,10 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
     plain = _with_plain_mode(image)
     if within:
         plain = _reduced(plain, max(within))
-    return ImageOps.exif_transpose(_keep_orientation(plain, image))
+    upright = _keep_orientation(plain, image)
+    # in place: turning a copy would hold a large picture twice even where nothing turns
+    ImageOps.exif_transpose(upright, in_place=True)
+    return upright
 
 
 def _with_plain_mode(image: Image.Image) -> Image.Image:
@@ -49,7 +53,16 @@ def _with_plain_mode(image: Image.Image) -> Image.Image:
 
 def _reduced(image: Image.Image, cover: int) -> Image.Image:
     factor = min(image.width, image.height) // max(1, cover)
-    return image.reduce(factor) if factor > 1 else image
+    if factor <= 1:
+        return image
+    result = Image.new(image.mode, (-(-image.width // factor), -(-image.height // factor)))
+    rows = factor * _STRIP_ROWS
+    for top in range(0, image.height, rows):
+        # in strips: with transparency the reduction first makes a premultiplied copy
+        strip = image.crop((0, top, image.width, min(image.height, top + rows)))
+        result.paste(strip.reduce(factor), (0, top // factor))
+    result.info = dict(image.info)
+    return result
 
 
 def _keep_orientation(plain: Image.Image, source: Image.Image) -> Image.Image:

@@ -270,6 +270,7 @@ def complete_task(tx: Tx, account_id: str, task_id: str, claim_no: int, done: Se
     for asset in done.assets:
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
     end_attempt(tx, account_id, done.attempt_id, Outcome.produced, None)
+    _close_attempts(tx, account_id, task_id)
     return Done()
 
 
@@ -288,11 +289,7 @@ def fail_task(
         return _done_before(tx, account_id, task_id, commit_id)
     _step(tx, task_id)
     _close_hold(tx, account_id, task_id, "released", 0)
-    tx.run(
-        """UPDATE attempts SET outcome = 'unknown', ended = :now
-        WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",
-        id=task_id, account_id=account_id, now=tx.now,
-    )  # fmt: skip
+    _close_attempts(tx, account_id, task_id)
     return Done()
 
 
@@ -321,6 +318,15 @@ def _done_before(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done 
     row = tx.one("SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id",
                  id=task_id, account_id=account_id)  # fmt: skip
     return Done() if row and row["commit_id"] == commit_id else LostLease()
+
+
+def _close_attempts(tx: Tx, account_id: str, task_id: str) -> None:
+    """What a dead worker left open when the task ends without it."""
+    tx.run(
+        """UPDATE attempts SET outcome = 'unknown', ended = :now
+        WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",
+        id=task_id, account_id=account_id, now=tx.now,
+    )  # fmt: skip
 
 
 def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) -> None:

@@ -1,0 +1,69 @@
+"""Who is let in: section 1 and the 401 and 429 of section 10."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import httpx
+
+from imagegate.domain.api_keys import make_key
+from tests.api.tools import CREATE, SMALL, answer_of, error_of
+from tests.gateway import Gateway
+
+
+def ask(gateway: Gateway, authorization: str | None, path: str = "/v1/credits") -> httpx.Response:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return httpx.get(f"{gateway.url}{path}", headers=headers)
+
+
+def made(gateway: Gateway, *more: str) -> tuple[str, str]:
+    """Value and id of a new key."""
+    answer = json.loads(gateway.run("keys", "create", "--account", "a", "--credits", "10", "--json", *more).stdout)
+    return answer["key"], answer["id"]
+
+
+def test_s10_every_bad_key_gets_the_same_401(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "100000"}) as gateway:
+        good, key_id = made(gateway)
+        answer_of(ask(gateway, f"Bearer {good}"))
+        expired, _ = made(gateway, "--expires", "2020-01-01")
+        gateway.run("keys", "disable", "--account", "a", key_id)
+        _until_refused(gateway, good)
+        bad = [
+            f"Bearer {make_key()}", f"Bearer {make_key('imk_test_')}", f"Bearer {expired}", f"Bearer {good}",
+            f"Bearer {gateway.key[:-1]}", f"Bearer {gateway.key}x", "Bearer", "Bearer x", gateway.key,
+            f"Basic {gateway.key}", f"Token {gateway.key}", "Bearer " + "x" * 9000,
+        ]  # fmt: skip
+        for value in bad:
+            error = error_of(ask(gateway, value), 401, "unauthorized")
+            assert (error["message"], error["type"]) == ("Invalid or expired token", "authentication_error"), value
+        missing = error_of(ask(gateway, None), 401, "unauthorized")
+        assert missing["message"] == "Authentication required"
+        for path in ("/v1/tasks", "/v1/tasks/task-unified-1-aaaaaaaa", "/v1/tasks/x"):
+            error_of(ask(gateway, bad[0], path), 401, "unauthorized")
+        answer = httpx.post(f"{gateway.url}{CREATE}", content=b"{", headers={"Authorization": bad[0]})
+        error_of(answer, 401, "unauthorized")
+        answer_of(ask(gateway, f"Bearer {gateway.key}"))
+
+
+def _until_refused(gateway: Gateway, key: str) -> None:
+    """A disabled key may still work for a few seconds, and no longer than 5."""
+    give_up = time.monotonic() + 5
+    while ask(gateway, f"Bearer {key}").status_code == 200:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def test_s10_repeated_401_from_one_address_is_429_and_good_keys_still_work(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        answers = [ask(gateway, f"Bearer {make_key()}") for _ in range(25)]
+        assert [answer.status_code for answer in answers[:10]] == [401] * 10
+        error = error_of(answers[-1], 429, "rate_limit_exceeded")
+        assert error["type"] == "rate_limit_error"
+        with gateway.client() as client:
+            answer_of(client.get("/v1/credits"))
+            answer_of(client.post(CREATE, json=SMALL))
+        braked = next(answer for answer in answers if answer.status_code == 429)
+        assert int(braked.headers["retry-after"]) <= 60

@@ -1,0 +1,27 @@
+"""The same answers with PostgreSQL underneath, where the two engines could differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+
+@pytest.fixture
+def client(postgres_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
+    with Gateway(tmp_path, env={"IMAGEGATE_DATABASE": postgres_url}) as gateway, gateway.client() as opened:
+        yield opened
+
+
+def test_s05_text_that_no_database_can_hold_finds_nothing(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers={**WAIT, "Idempotency-Key": "k"}))
+    assert answer_of(client.get(f"/v1/tasks/{task['id']}")) == task
+    error_of(client.get("/v1/tasks/task-unified-1-aaaaaaa%00"), 404, "task_not_found")
+    batch = client.post("/v1/tasks/batch", json={"task_ids": ["a\0b", task["id"], "x" * 5_000]})
+    assert answer_of(batch) == {"code": 200, "data": [task]}
+    assert answer_of(client.get("/v1/tasks?model=%00"))["data"] == []

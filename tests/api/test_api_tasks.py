@@ -1,0 +1,297 @@
+"""Sections 5.2 to 5.4 and 6: reading tasks and their pictures."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+UNKNOWN = "task-unified-1795341693-aaaaaaaa"
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def stranger(gateway: Gateway) -> Iterator[httpx.Client]:
+    """A customer of another account."""
+    with gateway.client(gateway.new_key("stranger")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def done(client: httpx.Client) -> Any:
+    """A completed task of the demo account."""
+    return answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+
+
+@pytest.fixture(scope="module")
+def link(done: Any) -> str:
+    address: str = done["results"][0]
+    return address
+
+
+def test_s05_2_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
+    first = client.get(f"/v1/tasks/{done['id']}")
+    assert answer_of(first) == done
+    assert client.get(f"/v1/tasks/{done['id']}?wait=5").text == first.text
+    never = {"url", "image_url", "file_url", "output_url", "result_url", "result", "text", "data", "images", "code",
+             "success"}  # fmt: skip
+    assert not never & set(done)
+    assert not {"id", "status"} & _nested(done)
+
+
+def _nested(value: Any) -> set[str]:
+    found: set[str] = set()
+    for inner in value.values() if isinstance(value, dict) else []:
+        if isinstance(inner, dict):
+            found |= set(inner) | _nested(inner)
+    return found
+
+
+def test_s05_2_long_poll_answers_when_the_task_ends(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "poll"}))
+    started = time.monotonic()
+    ended = answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))
+    assert ended["status"] == "completed"
+    assert time.monotonic() - started < 30
+
+
+def test_c04_results_appear_together_with_completed(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))
+    seen = [task]
+    while seen[-1]["status"] not in ("completed", "failed"):
+        seen.append(answer_of(client.get(f"/v1/tasks/{task['id']}")))
+    order = ["pending", "processing", "completed"]
+    assert [order.index(one["status"]) for one in seen] == sorted(order.index(one["status"]) for one in seen)
+    assert [one["progress"] for one in seen] == sorted(one["progress"] for one in seen)
+    for one in seen:
+        complete = one["status"] == "completed"
+        assert ("results" in one) == complete == (one["progress"] == 100)
+        assert one["usage"]["credits_reserved"] == task["usage"]["credits_reserved"]
+        assert one["status"] != "pending" or one["progress"] == 0
+        assert ("estimated_time" in one["task_info"]) != complete
+
+
+@pytest.mark.parametrize("wait", ["-1", "1.5", "", "x", "1s", "\u0663", "+1", "0x1", "1e1"])
+def test_s05_2_a_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
+    error_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait}), 400, "invalid_request", "wait")
+
+
+@pytest.mark.parametrize("wait", ["0", "60", "61", "999999999", "9999999999999999999"])
+def test_s05_2_a_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
+    assert answer_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait})) == done
+
+
+@pytest.mark.parametrize("task_id", ["x", "task-1-aaaaaaaa", "TASK-unified-1-aaaaaaaa", "%20", "task-unified"])
+def test_s05_2_an_id_without_the_prefix_is_400(client: httpx.Client, task_id: str) -> None:
+    error = error_of(client.get(f"/v1/tasks/{task_id}"), 400, "invalid_task_id", "task_id")
+    assert error["message"] == "Invalid task ID format, must start with 'task-unified-'"
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    [UNKNOWN, "task-unified-", "task-unified-x", UNKNOWN + "a", "task-unified-1795341693-AAAAAAAA",
+     "task-unified-1-aaaaaaa%00", "task-unified-" + "1" * 3000],
+)  # fmt: skip
+def test_s05_2_an_unknown_id_is_404(client: httpx.Client, task_id: str) -> None:
+    error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
+    assert error["message"] == "The requested task could not be found"
+
+
+def without_request_id(response: httpx.Response) -> str:
+    return re.sub(r"req_[0-9a-z]+", "", response.text)
+
+
+def test_c12_a_foreign_task_is_an_unknown_one(client: httpx.Client, stranger: httpx.Client, done: Any) -> None:
+    error_of(stranger.get(f"/v1/tasks/{done['id']}"), 404, "task_not_found")
+    foreign, unknown = (stranger.get(f"/v1/tasks/{one}") for one in (done["id"], UNKNOWN))
+    assert without_request_id(foreign) == without_request_id(unknown)
+    assert [(name, value) for name, value in foreign.headers.items() if name not in ("date", "x-request-id")] == [
+        (name, value) for name, value in unknown.headers.items() if name not in ("date", "x-request-id")
+    ]
+    waiting = stranger.get(f"/v1/tasks/{done['id']}?wait=60")
+    assert without_request_id(waiting) == without_request_id(foreign)
+    assert stranger.get("/v1/tasks").text == '{"object":"list","data":[],"total":0,"page":1,"page_size":20}'
+    assert stranger.post("/v1/tasks/batch", json={"task_ids": [done["id"], UNKNOWN]}).text == '{"code":200,"data":[]}'
+    assert answer_of(client.get(f"/v1/tasks/{done['id']}")) == done
+
+
+def test_s05_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
+    with gateway.client(gateway.new_key("demo", "1")) as second:
+        assert answer_of(second.get(f"/v1/tasks/{done['id']}")) == done
+
+
+def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
+    rows = answer_of(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
+    row = next(row for row in rows if row["id"] == done["id"])
+    assert row == {
+        "id": done["id"], "model": "gpt-image-2", "type": "image", "status": "completed", "progress": 100,
+        "created_at": done["created"], "has_results": True, "result_count": 1,
+        "credits_used": done["usage"]["credits_used"], "has_error": False,
+    }  # fmt: skip
+    assert list(row) == [
+        "id", "model", "type", "status", "progress", "created_at", "has_results", "result_count", "credits_used",
+        "has_error",
+    ]  # fmt: skip
+
+
+def test_s05_3_pages_newest_first(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("pages")) as pages:
+        made = [answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"page {k}"}, headers=WAIT)) for k in range(3)]
+        other = answer_of(pages.post(CREATE, json={**SMALL, "model": "gpt-image-2-beta"}, headers=WAIT))
+        ids = [task["id"] for task in [*made, other]][::-1]
+
+        def listed(query: str) -> list[str]:
+            answer = answer_of(pages.get(f"/v1/tasks?{query}"))
+            assert list(answer) == ["object", "data", "total", "page", "page_size"]
+            return [row["id"] for row in answer["data"]]
+
+        assert listed("") == listed("page=1&type=image") == listed("status=completed") == ids
+        assert [*listed("page=1&page_size=3"), *listed("page=2&page_size=3")] == ids
+        assert listed("page=3&page_size=3") == listed("status=failed") == listed("status=pending") == []
+        assert listed("status=processing") == listed("status=cancelled") == listed("model=none") == []
+        assert listed("model=gpt-image-2-beta") == ids[:1]
+        assert answer_of(pages.get("/v1/tasks?page=2&page_size=3"))["total"] == 4
+        batch = answer_of(pages.post("/v1/tasks/batch", json={"task_ids": ids[::-1]}))
+        assert batch == {"code": 200, "data": [*made, other]}
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("page=0", "page"), ("page=-1", "page"), ("page=x", "page"), ("page=", "page"), ("page_size=0", "page_size"),
+     ("page_size=101", "page_size"), ("page_size=1.0", "page_size"), ("status=done", "status"),
+     ("status=Completed", "status"), ("type=video", "type"), ("page=%D9%A3", "page")],
+)  # fmt: skip
+def test_s05_3_other_filters_are_400(client: httpx.Client, query: str, param: str) -> None:
+    error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
+
+
+@pytest.mark.parametrize("model", ["%00", "%ff", "%ed%a0%80", "'%20OR%20'1'='1", "%25"])
+def test_s05_3_a_model_filter_is_only_text(client: httpx.Client, model: str) -> None:
+    assert answer_of(client.get(f"/v1/tasks?model={model}"))["data"] == []
+
+
+def test_s05_4_batch_keeps_the_order_and_leaves_out_what_it_does_not_know(client: httpx.Client, done: Any) -> None:
+    second = answer_of(client.post(CREATE, json={**SMALL, "prompt": "second"}, headers=WAIT))
+    asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
+    answer = client.post("/v1/tasks/batch", json={"task_ids": asked})
+    assert answer_of(answer) == {"code": 200, "data": [second, done]}
+    alone = client.get(f"/v1/tasks/{done['id']}").text
+    assert alone in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "task_ids"), ({"task_ids": None}, "task_ids"), ({"task_ids": []}, "task_ids"),
+        ({"task_ids": [UNKNOWN] * 51}, "task_ids"), ({"task_ids": UNKNOWN}, "task_ids"), ({"task_ids": {}}, "task_ids"),
+        ({"task_ids": [UNKNOWN, 1]}, "task_ids[1]"), ({"task_ids": [None]}, "task_ids[0]"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_s05_4_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
+    error_of(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
+
+
+def test_s05_4_fifty_are_allowed(client: httpx.Client) -> None:
+    assert answer_of(client.post("/v1/tasks/batch", json={"task_ids": [UNKNOWN] * 50}))["data"] == []
+
+
+def test_s06_link_has_the_published_form(gateway: Gateway, done: Any, link: str) -> None:
+    form = rf"{re.escape(gateway.url)}/files/results/{done['id']}/0\.png\?exp=([0-9]+)&sig=k1\.[A-Za-z0-9_-]{{43}}"
+    match = re.fullmatch(form, link)
+    assert match
+    assert int(match[1]) == done["results_expire_at"]
+    ended = done["created"] + done["duration"]
+    assert abs(done["results_expire_at"] - ended - 24 * 3600) <= 2
+
+
+def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: str) -> None:
+    got, head = httpx.get(link), httpx.head(link)
+    assert got.status_code == head.status_code == 200
+    assert head.content == b""
+    assert got.headers["content-type"] == "image/png"
+    assert int(got.headers["content-length"]) == len(got.content)
+    assert got.headers["content-disposition"] == f'inline; filename="{done["id"]}_0.png"'
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["access-control-allow-origin"] == "*"
+    age = re.fullmatch(r"private, max-age=([0-9]+)", got.headers["cache-control"])
+    assert age
+    assert 24 * 3600 - 120 < int(age[1]) <= 24 * 3600
+    assert Image.open(io.BytesIO(got.content)).size == (816, 816)
+    apart = ("date", "x-request-id", "cache-control", "connection")
+    assert {name: value for name, value in got.headers.items() if name not in apart} == {
+        name: value for name, value in head.headers.items() if name not in apart
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "last"),
+    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=-5", -5, None), ("bytes=100-", 100, None),
+     ("bytes=5-99999999", 5, None)],
+)  # fmt: skip
+def test_s06_single_ranges(link: str, header: str, first: int, last: int | None) -> None:
+    whole = httpx.get(link).content
+    part = httpx.get(link, headers={"Range": header})
+    expected = whole[first:] if last is None else whole[first : last + 1]
+    start = first % len(whole)
+    assert part.status_code == 206
+    assert part.content == expected
+    assert part.headers["content-range"] == f"bytes {start}-{start + len(expected) - 1}/{len(whole)}"
+    assert part.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    "header", ["bytes=5-3", "bytes=0-1,3-4", "items=0-1", "bytes=x-y", "bytes=-", "bytes= 0-1", ""]
+)
+def test_s06_other_ranges_are_ignored(link: str, header: str) -> None:
+    got = httpx.get(link, headers={"Range": header})
+    assert (got.status_code, len(got.content)) == (200, int(got.headers["content-length"]))
+
+
+@pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=-0"])
+def test_s06_ranges_outside_the_picture_are_416_json(link: str, header: str) -> None:
+    size = len(httpx.get(link).content)
+    got = httpx.get(link, headers={"Range": header})
+    assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{size}")
+    assert got.headers["content-type"] == "application/json"
+    assert got.json()["error"]["message"]
+
+
+def test_s06_bad_signatures_are_403(link: str, done: Any) -> None:
+    place, _, query = link.partition("?")
+    exp, sig = (part.partition("=")[2] for part in query.split("&"))
+    later = str(int(exp) + 1)
+    wrong = [
+        place, f"{place}?exp={exp}", f"{place}?sig={sig}", f"{place}?exp={exp}&sig=", f"{place}?exp={exp}&sig={sig}x",
+        f"{place}?exp={later}&sig={sig}", f"{place}?exp={exp}&sig={sig[:-1]}", f"{place}?exp={exp}&sig={sig.upper()}",
+        f"{place}?exp={exp}&sig=k2{sig[2:]}", f"{place}?exp=x&sig={sig}", f"{place}?exp=%D9%A3&sig={sig}",
+        link.replace("/0.png", "/1.png"), link.replace("/0.png", "/0.jpg"), link.replace(done["id"], UNKNOWN),
+        f"{place}?exp={exp}&sig=%00", f"{place}?exp={exp}&sig=%ff",
+    ]  # fmt: skip
+    for address in wrong:
+        error_of(httpx.get(address), 403, "invalid_signature")
+        assert httpx.head(address).status_code == 403
+
+
+def test_s06_other_names_are_404(gateway: Gateway, done: Any) -> None:
+    for name in ("0.gif", "x.png", "0", "0.png.png", "-1.png", "..%2f0.png", "\u0660.png"):
+        error_of(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
+
+
+def test_s06_the_result_is_the_same_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
+    assert answer_of(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
+    assert httpx.get(link).content == httpx.get(link).content
