@@ -138,7 +138,7 @@ def _checked(settings: Settings) -> Settings:
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
-        ("workers", settings.work.workers > 0, "above 0"),
+        ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
         (
