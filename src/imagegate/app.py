@@ -43,7 +43,10 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
 
 def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     """The database of these settings, made where it is absent, with its schema up to date."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreRefused(f"the data folder {settings.data_dir} cannot be used: {error.strerror}") from error
     database = connect_database(settings, clock)
     database.migrate()
     return database
@@ -73,6 +76,7 @@ def origin_of(settings: Settings) -> str:
     """What links begin with."""
     server = settings.server
     host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
 
 

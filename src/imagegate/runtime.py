@@ -24,10 +24,14 @@ PER_SECOND = 1_000_000
 
 
 class Signals:
-    """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database."""
+    """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database.
+
+    `working` tells whether this process carries tasks out at the moment.
+    """
 
     def __init__(self) -> None:
         self.work = asyncio.Event()
+        self.working = False
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
     def task_changed(self, task_id: str) -> None:

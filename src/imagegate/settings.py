@@ -18,6 +18,7 @@ import msgspec
 from imagegate.catalog.schema import Alias
 
 PREFIX = "IMAGEGATE_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(ValueError):
@@ -41,11 +42,9 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     data: str = "data"
     database: str = ""
-    blobs: str = ""
     writer_batch: int = 256
     readers: int = 4
     result_hours: int = 24
-    record_days: int = 30
     free_min_bytes: int = 1024**3
     free_min_percent: int = 5
 
@@ -135,6 +134,7 @@ def _split(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
 
 def _checked(settings: Settings) -> Settings:
     rules = [
+        ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),

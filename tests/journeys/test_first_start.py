@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 from PIL import Image
+
 from tests.gateway import PROGRAM, Gateway
 
 START_LIMIT_S = 2.5

@@ -17,7 +17,7 @@ from imagegate.runtime import Runtime
 from imagegate.store.tasks import find_task
 
 MOST_WAIT_S = 60
-_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})(?=$|[,;\s])", re.IGNORECASE)
+_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
 
 
 def json_answer(value: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -32,7 +32,7 @@ def task_answer(runtime: Runtime, task: Task, headers: dict[str, str] | None = N
 def preferred_wait(request: Request[Any, Any, Any]) -> int | None:
     """`Prefer: wait=n` in seconds, at most 60; malformed is as good as absent."""
     found = _PREFER.search(request.headers.get("prefer", ""))
-    return min(int(found[1]), MOST_WAIT_S) if found else None
+    return _seconds(found[1]) if found else None
 
 
 def whole_number(request: Request[Any, Any, Any], name: str, default: int, least: int, most: int) -> int:
@@ -47,7 +47,14 @@ def whole_number(request: Request[Any, Any, Any], name: str, default: int, least
 
 def wait_seconds(request: Request[Any, Any, Any]) -> int:
     """The query parameter `wait`: 0 to 60, more counts as 60."""
-    return min(whole_number(request, "wait", 0, 0, 999_999_999), MOST_WAIT_S)
+    text = request.query_params.get("wait", "0")
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidRequest("wait must be a whole number of seconds; above 60 counts as 60", param="wait")
+    return _seconds(text)
+
+
+def _seconds(digits: str) -> int:
+    return MOST_WAIT_S if len(digits.lstrip("0")) > 2 else min(int(digits), MOST_WAIT_S)
 
 
 async def owned_task(runtime: Runtime, account_id: str, task_id: str) -> Task:

@@ -11,7 +11,7 @@ from typing import Any
 
 from litestar import Request
 
-from imagegate.domain.api_keys import digest, well_formed
+from imagegate.domain.api_keys import PREFIXES, digest, well_formed
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.runtime import Runtime
@@ -32,16 +32,16 @@ class Gatekeeper:
 
     async def admit(self, request: Request[Any, Any, Any]) -> Key:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
-        if any(name in request.query_params for name in _QUERY_NAMES):
+        query = request.query_params
+        if any(name in query for name in _QUERY_NAMES) or any(value.startswith(PREFIXES) for value in query.values()):
             raise InvalidRequest(
                 "A key is sent in the Authorization header, never in the address", param="Authorization"
             )
-        value = _bearer(request)
-        address = request.client.host if request.client else ""
-        key = await self._live_key(value)
+        header = request.headers.get("authorization")
+        key = await self._live_key(_bearer(header)) if header is not None else None
         if key is None:
-            self._count_failure(address)
-            raise Unauthorized
+            self._count_failure(request.client.host if request.client else "")
+            raise Unauthorized("Authentication required" if header is None else "")
         return key
 
     async def _live_key(self, value: str) -> Key | None:
@@ -68,13 +68,11 @@ class Gatekeeper:
         if len(self._failures) > _REMEMBERED:
             self._failures.popitem(last=False)
         if self._failures[place] > self._runtime.settings.limits.failed_logins_per_minute:
-            raise RateLimitExceeded("Too many failed authentications, please try again in a minute")
+            left = {"Retry-After": str(60 - int(time.monotonic() % 60))}
+            raise RateLimitExceeded("Too many failed authentications, please try again in a minute", headers=left)
 
 
-def _bearer(request: Request[Any, Any, Any]) -> str:
-    header = request.headers.get("authorization")
-    if header is None:
-        raise Unauthorized("Authentication required")
+def _bearer(header: str) -> str:
     scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 

@@ -25,8 +25,8 @@ class Edge:
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app
-        own = urllib.parse.urlsplit(server.public_url).hostname
-        self._hosts = {*_LOOPBACK, *server.allowed_hosts, *([own] if own else [])}
+        own = urllib.parse.urlsplit(server.public_url).netloc
+        self._hosts = {host_name(host) for host in (*_LOOPBACK, *server.allowed_hosts, own) if host}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -49,12 +49,17 @@ class Edge:
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if name.lower() not in self._hosts and scope["path"] not in _HEALTH:
+        if host_name(host) not in self._hosts and scope["path"] not in _HEALTH:
             return InvalidRequest("This host name is not served here; see the setting allowed_hosts", param="Host")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
+
+
+def host_name(host: str) -> str:
+    """`Example.com:8443` -> `example.com`; brackets of an IPv6 literal stay."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()
 
 
 async def _plain(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:

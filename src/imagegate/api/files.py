@@ -10,7 +10,7 @@ from litestar import Request, Response, route
 from litestar.response import Stream
 
 from imagegate.domain.assets import EXTENSION, Asset
-from imagegate.domain.errors import InvalidSignature, NotFound, ResultExpired
+from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.links import Good, check_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.assets import result_of
@@ -36,10 +36,8 @@ async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id:
         "Content-Disposition": f'inline; filename="{task_id}_{asset.position}.{EXTENSION[asset.media_type]}"',
         "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
     }
-    part = byte_range(request.headers.get("range", ""), asset.bytes)
-    if part is None:
-        return Response(b"", status_code=416, headers={**headers, "Content-Range": f"bytes */{asset.bytes}"})
-    start, length = part
+    asked = request.headers.get("range", "") if request.method == "GET" else ""
+    start, length = byte_range(asked, asset.bytes)
     headers["Content-Length"] = str(length)
     partial = length != asset.bytes
     if partial:
@@ -65,18 +63,23 @@ async def _asset_of(request: Request[Any, Any, Any], runtime: Runtime, task_id: 
     return asset, link.exp
 
 
-def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and length of a single range; the whole for anything else; None where it lies outside."""
+def byte_range(header: str, size: int) -> tuple[int, int]:
+    """Start and length of a single range; the whole for anything else. RangeNotSatisfiable where it lies outside."""
     match = _RANGE.fullmatch(header)
     if match is None or not (match[1] or match[2]):
         return 0, size
     if not match[1]:
         length = min(int(match[2]), size)
-        return (size - length, length) if length else None
+        return size - _inside(length > 0, length, size), length
     start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
-    if start >= size:
-        return None
+    _inside(start < size, start, size)
     return (start, end - start + 1) if start <= end else (0, size)
+
+
+def _inside(holds: bool, value: int, size: int) -> int:
+    if not holds:
+        raise RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
+    return value
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -33,6 +33,7 @@ async def readyz(runtime: Runtime) -> Response[bytes]:
     checks = {
         "database": await _database(runtime),
         "storage": "full" if short_of_space(runtime) else "ok",
+        "workers": "ok" if runtime.signals.working else "stopped",
     }
     ready = all(state == "ok" for state in checks.values())
     answer = json_answer(Readiness("ok" if ready else "unavailable", checks))

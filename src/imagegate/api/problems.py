@@ -32,6 +32,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.ModelNotFound: (404, INVALID),
     errors.NotFound: (404, INVALID),
     errors.MethodNotAllowed: (405, INVALID),
+    errors.RangeNotSatisfiable: (416, INVALID),
     errors.RequestTooLarge: (413, INVALID),
     errors.UnsupportedMediaType: (415, INVALID),
     errors.IdempotencyConflict: (409, INVALID),
@@ -70,11 +71,11 @@ def problem_response(problem: Problem, request_id: str) -> Response[bytes]:
         request_id=request_id,
         **problem.extra,
     )
-    headers: dict[str, str] = {}
+    headers = dict(problem.headers)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return Response(
         msgspec.json.encode(ErrorAnswer(body)),
         status_code=status,
@@ -96,7 +97,9 @@ def problem_of(error: Exception) -> Problem:
         case HTTPException(status_code=404):
             return errors.NotFound()
         case HTTPException(status_code=405):
-            return errors.MethodNotAllowed()
+            return errors.MethodNotAllowed(headers=error.headers)
+        case HTTPException(status_code=413):
+            return errors.RequestTooLarge()
         case HTTPException(status_code=status) if 400 <= status < 500:
             return errors.InvalidRequest()
     log_error("unexpected error", exc_info=error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imagegate.cli.client import Client
-from imagegate.cli.exits import FAILED, Exit, code_of
+from imagegate.cli.exits import FAILED, USAGE, Exit, code_of
 from imagegate.cli.options import gateway, read_settings
 from imagegate.settings import Settings
 
@@ -86,10 +87,8 @@ def generate(
     """Make images: shows the price, waits for the task, and saves the files."""
     settings = read_settings(config, data)
     body = _request(options, options["prompt"])
-    try:
-        task, files = asyncio.run(_generate(settings, url, key, body, output, quiet=as_json))
-    except OSError as error:
-        raise Exit(FAILED, f"imagegate: the image cannot be written: {error}") from error
+    _check_writable(output)
+    task, files = asyncio.run(_generate(settings, url, key, body, output, quiet=as_json))
     if as_json:
         click.echo(json.dumps({**task, "files": [str(file) for file in files]}))
         return
@@ -97,6 +96,13 @@ def generate(
     click.echo(f"charged ${cost['usd']} ({cost['credits']} credits) after {task['duration']:.1f} s")
     for file in files:
         click.echo(f"saved {file} ({file.stat().st_size / 1024:,.0f} kB)")
+
+
+def _check_writable(output: Path | None) -> None:
+    """Before anything is bought."""
+    folder = output.absolute().parent if output else Path.cwd()
+    if not os.access(folder, os.W_OK) or (output is not None and output.is_dir()):
+        raise Exit(USAGE, f"imagegate: {output or folder} cannot be written; nothing was bought")
 
 
 async def _generate(
@@ -122,7 +128,11 @@ async def _generate(
             )
         files = [_target(output, task, position) for position in range(len(task["results"]))]
         for link, file in zip(task["results"], files, strict=True):
-            await client.download(link, file)
+            try:
+                await client.download(link, file)
+            except OSError as error:
+                found = f"the image of {task['id']} is at {link}"
+                raise Exit(FAILED, f"imagegate: {file} cannot be written: {error.strerror}; {found}") from error
         return task, files
 
 

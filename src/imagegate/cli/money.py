@@ -48,6 +48,13 @@ def _nanos(settings: Settings, text: str | None) -> Nanos | None:
         raise Exit(USAGE, f"imagegate: {error}") from error
 
 
+def _limit(settings: Settings, text: str | None) -> Nanos | None:
+    nanos = _nanos(settings, text)
+    if nanos is not None and nanos < 0:
+        raise Exit(USAGE, "imagegate: a cap cannot be negative")
+    return nanos
+
+
 def _moment(text: str | None) -> int | None:
     if text is None:
         return None
@@ -67,7 +74,13 @@ def keys() -> None:
 @click.option("--account", required=True, help="The account's name; it is made when absent.")
 @click.option("--credits", "granted", metavar="N", help="Grant the account N credits.")
 @click.option("--name", default="key", show_default=True, help="What the key is called.")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(list(Scope)), help="Default: all but admin.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([str(scope) for scope in Scope]),
+    help="Default: all but admin.",
+)
 @click.option("--model", "models", multiple=True, help="Allow only these models.")
 @click.option("--cap", metavar="N", help="The most credits that this key may ever spend.")
 @click.option("--daily-cap", metavar="N", help="The most credits that this key may spend in a day (UTC).")
@@ -85,8 +98,8 @@ def create(
         name=name,
         scopes=tuple(Scope(scope) for scope in scopes) or CUSTOMER_SCOPES,
         models=models or None,
-        cap=_nanos(settings, cap),
-        daily_cap=_nanos(settings, daily_cap),
+        cap=_limit(settings, cap),
+        daily_cap=_limit(settings, daily_cap),
         expires=_moment(expires),
     )
 
@@ -190,7 +203,7 @@ def credit(
                f" used {user['used_credits']} credits")  # fmt: skip
 
 
-@credit.command("grant")
+@credit.command("grant", context_settings={"ignore_unknown_options": True})
 @click.option("--account", required=True)
 @click.argument("amount", metavar="CREDITS")
 @installation

@@ -11,6 +11,7 @@ import msgspec
 
 from imagegate.domain.money import Nanos
 
+DAY_US = 86_400_000_000
 SYS_BANK = "sys:bank"
 SYS_REVENUE = "sys:revenue"
 SYS_OVERRUN = "sys:overrun"
@@ -62,6 +63,15 @@ class Key(msgspec.Struct, frozen=True):
 
     def live(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)
+
+    def spent_today(self, now: int) -> int:
+        """Held or charged on the UTC day of `now`."""
+        return self.day_spent if self.day == now // DAY_US else 0
+
+    def allows(self, amount: int, now: int) -> bool:
+        """Whether the key's own limits leave room for holding `amount`."""
+        under_cap = self.cap is None or self.spent + self.held + amount <= self.cap
+        return under_cap and (self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap)
 
 
 class LimitScope(enum.StrEnum):

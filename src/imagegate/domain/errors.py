@@ -6,9 +6,11 @@ Two kinds: a `Problem` is raised and answers a request; a `TaskError` is a value
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Problem(Exception):
@@ -17,11 +19,20 @@ class Problem(Exception):
     code: ClassVar[str]
     default_message: ClassVar[str]
 
-    def __init__(self, message: str = "", *, param: str | None = None, reason: str | None = None, **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        param: str | None = None,
+        reason: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message or self.default_message)
         self.message = message or self.default_message
         self.param = param
         self.reason = reason
+        self.headers = headers or {}
         self.extra = extra
 
 
@@ -90,6 +101,11 @@ class MethodNotAllowed(Problem):
     default_message = "This method is not allowed here"
 
 
+class RangeNotSatisfiable(Problem):
+    code = "invalid_request"
+    default_message = "The range lies outside of the file"
+
+
 class RequestTooLarge(Problem):
     code = "request_too_large"
     default_message = "The request body is over 1 MiB"
@@ -143,12 +159,12 @@ class TaskErrorCode(enum.StrEnum):
     resource_not_found = "resource_not_found"
 
 
-class TaskError(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskError(msgspec.Struct, frozen=True):
     """The end of a failed task, as the customer reads it."""
 
     code: TaskErrorCode
     message: str
     type: str = "task_error"
-    param: str | None = None
-    reason: str | None = None
-    fallback_suggestion: str | None = None
+    param: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    fallback_suggestion: str | UnsetType = UNSET

@@ -6,6 +6,7 @@ Refuses to know: what anything costs, and who owes it.
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 import msgspec
@@ -14,6 +15,8 @@ Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
 PER_MILLION = 1_000_000
+MOST_NANOS = 2**60
+_CREDITS = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[0-9]{0,18}))?")
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -55,13 +58,15 @@ def money(nanos: int, credits_per_usd: int) -> Money:
 
 def nanos_of_credits(text: str, credits_per_usd: int) -> Nanos:
     """Credits typed by a person, converted once, rounded half up. ValueError unless a plain decimal."""
-    whole, _, fraction = text.strip().lstrip("+-").partition(".")
-    digits = (whole or "0") + fraction
-    if not digits.isascii() or not digits.isdigit() or not (whole or fraction) or len(digits) > 24:
+    match = _CREDITS.fullmatch(text.strip())
+    if match is None or not (match["whole"] or match["fraction"]):
         raise ValueError(f"credits must be a plain decimal number such as 100 or 2.5, not {text!r}")
-    sign = -1 if text.strip().startswith("-") else 1
+    whole, fraction = match["whole"] or "0", match["fraction"] or ""
     divisor = credits_per_usd * 10 ** len(fraction)
-    return Nanos(sign * ((2 * int(digits) * NANOS_PER_USD + divisor) // (2 * divisor)))
+    nanos = (2 * int(whole + fraction) * NANOS_PER_USD + divisor) // (2 * divisor)
+    if nanos > MOST_NANOS:
+        raise ValueError(f"{text} credits are more than any account may have")
+    return Nanos(-nanos if match["sign"] == "-" else nanos)
 
 
 def number(text: str) -> msgspec.Raw:

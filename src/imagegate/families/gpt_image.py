@@ -138,7 +138,7 @@ def _counts(model: Model) -> str:
 
 
 def _size(request: ImageRequest, model: Model, auto_cap: str) -> Size:
-    size = request.size or "auto"
+    size = "auto" if request.size is None else request.size
     if model.sizes == "table":
         return _table_size(size, model)
     tier = _tier(request.resolution)
@@ -151,7 +151,7 @@ def _size(request: ImageRequest, model: Model, auto_cap: str) -> Size:
 
 
 def _tier(resolution: str | None) -> str:
-    tier = (resolution or "1K").upper()
+    tier = ("1K" if resolution is None else resolution).upper()
     if tier not in TIERS:
         raise InvalidRequest(f"resolution must be one of {', '.join(TIERS)}", param="resolution")
     return tier

@@ -10,7 +10,7 @@ import json
 
 import msgspec
 
-from imagegate.domain.credit import Account, Key, LimitScope, Scope
+from imagegate.domain.credit import DAY_US, Account, Key, LimitScope, Scope
 from imagegate.domain.money import Nanos
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
@@ -63,7 +63,7 @@ def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
 
 
 def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
-    tx.run(
+    tx.put(
         """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires)
         VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires)
         ON CONFLICT (id) DO NOTHING""",
@@ -123,7 +123,7 @@ def place_hold(
 
 def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
     """Give the held amount back and take the charge; `charge` is 0 for a release."""
-    tx.run(
+    tx.put(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
         WHERE id = :id""",
         id=account_id, amount=amount, charge=charge,
@@ -153,7 +153,7 @@ def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
 
 
 def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, day: int) -> None:
-    tx.run(
+    tx.put(
         """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
             day_spent = day_spent + (CASE WHEN day = :day THEN :charge - :amount ELSE 0 END)
         WHERE id = :id AND account_id = :account_id""",
@@ -167,13 +167,12 @@ def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit:
         return NoCredit(LimitScope.key, 0)
     if key.cap is not None and key.spent + key.held + amount > key.cap:
         return NoCredit(LimitScope.key, key.cap - key.spent - key.held)
-    today = key.day_spent if key.day == _day(tx) else 0
-    return NoCredit(LimitScope.key_daily, (key.daily_cap or 0) - today)
+    return NoCredit(LimitScope.key_daily, (key.daily_cap or 0) - key.spent_today(tx.now))
 
 
 def _day(tx: Tx) -> int:
     """Days since 1970, UTC."""
-    return tx.now // 86_400_000_000
+    return tx.now // DAY_US
 
 
 def _account(row: Row) -> Account:

@@ -28,7 +28,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str) -> None:
-    tx.run(
+    tx.put(
         """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
             created, expires, commit_id)
         VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
@@ -59,7 +59,7 @@ def expired_assets(tx: Tx, limit: int) -> list[Asset]:
 def mark_deleted(tx: Tx, asset_ids: list[str]) -> None:
     """The bytes are gone."""
     for asset_id in asset_ids:
-        tx.run("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now)
+        tx.put("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now)
 
 
 def live_assets(tx: Tx) -> list[Asset]:

@@ -6,14 +6,19 @@ schema's type words are translated; which driver error means what. Refuses to kn
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import apsw
+
+if TYPE_CHECKING:
+    import psycopg
 
 SQLITE_FLOOR = (3, 51, 3)
 SKIP_LOCKED = "/* skip locked */"
@@ -46,6 +51,9 @@ class Connection(Protocol):
     def rollback(self) -> None: ...
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         """Rows changed, and the rows that came back."""
+
+    def put(self, sql: str, params: dict[str, Any]) -> None:
+        """Execute without waiting for the answer, where the engine can."""
 
     def script(self, sql: str) -> None: ...
     def now(self) -> int: ...
@@ -109,6 +117,9 @@ class SqliteConnection:
             rows.append(dict(zip(names, row, strict=True)))
         return self._db.changes(), rows
 
+    def put(self, sql: str, params: dict[str, Any]) -> None:
+        self._db.execute(_without_marker(sql), params)
+
     def script(self, sql: str) -> None:
         types = {"ID": "TEXT", "NANOS": "INTEGER", "MICROS": "INTEGER", "COUNT": "INTEGER", "JSON": "TEXT"}
         self._db.execute(words(sql, types))
@@ -168,6 +179,7 @@ class PostgresConnection:
             url, autocommit=True, row_factory=dict_row, connect_timeout=5
         )
         self._clock = clock
+        self._pipeline: AbstractContextManager[Any] | None = None
         self._db.execute("SET statement_timeout = '30s'")
         self._db.execute("SET lock_timeout = '10s'")
         self._db.execute("SET idle_in_transaction_session_timeout = '30s'")
@@ -175,20 +187,36 @@ class PostgresConnection:
             self._db.execute("SET default_transaction_read_only = on")
 
     def begin(self) -> None:
+        # In a pipeline a statement waits for nobody: only those whose answer is read cost a journey.
+        self._pipeline = self._db.pipeline()
+        self._pipeline.__enter__()
         self._db.execute("BEGIN")
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
+        self._leave_pipeline()
 
     def rollback(self) -> None:
+        if self._pipeline is not None:
+            with contextlib.suppress(Exception):  # the fault that led here is the one that matters
+                self._leave_pipeline()
         if not self._db.closed and not self._db.broken:
             self._db.execute("ROLLBACK")
 
+    def _leave_pipeline(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)
+
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         cursor = self._db.execute(_postgres_text(sql), params)
-        return cursor.rowcount, cursor.fetchall() if cursor.description else []
+        return _rows(cursor)
+
+    def put(self, sql: str, params: dict[str, Any]) -> None:
+        self._db.execute(_postgres_text(sql), params)
 
     def script(self, sql: str) -> None:
+        self._leave_pipeline()  # several statements in one text have no place in a pipeline
         types = {"ID": "TEXT", "NANOS": "BIGINT", "MICROS": "BIGINT", "COUNT": "BIGINT", "JSON": "TEXT"}
         self._db.execute(words(sql, types).replace(") STRICT;", ");"))
 
@@ -200,6 +228,19 @@ class PostgresConnection:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
+    """Rows changed and rows returned. In a pipeline only asking for rows waits, even where there are none."""
+    import psycopg
+
+    try:
+        rows = cursor.fetchall()
+    except psycopg.ProgrammingError:
+        if cursor.pgresult is None or cursor.pgresult.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise
+        rows = []
+    return cursor.rowcount, rows
 
 
 @functools.cache

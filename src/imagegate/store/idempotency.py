@@ -48,7 +48,7 @@ def claim_key(
 
 def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """A refused request does not use its key up."""
-    tx.run(
+    tx.put(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
         account_id=account_id, endpoint=endpoint, key=key,
     )  # fmt: skip

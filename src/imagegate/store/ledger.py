@@ -48,7 +48,7 @@ def book(
     tx: Tx, account: str, amount: int, *, ref: str, kind: EntryKind, actor: str, commit_id: str,
     task_id: str | None = None,
 ) -> None:  # fmt: skip
-    tx.run(
+    tx.put(
         """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)
         VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now)""",
         id=ids.new_id("led", tx.now), ref=ref, account=account, kind=str(kind), amount=amount,

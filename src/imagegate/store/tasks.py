@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.domain.credit import DAY_US
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import PER_MILLION, Nanos
@@ -82,7 +83,7 @@ def submit_task(
     tx: Tx, account_id: str, new: NewTask, use: KeyUse | None, unfinished_max: int
 ) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished:
     """[ idempotency key, hold, task ]: all or none."""
-    if tx.one("SELECT id FROM tasks WHERE id = :id AND account_id = :account_id", id=new.id, account_id=account_id):
+    if tx.again and find_task(tx, account_id, new.id):
         return Submitted()
     if use is not None:
         claim = idempotency.claim_key(
@@ -100,7 +101,7 @@ def submit_task(
 
 
 def _insert_task(tx: Tx, new: NewTask) -> None:
-    tx.run(
+    tx.put(
         """INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
@@ -109,13 +110,13 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
         price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
     )  # fmt: skip
-    tx.run(
+    tx.put(
         """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
         VALUES (:task_id, :account_id, :key_id, :amount, :day, 'open', :created)""",
         task_id=new.id, account_id=new.account_id, key_id=new.key_id, amount=new.hold,
-        day=tx.now // 86_400_000_000, created=new.created,
+        day=tx.now // DAY_US, created=new.created,
     )  # fmt: skip
-    tx.run(
+    tx.put(
         "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
         id=new.id, at=new.created,
     )  # fmt: skip
@@ -211,7 +212,7 @@ def begin_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> Done
 
 
 def end_attempt(tx: Tx, account_id: str, attempt_id: str, outcome: Outcome, detail: str | None) -> None:
-    tx.run(
+    tx.put(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail
         WHERE id = :id AND account_id = :account_id AND outcome = 'sending'""",
         id=attempt_id, account_id=account_id, outcome=str(outcome), now=tx.now, detail=detail,
@@ -322,7 +323,7 @@ def _done_before(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done 
 
 def _close_attempts(tx: Tx, account_id: str, task_id: str) -> None:
     """What a dead worker left open when the task ends without it."""
-    tx.run(
+    tx.put(
         """UPDATE attempts SET outcome = 'unknown', ended = :now
         WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",
         id=task_id, account_id=account_id, now=tx.now,
@@ -347,8 +348,8 @@ def _stepped(tx: Tx, task_id: str, changed: int) -> Done | LostLease:
 
 def _step(tx: Tx, task_id: str) -> None:
     """Number this change and log it."""
-    tx.run("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
-    tx.run(
+    tx.put("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
+    tx.put(
         """INSERT INTO steps (task_id, seq, claim_no, state, progress, at)
         SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
         id=task_id, now=tx.now,

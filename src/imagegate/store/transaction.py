@@ -12,10 +12,14 @@ from imagegate.store.engines import Connection, Row
 
 
 class Tx:
-    """One transaction. `now` is the database's clock in UTC microseconds, the same all through."""
+    """One transaction. `now` is the database's clock in UTC microseconds, the same all through.
 
-    def __init__(self, connection: Connection) -> None:
+    `again` says that the commands may have been committed before, by a try whose answer was lost.
+    """
+
+    def __init__(self, connection: Connection, *, again: bool = False) -> None:
         self._connection = connection
+        self.again = again
 
     @functools.cached_property
     def now(self) -> int:
@@ -24,6 +28,10 @@ class Tx:
     def run(self, sql: str, **params: Any) -> int:
         """Rows changed."""
         return self._connection.execute(sql, params)[0]
+
+    def put(self, sql: str, **params: Any) -> None:
+        """Run a statement whose answer nobody needs: it does not wait for one, its fault shows at the commit."""
+        self._connection.put(sql, params)
 
     def all(self, sql: str, **params: Any) -> list[Row]:
         return self._connection.execute(sql, params)[1]

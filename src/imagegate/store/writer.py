@@ -91,7 +91,7 @@ class Writer(threading.Thread):
         give_up = time.monotonic() + GIVE_UP_S
         while True:
             try:
-                return self._commit([waiting])
+                return self._commit([waiting], again=True)
             except Exception as error:  # noqa: BLE001  the thread's edge
                 failure = self._undo(error)
                 if not (failure and failure.retry) or time.monotonic() > give_up:
@@ -99,11 +99,11 @@ class Writer(threading.Thread):
                     return None
             time.sleep(_PAUSE_S)
 
-    def _commit(self, commands: list[Waiting]) -> None:
+    def _commit(self, commands: list[Waiting], *, again: bool = False) -> None:
         if self._connection is None:
             self._connection = self._engine.connect(readonly=False)
         self._connection.begin()
-        tx = Tx(self._connection)
+        tx = Tx(self._connection, again=again)
         for waiting in commands:
             waiting.answer = waiting.command(tx, *waiting.args)
         self._connection.commit()

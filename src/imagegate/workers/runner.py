@@ -45,6 +45,7 @@ class Runner:
         """Take back what died before us, then begin to claim."""
         await reclaim(self._runtime)
         wake = self._runtime.signals.work
+        self._runtime.signals.working = True
         self._loops = [
             asyncio.create_task(every("claim", self._work.poll_s, self._claim, self._stop, wake)),
             asyncio.create_task(every("renew", self._work.lease_s / 4, self._renew, self._stop)),
@@ -54,6 +55,7 @@ class Runner:
     async def stop(self) -> None:
         """Claim nothing more, let running tasks finish for a while, hand the rest back to the queue."""
         self._stop.set()
+        self._runtime.signals.working = False
         await asyncio.gather(*self._loops)
         works = [carried.work for carried in self._carried.values() if carried.work]
         if works:

@@ -56,7 +56,9 @@ async def get_credits(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
         raise Unauthorized
     account, fresh, used = found
     rate = runtime.credits_per_usd
-    return json_answer(CreditsAnswer(Credits(_token(account, fresh, rate), _user(account, used, rate))))
+    return json_answer(
+        CreditsAnswer(Credits(_token(account, fresh, rate, runtime.clock()), _user(account, used, rate)))
+    )
 
 
 def _user(account: Account, used: int, rate: int) -> UserCredits:
@@ -68,12 +70,12 @@ def _user(account: Account, used: int, rate: int) -> UserCredits:
     )
 
 
-def _token(account: Account, key: Key, rate: int) -> TokenCredits:
+def _token(account: Account, key: Key, rate: int, now: int) -> TokenCredits:
     left = account.available if key.cap is None else min(account.available, key.cap - key.spent - key.held)
     token = TokenCredits(_credits(left, rate), key.cap is None, _credits(key.spent, rate))
     if key.daily_cap is not None:
         token.daily_limit_credits = _credits(key.daily_cap, rate)
-        token.daily_used_credits = _credits(key.day_spent, rate)
+        token.daily_used_credits = _credits(key.spent_today(now), rate)
         token.reset_timezone = "UTC"
     return token
 

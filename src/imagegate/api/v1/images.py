@@ -19,7 +19,7 @@ from imagegate.domain.prices import Charge
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
 from imagegate.runtime import Runtime
-from imagegate.store.accounts import find_account
+from imagegate.store.accounts import balance_of
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -79,9 +79,17 @@ async def create_quote(request: Request[Any, Any, Any], runtime: Runtime, key: K
     need(key, Scope.images_write)
     body = await read_json(request, ImageRequest, runtime.settings.server)
     quote = make_quote(runtime, body, key, runtime.clock())
-    account = await runtime.db.read(find_account, key.account_id)
-    affordable = account is not None and account.available >= quote.maximum.total
+    affordable = await _affordable(runtime, key, quote.maximum.total)
     return json_answer(quote_view(quote, affordable, runtime.credits_per_usd))
+
+
+async def _affordable(runtime: Runtime, key: Key, amount: int) -> bool:
+    """What a create would say now: the account and the key's own limits."""
+    found = await runtime.db.snapshot(balance_of, key.account_id, key.id)
+    if found is None:
+        return False
+    account, fresh, _ = found
+    return account.available >= amount and fresh.allows(amount, runtime.clock())
 
 
 def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from imagegate.api.answers import json_answer, owned_task, task_answer, wait_seconds, waited, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
+from imagegate.domain import ids
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import credits_text, number
@@ -77,7 +78,8 @@ async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
     wanted = list(dict.fromkeys(body.task_ids or []))
     if not 1 <= len(body.task_ids or []) <= _BATCH:
         raise InvalidRequest(f"task_ids must hold 1 to {_BATCH} task ids", param="task_ids")
-    found = await runtime.db.read(several_tasks, key.account_id, wanted)
+    known = [task_id for task_id in wanted if ids.TASK_ID.fullmatch(task_id)]
+    found = await runtime.db.read(several_tasks, key.account_id, known)
     return json_answer(BatchAnswer(200, [task_view(runtime, task) for task in found]))
 
 
@@ -88,7 +90,10 @@ def _filter(request: Request[Any, Any, Any]) -> Filter:
         raise InvalidRequest(f"status must be one of {', '.join(STATUS_SQL)}", param="status")
     if kind != "image":
         raise InvalidRequest("type must be image", param="type")
-    return Filter(status, request.query_params.get("model", ""))
+    model = request.query_params.get("model", "")
+    if "\0" in model:
+        raise InvalidRequest("model must not contain U+0000", param="model")
+    return Filter(status, model)
 
 
 def _row(task: Task, rate: int) -> TaskRow:
