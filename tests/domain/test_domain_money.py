@@ -51,7 +51,7 @@ def test_s09_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) ->
     assert len(text.partition(".")[2]) <= 6
 
 
-@given(st.integers(0, 10**15), st.integers(0, 9), RATES)
+@given(st.integers(0, 10**9), st.integers(0, 9), RATES)
 def test_s09_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scale: int, rate: int) -> None:
     exact = Fraction(units, 10**scale) * 10**9 / rate + Fraction(1, 2)
     assert nanos_of_credits(decimal_text(units, scale), rate) == exact.numerator // exact.denominator
