@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,9 +23,10 @@ from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
+from imagegate.outbound import EgressRules, Outbound, parse_allow
 from imagegate.runtime import Runtime
 from imagegate.secret import open_keyring
-from imagegate.settings import Settings
+from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.storage import LocalBlobs
 from imagegate.store import prices
@@ -52,9 +54,12 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     return database
 
 
-async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtime:
+async def open_runtime(settings: Settings, clock: Clock | None = None, outbound: Outbound | None = None) -> Runtime:
     """Everything that flows need, opened. Close it with `runtime.close()`."""
+    egress = egress_rules(settings)
     database = open_database(settings, clock)
+    # fetches that a dead process left half done are fetched anew
+    shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
     runtime = Runtime(
         settings=settings,
@@ -63,6 +68,8 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
         blobs=LocalBlobs(settings.data_dir / "blobs"),
         spool=spool,
         upstreams={"embedded": Embedded(spool, settings.work.painters)},
+        outbound=outbound or Outbound(egress),
+        egress=egress,
         keyring=open_keyring(settings.data_dir),
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=origin_of(settings),
@@ -70,6 +77,16 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
     )
     await _register_prices(runtime)
     return runtime
+
+
+def egress_rules(settings: Settings) -> EgressRules:
+    """Where user-given URLs may lead; SettingsError names what cannot be read."""
+    limits = settings.limits
+    try:
+        allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
+        return EgressRules(allow, limits.egress_deny, limits.egress_ports, limits.egress_contact)
+    except ValueError as error:
+        raise SettingsError(f"egress settings: {error}") from error
 
 
 def origin_of(settings: Settings) -> str:

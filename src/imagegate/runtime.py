@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from imagegate.catalog.book import Book
+from imagegate.outbound import EgressRules, Outbound
 from imagegate.secret import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
@@ -56,7 +57,10 @@ class Signals:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links."""
+    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
+
+    `fetching` bounds how many references are fetched at once.
+    """
 
     settings: Settings
     book: Book
@@ -64,10 +68,13 @@ class Runtime:
     blobs: LocalBlobs
     spool: Spool
     upstreams: dict[str, Upstream]
+    outbound: Outbound
+    egress: EgressRules
     keyring: Keyring
     boot_id: str
     origin: str
     clock: Clock = wall_clock
+    fetching: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(16))
     signals: Signals = dataclasses.field(default_factory=Signals)
 
     @property
@@ -75,6 +82,7 @@ class Runtime:
         return self.settings.credit.credits_per_usd
 
     async def close(self) -> None:
+        await self.outbound.close()
         for upstream in self.upstreams.values():
             await upstream.close()
         self.db.close()

@@ -63,6 +63,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unfinished_per_account: int = 10_000
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
+    reference_max_bytes: int = 50 * 1024 * 1024
+    egress_allow: tuple[str, ...] = ()
+    egress_deny: tuple[str, ...] = ()
+    egress_ports: tuple[int, ...] = ()
+    egress_contact: str = ""
     key_cache_s: float = 2.0
 
 

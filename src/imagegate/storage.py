@@ -41,6 +41,8 @@ class LocalBlobs:
             os.link(source, target)
         except FileExistsError:
             return
+        except FileNotFoundError:
+            raise BlobMissing(str(source)) from None
         except OSError:
             self._copy(source, target)
         target.chmod(0o600)
@@ -57,6 +59,10 @@ class LocalBlobs:
             kept.flush()
             os.fsync(kept.fileno())
         draft.rename(target)
+
+    async def local(self, key: str) -> Path:
+        """The blob as a file that may be read but not changed."""
+        return self._path(key)
 
     async def size(self, key: str) -> int:
         try:

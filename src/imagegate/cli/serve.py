@@ -33,10 +33,13 @@ _BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","qualit
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=int, help="The port to listen on (default: 8000, or the next one that is free).")
+@click.option("--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Let user-given URLs lead there too.")
 @installation
-def serve(host: str | None, port: int | None, data: str | None, config: Path | None) -> None:
+def serve(
+    host: str | None, port: int | None, egress_allow: tuple[str, ...], data: str | None, config: Path | None
+) -> None:
     """Serve the API and carry out its tasks."""
-    settings = read_settings(config, data, host=host, port=port)
+    settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
     start_logging(settings.server.log_level)
     lock = _lock(settings)
     listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
@@ -82,6 +85,8 @@ def _on_loopback(runtime: Runtime) -> bool:
 
 def _greet(runtime: Runtime, key: str | None) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
+    for entry in runtime.egress.allow:
+        click.echo(f"WARNING: URLs that users give may lead to {entry}: anybody with a key can reach it", err=True)
     click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
     if key is None:
         click.echo("make a key with: imagegate keys create --account NAME --credits N")

@@ -14,6 +14,7 @@ class AssetKind(enum.StrEnum):
     result = "result"
     reference = "reference"
     upload = "upload"
+    mask = "mask"
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task
 from imagegate.families import FAMILIES
 from imagegate.flows.bill import make_bill
+from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer
 from imagegate.store import assets, tasks
@@ -63,6 +64,14 @@ async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
     """Bring the task to its end, or stop quietly where it is no longer ours."""
     if await _finish_from_spool(runtime, task, lease):
         return
+    match await gather_inputs(runtime, task):
+        case BadInput(error=error):
+            await fail(runtime, task, error)
+        case Inputs() as inputs:
+            await _try_route(runtime, task, inputs, lease)
+
+
+async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease) -> None:
     upstream = next(iter(runtime.upstreams.values()), None)
     if upstream is None:
         await fail(runtime, task, NO_ROUTE)
@@ -70,7 +79,7 @@ async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
     attempt = _new_attempt(runtime, task, upstream)
     if not lease.sure or not await _mark_sending(runtime, attempt):
         return
-    answer = await upstream.produce(_call(runtime, task, attempt), _progress(runtime, task))
+    answer = await upstream.produce(_call(runtime, task, attempt, inputs), _progress(runtime, task))
     await _conclude(runtime, task, attempt, answer, lease)
 
 
@@ -110,9 +119,10 @@ async def _mark_sending(runtime: Runtime, attempt: Attempt) -> bool:
     return isinstance(marked, tasks.Done)
 
 
-def _call(runtime: Runtime, task: Task, attempt: Attempt) -> Call:
+def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
     model = runtime.book.models[task.order.row]
-    return Call(attempt.id, task.order, FAMILIES[model.family].expected_usage(task.order, model))
+    expected = FAMILIES[model.family].expected_usage(task.order, model)
+    return Call(attempt.id, task.order, expected, inputs.references, inputs.mask)
 
 
 def _progress(runtime: Runtime, task: Task) -> Progress:

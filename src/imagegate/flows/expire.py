@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
@@ -49,6 +50,14 @@ async def sweep_spool(runtime: Runtime) -> None:
     for attempt_id in await asyncio.to_thread(runtime.spool.attempts):
         if not await runtime.db.read(tasks.is_sending, attempt_id):
             await asyncio.to_thread(runtime.spool.discard, attempt_id)
+
+
+async def delete_orphans(runtime: Runtime) -> None:
+    """Blobs whose row never came, or is gone: a process died between the two. A day old, nobody waits for them."""
+    old = time.time() - 24 * 3600
+    for key, changed in await runtime.blobs.every():
+        if changed < old and not await runtime.db.read(assets.is_live, key):
+            await runtime.blobs.delete(key)
 
 
 async def sweep(runtime: Runtime) -> None:

@@ -11,6 +11,7 @@ from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.prices import Charge, Price
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
+from imagegate.flows.inputs import check_urls
 from imagegate.pricing import charge
 from imagegate.runtime import Runtime
 
@@ -42,6 +43,7 @@ def make_quote(runtime: Runtime, request: ImageRequest, key: Key, now_us: int) -
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
     order = FAMILIES[model.family].check(request, model, alias, runtime.settings.credit.auto_cap)
+    check_urls(runtime, order)
     return price_order(runtime, order, model, runtime.book.block_at(now_us).version)
 
 

@@ -21,6 +21,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.images import ImageRequest, fingerprint
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task
+from imagegate.flows.inputs import pin_own, unpin
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.space import short_of_space
 from imagegate.runtime import PER_SECOND, Runtime
@@ -42,10 +43,12 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
     quote = make_quote(runtime, request, key, now)
     if short_of_space(runtime):
         raise ServiceUnavailable("The service has no space left", reason="storage_full")
-    new = _new_task(runtime, quote, key, now)
+    new = await _new_task(runtime, quote, key, now)
     use = _key_use(runtime, quote, idempotency_key)
     limit = runtime.settings.limits.unfinished_per_account
     answer = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
+    if not isinstance(answer, tasks.Submitted):
+        await unpin(runtime, new.pinned)
     match answer:
         case tasks.Submitted():
             runtime.signals.work.set()
@@ -60,9 +63,10 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
             raise credit_problem(runtime, answer, new.hold)
 
 
-def _new_task(runtime: Runtime, quote: Quote, key: Key, now: int) -> tasks.NewTask:
+async def _new_task(runtime: Runtime, quote: Quote, key: Key, now: int) -> tasks.NewTask:
+    task_id = ids.task_id(now // PER_SECOND)
     return tasks.NewTask(
-        id=ids.task_id(now // PER_SECOND),
+        id=task_id,
         account_id=key.account_id,
         key_id=key.id,
         order=quote.order,
@@ -71,6 +75,7 @@ def _new_task(runtime: Runtime, quote: Quote, key: Key, now: int) -> tasks.NewTa
         hold=quote.maximum.total,
         created=now,
         deadline=now + int(runtime.settings.work.deadline_s * PER_SECOND),
+        pinned=await pin_own(runtime, quote.order, key.account_id, task_id),
     )
 
 

@@ -16,7 +16,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that are stored and still without a row."""
 
     id: str
-    task_id: str | None
+    task_id: str
     kind: AssetKind
     position: int
     key: str
@@ -27,7 +27,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str) -> None:
+def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str | None) -> None:
     tx.put(
         """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
             created, expires, commit_id)
@@ -47,6 +47,22 @@ def result_of(tx: Tx, task_id: str, position: int) -> Asset | None:
     return _asset(row) if row else None
 
 
+def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
+    """The references of a task in their order, then its mask."""
+    rows = tx.all(
+        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask')
+            AND deleted IS NULL ORDER BY kind DESC, position""",
+        task_id=task_id, account_id=account_id,
+    )  # fmt: skip
+    return [_asset(row) for row in rows]
+
+
+def own_result(tx: Tx, account_id: str, task_id: str, position: int) -> Asset | None:
+    """A live result of this account."""
+    asset = result_of(tx, task_id, position)
+    return asset if asset and asset.account_id == account_id and asset.deleted is None else None
+
+
 def expired_assets(tx: Tx, limit: int) -> list[Asset]:
     rows = tx.all(
         f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit",
@@ -60,6 +76,14 @@ def mark_deleted(tx: Tx, asset_ids: list[str]) -> None:
     """The bytes are gone."""
     for asset_id in asset_ids:
         tx.put("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now)
+
+
+def is_live(tx: Tx, key: str) -> bool:
+    return tx.one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", key=key) is not None
+
+
+def is_known(tx: Tx, key: str) -> bool:
+    return tx.one("SELECT id FROM assets WHERE key = :key", key=key) is not None
 
 
 def live_assets(tx: Tx) -> list[Asset]:

@@ -41,6 +41,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     hold: int
     created: int
     deadline: int
+    pinned: tuple[assets.NewAsset, ...] = ()
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -120,6 +121,25 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
         id=new.id, at=new.created,
     )  # fmt: skip
+    for asset in new.pinned:
+        assets.add_asset(tx, new.account_id, asset, new.deadline, None)
+
+
+def add_inputs(
+    tx: Tx, account_id: str, task_id: str, claim_no: int, fetched: list[assets.NewAsset]
+) -> Done | LostLease:
+    """[ assets ]: what was fetched for a task that is still ours. They live as long as the task may."""
+    row = tx.one(
+        """SELECT deadline FROM tasks
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
+        id=task_id, account_id=account_id, claim_no=claim_no,
+    )  # fmt: skip
+    if row is None:
+        return LostLease()
+    for asset in fetched:
+        if not tx.again or not assets.is_known(tx, asset.key):
+            assets.add_asset(tx, account_id, asset, row["deadline"], None)
+    return Done()
 
 
 def fresh_task(new: NewTask) -> Task:

@@ -1,0 +1,239 @@
+"""References and masks: from what a customer wrote to checked files of ours.
+
+Links of this origin are pinned at create; everything else is fetched by the worker, once per task, under the guard.
+What is found here is the caller's fault and ends the task; one message serves for every reason of the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+import urllib.parse
+from pathlib import Path
+
+import msgspec
+
+from imagegate.domain import ids
+from imagegate.domain.assets import EXTENSION, Asset, AssetKind
+from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
+from imagegate.domain.images import ImageOrder
+from imagegate.domain.tasks import Task
+from imagegate.imaging import ImageFacts, NotAnImage, inspect
+from imagegate.links import Good, check_link
+from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.spool import seal
+from imagegate.storage import BlobMissing
+from imagegate.store import assets, tasks
+from imagegate.telemetry import log
+
+_FETCH_S = 60.0
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One input as the order names it; `field` is its path in the request."""
+
+    kind: AssetKind
+    position: int
+    url: str
+    field: str
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """Checked local files, references in the customer's order."""
+
+    references: tuple[Path, ...]
+    mask: Path | None
+
+
+class BadInput(msgspec.Struct, frozen=True):
+    """An input that ends the task."""
+
+    error: TaskError
+
+
+class _Unusable(Exception):
+    """Carries the task's error out of the fetching of one input."""
+
+    def __init__(self, error: TaskError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def sources(order: ImageOrder) -> list[Source]:
+    named = [Source(AssetKind.reference, n, url, f"image_urls[{n}]") for n, url in enumerate(order.image_urls)]
+    mask = [Source(AssetKind.mask, 0, order.mask_url, "mask_url")] if order.mask_url else []
+    return named + mask
+
+
+def check_urls(runtime: Runtime, order: ImageOrder) -> None:
+    """InvalidRequest for a URL that no guard would ever let through; nothing is resolved here."""
+    for source in sources(order):
+        if not _is_own(runtime, source.url):
+            _check(runtime, source.url, Purpose.REFERENCE, source.field)
+    if order.callback_url is not None:
+        _check(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
+
+
+def _check(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
+    try:
+        check_url(url, purpose, runtime.egress)
+    except UrlRefused as refused:
+        raise InvalidRequest(f"{field}: {refused}", param=field) from refused
+
+
+def _is_own(runtime: Runtime, url: str) -> bool:
+    return url.startswith(f"{runtime.origin}/files/")
+
+
+async def pin_own(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[assets.NewAsset, ...]:
+    """Keep what links of this origin show now, whatever becomes of them later. InvalidRequest for a dead link."""
+    pinned = []
+    for source in sources(order):
+        if _is_own(runtime, source.url):
+            asset = await _own_asset(runtime, source, account_id)
+            new = _new_asset(runtime, source, task_id, account_id, asset)
+            try:
+                await runtime.blobs.put(await runtime.blobs.local(asset.key), new.key)
+            except BlobMissing:
+                raise _dead_link(source) from None
+            pinned.append(new)
+    return tuple(pinned)
+
+
+async def unpin(runtime: Runtime, pinned: tuple[assets.NewAsset, ...]) -> None:
+    """The task was not made: its blobs go too."""
+    for asset in pinned:
+        await runtime.blobs.delete(asset.key)
+
+
+async def _own_asset(runtime: Runtime, source: Source, account_id: str) -> Asset:
+    parts = urllib.parse.urlsplit(source.url)
+    folder, _, name = parts.path.removeprefix("/files/results/").partition("/")
+    index, _, ext = name.partition(".")
+    query = urllib.parse.parse_qs(parts.query)
+    exp, sig = query.get("exp", [""])[0], query.get("sig", [""])[0]
+    if not (index.isascii() and index.isdigit() and len(index) < 3):
+        raise _dead_link(source)
+    link = check_link(runtime.keyring.key("links"), folder, int(index), ext, exp, sig)
+    if not isinstance(link, Good) or link.exp * PER_SECOND <= runtime.clock():
+        raise _dead_link(source)
+    asset = await runtime.db.read(assets.own_result, account_id, folder, int(index))
+    if asset is None:
+        raise _dead_link(source)
+    return asset
+
+
+def _dead_link(source: Source) -> InvalidRequest:
+    return InvalidRequest(
+        f"{source.field} is a link of this service that is unknown or has expired", param=source.field
+    )
+
+
+def _new_asset(
+    runtime: Runtime, source: Source, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
+) -> assets.NewAsset:
+    asset_id = ids.new_id("ast", runtime.clock())
+    day = time.strftime("%Y/%m/%d", time.gmtime(runtime.clock() // PER_SECOND))
+    return assets.NewAsset(
+        id=asset_id,
+        task_id=task_id,
+        kind=source.kind,
+        position=source.position,
+        key=f"t/{account_id}/{day}/{asset_id}.{EXTENSION[facts.media_type]}",
+        media_type=facts.media_type,
+        bytes=facts.bytes,
+        width=facts.width,
+        height=facts.height,
+        sha256=facts.sha256 if isinstance(facts, Asset) else sha256,
+    )
+
+
+async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | BadInput:
+    """Every reference and the mask as local files: reused where an earlier claim stored them, else fetched."""
+    wanted = sources(task.order)
+    if not wanted:
+        return Inputs((), None)
+    have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
+    known = {(asset.kind, asset.position) for asset in have}
+    missing = [source for source in wanted if (source.kind, source.position) not in known]
+    try:
+        if missing:
+            await _fetch_all(runtime, task, missing)
+            have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
+        return await _as_files(runtime, have)
+    except _Unusable as unusable:
+        return BadInput(unusable.error)
+
+
+async def _as_files(runtime: Runtime, have: list[Asset]) -> Inputs:
+    references = [asset for asset in have if asset.kind == AssetKind.reference]
+    masks = [asset for asset in have if asset.kind == AssetKind.mask]
+    for mask in masks:
+        _check_mask(mask, references[0])
+    paths = [await runtime.blobs.local(asset.key) for asset in references]
+    return Inputs(tuple(paths), await runtime.blobs.local(masks[0].key) if masks else None)
+
+
+def _check_mask(mask: Asset, first: Asset) -> None:
+    if mask.media_type != "image/png":
+        raise _Unusable(
+            _unreadable("mask_url", "The mask must be a PNG with an alpha channel.", "unsupported_image_type")
+        )
+    if (mask.width, mask.height) != (first.width, first.height):
+        message = f"The mask is {mask.width}x{mask.height}, the first reference {first.width}x{first.height}."
+        raise _Unusable(TaskError(TaskErrorCode.image_dimension_mismatch, message, param="mask_url"))
+
+
+async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> None:
+    """Fetch one after the other, each address once; the first bad one ends it. [ assets ]"""
+    folder = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fetched: list[assets.NewAsset] = []
+    files: dict[str, tuple[Path, ImageFacts, str]] = {}
+    try:
+        for source in missing:
+            if source.url not in files:
+                files[source.url] = await _fetch(runtime, source, folder / str(len(files)))
+            path, facts, digest = files[source.url]
+            new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
+            await runtime.blobs.put(path, new.key)
+            fetched.append(new)
+        await runtime.db.write(tasks.add_inputs, task.account_id, task.id, task.claim_no, fetched)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+
+async def _fetch(runtime: Runtime, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:
+    limit = runtime.settings.limits.reference_max_bytes
+    try:
+        checked = check_url(source.url, Purpose.REFERENCE, runtime.egress)
+        async with runtime.fetching:
+            with path.open("wb") as file:
+                await runtime.outbound.fetch(checked, file, max_bytes=limit, total_s=_FETCH_S)
+        facts = await asyncio.to_thread(inspect, path)
+    except (FetchFailed, UrlRefused) as failed:
+        log("reference not fetched", field=source.field, reason=str(failed))
+        raise _Unusable(_fetch_error(source.field, failed.reason)) from failed
+    except NotAnImage as flaw:
+        message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}."
+        raise _Unusable(_unreadable(source.field, message, _reason(flaw))) from flaw
+    _, digest = await asyncio.to_thread(seal, path)
+    return path, facts, digest
+
+
+def _fetch_error(field: str, reason: str) -> TaskError:
+    if reason == "too_large":
+        return _unreadable(field, f"{field}: the file is too large.", "reference_too_large")
+    return _unreadable(field, f"{field} could not be fetched.", "reference_unreachable")
+
+
+def _reason(flaw: NotAnImage) -> str:
+    return "unsupported_image_type" if flaw.reason in ("unsupported_image_type", "mislabelled") else flaw.reason
+
+
+def _unreadable(field: str, message: str, reason: str) -> TaskError:
+    return TaskError(TaskErrorCode.image_processing_error, message, param=field, reason=reason)
