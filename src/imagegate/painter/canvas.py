@@ -13,7 +13,7 @@ from imagegate.painter.order import Detail
 from imagegate.painter.palette import Colour, Floats
 from imagegate.painter.pen import Pen, Sketch, StencilPen
 
-_SOFT_PIXELS = 1_050_000
+_SOFT_PIXELS = 800_000
 _PATCH_PIXELS = 2_000_000
 _LARGE_UNIT = 1500
 _INVISIBLE = 1 / 400
