@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 import uvicorn
+import uvloop
 
 from imagegate.app import build_app, open_runtime
 from imagegate.cli.exits import FAILED, Exit
@@ -44,10 +45,8 @@ def serve(
     lock = _lock(settings)
     listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
-    with lock, listener:
-        uvicorn_loop = uvicorn.Config("", loop="auto").get_loop_factory()
-        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-            runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener))
+    with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:

@@ -78,26 +78,38 @@ class Writer(threading.Thread):
             yield waiting
 
     def _settle_batch(self, commands: list[Waiting]) -> None:
-        """All in one commit; where that fails, one by one, so that a neighbour's fault hurts nobody else."""
+        """All in one commit; where one of them fails, one by one, so that its fault hurts nobody else."""
         try:
             self._commit(commands)
         except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's answer
-            self._undo(error)
-            for waiting in commands:
-                self._settle_one(waiting)
+            failure = self._undo(error)
+            if failure is None or failure.retry:
+                self._settle_each(commands)
+            else:
+                _refuse(commands, failure)
 
-    def _settle_one(self, waiting: Waiting) -> None:
-        """Alone, repeated while the failure says that a repeat is sound: commands are made to be repeatable."""
+    def _settle_each(self, commands: list[Waiting]) -> None:
+        """A database that does not come back is given up once for all who wait."""
         give_up = time.monotonic() + GIVE_UP_S
+        for position, waiting in enumerate(commands):
+            failure = self._settle_one(waiting, give_up)
+            if failure is not None and time.monotonic() > give_up:
+                _refuse(commands[position:], failure)
+                return
+
+    def _settle_one(self, waiting: Waiting, give_up: float) -> StoreFailure | None:
+        """Alone, repeated while the failure says that a repeat is sound: commands are made to be repeatable."""
         while True:
             try:
-                return self._commit([waiting], again=True)
+                self._commit([waiting], again=True)
             except Exception as error:  # noqa: BLE001  the thread's edge
                 failure = self._undo(error)
-                if not (failure and failure.retry) or time.monotonic() > give_up:
+                if failure is None or not failure.retry or time.monotonic() > give_up:
                     waiting.error = failure or error
-                    return None
-            time.sleep(_PAUSE_S)
+                    return failure
+                time.sleep(_PAUSE_S)
+            else:
+                return None
 
     def _commit(self, commands: list[Waiting], *, again: bool = False) -> None:
         if self._connection is None:
@@ -126,6 +138,11 @@ class Writer(threading.Thread):
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
+
+
+def _refuse(commands: list[Waiting], failure: StoreFailure) -> None:
+    for waiting in commands:
+        waiting.error = failure
 
 
 def _answer(commands: list[Waiting]) -> None:
