@@ -6,6 +6,7 @@ Knows: the order in which parts are opened and closed. Refuses to know: what any
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from litestar.types import ASGIApp
 
 from imagegate.api.auth import Gatekeeper
 from imagegate.api.edge import Edge
+from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
 from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import block_hash
@@ -116,6 +118,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
     def provide_runtime() -> Runtime:
         return runtime
 
+    @functools.cache
+    def provide_document() -> bytes:
+        return build_document(HANDLERS, runtime.origin)
+
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
         runner = Runner(runtime)
@@ -131,6 +137,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         dependencies={
             "runtime": Provide(provide_runtime, sync_to_thread=False),
             "key": Provide(provide_key),
+            "document": Provide(provide_document, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},
         openapi_config=None,

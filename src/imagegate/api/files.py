@@ -9,6 +9,8 @@ from typing import Any
 from litestar import Request, Response, route
 from litestar.response import Stream
 
+from imagegate.api.operations import Operation, described, header, path, query
+from imagegate.domain import errors
 from imagegate.domain.assets import EXTENSION, Asset
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.links import Good, check_link
@@ -27,7 +29,28 @@ _FIXED = {
 }
 
 
-@route("/files/results/{task_id:str}/{name:str}", http_method=["GET", "HEAD"], status_code=200)
+@route(
+    "/files/results/{task_id:str}/{name:str}",
+    http_method=["GET", "HEAD"],
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="The image behind a signed link",
+            tag="files",
+            media="image/*",
+            open=True,
+            parameters=(
+                path("task_id", {"type": "string"}, "The id of a task"),
+                path("name", {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "Position and extension"),
+                query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
+                query("sig", {"type": "string"}, "The signature"),
+                header("Range", {"type": "string"}, "A single byte range"),
+            ),
+            statuses={200: "The image", 206: "A part of it"},
+            errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+        )
+    ),
+)
 async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> Response[Any]:
     asset, exp = await _asset_of(request, runtime, task_id, name)
     headers = {

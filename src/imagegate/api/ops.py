@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get
 
 from imagegate.api.answers import json_answer
+from imagegate.api.operations import Operation, described
 from imagegate.flows.space import short_of_space
 from imagegate.runtime import Runtime
 from imagegate.store.engines import StoreFailure
@@ -21,13 +22,27 @@ class Readiness(msgspec.Struct):
     checks: dict[str, str]
 
 
-@get("/healthz")
+@get(
+    "/healthz",
+    opt=described(Operation(summary="The process lives", tag="operations", answer=Health, open=True)),
+)
 async def healthz() -> Response[bytes]:
     """200 while the process lives."""
     return json_answer(Health("ok"))
 
 
-@get("/readyz")
+@get(
+    "/readyz",
+    opt=described(
+        Operation(
+            summary="New work can be taken in",
+            tag="operations",
+            answer=Readiness,
+            open=True,
+            statuses={200: "Ready", 503: "Not ready; the checks say why"},
+        )
+    ),
+)
 async def readyz(runtime: Runtime) -> Response[bytes]:
     """200 when new work can be taken in, else 503 with the part that stands in the way."""
     checks = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
@@ -43,6 +43,9 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 }
 
 
+JsonNumber = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
+
+
 class ErrorBody(msgspec.Struct, kw_only=True):
     code: str
     message: str
@@ -51,8 +54,8 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     reason: str | UnsetType = UNSET
     fallback_suggestion: str | UnsetType = UNSET
     limit_scope: str | UnsetType = UNSET
-    estimated_credits: msgspec.Raw | UnsetType = UNSET
-    remaining_credits: msgspec.Raw | UnsetType = UNSET
+    estimated_credits: JsonNumber | UnsetType = UNSET
+    remaining_credits: JsonNumber | UnsetType = UNSET
     request_id: str
 
 

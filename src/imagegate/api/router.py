@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from litestar.handlers import HTTPRouteHandler
 
-from litestar.types import ControllerRouterHandler
-
-from imagegate.api import files, ops
+from imagegate.api import files, openapi, ops
 from imagegate.api.v1 import credits, images, tasks
 
-HANDLERS: list[ControllerRouterHandler | Any] = [
+HANDLERS: list[HTTPRouteHandler] = [
     images.create_image,
     images.create_quote,
     tasks.get_task,
@@ -17,6 +15,7 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     tasks.batch_tasks,
     credits.get_credits,
     files.get_result,
+    openapi.openapi_json,
     ops.healthz,
     ops.readyz,
 ]

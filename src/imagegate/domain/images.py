@@ -7,25 +7,31 @@ Knows: the fields, their JSON types and which of them are asked for. Refuses to 
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated
 
 import msgspec
+
+
+def _said(about: str, **schema: int) -> msgspec.Meta:
+    """For the API's document alone: what is allowed is checked by the family, which names it in its own words."""
+    return msgspec.Meta(description=about, extra_json_schema=schema or None)
 
 
 class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of a create or a quote. Unknown fields are ignored; `None` means absent."""
 
-    prompt: str | None = None
-    model: str | None = None
-    size: str | None = None
-    resolution: str | None = None
-    quality: str | None = None
-    n: int | None = None
-    image_urls: list[str] | None = None
-    mask_url: str | None = None
-    callback_url: str | None = None
-    background: str | None = None
-    output_format: str | None = None
-    output_compression: int | None = None
+    prompt: Annotated[str | None, _said("The picture in words; 1 to 32,000 Unicode code points", minLength=1)] = None
+    model: Annotated[str | None, _said("A name of GET /v1/models; gpt-image-2 when absent")] = None
+    size: Annotated[str | None, _said("auto, a ratio such as 16:9, or WxH in multiples of 16")] = None
+    resolution: Annotated[str | None, _said("1K, 2K or 4K, any case; used with a ratio")] = None
+    quality: Annotated[str | None, _said("low, medium, high and more, by model")] = None
+    n: Annotated[int | None, _said("How many images; each is billed", minimum=1, maximum=10)] = None
+    image_urls: Annotated[list[str] | None, _said("Up to 16 references, order kept", maxItems=16)] = None
+    mask_url: Annotated[str | None, _said("A PNG with alpha; alpha below 255 is repainted")] = None
+    callback_url: Annotated[str | None, _said("Where the finished task is sent; https only", maxLength=2048)] = None
+    background: Annotated[str | None, _said("opaque or transparent")] = None
+    output_format: Annotated[str | None, _said("png, jpeg or webp")] = None
+    output_compression: Annotated[int | None, _said("0 to 100, for jpeg and webp")] = None
 
 
 class Size(msgspec.Struct, frozen=True):

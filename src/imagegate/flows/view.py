@@ -5,6 +5,8 @@ Knows: the public fields in wire order. Refuses to know: who asks.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -16,7 +18,7 @@ from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
 
-Number = msgspec.Raw
+Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
 ZERO = number("0")
 
 

@@ -10,9 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
+from imagegate.api.operations import Operation, described
 from imagegate.domain.credit import Account, Key, Scope
 from imagegate.domain.errors import Unauthorized
 from imagegate.domain.money import Money, money, number, rounded_credits_text
+from imagegate.flows.view import Number
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import balance_of
 
@@ -22,18 +24,18 @@ class Exact(msgspec.Struct):
 
 
 class UserCredits(msgspec.Struct):
-    remaining_credits: msgspec.Raw
-    used_credits: msgspec.Raw
-    reserved_credits: msgspec.Raw
+    remaining_credits: Number
+    used_credits: Number
+    reserved_credits: Number
     exact: Exact
 
 
 class TokenCredits(msgspec.Struct):
-    remaining_credits: msgspec.Raw
+    remaining_credits: Number
     unlimited_credits: bool
-    used_credits: msgspec.Raw
-    daily_limit_credits: msgspec.Raw | UnsetType = UNSET
-    daily_used_credits: msgspec.Raw | UnsetType = UNSET
+    used_credits: Number
+    daily_limit_credits: Number | UnsetType = UNSET
+    daily_used_credits: Number | UnsetType = UNSET
     reset_timezone: str | UnsetType = UNSET
 
 
@@ -48,7 +50,10 @@ class CreditsAnswer(msgspec.Struct):
     success: bool = True
 
 
-@get("/v1/credits")
+@get(
+    "/v1/credits",
+    opt=described(Operation(summary="What the account and this key have left", tag="credits", answer=CreditsAnswer)),
+)
 async def get_credits(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.billing_read)
     found = await runtime.db.snapshot(balance_of, key.account_id, key.id)

@@ -11,17 +11,34 @@ from litestar import Request, Response, post
 from imagegate.api.answers import json_answer, preferred_wait, task_answer, waited
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
+from imagegate.api.operations import Operation, described, header
+from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
-from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.errors import InvalidRequest, Problem
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import Money, money
 from imagegate.domain.prices import Charge
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
+from imagegate.flows.view import TaskView
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import balance_of
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_REFUSALS: tuple[type[Problem], ...] = (errors.ModelNotFound, errors.ModelAccessDenied)
+_NO_CREDIT: tuple[type[Problem], ...] = (
+    errors.InsufficientQuota,
+    errors.InsufficientTokenQuota,
+    errors.TokenDailyQuotaExceeded,
+)
+EXAMPLE = {
+    "model": "gpt-image-2",
+    "prompt": "A beautiful colorful sunset over the ocean",
+    "size": "16:9",
+    "resolution": "2K",
+    "quality": "high",
+    "n": 2,
+}
 
 
 class Expectation(msgspec.Struct):
@@ -60,7 +77,26 @@ class QuoteView(msgspec.Struct, kw_only=True):
     lines: list[LineView]
 
 
-@post("/v1/images/generations", status_code=200)
+@post(
+    "/v1/images/generations",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Make a task: any answer but 200 means that there is no task and no hold",
+            tag="images",
+            takes=ImageRequest,
+            answer=TaskView,
+            example=EXAMPLE,
+            parameters=(
+                header("Idempotency-Key", {"type": "string", "pattern": f"^{_KEY.pattern}$"}, "Makes a repeat safe"),
+                header(
+                    "Prefer", {"type": "string", "examples": ["wait=60"]}, "wait=n answers at the end, or after n s"
+                ),
+            ),
+            errors=(*_REFUSALS, errors.IdempotencyConflict, *_NO_CREDIT),
+        )
+    ),
+)
 async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.images_write)
     idempotency_key = _idempotency_key(request)
@@ -74,7 +110,20 @@ async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: K
     return task_answer(runtime, task, headers)
 
 
-@post("/v1/images/quotes", status_code=200)
+@post(
+    "/v1/images/quotes",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Price a request: expected, maximum and lines; stores nothing",
+            tag="images",
+            takes=ImageRequest,
+            answer=QuoteView,
+            example=EXAMPLE,
+            errors=_REFUSALS,
+        )
+    ),
+)
 async def create_quote(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.images_write)
     body = await read_json(request, ImageRequest, runtime.settings.server)

@@ -11,16 +11,30 @@ from msgspec import UNSET, UnsetType
 from imagegate.api.answers import json_answer, owned_task, task_answer, wait_seconds, waited, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.domain import ids
+from imagegate.api.operations import Operation, described, path, query
+from imagegate.domain import errors, ids
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task, public_status
-from imagegate.flows.view import TaskView, task_view
+from imagegate.flows.view import Number, TaskView, task_view
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks
 
 _BATCH = 50
+TASK_ID = path("task_id", {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$"}, "The id of a task")
+WAIT = query(
+    "wait",
+    {"type": "integer", "minimum": 0},
+    "Answer when the task has ended, or after this many seconds; above 60 counts as 60",
+)
+_LIST = (
+    query("status", {"type": "string", "enum": list(STATUS_SQL)}, "Only tasks in this state"),
+    query("model", {"type": "string"}, "Only tasks of this model"),
+    query("type", {"type": "string", "enum": ["image"]}, "Only image tasks exist"),
+    query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}, "From 1"),
+    query("page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Tasks on a page"),
+)
 
 
 class TaskRow(msgspec.Struct):
@@ -32,7 +46,7 @@ class TaskRow(msgspec.Struct):
     created_at: int
     has_results: bool
     result_count: int
-    credits_used: msgspec.Raw | UnsetType
+    credits_used: Number | UnsetType
     has_error: bool
 
 
@@ -53,7 +67,18 @@ class BatchAnswer(msgspec.Struct):
     data: list[TaskView]
 
 
-@get("/v1/tasks/{task_id:str}")
+@get(
+    "/v1/tasks/{task_id:str}",
+    opt=described(
+        Operation(
+            summary="One task",
+            tag="tasks",
+            answer=TaskView,
+            parameters=(TASK_ID, WAIT),
+            errors=(errors.InvalidTaskId, errors.TaskNotFound),
+        )
+    ),
+)
 async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
     need(key, Scope.tasks_read)
     seconds = wait_seconds(request)
@@ -61,7 +86,10 @@ async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, 
     return task_answer(runtime, await waited(runtime, task, seconds))
 
 
-@get("/v1/tasks")
+@get(
+    "/v1/tasks",
+    opt=described(Operation(summary="Tasks, newest first, by page", tag="tasks", answer=TaskPage, parameters=_LIST)),
+)
 async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.tasks_read)
     page = whole_number(request, "page", 1, 1, 1_000_000)
@@ -71,7 +99,19 @@ async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
 
 
-@post("/v1/tasks/batch", status_code=200)
+@post(
+    "/v1/tasks/batch",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Up to 50 tasks by id, in the order asked",
+            tag="tasks",
+            takes=BatchRequest,
+            answer=BatchAnswer,
+            example={"task_ids": ["task-unified-1795341693-imcg5zqt"]},
+        )
+    ),
+)
 async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.tasks_read)
     body = await read_json(request, BatchRequest, runtime.settings.server)
