@@ -85,6 +85,7 @@ class Gateway:
         while time.monotonic() < give_up:
             assert self._process is not None
             if self._process.poll() is not None:
+                self._end(signal.SIGKILL)
                 raise AssertionError("the gateway ended: " + "\n".join(self.output))
             try:
                 if self.url and httpx.get(f"{self.url}/healthz").status_code == 200:

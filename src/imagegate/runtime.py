@@ -27,13 +27,20 @@ PER_SECOND = 1_000_000
 class Signals:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database.
 
-    `working` tells whether this process carries tasks out at the moment.
+    `working` tells whether this process carries tasks out at the moment, `closing` that it is about to end.
     """
 
     def __init__(self) -> None:
         self.work = asyncio.Event()
         self.working = False
+        self.closing = False
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
+
+    def close(self) -> None:
+        """Let everybody who waits go home with what there is."""
+        self.closing = True
+        for task_id in list(self._changed):
+            self.task_changed(task_id)
 
     def task_changed(self, task_id: str) -> None:
         for waiter in self._changed.pop(task_id, []):

@@ -6,6 +6,7 @@ Refuses to know: what the derived keys sign. The secret is never written to the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -42,15 +43,23 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ) -> Keyring:
 
 
 def _from_file(path: Path) -> str:
-    try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_private(path)
-    with os.fdopen(made, "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
     return _read_private(path)
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that only we can read, there whole or not at all. One that is there already stays as it is."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _read_private(path: Path) -> str:

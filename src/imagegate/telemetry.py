@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-_SECRETS = re.compile(r"(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0-9_\-+/=.]{6,}")
+_SECRETS = re.compile(r"\b(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0-9_\-+/=.]{6,}")
 
 
 def start_logging(level: str) -> None:

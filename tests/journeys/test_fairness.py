@@ -44,6 +44,10 @@ def test_60_queued_tasks_of_one_account_do_not_hold_up_another(tmp_path: Path) -
 
 def _times(data: Path) -> dict[str, tuple[int, int | None, int | None]]:
     """Of each task: when it was created, first claimed and ended; None where that has not happened."""
-    with apsw.Connection(str(data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as rows:
-        return {row[0]: (row[1], row[2], row[3]) for row in
-                rows.execute("SELECT id, created, started, ended FROM tasks")}  # fmt: skip
+    rows = apsw.Connection(str(data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return {
+            row[0]: (row[1], row[2], row[3]) for row in rows.execute("SELECT id, created, started, ended FROM tasks")
+        }
+    finally:
+        rows.close()

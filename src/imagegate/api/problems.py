@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem
-from imagegate.store.engines import StoreFailure, StoreFull
+from imagegate.store.engines import StoreFailure, StoreFull, StoreRefused
 from imagegate.telemetry import log_error
 
 INVALID, AUTH, QUOTA = "invalid_request_error", "authentication_error", "insufficient_quota"
@@ -94,7 +94,7 @@ def problem_of(error: Exception) -> Problem:
             return error
         case StoreFull():
             return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
-        case StoreFailure():
+        case StoreFailure() | StoreRefused():
             log_error("the database refused", error=str(error))
             return errors.ServiceUnavailable()
         case HTTPException(status_code=404):

@@ -63,3 +63,6 @@ def main() -> None:
     except ConnectionError as error:
         click.echo(f"imagegate: the gateway cannot be reached: {error}", err=True)
         sys.exit(NOT_REACHABLE)
+    except OSError as error:
+        click.echo(f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        sys.exit(1)

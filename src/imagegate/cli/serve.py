@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import click
 import msgspec
@@ -60,7 +61,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=5,
         )  # fmt: skip
         _greet(runtime, key)
-        await _Server(config).serve(sockets=[listener])
+        await _Server(config, runtime).serve(sockets=[listener])
         (settings.data_dir / "serving").unlink(missing_ok=True)
     finally:
         await runtime.close()
@@ -116,6 +117,15 @@ def _lock(settings: Settings) -> _Lock:
 
 class _Server(uvicorn.Server):
     """Ends with code 0 on SIGTERM and SIGINT; uvicorn's own handling would die of the signal before we close."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Whoever waits for a task is answered now: a cancelled answer would say that there is no task."""
+        self._runtime.signals.close()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from imagegate.domain.api_keys import digest, well_formed
 from imagegate.domain.money import nanos_of_credits
 from imagegate.flows.credit import NewKey, create_key, grant_credits, open_account
 from imagegate.runtime import Runtime
+from imagegate.secret import write_private
 from imagegate.store.accounts import key_by_digest
 
 ACCOUNT = "demo"
@@ -24,16 +22,11 @@ async def demo_key(runtime: Runtime) -> str:
     amount = nanos_of_credits(str(runtime.settings.credit.demo_credits), runtime.credits_per_usd)
     await grant_credits(runtime.db, account, amount, "first start", ref="demo")
     value, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name=ACCOUNT))
-    _keep(file, value)
+    file.unlink(missing_ok=True)
+    write_private(file, value + "\n")
     return value
 
 
 async def _is_live(runtime: Runtime, value: str) -> bool:
     key = await runtime.db.read(key_by_digest, digest(runtime.keyring.key("pepper"), value))
     return key is not None and key.live(runtime.clock())
-
-
-def _keep(file: Path, value: str) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as opened:
-        opened.write(value + "\n")

@@ -20,6 +20,8 @@ from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer
 from imagegate.store import assets, tasks
+from imagegate.store.engines import StoreFailure
+from imagegate.telemetry import log_error
 from imagegate.upstreams.protocol import (
     Answer,
     Call,
@@ -44,7 +46,7 @@ FAULT = TaskError(TaskErrorCode.service_error, "The service failed to carry this
 
 
 class Lease:
-    """A worker's timed right to one task. `sure` judges by this process's own monotonic clock."""
+    """A worker's timed right to one task, judged by this process's own monotonic clock."""
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
@@ -54,10 +56,11 @@ class Lease:
         """The lease runs from the moment the renewal was asked for, not from when it was answered."""
         self._renewed = renewed._renewed
 
-    @property
-    def sure(self) -> bool:
-        """Whether something that cannot be undone may still be begun."""
-        return time.monotonic() - self._renewed < 0.75 * self._lease_s
+    def must_be_sure(self) -> None:
+        """Before anything that cannot be undone. StoreFailure where no renewal went through for too long: the task
+        waits until one does, or is found lost."""
+        if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
+            raise StoreFailure("the lease could not be renewed in time", retry=True)
 
 
 async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
@@ -77,7 +80,8 @@ async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease)
         await fail(runtime, task, NO_ROUTE)
         return
     attempt = _new_attempt(runtime, task, upstream)
-    if not lease.sure or not await _mark_sending(runtime, attempt):
+    lease.must_be_sure()
+    if not await _mark_sending(runtime, attempt):
         return
     answer = await upstream.produce(_call(runtime, task, attempt, inputs), _progress(runtime, task))
     await _conclude(runtime, task, attempt, answer, lease)
@@ -127,7 +131,10 @@ def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Cal
 
 def _progress(runtime: Runtime, task: Task) -> Progress:
     async def report(percent: int) -> None:
-        await runtime.db.write(tasks.advance, task.account_id, task.id, task.claim_no, percent)
+        try:
+            await runtime.db.write(tasks.advance, task.account_id, task.id, task.claim_no, percent)
+        except StoreFailure as failure:  # a bar that stands still is no reason to give up what is being made
+            log_error("progress not stored", task=task.id, error=str(failure))
         runtime.signals.task_changed(task.id)
 
     return report
@@ -158,8 +165,7 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
     keys = [blob_key(task, attempt.id, image.name) for image in answer.images]
     for image, key in zip(answer.images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
-    if not lease.sure:
-        return
+    lease.must_be_sure()
     settlement = _settlement(runtime, task, attempt, answer, keys)
     await runtime.db.write(tasks.complete_task, task.account_id, task.id, task.claim_no, settlement)
     runtime.spool.discard(attempt.id)

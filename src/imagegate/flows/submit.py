@@ -25,7 +25,7 @@ from imagegate.flows.inputs import pin_own, unpin
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.space import short_of_space
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import tasks
+from imagegate.store import idempotency, tasks
 from imagegate.store.accounts import NoCredit, TooManyUnfinished
 from imagegate.store.idempotency import Conflict, Replayed
 
@@ -41,7 +41,7 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
     """The task, and whether it was replayed. A Problem means: no task, no hold."""
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
-    if short_of_space(runtime):
+    if short_of_space(runtime) and not await _is_repeat(runtime, key, idempotency_key):
         raise ServiceUnavailable("The service has no space left", reason="storage_full")
     new = await _new_task(runtime, quote, key, now)
     use = _key_use(runtime, quote, idempotency_key)
@@ -77,6 +77,13 @@ async def _new_task(runtime: Runtime, quote: Quote, key: Key, now: int) -> tasks
         deadline=now + int(runtime.settings.work.deadline_s * PER_SECOND),
         pinned=await pin_own(runtime, quote.order, key.account_id, task_id),
     )
+
+
+async def _is_repeat(runtime: Runtime, key: Key, idempotency_key: str | None) -> bool:
+    """A repeat makes nothing new, and a refusal would tell its client that there is no task."""
+    if idempotency_key is None:
+        return False
+    return await runtime.db.read(idempotency.is_used, key.account_id, ENDPOINT, idempotency_key)
 
 
 def _key_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> tasks.KeyUse | None:

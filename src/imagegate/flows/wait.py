@@ -16,7 +16,7 @@ async def until_terminal(runtime: Runtime, task: Task, seconds: float) -> Task:
             while True:
                 with runtime.signals.watching(task.id) as changed:
                     task = await _look(runtime, task)
-                    if task.terminal:
+                    if task.terminal or runtime.signals.closing:
                         return task
                     await changed
     except TimeoutError:

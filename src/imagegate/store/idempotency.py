@@ -46,6 +46,14 @@ def claim_key(
     return Replayed(row["task_id"]) if row["fingerprint"] == fingerprint else Conflict()
 
 
+def is_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
+    row = tx.one(
+        "SELECT task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
+        account_id=account_id, endpoint=endpoint, key=key,
+    )  # fmt: skip
+    return row is not None
+
+
 def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """A refused request does not use its key up."""
     tx.put(

@@ -86,6 +86,7 @@ class Writer(threading.Thread):
             if failure is None or failure.retry:
                 self._settle_each(commands)
             else:
+                commands.extend(self._drain())  # they have waited as long as these
                 _refuse(commands, failure)
 
     def _settle_each(self, commands: list[Waiting]) -> None:
