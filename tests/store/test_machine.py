@@ -33,7 +33,7 @@ from imagegate.store.accounts import NoCredit
 from imagegate.store.database import Database, engine_for
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.invariants import broken_invariants
-from tests.store.rows import LEASE_US, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         price = charge + (excess if share == 100 else 0)
         ours = self.ours(task)
         done = settlement(task, attempt.id, charge, price)
-        answer = self.write(tasks.complete_task, self.account_id, task.id, task.claim_no, done)
+        answer = self.write(tasks.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
             self.model[task.id].state = "completed"
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
         task, _ = claim
         ours = self.ours(task)
         commit_id = f"cmt_{next(self.counter)}"
-        answer = self.write(tasks.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id)
+        answer = self.write(tasks.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, body_of)
         # a queued task that was reclaimed still carries the claim number that its failer has read
         known = self.model[task.id]
         queued = known.state == "queued" and known.claim_no == task.claim_no
@@ -194,7 +194,7 @@ class Machine(RuleBasedStateMachine):
         self.db.close()
         self.db = Database(engine_for(self.url))
         self.boot += 1
-        self.write(tasks.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100)
+        self.write(tasks.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100, body_of)
         for task in self.model.values():
             if task.state == "running":
                 task.crashes += 1

@@ -1,0 +1,18 @@
+"""POST /v1/tasks/{id}/cancel."""
+
+from __future__ import annotations
+
+from litestar import Response, post
+
+from imagegate.api.answers import owned_task, task_answer
+from imagegate.api.auth import need
+from imagegate.domain.credit import Key, Scope
+from imagegate.flows.cancel import cancel
+from imagegate.runtime import Runtime
+
+
+@post("/v1/tasks/{task_id:str}/cancel", status_code=200)
+async def cancel_task(runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
+    need(key, Scope.images_write)
+    task = await owned_task(runtime, key.account_id, task_id)
+    return task_answer(runtime, await cancel(runtime, task))
