@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sqlite3
 import time
@@ -412,6 +413,54 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         cancelled = answers[name].status_code == 200 and answers[name].json()["status"] == "failed"
         assert not cancelled or task["error"]["code"] == "request_cancelled"
         assert (task["usage"]["credits_used"] == 0) is (task["status"] == "failed")
+
+
+def _under_way(client: httpx.Client, url: str) -> Any:
+    """A task that an engine is at work on, and will be for a while."""
+    task = create(client, url, n=10)
+    while task["task_info"]["can_cancel"]:
+        task = answer_of(client.get(f"/v1/tasks/{task['id']}"))
+    assert task["status"] == "processing"
+    return task
+
+
+def test_c03_what_was_bought_is_delivered_and_charged(client: httpx.Client, receiver: Receiver) -> None:
+    path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
+    wished = answer_of(client.post(f"{path}/cancel"))
+    assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
+    final = answer_of(client.get(f"{path}?wait=60"))
+    assert (final["status"], len(final["results"])) == ("completed", 10)
+    assert final["usage"]["credits_used"] > 0
+    error_of(client.post(f"{path}/cancel"), 409, "task_not_cancellable")
+
+
+def test_c03_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
+    """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
+    gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**ENV, **trust(tmp_path)})
+    with gateway:
+        with gateway.client() as client:
+            path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
+            answer_of(client.post(f"{path}/cancel"))
+        gateway.kill()
+        gateway.start()
+        with gateway.client() as client:
+            final = answer_of(client.get(f"{path}?wait=30"))
+            assert (final["status"], final["error"]["code"]) == ("failed", "request_cancelled")
+            assert final["usage"]["credits_used"] == 0
+            delivery_of(client, f"evt_{final['id']}", "delivered")
+        gateway.check()
+
+
+def test_c16_by_default_the_waits_are_1_2_and_4_seconds(receiver: Receiver, tmp_path: Path) -> None:
+    before = len(receiver.requests("307"))
+    with Gateway(tmp_path / "data", *receiver.allowed, env=trust(tmp_path)) as gateway, gateway.client() as client:
+        sent = answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("307")}))
+        assert delivery_of(client, sent["id"])["status"] == "exhausted"
+        gateway.check()
+    requests = receiver.requests("307")[before:]
+    gaps = [after.at - earlier.at for earlier, after in itertools.pairwise(requests)]
+    assert len(gaps) == 3
+    assert all(wait <= gap + 0.01 < wait + 1 for wait, gap in zip((1, 2, 4), gaps, strict=True)), gaps
 
 
 def test_hook_2_no_webhook_is_sent_before_its_settlement(served: Gateway) -> None:
