@@ -35,6 +35,7 @@ from imagegate.store import prices
 from imagegate.store.database import Database, StoreRefused, engine_for
 from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.embedded import Embedded
+from imagegate.workers.courier import Courier
 from imagegate.workers.runner import Runner
 
 
@@ -124,12 +125,14 @@ def build_app(runtime: Runtime) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
-        runner = Runner(runtime)
+        runner, courier = Runner(runtime), Courier(runtime)
         await runner.start()
+        await courier.start()
         try:
             yield
         finally:
             await runner.stop()
+            await courier.stop()
 
     app = Litestar(
         HANDLERS,

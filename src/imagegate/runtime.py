@@ -32,6 +32,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.work = asyncio.Event()
+        self.hooks = asyncio.Event()
         self.working = False
         self.closing = False
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
@@ -46,6 +47,11 @@ class Signals:
         for waiter in self._changed.pop(task_id, []):
             if not waiter.done():
                 waiter.set_result(None)
+
+    def task_ended(self, task_id: str) -> None:
+        """Its webhook is due too."""
+        self.task_changed(task_id)
+        self.hooks.set()
 
     @contextlib.contextmanager
     def watching(self, task_id: str) -> Iterator[asyncio.Future[None]]:

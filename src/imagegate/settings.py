@@ -82,6 +82,8 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     crashes_max: int = 3
     sweep_s: float = 60.0
     painters: int = 0
+    hook_timeout_s: float = 10.0
+    hook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,6 +146,8 @@ def _checked(settings: Settings) -> Settings:
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
+        ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
+        ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
         (

@@ -125,23 +125,25 @@ def test_s10_every_task_error_names_code_message_and_type(runtime: Runtime, code
 
 
 @pytest.mark.parametrize(
-    ("state", "claim_no", "status", "cancellable"),
+    ("state", "claim_no", "sent", "status"),
     [
-        (TaskState.queued, 0, "pending", True),
-        (TaskState.running, 1, "processing", False),
-        (TaskState.finalizing, 1, "processing", False),
-        (TaskState.queued, 1, "processing", True),
+        (TaskState.queued, 0, None, "pending"),
+        (TaskState.running, 1, None, "processing"),
+        (TaskState.running, 1, CREATED, "processing"),
+        (TaskState.finalizing, 1, CREATED, "processing"),
+        (TaskState.queued, 1, None, "processing"),
+        (TaskState.queued, 1, CREATED, "processing"),
     ],
 )
 def test_c03_status_has_four_words_and_never_moves_back(
-    runtime: Runtime, state: TaskState, claim_no: int, status: str, cancellable: bool
+    runtime: Runtime, state: TaskState, claim_no: int, sent: int | None, status: str
 ) -> None:
-    _, task = shown(runtime, changed(state=state, claim_no=claim_no))
+    """It can be cancelled exactly as long as nothing was sent, whoever has it."""
+    _, task = shown(runtime, changed(state=state, claim_no=claim_no, sent=sent))
     assert task["status"] == status
     assert task["task_info"]["estimated_time"] >= 1
     assert not {"error", "results", "duration", "results_expire_at", "engine"} & set(task)
-    assert isinstance(task["task_info"]["can_cancel"], bool)
-    assert state == TaskState.queued or task["task_info"]["can_cancel"] is cancellable
+    assert task["task_info"]["can_cancel"] is (sent is None)
 
 
 def test_s05_embedded_engine_is_labelled_and_others_are_not(runtime: Runtime) -> None:

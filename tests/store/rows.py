@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 
+import msgspec
+
 from imagegate.domain import ids
 from imagegate.domain.assets import AssetKind
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key
@@ -55,13 +57,18 @@ async def customer(
     return account.id, key
 
 
-def new_task(key: Key, hold: int = 1000) -> tasks.NewTask:
+def body_of(task: Task) -> bytes:
+    """What a webhook says in these tests: the row itself, so that any later change of it would show."""
+    return msgspec.json.encode(task)
+
+
+def new_task(key: Key, hold: int = 1000, callback_url: str | None = None) -> tasks.NewTask:
     now = time.time_ns() // 1000
     return tasks.NewTask(
         id=ids.task_id(now // 1_000_000),
         account_id=key.account_id,
         key_id=key.id,
-        order=ORDER,
+        order=msgspec.structs.replace(ORDER, callback_url=callback_url),
         billing_rule="per_token",
         price_version=VERSION,
         hold=hold,

@@ -12,7 +12,7 @@ from imagegate.store.accounts import accounts_with_work
 from imagegate.store.database import Database
 from imagegate.store.invariants import broken_invariants, ledger_total
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 
@@ -47,10 +47,13 @@ def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDataba
         assert await db.write(tasks.begin_attempt, key.account_id, attempt, "one") == tasks.Done()
         done = settlement(task, attempt.id, 700)
         for _ in range(2):
-            answer = await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, done)
+            answer = await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, done, body_of)
             assert answer == tasks.Done()
         again = settlement(task, attempt.id, 800)
-        assert await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, again) == tasks.LostLease()
+        assert (
+            await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, again, body_of)
+            == tasks.LostLease()
+        )
         account = await db.read(accounts.find_account, key.account_id)
         assert account is not None
         assert (account.posted, account.held) == (9300, 0)
@@ -65,7 +68,7 @@ def test_mon_6_what_exceeds_the_hold_is_the_operators(open_database: OpenDatabas
         db = open_database()
         key, task = await claimed(db)
         done = settlement(task, "att_none", charge=1000, price=1700)
-        await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, done)
+        await db.write(tasks.complete_task, key.account_id, task.id, task.claim_no, done, body_of)
         account = await db.read(accounts.find_account, key.account_id)
         assert account is not None
         assert account.posted == 9000
@@ -80,8 +83,8 @@ def test_mon_9_failing_releases_the_hold_in_the_same_commit(open_database: OpenD
         db = open_database()
         key, task = await claimed(db)
         await db.write(tasks.begin_attempt, key.account_id, new_attempt(task), "one")
-        assert await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1") == tasks.Done()
-        assert await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_2") == tasks.LostLease()
+        assert await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1", body_of) == tasks.Done()
+        assert await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_2", body_of) == tasks.LostLease()
         account = await db.read(accounts.find_account, key.account_id)
         assert account is not None
         assert (account.posted, account.held) == (10_000, 0)
@@ -95,7 +98,7 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
     async def story() -> None:
         db = open_database()
         key, old = await claimed(db, "dead")
-        assert await db.write(tasks.reclaim_lost, "alive", False, 3, 10) == [old.id]
+        assert await db.write(tasks.reclaim_lost, "alive", False, 3, 10, body_of) == [old.id]
         new = (await db.write(tasks.claim_due, key.account_id, "alive", LEASE_US, 1))[0]
         assert (new.claim_no, new.crashes) == (2, 1)
         account_id, number = key.account_id, old.claim_no
@@ -103,8 +106,8 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
             await db.write(tasks.begin_attempt, account_id, new_attempt(old), "dead"),
             await db.write(tasks.advance, account_id, old.id, number, 50),
             await db.write(tasks.hand_back, account_id, old.id, number),
-            await db.write(tasks.fail_task, account_id, old.id, number, ERROR, "cmt_x"),
-            await db.write(tasks.complete_task, account_id, old.id, number, settlement(old, "att_x", 5)),
+            await db.write(tasks.fail_task, account_id, old.id, number, ERROR, "cmt_x", body_of),
+            await db.write(tasks.complete_task, account_id, old.id, number, settlement(old, "att_x", 5), body_of),
         ]
         assert refused == [tasks.LostLease()] * 5
         assert await db.write(tasks.renew_leases, "dead", [(old.id, number)], LEASE_US) == [old.id]
@@ -120,9 +123,9 @@ def test_tsk_3_on_a_shared_engine_the_lease_decides(open_database: OpenDatabase)
         clock = FakeClock()
         db = open_database(clock)
         _, task = await claimed(db, "one")
-        assert await db.write(tasks.reclaim_lost, "two", True, 3, 10) == []
+        assert await db.write(tasks.reclaim_lost, "two", True, 3, 10, body_of) == []
         clock.now += LEASE_US
-        assert await db.write(tasks.reclaim_lost, "two", True, 3, 10) == [task.id]
+        assert await db.write(tasks.reclaim_lost, "two", True, 3, 10, body_of) == [task.id]
 
     asyncio.run(story())
 
@@ -132,10 +135,10 @@ def test_tsk_4_a_task_that_kills_its_workers_is_ended(open_database: OpenDatabas
         db = open_database()
         key, task = await claimed(db, "boot0")
         for number in range(1, 4):
-            await db.write(tasks.reclaim_lost, f"boot{number}", False, 3, 10)
+            await db.write(tasks.reclaim_lost, f"boot{number}", False, 3, 10, body_of)
             assert (await stored(db, task)).state == TaskState.queued
             await db.write(tasks.claim_due, key.account_id, f"boot{number}", LEASE_US, 1)
-        await db.write(tasks.reclaim_lost, "boot4", False, 3, 10)
+        await db.write(tasks.reclaim_lost, "boot4", False, 3, 10, body_of)
         ended = await stored(db, task)
         assert ended.state == TaskState.failed
         assert ended.error is not None
@@ -189,7 +192,7 @@ def test_accounts_with_work_are_only_those_that_have_some(open_database: OpenDat
         key, task = await claimed(db)
         await customer(db, 10, "idle")
         assert await db.read(accounts_with_work, "", 10) == [key.account_id]
-        await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1")
+        await db.write(tasks.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1", body_of)
         assert await db.read(accounts_with_work, "", 10) == []
 
     asyncio.run(story())

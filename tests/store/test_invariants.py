@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.store import tasks
+from imagegate.domain.webhooks import Heard
+from imagegate.store import deliveries, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
 
 FAR = 10**15
 PLANTED = {
@@ -27,6 +28,9 @@ PLANTED = {
     "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
     "I8": "UPDATE assets SET commit_id = 'cmt_other'",
     "I9": "UPDATE steps SET state = 'failed' WHERE seq = 1",
+    "I10.one": "UPDATE deliveries SET commit_id = 'cmt_other'",
+    "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
+    "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
@@ -41,14 +45,18 @@ async def lively(db: Database) -> None:
     await customer(db, 5, "neighbour")
     use = tasks.KeyUse("create", "key", "same", FAR)
     for number in range(4):
-        await db.write(tasks.submit_task, account_id, new_task(key), None if number else use, 100)
+        new = new_task(key, callback_url=f"https://hook.test/{number}")
+        await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
     done, failed, _ = await db.write(tasks.claim_due, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
     await db.write(tasks.begin_attempt, account_id, attempt, "one")
-    await db.write(tasks.complete_task, account_id, done.id, 1, settlement(done, attempt.id, 400, 900))
-    await db.write(
-        tasks.fail_task, account_id, failed.id, 1, TaskError(TaskErrorCode.service_error, "test"), "cmt_failed"
-    )
+    await db.write(tasks.complete_task, account_id, done.id, 1, settlement(done, attempt.id, 400, 900), body_of)
+    error = TaskError(TaskErrorCode.service_error, "test")
+    await db.write(tasks.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
+    for heard in (Heard(duration_ms=1, status=500), Heard(duration_ms=1, status=204)):
+        for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
+            one = sent.delivery
+            await db.write(deliveries.end_attempt, account_id, one.id, one.number, heard, (0, 0, 0))
 
 
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:

@@ -36,6 +36,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.RequestTooLarge: (413, INVALID),
     errors.UnsupportedMediaType: (415, INVALID),
     errors.IdempotencyConflict: (409, INVALID),
+    errors.TaskNotCancellable: (409, INVALID),
     errors.ResultExpired: (410, INVALID),
     errors.RateLimitExceeded: (429, RATE),
     errors.InternalError: (500, SERVER),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from imagegate.api import files, openapi, ops
-from imagegate.api.v1 import credits, images, tasks
+from imagegate.api.v1 import cancel, credits, images, tasks, webhooks
 
 HANDLERS: list[HTTPRouteHandler] = [
     images.create_image,
@@ -13,6 +13,12 @@ HANDLERS: list[HTTPRouteHandler] = [
     tasks.get_task,
     tasks.list_tasks,
     tasks.batch_tasks,
+    cancel.cancel_task,
+    webhooks.list_deliveries,
+    webhooks.replay_delivery,
+    webhooks.test_webhook,
+    webhooks.get_secret,
+    webhooks.rotate_secret,
     credits.get_credits,
     files.get_result,
     openapi.openapi_json,

@@ -121,6 +121,11 @@ class IdempotencyConflict(Problem):
     default_message = "This Idempotency-Key was used with another request body"
 
 
+class TaskNotCancellable(Problem):
+    code = "task_not_cancellable"
+    default_message = "This task has already ended"
+
+
 class ResultExpired(Problem):
     code = "result_expired"
     default_message = "This result has expired; results are kept for 24 hours"

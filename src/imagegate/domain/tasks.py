@@ -66,7 +66,10 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker."""
+    """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker.
+
+    `sent` is when the first attempt was marked sending, `cancel_wished` when its customer first asked to cancel it.
+    """
 
     id: str
     account_id: str
@@ -92,6 +95,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...] = ()
     error: TaskError | None = None
     results_expire: int | None = None
+    sent: int | None = None
+    cancel_wished: int | None = None
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a cancel ends it for certain: nothing was sent yet."""
+        return not self.terminal and self.sent is None
 
     @property
     def terminal(self) -> bool:

@@ -1,9 +1,9 @@
 """Carry out one claimed task: call a route, keep the bytes, settle.
 
 `[ ]` is one commit. Dispatch mark `[ attempt: sending ]`, the call, its answer in the spool; then the bytes go to
-storage and `[ task done (fenced), assets, hold settled ]`. If we die before the mark nothing was sent; between mark
-and spool the outcome is unknown; once the spool is complete the next claim finishes from it and nothing is bought
-again; after the last commit there is nothing left to do but sweep the spool.
+storage and `[ task done (fenced), assets, hold settled, webhook ]`. If we die before the mark nothing was sent;
+between mark and spool the outcome is unknown; once the spool is complete the next claim finishes from it and nothing
+is bought again; after the last commit there is nothing left to do but sweep the spool.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from imagegate.domain.tasks import Attempt, Outcome, Result, Task
 from imagegate.families import FAMILIES
 from imagegate.flows.bill import make_bill
 from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
+from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer
 from imagegate.store import assets, tasks
+from imagegate.store.cancels import CANCELLED
 from imagegate.store.engines import StoreFailure
 from imagegate.telemetry import log_error
 from imagegate.upstreams.protocol import (
@@ -81,7 +83,7 @@ async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease)
         return
     attempt = _new_attempt(runtime, task, upstream)
     lease.must_be_sure()
-    if not await _mark_sending(runtime, attempt):
+    if not await _mark_sending(runtime, task, attempt):
         return
     answer = await upstream.produce(_call(runtime, task, attempt, inputs), _progress(runtime, task))
     await _conclude(runtime, task, attempt, answer, lease)
@@ -118,9 +120,17 @@ def _new_attempt(runtime: Runtime, task: Task, upstream: Upstream) -> Attempt:
     )
 
 
-async def _mark_sending(runtime: Runtime, attempt: Attempt) -> bool:
+async def _mark_sending(runtime: Runtime, task: Task, attempt: Attempt) -> bool:
+    """[ attempt: sending ]. A task whose customer wants no more of it ends here instead."""
     marked = await runtime.db.write(tasks.begin_attempt, attempt.account_id, attempt, runtime.boot_id)
-    return isinstance(marked, tasks.Done)
+    match marked:
+        case tasks.Done():
+            return True
+        case tasks.LostLease():
+            return False
+        case tasks.Unwanted():
+            await fail(runtime, task, CANCELLED)
+            return False
 
 
 def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
@@ -167,9 +177,11 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
     lease.must_be_sure()
     settlement = _settlement(runtime, task, attempt, answer, keys)
-    await runtime.db.write(tasks.complete_task, task.account_id, task.id, task.claim_no, settlement)
+    await runtime.db.write(
+        tasks.complete_task, task.account_id, task.id, task.claim_no, settlement, task_body(runtime)
+    )  # fmt: skip
     runtime.spool.discard(attempt.id)
-    runtime.signals.task_changed(task.id)
+    runtime.signals.task_ended(task.id)
 
 
 def _settlement(
@@ -223,7 +235,9 @@ def blob_key(task: Task, attempt_id: str, name: str) -> str:
 
 
 async def fail(runtime: Runtime, task: Task, error: TaskError) -> None:
-    """[ task failed, hold released ]; nothing happens where the task is no longer ours."""
+    """[ task failed, hold released, webhook ]; nothing happens where the task is no longer ours."""
     commit_id = ids.new_id("cmt", runtime.clock())
-    await runtime.db.write(tasks.fail_task, task.account_id, task.id, task.claim_no, error, commit_id)
-    runtime.signals.task_changed(task.id)
+    await runtime.db.write(
+        tasks.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_body(runtime)
+    )  # fmt: skip
+    runtime.signals.task_ended(task.id)

@@ -7,6 +7,7 @@ import time
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
+from imagegate.flows.view import task_body
 from imagegate.runtime import Runtime
 from imagegate.store import assets, idempotency, tasks
 
@@ -20,8 +21,9 @@ async def reclaim(runtime: Runtime) -> int:
     count = 0
     while True:
         reclaimed = await runtime.db.write(
-            tasks.reclaim_lost, runtime.boot_id, runtime.db.engine.shared, work.crashes_max, _AT_ONCE
-        )
+            tasks.reclaim_lost, runtime.boot_id, runtime.db.engine.shared, work.crashes_max, _AT_ONCE,
+            task_body(runtime),
+        )  # fmt: skip
         for task_id in reclaimed:
             runtime.signals.task_changed(task_id)
         count += len(reclaimed)

@@ -5,6 +5,7 @@ Knows: the public fields in wire order. Refuses to know: who asks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -102,6 +103,11 @@ def task_view(runtime: Runtime, task: Task) -> TaskView:
     )
 
 
+def task_body(runtime: Runtime) -> Callable[[Task], bytes]:
+    """What a webhook carries: the bytes that a query is answered with at that moment."""
+    return lambda task: msgspec.json.encode(task_view(runtime, task))
+
+
 def result_links(runtime: Runtime, task: Task) -> list[str]:
     """The same strings in every answer."""
     exp = (task.results_expire or 0) // PER_SECOND
@@ -114,7 +120,7 @@ def _info(runtime: Runtime, task: Task) -> TaskInfo:
         return TaskInfo(can_cancel=False)
     typical = max((upstream.typical_s for upstream in runtime.upstreams.values()), default=60.0)
     elapsed = (runtime.clock() - task.created) / PER_SECOND
-    return TaskInfo(can_cancel=task.claim_no == 0, estimated_time=max(1, round(typical * task.order.n - elapsed)))
+    return TaskInfo(can_cancel=task.cancellable, estimated_time=max(1, round(typical * task.order.n - elapsed)))
 
 
 def _usage(task: Task, rate: int) -> UsageView:

@@ -64,11 +64,15 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """An answer to a callback, of whatever status. `excerpt` is its first kilobyte as printable text."""
+    """An answer to a callback, of whatever status. `excerpt` is its first kilobyte as printable text.
+
+    `retry_after` is what the receiver asked for in that header, for the log.
+    """
 
     status: int
     elapsed_ms: int
     excerpt: str
+    retry_after: str | None = None
 
 
 class FetchFailed(Exception):
@@ -113,7 +117,7 @@ class Outbound:
         async with _explained(url), asyncio.timeout(total_s):
             async with self._request("POST", url, {**headers, **_own_headers()}, body) as response:
                 excerpt = await _beginning(response)
-            return Posted(response.status, round((clock() - started) * 1000), excerpt)
+            return Posted(response.status, round((clock() - started) * 1000), excerpt, _asked_wait(response))
 
     async def close(self) -> None:
         """Drop the session and its connections."""
@@ -216,6 +220,11 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
         if total >= MAX_REPLY_BYTES:
             break
     return _printable(kept)
+
+
+def _asked_wait(response: aiohttp.ClientResponse) -> str | None:
+    asked = response.headers.get("Retry-After")
+    return None if asked is None else _printable(asked.encode("utf-8", "surrogateescape")[:64])
 
 
 def _printable(raw: bytes) -> str:

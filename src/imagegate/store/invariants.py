@@ -90,6 +90,25 @@ INVARIANTS = (
         f"""SELECT before.task_id, before.state, after.state AS next FROM steps before
         JOIN steps after ON after.task_id = before.task_id AND after.seq = before.seq + 1
         WHERE (before.state, after.state) NOT IN (VALUES {_STEPS}) OR before.progress > after.progress"""),
+    Invariant("I10.one", "a task that ended and names a callback has one webhook, of the same commit; no other has one",
+        """SELECT t.id, t.state, d.id AS delivery FROM tasks t LEFT JOIN deliveries d ON d.task_id = t.id
+        WHERE (d.id IS NOT NULL) <> (t.callback_url IS NOT NULL AND t.state IN ('completed', 'failed'))
+            OR d.commit_id <> t.commit_id"""),
+    Invariant("I10.attempts", "attempts follow the settlement and each other in their time, and none follows success",
+        """SELECT a.delivery_id, a.number FROM delivery_attempts a JOIN deliveries d ON d.id = a.delivery_id
+        LEFT JOIN tasks t ON t.id = d.task_id
+        LEFT JOIN delivery_attempts p ON p.delivery_id = a.delivery_id AND p.number = a.number - 1
+        WHERE a.started < a.not_before OR a.not_before < COALESCE(t.ended, d.created)
+            OR (a.number > 1 AND (p.ended IS NULL OR a.not_before < p.ended))
+            OR (a.round = p.round AND (p.status BETWEEN 200 AND 299 OR p.status = 410))"""),
+    Invariant("I10.closed", "a delivery is what its attempts say; unsent and closed is only one whose host was down",
+        """SELECT d.id, d.state, d.reason FROM deliveries d
+        LEFT JOIN delivery_attempts a ON a.delivery_id = d.id AND a.number = d.number
+        WHERE d.number <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id)
+            OR d.tried <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id AND n.round = d.round)
+            OR (d.state = 'delivered') <> (COALESCE(a.status, 0) BETWEEN 200 AND 299 AND d.tried > 0)
+            OR (d.state = 'exhausted' AND d.tried = 0 AND d.reason <> 'host_down')
+            OR (d.owner IS NOT NULL) <> (a.number IS NOT NULL AND a.ended IS NULL)"""),
     Invariant("I11", "no unfinished task long past its deadline",
         """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
         AND deadline + :grace < :now"""),
@@ -104,7 +123,10 @@ INVARIANTS = (
         """SELECT t.id FROM tasks t JOIN api_keys k ON k.id = t.key_id WHERE k.account_id <> t.account_id
         UNION ALL SELECT h.task_id FROM holds h JOIN tasks t ON t.id = h.task_id WHERE h.account_id <> t.account_id
         UNION ALL SELECT a.id FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id
-        UNION ALL SELECT a.id FROM assets a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id"""),
+        UNION ALL SELECT a.id FROM assets a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id
+        UNION ALL SELECT d.id FROM deliveries d JOIN tasks t ON t.id = d.task_id WHERE d.account_id <> t.account_id
+        UNION ALL SELECT a.delivery_id FROM delivery_attempts a JOIN deliveries d ON d.id = a.delivery_id
+            WHERE a.account_id <> d.account_id"""),
 )  # fmt: skip
 
 

@@ -14,19 +14,20 @@ from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import PER_MILLION, Nanos
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, idempotency, ledger
+from imagegate.store import accounts, assets, deliveries, idempotency, ledger
 from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store.deliveries import Render
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.transaction import Tx
 
 _TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule, price_version,
     hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source, engine, results,
-    error, results_expire FROM tasks"""
+    error, results_expire, sent, cancel_wished FROM tasks"""
 CRASH_LOOP = TaskError(
     TaskErrorCode.service_error, "The task stopped its worker too often.", reason="worker_crash_loop"
 )
-_UNFINISHED = "('queued', 'running', 'finalizing')"
+UNFINISHED = "('queued', 'running', 'finalizing')"
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,10 @@ class Done(msgspec.Struct, frozen=True):
 
 class LostLease(msgspec.Struct, frozen=True):
     """Another worker holds the task, or it has ended: stop quietly and discard."""
+
+
+class Unwanted(msgspec.Struct, frozen=True):
+    """The customer wishes the task cancelled: no further attempt is made."""
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,12 +109,13 @@ def submit_task(
 def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.put(
         """INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
-            created, deadline)
+            created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            :now, :created, :deadline)""",
+            :now, :created, :deadline, :callback_url)""",
         now=tx.now, id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
         order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
         price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
+        callback_url=new.order.callback_url,
     )  # fmt: skip
     tx.put(
         """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
@@ -182,7 +188,7 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
     return lost
 
 
-def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int) -> list[str]:
+def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int, render: Render) -> list[str]:
     """Put tasks of dead workers back in the queue, and end those that killed too many; all their ids.
 
     On an engine with one process every task of another owner is lost, whatever its lease says, and none of our own
@@ -202,7 +208,7 @@ def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int)
         _step(tx, row["id"])
         if row["crashes"] > crashes_max:
             commit_id = f"cmt_crashed_{row['id']}"
-            fail_task(tx, row["account_id"], row["id"], row["claim_no"], CRASH_LOOP, commit_id)
+            fail_task(tx, row["account_id"], row["id"], row["claim_no"], CRASH_LOOP, commit_id, render)
     return [row["id"] for row in rows]
 
 
@@ -216,19 +222,29 @@ def hand_back(tx: Tx, account_id: str, task_id: str, claim_no: int) -> Done | Lo
     return _stepped(tx, task_id, changed)
 
 
-def begin_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> Done | LostLease:
-    """The dispatch mark: `sending`, written while the task is still ours and before the first byte leaves."""
-    changed = tx.run(
+def begin_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> Done | LostLease | Unwanted:
+    """The dispatch mark: `sending`, written while the task is still ours and before the first byte leaves.
+
+    The first statement takes the task's row, so that a cancel comes before it or finds the task sent.
+    """
+    ours = tx.all(
+        """UPDATE tasks SET sent = CASE WHEN cancel_wished IS NULL THEN COALESCE(sent, :now) ELSE sent END
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        RETURNING cancel_wished""",
+        now=tx.now, id=attempt.task_id, account_id=account_id, claim_no=attempt.claim_no,
+    )  # fmt: skip
+    if not ours:
+        return LostLease()
+    if ours[0]["cancel_wished"] is not None:
+        return Unwanted()
+    tx.put(
         """INSERT INTO attempts (id, task_id, account_id, claim_no, route, owner, outcome, started)
-        SELECT :id, id, account_id, claim_no, :route, :owner, 'sending', :started FROM tasks
-        WHERE id = :task_id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        VALUES (:id, :task_id, :account_id, :claim_no, :route, :owner, 'sending', :started)
         ON CONFLICT (id) DO NOTHING""",
         id=attempt.id, task_id=attempt.task_id, account_id=account_id, claim_no=attempt.claim_no,
         route=attempt.route, owner=owner, started=attempt.started,
     )  # fmt: skip
-    again = tx.one("SELECT id FROM attempts WHERE id = :id AND account_id = :account_id",
-                   id=attempt.id, account_id=account_id) if changed == 0 else None  # fmt: skip
-    return Done() if changed == 1 or again else LostLease()
+    return Done()
 
 
 def end_attempt(tx: Tx, account_id: str, attempt_id: str, outcome: Outcome, detail: str | None) -> None:
@@ -270,20 +286,22 @@ def advance(tx: Tx, account_id: str, task_id: str, claim_no: int, progress: int)
     return _stepped(tx, task_id, changed)
 
 
-def complete_task(tx: Tx, account_id: str, task_id: str, claim_no: int, done: Settlement) -> Done | LostLease:
-    """[ task done (fenced), assets, settle hold, entries ]: all or none. Results live `keep_us` from now."""
+def complete_task(
+    tx: Tx, account_id: str, task_id: str, claim_no: int, done: Settlement, render: Render
+) -> Done | LostLease:
+    """[ task done (fenced), assets, settle hold, entries, webhook ]: all or none. Results live `keep_us` from now."""
     expires = (tx.now + done.keep_us) // PER_MILLION * PER_MILLION
-    changed = tx.run(
+    ended = tx.all(
         f"""UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, commit_id = :commit_id, owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {_UNFINISHED}
-            AND state <> 'queued'""",
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED}
+            AND state <> 'queued' RETURNING callback_url""",
         id=task_id, account_id=account_id, claim_no=claim_no, ended=tx.now, charge=done.charge,
         usage=msgspec.json.encode(done.usage).decode(), source=str(done.usage_source), engine=done.engine,
         results=msgspec.json.encode(done.results).decode(), expire=expires, commit_id=done.commit_id,
     )  # fmt: skip
-    if changed == 0:
+    if not ended:
         return _done_before(tx, account_id, task_id, done.commit_id)
     _step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", done.charge)
@@ -292,32 +310,44 @@ def complete_task(tx: Tx, account_id: str, task_id: str, claim_no: int, done: Se
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
     end_attempt(tx, account_id, done.attempt_id, Outcome.produced, None)
     _close_attempts(tx, account_id, task_id)
+    _tell(tx, account_id, task_id, ended[0]["callback_url"], done.commit_id, render)
     return Done()
 
 
 def fail_task(
-    tx: Tx, account_id: str, task_id: str, claim_no: int, error: TaskError, commit_id: str
+    tx: Tx, account_id: str, task_id: str, claim_no: int, error: TaskError, commit_id: str, render: Render
 ) -> Done | LostLease:
-    """[ task failed (fenced), hold released ]: nothing is charged."""
-    changed = tx.run(
+    """[ task failed (fenced), hold released, webhook ]: nothing is charged."""
+    ended = tx.all(
         f"""UPDATE tasks SET state = 'failed', ended = :now, error = :error, charge = 0, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {_UNFINISHED}""",
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED}
+        RETURNING callback_url""",
         id=task_id, account_id=account_id, claim_no=claim_no, now=tx.now,
         error=msgspec.json.encode(error).decode(), commit_id=commit_id,
     )  # fmt: skip
-    if changed == 0:
+    if not ended:
         return _done_before(tx, account_id, task_id, commit_id)
     _step(tx, task_id)
     _close_hold(tx, account_id, task_id, "released", 0)
     _close_attempts(tx, account_id, task_id)
+    _tell(tx, account_id, task_id, ended[0]["callback_url"], commit_id, render)
     return Done()
+
+
+def _tell(tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str, render: Render) -> None:
+    """The webhook says what this commit makes true: `render` is given the row as it stands at the end of it."""
+    if url is not None:
+        task = _task(
+            tx.all(f"{_TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id)[0]
+        )
+        deliveries.tell(tx, account_id, task, url, render(task), commit_id)
 
 
 def overdue(tx: Tx, limit: int) -> list[Task]:
     """Unfinished tasks past their deadline."""
     rows = tx.all(
-        f"{_TASK} WHERE state IN {_UNFINISHED} AND deadline <= :now ORDER BY deadline LIMIT :limit",
+        f"{_TASK} WHERE state IN {UNFINISHED} AND deadline <= :now ORDER BY deadline LIMIT :limit",
         now=tx.now, limit=limit,
     )  # fmt: skip
     return [_task(row) for row in rows]
@@ -392,5 +422,5 @@ def _task(row: Row) -> Task:
 
 _PLAIN = (
     "id", "account_id", "key_id", "claim_no", "crashes", "progress", "billing_rule", "price_version", "created",
-    "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire",
+    "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire", "sent", "cancel_wished",
 )  # fmt: skip

@@ -1,0 +1,202 @@
+"""GET /v1/webhooks/deliveries, POST …/{id}/replay, POST /v1/webhooks/test, GET /v1/webhooks/secret, POST …/rotate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from imagegate.api.answers import json_answer, whole_number
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.api.operations import Operation, described, path, query
+from imagegate.domain import errors
+from imagegate.domain.credit import Key, Scope
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, secret_text
+from imagegate.flows.hook_log import page_of_hooks, replay_hook, send_test
+from imagegate.flows.hook_secret import old_until, rotate, secret_key
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store.deliveries import secret_version
+
+
+class AttemptView(msgspec.Struct, kw_only=True):
+    """`error` is the class of what went wrong; `excerpt` the first kilobyte of the answer, escaped."""
+
+    number: int
+    replay: int
+    started_at: int
+    duration_ms: int | None
+    status_code: int | None
+    error: str | None
+    retry_after: str | None
+    excerpt: str | None
+
+
+class DeliveryView(msgspec.Struct, kw_only=True):
+    id: str
+    object: str = "webhook.delivery"
+    task_id: str | None
+    url: str
+    status: DeliveryState
+    reason: str | None
+    created_at: int
+    closed_at: int | None
+    next_attempt_at: int | None
+    replays: int
+    attempts: list[AttemptView]
+
+
+class DeliveryPage(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    data: list[DeliveryView]
+    has_more: bool
+    next_cursor: str | None
+
+
+class TestRequest(msgspec.Struct):
+    callback_url: str | None = None
+
+
+class OldSecret(msgspec.Struct):
+    secret: str
+    expires_at: int
+
+
+class SecretView(msgspec.Struct, kw_only=True):
+    object: str = "webhook.secret"
+    secret: str
+    version: int
+    previous: OldSecret | None
+
+
+@get(
+    "/v1/webhooks/deliveries",
+    opt=described(
+        Operation(
+            summary="Webhooks that were sent or wait, newest first, with every attempt",
+            tag="webhooks",
+            answer=DeliveryPage,
+            parameters=(
+                query(
+                    "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Deliveries on a page"
+                ),
+                query("cursor", {"type": "string"}, "next_cursor of the page before"),
+            ),
+        )
+    ),
+)
+async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.tasks_read)
+    limit = whole_number(request, "limit", 20, 1, 100)
+    cursor = request.query_params.get("cursor") or None
+    if cursor is not None and "\0" in cursor:
+        raise InvalidRequest("cursor is not one of this list", param="cursor")
+    found, more = await page_of_hooks(runtime, key.account_id, cursor, limit)
+    data = [_delivery(delivery, attempts) for delivery, attempts in found]
+    return json_answer(DeliveryPage(data=data, has_more=more, next_cursor=data[-1].id if more else None))
+
+
+@post(
+    "/v1/webhooks/deliveries/{delivery_id:str}/replay",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Send a webhook again: the same id and bytes",
+            tag="webhooks",
+            answer=DeliveryView,
+            parameters=(path("delivery_id", {"type": "string"}, "The id of a delivery"),),
+            errors=(errors.NotFound,),
+        )
+    ),
+)
+async def replay_delivery(runtime: Runtime, key: Key, delivery_id: str) -> Response[bytes]:
+    need(key, Scope.images_write)
+    return json_answer(_delivery(*await replay_hook(runtime, key.account_id, delivery_id.replace("\0", "?"))))
+
+
+@post(
+    "/v1/webhooks/test",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Send a test event to an address",
+            tag="webhooks",
+            takes=TestRequest,
+            answer=DeliveryView,
+            example={"callback_url": "https://your-domain.com/webhook"},
+        )
+    ),
+)
+async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.images_write)
+    body = await read_json(request, TestRequest, runtime.settings.server)
+    if not body.callback_url:
+        raise InvalidRequest("callback_url is needed: where the test is sent", param="callback_url")
+    return json_answer(_delivery(*await send_test(runtime, key.account_id, body.callback_url)))
+
+
+@get(
+    "/v1/webhooks/secret",
+    opt=described(
+        Operation(summary="The secret that signs this account's webhooks", tag="webhooks", answer=SecretView)
+    ),
+)
+async def get_secret(runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.images_write)
+    return _secret(runtime, key.account_id, await runtime.db.read(secret_version, key.account_id))
+
+
+@post(
+    "/v1/webhooks/secret/rotate",
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="Make a new secret; the old one signs beside it for 24 hours", tag="webhooks", answer=SecretView
+        )
+    ),
+)
+async def rotate_secret(runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.images_write)
+    return _secret(runtime, key.account_id, await rotate(runtime, key.account_id))
+
+
+def _secret(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[bytes]:
+    until = old_until(secret, runtime.clock())
+    old = secret_text(secret_key(runtime, account_id, secret.version - 1))
+    view = SecretView(
+        secret=secret_text(secret_key(runtime, account_id, secret.version)),
+        version=secret.version,
+        previous=OldSecret(old, until // PER_SECOND) if until else None,
+    )
+    return json_answer(view, {"Cache-Control": "no-store"})
+
+
+def _delivery(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:
+    waiting = delivery.state == DeliveryState.waiting
+    return DeliveryView(
+        id=delivery.id,
+        task_id=delivery.task_id,
+        url=delivery.url,
+        status=delivery.state,
+        reason=delivery.reason,
+        created_at=delivery.created // PER_SECOND,
+        closed_at=delivery.closed // PER_SECOND if delivery.closed else None,
+        next_attempt_at=delivery.due // PER_SECOND if waiting else None,
+        replays=delivery.round,
+        attempts=[_attempt(one) for one in attempts],
+    )
+
+
+def _attempt(attempt: DeliveryAttempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        replay=attempt.round,
+        started_at=attempt.started // PER_SECOND,
+        duration_ms=attempt.duration_ms,
+        status_code=attempt.status,
+        error=attempt.error,
+        retry_after=attempt.retry_after,
+        excerpt=attempt.excerpt,
+    )

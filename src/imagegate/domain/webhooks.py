@@ -1,0 +1,111 @@
+"""Webhooks: one delivery to one URL, its attempts, and the signature of Standard Webhooks.
+
+Knows: the shapes, and how a body is signed. Refuses to know: how it is sent and where a secret comes from.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import hashlib
+import hmac
+import re
+
+import msgspec
+
+ID_PREFIX = "evt_"
+SECRET_PREFIX = "whsec_"  # noqa: S105  the public prefix of every secret, not one of them
+_AUTHORITY_END = re.compile(r"[/?#]")
+
+
+class DeliveryState(enum.StrEnum):
+    waiting = "waiting"
+    delivered = "delivered"
+    exhausted = "exhausted"
+
+
+class Closing(enum.StrEnum):
+    """Why a delivery is exhausted."""
+
+    failed = "failed"
+    gone = "gone"
+    host_down = "host_down"
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """The row. `id` is the webhook-id; `round` counts replays, `number` all attempts; times are UTC microseconds."""
+
+    id: str
+    account_id: str
+    task_id: str | None
+    url: str
+    host: str
+    body: str
+    state: DeliveryState
+    reason: str | None
+    round: int
+    number: int
+    due: int
+    created: int
+    closed: int | None
+
+
+class DeliveryAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, or one that was begun: without `ended` its answer is not known yet."""
+
+    number: int
+    round: int
+    started: int
+    ended: int | None
+    duration_ms: int | None
+    status: int | None
+    error: str | None
+    retry_after: str | None
+    excerpt: str | None
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one attempt: a status, or the class of the error that kept one from coming."""
+
+    duration_ms: int
+    status: int | None = None
+    error: str | None = None
+    retry_after: str | None = None
+    excerpt: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def gone(self) -> bool:
+        """The receiver wants no more of it."""
+        return self.status == 410
+
+
+class SecretVersion(msgspec.Struct, frozen=True):
+    """Which secret an account signs with, and when that one took over from the one before."""
+
+    version: int
+    rotated: int | None
+
+
+def webhook_id(task_id: str) -> str:
+    """The same in every attempt; no dot, which ends the id in what is signed."""
+    return f"{ID_PREFIX}{task_id}"
+
+
+def host_of(url: str) -> str:
+    """Who is asked: host and port as written. Never raises, whatever the URL is."""
+    return _AUTHORITY_END.split(url.partition("://")[2], maxsplit=1)[0].lower()
+
+
+def secret_text(key: bytes) -> str:
+    """What the account is shown: `whsec_` and the key in base64."""
+    return SECRET_PREFIX + base64.b64encode(key).decode()
+
+
+def signature(keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """`v1,<base64>` for each key, separated by spaces."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)
