@@ -25,3 +25,17 @@ def test_s05_text_that_no_database_can_hold_finds_nothing(client: httpx.Client) 
     batch = client.post("/v1/tasks/batch", json={"task_ids": ["a\0b", task["id"], "x" * 5_000]})
     assert answer_of(batch) == {"code": 200, "data": [task]}
     assert answer_of(client.get("/v1/tasks?model=%00"))["data"] == []
+
+
+def test_s05_5_a_cancel_and_its_webhook(postgres_url: str, tmp_path: Path) -> None:
+    env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_WORKERS": "0"}
+    with Gateway(tmp_path, env=env) as gateway, gateway.client() as client:
+        task = answer_of(client.post(CREATE, json={**SMALL, "callback_url": "https://hook.invalid/"}))
+        assert task["task_info"]["can_cancel"] is True
+        ended = answer_of(client.post(f"/v1/tasks/{task['id']}/cancel"))
+        assert ended["error"]["code"] == "request_cancelled"
+        logged = answer_of(client.get("/v1/webhooks/deliveries"))["data"]
+        assert [one["id"] for one in logged] == [f"evt_{task['id']}"]
+        error_of(client.get("/v1/webhooks/deliveries?cursor=%00"), 400, "invalid_request", "cursor")
+        error_of(client.post("/v1/webhooks/deliveries/a%00b/replay"), 404, "not_found")
+        assert answer_of(client.post("/v1/webhooks/secret/rotate"))["version"] == 2

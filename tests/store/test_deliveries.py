@@ -169,6 +169,7 @@ def test_hook_4_two_at_a_time_per_host_and_hosts_take_turns(open_database: OpenD
         first = await claim(db)
         assert len(first) == 2
         assert await claim(db) == []
+        assert await db.read(deliveries.hosts_due, "", 9) == ["a.test:8443", "b.test:8443"], "no place is free there"
         assert len(await claim(db, "a.test:8443", 1)) == 1
         await answer(db, first[0], SERVED)
         assert len(await claim(db)) == 1

@@ -80,12 +80,15 @@ def add_delivery(
 
 
 def hosts_due(tx: Tx, after: str, limit: int) -> list[str]:
-    """Hosts that something is due for, in order, starting behind `after`."""
+    """Hosts that something is due for and that have a place free, in order, starting behind `after`."""
     rows = tx.all(
-        """SELECT host FROM hook_hosts h WHERE host > :after AND EXISTS (SELECT 1 FROM deliveries d
-            WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now)
+        """SELECT host FROM hook_hosts h WHERE host > :after
+            AND EXISTS (SELECT 1 FROM deliveries d
+                WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now)
+            AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
+                < CASE WHEN h.parked IS NULL THEN :places ELSE 1 END
         ORDER BY host LIMIT :limit""",
-        after=after, now=tx.now, limit=limit,
+        after=after, now=tx.now, places=PER_HOST, limit=limit,
     )  # fmt: skip
     return [row["host"] for row in rows]
 

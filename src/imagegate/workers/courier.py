@@ -50,13 +50,16 @@ class Courier:
 
     async def _claim(self) -> None:
         """One turn over the hosts that something is due for; each gets what its own limit leaves."""
-        for host in await self._turn():
+        turn = await self._turn()
+        for host in turn:
             free = PLACES - len(self._sending)
             if free < 1:
                 return
             self._last_host = host
             for claimed in await claim_hooks(self._runtime, host, free):
                 self._send(claimed)
+        if len(turn) >= _HOSTS_AT_ONCE:
+            self._runtime.signals.hooks.set()
 
     async def _turn(self) -> list[str]:
         """Hosts behind the last one first: nobody waits twice while others are served twice."""
