@@ -7,6 +7,7 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, ops
+from imagegate.api.uploads import stored, upload
 from imagegate.api.v1 import credits, images, tasks
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
@@ -17,6 +18,14 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     tasks.batch_tasks,
     credits.get_credits,
     files.get_result,
+    upload.upload_base64,
+    upload.upload_stream,
+    upload.upload_url,
+    stored.list_files,
+    stored.get_quota,
+    stored.remove_file,
+    stored.download_file,
+    stored.open_file,
     ops.healthz,
     ops.readyz,
 ]
