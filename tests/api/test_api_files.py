@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from imagegate.settings import SettingsError, load_settings
 from tests.api.pictures import EACH, PNG, b64, bulk, picture
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of, send_raw
 from tests.gateway import Gateway
@@ -326,6 +327,17 @@ def test_s08_json_in_every_dress(client: httpx.Client) -> None:
             assert httpx.get(data_of(response)["file_url"]).content == PNG
 
 
+def test_s08_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
+    """Writers of JSON escape `/` or `+`, and break lines. 200 kB of nothing else are read at once, not in seconds."""
+    for escape, count in (("\\/", LIMIT // 2), ("\\u002B", LIMIT // 6), ("\\r\\n", LIMIT // 4)):
+        rest = "/" * (-count % 4)
+        body = '{"base64":"' + b64(PNG[:18]) + escape * count + rest + '"}'
+        started = time.monotonic()
+        file = data_of(raw(client, body))
+        assert time.monotonic() - started < 1
+        assert httpx.get(file["file_url"]).content.startswith(PNG[:18])
+
+
 def test_s08_other_types_are_40002(client: httpx.Client) -> None:
     for data in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7 " * 9, b"RIFF\0\0\0\0WAVEfmt data", b"GIF"):
         refused(client.post(BASE64, json={"base64": b64(data)}), 400, 40002)
@@ -436,6 +448,31 @@ def test_s08_keys_and_scopes(client: httpx.Client, gateway: Gateway) -> None:
         ):  # fmt: skip
             refused(answer, 403, 403)
     refused(client.get(f"{BASE}/list?api_key=x"), 400, 400)
+    refused(client.get(f"{BASE}/list", headers={"host": "elsewhere.example"}), 400, 400)
+
+
+def test_s08_too_many_bad_keys_are_429_in_the_envelope(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "0"}) as served:
+        answer = httpx.get(f"{served.url}{BASE}/list")
+        refused(answer, 429, 429)
+        assert re.fullmatch("[1-9][0-9]*", answer.headers["retry-after"])
+
+
+def test_s08_no_space_is_50001(tmp_path: Path) -> None:
+    env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
+    with Gateway(tmp_path, env=env) as served, served.client() as client:
+        for answer in (client.post(BASE64, json={"base64": b64(PNG)}), form(client)):
+            refused(answer, 500, 50001)
+
+
+def test_s08_the_limit_of_a_file_is_at_most_100_mb() -> None:
+    for size, fits in ((100 * 2**20, True), (100 * 2**20 + 1, False), (0, False)):
+        env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(size)}
+        if fits:
+            assert load_settings(env=env).limits.upload_max_bytes == size
+        else:
+            with pytest.raises(SettingsError, match="upload_max_bytes"):
+                load_settings(env=env)
 
 
 def test_s08_unknown_paths_and_methods_keep_the_envelope(client: httpx.Client) -> None:
