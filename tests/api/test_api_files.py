@@ -296,7 +296,9 @@ def test_s08_impossible_names_are_refused(client: httpx.Client, name: str) -> No
 
 @pytest.mark.parametrize(
     "text", ["", "A", "AA", "AAA", "AAAA=", "=AAA", "AA==AAAA", "AAA*", "AAAA\\u0000", "AA\\\\/A", "dataX", "data:",
-             "data:image/png,AAAA", "data:image/png;base64", "data:" + "x" * 2000, "AA\\", "é", "AAA-", "AAA_"]
+             "data:image/png,AAAA", "data:image/png;base64", "data:" + "x" * 2000, "AA\\", "é", "AAA-", "AAA_",
+             "AAA\\u005cu002b", "AAA\\u0022", "AAA\\b", "AAA\\u20ac", "AAA\\ud83d", "AAA\\u00e9",
+             "AAA\\u00zz", "AAA\\x"]
 )  # fmt: skip
 def test_s08_bad_base64_is_400(client: httpx.Client, text: str) -> None:
     refused(raw(client, '{"base64_data":"' + text + '"}'), 400, 400)

@@ -142,7 +142,13 @@ def _unescaped(run: bytes) -> bytes:
     """Many writers of JSON escape every slash, plus or line break: a million of them must cost next to nothing."""
     for line_break in (b"\\n", b"\\r", b"\\t"):
         run = run.replace(line_break, b"")
-    return _CODED.sub(lambda found: bytes.fromhex(found[1].decode()), run.replace(b"\\/", b"/"))
+    run = run.replace(b"\\/", b"/")
+    for code in set(_CODED.findall(run)):
+        meant = bytes.fromhex(code.decode())
+        if meant == b"\\":
+            raise _bad()
+        run = run.replace(b"\\u00" + code, meant)
+    return run
 
 
 def _meant(escape: bytes) -> bytes:
