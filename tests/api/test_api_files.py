@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -432,6 +433,26 @@ def test_s08_nothing_is_left_of_what_was_refused(client: httpx.Client, gateway: 
     assert {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()} == blobs
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
     assert not list((gateway.data / "incoming").glob("upload-*"))
+
+
+def test_s08_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as served:
+        head = (
+            f"POST {BASE64} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {served.key}\r\n"
+            'Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"base64":"'
+        )
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as wire:
+            wire.sendall(head.encode() + b64(bulk(600_000)).encode())
+            give_up = time.monotonic() + 10
+            while not list((tmp_path / "incoming").glob("upload-*")):
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
+            served.kill()
+        served.start()
+        assert not list((tmp_path / "incoming").glob("*"))
+        with served.client() as client:
+            assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
+        served.run("check", "--deep")
 
 
 # Who may
