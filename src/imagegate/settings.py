@@ -18,6 +18,7 @@ import msgspec
 from imagegate.catalog.schema import Alias
 
 PREFIX = "IMAGEGATE_"
+UPLOAD_MOST = 100 * 1024 * 1024
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -45,6 +46,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     writer_batch: int = 256
     readers: int = 4
     result_hours: int = 24
+    upload_hours: int = 72
     free_min_bytes: int = 1024**3
     free_min_percent: int = 5
 
@@ -64,6 +66,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
+    upload_max_bytes: int = 50 * 1024 * 1024
+    upload_timeout_s: float = 300.0
+    files_per_account: int = 100
     egress_allow: tuple[str, ...] = ()
     egress_deny: tuple[str, ...] = ()
     egress_ports: tuple[int, ...] = ()
@@ -150,6 +155,7 @@ def _checked(settings: Settings) -> Settings:
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
         (
             "public_url",
             _is_origin(settings.server.public_url),

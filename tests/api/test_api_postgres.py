@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api.pictures import PNG, b64
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.gateway import Gateway
 
@@ -39,3 +40,19 @@ def test_s05_5_a_cancel_and_its_webhook(postgres_url: str, tmp_path: Path) -> No
         error_of(client.get("/v1/webhooks/deliveries?cursor=%00"), 400, "invalid_request", "cursor")
         error_of(client.post("/v1/webhooks/deliveries/a%00b/replay"), 404, "not_found")
         assert answer_of(client.post("/v1/webhooks/secret/rotate"))["version"] == 2
+
+
+def test_s08_files_with_names_that_no_database_can_hold(client: httpx.Client) -> None:
+    sent = {"base64": b64(PNG), "file_name": "\N{CAT FACE}.png"}
+    first, second = (answer_of(client.post("/api/v1/files/upload/base64", json=sent))["data"] for _ in range(2))
+    assert client.get(first["file_url"]).status_code == 404
+    assert client.get(second["file_url"]).content == PNG
+    assert answer_of(client.get("/api/v1/files"))["data"]["files"] == [second]
+    for address in ("/files/uploads/%00/a", f"/files/uploads/{'0' * 32}/%00", "/api/v1/files/download/%00"):
+        assert client.get(address).status_code == 404
+    assert client.delete("/api/v1/files/%00").status_code == 404
+    refused = client.post("/api/v1/files/upload/base64", json={**sent, "upload_path": "a\0"})
+    assert answer_of(refused, 400)["code"] == 400
+    task = client.post(CREATE, json={**SMALL, "image_urls": [second["file_url"]]}, headers=WAIT)
+    assert answer_of(task)["status"] == "completed"
+    assert answer_of(client.delete(f"/api/v1/files/{second['file_id']}"))["success"] is True

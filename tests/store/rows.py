@@ -10,6 +10,7 @@ import msgspec
 from imagegate.domain import ids
 from imagegate.domain.assets import AssetKind
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key
+from imagegate.domain.files import file_id, file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task
@@ -17,6 +18,7 @@ from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, ledger, prices, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
+from imagegate.store.files import NewFile
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 VERSION = "test.1"
@@ -113,4 +115,28 @@ def settlement(task: Task, attempt_id: str, charge: int, price: int | None = Non
         keep_us=86_400_000_000,
         commit_id=f"cmt_{uuid.uuid4().hex}",
         attempt_id=attempt_id,
+    )
+
+
+def new_file(account_id: str, given_name: str | None = None, upload_path: str = "images") -> NewFile:
+    name = given_name or "image.png"
+    return NewFile(
+        id=file_id(),
+        secret=file_secret(),
+        file_name=name,
+        original_name=name,
+        given_name=given_name,
+        upload_path=upload_path,
+        asset=NewAsset(
+            id=f"ast_{uuid.uuid4().hex}",
+            task_id=None,
+            kind=AssetKind.upload,
+            position=0,
+            key=f"t/{account_id}/2026/11/22/{uuid.uuid4().hex}.png",
+            media_type="image/png",
+            bytes=10,
+            width=0,
+            height=0,
+            sha256="0" * 64,
+        ),
     )

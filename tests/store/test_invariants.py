@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.webhooks import Heard
-from imagegate.store import deliveries, tasks
+from imagegate.flows.audit import broken_blobs
+from imagegate.storage import LocalBlobs
+from imagegate.store import deliveries, files, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_file, new_task, settlement
 
-FAR = 10**15
+FAR, HOUR = 10**15, 3_600_000_000
 PLANTED = {
     "I1": "UPDATE entries SET amount = amount + 1 WHERE account = 'sys:bank'",
     "I2.posted": "UPDATE accounts SET posted = posted + 1",
@@ -32,17 +38,31 @@ PLANTED = {
     "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
     "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
+    "I12.files": "UPDATE accounts SET files = files + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
+    "I13.files": f"UPDATE files SET expires = expires - {FAR}",
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
+    "I15.files": "UPDATE files SET account_id = (SELECT id FROM accounts WHERE id <> files.account_id LIMIT 1)",
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
+UPLOADS_PLANTED = [
+    ("I12.files", "UPDATE files SET counted = 0"),
+    ("I13.files", f"UPDATE assets SET expires = expires + {FAR} WHERE kind = 'upload'"),
+    ("I13.files", f"UPDATE assets SET deleted = {FAR} - 1 WHERE kind = 'upload'"),
+    ("I13.files", "UPDATE assets SET kind = 'reference' WHERE kind = 'upload'"),
+    ("I13.files", "UPDATE files SET removed = 1"),
+    ("I15.files", "DELETE FROM files"),
+    ("I15.files", ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour')"
+     " WHERE kind = 'upload'")),
+]  # fmt: skip
 
 
 async def lively(db: Database) -> None:
-    """A completed, a failed, a running and a queued task; a second account beside."""
+    """A completed, a failed, a running and a queued task, a file; a second account beside."""
     account_id, key = await customer(db, 100_000)
     await customer(db, 5, "neighbour")
+    await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
     use = tasks.KeyUse("create", "key", "same", FAR)
     for number in range(4):
         new = new_task(key, callback_url=f"https://hook.test/{number}")
@@ -77,6 +97,56 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
         found = await db.snapshot(broken_invariants, 60_000_000)
         assert invariant in {one.id for one in found}
         assert all(one.rows for one in found)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("invariant", "sql"), UPLOADS_PLANTED)
+def test_a_fault_in_an_upload_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
+    async def story() -> None:
+        db = open_database()
+        await lively(db)
+        assert await db.write(lambda tx: tx.run(sql)) > 0
+        assert invariant in {one.id for one in await db.snapshot(broken_invariants, 60_000_000)}
+
+    asyncio.run(story())
+
+
+def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database(lambda: FAR)
+        account_id, _ = await customer(db, 0)
+        await db.write(files.add_file, account_id, new_file(account_id), HOUR, 100)
+        for hours, found in ((1, False), (2, False), (3, True)):
+            late = open_database(lambda hours=hours: FAR + hours * HOUR)
+            broken = await late.snapshot(broken_invariants, 60_000_000)
+            assert ("I13.files" in {one.id for one in broken}) is found
+
+    asyncio.run(story())
+
+
+def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tmp_path: Path) -> None:
+    """Lost, shortened or changed bytes are found, and a blob that no row knows."""
+
+    async def story() -> None:
+        db, blobs = open_database(), LocalBlobs(tmp_path / "blobs")
+        account_id, _ = await customer(db, 0)
+        draft = tmp_path / "draft"
+        draft.write_bytes(b"0123456789")
+        new = new_file(account_id)
+        asset = msgspec.structs.replace(new.asset, sha256=hashlib.sha256(b"0123456789").hexdigest())
+        await blobs.put(draft, asset.key)
+        await db.write(files.add_file, account_id, msgspec.structs.replace(new, asset=asset), FAR, 100)
+        stored = await blobs.local(asset.key)
+        assert await broken_blobs(db, blobs) == []
+        for wrong in (b"012345678", b"0123456780"):
+            stored.write_bytes(wrong)
+            assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes"]
+        stored.unlink()
+        assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes"]
+        (stored.parent / "orphan.png").write_bytes(b"x")
+        os.utime(stored.parent / "orphan.png", (0, 0))
+        assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes", "I12.orphans"]
 
     asyncio.run(story())
 

@@ -1,13 +1,15 @@
-"""Reading a JSON body: limited in size and time, strict in types, with an error that names the field."""
+"""Reading a body: limited in size and time; a JSON body strict in types, with an error that names the field."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import HTTPException
 
 from imagegate.domain.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 from imagegate.settings import Server
@@ -20,7 +22,7 @@ _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 async def read_json(request: Request[Any, Any, Any], kind: type[T], server: Server) -> T:
     """The body as `kind`. 415 for another type, 413 above the limit, 400 with `param` for anything wrong inside."""
-    _check_content_type(request.headers.get("content-type", ""))
+    check_json_type(request.headers.get("content-type", ""))
     try:
         async with asyncio.timeout(server.body_timeout_s):
             body = await _limited(request, server.body_max_bytes)
@@ -51,7 +53,7 @@ def _wrong_type(text: str) -> InvalidRequest:
     return InvalidRequest(f"{path or 'The body'} {words[:200]}", param=path or None)
 
 
-def _check_content_type(header: str) -> None:
+def check_json_type(header: str) -> None:
     kind, *parameters = (part.strip().lower() for part in header.split(";"))
     charset = next((value.partition("=")[2].strip('"') for value in parameters if value.startswith("charset=")), "")
     if kind not in ("", "application/json") or charset not in _CHARSETS:
@@ -68,3 +70,30 @@ async def _limited(request: Request[Any, Any, Any], most: int) -> bytes:
         if len(body) > most:
             raise RequestTooLarge
     return bytes(body)
+
+
+async def pieces(request: Request[Any, Any, Any], most: int, idle_s: float, total_s: float) -> AsyncIterator[bytes]:
+    """A large body as it comes: counted, each piece within `idle_s`, the whole within `total_s`.
+
+    RequestTooLarge above `most`; a length that is announced is believed where it is too much.
+    """
+    if int(request.headers.get("content-length") or 0) > most:
+        raise RequestTooLarge(f"The request body is over {most:,} bytes")
+    taken, ends = 0, asyncio.get_running_loop().time() + total_s
+    stream = aiter(request.stream())
+    while piece := await _next_piece(stream, idle_s, ends):
+        taken += len(piece)
+        if taken > most:
+            raise RequestTooLarge(f"The request body is over {most:,} bytes")
+        yield piece
+
+
+async def _next_piece(stream: AsyncIterator[bytes], idle_s: float, ends: float) -> bytes:
+    """Empty at the end of the body."""
+    try:
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, ends)):
+            return await anext(stream, b"")
+    except TimeoutError:
+        raise InvalidRequest("The body did not arrive in time") from None
+    except HTTPException:
+        raise InvalidRequest("The body broke off") from None

@@ -44,7 +44,7 @@ class Edge:
         if problem is None:
             await self._app(scope, receive, stamped)
         else:
-            await _plain(problem_response(problem, request_id), scope, receive, stamped)
+            await _plain(problem_response(problem, request_id, scope["path"]), scope, receive, stamped)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])

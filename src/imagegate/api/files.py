@@ -13,6 +13,7 @@ from imagegate.api.operations import Operation, described, header, path, query
 from imagegate.domain import errors
 from imagegate.domain.assets import EXTENSION, Asset
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
+from imagegate.domain.files import StoredFile
 from imagegate.links import Good, check_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.assets import result_of
@@ -22,11 +23,10 @@ _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _FIXED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",
     "Referrer-Policy": "no-referrer",
-    "Access-Control-Allow-Origin": "*",
     "Accept-Ranges": "bytes",
 }
+_SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
 
 
 @route(
@@ -54,18 +54,24 @@ _FIXED = {
 async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> Response[Any]:
     asset, exp = await _asset_of(request, runtime, task_id, name)
     headers = {
-        **_FIXED,
-        "Content-Type": asset.media_type,
+        **_SIGNED,
         "Content-Disposition": f'inline; filename="{task_id}_{asset.position}.{EXTENSION[asset.media_type]}"',
         "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
     }
+    return send_bytes(request, runtime, asset, headers)
+
+
+def send_bytes(
+    request: Request[Any, Any, Any], runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str]
+) -> Response[Any]:
+    """Stored bytes as what we know them to be, whole or the range that was asked for; HEAD gets the headers alone."""
     asked = request.headers.get("range", "") if request.method == "GET" else ""
-    start, length = byte_range(asked, asset.bytes)
-    headers["Content-Length"] = str(length)
-    partial = length != asset.bytes
+    start, length = byte_range(asked, stored.bytes)
+    headers = {**_FIXED, "Content-Type": stored.media_type, "Content-Length": str(length), **headers}
+    partial = length != stored.bytes
     if partial:
-        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{asset.bytes}"
-    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(asset.key, start, length)
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stored.bytes}"
+    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
     return Stream(stream, headers=headers, status_code=206 if partial else 200)
 
 

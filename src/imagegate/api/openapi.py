@@ -32,7 +32,9 @@ _ALWAYS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.InternalErro
 def build_document(handlers: Sequence[HTTPRouteHandler], origin: str) -> bytes:
     """The whole document for these handlers; a handler without a description is a fault of the program."""
     operations = [(handler, _operation(handler)) for handler in handlers]
-    schemas = _Schemas([kind for _, one in operations for kind in (one.takes, one.answer) if kind is not None])
+    schemas = _Schemas(
+        [kind for _, one in operations for kind in (one.takes, one.answer, one.failure) if kind is not None]
+    )
     paths: dict[str, dict[str, Any]] = {}
     for handler, one in operations:
         for place in sorted(handler.paths):
@@ -117,7 +119,7 @@ def _bad(one: Operation, schemas: _Schemas) -> dict[str, Any]:
         codes = by_status.setdefault(STATUS[kind][0], [])
         if kind.code not in codes:
             codes.append(kind.code)
-    content = {"application/json": {"schema": schemas.of(ErrorAnswer)}}
+    content = {"application/json": {"schema": schemas.of(one.failure or ErrorAnswer)}}
     return {
         str(status): {"description": ", ".join(codes), "content": content}
         for status, codes in sorted(by_status.items())

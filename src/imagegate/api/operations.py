@@ -22,12 +22,13 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `answer` None means bytes; `statuses` are the good ones with their meaning."""
+    """One method of one path. `answer` None means bytes, `failure` None the usual error; `statuses` are the good ones with their meaning."""
 
     summary: str
     tag: str
     takes: Any = None
     answer: Any = None
+    failure: Any = None
     media: str = "application/json"
     open: bool = False
     parameters: tuple[Parameter, ...] = ()

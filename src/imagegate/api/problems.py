@@ -38,6 +38,11 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.IdempotencyConflict: (409, INVALID),
     errors.TaskNotCancellable: (409, INVALID),
     errors.ResultExpired: (410, INVALID),
+    errors.FileTooLarge: (400, INVALID),
+    errors.FileTypeNotAllowed: (400, INVALID),
+    errors.FileQuotaExceeded: (400, INVALID),
+    errors.FileNotFetched: (400, INVALID),
+    errors.StorageFailed: (500, SERVER),
     errors.RateLimitExceeded: (429, RATE),
     errors.InternalError: (500, SERVER),
     errors.ServiceUnavailable: (503, SERVER),
@@ -45,6 +50,15 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 
 
 JsonNumber = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
+FILES_API = "/api/v1/files"
+# What the files API says in place of the status.
+FILE_CODES: dict[type[Problem], int] = {
+    errors.FileTooLarge: 40001,
+    errors.FileTypeNotAllowed: 40002,
+    errors.FileQuotaExceeded: 40003,
+    errors.FileNotFetched: 40004,
+    errors.StorageFailed: 50001,
+}
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
@@ -64,28 +78,48 @@ class ErrorAnswer(msgspec.Struct):
     error: ErrorBody
 
 
-def problem_response(problem: Problem, request_id: str) -> Response[bytes]:
-    status, kind = STATUS[type(problem)]
-    body = ErrorBody(
-        code=problem.code,
-        message=problem.message,
-        type=kind,
-        param=problem.param or UNSET,
-        reason=problem.reason or UNSET,
-        request_id=request_id,
-        **problem.extra,
-    )
+class FileError(msgspec.Struct, kw_only=True):
+    """An error in the envelope of the files API."""
+
+    success: bool = False
+    code: int
+    msg: str
+    request_id: str
+
+
+def problem_response(problem: Problem, request_id: str, path: str) -> Response[bytes]:
+    """The error in the shape of the API that `path` belongs to."""
+    status, _ = STATUS[type(problem)]
     headers = dict(problem.headers)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    in_files = path == FILES_API or path.startswith(f"{FILES_API}/")
     return Response(
-        msgspec.json.encode(ErrorAnswer(body)),
+        msgspec.json.encode(_file_error(problem, request_id) if in_files else _error(problem, request_id)),
         status_code=status,
         headers=headers,
         media_type="application/json",
     )
+
+
+def _file_error(problem: Problem, request_id: str) -> FileError:
+    code = FILE_CODES.get(type(problem), STATUS[type(problem)][0])
+    return FileError(code=code, msg=problem.message, request_id=request_id)
+
+
+def _error(problem: Problem, request_id: str) -> ErrorAnswer:
+    body = ErrorBody(
+        code=problem.code,
+        message=problem.message,
+        type=STATUS[type(problem)][1],
+        param=problem.param or UNSET,
+        reason=problem.reason or UNSET,
+        request_id=request_id,
+        **problem.extra,
+    )
+    return ErrorAnswer(body)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -111,4 +145,4 @@ def problem_of(error: Exception) -> Problem:
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return problem_response(problem_of(error), request.scope["state"]["request_id"])
+    return problem_response(problem_of(error), request.scope["state"]["request_id"], request.scope["path"])

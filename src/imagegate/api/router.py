@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from imagegate.api import files, openapi, ops
+from imagegate.api.uploads import stored, upload
 from imagegate.api.v1 import cancel, credits, images, tasks, webhooks
 
 HANDLERS: list[HTTPRouteHandler] = [
@@ -22,6 +23,14 @@ HANDLERS: list[HTTPRouteHandler] = [
     credits.get_credits,
     files.get_result,
     openapi.openapi_json,
+    upload.upload_base64,
+    upload.upload_stream,
+    upload.upload_url,
+    stored.list_files,
+    stored.get_quota,
+    stored.remove_file,
+    stored.download_file,
+    stored.open_file,
     ops.healthz,
     ops.readyz,
 ]

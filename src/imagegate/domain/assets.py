@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 
 import msgspec
 
@@ -34,3 +35,9 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     expires: int
     deleted: int | None = None
+
+
+def asset_key(account_id: str, asset_id: str, media_type: str, now_us: int) -> str:
+    """The generated key of a blob: whose, of which day, and a true ending."""
+    day = time.strftime("%Y/%m/%d", time.gmtime(now_us // 1_000_000))
+    return f"t/{account_id}/{day}/{asset_id}.{EXTENSION[media_type]}"

@@ -131,6 +131,31 @@ class ResultExpired(Problem):
     default_message = "This result has expired; results are kept for 24 hours"
 
 
+class FileTooLarge(Problem):
+    code = "file_too_large"
+    default_message = "The file is too large"
+
+
+class FileTypeNotAllowed(Problem):
+    code = "file_type_not_allowed"
+    default_message = "The file must be a JPEG, PNG, WebP or GIF picture"
+
+
+class FileQuotaExceeded(Problem):
+    code = "file_quota_exceeded"
+    default_message = "The account keeps as many files as it may; delete some first"
+
+
+class FileNotFetched(Problem):
+    code = "file_not_fetched"
+    default_message = "The file could not be fetched from its URL"
+
+
+class StorageFailed(Problem):
+    code = "storage_failed"
+    default_message = "The file could not be stored"
+
+
 class RateLimitExceeded(Problem):
     code = "rate_limit_exceeded"
     default_message = "Too many requests, please try again later"

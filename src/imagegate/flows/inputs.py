@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import time
-import urllib.parse
 from pathlib import Path
 
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION, Asset, AssetKind
+from imagegate.domain.assets import Asset, AssetKind, asset_key
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
+from imagegate.flows.own_links import is_own, own_asset
 from imagegate.imaging import ImageFacts, NotAnImage, inspect
-from imagegate.links import Good, check_link
 from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.spool import seal
 from imagegate.storage import BlobMissing
 from imagegate.store import assets, tasks
@@ -71,7 +69,7 @@ def sources(order: ImageOrder) -> list[Source]:
 def check_urls(runtime: Runtime, order: ImageOrder) -> None:
     """InvalidRequest for a URL that no guard would ever let through; nothing is resolved here."""
     for source in sources(order):
-        if not _is_own(runtime, source.url):
+        if not is_own(runtime, source.url):
             _check(runtime, source.url, Purpose.REFERENCE, source.field)
     if order.callback_url is not None:
         _check(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
@@ -84,15 +82,11 @@ def _check(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
         raise InvalidRequest(f"{field}: {refused}", param=field) from refused
 
 
-def _is_own(runtime: Runtime, url: str) -> bool:
-    return url.startswith(f"{runtime.origin}/files/")
-
-
 async def pin_own(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[assets.NewAsset, ...]:
     """Keep what links of this origin show now, whatever becomes of them later. InvalidRequest for a dead link."""
     pinned = []
     for source in sources(order):
-        if _is_own(runtime, source.url):
+        if is_own(runtime, source.url):
             asset = await _own_asset(runtime, source, account_id)
             new = _new_asset(runtime, source, task_id, account_id, asset)
             try:
@@ -110,20 +104,24 @@ async def unpin(runtime: Runtime, pinned: tuple[assets.NewAsset, ...]) -> None:
 
 
 async def _own_asset(runtime: Runtime, source: Source, account_id: str) -> Asset:
-    parts = urllib.parse.urlsplit(source.url)
-    folder, _, name = parts.path.removeprefix("/files/results/").partition("/")
-    index, _, ext = name.partition(".")
-    query = urllib.parse.parse_qs(parts.query)
-    exp, sig = query.get("exp", [""])[0], query.get("sig", [""])[0]
-    if not (index.isascii() and index.isdigit() and len(index) < 3):
-        raise _dead_link(source)
-    link = check_link(runtime.keyring.key("links"), folder, int(index), ext, exp, sig)
-    if not isinstance(link, Good) or link.exp * PER_SECOND <= runtime.clock():
-        raise _dead_link(source)
-    asset = await runtime.db.read(assets.own_result, account_id, folder, int(index))
+    """What the link shows, with the facts of its bytes; an upload is read for the first time here."""
+    asset = await own_asset(runtime, source.url, account_id)
     if asset is None:
         raise _dead_link(source)
-    return asset
+    return asset if asset.kind == AssetKind.result else await _read_upload(runtime, source, asset)
+
+
+async def _read_upload(runtime: Runtime, source: Source, asset: Asset) -> Asset:
+    if asset.bytes > runtime.settings.limits.reference_max_bytes:
+        raise InvalidRequest(f"{source.field}: the file is too large", param=source.field, reason="reference_too_large")
+    try:
+        facts = await asyncio.to_thread(inspect, await runtime.blobs.local(asset.key))
+    except FileNotFoundError:
+        raise _dead_link(source) from None
+    except NotAnImage as flaw:
+        message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}"
+        raise InvalidRequest(message, param=source.field, reason=_reason(flaw)) from flaw
+    return msgspec.structs.replace(asset, width=facts.width, height=facts.height)
 
 
 def _dead_link(source: Source) -> InvalidRequest:
@@ -136,13 +134,12 @@ def _new_asset(
     runtime: Runtime, source: Source, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
 ) -> assets.NewAsset:
     asset_id = ids.new_id("ast", runtime.clock())
-    day = time.strftime("%Y/%m/%d", time.gmtime(runtime.clock() // PER_SECOND))
     return assets.NewAsset(
         id=asset_id,
         task_id=task_id,
         kind=source.kind,
         position=source.position,
-        key=f"t/{account_id}/{day}/{asset_id}.{EXTENSION[facts.media_type]}",
+        key=asset_key(account_id, asset_id, facts.media_type, runtime.clock()),
         media_type=facts.media_type,
         bytes=facts.bytes,
         width=facts.width,

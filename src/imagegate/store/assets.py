@@ -16,7 +16,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that are stored and still without a row."""
 
     id: str
-    task_id: str
+    task_id: str | None
     kind: AssetKind
     position: int
     key: str
@@ -55,6 +55,12 @@ def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
         task_id=task_id, account_id=account_id,
     )  # fmt: skip
     return [_asset(row) for row in rows]
+
+
+def asset_of(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
+    """One asset of this account."""
+    row = tx.one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
+    return _asset(row) if row else None
 
 
 def own_result(tx: Tx, account_id: str, task_id: str, position: int) -> Asset | None:

@@ -112,10 +112,20 @@ INVARIANTS = (
     Invariant("I11", "no unfinished task long past its deadline",
         """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
         AND deadline + :grace < :now"""),
+    Invariant("I12.files", "the number of an account's files is that of its counted rows",
+        """SELECT a.id, a.files, COUNT(f.id) AS number FROM accounts a
+        LEFT JOIN files f ON f.account_id = a.id AND f.counted = 1
+        GROUP BY a.id, a.files HAVING a.files <> COUNT(f.id)"""),
     Invariant("I13", "results expire the stored while after settlement, and are deleted within the hour",
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
             OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))"""),
+    Invariant("I13.files", "an upload's bytes end with its link, and are deleted within the hour",
+        """SELECT f.id, a.expires, a.deleted FROM files f JOIN assets a ON a.id = f.asset_id
+        WHERE a.kind <> 'upload' OR a.expires <> COALESCE(f.removed, f.expires)
+            OR (f.removed IS NOT NULL AND (f.counted = 1 OR f.removed > f.expires))
+            OR (a.deleted IS NOT NULL AND a.deleted + :grace < COALESCE(f.removed, f.expires))
+            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)"""),
     Invariant("I14", "an Idempotency-Key points to a task of its account",
         """SELECT i.account_id, i.key FROM idempotency i
         LEFT JOIN tasks t ON t.id = i.task_id AND t.account_id = i.account_id WHERE t.id IS NULL"""),
@@ -127,6 +137,10 @@ INVARIANTS = (
         UNION ALL SELECT d.id FROM deliveries d JOIN tasks t ON t.id = d.task_id WHERE d.account_id <> t.account_id
         UNION ALL SELECT a.delivery_id FROM delivery_attempts a JOIN deliveries d ON d.id = a.delivery_id
             WHERE a.account_id <> d.account_id"""),
+    Invariant("I15.files", "a file and its bytes belong to one account, and every upload has its file",
+        """SELECT a.id FROM assets a LEFT JOIN files f ON f.asset_id = a.id
+        WHERE a.kind = 'upload' AND (f.id IS NULL OR f.account_id <> a.account_id)
+        UNION ALL SELECT f.id FROM files f JOIN assets a ON a.id = f.asset_id WHERE f.account_id <> a.account_id"""),
 )  # fmt: skip
 
 

@@ -1,0 +1,35 @@
+"""The optional fields of every upload, in both spellings. Refuses to know what becomes of them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import msgspec
+
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.files import LONGEST_NAME
+from imagegate.flows.upload import Naming
+
+
+class NamingFields(msgspec.Struct):
+    upload_path: str | None = None
+    upload_path_too: str | None = msgspec.field(default=None, name="uploadPath")
+    file_name: str | None = None
+    file_name_too: str | None = msgspec.field(default=None, name="fileName")
+
+
+def naming_of(fields: NamingFields, own_name: str | None = None) -> Naming:
+    """InvalidRequest for text that is too long or holds control characters; empty is as good as absent."""
+    path = fields.upload_path or fields.upload_path_too
+    name = fields.file_name or fields.file_name_too
+    return Naming(_checked(path, "upload_path"), _checked(name, "file_name"), _checked(own_name, "file"))
+
+
+def _checked(text: str | None, field: str) -> str | None:
+    if not text:
+        return None
+    if len(text) > LONGEST_NAME:
+        raise InvalidRequest(f"{field} must have at most {LONGEST_NAME} characters", param=field)
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        raise InvalidRequest(f"{field} must not hold control characters", param=field)
+    return text

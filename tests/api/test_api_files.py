@@ -1,0 +1,608 @@
+"""Section 8, C12, C17 and C18: the files API as a customer sees it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from imagegate.settings import SettingsError, load_settings
+from tests.api.pictures import EACH, PNG, b64, bulk, picture
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of, send_raw
+from tests.gateway import Gateway
+
+BASE = "/api/v1/files"
+BASE64, STREAM, URL = f"{BASE}/upload/base64", f"{BASE}/upload/stream", f"{BASE}/upload/url"
+FIELDS = [
+    "file_id", "file_name", "original_name", "file_size", "mime_type", "upload_path", "file_url", "download_url",
+    "upload_time", "expires_at",
+]  # fmt: skip
+LIMIT = 200_000
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(LIMIT), "IMAGEGATE_BODY_TIMEOUT_S": "1", "IMAGEGATE_KEY_CACHE_S": "0"}
+    with Gateway(tmp_path_factory.mktemp("files"), env=env) as served:
+        yield served
+        served.check()
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def stranger(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client(gateway.new_key("stranger")) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _room(client: httpx.Client) -> None:
+    """A long module stays below the quota."""
+    page = data_of(client.get(f"{BASE}/list?pageSize=100"))
+    for file in page["files"] if page["total"] > 60 else []:
+        data_of(client.delete(f"{BASE}/{file['file_id']}"))
+
+
+def data_of(response: httpx.Response) -> Any:
+    answer = answer_of(response)
+    assert list(answer) == ["success", "code", "msg", "data"]
+    assert (answer["success"], answer["code"]) == (True, 200)
+    assert answer["msg"]
+    return answer["data"]
+
+
+def refused(response: httpx.Response, status: int, code: int) -> str:
+    answer = answer_of(response, status)
+    assert list(answer) == ["success", "code", "msg", "request_id"]
+    assert (answer["success"], answer["code"]) == (False, code)
+    assert answer["request_id"] == response.headers["x-request-id"]
+    msg: str = answer["msg"]
+    assert msg.strip()
+    return msg
+
+
+def keep(client: httpx.Client, data: bytes = PNG, **fields: Any) -> dict[str, Any]:
+    kept: dict[str, Any] = data_of(client.post(BASE64, json={"base64_data": b64(data), **fields}))
+    return kept
+
+
+def form(client: httpx.Client, data: bytes = PNG, name: str = "fox.png", **fields: Any) -> httpx.Response:
+    return client.post(STREAM, files={"file": (name, data, "text/html")}, data=fields)
+
+
+def raw(client: httpx.Client, body: bytes | str) -> httpx.Response:
+    return client.post(BASE64, content=body, headers={"content-type": "application/json"})
+
+
+# What an upload answers
+
+
+def test_s08_an_upload_answers_the_file_in_the_envelope(client: httpx.Client, gateway: Gateway) -> None:
+    before = time.time()
+    response = client.post(BASE64, json={"base64_data": b64(PNG), "file_name": "ref.png"})
+    file = data_of(response)
+    assert answer_of(response)["msg"] == "File uploaded successfully"
+    assert list(file) == FIELDS
+    assert (file["file_name"], file["original_name"], file["file_size"]) == ("ref.png", "ref.png", len(PNG))
+    assert (file["mime_type"], file["upload_path"]) == ("image/png", "images")
+    assert re.fullmatch(r"file_[0-9a-f]{24,}", file["file_id"])
+    assert re.fullmatch(re.escape(gateway.url) + r"/files/uploads/[0-9a-f]{24,}/ref\.png", file["file_url"])
+    assert file["download_url"] == f"{gateway.url}{BASE}/download/{file['file_id']}"
+    for stamp in (file["upload_time"], file["expires_at"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", stamp)
+    begun, ends = datetime.fromisoformat(file["upload_time"]), datetime.fromisoformat(file["expires_at"])
+    assert ends - begun == timedelta(hours=72)
+    assert abs(begun.timestamp() - before) < 5
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_s08_the_type_is_judged_by_the_bytes(client: httpx.Client, kind: str) -> None:
+    data, ending = EACH[kind]
+    for file in (keep(client, data, file_name="a.html"), data_of(form(client, data, "b.exe"))):
+        assert file["mime_type"] == kind
+        assert file["file_name"].endswith(f".{ending}")
+        opened = httpx.get(file["file_url"])
+        assert opened.content == data
+        assert opened.headers["content-type"] == kind
+
+
+@pytest.mark.parametrize("field", ["base64_data", "base64"])
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,", "DATA:text/plain;charset=x;Base64,"])
+def test_c17_base64_in_both_spellings_bare_and_as_data_url(client: httpx.Client, field: str, head: str) -> None:
+    file = data_of(client.post(BASE64, json={field: head + b64(PNG)}))
+    assert httpx.get(file["file_url"]).content == PNG
+
+
+@pytest.mark.parametrize(("path", "name"), [("upload_path", "file_name"), ("uploadPath", "fileName")])
+def test_c17_both_spellings_of_path_and_name(client: httpx.Client, gateway: Gateway, path: str, name: str) -> None:
+    fields: dict[str, Any] = {path: "my/refs", name: f"{path}.png"}
+    source = keep(client)["file_url"]
+    for file in (
+        keep(client, **fields),
+        data_of(form(client, PNG, "other.png", **fields)),
+        data_of(client.post(URL, json={"file_url": source, **fields})),
+    ):
+        assert (file["upload_path"], file["file_name"], file["original_name"]) == (
+            "my/refs", f"{path}.png", f"{path}.png",
+        )  # fmt: skip
+
+
+def test_c17_list_at_both_paths_in_both_spellings(client: httpx.Client) -> None:
+    for number in range(3):
+        keep(client, PNG + bytes([number]))
+    pages = [
+        data_of(client.get(f"{BASE}{address}"))
+        for address in ("/list?page=1&pageSize=2", "?page=1&page_size=2", "/list?page_size=2", "/?pageSize=2")
+    ]
+    assert all(page == pages[0] for page in pages)
+    assert list(pages[0]) == ["total", "page", "page_size", "files"]
+    assert (pages[0]["page"], pages[0]["page_size"], len(pages[0]["files"])) == (1, 2, 2)
+    assert list(pages[0]["files"][0]) == FIELDS
+    whole = data_of(client.get(f"{BASE}/list?pageSize=100"))
+    assert len(whole["files"]) == whole["total"] == pages[0]["total"]
+    times = [file["upload_time"] for file in whole["files"]]
+    assert times == sorted(times, reverse=True)
+    assert data_of(client.get(BASE))["page_size"] == 20
+    for wrong in ("pageSize=0", "page_size=101", "page=0", "page=x"):
+        refused(client.get(f"{BASE}/list?{wrong}"), 400, 400)
+
+
+def test_c17_delete_answers_json_and_the_file_is_gone(client: httpx.Client, gateway: Gateway) -> None:
+    file = keep(client)
+    used = data_of(client.get(f"{BASE}/quota"))["used_files"]
+    deleted = client.delete(f"{BASE}/{file['file_id']}")
+    assert data_of(deleted) == {"file_id": file["file_id"]}
+    assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used - 1
+    error_of(httpx.get(file["file_url"]), 404, "not_found")
+    refused(httpx.get(file["download_url"]), 404, 404)
+    refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
+    listed = data_of(client.get(f"{BASE}/list?pageSize=100"))["files"]
+    assert file["file_id"] not in {one["file_id"] for one in listed}
+    assert gateway.check()["broken"] == []
+
+
+def test_s08_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
+    keep(stranger)
+    quota = data_of(stranger.get(f"{BASE}/quota"))
+    assert list(quota) == ["user_group", "max_files", "used_files", "remain_files"]
+    assert (quota["user_group"], quota["max_files"]) == ("default", 100)
+    assert quota["used_files"] + quota["remain_files"] == 100
+
+
+# Serving
+
+
+def test_s08_links_open_without_a_key_as_attachments(client: httpx.Client) -> None:
+    file = keep(client, file_name="a.png")
+    for address in (file["file_url"], file["download_url"]):
+        got, head = httpx.get(address), httpx.head(address)
+        assert got.status_code == head.status_code == 200
+        assert got.content == PNG
+        assert head.content == b""
+        for name, value in {
+            "content-type": "image/png",
+            "content-length": str(len(PNG)),
+            "content-disposition": 'attachment; filename="a.png"',
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'none'; sandbox",
+            "referrer-policy": "no-referrer",
+            "cross-origin-resource-policy": "same-origin",
+            "accept-ranges": "bytes",
+        }.items():
+            assert got.headers[name] == head.headers[name] == value, name
+        assert "set-cookie" not in got.headers
+
+
+def test_s08_ranges_work_like_those_of_results(client: httpx.Client) -> None:
+    url = keep(client)["file_url"]
+    for asked, part in (("bytes=0-9", PNG[:10]), ("bytes=10-", PNG[10:]), ("bytes=-7", PNG[-7:])):
+        got = httpx.get(url, headers={"Range": asked})
+        assert (got.status_code, got.content) == (206, part)
+    assert httpx.get(url, headers={"Range": "bytes=0-3"}).headers["content-range"] == f"bytes 0-3/{len(PNG)}"
+    assert httpx.get(url, headers={"Range": "bytes=999999-"}).status_code == 416
+
+
+def test_s08_an_address_is_good_only_whole(client: httpx.Client, gateway: Gateway) -> None:
+    file = keep(client, file_name="a.png")
+    secret = file["file_url"].split("/")[-2]
+    for wrong in (f"{secret}/b.png", f"{'0' * 32}/a.png", f"{secret[:-1]}/a.png", "%00/a.png"):
+        error_of(httpx.get(f"{gateway.url}/files/uploads/{wrong}"), 404, "not_found")
+    for wrong in ("file_" + "0" * 32, "x", "%00"):
+        refused(httpx.get(f"{gateway.url}{BASE}/download/{wrong}"), 404, 404)
+
+
+def test_s08_after_72_hours_410(tmp_path: Path) -> None:
+    """The life is a setting; 0 hours end at once, and the sweep takes the bytes."""
+    with Gateway(tmp_path, env={"IMAGEGATE_UPLOAD_HOURS": "0", "IMAGEGATE_SWEEP_S": "0.5"}) as served:
+        with served.client() as client:
+            file = keep(client, file_name="a.png")
+            assert error_of(httpx.get(file["file_url"]), 410, "result_expired")
+            refused(httpx.get(file["download_url"]), 410, 410)
+            assert data_of(client.get(f"{BASE}/list"))["total"] == 0
+            assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
+            refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
+            error_of(client.post(CREATE, json={**SMALL, "image_urls": [file["file_url"]]}), 400, "invalid_request",
+                     "image_urls[0]")  # fmt: skip
+            _until_empty(tmp_path / "blobs")
+            assert httpx.get(file["file_url"]).status_code == 410
+        served.check()
+
+
+def _until_empty(folder: Path) -> None:
+    give_up = time.monotonic() + 10
+    while [path for path in folder.rglob("*") if path.is_file()]:
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+
+
+# Names and replacing
+
+
+def test_s08_the_same_path_and_given_name_replace(client: httpx.Client, stranger: httpx.Client) -> None:
+    mine: dict[str, Any] = {"upload_path": "p", "file_name": "same.png"}
+    other, elsewhere = keep(stranger, **mine), keep(client, upload_path="q", file_name="same.png")
+    unnamed = data_of(form(client, PNG, "same.png", upload_path="p"))
+    old = keep(client, **mine)
+    used = data_of(client.get(f"{BASE}/quota"))["used_files"]
+    new = keep(client, picture("JPEG"), uploadPath="/p/", fileName="same.png")
+    assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
+    assert new["file_id"] != old["file_id"]
+    assert httpx.get(old["file_url"]).status_code == 404
+    for file in (new, other, elsewhere, unnamed):
+        assert httpx.get(file["file_url"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("../../etc/passwd", "passwd.png"), ("..", "image.png"), ("/", "image.png"), ("..\\..\\boot.ini", "boot.png"),
+        ("a b\"c';d.png", "a_b_c_d.png"), ("图片.png", "image.png"), (".htaccess", "htaccess.png"),
+        ("x" * 255, "x" * 80 + ".png"), ("a%2f..%2fb.PNG", "a_2f.._2fb.png"), ("evil.png.html", "evil.png.png"),
+    ],
+)  # fmt: skip
+def test_s08_names_are_reduced_to_safe_ones(client: httpx.Client, gateway: Gateway, given: str, safe: str) -> None:
+    before = sorted(path.parent for path in gateway.data.parent.rglob("passwd*"))
+    for file in (keep(client, file_name=given, upload_path="../../etc//./x"), data_of(form(client, file_name=given))):
+        assert (file["file_name"], file["original_name"]) == (safe, given)
+        assert httpx.get(file["file_url"]).content == PNG
+    assert keep(client, upload_path="../../etc//./x\\y")["upload_path"] == "etc/x/y"
+    assert sorted(path.parent for path in gateway.data.parent.rglob("passwd*")) == before
+    assert data_of(form(client, PNG, given if "%" not in given else "a.png"))["file_name"].endswith(".png")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "x" * 256])
+def test_s08_impossible_names_are_refused(client: httpx.Client, name: str) -> None:
+    for field in ("file_name", "uploadPath"):
+        refused(client.post(BASE64, json={"base64_data": b64(PNG), field: name}), 400, 400)
+        refused(form(client, PNG, "a.png", **{field: name}), 400, 400)
+    refused(raw(client, f'{{"base64":"{b64(PNG)}","file_name":"\\ud800"}}'), 400, 400)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A", "AA", "AAA", "AAAA=", "=AAA", "AA==AAAA", "AAA*", "AAAA\\u0000", "AA\\\\/A", "dataX", "data:",
+             "data:image/png,AAAA", "data:image/png;base64", "data:" + "x" * 2000, "AA\\", "é", "AAA-", "AAA_",
+             "AAA\\u005cu002b", "AAA\\u0022", "AAA\\b", "AAA\\u20ac", "AAA\\ud83d", "AAA\\u00e9",
+             "AAA\\u00zz", "AAA\\x"]
+)  # fmt: skip
+def test_s08_bad_base64_is_400(client: httpx.Client, text: str) -> None:
+    refused(raw(client, '{"base64_data":"' + text + '"}'), 400, 400)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "null", '"x"', '{"base64":1}', '{"base64":null}', "{}", '{"base64":{"a":"b"}}',
+             '["base64","AAAA"]', '{"base64" "AAAA"}', '{"base64":"%s"', '{"base64":"%s"}x', '{"base64":"%s",}',
+             '{"base64":"%s","base64_data":"%s"}', '{"base64":"%s","base64":"%s"}', '{"base64":"%s","file_name":1}',
+             "[" * 5000, '{"a":' * 5000, '{"x":"' + "y" * 70_000 + '","base64":"%s"}', '{"base64":"%s","x":\xff}']
+)  # fmt: skip
+def test_s08_what_is_not_the_json_we_need_is_400(client: httpx.Client, body: str) -> None:
+    refused(raw(client, body.replace("%s", b64(PNG)).encode("latin-1")), 400, 400)
+
+
+def test_s08_json_in_every_dress(client: httpx.Client) -> None:
+    text = b64(PNG)
+    pretty = json.dumps({"extra": {"base64": "no", "deep": ["}", '\\"', {"base64_data": 1}]}, "base64": text}, indent=2)
+    slashed = '{{"base64":"data:image\\/png;base64,{}"}}'.format(text.replace("/", "\\/"))
+    coded = '{{"base\\u00364":"{}"}}'.format(text.replace("+", "\\u002b").replace("/", "\\u002F"))
+    broken = json.dumps({"base64": None, "base64_data": "\r\n".join(text[n : n + 76] for n in range(0, len(text), 76))})
+    for body in (pretty, slashed, coded, broken):
+        assert httpx.get(data_of(raw(client, body))["file_url"]).content == PNG
+        # in pieces of every size, each boundary falls everywhere once
+        for size in (1, 7):
+            cut = (body[n : n + size].encode() for n in range(0, len(body), size))
+            response = client.post(BASE64, content=cut, headers={"content-type": "application/json"})
+            assert httpx.get(data_of(response)["file_url"]).content == PNG
+
+
+def test_s08_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
+    """Writers of JSON escape `/` or `+`, and break lines. 200 kB of nothing else are read at once, not in seconds."""
+    for escape, count in (("\\/", LIMIT // 2), ("\\u002B", LIMIT // 6), ("\\r\\n", LIMIT // 4)):
+        rest = "/" * (-count % 4)
+        body = '{"base64":"' + b64(PNG[:18]) + escape * count + rest + '"}'
+        started = time.monotonic()
+        file = data_of(raw(client, body))
+        assert time.monotonic() - started < 1
+        assert httpx.get(file["file_url"]).content.startswith(PNG[:18])
+
+
+def test_s08_other_types_are_40002(client: httpx.Client) -> None:
+    for data in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7 " * 9, b"RIFF\0\0\0\0WAVEfmt data", b"GIF"):
+        refused(client.post(BASE64, json={"base64": b64(data)}), 400, 40002)
+        refused(form(client, data, "a.png"), 400, 40002)
+
+
+def test_s08_too_large_is_40001_announced_or_not(client: httpx.Client) -> None:
+    """At the limit it passes, one byte above it does not, whether or not a Content-Length was sent."""
+    assert keep(client, bulk(LIMIT))["file_size"] == LIMIT
+    assert data_of(form(client, bulk(LIMIT)))["file_size"] == LIMIT
+    for extra in (1, 5_000, LIMIT * 10):
+        data = bulk(LIMIT + extra)
+        body = json.dumps({"base64": b64(data)}).encode()
+        refused(raw(client, body), 400, 40001)
+        refused(form(client, data), 400, 40001)
+        pieces = (body[n : n + 65_536] for n in range(0, len(body), 65_536))
+        chunked = client.post(BASE64, content=pieces, headers={"content-type": "application/json"})
+        refused(chunked, 400, 40001)
+        request = client.build_request("POST", STREAM, files={"file": ("a.png", data)})
+        whole = request.read()
+        chunked = client.post(
+            STREAM,
+            content=(whole[n : n + 65_536] for n in range(0, len(whole), 65_536)),
+            headers={"content-type": request.headers["content-type"]},
+        )
+        refused(chunked, 400, 40001)
+
+
+def test_s08_one_file_in_a_form(client: httpx.Client) -> None:
+    refused(client.post(STREAM, files=[("file", ("a.png", PNG)), ("file", ("b.png", PNG))]), 400, 400)
+    refused(client.post(STREAM, files={"picture": ("a.png", PNG)}), 400, 400)
+    refused(client.post(STREAM, files={"file": ("a.png", b"")}), 400, 400)
+    assert data_of(client.post(STREAM, files=[("other", ("a.txt", b"x")), ("file", ("b.png", PNG))]))
+
+
+def test_req_5_limits_of_a_form(client: httpx.Client) -> None:
+    good: dict[str, Any] = {"file": ("a.png", PNG)}
+    assert data_of(client.post(STREAM, files=good, data={f"f{n}": "x" for n in range(31)}))
+    refused(client.post(STREAM, files=good, data={f"f{n}": "x" for n in range(32)}), 400, 400)
+    assert data_of(client.post(STREAM, files=good, data={"x": "y" * 65_536}))
+    refused(client.post(STREAM, files=good, data={"x": "y" * 65_537}), 400, 400)
+    for header in (b"X-A: " + b"y" * 8_200, b"\r\n".join(b"X-%d: " % n + b"y" * 1_500 for n in range(6)), b"nonsense"):
+        body = b'--b\r\nContent-Disposition: form-data; name="file"\r\n' + header + b"\r\n\r\n" + PNG + b"\r\n--b--\r\n"
+        refused(_form_of(client, body), 400, 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"--b", b"--b--\r\n", b"--b\r\n\r\nx\r\n--b--", b"--c\r\n\r\nx\r\n--c--"])
+def test_s08_a_broken_form_is_400(client: httpx.Client, body: bytes) -> None:
+    refused(_form_of(client, body), 400, 400)
+
+
+def test_s08_a_form_that_breaks_off_is_400(client: httpx.Client) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG
+    refused(_form_of(client, body), 400, 400)
+    assert data_of(_form_of(client, body + b"\r\n--b--"))
+
+
+def _form_of(client: httpx.Client, body: bytes, kind: str = "multipart/form-data; boundary=b") -> httpx.Response:
+    return client.post(STREAM, content=body, headers={"content-type": kind})
+
+
+def test_s08_other_body_types_are_415(client: httpx.Client) -> None:
+    refused(_form_of(client, b"{}", "application/json"), 415, 415)
+    refused(_form_of(client, b"x", "multipart/form-data"), 400, 400)
+    for address in (BASE64, URL):
+        refused(client.post(address, content=b"x", headers={"content-type": "text/plain"}), 415, 415)
+    compressed = {"content-encoding": "gzip", "content-type": "application/json"}
+    refused(client.post(BASE64, content=b"x", headers=compressed), 415, 415)
+
+
+def test_s08_a_slow_body_is_let_go(client: httpx.Client, gateway: Gateway) -> None:
+    head = (
+        f"POST {BASE64} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {gateway.key}\r\nConnection: close\r\n"
+        'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"base64":"iVBO'
+    )
+    started = time.monotonic()
+    answer = send_raw(gateway.url, head.encode(), timeout=5).decode()
+    assert answer.startswith("HTTP/1.1 400")
+    assert '"code":400' in answer
+    assert time.monotonic() - started < 5
+    assert not list((gateway.data / "incoming").glob("upload-*"))
+
+
+def test_s08_nothing_is_left_of_what_was_refused(client: httpx.Client, gateway: Gateway) -> None:
+    blobs = {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
+    used = data_of(client.get(f"{BASE}/quota"))["used_files"]
+    refused(form(client, b"not a picture at all"), 400, 40002)
+    refused(form(client, bulk(LIMIT + 1)), 400, 40001)
+    refused(raw(client, f'{{"base64":"{b64(PNG)}"'), 400, 400)
+    assert {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()} == blobs
+    assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
+    assert not list((gateway.data / "incoming").glob("upload-*"))
+
+
+def test_s08_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as served:
+        head = (
+            f"POST {BASE64} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {served.key}\r\n"
+            'Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"base64":"'
+        )
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as wire:
+            wire.sendall(head.encode() + b64(bulk(600_000)).encode())
+            give_up = time.monotonic() + 10
+            while not list((tmp_path / "incoming").glob("upload-*")):
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
+            served.kill()
+        served.start()
+        assert not list((tmp_path / "incoming").glob("*"))
+        with served.client() as client:
+            assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
+        served.run("check", "--deep")
+
+
+# Who may
+
+
+def test_s08_keys_and_scopes(client: httpx.Client, gateway: Gateway) -> None:
+    with gateway.client("imk_live_nobody") as nobody:
+        for answer in (nobody.get(f"{BASE}/list"), nobody.post(BASE64, json={}), nobody.delete(f"{BASE}/x")):
+            refused(answer, 401, 401)
+            assert answer.headers["www-authenticate"] == "Bearer"
+    reader = gateway.new_key("reader", "1", "--scope", "tasks:read")
+    with gateway.client(reader) as limited:
+        for answer in (
+            limited.get(f"{BASE}/list"), limited.get(f"{BASE}/quota"), limited.get(BASE), limited.delete(f"{BASE}/x"),
+            limited.post(BASE64, json={"base64": b64(PNG)}), form(limited), limited.post(URL, json={"file_url": "x"}),
+        ):  # fmt: skip
+            refused(answer, 403, 403)
+    refused(client.get(f"{BASE}/list?api_key=x"), 400, 400)
+    refused(client.get(f"{BASE}/list", headers={"host": "elsewhere.example"}), 400, 400)
+
+
+def test_s08_too_many_bad_keys_are_429_in_the_envelope(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "0"}) as served:
+        answer = httpx.get(f"{served.url}{BASE}/list")
+        refused(answer, 429, 429)
+        assert re.fullmatch("[1-9][0-9]*", answer.headers["retry-after"])
+
+
+def test_s08_no_space_is_50001(tmp_path: Path) -> None:
+    env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
+    with Gateway(tmp_path, env=env) as served, served.client() as client:
+        for answer in (client.post(BASE64, json={"base64": b64(PNG)}), form(client)):
+            refused(answer, 500, 50001)
+
+
+def test_s08_the_limit_of_a_file_is_at_most_100_mb() -> None:
+    for size, fits in ((100 * 2**20, True), (100 * 2**20 + 1, False), (0, False)):
+        env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(size)}
+        if fits:
+            assert load_settings(env=env).limits.upload_max_bytes == size
+        else:
+            with pytest.raises(SettingsError, match="upload_max_bytes"):
+                load_settings(env=env)
+
+
+def test_s08_unknown_paths_and_methods_keep_the_envelope(client: httpx.Client) -> None:
+    refused(client.get(f"{BASE}/upload/nothing/here"), 404, 404)
+    refused(client.put(f"{BASE}/list"), 405, 405)
+    error_of(client.get("/api/v1/filesystem"), 404, "not_found")
+
+
+def test_c12_a_foreign_file_is_as_unknown_as_none(client: httpx.Client, stranger: httpx.Client) -> None:
+    file = keep(client)
+    foreign, unknown = stranger.delete(f"{BASE}/{file['file_id']}"), stranger.delete(f"{BASE}/file_{'0' * 32}")
+    assert refused(foreign, 404, 404) == refused(unknown, 404, 404)
+    listed = data_of(stranger.get(f"{BASE}/list?pageSize=100"))["files"]
+    assert file["file_id"] not in {one["file_id"] for one in listed}
+    own = error_of(_with(stranger, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+    none = file["file_url"].replace(file["file_url"].split("/")[-2], "0" * 32)
+    other = error_of(_with(stranger, none), 400, "invalid_request", "image_urls[0]")
+    assert {**own, "request_id": ""} == {**other, "request_id": ""}
+    refused(stranger.post(URL, json={"file_url": file["file_url"]}), 400, 40004)
+    assert httpx.get(file["file_url"]).status_code == 200
+
+
+def test_s08_quota_holds_under_32_uploads_at_once(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_FILES_PER_ACCOUNT": "10"}) as served:
+        with served.client() as client:
+            named = keep(client, file_name="named.png")
+
+            def one(number: int) -> int:
+                with served.client() as racer:
+                    answer = racer.post(BASE64, json={"base64": b64(PNG + bytes([number]))})
+                    if answer.status_code != 200:
+                        refused(answer, 400, 40003)
+                    return answer.status_code
+
+            with concurrent.futures.ThreadPoolExecutor(32) as racers:
+                statuses = list(racers.map(one, range(32)))
+            assert statuses.count(200) == 9
+            quota = data_of(client.get(f"{BASE}/quota"))
+            assert (quota["max_files"], quota["used_files"], quota["remain_files"]) == (10, 10, 0)
+            replaced = keep(client, file_name="named.png")  # takes the place of its own
+            assert httpx.get(named["file_url"]).status_code == 404
+            data_of(client.delete(f"{BASE}/{replaced['file_id']}"))
+            keep(client)
+            refused(client.post(BASE64, json={"base64": b64(PNG)}), 400, 40003)
+        served.check()
+        assert served.run("check", "--deep", "--json").returncode == 0
+        assert len([path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]) == 10
+
+
+# By URL
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://127.0.0.1/a.png", 40004), ("http://localhost/a.png", 40004), ("http://169.254.169.254/x", 40004),
+        ("https://nowhere.invalid/a.png", 40004), ("ftp://example.com/a.png", 400), ("x", 400), ("", 400),
+        ("http://a:b@example.com/", 400), ("https://example.com/" + "x" * 9000, 400), ("file:///etc/passwd", 400),
+        ("http://[::1/", 400),
+    ],
+)  # fmt: skip
+def test_s08_urls_under_the_guard(client: httpx.Client, url: str, code: int) -> None:
+    msg = refused(client.post(URL, json={"file_url": url}), 400, code)
+    if code == 40004:
+        assert msg == "The file could not be fetched from its URL"
+
+
+def test_s08_url_bodies(client: httpx.Client) -> None:
+    for body in ({}, {"file_url": None}, {"file_url": 1}):
+        refused(client.post(URL, json=body), 400, 400)
+    refused(client.post(URL, json={"file_url": "https://example.com/", "x": "y" * 2**20}), 413, 413)
+
+
+# As a reference
+
+
+def _with(client: httpx.Client, *urls: str, **more: Any) -> httpx.Response:
+    return client.post(CREATE, json={**SMALL, "image_urls": list(urls), **more}, headers=WAIT)
+
+
+def test_c18_an_upload_is_a_reference_on_loopback(client: httpx.Client) -> None:
+    first, second = keep(client), keep(client, picture("JPEG", (32, 32)))
+    task = answer_of(_with(client, first["file_url"], second["download_url"]))
+    assert task["status"] == "completed"
+    masked = answer_of(_with(client, first["file_url"], mask_url=keep(client, picture(mode="RGBA"))["file_url"]))
+    assert masked["status"] == "completed"
+
+
+def test_c18_what_was_pinned_survives_deletion_and_replacement(gateway: Gateway, client: httpx.Client) -> None:
+    file = keep(client, file_name="pinned.png")
+    bodies = {**SMALL, "image_urls": [file["file_url"]]}
+    tasks = [answer_of(client.post(CREATE, json={**bodies, "prompt": f"pin {n}"})) for n in range(8)]
+    keep(client, picture("JPEG"), file_name="pinned.png")
+    for task in tasks:
+        assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
+    error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+
+
+def test_c18_dead_links_of_this_origin_are_400(client: httpx.Client, gateway: Gateway) -> None:
+    file = keep(client)
+    data_of(client.delete(f"{BASE}/{file['file_id']}"))
+    nothing = (f"/files/uploads/{'0' * 32}/a.png", "/files/uploads/x", "/v1/tasks", "/", "/files/results/t/0.png")
+    for url in (file["file_url"], file["download_url"], *(gateway.url + path for path in nothing)):
+        error_of(_with(client, url), 400, "invalid_request", "image_urls[0]")
+
+
+def test_img_5_a_gif_or_a_broken_upload_is_no_reference(client: httpx.Client) -> None:
+    for data, reason in ((EACH["image/gif"][0], "unsupported_image_type"), (PNG[:-20], "truncated")):
+        error = error_of(_with(client, keep(client, data)["file_url"]), 400, "invalid_request", "image_urls[0]")
+        assert error["reason"] == reason
