@@ -7,7 +7,7 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, ops
-from imagegate.api.v1 import credits, images, models, tasks
+from imagegate.api.v1 import credits, images, ledger, models, tasks
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
     images.create_image,
@@ -16,6 +16,7 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     tasks.list_tasks,
     tasks.batch_tasks,
     credits.get_credits,
+    ledger.get_ledger,
     models.list_models,
     models.get_model,
     models.get_pricing,
