@@ -7,7 +7,7 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, ops
-from imagegate.api.v1 import credits, images, ledger, models, tasks
+from imagegate.api.v1 import credits, images, keys, ledger, models, tasks
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
     images.create_image,
@@ -17,6 +17,10 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     tasks.batch_tasks,
     credits.get_credits,
     ledger.get_ledger,
+    keys.list_keys,
+    keys.create_key,
+    keys.change_key,
+    keys.delete_key,
     models.list_models,
     models.get_model,
     models.get_pricing,
