@@ -7,7 +7,7 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, ops
-from imagegate.api.v1 import credits, images, keys, ledger, models, tasks
+from imagegate.api.v1 import credits, images, keys, ledger, models, tasks, usage
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
     images.create_image,
@@ -21,6 +21,7 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     keys.create_key,
     keys.change_key,
     keys.delete_key,
+    usage.get_usage,
     models.list_models,
     models.get_model,
     models.get_pricing,
