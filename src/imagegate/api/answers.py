@@ -22,6 +22,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MOST_WAIT_S = 60
 _MOST_CURSOR = 1000
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
 
 
@@ -73,6 +74,13 @@ def cursor(request: Request[Any, Any, Any], kind: type[T]) -> T | None:
 def _storable(value: Any) -> bool:
     """What both databases can compare with."""
     return -(2**62) < value < 2**62 if isinstance(value, int) else "\0" not in str(value)
+
+
+def idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+    value = request.headers.get("idempotency-key")
+    if value is not None and not _KEY.fullmatch(value):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", param="Idempotency-Key")
+    return value
 
 
 def wait_seconds(request: Request[Any, Any, Any]) -> int:

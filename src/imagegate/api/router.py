@@ -7,7 +7,7 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, ops
-from imagegate.api.v1 import credits, images, keys, ledger, models, tasks, usage
+from imagegate.api.v1 import admin, credits, images, keys, ledger, models, tasks, usage
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
     images.create_image,
@@ -22,6 +22,10 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     keys.change_key,
     keys.delete_key,
     usage.get_usage,
+    admin.list_accounts,
+    admin.create_account,
+    admin.create_grant,
+    admin.list_overruns,
     models.list_models,
     models.get_model,
     models.get_pricing,
