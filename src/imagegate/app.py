@@ -18,6 +18,7 @@ from litestar.types import ASGIApp
 
 from imagegate.api.auth import Gatekeeper
 from imagegate.api.edge import Edge
+from imagegate.api.metrics import Meter
 from imagegate.api.problems import answer_error
 from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import block_hash
@@ -108,13 +109,16 @@ async def _register_prices(runtime: Runtime) -> None:
 
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
-    gatekeeper = Gatekeeper(runtime)
+    gatekeeper, meter = Gatekeeper(runtime), Meter()
 
     async def provide_key(request: Request[Any, Any, Any]) -> Key:
         return await gatekeeper.admit(request)
 
     def provide_runtime() -> Runtime:
         return runtime
+
+    def provide_meter() -> Meter:
+        return meter
 
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
@@ -131,9 +135,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
         dependencies={
             "runtime": Provide(provide_runtime, sync_to_thread=False),
             "key": Provide(provide_key),
+            "meter": Provide(provide_meter, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},
         openapi_config=None,
         logging_config=None,
     )
-    return Edge(app, runtime.settings.server)
+    return Edge(app, runtime.settings.server, meter.count)

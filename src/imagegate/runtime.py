@@ -27,12 +27,14 @@ PER_SECOND = 1_000_000
 class Signals:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database.
 
-    `working` tells whether this process carries tasks out at the moment.
+    `working` tells whether this process carries tasks out at the moment, `broken` which invariants the last sweep
+    found broken.
     """
 
     def __init__(self) -> None:
         self.work = asyncio.Event()
         self.working = False
+        self.broken: frozenset[str] = frozenset()
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
     def task_changed(self, task_id: str) -> None:

@@ -37,6 +37,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     body_max_bytes: int = 1024 * 1024
     body_timeout_s: float = 15.0
     log_level: str = "info"
+    metrics: bool = True
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.types import ControllerRouterHandler
 
-from imagegate.api import files, ops
+from imagegate.api import files, metrics, ops
 from imagegate.api.v1 import admin, credits, images, keys, ledger, models, tasks, usage
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
@@ -32,4 +32,5 @@ HANDLERS: list[ControllerRouterHandler | Any] = [
     files.get_result,
     ops.healthz,
     ops.readyz,
+    metrics.get_metrics,
 ]
