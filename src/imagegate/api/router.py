@@ -7,12 +7,13 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from imagegate.api import files, metrics, ops
-from imagegate.api.v1 import admin, credits, images, keys, ledger, models, tasks, usage
+from imagegate.api.v1 import admin, credits, events, images, keys, ledger, models, tasks, usage
 
 HANDLERS: list[ControllerRouterHandler | Any] = [
     images.create_image,
     images.create_quote,
     tasks.get_task,
+    events.get_events,
     tasks.list_tasks,
     tasks.batch_tasks,
     credits.get_credits,
