@@ -19,6 +19,7 @@ from litestar.types import ASGIApp
 
 from imagegate.api.auth import Gatekeeper
 from imagegate.api.edge import Edge
+from imagegate.api.metrics import Meter
 from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
 from imagegate.api.router import HANDLERS
@@ -111,7 +112,7 @@ async def _register_prices(runtime: Runtime) -> None:
 
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
-    gatekeeper = Gatekeeper(runtime)
+    gatekeeper, meter = Gatekeeper(runtime), Meter()
 
     async def provide_key(request: Request[Any, Any, Any]) -> Key:
         return await gatekeeper.admit(request)
@@ -122,6 +123,9 @@ def build_app(runtime: Runtime) -> ASGIApp:
     @functools.cache
     def provide_document() -> bytes:
         return build_document(HANDLERS, runtime.origin)
+
+    def provide_meter() -> Meter:
+        return meter
 
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
@@ -141,9 +145,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "runtime": Provide(provide_runtime, sync_to_thread=False),
             "key": Provide(provide_key),
             "document": Provide(provide_document, sync_to_thread=False),
+            "meter": Provide(provide_meter, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},
         openapi_config=None,
         logging_config=None,
     )
-    return Edge(app, runtime.settings.server)
+    return Edge(app, runtime.settings.server, meter.count)

@@ -27,7 +27,8 @@ PER_SECOND = 1_000_000
 class Signals:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database.
 
-    `working` tells whether this process carries tasks out at the moment, `closing` that it is about to end.
+    `working` tells whether this process carries tasks out at the moment, `closing` that it is about to end, `broken`
+    which invariants the last sweep found broken.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Signals:
         self.hooks = asyncio.Event()
         self.working = False
         self.closing = False
+        self.broken: frozenset[str] = frozenset()
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ line for each, and a test compares them.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -33,9 +34,11 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: int = 8000
     public_url: str = ""
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     body_max_bytes: int = 1024 * 1024
     body_timeout_s: float = 15.0
     log_level: str = "info"
+    metrics: bool = True
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -149,6 +152,8 @@ def _checked(settings: Settings) -> Settings:
         ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
+        ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
+        ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
         ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
@@ -166,6 +171,14 @@ def _checked(settings: Settings) -> Settings:
         if not holds:
             raise SettingsError(f"setting {name} must be {allowed}")
     return settings
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_origin(url: str) -> bool:

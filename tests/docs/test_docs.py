@@ -36,6 +36,8 @@ def _rows(file: str, title: str) -> list[list[str]]:
 
 def _shown(value: Any) -> str:
     """A default as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple):

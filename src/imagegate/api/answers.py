@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -16,7 +18,11 @@ from imagegate.flows.wait import until_terminal
 from imagegate.runtime import Runtime
 from imagegate.store.tasks import find_task
 
+T = TypeVar("T", bound=msgspec.Struct)
+
 MOST_WAIT_S = 60
+_MOST_CURSOR = 1000
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
 
 
@@ -43,6 +49,38 @@ def whole_number(request: Request[Any, Any, Any], name: str, default: int, least
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
         raise InvalidRequest(f"{name} must be a whole number from {least} to {most}", param=name)
     return int(text)
+
+
+def next_cursor(place: msgspec.Struct) -> str:
+    """Where the next page of a list begins, as text that only this gateway reads."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def cursor(request: Request[Any, Any, Any], kind: type[T]) -> T | None:
+    """The query parameter `cursor`; None where a list begins."""
+    text = request.query_params.get("cursor", "")
+    if not text:
+        return None
+    try:
+        raw = base64.b64decode(text[:_MOST_CURSOR] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        place = msgspec.json.decode(raw, type=kind)
+    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
+        raise InvalidRequest("cursor must be the next_cursor of an earlier answer", param="cursor") from error
+    if not all(_storable(getattr(place, name)) for name in place.__struct_fields__):
+        raise InvalidRequest("cursor must be the next_cursor of an earlier answer", param="cursor")
+    return place
+
+
+def _storable(value: Any) -> bool:
+    """What both databases can compare with."""
+    return -(2**62) < value < 2**62 if isinstance(value, int) else "\0" not in str(value)
+
+
+def idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+    value = request.headers.get("idempotency-key")
+    if value is not None and not IDEMPOTENCY_KEY.fullmatch(value):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", param="Idempotency-Key")
+    return value
 
 
 def wait_seconds(request: Request[Any, Any, Any]) -> int:

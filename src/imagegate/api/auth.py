@@ -11,9 +11,10 @@ from typing import Any
 
 from litestar import Request
 
+from imagegate.api.addresses import Proxies, listed
 from imagegate.domain.api_keys import PREFIXES, digest, well_formed
 from imagegate.domain.credit import Key, Scope
-from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import key_by_digest
 
@@ -26,6 +27,7 @@ class Gatekeeper:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._proxies = Proxies(runtime.settings.server.trusted_proxies)
         self._pepper = runtime.keyring.key("pepper")
         self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
         self._failures: OrderedDict[tuple[str, int], int] = OrderedDict()
@@ -40,8 +42,10 @@ class Gatekeeper:
         header = request.headers.get("authorization")
         key = await self._live_key(_bearer(header)) if header is not None else None
         if key is None:
-            self._count_failure(request.client.host if request.client else "")
+            self._count_failure(self._proxies.client_of(request))
             raise Unauthorized("Authentication required" if header is None else "")
+        if key.ips is not None and not listed(self._proxies.client_of(request), key.ips):
+            raise IpRestricted
         return key
 
     async def _live_key(self, value: str) -> Key | None:
@@ -51,7 +55,7 @@ class Gatekeeper:
         until, key = self._known.get(hashed, (0.0, None))
         if key is None or until < now:
             key = await self._runtime.db.read(key_by_digest, hashed)
-            if key is not None:
+            if key is not None and key.live(self._runtime.clock()):
                 self._remember(hashed, now + self._runtime.settings.limits.key_cache_s, key)
         return key if key and key.live(self._runtime.clock()) else None
 

@@ -1,4 +1,5 @@
-"""The outermost layer of the API: a request id for every answer, and the hosts we answer for.
+"""The outermost layer of the API: a request id for every answer, the hosts we answer for, and the count
+of both.
 
 Knows: headers. Refuses to know: what is asked.
 """
@@ -6,6 +7,7 @@ Knows: headers. Refuses to know: what is asked.
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Callable
 
 from litestar import Response
 from litestar.enums import ScopeType
@@ -16,15 +18,19 @@ from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, UnsupportedMediaType
 from imagegate.settings import Server
 
+Count = Callable[[str, str, int], None]
+
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
 _HEALTH = ("/healthz", "/readyz", "/metrics")
 
 
 class Edge:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, server: Server) -> None:
+    def __init__(self, app: ASGIApp, server: Server, count: Count) -> None:
         self._app = app
+        self._count = count
         own = urllib.parse.urlsplit(server.public_url).netloc
         self._hosts = {host_name(host) for host in (*_LOOPBACK, *server.allowed_hosts, own) if host}
 
@@ -38,6 +44,7 @@ class Edge:
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                self._count(_route(scope), _method(scope), message["status"])
             await send(message)
 
         problem = self._refusal(scope)
@@ -54,6 +61,16 @@ class Edge:
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
+
+
+def _route(scope: Scope) -> str:
+    """The path as the router knows it: addresses that nobody serves are one, however many are tried."""
+    return str(scope.get("path_template") or "unknown")
+
+
+def _method(scope: Scope) -> str:
+    method = str(scope.get("method", ""))
+    return method if method in _METHODS else "other"
 
 
 def host_name(host: str) -> str:

@@ -22,7 +22,10 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `answer` None means bytes, `failure` None the usual error; `statuses` are the good ones with their meaning."""
+    """One method of one path. `answer` None means bytes, `failure` None the usual error.
+
+    `statuses` are the good ones with their meaning.
+    """
 
     summary: str
     tag: str

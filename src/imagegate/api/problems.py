@@ -27,6 +27,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.TokenDailyQuotaExceeded: (402, QUOTA),
     errors.ModelAccessDenied: (403, INVALID),
     errors.PermissionDenied: (403, INVALID),
+    errors.IpRestricted: (403, INVALID),
     errors.InvalidSignature: (403, INVALID),
     errors.TaskNotFound: (404, INVALID),
     errors.ModelNotFound: (404, INVALID),

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api import files, openapi, ops
+from imagegate.api import files, metrics, openapi, ops
 from imagegate.api.uploads import stored, upload
-from imagegate.api.v1 import cancel, credits, images, tasks, webhooks
+from imagegate.api.v1 import (
+    admin,
+    cancel,
+    credits,
+    events,
+    images,
+    keys,
+    ledger,
+    models,
+    tasks,
+    usage,
+    webhooks,
+)
 
 HANDLERS: list[HTTPRouteHandler] = [
     images.create_image,
     images.create_quote,
     tasks.get_task,
+    events.get_events,
     tasks.list_tasks,
     tasks.batch_tasks,
     cancel.cancel_task,
@@ -21,6 +34,19 @@ HANDLERS: list[HTTPRouteHandler] = [
     webhooks.get_secret,
     webhooks.rotate_secret,
     credits.get_credits,
+    ledger.get_ledger,
+    keys.list_keys,
+    keys.create_key,
+    keys.change_key,
+    keys.delete_key,
+    usage.get_usage,
+    admin.list_accounts,
+    admin.create_account,
+    admin.create_grant,
+    admin.list_overruns,
+    models.list_models,
+    models.get_model,
+    models.get_pricing,
     files.get_result,
     openapi.openapi_json,
     upload.upload_base64,
@@ -33,4 +59,5 @@ HANDLERS: list[HTTPRouteHandler] = [
     stored.open_file,
     ops.healthz,
     ops.readyz,
+    metrics.get_metrics,
 ]

@@ -58,6 +58,10 @@ class Book:
         row = self._rows.get((version, model_id))
         return price_of(row, tier) if row else None
 
+    def price_row(self, version: str, model_id: str) -> PriceRow | None:
+        """The block's row as it was published, or None where the model is not priced in it."""
+        return self._rows.get((version, model_id))
+
 
 def price_of(row: PriceRow, tier: str) -> Price:
     if row.per_1k_tokens is not None:

@@ -58,7 +58,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
             build_app(runtime), lifespan="on", log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=5,
+            proxy_headers=False, timeout_graceful_shutdown=5,
         )  # fmt: skip
         _greet(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])

@@ -43,7 +43,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """An API key without its value. A cap of None means none; `day` is days since 1970, UTC."""
+    """An API key without its value. A cap of None means none; `day` is days since 1970, UTC.
+
+    `ips`: addresses and networks that it works from; None means any.
+    """
 
     id: str
     account_id: str
@@ -60,6 +63,8 @@ class Key(msgspec.Struct, frozen=True):
     created: int
     expires: int | None
     disabled: int | None
+    ips: tuple[str, ...] | None = None
+    deleted: int | None = None
 
     def live(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)
@@ -67,6 +72,15 @@ class Key(msgspec.Struct, frozen=True):
     def spent_today(self, now: int) -> int:
         """Held or charged on the UTC day of `now`."""
         return self.day_spent if self.day == now // DAY_US else 0
+
+    @property
+    def limited(self) -> bool:
+        """Whether it may do less than its scopes say."""
+        return any(limit is not None for limit in (self.models, self.cap, self.daily_cap, self.expires, self.ips))
+
+    def covers(self, scopes: tuple[Scope, ...]) -> bool:
+        """Whether it has all of these scopes; `admin` has all."""
+        return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
 
     def allows(self, amount: int, now: int) -> bool:
         """Whether the key's own limits leave room for holding `amount`."""

@@ -76,6 +76,11 @@ class PermissionDenied(Problem):
     default_message = "This key lacks the permission for this call"
 
 
+class IpRestricted(Problem):
+    code = "ip_restricted"
+    default_message = "This key does not work from this address"
+
+
 class InvalidSignature(Problem):
     code = "invalid_signature"
     default_message = "The signature of this link is not valid"

@@ -1,11 +1,12 @@
 """What each model family accepts, and how many tokens it will use.
 
-A family is one file with the four functions of `Family`; `FAMILIES` names it for the catalog.
+A family is one file with the functions of `Family`; `FAMILIES` names it for the catalog.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.images import ImageOrder, ImageRequest
@@ -27,6 +28,12 @@ class Family(Protocol):
 
     def usage_of(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
         """The formula on the real pixels of delivered images, for upstreams that do not count."""
+
+    def parameters(self, model: Model, reference_max_bytes: int) -> dict[str, Any]:
+        """What a request to this row may say, for programs that build forms."""
+
+    def image_usages(self, model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:
+        """Tier and usage of the image lines of every combination for one image: what a price range is made of."""
 
 
 FAMILIES: dict[str, Family] = {"gpt_image": gpt_image}

@@ -6,13 +6,28 @@ fetched.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest, Size
 from imagegate.domain.usage import Usage
-from imagegate.families.sizes import RATIOS, TIERS, output_tokens, parse_pixels, pixels_fault, ratio_pixels
+from imagegate.families.sizes import (
+    AREA_MAX,
+    AREA_MIN,
+    ASPECT_MAX,
+    EDGE_MAX,
+    RATIOS,
+    STEP,
+    TIERS,
+    output_tokens,
+    parse_pixels,
+    pixels_fault,
+    ratio_pixels,
+)  # fmt: skip
 
 REFERENCE_TOKENS = 1536
 URL_MAX = 8192
@@ -76,14 +91,58 @@ def maximum_usage(order: ImageOrder, model: Model) -> Usage:
     )
 
 
+def parameters(model: Model, reference_max_bytes: int) -> dict[str, Any]:
+    """Fields that a row ignores are left out."""
+    known: dict[str, Any] = {"prompt": {"max_code_points": model.prompt_max}, "size": _size_rules(model)}
+    if model.sizes == "free":
+        known["resolution"] = {"values": list(TIERS), "default": "1K"}
+    if model.qualities:
+        known["quality"] = {"values": list(model.qualities), "default": model.quality_default}
+    known["n"] = {"max": model.n[-1]} | ({} if len(model.n) == model.n[-1] else {"values": list(model.n)})
+    known["image_urls"] = {"max": model.references, "max_bytes": reference_max_bytes}
+    return known | {"mask_url": model.mask}
+
+
+def image_usages(model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:
+    for tier, width, height in _places(model, auto_cap):
+        for quality in model.qualities or ("",):
+            output = _tokens(model, quality, width, height)
+            for references in range(model.references + 1):
+                yield tier, Usage(images=1, image_input=REFERENCE_TOKENS * references, image_output=output)
+
+
+def _places(model: Model, auto_cap: str) -> Iterator[tuple[str, int, int]]:
+    """Tier and pixels of every named size of the row."""
+    if model.sizes == "free":
+        yield "1K", *(parse_pixels(model.auto or auto_cap) or (2048, 2048))
+        for tier in TIERS:
+            yield from ((tier, *ratio_pixels(ratio, tier)) for ratio in RATIOS)
+        return
+    for name in model.size_tokens:
+        yield "1K", *(parse_pixels(name) or (0, 0))
+
+
+def _size_rules(model: Model) -> dict[str, Any]:
+    if model.sizes == "table":
+        return {"ratios": list(_TABLE_RATIOS), "values": list(model.size_tokens), "default": "auto"}
+    pixels = {
+        "multiple": STEP, "edge_max": EDGE_MAX, "area_min": AREA_MIN, "area_max": AREA_MAX, "aspect_max": ASPECT_MAX,
+    }  # fmt: skip
+    return {"ratios": list(RATIOS), "pixels": pixels, "default": "auto"}
+
+
 def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> int:
+    return _tokens(model, order.quality, width, height)
+
+
+def _tokens(model: Model, quality: str, width: int, height: int) -> int:
     if model.billing == "per_call":
         return 0
     if model.sizes == "free":
-        return output_tokens(width, height, model.quality_bases[order.quality])
+        return output_tokens(width, height, model.quality_bases[quality])
     exact = model.size_tokens.get(f"{width}x{height}")
     rows = [exact] if exact else list(model.size_tokens.values())
-    return max(row[order.quality] for row in rows)
+    return max(row[quality] for row in rows)
 
 
 def _tier_from_quality(request: ImageRequest, alias: Alias | None) -> ImageRequest:

@@ -23,6 +23,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     cap: Nanos | None = None
     daily_cap: Nanos | None = None
     expires: int | None = None
+    ips: tuple[str, ...] | None = None
 
 
 async def open_account(db: Database, name: str) -> Account:

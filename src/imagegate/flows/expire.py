@@ -8,8 +8,10 @@ import time
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
-from imagegate.runtime import Runtime
+from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import assets, idempotency, tasks
+from imagegate.store.invariants import broken_cheap
+from imagegate.telemetry import log_error
 
 _AT_ONCE = 500
 TIMEOUT = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
@@ -62,10 +64,20 @@ async def delete_orphans(runtime: Runtime) -> None:
             await runtime.blobs.delete(key)
 
 
+async def look_at_books(runtime: Runtime) -> None:
+    """Ask the cheap invariants, and tell whoever reads the log or the metrics."""
+    grace_us = int(2 * runtime.settings.work.sweep_s * PER_SECOND)
+    found = await runtime.db.snapshot(broken_cheap, grace_us)
+    runtime.signals.broken = frozenset(one.id for one in found)
+    for one in found:
+        log_error("an invariant does not hold", invariant=one.id, says=one.says, rows=len(one.rows))
+
+
 async def sweep(runtime: Runtime) -> None:
     await reclaim(runtime)
     await fail_overdue(runtime)
     await delete_expired(runtime)
     await sweep_spool(runtime)
     await runtime.db.write(idempotency.forget_expired)
+    await look_at_books(runtime)
     runtime.signals.work.set()

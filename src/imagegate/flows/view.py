@@ -83,7 +83,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | UnsetType = UNSET
 
 
-def task_view(runtime: Runtime, task: Task) -> TaskView:
+def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
+    """`at`: the moment to look from, for what is expected of the future; now by default."""
     embedded = task.engine == EMBEDDED
     return TaskView(
         created=task.created // PER_SECOND,
@@ -92,7 +93,7 @@ def task_view(runtime: Runtime, task: Task) -> TaskView:
         progress=task.progress,
         results=result_links(runtime, task) if task.results else UNSET,
         status=public_status(task.state, task.claim_no),
-        task_info=_info(runtime, task),
+        task_info=_info(runtime, task, runtime.clock() if at is None else at),
         usage=_usage(task, runtime.credits_per_usd),
         billing=_billing(task, runtime.credits_per_usd),
         error=task.error or UNSET,
@@ -115,11 +116,11 @@ def result_links(runtime: Runtime, task: Task) -> list[str]:
     return [result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
 
 
-def _info(runtime: Runtime, task: Task) -> TaskInfo:
+def _info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
     if task.terminal:
         return TaskInfo(can_cancel=False)
     typical = max((upstream.typical_s for upstream in runtime.upstreams.values()), default=60.0)
-    elapsed = (runtime.clock() - task.created) / PER_SECOND
+    elapsed = (now - task.created) / PER_SECOND
     return TaskInfo(can_cancel=task.cancellable, estimated_time=max(1, round(typical * task.order.n - elapsed)))
 
 

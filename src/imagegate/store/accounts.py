@@ -7,6 +7,7 @@ key (only its digest comes here) and why something costs what it costs.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,10 @@ from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
 _KEY = """SELECT id, account_id, name, shown, scopes, models, cap, spent, held, daily_cap, day, day_spent,
-    created, expires, disabled FROM api_keys"""
+    created, expires, disabled, ips, deleted FROM api_keys"""
+
+
+CHANGEABLE = ("name", "scopes", "models", "cap", "daily_cap", "expires", "ips", "disabled")
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -64,12 +68,13 @@ def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
 
 def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
     tx.put(
-        """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires)
-        VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires)
+        """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires,
+            ips)
+        VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips)
         ON CONFLICT (id) DO NOTHING""",
         id=key.id, account_id=account_id, name=key.name, digest=digest, shown=key.shown,
-        scopes=json.dumps(key.scopes), models=json.dumps(key.models) if key.models is not None else None,
-        cap=key.cap, daily_cap=key.daily_cap, now=tx.now, expires=key.expires,
+        scopes=_column(key.scopes), models=_column(key.models), cap=key.cap, daily_cap=key.daily_cap, now=tx.now,
+        expires=key.expires, ips=_column(key.ips),
     )  # fmt: skip
     return key
 
@@ -81,6 +86,42 @@ def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
         id=key_id, account_id=account_id, now=tx.now,
     )  # fmt: skip
     return changed == 1
+
+
+def change_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) -> Key | None:
+    """Set these columns of `CHANGEABLE`; the key as it is then, or None where there is no such key."""
+    names = [name for name in CHANGEABLE if name in changes]
+    if names:
+        values = {name: _column(changes[name]) for name in names}
+        tx.run(
+            f"""UPDATE api_keys SET {", ".join(f"{name} = :{name}" for name in names)}
+            WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
+            key_id=key_id, account_id=account_id, **values,
+        )  # fmt: skip
+    key = find_key(tx, account_id, key_id)
+    return key if key and key.deleted is None else None
+
+
+def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
+    """It stops working and leaves every list; its row stays, because tasks and holds name it."""
+    changed = tx.run(
+        """UPDATE api_keys SET deleted = :now, disabled = COALESCE(disabled, :now)
+        WHERE id = :id AND account_id = :account_id AND deleted IS NULL""",
+        id=key_id, account_id=account_id, now=tx.now,
+    )  # fmt: skip
+    return changed == 1
+
+
+def page_of_keys(tx: Tx, account_id: str, below: tuple[int, str] | None, limit: int) -> list[Key]:
+    """Newest first; `below` is the moment and the id of the last key of the page before."""
+    created, key_id = below or (2**62, "")
+    rows = tx.all(
+        f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
+            AND (created < :created OR (created = :created AND id < :id))
+        ORDER BY created DESC, id DESC LIMIT :limit""",
+        account_id=account_id, created=created, id=key_id, limit=limit,
+    )  # fmt: skip
+    return [_key(row) for row in rows]
 
 
 def key_by_digest(tx: Tx, digest: str) -> Key | None:
@@ -182,7 +223,13 @@ def _account(row: Row) -> Account:
 def _key(row: Row) -> Key:
     scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
     models = tuple(json.loads(row["models"])) if row["models"] else None
-    return Key(**{**row, "scopes": scopes, "models": models})
+    ips = tuple(json.loads(row["ips"])) if row["ips"] else None
+    return Key(**{**row, "scopes": scopes, "models": models, "ips": ips})
+
+
+def _column(value: Any) -> Any:
+    """A list as the JSON text that its column holds."""
+    return json.dumps(value) if isinstance(value, tuple) else value
 
 
 def balance_of(tx: Tx, account_id: str, key_id: str) -> tuple[Account, Key, int] | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SQLITE_FLOOR = (3, 51, 3)
 SKIP_LOCKED = "/* skip locked */"
+ORDER_PROMPT = "/* prompt of the order */"
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
@@ -133,7 +134,7 @@ class SqliteConnection:
 
 @functools.cache
 def _without_marker(sql: str) -> str:
-    return sql.replace(SKIP_LOCKED, "")
+    return sql.replace(SKIP_LOCKED, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
 
 
 class Sqlite:
@@ -245,9 +246,10 @@ def _rows(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
 
 @functools.cache
 def _postgres_text(sql: str) -> str:
-    """`:name` -> `%(name)s`, and the marker of claims -> its clause."""
+    """`:name` -> `%(name)s`, and the markers -> what they stand for."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
-    return named.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED")
+    prompt = "CAST(order_body AS JSON) ->> 'prompt'"
+    return named.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED").replace(ORDER_PROMPT, prompt)
 
 
 class Postgres:

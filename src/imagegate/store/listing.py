@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.tasks import Task
+from imagegate.store.engines import ORDER_PROMPT
 from imagegate.store.tasks import find_task
 from imagegate.store.transaction import Tx
 
@@ -26,21 +27,44 @@ class Filter(msgspec.Struct, frozen=True):
 
     status: str = ""
     model: str = ""
+    q: str = ""
 
 
 def page_of_tasks(tx: Tx, account_id: str, wanted: Filter, page: int, page_size: int) -> tuple[list[Task], int]:
     """Newest first; page from 1; with the total."""
-    where = ["account_id = :account_id"]
-    where += [STATUS_SQL[wanted.status]] if wanted.status else []
-    where += ["model = :model"] if wanted.model else []
-    text = " AND ".join(where)
-    named = {"account_id": account_id, "model": wanted.model}
+    text, named = _where(account_id, wanted)
     total = tx.count(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
     rows = tx.all(
         f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
         **named, limit=page_size, skip=(page - 1) * page_size,
     )  # fmt: skip
     return several_tasks(tx, account_id, [row["id"] for row in rows]), total
+
+
+def tasks_below(tx: Tx, account_id: str, wanted: Filter, below: tuple[int, str] | None, limit: int) -> list[Task]:
+    """Newest first; `below` is the moment and the id of the last task of the page before. Counts nothing, and new
+    tasks do not shift its pages."""
+    text, named = _where(account_id, wanted)
+    created, task_id = below or (2**62, "")
+    rows = tx.all(
+        f"""SELECT id FROM tasks WHERE {text} AND (created < :created OR (created = :created AND id < :id))
+        ORDER BY created DESC, id DESC LIMIT :limit""",
+        **named, created=created, id=task_id, limit=limit,
+    )  # fmt: skip
+    return several_tasks(tx, account_id, [row["id"] for row in rows])
+
+
+def _where(account_id: str, wanted: Filter) -> tuple[str, dict[str, str]]:
+    where = ["account_id = :account_id"]
+    where += [STATUS_SQL[wanted.status]] if wanted.status else []
+    where += ["model = :model"] if wanted.model else []
+    where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if wanted.q else []
+    return " AND ".join(where), {"account_id": account_id, "model": wanted.model, "q": _anywhere(wanted.q)}
+
+
+def _anywhere(text: str) -> str:
+    """A pattern that finds the text itself wherever it stands."""
+    return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
 def several_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:

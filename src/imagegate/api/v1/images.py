@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
 
-from imagegate.api.answers import json_answer, preferred_wait, task_answer, waited
+from imagegate.api.answers import IDEMPOTENCY_KEY, idempotency_key, json_answer, preferred_wait, task_answer, waited
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
 from imagegate.api.operations import Operation, described, header
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
-from imagegate.domain.errors import InvalidRequest, Problem
+from imagegate.domain.errors import Problem
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import Money, money
 from imagegate.domain.prices import Charge
@@ -24,7 +23,6 @@ from imagegate.flows.view import TaskView
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import balance_of
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _REFUSALS: tuple[type[Problem], ...] = (errors.ModelNotFound, errors.ModelAccessDenied)
 _NO_CREDIT: tuple[type[Problem], ...] = (
     errors.InsufficientQuota,
@@ -88,7 +86,11 @@ class QuoteView(msgspec.Struct, kw_only=True):
             answer=TaskView,
             example=EXAMPLE,
             parameters=(
-                header("Idempotency-Key", {"type": "string", "pattern": f"^{_KEY.pattern}$"}, "Makes a repeat safe"),
+                header(
+                    "Idempotency-Key",
+                    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
+                    "Makes a repeat safe",
+                ),
                 header(
                     "Prefer", {"type": "string", "examples": ["wait=60"]}, "wait=n answers at the end, or after n s"
                 ),
@@ -99,9 +101,9 @@ class QuoteView(msgspec.Struct, kw_only=True):
 )
 async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.images_write)
-    idempotency_key = _idempotency_key(request)
+    once = idempotency_key(request)
     body = await read_json(request, ImageRequest, runtime.settings.server)
-    task, replayed = await submit(runtime, body, key, idempotency_key)
+    task, replayed = await submit(runtime, body, key, once)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     seconds = preferred_wait(request)
     if seconds is not None:
@@ -167,12 +169,3 @@ def _lines(expected: Charge, maximum: Charge, rate: int) -> list[LineView]:
         amount = money(line.amount if line else 0, rate)
         lines.append(LineView(most.item, most.unit, quantity, most.rate_nanos, amount, money(most.amount, rate)))
     return lines
-
-
-def _idempotency_key(request: Request[Any, Any, Any]) -> str | None:
-    value = request.headers.get("idempotency-key")
-    if value is not None and not _KEY.fullmatch(value):
-        raise InvalidRequest(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters", param="Idempotency-Key"
-        )  # fmt: skip
-    return value

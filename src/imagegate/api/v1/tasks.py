@@ -8,7 +8,16 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.answers import json_answer, owned_task, task_answer, wait_seconds, waited, whole_number
+from imagegate.api.answers import (
+    cursor,
+    json_answer,
+    next_cursor,
+    owned_task,
+    task_answer,
+    wait_seconds,
+    waited,
+    whole_number,
+)
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
 from imagegate.api.operations import Operation, described, path, query
@@ -17,11 +26,11 @@ from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task, public_status
+from imagegate.flows.detail import PARTS, detailed_view
 from imagegate.flows.view import Number, TaskView, task_view
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks
+from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
 
-_BATCH = 50
 TASK_ID = path("task_id", {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$"}, "The id of a task")
 WAIT = query(
     "wait",
@@ -33,8 +42,11 @@ _LIST = (
     query("model", {"type": "string"}, "Only tasks of this model"),
     query("type", {"type": "string", "enum": ["image"]}, "Only image tasks exist"),
     query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}, "From 1"),
+    query("q", {"type": "string"}, "Only tasks whose prompt has this text"),
+    query("cursor", {"type": "string"}, "Empty to begin, then next_cursor: a list without an end of pages"),
     query("page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Tasks on a page"),
 )
+_BATCH, _MOST_SEARCH = 50, 200
 
 
 class TaskRow(msgspec.Struct):
@@ -58,6 +70,18 @@ class TaskPage(msgspec.Struct, kw_only=True):
     page_size: int
 
 
+class TaskList(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    data: list[TaskRow]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Place(msgspec.Struct, array_like=True):
+    created: int
+    id: str
+
+
 class BatchRequest(msgspec.Struct):
     task_ids: list[str] | None = None
 
@@ -74,16 +98,21 @@ class BatchAnswer(msgspec.Struct):
             summary="One task",
             tag="tasks",
             answer=TaskView,
-            parameters=(TASK_ID, WAIT),
+            parameters=(
+                TASK_ID,
+                WAIT,
+                query("include", {"type": "string"}, "request, outputs, attempts; a comma list"),
+            ),
             errors=(errors.InvalidTaskId, errors.TaskNotFound),
         )
     ),
 )
 async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
     need(key, Scope.tasks_read)
-    seconds = wait_seconds(request)
+    seconds, wanted = wait_seconds(request), _include(request)
     task = await owned_task(runtime, key.account_id, task_id)
-    return task_answer(runtime, await waited(runtime, task, seconds))
+    task = await waited(runtime, task, seconds)
+    return json_answer(await detailed_view(runtime, task, wanted)) if wanted else task_answer(runtime, task)
 
 
 @get(
@@ -94,9 +123,22 @@ async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     need(key, Scope.tasks_read)
     page = whole_number(request, "page", 1, 1, 1_000_000)
     page_size = whole_number(request, "page_size", 20, 1, 100)
+    if "cursor" in request.query_params:
+        return await _by_cursor(request, runtime, key, page_size)
     found, total = await runtime.db.read(page_of_tasks, key.account_id, _filter(request), page, page_size)
     rows = [_row(task, runtime.credits_per_usd) for task in found]
     return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
+
+
+async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key, page_size: int) -> Response[bytes]:
+    """The list for who reads it to its end: `cursor` empty, then each answer's `next_cursor`."""
+    limit, below = whole_number(request, "limit", page_size, 1, 100), cursor(request, Place)
+    start = (below.created, below.id) if below else None
+    found = await runtime.db.read(tasks_below, key.account_id, _filter(request), start, limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    end = next_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
+    rows = [_row(task, runtime.credits_per_usd) for task in shown]
+    return json_answer(TaskList(data=rows, has_more=more, next_cursor=end))
 
 
 @post(
@@ -130,8 +172,22 @@ def _filter(request: Request[Any, Any, Any]) -> Filter:
         raise InvalidRequest(f"status must be one of {', '.join(STATUS_SQL)}", param="status")
     if kind != "image":
         raise InvalidRequest("type must be image", param="type")
-    # a database has no U+0000 in its text, and so no model of that name
-    return Filter(status, request.query_params.get("model", "").replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    q = request.query_params.get("q", "")
+    if len(q) > _MOST_SEARCH:
+        raise InvalidRequest(f"q may have at most {_MOST_SEARCH} characters", param="q")
+    # a database has no U+0000 in its text, and so no model and no prompt of that name
+    return Filter(status, _stored(request.query_params.get("model", "")), _stored(q))
+
+
+def _stored(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _include(request: Request[Any, Any, Any]) -> frozenset[str]:
+    wanted = frozenset(filter(None, request.query_params.get("include", "").split(",")))
+    if not wanted <= set(PARTS):
+        raise InvalidRequest(f"include must list some of {', '.join(PARTS)}", param="include")
+    return wanted
 
 
 def _row(task: Task, rate: int) -> TaskRow:

@@ -1,0 +1,52 @@
+"""Who is at the other end: the address of a client, through the proxies that the operator trusts and no others.
+
+Knows: `X-Forwarded-For`. Refuses to know: what follows from an address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from litestar import Request
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Proxies:
+    """The proxies whose word is believed."""
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._trusted = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
+
+    def client_of(self, request: Request[Any, Any, Any]) -> str:
+        """The last address that no trusted proxy has: what stands before it may be anybody's invention."""
+        client = request.client.host if request.client else ""
+        told = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
+        while told and _inside(client, self._trusted):
+            address = parse_address(told.pop().strip())
+            if address is None:
+                break
+            client = str(address)
+        return client
+
+
+def listed(client: str, entries: tuple[str, ...]) -> bool:
+    """Whether the address is one of these addresses or in one of these networks."""
+    return _inside(client, tuple(ipaddress.ip_network(entry, strict=False) for entry in entries))
+
+
+def parse_address(text: str) -> Address | None:
+    """IPv4 that is written as IPv6 is IPv4."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _inside(client: str, networks: tuple[Network, ...]) -> bool:
+    address = parse_address(client)
+    return address is not None and any(address in network for network in networks)

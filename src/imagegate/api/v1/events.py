@@ -1,0 +1,63 @@
+"""GET /v1/tasks/{id}/events: a task's changes as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.response import Stream
+
+from imagegate.api.answers import owned_task
+from imagegate.api.auth import need
+from imagegate.api.operations import Operation, described, header
+from imagegate.api.v1.tasks import TASK_ID
+from imagegate.domain import errors
+from imagegate.domain.credit import Key, Scope
+from imagegate.domain.tasks import Task
+from imagegate.flows.events import Event, Silence, events, is_over
+from imagegate.runtime import Runtime
+
+RETRY_MS = 2000
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_MOST_DIGITS = 9
+
+
+@get(
+    "/v1/tasks/{task_id:str}/events",
+    opt=described(
+        Operation(
+            summary="A task's changes as server-sent events, each once and in order",
+            tag="tasks",
+            media="text/event-stream",
+            statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
+            parameters=(TASK_ID, header("Last-Event-ID", {"type": "string"}, "Resume behind this event")),
+            errors=(errors.InvalidTaskId, errors.TaskNotFound),
+        )
+    ),
+)
+async def get_events(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[Any]:
+    """204 where nothing is left: it stops a client's automatic reconnection."""
+    need(key, Scope.tasks_read)
+    task, seen = await owned_task(runtime, key.account_id, task_id), _seen(request)
+    if seen and await is_over(runtime, task, seen):
+        return Response(b"", status_code=204)
+    return Stream(_lines(runtime, task, seen), headers=_HEADERS, media_type="text/event-stream")
+
+
+def _seen(request: Request[Any, Any, Any]) -> int:
+    """`Last-Event-ID`; absent or malformed: nothing was seen."""
+    text = request.headers.get("last-event-id", "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+
+
+async def _lines(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    async for one in events(runtime, task, seen):
+        match one:
+            case Event():
+                data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
+            case Silence():
+                yield b": ping\n\n"

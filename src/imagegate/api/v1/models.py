@@ -1,0 +1,56 @@
+"""GET /v1/models, GET /v1/models/{id} and GET /v1/pricing: what is sold here, and for how much."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, get
+
+from imagegate.api.answers import json_answer
+from imagegate.api.operations import Operation, described, path
+from imagegate.domain import errors
+from imagegate.domain.credit import Key
+from imagegate.flows.pricelist import ModelDetail, ModelView, PriceView, model_detail, price_list, usable_models
+from imagegate.runtime import Runtime
+
+
+class ModelList(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    data: list[ModelView]
+
+
+class PriceList(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    price_version: str
+    credits_per_usd: int
+    data: list[PriceView]
+
+
+@get("/v1/models", opt=described(Operation(summary="Names that this key may use", tag="models", answer=ModelList)))
+async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
+    return json_answer(ModelList(data=usable_models(runtime, key)))
+
+
+@get(
+    "/v1/models/{name:str}",
+    opt=described(
+        Operation(
+            summary="What a model accepts and costs",
+            tag="models",
+            answer=ModelDetail,
+            parameters=(path("name", {"type": "string"}, "A name of the list"),),
+            errors=(errors.ModelNotFound, errors.ModelAccessDenied),
+        )
+    ),
+)
+async def get_model(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
+    return json_answer(model_detail(runtime, key, name))
+
+
+@get(
+    "/v1/pricing",
+    opt=described(Operation(summary="What everything costs; needs no key", tag="models", answer=PriceList, open=True)),
+)
+async def get_pricing(runtime: Runtime) -> Response[bytes]:
+    """Prices are public: no key."""
+    version, data = price_list(runtime)
+    return json_answer(PriceList(price_version=version, credits_per_usd=runtime.credits_per_usd, data=data))

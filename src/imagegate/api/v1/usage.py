@@ -1,0 +1,113 @@
+"""GET /v1/usage: what was settled in a range of days, by day, model and key."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from msgspec import UNSET, UnsetType
+
+from imagegate.api.answers import json_answer
+from imagegate.api.auth import need
+from imagegate.api.operations import Operation, described, query
+from imagegate.domain.credit import DAY_US, Key, Scope
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.money import Money, money
+from imagegate.runtime import Runtime
+from imagegate.store.totals import GROUPS, Total, settled
+
+_USUAL_DAYS, _MOST_DAYS = 30, 366
+_START = datetime.date(1970, 1, 1)
+
+
+class UsageRow(msgspec.Struct, kw_only=True):
+    day: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    tasks: int
+    images: int
+    amount: Money
+
+
+class UsageList(msgspec.Struct, kw_only=True):
+    object: str = "list"
+    data: list[UsageRow]
+    has_more: bool = False
+    next_cursor: str | None = None
+    first_day: str
+    last_day: str
+    total: UsageRow
+
+
+@get(
+    "/v1/usage",
+    opt=described(
+        Operation(
+            summary="Settled totals",
+            tag="credits",
+            answer=UsageList,
+            parameters=(
+                query("group_by", {"type": "string", "examples": ["day,model,key"]}, "day, model, key; a comma list"),
+                query("from", {"type": "string", "format": "date"}, "The first day, UTC"),
+                query("to", {"type": "string", "format": "date"}, "The last day, UTC"),
+            ),
+        )
+    ),
+)
+async def get_usage(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+    need(key, Scope.billing_read)
+    groups, (first, last) = _groups(request), _days(request, runtime.clock())
+    found = await runtime.db.read(settled, key.account_id, groups, first, last)
+    whole = Total(
+        amount=sum(one.amount for one in found),
+        tasks=sum(one.tasks for one in found),
+        images=sum(one.images for one in found),
+    )
+    rows = [_row(one, runtime.credits_per_usd) for one in found]
+    total = _row(whole, runtime.credits_per_usd)
+    return json_answer(UsageList(data=rows, first_day=_date(first), last_day=_date(last), total=total))
+
+
+def _groups(request: Request[Any, Any, Any]) -> tuple[str, ...]:
+    asked = request.query_params.get("group_by", "day").split(",")
+    if not set(asked) <= set(GROUPS):
+        raise InvalidRequest(f"group_by must list some of {', '.join(GROUPS)}", param="group_by")
+    return tuple(dict.fromkeys(asked))
+
+
+def _days(request: Request[Any, Any, Any], now: int) -> tuple[int, int]:
+    """First and last day, both included; by default the last 30."""
+    last = _day(request, "to", now // DAY_US)
+    first = _day(request, "from", last - _USUAL_DAYS + 1)
+    if not 0 <= last - first < _MOST_DAYS:
+        raise InvalidRequest(f"from must lie 0 to {_MOST_DAYS - 1} days before to", param="from")
+    return first, last
+
+
+def _day(request: Request[Any, Any, Any], name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    try:
+        if len(text) != len("2026-11-22"):
+            raise ValueError(text)
+        return (datetime.date.fromisoformat(text) - _START).days
+    except ValueError as error:
+        raise InvalidRequest(f"{name} must be a day such as 2026-11-22, in UTC", param=name) from error
+
+
+def _date(day: int) -> str:
+    return (_START + datetime.timedelta(days=day)).isoformat()
+
+
+def _row(total: Total, rate: int) -> UsageRow:
+    return UsageRow(
+        day=UNSET if total.day is None else _date(total.day),
+        model=total.model or UNSET,
+        key=total.key or UNSET,
+        tasks=total.tasks,
+        images=total.images,
+        amount=money(total.amount, rate),
+    )

@@ -1,0 +1,200 @@
+"""Section 5.6: a task's events, each once and in order, whatever happens to the connection; C12 for them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.store import tasks
+from imagegate.store.database import Database, engine_for
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+from tests.store.rows import body_of, new_attempt, settlement
+
+Event = tuple[int, str]
+CUTS = 50
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+def events_of(text: str) -> list[Event]:
+    """Id and data of every complete event."""
+    found = []
+    for block in text.split("\n\n")[:-1]:
+        if block.startswith((":", "retry:")):
+            continue
+        number, name, data = block.split("\n")
+        assert (number[:4], name, data[:6]) == ("id: ", "event: task", "data: ")
+        found.append((int(number[4:]), data[6:]))
+    return found
+
+
+def streamed(client: httpx.Client, task_id: str, last: str | None = None) -> httpx.Response:
+    headers = {} if last is None else {"Last-Event-ID": last}
+    return client.get(f"/v1/tasks/{task_id}/events", headers=headers)
+
+
+def test_s05_6_a_stream_is_live_and_says_the_same_later(client: httpx.Client) -> None:
+    body = {**SMALL, "size": "1024x1024", "n": 3}
+    task = answer_of(client.post(CREATE, json=body))
+    live = streamed(client, task["id"])
+    assert live.status_code == 200
+    assert live.headers["content-type"].startswith("text/event-stream")
+    assert live.headers["cache-control"] == "no-store"
+    assert live.text.startswith("retry: 2000\n\nid: 1\nevent: task\ndata: {")
+    events = events_of(live.text)
+    assert [number for number, _ in events] == list(range(1, len(events) + 1))
+    seen = [json.loads(data) for _, data in events]
+    first = {name: value for name, value in seen[0].items() if name != "task_info"}
+    assert first == {name: value for name, value in task.items() if name != "task_info"}
+    assert seen[0]["status"] == "pending"
+    assert seen[1]["status"] == "processing"
+    assert "results" not in seen[-2]
+    assert "engine" not in seen[-2]
+    assert events[-1][1] == client.get(f"/v1/tasks/{task['id']}").text
+    assert [one["progress"] for one in seen] == sorted(one["progress"] for one in seen)
+    assert streamed(client, task["id"]).text == live.text
+
+
+def test_s05_6_resumes_after_the_last_event_and_ends_with_204(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    whole = events_of(streamed(client, task["id"]).text)
+    for number in range(1, len(whole)):
+        assert events_of(streamed(client, task["id"], str(number)).text) == whole[number:]
+    for last in ("", "x", "-1", "1.0", "9" * 40):
+        assert events_of(streamed(client, task["id"], last).text) == whole
+    for number in (len(whole), len(whole) + 5):
+        over = streamed(client, task["id"], str(number))
+        assert (over.status_code, over.content) == (204, b"")
+
+
+def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    with gateway.client(gateway.new_key("stranger")) as stranger:
+        foreign = error_of(streamed(stranger, task["id"]), 404, "task_not_found")
+        unknown = error_of(streamed(stranger, "task-unified-1-aaaaaaaa"), 404, "task_not_found")
+        error_of(streamed(stranger, "nonsense"), 400, "invalid_task_id", "task_id")
+    assert foreign["message"] == unknown["message"]
+    with gateway.client(gateway.new_key("demo", "1", "--scope", "images:write")) as blind:
+        error_of(streamed(blind, task["id"]), 403, "permission_denied")
+
+
+def test_s05_6_a_client_that_is_cut_off_fifty_times_sees_each_event_once(tmp_path: Path) -> None:
+    """Another process writes the changes; the client's socket is closed anywhere, also inside of an event."""
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+        task = answer_of(client.post(CREATE, json=SMALL))
+        asyncio.run(_advance(gateway, task["id"], 70))
+        whole = events_of(streamed(client, task["id"]).text)
+        assert len(whole) == 72
+        seen: list[Event] = []
+        chance = random.Random(5)
+        for _ in range(CUTS):
+            seen += events_of(_cut_off(gateway, task["id"], seen, chance.randrange(1, 2000)))
+        cut = len(seen)
+        assert 10 < cut < len(whole)
+        seen += events_of(streamed(client, task["id"], str(cut)).text)
+        assert seen == whole
+        assert streamed(client, task["id"], str(len(seen))).status_code == 204
+
+
+async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
+    """A worker of two minutes, in no time: its clock runs two seconds a step."""
+    now = [time.time_ns() // 1000]
+    db = Database(engine_for(str(gateway.data / "imagegate.db"), lambda: now[0]))
+    try:
+        known = await db.read(tasks.any_task, task_id)
+        assert known is not None
+        (task,) = await db.write(tasks.claim_due, known.account_id, "test", 10**12, 1)
+        for step in range(1, steps):
+            now[0] += 2_000_000
+            await db.write(tasks.advance, task.account_id, task.id, task.claim_no, step)
+        now[0] += 2_000_000
+        attempt = new_attempt(task)
+        await db.write(tasks.begin_attempt, task.account_id, attempt, "test")
+        done = settlement(task, attempt.id, task.hold)
+        await db.write(tasks.complete_task, task.account_id, task.id, task.claim_no, done, body_of)
+    finally:
+        db.close()
+
+
+def _cut_off(gateway: Gateway, task_id: str, seen: list[Event], most: int) -> str:
+    """What arrived of the body's first `most` bytes before the client went away."""
+    place = urlsplit(gateway.url)
+    assert place.hostname
+    head = f"GET /v1/tasks/{task_id}/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {gateway.key}\r\n"
+    last = f"Last-Event-ID: {seen[-1][0]}\r\n" if seen else ""
+    received = b""
+    with socket.create_connection((place.hostname, place.port or 80), timeout=10) as wire:
+        wire.sendall(f"{head}{last}Connection: close\r\n\r\n".encode())
+        while len(received) < most + 2000 and (piece := wire.recv(500)):
+            received += piece
+    return _unchunked(received.partition(b"\r\n\r\n")[2])[:most].decode()
+
+
+def _unchunked(body: bytes) -> bytes:
+    plain = b""
+    while b"\r\n" in body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size, 16)
+        plain += body[:length]
+        body = body[length + 2 :]
+    return plain
+
+
+def test_s05_6_only_what_a_customer_can_tell_apart_is_an_event(tmp_path: Path) -> None:
+    """Work that is handed back and claimed again stays `processing`; progress shows once a second at most."""
+
+    async def story(gateway: Gateway, task_id: str) -> None:
+        now = [time.time_ns() // 1000]
+        db = Database(engine_for(str(gateway.data / "imagegate.db"), lambda: now[0]))
+        known = await db.read(tasks.any_task, task_id)
+        assert known is not None
+        for progress in (5, 50):
+            now[0] += 10_000_000
+            (task,) = await db.write(tasks.claim_due, known.account_id, "test", 10**12, 1)
+            for quick in range(3):
+                await db.write(tasks.advance, task.account_id, task.id, task.claim_no, progress + quick)
+            now[0] += 2_000_000
+            await db.write(tasks.advance, task.account_id, task.id, task.claim_no, progress + 9)
+            await db.write(tasks.hand_back, task.account_id, task.id, task.claim_no)
+        error = TaskError(TaskErrorCode.service_error, "test")
+        await db.write(tasks.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", body_of)
+        db.close()
+
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+        task = answer_of(client.post(CREATE, json=SMALL))
+        asyncio.run(story(gateway, task["id"]))
+        seen: list[Any] = [json.loads(data) for _, data in events_of(streamed(client, task["id"]).text)]
+        assert [(one["status"], one["progress"]) for one in seen] == [
+            ("pending", 0), ("processing", 0), ("processing", 14), ("processing", 50), ("processing", 59),
+            ("failed", 59),
+        ]  # fmt: skip
+        assert [one["billing"]["charge_status"] for one in seen] == ["reserved"] * 5 + ["released"]
+        assert [one["task_info"]["can_cancel"] for one in seen] == [True] + [False] * 5
+        assert all("error" not in one for one in seen[:-1])
+
+
+def test_s05_6_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+        task = answer_of(client.post(CREATE, json=SMALL))
+        with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:
+            assert "id: 1" in itertools.islice(stream.iter_lines(), 2, None)
+            began = time.monotonic()
+            assert gateway.stop() == 0
+            assert time.monotonic() - began < 20

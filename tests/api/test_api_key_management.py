@@ -1,0 +1,176 @@
+"""Section 12, /v1/keys: made and changed by keys, never beyond what the maker has; KEY-4, KEY-5, KEY-6."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+ALL = ["images:write", "tasks:read", "files:write", "billing:read"]
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+def made(client: httpx.Client, **fields: Any) -> Any:
+    return answer_of(client.post("/v1/keys", json=fields))
+
+
+def until(client: httpx.Client, path: str, status: int) -> httpx.Response:
+    """A change of a key holds everywhere within 5 seconds."""
+    give_up = time.monotonic() + 5
+    while (answer := client.get(path)).status_code != status:
+        assert time.monotonic() < give_up, answer.text
+        time.sleep(0.05)
+    return answer
+
+
+def test_s12_the_value_is_shown_once(gateway: Gateway, client: httpx.Client) -> None:
+    key = made(client, name="one")
+    with gateway.client(key["key"]) as one:
+        answer_of(one.get("/v1/credits"))
+    listed = answer_of(client.get("/v1/keys"))
+    assert {name: value for name, value in key.items() if name != "key"} in listed["data"]
+    assert key["key"] not in client.get("/v1/keys").text
+    assert (key["object"], key["scopes"], key["status"]) == ("api_key", ALL, "live")
+    assert (key["models"], key["cap"], key["daily_cap"], key["expires_at"], key["allowed_ips"]) == (None,) * 5
+
+
+def test_s12_every_limit_can_be_set_and_holds(gateway: Gateway, client: httpx.Client) -> None:
+    soon = int(time.time()) + 3600
+    key = made(
+        client, name="limits", scopes=["images:write", "billing:read"], cap_credits="2.5", daily_cap_credits=1,
+        models=["gpt-image-2"], expires_at=soon, allowed_ips=["127.0.0.1", "2001:db8::1/32"],
+    )  # fmt: skip
+    assert (key["models"], key["expires_at"]) == (["gpt-image-2"], soon)
+    assert key["allowed_ips"] == ["127.0.0.1/32", "2001:db8::/32"]
+    assert key["cap"]["nanos"] == "36764706"
+    with gateway.client(key["key"]) as limited:
+        error_of(limited.get("/v1/tasks"), 403, "permission_denied")
+        error_of(limited.post(QUOTE, json={**SMALL, "model": "gpt-image-1"}), 403, "model_access_denied", "model")
+        dear = {"prompt": "x", "quality": "high"}
+        error_of(limited.post(CREATE, json=dear), 402, "insufficient_token_quota")
+        answer_of(client.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}))
+        error_of(limited.post(CREATE, json=dear), 402, "token_daily_quota_exceeded")
+        answer_of(limited.post(CREATE, json=SMALL, headers=WAIT))
+    spent = next(row for row in answer_of(client.get("/v1/keys"))["data"] if row["id"] == key["id"])["spent"]
+    assert int(spent["nanos"]) > 0
+
+
+def test_key_4_changes_hold_within_five_seconds(gateway: Gateway, client: httpx.Client) -> None:
+    key = made(client, name="ends")
+    path = f"/v1/keys/{key['id']}"
+    with gateway.client(key["key"]) as ends:
+        answer_of(ends.get("/v1/credits"))
+        off = answer_of(client.patch(path, json={"disabled": True, "name": "off"}))
+        assert (off["status"], off["name"], off["disabled_at"] is None) == ("disabled", "off", False)
+        error_of(until(ends, "/v1/credits", 401), 401, "unauthorized")
+        assert answer_of(client.patch(path, json={"disabled": False}))["status"] == "live"
+        answer_of(until(ends, "/v1/credits", 200))
+        answer_of(client.patch(path, json={"scopes": ["tasks:read"]}))
+        error_of(until(ends, "/v1/credits", 403), 403, "permission_denied")
+        assert answer_of(client.delete(path)) == {"id": key["id"], "object": "api_key", "deleted": True}
+        error_of(until(ends, "/v1/credits", 401), 401, "unauthorized")
+    error_of(client.delete(path), 404, "not_found")
+    error_of(client.patch(path, json={"disabled": False}), 404, "not_found")
+    assert key["id"] not in client.get("/v1/keys").text
+
+
+def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Client) -> None:
+    reader = made(client, scopes=["billing:read", "tasks:read"])
+    demo = next(row["id"] for row in answer_of(client.get("/v1/keys"))["data"] if row["name"] == "demo")
+    with gateway.client(reader["key"]) as narrow:
+        for scopes in (["images:write"], ["tasks:read", "admin"], ALL):
+            error_of(narrow.post("/v1/keys", json={"scopes": scopes}), 403, "permission_denied", "scopes")
+        error_of(narrow.post("/v1/keys", json={}), 403, "permission_denied", "scopes")
+        child = made(narrow, scopes=["tasks:read"])
+        error_of(narrow.patch(f"/v1/keys/{child['id']}", json={"scopes": ALL}), 403, "permission_denied", "scopes")
+        error_of(narrow.patch(f"/v1/keys/{demo}", json={"disabled": True}), 403, "permission_denied", "scopes")
+        error_of(narrow.delete(f"/v1/keys/{demo}"), 403, "permission_denied", "scopes")
+    error_of(client.post("/v1/keys", json={"scopes": ["admin"]}), 403, "permission_denied", "scopes")
+    with gateway.client(child["key"]) as blind:
+        for answer in (blind.get("/v1/keys"), blind.post("/v1/keys", json={"scopes": ["tasks:read"]})):
+            error_of(answer, 403, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    "limit", [{"cap_credits": 5}, {"daily_cap_credits": 5}, {"models": ["gpt-image-2"]},
+              {"allowed_ips": ["::/0", "0.0.0.0/0"]}, {"expires_at": 4_000_000_000}], ids=str,
+)  # fmt: skip
+def test_key_5_no_second_key_is_a_way_around_a_limit(gateway: Gateway, client: httpx.Client, limit: Any) -> None:
+    key = made(client, **limit)
+    with gateway.client(key["key"]) as limited:
+        answer_of(limited.get("/v1/keys"))
+        error_of(limited.post("/v1/keys", json={}), 403, "permission_denied")
+        error_of(limited.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}), 403, "permission_denied")
+        error_of(limited.delete(f"/v1/keys/{key['id']}"), 403, "permission_denied")
+
+
+def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: Path) -> None:
+    env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8"}
+    with Gateway(tmp_path / "proxied", env=env) as gateway, gateway.client() as client:
+        home = made(client, allowed_ips=["192.0.2.0/24"])["key"]
+        for told, status in [
+            ("192.0.2.9", 200), ("192.0.2.9, 10.1.2.3", 200), ("6.6.6.6, 192.0.2.9", 200), ("::ffff:192.0.2.9", 200),
+            ("192.0.2.9, 6.6.6.6", 403), ("6.6.6.6", 403), ("nonsense", 403), ("", 403),
+        ]:  # fmt: skip
+            headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": told} if told else {})
+            answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers)
+            assert answer.status_code == status, told
+        error_of(answer, 403, "ip_restricted")
+
+
+def test_key_6_a_header_of_a_stranger_is_not_believed(gateway: Gateway, client: httpx.Client) -> None:
+    home = made(client, allowed_ips=["192.0.2.9"])["key"]
+    headers = {"Authorization": f"Bearer {home}", "X-Forwarded-For": "192.0.2.9"}
+    error_of(httpx.get(f"{gateway.url}/v1/credits", headers=headers), 403, "ip_restricted")
+
+
+def test_c12_another_accounts_key_is_not_there(gateway: Gateway, client: httpx.Client) -> None:
+    key = made(client, name="mine")
+    with gateway.client(gateway.new_key("other")) as other:
+        for key_id in (key["id"], "key_none", "%00"):
+            error_of(other.patch(f"/v1/keys/{key_id}", json={"name": "x"}), 404, "not_found")
+            error_of(other.delete(f"/v1/keys/{key_id}"), 404, "not_found")
+        assert [row["name"] for row in answer_of(other.get("/v1/keys"))["data"]] == ["key"]
+    with gateway.client(key["key"]) as mine:
+        answer_of(mine.get("/v1/credits"))
+
+
+def test_s12_keys_come_by_page(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("pages")) as client:
+        for number in range(4):
+            made(client, name=str(number))
+        whole = [row["id"] for row in answer_of(client.get("/v1/keys"))["data"]]
+        found: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = answer_of(client.get(f"/v1/keys?limit=2&cursor={cursor}"))
+            found, cursor = [*found, *(row["id"] for row in page["data"])], page["next_cursor"]
+        assert found == whole
+        assert len(whole) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({"name": " "}, "name"), ({"name": "x" * 101}, "name"), ({"scopes": []}, "scopes"),
+     ({"scopes": ["all"]}, "scopes[0]"), ({"models": ["none"]}, "models[0]"), ({"models": []}, "models"),
+     ({"allowed_ips": ["here"]}, "allowed_ips[0]"), ({"allowed_ips": []}, "allowed_ips"),
+     ({"cap_credits": "-1"}, "cap_credits"), ({"cap_credits": "x"}, "cap_credits"),
+     ({"cap_credits": 1.5}, "cap_credits"), ({"cap_credits": "1" * 17}, "cap_credits"),
+     ({"expires_at": 1}, "expires_at"), ({"expires_at": 2**62}, "expires_at"),
+     ({"disabled": "yes"}, "disabled")],
+    ids=str,
+)  # fmt: skip
+def test_s12_other_keys_are_400(client: httpx.Client, body: Any, param: str) -> None:
+    error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)

@@ -1,0 +1,67 @@
+"""Section 9, GET /v1/ledger, and C12 for it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+
+def test_s09_the_ledger_of_one_task(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("ledger", "100")) as client:
+        task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        answer = answer_of(client.get("/v1/ledger"))
+        assert (answer["object"], answer["has_more"], answer["next_cursor"]) == ("list", False, None)
+        lines = answer["data"]
+        assert [line["type"] for line in lines] == ["charge", "release", "hold", "grant"]
+        assert list(lines[0]) == [
+            "id", "type", "task_id", "created", "amount", "available_after", "price_version",
+        ]  # fmt: skip
+        assert all(line["id"].startswith("led_") for line in lines)
+        assert [line["task_id"] for line in lines] == [task["id"]] * 3 + [None]
+        assert [line["price_version"] for line in lines] == ["2026-11-01.1"] * 3 + [None]
+        remaining = answer_of(client.get("/v1/credits"))["data"]["user"]["exact"]["remaining"]
+        assert lines[0]["available_after"] == remaining
+        assert sum(int(line["amount"]["nanos"]) for line in lines) == int(remaining["nanos"])
+        assert float(lines[0]["amount"]["credits"]) == -task["usage"]["credits_used"]
+        assert float(lines[2]["amount"]["credits"]) == -task["usage"]["credits_reserved"]
+        _pages_hold_the_same(client, [line["id"] for line in lines])
+        assert [line["type"] for line in answer_of(client.get("/v1/ledger?type=hold"))["data"]] == ["hold"]
+        assert answer_of(client.get(f"/v1/ledger?task_id={task['id']}"))["data"] == lines[:3]
+
+
+def _pages_hold_the_same(client: httpx.Client, ids: list[str]) -> None:
+    found: list[str] = []
+    cursor: str | None = ""
+    for _ in ids:
+        page = answer_of(client.get(f"/v1/ledger?limit=1&cursor={cursor}"))
+        found += [line["id"] for line in page["data"]]
+        cursor = page["next_cursor"]
+        assert page["has_more"] == (cursor is not None)
+    assert (found, cursor) == (ids, None)
+
+
+def test_c12_another_accounts_task_has_no_lines(gateway: Gateway) -> None:
+    with gateway.client() as mine, gateway.client(gateway.new_key("stranger", "1")) as stranger:
+        task = answer_of(mine.post(CREATE, json=SMALL, headers=WAIT))
+        for task_id in (task["id"], "task-unified-1-aaaaaaaa", "nonsense", "%00"):
+            assert answer_of(stranger.get(f"/v1/ledger?task_id={task_id}"))["data"] == []
+        assert [line["type"] for line in answer_of(stranger.get("/v1/ledger"))["data"]] == ["grant"]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("type=done", "type"),
+     ("cursor=x", "cursor"), ("cursor=%C3%A9", "cursor"), ("cursor=WzEsMiwzXQ", "cursor"),
+     ("cursor=WzEsMSwiXHUwMDAwIl0", "cursor"), ("cursor=" + "A" * 5000, "cursor")],
+)  # fmt: skip
+def test_s09_other_questions_are_400(gateway: Gateway, query: str, param: str) -> None:
+    with gateway.client() as client:
+        error_of(client.get(f"/v1/ledger?{query}"), 400, "invalid_request", param)
+
+
+def test_s10_the_ledger_needs_its_scope(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("blind", "1", "--scope", "tasks:read")) as client:
+        error_of(client.get("/v1/ledger"), 403, "permission_denied")

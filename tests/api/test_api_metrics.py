@@ -1,0 +1,68 @@
+"""Section 13, GET /metrics."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import apsw
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+
+def numbers(gateway: Gateway) -> dict[str, float]:
+    """Name with labels, and value."""
+    answer = httpx.get(f"{gateway.url}/metrics", headers={"Host": "anywhere.example"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {
+        " ".join([sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))]): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "a", env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+        for number in range(3):
+            answer_of(client.post(CREATE, json={**SMALL, "prompt": f"secret {number}"}))
+        task = answer_of(client.post(CREATE, json=SMALL))
+        answer_of(client.get(f"/v1/tasks/{task['id']}"))
+        for path in ("/nowhere", "/neither", "/v1/tasks/x"):
+            client.get(path)
+        found = numbers(gateway)
+        assert found["imagegate_requests_total method=POST route=/v1/images/generations status=200"] == 4
+        assert found["imagegate_requests_total method=GET route=unknown status=404"] == 2
+        by_id = {name: value for name, value in found.items() if "total" in name and "/v1/tasks/{" in name}
+        assert sorted(name.rpartition(" ")[2] for name in by_id) == ["status=200", "status=400"]
+        assert found["imagegate_tasks state=queued"] == found["imagegate_holds_open"] == 4
+        assert found["imagegate_tasks state=completed"] == found["imagegate_overruns"] == 0
+        held = answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] / 68
+        assert abs(found["imagegate_held_usd"] - held) < 1e-6
+        assert 0 < found["imagegate_oldest_queued_seconds"] < 60
+        text = httpx.get(f"{gateway.url}/metrics").text
+        for secret in ("demo", "acc_", "key_", task["id"], "secret"):
+            assert secret not in text
+
+
+def test_s13_metrics_tell_of_broken_books(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "a", env={"IMAGEGATE_SWEEP_S": "0.3"}) as gateway, gateway.client() as client:
+        answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        broken = {name: value for name, value in numbers(gateway).items() if "invariant_broken" in name}
+        assert broken == {f"imagegate_invariant_broken invariant={name}": 0 for name in ("I2.held", "I3", "I11")}
+        books = apsw.Connection(str(gateway.data / "imagegate.db"))
+        books.set_busy_timeout(5000)
+        books.execute("UPDATE accounts SET held = held + 1")
+        books.close()
+        give_up = time.monotonic() + 10
+        while not numbers(gateway)["imagegate_invariant_broken invariant=I2.held"]:
+            assert time.monotonic() < give_up
+            time.sleep(0.2)
+
+
+def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS": "false"}) as gateway:
+        error_of(httpx.get(f"{gateway.url}/metrics"), 404, "not_found")

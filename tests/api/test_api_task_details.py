@@ -1,0 +1,116 @@
+"""Sections 5.2 and 5.3: include, the search in prompts, and the list by cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.gateway import Gateway
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+def test_s05_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json={**SMALL, "n": 2, "output_format": "webp"}, headers=WAIT))
+    path = f"/v1/tasks/{task['id']}"
+    assert answer_of(client.get(f"{path}?include=")) == task
+    whole = answer_of(client.get(f"{path}?include=request,outputs,attempts"))
+    assert {name: value for name, value in whole.items() if name in task} == task
+    assert list(whole) == [*task, "request", "result_data", "attempts"]
+    assert whole["request"] == {
+        "model": "gpt-image-2", "prompt": "x", "size": "816x816", "resolution": None, "quality": "low", "n": 2,
+        "image_urls": [], "mask_url": None, "callback_url": None, "background": "opaque", "output_format": "webp",
+        "output_compression": 100,
+    }  # fmt: skip
+    assert [one["image_url"] for one in whole["result_data"]] == task["results"]
+    for place, one in enumerate(whole["result_data"]):
+        assert len(httpx.get(one["image_url"]).content) == one.pop("bytes")
+        assert one == {
+            "result_id": str(place), "image_url": task["results"][place], "width": 816, "height": 816,
+            "mime_type": "image/webp",
+        }  # fmt: skip
+    (attempt,) = whole["attempts"]
+    assert (attempt["attempt"], attempt["outcome"], attempt["charged"]) == (1, "produced", True)
+    assert 0 <= attempt["duration"] <= task["duration"]
+    assert "embedded" not in str(whole["attempts"])
+    assert list(answer_of(client.get(f"{path}?include=attempts"))) == [*task, "attempts"]
+    error_of(client.get(f"{path}?include=request,upstream"), 400, "invalid_request", "include")
+    assert not {"id", "status"} & {name for part in ("request", "attempts") for name in _names(whole[part])}
+
+
+def _names(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {name for one in value for name in _names(one)}
+    return set(value) if isinstance(value, dict) else set()
+
+
+def test_c12_include_shows_nothing_of_a_foreign_task(gateway: Gateway, client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    with gateway.client(gateway.new_key("stranger")) as stranger:
+        path = f"/v1/tasks/{task['id']}?include=request,attempts"
+        error_of(stranger.get(path), 404, "task_not_found")
+
+
+def test_s05_3_q_searches_in_prompts_and_nowhere_else(gateway: Gateway, client: httpx.Client) -> None:
+    find_and_page(gateway, "search")
+
+
+def find_and_page(gateway: Gateway, account: str) -> None:
+    prompts = [
+        "A red Fox",
+        'the "fox" said:\n100% _sure_ \\o/',
+        "Füchse, Katzen 🦊",
+        "a low medium high prompt!",
+        "box",
+    ]
+    with gateway.client(gateway.new_key(account)) as client:
+        ids = {text: answer_of(client.post(CREATE, json={**SMALL, "prompt": text}))["id"] for text in prompts}
+
+        def found(q: str) -> set[str]:
+            answer = answer_of(client.get("/v1/tasks", params={"q": q}))
+            assert answer["total"] == len(answer["data"])
+            return {text for text, task_id in ids.items() if task_id in [row["id"] for row in answer["data"]]}
+
+        assert found("FOX") == {prompts[0], prompts[1]}
+        assert found('"fox" said:\n100%') == found("_sure_") == found("\\o/") == found("0%") == {prompts[1]}
+        assert found("🦊") == found("Füchse") == {prompts[2]}
+        assert found("medium") == found("!") == {prompts[3]}
+        assert found("gpt-image") == found("816x816") == found("opaque") == found("%x%") == found("f_x") == set()
+        assert found("\0") == set()
+        assert found("") == set(prompts)
+        pages(client, [row["id"] for row in answer_of(client.get("/v1/tasks"))["data"]])
+        with_q = answer_of(client.get("/v1/tasks?q=ox&cursor=&limit=2"))
+        assert [row["id"] for row in with_q["data"]] == [ids["box"], ids[prompts[1]]]
+        assert with_q["has_more"]
+
+
+def pages(client: httpx.Client, ids: list[str]) -> None:
+    """By cursor every task comes once, also when new ones are made between two pages."""
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = answer_of(client.get(f"/v1/tasks?limit=2&cursor={cursor}"))
+        assert list(page) == ["object", "data", "has_more", "next_cursor"]
+        found, cursor = [*found, *(row["id"] for row in page["data"])], page["next_cursor"]
+        answer_of(client.post(CREATE, json={**SMALL, "prompt": "later"}))
+    assert found == ids
+
+
+def test_s05_3_the_same_with_postgres_underneath(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Gateway(tmp_path_factory.mktemp("pg"), env={"IMAGEGATE_DATABASE": postgres_url}) as gateway:
+        find_and_page(gateway, "search")
+
+
+@pytest.mark.parametrize(
+    ("query", "param"), [("q=" + "x" * 201, "q"), ("cursor=x", "cursor"), ("cursor=&limit=101", "limit")]
+)
+def test_s05_3_other_searches_are_400(client: httpx.Client, query: str, param: str) -> None:
+    error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
