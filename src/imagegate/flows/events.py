@@ -45,7 +45,7 @@ async def events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[Event
             for change in found[1][seen:]:
                 yield Event(change.number, task_view(runtime, as_it_was(found[0], change), change.at))
             seen = max(seen, found[1][-1].number)
-            if found[1][-1].state in TERMINAL:
+            if found[1][-1].state in TERMINAL or runtime.signals.closing:
                 return
             await asyncio.wait([changed], timeout=SILENCE_S)
             if not changed.done():
