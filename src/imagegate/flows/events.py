@@ -61,6 +61,7 @@ def as_it_was(task: Task, change: Change) -> Task:
         state=change.state,
         claim_no=change.claim_no,
         progress=change.progress,
+        sent=task.sent if task.sent is not None and task.sent <= change.at else None,
         ended=None,
         charge=None,
         usage=None,
