@@ -20,6 +20,7 @@ from imagegate.store.engines import StoreFailure, StoreRefused
 _WHERE = {
     "serve": "serve:serve",
     "generate": "images:generate",
+    "edit": "images:edit",
     "quote": "images:quote",
     "tasks": "tasks:tasks",
     "credits": "money:credit",

@@ -44,8 +44,18 @@ class Client:
             raise Exit(NOT_REACHABLE, f"imagegate: no gateway answers at {self.base}: {error}") from error
         if response.status >= 400:
             problem = answer.get("error", {})
-            raise Exit(code_of(problem.get("code", "")), f"imagegate: {problem.get('message', response.reason)}")
+            message = problem.get("message") or answer.get("msg") or response.reason
+            raise Exit(code_of(problem.get("code", "")), f"imagegate: {message}")
         return answer
+
+    async def upload(self, file: Path) -> str:
+        """Keep a file with the gateway; the address that works as a reference."""
+        with file.open("rb") as opened:
+            form = aiohttp.FormData()
+            form.add_field("file", opened, filename=file.name)
+            answer = await self.call("POST", "/api/v1/files/upload/stream", data=form)
+        address: str = answer["data"]["file_url"]
+        return address
 
     async def download(self, link: str, target: Path) -> None:
         """Stream a result to a file; the link needs no key."""

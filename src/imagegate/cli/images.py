@@ -1,4 +1,4 @@
-"""`imagegate generate` and `imagegate quote`."""
+"""`imagegate generate`, `imagegate edit` and `imagegate quote`."""
 
 from __future__ import annotations
 
@@ -76,17 +76,56 @@ def _price_text(answer: dict[str, Any]) -> str:
     return f"{usual}, at most ${most['usd']} ({most['credits']} credits)"
 
 
+def _output_option(command: F) -> F:
+    path = click.Path(path_type=Path)
+    return click.option("-o", "--output", type=path, help="Where the image goes (default: by task id).")(command)
+
+
 @click.command()
 @_image_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the image goes (default: by task id).")
+@_output_option
 @gateway
 def generate(
-    output: Path | None, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None,
+    output: Path | None,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+    data: str | None,
+    config: Path | None,
     **options: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Make images: shows the price, waits for the task, and saves the files."""
-    settings = read_settings(config, data)
-    body = _request(options, options["prompt"])
+    _make(read_settings(config, data), url, key, _request(options, options["prompt"]), output, as_json=as_json)
+
+
+@click.command()
+@_image_options
+@click.option("-i", "--image", "images", multiple=True, required=True, help="A reference: a file or a URL. Up to 16.")
+@click.option("--mask", help="A PNG with alpha, a file or a URL: alpha below 255 is repainted.")
+@_output_option
+@gateway
+def edit(
+    images: tuple[str, ...],
+    mask: str | None,
+    output: Path | None,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+    data: str | None,
+    config: Path | None,
+    **options: Any,
+) -> None:
+    """Make images from references; local files are uploaded to the gateway first."""
+    for name in [*images, *([mask] if mask else [])]:
+        if not name.startswith(("http://", "https://")) and not Path(name).is_file():
+            raise Exit(USAGE, f"imagegate: there is no file {name}; nothing was bought")
+    body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
+    _make(read_settings(config, data), url, key, body, output, as_json=as_json)
+
+
+def _make(
+    settings: Settings, url: str | None, key: str | None, body: dict[str, Any], output: Path | None, *, as_json: bool
+) -> None:
     _check_writable(output)
     task, files = asyncio.run(_generate(settings, url, key, body, output, quiet=as_json))
     if as_json:
@@ -115,6 +154,7 @@ async def _generate(
     quiet: bool,
 ) -> tuple[dict[str, Any], list[Path]]:
     async with Client(settings, url, key) as client:
+        body = await _with_addresses(client, body)
         if not quiet:
             click.echo(_price_text(await client.call("POST", "/v1/images/quotes", json=body)))
         again = {"Idempotency-Key": secrets.token_hex(16)}
@@ -134,6 +174,18 @@ async def _generate(
                 found = f"the image of {task['id']} is at {link}"
                 raise Exit(FAILED, f"imagegate: {file} cannot be written: {error.strerror}; {found}") from error
         return task, files
+
+
+async def _with_addresses(client: Client, body: dict[str, Any]) -> dict[str, Any]:
+    """Local files become addresses: they are uploaded to the gateway first, each once."""
+    named = [*body.get("image_urls", []), *([body["mask_url"]] if "mask_url" in body else [])]
+    known: dict[str, str] = {}
+    for one in named:
+        if not one.startswith(("http://", "https://")) and one not in known:
+            known[one] = await client.upload(Path(one))
+    urls = {"image_urls": [known.get(one, one) for one in body["image_urls"]]} if "image_urls" in body else {}
+    mask = {"mask_url": known.get(body["mask_url"], body["mask_url"])} if "mask_url" in body else {}
+    return {**body, **urls, **mask}
 
 
 async def _followed(client: Client, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
