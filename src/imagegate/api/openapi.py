@@ -70,12 +70,18 @@ class _Schemas:
     """JSON Schemas of all structs that are spoken of, by name."""
 
     def __init__(self, kinds: list[Any]) -> None:
-        kinds = list({repr(kind): kind for kind in [*kinds, ErrorAnswer]}.values())
+        single = [one for kind in [*kinds, ErrorAnswer] for one in _alternatives(kind)]
+        kinds = list({repr(kind): kind for kind in single}.values())
         found, self.components = msgspec.json.schema_components(kinds, ref_template=_REF)
         self._found = {repr(kind): schema for kind, schema in zip(kinds, found, strict=True)}
 
     def of(self, kind: Any) -> dict[str, Any]:
-        return self._found[repr(kind)]
+        found = [self._found[repr(one)] for one in _alternatives(kind)]
+        return found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return kind if isinstance(kind, tuple) else (kind,)
 
 
 def _describe(one: Operation, name: str, schemas: _Schemas) -> dict[str, Any]:

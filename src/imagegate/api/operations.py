@@ -24,7 +24,7 @@ class Parameter(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. `answer` None means bytes, `failure` None the usual error.
 
-    `statuses` are the good ones with their meaning.
+    A tuple of answers means one of them. `statuses` are the good ones with their meaning.
     """
 
     summary: str

@@ -117,7 +117,9 @@ async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, 
 
 @get(
     "/v1/tasks",
-    opt=described(Operation(summary="Tasks, newest first, by page", tag="tasks", answer=TaskPage, parameters=_LIST)),
+    opt=described(
+        Operation(summary="Tasks, newest first, by page", tag="tasks", answer=(TaskPage, TaskList), parameters=_LIST)
+    ),
 )
 async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.tasks_read)
