@@ -30,12 +30,17 @@ class SpooledImage(msgspec.Struct, frozen=True):
 
 
 class SpooledAnswer(msgspec.Struct, frozen=True):
-    """Everything that settling needs. `usage` is None where the upstream did not count."""
+    """Everything that settling needs. `usage` is None where the upstream did not count.
+
+    `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us.
+    """
 
     images: tuple[SpooledImage, ...]
     usage: Usage | None
     usage_source: UsageSource
     engine: str | None = None
+    request_id: str = ""
+    cost_nanos: int | None = None
 
 
 class Spool:

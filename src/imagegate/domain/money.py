@@ -52,6 +52,14 @@ def rounded_credits_text(nanos: int, credits_per_usd: int) -> str:
     return decimal_text(sign * ((abs(billionths) + 500) // 1000), 6)
 
 
+def nanos_of_usd(text: str) -> Nanos:
+    """An exact decimal of USD, at most 9 digits after the point and none lost. ValueError otherwise."""
+    whole, _, fraction = text.partition(".")
+    if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(fraction) > 9 or len(whole) > 9:
+        raise ValueError(f"{text!r} is not a plain amount of USD such as 0.0402")
+    return Nanos(int(whole or "0") * NANOS_PER_USD + int(fraction.ljust(9, "0")))
+
+
 def money(nanos: int, credits_per_usd: int) -> Money:
     return Money(credits_text(nanos, credits_per_usd), usd_text(nanos), str(nanos))
 

@@ -31,6 +31,7 @@ from imagegate.upstreams.protocol import (
     Progress,
     Refused,
     Rejected,
+    Ties,
     Unavailable,
     Unknown,
     Upstream,
@@ -85,7 +86,7 @@ async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease)
     lease.must_be_sure()
     if not await _mark_sending(runtime, task, attempt):
         return
-    answer = await upstream.produce(_call(runtime, task, attempt, inputs), _progress(runtime, task))
+    answer = await upstream.produce(_call(runtime, task, attempt, inputs), Ties(progress=_progress(runtime, task)))
     await _conclude(runtime, task, attempt, answer, lease)
 
 
@@ -136,7 +137,9 @@ async def _mark_sending(runtime: Runtime, task: Task, attempt: Attempt) -> bool:
 def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
     model = runtime.book.models[task.order.row]
     expected = FAMILIES[model.family].expected_usage(task.order, model)
-    return Call(attempt.id, task.order, expected, inputs.references, inputs.mask)
+    return Call(
+        attempt_id=attempt.id, order=task.order, expected=expected, references=inputs.references, mask=inputs.mask
+    )  # fmt: skip
 
 
 def _progress(runtime: Runtime, task: Task) -> Progress:

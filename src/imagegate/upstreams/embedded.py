@@ -16,7 +16,7 @@ from imagegate.domain.usage import UsageSource
 from imagegate.painter.order import Order, Painted
 from imagegate.pixels.pool import ChildDied, ChildPool, ChildRefused
 from imagegate.spool import Spool, SpooledAnswer, SpooledImage, seal
-from imagegate.upstreams.protocol import Answer, Call, Produced, Progress, Rejected, Unavailable
+from imagegate.upstreams.protocol import Answer, Call, Produced, Rejected, Resumes, Ties, Trouble, Unavailable
 
 NAME = "embedded"
 NOTICE = "procedural preview, not a neural model"
@@ -26,23 +26,24 @@ _CPU_S, _WALL_S = 20.0, 60.0
 
 class Embedded:
     name = NAME
-    repeats_exactly = True
-    typical_s = 2.0
+    resumes = Resumes.exactly
 
     def __init__(self, spool: Spool, painters: int = 0) -> None:
         self._spool = spool
         self._pool = ChildPool(painters or os.cpu_count() or 1)
 
-    async def produce(self, call: Call, progress: Progress) -> Answer:
+    async def produce(self, call: Call, ties: Ties) -> Answer:
         try:
             images = []
             for index in range(call.order.n):
                 images.append(await self._paint(call, index))
-                await progress(10 + 85 * (index + 1) // call.order.n)
+                await ties.progress(10 + 85 * (index + 1) // call.order.n)
         except ChildRefused as refused:
             return _refusal(refused)
         except ChildDied as died:
-            return Unavailable(str(died), TaskError(TaskErrorCode.service_error, "The painter did not finish."))
+            return Unavailable(
+                str(died), TaskError(TaskErrorCode.service_error, "The painter did not finish."), Trouble.ours
+            )
         answer = SpooledAnswer(tuple(images), call.expected, UsageSource.formula, engine=NAME)
         await asyncio.to_thread(self._spool.finish, call.attempt_id, answer)
         return Produced(answer)
@@ -84,6 +85,6 @@ def _refusal(refused: ChildRefused) -> Answer:
     """A full disk is the service's fault; anything else that the painter refuses is a picture it was given."""
     if f"[Errno {errno.ENOSPC}]" in refused.message:
         full = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
-        return Unavailable(str(refused), full)
+        return Unavailable(str(refused), full, Trouble.ours)
     message = "A reference or mask could not be read as a JPEG, PNG or WebP picture."
     return Rejected(TaskError(TaskErrorCode.image_processing_error, message))

@@ -1,0 +1,243 @@
+"""Upstreams, routes and dialects as the operator's data.
+
+Knows: what a row may say, and that rows fit together. Refuses to know: which route a request takes (that is routing),
+how a protocol is spoken, and the secrets themselves: a row only names where its secret is kept.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Literal
+
+import msgspec
+
+from imagegate.catalog.book import CatalogError
+from imagegate.catalog.schema import Tier
+from imagegate.domain.money import nanos_of_usd
+from imagegate.domain.prices import CallPrice, Price, TokenPrice
+
+Protocol = Literal["openai", "task_api", "fal", "replicate", "embedded"]
+OnUnknown = Literal["wait", "retry", "fail"]
+Edits = Literal["multipart_image_array", "multipart_image", "json_images", "json_xai", "in_generations", "none"]
+
+
+class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one kind of server speaks the `openai` protocol.
+
+    `auth`: bearer, api-key, none, or `header:<name>`. `drop`, `add` and `rename` are applied last, to JSON and form
+    alike. `qualities` maps ours to theirs; empty keeps them. `usage`: `trust` what is reported, read zeros as
+    `zero_absent`, or never look (`absent`). `edits_field` is where references go for `in_generations`.
+    `sizes` lists the only sizes served, as WxH or ratios; empty means all.
+    """
+
+    name: str
+    path_style: Literal["v1", "azure_dated"] = "v1"
+    auth: str = "bearer"
+    drop: tuple[str, ...] = ()
+    add: dict[str, Any] = {}
+    rename: dict[str, str] = {}
+    size_style: Literal["wxh", "width_height", "ratio"] = "wxh"
+    sizes: tuple[str, ...] = ()
+    size_auto: bool = True
+    response_format: Literal["never", "b64_json", "base64", "url"] = "never"
+    edits: Edits = "multipart_image_array"
+    edits_field: str = ""
+    mask: bool = True
+    transparent: bool = True
+    output_formats: tuple[str, ...] = ("png", "jpeg", "webp")
+    qualities: dict[str, str] = {}
+    max_n: int = 10
+    max_refs: int = 16
+    max_ref_bytes: int = 50 * 1024 * 1024
+    max_body_bytes: int = 0
+    usage: Literal["trust", "zero_absent", "absent"] = "trust"
+    unknown_statuses: tuple[int, ...] = ()
+    never_billed_statuses: tuple[int, ...] = ()
+    idempotency: Literal["none", "header"] = "none"
+    stream: bool = False
+
+
+class UpstreamRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[upstream]]`: a place that makes images. `override` replaces single fields of the dialect.
+
+    `concurrency` and `rate_per_min` of 0 mean no limit. `deployment` and `api_version` belong to Azure's dated paths.
+    """
+
+    name: str
+    protocol: Protocol
+    dialect: str = "openai"
+    base_url: str = ""
+    api_key_env: str = ""
+    api_key_file: str = ""
+    deployment: str = ""
+    api_version: str = ""
+    concurrency: int = 0
+    rate_per_min: int = 0
+    timeout_s: float = 600.0
+    connect_s: float = 5.0
+    on_unknown: OnUnknown = "retry"
+    override: dict[str, Any] = {}
+
+
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """USD per million tokens as exact decimal strings. A cached rate left out is the full one."""
+
+    image_output: str
+    image_input: str = "0"
+    image_cached_input: str = ""
+    text_input: str = "0"
+    text_cached_input: str = ""
+    text_output: str = "0"
+
+
+class RouteRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[route]]`: this model, made there, at this cost. USD; `cost_per_image` is one amount or one per tier.
+
+    `max_n`, `max_refs`, `mask`, `sizes`, `qualities` and `output_formats` narrow what the dialect can do; left out,
+    the dialect's own apply. `on_unknown` left out is the upstream's.
+    """
+
+    model: str
+    upstream: str
+    upstream_model: str = ""
+    cost_per_million: Cost | None = None
+    cost_per_image: str | dict[Tier, str] | None = None
+    max_n: int | None = None
+    max_refs: int | None = None
+    mask: bool | None = None
+    transparent: bool | None = None
+    sizes: tuple[str, ...] | None = None
+    qualities: tuple[str, ...] | None = None
+    output_formats: tuple[str, ...] | None = None
+    on_unknown: OnUnknown | None = None
+    enabled: bool = True
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A route with everything that a plan needs to know. `prices` holds its cost by tier, `any` for all."""
+
+    name: str
+    model: str
+    upstream: str
+    upstream_model: str
+    prices: dict[str, Price]
+    max_n: int
+    max_refs: int
+    mask: bool
+    transparent: bool
+    size_auto: bool
+    sizes: tuple[str, ...]
+    qualities: tuple[str, ...]
+    max_ref_bytes: int
+    on_unknown: OnUnknown
+    concurrency: int
+    rate_per_min: int
+
+    def cost_price(self, tier: str) -> Price:
+        return self.prices.get(tier) or self.prices["any"]
+
+
+class Roster:
+    """Every upstream and route of this install. Built once per reload, never changed."""
+
+    def __init__(self, upstreams: Sequence[UpstreamRow], routes: Sequence[RouteRow], models: Sequence[str]) -> None:
+        self.upstreams = {row.name: row for row in upstreams}
+        self.dialects = {row.name: dialect_of(row) for row in upstreams}
+        if len(self.upstreams) != len(upstreams):
+            raise CatalogError("two upstreams have the same name")
+        built = [self._route(row, models) for row in routes if row.enabled]
+        self.routes = {route.name: route for route in built}
+        if len(self.routes) != len(built):
+            raise CatalogError("two routes lead the same model to the same upstream model of the same upstream")
+
+    def of_model(self, model: str) -> list[Route]:
+        return [route for route in self.routes.values() if route.model == model]
+
+    @property
+    def has_real(self) -> bool:
+        """Whether any route leads to a real upstream: then the embedded engine serves only where it is named."""
+        return any(self.upstreams[route.upstream].protocol != "embedded" for route in self.routes.values())
+
+    def _route(self, row: RouteRow, models: Sequence[str]) -> Route:
+        place = f"route of {row.model!r} to {row.upstream!r}"
+        upstream = self.upstreams.get(row.upstream)
+        if upstream is None:
+            raise CatalogError(f"{place}: there is no upstream of that name")
+        if row.model not in models:
+            raise CatalogError(f"{place}: there is no model of that name")
+        dialect = self.dialects[row.upstream]
+        theirs = row.upstream_model or row.model
+        return Route(
+            name=f"{row.model}@{row.upstream}" + (f"/{theirs}" if theirs != row.model else ""),
+            model=row.model,
+            upstream=row.upstream,
+            upstream_model=theirs,
+            prices=_prices(row, upstream, place),
+            max_n=_or(row.max_n, dialect.max_n),
+            max_refs=0 if dialect.edits == "none" else _or(row.max_refs, dialect.max_refs),
+            mask=_or(row.mask, dialect.mask) and dialect.edits != "none",
+            transparent=_or(row.transparent, dialect.transparent),
+            size_auto=dialect.size_auto,
+            sizes=_or(row.sizes, dialect.sizes),
+            qualities=_or(row.qualities, ()),
+            max_ref_bytes=dialect.max_ref_bytes,
+            on_unknown=row.on_unknown or upstream.on_unknown,
+            concurrency=upstream.concurrency,
+            rate_per_min=upstream.rate_per_min,
+        )
+
+
+def dialect_of(row: UpstreamRow) -> Dialect:
+    """The preset that the row names, with the row's own overrides. CatalogError names what does not fit."""
+    presets = load_dialects()
+    if row.protocol != "openai":
+        preset = presets.get(row.protocol, Dialect(name=row.protocol))
+    elif row.dialect in presets:
+        preset = presets[row.dialect]
+    else:
+        known = ", ".join(sorted(presets))
+        raise CatalogError(f"upstream {row.name!r}: dialect {row.dialect!r} is not one of {known}")
+    try:
+        return msgspec.convert({**msgspec.to_builtins(preset), **row.override}, Dialect)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"upstream {row.name!r}: override: {error}") from error
+
+
+def load_dialects() -> dict[str, Dialect]:
+    text = (resources.files("imagegate.catalog") / "data" / "dialects.toml").read_text("utf-8")
+    rows = msgspec.convert(tomllib.loads(text)["dialect"], list[Dialect])
+    return {row.name: row for row in rows}
+
+
+def _prices(row: RouteRow, upstream: UpstreamRow, place: str) -> dict[str, Price]:
+    """The route's cost by tier. An upstream that buys nothing needs none."""
+    if (row.cost_per_million is not None) and (row.cost_per_image is not None):
+        raise CatalogError(f"{place}: give cost_per_million or cost_per_image, not both")
+    try:
+        if row.cost_per_million is not None:
+            return {"any": _token_cost(row.cost_per_million)}
+        if row.cost_per_image is not None:
+            return _image_costs(row.cost_per_image)
+    except ValueError as error:
+        raise CatalogError(f"{place}: {error}") from error
+    if upstream.protocol == "embedded":
+        return {"any": CallPrice(per_image=0)}
+    raise CatalogError(f"{place}: give its cost, as cost_per_million = {{...}} or cost_per_image")
+
+
+def _image_costs(costs: str | dict[Tier, str]) -> dict[str, Price]:
+    """A tier that is not named costs what the dearest named one does."""
+    amounts = {"any": costs} if isinstance(costs, str) else costs
+    nanos = {str(tier): nanos_of_usd(usd) for tier, usd in amounts.items()}
+    return {tier: CallPrice(per_image=cost) for tier, cost in {"any": max(nanos.values()), **nanos}.items()}
+
+
+def _token_cost(cost: Cost) -> TokenPrice:
+    full = {"image_cached_input": cost.image_input, "text_cached_input": cost.text_input}
+    return TokenPrice(**{name: nanos_of_usd(getattr(cost, name) or full[name]) for name in cost.__struct_fields__})
+
+
+def _or(given: Any, default: Any) -> Any:
+    return default if given is None else given
