@@ -23,7 +23,7 @@ from imagegate.api.metrics import Meter
 from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
 from imagegate.api.router import HANDLERS
-from imagegate.catalog.book import block_hash
+from imagegate.catalog.book import Book, block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
 from imagegate.outbound import EgressRules, Outbound, parse_allow
@@ -35,7 +35,9 @@ from imagegate.storage import LocalBlobs
 from imagegate.store import prices
 from imagegate.store.database import Database, StoreRefused, engine_for
 from imagegate.store.engines import Clock, wall_clock
+from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import Embedded
+from imagegate.upstreams.fleet import Fleet, embedded_roster
 from imagegate.workers.courier import Courier
 from imagegate.workers.runner import Runner
 
@@ -65,13 +67,14 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, outbound:
     # fetches that a dead process left half done are fetched anew
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
+    book = load_book(settings.alias)
     runtime = Runtime(
         settings=settings,
-        book=load_book(settings.alias),
+        book=book,
         db=database,
         blobs=LocalBlobs(settings.data_dir / "blobs"),
         spool=spool,
-        upstreams={"embedded": Embedded(spool, settings.work.painters)},
+        fleet=_fleet(settings, book, spool),
         outbound=outbound or Outbound(egress),
         egress=egress,
         keyring=open_keyring(settings.data_dir),
@@ -81,6 +84,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, outbound:
     )
     await _register_prices(runtime)
     return runtime
+
+
+def _fleet(settings: Settings, book: Book, spool: Spool) -> Fleet:
+    """Without any route the embedded engine serves every model."""
+    return Fleet(embedded_roster(list(book.models)), {EMBEDDED: Embedded(spool, settings.work.painters)}, {})
 
 
 def egress_rules(settings: Settings) -> EgressRules:

@@ -19,7 +19,7 @@ from imagegate.spool import Spool
 from imagegate.storage import LocalBlobs
 from imagegate.store.database import Database
 from imagegate.store.engines import Clock, wall_clock
-from imagegate.upstreams.protocol import Upstream
+from imagegate.upstreams.fleet import Fleet
 
 PER_SECOND = 1_000_000
 
@@ -28,7 +28,7 @@ class Signals:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes looks at the database.
 
     `working` tells whether this process carries tasks out at the moment, `closing` that it is about to end, `broken`
-    which invariants the last sweep found broken.
+    which invariants the last sweep found broken, `unwanted` which running tasks their customers wish cancelled.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class Signals:
         self.working = False
         self.closing = False
         self.broken: frozenset[str] = frozenset()
+        self.unwanted: set[str] = set()
         self._changed: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
     def close(self) -> None:
@@ -52,6 +53,7 @@ class Signals:
 
     def task_ended(self, task_id: str) -> None:
         """Its webhook is due too."""
+        self.unwanted.discard(task_id)
         self.task_changed(task_id)
         self.hooks.set()
 
@@ -82,7 +84,7 @@ class Runtime:
     db: Database
     blobs: LocalBlobs
     spool: Spool
-    upstreams: dict[str, Upstream]
+    fleet: Fleet
     outbound: Outbound
     egress: EgressRules
     keyring: Keyring
@@ -98,6 +100,5 @@ class Runtime:
 
     async def close(self) -> None:
         await self.outbound.close()
-        for upstream in self.upstreams.values():
-            await upstream.close()
+        await self.fleet.close()
         self.db.close()

@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 
+from imagegate.catalog.routes import RouteRow, UpstreamRow
 from imagegate.catalog.schema import Alias
+from imagegate.domain.money import nanos_of_usd
 
 PREFIX = "IMAGEGATE_"
 UPLOAD_MOST = 100 * 1024 * 1024
@@ -92,6 +94,9 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     painters: int = 0
     hook_timeout_s: float = 10.0
     hook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    tries_per_slice: int = 3
+    repeat_usd_per_day: str = "5"
+    repeat_percent: int = 1
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,6 +106,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limits: Limits = Limits()
     work: Work = Work()
     alias: tuple[Alias, ...] = ()
+    upstream: tuple[UpstreamRow, ...] = ()
+    route: tuple[RouteRow, ...] = ()
 
     @property
     def data_dir(self) -> Path:
@@ -158,6 +165,9 @@ def _checked(settings: Settings) -> Settings:
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
         ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
+        ("tries_per_slice", settings.work.tries_per_slice > 0, "above 0"),
+        ("repeat_usd_per_day", _is_amount(settings.work.repeat_usd_per_day), "an amount of USD such as 5 or 0.50"),
+        ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
@@ -176,6 +186,14 @@ def _checked(settings: Settings) -> Settings:
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_amount(text: str) -> bool:
+    try:
+        nanos_of_usd(text)
     except ValueError:
         return False
     return True

@@ -21,7 +21,7 @@ from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, engine_for
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.gateway import Gateway
-from tests.store.rows import body_of, new_attempt, new_settlement
+from tests.store.rows import GATE, body_of, new_attempt, new_settlement
 
 Event = tuple[int, str]
 CUTS = 50
@@ -126,8 +126,8 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
             await db.write(attempts.advance, task.account_id, task.id, task.claim_no, step)
         now[0] += 2_000_000
         attempt = new_attempt(task)
-        await db.write(attempts.begin_attempt, task.account_id, attempt, "test")
-        done = new_settlement(task, attempt.id, task.hold)
+        await db.write(attempts.begin_attempt, task.account_id, attempt, "test", GATE)
+        done = new_settlement(task, task.hold)
         await db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, body_of)
     finally:
         db.close()

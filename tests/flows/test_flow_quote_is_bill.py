@@ -23,7 +23,7 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
-from imagegate.flows.bill import Bill, make_bill
+from imagegate.flows.bill import Bill, Part, make_bill
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
@@ -66,7 +66,7 @@ def billed(
 ) -> Bill:
     size = quote.order.size
     delivered = [pixels or (size.width, size.height)] * (quote.order.n if pictures is None else pictures)
-    return make_bill(runtime, task_of(quote), usage, UPSTREAM, delivered)
+    return make_bill(runtime, task_of(quote), [Part(usage, UPSTREAM, delivered)])
 
 
 @st.composite
@@ -101,7 +101,7 @@ def test_s03_the_quote_is_the_bill(runtime: Runtime, request: ImageRequest) -> N
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
     pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
-    bill = make_bill(runtime, task_of(quote), usage, UsageSource.formula, pixels)
+    bill = make_bill(runtime, task_of(quote), [Part(usage, UsageSource.formula, pixels)])
     assert bill.charge == bill.price == quote.expected.total
     assert 0 < bill.charge <= quote.maximum.total
     assert bill.source == UsageSource.formula

@@ -19,12 +19,16 @@ from imagegate.store import accounts, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
+from imagegate.store.health import Gate
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 VERSION = "test.1"
 BODY = "{}"
 BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 LEASE_US = 60_000_000
+
+
+GATE = Gate(route="embedded", upstream="embedded")
 
 
 def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> Key:
@@ -91,7 +95,7 @@ def new_attempt(task: Task) -> Attempt:
     )
 
 
-def new_settlement(task: Task, attempt_id: str, charge: int, price: int | None = None) -> settlement.Settlement:
+def new_settlement(task: Task, charge: int, price: int | None = None) -> settlement.Settlement:
     asset = NewAsset(
         id=f"ast_{uuid.uuid4().hex}",
         task_id=task.id,
@@ -114,7 +118,6 @@ def new_settlement(task: Task, attempt_id: str, charge: int, price: int | None =
         assets=(asset,),
         keep_us=86_400_000_000,
         commit_id=f"cmt_{uuid.uuid4().hex}",
-        attempt_id=attempt_id,
     )
 
 

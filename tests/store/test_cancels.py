@@ -13,7 +13,7 @@ from imagegate.store.cancels import Cancelled, TooLate, UnknownTask, Wished, can
 from imagegate.store.database import Database
 from imagegate.store.invariants import broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 URL = "https://hook.test/"
@@ -68,7 +68,7 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
             assert await cancel(db, new, f"cmt_{number}") == Cancelled()
         await is_cancelled(db, new)
         attempt = new_attempt(await stored(db, new))
-        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one") == tasks.LostLease()
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.LostLease()
 
     asyncio.run(story())
 
@@ -80,15 +80,15 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
         new = await waiting(db)
         task = await claimed(db, new)
         attempt = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one") == tasks.Done()
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.Done()
         assert not (await stored(db, new)).cancellable
         for _ in range(2):
             assert await cancel(db, new) == Wished()
         further = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, new.account_id, further, "one") == attempts.Unwanted()
+        assert await db.write(attempts.begin_attempt, new.account_id, further, "one", GATE) == attempts.Unwanted()
         assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
-            done = new_settlement(task, attempt.id, 700)
+            done = new_settlement(task, 700)
             assert await db.write(settlement.complete_task, new.account_id, new.id, 1, done, body_of) == tasks.Done()
         else:
             assert (
@@ -106,12 +106,15 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
         db = open_database()
         new = await waiting(db)
         attempt = new_attempt(await claimed(db, new))
-        await db.write(attempts.begin_attempt, new.account_id, attempt, "one")
+        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE)
         assert await cancel(db, new) == Wished()
         await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
         assert await cancel(db, new) == Wished(), "what the dead worker sent may have been carried out"
         again = await claimed(db, new, "two")
-        assert await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two") == attempts.Unwanted()
+        assert (
+            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", GATE)
+            == attempts.Unwanted()
+        )
 
     asyncio.run(story())
 
@@ -138,14 +141,14 @@ def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> Non
             new = new_task(key, callback_url=URL)
             await doors[0].write(tasks.submit_task, account_id, new, None, 100)
             attempt = new_attempt(await claimed(doors[0], new))
-            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one")
+            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", GATE)
             wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", body_of)
             marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
             assert pair in ((tasks.Done(), Wished()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())
             if pair[0] == tasks.Done():
-                done = new_settlement(await stored(doors[0], new), attempt.id, 1)
+                done = new_settlement(await stored(doors[0], new), 1)
                 assert (
                     await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, body_of) == tasks.Done()
                 )

@@ -12,7 +12,7 @@ from imagegate.store.accounts import accounts_with_work
 from imagegate.store.database import Database
 from imagegate.store.invariants import broken_invariants, ledger_total
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 
@@ -44,12 +44,14 @@ def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDataba
         db = open_database()
         key, task = await claimed(db)
         attempt = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, key.account_id, attempt, "one") == tasks.Done()
-        done = new_settlement(task, attempt.id, 700)
+        assert await db.write(attempts.begin_attempt, key.account_id, attempt, "one", GATE) == tasks.Done()
+        ended = attempts.Ended(attempt_id=attempt.id, route="r", upstream="u", outcome=Outcome.produced, images=1)
+        await db.write(attempts.end_attempt, key.account_id, ended, lambda _, health, __: health)
+        done = new_settlement(task, 700)
         for _ in range(2):
             answer = await db.write(settlement.complete_task, key.account_id, task.id, task.claim_no, done, body_of)
             assert answer == tasks.Done()
-        again = new_settlement(task, attempt.id, 800)
+        again = new_settlement(task, 800)
         assert (
             await db.write(settlement.complete_task, key.account_id, task.id, task.claim_no, again, body_of)
             == tasks.LostLease()
@@ -67,7 +69,7 @@ def test_mon_6_what_exceeds_the_hold_is_the_operators(open_database: OpenDatabas
     async def story() -> None:
         db = open_database()
         key, task = await claimed(db)
-        done = new_settlement(task, "att_none", charge=1000, price=1700)
+        done = new_settlement(task, charge=1000, price=1700)
         await db.write(settlement.complete_task, key.account_id, task.id, task.claim_no, done, body_of)
         account = await db.read(accounts.find_account, key.account_id)
         assert account is not None
@@ -82,7 +84,7 @@ def test_mon_9_failing_releases_the_hold_in_the_same_commit(open_database: OpenD
     async def story() -> None:
         db = open_database()
         key, task = await claimed(db)
-        await db.write(attempts.begin_attempt, key.account_id, new_attempt(task), "one")
+        await db.write(attempts.begin_attempt, key.account_id, new_attempt(task), "one", GATE)
         assert await db.write(settlement.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1", body_of) == tasks.Done()
         assert (
             await db.write(settlement.fail_task, key.account_id, task.id, 1, ERROR, "cmt_2", body_of)
@@ -106,13 +108,11 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
         assert (new.claim_no, new.crashes) == (2, 1)
         account_id, number = key.account_id, old.claim_no
         refused = [
-            await db.write(attempts.begin_attempt, account_id, new_attempt(old), "dead"),
+            await db.write(attempts.begin_attempt, account_id, new_attempt(old), "dead", GATE),
             await db.write(attempts.advance, account_id, old.id, number, 50),
             await db.write(claims.hand_back, account_id, old.id, number),
             await db.write(settlement.fail_task, account_id, old.id, number, ERROR, "cmt_x", body_of),
-            await db.write(
-                settlement.complete_task, account_id, old.id, number, new_settlement(old, "att_x", 5), body_of
-            ),
+            await db.write(settlement.complete_task, account_id, old.id, number, new_settlement(old, 5), body_of),
         ]
         assert refused == [tasks.LostLease()] * 5
         assert await db.write(claims.renew_leases, "dead", [(old.id, number)], LEASE_US) == [old.id]

@@ -15,7 +15,7 @@ from imagegate.store.database import Database
 from imagegate.store.deliveries import Claimed, Closed, NextDue, Stale
 from imagegate.store.invariants import broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 from tests.store.test_claims import FakeClock
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
@@ -57,8 +57,8 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
         assert await db.read(deliveries.newest_deliveries, account_id, None, 9) == []
         if how == "completed":
             attempt = new_attempt(task)
-            await db.write(attempts.begin_attempt, account_id, attempt, "one")
-            done = new_settlement(task, attempt.id, 700)
+            await db.write(attempts.begin_attempt, account_id, attempt, "one", GATE)
+            done = new_settlement(task, 700)
             for _ in range(2):
                 await db.write(settlement.complete_task, account_id, task.id, 1, done, body_of)
         elif how == "failed":

@@ -18,7 +18,7 @@ from imagegate.store import attempts, claims, deliveries, files, settlement, tas
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
 
 FAR, HOUR = 10**15, 3_600_000_000
 PLANTED = {
@@ -69,10 +69,8 @@ async def lively(db: Database) -> None:
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
     done, failed, _ = await db.write(claims.claim_due, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
-    await db.write(attempts.begin_attempt, account_id, attempt, "one")
-    await db.write(
-        settlement.complete_task, account_id, done.id, 1, new_settlement(done, attempt.id, 400, 900), body_of
-    )
+    await db.write(attempts.begin_attempt, account_id, attempt, "one", GATE)
+    await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), body_of)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
     for heard in (Heard(duration_ms=1, status=500), Heard(duration_ms=1, status=204)):

@@ -38,7 +38,7 @@ from imagegate.store.cancels import Cancelled, TooLate, Wished, cancel_task
 from imagegate.store.database import Database, engine_for
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.invariants import broken_invariants
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         attempt = new_attempt(task)
         if not sends:
             return task, attempt
-        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}")
+        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", GATE)
         assert begun == (attempts.Unwanted() if known.wished else tasks.Done())
         known.sent = known.sent or not known.wished
         return task, attempt
@@ -203,11 +203,11 @@ class Machine(RuleBasedStateMachine):
     def complete(self, claim: tuple[Task, Attempt] | None, share: int, excess: int) -> None:
         if claim is None:
             return
-        task, attempt = claim
+        task, _attempt = claim
         charge = task.hold * share // 100
         price = charge + (excess if share == 100 else 0)
         ours = self.ours(task)
-        done = new_settlement(task, attempt.id, charge, price)
+        done = new_settlement(task, charge, price)
         answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:

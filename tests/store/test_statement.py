@@ -16,7 +16,7 @@ from imagegate.store import accounts, attempts, claims, ledger, settlement, task
 from imagegate.store.database import Database
 from imagegate.store.statement import TYPES, StatementLine, Wanted, statement
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
@@ -42,9 +42,9 @@ async def _end_one(db: Database, account_id: str, chance: random.Random) -> None
             await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, f"cmt_{task.id}", body_of)
             continue
         attempt = new_attempt(task)
-        await db.write(attempts.begin_attempt, account_id, attempt, "test")
+        await db.write(attempts.begin_attempt, account_id, attempt, "test", GATE)
         price = chance.randrange(2 * task.hold)
-        done = new_settlement(task, attempt.id, min(price, task.hold), price)
+        done = new_settlement(task, min(price, task.hold), price)
         await db.write(settlement.complete_task, account_id, task.id, task.claim_no, done, body_of)
 
 

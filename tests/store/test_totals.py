@@ -13,7 +13,7 @@ from imagegate.store import accounts, attempts, claims, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.totals import settled
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_key, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_key, new_settlement, new_task
 
 FIRST = 20_000
 
@@ -58,13 +58,13 @@ async def _settle_one(db: Database, key: Key, model: str, charge: int) -> int:
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
     (task,) = await db.write(claims.claim_due, key.account_id, "test", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(attempts.begin_attempt, key.account_id, attempt, "test")
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "test", GATE)
     await db.write(
         settlement.complete_task,
         key.account_id,
         task.id,
         task.claim_no,
-        new_settlement(task, attempt.id, charge),
+        new_settlement(task, charge),
         body_of,
     )
     return charge

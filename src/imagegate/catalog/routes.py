@@ -6,6 +6,7 @@ how a protocol is spoken, and the secrets themselves: a row only names where its
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
@@ -21,6 +22,8 @@ from imagegate.domain.prices import CallPrice, Price, TokenPrice
 Protocol = Literal["openai", "task_api", "fal", "replicate", "embedded"]
 OnUnknown = Literal["wait", "retry", "fail"]
 Edits = Literal["multipart_image_array", "multipart_image", "json_images", "json_xai", "in_generations", "none"]
+
+_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 
 
 class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -147,6 +150,9 @@ class Roster:
         self.dialects = {row.name: dialect_of(row) for row in upstreams}
         if len(self.upstreams) != len(upstreams):
             raise CatalogError("two upstreams have the same name")
+        for name in self.upstreams:
+            if not _NAME.fullmatch(name):
+                raise CatalogError(f"upstream {name!r}: a name is made of a-z, 0-9, - and _, at most 40")
         built = [self._route(row, models) for row in routes if row.enabled]
         self.routes = {route.name: route for route in built}
         if len(self.routes) != len(built):

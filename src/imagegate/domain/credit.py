@@ -15,6 +15,9 @@ DAY_US = 86_400_000_000
 SYS_BANK = "sys:bank"
 SYS_REVENUE = "sys:revenue"
 SYS_OVERRUN = "sys:overrun"
+SYS_UPSTREAM = "sys:upstream"
+SYS_COST = "sys:upstream_cost"
+SYS_WASTE = "sys:upstream_waste"
 
 
 class Scope(enum.StrEnum):
@@ -102,3 +105,5 @@ class EntryKind(enum.StrEnum):
     refund = "refund"
     adjustment = "adjustment"
     overrun = "overrun"
+    cost = "cost"
+    waste = "waste"

@@ -54,6 +54,24 @@ class Outcome(enum.StrEnum):
     produced = "produced"
 
 
+class Trouble(enum.StrEnum):
+    """What an unavailability says about the next call, and to how much of the upstream.
+
+    `throttled` cools the route for `retry_after_s`. `failing` counts towards the route's breaker. `no_model` disables
+    the route. `unpaid`, `blocked` and `bad_key` concern the whole upstream: out of funds, blocked by its vendor, or
+    our key refused. `bad_row` means that the operator's row is wrong. `ours` says nothing about the upstream.
+    """
+
+    throttled = "throttled"
+    failing = "failing"
+    no_model = "no_model"
+    unpaid = "unpaid"
+    blocked = "blocked"
+    bad_key = "bad_key"
+    bad_row = "bad_row"
+    ours = "ours"
+
+
 class Result(msgspec.Struct, frozen=True):
     """One delivered image as the task remembers it; the bytes are an asset."""
 
@@ -124,7 +142,12 @@ def public_status(state: TaskState, claim_no: int) -> str:
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one route within one claim."""
+    """One try of one route within one claim.
+
+    `images` were asked of it, or arrived once it produced; `cost` in nanos is expected, or what it came to. `ref` is
+    the upstream's own id of the work, `request_id` its name of the call. `considered` is the plan that chose the
+    route, as JSON. `duplicate`: its outcome is unknown and the work was bought once more.
+    """
 
     id: str
     task_id: str
@@ -135,6 +158,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     started: int
     ended: int | None = None
     detail: str | None = None
+    upstream: str = ""
+    images: int = 1
+    cost: int = 0
+    ref: str = ""
+    request_id: str = ""
+    considered: str = ""
+    trouble: str = ""
+    duplicate: bool = False
 
 
 def asdict(value: msgspec.Struct) -> dict[str, Any]:

@@ -29,16 +29,35 @@ class Bill(msgspec.Struct, frozen=True):
     source: UsageSource
 
 
-def make_bill(
-    runtime: Runtime, task: Task, reported: Usage | None, source: UsageSource, pixels: list[tuple[int, int]]
-) -> Bill:
-    """Price what was delivered; `pixels` are read from the delivered bytes."""
+class Part(msgspec.Struct, frozen=True):
+    """What one call delivered: the usage it reported, if any, and the pixels of its images, read from their bytes."""
+
+    usage: Usage | None
+    source: UsageSource
+    pixels: list[tuple[int, int]]
+
+
+def make_bill(runtime: Runtime, task: Task, parts: list[Part]) -> Bill:
+    """Price what was delivered, by however many calls."""
     model = runtime.book.models[task.order.row]
-    delivered = msgspec.structs.replace(task.order, n=len(pixels))
-    bound = price_order(runtime, delivered, model, task.price_version)
-    usage, source = _believed(delivered, model, reported, source, pixels)
+    believed = [_believed(_of(task.order, part), model, part.usage, part.source, part.pixels) for part in parts]
+    usage, source = _sum([usage for usage, _ in believed]), _source([source for _, source in believed])
+    bound = price_order(runtime, msgspec.structs.replace(task.order, n=usage.images), model, task.price_version)
     price = charge(usage, bound.price).total
     return Bill(Nanos(min(price, bound.maximum.total, task.hold)), price, usage, source)
+
+
+def _of(order: ImageOrder, part: Part) -> ImageOrder:
+    return msgspec.structs.replace(order, n=len(part.pixels))
+
+
+def _sum(usages: list[Usage]) -> Usage:
+    return Usage(**{name: sum(getattr(usage, name) for usage in usages) for name in Usage.__struct_fields__})
+
+
+def _source(sources: list[UsageSource]) -> UsageSource:
+    """One estimated part makes the whole an estimate."""
+    return UsageSource.estimated if UsageSource.estimated in sources else sources[0]
 
 
 def _believed(

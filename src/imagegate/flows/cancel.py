@@ -21,7 +21,10 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
     answer = await runtime.db.write(cancel_task, task.account_id, task.id, commit_id, task_body(runtime))
     match answer:
         case Cancelled() | Wished():
-            runtime.signals.task_ended(task.id)
+            if isinstance(answer, Wished):
+                runtime.signals.unwanted.add(task.id)
+            runtime.signals.task_changed(task.id)
+            runtime.signals.hooks.set()
             return await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
         case TooLate():
             raise TaskNotCancellable

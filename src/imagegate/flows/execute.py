@@ -1,240 +1,242 @@
-"""Carry out one claimed task: call a route, keep the bytes, settle.
+"""Carry out one claimed task: choose a route, call it, keep what it made, go on or settle.
 
-`[ ]` is one commit. Dispatch mark `[ attempt: sending ]`, the call, its answer in the spool; then the bytes go to
-storage and `[ task done (fenced), assets, hold settled, webhook ]`. If we die before the mark nothing was sent;
-between mark and spool the outcome is unknown; once the spool is complete the next claim finishes from it and nothing
-is bought again; after the last commit there is nothing left to do but sweep the spool.
+`[ ]` is one commit. `[ attempt: sending ]`, the call, its answer in the spool, `[ outcome, cost, health ]`; again while
+images are missing and another route may be tried; then `[ task done (fenced), … ]`. If we die before the mark nothing
+was sent; between mark and spool the outcome is unknown, or the call is taken up where its upstream allows; once the
+spool is complete the next claim goes on from it and nothing is bought again.
 """
 
 from __future__ import annotations
 
-import time
+import asyncio
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION, AssetKind
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.tasks import Attempt, Outcome, Result, Task
-from imagegate.families import FAMILIES
-from imagegate.flows.bill import make_bill
+from imagegate.domain.money import nanos_of_usd
+from imagegate.domain.tasks import Attempt, Outcome, Task, Trouble
+from imagegate.flows.call import make_call
+from imagegate.flows.choose import Chosen, Later, Nothing, choose
+from imagegate.flows.conclude import conclude
 from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
+from imagegate.flows.lease import Lease
+from imagegate.flows.settle import settle
+from imagegate.flows.story import UNKNOWN, Story, new_attempt_id, recall
 from imagegate.flows.view import task_body
+from imagegate.routing import Considered
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.spool import SpooledAnswer
-from imagegate.store import assets, attempts, settlement, tasks
+from imagegate.store import claims, settlement
+from imagegate.store.attempts import Unwanted, add_unsent, begin_attempt, permit_repeat
 from imagegate.store.cancels import CANCELLED
-from imagegate.store.engines import StoreFailure
-from imagegate.telemetry import log_error
-from imagegate.upstreams.protocol import (
-    Answer,
-    Call,
-    Produced,
-    Progress,
-    Refused,
-    Rejected,
-    Ties,
-    Unavailable,
-    Unknown,
-    Upstream,
-)
+from imagegate.store.health import Gate, Held
+from imagegate.store.tasks import Done, LostLease
+from imagegate.upstreams.protocol import Answer, Produced, Refused, Rejected, Unavailable, Unknown
 
-NO_ROUTE = TaskError(
-    TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
-)
-UNKNOWN = TaskError(
-    TaskErrorCode.unknown_error,
-    "It could not be established whether an image was made.",
-    reason="upstream_unknown",
-)
 FAULT = TaskError(TaskErrorCode.service_error, "The service failed to carry this task out.")
+EXHAUSTED = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy beyond this task's deadline.")
+NO_CONTENT = TaskError(
+    TaskErrorCode.generation_failed_no_content,
+    "An answer came without a readable image.",
+    reason="upstream_invalid_response",
+)
+_IN_PLACE_US = 3 * PER_SECOND
+_LONGEST_WAIT_US = 60 * PER_SECOND
 
 
-class Lease:
-    """A worker's timed right to one task, judged by this process's own monotonic clock."""
+class Stop(msgspec.Struct, frozen=True):
+    """No further call. What was delivered is settled; where nothing was, the task fails with `error`."""
 
-    def __init__(self, lease_s: float) -> None:
-        self._lease_s = lease_s
-        self._renewed = time.monotonic()
+    error: TaskError
 
-    def renew_as(self, renewed: Lease) -> None:
-        """The lease runs from the moment the renewal was asked for, not from when it was answered."""
-        self._renewed = renewed._renewed
 
-    def must_be_sure(self) -> None:
-        """Before anything that cannot be undone. StoreFailure where no renewal went through for too long: the task
-        waits until one does, or is found lost."""
-        if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
-            raise StoreFailure("the lease could not be renewed in time", retry=True)
+class GoOn(msgspec.Struct, frozen=True):
+    """Look again: an image arrived, or another route may be tried."""
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """The task is no longer in our hands: handed back, or another's."""
+
+
+Step = Stop | GoOn | Gone
 
 
 async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
-    """Bring the task to its end, or stop quietly where it is no longer ours."""
-    if await _finish_from_spool(runtime, task, lease):
+    """Bring the task to its end, hand it back for later, or stop quietly where it is no longer ours."""
+    story = await recall(runtime, task)
+    if story.delivered >= task.order.n:
+        await settle(runtime, task, story.slices, lease)
         return
     match await gather_inputs(runtime, task):
         case BadInput(error=error):
-            await fail(runtime, task, error)
+            await _end(runtime, task, story, lease, error)
         case Inputs() as inputs:
-            await _try_route(runtime, task, inputs, lease)
+            await _buy(runtime, task, inputs, story, lease)
 
 
-async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease) -> None:
-    upstream = next(iter(runtime.upstreams.values()), None)
-    if upstream is None:
-        await fail(runtime, task, NO_ROUTE)
-        return
-    attempt = _new_attempt(runtime, task, upstream)
+async def _buy(runtime: Runtime, task: Task, inputs: Inputs, story: Story, lease: Lease) -> None:
+    while story.delivered < task.order.n:
+        match await _next_step(runtime, task, inputs, story, lease):
+            case GoOn():
+                continue
+            case Gone():
+                return
+            case Stop(error=error):
+                await _end(runtime, task, story, lease, error)
+                return
+    await settle(runtime, task, story.slices, lease)
+
+
+async def _end(runtime: Runtime, task: Task, story: Story, lease: Lease, error: TaskError) -> None:
+    """Some delivered and some not: completed with what came."""
+    if story.slices:
+        await settle(runtime, task, story.slices, lease)
+    else:
+        await fail(runtime, task, error)
+
+
+async def _next_step(runtime: Runtime, task: Task, inputs: Inputs, story: Story, lease: Lease) -> Step:
+    if story.cut_off is not None:
+        attempt, story.cut_off = story.cut_off, None
+        return await _call(runtime, task, inputs, story, attempt)
+    if story.calls >= runtime.settings.work.tries_per_slice:
+        return Stop(story.error)
+    wanted = task.order.n - story.delivered
+    match await choose(runtime, task, wanted, _largest(inputs.references), story.tried, story.held):
+        case Nothing(considered=considered):
+            await _log_nothing(runtime, task, story, considered)
+            return Stop(story.error)
+        case Later(until=until):
+            return await _wait(runtime, task, until)
+        case Chosen() as chosen:
+            return await _try(runtime, task, inputs, story, lease, chosen)
+
+
+async def _try(
+    runtime: Runtime, task: Task, inputs: Inputs, story: Story, lease: Lease, chosen: Chosen
+) -> Step:  # fmt: skip
+    if not await _may_buy(runtime, task, story):
+        return Stop(story.error)
+    attempt = _new_attempt(runtime, task, chosen)
     lease.must_be_sure()
-    if not await _mark_sending(runtime, task, attempt):
-        return
-    answer = await upstream.produce(_call(runtime, task, attempt, inputs), Ties(progress=_progress(runtime, task)))
-    await _conclude(runtime, task, attempt, answer, lease)
+    gate = _gate(runtime, chosen)
+    match await runtime.db.write(begin_attempt, task.account_id, attempt, runtime.boot_id, gate):
+        case Done():
+            return await _call(runtime, task, inputs, story, attempt)
+        case Held(until=until):
+            story.held[chosen.route.name] = until
+            return GoOn()
+        case LostLease():
+            return Gone()
+        case Unwanted():
+            return Stop(CANCELLED)
 
 
-async def _finish_from_spool(runtime: Runtime, task: Task, lease: Lease) -> bool:
-    """What an earlier claim left behind: a complete spool is finished, anything else is an unknown outcome."""
-    for attempt in await runtime.db.read(attempts.open_attempts, task.account_id, task.id):
-        answer = runtime.spool.answer(attempt.id)
-        if answer is not None:
-            await _settle(runtime, task, attempt, answer, lease)
-            return True
-        await runtime.db.write(
-            attempts.end_attempt,
-            task.account_id,
-            attempt.id,
-            Outcome.unknown,
-            "the worker stopped in the middle",
-        )
-        runtime.spool.discard(attempt.id)
-    return False
+async def _may_buy(runtime: Runtime, task: Task, story: Story) -> bool:
+    """Always, unless an earlier call may have bought the same: then once more, by policy and within the budget."""
+    if story.unclear is None:
+        return True
+    if not _may_repeat(runtime, story.unclear):
+        return False
+    work = runtime.settings.work
+    budget = nanos_of_usd(work.repeat_usd_per_day)
+    allowed = await runtime.db.write(permit_repeat, task.account_id, story.unclear.id, budget, work.repeat_percent)
+    if allowed:
+        story.unclear = None
+    return allowed
 
 
-def _new_attempt(runtime: Runtime, task: Task, upstream: Upstream) -> Attempt:
-    now = runtime.clock()
+async def _call(runtime: Runtime, task: Task, inputs: Inputs, story: Story, attempt: Attempt) -> Step:
+    answer = await make_call(runtime, task, attempt, inputs, story.delivered)
+    await conclude(runtime, task, attempt, answer)
+    return _after(story, attempt, answer)
+
+
+def _after(story: Story, attempt: Attempt, answer: Answer) -> Step:
+    match answer:
+        case Produced(answer=spooled):
+            story.deliver((attempt, spooled))
+            return GoOn()
+        case Refused(error=error) | Rejected(error=error):
+            return Stop(error)
+        case Unavailable(error=error, trouble=trouble):
+            story.passed_over(attempt, error, throttled=trouble == Trouble.throttled)
+            return GoOn()
+        case Unknown(bad_body=bad_body):
+            story.lost_sight(attempt, NO_CONTENT if bad_body else UNKNOWN)
+            return GoOn()
+        case _:
+            assert_never(answer)
+
+
+def _may_repeat(runtime: Runtime, attempt: Attempt) -> bool:
+    """By the policy of the route, and never where the operator has taken the route out."""
+    route = runtime.fleet.roster.routes.get(attempt.route)
+    return route is not None and route.on_unknown == "retry"
+
+
+async def _wait(runtime: Runtime, task: Task, until: int) -> Step:
+    """A short wait is spent here; for a longer one the task goes back to the queue and its place is free."""
+    wait_us = until - runtime.clock()
+    if until >= task.deadline:
+        return Stop(EXHAUSTED)
+    if wait_us <= _IN_PLACE_US and not runtime.signals.closing:
+        await asyncio.sleep(max(wait_us, 50_000) / PER_SECOND)
+        return GoOn()
+    await runtime.db.write(
+        claims.hand_back, task.account_id, task.id, task.claim_no, min(wait_us, _LONGEST_WAIT_US)
+    )  # fmt: skip
+    return Gone()
+
+
+def _new_attempt(runtime: Runtime, task: Task, chosen: Chosen) -> Attempt:
     return Attempt(
-        id=ids.new_id("att", now),
+        id=new_attempt_id(runtime),
         task_id=task.id,
         account_id=task.account_id,
         claim_no=task.claim_no,
-        route=upstream.name,
+        route=chosen.route.name,
+        upstream=chosen.route.upstream,
         outcome=Outcome.sending,
-        started=now,
+        started=runtime.clock(),
+        images=chosen.order.n,
+        cost=chosen.cost,
+        considered=_log_of(chosen.considered),
     )
 
 
-async def _mark_sending(runtime: Runtime, task: Task, attempt: Attempt) -> bool:
-    """[ attempt: sending ]. A task whose customer wants no more of it ends here instead."""
-    marked = await runtime.db.write(attempts.begin_attempt, attempt.account_id, attempt, runtime.boot_id)
-    match marked:
-        case tasks.Done():
-            return True
-        case tasks.LostLease():
-            return False
-        case attempts.Unwanted():
-            await fail(runtime, task, CANCELLED)
-            return False
-
-
-def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
-    model = runtime.book.models[task.order.row]
-    expected = FAMILIES[model.family].expected_usage(task.order, model)
-    return Call(
-        attempt_id=attempt.id, order=task.order, expected=expected, references=inputs.references, mask=inputs.mask
+async def _log_nothing(runtime: Runtime, task: Task, story: Story, considered: tuple[Considered, ...]) -> None:
+    """Where no call at all was made, the attempt log says why."""
+    if story.tried or story.slices:
+        return
+    now = runtime.clock()
+    attempt = Attempt(
+        id=new_attempt_id(runtime), task_id=task.id, account_id=task.account_id, claim_no=task.claim_no, route="",
+        outcome=Outcome.not_sent, started=now, ended=now, detail="no route", images=0, considered=_log_of(considered),
     )  # fmt: skip
+    await runtime.db.write(add_unsent, task.account_id, attempt, runtime.boot_id)
 
 
-def _progress(runtime: Runtime, task: Task) -> Progress:
-    async def report(percent: int) -> None:
-        try:
-            await runtime.db.write(attempts.advance, task.account_id, task.id, task.claim_no, percent)
-        except StoreFailure as failure:  # a bar that stands still is no reason to give up what is being made
-            log_error("progress not stored", task=task.id, error=str(failure))
-        runtime.signals.task_changed(task.id)
-
-    return report
+def _log_of(considered: tuple[Considered, ...]) -> str:
+    return msgspec.json.encode(considered).decode()
 
 
-async def _conclude(runtime: Runtime, task: Task, attempt: Attempt, answer: Answer, lease: Lease) -> None:
-    match answer:
-        case Produced(answer=spooled):
-            await _settle(runtime, task, attempt, spooled, lease)
-        case Refused(error=error):
-            await _end(runtime, task, attempt, Outcome.refused, error, error.message)
-        case Rejected(error=error):
-            await _end(runtime, task, attempt, Outcome.rejected, error, error.message)
-        case Unavailable(detail=detail, error=error):
-            await _end(runtime, task, attempt, Outcome.unavailable, error, detail)
-        case Unknown(detail=detail):
-            await _end(runtime, task, attempt, Outcome.unknown, UNKNOWN, detail)
-
-
-async def _end(runtime: Runtime, task: Task, attempt: Attempt, outcome: Outcome, error: TaskError, detail: str) -> None:
-    await runtime.db.write(attempts.end_attempt, task.account_id, attempt.id, outcome, detail[:500])
-    runtime.spool.discard(attempt.id)
-    await fail(runtime, task, error)
-
-
-async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledAnswer, lease: Lease) -> None:
-    """Bytes to storage first, then everything else in one commit."""
-    keys = [blob_key(task, attempt.id, image.name) for image in answer.images]
-    for image, key in zip(answer.images, keys, strict=True):
-        await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
-    lease.must_be_sure()
-    done = _settlement(runtime, task, attempt, answer, keys)
-    await runtime.db.write(
-        settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime)
-    )  # fmt: skip
-    runtime.spool.discard(attempt.id)
-    runtime.signals.task_ended(task.id)
-
-
-def _settlement(
-    runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledAnswer, keys: list[str]
-) -> settlement.Settlement:
-    pixels = [(image.width, image.height) for image in answer.images]
-    bill = make_bill(runtime, task, answer.usage, answer.usage_source, pixels)
-    return settlement.Settlement(
-        charge=bill.charge,
-        price=bill.price,
-        usage=bill.usage,
-        usage_source=bill.source,
-        engine=answer.engine,
-        results=_results(answer),
-        assets=_assets(runtime, task, answer, keys),
-        keep_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
-        commit_id=ids.new_id("cmt", runtime.clock()),
-        attempt_id=attempt.id,
+def _gate(runtime: Runtime, chosen: Chosen) -> Gate:
+    route = chosen.route
+    return Gate(
+        route=route.name,
+        upstream=route.upstream,
+        key=runtime.fleet.keys.get(route.upstream, ""),
+        concurrency=route.concurrency,
+        rate_per_min=route.rate_per_min,
+        images=chosen.order.n,
     )
 
 
-def _results(answer: SpooledAnswer) -> tuple[Result, ...]:
-    return tuple(
-        Result(index, EXTENSION[image.media_type], image.media_type, image.width, image.height, image.bytes)
-        for index, image in enumerate(answer.images)
-    )
-
-
-def _assets(runtime: Runtime, task: Task, answer: SpooledAnswer, keys: list[str]) -> tuple[assets.NewAsset, ...]:
-    return tuple(
-        assets.NewAsset(
-            id=ids.new_id("ast", runtime.clock()),
-            task_id=task.id,
-            kind=AssetKind.result,
-            position=position,
-            key=key,
-            media_type=image.media_type,
-            bytes=image.bytes,
-            width=image.width,
-            height=image.height,
-            sha256=image.sha256,
-        )
-        for position, (image, key) in enumerate(zip(answer.images, keys, strict=True))
-    )
-
-
-def blob_key(task: Task, attempt_id: str, name: str) -> str:
-    """The same for every repeat of the same attempt: a blob published twice is one blob."""
-    day = time.strftime("%Y/%m/%d", time.gmtime(task.created // PER_SECOND))
-    return f"t/{task.account_id}/{day}/{attempt_id}-{name}"
+def _largest(references: tuple[Path, ...]) -> int:
+    return max((path.stat().st_size for path in references), default=0)
 
 
 async def fail(runtime: Runtime, task: Task, error: TaskError) -> None:

@@ -52,7 +52,7 @@ async def delete_expired(runtime: Runtime) -> int:
 async def sweep_spool(runtime: Runtime) -> None:
     """Discard what a process left behind that died between its last commit and its own discarding."""
     for attempt_id in await asyncio.to_thread(runtime.spool.attempts):
-        if not await runtime.db.read(attempts.is_sending, attempt_id):
+        if not await runtime.db.read(attempts.is_needed, attempt_id):
             await asyncio.to_thread(runtime.spool.discard, attempt_id)
 
 

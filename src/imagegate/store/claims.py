@@ -74,12 +74,12 @@ def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int,
     return [row["id"] for row in rows]
 
 
-def hand_back(tx: Tx, account_id: str, task_id: str, claim_no: int) -> Done | LostLease:
-    """Give an unsent task back to the queue. That is no crash."""
+def hand_back(tx: Tx, account_id: str, task_id: str, claim_no: int, wait_us: int = 0) -> Done | LostLease:
+    """Give a task that nothing works on back to the queue, due after `wait_us`. That is no crash."""
     changed = tx.run(
-        """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL
+        """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        id=task_id, account_id=account_id, claim_no=claim_no,
+        due=tx.now + wait_us, id=task_id, account_id=account_id, claim_no=claim_no,
     )  # fmt: skip
     return stepped(tx, task_id, changed)
 

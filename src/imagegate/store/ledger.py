@@ -8,7 +8,15 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.credit import SYS_BANK, SYS_OVERRUN, SYS_REVENUE, EntryKind
+from imagegate.domain.credit import (
+    SYS_BANK,
+    SYS_COST,
+    SYS_OVERRUN,
+    SYS_REVENUE,
+    SYS_UPSTREAM,
+    SYS_WASTE,
+    EntryKind,
+)
 from imagegate.store import accounts
 from imagegate.store.transaction import Tx
 
@@ -42,6 +50,21 @@ def book_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, 
         parts.append((SYS_OVERRUN, charge - price, EntryKind.overrun))
     for account, amount, kind in parts:
         book(tx, account, amount, ref=ref, kind=kind, actor="settle", commit_id=commit_id, task_id=task_id)
+
+
+def book_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind, commit_id: str) -> None:
+    """What a call cost us, or may have: `cost` bought pictures, `waste` bought none that are known of."""
+    ref, account = f"{kind}:{attempt_id}", SYS_COST if kind == EntryKind.cost else SYS_WASTE
+    for side, amount in ((account, cost), (SYS_UPSTREAM, -cost)):
+        book(tx, side, amount, ref=ref, kind=kind, actor="execute", commit_id=commit_id, task_id=task_id)
+
+
+def total_since(tx: Tx, account: str, moment: int) -> int:
+    return tx.count(
+        """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
+        WHERE account = :account AND created >= :moment""",
+        account=account, moment=moment,
+    )  # fmt: skip
 
 
 def book(

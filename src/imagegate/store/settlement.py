@@ -9,10 +9,10 @@ import msgspec
 
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import PER_MILLION
-from imagegate.domain.tasks import Outcome, Result
+from imagegate.domain.tasks import Result
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, assets, deliveries, ledger
-from imagegate.store.attempts import close_attempts, end_attempt
+from imagegate.store.attempts import close_attempts
 from imagegate.store.deliveries import Render
 from imagegate.store.tasks import TASK, UNFINISHED, Done, LostLease, step, task_of
 from imagegate.store.transaction import Tx
@@ -30,7 +30,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[assets.NewAsset, ...]
     keep_us: int
     commit_id: str
-    attempt_id: str
 
 
 def complete_task(
@@ -55,7 +54,6 @@ def complete_task(
     ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     for asset in done.assets:
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
-    end_attempt(tx, account_id, done.attempt_id, Outcome.produced, None)
     close_attempts(tx, account_id, task_id)
     _tell(tx, account_id, task_id, ended[0]["callback_url"], done.commit_id, render)
     return Done()

@@ -15,8 +15,14 @@ import msgspec
 
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
+from imagegate.domain.tasks import Trouble
 from imagegate.domain.usage import Usage
 from imagegate.spool import SpooledAnswer
+
+__all__ = [
+    "Answer", "Call", "Produced", "Progress", "Refused", "Rejected", "Resumes", "Ties", "Trouble", "Unavailable",
+    "Unknown", "Upstream",
+]  # fmt: skip
 
 Progress = Callable[[int], Awaitable[None]]
 
@@ -53,24 +59,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mask: Path | None = None
     customer: str = ""
     ref: str = ""
-
-
-class Trouble(enum.StrEnum):
-    """What an unavailability says about the next call, and to how much of the upstream.
-
-    `throttled` cools the route for `retry_after_s`. `failing` counts towards the route's breaker. `no_model` disables
-    the route. `unpaid`, `blocked` and `bad_key` concern the whole upstream: out of funds, blocked by its vendor, or
-    our key refused. `bad_row` means that the operator's row is wrong. `ours` says nothing about the upstream.
-    """
-
-    throttled = "throttled"
-    failing = "failing"
-    no_model = "no_model"
-    unpaid = "unpaid"
-    blocked = "blocked"
-    bad_key = "bad_key"
-    bad_row = "bad_row"
-    ours = "ours"
 
 
 class Produced(msgspec.Struct, frozen=True):

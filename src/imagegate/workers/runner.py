@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 
 from imagegate.domain.tasks import Task
-from imagegate.flows.execute import FAULT, Lease, execute, fail
+from imagegate.flows.execute import FAULT, execute, fail
 from imagegate.flows.expire import delete_orphans, reclaim, sweep
+from imagegate.flows.lease import Lease
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import accounts_with_work

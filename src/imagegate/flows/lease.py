@@ -1,0 +1,25 @@
+"""A worker's timed right to one task, as the worker itself judges it. Refuses to know the database's view."""
+
+from __future__ import annotations
+
+import time
+
+from imagegate.store.engines import StoreFailure
+
+
+class Lease:
+    """Runs on this process's own monotonic clock."""
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._renewed = time.monotonic()
+
+    def renew_as(self, renewed: Lease) -> None:
+        """The lease runs from the moment the renewal was asked for, not from when it was answered."""
+        self._renewed = renewed._renewed
+
+    def must_be_sure(self) -> None:
+        """Before anything that cannot be undone. StoreFailure where no renewal went through for too long: the task
+        waits until one does, or is found lost."""
+        if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
+            raise StoreFailure("the lease could not be renewed in time", retry=True)
