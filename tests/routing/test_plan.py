@@ -52,7 +52,8 @@ def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality:
     routes = THREE.of_model("gpt-image-2")
     planned = plan(routes, {}, {}, asked, set(), {}, NOW)
     costs = [cost_of(route, asked) for route in planned.choices]
-    assert costs == sorted(costs) and len(costs) == 3
+    assert costs == sorted(costs)
+    assert len(costs) == 3
     assert costs[0] == min(cost_of(route, asked) for route in routes)
 
 
