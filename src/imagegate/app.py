@@ -26,6 +26,7 @@ from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import Book, block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
+from imagegate.flows.status import StatusBoard
 from imagegate.outbound import EgressRules, Outbound, parse_allow
 from imagegate.runtime import Runtime
 from imagegate.secret import open_keyring
@@ -120,7 +121,7 @@ async def _register_prices(runtime: Runtime) -> None:
 
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
-    gatekeeper, meter = Gatekeeper(runtime), Meter()
+    gatekeeper, meter, board = Gatekeeper(runtime), Meter(), StatusBoard()
 
     async def provide_key(request: Request[Any, Any, Any]) -> Key:
         return await gatekeeper.admit(request)
@@ -134,6 +135,9 @@ def build_app(runtime: Runtime) -> ASGIApp:
 
     def provide_meter() -> Meter:
         return meter
+
+    def provide_board() -> StatusBoard:
+        return board
 
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
@@ -153,6 +157,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "runtime": Provide(provide_runtime, sync_to_thread=False),
             "key": Provide(provide_key),
             "document": Provide(provide_document, sync_to_thread=False),
+            "board": Provide(provide_board, sync_to_thread=False),
             "meter": Provide(provide_meter, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},

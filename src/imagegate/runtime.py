@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Generic, TypeVar
 
+from imagegate.breaker import Health
 from imagegate.catalog.book import Book
 from imagegate.outbound import EgressRules, Outbound
 from imagegate.secret import Keyring
@@ -22,6 +25,8 @@ from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.fleet import Fleet
 
 PER_SECOND = 1_000_000
+
+T = TypeVar("T")
 
 
 class Signals:
@@ -72,11 +77,31 @@ class Signals:
                 self._changed.pop(task_id, None)
 
 
+class Recent(Generic[T]):
+    """A value that is asked for often and may be `max_age_s` old: many who ask at once cost one question."""
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._asked = -max_age_s
+        self._value: asyncio.Future[T] | None = None
+
+    async def fresh(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Whoever asks while the answer is on its way waits for the same one; a failure is not kept."""
+        now = time.monotonic()
+        if self._value is None or now - self._asked > self._max_age_s or _failed(self._value):
+            self._asked, self._value = now, asyncio.ensure_future(ask())
+        return await asyncio.shield(self._value)
+
+
+def _failed(value: asyncio.Future[T]) -> bool:
+    return value.done() and (value.cancelled() or value.exception() is not None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `fetching` bounds how many references are fetched at once.
+    `fetching` bounds how many references are fetched at once. `health` is what routes are doing, as of a moment ago.
     """
 
     settings: Settings
@@ -92,11 +117,16 @@ class Runtime:
     origin: str
     clock: Clock = wall_clock
     fetching: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(16))
+    health: Recent[dict[str, Health]] = dataclasses.field(default_factory=lambda: Recent(1.0))
     signals: Signals = dataclasses.field(default_factory=Signals)
 
     @property
     def credits_per_usd(self) -> int:
         return self.settings.credit.credits_per_usd
+
+    def serves(self, model: str) -> bool:
+        """Whether any route leads somewhere for this row of the catalog."""
+        return bool(self.fleet.roster.of_model(model))
 
     async def close(self) -> None:
         await self.outbound.close()

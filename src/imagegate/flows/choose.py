@@ -54,6 +54,18 @@ async def choose(
     return Later(planned.wait_until) if planned.wait_until else Nothing(planned.considered)
 
 
+async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
+    """Whether any route could take this order now or soon; asked before a hold is placed.
+
+    Routes that buy nothing are never broken for long: an install without real ones is not asked.
+    """
+    if not runtime.fleet.roster.has_real:
+        return True
+    health = await runtime.health.fresh(lambda: runtime.db.read(all_health))
+    planned = plan_for(runtime, request_of(runtime, order, order.n), health)
+    return bool(planned.choices or planned.wait_until)
+
+
 def plan_for(
     runtime: Runtime,
     request: Request,

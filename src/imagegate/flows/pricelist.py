@@ -15,11 +15,11 @@ from msgspec import UNSET, UnsetType
 from imagegate.catalog.book import Book, token_price
 from imagegate.catalog.schema import Model, PriceRow
 from imagegate.domain.credit import Key
-from imagegate.domain.errors import ModelAccessDenied, ModelNotFound
+from imagegate.domain.errors import ModelAccessDenied
 from imagegate.domain.money import Money, decimal_text, money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES
-from imagegate.flows.quote import DEFAULT_MODEL
+from imagegate.flows.quote import find_model
 from imagegate.pricing import charge
 from imagegate.runtime import Runtime
 
@@ -55,18 +55,19 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
 
 def usable_models(runtime: Runtime, key: Key) -> list[ModelView]:
     """Every name that this key may use, aliases included."""
-    names = [name for name in runtime.book.names() if key.models is None or name in key.models]
+    names = [name for name in _served(runtime) if key.models is None or name in key.models]
     return [ModelView(id=name, created=_model(runtime, name).created) for name in names]
+
+
+def _served(runtime: Runtime) -> list[str]:
+    return [name for name in runtime.book.names() if runtime.serves(_model(runtime, name).id)]
 
 
 def model_detail(runtime: Runtime, key: Key, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as a create would say."""
-    if runtime.book.find(name) is None:
-        message = f"The model {name[:100]!r} does not exist"
-        raise ModelNotFound(message, param="model", fallback_suggestion=DEFAULT_MODEL)
+    model, _ = find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
-    model = _model(runtime, name)
     row = runtime.book.price_row(runtime.book.block_at(runtime.clock()).version, model.id)
     family, most = FAMILIES[model.family], runtime.settings.limits.reference_max_bytes
     return ModelDetail(
@@ -81,7 +82,7 @@ def model_detail(runtime: Runtime, key: Key, name: str) -> ModelDetail:
 def price_list(runtime: Runtime) -> tuple[str, list[PriceView]]:
     """The version of the moment, and every name that has a price in it."""
     block = runtime.book.block_at(runtime.clock())
-    rows = [(name, runtime.book.price_row(block.version, _model(runtime, name).id)) for name in runtime.book.names()]
+    rows = [(name, runtime.book.price_row(block.version, _model(runtime, name).id)) for name in _served(runtime)]
     return block.version, [_priced(runtime, name, row, block.effective_from) for name, row in rows if row]
 
 

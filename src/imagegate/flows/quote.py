@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.catalog.schema import Model
+from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.credit import Key
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageOrder, ImageRequest
@@ -34,17 +34,26 @@ def make_quote(runtime: Runtime, request: ImageRequest, key: Key, now_us: int) -
     """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request."""
     name = DEFAULT_MODEL if request.model is None else request.model
     _check_text(request)
-    found = runtime.book.find(name)
-    if found is None:
-        raise ModelNotFound(
-            f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
-        )
-    model, alias = found
+    model, alias = find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
     order = FAMILIES[model.family].check(request, model, alias, runtime.settings.credit.auto_cap)
     check_urls(runtime, order)
     return price_order(runtime, order, model, runtime.book.block_at(now_us).version)
+
+
+def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
+    """ModelNotFound for a name that means nothing, and for one that no route of this install serves."""
+    found = runtime.book.find(name)
+    if found is None:
+        raise ModelNotFound(
+            f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
+        )
+    if not runtime.serves(found[0].id):
+        shut = found[0].shutdown
+        why = f"; its maker shut it down on {shut}" if shut else ""
+        raise ModelNotFound(f"The model {name!r} is not served here{why}", param="model")
+    return found
 
 
 def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str) -> Quote:

@@ -21,6 +21,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.images import ImageRequest, fingerprint
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task
+from imagegate.flows.choose import has_route
 from imagegate.flows.inputs import pin_own, unpin
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.space import short_of_space
@@ -43,6 +44,8 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
     quote = make_quote(runtime, request, key, now)
     if short_of_space(runtime) and not await _is_repeat(runtime, key, idempotency_key):
         raise ServiceUnavailable("The service has no space left", reason="storage_full")
+    if not await has_route(runtime, quote.order) and not await _is_repeat(runtime, key, idempotency_key):
+        raise ServiceUnavailable("No route can serve this request now", reason="no_route_available")
     new = await _new_task(runtime, quote, key, now)
     use = _key_use(runtime, quote, idempotency_key)
     limit = runtime.settings.limits.unfinished_per_account

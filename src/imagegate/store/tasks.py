@@ -125,6 +125,12 @@ def overdue(tx: Tx, limit: int) -> list[Task]:
     return [task_of(row) for row in rows]
 
 
+def account_of(tx: Tx, task_id: str) -> str | None:
+    """Whose task it is, for the operator alone."""
+    row = tx.one("SELECT account_id FROM tasks WHERE id = :id", id=task_id)
+    return row["account_id"] if row else None
+
+
 def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
     row = tx.one(f"{TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id)
     return task_of(row) if row else None

@@ -1,0 +1,25 @@
+"""GET /v1/status: public health per model."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+
+from imagegate.api.answers import json_answer
+from imagegate.api.operations import Operation, described
+from imagegate.flows.status import Status, StatusBoard
+from imagegate.runtime import Runtime
+
+
+@get(
+    "/v1/status",
+    opt=described(
+        Operation(
+            summary="Health per model, from the calls of the last hour; needs no key",
+            tag="operations",
+            answer=Status,
+            open=True,
+        )
+    ),
+)
+async def get_status(runtime: Runtime, board: StatusBoard) -> Response[bytes]:
+    return json_answer(await board.now(runtime))

@@ -1,0 +1,79 @@
+"""Calls to upstreams over all tasks: how they went lately, for the public status and for the operator.
+
+Every function here crosses accounts and shows no customer's data; names and costs of upstreams are for a door that asks
+for the scope `admin`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.tasks import Outcome
+from imagegate.store.transaction import Tx
+
+_MOST = 20_000
+
+
+class Recently(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that ended lately; `took` in microseconds, `trouble` empty or a word of Trouble."""
+
+    route: str
+    outcome: Outcome
+    trouble: str
+    took: int
+
+
+class Margin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task brought and what its calls cost, in nanos. `waste` bought nothing that is known of."""
+
+    charge: int
+    cost: int
+    waste: int
+
+    @property
+    def left(self) -> int:
+        return self.charge - self.cost - self.waste
+
+
+class Spend(msgspec.Struct, frozen=True, kw_only=True):
+    """All calls of one route since a moment; `cost` in nanos."""
+
+    route: str
+    calls: int
+    images: int
+    cost: int
+    produced: int
+    unknown: int
+    duplicates: int
+
+
+def recent_calls(tx: Tx, since: int) -> list[Recently]:
+    """Newest first, at most 20,000."""
+    rows = tx.all(
+        """SELECT route, outcome, trouble, ended - started AS took FROM attempts
+        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :most""",
+        since=since, most=_MOST,
+    )  # fmt: skip
+    return [Recently(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+
+
+def spend_by_route(tx: Tx, since: int) -> list[Spend]:
+    rows = tx.all(
+        """SELECT route, COUNT(*) AS calls, CAST(SUM(images) AS BIGINT) AS images, CAST(SUM(cost) AS BIGINT) AS cost,
+            CAST(SUM(CASE WHEN outcome = 'produced' THEN 1 ELSE 0 END) AS BIGINT) AS produced,
+            CAST(SUM(CASE WHEN outcome = 'unknown' THEN 1 ELSE 0 END) AS BIGINT) AS unknown,
+            CAST(SUM(duplicate) AS BIGINT) AS duplicates
+        FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
+        since=since,
+    )  # fmt: skip
+    return [Spend(**row) for row in rows]
+
+
+def margin_of(tx: Tx, task_id: str) -> Margin:
+    rows = tx.all(
+        "SELECT account, CAST(SUM(amount) AS BIGINT) AS total FROM entries WHERE task_id = :id GROUP BY account",
+        id=task_id,
+    )
+    totals = {row["account"]: row["total"] for row in rows}
+    charged = -sum(amount for account, amount in totals.items() if not account.startswith("sys:"))
+    return Margin(charge=charged, cost=totals.get("sys:upstream_cost", 0), waste=totals.get("sys:upstream_waste", 0))
