@@ -32,7 +32,8 @@ class SpooledImage(msgspec.Struct, frozen=True):
 class SpooledAnswer(msgspec.Struct, frozen=True):
     """Everything that settling needs. `usage` is None where the upstream did not count.
 
-    `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us.
+    `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us. `partials`
+    unfinished pictures came on the way, which reported usage includes and a formula does not.
     """
 
     images: tuple[SpooledImage, ...]
@@ -41,6 +42,7 @@ class SpooledAnswer(msgspec.Struct, frozen=True):
     engine: str | None = None
     request_id: str = ""
     cost_nanos: int | None = None
+    partials: int = 0
 
 
 class Spool:

@@ -32,7 +32,9 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     `auth`: bearer, api-key, none, or `header:<name>`. `drop`, `add` and `rename` are applied last, to JSON and form
     alike. `qualities` maps ours to theirs; empty keeps them. `usage`: `trust` what is reported, read zeros as
     `zero_absent`, or never look (`absent`). `edits_field` is where references go for `in_generations`.
-    `sizes` lists the only sizes served, as WxH or ratios; empty means all.
+    `sizes` lists the only sizes served, as WxH or ratios; empty means all. `tiers` maps 1K, 2K and 4K to what a
+    `ratio` server calls them. `error_shape` is the only one whose presence in a 5xx proves that the server itself
+    failed; an object under `error` is taken as proof from all of them.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     never_billed_statuses: tuple[int, ...] = ()
     idempotency: Literal["none", "header"] = "none"
     stream: bool = False
+    tiers: dict[str, str] = {}
+    error_shape: Literal["openai", "string", "detail"] = "openai"
 
 
 class UpstreamRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,9 +25,20 @@ __all__ = [
 ]  # fmt: skip
 
 Progress = Callable[[int], Awaitable[None]]
+Partial = Callable[[int, Path], Awaitable[None]]
 
 
-async def _nowhere(_: int | str) -> None:
+class NotFetched(msgspec.Struct, frozen=True):
+    """A result URL gave no file: refused by the guard, unreachable, too large. `detail` is for the operator."""
+
+    detail: str
+
+
+# Fetches a result URL under the guard into a new file of at most so many bytes; answers with the bytes written.
+Fetch = Callable[[str, Path, int], Awaitable[int | NotFetched]]
+
+
+async def _nowhere(*_: object) -> None:
     """Tells nobody."""
 
 
@@ -36,9 +47,11 @@ class Ties(msgspec.Struct, frozen=True, kw_only=True):
 
     `progress` takes 0 to 99. `remember` returns after the upstream's own id of the work is committed: from then on a
     call that was cut off is taken up again with `ref`. `unwanted` tells that the customer wishes no more of it.
+    `partial` takes the number, from 0, and the file of an unfinished picture; the file is gone when it returns.
     """
 
     progress: Progress = _nowhere
+    partial: Partial = _nowhere
     remember: Callable[[str], Awaitable[None]] = _nowhere
     unwanted: Callable[[], bool] = lambda: False
 
@@ -48,7 +61,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `order.n` images are wanted of `model`, the upstream's own name. `expected` is the formula's usage, for upstreams
     that count by it. `customer` is an opaque name of the account that tells upstreams customers apart. `ref` is what
-    `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called.
+    `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called. `partials`
+    unfinished pictures are wanted on the way; an upstream that shows none may ignore it. In the mask, alpha 0 is
+    repainted and alpha 255 stays: files with other values are made to fit before they come here.
     """
 
     attempt_id: str
@@ -59,6 +74,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mask: Path | None = None
     customer: str = ""
     ref: str = ""
+    partials: int = 0
 
 
 class Produced(msgspec.Struct, frozen=True):
@@ -68,10 +84,14 @@ class Produced(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Content policy: ends the task and goes nowhere else. `request_id` is the upstream's own, here and below."""
+    """Content policy: ends the task and goes nowhere else.
+
+    Here and below `request_id` is the upstream's own name of the call, and `detail` its words, for the operator.
+    """
 
     error: TaskError
     request_id: str = ""
+    detail: str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -80,6 +100,7 @@ class Rejected(msgspec.Struct, frozen=True):
     error: TaskError
     request_id: str = ""
     unmapped: bool = False
+    detail: str = ""
 
 
 class Unavailable(msgspec.Struct, frozen=True):

@@ -1,0 +1,70 @@
+"""A request body made of text and of files that are read only while they are sent.
+
+Knows: its exact length beforehand, and the moment at which its last piece leaves. Refuses to know what is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+# A multiple of three: base64 of the pieces is base64 of the whole.
+_PIECE: Final = 3 * 64 * 1024
+
+
+class FilePart(msgspec.Struct, frozen=True):
+    """A whole file; `bytes` is its size when the body was made."""
+
+    path: Path
+    bytes: int
+    base64: bool = False
+
+    @property
+    def length(self) -> int:
+        return 4 * -(-self.bytes // 3) if self.base64 else self.bytes
+
+
+Part = bytes | FilePart
+
+
+class Body:
+    """Sent once. `sent` is set just before the last piece is handed over: until then no whole request has left.
+
+    `fault` is what reading a file raised: then the connection broke by our own doing.
+    """
+
+    def __init__(self, media_type: str, parts: Sequence[Part]) -> None:
+        self.media_type = media_type
+        self.parts = tuple(parts)
+        self.length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
+        self.sent = False
+        self.fault: OSError | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        left = self.length
+        for part in self.parts:
+            async for piece in self._pieces_of(part):
+                left -= len(piece)
+                self.sent = left <= 0
+                yield piece
+
+    async def _pieces_of(self, part: Part) -> AsyncIterator[bytes]:
+        if isinstance(part, bytes):
+            yield part
+            return
+        try:
+            with await asyncio.to_thread(part.path.open, "rb") as file:
+                while piece := await asyncio.to_thread(file.read, _PIECE):
+                    yield base64.b64encode(piece) if part.base64 else piece
+        except OSError as error:
+            self.fault = error
+            raise
+
+
+def file_part(path: Path, *, as_base64: bool = False) -> FilePart:
+    return FilePart(path, path.stat().st_size, as_base64)

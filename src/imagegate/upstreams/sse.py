@@ -1,0 +1,73 @@
+"""Server-sent events out of what a scanner kept.
+
+Knows: lines, events and `data`. Refuses to know: what an event is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from imagegate.upstreams.scanner import MAX_ENVELOPE_BYTES, BadAnswer, Scanner
+
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Events:
+    """Give every piece to `feed`; complete events come out as decoded objects, with `event` set where it was named."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self._looked = 0
+        self._name = ""
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
+        self._scanner.feed(piece)
+        yield from self._read()
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """What came last without the empty line that should follow it."""
+        self._scanner.finish()
+        self._scanner.feed(b"\n\n")
+        yield from self._read()
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        kept = self._scanner.kept
+        while (end := kept.find(b"\n", self._looked)) >= 0:
+            line = bytes(kept[:end]).rstrip(b"\r")
+            self._scanner.cut(end + 1)
+            self._looked = 0
+            event = self._take(line)
+            if event is not None:
+                yield event
+        self._looked = len(kept)
+
+    def _take(self, line: bytes) -> dict[str, Any] | None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._name = value[:100].decode("utf-8", "replace")
+        elif name == b"data":
+            self._data.append(value)
+            if sum(map(len, self._data)) > MAX_ENVELOPE_BYTES:
+                raise BadAnswer("an event is too large")
+        elif not line:
+            return self._close()
+        return None
+
+    def _close(self) -> dict[str, Any] | None:
+        text, event = b"\n".join(self._data), self._name
+        self._data, self._name = [], ""
+        if text.strip() in (b"", b"[DONE]"):
+            return None
+        try:
+            decoded = _JSON.decode(text)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise BadAnswer(f"an event is no JSON: {error}"[:200]) from None
+        if not isinstance(decoded, dict):
+            raise BadAnswer("an event is no object")
+        return {"event": event, **decoded}

@@ -1,0 +1,106 @@
+"""What an answer says that it used, in every spelling that has been seen.
+
+Knows: where servers write tokens, and that absent, zero or nonsense means unknown. Refuses to know: formulas and
+prices; whether a figure is plausible for the picture is judged where the bill is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from math import ceil
+from typing import Any, Final
+
+from imagegate.domain.money import MOST_NANOS, NANOS_PER_USD
+from imagegate.domain.usage import Usage
+
+MOST_TOKENS: Final = 2**40
+_IN = ("input_tokens", "prompt_tokens")
+_OUT = ("output_tokens", "completion_tokens")
+
+
+def read_usage(reported: Any, *, images: int, text_estimate: int, references: bool) -> Usage | None:
+    """The tokens of a whole call, or None where they are unknown.
+
+    `reported` is the decoded `usage`. `text_estimate` splits an input that came as one figure beside references.
+    """
+    if not isinstance(reported, dict):
+        return None
+    put_in, out = _detail(reported, _IN), _detail(reported, _OUT)
+    text_input, image_input = _split(_count(reported, *_IN), put_in, text_estimate if references else MOST_TOKENS)
+    text_output, image_output = _split(_count(reported, *_OUT), out, 0)
+    # A call without a prompt or without a picture is not what happened: half a report is no report.
+    if text_input + image_input == 0 or text_output + image_output == 0:
+        return None
+    text_cached, image_cached = _cached(reported, put_in, image_input)
+    return Usage(
+        images=images,
+        text_input=text_input,
+        text_cached_input=min(text_cached, text_input),
+        image_input=image_input,
+        image_cached_input=min(image_cached, image_input),
+        image_output=image_output,
+        text_output=text_output,
+    )
+
+
+def read_cost(reported: Any) -> int | None:
+    """Nano-USD that the call cost us, where the upstream says so; rounded up. Fractions must come as Decimal."""
+    cost = reported.get("cost") if isinstance(reported, dict) else None
+    if isinstance(cost, bool) or not isinstance(cost, int | Decimal):
+        return None
+    if not 0 <= cost < MOST_NANOS // NANOS_PER_USD:
+        return None
+    return ceil(Decimal(cost) * NANOS_PER_USD)
+
+
+def _split(total: int | None, details: dict[str, Any], text_most: int) -> tuple[int, int]:
+    """Text and image tokens. Details that say nothing leave the total: text up to `text_most`, the rest image."""
+    text, image = _count(details, "text_tokens"), _count(details, "image_tokens")
+    whole = total or 0
+    if not text and not image:
+        plain = min(whole, text_most)
+        return plain, whole - plain
+    if text is None or image is None:
+        known = (text or 0) + (image or 0)
+        rest = max(0, whole - known)
+        return (rest, known) if text is None else (known, rest)
+    return text, image
+
+
+def _cached(usage: dict[str, Any], details: dict[str, Any], image_input: int) -> tuple[int, int]:
+    """Cached text and image tokens: the most specific spelling that is there."""
+    for place, text_key, image_key in _pairs(usage, details):
+        text, image = _count(place, text_key), _count(place, image_key)
+        if text is not None or image is not None:
+            return text or 0, image or 0
+    for place in (details, usage):
+        lump = _count(place, "cached_tokens")
+        if lump is not None:
+            image = min(lump, image_input)
+            return lump - image, image
+    return 0, 0
+
+
+def _pairs(usage: dict[str, Any], details: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    yield _part(details, "cached_tokens_details"), "text_tokens", "image_tokens"
+    yield details, "cached_text_tokens", "cached_image_tokens"
+    yield _part(usage, "cached_tokens_details"), "cached_text_tokens", "cached_image_tokens"
+
+
+def _detail(usage: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return next((part for name in names if (part := _part(usage, f"{name}_details"))), {})
+
+
+def _part(place: dict[str, Any], name: str) -> dict[str, Any]:
+    part = place.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _count(place: dict[str, Any], *names: str) -> int | None:
+    """A count of tokens under the first of the names that has one; negative or absurd figures are none."""
+    for name in names:
+        value = place.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+            return value
+    return None

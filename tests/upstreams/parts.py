@@ -1,0 +1,74 @@
+"""What the tests of upstreams share: calls, small pictures, a fetcher that says what a test wants."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from imagegate.catalog.routes import Dialect, UpstreamRow, dialect_of
+from imagegate.domain.images import ImageOrder, Size
+from imagegate.domain.usage import Usage
+from imagegate.spool import Spool
+from imagegate.upstreams.openai import OpenAI
+from imagegate.upstreams.protocol import Answer, Call, Fetch, NotFetched, Ties
+from tests.imaging.corpus import picture
+
+SECRET = "sk-secret-of-the-operator"
+ATTEMPT = "att_0123456789"
+
+
+def order(**fields: Any) -> ImageOrder:
+    size = fields.pop("size", Size("1024x1024", 1024, 1024, assumed=False))
+    plain = {"model": "gpt-image-2", "row": "gpt-image-2", "prompt": "a cat", "size": size, "quality": "medium", "n": 1}
+    return ImageOrder(**{**plain, **fields})
+
+
+def call(references: tuple[Path, ...] = (), mask: Path | None = None, partials: int = 0, **fields: Any) -> Call:
+    made = order(**fields)
+    expected = Usage(images=made.n, text_input=8, image_output=1756 * made.n)
+    return Call(
+        attempt_id=ATTEMPT,
+        order=made,
+        expected=expected,
+        model="gpt-image-2",
+        references=references,
+        mask=mask,
+        customer="c-77",
+        partials=partials,
+    )
+
+
+def row(port: int, **fields: Any) -> UpstreamRow:
+    plain = {"name": "there", "protocol": "openai", "base_url": f"http://127.0.0.1:{port}/v1", "timeout_s": 20.0}
+    return UpstreamRow(**{**plain, **fields})
+
+
+async def fetch(url: str, target: Path, most: int) -> int | NotFetched:
+    if "nowhere" in url:
+        return NotFetched("unreachable")
+    return target.write_bytes(picture("PNG")[:most])
+
+
+def upstream(
+    tmp_path: Path, asked: UpstreamRow, fetching: Fetch = fetch, dialect: Dialect | None = None, **options: Any
+) -> OpenAI:
+    options = {"pauses": (0.0, 0.0, 0.0), **options}
+    return OpenAI(asked, dialect or dialect_of(asked), Spool(tmp_path / "spool"), fetching, SECRET, **options)
+
+
+async def produced(there: OpenAI, asked: Call, ties: Ties | None = None) -> Answer:
+    try:
+        return await there.produce(asked, ties or Ties())
+    finally:
+        await there.close()
+
+
+def b64(kind: str = "PNG", mode: str = "RGB") -> str:
+    return base64.b64encode(picture(kind, mode)).decode()
+
+
+def one_picture(**more: Any) -> bytes:
+    return msgspec.json.encode({"created": 1, "data": [{"b64_json": b64()}], **more})
