@@ -11,8 +11,11 @@ from tests.simulation import Simulator
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
-    with Simulator() as simulator:
+    simulator = Simulator()
+    with simulator:
         yield simulator
+    trouble = [line for line in simulator.output if "Traceback" in line or "Error" in line]
+    assert not trouble, "\n".join(simulator.output)
 
 
 @pytest.fixture

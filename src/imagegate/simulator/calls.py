@@ -13,7 +13,7 @@ import msgspec
 
 from imagegate.domain.money import usd_text
 
-_KEPT = 100_000
+_KEPT = 20_000
 Body = Literal["none", "partial", "complete"]
 
 
@@ -28,9 +28,10 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """One call. `received_at` in Unix seconds; `answered`: no, yes, cut, reset, or gone when the caller left first.
+    """One call. `kind`: create, poll, cancel, download or models.
 
-    `kind`: create, poll, cancel, download or models. `replayed`: an idempotent repeat that bought nothing.
+    `received_at` in Unix seconds; `prompt` is cut at 2,000 characters; `answered`: no, yes, cut, reset, or gone when
+    the caller left first. `replayed`: an idempotent repeat that bought nothing.
     """
 
     id: str

@@ -32,6 +32,7 @@ BAD_KEY = "bad-key"
 _TOLD = ("x-client-request-id", "idempotency-key", "x-imagegate-hop", "x-stainless-retry-count", "x-fal-no-retry",
          "prefer", "accept-encoding", "content-type", "user-agent")  # fmt: skip
 _SHOWN = 10_000
+PROMPT_KEPT = 2000
 
 
 class Ask(msgspec.Struct, kw_only=True):
@@ -162,14 +163,22 @@ def door(desk: Desk, shape: Shape) -> Handler:
         begun = time.monotonic()
         try:
             return await _attend(desk, shape, request, call)
-        except (ConnectionError, ClientError, web.HTTPException, asyncio.CancelledError):
-            call.answered = "gone" if call.answered == "no" else call.answered
+        except asyncio.CancelledError:
+            _gone(call)
             raise
+        except (ConnectionError, ClientError):
+            _gone(call)
+            return web.Response()
         finally:
             call.duration, call.open = time.monotonic() - begun, False
             desk.tell(line_of(call))
 
     return handle
+
+
+def _gone(call: Call) -> None:
+    """The caller left first, unless it was us who broke the line."""
+    call.answered = "gone" if call.answered == "no" else call.answered
 
 
 async def _attend(desk: Desk, shape: Shape, request: web.Request, call: Call) -> web.StreamResponse:
@@ -206,7 +215,7 @@ async def _read(desk: Desk, shape: Shape, request: web.Request, call: Call) -> A
     if shape.key_of(request) in ("", BAD_KEY):
         raise denial("401", Plan(), "", shape.azure)
     ask = await shape.read(desk, request, call)
-    call.prompt, call.model, call.n = ask.order.prompt, ask.order.model, ask.order.n
+    call.prompt, call.model, call.n = ask.order.prompt[:PROMPT_KEPT], ask.order.model, ask.order.n
     call.size, call.quality = f"{ask.order.size.width}x{ask.order.size.height}", ask.order.quality
     call.references, call.mask, call.stream = ask.references, ask.mask, ask.stream
     return ask

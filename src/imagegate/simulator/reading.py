@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, web
+from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, MultipartReader, web
 from PIL import Image
 
 from imagegate.simulator.calls import Call, Reference
@@ -49,15 +49,22 @@ async def read_form(request: web.Request, call: Call) -> Form:
     """A multipart form; files are measured as they pass and not kept."""
     call.body = "partial"
     form = Form({}, [])
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or not part.name:
-            raise bad_value("The form is not readable.", None)
-        if part.filename is None:
-            form.fields[part.name] = await part.text()
-        else:
-            form.files.append((part.name, await measured(part.filename, _chunks(part))))
+    try:
+        async for part in await request.multipart():
+            await _take(form, part)
+    except ValueError as error:
+        raise bad_value("The form is not readable.", None) from error
     call.body = "complete"
     return form
+
+
+async def _take(form: Form, part: MultipartReader | BodyPartReader | None) -> None:
+    if not isinstance(part, BodyPartReader) or not part.name:
+        raise bad_value("Each part of the form needs a name.", None)
+    if part.filename is None:
+        form.fields[part.name] = await part.text()
+    else:
+        form.files.append((part.name, await measured(part.filename, _chunks(part))))
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
