@@ -1,34 +1,32 @@
-"""The simulator in a process of its own, and a gateway in front of some of them."""
+"""The program `imagegate simulate` in a process of its own: the upstream of tests, and the count of what was bought."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
+import signal
 import subprocess
-import sys
+import threading
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from tests.gateway import Gateway
+from tests.gateway import PROGRAM
 
 START_S = 60.0
-LIST = (
-    '{ image_output = "30", image_input = "8", image_cached_input = "2", text_input = "5", text_cached_input = "1.25" }'
-)
 
 
 class Simulator:
-    """`with Simulator() as sim`. Counts what a real upstream would have billed."""
+    """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGINT. Restarts keep the port."""
 
     def __init__(self, *options: str) -> None:
-        self._options = options
-        self.url = ""
+        self.options = options
+        self.output: list[str] = []
+        self.port = 0
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -39,81 +37,88 @@ class Simulator:
     ) -> None:
         self.stop()
 
-    def start(self, port: int = 0) -> None:
-        command = [sys.executable, "-m", "imagegate", "simulate", "--port", str(port), "--quiet", *self._options]
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve, and return when it listens."""
+        self.output = []
         self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ}
+            [*PROGRAM, "simulate", "--port", str(self.port), *self.options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        give_up = time.monotonic() + START_S
+        while not any(line.startswith("start the gateway") for line in self.output):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                self._end(signal.SIGKILL)
+                raise AssertionError("the simulator did not start: " + "\n".join(self.output))
+            time.sleep(0.01)
+
+    def _read(self) -> None:
+        assert self._process is not None
         assert self._process.stdout is not None
-        until = time.monotonic() + START_S
-        while time.monotonic() < until:
-            line = self._process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        for line in self._process.stdout:
+            found = re.match(r"the simulator is at http://[^ ;]*:([0-9]+)", line)
             if found:
-                self.url = found[0]
-                return
-        raise AssertionError("the simulator did not start")
+                self.port = int(found[1])
+            self.output.append(line.rstrip("\n"))
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
 
-    def script(self, *steps: Any) -> None:
-        """What the next calls meet."""
-        httpx.put(f"{self.url}/control", content=json.dumps(list(steps))).raise_for_status()
+    def stop(self) -> int:
+        """SIGINT, and its exit code."""
+        return self._end(signal.SIGINT)
 
-    def refuse(self, seconds: float) -> None:
-        httpx.post(f"{self.url}/control/refuse", params={"seconds": seconds}).raise_for_status()
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(timeout=30)
+        assert self._reader is not None
+        self._reader.join(timeout=10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+        return code
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """The control API's answer."""
+        content = None if body is None else json.dumps(body).encode()
+        answer = httpx.request(method, self.url + path, content=content, timeout=30, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def script(self, *steps: object) -> None:
+        """What the next creates meet: names of faults, None where one works, or objects."""
+        self.ask("PUT", "/control", list(steps))
 
     def forget(self) -> None:
+        """An empty script and no calls, for the next test."""
         self.script()
-        httpx.delete(f"{self.url}/control/calls").raise_for_status()
+        self.ask("DELETE", "/control/calls")
 
-    @property
-    def creates(self) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.url}/control/calls", params={"kind": "create"}).raise_for_status()
-        calls: list[dict[str, Any]] = answer.json()["calls"]
+    def calls(self, kind: str = "create") -> list[dict[str, Any]]:
+        """Calls as they stand, oldest first."""
+        calls: list[dict[str, Any]] = self.ask("GET", f"/control/calls?kind={kind}")["calls"]
         return calls
 
+    def ended_calls(self, count: int) -> list[dict[str, Any]]:
+        """The creates, once `count` of them have ended: what a caller sees broken may end a moment later here."""
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up:
+            ended = [call for call in self.calls() if not call["open"]]
+            if len(ended) >= count:
+                return ended
+            time.sleep(0.01)
+        raise AssertionError(f"{count} calls should have ended: {self.calls()}")
+
     @property
-    def bought(self) -> int:
-        """Images."""
-        return int(httpx.get(f"{self.url}/control/total").raise_for_status().json()["images"])
-
-
-def upstream(name: str, base_url: str, **fields: Any) -> str:
-    rows = {"name": name, "protocol": "openai", "base_url": base_url, "api_key_env": "SIMULATOR_KEY", **fields}
-    return "[[upstream]]\n" + "".join(f"{field} = {json.dumps(value)}\n" for field, value in rows.items())
-
-
-def route(upstream_name: str, cost: str | dict[str, str] = "", model: str = "gpt-image-2", **fields: Any) -> str:
-    """`cost` per image in USD, by tier where it is a table; list cost per token where it is left out."""
-    rows = "".join(f"{field} = {json.dumps(value)}\n" for field, value in fields.items())
-    if isinstance(cost, dict):
-        priced = "cost_per_image = { " + ", ".join(f'"{tier}" = "{usd}"' for tier, usd in cost.items()) + " }\n"
-    else:
-        priced = f'cost_per_image = "{cost}"\n' if cost else f"cost_per_million = {LIST}\n"
-    return f'[[route]]\nmodel = "{model}"\nupstream = "{upstream_name}"\n{rows}{priced}'
-
-
-class Fronted(Gateway):
-    """A gateway whose configuration is these rows."""
-
-    def __init__(
-        self, data: Path, *rows: str, options: tuple[str, ...] = (), env: dict[str, str] | None = None
-    ) -> None:
-        file = data.parent / f"{data.name}.toml"
-        file.write_text("\n".join(rows))
-        super().__init__(data, "--config", str(file), *options, env={"SIMULATOR_KEY": "a-key", **(env or {})})
-        self.file = file
-
-    def make(self, prompt: str = "a red fox", wait: int = 60, **fields: Any) -> dict[str, Any]:
-        """Create and wait for the end."""
-        body = {"prompt": prompt, "size": "1:1", "quality": "low", **fields}
-        with self.client() as http:
-            made = http.post("/v1/images/generations", json=body, headers={"Prefer": f"wait={wait}"})
-            task: dict[str, Any] = made.raise_for_status().json()
-            return task
+    def total(self) -> dict[str, Any]:
+        total: dict[str, Any] = self.ask("GET", "/control/total")
+        return total

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulation import Fronted, Simulator, route, upstream
+from tests.fronted import Fronted, route, upstream
+from tests.simulation import Simulator
 
 CHEAP, DEAR = "gpt-image-2@cheap", "gpt-image-2@dear"
 
@@ -67,7 +68,7 @@ def test_a_healthy_cheap_route_makes_it_alone(front: Front) -> None:
     assert task["status"] == "completed"
     assert "engine" not in task
     assert task["usage"]["source"] == "upstream"
-    assert (front.cheap.bought, front.dear.bought) == (1, 0)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
     picture = httpx.get(task["results"][0])
     assert picture.headers["content-type"] == "image/png"
     cost = front.cost(task)
@@ -87,7 +88,7 @@ def test_what_is_proven_unmade_goes_to_the_next_cheapest(front: Front, fault: st
     front.begin(fault)
     task = front.gateway.make()
     assert task["status"] == "completed", task
-    assert (front.cheap.bought, front.dear.bought) == (0, 1)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (0, 1)
     assert attempts(front, task) == [(CHEAP, "unavailable"), (DEAR, "produced")]
     assert front.cost(task)["waste"]["nanos"] == "0"
     assert charged(task) == charged(front.gateway.make())
@@ -95,10 +96,10 @@ def test_what_is_proven_unmade_goes_to_the_next_cheapest(front: Front, fault: st
 
 def test_a_refused_connection_goes_to_the_next_cheapest(front: Front) -> None:
     front.begin()
-    front.cheap.refuse(3)
+    front.cheap.ask("POST", "/control/refuse?seconds=3")
     task = front.gateway.make()
     assert attempts(front, task) == [(CHEAP, "unavailable"), (DEAR, "produced")]
-    assert front.dear.bought == 1
+    assert front.dear.total["images"] == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_an_unknown_outcome_is_repeated_once_and_counted(front: Front, fault: st
     before = sum(one["possible_duplicates"] for one in front.routes().values())
     task = front.gateway.make()
     assert task["status"] == "completed", task
-    assert (front.cheap.bought, front.dear.bought) == (1, 1)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 1)
     assert attempts(front, task) == [(CHEAP, "unknown"), (DEAR, "produced")]
     assert [one["possible_duplicate"] for one in front.cost(task)["attempts"]] == [True, False]
     assert sum(one["possible_duplicates"] for one in front.routes().values()) == before + 1
@@ -128,7 +129,7 @@ def test_two_unknown_outcomes_end_the_task_and_cost_its_customer_nothing(front: 
     assert task["error"]["code"] == "generation_failed_no_content"
     assert task["error"]["reason"] == "upstream_invalid_response"
     assert charged(task) == 0
-    assert (front.cheap.bought, front.dear.bought) == (1, 1)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 1)
 
 
 def test_a_refusal_is_final(front: Front) -> None:
@@ -138,7 +139,7 @@ def test_a_refusal_is_final(front: Front) -> None:
         assert task["status"] == "failed"
         assert task["error"]["code"] == "content_policy_violation"
         assert charged(task) == 0
-        assert (len(front.cheap.creates), len(front.dear.creates)) == (1, 0)
+        assert (len(front.cheap.calls()), len(front.dear.calls())) == (1, 0)
 
 
 def test_another_size_is_delivered_as_it_is_and_flagged(front: Front) -> None:
@@ -149,7 +150,7 @@ def test_another_size_is_delivered_as_it_is_and_flagged(front: Front) -> None:
         shown = http.get(f"/v1/tasks/{task['id']}", params={"include": "outputs"}).json()
     assert (shown["result_data"][0]["width"], shown["result_data"][0]["height"]) == (512, 512)
     assert front.routes()[CHEAP]["last_flag"].startswith("size 512x512 instead of 1024x1024")
-    assert (front.cheap.bought, front.dear.bought) == (1, 0)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
 
 
 def test_usage_that_cannot_be_true_is_replaced_by_the_formula(front: Front) -> None:
@@ -171,14 +172,14 @@ def test_fewer_images_are_topped_up_by_another_call(front: Front) -> None:
     front.begin("fewer-images")
     task = front.gateway.make(n=3)
     assert len(task["results"]) == 3
-    assert (front.cheap.bought, front.dear.bought) == (3, 0)
+    assert (front.cheap.total["images"], front.dear.total["images"]) == (3, 0)
 
 
 def test_several_images_are_one_call_and_one_charge(front: Front) -> None:
     front.begin()
     task = front.gateway.make(n=4)
     assert len(task["results"]) == 4
-    assert len(front.cheap.creates) == 1
+    assert len(front.cheap.calls()) == 1
     assert task["usage"]["tokens"]["image_output"] == 4 * 196
 
 
@@ -197,9 +198,9 @@ def test_a_broken_route_is_left_alone(front: Front) -> None:
     for _ in range(5):
         assert front.gateway.make()["status"] == "completed"
     assert front.routes()[CHEAP]["state"] == "broken"
-    calls = len(front.cheap.creates)
+    calls = len(front.cheap.calls())
     assert front.gateway.make()["status"] == "completed"
-    assert len(front.cheap.creates) == calls
+    assert len(front.cheap.calls()) == calls
 
 
 def test_no_route_means_no_task_and_no_hold(front: Front) -> None:

@@ -27,6 +27,7 @@ _WHERE = {
     "keys": "money:keys",
     "check": "checkup:check",
     "doctor": "checkup:doctor",
+    "simulate": "simulate:simulate",
 }
 
 

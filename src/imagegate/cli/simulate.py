@@ -1,0 +1,64 @@
+"""`imagegate simulate`: upstreams that need no key, to try failover with."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from imagegate.cli.exits import USAGE, Exit
+from imagegate.simulator.addresses import KEY_VARIABLE, SHAPES, rows_for
+from imagegate.simulator.desk import Desk
+from imagegate.simulator.faults import FAULTS, seconds
+from imagegate.simulator.script import Script, parse_flag
+from imagegate.simulator.serve import serve
+from imagegate.simulator.tickets import Tickets
+
+
+def _list_faults(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        for name, fault in FAULTS.items():
+            click.echo(f"{name:22} {fault.about}")
+        ctx.exit()
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=9100, show_default=True, help="The port to listen on; 0 takes a free one.")
+@click.option("--latency", default="0", metavar="TIME", help="How long a picture takes: 2, 1.5s, 300ms.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="[SHAPE=]NAME[:VALUE]", help="What calls meet; see --list-faults."
+)
+@click.option("--fault-rate", default=1.0, type=click.FloatRange(0, 1), help="The share of calls that meet a fault.")
+@click.option("--seed", default=0, help="Repeats the same faults for the same order of calls.")
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep tasks in this file.")
+@click.option("--quiet", is_flag=True, help="No line for each call.")
+@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults)
+def simulate(
+    host: str, port: int, latency: str, faults: tuple[str, ...], fault_rate: float, seed: int, state: Path | None,
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Speak like OpenAI, Azure, fal, Replicate and a task API, fail on demand, and count what it would have cost."""
+    try:
+        flags = [parse_flag(text) for text in faults]
+        script = Script(flags, fault_rate, seconds(latency), seed)
+    except ValueError as error:
+        raise Exit(USAGE, f"imagegate: {error}") from error
+    strangers = {flag.shape for flag in flags} - {"", *SHAPES}
+    if strangers:
+        raise Exit(USAGE, f"imagegate: {', '.join(strangers)} is none of the shapes {', '.join(SHAPES)}")
+    desk = Desk(script, Tickets(state), _silent if quiet else click.echo)
+    asyncio.run(serve(desk, host, port, lambda origin: _greet(desk, origin)))
+    total = desk.calls.total
+    click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")
+
+
+def _silent(_: str) -> None:
+    """Tells nobody."""
+
+
+def _greet(desk: Desk, origin: str) -> None:
+    click.echo(f"the simulator is at {origin}; any key works but bad-key. Rows for a gateway's configuration:")
+    click.echo(f"\n{rows_for(desk, origin)}")
+    click.echo(f"start the gateway with {KEY_VARIABLE}=any in its environment")

@@ -1,0 +1,118 @@
+"""Every call that arrived, and what all of them would have cost.
+
+Knows: that an image is bought when the simulator has the whole request and decides to generate, whatever becomes of
+the answer. Refuses to know: prices and wires.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+from imagegate.domain.money import usd_text
+
+_KEPT = 20_000
+Body = Literal["none", "partial", "complete"]
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A reference or mask as it arrived. `width` of 0: only its address arrived."""
+
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    name: str = ""
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One call. `kind`: create, poll, cancel, download or models.
+
+    `received_at` in Unix seconds; `prompt` is cut at 2,000 characters; `answered`: no, yes, cut, reset, or gone when
+    the caller left first. `replayed`: an idempotent repeat that bought nothing.
+    """
+
+    id: str
+    shape: str
+    kind: str
+    path: str
+    received_at: float
+    headers: dict[str, str]
+    body: Body = "none"
+    prompt: str = ""
+    model: str = ""
+    size: str = ""
+    quality: str = ""
+    n: int = 0
+    references: list[Reference] = []
+    mask: Reference | None = None
+    stream: bool = False
+    faults: dict[str, str] = {}
+    status: int = 0
+    answered: str = "no"
+    duration: float = 0.0
+    open: bool = True
+    task_id: str = ""
+    replayed: bool = False
+    billed_images: int = 0
+    billed_nanos: int = 0
+
+
+class Total(msgspec.Struct, kw_only=True):
+    """Calls are creates only. `nanos` are 1e-9 USD."""
+
+    calls: int = 0
+    purchases: int = 0
+    images: int = 0
+    nanos: int = 0
+
+    @property
+    def usd(self) -> str:
+        return usd_text(self.nanos)
+
+
+class Calls:
+    """The newest calls, and the totals of all."""
+
+    def __init__(self) -> None:
+        self.all: deque[Call] = deque(maxlen=_KEPT)
+        self.total = Total()
+        self._count = 0
+
+    def open(self, shape: str, kind: str, path: str, now: float, headers: dict[str, str]) -> Call:
+        self._count += 1
+        call = Call(id=f"call-{self._count}", shape=shape, kind=kind, path=path, received_at=now, headers=headers)
+        self.all.append(call)
+        self.total.calls += kind == "create"
+        return call
+
+    def buy(self, call: Call, images: int, nanos: int) -> None:
+        call.billed_images, call.billed_nanos = images, nanos
+        self.add(images, nanos)
+
+    def add(self, images: int, nanos: int) -> None:
+        """A purchase that an earlier run of the simulator made, or this one."""
+        self.total.purchases += 1
+        self.total.images += images
+        self.total.nanos += nanos
+
+    def take_back(self, images: int, nanos: int) -> None:
+        """A purchase that was cancelled in time. The call keeps what it was told."""
+        self.total.purchases -= 1
+        self.total.images -= images
+        self.total.nanos -= nanos
+
+    def forget(self) -> None:
+        self.all.clear()
+        self.total = Total()
+
+
+def line_of(call: Call) -> str:
+    """What one call came to, for a person."""
+    faults = "+".join(f"{name}:{value}" if value else name for name, value in call.faults.items())
+    asked = " ".join(filter(None, [call.shape, call.model or call.path, call.size, call.quality, f"n={call.n}"]))
+    outcome = f"{call.status or '-'} {call.answered}" + (f" [{faults}]" if faults else "")
+    bill = "replayed, nothing" if call.replayed else f"{call.billed_images} bought for ${usd_text(call.billed_nanos)}"
+    return f"{call.id} {asked} -> {outcome} in {call.duration:.2f}s, {bill}"

@@ -1,0 +1,123 @@
+"""What the next call shall meet: the control script first, then the prompt's own words, then the flags.
+
+Knows: `[[fault:...]]` lines, scripts and the seeded dice. Refuses to know: requests and sockets.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from imagegate.simulator.faults import Faults, byte_count, parse_faults, seconds
+
+_WORDS = re.compile(r"\[\[\s*(fault|latency|size|format|bytes|refuse)\s*(?::\s*([^\]]*?))?\s*\]\]")
+_PIXELS = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
+_FORMATS = ("png", "jpeg", "webp")
+MOST_BYTES = 64 << 20
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for."""
+
+    faults: Faults = {}
+    latency: float = 0.0
+    size: tuple[int, int] | None = None
+    format: str = ""
+    bytes: int = 0
+
+    def value(self, fault: str, default: str) -> str:
+        return self.faults.get(fault) or default
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a script: what the next call meets, or the next call of that `shape`."""
+
+    fault: str = "none"
+    shape: str = ""
+    latency: str | float | None = None
+    times: int = 1
+
+
+class Flag(msgspec.Struct, frozen=True):
+    """`--fault [SHAPE=]NAME`."""
+
+    faults: Faults
+    shape: str = ""
+
+
+class Script:
+    """Steps are used up in the order in which calls arrive; with none left, prompts and flags decide."""
+
+    def __init__(self, flags: Sequence[Flag] = (), rate: float = 1.0, latency: float = 0.0, seed: int = 0) -> None:
+        self.steps: list[Step] = []
+        self._flags = flags
+        self._rate = rate
+        self._latency = latency
+        self._dice = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
+
+    def draw(self, shape: str) -> tuple[Plan, bool]:
+        """The plan of a call that has just arrived, and whether it came from a step, which a prompt cannot change."""
+        for position, step in enumerate(self.steps):
+            if step.shape in ("", shape):
+                self._use_up(position, step)
+                latency = self._latency if step.latency is None else seconds(str(step.latency))
+                return Plan(faults=parse_faults(step.fault), latency=latency), True
+        return Plan(faults=self._by_chance(shape), latency=self._latency), False
+
+    def _use_up(self, position: int, step: Step) -> None:
+        rest = [msgspec.structs.replace(step, times=step.times - 1)] if step.times > 1 else []
+        self.steps[position : position + 1] = rest
+
+    def _by_chance(self, shape: str) -> Faults:
+        fitting = [flag.faults for flag in self._flags if flag.shape in ("", shape)]
+        strikes = bool(fitting) and self._dice.random() < self._rate
+        return self._dice.choice(fitting) if strikes else {}
+
+
+def with_prompt(plan: Plan, scripted: bool, prompt: str) -> Plan:
+    """The plan with what the prompt says. ValueError where it says something that does not exist."""
+    words = {name: value or "" for name, value in _WORDS.findall(prompt)}
+    changes: dict[str, object] = {}
+    asked = [value for name, value in _WORDS.findall(prompt) if name == "fault"]
+    asked += ["moderation-refusal"] if "refuse" in words else []
+    if asked and not scripted:
+        changes["faults"] = parse_faults("+".join(asked))
+    if "latency" in words:
+        changes["latency"] = seconds(words["latency"])
+    return msgspec.structs.replace(plan, **changes, **_picture_words(words))
+
+
+def _picture_words(words: dict[str, str]) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    if "size" in words:
+        found = _PIXELS.fullmatch(words["size"])
+        if not found:
+            raise ValueError(f"{words['size']!r} is no size such as 512x512")
+        changes["size"] = (int(found[1]), int(found[2]))
+    if "format" in words:
+        if words["format"] not in _FORMATS:
+            raise ValueError(f"{words['format']!r} is none of {', '.join(_FORMATS)}")
+        changes["format"] = words["format"]
+    if "bytes" in words:
+        changes["bytes"] = min(byte_count(words["bytes"]), MOST_BYTES)
+    return changes
+
+
+def parse_flag(text: str) -> Flag:
+    shape, mark, faults = text.rpartition("=")
+    return Flag(parse_faults(faults), shape if mark else "")
+
+
+def parse_steps(body: bytes) -> list[Step]:
+    """A JSON list whose items are names of faults, null, or objects. ValueError says what is wrong."""
+    steps: list[Step] = []
+    for item in msgspec.json.decode(body, type=list[str | Step | None]):
+        step = item if isinstance(item, Step) else Step(fault=item or "none")
+        parse_faults(step.fault)
+        if step.latency is not None:
+            seconds(str(step.latency))
+        steps.append(step)
+    return steps

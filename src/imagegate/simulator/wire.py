@@ -1,0 +1,151 @@
+"""Sends an answer, whole or as a fault wants it: reset, swallowed, dripped, cut.
+
+Knows: sockets. Refuses to know: what the bytes mean and whether anybody paid for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+from aiohttp import web
+
+from imagegate.simulator.calls import Call
+from imagegate.simulator.faults import byte_count
+from imagegate.simulator.script import Plan
+
+Piece = bytes | float
+_LINGER_OFF = struct.pack("ii", 1, 0)
+_TICK_S = 0.05
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    """`pieces` are bytes, and floats that mean a pause in seconds. A `length` of None is sent chunked.
+
+    `pause`: seconds before the first byte.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = {}
+    content_type: str = "application/json"
+    pieces: Iterable[Piece] = ()
+    length: int | None = None
+    pause: float = 0.0
+
+
+def plain(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status=status, headers=named, content_type=content_type, pieces=(body,), length=len(body))
+
+
+def reset(request: web.Request) -> None:
+    """RST instead of FIN: the peer sees a connection that broke."""
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+    transport.abort()
+
+
+async def send(request: web.Request, reply: Reply, plan: Plan, call: Call) -> web.StreamResponse:
+    """Send the reply as the plan's faults of the wire want it; `call` learns what became of it."""
+    await asyncio.sleep(reply.pause)
+    if "black-hole" in plan.faults:
+        await asyncio.sleep(float(plan.value("black-hole", "3600")))
+    if "black-hole" in plan.faults or "reset-after-send" in plan.faults:
+        return _broken(request, call)
+    call.status = reply.status
+    if "slow-headers" in plan.faults:
+        await _head_by_byte(request, reply, float(plan.value("slow-headers", "30")))
+        call.answered = "cut"
+        return web.Response()
+    return await _stream(request, reply, plan, call)
+
+
+def _broken(request: web.Request, call: Call) -> web.StreamResponse:
+    call.answered = "reset"
+    reset(request)
+    return web.Response()
+
+
+async def _stream(request: web.Request, reply: Reply, plan: Plan, call: Call) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers={**reply.headers, "Content-Type": reply.content_type})
+    response.content_length = reply.length
+    await response.prepare(request)
+    cut = "truncated" in plan.faults
+    pieces = _slowly(reply, byte_count(plan.value("drip", "1kB"))) if "drip" in plan.faults else _at_once(reply)
+    await _write(response, _half(reply, pieces) if cut else pieces)
+    if cut:
+        call.answered = "cut"
+        if request.transport is not None:
+            request.transport.close()
+        return response
+    call.answered = "yes"
+    return response
+
+
+async def _write(response: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        await response.write(piece)
+
+
+async def _at_once(reply: Reply) -> AsyncIterator[bytes]:
+    for piece in reply.pieces:
+        if isinstance(piece, float):
+            await asyncio.sleep(piece)
+        else:
+            yield piece
+
+
+async def _slowly(reply: Reply, per_second: int) -> AsyncIterator[bytes]:
+    step = max(1, int(per_second * _TICK_S))
+    async for piece in _at_once(reply):
+        for start in range(0, len(piece), step):
+            yield piece[start : start + step]
+            await asyncio.sleep(step / per_second)
+
+
+async def _half(reply: Reply, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Half of a known length; of a stream everything but its last piece."""
+    if reply.length is None:
+        async for piece in _all_but_last(pieces):
+            yield piece
+        return
+    left = reply.length // 2
+    async for piece in pieces:
+        yield piece[:left]
+        left -= len(piece)
+        if left <= 0:
+            return
+
+
+async def _all_but_last(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    held = b""
+    async for piece in pieces:
+        if held:
+            yield held
+        held = piece
+
+
+async def _head_by_byte(request: web.Request, reply: Reply, seconds: float) -> None:
+    """The head one byte at a time, then the body at full speed, then the end."""
+    transport = request.transport
+    if transport is None:
+        return
+    lines = [f"HTTP/1.1 {reply.status} OK", f"Content-Type: {reply.content_type}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+    lines += [f"Content-Length: {reply.length}"] if reply.length is not None else []
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    for position in range(len(head)):
+        transport.write(head[position : position + 1])
+        await asyncio.sleep(seconds / len(head))
+    async for piece in _at_once(reply):
+        transport.write(piece)
+    transport.close()

@@ -1,0 +1,190 @@
+"""The official SDK takes the simulator for the real thing: its types read every answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+
+import openai
+import pytest
+from openai.types import ImageEditCompletedEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse
+from PIL import Image
+
+from tests.simulation import Simulator
+
+
+@pytest.fixture
+def client(simulator: Simulator) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(api_key="any", base_url=f"{simulator.url}/v1", max_retries=0) as client:
+        yield client
+
+
+def picture(width: int = 512, height: int = 512, mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (width, height), "teal").save(file, "PNG")
+    return file.getvalue()
+
+
+def opened(payload: str | None) -> Image.Image:
+    """The picture, decoded to its last pixel."""
+    image = Image.open(io.BytesIO(base64.b64decode(payload or "", validate=True)))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(("output_format", "shown"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_generates_as_asked(client: openai.OpenAI, simulator: Simulator, output_format: str, shown: str) -> None:
+    answer = client.images.generate(
+        model="gpt-image-2", prompt="a red fox", n=2, size="1360x768", quality="low", output_format=output_format
+    )  # type: ignore[call-overload]
+    assert isinstance(answer, ImagesResponse)
+    assert answer.data is not None
+    images = [opened(item.b64_json) for item in answer.data]
+    assert [(image.format, image.size) for image in images] == [(shown, (1360, 768))] * 2
+    assert (answer.size, answer.output_format, answer.quality) == ("1360x768", output_format, "low")
+    assert answer.usage is not None
+    assert (answer.usage.output_tokens, answer.usage.total_tokens) == (220, 220 + 2 * 9)
+    assert answer.usage.input_tokens_details.text_tokens == 2 * (6 + len("a red fox") // 3)
+    assert (simulator.total["images"], simulator.total["nanos"]) == (2, 220 * 30_000 + 18 * 5_000)
+
+
+def test_each_png_and_jpeg_is_its_own_file(client: openai.OpenAI) -> None:
+    for output_format in ("png", "jpeg"):
+        answer = client.images.generate(
+            model="gpt-image-2", prompt="x", n=3, size="1024x1024", quality="low", output_format=output_format
+        )  # type: ignore[call-overload]
+        assert len({item.b64_json for item in answer.data}) == 3
+
+
+def test_a_transparent_picture_has_transparency(client: openai.OpenAI) -> None:
+    answer = client.images.generate(model="gpt-image-2", prompt="x", quality="low", background="transparent")
+    assert answer.data is not None
+    image = opened(answer.data[0].b64_json)
+    assert image.mode == "RGBA"
+    assert image.getchannel("A").getextrema() == (0, 255)
+
+
+def test_edits_take_files_and_a_mask_and_count_their_tokens(client: openai.OpenAI, simulator: Simulator) -> None:
+    files = [("a.png", picture(512, 512)), ("b.png", picture(256, 256))]
+    answer = client.images.edit(
+        model="gpt-image-2", prompt="make it blue", image=files, mask=picture(512, 512, "RGBA"), quality="low"
+    )
+    assert answer.usage is not None
+    assert answer.usage.input_tokens_details.image_tokens == 1024 + 256
+    (call,) = simulator.calls()
+    assert [(reference["name"], reference["width"], reference["bytes"]) for reference in call["references"]] == [
+        ("a.png", 512, len(files[0][1])),
+        ("b.png", 256, len(files[1][1])),
+    ]
+    assert call["mask"]["width"] == 512
+    one = client.images.edit(model="gpt-image-2", prompt="x", image=picture(), quality="low")
+    assert one.data is not None
+
+
+def test_streams_partials_and_then_the_picture(client: openai.OpenAI, simulator: Simulator) -> None:
+    stream = client.images.generate(
+        model="gpt-image-2", prompt="[[latency:0.2]] fox", quality="low", size="1024x1024", stream=True,
+        partial_images=2,
+    )  # fmt: skip
+    *partials, last = list(stream)
+    assert [event.partial_image_index for event in partials if isinstance(event, ImageGenPartialImageEvent)] == [0, 1]
+    assert isinstance(last, ImageGenCompletedEvent)
+    assert opened(last.b64_json).size == (1024, 1024)
+    assert last.usage.output_tokens == 196 + 2 * 100
+    assert simulator.total["images"] == 1
+
+
+def test_edits_stream_under_their_own_names(client: openai.OpenAI) -> None:
+    stream = client.images.edit(model="gpt-image-2", prompt="x", image=picture(), quality="low", stream=True)
+    (last,) = list(stream)
+    assert isinstance(last, ImageEditCompletedEvent)
+    assert last.type == "image_edit.completed"
+
+
+def test_models_tell_their_shutdown(client: openai.OpenAI) -> None:
+    days = {model.id: model.to_dict()["shutdown_date"] for model in client.models.list()}
+    assert days["gpt-image-2"] is None
+    assert days["gpt-image-1.5"] == "2026-12-01"
+
+
+def test_azure_serves_both_addresses(simulator: Simulator) -> None:
+    dated = openai.AzureOpenAI(
+        api_key="any", azure_endpoint=f"{simulator.url}/azure", api_version="2025-04-01-preview", max_retries=0,
+        azure_deployment="pictures",
+    )  # fmt: skip
+    v1 = openai.OpenAI(
+        api_key="any", base_url=f"{simulator.url}/azure/openai/v1", max_retries=0, default_headers={"api-key": "any"}
+    )
+    with dated, v1:
+        with pytest.raises(openai.BadRequestError) as refused:
+            dated.images.generate(model="gpt-image-2", prompt="x", quality="low")
+        assert "does not exist" in refused.value.message
+        dated.images.generate(prompt="x", quality="low")
+        v1.images.generate(model="pictures", prompt="x")
+        with pytest.raises(openai.BadRequestError):
+            v1.images.generate(model="pictures", prompt="x", output_format="webp")
+    calls = simulator.calls()
+    assert [(call["shape"], call["billed_images"]) for call in calls] == [
+        ("azure-dated", 0), ("azure-dated", 1), ("azure", 1), ("azure", 0),
+    ]  # fmt: skip
+    assert [call["quality"] for call in calls[1:3]] == ["low", "high"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        ("401", openai.AuthenticationError, "invalid_api_key"),
+        ("403-unverified", openai.PermissionDeniedError, "organization_not_verified"),
+        ("403-blocked", openai.PermissionDeniedError, "Forbidden"),
+        ("404-model", openai.NotFoundError, "model_not_found"),
+        ("429", openai.RateLimitError, "rate_limit_exceeded"),
+        ("429-spent", openai.RateLimitError, "insufficient_quota"),
+        ("400-unpaid", openai.BadRequestError, "billing_hard_limit_reached"),
+        ("moderation-refusal", openai.BadRequestError, "moderation_blocked"),
+        ("azure-content-filter", openai.BadRequestError, "content_policy_violation"),
+        ("500-json", openai.InternalServerError, None),
+        ("503-json", openai.InternalServerError, "server_overloaded"),
+    ],
+)
+def test_errors_become_the_sdks_own(
+    client: openai.OpenAI, simulator: Simulator, fault: str, kind: type[openai.APIStatusError], code: str | None
+) -> None:
+    with pytest.raises(kind) as refused:
+        client.images.generate(model="gpt-image-2", prompt=f"[[fault:{fault}]]", quality="low")
+    assert refused.value.code == code
+    assert refused.value.request_id
+    assert simulator.total == {"calls": 1, "purchases": 0, "images": 0, "nanos": 0, "usd": "0"}
+
+
+def test_a_stream_that_fails_raises(client: openai.OpenAI) -> None:
+    stream = client.images.generate(model="gpt-image-2", prompt="[[fault:stream-error]]", quality="low", stream=True)
+    with pytest.raises(openai.APIError):
+        list(stream)
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"size": "1792x936"}, "size"),
+        ({"size": "16:9"}, "size"),
+        ({"quality": "best"}, "quality"),
+        ({"n": 11}, "n"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "[[fault:no-such]]"}, "prompt"),
+        ({"output_format": "tiff"}, "output_format"),
+    ],
+)
+def test_bad_requests_name_their_parameter(client: openai.OpenAI, changes: dict[str, str], param: str) -> None:
+    wanted = {"model": "gpt-image-2", "prompt": "x", "quality": "low"} | changes
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(**wanted)  # type: ignore[call-overload]
+    assert refused.value.param == param
+
+
+def test_bad_key_is_the_one_key_that_fails(simulator: Simulator) -> None:
+    with openai.OpenAI(api_key="bad-key", base_url=f"{simulator.url}/v1", max_retries=0) as client:
+        with pytest.raises(openai.AuthenticationError):
+            client.images.generate(model="gpt-image-2", prompt="x")
+        with pytest.raises(openai.AuthenticationError):
+            client.models.list()
