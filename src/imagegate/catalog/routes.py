@@ -192,7 +192,7 @@ class Roster:
 def dialect_of(row: UpstreamRow) -> Dialect:
     """The preset that the row names, with the row's own overrides. CatalogError names what does not fit."""
     presets = load_dialects()
-    if row.protocol != "openai":
+    if row.protocol != "openai" and row.dialect == "openai":
         preset = presets.get(row.protocol, Dialect(name=row.protocol))
     elif row.dialect in presets:
         preset = presets[row.dialect]

@@ -42,7 +42,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `order.n` images are wanted of `model`, the upstream's own name. `expected` is the formula's usage, for upstreams
     that count by it. `customer` is an opaque name of the account that tells upstreams customers apart. `ref` is what
-    `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called.
+    `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called. `hop` counts the
+    gateways that the request has passed before this one.
     """
 
     attempt_id: str
@@ -53,6 +54,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mask: Path | None = None
     customer: str = ""
     ref: str = ""
+    hop: int = 0
 
 
 class Trouble(enum.StrEnum):
