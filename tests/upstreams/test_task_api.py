@@ -89,7 +89,7 @@ class Gateway:
         planned = self.look_answers.pop(0) if self.look_answers else None
         if planned == "hang up":
             return hang_up(request)
-        if planned is not None:
+        if isinstance(planned, web.Response):
             return planned
         task = next(task for task in self.bought.values() if task["id"] == request.match_info["id"])
         task["looks"] += 1
@@ -352,12 +352,42 @@ def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -
 def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
     bad = [
         "hang up", refusal(500, "internal_error"), refusal(404, "task_not_found"), refusal(401, "unauthorized"),
-        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "0.2"}),
+        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "1"}),
+        web.Response(text='{"usage":' + "[" * 200_000), web.Response(body=b"\xff\xfe"),
     ]  # fmt: skip
     gateway = Gateway(look_answers=bad)
     _, answer = buy(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert len(gateway.bought) == 1
+
+
+def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
+    deep = web.Response(status=502, text="[" * 200_000)
+    _, answer = buy(Gateway(create_answers=[deep], keyed=False), tmp_path, row={"dialect": "evolink"})
+    assert isinstance(answer, Unknown)
+
+
+def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
+    class Holding(Gateway):
+        async def look(self, request: web.Request) -> web.Response:
+            give_up = time.monotonic() + 15
+            while not self.cancels and time.monotonic() < give_up:
+                await asyncio.sleep(0.02)
+            return await super().look(request)
+
+    async def scene() -> tuple[Gateway, Answer]:
+        gateway = Holding(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled"))
+        async with served(*gateway.routes()) as gateway.base:
+            desk = Desk(TaskApi, "task_api", gateway.base, Spool(tmp_path))
+            running = asyncio.create_task(desk.produce(call()))
+            while not gateway.bought:
+                await asyncio.sleep(0.01)
+            desk.unwanted = True
+            return gateway, await asyncio.wait_for(running, 10)
+
+    gateway, answer = asyncio.run(scene())
+    assert isinstance(answer, Unavailable)
+    assert (answer.trouble, gateway.cancels) == (Trouble.ours, 1)
 
 
 def test_usage_of_another_shape_does_not_cost_the_pictures(tmp_path: Path) -> None:
@@ -374,7 +404,14 @@ def test_a_picture_of_an_embedded_engine_stays_labelled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("usd", "nanos"),
-    [("0.0474705", 47_470_500), ("0.1", 100_000_000), ('"0.3"', 300_000_000), ("1e-10", 1), ("-1", None)],
+    [
+        ("0.0474705", 47_470_500),
+        ("0.1", 100_000_000),
+        ('"0.3"', 300_000_000),
+        ("1e-10", 1),
+        ("-1", None),
+        ('"NaN"', None),
+    ],
 )
 def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
     task = f'{{"id":"t","status":"completed","results":["BASE/files/0.png"],"usage":{{"cost":{{"usd":{usd}}}}}}}'

@@ -19,27 +19,15 @@ from imagegate.upstreams.addresses import same_place
 from imagegate.upstreams.fetching import Fetch, Link
 from imagegate.upstreams.orders import as_urls, quality_of, shaped, wanted_format
 from imagegate.upstreams.protocol import Answer, Call, Resumes, Ties, Trouble, Unknown
-from imagegate.upstreams.queues import (
-    ASK_S,
-    Landed,
-    Lost,
-    NotSent,
-    Pace,
-    Pending,
-    Reply,
-    Seen,
-    Unseen,
-    Wire,
-    follow,
-    land,
-)
+from imagegate.upstreams.queues import ASK_S, Hands, Landed, Lost, Pace, Pending, Reply, Seen, Unseen, Wire, see_through
 from imagegate.upstreams.verdicts import (
     REFUSED_CODES,
+    UNREADABLE,
     Words,
-    judge,
     refused,
     rejected,
     stopped,
+    submit_once,
     unavailable,
     words_of,
 )
@@ -92,8 +80,8 @@ class Fal:
         pace: Pace | None = None,
     ) -> None:
         self.name = row.name
-        self._row, self._dialect, self._spool, self._fetch, self._link = row, dialect, spool, fetch, link
-        self._pace = pace or Pace()
+        self._row, self._dialect, self._link = row, dialect, link
+        self._hands = Hands(spool, fetch, pace or Pace())
         self._base = (row.base_url or HOST).rstrip("/")
         self._wire = Wire({"Authorization": f"Key {secret}"}, row.connect_s)
 
@@ -109,11 +97,7 @@ class Fal:
             await ties.remember(msgspec.json.encode(ticket).decode())
         if not all(same_place(url, self._base, DOMAIN) for url in ticket.addresses):
             return Unknown("the addresses of the request are not fal's own", request_id=ticket.request_id)
-        match await follow(_Request(self._wire, ticket, ties), ties, end, self._pace):
-            case Landed() as landed:
-                return await land(call, landed, self._spool, self._fetch, self._pace)
-            case answer:
-                return answer
+        return await see_through(_Request(self._wire, ticket, ties), call, ties, end, self._hands)
 
     async def close(self) -> None:
         await self._wire.close()
@@ -121,18 +105,8 @@ class Fal:
     async def _submit(self, call: Call) -> Ticket | Answer:
         body = msgspec.json.encode(await self._body(call))
         headers = {"x-fal-no-retry": "1", "X-Client-Request-Id": call.attempt_id}
-        match await self._wire.submit(f"{self._base}/{_path(call)}", body, headers):
-            case NotSent(detail=detail):
-                return unavailable(Trouble.failing, f"not sent: {detail}")
-            case Lost(detail=detail):
-                return Unknown(detail)
-            case Reply(status=status, body=content) as reply if 200 <= status < 300:
-                try:
-                    return msgspec.json.decode(content, type=Ticket)
-                except msgspec.DecodeError as error:
-                    return Unknown(f"accepted without a readable id: {error}", True, request_id=reply.request_id)
-            case Reply() as reply:
-                return judge(reply, self._dialect)
+        url = f"{self._base}/{_path(call)}"
+        return await submit_once(self._wire, url, body, headers, self._dialect, Ticket)
 
     async def _body(self, call: Call) -> dict[str, Any]:
         order = call.order
@@ -166,7 +140,7 @@ class _Request:
 
     def __init__(self, wire: Wire, ticket: Ticket, ties: Ties) -> None:
         self._wire, self._ticket, self._ties = wire, ticket, ties
-        self.stopped = False
+        self.id, self.stopped = ticket.request_id, False
 
     async def look(self, left_s: float) -> Seen:
         match await self._wire.ask("GET", self._ticket.status_url, min(ASK_S, left_s)):
@@ -185,7 +159,7 @@ class _Request:
         """COMPLETED only says that it ended: how, is told by the response."""
         try:
             status = msgspec.json.decode(body, type=_Status)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             return Unseen(f"an unreadable status: {error}")
         if status.status != "COMPLETED":
             return Pending(_PERCENT.get(status.status, 0))
@@ -200,13 +174,13 @@ class _Request:
     def _result(self, reply: Reply, status: _Status) -> Seen:
         try:
             result = msgspec.json.decode(reply.body, type=_Result)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             return Unseen(f"an unreadable result: {error}")
         if result.images:
-            return Landed(urls=tuple(image.url for image in result.images), request_id=self._ticket.request_id)
+            return Landed(urls=tuple(image.url for image in result.images), request_id=self.id)
         if status.error:
             return self._end(500, Words(True, "", str(status.error)[:500]))
-        return Unknown("completed without images", True, request_id=self._ticket.request_id)
+        return Unknown("completed without images", True, request_id=self.id)
 
     def _failure(self, reply: Reply) -> Seen:
         """An answer without fal's own error object is somebody's between us: looked at again."""
@@ -218,12 +192,12 @@ class _Request:
     def _end(self, status: int, words: Words) -> Answer:
         detail = f"status {status} {words.code} {words.message}"
         if words.code in REFUSED_CODES:
-            return refused(words.message, self._ticket.request_id)
+            return refused(words.message, self.id)
         if status == _CANCELLED:
             return stopped(not self._ties.unwanted(), detail)
         if status >= 500:
             return unavailable(Trouble.failing, detail)
-        return rejected(TaskErrorCode.invalid_parameters, words.message, self._ticket.request_id)
+        return rejected(TaskErrorCode.invalid_parameters, words.message, self.id)
 
     def _missed(self, reply: Reply) -> Seen:
         """A request that was taken out of the queue is not found any more."""

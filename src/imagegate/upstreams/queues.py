@@ -25,7 +25,9 @@ ANSWER_MAX_BYTES = 1024 * 1024
 ASK_S = 30.0
 SUBMIT_S = 120.0
 _PIECE = 64 * 1024
+_WISH_S = 1.0
 _RETRY_AFTER_MOST_S = 300.0
+_PAID, _ASKED = "paid", "asked"
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -56,7 +58,7 @@ class Wire:
     def __init__(self, headers: Mapping[str, str], connect_s: float) -> None:
         self._headers = {**headers, "Accept": "application/json", "Accept-Encoding": "identity"}
         self._connect_s = connect_s
-        self._opened: aiohttp.ClientSession | None = None
+        self._opened: dict[str, aiohttp.ClientSession] = {}
 
     async def submit(
         self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = SUBMIT_S
@@ -72,7 +74,7 @@ class Wire:
 
         own = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
         try:
-            async with self._session().post(
+            async with self._session(_PAID).post(
                 url, data=pieces(), headers=own, timeout=self._timeout(total_s), allow_redirects=False
             ) as response:
                 return await _read(response)
@@ -83,7 +85,7 @@ class Wire:
     async def ask(self, method: str, url: str, total_s: float = ASK_S) -> Reply | Lost:
         """A request that may be repeated."""
         try:
-            async with self._session().request(
+            async with self._session(_ASKED).request(
                 method, url, timeout=self._timeout(total_s), allow_redirects=False
             ) as response:
                 return await _read(response)
@@ -91,24 +93,24 @@ class Wire:
             return Lost(f"{type(error).__name__}: {error}")
 
     async def close(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        for session in self._opened.values():
+            await session.close()
+        self._opened.clear()
 
     def _timeout(self, total_s: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=max(total_s, 0.1), sock_connect=self._connect_s)
 
-    def _session(self) -> aiohttp.ClientSession:
-        """No connection is used twice: a stale one would turn a harmless failure into an unknown outcome."""
-        if self._opened is None:
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+    def _session(self, purpose: str) -> aiohttp.ClientSession:
+        """No connection is used for two submits: a stale one would turn a harmless failure into an unknown outcome."""
+        if purpose not in self._opened:
+            self._opened[purpose] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=purpose == _PAID),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
                 auto_decompress=False,
                 trust_env=False,
             )
-        return self._opened
+        return self._opened[purpose]
 
 
 async def _read(response: aiohttp.ClientResponse) -> Reply:
@@ -128,12 +130,15 @@ async def _read(response: aiohttp.ClientResponse) -> Reply:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
+    """Milliseconds, seconds or a date; 0 where nothing readable was said."""
+    exact, said = headers.get("retry-after-ms", ""), headers.get("Retry-After", "")
     try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
+        if exact.isdecimal():
+            seconds = int(exact) / 1000
+        elif said.isdecimal():
+            seconds = float(said)
         else:
-            said = headers.get("Retry-After", "0").strip()
-            seconds = float(said) if said[:1].isdigit() else parsedate_to_datetime(said).timestamp() - time()
+            seconds = parsedate_to_datetime(said).timestamp() - time()
     except ValueError:
         return 0.0
     return min(max(seconds, 0.0), _RETRY_AFTER_MOST_S)
@@ -180,12 +185,30 @@ Seen = Pending | Unseen | Landed | Answer
 
 
 class Work(Protocol):
-    """Work that the other side has accepted and knows by an id. `stopped` after it was told to stop."""
+    """Work that the other side has accepted under `id`. `stopped` after it was told to stop."""
 
+    id: str
     stopped: bool
 
     async def look(self, left_s: float) -> Seen: ...
     async def stop(self) -> None: ...
+
+
+class Hands(msgspec.Struct, frozen=True):
+    """What it takes to bring results home."""
+
+    spool: Spool
+    fetch: Fetch
+    pace: Pace
+
+
+async def see_through(work: Work, call: Call, ties: Ties, end: float, hands: Hands) -> Answer:
+    """From accepted work to pictures in the spool, or to the answer that takes their place."""
+    match await follow(work, ties, end, hands.pace):
+        case Landed() as landed:
+            return await _land(call, landed, hands)
+        case answer:
+            return answer
 
 
 async def follow(work: Work, ties: Ties, end: float, pace: Pace) -> Landed | Answer:
@@ -193,10 +216,8 @@ async def follow(work: Work, ties: Ties, end: float, pace: Pace) -> Landed | Ans
     clock = asyncio.get_running_loop().time
     failures, shown = 0, 0
     while clock() < end:
-        if ties.unwanted():
-            await _stop_once(work)
         began = clock()
-        seen = await work.look(end - began)
+        seen = await _look(work, ties, end - began)
         match seen:
             case Pending(percent=percent):
                 failures, rest = 0, pace.look_s - (clock() - began)
@@ -212,6 +233,21 @@ async def follow(work: Work, ties: Ties, end: float, pace: Pace) -> Landed | Ans
     return await _last_look(work, pace)
 
 
+async def _look(work: Work, ties: Ties, left_s: float) -> Seen:
+    """A look may last as long as the other side holds its answer: a wish to stop does not wait for that."""
+    if ties.unwanted():
+        await _stop_once(work)
+    looking = asyncio.create_task(work.look(left_s))
+    try:
+        while not (await asyncio.wait({looking}, timeout=_WISH_S))[0]:
+            if ties.unwanted():
+                await _stop_once(work)
+        return looking.result()
+    finally:
+        if looking.cancel():
+            await asyncio.wait({looking})
+
+
 async def _stop_once(work: Work) -> None:
     if not work.stopped:
         work.stopped = True
@@ -224,17 +260,17 @@ async def _last_look(work: Work, pace: Pace) -> Landed | Answer:
     await asyncio.sleep(pace.look_s)
     match await work.look(ASK_S):
         case Pending():
-            return Unknown("not finished at the deadline, nor after it was told to stop")
+            return Unknown("not finished at the deadline, nor after it was told to stop", request_id=work.id)
         case Unseen(detail=detail):
-            return Unknown(f"not finished at the deadline; the last look failed: {detail}")
+            return Unknown(f"not finished at the deadline; the last look failed: {detail}", request_id=work.id)
         case end:
             return end
 
 
-async def land(call: Call, landed: Landed, spool: Spool, fetch: Fetch, pace: Pace) -> Answer:
+async def _land(call: Call, landed: Landed, hands: Hands) -> Answer:
     """The pictures into the spool. Usage is for all of them: where one is missing the formula counts instead."""
     wanted = landed.urls[: call.order.n]
-    got = await collect(fetch, spool, call.attempt_id, wanted, pace.patience)
+    got = await collect(hands.fetch, hands.spool, call.attempt_id, wanted, hands.pace.patience)
     images = tuple(image for image in got if not isinstance(image, NotSaved))
     if not images:
         details = "; ".join(lost.detail for lost in got if isinstance(lost, NotSaved))
@@ -248,5 +284,5 @@ async def land(call: Call, landed: Landed, spool: Spool, fetch: Fetch, pace: Pac
         request_id=landed.request_id,
         cost_nanos=landed.cost_nanos,
     )
-    await asyncio.to_thread(spool.finish, call.attempt_id, answer)
+    await asyncio.to_thread(hands.spool.finish, call.attempt_id, answer)
     return Produced(answer)

@@ -20,21 +20,8 @@ from imagegate.upstreams.addresses import same_place
 from imagegate.upstreams.fetching import Fetch, Link
 from imagegate.upstreams.orders import as_urls, quality_of, shaped, wanted_format
 from imagegate.upstreams.protocol import Answer, Call, Resumes, Ties, Trouble, Unknown
-from imagegate.upstreams.queues import (
-    ASK_S,
-    Landed,
-    Lost,
-    NotSent,
-    Pace,
-    Pending,
-    Reply,
-    Seen,
-    Unseen,
-    Wire,
-    follow,
-    land,
-)
-from imagegate.upstreams.verdicts import judge, refused, rejected, stopped, unavailable
+from imagegate.upstreams.queues import ASK_S, Hands, Landed, Lost, Pace, Pending, Reply, Seen, Unseen, Wire, see_through
+from imagegate.upstreams.verdicts import UNREADABLE, refused, rejected, stopped, submit_once, unavailable
 
 HOST = "https://api.replicate.com"
 _PERCENT = {"starting": 5, "processing": 30}
@@ -74,8 +61,8 @@ class Replicate:
         pace: Pace | None = None,
     ) -> None:
         self.name = row.name
-        self._row, self._dialect, self._spool, self._fetch, self._link = row, dialect, spool, fetch, link
-        self._pace = pace or Pace()
+        self._row, self._dialect, self._link = row, dialect, link
+        self._hands = Hands(spool, fetch, pace or Pace())
         self._base = (row.base_url or HOST).rstrip("/").removesuffix("/v1")
         self._wire = Wire({"Authorization": f"Bearer {secret}"}, row.connect_s)
 
@@ -91,11 +78,7 @@ class Replicate:
             await ties.remember(msgspec.json.encode(ticket).decode())
         if not all(same_place(url, self._base) for url in (ticket.urls.get, ticket.urls.cancel)):
             return Unknown("the addresses of the prediction are not Replicate's own", request_id=ticket.id)
-        match await follow(_Running(self._wire, ticket, ties), ties, end, self._pace):
-            case Landed() as landed:
-                return await land(call, landed, self._spool, self._fetch, self._pace)
-            case answer:
-                return answer
+        return await see_through(_Running(self._wire, ticket, ties), call, ties, end, self._hands)
 
     async def close(self) -> None:
         await self._wire.close()
@@ -107,18 +90,8 @@ class Replicate:
         body = msgspec.json.encode({"input": await self._input(call, ratio)})
         longest = max(int(self._row.timeout_s), _CANCEL_AFTER_LEAST_S)
         headers = {"Cancel-After": f"{longest}s", "X-Client-Request-Id": call.attempt_id}
-        match await self._wire.submit(f"{self._base}/v1/models/{call.model}/predictions", body, headers):
-            case NotSent(detail=detail):
-                return unavailable(Trouble.failing, f"not sent: {detail}")
-            case Lost(detail=detail):
-                return Unknown(detail)
-            case Reply(status=status, body=content) as reply if 200 <= status < 300:
-                try:
-                    return msgspec.json.decode(content, type=Ticket)
-                except msgspec.DecodeError as error:
-                    return Unknown(f"accepted without a readable id: {error}", True, request_id=reply.request_id)
-            case Reply() as reply:
-                return judge(reply, self._dialect)
+        url = f"{self._base}/v1/models/{call.model}/predictions"
+        return await submit_once(self._wire, url, body, headers, self._dialect, Ticket)
 
     async def _input(self, call: Call, ratio: str) -> dict[str, Any]:
         order = call.order
@@ -149,7 +122,7 @@ class _Running:
 
     def __init__(self, wire: Wire, ticket: Ticket, ties: Ties) -> None:
         self._wire, self._ticket, self._ties = wire, ticket, ties
-        self.stopped = False
+        self.id, self.stopped = ticket.id, False
 
     async def look(self, left_s: float) -> Seen:
         match await self._wire.ask("GET", self._ticket.urls.get, min(ASK_S, left_s)):
@@ -158,7 +131,7 @@ class _Running:
             case Reply(status=200, body=body):
                 try:
                     return self._seen(msgspec.json.decode(body, type=_Prediction))
-                except msgspec.DecodeError as error:
+                except UNREADABLE as error:
                     return Unseen(f"an unreadable prediction: {error}")
             case Reply() as reply:
                 return Unseen(f"status {reply.status}", reply.retry_after_s)
@@ -175,7 +148,7 @@ class _Running:
             case "failed":
                 return self._failed(str(prediction.error)[:500])
             case "canceled" if wanted:
-                return Unknown("canceled while it ran, which is billed", request_id=self._ticket.id)
+                return Unknown("canceled while it ran, which is billed", request_id=self.id)
             case "canceled" | "aborted":
                 return stopped(wanted, f"prediction {prediction.status}")
             case status:
@@ -185,16 +158,16 @@ class _Running:
         output = prediction.output
         urls = (output,) if isinstance(output, str) else tuple(output or ())
         if not urls:
-            return Unknown("succeeded without output", True, request_id=self._ticket.id)
-        return Landed(urls=urls, request_id=self._ticket.id)
+            return Unknown("succeeded without output", True, request_id=self.id)
+        return Landed(urls=urls, request_id=self.id)
 
     def _failed(self, error: str) -> Answer:
         """Replicate ends its error texts with a code in brackets; the text itself is not looked at."""
         code = error.rstrip().rpartition("(")[2].rstrip(").")
         match code:
             case "E005":
-                return refused("", self._ticket.id)
+                return refused("", self.id)
             case "E006":
-                return rejected(TaskErrorCode.invalid_parameters, "", self._ticket.id)
+                return rejected(TaskErrorCode.invalid_parameters, "", self.id)
             case _:
                 return unavailable(Trouble.failing, f"prediction failed: {error}")

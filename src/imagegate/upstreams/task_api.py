@@ -20,7 +20,7 @@ from imagegate.upstreams.protocol import Answer, Call, Resumes, Ties, Trouble, U
 from imagegate.upstreams.queues import (
     ASK_S,
     SUBMIT_S,
-    Landed,
+    Hands,
     Lost,
     NotSent,
     Pace,
@@ -28,8 +28,7 @@ from imagegate.upstreams.queues import (
     Seen,
     Unseen,
     Wire,
-    follow,
-    land,
+    see_through,
 )
 from imagegate.upstreams.task_object import read_task, seen_of
 from imagegate.upstreams.verdicts import judge, unavailable
@@ -62,8 +61,8 @@ class TaskApi:
         self.name = row.name
         self._keyed = dialect.idempotency == "header"
         self.resumes = Resumes.by_key if self._keyed else Resumes.by_ref
-        self._row, self._dialect, self._spool, self._fetch, self._link = row, dialect, spool, fetch, link
-        self._pace = pace or Pace()
+        self._row, self._dialect, self._link = row, dialect, link
+        self._hands = Hands(spool, fetch, pace or Pace())
         self._base = row.base_url.rstrip("/").removesuffix("/v1")
         self._wire = Wire({"Authorization": f"Bearer {secret}"}, row.connect_s)
 
@@ -76,12 +75,8 @@ class TaskApi:
                 return created
             ticket = Ticket(created)
             await ties.remember(_text(ticket))
-        work = _RemoteTask(self._wire, f"{self._base}/v1/tasks/{quote(ticket.id, safe='')}", ties)
-        match await follow(work, ties, end, self._pace):
-            case Landed() as landed:
-                return await land(call, landed, self._spool, self._fetch, self._pace)
-            case answer:
-                return answer
+        work = _RemoteTask(self._wire, self._base, ticket.id, ties)
+        return await see_through(work, call, ties, end, self._hands)
 
     async def close(self) -> None:
         await self._wire.close()
@@ -96,7 +91,7 @@ class TaskApi:
         url, body = f"{self._base}/v1/images/generations", self._body(call, ticket)
         create = _Create(self._wire, url, body, self._headers(call), self._dialect)
         create.in_doubt = before is not None
-        return await create.until(end, self._pace)
+        return await create.until(end, self._hands.pace)
 
     def _body(self, call: Call, ticket: Ticket) -> bytes:
         order = call.order
@@ -184,9 +179,10 @@ class _Create:
 class _RemoteTask:
     """A task of the other side, told apart from ours by its address."""
 
-    def __init__(self, wire: Wire, url: str, ties: Ties) -> None:
-        self._wire, self._url, self._ties = wire, url, ties
-        self.stopped = False
+    def __init__(self, wire: Wire, base: str, task_id: str, ties: Ties) -> None:
+        self._wire, self._ties = wire, ties
+        self._url = f"{base}/v1/tasks/{quote(task_id, safe='')}"
+        self.id, self.stopped = task_id, False
 
     async def look(self, left_s: float) -> Seen:
         """A long poll where the other side honours `wait`; where it does not, it answers at once."""

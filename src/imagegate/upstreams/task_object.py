@@ -16,7 +16,7 @@ from imagegate.domain.money import NANOS_PER_USD
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.upstreams.protocol import Answer, Trouble, Unavailable, Unknown
 from imagegate.upstreams.queues import Landed, Pending, Reply, Seen
-from imagegate.upstreams.verdicts import refused, rejected, stopped, unavailable
+from imagegate.upstreams.verdicts import UNREADABLE, refused, rejected, stopped, unavailable
 
 T = TypeVar("T")
 EMBEDDED = "embedded"
@@ -73,7 +73,7 @@ def seen_of(task: TaskObject, reply: Reply, wanted: bool) -> Seen:
         case "completed":
             return _landed(task, reply)
         case "failed":
-            return _failed(_read(task.error, Failure) or Failure(), reply, wanted)
+            return _failed(_read(task.error, Failure) or Failure(), task.id or reply.request_id, wanted)
         case _:
             return Pending(int(min(max(task.progress or 0, 0), 99)))
 
@@ -107,7 +107,7 @@ def _usage(told: _Told, images: int) -> tuple[Usage | None, UsageSource]:
 def _cost(told: _Told) -> int | None:
     """Nanos, a fraction of one rounded up."""
     cost = _read(told.cost, Cost)
-    if cost is None or cost.usd is None or not 0 <= cost.usd < _COST_MOST:
+    if cost is None or cost.usd is None or not cost.usd.is_finite() or not 0 <= cost.usd < _COST_MOST:
         return None
     return int((cost.usd * NANOS_PER_USD).to_integral_value(ROUND_CEILING))
 
@@ -122,15 +122,15 @@ _TROUBLES = {"resource_exhausted": Trouble.throttled, "quota_exceeded": Trouble.
 _PASSED_ON = {"generation_failed_no_content", "generation_timeout", "service_error"}
 
 
-def _failed(failure: Failure, reply: Reply, wanted: bool) -> Answer:
+def _failed(failure: Failure, request_id: str, wanted: bool) -> Answer:
     """A failed task is never charged: whatever is not the caller's fault may be tried elsewhere."""
     detail = f"task failed: {failure.code} {failure.reason} {failure.message}"
     if failure.code == TaskErrorCode.content_policy_violation:
-        return refused(failure.message, reply.request_id)
+        return refused(failure.message, request_id)
     if failure.reason == _OUR_LINK:
         return unavailable(Trouble.ours, f"they could not read our link: {detail}")
     if failure.code in _CALLERS:
-        return rejected(_CALLERS[failure.code], failure.message, reply.request_id)
+        return rejected(_CALLERS[failure.code], failure.message, request_id)
     if failure.code == TaskErrorCode.request_cancelled:
         return stopped(wanted, detail)
     return _theirs(failure, detail)
@@ -148,5 +148,5 @@ def _read(raw: bytes | Raw, kind: type[T]) -> T | None:
     """None where the JSON is missing, broken or of another shape."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

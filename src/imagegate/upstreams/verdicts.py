@@ -6,14 +6,15 @@ answers that accept it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.upstreams.protocol import Answer, Refused, Rejected, Trouble, Unavailable, Unknown
-from imagegate.upstreams.queues import Reply
+from imagegate.upstreams.queues import Lost, NotSent, Reply, Wire
 
 REFUSED_CODES = frozenset(
     {"content_policy_violation", "moderation_blocked", "contentFilter", "content_filter", "content_moderated"}
@@ -46,6 +47,10 @@ POLICY = "The request was refused by the content policy."
 PARAMETERS = "The upstream refuses these parameters."
 
 
+T = TypeVar("T")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class Words(msgspec.Struct, frozen=True):
     """What an error body says. `said` is false where it is no error object at all."""
 
@@ -58,7 +63,7 @@ def words_of(body: bytes) -> Words:
     """`{"error": {code, message}}`, `{"error": "..."}`, `{"detail": "..."}` and `{"detail": [{type, msg}]}`."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Words()
     inner = found.get("error") or found.get("detail") if isinstance(found, dict) else None
     if isinstance(inner, list):
@@ -79,6 +84,24 @@ def _gravest(details: list[Any]) -> Any:
 
 def _text(value: Any) -> str:
     return str(value)[:_MESSAGE_MOST] if value is not None else ""
+
+
+async def submit_once(
+    wire: Wire, url: str, body: bytes, headers: Mapping[str, str], dialect: Dialect, ticket: type[T]
+) -> T | Answer:
+    """The ticket that the other side gave for the request, or what took its place. Never sent twice."""
+    match await wire.submit(url, body, headers):
+        case NotSent(detail=detail):
+            return unavailable(Trouble.failing, f"not sent: {detail}")
+        case Lost(detail=detail):
+            return Unknown(detail)
+        case Reply(status=status, body=content) as reply if 200 <= status < 300:
+            try:
+                return msgspec.json.decode(content, type=ticket)
+            except UNREADABLE as error:
+                return Unknown(f"accepted without a readable id: {error}", True, request_id=reply.request_id)
+        case Reply() as reply:
+            return judge(reply, dialect)
 
 
 def judge(reply: Reply, dialect: Dialect) -> Answer:
