@@ -200,9 +200,12 @@ class Roster:
 
 
 def dialect_of(row: UpstreamRow) -> Dialect:
-    """The preset that the row names, with the row's own overrides. CatalogError names what does not fit."""
+    """The preset that the row names, with the row's own overrides. CatalogError names what does not fit.
+
+    A protocol other than `openai` has a preset of its own name, used where the row names no other.
+    """
     presets = load_dialects()
-    if row.protocol != "openai":
+    if row.protocol != "openai" and row.dialect == "openai":
         preset = presets.get(row.protocol, Dialect(name=row.protocol))
     elif row.dialect in presets:
         preset = presets[row.dialect]

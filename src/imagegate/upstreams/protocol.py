@@ -64,6 +64,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called. `partials`
     unfinished pictures are wanted on the way; an upstream that shows none may ignore it. In the mask, alpha 0 is
     repainted and alpha 255 stays: files with other values are made to fit before they come here.
+    `hop` counts the gateways that the request has passed before this one.
     """
 
     attempt_id: str
@@ -75,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     customer: str = ""
     ref: str = ""
     partials: int = 0
+    hop: int = 0
 
 
 class Produced(msgspec.Struct, frozen=True):

@@ -1,0 +1,244 @@
+"""Buying predictions from Replicate: one purchase whatever is cut off, and what each state says about the bill."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from imagegate.domain.errors import TaskErrorCode
+from imagegate.domain.images import Size
+from imagegate.spool import Spool
+from imagegate.upstreams.protocol import Answer, Produced, Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.replicate import Replicate
+from tests.upstreams.stage import Desk, Knife, call, hang_up, order, png, served
+
+
+@dataclass
+class Predictions:
+    """Replicate's side: each create is a purchase."""
+
+    knife: Knife = field(default_factory=Knife)
+    looks: int = 2
+    base: str = ""
+    addresses: str = ""
+    bought: list[dict[str, Any]] = field(default_factory=list)
+    heads: list[Any] = field(default_factory=list)
+    create_answers: list[Any] = field(default_factory=list)
+    look_answers: list[web.Response] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    asked: int = 0
+    cancels: int = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/models/openai/gpt-image-2/predictions", self.create),
+            web.get("/v1/predictions/p1", self.look),
+            web.post("/v1/predictions/p1/cancel", self.cancel),
+            web.get("/files/{name}", self.file),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        self.heads.append(request.headers)
+        body = await request.json()
+        planned = self.create_answers.pop(0) if self.create_answers else "buy"
+        if isinstance(planned, web.Response):
+            return planned
+        self.bought.append(body)
+        await self.knife.moment()
+        if planned == "hang up":
+            return hang_up(request)
+        base = self.addresses or self.base
+        urls = {"get": f"{base}/v1/predictions/p1", "cancel": f"{base}/v1/predictions/p1/cancel"}
+        return web.json_response({"id": "p1", "status": "starting", "urls": urls}, status=201)
+
+    async def look(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        assert request.headers["Authorization"] == "Bearer sk-theirs"
+        if self.look_answers:
+            return self.look_answers.pop(0)
+        self.asked += 1
+        if self.asked <= self.looks:
+            return web.json_response({"id": "p1", "status": "starting" if self.asked == 1 else "processing"})
+        output = [f"{self.base}/files/{index}.png" for index in range(2)]
+        return web.json_response({"id": "p1", "status": "succeeded", "output": output, "error": None, **self.end})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        self.cancels += 1
+        return web.json_response({"id": "p1", "status": "processing"})
+
+    async def file(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        return web.Response(body=png())
+
+
+WANTED = call(order=order(n=2), model="openai/gpt-image-2")
+
+
+async def meet(there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[Desk, Answer]:
+    async with served(*there.routes()) as there.base:
+        desk = Desk(Replicate, "replicate", there.base, Spool(spool), **given)
+        return desk, await desk.produce(wanted)
+
+
+def buy(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[Desk, Answer]:
+    return asyncio.run(meet(there, spool, wanted, given))
+
+
+def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
+    there = Predictions()
+    desk, answer = buy(there, tmp_path, row={"timeout_s": 90})
+    assert isinstance(answer, Produced)
+    assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
+    assert (answer.answer.usage, answer.answer.request_id) == (None, "p1")
+    assert there.bought == [
+        {
+            "input": {
+                "prompt": "a lighthouse", "aspect_ratio": "1:1", "number_of_images": 2, "quality": "medium",
+                "background": "opaque", "output_format": "png",
+            }
+        }
+    ]  # fmt: skip
+    assert there.heads[0]["Cancel-After"] == "90s"
+    assert "Prefer" not in there.heads[0]
+    assert json.loads(desk.remembered[0])["id"] == "p1"
+    assert desk.progress == [5, 30]
+
+
+def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
+    async def scene(at: int) -> bool:
+        knife = Knife(at)
+        there = Predictions(knife)
+        async with served(*there.routes()) as there.base:
+            desk = Desk(Replicate, "replicate", there.base, Spool(tmp_path / str(at)), knife)
+            answer = await desk.produce_with_cut(WANTED)
+            was_cut = knife.cut
+            if answer is None and desk.remembered:
+                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.remembered[-1]))
+            assert isinstance(answer, Produced) or not desk.remembered, (at, answer)
+            assert len(there.bought) <= 1
+            return was_cut
+
+    cuts = list(itertools.takewhile(lambda at: asyncio.run(scene(at)), range(1, 100)))
+    assert len(cuts) >= 9  # create twice, remember twice, three looks, two files
+
+
+def test_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
+    there = Predictions(create_answers=["hang up"])
+    _, answer = buy(there, tmp_path)
+    assert isinstance(answer, Unknown)
+    assert len(there.bought) == 1
+
+
+def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
+    there = Predictions(addresses="http://localhost:9")
+    _, answer = buy(there, tmp_path)
+    assert isinstance(answer, Unknown)
+    assert there.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        (Size("3:2", 1248, 832, False, "1K"), "3:2"),
+        (Size("2:3", 1680, 2512, False, "2K"), "2:3"),
+        (Size("1536x1024", 1536, 1024, False), "3:2"),
+    ],
+)
+def test_a_ratio_is_what_it_makes(tmp_path: Path, size: Size, ratio: str) -> None:
+    there = Predictions()
+    buy(there, tmp_path, call(order=order(size=size), model="openai/gpt-image-2"))
+    assert there.bought[0]["input"]["aspect_ratio"] == ratio
+
+
+@pytest.mark.parametrize("size", [Size("16:9", 1360, 768, False, "1K"), Size("auto", 2048, 2048, True)])
+def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
+    there = Predictions()
+    _, answer = buy(there, tmp_path, call(order=order(size=size), model="openai/gpt-image-2"))
+    assert isinstance(answer, Unavailable)
+    assert answer.trouble is Trouble.ours
+    assert there.heads == []
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "trouble"),
+    [
+        ({"status": "failed", "error": "flagged as sensitive. (E005)"}, Refused, None),
+        ({"status": "failed", "error": "Invalid input. (E006)"}, Rejected, None),
+        ({"status": "failed", "error": "a sensitive word without a code"}, Unavailable, Trouble.failing),
+        ({"status": "aborted"}, Unavailable, Trouble.failing),
+        ({"status": "canceled"}, Unknown, None),
+        ({"output": []}, Unknown, None),
+    ],
+)
+def test_every_end_of_a_prediction_is_understood(
+    tmp_path: Path, end: dict[str, Any], kind: type[Any], trouble: Trouble | None
+) -> None:
+    there = Predictions(end=end)
+    _, answer = buy(there, tmp_path)
+    assert isinstance(answer, kind)
+    if isinstance(answer, Unavailable):
+        assert answer.trouble is trouble
+    assert len(there.bought) == 1
+
+
+def test_one_output_may_stand_alone(tmp_path: Path) -> None:
+    there = Predictions()
+
+    async def scene() -> Answer:
+        async with served(*there.routes()) as there.base:
+            there.end = {"output": f"{there.base}/files/0.png"}
+            return await Desk(Replicate, "replicate", there.base, Spool(tmp_path)).produce(WANTED)
+
+    answer = asyncio.run(scene())
+    assert isinstance(answer, Produced)
+    assert len(answer.answer.images) == 1
+
+
+@pytest.mark.parametrize("state", ["canceled", "aborted"])
+def test_what_nobody_wants_is_cancelled_once(tmp_path: Path, state: str) -> None:
+    there = Predictions(end={"status": state})
+    _, answer = buy(there, tmp_path, unwanted=True)
+    assert isinstance(answer, Unavailable)
+    assert (answer.trouble, answer.error.code) == (Trouble.ours, TaskErrorCode.request_cancelled)
+    assert there.cancels == 1
+
+
+def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
+    bad = [
+        web.json_response({"detail": "resets in ~30s"}, status=429, headers={"Retry-After": "0"}),
+        web.Response(status=502, text="<html>"),
+        web.Response(text="<html>"),
+    ]
+    _, answer = buy(Predictions(look_answers=bad), tmp_path)
+    assert isinstance(answer, Produced)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "trouble"),
+    [
+        (401, Unavailable, Trouble.bad_key),
+        (402, Unavailable, Trouble.unpaid),
+        (404, Unavailable, Trouble.no_model),
+        (422, Rejected, None),
+        (429, Unavailable, Trouble.throttled),
+        (503, Unavailable, Trouble.failing),
+        (504, Unknown, None),
+    ],
+)
+def test_a_refused_create_is_judged_by_its_status(
+    tmp_path: Path, status: int, kind: type[Any], trouble: Trouble | None
+) -> None:
+    refused = web.json_response({"title": "no", "detail": "because", "status": status}, status=status)
+    _, answer = buy(Predictions(create_answers=[refused]), tmp_path)
+    assert isinstance(answer, kind)
+    if isinstance(answer, Unavailable):
+        assert answer.trouble is trouble

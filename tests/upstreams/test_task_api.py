@@ -1,0 +1,512 @@
+"""Buying from a gateway with the task API: one purchase whatever is cut off, and every end of a task understood."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from imagegate.domain.errors import TaskErrorCode
+from imagegate.domain.images import Size
+from imagegate.domain.usage import Usage, UsageSource
+from imagegate.spool import Spool
+from imagegate.upstreams.fetching import NotSaved, Saved
+from imagegate.upstreams.protocol import (
+    Answer,
+    Produced,
+    Refused,
+    Rejected,
+    Resumes,
+    Trouble,
+    Unavailable,
+    Unknown,
+)
+from imagegate.upstreams.task_api import TaskApi
+from tests.upstreams.stage import QUICK, Desk, Knife, call, hang_up, order, plain_fetch, png, served
+
+TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cached_input": 0, "image_output": 1756}
+
+
+@dataclass
+class Gateway:
+    """The other side: tasks by Idempotency-Key, each a purchase; results of its own."""
+
+    knife: Knife = field(default_factory=Knife)
+    looks: int = 2
+    keyed: bool = True
+    count: int = 1
+    base: str = ""
+    bought: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heads: list[Any] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    create_answers: list[Any] = field(default_factory=list)
+    look_answers: list[Any] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    cancels: int = 0
+    ends_when_cancelled: bool = False
+    asked: int = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/images/generations", self.create),
+            web.get("/v1/tasks/{id}", self.look),
+            web.post("/v1/tasks/{id}/cancel", self.cancel),
+            web.get("/files/{name}", self.file),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        body = await request.json()
+        self.heads.append(request.headers)
+        self.bodies.append(body)
+        planned = self.create_answers.pop(0) if self.create_answers else "buy"
+        if isinstance(planned, web.Response):
+            return planned
+        if planned == "hang up":
+            return hang_up(request)
+        key = request.headers.get("Idempotency-Key", "") if self.keyed else f"{len(self.bought)}"
+        task = self.bought.setdefault(key, {"id": f"task-unified-1-{len(self.bought):08d}", "looks": 0})
+        await self.knife.moment()
+        if planned == "buy and hang up":
+            return hang_up(request)
+        if planned == "buy and garble":
+            return web.Response(text="<html>ok</html>", content_type="text/html")
+        return web.json_response({"id": task["id"], "status": "pending", "progress": 0})
+
+    async def look(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        self.asked += 1
+        assert request.headers["Authorization"] == "Bearer sk-theirs"
+        planned = self.look_answers.pop(0) if self.look_answers else None
+        if planned == "hang up":
+            return hang_up(request)
+        if isinstance(planned, web.Response):
+            return planned
+        task = next(task for task in self.bought.values() if task["id"] == request.match_info["id"])
+        task["looks"] += 1
+        if task["looks"] <= self.looks and not (self.ends_when_cancelled and self.cancels):
+            return web.json_response({"id": task["id"], "status": "processing", "progress": 30 * task["looks"]})
+        return web.json_response(self._done(task))
+
+    def _done(self, task: dict[str, Any]) -> dict[str, Any]:
+        urls = [f"{self.base}/files/{index}.png" for index in range(self.count)]
+        usage = {"tokens": TOKENS, "cost": {"credits": 3.227994, "usd": 0.0474705}, "source": "upstream"}
+        done = {"id": task["id"], "status": "completed", "progress": 100, "results": urls, "usage": usage}
+        return {**done, **self.end}
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        self.cancels += 1
+        return web.json_response({"id": request.match_info["id"], "status": "processing"})
+
+    async def file(self, request: web.Request) -> web.Response:
+        await self.knife.moment()
+        return web.Response(body=png(), content_type="image/png")
+
+
+async def meet(gateway: Gateway, spool: Path, **given: Any) -> tuple[Desk, Answer]:
+    async with served(*gateway.routes()) as gateway.base:
+        wanted = given.pop("call", None) or call()
+        desk = Desk(TaskApi, "task_api", gateway.base, Spool(spool), **given)
+        return desk, await desk.produce(wanted)
+
+
+def buy(gateway: Gateway, spool: Path, **given: Any) -> tuple[Desk, Answer]:
+    return asyncio.run(meet(gateway, spool, **given))
+
+
+def failed(code: str, **more: str) -> dict[str, Any]:
+    return {"status": "failed", "results": None, "error": {"code": code, "message": f"because {code}", **more}}
+
+
+def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_path: Path) -> None:
+    gateway = Gateway(count=2)
+    wide = order(n=2, size=Size("16:9", 2736, 1536, False, "2K"), output_format="webp", output_compression=80)
+    desk, answer = buy(gateway, tmp_path, call=call(order=wide, model="gpt-image-2-theirs", hop=1))
+    assert isinstance(answer, Produced)
+    spooled = answer.answer
+    assert [(image.name, image.media_type, image.width) for image in spooled.images] == [
+        ("0.png", "image/png", 64),
+        ("1.png", "image/png", 64),
+    ]
+    assert spooled.usage == Usage(images=2, text_input=13, image_output=1756)
+    assert (spooled.usage_source, spooled.cost_nanos) == (UsageSource.upstream, 47_470_500)
+    assert desk.spool.answer("att_1") == spooled
+    assert gateway.bodies == [
+        {
+            "model": "gpt-image-2-theirs", "prompt": "a lighthouse", "size": "16:9", "resolution": "2K",
+            "quality": "medium", "n": 2, "background": "opaque", "output_format": "webp", "output_compression": 80,
+        }
+    ]  # fmt: skip
+    head = gateway.heads[0]
+    assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == ("att_1", "2")
+    assert head["Authorization"] == "Bearer sk-theirs"
+    assert desk.progress == [30, 60]
+    assert json.loads(desk.remembered[-1])["id"] == "task-unified-1-00000000"
+
+
+def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_path: Path) -> None:
+    async def scene(at: int) -> bool:
+        """Whether the cut came before the end."""
+        knife = Knife(at)
+        gateway = Gateway(knife, count=2)
+        async with served(*gateway.routes()) as gateway.base:
+            desk = Desk(TaskApi, "task_api", gateway.base, Spool(tmp_path / str(at)), knife)
+            wanted = call(order=order(n=2))
+            answer = await desk.produce_with_cut(wanted)
+            was_cut = knife.cut
+            if answer is None:
+                last = desk.remembered[-1] if desk.remembered else ""
+                answer = await desk.produce(msgspec.structs.replace(wanted, ref=last))
+            assert isinstance(answer, Produced), (at, answer)
+            assert len(answer.answer.images) == 2
+            assert len(gateway.bought) == 1, at
+            return was_cut
+
+    cuts = list(itertools.takewhile(lambda at: asyncio.run(scene(at)), range(1, 100)))
+    assert len(cuts) >= 11  # remember twice, create twice, remember twice, three looks, two files
+
+
+def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) -> None:
+    busy = web.json_response({"error": {"code": "service_unavailable", "message": "-"}}, status=503)
+    gateway = Gateway(create_answers=["buy and hang up", "hang up", busy, "buy and garble"])
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Produced)
+    assert (len(gateway.bought), len(gateway.bodies)) == (1, 5)
+    assert all(body == gateway.bodies[0] for body in gateway.bodies)
+
+
+def test_without_an_answer_until_the_deadline_the_outcome_is_unknown(tmp_path: Path) -> None:
+    gateway = Gateway(create_answers=["buy and hang up"] * 200)
+    _, answer = buy(gateway, tmp_path, row={"timeout_s": 0.5})
+    assert isinstance(answer, Unknown)
+    assert len(gateway.bodies) > 2
+
+
+def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
+    gateway = Gateway(create_answers=["buy and hang up"], keyed=False)
+    desk, answer = buy(gateway, tmp_path, row={"dialect": "evolink"})
+    assert isinstance(answer, Unknown)
+    assert (len(gateway.bought), len(gateway.bodies)) == (1, 1)
+    assert "Idempotency-Key" not in gateway.heads[0]
+    assert desk.upstream().resumes is Resumes.by_ref
+    assert desk.remembered == []
+
+
+def test_a_key_that_was_used_with_another_body_is_unknown_at_once(tmp_path: Path) -> None:
+    conflict = web.json_response({"error": {"code": "idempotency_conflict", "message": "-"}}, status=409)
+    gateway = Gateway(create_answers=[conflict])
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Unknown)
+    assert len(gateway.bodies) == 1
+
+
+def nowhere() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> None:
+    desk = Desk(TaskApi, "task_api", nowhere(), Spool(tmp_path), row={"timeout_s": 0.3})
+    fresh = asyncio.run(desk.produce(call()))
+    assert isinstance(fresh, Unavailable)
+    assert fresh.trouble is Trouble.failing
+    again = asyncio.run(desk.produce(call(ref=desk.remembered[-1])))
+    assert isinstance(again, Unknown)
+
+
+def refusal(status: int, code: str, **headers: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": f"because {code}"}}, status=status, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "trouble", "retry_after_s"),
+    [
+        (401, "unauthorized", Trouble.bad_key, 0),
+        (402, "insufficient_quota", Trouble.unpaid, 0),
+        (403, "model_access_denied", Trouble.no_model, 0),
+        (403, "permission_denied", Trouble.bad_key, 0),
+        (403, "ip_restricted", Trouble.blocked, 0),
+        (403, "Forbidden", Trouble.blocked, 0),
+        (404, "model_not_found", Trouble.no_model, 0),
+        (413, "request_too_large", Trouble.bad_row, 0),
+        (429, "rate_limit_exceeded", Trouble.throttled, 7),
+        (429, "insufficient_quota", Trouble.unpaid, 0),
+        (400, "billing_hard_limit_reached", Trouble.unpaid, 0),
+        (500, "internal_error", Trouble.failing, 0),
+        (503, "service_unavailable", Trouble.failing, 9),
+    ],
+)
+def test_a_refused_create_proves_that_there_is_no_task(
+    tmp_path: Path, status: int, code: str, trouble: Trouble, retry_after_s: float
+) -> None:
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    gateway = Gateway(create_answers=[refusal(status, code, **headers)])
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Unavailable)
+    assert (answer.trouble, answer.retry_after_s) == (trouble, retry_after_s)
+    assert answer.error.code is not TaskErrorCode.quota_exceeded
+    assert len(gateway.bodies) == 1
+
+
+def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    gateway = Gateway(create_answers=[web.Response(status=307, headers={"Location": "/v1/images/generations"})])
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Unavailable)
+    assert answer.trouble is Trouble.bad_row
+    assert len(gateway.bodies) == 1
+
+
+def test_a_bad_request_and_a_refusal_end_the_task(tmp_path: Path) -> None:
+    _, bad = buy(Gateway(create_answers=[refusal(400, "invalid_request")]), tmp_path)
+    assert isinstance(bad, Rejected)
+    assert (bad.error.code, bad.error.message) == (TaskErrorCode.invalid_parameters, "because invalid_request")
+    _, refused = buy(Gateway(create_answers=[refusal(400, "content_policy_violation")]), tmp_path)
+    assert isinstance(refused, Refused)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 524, 408])
+def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) -> None:
+    page = web.Response(status=status, text="<html>gateway</html>", content_type="text/html")
+    gateway = Gateway(create_answers=[page])
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Produced)
+    assert (len(gateway.bodies), len(gateway.bought)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "trouble"),
+    [
+        ("content_policy_violation", Refused, None),
+        ("invalid_parameters", Rejected, None),
+        ("image_processing_error", Rejected, None),
+        ("image_dimension_mismatch", Rejected, None),
+        ("resource_exhausted", Unavailable, Trouble.throttled),
+        ("quota_exceeded", Unavailable, Trouble.unpaid),
+        ("service_unavailable", Unavailable, Trouble.failing),
+        ("generation_timeout", Unavailable, Trouble.failing),
+        ("generation_failed_no_content", Unavailable, Trouble.failing),
+        ("unknown_error", Unavailable, Trouble.failing),
+        ("something_new", Unavailable, Trouble.failing),
+    ],
+)
+def test_every_end_of_a_failed_task_is_understood(
+    tmp_path: Path, code: str, kind: type[Any], trouble: Trouble | None
+) -> None:
+    _, answer = buy(Gateway(end=failed(code)), tmp_path)
+    assert isinstance(answer, kind)
+    if isinstance(answer, Refused | Rejected):
+        assert (answer.error.code, answer.error.message) == (code, f"because {code}")
+    else:
+        assert isinstance(answer, Unavailable)
+        assert answer.trouble is trouble
+        assert answer.error.code is not TaskErrorCode.quota_exceeded
+
+
+def test_a_link_of_ours_that_they_cannot_read_is_not_the_customers_fault(tmp_path: Path) -> None:
+    _, answer = buy(Gateway(end=failed("image_processing_error", reason="reference_unreachable")), tmp_path)
+    assert isinstance(answer, Unavailable)
+    assert answer.trouble is Trouble.ours
+
+
+def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
+    gateway = Gateway(looks=5, end=failed("request_cancelled"), ends_when_cancelled=True)
+    _, answer = buy(gateway, tmp_path, unwanted=True)
+    assert isinstance(answer, Unavailable)
+    assert (answer.trouble, answer.error.code) == (Trouble.ours, TaskErrorCode.request_cancelled)
+    assert gateway.cancels == 1
+
+
+def test_what_was_made_all_the_same_is_taken(tmp_path: Path) -> None:
+    gateway = Gateway(looks=5)
+    _, answer = buy(gateway, tmp_path, unwanted=True)
+    assert isinstance(answer, Produced)
+    assert (gateway.cancels, gateway.asked) == (1, 6)
+
+
+def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -> None:
+    late = Gateway(looks=10**6, ends_when_cancelled=True)
+    _, answer = buy(late, tmp_path, row={"timeout_s": 0.3})
+    assert isinstance(answer, Produced)
+    assert late.cancels == 1
+    _, ended = buy(
+        Gateway(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled")),
+        tmp_path,
+        row={"timeout_s": 0.3},
+    )
+    assert isinstance(ended, Unavailable)
+    assert (ended.trouble, ended.error.code) == (Trouble.failing, TaskErrorCode.generation_timeout)
+    _, open_end = buy(Gateway(looks=10**6), tmp_path, row={"timeout_s": 0.3})
+    assert isinstance(open_end, Unknown)
+
+
+def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
+    bad = [
+        "hang up", refusal(500, "internal_error"), refusal(404, "task_not_found"), refusal(401, "unauthorized"),
+        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "1"}),
+        web.Response(text='{"usage":' + "[" * 200_000), web.Response(body=b"\xff\xfe"),
+    ]  # fmt: skip
+    gateway = Gateway(look_answers=bad)
+    _, answer = buy(gateway, tmp_path)
+    assert isinstance(answer, Produced)
+    assert len(gateway.bought) == 1
+
+
+def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
+    deep = web.Response(status=502, text="[" * 200_000)
+    _, answer = buy(Gateway(create_answers=[deep], keyed=False), tmp_path, row={"dialect": "evolink"})
+    assert isinstance(answer, Unknown)
+
+
+def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
+    class Holding(Gateway):
+        async def look(self, request: web.Request) -> web.Response:
+            give_up = time.monotonic() + 15
+            while not self.cancels and time.monotonic() < give_up:
+                await asyncio.sleep(0.02)
+            return await super().look(request)
+
+    async def scene() -> tuple[Gateway, Answer]:
+        gateway = Holding(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled"))
+        async with served(*gateway.routes()) as gateway.base:
+            desk = Desk(TaskApi, "task_api", gateway.base, Spool(tmp_path))
+            running = asyncio.create_task(desk.produce(call()))
+            while not gateway.bought:
+                await asyncio.sleep(0.01)
+            desk.unwanted = True
+            return gateway, await asyncio.wait_for(running, 10)
+
+    gateway, answer = asyncio.run(scene())
+    assert isinstance(answer, Unavailable)
+    assert (answer.trouble, gateway.cancels) == (Trouble.ours, 1)
+
+
+def test_usage_of_another_shape_does_not_cost_the_pictures(tmp_path: Path) -> None:
+    _, answer = buy(Gateway(end={"usage": {"tokens": "many", "cost": 3}}), tmp_path)
+    assert isinstance(answer, Produced)
+    assert (answer.answer.usage, answer.answer.cost_nanos) == (None, None)
+
+
+def test_a_picture_of_an_embedded_engine_stays_labelled(tmp_path: Path) -> None:
+    _, answer = buy(Gateway(end={"engine": "embedded"}), tmp_path)
+    assert isinstance(answer, Produced)
+    assert (answer.answer.engine, answer.answer.usage_source) == ("embedded", UsageSource.formula)
+
+
+@pytest.mark.parametrize(
+    ("usd", "nanos"),
+    [
+        ("0.0474705", 47_470_500),
+        ("0.1", 100_000_000),
+        ('"0.3"', 300_000_000),
+        ("1e-10", 1),
+        ("-1", None),
+        ('"NaN"', None),
+    ],
+)
+def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
+    task = f'{{"id":"t","status":"completed","results":["BASE/files/0.png"],"usage":{{"cost":{{"usd":{usd}}}}}}}'
+    gateway = Gateway(looks=0)
+
+    async def scene() -> Answer:
+        async with served(*gateway.routes()) as base:
+            done = web.Response(text=task.replace("BASE", base), content_type="application/json")
+            gateway.look_answers = [done]
+            return await Desk(TaskApi, "task_api", base, Spool(tmp_path)).produce(call())
+
+    answer = asyncio.run(scene())
+    assert isinstance(answer, Produced)
+    assert answer.answer.cost_nanos == nanos
+
+
+def test_completed_without_results_is_unknown(tmp_path: Path) -> None:
+    _, answer = buy(Gateway(end={"results": []}), tmp_path)
+    assert isinstance(answer, Unknown)
+    assert answer.bad_body
+    assert answer.usage == Usage(images=0, text_input=13, image_output=1756)
+
+
+def test_a_failed_download_is_repeated_and_nothing_is_bought_again(tmp_path: Path) -> None:
+    tries: list[str] = []
+
+    async def shaky(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+        tries.append(url)
+        if len(tries) == 1:
+            return NotSaved("reset")
+        if len(tries) == 2:
+            return Saved(target.write_bytes(b"<html>not yet</html>"))
+        return await plain_fetch(url, target, max_bytes)
+
+    gateway = Gateway()
+    _, answer = buy(gateway, tmp_path, fetch=shaky)
+    assert isinstance(answer, Produced)
+    assert (len(tries), len(gateway.bought)) == (3, 1)
+
+
+def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -> None:
+    async def never(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+        return NotSaved("refused_address")
+
+    gateway = Gateway()
+    desk, answer = buy(gateway, tmp_path, fetch=never)
+    assert isinstance(answer, Unknown)
+    assert answer.bad_body
+    assert answer.usage is not None
+    assert (len(gateway.bought), desk.spool.answer("att_1")) == (1, None)
+
+
+def test_of_two_pictures_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
+    async def half(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+        return NotSaved("gone") if url.endswith("0.png") else await plain_fetch(url, target, max_bytes)
+
+    _, answer = buy(Gateway(count=2), tmp_path, fetch=half, call=call(order=order(n=2)))
+    assert isinstance(answer, Produced)
+    assert [image.name for image in answer.answer.images] == ["1.png"]
+    assert (answer.answer.usage, answer.answer.usage_source) == (None, UsageSource.estimated)
+
+
+def test_references_travel_as_links_and_a_repeat_after_a_crash_sends_the_same(tmp_path: Path) -> None:
+    first, mask = tmp_path / "a.png", tmp_path / "mask.png"
+    first.write_bytes(png())
+    mask.write_bytes(png())
+    turns = itertools.count()
+
+    def fresh_link(path: Path) -> str:
+        return f"https://ours.example/{path.name}?exp={next(turns)}"
+
+    async def scene() -> tuple[Gateway, Answer]:
+        gateway = Gateway(Knife(4))  # cut when the task was bought and nobody was told
+        async with served(*gateway.routes()) as gateway.base:
+            spool = Spool(tmp_path / "spool")
+            desk = Desk(TaskApi, "task_api", gateway.base, spool, gateway.knife, link=fresh_link)
+            wanted = call(references=(first,), mask=mask)
+            assert await desk.produce_with_cut(wanted) is None
+            return gateway, await desk.produce(msgspec.structs.replace(wanted, ref=desk.remembered[-1]))
+
+    gateway, answer = asyncio.run(scene())
+    assert isinstance(answer, Produced)
+    assert gateway.bodies[0]["image_urls"] == ["https://ours.example/a.png?exp=0"]
+    assert gateway.bodies[0]["mask_url"] == "https://ours.example/mask.png?exp=1"
+    assert gateway.bodies[1] == gateway.bodies[0]
+
+
+def test_a_side_that_holds_its_answers_is_asked_again_at_once(tmp_path: Path) -> None:
+    class Patient(Gateway):
+        async def look(self, request: web.Request) -> web.Response:
+            assert request.query["wait"] == "20"
+            await asyncio.sleep(0.2)
+            return await super().look(request)
+
+    began = time.monotonic()
+    _, answer = buy(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(QUICK, look_s=0.2))
+    assert isinstance(answer, Produced)
+    assert time.monotonic() - began < 9 * 0.2 + 8 * 0.2 * 0.7
