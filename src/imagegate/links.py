@@ -35,7 +35,26 @@ def check_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: st
     return Good(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else Bad()
 
 
+def input_link(origin: str, key: bytes, blob: str, exp: int) -> str:
+    """For upstreams that read references by URL only: the bytes of one blob until `exp`."""
+    return f"{origin}/files/inputs/{blob}?exp={exp}&sig={_input_signature(key, blob, exp)}"
+
+
+def check_input_link(key: bytes, blob: str, exp: str, sig: str) -> Good | Bad:
+    if not (exp.isascii() and exp.isdigit() and len(exp) <= 12):
+        return Bad()
+    expected = _input_signature(key, blob, int(exp))
+    return Good(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else Bad()
+
+
+def _input_signature(key: bytes, blob: str, exp: int) -> str:
+    return _sign(key, f"v1\nGET\ninput\n{blob}\n{exp}\n{KEY_ID}")
+
+
 def _signature(key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
-    text = f"v1\nGET\n{task_id}\n{index}\n{ext}\n{exp}\n{KEY_ID}"
+    return _sign(key, f"v1\nGET\n{task_id}\n{index}\n{ext}\n{exp}\n{KEY_ID}")
+
+
+def _sign(key: bytes, text: str) -> str:
     mac = hmac.new(key, text.encode(), hashlib.sha256).digest()
     return f"{KEY_ID}." + base64.urlsafe_b64encode(mac).decode().rstrip("=")

@@ -64,6 +64,10 @@ class LocalBlobs:
         """The blob as a file that may be read but not changed."""
         return self._path(key)
 
+    def key_of(self, path: Path) -> str:
+        """The key of a file that `local` gave."""
+        return str(path.relative_to(self._root))
+
     async def size(self, key: str) -> int:
         try:
             return (await asyncio.to_thread(self._path(key).stat)).st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api import files, metrics, openapi, ops
+from imagegate.api import files, inputs, metrics, openapi, ops
 from imagegate.api.uploads import stored, upload
 from imagegate.api.v1 import (
     admin,
@@ -54,6 +54,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     routes.reset,
     routes.get_task_cost,
     files.get_result,
+    inputs.get_input,
     openapi.openapi_json,
     upload.upload_base64,
     upload.upload_stream,

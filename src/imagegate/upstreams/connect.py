@@ -27,30 +27,33 @@ class NotConnected(msgspec.Struct, frozen=True):
     detail: str
 
 
-def connect(
-    row: UpstreamRow, dialect: Dialect, spool: Spool, fetch: Fetch, env: Mapping[str, str] = os.environ
-) -> Upstream | NotConnected:
+class Plugs(msgspec.Struct, frozen=True, kw_only=True):
+    """What every upstream of this process is given: where answers go, how results are fetched from what a row calls
+    its base, how references become links, and where secrets are read."""
+
+    spool: Spool
+    fetch: Callable[[str], Fetch]
+    link: Link
+    env: Mapping[str, str] = os.environ
+    painters: int = 0
+
+
+def connect(row: UpstreamRow, dialect: Dialect, plugs: Plugs) -> Upstream | NotConnected:
     """Reads the row's secret, opens nothing. The upstream keeps the secret until it is made anew."""
-    match row.protocol:
-        case "embedded":
-            return Embedded(spool)
-        case "openai":
-            return _openai(row, dialect, spool, fetch, env)
-        case "task_api" | "fal" | "replicate":
-            return NotConnected(f"upstream {row.name!r}: the protocol {row.protocol} is not built yet")
-
-
-def _openai(
-    row: UpstreamRow, dialect: Dialect, spool: Spool, fetch: Fetch, env: Mapping[str, str]
-) -> Upstream | NotConnected:
+    if row.protocol == "embedded":
+        return Embedded(plugs.spool, plugs.painters)
     row = msgspec.structs.replace(row, base_url=row.base_url or _OFFICIAL.get(dialect.name, ""))
     fault = _address_fault(row.base_url) or _azure_fault(row, dialect)
     if fault:
         return NotConnected(f"upstream {row.name!r}: {fault}")
-    secret = "" if dialect.auth == "none" else read_secret(row, env)
+    secret = "" if dialect.auth == "none" else read_secret(row, plugs.env)
     if isinstance(secret, NotConnected):
         return secret
-    return OpenAI(row, dialect, spool, fetch, secret)
+    fetch = plugs.fetch(row.base_url)
+    if row.protocol == "openai":
+        return OpenAi(row, dialect, plugs.spool, fetch, secret)
+    kind = {"task_api": TaskApi, "fal": Fal, "replicate": Replicate}[row.protocol]
+    return kind(row, dialect, plugs.spool, fetch, plugs.link, secret)
 
 
 def read_secret(row: UpstreamRow, env: Mapping[str, str]) -> str | NotConnected:
