@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import socket
@@ -470,6 +471,14 @@ def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -
     assert answer.bad_body
     assert answer.usage is not None
     assert (len(gateway.bought), desk.spool.answer("att_1")) == (1, None)
+
+
+def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
+    async def full(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        buy(Gateway(count=2), tmp_path, fetch=full, call=call(order=order(n=2)))
 
 
 def test_of_two_pictures_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
