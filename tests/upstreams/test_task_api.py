@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import socket
@@ -352,13 +353,21 @@ def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -
 def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
     bad = [
         "hang up", refusal(500, "internal_error"), refusal(404, "task_not_found"), refusal(401, "unauthorized"),
-        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "1"}),
+        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "0"}),
         web.Response(text='{"usage":' + "[" * 200_000), web.Response(body=b"\xff\xfe"),
     ]  # fmt: skip
     gateway = Gateway(look_answers=bad)
     _, answer = buy(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert len(gateway.bought) == 1
+
+
+def test_a_throttled_look_rests_as_long_as_it_was_asked_to(tmp_path: Path) -> None:
+    began = time.monotonic()
+    throttled = refusal(429, "rate_limit_exceeded", **{"Retry-After": "2"})
+    _, answer = buy(Gateway(looks=0, look_answers=[throttled]), tmp_path)
+    assert isinstance(answer, Produced)
+    assert time.monotonic() - began >= 2
 
 
 def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
@@ -462,6 +471,14 @@ def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -
     assert answer.bad_body
     assert answer.usage is not None
     assert (len(gateway.bought), desk.spool.answer("att_1")) == (1, None)
+
+
+def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
+    async def full(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        buy(Gateway(count=2), tmp_path, fetch=full, call=call(order=order(n=2)))
 
 
 def test_of_two_pictures_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
