@@ -69,6 +69,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
+    fetch_bytes_per_hour: int = 1024**3
     upload_max_bytes: int = 50 * 1024 * 1024
     upload_timeout_s: float = 300.0
     files_per_account: int = 100
@@ -160,6 +161,7 @@ def _checked(settings: Settings) -> Settings:
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
         (
             "public_url",

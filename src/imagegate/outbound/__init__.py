@@ -6,6 +6,7 @@ wire. `client` offers the two things that the rest of the gateway does with such
 
 from imagegate.outbound.addresses import AllowEntry, EgressRules, parse_allow
 from imagegate.outbound.client import Fetched, FetchFailed, Outbound, Posted, Sink
+from imagegate.outbound.turns import Turns
 from imagegate.outbound.urls import CheckedUrl, Purpose, UrlRefused, check_url
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Posted",
     "Purpose",
     "Sink",
+    "Turns",
     "UrlRefused",
     "check_url",
     "parse_allow",
