@@ -13,9 +13,7 @@ from imagegate.runtime import Runtime
 from imagegate.store import fetched
 from imagegate.store.fetched import Busy, Granted, Spent
 
-FETCH_S = 60.0
 SPENT_REASON = "fetch_budget_spent"
-_PATIENCE_S = 90.0
 _LOOK_S = 0.2
 
 
@@ -38,11 +36,11 @@ class _Counted:
 async def fetch_for(runtime: Runtime, account_id: str, url: CheckedUrl, sink: Sink, most: int) -> Fetched:
     """GET the URL into `sink`, at most `most` bytes. FetchFailed or BudgetSpent leave rubbish in `sink`."""
     async with runtime.turns.of(account_id):
-        grant = await _hold(runtime, account_id, most)
+        grant, total_s = await _hold(runtime, account_id, most), runtime.settings.limits.fetch_timeout_s
         counted = _Counted(sink)
         try:
             async with runtime.turns.overall:
-                return await runtime.outbound.fetch(url, counted, max_bytes=grant.most, total_s=FETCH_S)
+                return await runtime.outbound.fetch(url, counted, max_bytes=grant.most, total_s=total_s)
         except FetchFailed as failed:
             if failed.reason == "too_large":
                 counted.bytes = grant.most if counted.bytes else 0
@@ -56,7 +54,8 @@ async def fetch_for(runtime: Runtime, account_id: str, url: CheckedUrl, sink: Si
 async def _hold(runtime: Runtime, account_id: str, most: int) -> Granted:
     """Patient while others of the account hold what is left: they end in time, and may give some back."""
     clock = asyncio.get_running_loop().time
-    give_up, budget = clock() + _PATIENCE_S, runtime.settings.limits.fetch_bytes_per_hour
+    limits = runtime.settings.limits
+    give_up, budget = clock() + limits.fetch_timeout_s, limits.fetch_bytes_per_hour
     while True:
         match await runtime.db.write(fetched.hold_fetch, account_id, most, budget):
             case Granted() as grant:
