@@ -29,16 +29,19 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def resident(pid: int) -> int:
-    """Bytes in memory of the process and its children, what they share counted once."""
-    total = 0
+def resident(pid: int) -> tuple[int, int]:
+    """Bytes in memory of the process, and of its children; what they share is counted once."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        for one in family:
-            with contextlib.suppress(OSError):
-                rollup = Path(f"/proc/{one.pid}/smaps_rollup").read_text()
-                total += int(rollup.partition("\nPss:")[2].split()[0]) * 1024
-    return total
+        children = psutil.Process(pid).children(recursive=True)
+        return _weight(pid), sum(_weight(child.pid) for child in children)
+    return 0, 0
+
+
+def _weight(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+    return 0
 
 
 class Vitals:
@@ -47,7 +50,7 @@ class Vitals:
     def __init__(self, pid: int, url: str) -> None:
         self._command = [sys.executable, "-m", "tests.vitals", str(pid), url]
         self._observer: subprocess.Popen[str] | None = None
-        self.peak = 0
+        self.peak = self.service = self.children = 0
         self.checks = 0
         self.unanswered = 0
         self.p99_ms = self.slowest_ms = 0.0
@@ -65,8 +68,8 @@ class Vitals:
 
     def told(self) -> str:
         return (
-            f"peak {self.peak / 2**20:.0f} MiB with children; {self.checks} health checks, p99 {self.p99_ms:.1f} ms, "
-            f"slowest {self.slowest_ms:.0f} ms"
+            f"peak {self.peak >> 20} MiB (service {self.service >> 20}, children {self.children >> 20}); "
+            f"{self.checks} health checks, p99 {self.p99_ms:.1f} ms, slowest {self.slowest_ms:.0f} ms"
         )
 
 
@@ -74,11 +77,12 @@ def _observe(pid: int, url: str) -> dict[str, float]:
     """Until the end of standard input: weigh each tenth of a second, ask a hundred times a second."""
     with contextlib.suppress(OSError):
         os.nice(-10)  # waiting for a processor is not what is measured
-    stop, peak = threading.Event(), [0]
+    stop, peaks = threading.Event(), [0, 0, 0]
 
     def weigh() -> None:
         while not stop.wait(0.1):
-            peak[0] = max(peak[0], resident(pid))
+            service, children = resident(pid)
+            peaks[:] = map(max, peaks, (service + children, service, children))
 
     def listen() -> None:
         sys.stdin.read()
@@ -93,8 +97,8 @@ def _observe(pid: int, url: str) -> dict[str, float]:
         took.append((time.perf_counter() - started) * 1000)
     took.sort()
     return {
-        "peak": peak[0], "checks": len(took) - 1, "unanswered": unanswered, "p99_ms": took[int(len(took) * 0.99)],
-        "slowest_ms": took[-1],
+        "peak": peaks[0], "service": peaks[1], "children": peaks[2], "checks": len(took) - 1,
+        "unanswered": unanswered, "p99_ms": took[int(len(took) * 0.99)], "slowest_ms": took[-1],
     }  # fmt: skip
 
 
