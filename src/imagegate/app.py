@@ -9,7 +9,9 @@ import contextlib
 import functools
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,28 +19,30 @@ from litestar import Litestar, Request
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
+from imagegate import outbound
 from imagegate.api.auth import Gatekeeper
 from imagegate.api.edge import Edge
 from imagegate.api.metrics import Meter
 from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
 from imagegate.api.router import HANDLERS
-from imagegate.catalog.book import Book, block_hash
+from imagegate.catalog.book import Book, CatalogError, block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
 from imagegate.flows.status import StatusBoard
-from imagegate.outbound import EgressRules, Outbound, parse_allow
+from imagegate.links import input_link
+from imagegate.outbound import EgressRules, Outbound, ResultLimits, fetch_result, parse_allow
 from imagegate.runtime import Runtime
-from imagegate.secret import open_keyring
+from imagegate.secret import Keyring, open_keyring
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.storage import LocalBlobs
 from imagegate.store import prices
 from imagegate.store.database import Database, StoreRefused, engine_for
 from imagegate.store.engines import Clock, wall_clock
-from imagegate.upstreams.embedded import NAME as EMBEDDED
-from imagegate.upstreams.embedded import Embedded
-from imagegate.upstreams.fleet import Fleet, embedded_roster
+from imagegate.upstreams.connect import Plugs
+from imagegate.upstreams.fetching import Fetch, NotSaved, Saved
+from imagegate.upstreams.fleet import Fleet, muster
 from imagegate.workers.courier import Courier
 from imagegate.workers.runner import Runner
 
@@ -61,24 +65,27 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     return database
 
 
-async def open_runtime(settings: Settings, clock: Clock | None = None, outbound: Outbound | None = None) -> Runtime:
+async def open_runtime(settings: Settings, clock: Clock | None = None, client: Outbound | None = None) -> Runtime:
     """Everything that flows need, opened. Close it with `runtime.close()`."""
     egress = egress_rules(settings)
     database = open_database(settings, clock)
     # fetches that a dead process left half done are fetched anew
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
-    book = load_book(settings.alias)
+    book, blobs = load_book(settings.alias), LocalBlobs(settings.data_dir / "blobs")
+    keyring = open_keyring(settings.data_dir)
+    plugs = _plugs(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
         settings=settings,
         book=book,
         db=database,
-        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        blobs=blobs,
         spool=spool,
-        fleet=_fleet(settings, book, spool),
-        outbound=outbound or Outbound(egress),
+        fleet=build_fleet(settings, book, plugs),
+        plugs=plugs,
+        outbound=client or Outbound(egress),
         egress=egress,
-        keyring=open_keyring(settings.data_dir),
+        keyring=keyring,
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=origin_of(settings),
         clock=clock or wall_clock,
@@ -87,9 +94,34 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, outbound:
     return runtime
 
 
-def _fleet(settings: Settings, book: Book, spool: Spool) -> Fleet:
-    """Without any route the embedded engine serves every model."""
-    return Fleet(embedded_roster(list(book.models)), {EMBEDDED: Embedded(spool, settings.work.painters)}, {})
+def build_fleet(settings: Settings, book: Book, plugs: Plugs) -> Fleet:
+    """SettingsError says which row of the configuration does not fit."""
+    try:
+        return muster(settings.upstream, settings.route, book, plugs, time.strftime("%Y-%m-%d", time.gmtime()))
+    except CatalogError as error:
+        raise SettingsError(f"configuration: {error}") from error
+
+
+def reload_routes(runtime: Runtime, settings: Settings) -> None:
+    """Use these upstreams and routes for calls that begin from now on. SettingsError leaves everything as it was."""
+    runtime.fleet.change(build_fleet(settings, runtime.book, runtime.plugs))
+
+
+def _plugs(settings: Settings, spool: Spool, blobs: LocalBlobs, keyring: Keyring, egress: EgressRules) -> Plugs:
+    origin, work = origin_of(settings), settings.work
+
+    def fetcher(base_url: str) -> Fetch:
+        async def fetch(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+            got = await fetch_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
+            return Saved(got.bytes) if isinstance(got, outbound.Saved) else NotSaved(got.detail)
+
+        return fetch
+
+    def link(path: Path) -> str:
+        exp = int(time.time() + work.deadline_s + 600)
+        return input_link(origin, keyring.key("links"), blobs.key_of(path), exp)
+
+    return Plugs(spool=spool, fetch=fetcher, link=link, painters=work.painters)
 
 
 def egress_rules(settings: Settings) -> EgressRules:

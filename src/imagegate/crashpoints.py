@@ -1,7 +1,7 @@
 """Places where a test may kill the real process, by name.
 
-Knows: the names, and that nothing happens unless `IMAGEGATE_CRASH=<name>[:<nth>]` is in the environment. Refuses to know:
-what would be lost. The kill is a real SIGKILL: no handler runs, no buffer is flushed.
+Knows: the names, and that nothing happens unless `IMAGEGATE_CRASH=<name>[:<nth>]` is in the environment. Refuses to
+know: what would be lost. The kill is a real SIGKILL: no handler runs, no buffer is flushed.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
+    fetch_bytes_per_hour: int = 1024**3
+    fetch_timeout_s: float = 60.0
     upload_max_bytes: int = 50 * 1024 * 1024
     upload_timeout_s: float = 300.0
     files_per_account: int = 100
@@ -85,6 +87,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How tasks are carried out."""
 
     workers: int = 8
+    calls: int = 256
     lease_s: float = 60.0
     poll_s: float = 5.0
     deadline_s: float = 3600.0
@@ -165,11 +168,14 @@ def _checked(settings: Settings) -> Settings:
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
         ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
+        ("calls", settings.work.calls > 0, "above 0"),
         ("tries_per_slice", settings.work.tries_per_slice > 0, "above 0"),
         ("repeat_usd_per_day", _is_amount(settings.work.repeat_usd_per_day), "an amount of USD such as 5 or 0.50"),
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
+        ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
         (
             "public_url",

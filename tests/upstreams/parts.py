@@ -12,8 +12,9 @@ from imagegate.catalog.routes import Dialect, UpstreamRow, dialect_of
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.usage import Usage
 from imagegate.spool import Spool
+from imagegate.upstreams.fetching import Fetch, NotSaved, Saved
 from imagegate.upstreams.openai import OpenAI
-from imagegate.upstreams.protocol import Answer, Call, Fetch, NotFetched, Ties
+from imagegate.upstreams.protocol import Answer, Call, Ties
 from tests.imaging.corpus import picture
 
 SECRET = "sk-secret-of-the-operator"
@@ -46,10 +47,10 @@ def row(port: int, **fields: Any) -> UpstreamRow:
     return UpstreamRow(**{**plain, **fields})
 
 
-async def fetch(url: str, target: Path, most: int) -> int | NotFetched:
+async def fetch(url: str, target: Path, most: int) -> Saved | NotSaved:
     if "nowhere" in url:
-        return NotFetched("unreachable")
-    return target.write_bytes(picture("PNG")[:most])
+        return NotSaved("unreachable")
+    return Saved(target.write_bytes(picture("PNG")[:most]))
 
 
 def upstream(

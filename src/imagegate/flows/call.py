@@ -16,13 +16,20 @@ from imagegate.runtime import Runtime
 from imagegate.store.attempts import advance, remember_ref
 from imagegate.store.engines import StoreFailure
 from imagegate.telemetry import log_error
-from imagegate.upstreams.protocol import Answer, Call, Progress, Ties
+from imagegate.upstreams.protocol import Answer, Call, Progress, Resumes, Ties
+
+# An account's waiting calls do not keep more of its tasks from being claimed, as its waiting references do.
+_NOBODY = ""
 
 
 async def make_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs, delivered: int) -> Answer:
     """`delivered` images of the task are there already."""
     upstream = runtime.fleet.upstreams[attempt.upstream]
-    return await upstream.produce(_call(runtime, task, attempt, inputs), _ties(runtime, task, attempt, delivered))
+    call, ties = _call(runtime, task, attempt, inputs), _ties(runtime, task, attempt, delivered)
+    if upstream.resumes == Resumes.exactly:  # painted by this machine: the worker's place is what it takes
+        return await upstream.produce(call, ties)
+    async with runtime.calling, runtime.places.left_by(_NOBODY):
+        return await upstream.produce(call, ties)
 
 
 def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:

@@ -6,7 +6,7 @@ Knows: which file speaks which protocol, and where secrets are read. Refuses to 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,16 @@ from yarl import URL
 from imagegate.catalog.routes import Dialect, UpstreamRow
 from imagegate.spool import Spool
 from imagegate.upstreams.embedded import Embedded
+from imagegate.upstreams.fal import Fal
+from imagegate.upstreams.fetching import Fetch, Link
 from imagegate.upstreams.openai import OpenAI
-from imagegate.upstreams.protocol import Fetch, Upstream
+from imagegate.upstreams.protocol import Upstream
+from imagegate.upstreams.replicate import Replicate
+from imagegate.upstreams.task_api import TaskApi
 
 _OFFICIAL = {"openai": "https://api.openai.com/v1"}
+
+_KINDS: dict[str, type[TaskApi | Fal | Replicate]] = {"task_api": TaskApi, "fal": Fal, "replicate": Replicate}
 
 
 class NotConnected(msgspec.Struct, frozen=True):
@@ -51,9 +57,8 @@ def connect(row: UpstreamRow, dialect: Dialect, plugs: Plugs) -> Upstream | NotC
         return secret
     fetch = plugs.fetch(row.base_url)
     if row.protocol == "openai":
-        return OpenAi(row, dialect, plugs.spool, fetch, secret)
-    kind = {"task_api": TaskApi, "fal": Fal, "replicate": Replicate}[row.protocol]
-    return kind(row, dialect, plugs.spool, fetch, plugs.link, secret)
+        return OpenAI(row, dialect, plugs.spool, fetch, secret)
+    return _KINDS[row.protocol](row, dialect, plugs.spool, fetch, plugs.link, secret)
 
 
 def read_secret(row: UpstreamRow, env: Mapping[str, str]) -> str | NotConnected:

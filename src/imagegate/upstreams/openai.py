@@ -25,13 +25,12 @@ from imagegate.spool import Spool, SpooledAnswer, SpooledImage
 from imagegate.upstreams.asking import cannot, request_of, streams
 from imagegate.upstreams.body import Body
 from imagegate.upstreams.errors import UNAVAILABLE, judge, judge_fault
+from imagegate.upstreams.fetching import Fetch, NotSaved
 from imagegate.upstreams.payload import MAX_IMAGE_BYTES
 from imagegate.upstreams.pictures import adopt_picture
 from imagegate.upstreams.protocol import (
     Answer,
     Call,
-    Fetch,
-    NotFetched,
     Produced,
     Progress,
     Resumes,
@@ -153,7 +152,7 @@ class OpenAI:
         path = self._spool.path(call.attempt_id, f"u{index}.part")
         for pause in (*self._pauses, None):
             fetched = await self._fetch(url, path, MAX_IMAGE_BYTES)
-            if not isinstance(fetched, NotFetched):
+            if not isinstance(fetched, NotSaved):
                 return path
             if pause is None:
                 said.flaws.append(f"picture {index}: {fetched.detail}")

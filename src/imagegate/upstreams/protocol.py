@@ -28,16 +28,6 @@ Progress = Callable[[int], Awaitable[None]]
 Partial = Callable[[int, Path], Awaitable[None]]
 
 
-class NotFetched(msgspec.Struct, frozen=True):
-    """A result URL gave no file: refused by the guard, unreachable, too large. `detail` is for the operator."""
-
-    detail: str
-
-
-# Fetches a result URL under the guard into a new file of at most so many bytes; answers with the bytes written.
-Fetch = Callable[[str, Path, int], Awaitable[int | NotFetched]]
-
-
 async def _nowhere(*_: object) -> None:
     """Tells nobody."""
 
