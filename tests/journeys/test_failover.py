@@ -51,7 +51,9 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
             route("dear", "0.002"),
         ]
         with Fronted(data, *rows, env={"IMAGEGATE_REPEAT_USD_PER_DAY": "100"}) as gateway:
-            yield Front(gateway, cheap, dear)
+            front = Front(gateway, cheap, dear)
+            yield front
+            front.admin.close()
             gateway.check()
 
 
