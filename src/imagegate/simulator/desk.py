@@ -182,22 +182,27 @@ def _gone(call: Call) -> None:
 
 
 async def _attend(desk: Desk, shape: Shape, request: web.Request, call: Call) -> web.StreamResponse:
-    plan, scripted = desk.script.draw(shape.name)
+    plan = desk.script.draw(shape.name)
     if "followed" in request.query:
-        plan = Plan(latency=plan.latency)
+        plan = Plan(latency=plan.latency, scripted=True)
     call.faults = plan.faults
     if named(plan.faults, When.head):
         return await _at_the_head(desk, plan, request, call)
     try:
         ask = await _read(desk, shape, request, call)
-        plan = _planned(plan, scripted or "followed" in request.query, ask.order.prompt, call)
+        plan = _planned(plan, ask.order.prompt, call)
         if named(plan.faults, When.head):
             return await _at_the_head(desk, plan, request, call)
         _deny_by_fault(shape, plan, ask, request)
         reply = await shape.answer(desk, request, call, ask, plan)
     except Deny as deny:
         return await send(request, shape.denial(deny), Plan(), call)
-    return await send(request, reply, plan, call)
+    return await send(request, reply, Plan() if spared(plan, call) else plan, call)
+
+
+def spared(plan: Plan, call: Call) -> bool:
+    """A repeat of a submit has the same prompt, and would meet the same fault for ever."""
+    return call.replayed and not plan.scripted
 
 
 async def _at_the_head(desk: Desk, plan: Plan, request: web.Request, call: Call) -> web.StreamResponse:
@@ -221,9 +226,9 @@ async def _read(desk: Desk, shape: Shape, request: web.Request, call: Call) -> A
     return ask
 
 
-def _planned(plan: Plan, scripted: bool, prompt: str, call: Call) -> Plan:
+def _planned(plan: Plan, prompt: str, call: Call) -> Plan:
     try:
-        plan = with_prompt(plan, scripted, prompt)
+        plan = with_prompt(plan, prompt)
     except ValueError as error:
         raise bad_value(str(error), "prompt") from error
     call.faults = plan.faults

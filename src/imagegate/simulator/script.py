@@ -20,13 +20,17 @@ MOST_BYTES = 64 << 20
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for."""
+    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for.
+
+    `scripted`: it came from a step, which no prompt changes and which strikes repeats of a submit too.
+    """
 
     faults: Faults = {}
     latency: float = 0.0
     size: tuple[int, int] | None = None
     format: str = ""
     bytes: int = 0
+    scripted: bool = False
 
     def value(self, fault: str, default: str) -> str:
         return self.faults.get(fault) or default
@@ -58,14 +62,14 @@ class Script:
         self._latency = latency
         self._dice = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
 
-    def draw(self, shape: str) -> tuple[Plan, bool]:
-        """The plan of a call that has just arrived, and whether it came from a step, which a prompt cannot change."""
+    def draw(self, shape: str) -> Plan:
+        """The plan of a call that has just arrived."""
         for position, step in enumerate(self.steps):
             if step.shape in ("", shape):
                 self._use_up(position, step)
                 latency = self._latency if step.latency is None else seconds(str(step.latency))
-                return Plan(faults=parse_faults(step.fault), latency=latency), True
-        return Plan(faults=self._by_chance(shape), latency=self._latency), False
+                return Plan(faults=parse_faults(step.fault), latency=latency, scripted=True)
+        return Plan(faults=self._by_chance(shape), latency=self._latency)
 
     def _use_up(self, position: int, step: Step) -> None:
         rest = [msgspec.structs.replace(step, times=step.times - 1)] if step.times > 1 else []
@@ -77,13 +81,13 @@ class Script:
         return self._dice.choice(fitting) if strikes else {}
 
 
-def with_prompt(plan: Plan, scripted: bool, prompt: str) -> Plan:
+def with_prompt(plan: Plan, prompt: str) -> Plan:
     """The plan with what the prompt says. ValueError where it says something that does not exist."""
     words = {name: value or "" for name, value in _WORDS.findall(prompt)}
     changes: dict[str, object] = {}
     asked = [value for name, value in _WORDS.findall(prompt) if name == "fault"]
     asked += ["moderation-refusal"] if "refuse" in words else []
-    if asked and not scripted:
+    if asked and not plan.scripted:
         changes["faults"] = parse_faults("+".join(asked))
     if "latency" in words:
         changes["latency"] = seconds(words["latency"])
