@@ -113,7 +113,9 @@ def test_the_rows_that_it_prints_fit_a_gateway_and_its_own_prices(simulator: Sim
         assert cost.total == PICTURE
 
 
-@pytest.mark.parametrize("options", [["--fault", "no-such"], ["--fault", "mars=429"], ["--latency", "soon"]])
+@pytest.mark.parametrize(
+    "options", [["--fault", "no-such"], ["--fault", "mars=429"], ["--latency", "soon"], ["--state", __file__]]
+)
 def test_wrong_flags_end_with_one_line(options: list[str]) -> None:
     ended = CliRunner().invoke(program, ["simulate", *options]).exception
     assert isinstance(ended, Exit)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from imagegate.simulator.calls import Call
 from imagegate.simulator.denials import Deny
-from imagegate.simulator.desk import Ask, Desk, Handler, Shape, made, open_call, spared
+from imagegate.simulator.desk import NO_KEYS, Ask, Desk, Handler, Shape, made, open_call, spared
 from imagegate.simulator.faults import When, named
 from imagegate.simulator.script import Plan
 from imagegate.simulator.shapes.spoiled import spoiled
@@ -99,7 +99,7 @@ def window(desk: Desk, shape: Shape, kind: str, answer: Asked) -> Handler:
 
 
 def _found(desk: Desk, shape: Shape, request: web.Request, call: Call) -> Ticket:
-    if shape.key_of(request) in ("", "bad-key"):
+    if shape.key_of(request) in NO_KEYS:
         raise Deny(401, "invalid_api_key", "Incorrect API key provided.")
     call.task_id = request.match_info["id"]
     ticket = desk.tickets.find(shape.name, call.task_id)

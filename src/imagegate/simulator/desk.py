@@ -29,6 +29,7 @@ from imagegate.simulator.wire import Reply, reset, send
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BAD_KEY = "bad-key"
+NO_KEYS = ("", BAD_KEY)
 _TOLD = ("x-client-request-id", "idempotency-key", "x-imagegate-hop", "x-stainless-retry-count", "x-fal-no-retry",
          "prefer", "accept-encoding", "content-type", "user-agent")  # fmt: skip
 _SHOWN = 10_000
@@ -138,7 +139,7 @@ def made(desk: Desk, ask: Ask, plan: Plan) -> Made:
     order = ask.order
     width, height = plan.size or (order.size.width, order.size.height)
     if "wrong-pixels" in plan.faults:
-        width, height = width // 2, height // 2
+        width, height = max(1, width // 2), max(1, height // 2)
     count = max(1, order.n - 1) if "fewer-images" in plan.faults else order.n
     picture = Picture(
         width, height, _format(order, plan), order.background == "transparent", min(order.output_compression, 95),
@@ -217,7 +218,7 @@ async def _at_the_head(desk: Desk, plan: Plan, request: web.Request, call: Call)
 
 async def _read(desk: Desk, shape: Shape, request: web.Request, call: Call) -> Ask:
     """The key first: a body that comes with a bad one is of no interest."""
-    if shape.key_of(request) in ("", BAD_KEY):
+    if shape.key_of(request) in NO_KEYS:
         raise denial("401", Plan(), "", shape.azure)
     ask = await shape.read(desk, request, call)
     call.prompt, call.model, call.n = ask.order.prompt[:PROMPT_KEPT], ask.order.model, ask.order.n

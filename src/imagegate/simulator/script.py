@@ -17,6 +17,7 @@ _WORDS = re.compile(r"\[\[\s*(fault|latency|size|format|bytes|refuse)\s*(?::\s*(
 _PIXELS = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
 _FORMATS = ("png", "jpeg", "webp")
 MOST_BYTES = 64 << 20
+MOST_EDGE = 4096
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +99,8 @@ def _picture_words(words: dict[str, str]) -> dict[str, object]:
     changes: dict[str, object] = {}
     if "size" in words:
         found = _PIXELS.fullmatch(words["size"])
-        if not found:
-            raise ValueError(f"{words['size']!r} is no size such as 512x512")
+        if not found or max(map(int, found.groups())) > MOST_EDGE:
+            raise ValueError(f"{words['size']!r} is no size such as 512x512 with edges up to {MOST_EDGE}")
         changes["size"] = (int(found[1]), int(found[2]))
     if "format" in words:
         if words["format"] not in _FORMATS:
