@@ -15,6 +15,7 @@ from imagegate.cli import program
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem, TaskErrorCode
 from imagegate.settings import GROUPS, PREFIX
+from imagegate.simulator.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 _CODE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -89,7 +90,7 @@ def test_every_task_error_has_a_line() -> None:
     assert all(row[1] in ("caller", "server") and row[2] for row in rows)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/operations.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/operations.md", "docs/simulator.md"])
 def test_every_command_shown_exists(file: str) -> None:
     blocks = "\n".join(_CODE.findall((ROOT / file).read_text("utf-8")))
     shown = re.findall(r"^(?:\$ )?imagegate (.+)$", blocks, re.MULTILINE)
@@ -110,6 +111,11 @@ def _check_command(line: str) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
     unknown = [word for word in words if word.startswith("-") and word not in known]
     assert not unknown, f"`imagegate {line}`: no option {unknown}"
+
+
+def test_every_fault_of_the_simulator_has_its_line() -> None:
+    rows = _rows("docs/simulator.md", "Faults")
+    assert rows == [[name, fault.about] for name, fault in FAULTS.items()]
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

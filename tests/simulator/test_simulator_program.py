@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
+from imagegate.cli import program
+from imagegate.cli.exits import Exit
 from imagegate.domain.usage import Usage
 from imagegate.pricing import charge
 from imagegate.simulator.bill import reference_tokens
 from imagegate.simulator.calls import Reference
 from imagegate.simulator.faults import FAULTS
-from tests.gateway import PROGRAM
 from tests.simulation import Simulator
 from tests.simulator.wires import generate
 
@@ -71,8 +72,8 @@ def test_a_script_that_makes_no_sense_is_refused_and_changes_nothing(simulator: 
     assert len(simulator.ask("GET", "/control")["left"]) == 1
 
 
-def test_flags_strike_one_shape_and_repeat_by_seed() -> None:
-    options = ("--fault", "openai=429", "--fault", "openai=500-json", "--fault-rate", "0.5", "--seed", "7")
+def test_flags_strike_one_shape_repeat_by_seed_and_can_be_quiet() -> None:
+    options = ("--quiet", "--fault", "openai=429", "--fault", "openai=500-json", "--fault-rate", "0.5", "--seed", "7")
     runs = []
     for _ in range(2):
         with Simulator(*options) as simulator:
@@ -81,6 +82,7 @@ def test_flags_strike_one_shape_and_repeat_by_seed() -> None:
             headers = {"Authorization": "Bearer any"}
             url = f"{simulator.url}/task/v1/images/generations"
             assert httpx.post(url, json=task, headers=headers, trust_env=False).status_code == 200
+        assert not [line for line in simulator.output if line.startswith("call-")]
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 429, 500}
 
@@ -98,13 +100,6 @@ def test_each_call_is_one_line_and_the_end_is_the_total() -> None:
     assert simulator.output[-1] == "2 calls, 1 images bought in 1 purchases for $0.00591"
 
 
-def test_quiet_says_nothing_of_calls() -> None:
-    simulator = Simulator("--quiet")
-    with simulator:
-        generate(simulator, "x")
-    assert not [line for line in simulator.output if line.startswith("call-")]
-
-
 def test_the_rows_that_it_prints_fit_a_gateway_and_its_own_prices(simulator: Simulator) -> None:
     start = next(number for number, line in enumerate(simulator.output) if line == "[[upstream]]")
     end = next(number for number, line in enumerate(simulator.output) if line.startswith("start the gateway"))
@@ -118,16 +113,18 @@ def test_the_rows_that_it_prints_fit_a_gateway_and_its_own_prices(simulator: Sim
         assert cost.total == PICTURE
 
 
-@pytest.mark.parametrize("options", [["--fault", "no-such"], ["--fault", "mars=429"], ["--latency", "soon"]])
+@pytest.mark.parametrize(
+    "options", [["--fault", "no-such"], ["--fault", "mars=429"], ["--latency", "soon"], ["--state", __file__]]
+)
 def test_wrong_flags_end_with_one_line(options: list[str]) -> None:
-    done = subprocess.run([*PROGRAM, "simulate", *options], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    ended = CliRunner().invoke(program, ["simulate", *options]).exception
+    assert isinstance(ended, Exit)
+    assert (ended.code, len(ended.message.splitlines())) == (2, 1)
 
 
 def test_the_faults_can_be_listed() -> None:
-    done = subprocess.run([*PROGRAM, "simulate", "--list-faults"], capture_output=True, text=True, timeout=60)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(FAULTS)
+    listed = CliRunner().invoke(program, ["simulate", "--list-faults"])
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(FAULTS)
 
 
 @pytest.mark.parametrize(

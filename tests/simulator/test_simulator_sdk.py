@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from typing import Literal
 
 import openai
 import pytest
+from openai import BaseModel
 from openai.types import ImageEditCompletedEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse
 from PIL import Image
 
 from tests.simulation import Simulator
+
+Format = Literal["png", "jpeg", "webp"]
 
 
 @pytest.fixture
@@ -26,6 +30,11 @@ def picture(width: int = 512, height: int = 512, mode: str = "RGB") -> bytes:
     return file.getvalue()
 
 
+def valid(answer: BaseModel) -> None:
+    """The SDK takes answers as they come; this compares each field with its declared type."""
+    type(answer).model_validate(answer.to_dict())
+
+
 def opened(payload: str | None) -> Image.Image:
     """The picture, decoded to its last pixel."""
     image = Image.open(io.BytesIO(base64.b64decode(payload or "", validate=True)))
@@ -34,11 +43,12 @@ def opened(payload: str | None) -> Image.Image:
 
 
 @pytest.mark.parametrize(("output_format", "shown"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
-def test_generates_as_asked(client: openai.OpenAI, simulator: Simulator, output_format: str, shown: str) -> None:
+def test_generates_as_asked(client: openai.OpenAI, simulator: Simulator, output_format: Format, shown: str) -> None:
     answer = client.images.generate(
         model="gpt-image-2", prompt="a red fox", n=2, size="1360x768", quality="low", output_format=output_format
-    )  # type: ignore[call-overload]
+    )
     assert isinstance(answer, ImagesResponse)
+    valid(answer)
     assert answer.data is not None
     images = [opened(item.b64_json) for item in answer.data]
     assert [(image.format, image.size) for image in images] == [(shown, (1360, 768))] * 2
@@ -50,7 +60,8 @@ def test_generates_as_asked(client: openai.OpenAI, simulator: Simulator, output_
 
 
 def test_each_png_and_jpeg_is_its_own_file(client: openai.OpenAI) -> None:
-    for output_format in ("png", "jpeg"):
+    formats: list[Format] = ["png", "jpeg"]
+    for output_format in formats:
         answer = client.images.generate(
             model="gpt-image-2", prompt="x", n=3, size="1024x1024", quality="low", output_format=output_format
         )
@@ -88,6 +99,8 @@ def test_streams_partials_and_then_the_picture(client: openai.OpenAI, simulator:
         partial_images=2,
     )  # fmt: skip
     *partials, last = list(stream)
+    for event in [*partials, last]:
+        valid(event)
     assert [event.partial_image_index for event in partials if isinstance(event, ImageGenPartialImageEvent)] == [0, 1]
     assert isinstance(last, ImageGenCompletedEvent)
     assert opened(last.b64_json).size == (1024, 1024)
@@ -100,6 +113,7 @@ def test_edits_stream_under_their_own_names(client: openai.OpenAI) -> None:
     (last,) = list(stream)
     assert isinstance(last, ImageEditCompletedEvent)
     assert last.type == "image_edit.completed"
+    valid(last)
 
 
 def test_models_tell_their_shutdown(client: openai.OpenAI) -> None:

@@ -113,6 +113,27 @@ def test_a_submit_whose_answer_is_lost_can_be_repeated(simulator: Simulator, cus
     assert made["id"] == simulator.calls()[0]["task_id"]
 
 
+@pytest.mark.parametrize("fault", ["reset-after-send", "5xx-html", "html-200", "truncated"])
+def test_a_prompt_spoils_the_first_answer_and_a_script_as_many_as_it_names(
+    simulator: Simulator, customer: Customer, fault: str
+) -> None:
+    def submit(prompt: str, key: str) -> str:
+        try:
+            answer = customer.submit("/task/v1/images/generations", BODY | {"prompt": prompt}, Idempotency_Key=key)
+            ticket: str = answer.json()["id"] if answer.status_code == 200 else ""
+        except (httpx.TransportError, ValueError):
+            return ""
+        return ticket
+
+    assert not submit(f"[[fault:{fault}]]", f"by-prompt-{fault}")
+    assert submit(f"[[fault:{fault}]]", f"by-prompt-{fault}")
+    simulator.script(fault, fault)
+    assert not submit("x", f"by-script-{fault}")
+    assert not submit("x", f"by-script-{fault}")
+    assert submit("x", f"by-script-{fault}")
+    assert simulator.total["purchases"] == 2
+
+
 def test_tasks_outlive_a_kill(tmp_path: Path) -> None:
     simulator = Simulator("--state", str(tmp_path / "tasks.jsonl"), "--latency", "1")
     simulator.start()
@@ -221,6 +242,16 @@ def test_fal_tells_errors_in_its_own_way(simulator: Simulator, fal: Customer) ->
     assert fal.submit("/fal/openai/gpt-image-2", {"prompt": "x"}).status_code == 401
     assert fal.submit("/fal/openai/gpt-image-2", {}).status_code == 422
     assert simulator.total["images"] == 0
+
+
+def test_fal_never_bills_a_5xx_nor_knows_keys(simulator: Simulator, fal: Customer) -> None:
+    simulator.script("5xx-html", "504")
+    assert [fal.submit("/fal/openai/gpt-image-2", {"prompt": "x"}).status_code for _ in range(2)] == [502, 504]
+    assert simulator.total["images"] == 0
+    for _ in range(2):
+        fal.submit("/fal/openai/gpt-image-2", {"prompt": "x"}, Idempotency_Key="a")
+    assert simulator.total["images"] == 2
+    assert simulator.calls()[-1]["headers"]["idempotency-key"] == "a"
 
 
 def test_fal_cancels_what_waits(simulator: Simulator, fal: Customer) -> None:

@@ -43,12 +43,13 @@ def simulate(
     try:
         flags = [parse_flag(text) for text in faults]
         script = Script(flags, fault_rate, seconds(latency), seed)
+        tickets = Tickets(state)
     except ValueError as error:
         raise Exit(USAGE, f"imagegate: {error}") from error
     strangers = {flag.shape for flag in flags} - {"", *SHAPES}
     if strangers:
         raise Exit(USAGE, f"imagegate: {', '.join(strangers)} is none of the shapes {', '.join(SHAPES)}")
-    desk = Desk(script, Tickets(state), _silent if quiet else click.echo)
+    desk = Desk(script, tickets, _silent if quiet else click.echo)
     asyncio.run(serve(desk, host, port, lambda origin: _greet(desk, origin)))
     total = desk.calls.total
     click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")

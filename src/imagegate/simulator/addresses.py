@@ -11,7 +11,7 @@ from aiohttp import web
 from imagegate.simulator.calls import Call
 from imagegate.simulator.control import control_routes
 from imagegate.simulator.counter import window
-from imagegate.simulator.desk import Desk, Handler, Shape, door, open_call
+from imagegate.simulator.desk import NO_KEYS, Desk, Handler, Shape, door, open_call
 from imagegate.simulator.pictures import MEDIA_TYPES
 from imagegate.simulator.shapes import fal, replicate, task
 from imagegate.simulator.shapes.openai import OpenAI
@@ -92,7 +92,7 @@ def _models(desk: Desk, shape: Shape) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         open_call(desk, shape.name, "models", request).open = False
-        if shape.key_of(request) in ("", "bad-key"):
+        if shape.key_of(request) in NO_KEYS:
             return web.json_response({"error": {"code": "invalid_api_key", "message": "Bad key."}}, status=401)
         data = [
             {

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from imagegate.simulator.calls import Call
 from imagegate.simulator.denials import Deny
-from imagegate.simulator.desk import Ask, Desk, Handler, Shape, made, open_call
+from imagegate.simulator.desk import NO_KEYS, Ask, Desk, Handler, Shape, made, open_call, spared
 from imagegate.simulator.faults import When, named
 from imagegate.simulator.script import Plan
 from imagegate.simulator.shapes.spoiled import spoiled
@@ -24,9 +24,9 @@ _REFUSED = "Content policy violation.\nYour request was blocked by safety filter
 Asked = Callable[[web.Request, Call, Ticket], Awaitable[Reply]]
 
 
-def take(desk: Desk, shape: str, call: Call, ask: Ask, plan: Plan, ticket_id: str) -> Ticket:
+def take(desk: Desk, shape: str, call: Call, ask: Ask, plan: Plan, ticket_id: str, *, keyed: bool = True) -> Ticket:
     """The ticket of this request: bought now, or the one that its key bought before. Nothing is awaited in between."""
-    key = call.headers.get("idempotency-key", "")
+    key = call.headers.get("idempotency-key", "") if keyed else ""
     earlier = desk.tickets.of_key(shape, key)
     if earlier is not None:
         if earlier.fingerprint != ask.seen:
@@ -70,9 +70,9 @@ def _failure(plan: Plan) -> tuple[str, str]:
     return "", ""
 
 
-def submitted(reply: Reply, plan: Plan) -> Reply:
+def submitted(reply: Reply, plan: Plan, call: Call) -> Reply:
     """What the submit really answers: the ticket exists, whatever arrives of it."""
-    fault = named(plan.faults, When.answer)
+    fault = "" if spared(plan, call) else named(plan.faults, When.answer)
     return spoiled(fault, Plan(faults=plan.faults)) if fault not in ("", "empty-data", "stream-error") else reply
 
 
@@ -99,7 +99,7 @@ def window(desk: Desk, shape: Shape, kind: str, answer: Asked) -> Handler:
 
 
 def _found(desk: Desk, shape: Shape, request: web.Request, call: Call) -> Ticket:
-    if shape.key_of(request) in ("", "bad-key"):
+    if shape.key_of(request) in NO_KEYS:
         raise Deny(401, "invalid_api_key", "Incorrect API key provided.")
     call.task_id = request.match_info["id"]
     ticket = desk.tickets.find(shape.name, call.task_id)

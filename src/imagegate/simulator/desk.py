@@ -29,6 +29,7 @@ from imagegate.simulator.wire import Reply, reset, send
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BAD_KEY = "bad-key"
+NO_KEYS = ("", BAD_KEY)
 _TOLD = ("x-client-request-id", "idempotency-key", "x-imagegate-hop", "x-stainless-retry-count", "x-fal-no-retry",
          "prefer", "accept-encoding", "content-type", "user-agent")  # fmt: skip
 _SHOWN = 10_000
@@ -138,7 +139,7 @@ def made(desk: Desk, ask: Ask, plan: Plan) -> Made:
     order = ask.order
     width, height = plan.size or (order.size.width, order.size.height)
     if "wrong-pixels" in plan.faults:
-        width, height = width // 2, height // 2
+        width, height = max(1, width // 2), max(1, height // 2)
     count = max(1, order.n - 1) if "fewer-images" in plan.faults else order.n
     picture = Picture(
         width, height, _format(order, plan), order.background == "transparent", min(order.output_compression, 95),
@@ -182,22 +183,27 @@ def _gone(call: Call) -> None:
 
 
 async def _attend(desk: Desk, shape: Shape, request: web.Request, call: Call) -> web.StreamResponse:
-    plan, scripted = desk.script.draw(shape.name)
+    plan = desk.script.draw(shape.name)
     if "followed" in request.query:
-        plan = Plan(latency=plan.latency)
+        plan = Plan(latency=plan.latency, scripted=True)
     call.faults = plan.faults
     if named(plan.faults, When.head):
         return await _at_the_head(desk, plan, request, call)
     try:
         ask = await _read(desk, shape, request, call)
-        plan = _planned(plan, scripted or "followed" in request.query, ask.order.prompt, call)
+        plan = _planned(plan, ask.order.prompt, call)
         if named(plan.faults, When.head):
             return await _at_the_head(desk, plan, request, call)
         _deny_by_fault(shape, plan, ask, request)
         reply = await shape.answer(desk, request, call, ask, plan)
     except Deny as deny:
         return await send(request, shape.denial(deny), Plan(), call)
-    return await send(request, reply, plan, call)
+    return await send(request, reply, Plan() if spared(plan, call) else plan, call)
+
+
+def spared(plan: Plan, call: Call) -> bool:
+    """A repeat of a submit has the same prompt, and would meet the same fault for ever."""
+    return call.replayed and not plan.scripted
 
 
 async def _at_the_head(desk: Desk, plan: Plan, request: web.Request, call: Call) -> web.StreamResponse:
@@ -212,7 +218,7 @@ async def _at_the_head(desk: Desk, plan: Plan, request: web.Request, call: Call)
 
 async def _read(desk: Desk, shape: Shape, request: web.Request, call: Call) -> Ask:
     """The key first: a body that comes with a bad one is of no interest."""
-    if shape.key_of(request) in ("", BAD_KEY):
+    if shape.key_of(request) in NO_KEYS:
         raise denial("401", Plan(), "", shape.azure)
     ask = await shape.read(desk, request, call)
     call.prompt, call.model, call.n = ask.order.prompt[:PROMPT_KEPT], ask.order.model, ask.order.n
@@ -221,9 +227,9 @@ async def _read(desk: Desk, shape: Shape, request: web.Request, call: Call) -> A
     return ask
 
 
-def _planned(plan: Plan, scripted: bool, prompt: str, call: Call) -> Plan:
+def _planned(plan: Plan, prompt: str, call: Call) -> Plan:
     try:
-        plan = with_prompt(plan, scripted, prompt)
+        plan = with_prompt(plan, prompt)
     except ValueError as error:
         raise bad_value(str(error), "prompt") from error
     call.faults = plan.faults

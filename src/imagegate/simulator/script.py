@@ -17,16 +17,21 @@ _WORDS = re.compile(r"\[\[\s*(fault|latency|size|format|bytes|refuse)\s*(?::\s*(
 _PIXELS = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
 _FORMATS = ("png", "jpeg", "webp")
 MOST_BYTES = 64 << 20
+MOST_EDGE = 4096
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for."""
+    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for.
+
+    `scripted`: it came from a step, which no prompt changes and which strikes repeats of a submit too.
+    """
 
     faults: Faults = {}
     latency: float = 0.0
     size: tuple[int, int] | None = None
     format: str = ""
     bytes: int = 0
+    scripted: bool = False
 
     def value(self, fault: str, default: str) -> str:
         return self.faults.get(fault) or default
@@ -58,14 +63,14 @@ class Script:
         self._latency = latency
         self._dice = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
 
-    def draw(self, shape: str) -> tuple[Plan, bool]:
-        """The plan of a call that has just arrived, and whether it came from a step, which a prompt cannot change."""
+    def draw(self, shape: str) -> Plan:
+        """The plan of a call that has just arrived."""
         for position, step in enumerate(self.steps):
             if step.shape in ("", shape):
                 self._use_up(position, step)
                 latency = self._latency if step.latency is None else seconds(str(step.latency))
-                return Plan(faults=parse_faults(step.fault), latency=latency), True
-        return Plan(faults=self._by_chance(shape), latency=self._latency), False
+                return Plan(faults=parse_faults(step.fault), latency=latency, scripted=True)
+        return Plan(faults=self._by_chance(shape), latency=self._latency)
 
     def _use_up(self, position: int, step: Step) -> None:
         rest = [msgspec.structs.replace(step, times=step.times - 1)] if step.times > 1 else []
@@ -77,13 +82,13 @@ class Script:
         return self._dice.choice(fitting) if strikes else {}
 
 
-def with_prompt(plan: Plan, scripted: bool, prompt: str) -> Plan:
+def with_prompt(plan: Plan, prompt: str) -> Plan:
     """The plan with what the prompt says. ValueError where it says something that does not exist."""
     words = {name: value or "" for name, value in _WORDS.findall(prompt)}
     changes: dict[str, object] = {}
     asked = [value for name, value in _WORDS.findall(prompt) if name == "fault"]
     asked += ["moderation-refusal"] if "refuse" in words else []
-    if asked and not scripted:
+    if asked and not plan.scripted:
         changes["faults"] = parse_faults("+".join(asked))
     if "latency" in words:
         changes["latency"] = seconds(words["latency"])
@@ -94,8 +99,8 @@ def _picture_words(words: dict[str, str]) -> dict[str, object]:
     changes: dict[str, object] = {}
     if "size" in words:
         found = _PIXELS.fullmatch(words["size"])
-        if not found:
-            raise ValueError(f"{words['size']!r} is no size such as 512x512")
+        if not found or max(map(int, found.groups())) > MOST_EDGE:
+            raise ValueError(f"{words['size']!r} is no size such as 512x512 with edges up to {MOST_EDGE}")
         changes["size"] = (int(found[1]), int(found[2]))
     if "format" in words:
         if words["format"] not in _FORMATS:

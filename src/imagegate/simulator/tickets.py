@@ -75,7 +75,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 class Tickets:
-    """All tickets of this run, and with a file those of earlier runs."""
+    """All tickets of this run, and with a file those of earlier runs. ValueError where the file is of another kind."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._by_id: dict[str, Ticket] = {}
@@ -124,5 +124,8 @@ def _lines(file: Path | None) -> Iterator[_Line]:
     """A last line that was cut off by a crash was never announced and is passed over."""
     if file is None or not file.exists():
         return
-    for text in file.read_bytes().split(b"\n")[:-1]:
-        yield msgspec.json.decode(text, type=_Line)
+    for number, text in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            yield msgspec.json.decode(text, type=_Line)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{file} holds no tasks of a simulator; line {number}: {error}") from error

@@ -15,6 +15,7 @@ from imagegate.simulator.calls import Call
 from imagegate.simulator.counter import REFUSALS, result_urls, submitted, take
 from imagegate.simulator.denials import Deny, bad_value
 from imagegate.simulator.desk import Ask, Desk
+from imagegate.simulator.faults import When, named
 from imagegate.simulator.pictures import MEDIA_TYPES
 from imagegate.simulator.reading import read_object, reference_of
 from imagegate.simulator.script import Plan
@@ -26,6 +27,7 @@ _PRESETS = {
     "square_hd": (1024, 1024), "square": (512, 512), "portrait_4_3": (768, 1024), "portrait_16_9": (576, 1024),
     "landscape_4_3": (1024, 768), "landscape_16_9": (1024, 576),
 }  # fmt: skip
+_NEVER_BILLED = ("504", "5xx-html")  # fal's own promise for every 5xx
 _STATUS = {"pending": "IN_QUEUE", "processing": "IN_PROGRESS"}
 
 
@@ -49,10 +51,11 @@ class Fal:
         return Ask(order=order, references=references, mask=mask, seen=seen)
 
     async def answer(self, desk: Desk, request: web.Request, call: Call, ask: Ask, plan: Plan) -> Reply:
-        call.headers.pop("idempotency-key", None)
-        ticket = take(desk, self.name, call, ask, plan, str(uuid.uuid4()))
+        if named(plan.faults, When.answer) in _NEVER_BILLED:
+            return submitted(plain(200, b""), plan, call)
+        ticket = take(desk, self.name, call, ask, plan, str(uuid.uuid4()), keyed=False)
         content = {"status": "IN_QUEUE", "queue_position": 0, **_addresses(request, ticket)}
-        return submitted(plain(200, msgspec.json.encode(content)), plan)
+        return submitted(plain(200, msgspec.json.encode(content)), plan, call)
 
     def denial(self, deny: Deny) -> Reply:
         """Infrastructure speaks in one sentence, models in a list."""

@@ -47,9 +47,8 @@ class Replicate:
         return Ask(order=order, references=references, seen=seen)
 
     async def answer(self, desk: Desk, request: web.Request, call: Call, ask: Ask, plan: Plan) -> Reply:
-        call.headers.pop("idempotency-key", None)
-        ticket = take(desk, self.name, call, ask, plan, uuid.uuid4().hex[:26])
-        return submitted(plain(201, msgspec.json.encode(prediction(request, ticket))), plan)
+        ticket = take(desk, self.name, call, ask, plan, uuid.uuid4().hex[:26], keyed=False)
+        return submitted(plain(201, msgspec.json.encode(prediction(request, ticket))), plan, call)
 
     def denial(self, deny: Deny) -> Reply:
         status = 422 if deny.status == 400 else deny.status

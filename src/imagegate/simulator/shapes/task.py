@@ -59,7 +59,7 @@ class TaskApi:
         reply = plain(200, msgspec.json.encode(task_json(request, ticket)))
         if call.replayed:
             reply.headers = {"Idempotency-Replayed": "true"}
-        return submitted(reply, plan)
+        return submitted(reply, plan, call)
 
     def denial(self, deny: Deny) -> Reply:
         error = {"message": deny.message, "type": deny.kind, "param": deny.param, "code": deny.code}
