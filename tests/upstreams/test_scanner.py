@@ -173,6 +173,11 @@ def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
     assert faults == ["more pictures than asked for"]
 
 
+def test_pictures_without_end_are_bad() -> None:
+    with pytest.raises(BadAnswer, match="more than 100 pictures"):
+        scan([b'{"b64_json":""}' * 101])
+
+
 def test_an_envelope_above_its_cap_is_bad() -> None:
     with pytest.raises(BadAnswer, match="beside the pictures"):
         scan([b'{"note":"'] + [b"x" * 65536] * (MAX_ENVELOPE_BYTES // 65536 + 1))

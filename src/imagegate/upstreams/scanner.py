@@ -15,6 +15,7 @@ from typing import Final
 from imagegate.upstreams.payload import MAX_BASE64_BYTES, NotJson, Payload
 
 MAX_ENVELOPE_BYTES: Final = 256 * 1024
+_MOST_PICTURES: Final = 100
 _KEY = b'"b64_json"'
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 
@@ -123,6 +124,8 @@ class Scanner:
 
     def _begin(self) -> None:
         number = len(self.payloads)
+        if number >= _MOST_PICTURES:
+            raise BadAnswer(f"more than {_MOST_PICTURES} pictures")
         self._open = Payload(self._place(number))
         self.payloads.append(self._open)
         self.kept += b'"@%d"' % number
