@@ -97,6 +97,18 @@ def test_a_certificate_that_is_trusted(tmp_path: Path) -> None:
     assert isinstance(asyncio.run(run()), Produced)
 
 
+def test_a_handshake_that_never_ends_costs_the_time_to_connect_and_no_more(tmp_path: Path) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def run() -> Answer:
+        async with listening(silent) as (port, _):
+            asked = row(0, base_url=f"https://127.0.0.1:{port}/v1", connect_s=0.5)
+            return await asyncio.wait_for(produced(upstream(tmp_path, asked), call()), 5)
+
+    assert isinstance(asyncio.run(run()), Unavailable)
+
+
 def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Path) -> None:
     reference = tmp_path / "big.png"
     reference.write_bytes(picture("PNG") + bytes(30_000_000))
