@@ -46,6 +46,7 @@ format: setup-dev
 
 bench: setup-dev
 	$(BIN)/python bench/group_commit.py
+	$(BIN)/python bench/image_path.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache dist

@@ -76,7 +76,11 @@ def answers(draw: st.DrawFn) -> bytes:
         )
         items.append("{" + pair + f',"revised_prompt":{beside}' + "}")
         items += draw(st.sampled_from([[], ['{"b64_json":null}'], ['{"format":"b64_json"}'], ['{"b64_json" : 3}']]))
-    rest = draw(st.sampled_from(['"response_format":"b64_json"', '"usage":{"input_tokens":3}', '"b64_json":null']))
+    rest = draw(
+        st.sampled_from(
+            ['"response_format":"b64_json"', '"usage":{"input_tokens":3}', '"b64_json":null', '"x\\"b64_json":"AAAA"']
+        )
+    )
     whole = "{" + rest + ',"data":[' + ",".join(items) + "]}"
     return whole.encode()
 
@@ -123,6 +127,9 @@ def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="AB+/=-_ \n", max_size=24))
+@example("AA==AAAA")
+@example("AAA=AAAA")
+@example("AAA=")
 def test_base64_is_as_strict_in_pieces_as_in_one(tail: str) -> None:
     text = base64.b64encode(PNG + bytes(16)).decode() + tail
     body = json.dumps({"data": [{"b64_json": text}]}).encode()
@@ -171,6 +178,11 @@ def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
     _, files, faults = scan([body], most=2)
     assert list(files) == ["@0", "@1"]
     assert faults == ["more pictures than asked for"]
+
+
+def test_pictures_without_end_are_bad() -> None:
+    with pytest.raises(BadAnswer, match="more than 100 pictures"):
+        scan([b'{"b64_json":""}' * 101])
 
 
 def test_an_envelope_above_its_cap_is_bad() -> None:

@@ -25,6 +25,17 @@ def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Ima
             return _upright(image, within)
 
 
+def open_alpha(path: Path) -> Image.Image:
+    """The alpha channel of a PNG as it is stored, not turned upright; opaque everywhere where it has none."""
+    Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG",)) as image:
+            _refuse_too_large(image)
+            plain = _with_plain_mode(image)
+            return plain.getchannel("A") if plain.mode == "RGBA" else Image.new("L", plain.size, 255)
+
+
 def _refuse_too_large(image: Image.Image) -> None:
     if image.width * image.height > MAX_DECODE_PIXELS or max(image.size) > MAX_DECODE_SIDE:
         raise ValueError(f"{image.width}x{image.height} is too large to decode")

@@ -132,9 +132,10 @@ class OpenAI:
         return Produced(answer)
 
     async def _adopt_all(self, call: Call, said: Said) -> list[SpooledImage]:
+        # Together: links expire, and ten slow ones in a row would outlast every deadline.
+        drafts = await asyncio.gather(*(self._draft(call, said, item, n) for n, item in enumerate(said.items)))
         images = []
-        for index, item in enumerate(said.items):
-            draft = await self._draft(call, said, item, index)
+        for index, draft in enumerate(drafts):
             if draft is None:
                 continue
             try:

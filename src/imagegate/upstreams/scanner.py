@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from imagegate.upstreams.payload import MAX_BASE64_BYTES, NotJson, Payload
+from imagegate.upstreams.payload import MAX_BASE64_BYTES, Payload
 
 MAX_ENVELOPE_BYTES: Final = 256 * 1024
+_MOST_PICTURES: Final = 100
 _KEY = b'"b64_json"'
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 
@@ -66,10 +67,7 @@ class Scanner:
 
     def _pass_payload(self, piece: bytes) -> bytes:
         assert self._open is not None
-        try:
-            end = self._open.feed(piece)
-        except NotJson:
-            raise BadAnswer("a picture's string is not JSON") from None
+        end = self._open.feed(piece)
         if end < 0:
             return b""
         self._open = None
@@ -111,7 +109,7 @@ class Scanner:
         following = self.kept[self._at : self._at + 1]
         if not following:
             return False
-        if following == b":" and not self._colon:
+        if following == b":":
             self._colon = True
             self._at += 1
             return False
@@ -123,6 +121,8 @@ class Scanner:
 
     def _begin(self) -> None:
         number = len(self.payloads)
+        if number >= _MOST_PICTURES:
+            raise BadAnswer(f"more than {_MOST_PICTURES} pictures")
         self._open = Payload(self._place(number))
         self.payloads.append(self._open)
         self.kept += b'"@%d"' % number

@@ -24,6 +24,7 @@ class Events:
         self._looked = 0
         self._name = ""
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
         self._scanner.feed(piece)
@@ -53,7 +54,8 @@ class Events:
             self._name = value[:100].decode("utf-8", "replace")
         elif name == b"data":
             self._data.append(value)
-            if sum(map(len, self._data)) > MAX_ENVELOPE_BYTES:
+            self._size += len(value) + 1
+            if self._size > MAX_ENVELOPE_BYTES:
                 raise BadAnswer("an event is too large")
         elif not line:
             return self._close()
@@ -61,7 +63,7 @@ class Events:
 
     def _close(self) -> dict[str, Any] | None:
         text, event = b"\n".join(self._data), self._name
-        self._data, self._name = [], ""
+        self._data, self._name, self._size = [], "", 0
         if text.strip() in (b"", b"[DONE]"):
             return None
         try:

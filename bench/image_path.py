@@ -1,0 +1,133 @@
+"""How fast pictures come in: the upstream's answer from the socket to a file, against a raw copy of the same bytes.
+
+The ceiling reads the socket, copies the bytes once and writes them. Beside it: our path (aiohttp, scanner, file), and
+the same with the standard library's base64 for the decoder. Prints MB/s of the answer and CPU ms per picture, each
+with its ratio to the ceiling of the same run: on a busy machine the second ratio is the one to trust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import multiprocessing
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import uvloop
+from yarl import URL
+
+from imagegate.catalog.routes import Dialect
+from imagegate.upstreams import payload
+from imagegate.upstreams.asking import json_body
+from imagegate.upstreams.protocol import Ties
+from imagegate.upstreams.said import Reader
+from imagegate.upstreams.wire import Deadlines, Wire
+
+SIZES = {"1.5 MB": (1_500_000, 96), "12 MB": (12_000_000, 24)}
+AT_ONCE = 8
+ROUNDS = 5
+PIECE = 256 * 1024
+
+
+def answer_of(size: int) -> bytes:
+    picture = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
+    text = base64.b64encode(picture).decode()
+    body = json.dumps({"created": 1, "data": [{"b64_json": text}], "usage": {"input_tokens": 1}}).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def serve(listener: socket.socket, answer: bytes) -> None:
+    def one(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+
+def raw(port: int, count: int, folder: Path) -> None:
+    buffer = bytearray(PIECE)
+    for number in range(count):
+        path = folder / f"raw-{number}"
+        with socket.create_connection(("127.0.0.1", port)) as wire, path.open("wb", buffering=0) as file:
+            wire.sendall(b"POST / HTTP/1.1\r\n\r\n")
+            while got := wire.recv_into(buffer):
+                file.write(bytes(memoryview(buffer)[:got]))
+        path.unlink()
+
+
+async def ours(port: int, count: int, folder: Path) -> None:
+    wire = Wire(Deadlines())
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        place = folder / f"ours-{number}"
+        place.mkdir(exist_ok=True)
+        async with turns, wire.post(URL(f"http://127.0.0.1:{port}/"), {}, json_body({}, {})) as response:
+            said = await Reader(place, 1, Dialect(name="bench"), Ties().partial).read(response)
+            assert said.drafts["@0"].stat().st_size > 1_000_000
+            said.drafts["@0"].unlink()
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+    await wire.close()
+
+
+def timed(path: Callable[[], Any]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    path()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def measure(name: str, size: int, count: int, folder: Path) -> None:
+    answer = answer_of(size)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    port = listener.getsockname()[1]
+    server = multiprocessing.get_context("fork").Process(target=serve, args=(listener, answer), daemon=True)
+    server.start()
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(ROUNDS):
+        paths: dict[str, Callable[[], Any]] = {
+            "raw copy": lambda: raw(port, count, folder),
+            "ours": lambda: uvloop.run(ours(port, count, folder)),
+            "ours, binascii": lambda: with_binascii(lambda: uvloop.run(ours(port, count, folder))),
+        }
+        for path, run in paths.items():
+            best[path] = min(best.get(path, (9e9, 9e9)), timed(run))
+    server.kill()
+    total = len(answer) * count / 1e6
+    raw_wall, raw_cpu = best["raw copy"]
+    for path, (wall, cpu) in best.items():
+        speed = f"{total / wall:>8,.0f} MB/s{raw_wall / wall:>7.2f} x"
+        print(f"{name:<8}{path:<16}{speed}{1000 * cpu / count:>9.2f} CPU ms{raw_cpu / cpu:>7.2f} x", flush=True)
+
+
+def with_binascii(run: Callable[[], Any]) -> None:
+    decoder = SimpleNamespace(b64decode=lambda text, validate: binascii.a2b_base64(text, strict_mode=validate))
+    kept, vars(payload)["pybase64"] = vars(payload)["pybase64"], decoder
+    try:
+        run()
+    finally:
+        vars(payload)["pybase64"] = kept
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+        for name, (size, count) in SIZES.items():
+            measure(name, size, count, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Answers that come as a stream of events: unfinished pictures on the way, one end, and every way to miss it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagegate.upstreams.protocol import Answer, Produced, Refused, Ties, Trouble, Unavailable, Unknown
+from imagegate.upstreams.scanner import BadAnswer, Scanner
+from imagegate.upstreams.sse import Events
+from tests.imaging.corpus import picture
+from tests.outbound.wires import Reply, always, answer, serving
+from tests.upstreams.parts import b64, call, produced, row, upstream
+
+SHARED = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png", "created_at": 1}
+USAGE = {
+    "input_tokens": 26, "input_tokens_details": {"text_tokens": 26, "image_tokens": 0}, "output_tokens": 296,
+    "total_tokens": 322,
+}  # fmt: skip
+
+
+def partial(index: int, kind: str = "image_generation.partial_image") -> dict[str, Any]:
+    return {"type": kind, "b64_json": b64("JPEG"), "partial_image_index": index, **SHARED}
+
+
+def completed(kind: str = "image_generation.completed") -> dict[str, Any]:
+    return {"type": kind, "b64_json": b64(), "usage": USAGE, **SHARED}
+
+
+def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
+    lines = (f"event: {event['type']}{end}data: {json.dumps(event)}{end}{end}" for event in events)
+    return "".join(lines).encode()
+
+
+def ask(tmp_path: Path, body: bytes | Reply, ties: Ties | None = None, timeout_s: float = 10.0) -> Answer:
+    reply = always(answer(200, body, "Content-Type: text/event-stream")) if isinstance(body, bytes) else body
+
+    async def run() -> Answer:
+        async with serving(reply) as server:
+            there = upstream(tmp_path, row(server.port, timeout_s=timeout_s))
+            return await produced(there, call(partials=2), ties)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tmp_path: Path) -> None:
+    shown: list[tuple[int, bytes]] = []
+
+    async def show(index: int, file: Path) -> None:
+        shown.append((index, file.read_bytes()))
+
+    body = b": keep-alive\n\n" + stream(partial(0), partial(1), completed(), end=end) + b"data: [DONE]\n\n"
+    said = ask(tmp_path, body, Ties(partial=show))
+    assert isinstance(said, Produced)
+    assert shown == [(0, picture("JPEG")), (1, picture("JPEG"))]
+    assert said.answer.partials == 2
+    assert said.answer.usage is not None
+    assert said.answer.usage.image_output == 296
+    assert [(image.name, image.width) for image in said.answer.images] == [("0.png", 40)]
+    left = {path.name for path in (tmp_path / "spool").rglob("*") if path.is_file()}
+    assert left == {"0.png", "answer.json"}
+
+
+def test_nobody_need_watch(tmp_path: Path) -> None:
+    said = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
+    assert isinstance(said, Produced)
+    assert said.answer.partials == 1
+
+
+def test_the_picture_is_taken_when_it_is_there_whatever_the_stream_does_then(tmp_path: Path) -> None:
+    async def stays_open(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + stream(completed()))
+        await writer.drain()
+        await asyncio.sleep(60)
+
+    assert isinstance(ask(tmp_path, stays_open), Produced)
+
+
+def test_a_server_that_answers_with_an_object_all_the_same_is_understood(tmp_path: Path) -> None:
+    body = json.dumps({"created": 1, "data": [{"b64_json": b64()}]}).encode()
+    assert isinstance(ask(tmp_path, always(answer(200, body, "Content-Type: application/json"))), Produced)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(stream(partial(0)), id="partials only"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(stream(completed())[:-40], id="cut"),
+        pytest.param(b"data: {oops}\n\n", id="no JSON"),
+        pytest.param(b"data: []\n\n", id="no object"),
+        pytest.param(b"data: x\n" * 100_000, id="an event without end"),
+        pytest.param(b"x" * 300_000, id="a line without end"),
+        pytest.param(stream({**completed(), "b64_json": "AAAA"}), id="no picture"),
+    ],
+)
+def test_a_stream_without_its_end_is_unknown(body: bytes, tmp_path: Path) -> None:
+    said = ask(tmp_path, body)
+    assert isinstance(said, Unknown), said
+    assert said.bad_body
+
+
+def test_a_connection_that_breaks_before_the_end_is_unknown(tmp_path: Path) -> None:
+    whole = answer(200, stream(partial(0), completed()), "Content-Type: text/event-stream")
+    assert isinstance(ask(tmp_path, always(whole[:-300])), Unknown)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_an_error_event_means_what_its_object_would_mean_over_http(wrapped: bool, tmp_path: Path) -> None:
+    def event(**error: str) -> bytes:
+        body = {"type": "error", "error": error} if wrapped else error
+        return stream(partial(0)) + f"event: error\ndata: {json.dumps(body)}\n\n".encode()
+
+    refused = ask(tmp_path, event(code="moderation_blocked", type="image_generation_user_error", message="no"))
+    assert isinstance(refused, Refused)
+    failed = ask(tmp_path, event(type="server_error", message="sorry"))
+    assert isinstance(failed, Unavailable)
+    assert failed.trouble is Trouble.failing
+    unpaid = ask(tmp_path, event(code="insufficient_quota", message="pay"))
+    assert isinstance(unpaid, Unavailable)
+    assert unpaid.trouble is Trouble.unpaid
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abc"), st.text(max_size=8) | st.integers(), max_size=2), max_size=4),
+    st.lists(st.integers(0, 2000), max_size=20),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places: list[int], end: str) -> None:
+    wanted = [{**body, "b64_json": f"@{number}"} for number, body in enumerate(bodies)]
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
+    whole = "".join(f"data: {json.dumps({**body, 'b64_json': data})}{end}{end}" for body in bodies).encode()
+    edges = sorted({place % (len(whole) + 1) for place in places} | {0, len(whole)})
+    with tempfile.TemporaryDirectory() as folder:
+        scanner = Scanner(lambda number: Path(folder, str(number)), 10)
+        events = Events(scanner)
+        found = [event for start, stop in pairwise(edges) for event in events.feed(whole[start:stop])]
+        found += list(events.finish())
+        scanner.close()
+    assert [{name: value for name, value in event.items() if name != "event"} for event in found] == wanted
+    assert [one.fault for one in scanner.payloads] == [""] * len(bodies)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=20) | st.sampled_from([b"data:", b"\n", b"\r\n", b"{}", b'"b64_json":"', b'"'])))
+def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
+    scanner = Scanner(lambda _: None, 3)
+    events = Events(scanner)
+    try:
+        for piece in pieces:
+            list(events.feed(piece))
+        list(events.finish())
+    except BadAnswer:
+        return
+    finally:
+        scanner.close()
