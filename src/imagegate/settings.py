@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from imagegate.catalog.schema import Alias
+from imagegate.domain.rates import MOST_PER_MINUTE
 
 PREFIX = "IMAGEGATE_"
 UPLOAD_MOST = 100 * 1024 * 1024
@@ -66,6 +67,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What one caller may do."""
 
     unfinished_per_account: int = 10_000
+    account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
@@ -152,6 +154,11 @@ def _checked(settings: Settings) -> Settings:
         ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
+        (
+            "account_requests_per_minute",
+            0 <= settings.limits.account_requests_per_minute <= MOST_PER_MINUTE,
+            f"0 (no limit) to {MOST_PER_MINUTE}",
+        ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
         ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),

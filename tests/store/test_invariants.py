@@ -17,6 +17,7 @@ from imagegate.storage import LocalBlobs
 from imagegate.store import deliveries, files, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
+from imagegate.store.turns import LATER
 from tests.conftest import OpenDatabase
 from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_file, new_task, settlement
 
@@ -38,6 +39,7 @@ PLANTED = {
     "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
     "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
+    "I11.turns": f"UPDATE tasks SET due = due + {LATER} WHERE state = 'queued'",
     "I12.files": "UPDATE accounts SET files = files + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
     "I13.files": f"UPDATE files SET expires = expires - {FAR}",

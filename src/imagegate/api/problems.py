@@ -96,6 +96,8 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    if status == 429 and problem.reason:  # one without is about requests: its headers say more
+        headers["RateLimit"] = f'"{problem.reason}";r=0;t={headers["Retry-After"]}'
     in_files = path == FILES_API or path.startswith(f"{FILES_API}/")
     return Response(
         msgspec.json.encode(_file_error(problem, request_id) if in_files else _error(problem, request_id)),

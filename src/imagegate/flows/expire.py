@@ -9,7 +9,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import assets, idempotency, tasks
+from imagegate.store import assets, idempotency, rates, tasks
 from imagegate.store.invariants import broken_cheap
 from imagegate.telemetry import log_error
 
@@ -79,5 +79,7 @@ async def sweep(runtime: Runtime) -> None:
     await delete_expired(runtime)
     await sweep_spool(runtime)
     await runtime.db.write(idempotency.forget_expired)
+    if runtime.db.engine.shared:
+        await runtime.db.write(rates.forget_whole)
     await look_at_books(runtime)
     runtime.signals.work.set()

@@ -14,6 +14,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ALLOWED_STEPS
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
+from imagegate.store.turns import LATER
 
 SHOWN = 20
 
@@ -112,6 +113,9 @@ INVARIANTS = (
     Invariant("I11", "no unfinished task long past its deadline",
         """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
         AND deadline + :grace < :now"""),
+    Invariant("I11.turns", "a task waits for its turn only where its key's tasks take turns",
+        f"""SELECT t.id, t.due FROM tasks t JOIN api_keys k ON k.id = t.key_id
+        WHERE t.state IN ('queued', 'running', 'finalizing') AND k.concurrent_tasks IS NULL AND t.due >= {LATER}"""),
     Invariant("I12.files", "the number of an account's files is that of its counted rows",
         """SELECT a.id, a.files, COUNT(f.id) AS number FROM accounts a
         LEFT JOIN files f ON f.account_id = a.id AND f.counted = 1

@@ -14,8 +14,8 @@ from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import PER_MILLION, Nanos
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, deliveries, idempotency, ledger
-from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store import accounts, assets, deliveries, idempotency, ledger, turns
+from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight
 from imagegate.store.deliveries import Render
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.idempotency import Conflict, Replayed
@@ -87,7 +87,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 def submit_task(
     tx: Tx, account_id: str, new: NewTask, use: KeyUse | None, unfinished_max: int
-) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished:
+) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished | TooMuchInFlight:
     """[ idempotency key, hold, task ]: all or none."""
     if tx.again and find_task(tx, account_id, new.id):
         return Submitted()
@@ -98,7 +98,7 @@ def submit_task(
         if isinstance(claim, Replayed | Conflict):
             return claim
     held = accounts.place_hold(tx, account_id, new.key_id, new.hold, unfinished_max)
-    if isinstance(held, NoCredit | TooManyUnfinished):
+    if isinstance(held, NoCredit | TooManyUnfinished | TooMuchInFlight):
         if use is not None:
             idempotency.free_key(tx, account_id, use.endpoint, use.key)
         return held
@@ -108,10 +108,10 @@ def submit_task(
 
 def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.put(
-        """INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
+        f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            :now, :created, :deadline, :callback_url)""",
+            {turns.DUE}, :created, :deadline, :callback_url)""",
         now=tx.now, id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
         order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
         price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
@@ -159,6 +159,7 @@ def fresh_task(new: NewTask) -> Task:
 
 def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
+    turns.let_in(tx, account_id)
     # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
     rows = tx.all(
         f"""WITH due AS MATERIALIZED (

@@ -17,16 +17,22 @@ from imagegate.domain import errors
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
+from imagegate.domain.rates import MOST_PER_MINUTE
 from imagegate.flows import keys
 from imagegate.flows.credit import NewKey
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.accounts import page_of_keys
 
 _MOST_ENTRIES, _MOST_NAME, _LAST_MOMENT = 100, 100, 2**40
+_MOST_TASKS = 1_000_000
 
 
 class KeyBody(msgspec.Struct, kw_only=True):
-    """What a caller may say of a key. Absent: unchanged, or the default of a new key. null: no limit."""
+    """What a caller may say of a key. Absent: unchanged, or the default of a new key. null: no limit.
+
+    `concurrent_tasks`: carried out side by side, further ones wait. `in_flight_cap_credits`: what unfinished tasks may
+    cost together, further ones are refused until some have ended.
+    """
 
     name: str | UnsetType | None = UNSET
     scopes: list[str] | UnsetType | None = UNSET
@@ -36,6 +42,9 @@ class KeyBody(msgspec.Struct, kw_only=True):
     expires_at: int | UnsetType | None = UNSET
     allowed_ips: list[str] | UnsetType | None = UNSET
     disabled: bool | UnsetType | None = UNSET
+    rate_per_minute: int | UnsetType | None = UNSET
+    concurrent_tasks: int | UnsetType | None = UNSET
+    in_flight_cap_credits: str | int | UnsetType | None = UNSET
 
 
 class KeyView(msgspec.Struct, kw_only=True):
@@ -51,6 +60,10 @@ class KeyView(msgspec.Struct, kw_only=True):
     daily_cap: Money | None
     spent: Money
     spent_today: Money
+    rate_per_minute: int | None
+    concurrent_tasks: int | None
+    in_flight_cap: Money | None
+    in_flight: Money
     created: int
     expires_at: int | None
     disabled_at: int | None
@@ -174,9 +187,13 @@ def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
         asked["models"] = _models(runtime, body.models)
     if body.allowed_ips is not UNSET:
         asked["ips"] = _networks(body.allowed_ips)
-    for name, column in (("cap_credits", "cap"), ("daily_cap_credits", "daily_cap")):
+    for column in ("cap", "daily_cap", "in_flight_cap"):
+        name = f"{column}_credits"
         if getattr(body, name) is not UNSET:
             asked[column] = _cap(runtime, name, getattr(body, name))
+    for name, most in (("rate_per_minute", MOST_PER_MINUTE), ("concurrent_tasks", _MOST_TASKS)):
+        if getattr(body, name) is not UNSET:
+            asked[name] = _number(name, getattr(body, name), most)
     return asked | _ends(runtime, body)
 
 
@@ -243,6 +260,12 @@ def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None
     return nanos
 
 
+def _number(field: str, number: int | None, most: int) -> int | None:
+    if number is not None and not 1 <= number <= most:
+        raise InvalidRequest(f"{field} must be a whole number from 1 to {most}; null means no limit", param=field)
+    return number
+
+
 def _moment(runtime: Runtime, seconds: int | None) -> int | None:
     if seconds is not None and not runtime.clock() < seconds * PER_SECOND < _LAST_MOMENT * PER_SECOND:
         raise InvalidRequest("expires_at must be a moment to come, in Unix seconds", param="expires_at")
@@ -263,6 +286,10 @@ def _view(runtime: Runtime, key: Key) -> KeyView:
         daily_cap=None if key.daily_cap is None else money(key.daily_cap, rate),
         spent=money(key.spent, rate),
         spent_today=money(key.spent_today(now), rate),
+        rate_per_minute=key.rate_per_minute,
+        concurrent_tasks=key.concurrent_tasks,
+        in_flight_cap=None if key.in_flight_cap is None else money(key.in_flight_cap, rate),
+        in_flight=money(key.held, rate),
         created=key.created // PER_SECOND,
         expires_at=None if key.expires is None else key.expires // PER_SECOND,
         disabled_at=None if key.disabled is None else key.disabled // PER_SECOND,
