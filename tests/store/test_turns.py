@@ -13,7 +13,7 @@ from imagegate.domain.credit import Key, LimitScope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Task
-from imagegate.store import accounts, tasks
+from imagegate.store import accounts, claims, settlement, tasks
 from imagegate.store.accounts import NoCredit, TooMuchInFlight
 from imagegate.store.cancels import cancel_task
 from imagegate.store.database import Database
@@ -37,12 +37,12 @@ async def queued(db: Database, key: Key, number: int) -> list[str]:
 
 
 async def claim(db: Database, account_id: str, limit: int = 50) -> list[Task]:
-    return await db.write(tasks.claim_due, account_id, "one", LEASE_US, limit)
+    return await db.write(claims.claim_due, account_id, "one", LEASE_US, limit)
 
 
 async def fail(db: Database, task: Task) -> None:
     done = await db.write(
-        tasks.fail_task, task.account_id, task.id, task.claim_no, ERROR, f"cmt_{task.id}", body_of
+        settlement.fail_task, task.account_id, task.id, task.claim_no, ERROR, f"cmt_{task.id}", body_of
     )  # fmt: skip
     assert done == tasks.Done()
 
@@ -60,7 +60,7 @@ def test_key_5_tasks_above_the_limit_wait_and_others_pass_them(open_database: Op
         await fail(db, next(task for task in first if task.id == waiting[1]))
         assert [task.id for task in await claim(db, account_id)] == [waiting[2]]
         held = next(task for task in first if task.id == waiting[0])
-        await db.write(tasks.hand_back, account_id, held.id, held.claim_no)
+        await db.write(claims.hand_back, account_id, held.id, held.claim_no)
         assert [task.id for task in await claim(db, account_id)] == [waiting[0]]
         await db.write(cancel_task, account_id, waiting[0], "cmt_cancel", body_of)
         await db.write(cancel_task, account_id, waiting[3], "cmt_cancel3", body_of)
