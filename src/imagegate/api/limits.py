@@ -13,7 +13,7 @@ from imagegate.domain.credit import Key
 from imagegate.domain.errors import RateLimitExceeded
 from imagegate.domain.rates import Passed, Quota, Refused, Spent, take
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.rates import ORDER, take_shared
+from imagegate.store.rates import order_of, take_shared
 
 Headers = list[tuple[bytes, bytes]]
 _REMEMBERED = 10_000
@@ -30,6 +30,7 @@ class Turnstile:
         self._monotonic = monotonic
         self._whole_at: dict[str, int] = {}
         self._refused: dict[tuple[Quota, ...], tuple[float, Refused]] = {}
+        self._tidy_at = _REMEMBERED
 
     def quotas(self, key: Key) -> tuple[Quota, ...]:
         """The narrower one first."""
@@ -53,8 +54,9 @@ class Turnstile:
         result = take(quotas, self._whole_at, now)
         if isinstance(result, Passed):
             self._whole_at.update(result.whole_at)
-        if len(self._whole_at) > _REMEMBERED:
+        if len(self._whole_at) > self._tidy_at:
             self._whole_at = {bucket: moment for bucket, moment in self._whole_at.items() if moment > now}
+            self._tidy_at = max(_REMEMBERED, 2 * len(self._whole_at))
         return result
 
     async def _shared(self, quotas: tuple[Quota, ...]) -> Passed | Refused:
@@ -63,15 +65,16 @@ class Turnstile:
         if refused is not None and left_us > 0:
             return refused.later(refused.retry_us - left_us)
         self._refused.pop(quotas, None)
-        result = await self._runtime.db.write(take_shared, ORDER + quotas[0].bucket, quotas)
+        result = await self._runtime.db.write(take_shared, order_of(quotas), quotas)
         if isinstance(result, Refused):
             self._remember(quotas, result)
         return result
 
     def _remember(self, quotas: tuple[Quota, ...], refused: Refused) -> None:
         now = self._monotonic()
-        if len(self._refused) >= _REMEMBERED:
+        if len(self._refused) > self._tidy_at:
             self._refused = {known: one for known, one in self._refused.items() if one[0] > now}
+            self._tidy_at = max(_REMEMBERED, 2 * len(self._refused))
         self._refused[quotas] = (now + refused.retry_us / PER_SECOND, refused)
 
 

@@ -6,16 +6,21 @@ Knows: how two requests of one bucket come one after the other. Refuses to know:
 from __future__ import annotations
 
 from imagegate.domain.rates import MINUTE_US, Passed, Quota, Refused, take
-from imagegate.store.engines import LOCKED
+from imagegate.store.engines import LOCKED, SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
-# Writers that meet lock in the order of what their commands name first: all buckets come before all accounts.
-ORDER = "!"
+
+def order_of(quotas: tuple[Quota, ...]) -> str:
+    """What `take_shared` is ordered by among the commands of a batch.
+
+    Writers that meet lock in one order: all buckets before all accounts, and of buckets the one that is shared by
+    more keys first.
+    """
+    return "!" + min(quota.bucket for quota in quotas)
 
 
-def take_shared(tx: Tx, order: str, quotas: tuple[Quota, ...]) -> Passed | Refused:
-    """One request out of every quota, or out of none. `order` is `ORDER` and the first bucket's name."""
-    assert order.startswith(ORDER)
+def take_shared(tx: Tx, _order: str, quotas: tuple[Quota, ...]) -> Passed | Refused:
+    """One request out of every quota, or out of none; `_order` is their `order_of`."""
     result = take(quotas, _locked(tx, [quota.bucket for quota in quotas]), tx.now)
     if isinstance(result, Passed):
         for bucket, moment in result.whole_at.items():
@@ -36,4 +41,8 @@ def _locked(tx: Tx, buckets: list[str]) -> dict[str, int]:
 
 def forget_whole(tx: Tx) -> int:
     """Buckets that have been whole for minutes say nothing that an absent one would not say."""
-    return tx.run("DELETE FROM rates WHERE whole_at < :before", before=tx.now - 2 * MINUTE_US)
+    return tx.run(
+        f"""DELETE FROM rates WHERE bucket IN (
+            SELECT bucket FROM rates WHERE whole_at < :before {SKIP_LOCKED})""",
+        before=tx.now - 2 * MINUTE_US,
+    )  # fmt: skip
