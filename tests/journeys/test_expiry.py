@@ -78,10 +78,11 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def installed(data: Path, **work: Any) -> AsyncIterator[Installation]:
+async def installed(data: Path, thumbnail_days: int = 0, **work: Any) -> AsyncIterator[Installation]:
     clock = HandClock()
     quick = Work(**{"sweep_s": 0.05, "poll_s": 0.05, "workers": 2, **work})
-    runtime = await open_runtime(Settings(storage=Storage(data=str(data)), work=quick), clock)
+    storage = Storage(data=str(data), thumbnail_days=thumbnail_days)
+    runtime = await open_runtime(Settings(storage=storage, work=quick), clock)
     try:
         app = build_app(runtime)
         headers = {"Authorization": f"Bearer {await demo_key(runtime)}"}

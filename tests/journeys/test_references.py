@@ -68,8 +68,8 @@ def failed(client: httpx.Client, task: dict[str, Any], code: str, param: str, re
 def inputs(gateway: Gateway, task_id: str) -> list[tuple[str, int, str]]:
     """Kind, position and SHA-256 of what was stored for a task."""
     with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
-        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind <> 'result' ORDER BY 1, 2"
-        rows = list(books.execute(asked, (task_id,)))
+        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind IN ('reference', 'mask')"
+        rows = list(books.execute(f"{asked} ORDER BY 1, 2", (task_id,)))
     return [(str(kind), int(str(position)), str(digest)) for kind, position, digest in rows]
 
 

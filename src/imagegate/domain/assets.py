@@ -16,6 +16,7 @@ class AssetKind(enum.StrEnum):
     reference = "reference"
     upload = "upload"
     mask = "mask"
+    thumbnail = "thumbnail"
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

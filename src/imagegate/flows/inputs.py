@@ -108,7 +108,7 @@ async def _own_asset(runtime: Runtime, source: Source, account_id: str) -> Asset
     asset = await own_asset(runtime, source.url, account_id)
     if asset is None:
         raise _dead_link(source)
-    return asset if asset.kind == AssetKind.result else await _read_upload(runtime, source, asset)
+    return await _read_upload(runtime, source, asset) if asset.kind == AssetKind.upload else asset
 
 
 async def _read_upload(runtime: Runtime, source: Source, asset: Asset) -> Asset:
