@@ -48,9 +48,9 @@ def shown_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset |
 
 
 def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
-    """The references of a task in their order, then its mask."""
+    """The references of a task in their order, its mask, and what was made of that."""
     rows = tx.all(
-        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask')
+        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
         task_id=task_id, account_id=account_id,
     )  # fmt: skip
