@@ -18,6 +18,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.imaging import NotAnImage, inspect
 from imagegate.pixels import mask
+from imagegate.pixels.decode import CPU_S, WALL_S
 from imagegate.pixels.pool import ChildDied, ChildRefused
 from imagegate.runtime import Runtime
 from imagegate.spool import seal
@@ -25,7 +26,6 @@ from imagegate.store.assets import NewAsset
 from imagegate.telemetry import log
 
 MEDIA_TYPE = "image/png"
-_CPU_S, _WALL_S = 5.0, 10.0
 _FULL = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
 
 
@@ -53,7 +53,7 @@ async def rewrite_mask(runtime: Runtime, task: Task, given: Asset, first: Asset,
         if not (await asyncio.to_thread(inspect, source)).has_alpha:
             return _unusable("The mask must be a PNG with an alpha channel.", "unsupported_image_type")
         order = mask.MaskOrder(str(source), str(draft))
-        await runtime.pixels.run(mask.JOB, order, mask.Rewritten, cpu_s=_CPU_S, wall_s=_WALL_S)
+        await runtime.pixels.run(mask.JOB, order, mask.Rewritten, cpu_s=CPU_S, wall_s=WALL_S)
     except (ChildRefused, ChildDied, NotAnImage) as error:
         log("mask not rewritten", task=task.id, reason=str(error))
         full = f"[Errno {errno.ENOSPC}]" in str(error)

@@ -15,6 +15,7 @@ from imagegate.domain import ids
 from imagegate.domain.assets import AssetKind, asset_key
 from imagegate.domain.tasks import Task
 from imagegate.pixels import thumbnail
+from imagegate.pixels.decode import CPU_S, WALL_S
 from imagegate.pixels.pool import ChildDied, ChildRefused
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, seal
@@ -22,7 +23,6 @@ from imagegate.store.assets import NewAsset
 from imagegate.telemetry import log
 
 EDGE = 1024
-_CPU_S, _WALL_S = 5.0, 10.0
 _PATIENCE_S = 15.0  # with the wait for a child that is free
 
 
@@ -53,7 +53,7 @@ async def _make(runtime: Runtime, task: Task, attempt_id: str, image: SpooledIma
     key = asset_key(task.account_id, asset_id, thumbnail.MEDIA_TYPE, task.created)
     target = runtime.spool.path(attempt_id, f"{asset_id}.webp")
     order = thumbnail.ThumbnailOrder(str(runtime.spool.path(attempt_id, image.name)), str(target), EDGE)
-    drawn = await runtime.pixels.run(thumbnail.JOB, order, thumbnail.Drawn, cpu_s=_CPU_S, wall_s=_WALL_S)
+    drawn = await runtime.pixels.run(thumbnail.JOB, order, thumbnail.Drawn, cpu_s=CPU_S, wall_s=WALL_S)
     size, digest = await asyncio.to_thread(seal, target)
     await runtime.blobs.put(target, key)
     return Thumbnail(

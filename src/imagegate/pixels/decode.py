@@ -14,6 +14,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
+# what reading one picture and writing another may take
+CPU_S, WALL_S = 5.0, 10.0
 _STRIP_ROWS = 128
 
 
