@@ -51,6 +51,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     result_hours: int = 24
     upload_hours: int = 72
     thumbnail_days: int = 30
+    task_days: int = 30
     free_min_bytes: int = 1024**3
     free_min_percent: int = 5
 
@@ -162,6 +163,7 @@ def _checked(settings: Settings) -> Settings:
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
+        ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("decoders", settings.work.decoders >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),

@@ -58,11 +58,11 @@ def complete_task(
         return _done_before(tx, account_id, task_id, done.commit_id)
     step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", done.charge)
-    ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     for asset in done.assets:
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
     if done.thumbnail and thumbnail_expires:
         assets.add_asset(tx, account_id, done.thumbnail, thumbnail_expires, done.commit_id)
+    ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     end_attempt(tx, account_id, done.attempt_id, Outcome.produced, None)
     close_attempts(tx, account_id, task_id)
     _tell(tx, account_id, task_id, ended[0]["callback_url"], done.commit_id, render)
