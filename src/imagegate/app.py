@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ from imagegate.catalog.book import block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
 from imagegate.outbound import EgressRules, Outbound, parse_allow
+from imagegate.pixels.pool import ChildPool
 from imagegate.runtime import Runtime
 from imagegate.secret import open_keyring
 from imagegate.settings import Settings, SettingsError
@@ -74,6 +76,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, outbound:
         upstreams={"embedded": Embedded(spool, settings.work.painters)},
         outbound=outbound or Outbound(egress),
         egress=egress,
+        pixels=ChildPool(settings.work.decoders or os.cpu_count() or 1),
         keyring=open_keyring(settings.data_dir),
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=origin_of(settings),

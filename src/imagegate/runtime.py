@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from imagegate.catalog.book import Book
 from imagegate.outbound import EgressRules, Outbound
+from imagegate.pixels.pool import ChildPool
 from imagegate.secret import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
@@ -74,7 +75,7 @@ class Signals:
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `fetching` bounds how many references are fetched at once.
+    `pixels` is where strangers' pictures are decoded; `fetching` bounds how many references are fetched at once.
     """
 
     settings: Settings
@@ -85,6 +86,7 @@ class Runtime:
     upstreams: dict[str, Upstream]
     outbound: Outbound
     egress: EgressRules
+    pixels: ChildPool
     keyring: Keyring
     boot_id: str
     origin: str
@@ -98,6 +100,7 @@ class Runtime:
 
     async def close(self) -> None:
         await self.outbound.close()
+        await self.pixels.close()
         for upstream in self.upstreams.values():
             await upstream.close()
         self.db.close()

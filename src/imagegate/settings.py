@@ -51,6 +51,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     readers: int = 4
     result_hours: int = 24
     upload_hours: int = 72
+    thumbnail_days: int = 30
+    task_days: int = 30
     free_min_bytes: int = 1024**3
     free_min_percent: int = 5
 
@@ -92,6 +94,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     crashes_max: int = 3
     sweep_s: float = 60.0
     painters: int = 0
+    decoders: int = 0
     hook_timeout_s: float = 10.0
     hook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
 
@@ -166,6 +169,9 @@ def _checked(settings: Settings) -> Settings:
         ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
         ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
+        ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
+        ("task_days", settings.storage.task_days >= 1, "1 or more"),
+        ("decoders", settings.work.decoders >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
         (

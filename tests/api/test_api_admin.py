@@ -104,7 +104,8 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     books.execute("BEGIN IMMEDIATE")
     books.execute("UPDATE entries SET amount = amount + 7 WHERE ref = ? AND account = 'sys:revenue'", (ref,))
     books.execute(
-        "INSERT INTO entries SELECT 'led_over', ref, 'sys:overrun', 'overrun', -7, task_id, actor, commit_id, created"
+        "INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)"
+        " SELECT 'led_over', ref, 'sys:overrun', 'overrun', -7, task_id, actor, commit_id, created"
         " FROM entries WHERE ref = ? AND account = 'sys:revenue'", (ref,),
     )  # fmt: skip
     books.execute("COMMIT")

@@ -137,6 +137,7 @@ def test_s05_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any
 def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
     rows = answer_of(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
     row = next(row for row in rows if row["id"] == done["id"])
+    assert f"/files/results/{done['id']}/0.thumb.webp?exp=" in row.pop("thumbnail_url")
     assert row == {
         "id": done["id"], "model": "gpt-image-2", "type": "image", "status": "completed", "progress": 100,
         "created_at": done["created"], "has_results": True, "result_count": 1,

@@ -1,4 +1,7 @@
-"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key."""
+"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key.
+
+A thumbnail has the extension `thumb.webp`, and its signature is of that.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from litestar.response import Stream
 
 from imagegate.api.operations import Operation, described, header, path, query
 from imagegate.domain import errors
-from imagegate.domain.assets import EXTENSION, Asset
+from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
-from imagegate.links import Good, check_link
+from imagegate.links import THUMBNAIL, Good, check_link
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.assets import result_of
+from imagegate.store.assets import shown_asset
 
-_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp)")
+_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _FIXED = {
     "X-Content-Type-Options": "nosniff",
@@ -35,7 +38,7 @@ _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow
     status_code=200,
     opt=described(
         Operation(
-            summary="The image behind a signed link",
+            summary="The image or thumbnail behind a signed link",
             tag="files",
             media="image/*",
             open=True,
@@ -55,7 +58,7 @@ async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id:
     asset, exp = await _asset_of(request, runtime, task_id, name)
     headers = {
         **_SIGNED,
-        "Content-Disposition": f'inline; filename="{task_id}_{asset.position}.{EXTENSION[asset.media_type]}"',
+        "Content-Disposition": f'inline; filename="{task_id}_{name}"',
         "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
     }
     return send_bytes(request, runtime, asset, headers)
@@ -86,7 +89,8 @@ async def _asset_of(request: Request[Any, Any, Any], runtime: Runtime, task_id: 
         raise InvalidSignature
     if link.exp * PER_SECOND <= runtime.clock():
         raise ResultExpired
-    asset = await runtime.db.read(result_of, task_id, index)
+    kind = AssetKind.thumbnail if ext == THUMBNAIL else AssetKind.result
+    asset = await runtime.db.read(shown_asset, task_id, kind, index)
     if asset is None or asset.deleted is not None:
         raise ResultExpired
     return asset, link.exp

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from imagegate.domain.money import decimal_text, number
 from imagegate.domain.tasks import Attempt, Outcome, Task
-from imagegate.flows.view import Number, TaskView, result_links, task_view
+from imagegate.flows.view import Number, TaskView, result_links, task_view, thumbnail_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.attempts import list_attempts
 
@@ -39,6 +39,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
     result_id: str
     image_url: str
+    thumbnail_url: str | UnsetType = UNSET
     width: int
     height: int
     mime_type: str
@@ -90,6 +91,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
         OutputView(
             result_id=str(image.index),
             image_url=link,
+            thumbnail_url=thumbnail_link(runtime, task) if image.index == 0 else UNSET,
             width=image.width,
             height=image.height,
             mime_type=image.media_type,

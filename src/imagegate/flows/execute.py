@@ -17,6 +17,7 @@ from imagegate.domain.tasks import Attempt, Outcome, Result, Task
 from imagegate.families import FAMILIES
 from imagegate.flows.bill import make_bill
 from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
+from imagegate.flows.thumbnail import Thumbnail, make_thumbnail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer
@@ -175,8 +176,10 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
     keys = [blob_key(task, attempt.id, image.name) for image in answer.images]
     for image, key in zip(answer.images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
+    small = await make_thumbnail(runtime, task, attempt.id, answer.images[0])
     lease.must_be_sure()
-    done = _settlement(runtime, task, attempt, answer, keys)
+    thumbnail = small.asset if isinstance(small, Thumbnail) else None
+    done = _settlement(runtime, task, attempt, answer, keys, thumbnail)
     await runtime.db.write(
         settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime)
     )  # fmt: skip
@@ -185,7 +188,12 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
 
 
 def _settlement(
-    runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledAnswer, keys: list[str]
+    runtime: Runtime,
+    task: Task,
+    attempt: Attempt,
+    answer: SpooledAnswer,
+    keys: list[str],
+    thumbnail: assets.NewAsset | None,
 ) -> settlement.Settlement:
     pixels = [(image.width, image.height) for image in answer.images]
     bill = make_bill(runtime, task, answer.usage, answer.usage_source, pixels)
@@ -198,6 +206,8 @@ def _settlement(
         results=_results(answer),
         assets=_assets(runtime, task, answer, keys),
         keep_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
+        thumbnail=thumbnail,
+        keep_thumbnail_us=runtime.settings.storage.thumbnail_days * 24 * 3600 * PER_SECOND,
         commit_id=ids.new_id("cmt", runtime.clock()),
         attempt_id=attempt.id,
     )

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import credits_text, decimal_text, number, usd_text
 from imagegate.domain.tasks import Task, public_status
-from imagegate.links import result_link
+from imagegate.links import THUMBNAIL, result_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
@@ -114,6 +114,15 @@ def result_links(runtime: Runtime, task: Task) -> list[str]:
     exp = (task.results_expire or 0) // PER_SECOND
     key = runtime.keyring.key("links")
     return [result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
+
+
+def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
+    """The thumbnail of the first result while it lives: it is shown in place of a picture, where a dead link shows
+    nothing."""
+    if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
+        return UNSET
+    exp = task.thumbnail_expires // PER_SECOND
+    return result_link(runtime.origin, runtime.keyring.key("links"), task.id, 0, THUMBNAIL, exp)
 
 
 def _info(runtime: Runtime, task: Task, now: int) -> TaskInfo:

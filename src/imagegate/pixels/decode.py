@@ -3,7 +3,9 @@
 Only for use inside the child process: a decoder that misbehaves takes its own process down and nothing else.
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -12,17 +14,34 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
+# what reading one picture and writing another may take
+CPU_S, WALL_S = 5.0, 10.0
 _STRIP_ROWS = 128
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
     """Decode upright, as RGB or RGBA. With `within`, a big picture shrinks to a size that still covers it."""
+    with _opened(path) as image:
+        return _upright(image, within)
+
+
+def open_alpha(path: Path) -> Image.Image:
+    """The alpha alone, not turned. ValueError for a picture that has none."""
+    with _opened(path) as image:
+        if not image.has_transparency_data:
+            raise ValueError("no alpha channel")
+        image.load()
+        return (image if image.mode in ("RGBA", "LA") else image.convert("RGBA")).getchannel("A")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=FORMATS) as image:
             _refuse_too_large(image)
-            return _upright(image, within)
+            yield image
 
 
 def _refuse_too_large(image: Image.Image) -> None:

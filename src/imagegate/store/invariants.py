@@ -124,6 +124,11 @@ INVARIANTS = (
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
             OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))"""),
+    Invariant("I13.thumbnails", "a thumbnail is of its task's last commit, ends as told and is deleted in time",
+        """SELECT t.id, t.thumbnail_expires, a.expires, a.deleted FROM tasks t
+        LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'thumbnail'
+        WHERE (a.id IS NULL) <> (t.thumbnail_expires IS NULL) OR a.expires <> t.thumbnail_expires
+            OR a.commit_id <> t.commit_id OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)"""),
     Invariant("I13.files", "an upload's bytes end with its link, and are deleted within the hour",
         """SELECT f.id, a.expires, a.deleted FROM files f JOIN assets a ON a.id = f.asset_id
         WHERE a.kind <> 'upload' OR a.expires <> COALESCE(f.removed, f.expires)

@@ -27,7 +27,7 @@ from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task, public_status
 from imagegate.flows.detail import PARTS, detailed_view
-from imagegate.flows.view import Number, TaskView, task_view
+from imagegate.flows.view import Number, TaskView, task_view, thumbnail_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
 
@@ -60,6 +60,7 @@ class TaskRow(msgspec.Struct):
     result_count: int
     credits_used: Number | UnsetType
     has_error: bool
+    thumbnail_url: str | UnsetType = UNSET
 
 
 class TaskPage(msgspec.Struct, kw_only=True):
@@ -128,7 +129,7 @@ async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     if "cursor" in request.query_params:
         return await _by_cursor(request, runtime, key, page_size)
     found, total = await runtime.db.read(page_of_tasks, key.account_id, _filter(request), page, page_size)
-    rows = [_row(task, runtime.credits_per_usd) for task in found]
+    rows = [_row(runtime, task) for task in found]
     return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
 
 
@@ -139,7 +140,7 @@ async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     found = await runtime.db.read(tasks_below, key.account_id, _filter(request), start, limit + 1)
     shown, more = found[:limit], len(found) > limit
     end = next_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    rows = [_row(task, runtime.credits_per_usd) for task in shown]
+    rows = [_row(runtime, task) for task in shown]
     return json_answer(TaskList(data=rows, has_more=more, next_cursor=end))
 
 
@@ -192,7 +193,7 @@ def _include(request: Request[Any, Any, Any]) -> frozenset[str]:
     return wanted
 
 
-def _row(task: Task, rate: int) -> TaskRow:
+def _row(runtime: Runtime, task: Task) -> TaskRow:
     return TaskRow(
         id=task.id,
         model=task.order.model,
@@ -202,6 +203,7 @@ def _row(task: Task, rate: int) -> TaskRow:
         created_at=task.created // PER_SECOND,
         has_results=bool(task.results),
         result_count=len(task.results),
-        credits_used=number(credits_text(task.charge or 0, rate)) if task.terminal else UNSET,
+        credits_used=number(credits_text(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,
         has_error=task.error is not None,
+        thumbnail_url=thumbnail_link(runtime, task),
     )
