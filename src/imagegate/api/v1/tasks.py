@@ -71,7 +71,7 @@ _LIST = (
 )
 
 
-class TaskRow(msgspec.Struct):
+class TaskRow(msgspec.Struct, kw_only=True):
     """A task in a list."""
 
     id: TaskIdText
@@ -82,7 +82,7 @@ class TaskRow(msgspec.Struct):
     created_at: Seconds
     has_results: bool
     result_count: Count
-    credits_used: Number | UnsetType
+    credits_used: Annotated[Number, said("Once the task has ended")] | UnsetType = UNSET
     has_error: bool
 
 
