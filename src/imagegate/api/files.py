@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request, Response, route
 from litestar.response import Stream
 
+from imagegate.api import examples
 from imagegate.api.operations import Operation, answered, described, header, path, query
 from imagegate.domain import errors, ids
 from imagegate.domain.assets import EXTENSION, Asset
@@ -49,10 +50,26 @@ _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow
             media="image/*",
             open=True,
             parameters=(
-                path("task_id", {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$"}, "The id of a task"),
-                path("name", {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "Position and extension"),
-                query("exp", {"type": "integer", "minimum": 0}, "When the link ends, Unix seconds"),
-                query("sig", {"type": "string"}, "The signature: the key's name, a dot, and base64url"),
+                path(
+                    "task_id",
+                    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+                    "The id of a task",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": f"^{_NAME.pattern}$", "examples": ["0.png"]},
+                    "Position and extension",
+                ),
+                query(
+                    "exp",
+                    {"type": "integer", "minimum": 0, "examples": [examples.EXPIRES]},
+                    "When the link ends, Unix seconds",
+                ),
+                query(
+                    "sig",
+                    {"type": "string", "examples": [examples.LINK.partition("sig=")[2]]},
+                    "The signature: the key's name, a dot, and base64url",
+                ),
                 header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range"),
             ),
             headers=FILE_HEADERS,

@@ -149,7 +149,7 @@ def _good(one: Operation, schemas: Schemas) -> dict[str, Any]:
         str(status): {
             "description": about,
             "headers": headers,
-            **({"content": {one.media: content}} if status != 204 else {}),
+            **({"content": {one.media: content}} if status not in (204, 304) else {}),
             **({"links": links} if links and status == 200 else {}),
         }
         for status, about in one.statuses.items()

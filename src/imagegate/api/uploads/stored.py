@@ -25,7 +25,9 @@ from imagegate.runtime import Runtime
 from imagegate.store import files
 
 _GROUP = "default"
-_FILE_ID = path("file_id", {"type": "string", "pattern": f"^{FILE_ID.pattern}$"}, "The id of a file")
+_FILE_ID = path(
+    "file_id", {"type": "string", "pattern": f"^{FILE_ID.pattern}$", "examples": [examples.FILE_ID]}, "The id of a file"
+)
 _RANGE = header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range")
 
 
@@ -174,8 +176,16 @@ async def download_file(request: Request[Any, Any, Any], runtime: Runtime, file_
             open=True,
             statuses={200: "The file", 206: "A part of it"},
             parameters=(
-                path("secret", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "Part of the address"),
-                path("name", {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$"}, "The file's name"),
+                path(
+                    "secret",
+                    {"type": "string", "pattern": "^[0-9a-f]{32}$", "examples": [examples.UPLOAD.split("/")[-2]]},
+                    "Part of the address",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$", "examples": ["fox.png"]},
+                    "The file's name",
+                ),
                 _RANGE,
             ),
             headers=FILE_HEADERS,

@@ -49,7 +49,9 @@ _Networks = Annotated[
     list[Annotated[str, said("An address or a network such as 192.0.2.7 or 2001:db8::/32")]],
     shape(minItems=1, maxItems=_MOST_ENTRIES),
 ]
-_KEY_ID = path("key_id", {"type": "string", "pattern": KEY_ID_PATTERN}, "The id of a key")
+_KEY_ID = path(
+    "key_id", {"type": "string", "pattern": KEY_ID_PATTERN, "examples": [examples.KEY_ID]}, "The id of a key"
+)
 
 
 _ID = {"key_id": "$response.body#/id"}

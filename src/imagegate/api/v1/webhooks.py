@@ -71,7 +71,11 @@ class DeliveryPage(msgspec.Struct, kw_only=True):
     next_cursor: NextCursor
 
 
-_DELIVERY_ID = path("delivery_id", {"type": "string", "pattern": DELIVERY_ID_PATTERN}, "The id of a delivery")
+_DELIVERY_ID = path(
+    "delivery_id",
+    {"type": "string", "pattern": DELIVERY_ID_PATTERN, "examples": [examples.DELIVERY_ID]},
+    "The id of a delivery",
+)
 _Callback = Annotated[str, shape(format="uri", pattern="^https://", maxLength=2048)]
 
 
