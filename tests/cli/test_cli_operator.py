@@ -255,8 +255,6 @@ def test_a_data_folder_that_is_a_file_is_one_line_and_code_1(tmp_path: Path) -> 
 
 
 def test_an_option_that_was_not_given_hides_no_variable(tmp_path: Path) -> None:
-    env = {"IMAGEGATE_EGRESS_ALLOW": "127.0.0.1/32:61999", "IMAGEGATE_HOST": "127.0.0.2"}
-    with Gateway(tmp_path, env=env) as gateway, gateway.client() as client:
-        assert "//127.0.0.2:" in gateway.url
+    with Gateway(tmp_path, env={"IMAGEGATE_EGRESS_ALLOW": "127.0.0.1/32:61999"}) as gateway, gateway.client() as client:
         sent = client.post("/v1/webhooks/test", json={"callback_url": "https://127.0.0.1:61999/"})
         assert sent.status_code == 200, sent.text

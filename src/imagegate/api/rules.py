@@ -9,8 +9,8 @@ from typing import Any
 
 Fields = list[tuple[str, dict[str, Any], bool]]
 _BOUNDS = {
-    "minLength": "at least {} long",
-    "maxLength": "at most {} long",
+    "minLength": "length from {}",
+    "maxLength": "length to {}",
     "minItems": "at least {} entries",
     "maxItems": "at most {} entries",
     "minimum": "from {}",
