@@ -23,6 +23,7 @@ from imagegate.api.edge import Edge
 from imagegate.api.metrics import Meter
 from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
+from imagegate.api.reference import Page, build_reference
 from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import block_hash
 from imagegate.catalog.load import load_book
@@ -127,6 +128,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
     def provide_document() -> bytes:
         return build_document(HANDLERS, runtime.origin)
 
+    @functools.cache
+    def provide_reference() -> Page:
+        return build_reference(provide_document())
+
     def provide_meter() -> Meter:
         return meter
 
@@ -148,6 +153,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "runtime": Provide(provide_runtime, sync_to_thread=False),
             "key": Provide(provide_key),
             "document": Provide(provide_document, sync_to_thread=False),
+            "reference": Provide(provide_reference, sync_to_thread=False),
             "meter": Provide(provide_meter, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},

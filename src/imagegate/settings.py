@@ -124,7 +124,8 @@ def load_settings(
     tree = _read_file(file)
     for group, kind in GROUPS.items():
         for field in kind.__struct_fields__:
-            value = (given or {}).get(field, env.get(PREFIX + field.upper()))
+            said = (given or {}).get(field)  # an option that was not given is None, and hides nothing
+            value = env.get(PREFIX + field.upper()) if said is None else said
             if value is not None:
                 tree.setdefault(group, {})[field] = _split(value, kind, field)
     try:

@@ -12,8 +12,9 @@ from typing import Any
 from litestar import Request, Response, route
 from litestar.response import Stream
 
-from imagegate.api.operations import Operation, described, header, path, query
-from imagegate.domain import errors
+from imagegate.api import examples
+from imagegate.api.operations import Operation, answered, described, header, path, query
+from imagegate.domain import errors, ids
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
@@ -29,6 +30,15 @@ _FIXED = {
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "bytes",
 }
+_LENGTH = {"type": "string", "pattern": "^[0-9]+$"}
+FILE_HEADERS = (
+    answered("Content-Length", _LENGTH, "Bytes of this answer"),
+    answered("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
+    answered("Content-Disposition", {"type": "string"}, "The file's name", required=True),
+    answered("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
+    answered("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
+    answered("X-Content-Type-Options", {"enum": ["nosniff"]}, "The type is true to the bytes", required=True),
+)
 _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
 
 
@@ -43,12 +53,29 @@ _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow
             media="image/*",
             open=True,
             parameters=(
-                path("task_id", {"type": "string"}, "The id of a task"),
-                path("name", {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "Position and extension"),
-                query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
-                query("sig", {"type": "string"}, "The signature"),
-                header("Range", {"type": "string"}, "A single byte range"),
+                path(
+                    "task_id",
+                    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+                    "The id of a task",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": f"^{_NAME.pattern}$", "examples": ["0.png"]},
+                    "Position and extension",
+                ),
+                query(
+                    "exp",
+                    {"type": "integer", "minimum": 0, "examples": [examples.EXPIRES]},
+                    "When the link ends, Unix seconds",
+                ),
+                query(
+                    "sig",
+                    {"type": "string", "examples": [examples.LINK.partition("sig=")[2]]},
+                    "The signature: the key's name, a dot, and base64url",
+                ),
+                header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range"),
             ),
+            headers=FILE_HEADERS,
             statuses={200: "The image", 206: "A part of it"},
             errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
         )

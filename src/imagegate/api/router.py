@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api import files, metrics, openapi, ops
+from imagegate.api import files, metrics, openapi, ops, reference
 from imagegate.api.uploads import stored, upload
 from imagegate.api.v1 import (
     admin,
@@ -49,6 +49,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     models.get_pricing,
     files.get_result,
     openapi.openapi_json,
+    reference.get_reference,
     upload.upload_base64,
     upload.upload_stream,
     upload.upload_url,
