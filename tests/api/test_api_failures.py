@@ -82,7 +82,7 @@ def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
         gateway.check()
 
 
-def test_s01_links_and_hosts_follow_public_url(tmp_path: Path) -> None:
+def test_s1_origin_links_and_hosts_follow_public_url(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     public = f"http://localhost:{port}"

@@ -43,7 +43,7 @@ def link(done: Any) -> str:
     return address
 
 
-def test_s05_2_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
+def test_s5_1_one_serializer_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
     first = client.get(f"/v1/tasks/{done['id']}")
     assert answer_of(first) == done
     assert client.get(f"/v1/tasks/{done['id']}?wait=5").text == first.text
@@ -61,7 +61,7 @@ def _nested(value: Any) -> set[str]:
     return found
 
 
-def test_s05_2_long_poll_answers_when_the_task_ends(client: httpx.Client) -> None:
+def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "poll"}))
     started = time.monotonic()
     ended = answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))
@@ -86,17 +86,17 @@ def test_c04_results_appear_together_with_completed(client: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize("wait", ["-1", "1.5", "", "x", "1s", "\u0663", "+1", "0x1", "1e1"])
-def test_s05_2_a_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
+def test_s5_2_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
     error_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait}), 400, "invalid_request", "wait")
 
 
 @pytest.mark.parametrize("wait", ["0", "60", "61", "999999999", "9999999999999999999"])
-def test_s05_2_a_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
+def test_s5_2_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
     assert answer_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait})) == done
 
 
 @pytest.mark.parametrize("task_id", ["x", "task-1-aaaaaaaa", "TASK-unified-1-aaaaaaaa", "%20", "task-unified"])
-def test_s05_2_an_id_without_the_prefix_is_400(client: httpx.Client, task_id: str) -> None:
+def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 400, "invalid_task_id", "task_id")
     assert error["message"] == "Invalid task ID format, must start with 'task-unified-'"
 
@@ -106,7 +106,7 @@ def test_s05_2_an_id_without_the_prefix_is_400(client: httpx.Client, task_id: st
     [UNKNOWN, "task-unified-", "task-unified-x", UNKNOWN + "a", "task-unified-1795341693-AAAAAAAA",
      "task-unified-1-aaaaaaa%00", "task-unified-" + "1" * 3000],
 )  # fmt: skip
-def test_s05_2_an_unknown_id_is_404(client: httpx.Client, task_id: str) -> None:
+def test_s10_1_task_not_found_for_an_unknown_id(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
     assert error["message"] == "The requested task could not be found"
 
@@ -129,12 +129,12 @@ def test_c12_a_foreign_task_is_an_unknown_one(client: httpx.Client, stranger: ht
     assert answer_of(client.get(f"/v1/tasks/{done['id']}")) == done
 
 
-def test_s05_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
+def test_s5_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
     with gateway.client(gateway.new_key("demo", "1")) as second:
         assert answer_of(second.get(f"/v1/tasks/{done['id']}")) == done
 
 
-def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
+def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
     rows = answer_of(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
     row = next(row for row in rows if row["id"] == done["id"])
     assert row == {
@@ -148,7 +148,7 @@ def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
     ]  # fmt: skip
 
 
-def test_s05_3_pages_newest_first(gateway: Gateway) -> None:
+def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as pages:
         made = [answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"page {k}"}, headers=WAIT)) for k in range(3)]
         other = answer_of(pages.post(CREATE, json={**SMALL, "model": "gpt-image-2-beta"}, headers=WAIT))
@@ -175,16 +175,16 @@ def test_s05_3_pages_newest_first(gateway: Gateway) -> None:
      ("page_size=101", "page_size"), ("page_size=1.0", "page_size"), ("status=done", "status"),
      ("status=Completed", "status"), ("type=video", "type"), ("page=%D9%A3", "page")],
 )  # fmt: skip
-def test_s05_3_other_filters_are_400(client: httpx.Client, query: str, param: str) -> None:
+def test_s5_3_filters_that_are_none_are_400(client: httpx.Client, query: str, param: str) -> None:
     error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
 
 
 @pytest.mark.parametrize("model", ["%00", "%ff", "%ed%a0%80", "'%20OR%20'1'='1", "%25"])
-def test_s05_3_a_model_filter_is_only_text(client: httpx.Client, model: str) -> None:
+def test_s5_3_filters_take_a_model_as_text(client: httpx.Client, model: str) -> None:
     assert answer_of(client.get(f"/v1/tasks?model={model}"))["data"] == []
 
 
-def test_s05_4_batch_keeps_the_order_and_leaves_out_what_it_does_not_know(client: httpx.Client, done: Any) -> None:
+def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> None:
     second = answer_of(client.post(CREATE, json={**SMALL, "prompt": "second"}, headers=WAIT))
     asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
     answer = client.post("/v1/tasks/batch", json={"task_ids": asked})
@@ -202,15 +202,15 @@ def test_s05_4_batch_keeps_the_order_and_leaves_out_what_it_does_not_know(client
     ],
     ids=str,
 )  # fmt: skip
-def test_s05_4_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
+def test_s5_4_limits_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
 
 
-def test_s05_4_fifty_are_allowed(client: httpx.Client) -> None:
+def test_s5_4_limits_fifty_are_allowed(client: httpx.Client) -> None:
     assert answer_of(client.post("/v1/tasks/batch", json={"task_ids": [UNKNOWN] * 50}))["data"] == []
 
 
-def test_s06_link_has_the_published_form(gateway: Gateway, done: Any, link: str) -> None:
+def test_s6_form_of_the_link(gateway: Gateway, done: Any, link: str) -> None:
     form = rf"{re.escape(gateway.url)}/files/results/{done['id']}/0\.png\?exp=([0-9]+)&sig=k1\.[A-Za-z0-9_-]{{43}}"
     match = re.fullmatch(form, link)
     assert match
@@ -243,7 +243,7 @@ def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: s
     [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=-5", -5, None), ("bytes=100-", 100, None),
      ("bytes=5-99999999", 5, None)],
 )  # fmt: skip
-def test_s06_single_ranges(link: str, header: str, first: int, last: int | None) -> None:
+def test_s6_range_single(link: str, header: str, first: int, last: int | None) -> None:
     whole = httpx.get(link).content
     part = httpx.get(link, headers={"Range": header})
     expected = whole[first:] if last is None else whole[first : last + 1]
@@ -257,13 +257,13 @@ def test_s06_single_ranges(link: str, header: str, first: int, last: int | None)
 @pytest.mark.parametrize(
     "header", ["bytes=5-3", "bytes=0-1,3-4", "items=0-1", "bytes=x-y", "bytes=-", "bytes= 0-1", ""]
 )
-def test_s06_other_ranges_are_ignored(link: str, header: str) -> None:
+def test_s6_range_of_other_forms_is_ignored(link: str, header: str) -> None:
     got = httpx.get(link, headers={"Range": header})
     assert (got.status_code, len(got.content)) == (200, int(got.headers["content-length"]))
 
 
 @pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=-0"])
-def test_s06_ranges_outside_the_picture_are_416_json(link: str, header: str) -> None:
+def test_s6_range_outside_the_picture_is_416_json(link: str, header: str) -> None:
     size = len(httpx.get(link).content)
     got = httpx.get(link, headers={"Range": header})
     assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{size}")
@@ -271,7 +271,7 @@ def test_s06_ranges_outside_the_picture_are_416_json(link: str, header: str) -> 
     assert got.json()["error"]["message"]
 
 
-def test_s06_bad_signatures_are_403(link: str, done: Any) -> None:
+def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
     place, _, query = link.partition("?")
     exp, sig = (part.partition("=")[2] for part in query.split("&"))
     later = str(int(exp) + 1)
@@ -287,11 +287,11 @@ def test_s06_bad_signatures_are_403(link: str, done: Any) -> None:
         assert httpx.head(address).status_code == 403
 
 
-def test_s06_other_names_are_404(gateway: Gateway, done: Any) -> None:
+def test_s6_form_other_names_are_404(gateway: Gateway, done: Any) -> None:
     for name in ("0.gif", "x.png", "0", "0.png.png", "-1.png", "..%2f0.png", "\u0660.png"):
         error_of(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
 
 
-def test_s06_the_result_is_the_same_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
+def test_s6_stable_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
     assert answer_of(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
     assert httpx.get(link).content == httpx.get(link).content

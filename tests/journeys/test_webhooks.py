@@ -381,7 +381,7 @@ def test_c03_cancel_in_every_state(receiver: Receiver, tmp_path: Path) -> None:
         gateway.check()
 
 
-def test_c03_a_cancel_of_what_has_ended_is_refused(client: httpx.Client) -> None:
+def test_s5_5_ended_is_409(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json=SMALL, headers={"Prefer": "wait=60"}))
     error_of(client.post(f"/v1/tasks/{task['id']}/cancel"), 409, "task_not_cancellable")
 
@@ -424,7 +424,7 @@ def _under_way(client: httpx.Client, url: str) -> Any:
     return task
 
 
-def test_c03_what_was_bought_is_delivered_and_charged(client: httpx.Client, receiver: Receiver) -> None:
+def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiver) -> None:
     path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
     wished = answer_of(client.post(f"{path}/cancel"))
     assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
@@ -434,7 +434,7 @@ def test_c03_what_was_bought_is_delivered_and_charged(client: httpx.Client, rece
     error_of(client.post(f"{path}/cancel"), 409, "task_not_cancellable")
 
 
-def test_c03_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
+def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
     """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
     gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**ENV, **trust(tmp_path)})
     with gateway:
