@@ -12,7 +12,8 @@ from tests.gateway import Gateway
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("idle"), env={"IMAGEGATE_WORKERS": "0"}) as served:
+    env = {"IMAGEGATE_WORKERS": "0", "IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "1000"}
+    with Gateway(tmp_path_factory.mktemp("idle"), env=env) as served:
         yield served
 
 

@@ -77,7 +77,8 @@ def test_c08_32000_astral_code_points_pass_and_one_more_does_not(waiting: httpx.
 def test_c09_a_mask_without_references_is_nothing(waiting: httpx.Client) -> None:
     once = {"Idempotency-Key": secrets.token_hex(8)}
     first = answer_of(waiting.post(CREATE, json=SMALL, headers=once))
-    for more in ({}, {"image_urls": []}, {"image_urls": None}):
+    without: list[dict[str, Any]] = [{}, {"image_urls": []}, {"image_urls": None}]
+    for more in without:
         body = {**SMALL, "mask_url": "https://example.com/mask.png", **more}
         assert answer_of(waiting.post(CREATE, json=body, headers=once))["id"] == first["id"]
 
