@@ -99,6 +99,14 @@ def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
     assert (task["object"], task["type"], task["progress"]) == ("image.generation.task", "image", 100)
 
 
+def test_s2_1_background_transparent_is_alpha_in_the_picture(client: httpx.Client) -> None:
+    for kind in ("png", "webp"):
+        task = create(client, background="transparent", output_format=kind)
+        picture = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+        assert picture.mode == "RGBA"
+        assert picture.getextrema()[3][0] == 0
+
+
 def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> None:
     before, _ = standing(client)
     quote = answer_of(client.post(QUOTE, json=SMALL))

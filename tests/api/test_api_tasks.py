@@ -47,10 +47,23 @@ def test_s5_1_one_serializer_query_shows_what_create_showed(client: httpx.Client
     first = client.get(f"/v1/tasks/{done['id']}")
     assert answer_of(first) == done
     assert client.get(f"/v1/tasks/{done['id']}?wait=5").text == first.text
+    batch = client.post("/v1/tasks/batch", json={"task_ids": [done["id"]]})
+    last = client.get(f"/v1/tasks/{done['id']}/events").text.rpartition("data: ")[2].strip()
+    assert batch.text == f'{{"code":200,"data":[{first.text}]}}'
+    assert last == first.text
+
+
+def test_s5_1_never_at_top_level(done: Any) -> None:
     never = {"url", "image_url", "file_url", "output_url", "result_url", "result", "text", "data", "images", "code",
              "success"}  # fmt: skip
     assert not never & set(done)
+
+
+def test_s5_1_id_first_and_nothing_nested_is_called_id_or_status(client: httpx.Client, done: Any) -> None:
+    assert list(done)[:2] == ["created", "id"]
     assert not {"id", "status"} & _nested(done)
+    text = client.get(f"/v1/tasks/{done['id']}?include=outputs,attempts,request").text
+    assert text.index('"id":') == text.index(f'"id":"{done["id"]}"')
 
 
 def _nested(value: Any) -> set[str]:
@@ -69,20 +82,69 @@ def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
     assert time.monotonic() - started < 30
 
 
-def test_c04_results_appear_together_with_completed(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))
-    seen = [task]
+@pytest.fixture(scope="module")
+def watched(client: httpx.Client) -> list[Any]:
+    """A task of three pictures as often as it could be seen, from its create to its end and once more."""
+    seen = [answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))]
     while seen[-1]["status"] not in ("completed", "failed"):
-        seen.append(answer_of(client.get(f"/v1/tasks/{task['id']}")))
+        seen.append(answer_of(client.get(f"/v1/tasks/{seen[0]['id']}")))
+    return [*seen, answer_of(client.get(f"/v1/tasks/{seen[0]['id']}"))]
+
+
+def test_c04_results_appear_together_with_completed(watched: list[Any]) -> None:
+    assert [("results" in one) for one in watched] == [one["status"] == "completed" for one in watched]
+
+
+def test_s5_1_status_never_moves_back(watched: list[Any]) -> None:
     order = ["pending", "processing", "completed"]
-    assert [order.index(one["status"]) for one in seen] == sorted(order.index(one["status"]) for one in seen)
-    assert [one["progress"] for one in seen] == sorted(one["progress"] for one in seen)
-    for one in seen:
-        complete = one["status"] == "completed"
-        assert ("results" in one) == complete == (one["progress"] == 100)
-        assert one["usage"]["credits_reserved"] == task["usage"]["credits_reserved"]
+    places = [order.index(one["status"]) for one in watched]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0, 2)
+
+
+def test_s5_1_progress_never_falls_and_is_100_at_completion_alone(watched: list[Any]) -> None:
+    progress = [one["progress"] for one in watched]
+    assert progress == sorted(progress)
+    assert {type(value) for value in progress} == {int}
+    for one in watched:
+        assert (one["progress"] == 100) == (one["status"] == "completed")
         assert one["status"] != "pending" or one["progress"] == 0
-        assert ("estimated_time" in one["task_info"]) != complete
+
+
+def test_s5_1_results_are_addresses_and_stay_the_same(watched: list[Any]) -> None:
+    assert len(watched[-1]["results"]) == 3
+    assert all(isinstance(link, str) and link.startswith("http") for link in watched[-1]["results"])
+    assert watched[-2]["results"] == watched[-1]["results"]
+
+
+def test_s5_1_task_info_expects_seconds_until_the_end(watched: list[Any]) -> None:
+    for one in watched:
+        assert set(one["task_info"]) == ({"can_cancel"} if "results" in one else {"can_cancel", "estimated_time"})
+        expected = one["task_info"].get("estimated_time", 1)
+        assert type(expected) is int
+        assert expected >= 1
+
+
+def test_s5_1_credits_reserved_keep_their_value(watched: list[Any]) -> None:
+    assert {one["usage"]["credits_reserved"] for one in watched} == {watched[0]["billing"]["reserved_credits"]}
+
+
+def test_s5_1_duration_comes_with_the_end(watched: list[Any]) -> None:
+    assert ["duration" in one for one in watched] == ["results" in one for one in watched]
+    assert 0 < watched[-1]["duration"] < 120
+
+
+def test_s5_1_billing_rule_is_that_of_the_row(client: httpx.Client) -> None:
+    for model, rule in (("gpt-image-1", "per_token"), ("gpt-4o-image", "per_call")):
+        task = answer_of(client.post(CREATE, json={"prompt": "x", "size": "1:1", "model": model}))
+        assert task["usage"]["billing_rule"] == rule
+
+
+def test_s5_1_id_is_unique_and_of_one_shape(client: httpx.Client) -> None:
+    made = [answer_of(client.post(CREATE, json=SMALL)) for _ in range(10)]
+    assert len({task["id"] for task in made}) == 10
+    for task in made:
+        assert re.fullmatch(rf"task-unified-{task['created']}-[a-z0-9]{{8}}", task["id"])
 
 
 @pytest.mark.parametrize("wait", ["-1", "1.5", "", "x", "1s", "\u0663", "+1", "0x1", "1e1"])
@@ -109,6 +171,21 @@ def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id:
 def test_s10_1_task_not_found_for_an_unknown_id(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
     assert error["message"] == "The requested task could not be found"
+
+
+def test_s5_2_prefix_is_asked_for_before_anything_else(client: httpx.Client) -> None:
+    error_of(client.get("/v1/tasks/run-1?wait=1"), 400, "invalid_task_id", "task_id")
+    error_of(client.get(f"/v1/tasks/{UNKNOWN}"), 404, "task_not_found")
+
+
+def test_s5_2_plain_query_carries_no_part_of_include(client: httpx.Client, done: Any) -> None:
+    assert not {"request", "result_data", "attempts"} & set(answer_of(client.get(f"/v1/tasks/{done['id']}?wait=1")))
+
+
+def test_s5_2_unknown_and_foreign_are_one_answer(stranger: httpx.Client, done: Any) -> None:
+    answers = [stranger.get(f"/v1/tasks/{one}") for one in (done["id"], UNKNOWN)]
+    assert {answer.status_code for answer in answers} == {404}
+    assert without_request_id(answers[0]) == without_request_id(answers[1])
 
 
 def without_request_id(response: httpx.Response) -> str:
@@ -184,6 +261,12 @@ def test_s5_3_filters_take_a_model_as_text(client: httpx.Client, model: str) -> 
     assert answer_of(client.get(f"/v1/tasks?model={model}"))["data"] == []
 
 
+def test_s5_4_left_out_is_what_is_unknown_foreign_or_malformed(stranger: httpx.Client, done: Any) -> None:
+    own = answer_of(stranger.post(CREATE, json=SMALL))["id"]
+    answer = stranger.post("/v1/tasks/batch", json={"task_ids": [done["id"], UNKNOWN, "x", "", own]})
+    assert [task["id"] for task in answer_of(answer)["data"]] == [own]
+
+
 def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> None:
     second = answer_of(client.post(CREATE, json={**SMALL, "prompt": "second"}, headers=WAIT))
     asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
@@ -236,6 +319,28 @@ def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: s
     assert {name: value for name, value in got.headers.items() if name not in apart} == {
         name: value for name, value in head.headers.items() if name not in apart
     }
+
+
+def test_s6_ext_is_true_to_the_bytes(client: httpx.Client) -> None:
+    for kind, ext in (("jpeg", "jpg"), ("webp", "webp")):
+        task = answer_of(client.post(CREATE, json={**SMALL, "output_format": kind}, headers=WAIT))
+        assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
+        assert Image.open(io.BytesIO(httpx.get(task["results"][0]).content)).format == kind.upper()
+
+
+def test_s6_headers_of_a_result(done: Any, link: str) -> None:
+    for got in (httpx.get(link), httpx.head(link)):
+        assert got.headers["content-type"] == "image/png"
+        assert int(got.headers["content-length"]) == len(httpx.get(link).content)
+        assert got.headers["content-disposition"] == f'inline; filename="{done["id"]}_0.png"'
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["access-control-allow-origin"] == "*"
+        assert re.fullmatch(r"private, max-age=[0-9]+", got.headers["cache-control"])
+
+
+def test_s6_no_redirect_stands_before_the_bytes(link: str) -> None:
+    got = httpx.get(link, follow_redirects=False)
+    assert (got.status_code, got.history) == (200, [])
 
 
 @pytest.mark.parametrize(
