@@ -77,11 +77,24 @@ def test_s5_6_resume_after_any_event_and_204_behind_the_last(client: httpx.Clien
     whole = events_of(streamed(client, task["id"]).text)
     for number in range(1, len(whole)):
         assert events_of(streamed(client, task["id"], str(number)).text) == whole[number:]
-    for last in ("", "x", "-1", "1.0", "9" * 40):
-        assert events_of(streamed(client, task["id"], last).text) == whole
     for number in (len(whole), len(whole) + 5):
         over = streamed(client, task["id"], str(number))
         assert (over.status_code, over.content) == (204, b"")
+
+
+def test_s5_6_malformed_or_absent_numbers_begin_at_1(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    whole = streamed(client, task["id"]).text
+    assert events_of(whole)[0][0] == 1
+    for last in ("", "x", "-1", "1.0", "9" * 40):
+        assert streamed(client, task["id"], last).text == whole
+
+
+def test_s5_6_closes_after_the_terminal_event(client: httpx.Client) -> None:
+    """The answer has an end of its own: nobody cut it off."""
+    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "close"}))
+    last = json.loads(events_of(streamed(client, task["id"]).text)[-1][1])
+    assert last["status"] == "completed"
 
 
 def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: httpx.Client) -> None:

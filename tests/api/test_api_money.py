@@ -85,17 +85,8 @@ def test_s9_daily_limit_forgets_yesterday(gateway: Gateway) -> None:
         assert credits_of(client)["token"]["daily_used_credits"] == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "scope"),
-    [
-        ((), "insufficient_quota", "account"),
-        (("--cap", "0.1"), "insufficient_token_quota", "key"),
-        (("--daily-cap", "0.1"), "token_daily_quota_exceeded", "key_daily"),
-    ],
-    ids=["account", "key", "key_daily"],
-)
-def test_s10_402_says_whose_limit_it_is(gateway: Gateway, options: tuple[str, ...], code: str, scope: str) -> None:
-    granted = "100" if options else "0.1"
+def is_402(gateway: Gateway, granted: str, options: tuple[str, ...], code: str, scope: str) -> None:
+    """It says whose limit it is, what is needed and what is left, and leaves nothing; a quote never says so."""
     with gateway.client(gateway.new_key(f"poor-{scope}", granted, *options)) as client, nothing_changes(client):
         needed = maximum(client)
         for headers in ({}, {"Idempotency-Key": "again"}, {"Idempotency-Key": "again"}, {"Prefer": "wait=60"}):
@@ -108,12 +99,32 @@ def test_s10_402_says_whose_limit_it_is(gateway: Gateway, options: tuple[str, ..
         assert answer_of(client.post(QUOTE, json=SMALL))["object"] == "image.quote"
 
 
+def test_s10_1_insufficient_quota_of_the_account(gateway: Gateway) -> None:
+    is_402(gateway, "0.1", (), "insufficient_quota", "account")
+
+
+def test_s10_1_insufficient_token_quota_of_the_key(gateway: Gateway) -> None:
+    is_402(gateway, "100", ("--cap", "0.1"), "insufficient_token_quota", "key")
+
+
+def test_s10_1_token_daily_quota_exceeded_by_the_key(gateway: Gateway) -> None:
+    is_402(gateway, "100", ("--daily-cap", "0.1"), "token_daily_quota_exceeded", "key_daily")
+
+
 def test_s10_1_insufficient_quota_has_the_default_message(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("empty", "0")) as client:
         error = error_of(client.post(CREATE, json=SMALL), 402, "insufficient_quota")
         assert error["message"] == "Insufficient quota. Please top up your account."
         assert error["remaining_credits"] == 0
         assert answer_of(client.post(QUOTE, json=SMALL))["affordable"] is False
+
+
+def test_s10_1_never_402_for_queries(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("empty", "0")) as client:
+        for path in ("/v1/tasks", "/v1/credits", "/v1/ledger", "/v1/models", "/v1/usage", "/api/v1/files/list"):
+            assert client.get(path).status_code == 200
+        assert client.post(QUOTE, json=SMALL).status_code == 200
+        error_of(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
 
 
 def test_s10_1_insufficient_token_quota_when_the_cap_is_used_up_exactly(gateway: Gateway, client: httpx.Client) -> None:
