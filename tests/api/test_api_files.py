@@ -175,6 +175,35 @@ def test_c17_delete_answers_json_and_the_file_is_gone(client: httpx.Client, gate
     assert gateway.check()["broken"] == []
 
 
+def test_s8_list_counts_pages_from_1_newest_first(stranger: httpx.Client) -> None:
+    newest = [keep(stranger, PNG + bytes([number]))["file_id"] for number in range(3)][::-1]
+    pages = [data_of(stranger.get(f"{BASE}/list?page={page}&pageSize=2")) for page in (1, 2)]
+    assert [file["file_id"] for page in pages for file in page["files"]][:3] == newest
+    assert [(page["page"], page["page_size"]) for page in pages] == [(1, 2), (2, 2)]
+    assert pages[0]["total"] == pages[1]["total"] >= 3
+
+
+def test_s8_delete_answers_200_with_the_envelope(client: httpx.Client) -> None:
+    deleted = client.delete(f"{BASE}/{keep(client)['file_id']}")
+    assert deleted.status_code == 200
+    data_of(deleted)
+
+
+def test_s8_removed_files_are_404_replaced_or_deleted(client: httpx.Client) -> None:
+    deleted, replaced = keep(client), keep(client, file_name="twice.png")
+    data_of(client.delete(f"{BASE}/{deleted['file_id']}"))
+    keep(client, file_name="twice.png")
+    for file in (deleted, replaced):
+        error_of(httpx.get(file["file_url"]), 404, "not_found")
+        refused(httpx.get(file["download_url"]), 404, 404)
+
+
+def test_s8_gif_is_stored_and_no_reference(client: httpx.Client) -> None:
+    file = keep(client, EACH["image/gif"][0])
+    assert file["mime_type"] == "image/gif"
+    error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+
+
 def test_s8_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
     keep(stranger)
     quota = data_of(stranger.get(f"{BASE}/quota"))
@@ -592,6 +621,38 @@ def test_c18_what_was_pinned_survives_deletion_and_replacement(gateway: Gateway,
     for task in tasks:
         assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
     error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+
+
+def test_s2_1_own_links_are_read_from_storage_and_pinned(client: httpx.Client) -> None:
+    """Of uploads and of results; the guard would let nobody reach this address over the network."""
+    upload = keep(client)
+    result = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))["results"][0]
+    task = answer_of(client.post(CREATE, json={**SMALL, "image_urls": [result, upload["file_url"]]}))
+    data_of(client.delete(f"{BASE}/{upload['file_id']}"))
+    assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
+    for dead in (upload["file_url"], result.replace("/0.png", "/1.png"), result[:-1]):
+        error_of(_with(client, dead), 400, "invalid_request", "image_urls[0]")
+
+
+def test_s2_1_mask_url_is_a_png_with_alpha_as_large_as_the_first_reference(client: httpx.Client) -> None:
+    first, mask = keep(client, picture("JPEG"))["file_url"], keep(client, picture(mode="RGBA"))["file_url"]
+    assert answer_of(_with(client, first, mask_url=mask))["status"] == "completed"
+    for kind in ("JPEG", "WEBP"):
+        wrong = _with(client, first, mask_url=keep(client, picture(kind))["file_url"])
+        assert wrong.status_code == 400 or answer_of(wrong)["status"] == "failed"
+
+
+def test_s10_2_image_dimension_mismatch_of_mask_and_first_reference(client: httpx.Client) -> None:
+    first, mask = keep(client)["file_url"], keep(client, picture(size=(32, 32), mode="RGBA"))["file_url"]
+    task = answer_of(_with(client, first, mask_url=mask))
+    assert (task["status"], task["error"]["code"]) == ("failed", "image_dimension_mismatch")
+    assert task["billing"]["charge_status"] == "released"
+
+
+def test_s10_2_image_processing_error_of_what_cannot_be_fetched(client: httpx.Client) -> None:
+    task = answer_of(_with(client, "https://nowhere.invalid/a.png"))
+    assert (task["status"], task["error"]["code"]) == ("failed", "image_processing_error")
+    assert (task["error"]["reason"], task["usage"]["credits_used"]) == ("reference_unreachable", 0)
 
 
 def test_c18_dead_links_of_this_origin_are_400(client: httpx.Client, gateway: Gateway) -> None:

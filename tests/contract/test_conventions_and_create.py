@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.api.pictures import PNG, b64
-from tests.api.tools import CREATE, QUOTE, SMALL, answer_of, error_of, nothing_changes, send_raw
+from tests.api.tools import CREATE, QUOTE, SMALL, answer_of, error_of, nothing_changes, send_raw, standing
 from tests.gateway import Gateway
 
 KEYED = [
@@ -217,6 +217,37 @@ def test_s5_3_status_filters_what_has_not_begun(waiting: httpx.Client) -> None:
     assert found("pending") == found("processing") == {left}
     assert found("cancelled") == {gone}
     assert found("failed") == found("completed") == set()
+
+
+def test_s5_5_again_is_the_same_body(waiting: httpx.Client) -> None:
+    path = f"/v1/tasks/{made(waiting)['id']}/cancel"
+    first, again = waiting.post(path), waiting.post(path)
+    assert (again.status_code, again.content) == (200, first.content)
+
+
+def test_s10_2_request_cancelled_is_free(waiting: httpx.Client) -> None:
+    before, _ = standing(waiting)
+    task = answer_of(waiting.post(f"/v1/tasks/{made(waiting)['id']}/cancel"))
+    assert standing(waiting)[0] == before
+    assert (task["error"]["code"], task["error"]["type"]) == ("request_cancelled", "task_error")
+    assert (task["usage"]["credits_used"], task["billing"]["charge_status"]) == (0, "released")
+
+
+def test_s5_1_billing_of_a_cancelled_task_is_released_whole(waiting: httpx.Client) -> None:
+    task = made(waiting)
+    assert task["billing"] == {
+        "refund_scope": "account_balance", "charge_status": "reserved", "refund_status": "not_required",
+        "reserved_credits": task["usage"]["credits_reserved"], "charged_credits": 0, "refunded_credits": 0,
+        "refunded_at": None,
+    }  # fmt: skip
+    ended = answer_of(waiting.post(f"/v1/tasks/{task['id']}/cancel"))
+    refunded_at = ended["billing"].pop("refunded_at")
+    assert ended["billing"] == {
+        "refund_scope": "account_balance", "charge_status": "released", "refund_status": "completed",
+        "reserved_credits": task["usage"]["credits_reserved"], "charged_credits": 0,
+        "refunded_credits": task["usage"]["credits_reserved"],
+    }  # fmt: skip
+    assert refunded_at >= task["created"]
 
 
 def test_s9_errors_of_credits_have_the_common_shape(idle: Gateway) -> None:
