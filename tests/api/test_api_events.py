@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.store import tasks
+from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, engine_for
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.gateway import Gateway
-from tests.store.rows import body_of, new_attempt, settlement
+from tests.store.rows import body_of, new_attempt, new_settlement
 
 Event = tuple[int, str]
 CUTS = 50
@@ -133,15 +133,15 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
     try:
         known = await db.read(tasks.any_task, task_id)
         assert known is not None
-        (task,) = await db.write(tasks.claim_due, known.account_id, "test", 10**12, 1)
+        (task,) = await db.write(claims.claim_due, known.account_id, "test", 10**12, 1)
         for step in range(1, steps):
             now[0] += 2_000_000
-            await db.write(tasks.advance, task.account_id, task.id, task.claim_no, step)
+            await db.write(attempts.advance, task.account_id, task.id, task.claim_no, step)
         now[0] += 2_000_000
         attempt = new_attempt(task)
-        await db.write(tasks.begin_attempt, task.account_id, attempt, "test")
-        done = settlement(task, attempt.id, task.hold)
-        await db.write(tasks.complete_task, task.account_id, task.id, task.claim_no, done, body_of)
+        await db.write(attempts.begin_attempt, task.account_id, attempt, "test")
+        done = new_settlement(task, attempt.id, task.hold)
+        await db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, body_of)
     finally:
         db.close()
 
@@ -180,14 +180,14 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
         assert known is not None
         for progress in (5, 50):
             now[0] += 10_000_000
-            (task,) = await db.write(tasks.claim_due, known.account_id, "test", 10**12, 1)
+            (task,) = await db.write(claims.claim_due, known.account_id, "test", 10**12, 1)
             for quick in range(3):
-                await db.write(tasks.advance, task.account_id, task.id, task.claim_no, progress + quick)
+                await db.write(attempts.advance, task.account_id, task.id, task.claim_no, progress + quick)
             now[0] += 2_000_000
-            await db.write(tasks.advance, task.account_id, task.id, task.claim_no, progress + 9)
-            await db.write(tasks.hand_back, task.account_id, task.id, task.claim_no)
+            await db.write(attempts.advance, task.account_id, task.id, task.claim_no, progress + 9)
+            await db.write(claims.hand_back, task.account_id, task.id, task.claim_no)
         error = TaskError(TaskErrorCode.service_error, "test")
-        await db.write(tasks.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", body_of)
+        await db.write(settlement.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", body_of)
         db.close()
 
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:

@@ -23,7 +23,7 @@ from imagegate.flows.expire import delete_orphans, reclaim, sweep
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.settings import Settings, Storage, Work
 from imagegate.spool import sync_folder
-from imagegate.store import tasks
+from imagegate.store import claims, tasks
 from imagegate.store.engines import Row, wall_clock
 from imagegate.store.invariants import broken_invariants
 from imagegate.store.transaction import Tx
@@ -264,7 +264,7 @@ def test_tsk_7_what_an_older_process_holds_is_taken_back_at_once_and_fenced(tmp_
         async with installed(tmp_path, workers=0) as place:
             task = answer_of(await place.client.post(CREATE, json=SMALL))
             account = (await place.row(task["id"])).account_id
-            [stale] = await place.runtime.db.write(tasks.claim_due, account, "boot_dead", 60 * PER_SECOND, 1)
+            [stale] = await place.runtime.db.write(claims.claim_due, account, "boot_dead", 60 * PER_SECOND, 1)
             assert stale.lease_until == place.clock.now + 60 * PER_SECOND
         async with installed(tmp_path) as place:
             done = answer_of(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
@@ -286,7 +286,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
             account = (await place.row(task["id"])).account_id
             for number in range(1, 5):
                 assert await _is(place, task["id"], "pending" if number == 1 else "processing")
-                await place.runtime.db.write(tasks.claim_due, account, f"boot_{number}", PER_SECOND, 1)
+                await place.runtime.db.write(claims.claim_due, account, f"boot_{number}", PER_SECOND, 1)
                 assert await reclaim(place.runtime) == 1
             failed = await place.task(task["id"])
             assert (failed["error"]["code"], failed["error"]["reason"]) == ("service_error", "worker_crash_loop")

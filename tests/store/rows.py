@@ -15,7 +15,7 @@ from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, Outcome, Result, Task
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, ledger, prices, tasks
+from imagegate.store import accounts, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
@@ -91,7 +91,7 @@ def new_attempt(task: Task) -> Attempt:
     )
 
 
-def settlement(task: Task, attempt_id: str, charge: int, price: int | None = None) -> tasks.Settlement:
+def new_settlement(task: Task, attempt_id: str, charge: int, price: int | None = None) -> settlement.Settlement:
     asset = NewAsset(
         id=f"ast_{uuid.uuid4().hex}",
         task_id=task.id,
@@ -104,7 +104,7 @@ def settlement(task: Task, attempt_id: str, charge: int, price: int | None = Non
         height=2048,
         sha256="0" * 64,
     )
-    return tasks.Settlement(
+    return settlement.Settlement(
         charge=charge,
         price=charge if price is None else price,
         usage=Usage(images=1, image_output=397),

@@ -8,12 +8,12 @@ import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task, TaskState
-from imagegate.store import accounts, deliveries, tasks
+from imagegate.store import accounts, attempts, claims, deliveries, settlement, tasks
 from imagegate.store.cancels import Cancelled, TooLate, UnknownTask, Wished, cancel_task
 from imagegate.store.database import Database
 from imagegate.store.invariants import broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 URL = "https://hook.test/"
@@ -27,7 +27,7 @@ async def waiting(db: Database) -> tasks.NewTask:
 
 
 async def claimed(db: Database, new: tasks.NewTask, owner: str = "one") -> Task:
-    return (await db.write(tasks.claim_due, new.account_id, owner, LEASE_US, 1))[0]
+    return (await db.write(claims.claim_due, new.account_id, owner, LEASE_US, 1))[0]
 
 
 async def cancel(db: Database, new: tasks.NewTask, commit: str = "cmt_c") -> Cancelled | Wished | TooLate | UnknownTask:
@@ -60,15 +60,15 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
         if state != "queued":
             await claimed(db, new)
         if state == "handed back":
-            await db.write(tasks.hand_back, new.account_id, new.id, 1)
+            await db.write(claims.hand_back, new.account_id, new.id, 1)
         if state == "crashed":
-            await db.write(tasks.reclaim_lost, "two", False, 3, 10, body_of)
+            await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
         assert (await stored(db, new)).cancellable
         for number in range(3):
             assert await cancel(db, new, f"cmt_{number}") == Cancelled()
         await is_cancelled(db, new)
         attempt = new_attempt(await stored(db, new))
-        assert await db.write(tasks.begin_attempt, new.account_id, attempt, "one") == tasks.LostLease()
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one") == tasks.LostLease()
 
     asyncio.run(story())
 
@@ -80,18 +80,20 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
         new = await waiting(db)
         task = await claimed(db, new)
         attempt = new_attempt(task)
-        assert await db.write(tasks.begin_attempt, new.account_id, attempt, "one") == tasks.Done()
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one") == tasks.Done()
         assert not (await stored(db, new)).cancellable
         for _ in range(2):
             assert await cancel(db, new) == Wished()
         further = new_attempt(task)
-        assert await db.write(tasks.begin_attempt, new.account_id, further, "one") == tasks.Unwanted()
-        assert len(await db.read(tasks.list_attempts, new.account_id, new.id)) == 1
+        assert await db.write(attempts.begin_attempt, new.account_id, further, "one") == attempts.Unwanted()
+        assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
-            done = settlement(task, attempt.id, 700)
-            assert await db.write(tasks.complete_task, new.account_id, new.id, 1, done, body_of) == tasks.Done()
+            done = new_settlement(task, attempt.id, 700)
+            assert await db.write(settlement.complete_task, new.account_id, new.id, 1, done, body_of) == tasks.Done()
         else:
-            assert await db.write(tasks.fail_task, new.account_id, new.id, 1, ERROR, "cmt", body_of) == tasks.Done()
+            assert (
+                await db.write(settlement.fail_task, new.account_id, new.id, 1, ERROR, "cmt", body_of) == tasks.Done()
+            )
         assert await cancel(db, new) == TooLate()
         assert (await stored(db, new)).state == end
         assert await db.snapshot(broken_invariants, 0) == []
@@ -104,12 +106,12 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
         db = open_database()
         new = await waiting(db)
         attempt = new_attempt(await claimed(db, new))
-        await db.write(tasks.begin_attempt, new.account_id, attempt, "one")
+        await db.write(attempts.begin_attempt, new.account_id, attempt, "one")
         assert await cancel(db, new) == Wished()
-        await db.write(tasks.reclaim_lost, "two", False, 3, 10, body_of)
+        await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
         assert await cancel(db, new) == Wished(), "what the dead worker sent may have been carried out"
         again = await claimed(db, new, "two")
-        assert await db.write(tasks.begin_attempt, new.account_id, new_attempt(again), "two") == tasks.Unwanted()
+        assert await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two") == attempts.Unwanted()
 
     asyncio.run(story())
 
@@ -136,15 +138,17 @@ def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> Non
             new = new_task(key, callback_url=URL)
             await doors[0].write(tasks.submit_task, account_id, new, None, 100)
             attempt = new_attempt(await claimed(doors[0], new))
-            sending = doors[0].write(tasks.begin_attempt, account_id, attempt, "one")
+            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one")
             wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", body_of)
             marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
             assert pair in ((tasks.Done(), Wished()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())
             if pair[0] == tasks.Done():
-                done = settlement(await stored(doors[0], new), attempt.id, 1)
-                assert await doors[0].write(tasks.complete_task, account_id, new.id, 1, done, body_of) == tasks.Done()
+                done = new_settlement(await stored(doors[0], new), attempt.id, 1)
+                assert (
+                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, body_of) == tasks.Done()
+                )
         print("sent first, cancelled first:", seen)
         assert await doors[0].snapshot(broken_invariants, 0) == []
 

@@ -10,12 +10,12 @@ from imagegate.domain.credit import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.domain.webhooks import DeliveryState, Heard, SecretVersion, host_of
-from imagegate.store import deliveries, tasks
+from imagegate.store import attempts, claims, deliveries, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.deliveries import Claimed, Closed, NextDue, Stale
 from imagegate.store.invariants import broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 from tests.store.test_claims import FakeClock
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
@@ -28,7 +28,7 @@ async def ended(db: Database, key: Key, url: str | None = URL) -> Task:
     """A task that failed; its webhook is due."""
     new = new_task(key, 1, url)
     await db.write(tasks.submit_task, key.account_id, new, None, 10**6)
-    await db.write(tasks.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", body_of)
+    await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", body_of)
     task = await db.read(tasks.find_task, key.account_id, new.id)
     assert task is not None
     return task
@@ -53,18 +53,18 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
         db = open_database()
         account_id, key = await customer(db, 10_000)
         await db.write(tasks.submit_task, account_id, new_task(key, callback_url=URL), None, 100)
-        task = (await db.write(tasks.claim_due, account_id, "one", LEASE_US, 1))[0]
+        task = (await db.write(claims.claim_due, account_id, "one", LEASE_US, 1))[0]
         assert await db.read(deliveries.newest_deliveries, account_id, None, 9) == []
         if how == "completed":
             attempt = new_attempt(task)
-            await db.write(tasks.begin_attempt, account_id, attempt, "one")
-            done = settlement(task, attempt.id, 700)
+            await db.write(attempts.begin_attempt, account_id, attempt, "one")
+            done = new_settlement(task, attempt.id, 700)
             for _ in range(2):
-                await db.write(tasks.complete_task, account_id, task.id, 1, done, body_of)
+                await db.write(settlement.complete_task, account_id, task.id, 1, done, body_of)
         elif how == "failed":
-            await db.write(tasks.fail_task, account_id, task.id, 1, ERROR, "cmt_1", body_of)
+            await db.write(settlement.fail_task, account_id, task.id, 1, ERROR, "cmt_1", body_of)
         else:
-            await db.write(tasks.reclaim_lost, "two", False, 0, 10, body_of)
+            await db.write(claims.reclaim_lost, "two", False, 0, 10, body_of)
         stored = await db.read(tasks.find_task, account_id, task.id)
         assert stored is not None
         told = await db.read(deliveries.newest_deliveries, account_id, None, 9)
@@ -102,7 +102,7 @@ def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDat
         new = new_task(key, callback_url=URL)
         await db.write(tasks.submit_task, key.account_id, new, None, 100)
         with pytest.raises(RuntimeError, match="planted"):
-            await db.write(tasks.fail_task, key.account_id, new.id, 0, ERROR, "cmt_1", broken)
+            await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, "cmt_1", broken)
         task = await db.read(tasks.find_task, key.account_id, new.id)
         assert task is not None
         assert not task.terminal

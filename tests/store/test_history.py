@@ -8,7 +8,7 @@ import random
 from imagegate.domain.credit import Scope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL
-from imagegate.store import accounts, tasks
+from imagegate.store import accounts, attempts, claims, settlement, tasks
 from imagegate.store.gauges import standing
 from imagegate.store.history import Change, history
 from imagegate.store.invariants import broken_cheap
@@ -30,16 +30,16 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
         before: list[Change] = []
         for _ in range(40):
             now[0] += chance.choice([1000, 400_000, 3_000_000])
-            for task in await db.write(tasks.claim_due, account_id, "test", LEASE_US, 1):
+            for task in await db.write(claims.claim_due, account_id, "test", LEASE_US, 1):
                 claim_no = task.claim_no
-            await db.write(tasks.advance, account_id, new.id, claim_no, chance.randrange(100))
+            await db.write(attempts.advance, account_id, new.id, claim_no, chance.randrange(100))
             if chance.random() < 0.3:
-                await db.write(tasks.hand_back, account_id, new.id, claim_no)
+                await db.write(claims.hand_back, account_id, new.id, claim_no)
             found = await db.snapshot(history, account_id, new.id)
             assert found is not None
             assert found[1][: len(before)] == before
             before = found[1]
-        await db.write(tasks.fail_task, account_id, new.id, claim_no, FAULT, "cmt_test", body_of)
+        await db.write(settlement.fail_task, account_id, new.id, claim_no, FAULT, "cmt_test", body_of)
         found = await db.snapshot(history, account_id, new.id)
         assert found is not None
         assert [change.number for change in found[1]] == list(range(1, len(found[1]) + 1))
@@ -83,8 +83,8 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
         for number in range(3):
             new = new_task(key, 1000 + number)
             await db.write(tasks.submit_task, account_id, new, None, 10)
-        (task,) = await db.write(tasks.claim_due, account_id, "test", LEASE_US, 1)
-        await db.write(tasks.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", body_of)
+        (task,) = await db.write(claims.claim_due, account_id, "test", LEASE_US, 1)
+        await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", body_of)
         found = await db.snapshot(standing)
         assert found.tasks == {"queued": 2, "running": 0, "finalizing": 0, "completed": 0, "failed": 1}
         assert (found.open_holds, found.held, found.overruns, found.overrun) == (2, 3003 - task.hold, 0, 0)

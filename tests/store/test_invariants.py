@@ -14,11 +14,11 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.webhooks import Heard
 from imagegate.flows.audit import broken_blobs
 from imagegate.storage import LocalBlobs
-from imagegate.store import deliveries, files, tasks
+from imagegate.store import attempts, claims, deliveries, files, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_file, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
 
 FAR, HOUR = 10**15, 3_600_000_000
 PLANTED = {
@@ -67,12 +67,14 @@ async def lively(db: Database) -> None:
     for number in range(4):
         new = new_task(key, callback_url=f"https://hook.test/{number}")
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
-    done, failed, _ = await db.write(tasks.claim_due, account_id, "one", LEASE_US, 3)
+    done, failed, _ = await db.write(claims.claim_due, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
-    await db.write(tasks.begin_attempt, account_id, attempt, "one")
-    await db.write(tasks.complete_task, account_id, done.id, 1, settlement(done, attempt.id, 400, 900), body_of)
+    await db.write(attempts.begin_attempt, account_id, attempt, "one")
+    await db.write(
+        settlement.complete_task, account_id, done.id, 1, new_settlement(done, attempt.id, 400, 900), body_of
+    )
     error = TaskError(TaskErrorCode.service_error, "test")
-    await db.write(tasks.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
+    await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
     for heard in (Heard(duration_ms=1, status=500), Heard(duration_ms=1, status=204)):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery

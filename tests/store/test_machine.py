@@ -32,13 +32,13 @@ from imagegate.domain.credit import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.webhooks import Heard
-from imagegate.store import accounts, deliveries, ledger, tasks
+from imagegate.store import accounts, attempts, claims, deliveries, ledger, settlement, tasks
 from imagegate.store.accounts import NoCredit
 from imagegate.store.cancels import Cancelled, TooLate, Wished, cancel_task
 from imagegate.store.database import Database, engine_for
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.invariants import broken_invariants
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=claims, sends=st.sampled_from([True, True, True, False]))  # type: ignore[arg-type]  # a claim that finds nothing is a value too
     def claim(self, sends: bool) -> tuple[Task, Attempt] | None:
-        claimed = self.write(tasks.claim_due, self.account_id, f"boot{self.boot}", LEASE_US, 1)
+        claimed = self.write(claims.claim_due, self.account_id, f"boot{self.boot}", LEASE_US, 1)
         assert bool(claimed) == any(task.state == "queued" for task in self.model.values())
         if not claimed:
             return None
@@ -152,8 +152,8 @@ class Machine(RuleBasedStateMachine):
         attempt = new_attempt(task)
         if not sends:
             return task, attempt
-        begun = self.write(tasks.begin_attempt, self.account_id, attempt, f"boot{self.boot}")
-        assert begun == (tasks.Unwanted() if known.wished else tasks.Done())
+        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}")
+        assert begun == (attempts.Unwanted() if known.wished else tasks.Done())
         known.sent = known.sent or not known.wished
         return task, attempt
 
@@ -207,8 +207,8 @@ class Machine(RuleBasedStateMachine):
         charge = task.hold * share // 100
         price = charge + (excess if share == 100 else 0)
         ours = self.ours(task)
-        done = settlement(task, attempt.id, charge, price)
-        answer = self.write(tasks.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
+        done = new_settlement(task, attempt.id, charge, price)
+        answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
             self.model[task.id].state = "completed"
@@ -221,7 +221,7 @@ class Machine(RuleBasedStateMachine):
         task, _ = claim
         ours = self.ours(task)
         commit_id = f"cmt_{next(self.counter)}"
-        answer = self.write(tasks.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, body_of)
+        answer = self.write(settlement.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, body_of)
         # a queued task that was reclaimed still carries the claim number that its failer has read
         known = self.model[task.id]
         queued = known.state == "queued" and known.claim_no == task.claim_no
@@ -232,14 +232,14 @@ class Machine(RuleBasedStateMachine):
     @rule(claim=claims, percent=st.integers(0, 100))
     def advance(self, claim: tuple[Task, Attempt] | None, percent: int) -> None:
         if claim is not None:
-            self.write(tasks.advance, self.account_id, claim[0].id, claim[0].claim_no, percent)
+            self.write(attempts.advance, self.account_id, claim[0].id, claim[0].claim_no, percent)
 
     @rule(claim=claims)
     def hand_back(self, claim: tuple[Task, Attempt] | None) -> None:
         if claim is None:
             return
         ours = self.ours(claim[0])
-        answer = self.write(tasks.hand_back, self.account_id, claim[0].id, claim[0].claim_no)
+        answer = self.write(claims.hand_back, self.account_id, claim[0].id, claim[0].claim_no)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
             self.model[claim[0].id].state = "queued"
@@ -250,7 +250,7 @@ class Machine(RuleBasedStateMachine):
         self.db.close()
         self.db = Database(engine_for(self.url))
         self.boot += 1
-        self.write(tasks.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100, body_of)
+        self.write(claims.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100, body_of)
         for task in self.model.values():
             if task.state == "running":
                 task.crashes += 1

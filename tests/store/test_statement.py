@@ -12,11 +12,11 @@ import pytest
 from imagegate.domain.credit import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL
-from imagegate.store import accounts, ledger, tasks
+from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.statement import TYPES, StatementLine, Wanted, statement
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
@@ -37,15 +37,15 @@ async def _history(db: Database, account_id: str, key: Key, chance: random.Rando
 
 
 async def _end_one(db: Database, account_id: str, chance: random.Random) -> None:
-    for task in await db.write(tasks.claim_due, account_id, "test", LEASE_US, 1):
+    for task in await db.write(claims.claim_due, account_id, "test", LEASE_US, 1):
         if chance.random() < 0.3:
-            await db.write(tasks.fail_task, account_id, task.id, task.claim_no, FAULT, f"cmt_{task.id}", body_of)
+            await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, f"cmt_{task.id}", body_of)
             continue
         attempt = new_attempt(task)
-        await db.write(tasks.begin_attempt, account_id, attempt, "test")
+        await db.write(attempts.begin_attempt, account_id, attempt, "test")
         price = chance.randrange(2 * task.hold)
-        done = settlement(task, attempt.id, min(price, task.hold), price)
-        await db.write(tasks.complete_task, account_id, task.id, task.claim_no, done, body_of)
+        done = new_settlement(task, attempt.id, min(price, task.hold), price)
+        await db.write(settlement.complete_task, account_id, task.id, task.claim_no, done, body_of)
 
 
 async def _all(db: Database, account_id: str, limit: int, **wanted: str) -> list[StatementLine]:

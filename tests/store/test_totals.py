@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from imagegate.domain.credit import DAY_US, Key
-from imagegate.store import accounts, tasks
+from imagegate.store import accounts, attempts, claims, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.totals import settled
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_key, new_task, settlement
+from tests.store.rows import LEASE_US, body_of, customer, new_attempt, new_key, new_settlement, new_task
 
 FIRST = 20_000
 
@@ -56,10 +56,15 @@ async def _settle_one(db: Database, key: Key, model: str, charge: int) -> int:
     new = new_task(key, 1000)
     new = msgspec.structs.replace(new, order=msgspec.structs.replace(new.order, model=model))
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
-    (task,) = await db.write(tasks.claim_due, key.account_id, "test", LEASE_US, 1)
+    (task,) = await db.write(claims.claim_due, key.account_id, "test", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(tasks.begin_attempt, key.account_id, attempt, "test")
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "test")
     await db.write(
-        tasks.complete_task, key.account_id, task.id, task.claim_no, settlement(task, attempt.id, charge), body_of
+        settlement.complete_task,
+        key.account_id,
+        task.id,
+        task.claim_no,
+        new_settlement(task, attempt.id, charge),
+        body_of,
     )
     return charge

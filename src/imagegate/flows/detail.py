@@ -14,7 +14,7 @@ from imagegate.domain.money import decimal_text, number
 from imagegate.domain.tasks import Attempt, Outcome, Task
 from imagegate.flows.view import Number, TaskView, result_links, task_view
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.tasks import list_attempts
+from imagegate.store.attempts import list_attempts
 
 PARTS = ("request", "outputs", "attempts")
 

@@ -20,7 +20,7 @@ from imagegate.flows.inputs import BadInput, Inputs, gather_inputs
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer
-from imagegate.store import assets, tasks
+from imagegate.store import assets, attempts, settlement, tasks
 from imagegate.store.cancels import CANCELLED
 from imagegate.store.engines import StoreFailure
 from imagegate.telemetry import log_error
@@ -91,13 +91,13 @@ async def _try_route(runtime: Runtime, task: Task, inputs: Inputs, lease: Lease)
 
 async def _finish_from_spool(runtime: Runtime, task: Task, lease: Lease) -> bool:
     """What an earlier claim left behind: a complete spool is finished, anything else is an unknown outcome."""
-    for attempt in await runtime.db.read(tasks.open_attempts, task.account_id, task.id):
+    for attempt in await runtime.db.read(attempts.open_attempts, task.account_id, task.id):
         answer = runtime.spool.answer(attempt.id)
         if answer is not None:
             await _settle(runtime, task, attempt, answer, lease)
             return True
         await runtime.db.write(
-            tasks.end_attempt,
+            attempts.end_attempt,
             task.account_id,
             attempt.id,
             Outcome.unknown,
@@ -122,13 +122,13 @@ def _new_attempt(runtime: Runtime, task: Task, upstream: Upstream) -> Attempt:
 
 async def _mark_sending(runtime: Runtime, task: Task, attempt: Attempt) -> bool:
     """[ attempt: sending ]. A task whose customer wants no more of it ends here instead."""
-    marked = await runtime.db.write(tasks.begin_attempt, attempt.account_id, attempt, runtime.boot_id)
+    marked = await runtime.db.write(attempts.begin_attempt, attempt.account_id, attempt, runtime.boot_id)
     match marked:
         case tasks.Done():
             return True
         case tasks.LostLease():
             return False
-        case tasks.Unwanted():
+        case attempts.Unwanted():
             await fail(runtime, task, CANCELLED)
             return False
 
@@ -142,7 +142,7 @@ def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Cal
 def _progress(runtime: Runtime, task: Task) -> Progress:
     async def report(percent: int) -> None:
         try:
-            await runtime.db.write(tasks.advance, task.account_id, task.id, task.claim_no, percent)
+            await runtime.db.write(attempts.advance, task.account_id, task.id, task.claim_no, percent)
         except StoreFailure as failure:  # a bar that stands still is no reason to give up what is being made
             log_error("progress not stored", task=task.id, error=str(failure))
         runtime.signals.task_changed(task.id)
@@ -173,7 +173,7 @@ async def _unless_unwanted(runtime: Runtime, task: Task, error: TaskError) -> Ta
 
 
 async def _end(runtime: Runtime, task: Task, attempt: Attempt, outcome: Outcome, error: TaskError, detail: str) -> None:
-    await runtime.db.write(tasks.end_attempt, task.account_id, attempt.id, outcome, detail[:500])
+    await runtime.db.write(attempts.end_attempt, task.account_id, attempt.id, outcome, detail[:500])
     runtime.spool.discard(attempt.id)
     await fail(runtime, task, error)
 
@@ -184,9 +184,9 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
     for image, key in zip(answer.images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
     lease.must_be_sure()
-    settlement = _settlement(runtime, task, attempt, answer, keys)
+    done = _settlement(runtime, task, attempt, answer, keys)
     await runtime.db.write(
-        tasks.complete_task, task.account_id, task.id, task.claim_no, settlement, task_body(runtime)
+        settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime)
     )  # fmt: skip
     runtime.spool.discard(attempt.id)
     runtime.signals.task_ended(task.id)
@@ -194,10 +194,10 @@ async def _settle(runtime: Runtime, task: Task, attempt: Attempt, answer: Spoole
 
 def _settlement(
     runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledAnswer, keys: list[str]
-) -> tasks.Settlement:
+) -> settlement.Settlement:
     pixels = [(image.width, image.height) for image in answer.images]
     bill = make_bill(runtime, task, answer.usage, answer.usage_source, pixels)
-    return tasks.Settlement(
+    return settlement.Settlement(
         charge=bill.charge,
         price=bill.price,
         usage=bill.usage,
@@ -246,6 +246,6 @@ async def fail(runtime: Runtime, task: Task, error: TaskError) -> None:
     """[ task failed, hold released, webhook ]; nothing happens where the task is no longer ours."""
     commit_id = ids.new_id("cmt", runtime.clock())
     await runtime.db.write(
-        tasks.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_body(runtime)
+        settlement.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_body(runtime)
     )  # fmt: skip
     runtime.signals.task_ended(task.id)

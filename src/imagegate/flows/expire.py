@@ -9,7 +9,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import assets, idempotency, tasks
+from imagegate.store import assets, attempts, claims, idempotency, tasks
 from imagegate.store.invariants import broken_cheap
 from imagegate.telemetry import log_error
 
@@ -23,7 +23,7 @@ async def reclaim(runtime: Runtime) -> int:
     count = 0
     while True:
         reclaimed = await runtime.db.write(
-            tasks.reclaim_lost, runtime.boot_id, runtime.db.engine.shared, work.crashes_max, _AT_ONCE,
+            claims.reclaim_lost, runtime.boot_id, runtime.db.engine.shared, work.crashes_max, _AT_ONCE,
             task_body(runtime),
         )  # fmt: skip
         for task_id in reclaimed:
@@ -52,7 +52,7 @@ async def delete_expired(runtime: Runtime) -> int:
 async def sweep_spool(runtime: Runtime) -> None:
     """Discard what a process left behind that died between its last commit and its own discarding."""
     for attempt_id in await asyncio.to_thread(runtime.spool.attempts):
-        if not await runtime.db.read(tasks.is_sending, attempt_id):
+        if not await runtime.db.read(attempts.is_sending, attempt_id):
             await asyncio.to_thread(runtime.spool.discard, attempt_id)
 
 

@@ -24,7 +24,7 @@ from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.runtime import Runtime
 from imagegate.spool import seal
 from imagegate.storage import BlobMissing
-from imagegate.store import assets, tasks
+from imagegate.store import assets, claims
 from imagegate.telemetry import log
 
 _FETCH_S = 60.0
@@ -198,7 +198,7 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> Non
             new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
             await runtime.blobs.put(path, new.key)
             fetched.append(new)
-        await runtime.db.write(tasks.add_inputs, task.account_id, task.id, task.claim_no, fetched)
+        await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, fetched)
     finally:
         with contextlib.suppress(FileNotFoundError):
             await asyncio.to_thread(shutil.rmtree, folder)

@@ -9,7 +9,8 @@ import msgspec
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store.deliveries import Render
-from imagegate.store.tasks import UNFINISHED, fail_task, find_task
+from imagegate.store.settlement import fail_task
+from imagegate.store.tasks import UNFINISHED, find_task
 from imagegate.store.transaction import Tx
 
 CANCELLED = TaskError(TaskErrorCode.request_cancelled, "The task was cancelled.")

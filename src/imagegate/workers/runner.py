@@ -11,7 +11,7 @@ from imagegate.domain.tasks import Task
 from imagegate.flows.execute import FAULT, Lease, execute, fail
 from imagegate.flows.expire import delete_orphans, reclaim, sweep
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import tasks
+from imagegate.store import claims
 from imagegate.store.accounts import accounts_with_work
 from imagegate.store.engines import StoreFailure
 from imagegate.telemetry import log_error
@@ -95,7 +95,7 @@ class Runner:
         lease_us = int(self._work.lease_s * PER_SECOND)
         lease = Lease(self._work.lease_s)
         claimed = await self._runtime.db.write(
-            tasks.claim_due, account_id, self._runtime.boot_id, lease_us, limit
+            claims.claim_due, account_id, self._runtime.boot_id, lease_us, limit
         )  # fmt: skip
         for task in claimed:
             self._carry(task, lease if len(claimed) == 1 else Lease(self._work.lease_s))
@@ -138,7 +138,7 @@ class Runner:
         return True
 
     async def _give_back(self, task: Task) -> None:
-        await self._runtime.db.write(tasks.hand_back, task.account_id, task.id, task.claim_no)
+        await self._runtime.db.write(claims.hand_back, task.account_id, task.id, task.claim_no)
 
     async def _renew(self) -> None:
         """Extend every lease at once; work on a task that is no longer ours stops."""
@@ -146,9 +146,9 @@ class Runner:
         if not carried:
             return
         moments = [(one, Lease(self._work.lease_s)) for one in carried]
-        claims = [(one.task.id, one.task.claim_no) for one in carried]
+        held = [(one.task.id, one.task.claim_no) for one in carried]
         lease_us = int(self._work.lease_s * PER_SECOND)
-        lost = await self._runtime.db.write(tasks.renew_leases, self._runtime.boot_id, claims, lease_us)
+        lost = await self._runtime.db.write(claims.renew_leases, self._runtime.boot_id, held, lease_us)
         for one, renewed in moments:
             if one.task.id not in lost:
                 one.lease.renew_as(renewed)
