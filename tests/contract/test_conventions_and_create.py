@@ -83,6 +83,22 @@ def test_s1_json_compact_and_raw(waiting: httpx.Client) -> None:
     assert json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":")) == answer.text
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GARBAGE\r\n\r\n", b"GET /v1/tasks/\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+     b"POST /v1/tasks/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
+     b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"],
+    ids=["no request", "raw bytes", "length", "address"],
+)  # fmt: skip
+def test_s1_json_errors_for_what_is_no_http_too(idle: Gateway, request_bytes: bytes) -> None:
+    head, _, body = send_raw(idle.url, request_bytes, 5).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = json.loads(body)["error"]
+    assert (error["code"], error["type"]) == ("invalid_request", "invalid_request_error")
+    assert f"x-request-id: {error['request_id']}".encode() in head
+    assert b"content-type: application/json" in head
+
+
 def test_s1_time_is_in_seconds_and_rfc_3339_for_files(waiting: httpx.Client) -> None:
     now = time.time()
     stamps = [made(waiting)["created"], answer_of(waiting.get("/v1/ledger?limit=1"))["data"][0]["created"]]
@@ -217,6 +233,11 @@ def test_s5_3_status_filters_what_has_not_begun(waiting: httpx.Client) -> None:
     assert found("pending") == found("processing") == {left}
     assert found("cancelled") == {gone}
     assert found("failed") == found("completed") == set()
+
+
+def test_s5_3_filters_that_are_empty_are_none(waiting: httpx.Client) -> None:
+    whole = answer_of(waiting.get("/v1/tasks"))
+    assert answer_of(waiting.get("/v1/tasks?status=&type=&model=")) == whole
 
 
 def test_s5_5_again_is_the_same_body(waiting: httpx.Client) -> None:
