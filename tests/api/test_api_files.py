@@ -638,8 +638,8 @@ def test_s2_1_mask_url_is_a_png_with_alpha_as_large_as_the_first_reference(clien
     first, mask = keep(client, picture("JPEG"))["file_url"], keep(client, picture(mode="RGBA"))["file_url"]
     assert answer_of(_with(client, first, mask_url=mask))["status"] == "completed"
     for kind in ("JPEG", "WEBP"):
-        wrong = _with(client, first, mask_url=keep(client, picture(kind))["file_url"])
-        assert wrong.status_code == 400 or answer_of(wrong)["status"] == "failed"
+        wrong = answer_of(_with(client, first, mask_url=keep(client, picture(kind))["file_url"]))
+        assert (wrong["error"]["code"], wrong["error"]["param"]) == ("image_processing_error", "mask_url")
 
 
 def test_s10_2_image_dimension_mismatch_of_mask_and_first_reference(client: httpx.Client) -> None:

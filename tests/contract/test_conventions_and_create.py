@@ -168,6 +168,11 @@ def test_s2_1_output_format_is_one_of_three(waiting: httpx.Client) -> None:
         error_of(refused, 400, "invalid_request", "output_format")
 
 
+def test_s2_1_image_urls_with_a_scheme_in_capitals_are_addresses(waiting: httpx.Client) -> None:
+    assert quoted(waiting, image_urls=["HTTPS://example.com/a.png"])["lines"][1]["quantity"]["expected"] == 1536
+    assert made(waiting, image_urls=["HTTPS://example.com/a.png"])["status"] == "pending"
+
+
 def test_s2_1_callback_url_is_kept_as_given(waiting: httpx.Client) -> None:
     url = "https://example.com/done?b=2&a=%7E1"
     task = made(waiting, callback_url=url)

@@ -215,6 +215,11 @@ def test_s2_1_image_urls_are_addresses_and_the_upload_api_is_named(url: str) -> 
     assert "/api/v1/files/upload" in problem.message
 
 
+@pytest.mark.parametrize("url", ["HTTPS://example.com/a.png", "Http://example.com/a.png"])
+def test_s2_1_image_urls_may_write_their_scheme_in_any_case(url: str) -> None:
+    assert order_of("gpt-image-2", image_urls=[url]).image_urls == (url,)
+
+
 def test_s2_1_image_urls_have_at_most_8192_characters() -> None:
     longest = "https://example.com/" + "a" * (8192 - 20)
     assert order_of("gpt-image-2", image_urls=[longest]).image_urls == (longest,)
