@@ -592,6 +592,15 @@ def test_s8_40004_for_every_reason_of_the_network(client: httpx.Client, url: str
         assert msg == "The file could not be fetched from its URL"
 
 
+def test_s8_url_copies_what_stands_there(client: httpx.Client) -> None:
+    """A link of this origin is read from storage; any other goes through the guard."""
+    source = keep(client, picture("JPEG"))
+    copy = data_of(client.post(URL, json={"file_url": source["file_url"], "fileName": "copy.png"}))
+    assert (copy["mime_type"], copy["file_name"]) == ("image/jpeg", "copy.jpg")
+    assert copy["file_id"] != source["file_id"]
+    assert httpx.get(copy["file_url"]).content == httpx.get(source["file_url"]).content
+
+
 def test_s8_url_bodies(client: httpx.Client) -> None:
     for body in ({}, {"file_url": None}, {"file_url": 1}):
         refused(client.post(URL, json=body), 400, 400)

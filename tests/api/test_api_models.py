@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from imagegate.domain.api_keys import make_key
-from tests.api.tools import QUOTE, answer_of, error_of
+from tests.api.tools import CREATE, QUOTE, answer_of, error_of
 from tests.gateway import Gateway
 
 RATIOS = [
@@ -123,10 +122,32 @@ def test_s9_pricing_range_holds_every_quote(gateway: Gateway, client: httpx.Clie
             assert Fraction(amount["credits"]) == Fraction(amount["nanos"]) * 68 / 10**9
 
 
-def test_s9_models_are_aliases_too(tmp_path: Path) -> None:
-    config = tmp_path / "gate.toml"
-    config.write_text('[[alias]]\nname = "house"\nrow = "gpt-image-2"\n')
-    with Gateway(tmp_path / "data", "--config", str(config)) as gateway, gateway.client() as client:
-        assert [model["id"] for model in answer_of(client.get("/v1/models"))["data"]] == [*NAMES, "house"]
+@pytest.fixture(scope="module")
+def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Two names of the operator's own beside the shipped ones."""
+    folder = tmp_path_factory.mktemp("aliased")
+    config = folder / "gate.toml"
+    config.write_text(
+        '[[alias]]\nname = "house"\nrow = "gpt-image-2"\n'
+        '[[alias]]\nname = "canvas"\nrow = "gpt-image-2"\nquality_is_tier = true\n'
+    )
+    env = {"IMAGEGATE_WORKERS": "0"}
+    with Gateway(folder / "data", "--config", str(config), env=env) as gateway:
+        yield gateway
+
+
+def test_s9_models_are_aliases_too(aliased: Gateway) -> None:
+    with aliased.client() as client:
+        assert [model["id"] for model in answer_of(client.get("/v1/models"))["data"]] == [*NAMES, "house", "canvas"]
         assert answer_of(client.get("/v1/models/house"))["price_range"]["max"] == MOST
-        assert answer_of(httpx.get(f"{gateway.url}/v1/pricing"))["data"][-1]["model"] == "house"
+        assert answer_of(httpx.get(f"{aliased.url}/v1/pricing"))["data"][-2]["model"] == "house"
+
+
+def test_s3_1_alias_is_what_the_task_calls_its_model(aliased: Gateway) -> None:
+    with aliased.client() as client:
+        for name in ("house", "canvas", "gpt-image-2"):
+            assert answer_of(client.post(CREATE, json={"prompt": "x", "model": name}))["model"] == name
+        size = answer_of(client.post(QUOTE, json={"prompt": "x", "model": "canvas", "size": "1:1", "quality": "2K"}))
+        assert (size["size"]["resolution"], size["quality"]) == ("2K", "medium")
+        refused = client.post(QUOTE, json={"prompt": "x", "model": "house", "size": "1:1", "quality": "2K"})
+        error_of(refused, 400, "invalid_request", "quality")

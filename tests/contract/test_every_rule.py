@@ -8,6 +8,7 @@ how any rule is proven.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -328,6 +329,7 @@ SECTIONS_7_TO_13 = {
 RULES = COMPATIBILITY | SECTIONS_1_TO_4 | SECTIONS_5_AND_6 | SECTIONS_7_TO_13
 
 
+@functools.cache
 def _tests() -> list[tuple[str, str]]:
     """File and name of every test, found by reading, not by importing."""
     return [

@@ -117,6 +117,18 @@ def test_s8_life_is_72_hours(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_s7_rotation_ends_after_24_hours(tmp_path: Path) -> None:
+    async def story(place: Installation, _: Scripted) -> None:
+        rotated = answer_of(await place.client.post("/v1/webhooks/secret/rotate"))
+        place.clock.now += 24 * HOUR - PER_SECOND
+        assert answer_of(await place.client.get("/v1/webhooks/secret")) == rotated
+        place.clock.now += PER_SECOND
+        alone = answer_of(await place.client.get("/v1/webhooks/secret"))
+        assert (alone["secret"], alone["previous"]) == (rotated["secret"], None)
+
+    told(tmp_path, story, workers=0)
+
+
 def test_s10_2_generation_timeout_at_the_deadline(tmp_path: Path) -> None:
     async def story(place: Installation, _: Scripted) -> None:
         task = answer_of(await made(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.app import open_runtime
+from imagegate.catalog.book import Book
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound
@@ -204,8 +206,20 @@ def test_s3_4_never_above_with_more_pictures_than_asked(runtime: Runtime) -> Non
 
 
 def test_s3_3_dated_a_task_keeps_the_price_of_its_create(runtime: Runtime) -> None:
-    assert quoted(runtime).price_version == "2026-11-01.1"
-    assert make_quote(runtime, ImageRequest(prompt="x"), KEY, NOW + 10**15).price_version == "2026-11-01.1"
+    """Prices rise tenfold while it is under way."""
+    quote, now = quoted(runtime, model="gpt-4o-image"), NOW // 10**6
+    old = runtime.book.blocks[quote.price_version]
+    rows = tuple(
+        msgspec.structs.replace(row, per_image_nanos={tier: 10 * nanos for tier, nanos in row.per_image_nanos.items()})
+        for row in old.price
+        if row.per_image_nanos
+    )
+    dearer = msgspec.structs.replace(old, version="dearer", effective_from=now + 60, price=rows)
+    book = Book(list(runtime.book.models.values()), [], [old, dearer])
+    later = dataclasses.replace(runtime, book=book)
+    assert billed(later, quote, None).charge == quote.expected.total == 15_000_000
+    request = ImageRequest(prompt="x", model="gpt-4o-image")
+    assert make_quote(later, request, KEY, NOW + 60 * 10**6).expected.total == 150_000_000
 
 
 def test_s2_1_model_is_looked_up_before_anything_else_is_checked(runtime: Runtime) -> None:
