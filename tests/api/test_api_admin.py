@@ -117,7 +117,7 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     gateway.check()
 
 
-def test_s10_admin_needs_its_scope(gateway: Gateway) -> None:
+def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
     with gateway.client() as demo:
         for answer in (
             demo.get("/v1/admin/accounts"), demo.get("/v1/admin/overruns"), grant(demo, "acc_x", 1, "x"),

@@ -183,7 +183,7 @@ def test_a_sweep_that_died_between_bytes_and_row_is_repeated(tmp_path: Path) -> 
     asyncio.run(story())
 
 
-def test_s05_a_waiting_task_past_its_deadline_fails_and_its_hold_is_released(tmp_path: Path) -> None:
+def test_s5_1_deadline_of_a_waiting_task_releases_its_hold(tmp_path: Path) -> None:
     async def story() -> None:
         async with installed(tmp_path, workers=0) as place:
             before = await place.user()
@@ -214,7 +214,7 @@ async def _is(place: Installation, task_id: str, status: str) -> bool:
     return bool((await place.task(task_id))["status"] == status)
 
 
-def test_s05_a_running_task_past_its_deadline_fails_and_its_picture_is_not_charged(tmp_path: Path) -> None:
+def test_s5_1_deadline_of_a_running_task_leaves_its_picture_uncharged(tmp_path: Path) -> None:
     async def story() -> None:
         async with installed(tmp_path) as place:
             task = answer_of(await place.client.post(CREATE, json=LARGE))
@@ -299,7 +299,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
     asyncio.run(story())
 
 
-def test_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path) -> None:
+def test_blob_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path) -> None:
     """A worker that died, or lost its task, after it had published leaves such bytes."""
 
     async def story() -> None:

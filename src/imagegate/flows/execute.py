@@ -160,9 +160,17 @@ async def _conclude(runtime: Runtime, task: Task, attempt: Attempt, answer: Answ
         case Rejected(error=error):
             await _end(runtime, task, attempt, Outcome.rejected, error, error.message)
         case Unavailable(detail=detail, error=error):
-            await _end(runtime, task, attempt, Outcome.unavailable, error, detail)
+            await _end(
+                runtime, task, attempt, Outcome.unavailable, await _unless_unwanted(runtime, task, error), detail
+            )
         case Unknown(detail=detail):
-            await _end(runtime, task, attempt, Outcome.unknown, UNKNOWN, detail)
+            await _end(runtime, task, attempt, Outcome.unknown, await _unless_unwanted(runtime, task, UNKNOWN), detail)
+
+
+async def _unless_unwanted(runtime: Runtime, task: Task, error: TaskError) -> TaskError:
+    """Where no image came and the customer wanted none any more, that is the end which was asked for."""
+    now = await runtime.db.read(tasks.find_task, task.account_id, task.id)
+    return CANCELLED if now is not None and now.cancel_wished is not None else error
 
 
 async def _end(runtime: Runtime, task: Task, attempt: Attempt, outcome: Outcome, error: TaskError, detail: str) -> None:

@@ -234,7 +234,7 @@ async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
 
 def _filter(request: Request[Any, Any, Any]) -> Filter:
     status = request.query_params.get("status", "")
-    kind = request.query_params.get("type", "image")
+    kind = request.query_params.get("type", "") or "image"
     if status and status not in STATUS_SQL:
         raise InvalidRequest(f"status must be one of {', '.join(STATUS_SQL)}", param="status")
     if kind != "image":
