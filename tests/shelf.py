@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -74,6 +75,21 @@ def body(data: bytes, announced: int | None = None, kind: str = "application/oct
     return act
 
 
+def file(path: Path, kind: str = "application/octet-stream") -> Act:
+    """A file from the disk, handed to the wire by the kernel."""
+
+    def act(request: BaseHTTPRequestHandler) -> None:
+        with path.open("rb") as opened:
+            request.send_response(200)
+            request.send_header("Content-Type", kind)
+            request.send_header("Content-Length", str(path.stat().st_size))
+            request.end_headers()
+            request.wfile.flush()
+            request.connection.sendfile(opened)
+
+    return act
+
+
 def endless(piece: bytes) -> Act:
     """No length, and no end before the reader goes away, which raises."""
 
@@ -82,6 +98,34 @@ def endless(piece: bytes) -> Act:
         request.end_headers()
         while True:
             request.wfile.write(piece)
+
+    return act
+
+
+def chunked(piece: bytes) -> Act:
+    """Well-formed chunks without end."""
+
+    def act(request: BaseHTTPRequestHandler) -> None:
+        request.protocol_version = "HTTP/1.1"
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        while True:
+            request.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+
+    return act
+
+
+def drip(data: bytes, pause_s: float) -> Act:
+    """One byte, a pause, the next byte."""
+
+    def act(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        for byte in data:
+            request.wfile.write(bytes([byte]))
+            time.sleep(pause_s)
 
     return act
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections import defaultdict
-from collections.abc import Iterator
+import functools
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from imagegate.catalog.book import Book
-from imagegate.outbound import EgressRules, Outbound
+from imagegate.outbound import EgressRules, Outbound, Turns
 from imagegate.pixels.pool import ChildPool
 from imagegate.secret import Keyring
 from imagegate.settings import Settings
@@ -71,11 +72,76 @@ class Signals:
                 self._changed.pop(task_id, None)
 
 
+class Places:
+    """Where tasks are at work, `size` at a time. One that only waits for the network leaves its place to others.
+
+    Whoever comes back is served before anybody new; `free` counts what is left for those.
+    """
+
+    def __init__(self, size: int, wake: Callable[[], None]) -> None:
+        self._free = size
+        self._wake = wake
+        self._back: deque[asyncio.Future[None]] = deque()
+        self._away: Counter[str] = Counter()
+
+    @property
+    def free(self) -> int:
+        return max(0, self._free)
+
+    def away(self, account_id: str) -> int:
+        """How many of the account's tasks are away from their places."""
+        return self._away[account_id]
+
+    def take(self) -> None:
+        self._free -= 1
+
+    def give(self) -> None:
+        self._free += 1
+        while self._free > 0 and self._back:
+            coming = self._back.popleft()
+            if not coming.done():
+                coming.set_result(None)
+                self._free -= 1
+        self._wake()
+
+    @contextlib.asynccontextmanager
+    async def left_by(self, account_id: str) -> AsyncIterator[None]:
+        """The caller's place is another's meanwhile. One that fails is as good as gone and waits for none."""
+        self._away[account_id] += 1
+        self.give()
+        try:
+            yield
+        except BaseException:
+            self.take()
+            raise
+        else:
+            await self._come_back()
+        finally:
+            self._away[account_id] -= 1
+            if not self._away[account_id]:
+                del self._away[account_id]
+            self._wake()
+
+    async def _come_back(self) -> None:
+        if self._free > 0:
+            self.take()
+            return
+        coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._back.append(coming)
+        try:
+            await coming
+        except asyncio.CancelledError:
+            if not coming.done() or coming.cancelled():
+                self.take()
+            raise
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `pixels` is where strangers' pictures are decoded; `fetching` bounds how many references are fetched at once.
+    `pixels` is where strangers' pictures are decoded, `places` bounds how many tasks are at work at once, `turns` how
+    many URLs are fetched at once.
     """
 
     settings: Settings
@@ -91,8 +157,12 @@ class Runtime:
     boot_id: str
     origin: str
     clock: Clock = wall_clock
-    fetching: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(16))
+    turns: Turns = dataclasses.field(default_factory=Turns)
     signals: Signals = dataclasses.field(default_factory=Signals)
+
+    @functools.cached_property
+    def places(self) -> Places:
+        return Places(self.settings.work.workers, self.signals.work.set)
 
     @property
     def credits_per_usd(self) -> int:

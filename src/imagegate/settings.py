@@ -73,6 +73,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
+    fetch_bytes_per_hour: int = 1024**3
+    fetch_timeout_s: float = 60.0
     upload_max_bytes: int = 50 * 1024 * 1024
     upload_timeout_s: float = 300.0
     files_per_account: int = 100
@@ -174,6 +176,8 @@ def _checked(settings: Settings) -> Settings:
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("decoders", settings.work.decoders >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
+        ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
         (
             "public_url",

@@ -88,6 +88,12 @@ def seal(path: Path) -> tuple[int, str]:
     return path.stat().st_size, digest.hexdigest()
 
 
+def flush(path: Path) -> None:
+    """Flush a finished file to disk, where its size and its digest are known already."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:

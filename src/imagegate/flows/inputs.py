@@ -19,17 +19,16 @@ from imagegate.domain.assets import Asset, AssetKind, asset_key
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
+from imagegate.flows.fetch import SPENT_REASON, BudgetSpent, fetch_for
 from imagegate.flows.masks import BadMask, PlainMask, rewrite_mask
 from imagegate.flows.own_links import is_own, own_asset
 from imagegate.imaging import ImageFacts, NotAnImage, inspect
 from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.runtime import Runtime
-from imagegate.spool import seal
+from imagegate.spool import flush
 from imagegate.storage import BlobMissing
 from imagegate.store import assets, claims
 from imagegate.telemetry import log
-
-_FETCH_S = 60.0
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -160,7 +159,8 @@ async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | BadInput:
     missing = [source for source in wanted if (source.kind, source.position) not in known]
     try:
         if missing:
-            await _fetch_all(runtime, task, missing)
+            async with runtime.places.left_by(task.account_id):
+                await _fetch_all(runtime, task, missing)
             have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
         return await _as_files(runtime, task, have)
     except _Unusable as unusable:
@@ -208,7 +208,7 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> Non
     async with _workplace(runtime, task) as folder:
         for source in missing:
             if source.url not in files:
-                files[source.url] = await _fetch(runtime, source, folder / str(len(files)))
+                files[source.url] = await _fetch(runtime, task.account_id, source, folder / str(len(files)))
             path, facts, digest = files[source.url]
             new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
             await runtime.blobs.put(path, new.key)
@@ -216,22 +216,28 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> Non
         await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, fetched)
 
 
-async def _fetch(runtime: Runtime, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:
+async def _fetch(runtime: Runtime, account_id: str, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:
     limit = runtime.settings.limits.reference_max_bytes
     try:
         checked = check_url(source.url, Purpose.REFERENCE, runtime.egress)
-        async with runtime.fetching:
-            with path.open("wb") as file:
-                await runtime.outbound.fetch(checked, file, max_bytes=limit, total_s=_FETCH_S)
+        with path.open("wb") as file:
+            fetched = await fetch_for(runtime, account_id, checked, file, limit)
         facts = await asyncio.to_thread(inspect, path)
+    except BudgetSpent as spent:
+        raise _Unusable(_over_budget(source.field)) from spent
     except (FetchFailed, UrlRefused) as failed:
         log("reference not fetched", field=source.field, reason=str(failed))
         raise _Unusable(_fetch_error(source.field, failed.reason)) from failed
     except NotAnImage as flaw:
         message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}."
         raise _Unusable(_unreadable(source.field, message, _reason(flaw))) from flaw
-    _, digest = await asyncio.to_thread(seal, path)
-    return path, facts, digest
+    await asyncio.to_thread(flush, path)
+    return path, facts, fetched.sha256
+
+
+def _over_budget(field: str) -> TaskError:
+    message = f"{field}: the account has had as many bytes fetched as it may in an hour; try again in the next one."
+    return TaskError(TaskErrorCode.quota_exceeded, message, param=field, reason=SPENT_REASON)
 
 
 def _fetch_error(field: str, reason: str) -> TaskError:

@@ -29,6 +29,7 @@ from imagegate.domain.errors import (
     StorageFailed,
 )
 from imagegate.domain.files import StoredFile
+from imagegate.flows.fetch import SPENT_REASON, BudgetSpent, fetch_for
 from imagegate.flows.own_links import is_own, own_asset
 from imagegate.flows.space import short_of_space
 from imagegate.imaging import sniff
@@ -39,7 +40,6 @@ from imagegate.storage import BlobMissing
 from imagegate.store import assets, files
 from imagegate.telemetry import log, log_error
 
-_FETCH_S = 60.0
 _ENOUGH = 16
 _PIECE = 256 * 1024
 # Refusals that are read off the URL alone; those of an address or a name are told like a failure of the network.
@@ -177,7 +177,7 @@ async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: Naming
         if checked is None:
             await _copy_own(runtime, account_id, url, incoming)
         else:
-            await _fetch(runtime, checked, incoming)
+            await _fetch(runtime, account_id, checked, incoming)
         return await keep_file(runtime, account_id, incoming, named)
 
 
@@ -190,11 +190,13 @@ def _checked(runtime: Runtime, url: str) -> CheckedUrl:
         raise FileNotFetched(param="file_url") from refused
 
 
-async def _fetch(runtime: Runtime, url: CheckedUrl, incoming: Incoming) -> None:
+async def _fetch(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: Incoming) -> None:
     limit = runtime.settings.limits.upload_max_bytes
     try:
-        async with runtime.fetching:
-            await runtime.outbound.fetch(url, incoming, max_bytes=limit, total_s=_FETCH_S)
+        await fetch_for(runtime, account_id, url, incoming, limit)
+    except BudgetSpent as spent:
+        message = "The account has had as many bytes fetched as it may in an hour; try again in the next one"
+        raise FileQuotaExceeded(message, param="file_url", reason=SPENT_REASON) from spent
     except FetchFailed as failed:
         log("upload not fetched", reason=str(failed))
         if failed.reason == "too_large":

@@ -93,17 +93,50 @@ def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
     return CheckedUrl(purpose, scheme, _host(host_text, port, book), port, _target(parts[3]))
 
 
+def on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
+    """The URL where its scheme, host and port are just those of `origin`, which the operator wrote; None for any other.
+
+    Where it leads is the operator's word, so neither port nor address nor kind of name is judged. With `base`, the
+    text is where a redirect from there leads. UrlRefused for an `origin` that is none.
+    """
+    own = _bare(origin)
+    try:
+        asked = _bare(_absolute(text, base) if base else text)
+    except UrlRefused:
+        return None
+    return asked if (asked.scheme, asked.host, asked.port) == (own.scheme, own.host, own.port) else None
+
+
+def _bare(text: str) -> CheckedUrl:
+    """Parsed by the same grammar and judged by none of the rules about where it leads."""
+    terms = _TERMS[Purpose.REFERENCE]
+    scheme = _scheme(text, terms)
+    _check_text(text, terms)
+    parts = _URL.fullmatch(text)
+    if parts is None:
+        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
+    host, port = _split_authority(parts[2], terms.ports[scheme])
+    named = _ipv6(host[1:-1]) if host.startswith("[") else _ascii(host)
+    if not named or not (":" in named or _NAME.fullmatch(named)):
+        raise UrlRefused("host", "the host is not a valid name")
+    return CheckedUrl(Purpose.REFERENCE, scheme, named, port, _target(parts[3]))
+
+
 def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> CheckedUrl:
     """Where a redirect leads, judged as fully as the first URL was."""
+    return check_url(_absolute(location, base), base.purpose, rules)
+
+
+def _absolute(location: str, base: CheckedUrl) -> str:
     # urljoin drops tabs and line breaks in silence, so what it may see is checked before it sees it.
     _check_text(location, _TERMS[base.purpose])
     if _SCHEME.match(location):
-        return check_url(location, base.purpose, rules)
+        return location
     if location.startswith("//"):
-        return check_url(f"{base.scheme}:{location}", base.purpose, rules)
+        return f"{base.scheme}:{location}"
     if location.startswith("/"):
-        return check_url(base.origin + location, base.purpose, rules)
-    return check_url(urljoin(base.text, location), base.purpose, rules)
+        return base.origin + location
+    return urljoin(base.text, location)
 
 
 def _scheme(text: str, terms: _Terms) -> str:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from imagegate.pixels.slim import open_slim
+
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
 # what reading one picture and writing another may take
 CPU_S, WALL_S = 5.0, 10.0
-_STRIP_ROWS = 128
+_STRIP_PIXELS = 1 << 20
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
@@ -39,7 +41,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
+        with open_slim(path) as file, Image.open(file, formats=FORMATS) as image:
             _refuse_too_large(image)
             yield image
 
@@ -75,7 +77,7 @@ def _reduced(image: Image.Image, cover: int) -> Image.Image:
     if factor <= 1:
         return image
     result = Image.new(image.mode, (-(-image.width // factor), -(-image.height // factor)))
-    rows = factor * _STRIP_ROWS
+    rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
     for top in range(0, image.height, rows):
         # in strips: with transparency the reduction first makes a premultiplied copy
         strip = image.crop((0, top, image.width, min(image.height, top + rows)))

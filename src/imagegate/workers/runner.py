@@ -10,6 +10,7 @@ import asyncio
 from imagegate.domain.tasks import Task
 from imagegate.flows.execute import FAULT, Lease, execute, fail
 from imagegate.flows.expire import delete_orphans, forget_old, reclaim, sweep
+from imagegate.outbound.turns import PER_ACCOUNT
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import accounts_with_work
@@ -73,12 +74,13 @@ class Runner:
 
     async def _claim(self) -> None:
         """Fill the free places, one account after the other, so that a long queue holds nobody else up."""
-        while (free := self._work.workers - len(self._carried)) > 0:
+        places = self._runtime.places
+        while (free := places.free) > 0:
             turn = await self._whose_turn()
             claimed = 0
             for account_id in turn:
                 share = max(1, free // len(turn))
-                claimed += await self._claim_for(account_id, min(share, self._work.workers - len(self._carried)))
+                claimed += await self._claim_for(account_id, min(share, places.free))
             if claimed == 0:
                 return
 
@@ -90,9 +92,10 @@ class Runner:
         return turn
 
     async def _claim_for(self, account_id: str, limit: int) -> int:
-        if limit < 1:
-            return 0
         self._last_account = account_id
+        # Whose tasks wait for their references already would only wait with more.
+        if limit < 1 or self._runtime.places.away(account_id) >= PER_ACCOUNT:
+            return 0
         lease_us = int(self._work.lease_s * PER_SECOND)
         lease = Lease(self._work.lease_s)
         claimed = await self._runtime.db.write(
@@ -104,6 +107,7 @@ class Runner:
 
     def _carry(self, task: Task, lease: Lease) -> None:
         carried = self._carried[task.id] = Carried(task, lease)
+        self._runtime.places.take()
         self._runtime.signals.task_changed(task.id)
         carried.work = asyncio.create_task(self._execute(carried))
 
@@ -119,7 +123,7 @@ class Runner:
             raise
         finally:
             del self._carried[carried.task.id]
-            self._runtime.signals.work.set()
+            self._runtime.places.give()
 
     async def _executed(self, carried: Carried) -> bool:
         """False where the database could not take it: the spool keeps what was made until it can."""
