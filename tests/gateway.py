@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,12 +22,21 @@ PROGRAM = [sys.executable, "-m", "imagegate"]
 START_S = 90.0
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
 class Gateway:
     """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
 
-    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public: str = "") -> None:
+        """`public`: the origin that a proxy would give it; it is reached on loopback all the same."""
         self.data = data
-        self.options = options
+        self._place = f"http://127.0.0.1:{_free_port()}" if public else ""
+        self.options = (*options, "--port", self._place.rpartition(":")[2]) if public else options
+        env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public} if public else env
         self.env = {**os.environ, "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
         self.output: list[str] = []
         self.url = ""
@@ -77,7 +87,7 @@ class Gateway:
             self.output.append(line.rstrip("\n"))
             found = re.match(r"imagegate is at (\S+)", line)
             if found:
-                self.url = found[1]
+                self.url = self._place or found[1]
 
     def _wait_until_healthy(self) -> None:
         self.url = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import secrets
 import shutil
 import time
@@ -25,6 +26,7 @@ from imagegate.api.edge import Edge
 from imagegate.api.metrics import Meter
 from imagegate.api.openapi import build_document
 from imagegate.api.problems import answer_error
+from imagegate.api.reference import Page, build_reference
 from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import Book, CatalogError, block_hash
 from imagegate.catalog.load import load_book
@@ -32,6 +34,7 @@ from imagegate.domain.credit import Key
 from imagegate.flows.status import StatusBoard
 from imagegate.links import input_link
 from imagegate.outbound import EgressRules, Outbound, ResultLimits, fetch_result, parse_allow
+from imagegate.pixels.pool import ChildPool
 from imagegate.runtime import Runtime
 from imagegate.secret import Keyring, open_keyring
 from imagegate.settings import Settings, SettingsError
@@ -85,6 +88,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: O
         plugs=plugs,
         outbound=client or Outbound(egress),
         egress=egress,
+        pixels=ChildPool(settings.work.decoders or os.cpu_count() or 1),
         keyring=keyring,
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=origin_of(settings),
@@ -165,6 +169,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
     def provide_document() -> bytes:
         return build_document(HANDLERS, runtime.origin)
 
+    @functools.cache
+    def provide_reference() -> Page:
+        return build_reference(provide_document())
+
     def provide_meter() -> Meter:
         return meter
 
@@ -190,6 +198,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "key": Provide(provide_key),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": Provide(provide_board, sync_to_thread=False),
+            "reference": Provide(provide_reference, sync_to_thread=False),
             "meter": Provide(provide_meter, sync_to_thread=False),
         },
         exception_handlers={Exception: answer_error},

@@ -1,6 +1,7 @@
-"""Signed addresses of results: who has the link may read the image until the link ends.
+"""Signed addresses of results and thumbnails: who has the link may read the image until the link ends.
 
-Knows: `/files/results/<task>/<index>.<ext>?exp=<unix>&sig=<key id>.<signature>`. Refuses to know: where the bytes are.
+Knows: `/files/results/<task>/<index>.<ext>?exp=<unix>&sig=<key id>.<signature>`, and that
+a thumbnail's extension is `thumb.webp`. Refuses to know: where the bytes are.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hmac
 import msgspec
 
 KEY_ID = "k1"
+THUMBNAIL = "thumb.webp"
 
 
 class Good(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from imagegate.breaker import Health
 from imagegate.catalog.book import Book
 from imagegate.outbound import EgressRules, Outbound, Turns
+from imagegate.pixels.pool import ChildPool
 from imagegate.secret import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
@@ -167,8 +168,9 @@ class Places:
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `places` bounds how many tasks are at work at once, `turns` how many URLs are fetched at once.
-    `calling` bounds how many calls are with upstreams; `health` is what routes are doing, as of a moment ago.
+    `pixels` is where strangers' pictures are decoded, `places` bounds how many tasks are at work at once, `turns` how
+    many URLs are fetched at once, `calling` how many calls are with upstreams. `health` is what routes are doing, as of
+    a moment ago.
     """
 
     settings: Settings
@@ -180,6 +182,7 @@ class Runtime:
     plugs: Plugs
     outbound: Outbound
     egress: EgressRules
+    pixels: ChildPool
     keyring: Keyring
     boot_id: str
     origin: str
@@ -206,5 +209,6 @@ class Runtime:
 
     async def close(self) -> None:
         await self.outbound.close()
+        await self.pixels.close()
         await self.fleet.close()
         self.db.close()

@@ -19,6 +19,7 @@ import msgspec
 from imagegate.catalog.routes import RouteRow, UpstreamRow
 from imagegate.catalog.schema import Alias
 from imagegate.domain.money import nanos_of_usd
+from imagegate.domain.rates import MOST_PER_MINUTE
 
 PREFIX = "IMAGEGATE_"
 UPLOAD_MOST = 100 * 1024 * 1024
@@ -52,6 +53,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     readers: int = 4
     result_hours: int = 24
     upload_hours: int = 72
+    thumbnail_days: int = 30
+    task_days: int = 30
     free_min_bytes: int = 1024**3
     free_min_percent: int = 5
 
@@ -68,6 +71,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What one caller may do."""
 
     unfinished_per_account: int = 10_000
+    account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
     reference_max_bytes: int = 50 * 1024 * 1024
@@ -95,6 +99,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     crashes_max: int = 3
     sweep_s: float = 60.0
     painters: int = 0
+    decoders: int = 0
     hook_timeout_s: float = 10.0
     hook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
     tries_per_slice: int = 3
@@ -129,7 +134,8 @@ def load_settings(
     tree = _read_file(file)
     for group, kind in GROUPS.items():
         for field in kind.__struct_fields__:
-            value = (given or {}).get(field, env.get(PREFIX + field.upper()))
+            said = (given or {}).get(field)  # an option that was not given is None, and hides nothing
+            value = env.get(PREFIX + field.upper()) if said is None else said
             if value is not None:
                 tree.setdefault(group, {})[field] = _split(value, kind, field)
     try:
@@ -162,6 +168,11 @@ def _checked(settings: Settings) -> Settings:
         ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
+        (
+            "account_requests_per_minute",
+            0 <= settings.limits.account_requests_per_minute <= MOST_PER_MINUTE,
+            f"0 (no limit) to {MOST_PER_MINUTE}",
+        ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
         ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
@@ -173,6 +184,9 @@ def _checked(settings: Settings) -> Settings:
         ("repeat_usd_per_day", _is_amount(settings.work.repeat_usd_per_day), "an amount of USD such as 5 or 0.50"),
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
+        ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
+        ("task_days", settings.storage.task_days >= 1, "1 or more"),
+        ("decoders", settings.work.decoders >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),

@@ -104,7 +104,8 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     books.execute("BEGIN IMMEDIATE")
     books.execute("UPDATE entries SET amount = amount + 7 WHERE ref = ? AND account = 'sys:revenue'", (ref,))
     books.execute(
-        "INSERT INTO entries SELECT 'led_over', ref, 'sys:overrun', 'overrun', -7, task_id, actor, commit_id, created"
+        "INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)"
+        " SELECT 'led_over', ref, 'sys:overrun', 'overrun', -7, task_id, actor, commit_id, created"
         " FROM entries WHERE ref = ? AND account = 'sys:revenue'", (ref,),
     )  # fmt: skip
     books.execute("COMMIT")
@@ -116,7 +117,7 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     gateway.check()
 
 
-def test_s10_admin_needs_its_scope(gateway: Gateway) -> None:
+def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
     with gateway.client() as demo:
         for answer in (
             demo.get("/v1/admin/accounts"), demo.get("/v1/admin/overruns"), grant(demo, "acc_x", 1, "x"),

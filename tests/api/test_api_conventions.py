@@ -56,7 +56,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda text: str(text)[:20])
-def test_s01_wrong_types_are_refused_and_name_the_field(client: httpx.Client, field: str, value: str) -> None:
+def test_s1_body_types_are_strict_and_name_the_field(client: httpx.Client, field: str, value: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE):
             response = send(client, path, with_field(field, value))
@@ -67,7 +67,7 @@ def test_s01_wrong_types_are_refused_and_name_the_field(client: httpx.Client, fi
 
 
 @pytest.mark.parametrize("position", [0, 2])
-def test_s10_param_is_the_path_of_the_one_bad_entry(client: httpx.Client, position: int) -> None:
+def test_s10_1_param_is_the_path_of_the_one_bad_entry(client: httpx.Client, position: int) -> None:
     urls: list[Any] = ["https://example.com/a.png"] * 4
     urls[position] = 5
     response = send(client, QUOTE, json.dumps({"prompt": "x", "image_urls": urls}))
@@ -75,7 +75,7 @@ def test_s10_param_is_the_path_of_the_one_bad_entry(client: httpx.Client, positi
 
 
 @pytest.mark.parametrize("field", [*TEXTS, *NUMBERS, "image_urls"])
-def test_s01_null_is_absent(client: httpx.Client, field: str) -> None:
+def test_s1_body_null_is_absent(client: httpx.Client, field: str) -> None:
     plain = answer_of(send(client, QUOTE, '{"prompt":"x"}'))
     if field == "prompt":
         error_of(send(client, QUOTE, '{"prompt":null}'), 400, "invalid_request", "prompt")
@@ -84,12 +84,12 @@ def test_s01_null_is_absent(client: httpx.Client, field: str) -> None:
 
 
 @pytest.mark.parametrize("field", TEXTS)
-def test_s01_nul_is_refused(client: httpx.Client, field: str) -> None:
+def test_s1_body_text_with_nul_is_refused(client: httpx.Client, field: str) -> None:
     with nothing_changes(client):
         error_of(send(client, CREATE, with_field(field, r'"a\u0000b"')), 400, "invalid_request", field)
 
 
-def test_s01_nul_is_refused_in_an_address(client: httpx.Client) -> None:
+def test_s1_body_text_of_an_address_with_nul_is_refused(client: httpx.Client) -> None:
     body = r'{"prompt":"x","image_urls":["https://example.com/a.png","https://example.com/\u0000"]}'
     response = send(client, CREATE, body)
     error_of(response, 400, "invalid_request", response.json()["error"]["param"])
@@ -98,14 +98,14 @@ def test_s01_nul_is_refused_in_an_address(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("text", SURROGATES)
 @pytest.mark.parametrize("field", ["prompt", "model", "size", "seed"])
-def test_s01_lone_surrogates_are_refused(client: httpx.Client, field: str, text: str) -> None:
+def test_s1_body_text_with_lone_surrogates_is_refused(client: httpx.Client, field: str, text: str) -> None:
     with nothing_changes(client):
         error_of(send(client, CREATE, with_field(field, f'"{text}"')), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82"])
 @pytest.mark.parametrize("field", [b"prompt", b"seed"])
-def test_s01_bytes_that_are_not_utf8_are_refused(client: httpx.Client, field: bytes, bad: bytes) -> None:
+def test_s1_body_type_bytes_that_are_not_utf8_are_refused(client: httpx.Client, field: bytes, bad: bytes) -> None:
     with nothing_changes(client):
         response = send(client, CREATE, b'{"prompt":"x","' + field + b'":"a' + bad + b'"}')
         assert response.status_code in (400, 415)
@@ -118,7 +118,7 @@ def test_s01_bytes_that_are_not_utf8_are_refused(client: httpx.Client, field: by
      "{}x", "[" * 100_000, '{"prompt":"x","y":' + "[" * 100_000, '{"a":' * 50_000],
     ids=lambda body: body[:18],
 )  # fmt: skip
-def test_s01_what_is_no_json_object_is_refused(client: httpx.Client, body: str) -> None:
+def test_s10_1_invalid_request_for_what_is_no_json_object(client: httpx.Client, body: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE, "/v1/tasks/batch"):
             error_of(send(client, path, body), 400, "invalid_request")
@@ -142,7 +142,7 @@ def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client
     ["\uff11024x1024", "1024x1024\n", " 1024x1024", "1024X1024", "1024*1024", "1000x1000", "4096x1024", "512x512",
      "3840x1264", "3840x3840", "16:10", "1:1 ", "AUTO", "0x0", "-1024x1024", "1024x1024x2", "99999999999x1"],
 )  # fmt: skip
-def test_s02_impossible_sizes_are_refused_never_scaled(client: httpx.Client, size: str) -> None:
+def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE):
             response = send(client, path, json.dumps({"prompt": "x", "size": size}))
@@ -154,13 +154,15 @@ def test_s02_impossible_sizes_are_refused_never_scaled(client: httpx.Client, siz
     [("n", 0), ("n", 11), ("n", -1), ("n", 10**30), ("quality", "ultra"), ("resolution", "8K"), ("prompt", " \t\n"),
      ("background", "clear"), ("output_format", "gif"), ("image_urls", ["data:image/png;base64,AA"])],
 )  # fmt: skip
-def test_s02_values_outside_the_row_are_refused(client: httpx.Client, field: str, value: Any) -> None:
+def test_s10_1_invalid_request_names_the_field_of_a_value_outside_the_row(
+    client: httpx.Client, field: str, value: Any
+) -> None:
     with nothing_changes(client):
         response = send(client, CREATE, json.dumps({"prompt": "x", field: value}))
         error_of(response, 400, "invalid_request", "image_urls[0]" if field == "image_urls" else field)
 
 
-def test_s10_unknown_model_is_404_with_a_suggestion(client: httpx.Client) -> None:
+def test_s10_1_model_not_found_has_a_suggestion(client: httpx.Client) -> None:
     with nothing_changes(client):
         for name in ("gpt-image-9", "", "GPT-IMAGE-2", "gpt-image-2 "):
             response = send(client, CREATE, json.dumps({"prompt": "x", "model": name}))
@@ -174,7 +176,7 @@ def test_s10_unknown_model_is_404_with_a_suggestion(client: httpx.Client) -> Non
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json5",
      "application/json; charset=utf-16", "application/json; charset=latin-1", "application/vnd.api+json"],
 )  # fmt: skip
-def test_s01_other_content_types_are_415(client: httpx.Client, kind: str) -> None:
+def test_s1_body_type_other_is_415(client: httpx.Client, kind: str) -> None:
     with nothing_changes(client):
         error_of(send(client, CREATE, '{"prompt":"x"}', **{"Content-Type": kind}), 415, "unsupported_media_type")
 
@@ -183,18 +185,18 @@ def test_s01_other_content_types_are_415(client: httpx.Client, kind: str) -> Non
     "kind",
     ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"],
 )  # fmt: skip
-def test_s01_json_in_utf8_is_accepted_however_it_is_named(client: httpx.Client, kind: str) -> None:
+def test_s1_body_type_json_in_utf8_is_accepted_however_it_is_named(client: httpx.Client, kind: str) -> None:
     answer_of(send(client, QUOTE, '{"prompt":"é漢😀"}', **{"Content-Type": kind}))
 
 
-def test_s01_absent_content_type_is_json(client: httpx.Client) -> None:
+def test_s1_body_type_absent_is_json(client: httpx.Client) -> None:
     request = client.build_request("POST", QUOTE, content=b'{"prompt":"x"}')
     assert "content-type" not in request.headers
     answer_of(client.send(request))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "x-unknown"])
-def test_s01_compressed_bodies_are_415(client: httpx.Client, encoding: str) -> None:
+def test_s10_1_unsupported_media_type_for_compressed_bodies(client: httpx.Client, encoding: str) -> None:
     with nothing_changes(client):
         response = send(client, CREATE, '{"prompt":"x"}', **{"Content-Encoding": encoding})
         error_of(response, 415, "unsupported_media_type", "Content-Encoding")
@@ -205,7 +207,7 @@ def padded(size: int) -> bytes:
     return body + b" " * (size - len(body))
 
 
-def test_s10_one_mebibyte_is_the_limit(client: httpx.Client) -> None:
+def test_s10_1_request_too_large_above_one_mebibyte(client: httpx.Client) -> None:
     most = 1024 * 1024
     answer_of(send(client, QUOTE, padded(most)))
     with nothing_changes(client):
@@ -221,20 +223,20 @@ def head(client: httpx.Client, *more: str, method: str = "POST", path: str = CRE
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def test_s10_an_announced_length_over_the_limit_is_refused_at_once(client: httpx.Client, gateway: Gateway) -> None:
+def test_s10_1_request_too_large_at_once_where_it_is_announced(client: httpx.Client, gateway: Gateway) -> None:
     answer = send_raw(gateway.url, head(client, "Content-Length: 99999999999"))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"request_too_large"' in answer
 
 
-def test_s10_a_body_that_does_not_arrive_is_given_up(client: httpx.Client, gateway: Gateway) -> None:
+def test_a_body_that_does_not_arrive_is_given_up(client: httpx.Client, gateway: Gateway) -> None:
     with nothing_changes(client):
         answer = send_raw(gateway.url, head(client, "Content-Length: 100") + b'{"prompt":')
         assert answer.split(b" ", 2)[1] in (b"400", b"408")
         assert b'"request_id"' in answer
 
 
-def test_s01_a_connection_that_breaks_in_the_body_leaves_nothing(client: httpx.Client, gateway: Gateway) -> None:
+def test_c14_a_connection_that_breaks_in_the_body_leaves_nothing(client: httpx.Client, gateway: Gateway) -> None:
     place = urlsplit(gateway.url)
     with nothing_changes(client):
         with socket.create_connection((str(place.hostname), place.port or 80)) as wire:
@@ -243,7 +245,7 @@ def test_s01_a_connection_that_breaks_in_the_body_leaves_nothing(client: httpx.C
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "token", "access_token"])
-def test_s01_key_in_a_query_string_is_400(gateway: Gateway, name: str) -> None:
+def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
     for path in ("/v1/credits", "/v1/tasks"):
         bare = httpx.get(f"{gateway.url}{path}", params={name: gateway.key})
         error_of(bare, 400, "invalid_request", "Authorization")
@@ -254,14 +256,14 @@ def test_s01_key_in_a_query_string_is_400(gateway: Gateway, name: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "169.254.169.254"])
-def test_s01_other_hosts_are_not_served(client: httpx.Client, host: str) -> None:
+def test_s1_origin_other_hosts_are_not_served(client: httpx.Client, host: str) -> None:
     with nothing_changes(client):
         response = client.post(CREATE, json={"prompt": "x"}, headers={"Host": host})
         error_of(response, 400, "invalid_request", "Host")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:99", "[::1]:8000", "[::1]"])
-def test_s01_links_never_follow_the_host_header(client: httpx.Client, host: str) -> None:
+def test_s1_origin_own_names_are_served_with_any_port(client: httpx.Client, host: str) -> None:
     answer_of(client.get("/v1/credits", headers={"Host": host}))
 
 
@@ -273,7 +275,7 @@ ENDPOINTS = {
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_s10_other_methods_are_405_json(client: httpx.Client, path: str) -> None:
+def test_s10_1_method_not_allowed_is_json(client: httpx.Client, path: str) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - ENDPOINTS[path]:
         error_of(client.request(method, path), 405, "method_not_allowed")
     if "HEAD" not in ENDPOINTS[path]:
@@ -283,7 +285,7 @@ def test_s10_other_methods_are_405_json(client: httpx.Client, path: str) -> None
 
 
 @pytest.mark.parametrize("path", ["/v1/credits", CREATE])
-def test_s10_405_says_what_is_allowed(client: httpx.Client, path: str) -> None:
+def test_s10_1_method_not_allowed_says_what_is_allowed(client: httpx.Client, path: str) -> None:
     response = client.put(path)
     assert ENDPOINTS[path] <= {method.strip() for method in response.headers.get("allow", "").split(",")}
 
@@ -293,12 +295,12 @@ def test_s10_405_says_what_is_allowed(client: httpx.Client, path: str) -> None:
     ["/v1", "/v1/", "/v1/nothing", "/v2/credits", "/v1/images", "/v1/tasks/a/b/c", "/v1/%00", "/v1/%ff",
      "/files/results/x", "/v1/credits/more", "/%2e%2e/etc/passwd"],
 )  # fmt: skip
-def test_s10_unknown_paths_are_404_json(client: httpx.Client, path: str) -> None:
+def test_s10_1_not_found_is_json(client: httpx.Client, path: str) -> None:
     error_of(client.get(path), 404, "not_found")
     error_of(client.post(path, json={}), 404, "not_found")
 
 
-def test_s10_errors_need_no_key_to_be_json(gateway: Gateway) -> None:
+def test_s1_json_errors_need_no_key(gateway: Gateway) -> None:
     error_of(httpx.get(f"{gateway.url}/v1/nothing"), 404, "not_found")
     error = error_of(httpx.get(f"{gateway.url}/v1/credits"), 401, "unauthorized")
     assert (error["message"], error["type"]) == ("Authentication required", "authentication_error")
@@ -311,19 +313,18 @@ def test_c06_unknown_fields_and_headers_change_nothing(client: httpx.Client) -> 
     assert answer_of(send(client, QUOTE, '{"prompt":"x","size":"1:1",' + more + "}", **headers)) == plain
 
 
-def test_s01_every_answer_has_its_own_request_id(client: httpx.Client) -> None:
+def test_s1_request_id_is_new_in_every_answer(client: httpx.Client) -> None:
     seen = {client.get(path).headers["x-request-id"] for path in ("/healthz", "/v1/credits", "/nothing") * 5}
     assert len(seen) == 15
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-def test_s01_scheme_is_case_insensitive(gateway: Gateway, scheme: str) -> None:
+def test_s1_auth_scheme_is_case_insensitive(gateway: Gateway, scheme: str) -> None:
     answer_of(httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"{scheme} {gateway.key}"}))
 
 
-def test_s13_health_answers_without_key_and_for_any_host(gateway: Gateway) -> None:
+def test_s13_readyz_answers_without_key_and_for_any_host(gateway: Gateway) -> None:
     for headers in ({}, {"Host": "lb.internal"}):
-        assert httpx.get(f"{gateway.url}/healthz", headers=headers).text == '{"status":"ok"}'
         ready = answer_of(httpx.get(f"{gateway.url}/readyz", headers=headers))
         assert ready["status"] == "ok"
         assert ready["checks"]["database"] == ready["checks"]["storage"] == "ok"
@@ -336,7 +337,7 @@ def test_c20_polling_is_never_limited(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a b", "é", "a" * 256, "tab\there"])
-def test_s02_2_other_idempotency_keys_are_refused(client: httpx.Client, value: str) -> None:
+def test_s2_2_key_form_other_keys_are_refused(client: httpx.Client, value: str) -> None:
     with nothing_changes(client):
         headers = [("Idempotency-Key", value.encode("latin-1")), ("Content-Type", b"application/json")]
         raw = [(name.encode(), text) for name, text in headers]

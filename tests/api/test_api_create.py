@@ -60,7 +60,7 @@ def create(client: httpx.Client, **fields: Any) -> Any:
     return answer_of(client.post(CREATE, json={**SMALL, **fields}, headers=WAIT))
 
 
-def test_s02_first_answer_is_the_bare_waiting_task(client: httpx.Client) -> None:
+def test_s2_success_is_the_bare_waiting_task(client: httpx.Client) -> None:
     body = {"prompt": "A beautiful colorful sunset over the ocean", "size": "1:1"}
     response = client.post(CREATE, json=body)
     task = answer_of(response)
@@ -99,7 +99,15 @@ def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
     assert (task["object"], task["type"], task["progress"]) == ("image.generation.task", "image", 100)
 
 
-def test_s05_completed_task_carries_what_was_used(client: httpx.Client) -> None:
+def test_s2_1_background_transparent_is_alpha_in_the_picture(client: httpx.Client) -> None:
+    for kind in ("png", "webp"):
+        task = create(client, background="transparent", output_format=kind)
+        picture = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+        assert picture.mode == "RGBA"
+        assert 0 in picture.getchannel("A").tobytes()
+
+
+def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> None:
     before, _ = standing(client)
     quote = answer_of(client.post(QUOTE, json=SMALL))
     response = client.post(CREATE, json=SMALL, headers=WAIT)
@@ -123,7 +131,7 @@ def test_s05_completed_task_carries_what_was_used(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("body", MUST_PASS, ids=range(5))
-def test_s02_five_bodies_that_must_pass(hasty: Gateway, body: str) -> None:
+def test_s2_1_must_pass_five_bodies(hasty: Gateway, body: str) -> None:
     with hasty.client() as client:
         quote = answer_of(client.post(QUOTE, content=body.encode(), headers={"Content-Type": "application/json"}))
         response = client.post(CREATE, content=body.encode(), headers={"Content-Type": "application/json"})
@@ -163,7 +171,7 @@ def test_c04_each_format_has_its_extension_and_type(client: httpx.Client) -> Non
         assert (opened.format, opened.size) == (form, (816, 816))
 
 
-def test_s02_n_images_are_n_results_and_each_is_billed(client: httpx.Client) -> None:
+def test_s2_1_n_images_are_n_results_and_each_is_billed(client: httpx.Client) -> None:
     one, two = create(client), create(client, n=2)
     assert len(two["results"]) == len(set(two["results"])) == 2
     assert two["usage"]["tokens"]["image_output"] == 2 * one["usage"]["tokens"]["image_output"]
@@ -172,7 +180,7 @@ def test_s02_n_images_are_n_results_and_each_is_billed(client: httpx.Client) -> 
     assert pictures[0] != pictures[1]
 
 
-def test_s02_3_wait_of_nothing_and_malformed_waits(client: httpx.Client) -> None:
+def test_s2_3_malformed_waits_are_ignored_and_long_ones_cut(client: httpx.Client) -> None:
     for value in ("wait=abc", "wait", "wait=-1", "wait=", "wait=1.5", "respond-async", ""):
         response = client.post(QUOTE, json=SMALL, headers={"Prefer": value})
         assert "preference-applied" not in response.headers
@@ -188,7 +196,7 @@ def test_s02_3_wait_of_nothing_and_malformed_waits(client: httpx.Client) -> None
         assert response.headers.get("preference-applied") == applied, value
 
 
-def test_s02_3_a_dropped_connection_never_cancels(gateway: Gateway, client: httpx.Client) -> None:
+def test_s2_3_dropped_connection_never_cancels(gateway: Gateway, client: httpx.Client) -> None:
     place, key = urlsplit(gateway.url), secrets.token_hex(8)
     body = json.dumps(SMALL)
     request = (
@@ -220,7 +228,7 @@ def test_c13_run_key_replays_and_charges_once(client: httpx.Client) -> None:
         assert answer_of(client.post(CREATE, json=SMALL, headers=headers))["id"] == first["id"]
 
 
-def test_s02_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
+def test_s2_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     first = answer_of(client.post(CREATE, json=SMALL, headers=headers))
     same: list[dict[str, Any]] = [
@@ -239,7 +247,7 @@ def test_s02_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
                  "Idempotency-Key")  # fmt: skip
 
 
-def test_s02_2_32_clients_with_one_key_make_one_task(gateway: Gateway, client: httpx.Client) -> None:
+def test_s2_2_same_time_32_clients_with_one_key_make_one_task(gateway: Gateway, client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "!~" + secrets.token_hex(16)}
     _, before = standing(client)
 
@@ -256,7 +264,7 @@ def test_s02_2_32_clients_with_one_key_make_one_task(gateway: Gateway, client: h
     gateway.check()
 
 
-def test_s02_2_a_refused_request_does_not_use_up_its_key(client: httpx.Client) -> None:
+def test_s2_2_refused_request_does_not_use_up_its_key(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     error_of(client.post(CREATE, json={**SMALL, "n": 0}, headers=headers), 400, "invalid_request", "n")
     error_of(client.post(CREATE, json={**SMALL, "model": "none"}, headers=headers), 404, "model_not_found", "model")
@@ -265,14 +273,14 @@ def test_s02_2_a_refused_request_does_not_use_up_its_key(client: httpx.Client) -
     assert "idempotency-replayed" not in response.headers
 
 
-def test_s02_2_keys_of_255_visible_characters_are_accepted(client: httpx.Client) -> None:
+def test_s2_2_key_form_up_to_255_visible_characters(client: httpx.Client) -> None:
     letters = "".join(map(chr, range(0x21, 0x7F)))
     for key in (letters, secrets.token_hex(127) + "x"):
         ids = {answer_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": key}))["id"] for _ in range(2)}
         assert len(ids) == 1
 
 
-def test_s02_2_keys_belong_to_their_account(gateway: Gateway, client: httpx.Client) -> None:
+def test_s2_2_scope_is_the_account(gateway: Gateway, client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "shared-by-two"}
     mine = answer_of(client.post(CREATE, json=SMALL, headers=headers))
     with gateway.client(gateway.new_key("other")) as other:

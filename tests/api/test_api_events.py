@@ -50,7 +50,7 @@ def streamed(client: httpx.Client, task_id: str, last: str | None = None) -> htt
     return client.get(f"/v1/tasks/{task_id}/events", headers=headers)
 
 
-def test_s05_6_a_stream_is_live_and_says_the_same_later(client: httpx.Client) -> None:
+def test_s5_6_form_of_a_live_stream_that_says_the_same_later(client: httpx.Client) -> None:
     body = {**SMALL, "size": "1024x1024", "n": 3}
     task = answer_of(client.post(CREATE, json=body))
     live = streamed(client, task["id"])
@@ -72,16 +72,29 @@ def test_s05_6_a_stream_is_live_and_says_the_same_later(client: httpx.Client) ->
     assert streamed(client, task["id"]).text == live.text
 
 
-def test_s05_6_resumes_after_the_last_event_and_ends_with_204(client: httpx.Client) -> None:
+def test_s5_6_resume_after_any_event_and_204_behind_the_last(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
     whole = events_of(streamed(client, task["id"]).text)
     for number in range(1, len(whole)):
         assert events_of(streamed(client, task["id"], str(number)).text) == whole[number:]
-    for last in ("", "x", "-1", "1.0", "9" * 40):
-        assert events_of(streamed(client, task["id"], last).text) == whole
     for number in (len(whole), len(whole) + 5):
         over = streamed(client, task["id"], str(number))
         assert (over.status_code, over.content) == (204, b"")
+
+
+def test_s5_6_malformed_or_absent_numbers_begin_at_1(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    whole = streamed(client, task["id"]).text
+    assert events_of(whole)[0][0] == 1
+    for last in ("", "x", "-1", "1.0", "9" * 40):
+        assert streamed(client, task["id"], last).text == whole
+
+
+def test_s5_6_closes_after_the_terminal_event(client: httpx.Client) -> None:
+    """The answer has an end of its own: nobody cut it off."""
+    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "close"}))
+    last = json.loads(events_of(streamed(client, task["id"]).text)[-1][1])
+    assert last["status"] == "completed"
 
 
 def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: httpx.Client) -> None:
@@ -95,7 +108,7 @@ def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: htt
         error_of(streamed(blind, task["id"]), 403, "permission_denied")
 
 
-def test_s05_6_a_client_that_is_cut_off_fifty_times_sees_each_event_once(tmp_path: Path) -> None:
+def test_s5_6_once_for_a_client_that_is_cut_off_fifty_times(tmp_path: Path) -> None:
     """Another process writes the changes; the client's socket is closed anywhere, also inside of an event."""
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         task = answer_of(client.post(CREATE, json=SMALL))
@@ -157,7 +170,7 @@ def _unchunked(body: bytes) -> bytes:
     return plain
 
 
-def test_s05_6_only_what_a_customer_can_tell_apart_is_an_event(tmp_path: Path) -> None:
+def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None:
     """Work that is handed back and claimed again stays `processing`; progress shows once a second at most."""
 
     async def story(gateway: Gateway, task_id: str) -> None:
@@ -190,7 +203,7 @@ def test_s05_6_only_what_a_customer_can_tell_apart_is_an_event(tmp_path: Path) -
         assert all("error" not in one for one in seen[:-1])
 
 
-def test_s05_6_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
+def test_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         task = answer_of(client.post(CREATE, json=SMALL))
         with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import socket
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes, standing
+from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes, send_raw, standing
 from tests.gateway import Gateway
+
+PUBLIC = "https://gw.example"
 
 
 @contextmanager
@@ -47,27 +50,67 @@ def test_c15_a_failed_task_has_cost_nothing_in_the_first_answer_that_says_so(tmp
         gateway.check()
 
 
-def test_c14_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """No disk has the space that it wants free."""
     env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
-    with serving(tmp_path, env) as (gateway, client), nothing_changes(client):
+    with Gateway(tmp_path_factory.mktemp("full"), env=env) as gateway:
+        yield gateway
+
+
+def test_c14_a_full_disk_is_503_and_leaves_nothing(full: Gateway) -> None:
+    with full.client() as client, nothing_changes(client):
         for _ in range(2):
             error = error_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 503,
                              "service_unavailable")  # fmt: skip
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
-        ready = httpx.get(f"{gateway.url}/readyz")
-        assert ready.status_code == 503
-        assert ready.json()["checks"]["storage"] != "ok"
-        assert httpx.get(f"{gateway.url}/healthz").status_code == 200
         answer_of(client.post(QUOTE, json=SMALL))
 
 
-def test_c14_too_many_unfinished_tasks_are_429_and_leave_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path, {"IMAGEGATE_UNFINISHED_PER_ACCOUNT": "0"}) as (gateway, client), nothing_changes(client):
-        for _ in range(2):
-            error = error_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 429,
-                             "rate_limit_exceeded")  # fmt: skip
-            assert error["type"] == "rate_limit_error"
+def test_s10_1_service_unavailable_has_retry_after(full: Gateway) -> None:
+    with full.client() as client:
+        answer = client.post(CREATE, json=SMALL)
+        assert error_of(answer, 503, "service_unavailable")["type"] == "api_error"
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_s13_readyz_is_503_where_healthz_is_200(full: Gateway) -> None:
+    ready = httpx.get(f"{full.url}/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["checks"]["storage"] != "ok"
+    assert httpx.get(f"{full.url}/healthz").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One unfinished task is all that an account may have, and nobody carries it out."""
+    env = {"IMAGEGATE_UNFINISHED_PER_ACCOUNT": "1", "IMAGEGATE_WORKERS": "0"}
+    with Gateway(tmp_path_factory.mktemp("busy"), env=env) as gateway:
+        with gateway.client() as client:
+            answer_of(client.post(CREATE, json=SMALL))
+        yield gateway
         gateway.check()
+
+
+def test_c14_too_many_unfinished_tasks_are_429_and_leave_nothing(busy: Gateway) -> None:
+    with busy.client() as client, nothing_changes(client):
+        for _ in range(2):
+            error_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 429, "rate_limit_exceeded")
+
+
+def test_s10_1_unfinished_tasks_make_room_when_they_end(busy: Gateway) -> None:
+    with busy.client() as client:
+        error_of(client.post(CREATE, json=SMALL), 429, "rate_limit_exceeded")
+        [row] = answer_of(client.get("/v1/tasks?status=pending"))["data"]
+        answer_of(client.post(f"/v1/tasks/{row['id']}/cancel"))
+        answer_of(client.post(CREATE, json=SMALL))
+
+
+def test_s10_1_rate_limit_exceeded_has_retry_after(busy: Gateway) -> None:
+    with busy.client() as client:
+        answer = client.post(CREATE, json=SMALL)
+        assert error_of(answer, 429, "rate_limit_exceeded")["type"] == "rate_limit_error"
+        assert int(answer.headers["retry-after"]) > 0
 
 
 def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
@@ -82,14 +125,40 @@ def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
         gateway.check()
 
 
-def test_s01_links_and_hosts_follow_public_url(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    public = f"http://localhost:{port}"
-    env = {"IMAGEGATE_PUBLIC_URL": public, "IMAGEGATE_ALLOWED_HOSTS": "internal.example, Other.Example"}
-    with Gateway(tmp_path, "--port", str(port), env=env) as gateway, gateway.client() as client:
-        response = client.post(CREATE, json=SMALL, headers={**WAIT, "Host": "internal.example:99"})
-        assert answer_of(response)["results"][0].startswith(f"{public}/files/results/")
-        answer_of(client.get("/v1/credits", headers={"Host": "INTERNAL.example"}))
-        answer_of(client.get("/v1/credits", headers={"Host": "other.example"}))
-        error_of(client.get("/v1/credits", headers={"Host": "evil.example"}), 400, "invalid_request", "Host")
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Behind a proxy that ends TLS and gives it a name."""
+    env = {"IMAGEGATE_ALLOWED_HOSTS": "internal.example, Other.Example"}
+    with Gateway(tmp_path_factory.mktemp("behind"), env=env, public=PUBLIC) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def proxied(behind: Gateway) -> Iterator[httpx.Client]:
+    with behind.client(behind.new_key("proxied")) as client:
+        yield client
+
+
+def test_s1_origin_links_and_hosts_follow_public_url(proxied: httpx.Client) -> None:
+    response = proxied.post(CREATE, json=SMALL, headers={**WAIT, "Host": "internal.example:99"})
+    assert answer_of(response)["results"][0].startswith(f"{PUBLIC}/files/results/")
+    for host in ("gw.example", "INTERNAL.example", "other.example"):
+        answer_of(proxied.get("/v1/credits", headers={"Host": host}))
+    error_of(proxied.get("/v1/credits", headers={"Host": "evil.example"}), 400, "invalid_request", "Host")
+
+
+def test_c01_one_result_is_literally_an_https_address(behind: Gateway, proxied: httpx.Client) -> None:
+    """Read byte for byte by a client that looks for text, not for JSON."""
+    body = json.dumps(SMALL).encode()
+    head = (
+        f"POST {CREATE} HTTP/1.1\r\nHost: gw.example\r\nAuthorization: {proxied.headers['authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\nPrefer: wait=60\r\n"
+    )
+    answer = send_raw(behind.url, f"{head}\r\n".encode() + body, 60)
+    text = answer.partition(b"\r\n\r\n")[2]
+    task = json.loads(text)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode() == text
+    assert text.partition(b'"id":"')[2].startswith(task["id"].encode())
+    assert text.partition(b'"status":"')[2].startswith(b"completed")
+    assert f'"results":["{PUBLIC}/files/results/{task["id"]}/0.png?'.encode() in text

@@ -91,7 +91,7 @@ def raw(client: httpx.Client, body: bytes | str) -> httpx.Response:
 # What an upload answers
 
 
-def test_s08_an_upload_answers_the_file_in_the_envelope(client: httpx.Client, gateway: Gateway) -> None:
+def test_s8_envelope_of_an_upload(client: httpx.Client, gateway: Gateway) -> None:
     before = time.time()
     response = client.post(BASE64, json={"base64_data": b64(PNG), "file_name": "ref.png"})
     file = data_of(response)
@@ -110,7 +110,7 @@ def test_s08_an_upload_answers_the_file_in_the_envelope(client: httpx.Client, ga
 
 
 @pytest.mark.parametrize("kind", EACH)
-def test_s08_the_type_is_judged_by_the_bytes(client: httpx.Client, kind: str) -> None:
+def test_s8_types_are_judged_by_the_bytes(client: httpx.Client, kind: str) -> None:
     data, ending = EACH[kind]
     for file in (keep(client, data, file_name="a.html"), data_of(form(client, data, "b.exe"))):
         assert file["mime_type"] == kind
@@ -175,7 +175,36 @@ def test_c17_delete_answers_json_and_the_file_is_gone(client: httpx.Client, gate
     assert gateway.check()["broken"] == []
 
 
-def test_s08_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
+def test_s8_list_counts_pages_from_1_newest_first(stranger: httpx.Client) -> None:
+    newest = [keep(stranger, PNG + bytes([number]))["file_id"] for number in range(3)][::-1]
+    pages = [data_of(stranger.get(f"{BASE}/list?page={page}&pageSize=2")) for page in (1, 2)]
+    assert [file["file_id"] for page in pages for file in page["files"]][:3] == newest
+    assert [(page["page"], page["page_size"]) for page in pages] == [(1, 2), (2, 2)]
+    assert pages[0]["total"] == pages[1]["total"] >= 3
+
+
+def test_s8_delete_answers_200_with_the_envelope(client: httpx.Client) -> None:
+    deleted = client.delete(f"{BASE}/{keep(client)['file_id']}")
+    assert deleted.status_code == 200
+    data_of(deleted)
+
+
+def test_s8_removed_files_are_404_replaced_or_deleted(client: httpx.Client) -> None:
+    deleted, replaced = keep(client), keep(client, file_name="twice.png")
+    data_of(client.delete(f"{BASE}/{deleted['file_id']}"))
+    keep(client, file_name="twice.png")
+    for file in (deleted, replaced):
+        error_of(httpx.get(file["file_url"]), 404, "not_found")
+        refused(httpx.get(file["download_url"]), 404, 404)
+
+
+def test_s8_gif_is_stored_and_no_reference(client: httpx.Client) -> None:
+    file = keep(client, EACH["image/gif"][0])
+    assert file["mime_type"] == "image/gif"
+    error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+
+
+def test_s8_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
     keep(stranger)
     quota = data_of(stranger.get(f"{BASE}/quota"))
     assert list(quota) == ["user_group", "max_files", "used_files", "remain_files"]
@@ -186,7 +215,7 @@ def test_s08_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
 # Serving
 
 
-def test_s08_links_open_without_a_key_as_attachments(client: httpx.Client) -> None:
+def test_s8_served_without_a_key_as_attachments(client: httpx.Client) -> None:
     file = keep(client, file_name="a.png")
     for address in (file["file_url"], file["download_url"]):
         got, head = httpx.get(address), httpx.head(address)
@@ -207,7 +236,7 @@ def test_s08_links_open_without_a_key_as_attachments(client: httpx.Client) -> No
         assert "set-cookie" not in got.headers
 
 
-def test_s08_ranges_work_like_those_of_results(client: httpx.Client) -> None:
+def test_s8_served_in_ranges_like_results(client: httpx.Client) -> None:
     url = keep(client)["file_url"]
     for asked, part in (("bytes=0-9", PNG[:10]), ("bytes=10-", PNG[10:]), ("bytes=-7", PNG[-7:])):
         got = httpx.get(url, headers={"Range": asked})
@@ -216,7 +245,7 @@ def test_s08_ranges_work_like_those_of_results(client: httpx.Client) -> None:
     assert httpx.get(url, headers={"Range": "bytes=999999-"}).status_code == 416
 
 
-def test_s08_an_address_is_good_only_whole(client: httpx.Client, gateway: Gateway) -> None:
+def test_s8_random_addresses_are_good_only_whole(client: httpx.Client, gateway: Gateway) -> None:
     file = keep(client, file_name="a.png")
     secret = file["file_url"].split("/")[-2]
     for wrong in (f"{secret}/b.png", f"{'0' * 32}/a.png", f"{secret[:-1]}/a.png", "%00/a.png"):
@@ -225,7 +254,7 @@ def test_s08_an_address_is_good_only_whole(client: httpx.Client, gateway: Gatewa
         refused(httpx.get(f"{gateway.url}{BASE}/download/{wrong}"), 404, 404)
 
 
-def test_s08_after_72_hours_410(tmp_path: Path) -> None:
+def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
     """The life is a setting; 0 hours end at once, and the sweep takes the bytes."""
     with Gateway(tmp_path, env={"IMAGEGATE_UPLOAD_HOURS": "0", "IMAGEGATE_SWEEP_S": "0.5"}) as served:
         with served.client() as client:
@@ -252,7 +281,7 @@ def _until_empty(folder: Path) -> None:
 # Names and replacing
 
 
-def test_s08_the_same_path_and_given_name_replace(client: httpx.Client, stranger: httpx.Client) -> None:
+def test_s8_replace_by_the_same_path_and_given_name(client: httpx.Client, stranger: httpx.Client) -> None:
     mine: dict[str, Any] = {"upload_path": "p", "file_name": "same.png"}
     other, elsewhere = keep(stranger, **mine), keep(client, upload_path="q", file_name="same.png")
     unnamed = data_of(form(client, PNG, "same.png", upload_path="p"))
@@ -274,7 +303,7 @@ def test_s08_the_same_path_and_given_name_replace(client: httpx.Client, stranger
         ("x" * 255, "x" * 80 + ".png"), ("a%2f..%2fb.PNG", "a_2f.._2fb.png"), ("evil.png.html", "evil.png.png"),
     ],
 )  # fmt: skip
-def test_s08_names_are_reduced_to_safe_ones(client: httpx.Client, gateway: Gateway, given: str, safe: str) -> None:
+def test_s8_safe_name_is_all_that_is_left(client: httpx.Client, gateway: Gateway, given: str, safe: str) -> None:
     before = sorted(path.parent for path in gateway.data.parent.rglob("passwd*"))
     for file in (keep(client, file_name=given, upload_path="../../etc//./x"), data_of(form(client, file_name=given))):
         assert (file["file_name"], file["original_name"]) == (safe, given)
@@ -285,7 +314,7 @@ def test_s08_names_are_reduced_to_safe_ones(client: httpx.Client, gateway: Gatew
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "x" * 256])
-def test_s08_impossible_names_are_refused(client: httpx.Client, name: str) -> None:
+def test_s8_safe_name_impossible_ones_are_refused(client: httpx.Client, name: str) -> None:
     for field in ("file_name", "uploadPath"):
         refused(client.post(BASE64, json={"base64_data": b64(PNG), field: name}), 400, 400)
         refused(form(client, PNG, "a.png", **{field: name}), 400, 400)
@@ -301,7 +330,7 @@ def test_s08_impossible_names_are_refused(client: httpx.Client, name: str) -> No
              "AAA\\u005cu002b", "AAA\\u0022", "AAA\\b", "AAA\\u20ac", "AAA\\ud83d", "AAA\\u00e9",
              "AAA\\u00zz", "AAA\\x"]
 )  # fmt: skip
-def test_s08_bad_base64_is_400(client: httpx.Client, text: str) -> None:
+def test_s8_400_for_bad_base64(client: httpx.Client, text: str) -> None:
     refused(raw(client, '{"base64_data":"' + text + '"}'), 400, 400)
 
 
@@ -311,11 +340,11 @@ def test_s08_bad_base64_is_400(client: httpx.Client, text: str) -> None:
              '{"base64":"%s","base64_data":"%s"}', '{"base64":"%s","base64":"%s"}', '{"base64":"%s","file_name":1}',
              "[" * 5000, '{"a":' * 5000, '{"x":"' + "y" * 70_000 + '","base64":"%s"}', '{"base64":"%s","x":\xff}']
 )  # fmt: skip
-def test_s08_what_is_not_the_json_we_need_is_400(client: httpx.Client, body: str) -> None:
+def test_s8_400_for_what_is_not_the_json_we_need(client: httpx.Client, body: str) -> None:
     refused(raw(client, body.replace("%s", b64(PNG)).encode("latin-1")), 400, 400)
 
 
-def test_s08_json_in_every_dress(client: httpx.Client) -> None:
+def test_s8_base64_in_json_of_every_dress(client: httpx.Client) -> None:
     text = b64(PNG)
     pretty = json.dumps({"extra": {"base64": "no", "deep": ["}", '\\"', {"base64_data": 1}]}, "base64": text}, indent=2)
     slashed = '{{"base64":"data:image\\/png;base64,{}"}}'.format(text.replace("/", "\\/"))
@@ -330,7 +359,7 @@ def test_s08_json_in_every_dress(client: httpx.Client) -> None:
             assert httpx.get(data_of(response)["file_url"]).content == PNG
 
 
-def test_s08_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
+def test_s8_base64_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
     """Writers of JSON escape `/` or `+`, and break lines. 200 kB of nothing else are read at once, not in seconds."""
     for escape, count in (("\\/", LIMIT // 2), ("\\u002B", LIMIT // 6), ("\\r\\n", LIMIT // 4)):
         rest = "/" * (-count % 4)
@@ -341,13 +370,13 @@ def test_s08_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
         assert httpx.get(file["file_url"]).content.startswith(PNG[:18])
 
 
-def test_s08_other_types_are_40002(client: httpx.Client) -> None:
+def test_s8_40002_for_other_types(client: httpx.Client) -> None:
     for data in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7 " * 9, b"RIFF\0\0\0\0WAVEfmt data", b"GIF"):
         refused(client.post(BASE64, json={"base64": b64(data)}), 400, 40002)
         refused(form(client, data, "a.png"), 400, 40002)
 
 
-def test_s08_too_large_is_40001_announced_or_not(client: httpx.Client) -> None:
+def test_s8_40001_for_what_is_too_large_announced_or_not(client: httpx.Client) -> None:
     """At the limit it passes, one byte above it does not, whether or not a Content-Length was sent."""
     assert keep(client, bulk(LIMIT))["file_size"] == LIMIT
     assert data_of(form(client, bulk(LIMIT)))["file_size"] == LIMIT
@@ -369,7 +398,7 @@ def test_s08_too_large_is_40001_announced_or_not(client: httpx.Client) -> None:
         refused(chunked, 400, 40001)
 
 
-def test_s08_one_file_in_a_form(client: httpx.Client) -> None:
+def test_s8_one_file_in_a_form(client: httpx.Client) -> None:
     refused(client.post(STREAM, files=[("file", ("a.png", PNG)), ("file", ("b.png", PNG))]), 400, 400)
     refused(client.post(STREAM, files={"picture": ("a.png", PNG)}), 400, 400)
     refused(client.post(STREAM, files={"file": ("a.png", b"")}), 400, 400)
@@ -388,11 +417,11 @@ def test_req_5_limits_of_a_form(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"--b", b"--b--\r\n", b"--b\r\n\r\nx\r\n--b--", b"--c\r\n\r\nx\r\n--c--"])
-def test_s08_a_broken_form_is_400(client: httpx.Client, body: bytes) -> None:
+def test_s8_stream_of_a_broken_form_is_400(client: httpx.Client, body: bytes) -> None:
     refused(_form_of(client, body), 400, 400)
 
 
-def test_s08_a_form_that_breaks_off_is_400(client: httpx.Client) -> None:
+def test_s8_stream_that_breaks_off_is_400(client: httpx.Client) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + PNG
     refused(_form_of(client, body), 400, 400)
     assert data_of(_form_of(client, body + b"\r\n--b--"))
@@ -402,7 +431,7 @@ def _form_of(client: httpx.Client, body: bytes, kind: str = "multipart/form-data
     return client.post(STREAM, content=body, headers={"content-type": kind})
 
 
-def test_s08_other_body_types_are_415(client: httpx.Client) -> None:
+def test_s8_stream_and_the_others_refuse_other_bodies_with_415(client: httpx.Client) -> None:
     refused(_form_of(client, b"{}", "application/json"), 415, 415)
     refused(_form_of(client, b"x", "multipart/form-data"), 400, 400)
     for address in (BASE64, URL):
@@ -411,7 +440,7 @@ def test_s08_other_body_types_are_415(client: httpx.Client) -> None:
     refused(client.post(BASE64, content=b"x", headers=compressed), 415, 415)
 
 
-def test_s08_a_slow_body_is_let_go(client: httpx.Client, gateway: Gateway) -> None:
+def test_s8_400_for_a_slow_body(client: httpx.Client, gateway: Gateway) -> None:
     head = (
         f"POST {BASE64} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {gateway.key}\r\nConnection: close\r\n"
         'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"base64":"iVBO'
@@ -424,7 +453,7 @@ def test_s08_a_slow_body_is_let_go(client: httpx.Client, gateway: Gateway) -> No
     assert not list((gateway.data / "incoming").glob("upload-*"))
 
 
-def test_s08_nothing_is_left_of_what_was_refused(client: httpx.Client, gateway: Gateway) -> None:
+def test_nothing_is_left_of_an_upload_that_was_refused(client: httpx.Client, gateway: Gateway) -> None:
     blobs = {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
     used = data_of(client.get(f"{BASE}/quota"))["used_files"]
     refused(form(client, b"not a picture at all"), 400, 40002)
@@ -435,7 +464,7 @@ def test_s08_nothing_is_left_of_what_was_refused(client: httpx.Client, gateway: 
     assert not list((gateway.data / "incoming").glob("upload-*"))
 
 
-def test_s08_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> None:
+def test_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> None:
     with Gateway(tmp_path) as served:
         head = (
             f"POST {BASE64} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {served.key}\r\n"
@@ -458,7 +487,7 @@ def test_s08_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) ->
 # Who may
 
 
-def test_s08_keys_and_scopes(client: httpx.Client, gateway: Gateway) -> None:
+def test_s8_401_and_403_in_the_envelope(client: httpx.Client, gateway: Gateway) -> None:
     with gateway.client("imk_live_nobody") as nobody:
         for answer in (nobody.get(f"{BASE}/list"), nobody.post(BASE64, json={}), nobody.delete(f"{BASE}/x")):
             refused(answer, 401, 401)
@@ -474,21 +503,21 @@ def test_s08_keys_and_scopes(client: httpx.Client, gateway: Gateway) -> None:
     refused(client.get(f"{BASE}/list", headers={"host": "elsewhere.example"}), 400, 400)
 
 
-def test_s08_too_many_bad_keys_are_429_in_the_envelope(tmp_path: Path) -> None:
+def test_s8_429_in_the_envelope(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "0"}) as served:
         answer = httpx.get(f"{served.url}{BASE}/list")
         refused(answer, 429, 429)
         assert re.fullmatch("[1-9][0-9]*", answer.headers["retry-after"])
 
 
-def test_s08_no_space_is_50001(tmp_path: Path) -> None:
+def test_s8_50001_without_space(tmp_path: Path) -> None:
     env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
     with Gateway(tmp_path, env=env) as served, served.client() as client:
         for answer in (client.post(BASE64, json={"base64": b64(PNG)}), form(client)):
             refused(answer, 500, 50001)
 
 
-def test_s08_the_limit_of_a_file_is_at_most_100_mb() -> None:
+def test_s8_size_limit_is_at_most_100_mb() -> None:
     for size, fits in ((100 * 2**20, True), (100 * 2**20 + 1, False), (0, False)):
         env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(size)}
         if fits:
@@ -498,7 +527,7 @@ def test_s08_the_limit_of_a_file_is_at_most_100_mb() -> None:
                 load_settings(env=env)
 
 
-def test_s08_unknown_paths_and_methods_keep_the_envelope(client: httpx.Client) -> None:
+def test_s8_404_and_405_keep_the_envelope(client: httpx.Client) -> None:
     refused(client.get(f"{BASE}/upload/nothing/here"), 404, 404)
     refused(client.put(f"{BASE}/list"), 405, 405)
     error_of(client.get("/api/v1/filesystem"), 404, "not_found")
@@ -518,7 +547,7 @@ def test_c12_a_foreign_file_is_as_unknown_as_none(client: httpx.Client, stranger
     assert httpx.get(file["file_url"]).status_code == 200
 
 
-def test_s08_quota_holds_under_32_uploads_at_once(tmp_path: Path) -> None:
+def test_s8_40003_holds_the_quota_under_32_uploads_at_once(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_FILES_PER_ACCOUNT": "10"}) as served:
         with served.client() as client:
             named = keep(client, file_name="named.png")
@@ -557,13 +586,22 @@ def test_s08_quota_holds_under_32_uploads_at_once(tmp_path: Path) -> None:
         ("http://[::1/", 400),
     ],
 )  # fmt: skip
-def test_s08_urls_under_the_guard(client: httpx.Client, url: str, code: int) -> None:
+def test_s8_40004_for_every_reason_of_the_network(client: httpx.Client, url: str, code: int) -> None:
     msg = refused(client.post(URL, json={"file_url": url}), 400, code)
     if code == 40004:
         assert msg == "The file could not be fetched from its URL"
 
 
-def test_s08_url_bodies(client: httpx.Client) -> None:
+def test_s8_url_copies_what_stands_there(client: httpx.Client) -> None:
+    """A link of this origin is read from storage; any other goes through the guard."""
+    source = keep(client, picture("JPEG"))
+    copy = data_of(client.post(URL, json={"file_url": source["file_url"], "fileName": "copy.png"}))
+    assert (copy["mime_type"], copy["file_name"]) == ("image/jpeg", "copy.jpg")
+    assert copy["file_id"] != source["file_id"]
+    assert httpx.get(copy["file_url"]).content == httpx.get(source["file_url"]).content
+
+
+def test_s8_url_bodies(client: httpx.Client) -> None:
     for body in ({}, {"file_url": None}, {"file_url": 1}):
         refused(client.post(URL, json=body), 400, 400)
     refused(client.post(URL, json={"file_url": "https://example.com/", "x": "y" * 2**20}), 413, 413)
@@ -592,6 +630,38 @@ def test_c18_what_was_pinned_survives_deletion_and_replacement(gateway: Gateway,
     for task in tasks:
         assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
     error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+
+
+def test_s2_1_own_links_are_read_from_storage_and_pinned(client: httpx.Client) -> None:
+    """Of uploads and of results; the guard would let nobody reach this address over the network."""
+    upload = keep(client)
+    result = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))["results"][0]
+    task = answer_of(client.post(CREATE, json={**SMALL, "image_urls": [result, upload["file_url"]]}))
+    data_of(client.delete(f"{BASE}/{upload['file_id']}"))
+    assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
+    for dead in (upload["file_url"], result.replace("/0.png", "/1.png"), result[:-1]):
+        error_of(_with(client, dead), 400, "invalid_request", "image_urls[0]")
+
+
+def test_s2_1_mask_url_is_a_png_with_alpha_as_large_as_the_first_reference(client: httpx.Client) -> None:
+    first, mask = keep(client, picture("JPEG"))["file_url"], keep(client, picture(mode="RGBA"))["file_url"]
+    assert answer_of(_with(client, first, mask_url=mask))["status"] == "completed"
+    for kind in ("JPEG", "WEBP"):
+        wrong = answer_of(_with(client, first, mask_url=keep(client, picture(kind))["file_url"]))
+        assert (wrong["error"]["code"], wrong["error"]["param"]) == ("image_processing_error", "mask_url")
+
+
+def test_s10_2_image_dimension_mismatch_of_mask_and_first_reference(client: httpx.Client) -> None:
+    first, mask = keep(client)["file_url"], keep(client, picture(size=(32, 32), mode="RGBA"))["file_url"]
+    task = answer_of(_with(client, first, mask_url=mask))
+    assert (task["status"], task["error"]["code"]) == ("failed", "image_dimension_mismatch")
+    assert task["billing"]["charge_status"] == "released"
+
+
+def test_s10_2_image_processing_error_of_what_cannot_be_fetched(client: httpx.Client) -> None:
+    task = answer_of(_with(client, "https://nowhere.invalid/a.png"))
+    assert (task["status"], task["error"]["code"]) == ("failed", "image_processing_error")
+    assert (task["error"]["reason"], task["usage"]["credits_used"]) == ("reference_unreachable", 0)
 
 
 def test_c18_dead_links_of_this_origin_are_400(client: httpx.Client, gateway: Gateway) -> None:

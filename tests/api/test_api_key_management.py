@@ -35,7 +35,7 @@ def until(client: httpx.Client, path: str, status: int) -> httpx.Response:
     return answer
 
 
-def test_s12_the_value_is_shown_once(gateway: Gateway, client: httpx.Client) -> None:
+def test_s12_keys_value_is_shown_once(gateway: Gateway, client: httpx.Client) -> None:
     key = made(client, name="one")
     with gateway.client(key["key"]) as one:
         answer_of(one.get("/v1/credits"))
@@ -46,7 +46,7 @@ def test_s12_the_value_is_shown_once(gateway: Gateway, client: httpx.Client) -> 
     assert (key["models"], key["cap"], key["daily_cap"], key["expires_at"], key["allowed_ips"]) == (None,) * 5
 
 
-def test_s12_every_limit_can_be_set_and_holds(gateway: Gateway, client: httpx.Client) -> None:
+def test_s12_keys_every_limit_can_be_set_and_holds(gateway: Gateway, client: httpx.Client) -> None:
     soon = int(time.time()) + 3600
     key = made(
         client, name="limits", scopes=["images:write", "billing:read"], cap_credits="2.5", daily_cap_credits=1,
@@ -147,7 +147,7 @@ def test_c12_another_accounts_key_is_not_there(gateway: Gateway, client: httpx.C
         answer_of(mine.get("/v1/credits"))
 
 
-def test_s12_keys_come_by_page(gateway: Gateway) -> None:
+def test_s12_lists_keys_come_by_page(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as client:
         for number in range(4):
             made(client, name=str(number))
@@ -172,5 +172,5 @@ def test_s12_keys_come_by_page(gateway: Gateway) -> None:
      ({"disabled": "yes"}, "disabled")],
     ids=str,
 )  # fmt: skip
-def test_s12_other_keys_are_400(client: httpx.Client, body: Any, param: str) -> None:
+def test_s12_keys_of_other_forms_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)

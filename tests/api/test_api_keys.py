@@ -24,7 +24,7 @@ def made(gateway: Gateway, *more: str) -> tuple[str, str]:
     return answer["key"], answer["id"]
 
 
-def test_s10_every_bad_key_gets_the_same_401(tmp_path: Path) -> None:
+def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "100000"}) as gateway:
         good, key_id = made(gateway)
         answer_of(ask(gateway, f"Bearer {good}"))
@@ -56,7 +56,7 @@ def _until_refused(gateway: Gateway, key: str) -> None:
         time.sleep(0.05)
 
 
-def test_s10_repeated_401_from_one_address_is_429_and_good_keys_still_work(tmp_path: Path) -> None:
+def test_s10_1_failed_logins_are_429_and_good_keys_still_work(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         answers = [ask(gateway, f"Bearer {make_key()}") for _ in range(25)]
         assert [answer.status_code for answer in answers[:10]] == [401] * 10

@@ -9,7 +9,7 @@ from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.gateway import Gateway
 
 
-def test_s09_the_ledger_of_one_task(gateway: Gateway) -> None:
+def test_s9_ledger_task_has_one_hold_one_release_and_one_charge(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("ledger", "100")) as client:
         task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
         answer = answer_of(client.get("/v1/ledger"))
@@ -27,8 +27,17 @@ def test_s09_the_ledger_of_one_task(gateway: Gateway) -> None:
         assert sum(int(line["amount"]["nanos"]) for line in lines) == int(remaining["nanos"])
         assert float(lines[0]["amount"]["credits"]) == -task["usage"]["credits_used"]
         assert float(lines[2]["amount"]["credits"]) == -task["usage"]["credits_reserved"]
+        assert int(lines[1]["amount"]["nanos"]) == -int(lines[2]["amount"]["nanos"])
+
+
+def test_s9_ledger_newest_first_by_page_task_and_type(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        lines = answer_of(client.get("/v1/ledger"))["data"]
         _pages_hold_the_same(client, [line["id"] for line in lines])
-        assert [line["type"] for line in answer_of(client.get("/v1/ledger?type=hold"))["data"]] == ["hold"]
+        assert [line["created"] for line in lines] == sorted((line["created"] for line in lines), reverse=True)
+        holds = answer_of(client.get("/v1/ledger?type=hold"))["data"]
+        assert holds == [line for line in lines if line["type"] == "hold"]
         assert answer_of(client.get(f"/v1/ledger?task_id={task['id']}"))["data"] == lines[:3]
 
 
@@ -57,11 +66,11 @@ def test_c12_another_accounts_task_has_no_lines(gateway: Gateway) -> None:
      ("cursor=x", "cursor"), ("cursor=%C3%A9", "cursor"), ("cursor=WzEsMiwzXQ", "cursor"),
      ("cursor=WzEsMSwiXHUwMDAwIl0", "cursor"), ("cursor=" + "A" * 5000, "cursor")],
 )  # fmt: skip
-def test_s09_other_questions_are_400(gateway: Gateway, query: str, param: str) -> None:
+def test_s9_ledger_other_questions_are_400(gateway: Gateway, query: str, param: str) -> None:
     with gateway.client() as client:
         error_of(client.get(f"/v1/ledger?{query}"), 400, "invalid_request", param)
 
 
-def test_s10_the_ledger_needs_its_scope(gateway: Gateway) -> None:
+def test_s10_1_permission_denied_for_the_ledger(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("blind", "1", "--scope", "tasks:read")) as client:
         error_of(client.get("/v1/ledger"), 403, "permission_denied")

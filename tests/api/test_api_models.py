@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from imagegate.domain.api_keys import make_key
-from tests.api.tools import QUOTE, answer_of, error_of
+from tests.api.tools import CREATE, QUOTE, answer_of, error_of
 from tests.gateway import Gateway
 
 RATIOS = [
@@ -43,7 +42,7 @@ def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway
         error_of(httpx.get(gateway.url + path, headers=bad), 401, "unauthorized")
 
 
-def test_s09_a_model_tells_what_it_accepts(client: httpx.Client) -> None:
+def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
     assert answer_of(client.get("/v1/models/gpt-image-2")) == {
         "id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate",
         "billing_rule": "per_token", "price_range": {"min": LEAST, "max": MOST},
@@ -61,7 +60,7 @@ def test_s09_a_model_tells_what_it_accepts(client: httpx.Client) -> None:
     }  # fmt: skip
 
 
-def test_s09_a_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
+def test_s9_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
     known = answer_of(client.get("/v1/models/gpt-4o-image"))
     assert known["billing_rule"] == "per_call"
     assert known["parameters"] == {
@@ -73,14 +72,14 @@ def test_s09_a_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
     assert error["fallback_suggestion"] == "gpt-image-2"
 
 
-def test_s09_a_key_sees_the_names_it_may_use(gateway: Gateway) -> None:
+def test_s9_models_are_the_names_that_the_key_may_use(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("few", "1", "--model", "gpt-image-1")) as few:
         assert [model["id"] for model in answer_of(few.get("/v1/models"))["data"]] == ["gpt-image-1"]
         answer_of(few.get("/v1/models/gpt-image-1"))
         error_of(few.get("/v1/models/gpt-image-2"), 403, "model_access_denied", "model")
 
 
-def test_s09_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
+def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
     answer = answer_of(httpx.get(f"{gateway.url}/v1/pricing"))
     head = {name: value for name, value in answer.items() if name != "data"}
     assert head == {"object": "list", "price_version": "2026-11-01.1", "credits_per_usd": 68}
@@ -105,7 +104,7 @@ def test_s09_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
     assert rows["gpt-image-1.5"]["per_1k_tokens"]["text_output"]["credits"] == "0.612"
 
 
-def test_s09_no_quote_lies_outside_of_the_range(gateway: Gateway, client: httpx.Client) -> None:
+def test_s9_pricing_range_holds_every_quote(gateway: Gateway, client: httpx.Client) -> None:
     """The image lines of quotes at both ends are the ends of the range."""
     rows = {row["model"]: row for row in answer_of(httpx.get(f"{gateway.url}/v1/pricing"))["data"]}
     for model in NAMES:
@@ -123,10 +122,32 @@ def test_s09_no_quote_lies_outside_of_the_range(gateway: Gateway, client: httpx.
             assert Fraction(amount["credits"]) == Fraction(amount["nanos"]) * 68 / 10**9
 
 
-def test_s09_aliases_are_models_too(tmp_path: Path) -> None:
-    config = tmp_path / "gate.toml"
-    config.write_text('[[alias]]\nname = "house"\nrow = "gpt-image-2"\n')
-    with Gateway(tmp_path / "data", "--config", str(config)) as gateway, gateway.client() as client:
-        assert [model["id"] for model in answer_of(client.get("/v1/models"))["data"]] == [*NAMES, "house"]
+@pytest.fixture(scope="module")
+def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Two names of the operator's own beside the shipped ones."""
+    folder = tmp_path_factory.mktemp("aliased")
+    config = folder / "gate.toml"
+    config.write_text(
+        '[[alias]]\nname = "house"\nrow = "gpt-image-2"\n'
+        '[[alias]]\nname = "canvas"\nrow = "gpt-image-2"\nquality_is_tier = true\n'
+    )
+    env = {"IMAGEGATE_WORKERS": "0"}
+    with Gateway(folder / "data", "--config", str(config), env=env) as gateway:
+        yield gateway
+
+
+def test_s9_models_are_aliases_too(aliased: Gateway) -> None:
+    with aliased.client() as client:
+        assert [model["id"] for model in answer_of(client.get("/v1/models"))["data"]] == [*NAMES, "house", "canvas"]
         assert answer_of(client.get("/v1/models/house"))["price_range"]["max"] == MOST
-        assert answer_of(httpx.get(f"{gateway.url}/v1/pricing"))["data"][-1]["model"] == "house"
+        assert answer_of(httpx.get(f"{aliased.url}/v1/pricing"))["data"][-2]["model"] == "house"
+
+
+def test_s3_1_alias_is_what_the_task_calls_its_model(aliased: Gateway) -> None:
+    with aliased.client() as client:
+        for name in ("house", "canvas", "gpt-image-2"):
+            assert answer_of(client.post(CREATE, json={"prompt": "x", "model": name}))["model"] == name
+        size = answer_of(client.post(QUOTE, json={"prompt": "x", "model": "canvas", "size": "1:1", "quality": "2K"}))
+        assert (size["size"]["resolution"], size["quality"]) == ("2K", "medium")
+        refused = client.post(QUOTE, json={"prompt": "x", "model": "house", "size": "1:1", "quality": "2K"})
+        error_of(refused, 400, "invalid_request", "quality")

@@ -33,7 +33,7 @@ def maximum(client: httpx.Client, **fields: Any) -> str:
     return text
 
 
-def test_s09_credits_of_a_new_account(gateway: Gateway) -> None:
+def test_s9_credits_of_a_new_account(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("fresh", "1000")) as fresh:
         assert fresh.get("/v1/credits").text == (
             '{"data":{"token":{"remaining_credits":1000,"unlimited_credits":true,"used_credits":0},'
@@ -48,7 +48,7 @@ def _exact(nanos: int) -> str:
     return f"{value.numerator // value.denominator}.{nanos * 68 % 10**9:09d}".rstrip("0")
 
 
-def test_s09_credits_follow_a_task(gateway: Gateway) -> None:
+def test_s9_daily_limit_and_credits_follow_a_task(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("follows", "100", "--cap", "10", "--daily-cap", "5")) as client:
         quote = answer_of(client.post(QUOTE, json=SMALL))
         created = answer_of(client.post(CREATE, json=SMALL))
@@ -66,13 +66,13 @@ def test_s09_credits_follow_a_task(gateway: Gateway) -> None:
         assert got["user"]["remaining_credits"] == round(100 - used, 6)
 
 
-def test_s09_a_cap_above_the_account_leaves_what_the_account_has(gateway: Gateway) -> None:
+def test_s9_key_cap_above_the_account_leaves_what_the_account_has(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("small", "3", "--cap", "1000")) as client:
         token = credits_of(client)["token"]
         assert (token["remaining_credits"], token["unlimited_credits"]) == (3, False)
 
 
-def test_s09_yesterday_does_not_count_as_today(gateway: Gateway) -> None:
+def test_s9_daily_limit_forgets_yesterday(gateway: Gateway) -> None:
     """A key that spent yesterday and nothing today has used nothing of its daily limit."""
     with gateway.client(gateway.new_key("yesterday", "100", "--daily-cap", "5")) as client:
         answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
@@ -85,17 +85,8 @@ def test_s09_yesterday_does_not_count_as_today(gateway: Gateway) -> None:
         assert credits_of(client)["token"]["daily_used_credits"] == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "scope"),
-    [
-        ((), "insufficient_quota", "account"),
-        (("--cap", "0.1"), "insufficient_token_quota", "key"),
-        (("--daily-cap", "0.1"), "token_daily_quota_exceeded", "key_daily"),
-    ],
-    ids=["account", "key", "key_daily"],
-)
-def test_s10_402_says_whose_limit_it_is(gateway: Gateway, options: tuple[str, ...], code: str, scope: str) -> None:
-    granted = "100" if options else "0.1"
+def is_402(gateway: Gateway, granted: str, options: tuple[str, ...], code: str, scope: str) -> None:
+    """It says whose limit it is, what is needed and what is left, and leaves nothing; a quote never says so."""
     with gateway.client(gateway.new_key(f"poor-{scope}", granted, *options)) as client, nothing_changes(client):
         needed = maximum(client)
         for headers in ({}, {"Idempotency-Key": "again"}, {"Idempotency-Key": "again"}, {"Prefer": "wait=60"}):
@@ -108,7 +99,19 @@ def test_s10_402_says_whose_limit_it_is(gateway: Gateway, options: tuple[str, ..
         assert answer_of(client.post(QUOTE, json=SMALL))["object"] == "image.quote"
 
 
-def test_s10_402_has_the_default_message_of_the_account(gateway: Gateway) -> None:
+def test_s10_1_insufficient_quota_of_the_account(gateway: Gateway) -> None:
+    is_402(gateway, "0.1", (), "insufficient_quota", "account")
+
+
+def test_s10_1_insufficient_token_quota_of_the_key(gateway: Gateway) -> None:
+    is_402(gateway, "100", ("--cap", "0.1"), "insufficient_token_quota", "key")
+
+
+def test_s10_1_token_daily_quota_exceeded_by_the_key(gateway: Gateway) -> None:
+    is_402(gateway, "100", ("--daily-cap", "0.1"), "token_daily_quota_exceeded", "key_daily")
+
+
+def test_s10_1_insufficient_quota_has_the_default_message(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("empty", "0")) as client:
         error = error_of(client.post(CREATE, json=SMALL), 402, "insufficient_quota")
         assert error["message"] == "Insufficient quota. Please top up your account."
@@ -116,7 +119,15 @@ def test_s10_402_has_the_default_message_of_the_account(gateway: Gateway) -> Non
         assert answer_of(client.post(QUOTE, json=SMALL))["affordable"] is False
 
 
-def test_s10_a_cap_is_used_up_exactly(gateway: Gateway, client: httpx.Client) -> None:
+def test_s10_1_never_402_for_queries(gateway: Gateway) -> None:
+    with gateway.client(gateway.new_key("empty", "0")) as client:
+        for path in ("/v1/tasks", "/v1/credits", "/v1/ledger", "/v1/models", "/v1/usage", "/api/v1/files/list"):
+            assert client.get(path).status_code == 200
+        assert client.post(QUOTE, json=SMALL).status_code == 200
+        error_of(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
+
+
+def test_s10_1_insufficient_token_quota_when_the_cap_is_used_up_exactly(gateway: Gateway, client: httpx.Client) -> None:
     """Holds count against the cap; what was held and not charged comes back."""
     one = Fraction(maximum(client))
     cap = f"{float(2 * one):.6f}"
@@ -128,7 +139,7 @@ def test_s10_a_cap_is_used_up_exactly(gateway: Gateway, client: httpx.Client) ->
         error_of(two.post(CREATE, json=SMALL), 402, "insufficient_token_quota")
 
 
-def test_s10_after_a_402_and_a_grant_the_same_key_works(gateway: Gateway) -> None:
+def test_c14_after_a_402_and_a_grant_the_same_key_works(gateway: Gateway) -> None:
     headers = {"Idempotency-Key": "paid-later"}
     with gateway.client(gateway.new_key("later", "0")) as client:
         error_of(client.post(CREATE, json=SMALL, headers=headers), 402, "insufficient_quota")
@@ -138,7 +149,7 @@ def test_s10_after_a_402_and_a_grant_the_same_key_works(gateway: Gateway) -> Non
         assert "idempotency-replayed" not in response.headers
 
 
-def test_s10_model_that_the_key_may_not_use_is_403(gateway: Gateway) -> None:
+def test_s10_1_model_access_denied_for_another_model(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("picky", "100", "--model", "gpt-image-1")) as client, nothing_changes(client):
         for body in (SMALL, {**SMALL, "model": "gpt-image-2"}):
             for path in (CREATE, QUOTE):
@@ -166,7 +177,7 @@ def key_with(gateway: Gateway, scope: str) -> str:
 
 
 @pytest.mark.parametrize("scope", SCOPED)
-def test_s10_a_key_without_the_scope_is_403(gateway: Gateway, scope: str) -> None:
+def test_s10_1_permission_denied_without_the_scope(gateway: Gateway, scope: str) -> None:
     with gateway.client(key_with(gateway, scope)) as client:
         for needed, requests in SCOPED.items():
             for method, path in requests:
@@ -178,7 +189,9 @@ def test_s10_a_key_without_the_scope_is_403(gateway: Gateway, scope: str) -> Non
                     assert error["type"] == "invalid_request_error"
 
 
-def test_s10_many_creates_at_the_edge_never_overdraw(gateway: Gateway, client: httpx.Client) -> None:
+def test_s10_1_insufficient_quota_many_creates_at_the_edge_never_overdraw(
+    gateway: Gateway, client: httpx.Client
+) -> None:
     granted = f"{float(3 * Fraction(maximum(client))):.6f}"
     with gateway.client(gateway.new_key("edge", granted)) as edge:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:

@@ -19,7 +19,7 @@ def client(postgres_url: str, tmp_path: Path) -> Iterator[httpx.Client]:
         yield opened
 
 
-def test_s05_text_that_no_database_can_hold_finds_nothing(client: httpx.Client) -> None:
+def test_s5_4_left_out_is_text_that_no_database_can_hold(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json=SMALL, headers={**WAIT, "Idempotency-Key": "k"}))
     assert answer_of(client.get(f"/v1/tasks/{task['id']}")) == task
     error_of(client.get("/v1/tasks/task-unified-1-aaaaaaa%00"), 404, "task_not_found")
@@ -28,7 +28,7 @@ def test_s05_text_that_no_database_can_hold_finds_nothing(client: httpx.Client) 
     assert answer_of(client.get("/v1/tasks?model=%00"))["data"] == []
 
 
-def test_s05_5_a_cancel_and_its_webhook(postgres_url: str, tmp_path: Path) -> None:
+def test_s5_5_nothing_bought_with_postgres_underneath(postgres_url: str, tmp_path: Path) -> None:
     env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_WORKERS": "0"}
     with Gateway(tmp_path, env=env) as gateway, gateway.client() as client:
         task = answer_of(client.post(CREATE, json={**SMALL, "callback_url": "https://hook.invalid/"}))
@@ -42,7 +42,7 @@ def test_s05_5_a_cancel_and_its_webhook(postgres_url: str, tmp_path: Path) -> No
         assert answer_of(client.post("/v1/webhooks/secret/rotate"))["version"] == 2
 
 
-def test_s08_files_with_names_that_no_database_can_hold(client: httpx.Client) -> None:
+def test_s8_safe_name_of_what_no_database_can_hold(client: httpx.Client) -> None:
     sent = {"base64": b64(PNG), "file_name": "\N{CAT FACE}.png"}
     first, second = (answer_of(client.post("/api/v1/files/upload/base64", json=sent))["data"] for _ in range(2))
     assert client.get(first["file_url"]).status_code == 404

@@ -40,7 +40,7 @@ def quote(client: httpx.Client, **body: Any) -> dict[str, Any]:
     return answer
 
 
-def test_s04_the_published_example_byte_for_byte(client: httpx.Client) -> None:
+def test_s4_example_byte_for_byte(client: httpx.Client) -> None:
     body = {
         "prompt": "A beautiful colorful sunset over the ocean", "size": "16:9", "resolution": "2K", "quality": "high",
         "n": 2, "image_urls": ["https://example.com/input.png"],
@@ -49,7 +49,7 @@ def test_s04_the_published_example_byte_for_byte(client: httpx.Client) -> None:
         assert client.post(QUOTE, json=body).text == EXAMPLE
 
 
-def test_s04_auto_is_assumed_and_resolution_null_where_it_has_no_effect(client: httpx.Client) -> None:
+def test_s4_size_assumed_for_auto_and_resolution_null_without_effect(client: httpx.Client) -> None:
     assert quote(client, resolution="4K")["size"] == {
         "requested": "auto", "resolution": None, "width": 2048, "height": 2048, "assumed": True,
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_s04_auto_is_assumed_and_resolution_null_where_it_has_no_effect(client: 
     assert quote(client, size="1:1", resolution="2k")["size"]["resolution"] == "2K"
 
 
-def test_s04_per_call_rows_have_one_line_per_image(client: httpx.Client) -> None:
+def test_s4_per_call_rows_have_one_line(client: httpx.Client) -> None:
     got = quote(client, model="gpt-4o-image", n=4, size="1:1")
     assert got["billing_rule"] == "per_call"
     assert got["lines"] == [
@@ -81,12 +81,12 @@ def test_s04_per_call_rows_have_one_line_per_image(client: httpx.Client) -> None
         ({"size": "2048x2048"}, "1.734"), ({"size": "3840x2160"}, "2.652"),
     ],
 )  # fmt: skip
-def test_s03_beta_is_priced_by_tier(client: httpx.Client, body: dict[str, Any], cost: str) -> None:
+def test_s3_1_gpt_image_2_beta_is_priced_by_tier(client: httpx.Client, body: dict[str, Any], cost: str) -> None:
     got = quote(client, model="gpt-image-2-beta", **body)
     assert got["expected"]["credits"] == got["maximum"]["credits"] == cost
 
 
-def test_s03_4_a_mask_is_reserved_for_and_not_expected(client: httpx.Client) -> None:
+def test_s3_4_image_input_of_a_mask_is_reserved_and_not_expected(client: httpx.Client) -> None:
     got = quote(client, image_urls=["https://example.com/a.png"], mask_url="https://example.com/m.png", n=2)
     line = next(line for line in got["lines"] if line["item"] == "image_input")
     assert line["quantity"] == {"expected": 2 * 1536, "maximum": 4 * 1536}
@@ -101,7 +101,7 @@ def test_c09_mask_without_references_is_ignored(client: httpx.Client) -> None:
     assert beta == quote(client, model="gpt-image-2-beta")
 
 
-def test_s04_lines_add_up_and_totals_are_exact(client: httpx.Client) -> None:
+def test_s4_lines_add_up_and_totals_are_exact(client: httpx.Client) -> None:
     for body in (
         {}, {"n": 7, "size": "3:1", "quality": "low"}, {"model": "gpt-image-1.5", "quality": "auto"},
         {"model": "gpt-image-1", "n": 10}, {"model": "gpt-image-2.5-flare", "quality": "max", "size": "9:21"},
@@ -122,7 +122,7 @@ def test_c21_both_ends_of_the_published_range(client: httpx.Client) -> None:
     assert sum(int(line["maximum"]["nanos"]) for line in most[1:]) == 817_360_200
 
 
-def test_s04_quote_refuses_what_create_refuses(client: httpx.Client) -> None:
+def test_s4_validation_is_that_of_create(client: httpx.Client) -> None:
     for body, status, code, param in (
         ({"prompt": ""}, 400, "invalid_request", "prompt"),
         ({"prompt": "x", "n": 3, "model": "gpt-4o-image"}, 400, "invalid_request", "n"),
@@ -133,7 +133,7 @@ def test_s04_quote_refuses_what_create_refuses(client: httpx.Client) -> None:
         assert refusals[0]["message"] == refusals[1]["message"]
 
 
-def test_s04_what_the_account_cannot_pay_is_quoted_as_not_affordable(gateway: Gateway) -> None:
+def test_s4_affordable_says_what_the_account_can_pay(gateway: Gateway) -> None:
     maximum = "3.26349"
     body = {"prompt": "x", "size": "1:1"}
     with gateway.client(gateway.new_key("exactly", maximum)) as exact, gateway.client() as rich:
@@ -142,7 +142,7 @@ def test_s04_what_the_account_cannot_pay_is_quoted_as_not_affordable(gateway: Ga
         assert quote(exact, **body, n=2)["affordable"] is False
 
 
-def test_s04_what_the_key_cannot_pay_is_quoted_as_not_affordable(gateway: Gateway) -> None:
+def test_s4_affordable_says_what_the_key_can_pay(gateway: Gateway) -> None:
     """Affordable means that the create would not answer 402."""
     for cap in ("--cap", "--daily-cap"):
         with gateway.client(gateway.new_key("capped", "1000", cap, "1")) as client:
@@ -151,7 +151,7 @@ def test_s04_what_the_key_cannot_pay_is_quoted_as_not_affordable(gateway: Gatewa
             assert quote(client, size="1:1")["affordable"] is False
 
 
-def test_s04_credits_reserved_equals_the_quoted_maximum(client: httpx.Client) -> None:
+def test_s4_hold_equals_the_quoted_maximum(client: httpx.Client) -> None:
     body = {"size": "816x816", "quality": "low"}
     created = client.post(CREATE, json={"prompt": "x", **body})
     text = quote(client, **body)["maximum"]["credits"]

@@ -18,7 +18,7 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
         yield opened
 
 
-def test_s05_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:
+def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json={**SMALL, "n": 2, "output_format": "webp"}, headers=WAIT))
     path = f"/v1/tasks/{task['id']}"
     assert answer_of(client.get(f"{path}?include=")) == task
@@ -33,6 +33,8 @@ def test_s05_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Cli
     assert [one["image_url"] for one in whole["result_data"]] == task["results"]
     for place, one in enumerate(whole["result_data"]):
         assert len(httpx.get(one["image_url"]).content) == one.pop("bytes")
+        assert ("thumbnail_url" in one) is (place == 0), "one thumbnail a task, of its first result"
+        one.pop("thumbnail_url", None)
         assert one == {
             "result_id": str(place), "image_url": task["results"][place], "width": 816, "height": 816,
             "mime_type": "image/webp",
@@ -59,7 +61,7 @@ def test_c12_include_shows_nothing_of_a_foreign_task(gateway: Gateway, client: h
         error_of(stranger.get(path), 404, "task_not_found")
 
 
-def test_s05_3_q_searches_in_prompts_and_nowhere_else(gateway: Gateway, client: httpx.Client) -> None:
+def test_q_searches_in_prompts_and_nowhere_else(gateway: Gateway, client: httpx.Client) -> None:
     find_and_page(gateway, "search")
 
 
@@ -104,7 +106,7 @@ def pages(client: httpx.Client, ids: list[str]) -> None:
     assert found == ids
 
 
-def test_s05_3_the_same_with_postgres_underneath(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_q_does_the_same_with_postgres_underneath(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Gateway(tmp_path_factory.mktemp("pg"), env={"IMAGEGATE_DATABASE": postgres_url}) as gateway:
         find_and_page(gateway, "search")
 
@@ -112,5 +114,5 @@ def test_s05_3_the_same_with_postgres_underneath(postgres_url: str, tmp_path_fac
 @pytest.mark.parametrize(
     ("query", "param"), [("q=" + "x" * 201, "q"), ("cursor=x", "cursor"), ("cursor=&limit=101", "limit")]
 )
-def test_s05_3_other_searches_are_400(client: httpx.Client, query: str, param: str) -> None:
+def test_other_searches_are_400(client: httpx.Client, query: str, param: str) -> None:
     error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)

@@ -43,14 +43,27 @@ def link(done: Any) -> str:
     return address
 
 
-def test_s05_2_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
+def test_s5_1_one_serializer_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
     first = client.get(f"/v1/tasks/{done['id']}")
     assert answer_of(first) == done
     assert client.get(f"/v1/tasks/{done['id']}?wait=5").text == first.text
+    batch = client.post("/v1/tasks/batch", json={"task_ids": [done["id"]]})
+    last = client.get(f"/v1/tasks/{done['id']}/events").text.rpartition("data: ")[2].strip()
+    assert batch.text == f'{{"code":200,"data":[{first.text}]}}'
+    assert last == first.text
+
+
+def test_s5_1_never_at_top_level(done: Any) -> None:
     never = {"url", "image_url", "file_url", "output_url", "result_url", "result", "text", "data", "images", "code",
              "success"}  # fmt: skip
     assert not never & set(done)
+
+
+def test_s5_1_id_first_and_nothing_nested_is_called_id_or_status(client: httpx.Client, done: Any) -> None:
+    assert list(done)[:2] == ["created", "id"]
     assert not {"id", "status"} & _nested(done)
+    text = client.get(f"/v1/tasks/{done['id']}?include=outputs,attempts,request").text
+    assert text.index('"id":') == text.index(f'"id":"{done["id"]}"')
 
 
 def _nested(value: Any) -> set[str]:
@@ -61,7 +74,7 @@ def _nested(value: Any) -> set[str]:
     return found
 
 
-def test_s05_2_long_poll_answers_when_the_task_ends(client: httpx.Client) -> None:
+def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
     task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "poll"}))
     started = time.monotonic()
     ended = answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))
@@ -69,34 +82,83 @@ def test_s05_2_long_poll_answers_when_the_task_ends(client: httpx.Client) -> Non
     assert time.monotonic() - started < 30
 
 
-def test_c04_results_appear_together_with_completed(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))
-    seen = [task]
+@pytest.fixture(scope="module")
+def watched(client: httpx.Client) -> list[Any]:
+    """A task of three pictures as often as it could be seen, from its create to its end and once more."""
+    seen = [answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))]
     while seen[-1]["status"] not in ("completed", "failed"):
-        seen.append(answer_of(client.get(f"/v1/tasks/{task['id']}")))
+        seen.append(answer_of(client.get(f"/v1/tasks/{seen[0]['id']}")))
+    return [*seen, answer_of(client.get(f"/v1/tasks/{seen[0]['id']}"))]
+
+
+def test_c04_results_appear_together_with_completed(watched: list[Any]) -> None:
+    assert [("results" in one) for one in watched] == [one["status"] == "completed" for one in watched]
+
+
+def test_s5_1_status_never_moves_back(watched: list[Any]) -> None:
     order = ["pending", "processing", "completed"]
-    assert [order.index(one["status"]) for one in seen] == sorted(order.index(one["status"]) for one in seen)
-    assert [one["progress"] for one in seen] == sorted(one["progress"] for one in seen)
-    for one in seen:
-        complete = one["status"] == "completed"
-        assert ("results" in one) == complete == (one["progress"] == 100)
-        assert one["usage"]["credits_reserved"] == task["usage"]["credits_reserved"]
+    places = [order.index(one["status"]) for one in watched]
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0, 2)
+
+
+def test_s5_1_progress_never_falls_and_is_100_at_completion_alone(watched: list[Any]) -> None:
+    progress = [one["progress"] for one in watched]
+    assert progress == sorted(progress)
+    assert {type(value) for value in progress} == {int}
+    for one in watched:
+        assert (one["progress"] == 100) == (one["status"] == "completed")
         assert one["status"] != "pending" or one["progress"] == 0
-        assert ("estimated_time" in one["task_info"]) != complete
+
+
+def test_s5_1_results_are_addresses_and_stay_the_same(watched: list[Any]) -> None:
+    assert len(watched[-1]["results"]) == 3
+    assert all(isinstance(link, str) and link.startswith("http") for link in watched[-1]["results"])
+    assert watched[-2]["results"] == watched[-1]["results"]
+
+
+def test_s5_1_task_info_expects_seconds_until_the_end(watched: list[Any]) -> None:
+    for one in watched:
+        assert set(one["task_info"]) == ({"can_cancel"} if "results" in one else {"can_cancel", "estimated_time"})
+        expected = one["task_info"].get("estimated_time", 1)
+        assert type(expected) is int
+        assert expected >= 1
+
+
+def test_s5_1_credits_reserved_keep_their_value(watched: list[Any]) -> None:
+    assert {one["usage"]["credits_reserved"] for one in watched} == {watched[0]["billing"]["reserved_credits"]}
+
+
+def test_s5_1_duration_comes_with_the_end(watched: list[Any]) -> None:
+    assert ["duration" in one for one in watched] == ["results" in one for one in watched]
+    assert 0 < watched[-1]["duration"] < 120
+
+
+def test_s5_1_billing_rule_is_that_of_the_row(client: httpx.Client) -> None:
+    for model, rule in (("gpt-image-1", "per_token"), ("gpt-4o-image", "per_call")):
+        task = answer_of(client.post(CREATE, json={"prompt": "x", "size": "1:1", "model": model}))
+        assert task["usage"]["billing_rule"] == rule
+
+
+def test_s5_1_id_is_unique_and_of_one_shape(client: httpx.Client) -> None:
+    made = [answer_of(client.post(CREATE, json=SMALL)) for _ in range(10)]
+    assert len({task["id"] for task in made}) == 10
+    for task in made:
+        assert re.fullmatch(rf"task-unified-{task['created']}-[a-z0-9]{{8}}", task["id"])
 
 
 @pytest.mark.parametrize("wait", ["-1", "1.5", "", "x", "1s", "\u0663", "+1", "0x1", "1e1"])
-def test_s05_2_a_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
+def test_s5_2_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
     error_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait}), 400, "invalid_request", "wait")
 
 
 @pytest.mark.parametrize("wait", ["0", "60", "61", "999999999", "9999999999999999999"])
-def test_s05_2_a_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
+def test_s5_2_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
     assert answer_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait})) == done
 
 
 @pytest.mark.parametrize("task_id", ["x", "task-1-aaaaaaaa", "TASK-unified-1-aaaaaaaa", "%20", "task-unified"])
-def test_s05_2_an_id_without_the_prefix_is_400(client: httpx.Client, task_id: str) -> None:
+def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 400, "invalid_task_id", "task_id")
     assert error["message"] == "Invalid task ID format, must start with 'task-unified-'"
 
@@ -106,9 +168,24 @@ def test_s05_2_an_id_without_the_prefix_is_400(client: httpx.Client, task_id: st
     [UNKNOWN, "task-unified-", "task-unified-x", UNKNOWN + "a", "task-unified-1795341693-AAAAAAAA",
      "task-unified-1-aaaaaaa%00", "task-unified-" + "1" * 3000],
 )  # fmt: skip
-def test_s05_2_an_unknown_id_is_404(client: httpx.Client, task_id: str) -> None:
+def test_s10_1_task_not_found_for_an_unknown_id(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
     assert error["message"] == "The requested task could not be found"
+
+
+def test_s5_2_prefix_is_asked_for_before_anything_else(client: httpx.Client) -> None:
+    error_of(client.get("/v1/tasks/run-1?wait=1"), 400, "invalid_task_id", "task_id")
+    error_of(client.get(f"/v1/tasks/{UNKNOWN}"), 404, "task_not_found")
+
+
+def test_s5_2_plain_query_carries_no_part_of_include(client: httpx.Client, done: Any) -> None:
+    assert not {"request", "result_data", "attempts"} & set(answer_of(client.get(f"/v1/tasks/{done['id']}?wait=1")))
+
+
+def test_s5_2_unknown_and_foreign_are_one_answer(stranger: httpx.Client, done: Any) -> None:
+    answers = [stranger.get(f"/v1/tasks/{one}") for one in (done["id"], UNKNOWN)]
+    assert {answer.status_code for answer in answers} == {404}
+    assert without_request_id(answers[0]) == without_request_id(answers[1])
 
 
 def without_request_id(response: httpx.Response) -> str:
@@ -129,14 +206,15 @@ def test_c12_a_foreign_task_is_an_unknown_one(client: httpx.Client, stranger: ht
     assert answer_of(client.get(f"/v1/tasks/{done['id']}")) == done
 
 
-def test_s05_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
+def test_s5_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
     with gateway.client(gateway.new_key("demo", "1")) as second:
         assert answer_of(second.get(f"/v1/tasks/{done['id']}")) == done
 
 
-def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
+def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
     rows = answer_of(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
     row = next(row for row in rows if row["id"] == done["id"])
+    assert f"/files/results/{done['id']}/0.thumb.webp?exp=" in row.pop("thumbnail_url")
     assert row == {
         "id": done["id"], "model": "gpt-image-2", "type": "image", "status": "completed", "progress": 100,
         "created_at": done["created"], "has_results": True, "result_count": 1,
@@ -148,7 +226,7 @@ def test_s05_3_list_row_as_published(client: httpx.Client, done: Any) -> None:
     ]  # fmt: skip
 
 
-def test_s05_3_pages_newest_first(gateway: Gateway) -> None:
+def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as pages:
         made = [answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"page {k}"}, headers=WAIT)) for k in range(3)]
         other = answer_of(pages.post(CREATE, json={**SMALL, "model": "gpt-image-2-beta"}, headers=WAIT))
@@ -175,16 +253,22 @@ def test_s05_3_pages_newest_first(gateway: Gateway) -> None:
      ("page_size=101", "page_size"), ("page_size=1.0", "page_size"), ("status=done", "status"),
      ("status=Completed", "status"), ("type=video", "type"), ("page=%D9%A3", "page")],
 )  # fmt: skip
-def test_s05_3_other_filters_are_400(client: httpx.Client, query: str, param: str) -> None:
+def test_s5_3_filters_that_are_none_are_400(client: httpx.Client, query: str, param: str) -> None:
     error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
 
 
 @pytest.mark.parametrize("model", ["%00", "%ff", "%ed%a0%80", "'%20OR%20'1'='1", "%25"])
-def test_s05_3_a_model_filter_is_only_text(client: httpx.Client, model: str) -> None:
+def test_s5_3_filters_take_a_model_as_text(client: httpx.Client, model: str) -> None:
     assert answer_of(client.get(f"/v1/tasks?model={model}"))["data"] == []
 
 
-def test_s05_4_batch_keeps_the_order_and_leaves_out_what_it_does_not_know(client: httpx.Client, done: Any) -> None:
+def test_s5_4_left_out_is_what_is_unknown_foreign_or_malformed(stranger: httpx.Client, done: Any) -> None:
+    own = answer_of(stranger.post(CREATE, json=SMALL))["id"]
+    answer = stranger.post("/v1/tasks/batch", json={"task_ids": [done["id"], UNKNOWN, "x", "", own]})
+    assert [task["id"] for task in answer_of(answer)["data"]] == [own]
+
+
+def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> None:
     second = answer_of(client.post(CREATE, json={**SMALL, "prompt": "second"}, headers=WAIT))
     asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
     answer = client.post("/v1/tasks/batch", json={"task_ids": asked})
@@ -202,15 +286,15 @@ def test_s05_4_batch_keeps_the_order_and_leaves_out_what_it_does_not_know(client
     ],
     ids=str,
 )  # fmt: skip
-def test_s05_4_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
+def test_s5_4_limits_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
 
 
-def test_s05_4_fifty_are_allowed(client: httpx.Client) -> None:
+def test_s5_4_limits_fifty_are_allowed(client: httpx.Client) -> None:
     assert answer_of(client.post("/v1/tasks/batch", json={"task_ids": [UNKNOWN] * 50}))["data"] == []
 
 
-def test_s06_link_has_the_published_form(gateway: Gateway, done: Any, link: str) -> None:
+def test_s6_form_of_the_link(gateway: Gateway, done: Any, link: str) -> None:
     form = rf"{re.escape(gateway.url)}/files/results/{done['id']}/0\.png\?exp=([0-9]+)&sig=k1\.[A-Za-z0-9_-]{{43}}"
     match = re.fullmatch(form, link)
     assert match
@@ -238,12 +322,34 @@ def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: s
     }
 
 
+def test_s6_ext_is_true_to_the_bytes(client: httpx.Client) -> None:
+    for kind, ext in (("jpeg", "jpg"), ("webp", "webp")):
+        task = answer_of(client.post(CREATE, json={**SMALL, "output_format": kind}, headers=WAIT))
+        assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
+        assert Image.open(io.BytesIO(httpx.get(task["results"][0]).content)).format == kind.upper()
+
+
+def test_s6_headers_of_a_result(done: Any, link: str) -> None:
+    for got in (httpx.get(link), httpx.head(link)):
+        assert got.headers["content-type"] == "image/png"
+        assert int(got.headers["content-length"]) == len(httpx.get(link).content)
+        assert got.headers["content-disposition"] == f'inline; filename="{done["id"]}_0.png"'
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["access-control-allow-origin"] == "*"
+        assert re.fullmatch(r"private, max-age=[0-9]+", got.headers["cache-control"])
+
+
+def test_s6_no_redirect_stands_before_the_bytes(link: str) -> None:
+    got = httpx.get(link, follow_redirects=False)
+    assert (got.status_code, got.history) == (200, [])
+
+
 @pytest.mark.parametrize(
     ("header", "first", "last"),
     [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=-5", -5, None), ("bytes=100-", 100, None),
      ("bytes=5-99999999", 5, None)],
 )  # fmt: skip
-def test_s06_single_ranges(link: str, header: str, first: int, last: int | None) -> None:
+def test_s6_range_single(link: str, header: str, first: int, last: int | None) -> None:
     whole = httpx.get(link).content
     part = httpx.get(link, headers={"Range": header})
     expected = whole[first:] if last is None else whole[first : last + 1]
@@ -257,13 +363,13 @@ def test_s06_single_ranges(link: str, header: str, first: int, last: int | None)
 @pytest.mark.parametrize(
     "header", ["bytes=5-3", "bytes=0-1,3-4", "items=0-1", "bytes=x-y", "bytes=-", "bytes= 0-1", ""]
 )
-def test_s06_other_ranges_are_ignored(link: str, header: str) -> None:
+def test_s6_range_of_other_forms_is_ignored(link: str, header: str) -> None:
     got = httpx.get(link, headers={"Range": header})
     assert (got.status_code, len(got.content)) == (200, int(got.headers["content-length"]))
 
 
 @pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=-0"])
-def test_s06_ranges_outside_the_picture_are_416_json(link: str, header: str) -> None:
+def test_s6_range_outside_the_picture_is_416_json(link: str, header: str) -> None:
     size = len(httpx.get(link).content)
     got = httpx.get(link, headers={"Range": header})
     assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{size}")
@@ -271,7 +377,7 @@ def test_s06_ranges_outside_the_picture_are_416_json(link: str, header: str) -> 
     assert got.json()["error"]["message"]
 
 
-def test_s06_bad_signatures_are_403(link: str, done: Any) -> None:
+def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
     place, _, query = link.partition("?")
     exp, sig = (part.partition("=")[2] for part in query.split("&"))
     later = str(int(exp) + 1)
@@ -287,11 +393,11 @@ def test_s06_bad_signatures_are_403(link: str, done: Any) -> None:
         assert httpx.head(address).status_code == 403
 
 
-def test_s06_other_names_are_404(gateway: Gateway, done: Any) -> None:
+def test_s6_form_other_names_are_404(gateway: Gateway, done: Any) -> None:
     for name in ("0.gif", "x.png", "0", "0.png.png", "-1.png", "..%2f0.png", "\u0660.png"):
         error_of(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
 
 
-def test_s06_the_result_is_the_same_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
+def test_s6_stable_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
     assert answer_of(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
     assert httpx.get(link).content == httpx.get(link).content

@@ -48,14 +48,14 @@ def price(name: str, tier: str = "1K") -> Price:
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_s03_rates_in_nanos_per_million_tokens(name: str) -> None:
+def test_s3_3_rates_in_nanos_per_million_tokens(name: str) -> None:
     got = price(name)
     assert isinstance(got, TokenPrice)
     assert tuple(Fraction(getattr(got, field), 10**12) for field in FIELDS) == tuple(map(Fraction, RATES[name]))
 
 
 @pytest.mark.parametrize("name", CREDITS)
-def test_s03_displayed_rates_per_1k_tokens_are_derived(name: str) -> None:
+def test_s3_3_derived_are_the_displayed_rates_per_1k_tokens(name: str) -> None:
     for field, usd, shown in zip(FIELDS, RATES[name], CREDITS[name], strict=True):
         total = charge(Usage(images=1, **_thousand(field)), price(name)).total
         assert (usd_text(total), credits_text(total, 68)) == (usd, shown)
@@ -78,14 +78,14 @@ def _thousand(field: str) -> dict[str, int]:
         ("gpt-4o-image", "1K", 15_000_000, "1.02"),
     ],
 )
-def test_s03_per_call_prices(name: str, tier: str, nanos: int, shown: str) -> None:
+def test_s3_4_per_call_line_is_the_price_of_the_row(name: str, tier: str, nanos: int, shown: str) -> None:
     assert price(name, tier) == CallPrice(per_image=nanos)
     total = charge(Usage(images=1), price(name, tier)).total
     assert (total, credits_text(total, 68)) == (nanos, shown)
     assert charge(Usage(images=4, image_output=99), price(name, tier)).total == 4 * nanos
 
 
-def test_s03_every_model_has_a_price_in_every_block() -> None:
+def test_s3_3_rates_exist_for_every_model_in_every_block() -> None:
     for version in BOOK.blocks:
         for model in BOOK.models:
             for tier in ("1K", "2K", "4K"):
@@ -99,7 +99,7 @@ def _check_charge(got: Charge, exact: Fraction) -> None:
 
 
 @given(st.lists(COUNT, min_size=6, max_size=6), st.lists(RATE, min_size=6, max_size=6))
-def test_s03_charge_is_the_exact_sum_rounded_up_once(counts: list[int], rates: list[int]) -> None:
+def test_s3_3_rounding_is_once_and_up(counts: list[int], rates: list[int]) -> None:
     text, text_cached, image, image_cached, output, words = counts
     usage = Usage(
         images=1,
@@ -116,7 +116,7 @@ def test_s03_charge_is_the_exact_sum_rounded_up_once(counts: list[int], rates: l
 
 
 @given(st.integers(0, 10), RATE)
-def test_s03_per_call_charge_is_price_times_images(images: int, nanos: int) -> None:
+def test_s3_1_per_call_charge_is_price_times_images(images: int, nanos: int) -> None:
     _check_charge(charge(Usage(images=images, image_output=5), CallPrice(per_image=nanos)), Fraction(images * nanos))
 
 
@@ -146,7 +146,7 @@ def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
 
 
 @given(orders())
-def test_s03_expected_is_never_above_the_maximum(made: tuple[str, ImageOrder]) -> None:
+def test_s3_4_text_input_and_images_are_expected_below_the_maximum(made: tuple[str, ImageOrder]) -> None:
     name, order = made
     model = BOOK.models[name]
     family = FAMILIES[model.family]
@@ -164,7 +164,7 @@ def test_s03_expected_is_never_above_the_maximum(made: tuple[str, ImageOrder]) -
 
 
 @pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5"])
-def test_s03_table_rows_take_their_tokens_from_the_table(name: str) -> None:
+def test_s3_2_table_rows_take_their_tokens_from_the_table(name: str) -> None:
     table = {"1024x1024": (272, 1056, 4160), "1024x1536": (408, 1584, 6240), "1536x1024": (400, 1568, 6208)}
     if name == "gpt-image-1":
         assert BOOK.models[name].n == tuple(range(1, 11))
@@ -181,14 +181,14 @@ def usage_of(name: str, **fields: Any) -> Usage:
     return family.expected_usage(family.check(request, model, None, "2048x2048"), model)
 
 
-def test_s03_the_flare_and_sunburst_bases() -> None:
+def test_s3_1_quality_bases_of_flare_and_sunburst() -> None:
     tokens = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024}
     for name in ("gpt-image-2.5-flare", "gpt-image-2.5-sunburst"):
         for quality, count in tokens.items():
             assert usage_of(name, size="1:1", quality=quality).image_output == count
 
 
-def test_s03_auto_is_priced_as_2048_square() -> None:
+def test_s3_2_auto_is_priced_as_2048_square() -> None:
     for name in ("gpt-image-2", "gpt-image-2.5-flare"):
         assert usage_of(name, size="auto") == usage_of(name, size="2048x2048")
 
@@ -203,7 +203,7 @@ def test_c21_both_ends_of_the_published_range() -> None:
     assert (total, usd_text(total), credits_text(total, 68)) == (817_360_200, "0.8173602", "55.5804936")
 
 
-def test_s03_prices_are_dated_and_a_block_is_known_by_its_content() -> None:
+def test_s3_3_dated_prices_and_a_block_is_known_by_its_content() -> None:
     old = msgspec.structs.replace(BOOK.blocks[VERSION], version="old", effective_from=100)
     book = Book(list(BOOK.models.values()), [], [BOOK.blocks[VERSION], old])
     start = BOOK.blocks[VERSION].effective_from
@@ -215,20 +215,20 @@ def test_s03_prices_are_dated_and_a_block_is_known_by_its_content() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e-3", "0.0000000000001", "a", ".", "1.2.3"])
-def test_s03_a_rate_that_is_no_decimal_is_refused(text: str) -> None:
+def test_s3_3_rates_that_are_no_decimals_are_refused(text: str) -> None:
     rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
     with pytest.raises(CatalogError):
         token_price(rates)
 
 
 @given(st.integers(0, 10**18))
-def test_s03_rates_are_read_exactly(units: int) -> None:
+def test_s3_3_rates_are_read_exactly(units: int) -> None:
     text = decimal_text(units, 12)
     rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
     assert token_price(rates).image_output == units
 
 
-def test_s03_operator_mistakes_are_named() -> None:
+def test_s3_1_alias_and_price_mistakes_are_named() -> None:
     models, blocks = list(BOOK.models.values()), list(BOOK.blocks.values())
     for alias in (Alias("x", "no-such-row"), Alias("gpt-image-1", "gpt-image-2")):
         with pytest.raises(CatalogError, match=alias.name):

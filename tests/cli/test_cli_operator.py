@@ -252,3 +252,9 @@ def test_a_data_folder_that_is_a_file_is_one_line_and_code_1(tmp_path: Path) -> 
         done = Gateway(file).run(*arguments, check=False)
         assert done.returncode == 1, (arguments, done.stderr)
         assert "Traceback" not in done.stderr, arguments
+
+
+def test_an_option_that_was_not_given_hides_no_variable(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_EGRESS_ALLOW": "127.0.0.1/32:61999"}) as gateway, gateway.client() as client:
+        sent = client.post("/v1/webhooks/test", json={"callback_url": "https://127.0.0.1:61999/"})
+        assert sent.status_code == 200, sent.text

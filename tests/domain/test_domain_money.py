@@ -25,7 +25,7 @@ RATES = st.integers(1, 10_000)
 
 
 @given(NANOS, RATES)
-def test_s01_money_text_is_exact_plain_and_at_most_9_digits(nanos: int, rate: int) -> None:
+def test_s1_money_number_is_exact_plain_and_at_most_9_digits(nanos: int, rate: int) -> None:
     for text, value in (
         (usd_text(nanos), Fraction(nanos, 10**9)),
         (credits_text(nanos, rate), Fraction(nanos * rate, 10**9)),
@@ -35,14 +35,14 @@ def test_s01_money_text_is_exact_plain_and_at_most_9_digits(nanos: int, rate: in
 
 
 @given(NANOS, RATES)
-def test_s01_money_object_is_three_strings_of_one_amount(nanos: int, rate: int) -> None:
+def test_s1_money_object_is_three_strings_of_one_amount(nanos: int, rate: int) -> None:
     amount = money(nanos, rate)
     assert amount.nanos == str(nanos)
     assert Fraction(amount.usd) * rate == Fraction(amount.credits) == Fraction(nanos * rate, 10**9)
 
 
 @given(NANOS, RATES)
-def test_s09_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> None:
+def test_s9_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> None:
     exact = Fraction(nanos * rate, 10**9)
     size = abs(exact) * 10**6 + Fraction(1, 2)
     expected = Fraction(size.numerator // size.denominator, 10**6)
@@ -52,7 +52,7 @@ def test_s09_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) ->
 
 
 @given(st.integers(0, 10**9), st.integers(0, 9), RATES)
-def test_s09_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scale: int, rate: int) -> None:
+def test_s9_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scale: int, rate: int) -> None:
     exact = Fraction(units, 10**scale) * 10**9 / rate + Fraction(1, 2)
     assert nanos_of_credits(decimal_text(units, scale), rate) == exact.numerator // exact.denominator
     assert nanos_of_credits("-" + decimal_text(units, scale), rate) == -(exact.numerator // exact.denominator)
@@ -65,7 +65,7 @@ def test_s09_grants_in_credits_become_nanos_once_rounded_half_up(units: int, sca
         (" 68 ", 10**9), (".5", 7_352_941), ("1.", 14_705_882), ("-68", -(10**9)),
     ],
 )  # fmt: skip
-def test_s09_halves_go_up(text: str, nanos: int) -> None:
+def test_s9_grants_halves_go_up(text: str, nanos: int) -> None:
     assert nanos_of_credits(text, 68) == nanos
 
 
@@ -73,13 +73,13 @@ def test_s09_halves_go_up(text: str, nanos: int) -> None:
     "text",
     ["", " ", ".", "-", "1e3", "0x10", "1,000", "1_000", "1 000", "NaN", "inf", "\uff11", "1.2.3", "9" * 25, "1\n2"],
 )
-def test_s09_credits_that_are_no_plain_decimal_are_refused(text: str) -> None:
+def test_s9_grants_that_are_no_plain_decimal_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="plain decimal"):
         nanos_of_credits(text, 68)
 
 
 @pytest.mark.parametrize("text", ["--5", "+-5", "-+5", "++5"])
-def test_s09_two_signs_are_no_number(text: str) -> None:
+def test_s9_grants_with_two_signs_are_no_number(text: str) -> None:
     with pytest.raises(ValueError, match="plain decimal"):
         nanos_of_credits(text, 68)
 
@@ -95,6 +95,6 @@ def test_s09_two_signs_are_no_number(text: str) -> None:
         (-47_470_500, "-3.227994", "-0.0474705"),
     ],
 )
-def test_s01_published_amounts_print_as_published(nanos: int, cost: str, usd: str) -> None:
+def test_s1_money_number_prints_as_published(nanos: int, cost: str, usd: str) -> None:
     assert (credits_text(nanos, 68), usd_text(nanos)) == (cost, usd)
     assert bytes(number(cost)) == cost.encode()

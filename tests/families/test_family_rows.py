@@ -63,12 +63,12 @@ def urls(count: int) -> list[str]:
     return [f"https://example.com/{position}.png" for position in range(count)]
 
 
-def test_s03_the_table_has_these_rows_and_no_other() -> None:
+def test_c10_the_table_has_these_rows_and_no_other() -> None:
     assert set(BOOK.models) == set(QUALITIES)
 
 
 @EVERY
-def test_s03_prompt_length_of_each_row_in_code_points(name: str) -> None:
+def test_s3_1_prompt_max_of_each_row_in_code_points(name: str) -> None:
     most = PROMPT_MAX[name]
     for letter in ("a", "é", "\U0001f600"):
         assert order_of(name, prompt=letter * most).prompt == letter * most
@@ -76,7 +76,7 @@ def test_s03_prompt_length_of_each_row_in_code_points(name: str) -> None:
 
 
 @EVERY
-def test_s03_qualities_of_each_row(name: str) -> None:
+def test_s3_1_quality_of_each_row(name: str) -> None:
     allowed, default = QUALITIES[name]
     assert order_of(name).quality == default
     for quality in ("low", "medium", "high", "xhigh", "max", "auto", "HIGH", "standard", "1K", ""):
@@ -93,7 +93,7 @@ def test_s03_qualities_of_each_row(name: str) -> None:
 
 
 @EVERY
-def test_s03_counts_of_each_row(name: str) -> None:
+def test_s3_1_n_of_each_row(name: str) -> None:
     for count in [*range(-1, 13), 2**63, -(2**63)]:
         if count in COUNTS[name]:
             assert order_of(name, n=count).n == count
@@ -103,7 +103,7 @@ def test_s03_counts_of_each_row(name: str) -> None:
 
 
 @EVERY
-def test_s03_references_of_each_row(name: str) -> None:
+def test_s3_1_references_of_each_row(name: str) -> None:
     most = 5 if name == "gpt-4o-image" else 16
     assert order_of(name, image_urls=urls(most)).image_urls == tuple(urls(most))
     problem = refusal(name, image_urls=urls(most + 1))
@@ -113,7 +113,7 @@ def test_s03_references_of_each_row(name: str) -> None:
 
 
 @EVERY
-def test_s03_masks_of_each_row(name: str) -> None:
+def test_s3_1_mask_of_each_row(name: str) -> None:
     mask = "https://example.com/mask.png"
     assert order_of(name, mask_url=mask).mask_url is None
     if name in MASKS:
@@ -123,7 +123,7 @@ def test_s03_masks_of_each_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_s03_sizes_of_table_rows(name: str) -> None:
+def test_s3_1_size_of_table_rows(name: str) -> None:
     for size, pixels in {
         "1:1": (1024, 1024), "2:3": (1024, 1536), "3:2": (1536, 1024), "1024x1024": (1024, 1024),
         "1024x1536": (1024, 1536), "1536x1024": (1536, 1024), "1024×1536": (1024, 1536),
@@ -140,12 +140,12 @@ def test_s03_sizes_of_table_rows(name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("resolution", ["1K", "8K", "", "anything"])
-def test_s03_resolution_is_ignored_by_table_rows(name: str, resolution: str) -> None:
+def test_s3_1_resolution_is_ignored_by_table_rows(name: str, resolution: str) -> None:
     assert order_of(name, size="1:1", resolution=resolution) == order_of(name, size="1:1")
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_s02_resolution_of_free_rows(name: str) -> None:
+def test_s2_1_resolution_of_free_rows(name: str) -> None:
     for resolution in ("1K", "2K", "4K"):
         assert order_of(name, size="1:1", resolution=resolution).size.resolution == resolution
         assert order_of(name, size="1:1", resolution=resolution.lower()).size.resolution == resolution
@@ -173,17 +173,17 @@ def test_c07_times_sign_equals_x(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*FREE, *TABLE])
 @pytest.mark.parametrize("field", ["size", "output_format", "background"])
-def test_s02_empty_text_is_no_value(name: str, field: str) -> None:
+def test_s2_1_size_format_and_background_are_never_empty(name: str, field: str) -> None:
     assert refusal(name, **{field: ""}).param == field
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_s02_empty_resolution_is_no_value(name: str) -> None:
+def test_s2_1_resolution_is_never_empty(name: str) -> None:
     assert refusal(name, size="1:1", resolution="").param == "resolution"
 
 
 @EVERY
-def test_s03_format_and_background_work_on_every_row(name: str) -> None:
+def test_s3_1_every_row_takes_format_background_and_callback(name: str) -> None:
     for kind in ("png", "jpeg", "webp"):
         assert order_of(name, output_format=kind).output_format == kind
     for kind in ("png", "webp"):
@@ -193,7 +193,7 @@ def test_s03_format_and_background_work_on_every_row(name: str) -> None:
     assert order_of(name, callback_url="https://example.com/hook?a=1").callback_url == "https://example.com/hook?a=1"
 
 
-def test_s02_compression_is_0_to_100_and_ignored_for_png() -> None:
+def test_s2_1_output_compression_is_0_to_100_and_ignored_for_png() -> None:
     for value in (0, 1, 99, 100):
         assert order_of("gpt-image-2", output_format="jpeg", output_compression=value).output_compression == value
         assert order_of("gpt-image-2", output_format="webp", output_compression=value).output_compression == value
@@ -203,25 +203,30 @@ def test_s02_compression_is_0_to_100_and_ignored_for_png() -> None:
 
 
 @pytest.mark.parametrize("prompt", [None, "", " ", "\t\r\n", "\u3000\u2028"])
-def test_s02_a_prompt_is_required(prompt: str | None) -> None:
+def test_s2_1_prompt_is_required(prompt: str | None) -> None:
     problem = refusal("gpt-image-2", prompt=prompt)
     assert problem.param == "prompt"
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "iVBORw0KGgo=", "ftp://a/b", "//a/b", "", "file:///x"])
-def test_s02_references_are_addresses_and_the_upload_api_is_named(url: str) -> None:
+def test_s2_1_image_urls_are_addresses_and_the_upload_api_is_named(url: str) -> None:
     problem = refusal("gpt-image-2", image_urls=["https://example.com/a.png", url])
     assert problem.param == "image_urls[1]"
     assert "/api/v1/files/upload" in problem.message
 
 
-def test_s02_reference_addresses_have_at_most_8192_characters() -> None:
+@pytest.mark.parametrize("url", ["HTTPS://example.com/a.png", "Http://example.com/a.png"])
+def test_s2_1_image_urls_may_write_their_scheme_in_any_case(url: str) -> None:
+    assert order_of("gpt-image-2", image_urls=[url]).image_urls == (url,)
+
+
+def test_s2_1_image_urls_have_at_most_8192_characters() -> None:
     longest = "https://example.com/" + "a" * (8192 - 20)
     assert order_of("gpt-image-2", image_urls=[longest]).image_urls == (longest,)
     assert refusal("gpt-image-2", image_urls=[longest + "a"]).param == "image_urls[0]"
 
 
-def test_s03_alias_is_echoed_and_may_take_the_tier_from_quality() -> None:
+def test_s3_1_alias_is_echoed_and_may_take_the_tier_from_quality() -> None:
     order = order_of("nano-canvas", size="16:9", quality="2k")
     assert (order.model, order.row, order.size.resolution, order.quality) == (
         "nano-canvas", "gpt-image-2", "2K", "medium",
@@ -256,7 +261,7 @@ FILE_WORDS = re.compile(
         },
     ),
 )
-def test_s10_refusals_never_use_the_words_that_clients_sort_by(name: str, fields: dict[str, Any]) -> None:
+def test_s10_1_wording_never_has_the_words_that_clients_sort_by(name: str, fields: dict[str, Any]) -> None:
     said = problem_of(name, fields)
     if said is not None:
         assert said.message
@@ -273,7 +278,7 @@ def problem_of(name: str, fields: dict[str, Any]) -> InvalidRequest | None:
     return None
 
 
-def test_s03_rows_bill_as_published() -> None:
+def test_s3_1_billing_of_each_row() -> None:
     rules = {model.id: model.billing for model in BOOK.models.values()}
     per_call = {"gpt-image-2-beta", "gpt-image-1.5-lite", "gpt-image-1.5-beta", "gpt-4o-image"}
     assert {name for name, rule in rules.items() if rule == "per_call"} == per_call
@@ -294,6 +299,6 @@ def model_of(name: str) -> Model:
         ("3840x2160", None, "4K"),
     ],
 )  # fmt: skip
-def test_s03_beta_tiers(size: str, resolution: str | None, tier: str) -> None:
+def test_s3_1_gpt_image_2_beta_tiers(size: str, resolution: str | None, tier: str) -> None:
     order = order_of("gpt-image-2-beta", size=size, resolution=resolution)
     assert FAMILIES["gpt_image"].price_tier(order) == tier

@@ -46,7 +46,7 @@ def test_c21_halves_round_up() -> None:
     assert output_tokens(624, 1536, 16) == 83
 
 
-def test_s03_every_ratio_and_its_portrait_are_known() -> None:
+def test_s3_2_ratios_and_their_portraits_are_known() -> None:
     assert len(RATIOS) == len(set(RATIOS)) == 15
     assert {":".join(reversed(ratio.split(":"))) for ratio in RATIOS} == set(RATIOS)
     assert {cell["ratio"] for cell in VECTORS["cells"]} <= set(RATIOS)
@@ -54,12 +54,12 @@ def test_s03_every_ratio_and_its_portrait_are_known() -> None:
 
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("tier", ["1K", "2K", "4K"])
-def test_s03_every_ratio_at_every_tier_is_legal_as_pixels_too(ratio: str, tier: str) -> None:
+def test_s3_2_ratios_at_every_tier_are_legal_as_pixels_too(ratio: str, tier: str) -> None:
     assert pixels_fault(*ratio_pixels(ratio, tier)) is None
 
 
 @given(EDGES, EDGES, st.sampled_from([16, 24, 48, 64, 96]))
-def test_s03_tokens_follow_the_formula_in_fractions(width: int, height: int, base: int) -> None:
+def test_s3_2_tokens_follow_the_formula_in_fractions(width: int, height: int, base: int) -> None:
     shorter, longer = sorted((width, height))
     short = floor(Fraction(base * shorter, longer) + Fraction(1, 2))
     exact = Fraction(base * short * (2_000_000 + width * height), 4_000_000)
@@ -68,7 +68,7 @@ def test_s03_tokens_follow_the_formula_in_fractions(width: int, height: int, bas
 
 
 @given(st.integers(1, 5_000), st.integers(1, 5_000))
-def test_s02_pixels_are_legal_exactly_inside_the_published_bounds(width: int, height: int) -> None:
+def test_s2_1_size_in_pixels_is_legal_exactly_inside_the_published_bounds(width: int, height: int) -> None:
     legal = (
         width % 16 == height % 16 == 0
         and max(width, height) <= 3840
@@ -79,7 +79,7 @@ def test_s02_pixels_are_legal_exactly_inside_the_published_bounds(width: int, he
 
 
 @given(EDGES, EDGES)
-def test_s02_multiples_of_16_are_legal_exactly_inside_the_published_bounds(width: int, height: int) -> None:
+def test_s2_1_size_in_multiples_of_16_is_legal_exactly_inside_the_published_bounds(width: int, height: int) -> None:
     legal = 655_360 <= width * height <= 8_294_400 and max(width, height) <= 3 * min(width, height)
     assert (pixels_fault(width, height) is None) == legal
 
@@ -92,7 +92,7 @@ def test_s02_multiples_of_16_are_legal_exactly_inside_the_published_bounds(width
         ("800x816", False), ("1024x640", True), ("1008x640", False), ("1024x1025", False), ("9999x16", False),
     ],
 )  # fmt: skip
-def test_s02_bounds_of_explicit_pixels(size: str, legal: bool) -> None:
+def test_s2_1_size_at_the_bounds(size: str, legal: bool) -> None:
     pixels = parse_pixels(size)
     assert pixels is not None
     assert (pixels_fault(*pixels) is None) == legal
@@ -106,12 +106,12 @@ def test_s02_bounds_of_explicit_pixels(size: str, legal: bool) -> None:
         "\u0661\u0660\u0662\u0664x1024", "1024x1024x1024", "10240x1024", "0x0",
     ],
 )  # fmt: skip
-def test_s02_only_plain_ascii_digits_are_pixels(text: str) -> None:
+def test_s2_1_size_has_plain_ascii_digits(text: str) -> None:
     assert parse_pixels(text) is None
 
 
 @pytest.mark.parametrize("tier", ["1K", "2K", "4K"])
-def test_s03_edges_are_the_nearest_multiple_of_16_to_the_root(tier: str) -> None:
+def test_s3_2_pixels_are_the_nearest_multiples_of_16_to_the_root(tier: str) -> None:
     target = {"1K": 1024**2, "2K": 2048**2, "4K": 3840 * 2160}[tier]
     for ratio in RATIOS:
         a, b = (int(part) for part in ratio.split(":"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.app import open_runtime
+from imagegate.catalog.book import Book
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound
@@ -97,7 +99,7 @@ def _legal(size: tuple[int, int]) -> bool:
 
 
 @given(request=requests())
-def test_s03_the_quote_is_the_bill(runtime: Runtime, request: ImageRequest) -> None:
+def test_s3_3_one_function_prices_quote_and_bill(runtime: Runtime, request: ImageRequest) -> None:
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
     pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
@@ -125,7 +127,7 @@ USAGES = st.builds(
 
 
 @given(request=requests(), usage=st.none() | USAGES, data=st.data())
-def test_s03_no_upstream_count_makes_a_charge_above_the_hold(
+def test_s3_4_never_above_the_hold_whatever_the_upstream_counts(
     runtime: Runtime, request: ImageRequest, usage: Usage | None, data: st.DataObject
 ) -> None:
     quote = make_quote(runtime, request, KEY, NOW)
@@ -155,14 +157,14 @@ ABSURD = [
 
 
 @pytest.mark.parametrize("usage", ABSURD)
-def test_s03_missing_zero_or_absurd_usage_is_replaced_and_marked(runtime: Runtime, usage: Usage | None) -> None:
+def test_s3_4_estimated_where_usage_is_missing_zero_or_absurd(runtime: Runtime, usage: Usage | None) -> None:
     quote = quoted(runtime, size="16:9", quality="low", n=2, image_urls=["https://example.com/a.png"])
     bill = billed(runtime, quote, usage)
     assert bill.source == UsageSource.estimated
     assert (bill.charge, bill.usage) == (quote.expected.total, quote.usage)
 
 
-def test_s03_believable_usage_is_billed_as_reported(runtime: Runtime) -> None:
+def test_s3_4_reported_usage_is_billed(runtime: Runtime) -> None:
     quote = quoted(runtime, size="1:1", image_urls=["https://example.com/a.png"])
     usage = Usage(
         images=1, text_input=20, text_cached_input=5, image_input=1000, image_cached_input=400, image_output=1700
@@ -172,7 +174,7 @@ def test_s03_believable_usage_is_billed_as_reported(runtime: Runtime) -> None:
     assert bill == Bill(Nanos(ceil(exact)), Nanos(ceil(exact)), usage, UPSTREAM)
 
 
-def test_s03_an_excess_is_the_operators_loss(runtime: Runtime) -> None:
+def test_s3_4_never_above_an_excess_is_the_operators_loss(runtime: Runtime) -> None:
     quote = quoted(runtime, size="1:1")
     bill = billed(runtime, quote, Usage(images=1, text_input=10, image_output=HUGE))
     assert bill.charge == quote.maximum.total
@@ -182,7 +184,7 @@ def test_s03_an_excess_is_the_operators_loss(runtime: Runtime) -> None:
 
 @pytest.mark.parametrize("name", ["gpt-image-2", "gpt-4o-image", "gpt-image-1"])
 @pytest.mark.parametrize("pictures", [1, 2, 3])
-def test_s03_only_delivered_images_are_billed(runtime: Runtime, name: str, pictures: int) -> None:
+def test_s3_4_delivered_images_alone_are_billed(runtime: Runtime, name: str, pictures: int) -> None:
     asked = quoted(runtime, model=name, size="1:1", n=4)
     one = quoted(runtime, model=name, size="1:1", n=1)
     missing = billed(runtime, asked, None, pictures)
@@ -191,24 +193,36 @@ def test_s03_only_delivered_images_are_billed(runtime: Runtime, name: str, pictu
     assert believed.charge == pictures * one.maximum.total
 
 
-def test_s03_a_picture_of_another_size_is_billed_by_its_real_pixels_never_above_the_hold(runtime: Runtime) -> None:
+def test_s3_4_estimated_by_the_real_pixels_never_above_the_hold(runtime: Runtime) -> None:
     quote = quoted(runtime, size="1:1", resolution="2K", quality="high")
     small = billed(runtime, quote, None, pixels=(1024, 1024))
     assert small.charge == quoted(runtime, size="1:1", resolution="1K", quality="high").expected.total
     assert billed(runtime, quote, None, pixels=(2880, 2880)).charge == quote.maximum.total
 
 
-def test_s03_more_pictures_than_asked_cost_no_more_than_the_hold(runtime: Runtime) -> None:
+def test_s3_4_never_above_with_more_pictures_than_asked(runtime: Runtime) -> None:
     quote = quoted(runtime, size="1:1")
     assert billed(runtime, quote, None, pictures=7).charge == quote.maximum.total
 
 
-def test_s03_a_task_keeps_the_price_of_its_create(runtime: Runtime) -> None:
-    assert quoted(runtime).price_version == "2026-11-01.1"
-    assert make_quote(runtime, ImageRequest(prompt="x"), KEY, NOW + 10**15).price_version == "2026-11-01.1"
+def test_s3_3_dated_a_task_keeps_the_price_of_its_create(runtime: Runtime) -> None:
+    """Prices rise tenfold while it is under way."""
+    quote, now = quoted(runtime, model="gpt-4o-image"), NOW // 10**6
+    old = runtime.book.blocks[quote.price_version]
+    rows = tuple(
+        msgspec.structs.replace(row, per_image_nanos={tier: 10 * nanos for tier, nanos in row.per_image_nanos.items()})
+        for row in old.price
+        if row.per_image_nanos
+    )
+    dearer = msgspec.structs.replace(old, version="dearer", effective_from=now + 60, price=rows)
+    book = Book(list(runtime.book.models.values()), [], [old, dearer])
+    later = dataclasses.replace(runtime, book=book)
+    assert billed(later, quote, None).charge == quote.expected.total == 15_000_000
+    request = ImageRequest(prompt="x", model="gpt-4o-image")
+    assert make_quote(later, request, KEY, NOW + 60 * 10**6).expected.total == 150_000_000
 
 
-def test_s02_model_is_looked_up_before_anything_else_is_checked(runtime: Runtime) -> None:
+def test_s2_1_model_is_looked_up_before_anything_else_is_checked(runtime: Runtime) -> None:
     with pytest.raises(ModelNotFound) as unknown:
         quoted(runtime, model="gpt-image-3")
     assert (unknown.value.param, unknown.value.extra["fallback_suggestion"]) == ("model", "gpt-image-2")
@@ -221,7 +235,7 @@ def test_s02_model_is_looked_up_before_anything_else_is_checked(runtime: Runtime
 @pytest.mark.parametrize(
     "field", ["prompt", "model", "size", "resolution", "quality", "mask_url", "callback_url", "background"]
 )
-def test_s01_nul_is_refused_in_every_text(runtime: Runtime, field: str) -> None:
+def test_s1_body_text_without_nul_in_every_field(runtime: Runtime, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         quoted(runtime, **{field: "a\0b"})
     assert caught.value.param == field

@@ -54,7 +54,7 @@ DONE = changed(
 )  # fmt: skip
 
 
-def test_s02_waiting_task_in_wire_order(runtime: Runtime) -> None:
+def test_s5_1_wire_order_of_a_waiting_task(runtime: Runtime) -> None:
     text, _ = shown(runtime, WAITING)
     assert text == (
         '{"created":1795341693,"id":"task-unified-1795341693-imcg5zqt","model":"gpt-image-2",'
@@ -66,7 +66,7 @@ def test_s02_waiting_task_in_wire_order(runtime: Runtime) -> None:
     )
 
 
-def test_s05_completed_task_as_published(runtime: Runtime) -> None:
+def test_s5_1_wire_order_of_a_completed_task(runtime: Runtime) -> None:
     text, task = shown(runtime, DONE)
     link = task["results"][0]
     assert link.startswith(
@@ -85,7 +85,7 @@ def test_s05_completed_task_as_published(runtime: Runtime) -> None:
     )
 
 
-def test_s05_failed_task_as_published(runtime: Runtime) -> None:
+def test_s5_1_wire_order_of_a_failed_task(runtime: Runtime) -> None:
     error = TaskError(
         TaskErrorCode.content_policy_violation,
         "Content policy violation.\nYour request was blocked by safety filters.",
@@ -115,7 +115,7 @@ def test_s05_failed_task_as_published(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("code", list(TaskErrorCode))
-def test_s10_every_task_error_names_code_message_and_type(runtime: Runtime, code: TaskErrorCode) -> None:
+def test_s5_1_error_names_code_message_and_type(runtime: Runtime, code: TaskErrorCode) -> None:
     error = TaskError(code, "why", reason="because", param="image_urls[0]")
     _, task = shown(runtime, changed(state=TaskState.failed, ended=CREATED, charge=Nanos(0), error=error))
     assert task["status"] == "failed"
@@ -146,7 +146,7 @@ def test_c03_status_has_four_words_and_never_moves_back(
     assert task["task_info"]["can_cancel"] is (sent is None)
 
 
-def test_s05_embedded_engine_is_labelled_and_others_are_not(runtime: Runtime) -> None:
+def test_s5_1_engine_is_named_for_the_embedded_one_alone(runtime: Runtime) -> None:
     _, task = shown(runtime, msgspec.structs.replace(DONE, engine="embedded"))
     assert (task["engine"], task["notice"]) == ("embedded", "procedural preview, not a neural model")
     assert list(task)[-2:] == ["engine", "notice"]
@@ -155,7 +155,7 @@ def test_s05_embedded_engine_is_labelled_and_others_are_not(runtime: Runtime) ->
 
 
 @pytest.mark.parametrize("nanos", [1, 10, 999_999_999_999_999, 10**17 + 1])
-def test_s01_amounts_never_pass_through_a_float(runtime: Runtime, nanos: int) -> None:
+def test_s1_money_number_never_passes_through_a_float(runtime: Runtime, nanos: int) -> None:
     text, _ = shown(runtime, msgspec.structs.replace(DONE, hold=Nanos(nanos), charge=Nanos(nanos)))
     exact = f"{nanos * 68 // 10**9}.{nanos * 68 % 10**9:09d}".rstrip("0").rstrip(".")
     for name in ("credits_reserved", "credits_used", "reserved_credits", "charged_credits"):

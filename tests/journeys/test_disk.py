@@ -156,7 +156,7 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
 
 
 @own_disk
-def test_s02_a_repeat_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
+def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
     """503 says that nothing was created: it may not answer the repeat of a create that was lost on the way."""
     env = {"IMAGEGATE_WORKERS": "0"}
     with small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway, gateway.client() as client:

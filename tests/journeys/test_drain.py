@@ -128,7 +128,7 @@ def test_tsk_9_tasks_that_can_finish_in_time_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["create", "query"])
-def test_s02_who_waits_at_sigterm_is_told_how_the_task_stands(tmp_path: Path, how: str) -> None:
+def test_s2_3_wait_at_sigterm_is_told_how_the_task_stands(tmp_path: Path, how: str) -> None:
     """The task was created: an answer other than 200 would say that it was not."""
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway:
         with gateway.client() as client, concurrent.futures.ThreadPoolExecutor(1) as other:

@@ -207,7 +207,7 @@ def test_a_broken_route_is_left_alone(front: Front) -> None:
     assert len(front.cheap.calls()) == calls
 
 
-def test_no_route_means_no_task_and_no_hold(front: Front) -> None:
+def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: Front) -> None:
     front.begin("402")
     front.dear.script("402")
     first = front.gateway.make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import apsw
 import httpx
 import pytest
+from PIL import Image
 
 from tests.api.pictures import EACH, PNG, b64, bulk, picture
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of
@@ -20,6 +22,14 @@ from tests.shelf import Act, Shelf, body, endless, late, redirect, status
 LIMIT = 300_000
 JPEG, WEBP, MASK = picture("JPEG"), picture("WEBP"), picture(mode="RGBA")
 ENV = {"IMAGEGATE_REFERENCE_MAX_BYTES": str(LIMIT)}
+
+
+def hollow(png: bytes) -> bytes:
+    """Every chunk is whole and in its place, and the compressed data are none."""
+    start = png.index(b"IDAT") + 4
+    length = int.from_bytes(png[start - 8 : start - 4])
+    checksum = zlib.crc32(b"IDAT" + bytes(length)).to_bytes(4)
+    return png[:start] + bytes(length) + checksum + png[start + length + 4 :]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +78,8 @@ def failed(client: httpx.Client, task: dict[str, Any], code: str, param: str, re
 def inputs(gateway: Gateway, task_id: str) -> list[tuple[str, int, str]]:
     """Kind, position and SHA-256 of what was stored for a task."""
     with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
-        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind <> 'result' ORDER BY 1, 2"
-        rows = list(books.execute(asked, (task_id,)))
+        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind IN ('reference', 'mask')"
+        rows = list(books.execute(f"{asked} ORDER BY 1, 2", (task_id,)))
     return [(str(kind), int(str(position)), str(digest)) for kind, position, digest in rows]
 
 
@@ -163,6 +173,39 @@ def test_s02_1_a_mask_of_other_dimensions(client: httpx.Client, shelf: Shelf) ->
     completed(run(client, [second, first], mask_url=mask))
     drawn = shelf.put("/jpeg-mask", body(JPEG))
     failed(client, run(client, [first], mask_url=drawn), "image_processing_error", "mask_url", "unsupported_image_type")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("opaque", picture(mode="RGB"), "unsupported_image_type"),
+        ("hollow", hollow(MASK), "corrupt"),
+    ],
+)
+def test_s02_1_a_mask_that_says_nothing(
+    client: httpx.Client, shelf: Shelf, name: str, data: bytes, reason: str
+) -> None:
+    good, bad = shelf.put("/good", body(PNG)), shelf.put(f"/{name}", body(data))
+    failed(client, run(client, [good], mask_url=bad), "image_processing_error", "mask_url", reason)
+
+
+def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, shelf: Shelf) -> None:
+    """Fetched or pinned: beside what the customer sent there is a small PNG whose alpha is all that it has."""
+    base = {"base64": b64(MASK)}
+    own = client.post("/api/v1/files/upload/base64", json=base).json()["data"]["file_url"]
+    good = shelf.put("/good", body(PNG))
+    for url in (shelf.put("/mask", body(MASK)), own):
+        task = completed(run(client, [good], mask_url=url))
+        with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
+            asked = "SELECT kind, key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
+            sent, made = (gateway.data / "blobs" / str(key) for _, key in books.execute(asked, (task["id"],)))
+        assert sent.read_bytes() == MASK
+        with Image.open(made) as plain, Image.open(sent) as given:
+            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", given.size)
+            assert plain.convert("RGB").getextrema() == ((0, 0),) * 3
+            alpha = given.getchannel("A").point(lambda value: 255 if value == 255 else 0)
+            assert plain.getchannel("A").tobytes() == alpha.tobytes()
+    gateway.run("check", "--deep")
 
 
 def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(

@@ -134,7 +134,8 @@ def test_the_attacks_where_every_address_answers() -> None:
         "for a in 64:ff9b::7f00:1 64:ff9b:1::7f00:1 2002:7f00:1:: 2001:0:7f00:1:: fd00:ec2::254 fec0::1 "
         '3fff::1 5f00::1; do ip addr add $a/128 dev lo; done; exec "$@"'
     )
-    pytest_line = [sys.executable, "-m", "pytest", "-q", str(here / "test_attacks.py")]
+    # An upload takes the way of a reference to the wire; what comes before the wire is the same on every network.
+    pytest_line = [sys.executable, "-m", "pytest", "-q", "-k", "not upload", str(here / "test_attacks.py")]
     run = subprocess.run(
         ["unshare", "-Urn", "sh", "-c", script, "sh", *pytest_line],
         cwd=here.parents[1],

@@ -96,18 +96,7 @@ def new_attempt(task: Task) -> Attempt:
 
 
 def new_settlement(task: Task, charge: int, price: int | None = None) -> settlement.Settlement:
-    asset = NewAsset(
-        id=f"ast_{uuid.uuid4().hex}",
-        task_id=task.id,
-        kind=AssetKind.result,
-        position=0,
-        key=f"t/{task.account_id}/2026/11/22/{uuid.uuid4().hex}.png",
-        media_type="image/png",
-        bytes=10,
-        width=2048,
-        height=2048,
-        sha256="0" * 64,
-    )
+    asset = _new_asset(task, AssetKind.result)
     return settlement.Settlement(
         charge=charge,
         price=charge if price is None else price,
@@ -117,7 +106,24 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
         results=(Result(0, "png", "image/png", 2048, 2048, 10),),
         assets=(asset,),
         keep_us=86_400_000_000,
+        thumbnail=_new_asset(task, AssetKind.thumbnail),
+        keep_thumbnail_us=30 * 86_400_000_000,
         commit_id=f"cmt_{uuid.uuid4().hex}",
+    )
+
+
+def _new_asset(task: Task, kind: AssetKind) -> NewAsset:
+    return NewAsset(
+        id=f"ast_{uuid.uuid4().hex}",
+        task_id=task.id,
+        kind=kind,
+        position=0,
+        key=f"t/{task.account_id}/2026/11/22/{uuid.uuid4().hex}.png",
+        media_type="image/png",
+        bytes=10,
+        width=2048,
+        height=2048,
+        sha256="0" * 64,
     )
 
 

@@ -18,7 +18,7 @@ from tests.store.rows import LEASE_US, body_of, customer, new_key, new_task
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
 
-def test_s05_6_a_change_keeps_its_number_whatever_follows(open_database: OpenDatabase) -> None:
+def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: OpenDatabase) -> None:
     chance, now = random.Random(3), [2 * 10**15]
     db = open_database(lambda: now[0])
 
@@ -73,7 +73,7 @@ def test_key_changes_touch_the_own_account_alone(open_database: OpenDatabase) ->
     asyncio.run(story())
 
 
-def test_s13_gauges_are_what_there_is(open_database: OpenDatabase) -> None:
+def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> None:
     now = [2 * 10**15]
     db = open_database(lambda: now[0])
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from imagegate.domain.credit import Key, LimitScope
 from imagegate.store import accounts, tasks
 from imagegate.store.accounts import NoCredit, TooManyUnfinished
 from imagegate.store.database import Database
-from imagegate.store.idempotency import Conflict, Replayed
+from imagegate.store.idempotency import Conflict, Replayed, is_used
 from imagegate.store.invariants import broken_invariants
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
@@ -132,5 +134,32 @@ def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDataba
         account = await db.read(accounts.find_account, account_id)
         assert account is not None
         assert account.held == 1000
+
+    asyncio.run(story())
+
+
+def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> None:
+    """What dies before the commit leaves none of them, what lives leaves all."""
+
+    async def story() -> None:
+        db = open_database()
+        account_id, key = await customer(db, 10_000)
+        new, use = new_task(key), tasks.KeyUse("create", "key", "same", 10**9)
+
+        def dies(tx: Tx) -> None:
+            assert tasks.submit_task(tx, account_id, new, use, 100) == tasks.Submitted()
+            raise KeyError("before the commit")
+
+        async def standing() -> tuple[bool, bool, int]:
+            account = await db.read(accounts.find_account, account_id)
+            assert account is not None
+            task = await db.read(tasks.find_task, account_id, new.id)
+            return task is not None, await db.read(is_used, account_id, "create", "key"), account.held
+
+        with pytest.raises(KeyError):
+            await db.write(dies)
+        assert await standing() == (False, False, 0)
+        await db.write(tasks.submit_task, account_id, new, use, 100)
+        assert await standing() == (True, True, 1000)
 
     asyncio.run(story())

@@ -17,6 +17,7 @@ from imagegate.storage import LocalBlobs
 from imagegate.store import attempts, claims, deliveries, files, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
+from imagegate.store.turns import LATER
 from tests.conftest import OpenDatabase
 from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
 
@@ -38,20 +39,24 @@ PLANTED = {
     "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
     "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
+    "I11.turns": f"UPDATE tasks SET due = due + {LATER} WHERE state = 'queued'",
     "I12.files": "UPDATE accounts SET files = files + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
+    "I13.thumbnails": "DELETE FROM assets WHERE kind = 'thumbnail'",
     "I13.files": f"UPDATE files SET expires = expires - {FAR}",
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
     "I15.files": "UPDATE files SET account_id = (SELECT id FROM accounts WHERE id <> files.account_id LIMIT 1)",
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
-UPLOADS_PLANTED = [
+MORE_PLANTED = [
     ("I12.files", "UPDATE files SET counted = 0"),
     ("I13.files", f"UPDATE assets SET expires = expires + {FAR} WHERE kind = 'upload'"),
     ("I13.files", f"UPDATE assets SET deleted = {FAR} - 1 WHERE kind = 'upload'"),
     ("I13.files", "UPDATE assets SET kind = 'reference' WHERE kind = 'upload'"),
     ("I13.files", "UPDATE files SET removed = 1"),
+    ("I13.thumbnails", "UPDATE assets SET commit_id = 'cmt_other' WHERE kind = 'thumbnail'"),
+    ("I13.thumbnails", "UPDATE tasks SET thumbnail_expires = NULL WHERE state = 'completed'"),
     ("I15.files", "DELETE FROM files"),
     ("I15.files", ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour')"
      " WHERE kind = 'upload'")),
@@ -101,8 +106,8 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(("invariant", "sql"), UPLOADS_PLANTED)
-def test_a_fault_in_an_upload_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
+@pytest.mark.parametrize(("invariant", "sql"), MORE_PLANTED)
+def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
     async def story() -> None:
         db = open_database()
         await lively(db)

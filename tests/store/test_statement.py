@@ -60,7 +60,7 @@ async def _all(db: Database, account_id: str, limit: int, **wanted: str) -> list
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_s09_amounts_sum_to_the_balance_after_any_history(open_database: OpenDatabase, seed: int) -> None:
+def test_s9_ledger_sum_is_the_balance_after_any_history(open_database: OpenDatabase, seed: int) -> None:
     async def story() -> None:
         db, chance = open_database(), random.Random(seed)
         account_id, key = await customer(db, 10**6)

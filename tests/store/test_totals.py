@@ -19,7 +19,7 @@ FIRST = 20_000
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_s12_every_grouping_sums_to_what_was_charged(open_database: OpenDatabase, seed: int) -> None:
+def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: OpenDatabase, seed: int) -> None:
     chance, now = random.Random(seed), [FIRST * DAY_US]
     db = open_database(lambda: now[0])
 

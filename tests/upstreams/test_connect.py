@@ -10,7 +10,7 @@ import pytest
 
 from imagegate.catalog.routes import UpstreamRow, dialect_of
 from imagegate.spool import Spool
-from imagegate.upstreams.connect import NotConnected, connect
+from imagegate.upstreams.connect import NotConnected, Plugs, connect
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.openai import OpenAI
 from imagegate.upstreams.protocol import Resumes, Upstream
@@ -20,7 +20,8 @@ from tests.upstreams.parts import fetch
 
 def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream | NotConnected:
     row = UpstreamRow(**{"name": "there", "protocol": "openai", **fields})
-    return connect(row, dialect_of(row), Spool(tmp_path / "spool"), fetch, env or {})
+    plugs = Plugs(spool=Spool(tmp_path / "spool"), fetch=lambda _: fetch, link=str, env=env or {})
+    return connect(row, dialect_of(row), plugs)
 
 
 def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
-from imagegate.upstreams.protocol import Answer, NotFetched, Produced, Ties, Trouble, Unavailable, Unknown
+from imagegate.upstreams.fetching import NotSaved, Saved
+from imagegate.upstreams.protocol import Answer, Produced, Ties, Trouble, Unavailable, Unknown
 from tests.imaging.corpus import IDAT, chunk, picture, png
 from tests.outbound.wires import Reply, always, answer, certified, drip_headers, hang, reset, serving, trusting
 from tests.upstreams.parts import Raw, b64, call, listening, one_picture, produced, row, upstream
@@ -282,9 +283,9 @@ def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
 def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Path) -> None:
     asked = []
 
-    async def at_last(url: str, target: Path, most: int) -> int | NotFetched:
+    async def at_last(url: str, target: Path, most: int) -> Saved | NotSaved:
         asked.append(url)
-        return NotFetched("503") if len(asked) < 4 else target.write_bytes(picture("PNG"))
+        return NotSaved("503") if len(asked) < 4 else Saved(target.write_bytes(picture("PNG")))
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
     assert isinstance(ask(tmp_path, always(answer(200, body, JSON)), fetching=at_last), Produced)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request, Response
 
+from imagegate.api.operations import answered
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, InvalidTaskId, TaskNotFound
 from imagegate.domain.tasks import Task
@@ -22,6 +23,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MOST_WAIT_S = 60
 _MOST_CURSOR = 1000
+REPLAYED = answered("Idempotency-Replayed", {"enum": ["true"]}, "Where this answer is that of an earlier request")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
 

@@ -1,6 +1,7 @@
 """Who calls: from the Authorization header to the key and its account.
 
-Knows: the header, a short memory of keys, and the brake on guessing. Refuses to know: what the key may do to money.
+Knows: the header, a short memory of keys, the brake on guessing, and when a key's requests are counted. Refuses to
+know: how they are counted, and what the key may do to money.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any
 from litestar import Request
 
 from imagegate.api.addresses import Proxies, listed
+from imagegate.api.limits import Turnstile, told, too_many
 from imagegate.domain.api_keys import PREFIXES, digest, well_formed
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.domain.rates import Refused
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import key_by_digest
 
@@ -28,6 +31,7 @@ class Gatekeeper:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._proxies = Proxies(runtime.settings.server.trusted_proxies)
+        self._turnstile = Turnstile(runtime)
         self._pepper = runtime.keyring.key("pepper")
         self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
         self._failures: OrderedDict[tuple[str, int], int] = OrderedDict()
@@ -46,7 +50,17 @@ class Gatekeeper:
             raise Unauthorized("Authentication required" if header is None else "")
         if key.ips is not None and not listed(self._proxies.client_of(request), key.ips):
             raise IpRestricted
+        await self._count(request, key)
         return key
+
+    async def _count(self, request: Request[Any, Any, Any], key: Key) -> None:
+        """Before the body is read and anything is looked up: behind a refusal there is nothing."""
+        result = await self._turnstile.count(key)
+        if result is None:
+            return
+        request.scope["state"]["limits"] = told(result)
+        if isinstance(result, Refused):
+            raise too_many(result)
 
     async def _live_key(self, value: str) -> Key | None:
         if not well_formed(value):
@@ -73,7 +87,8 @@ class Gatekeeper:
             self._failures.popitem(last=False)
         if self._failures[place] > self._runtime.settings.limits.failed_logins_per_minute:
             left = {"Retry-After": str(60 - int(time.monotonic() % 60))}
-            raise RateLimitExceeded("Too many failed authentications, please try again in a minute", headers=left)
+            message = "Too many failed authentications, please try again in a minute"
+            raise RateLimitExceeded(message, reason="failed_logins", headers=left)
 
 
 def _bearer(header: str) -> str:

@@ -1,5 +1,5 @@
-"""The outermost layer of the API: a request id for every answer, the hosts we answer for, and the count
-of both.
+"""The outermost layer of the API: a request id for every answer, what is left of a key's requests, the hosts we
+answer for, and the count of answers.
 
 Knows: headers. Refuses to know: what is asked.
 """
@@ -43,7 +43,8 @@ class Edge:
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                limits = scope["state"].get("limits", ())
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
                 self._count(_route(scope), _method(scope), message["status"])
             await send(message)
 

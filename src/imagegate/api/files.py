@@ -1,4 +1,7 @@
-"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key."""
+"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key.
+
+A thumbnail has the extension `thumb.webp`, and its signature is of that.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ from typing import Any
 from litestar import Request, Response, route
 from litestar.response import Stream
 
-from imagegate.api.operations import Operation, described, header, path, query
-from imagegate.domain import errors
-from imagegate.domain.assets import EXTENSION, Asset
+from imagegate.api import examples
+from imagegate.api.operations import Operation, answered, described, header, path, query
+from imagegate.domain import errors, ids
+from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
-from imagegate.links import Good, check_link
+from imagegate.links import THUMBNAIL, Good, check_link
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.assets import result_of
+from imagegate.store.assets import shown_asset
 
-_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp)")
+_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _FIXED = {
     "X-Content-Type-Options": "nosniff",
@@ -26,6 +30,15 @@ _FIXED = {
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "bytes",
 }
+_LENGTH = {"type": "string", "pattern": "^[0-9]+$"}
+FILE_HEADERS = (
+    answered("Content-Length", _LENGTH, "Bytes of this answer"),
+    answered("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
+    answered("Content-Disposition", {"type": "string"}, "The file's name", required=True),
+    answered("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
+    answered("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
+    answered("X-Content-Type-Options", {"enum": ["nosniff"]}, "The type is true to the bytes", required=True),
+)
 _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
 
 
@@ -35,17 +48,34 @@ _SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow
     status_code=200,
     opt=described(
         Operation(
-            summary="The image behind a signed link",
+            summary="The image or thumbnail behind a signed link",
             tag="files",
             media="image/*",
             open=True,
             parameters=(
-                path("task_id", {"type": "string"}, "The id of a task"),
-                path("name", {"type": "string", "pattern": f"^{_NAME.pattern}$"}, "Position and extension"),
-                query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
-                query("sig", {"type": "string"}, "The signature"),
-                header("Range", {"type": "string"}, "A single byte range"),
+                path(
+                    "task_id",
+                    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+                    "The id of a task",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": f"^{_NAME.pattern}$", "examples": ["0.png"]},
+                    "Position and extension",
+                ),
+                query(
+                    "exp",
+                    {"type": "integer", "minimum": 0, "examples": [examples.EXPIRES]},
+                    "When the link ends, Unix seconds",
+                ),
+                query(
+                    "sig",
+                    {"type": "string", "examples": [examples.LINK.partition("sig=")[2]]},
+                    "The signature: the key's name, a dot, and base64url",
+                ),
+                header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range"),
             ),
+            headers=FILE_HEADERS,
             statuses={200: "The image", 206: "A part of it"},
             errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
         )
@@ -55,7 +85,7 @@ async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id:
     asset, exp = await _asset_of(request, runtime, task_id, name)
     headers = {
         **_SIGNED,
-        "Content-Disposition": f'inline; filename="{task_id}_{asset.position}.{EXTENSION[asset.media_type]}"',
+        "Content-Disposition": f'inline; filename="{task_id}_{name}"',
         "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
     }
     return send_bytes(request, runtime, asset, headers)
@@ -86,7 +116,8 @@ async def _asset_of(request: Request[Any, Any, Any], runtime: Runtime, task_id: 
         raise InvalidSignature
     if link.exp * PER_SECOND <= runtime.clock():
         raise ResultExpired
-    asset = await runtime.db.read(result_of, task_id, index)
+    kind = AssetKind.thumbnail if ext == THUMBNAIL else AssetKind.result
+    asset = await runtime.db.read(shown_asset, task_id, kind, index)
     if asset is None or asset.deleted is not None:
         raise ResultExpired
     return asset, link.exp

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
 from litestar import Response, get
 
 from imagegate.api.answers import json_answer
 from imagegate.api.operations import Operation, described
+from imagegate.domain.fields import said
 from imagegate.flows.space import short_of_space
 from imagegate.runtime import Runtime
 from imagegate.store.engines import StoreFailure
@@ -14,17 +17,19 @@ from imagegate.store.transaction import Tx
 
 
 class Health(msgspec.Struct):
-    status: str
+    status: Literal["ok"]
 
 
 class Readiness(msgspec.Struct):
-    status: str
-    checks: dict[str, str]
+    status: Annotated[str, said("Whether new work can be taken in", enum=["ok", "unavailable"])]
+    checks: Annotated[dict[str, str], said("Each part: ok, or what is wrong with it")]
 
 
 @get(
     "/healthz",
-    opt=described(Operation(summary="The process lives", tag="operations", answer=Health, open=True)),
+    opt=described(
+        Operation(summary="The process lives", tag="operations", answer=Health, gives={"status": "ok"}, open=True)
+    ),
 )
 async def healthz() -> Response[bytes]:
     """200 while the process lives."""
@@ -38,6 +43,7 @@ async def healthz() -> Response[bytes]:
             summary="New work can be taken in",
             tag="operations",
             answer=Readiness,
+            gives={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
             open=True,
             statuses={200: "Ready", 503: "Not ready; the checks say why"},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response
@@ -10,7 +10,9 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, UnsetType
 
 from imagegate.domain import errors
+from imagegate.domain.credit import LimitScope
 from imagegate.domain.errors import Problem
+from imagegate.domain.fields import Number, RequestIdText, said
 from imagegate.store.engines import StoreFailure, StoreFull, StoreRefused
 from imagegate.telemetry import log_error
 
@@ -50,7 +52,6 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 }
 
 
-JsonNumber = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
 FILES_API = "/api/v1/files"
 # What the files API says in place of the status.
 FILE_CODES: dict[type[Problem], int] = {
@@ -63,16 +64,18 @@ FILE_CODES: dict[type[Problem], int] = {
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
-    code: str
-    message: str
-    type: str
-    param: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    fallback_suggestion: str | UnsetType = UNSET
-    limit_scope: str | UnsetType = UNSET
-    estimated_credits: JsonNumber | UnsetType = UNSET
-    remaining_credits: JsonNumber | UnsetType = UNSET
-    request_id: str
+    """Why a request was refused. Programs decide by `code`."""
+
+    code: Annotated[str, said("Stable", pattern="^[a-z_]+$")]
+    message: Annotated[str, said("For people; may change", minLength=1)]
+    type: Annotated[str, said("The class of the error", enum=[INVALID, AUTH, QUOTA, RATE, SERVER])]
+    param: Annotated[str, said("The one input at fault: a field path or a header")] | UnsetType = UNSET
+    reason: Annotated[str, said("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
+    fallback_suggestion: Annotated[str, said("What to try instead")] | UnsetType = UNSET
+    limit_scope: Annotated[str, said("With 402: whose limit", enum=[*LimitScope])] | UnsetType = UNSET
+    estimated_credits: Annotated[Number, said("With 402: the maximum of the request")] | UnsetType = UNSET
+    remaining_credits: Annotated[Number, said("With 402: what that limit leaves")] | UnsetType = UNSET
+    request_id: RequestIdText
 
 
 class ErrorAnswer(msgspec.Struct):
@@ -82,10 +85,10 @@ class ErrorAnswer(msgspec.Struct):
 class FileError(msgspec.Struct, kw_only=True):
     """An error in the envelope of the files API."""
 
-    success: bool = False
-    code: int
-    msg: str
-    request_id: str
+    success: Literal[False] = False
+    code: Annotated[int, said("The status, or a finer number of this API")]
+    msg: Annotated[str, said("For people; may change", minLength=1)]
+    request_id: RequestIdText
 
 
 def problem_response(problem: Problem, request_id: str, path: str) -> Response[bytes]:
@@ -96,13 +99,19 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    in_files = path == FILES_API or path.startswith(f"{FILES_API}/")
+    if status == 429 and problem.reason:  # one without is about requests: its headers say more
+        headers["RateLimit"] = f'"{problem.reason}";r=0;t={headers["Retry-After"]}'
     return Response(
-        msgspec.json.encode(_file_error(problem, request_id) if in_files else _error(problem, request_id)),
+        msgspec.json.encode(problem_body(problem, request_id, path)),
         status_code=status,
         headers=headers,
         media_type="application/json",
     )
+
+
+def problem_body(problem: Problem, request_id: str, path: str) -> ErrorAnswer | FileError:
+    in_files = path == FILES_API or path.startswith(f"{FILES_API}/")
+    return _file_error(problem, request_id) if in_files else _error(problem, request_id)
 
 
 def _file_error(problem: Problem, request_id: str) -> FileError:

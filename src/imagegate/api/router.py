@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api import files, inputs, metrics, openapi, ops
+from imagegate.api import files, inputs, metrics, openapi, ops, reference
 from imagegate.api.uploads import stored, upload
 from imagegate.api.v1 import (
     admin,
@@ -56,6 +56,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     files.get_result,
     inputs.get_input,
     openapi.openapi_json,
+    reference.get_reference,
     upload.upload_base64,
     upload.upload_stream,
     upload.upload_url,

@@ -16,6 +16,7 @@ from imagegate.cli.exits import FAILED, USAGE, Exit
 from imagegate.cli.options import gateway, installation, read_settings
 from imagegate.domain.credit import CUSTOMER_SCOPES, Account, Key, Scope
 from imagegate.domain.money import Nanos, credits_text, nanos_of_credits, usd_text
+from imagegate.domain.rates import MOST_PER_MINUTE
 from imagegate.flows.credit import NewKey, create_key, grant_credits, open_account
 from imagegate.secret import open_keyring
 from imagegate.settings import Settings
@@ -84,12 +85,16 @@ def keys() -> None:
 @click.option("--model", "models", multiple=True, help="Allow only these models.")
 @click.option("--cap", metavar="N", help="The most credits that this key may ever spend.")
 @click.option("--daily-cap", metavar="N", help="The most credits that this key may spend in a day (UTC).")
+@click.option("--in-flight-cap", metavar="N", help="The most credits that its unfinished tasks may hold together.")
+@click.option("--rate-per-minute", type=click.IntRange(1, MOST_PER_MINUTE), help="Requests per minute.")
+@click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks carried out side by side.")
 @click.option("--expires", metavar="DATE", help="When the key ends, ISO 8601.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @installation
 def create(
     account: str, granted: str | None, name: str, scopes: tuple[str, ...], models: tuple[str, ...], cap: str | None,
-    daily_cap: str | None, expires: str | None, as_json: bool, data: str | None, config: Path | None,
+    daily_cap: str | None, in_flight_cap: str | None, rate_per_minute: int | None, concurrent_tasks: int | None,
+    expires: str | None, as_json: bool, data: str | None, config: Path | None,
 ) -> None:  # fmt: skip
     """Make a key. Its value is shown this once."""
     settings = read_settings(config, data)
@@ -101,6 +106,9 @@ def create(
         cap=_limit(settings, cap),
         daily_cap=_limit(settings, daily_cap),
         expires=_moment(expires),
+        rate_per_minute=rate_per_minute,
+        concurrent_tasks=concurrent_tasks,
+        in_flight_cap=_limit(settings, in_flight_cap),
     )
 
     async def work(db: Database) -> tuple[str, Key]:
@@ -147,6 +155,9 @@ def _key_row(key: Key, settings: Settings) -> dict[str, Any]:
         "spent": credits_text(key.spent, rate),
         "cap": None if key.cap is None else credits_text(key.cap, rate),
         "daily_cap": None if key.daily_cap is None else credits_text(key.daily_cap, rate),
+        "rate_per_minute": key.rate_per_minute,
+        "concurrent_tasks": key.concurrent_tasks,
+        "in_flight_cap": None if key.in_flight_cap is None else credits_text(key.in_flight_cap, rate),
         "expires": _date(key.expires),
         "disabled": _date(key.disabled),
     }

@@ -17,6 +17,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from imagegate.api.wire import Wire
 from imagegate.app import build_app, open_runtime
 from imagegate.cli.exits import FAILED, Exit
 from imagegate.cli.options import installation, read_settings
@@ -58,7 +59,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
             build_app(runtime), lifespan="on", log_config=None, access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=5,
+            proxy_headers=False, timeout_graceful_shutdown=5, http=Wire,
         )  # fmt: skip
         _greet(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])

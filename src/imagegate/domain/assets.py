@@ -12,10 +12,14 @@ MEDIA_TYPE = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 class AssetKind(enum.StrEnum):
+    """`mask` is what the customer sent, `repaint` what is made of it for upstreams."""
+
     result = "result"
     reference = "reference"
     upload = "upload"
     mask = "mask"
+    repaint = "repaint"
+    thumbnail = "thumbnail"
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

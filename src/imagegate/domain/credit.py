@@ -48,7 +48,8 @@ class Account(msgspec.Struct, frozen=True):
 class Key(msgspec.Struct, frozen=True):
     """An API key without its value. A cap of None means none; `day` is days since 1970, UTC.
 
-    `ips`: addresses and networks that it works from; None means any.
+    `ips`: addresses and networks that it works from; None means any. `concurrent_tasks`: how many of its tasks are
+    carried out side by side, the others wait. `in_flight_cap`: nanos that its unfinished tasks may hold together.
     """
 
     id: str
@@ -68,6 +69,9 @@ class Key(msgspec.Struct, frozen=True):
     disabled: int | None
     ips: tuple[str, ...] | None = None
     deleted: int | None = None
+    rate_per_minute: int | None = None
+    concurrent_tasks: int | None = None
+    in_flight_cap: Nanos | None = None
 
     def live(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)
@@ -79,16 +83,21 @@ class Key(msgspec.Struct, frozen=True):
     @property
     def limited(self) -> bool:
         """Whether it may do less than its scopes say."""
-        return any(limit is not None for limit in (self.models, self.cap, self.daily_cap, self.expires, self.ips))
+        limits = (
+            self.models, self.cap, self.daily_cap, self.expires, self.ips, self.rate_per_minute, self.concurrent_tasks,
+            self.in_flight_cap,
+        )  # fmt: skip
+        return any(limit is not None for limit in limits)
 
     def covers(self, scopes: tuple[Scope, ...]) -> bool:
         """Whether it has all of these scopes; `admin` has all."""
         return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
 
     def allows(self, amount: int, now: int) -> bool:
-        """Whether the key's own limits leave room for holding `amount`."""
+        """Whether the key's own limits leave room for holding `amount`, now or once its tasks have ended."""
         under_cap = self.cap is None or self.spent + self.held + amount <= self.cap
-        return under_cap and (self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap)
+        under_daily_cap = self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap
+        return under_cap and under_daily_cap and (self.in_flight_cap is None or amount <= self.in_flight_cap)
 
 
 class LimitScope(enum.StrEnum):

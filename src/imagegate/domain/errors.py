@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from imagegate.domain.fields import said
 
 
 class Problem(Exception):
@@ -198,8 +200,8 @@ class TaskError(msgspec.Struct, frozen=True):
     """The end of a failed task, as the customer reads it."""
 
     code: TaskErrorCode
-    message: str
-    type: str = "task_error"
-    param: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    fallback_suggestion: str | UnsetType = UNSET
+    message: Annotated[str, said("For people; may change", minLength=1)]
+    type: Literal["task_error"] = "task_error"
+    param: Annotated[str, said("The field at fault, as a path")] | UnsetType = UNSET
+    reason: Annotated[str, said("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
+    fallback_suggestion: Annotated[str, said("What to try instead")] | UnsetType = UNSET

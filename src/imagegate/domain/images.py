@@ -11,27 +11,66 @@ from typing import Annotated
 
 import msgspec
 
+from imagegate.domain.fields import needed, said, shape
 
-def _said(about: str, **schema: int) -> msgspec.Meta:
-    """For the API's document alone: what is allowed is checked by the family, which names it in its own words."""
-    return msgspec.Meta(description=about, extra_json_schema=schema or None)
+SIZE_PATTERN = (
+    "^(auto|1:1|1:2|2:1|1:3|3:1|2:3|3:2|3:4|4:3|4:5|5:4|9:16|16:9|21:9|9:21|[1-9][0-9]{1,3}[x×][1-9][0-9]{1,3})$"
+)
+_Size = Annotated[str, shape(pattern=SIZE_PATTERN)]
+_Tier = Annotated[str, shape(pattern="^[124][kK]$")]
+_Quality = Annotated[str, shape(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
+_Reference = Annotated[str, shape(format="uri", pattern="^https?://", maxLength=8192)]
+_References = Annotated[list[_Reference], shape(maxItems=16)]
+_Callback = Annotated[str, shape(format="uri", pattern="^https://", maxLength=2048)]
 
 
 class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of a create or a quote. Unknown fields are ignored; `None` means absent."""
+    """The body of a create or a quote. Unknown fields are ignored; null means absent."""
 
-    prompt: Annotated[str | None, _said("The picture in words; 1 to 32,000 Unicode code points", minLength=1)] = None
-    model: Annotated[str | None, _said("A name of GET /v1/models; gpt-image-2 when absent")] = None
-    size: Annotated[str | None, _said("auto, a ratio such as 16:9, or WxH in multiples of 16")] = None
-    resolution: Annotated[str | None, _said("1K, 2K or 4K, any case; used with a ratio")] = None
-    quality: Annotated[str | None, _said("low, medium, high and more, by model")] = None
-    n: Annotated[int | None, _said("How many images; each is billed", minimum=1, maximum=10)] = None
-    image_urls: Annotated[list[str] | None, _said("Up to 16 references, order kept", maxItems=16)] = None
-    mask_url: Annotated[str | None, _said("A PNG with alpha; alpha below 255 is repainted")] = None
-    callback_url: Annotated[str | None, _said("Where the finished task is sent; https only", maxLength=2048)] = None
-    background: Annotated[str | None, _said("opaque or transparent")] = None
-    output_format: Annotated[str | None, _said("png, jpeg or webp")] = None
-    output_compression: Annotated[int | None, _said("0 to 100, for jpeg and webp")] = None
+    prompt: Annotated[
+        Annotated[str, shape(minLength=1, maxLength=32_000)] | None,
+        needed("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
+    ] = None
+    model: Annotated[str | None, said("A name of GET /v1/models; gpt-image-2 when absent")] = None
+    size: Annotated[
+        _Size | None,
+        said(
+            "auto (the default), one of 15 ratios, or WxH: multiples of 16, edges up to 3840, 655,360 to 8,294,400"
+            " pixels in all, at most 3:1"
+        ),
+    ] = None
+    resolution: Annotated[
+        _Tier | None,
+        said("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
+    ] = None
+    quality: Annotated[
+        _Quality | None, said("low, medium (the default of most models), high, or what else the model names")
+    ] = None
+    n: Annotated[
+        Annotated[int, shape(minimum=1, maximum=10)] | None,
+        said("How many images, 1 when absent; each that is delivered is billed"),
+    ] = None
+    image_urls: Annotated[
+        _References | None,
+        said("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
+    ] = None
+    mask_url: Annotated[
+        _Reference | None, said("A PNG as large as the first reference: alpha below 255 is repainted")
+    ] = None
+    callback_url: Annotated[
+        _Callback | None, said("Where the ended task is sent; its query string arrives untouched")
+    ] = None
+    background: Annotated[
+        Annotated[str, shape(enum=["opaque", "transparent"])] | None,
+        said("opaque (the default) or transparent, which jpeg cannot be"),
+    ] = None
+    output_format: Annotated[
+        Annotated[str, shape(enum=["png", "jpeg", "webp"])] | None, said("png (the default), jpeg or webp")
+    ] = None
+    output_compression: Annotated[
+        Annotated[int, shape(minimum=0, maximum=100)] | None,
+        said("100 when absent; for jpeg and webp, else ignored"),
+    ] = None
 
 
 class Size(msgspec.Struct, frozen=True):

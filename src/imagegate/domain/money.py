@@ -11,6 +11,8 @@ from typing import NewType
 
 import msgspec
 
+from imagegate.domain.fields import CreditsText, NanosText, UsdText
+
 Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
@@ -22,9 +24,9 @@ _CREDITS = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[
 class Money(msgspec.Struct, frozen=True):
     """One amount as the public API prints it: three exact decimal strings; `nanos` is the truth."""
 
-    credits: str
-    usd: str
-    nanos: str
+    credits: CreditsText
+    usd: UsdText
+    nanos: NanosText
 
 
 def decimal_text(units: int, scale: int) -> str:

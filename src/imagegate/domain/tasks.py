@@ -87,6 +87,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker.
 
     `sent` is when the first attempt was marked sending, `cancel_wished` when its customer first asked to cancel it.
+    `thumbnail_expires` is None where no thumbnail was made.
     """
 
     id: str
@@ -113,6 +114,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...] = ()
     error: TaskError | None = None
     results_expire: int | None = None
+    thumbnail_expires: int | None = None
     sent: int | None = None
     cancel_wished: int | None = None
 

@@ -247,7 +247,7 @@ def _reference_urls(urls: list[str], model: Model) -> tuple[str, ...]:
 
 
 def _check_url_shape(url: str, field: str) -> None:
-    if not url.startswith(("http://", "https://")):
+    if not url[: len("https://")].lower().startswith(("http://", "https://")):
         hint = "base64 and data: go through POST /api/v1/files/upload/base64, whose file_url can be used here"
         raise InvalidRequest(f"{field} must be an http or https URL; {hint}", param=field)
     if len(url) > URL_MAX:

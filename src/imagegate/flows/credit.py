@@ -24,6 +24,9 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     daily_cap: Nanos | None = None
     expires: int | None = None
     ips: tuple[str, ...] | None = None
+    rate_per_minute: int | None = None
+    concurrent_tasks: int | None = None
+    in_flight_cap: Nanos | None = None
 
 
 async def open_account(db: Database, name: str) -> Account:

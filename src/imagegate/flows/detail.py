@@ -6,13 +6,16 @@ Knows: the three parts of `include`. Refuses to know: names and costs of upstrea
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from imagegate.domain.fields import Link, MediaType, Number, Seconds, said, shape
+from imagegate.domain.images import SIZE_PATTERN
 from imagegate.domain.money import decimal_text, number
 from imagegate.domain.tasks import Attempt, Outcome, Task
-from imagegate.flows.view import Number, TaskView, result_links, task_view
+from imagegate.flows.view import TaskView, result_links, task_view, thumbnail_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.attempts import list_attempts
 
@@ -24,32 +27,35 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     prompt: str
-    size: str
-    resolution: str | None
-    quality: str | None
-    n: int
+    size: Annotated[str, said("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
+    resolution: Annotated[str | None, said("The tier; null where it has no effect")]
+    quality: Annotated[str | None, said("null where the model has none")]
+    n: Annotated[int, said("How many images", minimum=1, maximum=10)]
     image_urls: tuple[str, ...]
     mask_url: str | None
     callback_url: str | None
-    background: str
-    output_format: str
-    output_compression: int
+    background: Annotated[str, shape(enum=["opaque", "transparent"])]
+    output_format: Annotated[str, shape(enum=["png", "jpeg", "webp"])]
+    output_compression: Annotated[int, shape(minimum=0, maximum=100)]
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
-    result_id: str
-    image_url: str
-    width: int
-    height: int
-    mime_type: str
-    bytes: int
+    result_id: Annotated[str, said("The position in `results`", pattern="^[0-9]$")]
+    image_url: Link
+    thumbnail_url: Annotated[Link, said("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
+    width: Annotated[int, said("Real pixels", minimum=1)]
+    height: Annotated[int, said("Real pixels", minimum=1)]
+    mime_type: MediaType
+    bytes: Annotated[int, said("Size of the file", minimum=1)]
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    attempt: int
-    started: int
-    duration: Number | None
-    outcome: str
+    """One try of one route."""
+
+    attempt: Annotated[int, said("From 1", minimum=1)]
+    started: Seconds
+    duration: Annotated[Number | None, said("Seconds; null while it runs")]
+    outcome: Annotated[str, said("How it ended", enum=[*Outcome])]
     charged: bool
 
 
@@ -90,6 +96,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
         OutputView(
             result_id=str(image.index),
             image_url=link,
+            thumbnail_url=thumbnail_link(runtime, task) if image.index == 0 else UNSET,
             width=image.width,
             height=image.height,
             mime_type=image.media_type,

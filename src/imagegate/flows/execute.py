@@ -32,7 +32,7 @@ from imagegate.store import claims, settlement
 from imagegate.store.attempts import Unwanted, add_unsent, begin_attempt, permit_repeat
 from imagegate.store.cancels import CANCELLED
 from imagegate.store.health import Gate, Held
-from imagegate.store.tasks import Done, LostLease
+from imagegate.store.tasks import Done, LostLease, find_task
 from imagegate.upstreams.protocol import Answer, Produced, Refused, Rejected, Unavailable, Unknown
 
 FAULT = TaskError(TaskErrorCode.service_error, "The service failed to carry this task out.")
@@ -42,6 +42,8 @@ NO_CONTENT = TaskError(
     "An answer came without a readable image.",
     reason="upstream_invalid_response",
 )
+# What the caller did wrong is told even to one who has given up.
+_CALLERS = frozenset({TaskErrorCode.content_policy_violation, TaskErrorCode.invalid_parameters})
 _IN_PLACE_US = 3 * PER_SECOND
 _LONGEST_WAIT_US = 60 * PER_SECOND
 
@@ -94,7 +96,15 @@ async def _end(runtime: Runtime, task: Task, story: Story, lease: Lease, error: 
     if story.slices:
         await settle(runtime, task, story.slices, lease)
     else:
-        await fail(runtime, task, error)
+        await fail(runtime, task, await _unless_unwanted(runtime, task, error))
+
+
+async def _unless_unwanted(runtime: Runtime, task: Task, error: TaskError) -> TaskError:
+    """Where no image came and the customer wanted none any more, that is the end which was asked for."""
+    if error.code in _CALLERS:
+        return error
+    now = await runtime.db.read(find_task, task.account_id, task.id)
+    return CANCELLED if now is not None and now.cancel_wished is not None else error
 
 
 async def _next_step(runtime: Runtime, task: Task, inputs: Inputs, story: Story, lease: Lease) -> Step:

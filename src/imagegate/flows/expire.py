@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
+from collections.abc import Awaitable, Callable
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import assets, attempts, claims, idempotency, tasks
+from imagegate.store import assets, attempts, claims, files, idempotency, purge, rates, tasks
 from imagegate.store.invariants import broken_cheap
 from imagegate.telemetry import log_error
 
 _AT_ONCE = 500
+_PURGED_AT_ONCE, _PURGES = 50, 100  # short commands, between which everybody else has a turn
+DAY_US = 24 * 3600 * PER_SECOND
 TIMEOUT = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
 
 
@@ -40,13 +44,29 @@ async def fail_overdue(runtime: Runtime) -> None:
 
 
 async def delete_expired(runtime: Runtime) -> int:
-    """Delete the bytes, then mark the row: their links ended before."""
-    expired = await runtime.db.read(assets.expired_assets, _AT_ONCE)
-    for asset in expired:
-        await runtime.blobs.delete(asset.key)
-    if expired:
+    """Delete the bytes, then mark the row: their links ended before. The number of assets."""
+    count = 0
+    while expired := await runtime.db.read(assets.expired_assets, _AT_ONCE):
+        for asset in expired:
+            await runtime.blobs.delete(asset.key)
         await runtime.db.write(assets.mark_deleted, [asset.id for asset in expired])
-    return len(expired)
+        count += len(expired)
+    return count
+
+
+async def forget_old(runtime: Runtime) -> None:
+    """Rows that nobody will ask for again: keys that are used up, then tasks, files and test webhooks of long ago."""
+    keep = runtime.settings.storage.task_days * DAY_US
+    await _in_turns(lambda: runtime.db.write(idempotency.forget_expired, _PURGED_AT_ONCE))
+    for command in (purge.purge_tasks, files.purge_files, purge.purge_tests):
+        await _in_turns(functools.partial(runtime.db.write, command, keep, _PURGED_AT_ONCE))
+
+
+async def _in_turns(step: Callable[[], Awaitable[int]]) -> None:
+    """Until nothing is left, or it is enough for this time."""
+    for _ in range(_PURGES):
+        if await step() < _PURGED_AT_ONCE:
+            return
 
 
 async def sweep_spool(runtime: Runtime) -> None:
@@ -78,6 +98,7 @@ async def sweep(runtime: Runtime) -> None:
     await fail_overdue(runtime)
     await delete_expired(runtime)
     await sweep_spool(runtime)
-    await runtime.db.write(idempotency.forget_expired)
+    if runtime.db.engine.shared:
+        await runtime.db.write(rates.forget_whole)
     await look_at_books(runtime)
     runtime.signals.work.set()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, NotFound
+from imagegate.domain.fields import DeliveryIdText, Seconds
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
 from imagegate.outbound import Purpose, UrlRefused, check_url
 from imagegate.runtime import PER_SECOND, Runtime
@@ -18,9 +21,9 @@ Logged = tuple[Delivery, list[DeliveryAttempt]]
 class TestBody(msgspec.Struct):
     """What a webhook says that was asked for as a test."""
 
-    created: int
-    id: str
-    object: str = "webhook.test"
+    created: Seconds
+    id: DeliveryIdText
+    object: Literal["webhook.test"] = "webhook.test"
 
 
 async def page_of_hooks(runtime: Runtime, account_id: str, after: str | None, limit: int) -> tuple[list[Logged], bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
 from imagegate.flows.fetch import SPENT_REASON, BudgetSpent, fetch_for
+from imagegate.flows.masks import BadMask, PlainMask, rewrite_mask
 from imagegate.flows.own_links import is_own, own_asset
 from imagegate.imaging import ImageFacts, NotAnImage, inspect
 from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
@@ -107,7 +109,7 @@ async def _own_asset(runtime: Runtime, source: Source, account_id: str) -> Asset
     asset = await own_asset(runtime, source.url, account_id)
     if asset is None:
         raise _dead_link(source)
-    return asset if asset.kind == AssetKind.result else await _read_upload(runtime, source, asset)
+    return await _read_upload(runtime, source, asset) if asset.kind == AssetKind.upload else asset
 
 
 async def _read_upload(runtime: Runtime, source: Source, asset: Asset) -> Asset:
@@ -160,37 +162,50 @@ async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | BadInput:
             async with runtime.places.left_by(task.account_id):
                 await _fetch_all(runtime, task, missing)
             have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
-        return await _as_files(runtime, have)
+        return await _as_files(runtime, task, have)
     except _Unusable as unusable:
         return BadInput(unusable.error)
 
 
-async def _as_files(runtime: Runtime, have: list[Asset]) -> Inputs:
+async def _as_files(runtime: Runtime, task: Task, have: list[Asset]) -> Inputs:
     references = [asset for asset in have if asset.kind == AssetKind.reference]
-    masks = [asset for asset in have if asset.kind == AssetKind.mask]
-    for mask in masks:
-        _check_mask(mask, references[0])
     paths = [await runtime.blobs.local(asset.key) for asset in references]
-    return Inputs(tuple(paths), await runtime.blobs.local(masks[0].key) if masks else None)
+    masks = {asset.kind: asset for asset in have if asset.kind in (AssetKind.mask, AssetKind.repaint)}
+    if AssetKind.mask not in masks:
+        return Inputs(tuple(paths), None)
+    ready = masks.get(AssetKind.repaint)
+    key = ready.key if ready else await _rewritten(runtime, task, masks[AssetKind.mask], references[0])
+    return Inputs(tuple(paths), await runtime.blobs.local(key))
 
 
-def _check_mask(mask: Asset, first: Asset) -> None:
-    if mask.media_type != "image/png":
-        raise _Unusable(
-            _unreadable("mask_url", "The mask must be a PNG with an alpha channel.", "unsupported_image_type")
-        )
-    if (mask.width, mask.height) != (first.width, first.height):
-        message = f"The mask is {mask.width}x{mask.height}, the first reference {first.width}x{first.height}."
-        raise _Unusable(TaskError(TaskErrorCode.image_dimension_mismatch, message, param="mask_url"))
+async def _rewritten(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
+    """The key of the mask as upstreams get it. [ asset ]"""
+    async with _workplace(runtime, task) as folder:
+        match await rewrite_mask(runtime, task, mask, first, folder / "mask.png"):
+            case BadMask(error=error):
+                raise _Unusable(error)
+            case PlainMask(asset=new):
+                await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, [new])
+                return new.key
+
+
+@contextlib.asynccontextmanager
+async def _workplace(runtime: Runtime, task: Task) -> AsyncIterator[Path]:
+    """A folder for files of this claim that are not stored yet; gone afterwards."""
+    folder = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread(shutil.rmtree, folder)
 
 
 async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> None:
     """Fetch one after the other, each address once; the first bad one ends it. [ assets ]"""
-    folder = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fetched: list[assets.NewAsset] = []
     files: dict[str, tuple[Path, ImageFacts, str]] = {}
-    try:
+    async with _workplace(runtime, task) as folder:
         for source in missing:
             if source.url not in files:
                 files[source.url] = await _fetch(runtime, task.account_id, source, folder / str(len(files)))
@@ -199,9 +214,6 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> Non
             await runtime.blobs.put(path, new.key)
             fetched.append(new)
         await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, fetched)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread(shutil.rmtree, folder)
 
 
 async def _fetch(runtime: Runtime, account_id: str, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:

@@ -33,6 +33,7 @@ async def change_key(runtime: Runtime, maker: Key, key_id: str, changes: dict[st
     changed = await runtime.db.write(accounts.change_key, maker.account_id, key_id, changes)
     if changed is None:
         raise NotFound
+    runtime.signals.work.set()
     return changed
 
 

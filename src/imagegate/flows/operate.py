@@ -13,10 +13,10 @@ import msgspec
 from imagegate.breaker import Broken, Cooling, Free, Health, Trial, state
 from imagegate.catalog.routes import Route
 from imagegate.domain.credit import DAY_US
+from imagegate.domain.fields import Number
 from imagegate.domain.money import Money, decimal_text, money, number
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
-from imagegate.flows.view import Number
 from imagegate.routing import Considered
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.attempts import list_attempts

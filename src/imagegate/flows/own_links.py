@@ -1,4 +1,4 @@
-"""Links of this origin, read from our own rows: a result, an upload or a download of the account that asks.
+"""Links of this origin, read from our own rows: result, thumbnail, upload or download of the account that asks.
 
 Nothing goes over the network, so these links work on loopback and behind NAT. Refuses to know what they are for.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import urllib.parse
 
-from imagegate.domain.assets import Asset
+from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.files import FILE_ID, Standing, StoredFile
-from imagegate.links import Good, check_link
+from imagegate.links import THUMBNAIL, Good, check_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import assets, files
 
 UPLOADS, DOWNLOADS = "/files/uploads", "/api/v1/files/download"
-_RESULT = re.compile(r"/files/results/([^/]{1,80})/([0-9]{1,2})\.([a-z]{1,5})")
+_RESULT = re.compile(r"/files/results/([^/]{1,80})/([0-9]{1,2})\.([a-z.]{1,10})")
 _UPLOAD = re.compile(UPLOADS + r"/([0-9a-f]{32})/([A-Za-z0-9._-]{1,100})")
 _DOWNLOAD = re.compile(DOWNLOADS + f"/({FILE_ID.pattern})")
 
@@ -51,7 +51,8 @@ async def _result(runtime: Runtime, account_id: str, found: re.Match[str], query
     link = check_link(runtime.keyring.key("links"), found[1], int(found[2]), found[3], exp, sig)
     if not isinstance(link, Good) or link.exp * PER_SECOND <= runtime.clock():
         return None
-    return await runtime.db.read(assets.own_result, account_id, found[1], int(found[2]))
+    kind = AssetKind.thumbnail if found[3] == THUMBNAIL else AssetKind.result
+    return await runtime.db.read(assets.own_shown_asset, account_id, found[1], kind, int(found[2]))
 
 
 async def _bytes_of(runtime: Runtime, account_id: str, file: StoredFile | None) -> Asset | None:

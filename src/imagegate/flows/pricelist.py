@@ -7,7 +7,7 @@ combinations from the family, and amounts from the one function that also prices
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,7 @@ from imagegate.catalog.book import Book, token_price
 from imagegate.catalog.schema import Model, PriceRow
 from imagegate.domain.credit import Key
 from imagegate.domain.errors import ModelAccessDenied
+from imagegate.domain.fields import BillingRule, RateText, Seconds, said
 from imagegate.domain.money import Money, decimal_text, money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES
@@ -31,25 +32,33 @@ class Span(msgspec.Struct, frozen=True):
     max: Money
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """What 1K tokens cost, exactly; fractions of a nano are possible."""
+
+    credits: RateText
+    usd: RateText
+    nanos: RateText
+
+
 class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    object: str = "model"
-    created: int
-    owned_by: str = "imagegate"
+    object: Literal["model"] = "model"
+    created: Seconds
+    owned_by: Literal["imagegate"] = "imagegate"
 
 
 class ModelDetail(ModelView, frozen=True, kw_only=True):
-    billing_rule: str
+    billing_rule: BillingRule
     price_range: Span | UnsetType = UNSET
-    parameters: dict[str, Any]
+    parameters: Annotated[dict[str, Any], said("What each field of a request may be for this model")]
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
     model: str
-    billing_rule: str
-    effective_from: int
-    per_1k_tokens: dict[str, Money] | UnsetType = UNSET
-    per_image: dict[str, Money] | UnsetType = UNSET
+    billing_rule: BillingRule
+    effective_from: Seconds
+    per_1k_tokens: Annotated[dict[str, Rate], said("By kind of token; rule per_token")] | UnsetType = UNSET
+    per_image: Annotated[dict[str, Money], said("By tier; rule per_call")] | UnsetType = UNSET
     range: Span
 
 
@@ -99,11 +108,11 @@ def _priced(runtime: Runtime, name: str, row: PriceRow, since: int) -> PriceView
     )
 
 
-def _rates(price: TokenPrice, rate: int) -> dict[str, Money]:
+def _rates(price: TokenPrice, rate: int) -> dict[str, Rate]:
     """Nanos per million tokens, printed exactly as amounts per thousand. A rate of nothing is left out."""
     rates = {name: getattr(price, name) for name in price.__struct_fields__}
     return {
-        name: Money(decimal_text(nanos * rate, 12), decimal_text(nanos, 12), decimal_text(nanos, 3))
+        name: Rate(decimal_text(nanos * rate, 12), decimal_text(nanos, 12), decimal_text(nanos, 3))
         for name, nanos in rates.items()
         if nanos
     }

@@ -13,6 +13,7 @@ from imagegate.domain.assets import EXTENSION, AssetKind
 from imagegate.domain.tasks import Attempt, Result, Task
 from imagegate.flows.bill import Part, make_bill
 from imagegate.flows.lease import Lease
+from imagegate.flows.thumbnail import Thumbnail, make_thumbnail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.spool import SpooledAnswer, SpooledImage
@@ -27,8 +28,9 @@ async def settle(runtime: Runtime, task: Task, slices: list[Slice], lease: Lease
     keys = [blob_key(task, attempt.id, image.name) for attempt, image in images]
     for (attempt, image), key in zip(images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
+    small = await make_thumbnail(runtime, task, images[0][0].id, images[0][1])
     lease.must_be_sure()
-    done = _settlement(runtime, task, slices, keys)
+    done = _settlement(runtime, task, slices, keys, small.asset if isinstance(small, Thumbnail) else None)
     await runtime.db.write(
         settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime)
     )  # fmt: skip
@@ -37,7 +39,9 @@ async def settle(runtime: Runtime, task: Task, slices: list[Slice], lease: Lease
     runtime.signals.task_ended(task.id)
 
 
-def _settlement(runtime: Runtime, task: Task, slices: list[Slice], keys: list[str]) -> settlement.Settlement:
+def _settlement(
+    runtime: Runtime, task: Task, slices: list[Slice], keys: list[str], thumbnail: assets.NewAsset | None
+) -> settlement.Settlement:
     answers = [answer for _, answer in slices]
     images = [image for answer in answers for image in answer.images]
     bill = make_bill(runtime, task, [_part(answer) for answer in answers])
@@ -50,6 +54,8 @@ def _settlement(runtime: Runtime, task: Task, slices: list[Slice], keys: list[st
         results=_results(images),
         assets=_assets(runtime, task, images, keys),
         keep_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
+        thumbnail=thumbnail,
+        keep_thumbnail_us=runtime.settings.storage.thumbnail_days * 24 * 3600 * PER_SECOND,
         commit_id=ids.new_id("cmt", runtime.clock()),
     )
 

@@ -27,7 +27,7 @@ from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.space import short_of_space
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import idempotency, tasks
-from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight
 from imagegate.store.idempotency import Conflict, Replayed
 
 ENDPOINT = "POST /v1/images/generations"
@@ -61,7 +61,10 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
         case Conflict():
             raise IdempotencyConflict(param="Idempotency-Key")
         case TooManyUnfinished():
-            raise RateLimitExceeded(f"At most {limit:,} unfinished tasks per account; wait until some have ended")
+            message = f"At most {limit:,} unfinished tasks per account; wait until some have ended"
+            raise RateLimitExceeded(message, reason="unfinished_tasks")
+        case TooMuchInFlight(remaining=remaining):
+            raise _in_flight_problem(runtime, remaining, new.hold)
         case NoCredit():
             raise credit_problem(runtime, answer, new.hold)
 
@@ -101,6 +104,16 @@ async def _replayed(runtime: Runtime, account_id: str, task_id: str) -> Task:
     if task is None:
         raise TaskNotFound
     return task
+
+
+def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> Problem:
+    """It passes by itself: a hold is closed with its task."""
+    rate = runtime.credits_per_usd
+    return RateLimitExceeded(
+        f"This request may cost {credits_text(needed, rate)} credits, and the unfinished tasks of this key leave"
+        f" {credits_text(max(remaining, 0), rate)} of what it may have in flight; wait until some have ended",
+        reason="in_flight_cost",
+    )
 
 
 def credit_problem(runtime: Runtime, refusal: NoCredit, needed: int) -> Problem:

@@ -6,20 +6,21 @@ Knows: the public fields in wire order. Refuses to know: who asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from imagegate.domain.errors import TaskError
+from imagegate.domain.fields import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, said
 from imagegate.domain.money import credits_text, decimal_text, number, usd_text
 from imagegate.domain.tasks import Task, public_status
-from imagegate.links import result_link
+from imagegate.domain.usage import UsageSource
+from imagegate.links import THUMBNAIL, result_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
 
-Number = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
 ZERO = number("0")
 # Observed with gpt-image-2, per image; the embedded engine is faster than anybody waits.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
@@ -27,8 +28,8 @@ _PAINTED_S = 2.0
 
 
 class TaskInfo(msgspec.Struct, frozen=True):
-    can_cancel: bool
-    estimated_time: int | UnsetType = UNSET
+    can_cancel: Annotated[bool, said("True while nothing was sent for it: a cancel is free")]
+    estimated_time: Annotated[int, said("Seconds still expected; absent at the end", minimum=1)] | UnsetType = UNSET
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -37,53 +38,55 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    text_input: int
-    text_cached_input: int
-    image_input: int
-    image_cached_input: int
-    image_output: int
+    text_input: Count
+    text_cached_input: Count
+    image_input: Count
+    image_cached_input: Count
+    image_output: Count
 
 
 class UsageView(msgspec.Struct, frozen=True, kw_only=True):
-    billing_rule: str
-    credits_reserved: Number
-    credits_used: Number | UnsetType = UNSET
+    billing_rule: BillingRule
+    credits_reserved: Annotated[Number, said("The hold: the quoted maximum. It keeps its value")]
+    credits_used: Annotated[Number, said("The charge; once the task has ended")] | UnsetType = UNSET
     cost: Cost | UnsetType = UNSET
     tokens: Tokens | UnsetType = UNSET
-    source: str | UnsetType = UNSET
-    price_version: str | UnsetType = UNSET
+    source: Annotated[str, said("Who counted", enum=[*UsageSource])] | UnsetType = UNSET
+    price_version: PriceVersion | UnsetType = UNSET
     user_group: str = "default"
 
 
 class BillingView(msgspec.Struct, frozen=True, kw_only=True):
-    refund_scope: str = "account_balance"
-    charge_status: str
-    refund_status: str
+    refund_scope: Literal["account_balance"] = "account_balance"
+    charge_status: Annotated[str, said("Of the hold", enum=["reserved", "charged", "released", "unknown"])]
+    refund_status: Annotated[
+        str, said("Of the release or refund", enum=["not_required", "pending", "completed", "failed", "unknown"])
+    ]
     reserved_credits: Number
     charged_credits: Number
     refunded_credits: Number
-    refunded_at: int | None
+    refunded_at: Seconds | None
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """Wire order is the order of the fields."""
+    """A task. Ended tasks keep their answer; wire order is the order of the fields."""
 
-    created: int
-    id: str
-    model: str
-    object: str = "image.generation.task"
-    progress: int
-    results: list[str] | UnsetType = UNSET
-    status: str
+    created: Seconds
+    id: TaskIdText
+    model: Annotated[str, said("As the request named it")]
+    object: Literal["image.generation.task"] = "image.generation.task"
+    progress: Annotated[int, said("It never falls; 100 only when completed", minimum=0, maximum=100)]
+    results: Annotated[list[Link], said("Links that need no key and live 24 hours", minItems=1)] | UnsetType = UNSET
+    status: Status
     task_info: TaskInfo
-    type: str = "image"
+    type: Literal["image"] = "image"
     usage: UsageView
     billing: BillingView
     error: TaskError | UnsetType = UNSET
-    duration: Number | UnsetType = UNSET
-    results_expire_at: int | UnsetType = UNSET
-    engine: str | UnsetType = UNSET
-    notice: str | UnsetType = UNSET
+    duration: Annotated[Number, said("Seconds from create to end")] | UnsetType = UNSET
+    results_expire_at: Seconds | UnsetType = UNSET
+    engine: Annotated[str, said("The embedded engine names itself; no other does")] | UnsetType = UNSET
+    notice: Annotated[str, said("What the embedded engine is")] | UnsetType = UNSET
 
 
 def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
@@ -117,6 +120,15 @@ def result_links(runtime: Runtime, task: Task) -> list[str]:
     exp = (task.results_expire or 0) // PER_SECOND
     key = runtime.keyring.key("links")
     return [result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
+
+
+def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
+    """The thumbnail of the first result while it lives: it is shown in place of a picture, where a dead link shows
+    nothing."""
+    if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
+        return UNSET
+    exp = task.thumbnail_expires // PER_SECOND
+    return result_link(runtime.origin, runtime.keyring.key("links"), task.id, 0, THUMBNAIL, exp)
 
 
 def _info(runtime: Runtime, task: Task, now: int) -> TaskInfo:

@@ -3,37 +3,47 @@
 Only for use inside the child process: a decoder that misbehaves takes its own process down and nothing else.
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageOps
+
+from imagegate.pixels.slim import open_slim
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
-_STRIP_ROWS = 128
+# what reading one picture and writing another may take
+CPU_S, WALL_S = 5.0, 10.0
+_STRIP_PIXELS = 1 << 20
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
     """Decode upright, as RGB or RGBA. With `within`, a big picture shrinks to a size that still covers it."""
-    Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            _refuse_too_large(image)
-            return _upright(image, within)
+    with _opened(path) as image:
+        return _upright(image, within)
 
 
 def open_alpha(path: Path) -> Image.Image:
-    """The alpha channel of a PNG as it is stored, not turned upright; opaque everywhere where it has none."""
+    """The alpha alone, not turned. ValueError for a picture that has none."""
+    with _opened(path) as image:
+        if not image.has_transparency_data:
+            raise ValueError("no alpha channel")
+        image.load()
+        return (image if image.mode in ("RGBA", "LA") else image.convert("RGBA")).getchannel("A")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=("PNG",)) as image:
+        with open_slim(path) as file, Image.open(file, formats=FORMATS) as image:
             _refuse_too_large(image)
-            plain = _with_plain_mode(image)
-            return plain.getchannel("A") if plain.mode == "RGBA" else Image.new("L", plain.size, 255)
+            yield image
 
 
 def _refuse_too_large(image: Image.Image) -> None:
@@ -67,7 +77,7 @@ def _reduced(image: Image.Image, cover: int) -> Image.Image:
     if factor <= 1:
         return image
     result = Image.new(image.mode, (-(-image.width // factor), -(-image.height // factor)))
-    rows = factor * _STRIP_ROWS
+    rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
     for top in range(0, image.height, rows):
         # in strips: with transparency the reduction first makes a premultiplied copy
         strip = image.crop((0, top, image.width, min(image.height, top + rows)))

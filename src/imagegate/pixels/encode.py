@@ -5,7 +5,7 @@ The file is not fsynced here: whoever promises durability (the flow that stores 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -37,19 +37,24 @@ def encode(
     if file_format == "png":
         with path.open("wb") as file:
             return write_png(file, pixels, metadata)
-    quality = min(compression, _BEST_QUALITY)
-    if file_format == "jpeg":
-        _save_jpeg(pixels, path, quality, _exif(metadata or {}))
+    exif = _exif(metadata or {})
+    if file_format == "webp":
+        Image.fromarray(pixels).save(path, "WEBP", exif=exif, **webp_options(compression))
+    elif pixels.shape[2] == 4:
+        raise ValueError("JPEG has no transparency")
     else:
-        Image.fromarray(pixels).save(path, "WEBP", quality=quality, method=0, exif=_exif(metadata or {}))
+        Image.fromarray(pixels).save(path, "JPEG", exif=exif, **jpeg_options(compression))
     return path.stat().st_size
 
 
-def _save_jpeg(pixels: Pixels, path: Path, quality: int, exif: Image.Exif) -> None:
-    if pixels.shape[2] == 4:
-        raise ValueError("JPEG has no transparency")
-    chroma = "4:4:4" if quality >= _FULL_CHROMA_FROM else "4:2:0"
-    Image.fromarray(pixels).save(path, "JPEG", quality=quality, subsampling=chroma, exif=exif)
+def jpeg_options(compression: int) -> dict[str, Any]:
+    """What Pillow calls a compression of 0 to 100."""
+    quality = min(compression, _BEST_QUALITY)
+    return {"quality": quality, "subsampling": "4:4:4" if quality >= _FULL_CHROMA_FROM else "4:2:0"}
+
+
+def webp_options(compression: int) -> dict[str, Any]:
+    return {"quality": min(compression, _BEST_QUALITY), "method": 0}
 
 
 def _exif(metadata: Mapping[str, str]) -> Image.Exif:

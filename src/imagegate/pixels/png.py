@@ -26,11 +26,13 @@ class _Deflater(Protocol):
     def flush(self) -> bytes: ...
 
 
-def write_png(file: BinaryIO, pixels: Pixels, metadata: Mapping[str, str] | None = None) -> int:
-    """Write a height x width x (3 or 4) array; the answer is the number of bytes written."""
+def write_png(file: BinaryIO, pixels: Pixels, metadata: Mapping[str, str] | None = None, profile: bytes = b"") -> int:
+    """Write a height x width x (3 or 4) array; the answer is the number of bytes written. `profile`: an ICC profile."""
     height, width, channels = _checked_shape(pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)
     written = file.write(SIGNATURE) + _write_chunk(file, b"IHDR", header)
+    if profile:
+        written += _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
     for keyword, text in (metadata or {}).items():
         written += _write_chunk(file, b"iTXt", _international_text(keyword, text))
     for piece in _deflated(pixels):

@@ -13,14 +13,18 @@ import msgspec
 
 from imagegate.domain.credit import DAY_US, Account, Key, LimitScope, Scope
 from imagegate.domain.money import Nanos
+from imagegate.store import turns
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
 _KEY = """SELECT id, account_id, name, shown, scopes, models, cap, spent, held, daily_cap, day, day_spent,
-    created, expires, disabled, ips, deleted FROM api_keys"""
+    created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap FROM api_keys"""
 
 
-CHANGEABLE = ("name", "scopes", "models", "cap", "daily_cap", "expires", "ips", "disabled")
+CHANGEABLE = (
+    "name", "scopes", "models", "cap", "daily_cap", "expires", "ips", "disabled", "rate_per_minute",
+    "concurrent_tasks", "in_flight_cap",
+)  # fmt: skip
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -36,6 +40,12 @@ class NoCredit(msgspec.Struct, frozen=True):
 
 class TooManyUnfinished(msgspec.Struct, frozen=True):
     """Nothing was held: the account has as many unfinished tasks as it may."""
+
+
+class TooMuchInFlight(msgspec.Struct, frozen=True):
+    """Nothing was held: the key's unfinished tasks leave only `remaining` nanos; more when some have ended."""
+
+    remaining: int
 
 
 def open_account(tx: Tx, account_id: str, name: str) -> Account:
@@ -69,12 +79,14 @@ def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
 def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
     tx.put(
         """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires,
-            ips)
-        VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips)
+            ips, rate_per_minute, concurrent_tasks, in_flight_cap)
+        VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips,
+            :rate_per_minute, :concurrent_tasks, :in_flight_cap)
         ON CONFLICT (id) DO NOTHING""",
         id=key.id, account_id=account_id, name=key.name, digest=digest, shown=key.shown,
         scopes=_column(key.scopes), models=_column(key.models), cap=key.cap, daily_cap=key.daily_cap, now=tx.now,
-        expires=key.expires, ips=_column(key.ips),
+        expires=key.expires, ips=_column(key.ips), rate_per_minute=key.rate_per_minute,
+        concurrent_tasks=key.concurrent_tasks, in_flight_cap=key.in_flight_cap,
     )  # fmt: skip
     return key
 
@@ -98,6 +110,8 @@ def change_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) ->
             WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
             key_id=key_id, account_id=account_id, **values,
         )  # fmt: skip
+    if "concurrent_tasks" in changes:
+        turns.reline(tx, account_id, key_id, changes["concurrent_tasks"])
     key = find_key(tx, account_id, key_id)
     return key if key and key.deleted is None else None
 
@@ -146,7 +160,7 @@ def every_account(tx: Tx) -> list[Account]:
 
 def place_hold(
     tx: Tx, account_id: str, key_id: str, amount: int, unfinished_max: int
-) -> Held | NoCredit | TooManyUnfinished:
+) -> Held | NoCredit | TooManyUnfinished | TooMuchInFlight:
     """Hold `amount` on the key and on the account, or change nothing and say which limit is in the way."""
     if not _hold_on_key(tx, account_id, key_id, amount):
         return _key_refusal(tx, account_id, key_id, amount)
@@ -163,13 +177,16 @@ def place_hold(
 
 
 def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
-    """Give the held amount back and take the charge; `charge` is 0 for a release."""
+    """Give the held amount back and take the charge; `charge` is 0 for a release.
+
+    The key's row before the account's, as when the hold was placed: who meets another never waits in a circle.
+    """
+    _settle_key(tx, account_id, key_id, amount, charge, day)
     tx.put(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
         WHERE id = :id""",
         id=account_id, amount=amount, charge=charge,
     )  # fmt: skip
-    _settle_key(tx, account_id, key_id, amount, charge, day)
 
 
 def post(tx: Tx, account_id: str, amount: int) -> bool:
@@ -187,6 +204,7 @@ def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
             day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
         WHERE id = :id AND account_id = :account_id AND disabled IS NULL
             AND (cap IS NULL OR spent + held + :amount <= cap)
+            AND (in_flight_cap IS NULL OR held + :amount <= in_flight_cap)
             AND (daily_cap IS NULL OR (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount <= daily_cap)""",
         id=key_id, account_id=account_id, amount=amount, day=_day(tx),
     )  # fmt: skip
@@ -202,13 +220,17 @@ def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, 
     )  # fmt: skip
 
 
-def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit:
+def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit | TooMuchInFlight:
     key = find_key(tx, account_id, key_id)
     if key is None or key.disabled is not None:
         return NoCredit(LimitScope.key, 0)
     if key.cap is not None and key.spent + key.held + amount > key.cap:
         return NoCredit(LimitScope.key, key.cap - key.spent - key.held)
-    return NoCredit(LimitScope.key_daily, (key.daily_cap or 0) - key.spent_today(tx.now))
+    if key.daily_cap is not None and key.spent_today(tx.now) + amount > key.daily_cap:
+        return NoCredit(LimitScope.key_daily, key.daily_cap - key.spent_today(tx.now))
+    most = key.in_flight_cap or 0
+    # What is above the limit by itself stays so however long its caller waits.
+    return NoCredit(LimitScope.key, most) if amount > most else TooMuchInFlight(most - key.held)
 
 
 def _day(tx: Tx) -> int:

@@ -38,19 +38,19 @@ def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id:
     )  # fmt: skip
 
 
-def result_of(tx: Tx, task_id: str, position: int) -> Asset | None:
-    """The result behind a signed link: the signature stands in for the account."""
+def shown_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
+    """The result or thumbnail behind a signed link: the signature stands in for the account."""
     row = tx.one(
-        f"{_ASSET} WHERE task_id = :task_id AND kind = 'result' AND position = :position",
-        task_id=task_id, position=position,
+        f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
+        task_id=task_id, kind=str(kind), position=position,
     )  # fmt: skip
     return _asset(row) if row else None
 
 
 def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
-    """The references of a task in their order, then its mask."""
+    """The references of a task in their order, its mask, and what was made of that."""
     rows = tx.all(
-        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask')
+        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
         task_id=task_id, account_id=account_id,
     )  # fmt: skip
@@ -63,9 +63,9 @@ def asset_of(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
     return _asset(row) if row else None
 
 
-def own_result(tx: Tx, account_id: str, task_id: str, position: int) -> Asset | None:
-    """A live result of this account."""
-    asset = result_of(tx, task_id, position)
+def own_shown_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
+    """A live result or thumbnail of this account."""
+    asset = shown_asset(tx, task_id, kind, position)
     return asset if asset and asset.account_id == account_id and asset.deleted is None else None
 
 

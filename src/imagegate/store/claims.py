@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
-from imagegate.store import assets
+from imagegate.store import assets, turns
 from imagegate.store.deliveries import Render
 from imagegate.store.engines import SKIP_LOCKED
 from imagegate.store.settlement import fail_task
@@ -21,6 +21,7 @@ CRASH_LOOP = TaskError(
 
 def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
+    turns.let_in(tx, account_id)
     # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
     rows = tx.all(
         f"""WITH due AS MATERIALIZED (

@@ -114,9 +114,10 @@ class Database:
 
     def close(self) -> None:
         """Finish what waits, then leave."""
-        for writer in self._writers:
+        for _ in self._writers:  # any of them may take any of these, so all are there before one is waited for
             self._inbox.put(None)
-            if self._started:
+        if self._started:
+            for writer in self._writers:
                 writer.join()
         self._readers.shutdown()
         for connection in self._connections:

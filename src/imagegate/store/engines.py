@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SQLITE_FLOOR = (3, 51, 3)
 SKIP_LOCKED = "/* skip locked */"
+LOCKED = "/* locked */"
 ORDER_PROMPT = "/* prompt of the order */"
 
 Row = dict[str, Any]
@@ -134,7 +135,7 @@ class SqliteConnection:
 
 @functools.cache
 def _without_marker(sql: str) -> str:
-    return sql.replace(SKIP_LOCKED, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
+    return sql.replace(SKIP_LOCKED, "").replace(LOCKED, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
 
 
 class Sqlite:
@@ -249,7 +250,9 @@ def _postgres_text(sql: str) -> str:
     """`:name` -> `%(name)s`, and the markers -> what they stand for."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
     prompt = "CAST(order_body AS JSON) ->> 'prompt'"
-    return named.replace(SKIP_LOCKED, "FOR UPDATE SKIP LOCKED").replace(ORDER_PROMPT, prompt)
+    for marker, meaning in ((SKIP_LOCKED, "FOR UPDATE SKIP LOCKED"), (LOCKED, "FOR UPDATE"), (ORDER_PROMPT, prompt)):
+        named = named.replace(marker, meaning)
+    return named
 
 
 class Postgres:

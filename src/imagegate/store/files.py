@@ -10,7 +10,7 @@ import msgspec
 from imagegate.domain.assets import Asset
 from imagegate.domain.files import StoredFile
 from imagegate.store.assets import NewAsset, add_asset, asset_of
-from imagegate.store.engines import Row
+from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
 _SECOND = 1_000_000
@@ -142,6 +142,24 @@ def remove_file(tx: Tx, account_id: str, file_id: str) -> Removed | Unknown:
         return Removed(_remove(tx, account_id, file_id))
     asset = asset_of(tx, account_id, found.asset_id) if tx.again and found.removed is not None else None
     return Removed(asset) if asset else Unknown()
+
+
+def purge_files(tx: Tx, keep_us: int, limit: int) -> int:
+    """Forget files whose links ended `keep_us` ago and whose bytes are gone; how many. Their links answer 410 until
+    then, and 404 from then on."""
+    rows = tx.all(
+        f"""SELECT f.id, f.account_id, f.asset_id FROM files f
+        WHERE f.expires <= :before AND EXISTS (SELECT 1 FROM assets a WHERE a.id = f.asset_id AND a.deleted IS NOT NULL)
+        ORDER BY f.expires LIMIT :limit {SKIP_LOCKED}""",
+        before=tx.now - keep_us, limit=limit,
+    )  # fmt: skip
+    for account_id in sorted({row["account_id"] for row in rows}):
+        _lock_account(tx, account_id)
+        _discount_expired(tx, account_id)
+    for row in rows:
+        tx.put("DELETE FROM files WHERE id = :id", id=row["id"])
+        tx.put("DELETE FROM assets WHERE id = :id", id=row["asset_id"])
+    return len(rows)
 
 
 def find_file(tx: Tx, account_id: str, file_id: str) -> StoredFile | None:

@@ -62,5 +62,10 @@ def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     )  # fmt: skip
 
 
-def forget_expired(tx: Tx) -> int:
-    return tx.run("DELETE FROM idempotency WHERE expires <= :now", now=tx.now)
+def forget_expired(tx: Tx, limit: int) -> int:
+    """How many keys were forgotten."""
+    return tx.run(
+        """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
+            SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",
+        now=tx.now, limit=limit,
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ALLOWED_STEPS
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
+from imagegate.store.turns import LATER
 
 SHOWN = 20
 
@@ -112,6 +113,9 @@ INVARIANTS = (
     Invariant("I11", "no unfinished task long past its deadline",
         """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
         AND deadline + :grace < :now"""),
+    Invariant("I11.turns", "a task waits for its turn only where its key's tasks take turns",
+        f"""SELECT t.id, t.due FROM tasks t JOIN api_keys k ON k.id = t.key_id
+        WHERE t.state IN ('queued', 'running', 'finalizing') AND k.concurrent_tasks IS NULL AND t.due >= {LATER}"""),
     Invariant("I12.files", "the number of an account's files is that of its counted rows",
         """SELECT a.id, a.files, COUNT(f.id) AS number FROM accounts a
         LEFT JOIN files f ON f.account_id = a.id AND f.counted = 1
@@ -120,6 +124,11 @@ INVARIANTS = (
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
             OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))"""),
+    Invariant("I13.thumbnails", "a thumbnail is of its task's last commit, ends as told and is deleted in time",
+        """SELECT t.id, t.thumbnail_expires, a.expires, a.deleted FROM tasks t
+        LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'thumbnail'
+        WHERE (a.id IS NULL) <> (t.thumbnail_expires IS NULL) OR a.expires <> t.thumbnail_expires
+            OR a.commit_id <> t.commit_id OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)"""),
     Invariant("I13.files", "an upload's bytes end with its link, and are deleted within the hour",
         """SELECT f.id, a.expires, a.deleted FROM files f JOIN assets a ON a.id = f.asset_id
         WHERE a.kind <> 'upload' OR a.expires <> COALESCE(f.removed, f.expires)

@@ -43,7 +43,8 @@ def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> Granted
 
 
 def book_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:
-    """Take `charge` from the account. What the price exceeds it by is the operator's overrun."""
+    """Take `charge` from the account. What the price exceeds it by is the operator's overrun. The results' rows come
+    before: the lines say what they are for, and outlive the task."""
     ref = f"settle:{task_id}"
     parts = [(account_id, -charge, EntryKind.charge), (SYS_REVENUE, price, EntryKind.charge)]
     if price != charge:
@@ -72,8 +73,12 @@ def book(
     task_id: str | None = None,
 ) -> None:  # fmt: skip
     tx.put(
-        """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)
-        VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now)""",
+        """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created, model, key_id,
+            price_version, images)
+        VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now,
+            (SELECT model FROM tasks WHERE id = :task_id), (SELECT key_id FROM tasks WHERE id = :task_id),
+            (SELECT price_version FROM tasks WHERE id = :task_id),
+            (SELECT COUNT(*) FROM assets WHERE task_id = :task_id AND kind = 'result'))""",
         id=ids.new_id("led", tx.now), ref=ref, account=account, kind=str(kind), amount=amount,
         task_id=task_id, actor=actor, commit_id=commit_id, now=tx.now,
     )  # fmt: skip

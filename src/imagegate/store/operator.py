@@ -85,8 +85,8 @@ def page_of_overruns(tx: Tx, below: tuple[int, str] | None, limit: int) -> list[
     """Newest first; `below` is the moment and the id of the last one of the page before."""
     created, entry_id = below or (2**62, "")
     rows = tx.all(
-        """SELECT o.id, o.task_id, t.account_id, o.created, t.charge AS charged, -o.amount AS overrun
-        FROM entries o JOIN tasks t ON t.id = o.task_id
+        """SELECT o.id, o.task_id, c.account AS account_id, o.created, -c.amount AS charged, -o.amount AS overrun
+        FROM entries o JOIN entries c ON c.ref = o.ref AND c.account NOT IN ('sys:overrun', 'sys:revenue')
         WHERE o.account = 'sys:overrun' AND (o.created < :created OR (o.created = :created AND o.id < :id))
         ORDER BY o.created DESC, o.id DESC LIMIT :limit""",
         created=created, id=entry_id, limit=limit,

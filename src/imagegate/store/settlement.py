@@ -27,6 +27,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     usage_source: UsageSource
     engine: str | None
     results: tuple[Result, ...]
+    thumbnail: assets.NewAsset | None = None
+    keep_thumbnail_us: int = 0
     assets: tuple[assets.NewAsset, ...]
     keep_us: int
     commit_id: str
@@ -35,28 +37,39 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 def complete_task(
     tx: Tx, account_id: str, task_id: str, claim_no: int, done: Settlement, render: Render
 ) -> Done | LostLease:
-    """[ task done (fenced), assets, settle hold, entries, webhook ]: all or none. Results live `keep_us` from now."""
-    expires = (tx.now + done.keep_us) // PER_MILLION * PER_MILLION
+    """[ task done (fenced), assets, settle hold, entries, webhook ]: all or none. Results live `keep_us` from now, the
+    thumbnail `keep_thumbnail_us`."""
+    expires = _whole_second(tx.now + done.keep_us)
+    thumbnail_expires = _whole_second(tx.now + done.keep_thumbnail_us) if done.thumbnail else None
     ended = tx.all(
         f"""UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
-            results_expire = :expire, commit_id = :commit_id, owner = NULL, lease_until = NULL
+            results_expire = :expire, thumbnail_expires = :thumbnail_expires, commit_id = :commit_id,
+            owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED}
             AND state <> 'queued' RETURNING callback_url""",
         id=task_id, account_id=account_id, claim_no=claim_no, ended=tx.now, charge=done.charge,
         usage=msgspec.json.encode(done.usage).decode(), source=str(done.usage_source), engine=done.engine,
-        results=msgspec.json.encode(done.results).decode(), expire=expires, commit_id=done.commit_id,
+        results=msgspec.json.encode(done.results).decode(), expire=expires, thumbnail_expires=thumbnail_expires,
+        commit_id=done.commit_id,
     )  # fmt: skip
     if not ended:
         return _done_before(tx, account_id, task_id, done.commit_id)
     step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", done.charge)
-    ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     for asset in done.assets:
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
+    if done.thumbnail and thumbnail_expires:
+        assets.add_asset(tx, account_id, done.thumbnail, thumbnail_expires, done.commit_id)
+    ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     close_attempts(tx, account_id, task_id)
     _tell(tx, account_id, task_id, ended[0]["callback_url"], done.commit_id, render)
     return Done()
+
+
+def _whole_second(moment: int) -> int:
+    """Links name their end in seconds."""
+    return moment // PER_MILLION * PER_MILLION
 
 
 def fail_task(

@@ -16,11 +16,12 @@ TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
 # Lines of one moment stand in the order in which they happen: a hold before its release before its charge.
 _PARTS = (
     ("created", """SELECT id, kind AS type, task_id, created AS at,
-        CASE WHEN kind = 'charge' THEN 3 ELSE 0 END AS step, amount FROM entries WHERE account = :account_id"""),
+        CASE WHEN kind = 'charge' THEN 3 ELSE 0 END AS step, amount, price_version
+        FROM entries WHERE account = :account_id"""),
     ("created", """SELECT 'led_hold_' || task_id AS id, 'hold' AS type, task_id, created AS at,
-        1 AS step, -amount AS amount FROM holds WHERE account_id = :account_id"""),
+        1 AS step, -amount AS amount, NULL AS price_version FROM holds WHERE account_id = :account_id"""),
     ("closed", """SELECT 'led_release_' || task_id AS id, 'release' AS type, task_id, closed AS at,
-        2 AS step, amount FROM holds WHERE account_id = :account_id AND closed IS NOT NULL"""),
+        2 AS step, amount, NULL AS price_version FROM holds WHERE account_id = :account_id AND closed IS NOT NULL"""),
 )  # fmt: skip
 _EARLIER = "(at < :at OR (at = :at AND (step < :step OR (step = :step AND id < :id))))"
 _NEWEST_FIRST = "ORDER BY at DESC, step DESC, id DESC"
@@ -79,7 +80,8 @@ def _page(tx: Tx, account_id: str, wanted: Wanted) -> list[Row]:
         for number, (column, text) in enumerate(_PARTS)
     )
     return tx.all(
-        f"""SELECT line.id, type, task_id, at, step, amount, t.price_version
+        f"""SELECT line.id, type, task_id, at, step, amount,
+            COALESCE(line.price_version, t.price_version) AS price_version
         FROM ({" UNION ALL ".join(limited)}) AS line LEFT JOIN tasks t ON t.id = line.task_id
         ORDER BY at DESC, step DESC, line.id DESC LIMIT :limit""",
         account_id=account_id, task_id=wanted.task_id, type=wanted.type, limit=wanted.limit,

@@ -13,15 +13,15 @@ from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, idempotency
-from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store import accounts, assets, idempotency, turns
+from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight
 from imagegate.store.engines import Row
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.transaction import Tx
 
 TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule, price_version,
     hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source, engine, results,
-    error, results_expire, sent, cancel_wished FROM tasks"""
+    error, results_expire, thumbnail_expires, sent, cancel_wished FROM tasks"""
 UNFINISHED = "('queued', 'running', 'finalizing')"
 
 
@@ -63,7 +63,7 @@ class LostLease(msgspec.Struct, frozen=True):
 
 def submit_task(
     tx: Tx, account_id: str, new: NewTask, use: KeyUse | None, unfinished_max: int
-) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished:
+) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished | TooMuchInFlight:
     """[ idempotency key, hold, task ]: all or none."""
     if tx.again and find_task(tx, account_id, new.id):
         return Submitted()
@@ -74,7 +74,7 @@ def submit_task(
         if isinstance(claim, Replayed | Conflict):
             return claim
     held = accounts.place_hold(tx, account_id, new.key_id, new.hold, unfinished_max)
-    if isinstance(held, NoCredit | TooManyUnfinished):
+    if isinstance(held, NoCredit | TooManyUnfinished | TooMuchInFlight):
         if use is not None:
             idempotency.free_key(tx, account_id, use.endpoint, use.key)
         return held
@@ -84,10 +84,10 @@ def submit_task(
 
 def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.put(
-        """INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
+        f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            :now, :created, :deadline, :callback_url)""",
+            {turns.DUE}, :created, :deadline, :callback_url)""",
         now=tx.now, id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
         order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
         price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
@@ -175,5 +175,6 @@ def task_of(row: Row) -> Task:
 
 _PLAIN = (
     "id", "account_id", "key_id", "claim_no", "crashes", "progress", "billing_rule", "price_version", "created",
-    "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire", "sent", "cancel_wished",
+    "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire", "thumbnail_expires", "sent",
+    "cancel_wished",
 )  # fmt: skip

@@ -10,11 +10,10 @@ import msgspec
 from imagegate.domain.credit import DAY_US
 from imagegate.store.transaction import Tx
 
-GROUPS = {"day": f"e.created / {DAY_US}", "model": "t.model", "key": "t.key_id"}
+GROUPS = {"day": f"e.created / {DAY_US}", "model": "e.model", "key": "e.key_id"}
 _AMOUNTS = """CAST(SUM(-e.amount) AS BIGINT) AS amount,
     COUNT(DISTINCT e.task_id) AS tasks,
-    CAST(SUM(CASE WHEN e.kind = 'charge' THEN (SELECT COUNT(*) FROM assets a
-        WHERE a.task_id = e.task_id AND a.kind = 'result') ELSE 0 END) AS BIGINT) AS images"""
+    CAST(SUM(CASE WHEN e.kind = 'charge' THEN e.images ELSE 0 END) AS BIGINT) AS images"""
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +32,7 @@ def settled(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, la
     names = [f"{GROUPS[group]} AS {group}_" for group in groups]
     places = ", ".join(str(place) for place in range(1, len(groups) + 1))
     rows = tx.all(
-        f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e JOIN tasks t ON t.id = e.task_id
+        f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e
         WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')
             AND e.created >= :start AND e.created < :end
         {f"GROUP BY {places} ORDER BY {places}" if groups else ""}""",

@@ -22,6 +22,8 @@ NAME = "embedded"
 NOTICE = "procedural preview, not a neural model"
 _JOB = "imagegate.painter.paint:paint"
 _CPU_S, _WALL_S = 20.0, 60.0
+# A large reference takes its time to decode, and there may be sixteen.
+_REFERENCE_CPU_S, _REFERENCE_WALL_S = 2.0, 5.0
 
 
 class Embedded:
@@ -51,8 +53,10 @@ class Embedded:
     async def _paint(self, call: Call, index: int) -> SpooledImage:
         order = call.order
         draft = self._spool.folder(call.attempt_id) / f"{index}.part"
+        pictures = len(call.references)
         painted = await self._pool.run(
-            _JOB, painting_order(call, index, str(draft)), Painted, cpu_s=_CPU_S, wall_s=_WALL_S
+            _JOB, painting_order(call, index, str(draft)), Painted,
+            cpu_s=_CPU_S + pictures * _REFERENCE_CPU_S, wall_s=_WALL_S + pictures * _REFERENCE_WALL_S,
         )  # fmt: skip
         size, digest = await asyncio.to_thread(seal, draft)
         name = f"{index}.{EXTENSION[painted.media_type]}"

@@ -9,7 +9,7 @@ import asyncio
 
 from imagegate.domain.tasks import Task
 from imagegate.flows.execute import FAULT, execute, fail
-from imagegate.flows.expire import delete_orphans, reclaim, sweep
+from imagegate.flows.expire import delete_orphans, forget_old, reclaim, sweep
 from imagegate.flows.lease import Lease
 from imagegate.outbound.turns import PER_ACCOUNT
 from imagegate.runtime import PER_SECOND, Runtime
@@ -52,6 +52,7 @@ class Runner:
             asyncio.create_task(every("claim", self._work.poll_s, self._claim, self._stop, wake)),
             asyncio.create_task(every("renew", self._work.lease_s / 4, self._renew, self._stop)),
             asyncio.create_task(every("orphans", 3600, lambda: delete_orphans(self._runtime), self._stop)),
+            asyncio.create_task(every("history", self._work.sweep_s, lambda: forget_old(self._runtime), self._stop)),
             asyncio.create_task(every("sweep", self._work.sweep_s, lambda: sweep(self._runtime), self._stop)),
         ]
 

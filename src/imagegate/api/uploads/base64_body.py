@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import binascii
 import re
+from typing import Annotated
 
 import msgspec
 
 from imagegate.api.body import decode
 from imagegate.api.uploads.naming import NamingFields
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import said
 from imagegate.flows.upload import Incoming
 
 KEPT_MOST = 64 * 1024
@@ -28,8 +30,10 @@ _LONGEST_HEAD = 1024
 
 
 class Base64Fields(NamingFields):
-    base64_data: str | None = None
-    base64: str | None = None
+    """One of `base64_data` and `base64` is required."""
+
+    base64_data: Annotated[str | None, said("The picture in base64, bare or as a data URL")] = None
+    base64: Annotated[str | None, said("Another spelling of base64_data")] = None
 
 
 class Base64Body:

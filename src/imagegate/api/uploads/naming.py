@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Annotated
 
 import msgspec
 
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import said, shape
 from imagegate.domain.files import LONGEST_NAME
 from imagegate.flows.upload import Naming
 
+_Name = Annotated[str, shape(maxLength=LONGEST_NAME)]
+
 
 class NamingFields(msgspec.Struct):
-    upload_path: str | None = None
-    upload_path_too: str | None = msgspec.field(default=None, name="uploadPath")
-    file_name: str | None = None
-    file_name_too: str | None = msgspec.field(default=None, name="fileName")
+    """What an upload may say of its name."""
+
+    upload_path: Annotated[_Name | None, said("A label, images when absent")] = None
+    upload_path_too: Annotated[_Name | None, said("Another spelling of upload_path")] = msgspec.field(
+        default=None, name="uploadPath"
+    )
+    file_name: Annotated[_Name | None, said("Made safe before it is used; its own name when absent")] = None
+    file_name_too: Annotated[_Name | None, said("Another spelling of file_name")] = msgspec.field(
+        default=None, name="fileName"
+    )
 
 
 def naming_of(fields: NamingFields, own_name: str | None = None) -> Naming:

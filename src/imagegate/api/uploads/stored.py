@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, route
 
-from imagegate.api.answers import whole_number
+from imagegate.api import examples
+from imagegate.api.answers import json_answer, whole_number
 from imagegate.api.auth import need
-from imagegate.api.files import send_bytes
-from imagegate.api.operations import Operation, described, path, query
+from imagegate.api.files import FILE_HEADERS, send_bytes
+from imagegate.api.operations import Operation, described, header, path, query
 from imagegate.api.problems import FILES_API, FileError
-from imagegate.api.uploads.envelope import Envelope, FileView, enveloped, file_view
+from imagegate.api.uploads.envelope import Envelope, FileView, file_view
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import NotFound, ResultExpired
+from imagegate.domain.fields import Count, FileIdText, said
 from imagegate.domain.files import FILE_ID, Standing, StoredFile
 from imagegate.flows.own_links import DOWNLOADS, UPLOADS
 from imagegate.flows.upload import delete_file
@@ -23,25 +25,46 @@ from imagegate.runtime import Runtime
 from imagegate.store import files
 
 _GROUP = "default"
-_FILE_ID = path("file_id", {"type": "string"}, "The id of a file")
+_FILE_ID = path(
+    "file_id", {"type": "string", "pattern": f"^{FILE_ID.pattern}$", "examples": [examples.FILE_ID]}, "The id of a file"
+)
+_RANGE = header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range")
 
 
 class FilePage(msgspec.Struct):
-    total: int
-    page: int
-    page_size: int
+    total: Count
+    page: Annotated[int, said("From 1", minimum=1)]
+    page_size: Annotated[int, said("Files on a page", minimum=1, maximum=100)]
     files: list[FileView]
 
 
-class Quota(msgspec.Struct):
+class FileQuota(msgspec.Struct):
     user_group: str
-    max_files: int
-    used_files: int
-    remain_files: int
+    max_files: Count
+    used_files: Count
+    remain_files: Count
 
 
-class Deleted(msgspec.Struct):
-    file_id: str
+class DeletedFile(msgspec.Struct):
+    file_id: FileIdText
+
+
+class FilePageAnswer(Envelope, kw_only=True):
+    """A page of files, newest first."""
+
+    data: FilePage
+
+
+class FileQuotaAnswer(Envelope, kw_only=True):
+    """How much room the account has."""
+
+    data: FileQuota
+
+
+class DeletedFileAnswer(Envelope, kw_only=True):
+    """The id of what was deleted."""
+
+    data: DeletedFile
 
 
 @get(
@@ -49,9 +72,11 @@ class Deleted(msgspec.Struct):
     opt=described(
         Operation(
             summary="The account's files, newest first",
-            answer=Envelope,
+            answer=FilePageAnswer,
+            gives=examples.FILES,
             failure=FileError,
             tag="files",
+            scope=Scope.files_write,
             parameters=(
                 query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}, "From 1"),
                 query(
@@ -69,14 +94,20 @@ async def list_files(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     spelling = "pageSize" if "pageSize" in request.query_params else "page_size"
     size = whole_number(request, spelling, 20, 1, 100)
     found, total = await runtime.db.snapshot(files.page_of_files, key.account_id, page, size)
-    return enveloped("Files listed", FilePage(total, page, size, [file_view(runtime, file) for file in found]))
+    data = FilePage(total, page, size, [file_view(runtime, file) for file in found])
+    return json_answer(FilePageAnswer(msg="Files listed", data=data))
 
 
 @get(
     f"{FILES_API}/quota",
     opt=described(
         Operation(
-            summary="How many files the account may keep and keeps", answer=Envelope, failure=FileError, tag="files"
+            summary="How many files the account may keep and keeps",
+            answer=FileQuotaAnswer,
+            gives=examples.FILE_QUOTA,
+            failure=FileError,
+            tag="files",
+            scope=Scope.files_write,
         )
     ),
 )
@@ -84,7 +115,8 @@ async def get_quota(runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.files_write)
     most = runtime.settings.limits.files_per_account
     used = await runtime.db.read(files.count_files, key.account_id)
-    return enveloped("Files counted", Quota(_GROUP, most, used, max(0, most - used)))
+    quota = FileQuota(_GROUP, most, used, max(0, most - used))
+    return json_answer(FileQuotaAnswer(msg="Files counted", data=quota))
 
 
 @delete(
@@ -93,7 +125,9 @@ async def get_quota(runtime: Runtime, key: Key) -> Response[bytes]:
     opt=described(
         Operation(
             summary="Delete a file and its bytes",
-            answer=Envelope,
+            answer=DeletedFileAnswer,
+            gives=examples.FILE_DELETED,
+            scope=Scope.files_write,
             failure=FileError,
             tag="files",
             parameters=(_FILE_ID,),
@@ -104,7 +138,7 @@ async def get_quota(runtime: Runtime, key: Key) -> Response[bytes]:
 async def remove_file(runtime: Runtime, key: Key, file_id: str) -> Response[bytes]:
     need(key, Scope.files_write)
     await delete_file(runtime, key.account_id, file_id if FILE_ID.fullmatch(file_id) else "")
-    return enveloped("File deleted", Deleted(file_id))
+    return json_answer(DeletedFileAnswer(msg="File deleted", data=DeletedFile(file_id)))
 
 
 @route(
@@ -119,7 +153,8 @@ async def remove_file(runtime: Runtime, key: Key, file_id: str) -> Response[byte
             statuses={200: "The file", 206: "A part of it"},
             failure=FileError,
             tag="files",
-            parameters=(_FILE_ID,),
+            parameters=(_FILE_ID, _RANGE),
+            headers=FILE_HEADERS,
             errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
         )
     ),
@@ -141,9 +176,19 @@ async def download_file(request: Request[Any, Any, Any], runtime: Runtime, file_
             open=True,
             statuses={200: "The file", 206: "A part of it"},
             parameters=(
-                path("secret", {"type": "string"}, "Part of the address"),
-                path("name", {"type": "string"}, "Part of the address"),
+                path(
+                    "secret",
+                    {"type": "string", "pattern": "^[0-9a-f]{32}$", "examples": [examples.UPLOAD.split("/")[-2]]},
+                    "Part of the address",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$", "examples": ["fox.png"]},
+                    "The file's name",
+                ),
+                _RANGE,
             ),
+            headers=FILE_HEADERS,
             errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
         )
     ),

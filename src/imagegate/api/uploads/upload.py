@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, Response, post
 
+from imagegate.api import examples
 from imagegate.api.auth import need
 from imagegate.api.body import check_json_type, pieces, read_json
-from imagegate.api.operations import Operation, described
+from imagegate.api.operations import Follow, Operation, described
 from imagegate.api.problems import FILES_API, FileError
 from imagegate.api.uploads.base64_body import Base64Body, Base64Fields
-from imagegate.api.uploads.envelope import Envelope, enveloped, file_view
+from imagegate.api.uploads.envelope import FileAnswer, file_answer
 from imagegate.api.uploads.form_body import BESIDE_FILE, FormBody
 from imagegate.api.uploads.naming import NamingFields, naming_of
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem, RequestTooLarge
+from imagegate.domain.fields import needed, said, shape
 from imagegate.domain.files import StoredFile
 from imagegate.flows.upload import fetch_file, keep_file, receiving
 from imagegate.runtime import Runtime
@@ -29,10 +32,31 @@ _REFUSALS: tuple[type[Problem], ...] = (
     errors.FileQuotaExceeded,
     errors.StorageFailed,
 )
+_ID = {"file_id": "$response.body#/data/file_id"}
+_FOLLOW = (
+    Follow("download_file", "Download it", _ID),
+    Follow("remove_file", "Delete it", _ID),
+    Follow(
+        "create_image",
+        "Use it as a reference",
+        body={"prompt": "At dusk", "image_urls": ["$response.body#/data/file_url"]},
+    ),
+)
 
 
 class UrlFields(NamingFields):
-    file_url: str | None = None
+    """Where to fetch a picture."""
+
+    file_url: Annotated[
+        Annotated[str, shape(format="uri", pattern="^https?://", maxLength=8192)] | None,
+        needed("Where the picture is; a public address"),
+    ] = None
+
+
+class FileForm(NamingFields, kw_only=True):
+    """A form of multipart/form-data."""
+
+    file: Annotated[msgspec.Raw, said("The picture", type="string", format="binary")]
 
 
 @post(
@@ -43,7 +67,11 @@ class UrlFields(NamingFields):
         Operation(
             summary="Keep a file given as base64 or a data URL",
             takes=Base64Fields,
-            answer=Envelope,
+            example=examples.BASE64,
+            answer=FileAnswer,
+            gives=examples.FILE,
+            scope=Scope.files_write,
+            follow=_FOLLOW,
             failure=FileError,
             tag="files",
             errors=_REFUSALS,
@@ -69,7 +97,11 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
     opt=described(
         Operation(
             summary="Keep a file given as multipart/form-data in the field file",
-            answer=Envelope,
+            form=FileForm,
+            answer=FileAnswer,
+            gives=examples.FILE,
+            scope=Scope.files_write,
+            follow=_FOLLOW,
             failure=FileError,
             tag="files",
             errors=_REFUSALS,
@@ -94,7 +126,11 @@ async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: 
         Operation(
             summary="Keep a file that is fetched from a URL",
             takes=UrlFields,
-            answer=Envelope,
+            example=examples.BY_URL,
+            answer=FileAnswer,
+            gives=examples.FILE,
+            scope=Scope.files_write,
+            follow=_FOLLOW,
             failure=FileError,
             tag="files",
             errors=(*_REFUSALS, errors.FileNotFetched),
@@ -121,4 +157,4 @@ async def _file_body(request: Request[Any, Any, Any], runtime: Runtime, most: in
 
 
 def _answer(runtime: Runtime, file: StoredFile) -> Response[bytes]:
-    return enveloped("File uploaded successfully", file_view(runtime, file))
+    return file_answer(runtime, "File uploaded successfully", file)

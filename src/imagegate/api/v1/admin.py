@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.answers import cursor, idempotency_key, json_answer, next_cursor, whole_number
+from imagegate.api import examples
+from imagegate.api.answers import (
+    IDEMPOTENCY_KEY,
+    REPLAYED,
+    cursor,
+    idempotency_key,
+    json_answer,
+    next_cursor,
+    whole_number,
+)
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described, header, query
+from imagegate.api.operations import Follow, Operation, described, header, page_of
 from imagegate.domain import errors
 from imagegate.domain.credit import Account, Key, Scope
 from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
+from imagegate.domain.fields import (
+    CREDITS_PATTERN,
+    AccountIdText,
+    HasMore,
+    KeyText,
+    NextCursor,
+    Seconds,
+    TaskIdText,
+    said,
+    shape,
+)
 from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
 from imagegate.flows.credit import NewKey, create_key, open_account
 from imagegate.runtime import PER_SECOND, Runtime
@@ -34,57 +54,65 @@ _MOST_NAME = 100
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
-    name: str
-    with_key: bool = False
+    """An account that is made where it is absent."""
+
+    name: Annotated[str, said("Not only white space", minLength=1, maxLength=_MOST_NAME, pattern=r"[^\s\u0000]")]
+    with_key: Annotated[bool, said("Make a key of it too")] = False
 
 
 class GrantBody(msgspec.Struct, kw_only=True):
-    account_id: str
-    credits: str | int
+    """Credits to give, or to take back where negative."""
+
+    account_id: AccountIdText
+    credits: Annotated[
+        Annotated[str, shape(pattern=CREDITS_PATTERN)] | int, said('A decimal such as "2.5", or a whole number; not 0')
+    ]
 
 
 class AccountView(msgspec.Struct, kw_only=True):
-    id: str
-    object: str = "account"
+    id: AccountIdText
+    object: Literal["account"] = "account"
     name: str
     available: Money
     held: Money
-    key: str | UnsetType = UNSET
+    key: KeyText | UnsetType = UNSET
 
 
 class GrantView(msgspec.Struct, kw_only=True):
     id: str
-    object: str = "grant"
-    account_id: str
+    object: Literal["grant"] = "grant"
+    account_id: AccountIdText
     amount: Money
     available: Money
-    actor: str
-    created: int
+    actor: Annotated[str, said("The key that gave it, as `key:<id>`")]
+    created: Seconds
 
 
 class OverrunView(msgspec.Struct, kw_only=True):
+    """A bill that was cut at its hold: price = charged + overrun."""
+
     id: str
-    object: str = "overrun"
-    task_id: str
-    account_id: str
-    created: int
+    object: Literal["overrun"] = "overrun"
+    task_id: TaskIdText
+    account_id: AccountIdText
+    created: Seconds
     charged: Money
     price: Money
     overrun: Money
 
 
 class AccountPage(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[AccountView]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class OverrunPage(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[OverrunView]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class Name(msgspec.Struct, array_like=True):
@@ -102,13 +130,10 @@ class Place(msgspec.Struct, array_like=True):
         Operation(
             summary="Every account",
             tag="admin",
+            scope=Scope.admin,
             answer=AccountPage,
-            parameters=(
-                query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Entries of an answer"
-                ),
-                query("cursor", {"type": "string"}, "next_cursor of the answer before"),
-            ),
+            gives=examples.ACCOUNTS,
+            parameters=page_of("Accounts"),
         )
     ),
 )
@@ -131,8 +156,13 @@ async def list_accounts(request: Request[Any, Any, Any], runtime: Runtime, key: 
             summary="Open an account; with_key makes a key of it, shown once",
             tag="admin",
             takes=AccountBody,
+            scope=Scope.admin,
             answer=AccountView,
             example={"name": "shop", "with_key": True},
+            gives=examples.ACCOUNT,
+            follow=(
+                Follow("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
+            ),
         )
     ),
 )
@@ -157,8 +187,19 @@ async def create_account(request: Request[Any, Any, Any], runtime: Runtime, key:
             summary="Give credits, or take them back; once per Idempotency-Key",
             tag="admin",
             takes=GrantBody,
+            scope=Scope.admin,
             answer=GrantView,
-            parameters=(header("Idempotency-Key", {"type": "string"}, "Required"),),
+            example=examples.GRANT,
+            gives=examples.GRANTED,
+            parameters=(
+                header(
+                    "Idempotency-Key",
+                    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$", "examples": ["grant-2026-11"]},
+                    "Makes a repeat safe: the same grant is booked once",
+                    required=True,
+                ),
+            ),
+            headers=(REPLAYED,),
             errors=(errors.IdempotencyConflict, errors.NotFound),
         )
     ),
@@ -190,13 +231,10 @@ async def create_grant(request: Request[Any, Any, Any], runtime: Runtime, key: K
         Operation(
             summary="Bills that were cut at their hold, newest first",
             tag="admin",
+            scope=Scope.admin,
             answer=OverrunPage,
-            parameters=(
-                query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Entries of an answer"
-                ),
-                query("cursor", {"type": "string"}, "next_cursor of the answer before"),
-            ),
+            gives=examples.OVERRUNS,
+            parameters=page_of("Overruns"),
         )
     ),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from litestar import Response, post
 
+from imagegate.api import examples
 from imagegate.api.answers import owned_task, task_answer
 from imagegate.api.auth import need
 from imagegate.api.operations import Operation, described
-from imagegate.api.v1.tasks import TASK_ID
+from imagegate.api.v1.tasks import FOLLOW, TASK_ID
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.flows.cancel import cancel
@@ -22,7 +23,10 @@ from imagegate.runtime import Runtime
         Operation(
             summary="Cancel: free before anything was sent, afterwards as it ends",
             tag="tasks",
+            scope=Scope.images_write,
             answer=TaskView,
+            gives=examples.CANCELLED,
+            follow=(FOLLOW[0],),
             parameters=(TASK_ID,),
             errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotCancellable),
         )

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET, UnsetType
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
 from imagegate.api.operations import Operation, described
 from imagegate.domain.credit import Account, Key, Scope
 from imagegate.domain.errors import Unauthorized
+from imagegate.domain.fields import Number, said
 from imagegate.domain.money import Money, money, number, rounded_credits_text
-from imagegate.flows.view import Number
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import balance_of
 
@@ -24,19 +25,23 @@ class Exact(msgspec.Struct):
 
 
 class UserCredits(msgspec.Struct):
-    remaining_credits: Number
+    """The account. Numbers are rounded half up to 6 decimals."""
+
+    remaining_credits: Annotated[Number, said("Posted minus held")]
     used_credits: Number
-    reserved_credits: Number
+    reserved_credits: Annotated[Number, said("Held for unfinished tasks")]
     exact: Exact
 
 
 class TokenCredits(msgspec.Struct):
-    remaining_credits: Number
-    unlimited_credits: bool
+    """The key that asks."""
+
+    remaining_credits: Annotated[Number, said("The account's where the key has no cap")]
+    unlimited_credits: Annotated[bool, said("Whether the key has no cap of its own")]
     used_credits: Number
     daily_limit_credits: Number | UnsetType = UNSET
     daily_used_credits: Number | UnsetType = UNSET
-    reset_timezone: str | UnsetType = UNSET
+    reset_timezone: Literal["UTC"] | UnsetType = UNSET
 
 
 class Credits(msgspec.Struct):
@@ -46,13 +51,21 @@ class Credits(msgspec.Struct):
 
 class CreditsAnswer(msgspec.Struct):
     data: Credits
-    message: str = ""
-    success: bool = True
+    message: Literal[""] = ""
+    success: Literal[True] = True
 
 
 @get(
     "/v1/credits",
-    opt=described(Operation(summary="What the account and this key have left", tag="credits", answer=CreditsAnswer)),
+    opt=described(
+        Operation(
+            summary="What the account and this key have left",
+            tag="credits",
+            scope=Scope.billing_read,
+            answer=CreditsAnswer,
+            gives=examples.CREDITS,
+        )
+    ),
 )
 async def get_credits(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.billing_read)

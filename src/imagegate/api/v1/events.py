@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream
 
+from imagegate.api import examples
 from imagegate.api.answers import owned_task
 from imagegate.api.auth import need
 from imagegate.api.operations import Operation, described, header
@@ -30,9 +31,16 @@ _MOST_DIGITS = 9
         Operation(
             summary="A task's changes as server-sent events, each once and in order",
             tag="tasks",
+            about="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored change"
+            " of status or progress; `: ping` after 15 seconds of silence.",
+            scope=Scope.tasks_read,
             media="text/event-stream",
+            gives=examples.EVENTS,
             statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
-            parameters=(TASK_ID, header("Last-Event-ID", {"type": "string"}, "Resume behind this event")),
+            parameters=(
+                TASK_ID,
+                header("Last-Event-ID", {"type": "string", "examples": ["1"]}, "Resume behind this event"),
+            ),
             errors=(errors.InvalidTaskId, errors.TaskNotFound),
         )
     ),

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, post
 
-from imagegate.api.answers import IDEMPOTENCY_KEY, idempotency_key, json_answer, preferred_wait, task_answer, waited
+from imagegate.api import examples
+from imagegate.api.answers import (
+    IDEMPOTENCY_KEY,
+    REPLAYED,
+    idempotency_key,
+    json_answer,
+    preferred_wait,
+    task_answer,
+    waited,
+)
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described, header
+from imagegate.api.operations import Operation, answered, described, header
+from imagegate.api.v1.tasks import FOLLOW
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import Problem
-from imagegate.domain.images import ImageRequest
+from imagegate.domain.fields import BillingRule, Count, PriceVersion, said
+from imagegate.domain.images import SIZE_PATTERN, ImageRequest
 from imagegate.domain.money import Money, money
 from imagegate.domain.prices import Charge
 from imagegate.flows.quote import Quote, make_quote
@@ -40,38 +51,44 @@ EXAMPLE = {
 
 
 class Expectation(msgspec.Struct):
-    expected: int
-    maximum: int
+    expected: Count
+    maximum: Count
 
 
 class LineView(msgspec.Struct):
-    item: str
-    unit: str
+    """One item of a quote, for all images together."""
+
+    item: Annotated[str, said("What is counted: text_input, image_input, image_output, image")]
+    unit: Annotated[str, said("What one is", enum=["token", "image"])]
     quantity: Expectation
-    rate_nanos: str
+    rate_nanos: Annotated[str, said("Nanos for one unit, exact decimal", pattern=r"^(0|[1-9][0-9]*)(\.[0-9]+)?$")]
     expected: Money
     maximum: Money
 
 
 class SizeView(msgspec.Struct):
-    requested: str
-    resolution: str | None
-    width: int
-    height: int
-    assumed: bool
+    """The pixels that are priced."""
+
+    requested: Annotated[str, said("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
+    resolution: Annotated[str | None, said("The tier; null where it has no effect")]
+    width: Annotated[int, said("Pixels", minimum=1)]
+    height: Annotated[int, said("Pixels", minimum=1)]
+    assumed: Annotated[bool, said("True for auto: the model may choose others")]
 
 
 class QuoteView(msgspec.Struct, kw_only=True):
-    object: str = "image.quote"
+    """What a request would cost. The bill never exceeds `maximum`."""
+
+    object: Literal["image.quote"] = "image.quote"
     model: str
-    billing_rule: str
-    price_version: str
-    n: int
+    billing_rule: BillingRule
+    price_version: PriceVersion
+    n: Annotated[int, said("How many images", minimum=1, maximum=10)]
     size: SizeView
-    quality: str | None
-    affordable: bool
+    quality: Annotated[str | None, said("null where the model has none")]
+    affordable: Annotated[bool, said("Whether account and key could hold the maximum now")]
     expected: Money
-    maximum: Money
+    maximum: Annotated[Money, said("What a create would hold")]
     lines: list[LineView]
 
 
@@ -82,20 +99,31 @@ class QuoteView(msgspec.Struct, kw_only=True):
         Operation(
             summary="Make a task: any answer but 200 means that there is no task and no hold",
             tag="images",
+            about="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
+            " `GET /v1/tasks/{task_id}?wait=60`, with its events, or be told by `callback_url`.",
+            scope=Scope.images_write,
             takes=ImageRequest,
             answer=TaskView,
+            gives=examples.PENDING,
+            follow=FOLLOW,
+            headers=(
+                REPLAYED,
+                answered("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
+            ),
             example=EXAMPLE,
             parameters=(
                 header(
                     "Idempotency-Key",
-                    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
-                    "Makes a repeat safe",
+                    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$", "examples": ["order-2026-11-22-17"]},
+                    "Makes a repeat safe for 48 hours: the same request is held and bought once",
                 ),
                 header(
-                    "Prefer", {"type": "string", "examples": ["wait=60"]}, "wait=n answers at the end, or after n s"
+                    "Prefer",
+                    {"type": "string", "examples": ["wait=60"]},
+                    "wait=n: answer when the task has ended or after n seconds, at most 60; anything else is ignored",
                 ),
             ),
-            errors=(*_REFUSALS, errors.IdempotencyConflict, *_NO_CREDIT),
+            errors=(*_REFUSALS, errors.IdempotencyConflict, *_NO_CREDIT, errors.RateLimitExceeded),
         )
     ),
 )
@@ -119,8 +147,10 @@ async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: K
         Operation(
             summary="Price a request: expected, maximum and lines; stores nothing",
             tag="images",
+            scope=Scope.images_write,
             takes=ImageRequest,
             answer=QuoteView,
+            gives=examples.QUOTE,
             example=EXAMPLE,
             errors=_REFUSALS,
         )

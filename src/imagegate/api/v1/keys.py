@@ -3,71 +3,121 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post
 from msgspec import UNSET, UnsetType
 
+from imagegate.api import examples
 from imagegate.api.answers import cursor, json_answer, next_cursor, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described, path, query
+from imagegate.api.operations import Follow, Operation, described, page_of, path
 from imagegate.domain import errors
 from imagegate.domain.credit import CUSTOMER_SCOPES, Key, Scope
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import (
+    CREDITS_PATTERN,
+    KEY_ID_PATTERN,
+    HasMore,
+    KeyIdText,
+    KeyText,
+    NextCursor,
+    Seconds,
+    said,
+    shape,
+)
 from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
+from imagegate.domain.rates import MOST_PER_MINUTE
 from imagegate.flows import keys
 from imagegate.flows.credit import NewKey
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.accounts import page_of_keys
 
 _MOST_ENTRIES, _MOST_NAME, _LAST_MOMENT = 100, 100, 2**40
+_MOST_TASKS = 1_000_000
+
+
+_Name = Annotated[str, shape(minLength=1, maxLength=_MOST_NAME)]
+_Scopes = Annotated[
+    list[Annotated[str, shape(enum=[*Scope])]],
+    shape(minItems=1, maxItems=_MOST_ENTRIES),
+]
+_Models = Annotated[list[str], shape(minItems=1, maxItems=_MOST_ENTRIES)]
+_Cap = Annotated[str, shape(pattern=CREDITS_PATTERN.replace("[+-]?", "[+]?"))]
+_Moment = Annotated[int, shape(minimum=1, maximum=_LAST_MOMENT)]
+_Rate = Annotated[int, shape(minimum=1, maximum=MOST_PER_MINUTE)]
+_Tasks = Annotated[int, shape(minimum=1, maximum=_MOST_TASKS)]
+_Networks = Annotated[
+    list[Annotated[str, said("An address or a network such as 192.0.2.7 or 2001:db8::/32")]],
+    shape(minItems=1, maxItems=_MOST_ENTRIES),
+]
+_KEY_ID = path(
+    "key_id", {"type": "string", "pattern": KEY_ID_PATTERN, "examples": [examples.KEY_ID]}, "The id of a key"
+)
+
+
+_ID = {"key_id": "$response.body#/id"}
+_FOLLOW = (Follow("change_key", "Change it", _ID), Follow("delete_key", "End it", _ID))
 
 
 class KeyBody(msgspec.Struct, kw_only=True):
-    """What a caller may say of a key. Absent: unchanged, or the default of a new key. null: no limit."""
+    """What a caller may say of a key. Absent: unchanged, or the default of a new key. null: no limit.
 
-    name: str | UnsetType | None = UNSET
-    scopes: list[str] | UnsetType | None = UNSET
-    models: list[str] | UnsetType | None = UNSET
-    cap_credits: str | int | UnsetType | None = UNSET
-    daily_cap_credits: str | int | UnsetType | None = UNSET
-    expires_at: int | UnsetType | None = UNSET
-    allowed_ips: list[str] | UnsetType | None = UNSET
-    disabled: bool | UnsetType | None = UNSET
+    `concurrent_tasks`: carried out side by side, further ones wait. `in_flight_cap_credits`: what unfinished tasks may
+    cost together, further ones are refused until some have ended.
+    """
+
+    name: Annotated[_Name | None, said("For people; not only white space")] | UnsetType = UNSET
+    scopes: Annotated[_Scopes | None, said("What it may do; none that the calling key lacks")] | UnsetType = UNSET
+    models: Annotated[_Models | None, said("The only models it may use; null: all")] | UnsetType = UNSET
+    cap_credits: Annotated[_Cap | int | None, said("What it may spend in all; null: no cap")] | UnsetType = UNSET
+    daily_cap_credits: Annotated[_Cap | int | None, said("What it may spend on a UTC day")] | UnsetType = UNSET
+    expires_at: Annotated[_Moment | None, said("Its end, in Unix seconds; a moment to come")] | UnsetType = UNSET
+    allowed_ips: Annotated[_Networks | None, said("Where it works from; null: anywhere")] | UnsetType = UNSET
+    disabled: Annotated[bool | None, said("Of a change alone: true disables, false enables again")] | UnsetType = UNSET
+    rate_per_minute: Annotated[_Rate | None, said("Requests per minute; null: no limit")] | UnsetType = UNSET
+    concurrent_tasks: Annotated[_Tasks | None, said("Carried out side by side")] | UnsetType = UNSET
+    in_flight_cap_credits: Annotated[_Cap | int | None, said("What unfinished tasks may cost")] | UnsetType = UNSET
 
 
 class KeyView(msgspec.Struct, kw_only=True):
-    id: str
-    object: str = "api_key"
+    """A key. Its value is kept nowhere."""
+
+    id: KeyIdText
+    object: Literal["api_key"] = "api_key"
     name: str
-    shown: str
-    status: str
-    scopes: list[str]
-    models: list[str] | None
-    allowed_ips: list[str] | None
-    cap: Money | None
-    daily_cap: Money | None
+    shown: Annotated[str, said("The part of its value that may be shown again")]
+    status: Annotated[str, said("Whether it works", enum=["live", "disabled", "expired"])]
+    scopes: list[Annotated[str, shape(enum=[*Scope])]]
+    models: Annotated[list[str] | None, said("null: all")]
+    allowed_ips: Annotated[list[str] | None, said("Addresses and networks; null: any")]
+    cap: Annotated[Money | None, said("null: none")]
+    daily_cap: Annotated[Money | None, said("null: none")]
     spent: Money
-    spent_today: Money
-    created: int
-    expires_at: int | None
-    disabled_at: int | None
-    key: str | UnsetType = UNSET
+    spent_today: Annotated[Money, said("Held or charged on this UTC day")]
+    rate_per_minute: Annotated[int | None, said("null: no limit")]
+    concurrent_tasks: Annotated[int | None, said("null: no limit")]
+    in_flight_cap: Annotated[Money | None, said("null: none")]
+    in_flight: Annotated[Money, said("What is held for its unfinished tasks")]
+    created: Seconds
+    expires_at: Seconds | None
+    disabled_at: Seconds | None
+    key: KeyText | UnsetType = UNSET
 
 
 class KeyList(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[KeyView]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
-class Deleted(msgspec.Struct, kw_only=True):
-    id: str
-    object: str = "api_key"
-    deleted: bool = True
+class DeletedKey(msgspec.Struct, kw_only=True):
+    id: KeyIdText
+    object: Literal["api_key"] = "api_key"
+    deleted: Literal[True] = True
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -81,13 +131,10 @@ class Place(msgspec.Struct, array_like=True):
         Operation(
             summary="The account's keys, without their values",
             tag="keys",
+            scope=Scope.billing_read,
             answer=KeyList,
-            parameters=(
-                query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Entries of an answer"
-                ),
-                query("cursor", {"type": "string"}, "next_cursor of the answer before"),
-            ),
+            gives=examples.KEYS,
+            parameters=page_of("Keys"),
         )
     ),
 )
@@ -109,8 +156,11 @@ async def list_keys(request: Request[Any, Any, Any], runtime: Runtime, key: Key)
             summary="Make a key, within what the calling key may do; its value is shown this once",
             tag="keys",
             takes=KeyBody,
+            scope=Scope.billing_read,
             answer=KeyView,
-            example={"name": "shop", "daily_cap_credits": 100},
+            example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
+            gives=examples.NEW_KEY,
+            follow=_FOLLOW,
         )
     ),
 )
@@ -132,8 +182,12 @@ async def create_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
             summary="Change or disable a key; null takes a limit away",
             tag="keys",
             takes=KeyBody,
+            scope=Scope.billing_read,
             answer=KeyView,
-            parameters=(path("key_id", {"type": "string"}, "The id of a key"),),
+            example={"disabled": True},
+            gives=examples.KEY,
+            follow=_FOLLOW,
+            parameters=(_KEY_ID,),
             errors=(errors.NotFound,),
         )
     ),
@@ -151,8 +205,10 @@ async def change_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
         Operation(
             summary="End a key for good",
             tag="keys",
-            answer=Deleted,
-            parameters=(path("key_id", {"type": "string"}, "The id of a key"),),
+            scope=Scope.billing_read,
+            answer=DeletedKey,
+            gives=examples.KEY_DELETED,
+            parameters=(_KEY_ID,),
             errors=(errors.NotFound,),
         )
     ),
@@ -160,7 +216,7 @@ async def change_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
 async def delete_key(runtime: Runtime, key: Key, key_id: str) -> Response[bytes]:
     need(key, Scope.billing_read)
     await keys.delete_key(runtime, key, key_id)
-    return json_answer(Deleted(id=key_id))
+    return json_answer(DeletedKey(id=key_id))
 
 
 def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
@@ -174,9 +230,13 @@ def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
         asked["models"] = _models(runtime, body.models)
     if body.allowed_ips is not UNSET:
         asked["ips"] = _networks(body.allowed_ips)
-    for name, column in (("cap_credits", "cap"), ("daily_cap_credits", "daily_cap")):
+    for column in ("cap", "daily_cap", "in_flight_cap"):
+        name = f"{column}_credits"
         if getattr(body, name) is not UNSET:
             asked[column] = _cap(runtime, name, getattr(body, name))
+    for name, most in (("rate_per_minute", MOST_PER_MINUTE), ("concurrent_tasks", _MOST_TASKS)):
+        if getattr(body, name) is not UNSET:
+            asked[name] = _number(name, getattr(body, name), most)
     return asked | _ends(runtime, body)
 
 
@@ -243,6 +303,12 @@ def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None
     return nanos
 
 
+def _number(field: str, number: int | None, most: int) -> int | None:
+    if number is not None and not 1 <= number <= most:
+        raise InvalidRequest(f"{field} must be a whole number from 1 to {most}; null means no limit", param=field)
+    return number
+
+
 def _moment(runtime: Runtime, seconds: int | None) -> int | None:
     if seconds is not None and not runtime.clock() < seconds * PER_SECOND < _LAST_MOMENT * PER_SECOND:
         raise InvalidRequest("expires_at must be a moment to come, in Unix seconds", param="expires_at")
@@ -263,6 +329,10 @@ def _view(runtime: Runtime, key: Key) -> KeyView:
         daily_cap=None if key.daily_cap is None else money(key.daily_cap, rate),
         spent=money(key.spent, rate),
         spent_today=money(key.spent_today(now), rate),
+        rate_per_minute=key.rate_per_minute,
+        concurrent_tasks=key.concurrent_tasks,
+        in_flight_cap=None if key.in_flight_cap is None else money(key.in_flight_cap, rate),
+        in_flight=money(key.held, rate),
         created=key.created // PER_SECOND,
         expires_at=None if key.expires is None else key.expires // PER_SECOND,
         disabled_at=None if key.disabled is None else key.disabled // PER_SECOND,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
 
+from imagegate.api import examples
 from imagegate.api.answers import cursor, json_answer, next_cursor, whole_number
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described, query
+from imagegate.api.operations import Operation, described, page_of, query
 from imagegate.domain import ids
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import HasMore, NextCursor, PriceVersion, Seconds, TaskIdText, said
 from imagegate.domain.money import Money, money
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.statement import TYPES, Place, StatementLine, Wanted, statement
@@ -21,20 +23,22 @@ _NO_TASK = "-"
 
 
 class LedgerLine(msgspec.Struct):
-    id: str
-    type: str
-    task_id: str | None
-    created: int
-    amount: Money
+    """One change of the available balance."""
+
+    id: Annotated[str, said("The id of the line", pattern="^led_")]
+    type: Annotated[str, said("What happened", enum=[*TYPES])]
+    task_id: TaskIdText | None
+    created: Seconds
+    amount: Annotated[Money, said("The change of the available balance; the sum of all is the balance")]
     available_after: Money
-    price_version: str | None
+    price_version: PriceVersion | None
 
 
 class Ledger(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[LedgerLine]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 @get(
@@ -43,14 +47,13 @@ class Ledger(msgspec.Struct, kw_only=True):
         Operation(
             summary="Every change of the available balance, newest first",
             tag="credits",
+            scope=Scope.billing_read,
             answer=Ledger,
+            gives=examples.LEDGER,
             parameters=(
-                query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "Entries of an answer"
-                ),
-                query("cursor", {"type": "string"}, "next_cursor of the answer before"),
-                query("task_id", {"type": "string"}, "Only of this task"),
-                query("type", {"type": "string"}, "grant, hold, release, charge, refund or adjustment"),
+                *page_of("Lines"),
+                query("task_id", {"type": "string", "examples": [examples.TASK_ID]}, "Only of this task"),
+                query("type", {"type": "string", "enum": [*TYPES]}, "Only lines of this type"),
             ),
         )
     ),

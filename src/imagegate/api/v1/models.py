@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
 from litestar import Response, get
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer
-from imagegate.api.operations import Operation, described, path
+from imagegate.api.operations import Follow, Operation, described, path
 from imagegate.domain import errors
 from imagegate.domain.credit import Key
+from imagegate.domain.fields import PriceVersion, said
 from imagegate.flows.pricelist import ModelDetail, ModelView, PriceView, model_detail, price_list, usable_models
 from imagegate.runtime import Runtime
 
 
 class ModelList(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[ModelView]
 
 
 class PriceList(msgspec.Struct, kw_only=True):
-    object: str = "list"
-    price_version: str
-    credits_per_usd: int
+    object: Literal["list"] = "list"
+    price_version: PriceVersion
+    credits_per_usd: Annotated[int, said("How many credits people read for 1 USD", minimum=1)]
     data: list[PriceView]
 
 
-@get("/v1/models", opt=described(Operation(summary="Names that this key may use", tag="models", answer=ModelList)))
+@get(
+    "/v1/models",
+    opt=described(
+        Operation(
+            summary="Names that this key may use",
+            tag="models",
+            answer=ModelList,
+            gives=examples.MODELS,
+            follow=(Follow("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
+        )
+    ),
+)
 async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
     return json_answer(ModelList(data=usable_models(runtime, key)))
 
@@ -37,7 +52,10 @@ async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
             summary="What a model accepts and costs",
             tag="models",
             answer=ModelDetail,
-            parameters=(path("name", {"type": "string"}, "A name of the list"),),
+            gives=examples.MODEL,
+            parameters=(
+                path("name", {"type": "string", "minLength": 1, "examples": ["gpt-image-2"]}, "A name of the list"),
+            ),
             errors=(errors.ModelNotFound, errors.ModelAccessDenied),
         )
     ),
@@ -48,7 +66,15 @@ async def get_model(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
 
 @get(
     "/v1/pricing",
-    opt=described(Operation(summary="What everything costs; needs no key", tag="models", answer=PriceList, open=True)),
+    opt=described(
+        Operation(
+            summary="What everything costs; needs no key",
+            tag="models",
+            answer=PriceList,
+            gives=examples.PRICES,
+            open=True,
+        )
+    ),
 )
 async def get_pricing(runtime: Runtime) -> Response[bytes]:
     """Prices are public: no key."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
+from imagegate.api import examples
 from imagegate.api.answers import (
     cursor,
     json_answer,
@@ -20,61 +21,101 @@ from imagegate.api.answers import (
 )
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described, path, query
+from imagegate.api.operations import Follow, Operation, described, path, query
 from imagegate.domain import errors, ids
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import (
+    Count,
+    HasMore,
+    Link,
+    NextCursor,
+    Number,
+    Seconds,
+    Status,
+    TaskIdText,
+    needed,
+    said,
+    shape,
+)
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task, public_status
-from imagegate.flows.detail import PARTS, detailed_view
-from imagegate.flows.view import Number, TaskView, task_view
+from imagegate.flows.detail import PARTS, DetailedTask, detailed_view
+from imagegate.flows.view import TaskView, task_view, thumbnail_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
 
-TASK_ID = path("task_id", {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$"}, "The id of a task")
+_BATCH, _MOST_SEARCH = 50, 200
+TASK_ID = path(
+    "task_id",
+    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+    "The id of a task of this account",
+)
 WAIT = query(
     "wait",
-    {"type": "integer", "minimum": 0},
+    {"type": "integer", "minimum": 0, "default": 0, "examples": [1]},
     "Answer when the task has ended, or after this many seconds; above 60 counts as 60",
 )
+_THIS = {"task_id": "$response.body#/id"}
+FOLLOW = (
+    Follow("get_task", "How far it is", _THIS),
+    Follow("get_events", "Its changes as they come", _THIS),
+    Follow("cancel_task", "End it", _THIS),
+    Follow("batch_tasks", "Several at once", body={"task_ids": ["$response.body#/id"]}),
+    Follow("get_ledger", "What it cost", _THIS),
+)
+_FIRST = {"task_id": "$response.body#/data/0/id"}
 _LIST = (
     query("status", {"type": "string", "enum": list(STATUS_SQL)}, "Only tasks in this state"),
-    query("model", {"type": "string"}, "Only tasks of this model"),
+    query("model", {"type": "string", "examples": ["gpt-image-2"]}, "Only tasks of this model"),
     query("type", {"type": "string", "enum": ["image"]}, "Only image tasks exist"),
     query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}, "From 1"),
-    query("q", {"type": "string"}, "Only tasks whose prompt has this text"),
-    query("cursor", {"type": "string"}, "Empty to begin, then next_cursor: a list without an end of pages"),
+    query(
+        "q", {"type": "string", "maxLength": _MOST_SEARCH, "examples": ["fox"]}, "Only tasks whose prompt has this text"
+    ),
+    query(
+        "cursor",
+        {"type": "string", "maxLength": 1000},
+        "Empty to begin, then next_cursor: a list without an end of pages",
+    ),
     query("page_size", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Tasks on a page"),
+    query("limit", {"type": "integer", "minimum": 1, "maximum": 100}, "With cursor: another name of page_size"),
 )
-_BATCH, _MOST_SEARCH = 50, 200
 
 
-class TaskRow(msgspec.Struct):
-    id: str
+class TaskRow(msgspec.Struct, kw_only=True):
+    """A task in a list."""
+
+    id: TaskIdText
     model: str
-    type: str
-    status: str
-    progress: int
-    created_at: int
+    type: Literal["image"]
+    status: Status
+    progress: Annotated[int, said("It never falls; 100 only when completed", minimum=0, maximum=100)]
+    created_at: Seconds
     has_results: bool
-    result_count: int
-    credits_used: Number | UnsetType
+    result_count: Count
+    credits_used: Annotated[Number, said("Once the task has ended")] | UnsetType = UNSET
     has_error: bool
+    thumbnail_url: Annotated[Link, said("A WebP of at most 1024 pixels of the first result")] | UnsetType = UNSET
 
 
 class TaskPage(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    """The list by page."""
+
+    object: Literal["list"] = "list"
     data: list[TaskRow]
-    total: int
-    page: int
-    page_size: int
+    total: Count
+    page: Annotated[int, said("From 1", minimum=1)]
+    page_size: Annotated[int, said("Tasks on a page", minimum=1, maximum=100)]
 
 
 class TaskList(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    """The list by cursor."""
+
+    object: Literal["list"] = "list"
     data: list[TaskRow]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -83,11 +124,15 @@ class Place(msgspec.Struct, array_like=True):
 
 
 class BatchRequest(msgspec.Struct):
-    task_ids: list[str] | None = None
+    """Unknown and malformed ids are left out of the answer."""
+
+    task_ids: Annotated[
+        Annotated[list[str], shape(minItems=1, maxItems=_BATCH)] | None, needed("Up to 50 ids of tasks")
+    ] = None
 
 
 class BatchAnswer(msgspec.Struct):
-    code: int
+    code: Literal[200]
     data: list[TaskView]
 
 
@@ -97,11 +142,21 @@ class BatchAnswer(msgspec.Struct):
         Operation(
             summary="One task",
             tag="tasks",
-            answer=TaskView,
+            scope=Scope.tasks_read,
+            answer=DetailedTask,
+            gives=examples.COMPLETED,
             parameters=(
                 TASK_ID,
                 WAIT,
-                query("include", {"type": "string"}, "request, outputs, attempts; a comma list"),
+                query(
+                    "include",
+                    {
+                        "type": "string",
+                        "pattern": f"^(({'|'.join(PARTS)})(,({'|'.join(PARTS)})){{0,5}})?$",
+                        "examples": ["request,outputs,attempts"],
+                    },
+                    "What to tell beside the task; a comma list of request, outputs and attempts",
+                ),
             ),
             errors=(errors.InvalidTaskId, errors.TaskNotFound),
         )
@@ -118,7 +173,15 @@ async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, 
 @get(
     "/v1/tasks",
     opt=described(
-        Operation(summary="Tasks, newest first, by page", tag="tasks", answer=(TaskPage, TaskList), parameters=_LIST)
+        Operation(
+            summary="Tasks, newest first, by page or by cursor",
+            tag="tasks",
+            scope=Scope.tasks_read,
+            answer=(TaskPage, TaskList),
+            gives=examples.TASKS,
+            follow=(Follow("get_task", "The newest of them", _FIRST),),
+            parameters=_LIST,
+        )
     ),
 )
 async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
@@ -128,7 +191,7 @@ async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     if "cursor" in request.query_params:
         return await _by_cursor(request, runtime, key, page_size)
     found, total = await runtime.db.read(page_of_tasks, key.account_id, _filter(request), page, page_size)
-    rows = [_row(task, runtime.credits_per_usd) for task in found]
+    rows = [_row(runtime, task) for task in found]
     return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
 
 
@@ -139,7 +202,7 @@ async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     found = await runtime.db.read(tasks_below, key.account_id, _filter(request), start, limit + 1)
     shown, more = found[:limit], len(found) > limit
     end = next_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    rows = [_row(task, runtime.credits_per_usd) for task in shown]
+    rows = [_row(runtime, task) for task in shown]
     return json_answer(TaskList(data=rows, has_more=more, next_cursor=end))
 
 
@@ -151,8 +214,10 @@ async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key
             summary="Up to 50 tasks by id, in the order asked",
             tag="tasks",
             takes=BatchRequest,
+            scope=Scope.tasks_read,
             answer=BatchAnswer,
-            example={"task_ids": ["task-unified-1795341693-imcg5zqt"]},
+            example={"task_ids": [examples.TASK_ID]},
+            gives=examples.BATCH,
         )
     ),
 )
@@ -169,7 +234,7 @@ async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
 
 def _filter(request: Request[Any, Any, Any]) -> Filter:
     status = request.query_params.get("status", "")
-    kind = request.query_params.get("type", "image")
+    kind = request.query_params.get("type", "") or "image"
     if status and status not in STATUS_SQL:
         raise InvalidRequest(f"status must be one of {', '.join(STATUS_SQL)}", param="status")
     if kind != "image":
@@ -192,7 +257,7 @@ def _include(request: Request[Any, Any, Any]) -> frozenset[str]:
     return wanted
 
 
-def _row(task: Task, rate: int) -> TaskRow:
+def _row(runtime: Runtime, task: Task) -> TaskRow:
     return TaskRow(
         id=task.id,
         model=task.order.model,
@@ -202,6 +267,7 @@ def _row(task: Task, rate: int) -> TaskRow:
         created_at=task.created // PER_SECOND,
         has_results=bool(task.results),
         result_count=len(task.results),
-        credits_used=number(credits_text(task.charge or 0, rate)) if task.terminal else UNSET,
+        credits_used=number(credits_text(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,
         has_error=task.error is not None,
+        thumbnail_url=thumbnail_link(runtime, task),
     )

@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET, UnsetType
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
 from imagegate.api.operations import Operation, described, query
 from imagegate.domain.credit import DAY_US, Key, Scope
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import Count, Day, KeyIdText, said
 from imagegate.domain.money import Money, money
 from imagegate.runtime import Runtime
 from imagegate.store.totals import GROUPS, Total, settled
 
 _USUAL_DAYS, _MOST_DAYS = 30, 366
+_GROUP_LIST = f"^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)})){{0,5}}$"
+_DAY = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _START = datetime.date(1970, 1, 1)
 
 
 class UsageRow(msgspec.Struct, kw_only=True):
-    day: str | UnsetType = UNSET
+    """A settled total; day, model and key where it was grouped by them."""
+
+    day: Day | UnsetType = UNSET
     model: str | UnsetType = UNSET
-    key: str | UnsetType = UNSET
-    tasks: int
-    images: int
+    key: KeyIdText | UnsetType = UNSET
+    tasks: Count
+    images: Count
     amount: Money
 
 
 class UsageList(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[UsageRow]
-    has_more: bool = False
-    next_cursor: str | None = None
-    first_day: str
-    last_day: str
+    has_more: Annotated[Literal[False], said("All is in one answer")] = False
+    next_cursor: None = None
+    first_day: Day
+    last_day: Day
     total: UsageRow
 
 
@@ -47,11 +53,17 @@ class UsageList(msgspec.Struct, kw_only=True):
         Operation(
             summary="Settled totals",
             tag="credits",
+            scope=Scope.billing_read,
             answer=UsageList,
+            gives=examples.USAGE,
             parameters=(
-                query("group_by", {"type": "string", "examples": ["day,model,key"]}, "day, model, key; a comma list"),
-                query("from", {"type": "string", "format": "date"}, "The first day, UTC"),
-                query("to", {"type": "string", "format": "date"}, "The last day, UTC"),
+                query(
+                    "group_by",
+                    {"type": "string", "pattern": _GROUP_LIST, "default": "day", "examples": ["day,model,key"]},
+                    "day, model, key; a comma list",
+                ),
+                query("from", _DAY, "The first day, UTC; 30 days before `to` when absent, at most 365"),
+                query("to", _DAY, "The last day, UTC; today when absent"),
             ),
         )
     ),

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described, path, query
+from imagegate.api.operations import Follow, Operation, described, page_of, path
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.fields import (
+    DELIVERY_ID_PATTERN,
+    Count,
+    DeliveryIdText,
+    HasMore,
+    NextCursor,
+    Seconds,
+    SecretText,
+    TaskIdText,
+    needed,
+    said,
+    shape,
+)
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, secret_text
 from imagegate.flows.hook_log import page_of_hooks, replay_hook, send_test
 from imagegate.flows.hook_secret import old_until, rotate, secret_key
@@ -21,53 +35,65 @@ from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.deliveries import secret_version
 
 
-class AttemptView(msgspec.Struct, kw_only=True):
-    """`error` is the class of what went wrong; `excerpt` the first kilobyte of the answer, escaped."""
+class DeliveryAttemptView(msgspec.Struct, kw_only=True):
+    """One request of a delivery."""
 
-    number: int
-    replay: int
-    started_at: int
-    duration_ms: int | None
-    status_code: int | None
-    error: str | None
-    retry_after: str | None
-    excerpt: str | None
+    number: Annotated[int, said("From 1, over all rounds", minimum=1)]
+    replay: Annotated[int, said("0 for the first round, then one more for each replay", minimum=0)]
+    started_at: Seconds
+    duration_ms: Annotated[int | None, said("null while it runs")]
+    status_code: Annotated[int | None, said("null where no answer came")]
+    error: Annotated[str | None, said("The class of what went wrong")]
+    retry_after: Annotated[str | None, said("The answer's Retry-After, for the eye")]
+    excerpt: Annotated[str | None, said("The first kilobyte of the answer, escaped")]
 
 
 class DeliveryView(msgspec.Struct, kw_only=True):
-    id: str
-    object: str = "webhook.delivery"
-    task_id: str | None
+    """One webhook to one address."""
+
+    id: DeliveryIdText
+    object: Literal["webhook.delivery"] = "webhook.delivery"
+    task_id: Annotated[TaskIdText | None, said("null for a test")]
     url: str
     status: DeliveryState
-    reason: str | None
-    created_at: int
-    closed_at: int | None
-    next_attempt_at: int | None
-    replays: int
-    attempts: list[AttemptView]
+    reason: Annotated[str | None, said("Why it is exhausted: failed, gone or host_down")]
+    created_at: Seconds
+    closed_at: Seconds | None
+    next_attempt_at: Seconds | None
+    replays: Count
+    attempts: list[DeliveryAttemptView]
 
 
 class DeliveryPage(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[DeliveryView]
-    has_more: bool
-    next_cursor: str | None
+    has_more: HasMore
+    next_cursor: NextCursor
 
 
-class TestRequest(msgspec.Struct):
-    callback_url: str | None = None
+_DELIVERY_ID = path(
+    "delivery_id",
+    {"type": "string", "pattern": DELIVERY_ID_PATTERN, "examples": [examples.DELIVERY_ID]},
+    "The id of a delivery",
+)
+_Callback = Annotated[str, shape(format="uri", pattern="^https://", maxLength=2048)]
+
+
+class WebhookTest(msgspec.Struct):
+    callback_url: Annotated[_Callback | None, needed("Where the test is sent")] = None
 
 
 class OldSecret(msgspec.Struct):
-    secret: str
-    expires_at: int
+    """The secret before, which signs beside the new one for 24 hours."""
+
+    secret: SecretText
+    expires_at: Seconds
 
 
 class SecretView(msgspec.Struct, kw_only=True):
-    object: str = "webhook.secret"
-    secret: str
-    version: int
+    object: Literal["webhook.secret"] = "webhook.secret"
+    secret: SecretText
+    version: Annotated[int, said("From 1, one more for each rotation", minimum=1)]
     previous: OldSecret | None
 
 
@@ -77,13 +103,11 @@ class SecretView(msgspec.Struct, kw_only=True):
         Operation(
             summary="Webhooks that were sent or wait, newest first, with every attempt",
             tag="webhooks",
+            scope=Scope.tasks_read,
             answer=DeliveryPage,
-            parameters=(
-                query(
-                    "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Deliveries on a page"
-                ),
-                query("cursor", {"type": "string"}, "next_cursor of the page before"),
-            ),
+            gives=examples.DELIVERIES,
+            follow=(Follow("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
+            parameters=page_of("Deliveries", 100, 20),
         )
     ),
 )
@@ -105,8 +129,10 @@ async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key
         Operation(
             summary="Send a webhook again: the same id and bytes",
             tag="webhooks",
+            scope=Scope.images_write,
             answer=DeliveryView,
-            parameters=(path("delivery_id", {"type": "string"}, "The id of a delivery"),),
+            gives=examples.DELIVERY,
+            parameters=(_DELIVERY_ID,),
             errors=(errors.NotFound,),
         )
     ),
@@ -123,15 +149,18 @@ async def replay_delivery(runtime: Runtime, key: Key, delivery_id: str) -> Respo
         Operation(
             summary="Send a test event to an address",
             tag="webhooks",
-            takes=TestRequest,
+            scope=Scope.images_write,
+            takes=WebhookTest,
             answer=DeliveryView,
+            gives=examples.TEST_DELIVERY,
+            follow=(Follow("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
             example={"callback_url": "https://your-domain.com/webhook"},
         )
     ),
 )
 async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.images_write)
-    body = await read_json(request, TestRequest, runtime.settings.server)
+    body = await read_json(request, WebhookTest, runtime.settings.server)
     if not body.callback_url:
         raise InvalidRequest("callback_url is needed: where the test is sent", param="callback_url")
     return json_answer(_delivery(*await send_test(runtime, key.account_id, body.callback_url)))
@@ -140,7 +169,13 @@ async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: K
 @get(
     "/v1/webhooks/secret",
     opt=described(
-        Operation(summary="The secret that signs this account's webhooks", tag="webhooks", answer=SecretView)
+        Operation(
+            summary="The secret that signs this account's webhooks",
+            tag="webhooks",
+            scope=Scope.images_write,
+            answer=SecretView,
+            gives=examples.SECRET,
+        )
     ),
 )
 async def get_secret(runtime: Runtime, key: Key) -> Response[bytes]:
@@ -153,7 +188,11 @@ async def get_secret(runtime: Runtime, key: Key) -> Response[bytes]:
     status_code=200,
     opt=described(
         Operation(
-            summary="Make a new secret; the old one signs beside it for 24 hours", tag="webhooks", answer=SecretView
+            summary="Make a new secret; the old one signs beside it for 24 hours",
+            tag="webhooks",
+            scope=Scope.images_write,
+            answer=SecretView,
+            gives=examples.ROTATED,
         )
     ),
 )
@@ -189,8 +228,8 @@ def _delivery(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryVi
     )
 
 
-def _attempt(attempt: DeliveryAttempt) -> AttemptView:
-    return AttemptView(
+def _attempt(attempt: DeliveryAttempt) -> DeliveryAttemptView:
+    return DeliveryAttemptView(
         number=attempt.number,
         replay=attempt.round,
         started_at=attempt.started // PER_SECOND,

@@ -1,0 +1,89 @@
+"""How long a finished picture waits for its settlement: from bytes durable in the spool to the task completed.
+
+Prints the median of some rounds for a 3840x2160 PNG: without a thumbnail, and with one by a child that is there or new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from imagegate.app import open_runtime
+from imagegate.domain.credit import Key
+from imagegate.domain.usage import UsageSource
+from imagegate.flows.execute import execute
+from imagegate.flows.lease import Lease
+from imagegate.pixels.encode import encode
+from imagegate.pixels.png import Pixels
+from imagegate.pixels.pool import ChildPool
+from imagegate.runtime import Runtime
+from imagegate.settings import Settings, Storage
+from imagegate.spool import SpooledAnswer, SpooledImage, seal
+from imagegate.store import attempts, claims, tasks
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.store.rows import GATE, LEASE_US, customer, new_attempt, new_task
+
+WIDTH, HEIGHT = 3840, 2160
+ROUNDS = 7
+
+
+def picture() -> Pixels:
+    """Soft shapes with a grain, which compress about as well as a photograph."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    soft = np.stack([np.sin(rows / 210 + n) + np.cos(columns / (330 + 40 * n)) for n in range(3)], axis=2)
+    grain = np.random.default_rng(7).normal(0, 3, soft.shape)
+    return np.clip(soft * 55 + 127 + grain, 0, 255).astype(np.uint8)
+
+
+async def wait_of_one(runtime: Runtime, key: Key, pixels: Pixels) -> float:
+    """Seconds that one task spends between its spool and its end."""
+    version = runtime.book.block_at(runtime.clock()).version
+    new = msgspec.structs.replace(new_task(key), price_version=version)
+    await runtime.db.write(tasks.submit_task, key.account_id, new, None, 10)
+    (task,) = await runtime.db.write(claims.claim_due, key.account_id, runtime.boot_id, LEASE_US, 1)
+    attempt = new_attempt(task)
+    await runtime.db.write(attempts.begin_attempt, key.account_id, attempt, runtime.boot_id, GATE)
+    path = runtime.spool.folder(attempt.id) / "0.png"
+    encode(pixels, path, "png")
+    size, digest = seal(path)
+    image = SpooledImage("0.png", "image/png", WIDTH, HEIGHT, size, digest)
+    runtime.spool.finish(attempt.id, SpooledAnswer((image,), None, UsageSource.upstream))
+    started = time.perf_counter()
+    await execute(runtime, task, Lease(60))
+    took = time.perf_counter() - started
+    ended = await runtime.db.read(tasks.any_task, task.id)
+    assert ended is not None
+    assert (ended.thumbnail_expires is not None) == bool(runtime.settings.storage.thumbnail_days)
+    return took
+
+
+async def measure(name: str, days: int, idle_s: float, pixels: Pixels) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = await open_runtime(Settings(storage=Storage(data=folder, thumbnail_days=days)))
+        object.__setattr__(runtime, "pixels", ChildPool(1, idle_s=idle_s))
+        _, key = await customer(runtime.db, 10**12)
+        took = []
+        for _ in range(ROUNDS + 1):
+            took.append(await wait_of_one(runtime, key, pixels))
+            await asyncio.sleep(2 * idle_s if idle_s < 1 else 0)
+        await runtime.close()
+    print(f"{name:<28}{statistics.median(took[1:]) * 1000:>8,.0f} ms")
+
+
+def main() -> None:
+    pixels = picture()
+    asyncio.run(measure("without a thumbnail", 0, 30, pixels))
+    asyncio.run(measure("thumbnail, child at hand", 30, 30, pixels))
+    asyncio.run(measure("thumbnail, new child", 30, 0.1, pixels))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""A line for the shell that makes a request of an operation, from its description in the document.
+
+Knows: curl. The line runs as it is where `IMAGEGATE_KEY` holds a key. Refuses to know: what is answered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+from imagegate.api.examples import DOT
+
+_BREAK = " \\\n  "
+
+
+def curl_line(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
+    parameters = operation.get("parameters", [])
+    parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _streamed(operation)]
+    if method not in ("get", "head"):
+        parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
+    parts[0] += f" {shlex.quote(origin + _filled(path, parameters) + _query(parameters))}"
+    if operation.get("security") != []:
+        parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
+    headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
+    parts += ["-H " + shlex.quote(f"{one['name']}: {one['example']}") for one in headers if "example" in one]
+    parts += _body(operation.get("requestBody", {}).get("content", {}))
+    if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
+        parts.append("-o picture")
+    line = _BREAK.join(parts)
+    return f"printf %s {DOT} | base64 -d | {line}" if "file=@-" in line else line
+
+
+def _streamed(operation: dict[str, Any]) -> str:
+    return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
+
+
+def _filled(path: str, parameters: list[dict[str, Any]]) -> str:
+    known = {one["name"]: one["example"] for one in parameters if one["in"] == "path"}
+    return re.sub(r"\{(\w+)\}", lambda found: str(known[found[1]]), path)
+
+
+def _query(parameters: list[dict[str, Any]]) -> str:
+    given = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
+    return "?" + "&".join(given) if given else ""
+
+
+def _body(content: dict[str, Any]) -> list[str]:
+    if "multipart/form-data" in content:
+        return ["-F 'file=@-;filename=dot.png'"]
+    if "application/json" not in content:
+        return []
+    body = json.dumps(content["application/json"]["example"], ensure_ascii=False)
+    return ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]

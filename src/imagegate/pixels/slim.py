@@ -1,0 +1,88 @@
+"""A PNG file seen without what a picture can do without: text, profiles and whatever private chunks it carries.
+
+Pillow reads such chunks whole, 50 MB of them too, and refuses a picture for the size of its captions. Knows the frame
+of a chunk and the names that matter for pixels; refuses to know anything inside, and leaves other formats and broken
+files as they are.
+"""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TELLING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"gAMA", b"sRGB", b"cHRM"}
+_CHUNKS_MOST = 65_536
+Span = tuple[int, int]
+
+
+def open_slim(path: Path) -> BinaryIO:
+    """The file for reading; a PNG without its extras."""
+    file = path.open("rb")
+    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+        file.seek(0)
+        return file
+    return io.BufferedReader(_Excerpt(file, _spans(file, path.stat().st_size)), 1 << 16)
+
+
+def _spans(file: BinaryIO, size: int) -> list[Span]:
+    """Start and end of the parts to show; from the first flaw on everything, for the decoder to judge."""
+    spans = [(0, len(_SIGNATURE))]
+    for _ in range(_CHUNKS_MOST):
+        start = file.tell()
+        head = file.read(8)
+        end = start + 12 + int.from_bytes(head[:4])
+        if len(head) < 8 or end > size:
+            return _joined(spans, (start, size))
+        if head[4:] in _TELLING:
+            spans = _joined(spans, (start, end))
+        if head[4:] == b"IEND":
+            return spans
+        file.seek(end)
+    return _joined(spans, (file.tell(), size))
+
+
+def _joined(spans: list[Span], new: Span) -> list[Span]:
+    if spans[-1][1] == new[0]:
+        spans[-1] = (spans[-1][0], new[1])
+    else:
+        spans.append(new)
+    return spans
+
+
+class _Excerpt(io.RawIOBase):
+    """Some spans of a file, as if they were the whole of it."""
+
+    def __init__(self, file: BinaryIO, spans: list[Span]) -> None:
+        self._file = file
+        self._spans = spans
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        length = sum(end - start for start, end in self._spans)
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: length}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        skip = self._at
+        for start, end in self._spans:
+            if skip < end - start:
+                self._file.seek(start + skip)
+                data = self._file.read(min(len(buffer), end - start - skip))
+                buffer[: len(data)] = data
+                self._at += len(data)
+                return len(data)
+            skip -= end - start
+        return 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,224 @@
+"""Sections 5.3, 5.5 and 10.2: every end that an upstream can bring about, and a cancel at every moment of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.upstreams.protocol import Answer, Refused, Rejected, Unavailable, Unknown
+from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.contract.scripted import HOLD, Scripted, served_by
+from tests.journeys.test_expiry import Installation, until
+
+# only building the application in the test's own process makes its framework's advice for its next version heard
+pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
+
+CODES = TaskErrorCode
+ANSWERS: dict[str, Answer] = {
+    "policy": Refused(TaskError(CODES.content_policy_violation, "Refused: violence.")),
+    "parameters": Rejected(TaskError(CODES.invalid_parameters, "The upstream takes no such size.")),
+    "nothing": Unavailable("no image", TaskError(CODES.generation_failed_no_content, "No image came.")),
+    "throttled": Unavailable("429", TaskError(CODES.resource_exhausted, "Every route is throttled.")),
+    "limit": Unavailable("402", TaskError(CODES.quota_exceeded, "The account's own limit ran out.")),
+    "fault": Unavailable("died", TaskError(CODES.service_error, "The painter did not finish.")),
+    "gone": Rejected(TaskError(CODES.resource_not_found, "Passed on.")),
+    "unknown": Unknown("cut off"),
+}
+Story = Callable[[Installation, Scripted], Awaitable[None]]
+
+
+def told(data: Path, story: Story) -> None:
+    async def whole() -> None:
+        async with served_by(data, ANSWERS) as (place, upstream):
+            await story(place, upstream)
+            await place.check()
+
+    asyncio.run(whole())
+
+
+async def ended(place: Installation, prompt: str, **fields: Any) -> Any:
+    return answer_of(await place.client.post(CREATE, json={**SMALL, "prompt": prompt, **fields}, headers=WAIT))
+
+
+def fails(data: Path, prompt: str, code: TaskErrorCode, reason: str | None = None) -> None:
+    """It is asked once, says why, and costs nothing."""
+
+    async def story(place: Installation, upstream: Scripted) -> None:
+        before = await place.user()
+        task = await ended(place, prompt)
+        assert (task["status"], task["error"]["code"], task["error"]["type"]) == ("failed", code, "task_error")
+        assert task["error"]["message"]
+        assert task["error"].get("reason") == reason
+        assert await place.user() == before
+        assert upstream.asked == {prompt: 1}
+
+    told(data, story)
+
+
+def test_s10_2_content_policy_violation_is_tried_nowhere_else(tmp_path: Path) -> None:
+    fails(tmp_path, "policy", CODES.content_policy_violation)
+
+
+def test_s10_2_invalid_parameters_that_the_upstream_refuses(tmp_path: Path) -> None:
+    fails(tmp_path, "parameters", CODES.invalid_parameters)
+
+
+def test_s10_2_generation_failed_no_content(tmp_path: Path) -> None:
+    fails(tmp_path, "nothing", CODES.generation_failed_no_content)
+
+
+def test_s10_2_resource_exhausted(tmp_path: Path) -> None:
+    fails(tmp_path, "throttled", CODES.resource_exhausted)
+
+
+def test_s10_2_quota_exceeded(tmp_path: Path) -> None:
+    fails(tmp_path, "limit", CODES.quota_exceeded)
+
+
+def test_s10_2_service_error(tmp_path: Path) -> None:
+    fails(tmp_path, "fault", CODES.service_error)
+
+
+def test_s10_2_resource_not_found(tmp_path: Path) -> None:
+    fails(tmp_path, "gone", CODES.resource_not_found)
+
+
+def test_s10_2_unknown_error(tmp_path: Path) -> None:
+    fails(tmp_path, "unknown", CODES.unknown_error, "upstream_unknown")
+
+
+def test_s10_2_closed_set_and_never_charged() -> None:
+    """The thirteen codes; a new one would break clients that list them."""
+    assert {code.value for code in CODES} == {
+        "content_policy_violation", "invalid_parameters", "image_processing_error", "image_dimension_mismatch",
+        "request_cancelled", "generation_failed_no_content", "generation_timeout", "resource_exhausted",
+        "quota_exceeded", "service_unavailable", "service_error", "unknown_error", "resource_not_found",
+    }  # fmt: skip
+
+
+def test_s10_2_never_charged_whatever_the_reason(tmp_path: Path) -> None:
+    async def story(place: Installation, _: Scripted) -> None:
+        before = await place.user()
+        for prompt in ANSWERS:
+            task = await ended(place, prompt)
+            assert (task["usage"]["credits_used"], task["usage"]["cost"]) == (0, {"credits": 0, "usd": 0})
+            assert task["billing"]["charge_status"] == "released"
+        assert await place.user() == before
+        lines = answer_of(await place.client.get("/v1/ledger?type=charge"))["data"]
+        assert lines == []
+
+    told(tmp_path, story)
+
+
+async def under_way(place: Installation, upstream: Scripted, prompt: str) -> Any:
+    """A task whose request is with the upstream, and waits there."""
+    task = answer_of(await place.client.post(CREATE, json={**SMALL, "prompt": prompt}))
+
+    async def asked() -> bool:
+        return upstream.asked[prompt] == 1
+
+    await until(asked)
+    return await place.task(task["id"])
+
+
+async def cancelled(place: Installation, task: Any) -> Any:
+    return answer_of(await place.client.post(f"/v1/tasks/{task['id']}/cancel"))
+
+
+async def final(place: Installation, task: Any) -> Any:
+    return answer_of(await place.client.get(f"/v1/tasks/{task['id']}?wait=30"))
+
+
+def test_s5_5_sent_stays_processing_until_it_ends(tmp_path: Path) -> None:
+    async def story(place: Installation, upstream: Scripted) -> None:
+        task = await under_way(place, upstream, HOLD + "picture")
+        seen = await cancelled(place, task)
+        assert (seen["status"], seen["task_info"]["can_cancel"]) == ("processing", False)
+        assert (await cancelled(place, task))["status"] == "processing"
+        upstream.go.set()
+
+    told(tmp_path, story)
+
+
+@pytest.mark.parametrize("answer", ["nothing", "throttled", "unknown"])
+def test_s5_5_stopped_upstream_ends_it_cancelled_and_free(tmp_path: Path, answer: str) -> None:
+    async def story(place: Installation, upstream: Scripted) -> None:
+        before = await place.user()
+        task = await under_way(place, upstream, HOLD + answer)
+        await cancelled(place, task)
+        upstream.go.set()
+        ended = await final(place, task)
+        assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled")
+        assert await place.user() == before
+
+    told(tmp_path, story)
+
+
+def test_s5_5_delivered_anyway_is_completed_and_charged(tmp_path: Path) -> None:
+    async def story(place: Installation, upstream: Scripted) -> None:
+        task = await under_way(place, upstream, HOLD + "picture")
+        await cancelled(place, task)
+        upstream.go.set()
+        ended = await final(place, task)
+        assert (ended["status"], len(ended["results"]), ended["billing"]["charge_status"]) == (
+            "completed", 1, "charged",
+        )  # fmt: skip
+
+    told(tmp_path, story)
+
+
+def test_s5_5_can_cancel_is_true_until_something_is_sent(tmp_path: Path) -> None:
+    async def story(place: Installation, upstream: Scripted) -> None:
+        created = answer_of(await place.client.post(CREATE, json={**SMALL, "prompt": HOLD}))
+        assert created["task_info"]["can_cancel"] is True
+        sent = await under_way(place, upstream, HOLD + "picture")
+        assert sent["task_info"]["can_cancel"] is False
+        upstream.go.set()
+        assert (await final(place, sent))["task_info"] == {"can_cancel": False}
+
+    told(tmp_path, story)
+
+
+def test_s10_1_task_not_cancellable_once_it_ended_otherwise(tmp_path: Path) -> None:
+    async def story(place: Installation, _: Scripted) -> None:
+        for prompt in ("picture", "policy"):
+            task = await ended(place, prompt)
+            refused = await place.client.post(f"/v1/tasks/{task['id']}/cancel")
+            assert error_of(refused, 409, "task_not_cancellable")["type"] == "invalid_request_error"
+            assert await place.task(task["id"]) == task
+
+    told(tmp_path, story)
+
+
+def test_s5_3_status_filters_what_has_begun(tmp_path: Path) -> None:
+    """`processing` means both unfinished states, `failed` leaves the cancelled out."""
+
+    async def story(place: Installation, upstream: Scripted) -> None:
+        done, failed = await ended(place, "picture"), await ended(place, "policy")
+        running = await under_way(place, upstream, HOLD + "picture")
+        ids = {"completed": done["id"], "failed": failed["id"], "processing": running["id"]}
+        for status, name in ids.items():
+            found = answer_of(await place.client.get(f"/v1/tasks?status={status}"))["data"]
+            assert [row["id"] for row in found] == [name], status
+        upstream.go.set()
+
+    told(tmp_path, story)
+
+
+def test_s5_1_billing_words_of_a_charged_task(tmp_path: Path) -> None:
+    async def story(place: Installation, upstream: Scripted) -> None:
+        running = await under_way(place, upstream, HOLD + "picture")
+        assert (running["billing"]["charge_status"], running["billing"]["refund_status"]) == (
+            "reserved", "not_required",
+        )  # fmt: skip
+        upstream.go.set()
+        billing = (await final(place, running))["billing"]
+        assert (billing["charge_status"], billing["refund_status"]) == ("charged", "not_required")
+        assert (billing["refunded_credits"], billing["refunded_at"]) == (0, None)
+
+    told(tmp_path, story)
