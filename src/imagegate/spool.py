@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain.usage import Usage, UsageSource
 
 _ANSWER = "answer.json"
@@ -70,6 +71,7 @@ class Spool:
         draft.rename(folder / _ANSWER)
         sync_folder(folder)
         sync_folder(self._root)
+        point("spool.fsynced")
 
     def answer(self, attempt_id: str) -> SpooledAnswer | None:
         """What the attempt produced, or None where it was cut off before."""

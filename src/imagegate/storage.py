@@ -14,6 +14,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from imagegate.crashpoints import point
 from imagegate.spool import sync_folder
 
 KEY = re.compile(r"t/[a-z0-9_]{1,64}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9_-]{1,80}\.(png|jpg|webp|gif)")
@@ -36,7 +37,9 @@ class LocalBlobs:
         await asyncio.to_thread(self._publish, source, self._path(key))
 
     def _publish(self, source: Path, target: Path) -> None:
+        point("blob.mid_write")
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        point("blob.pre_publish")
         try:
             os.link(source, target)
         except FileExistsError:
@@ -50,6 +53,7 @@ class LocalBlobs:
             sync_folder(folder)
             if folder == self._root:
                 break
+        point("blob.post_publish")
 
     def _copy(self, source: Path, target: Path) -> None:
         """For a spool on another file system."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from imagegate.crashpoints import point
 from imagegate.domain.webhooks import Delivery, Heard, SecretVersion, signature
 from imagegate.flows.hook_secret import signing_keys
 from imagegate.outbound import FetchFailed, Purpose, UrlRefused, check_url
@@ -30,10 +31,13 @@ async def claim_hooks(runtime: Runtime, host: str, limit: int) -> list[Claimed]:
 async def deliver(runtime: Runtime, claimed: Claimed) -> float | None:
     """One attempt. The seconds until the next one may be made, or None where none will be."""
     delivery = claimed.delivery
+    point("hook.claimed")
     heard = await _ask(runtime, delivery, claimed.secret)
+    point("hook.post_send")
     answer = await runtime.db.write(
         deliveries.end_attempt, delivery.account_id, delivery.id, delivery.number, heard, retry_us(runtime)
     )  # fmt: skip
+    point("hook.post_mark")
     log("webhook", delivery=delivery.id, attempt=delivery.number, host=delivery.host, status=heard.status,
         error=heard.error, ms=heard.duration_ms, retry_after=heard.retry_after)  # fmt: skip
     match answer:

@@ -14,6 +14,7 @@ from typing import assert_never
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import nanos_of_usd
@@ -134,6 +135,7 @@ async def _try(
     gate = _gate(runtime, chosen)
     match await runtime.db.write(begin_attempt, task.account_id, attempt, runtime.boot_id, gate):
         case Done():
+            point("upstream.marked")
             return await _call(runtime, task, inputs, story, attempt)
         case Held(until=until):
             story.held[chosen.route.name] = until

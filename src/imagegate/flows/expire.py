@@ -7,6 +7,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 
+from imagegate.crashpoints import point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
@@ -49,7 +50,9 @@ async def delete_expired(runtime: Runtime) -> int:
     while expired := await runtime.db.read(assets.expired_assets, _AT_ONCE):
         for asset in expired:
             await runtime.blobs.delete(asset.key)
+            point("gc.blob_deleted")
         await runtime.db.write(assets.mark_deleted, [asset.id for asset in expired])
+        point("gc.row_deleted")
         count += len(expired)
     return count
 
@@ -95,6 +98,7 @@ async def look_at_books(runtime: Runtime) -> None:
 
 async def sweep(runtime: Runtime) -> None:
     await reclaim(runtime)
+    point("sweep.mid")
     await fail_overdue(runtime)
     await delete_expired(runtime)
     await sweep_spool(runtime)

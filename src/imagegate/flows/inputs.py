@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain import ids
 from imagegate.domain.assets import Asset, AssetKind, asset_key
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
@@ -212,8 +213,10 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> Non
             path, facts, digest = files[source.url]
             new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
             await runtime.blobs.put(path, new.key)
+            point("fetch.mid")
             fetched.append(new)
         await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, fetched)
+        point("fetch.stored")
 
 
 async def _fetch(runtime: Runtime, account_id: str, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 
+from imagegate.crashpoints import point
 from imagegate.domain import ids
 from imagegate.domain.assets import EXTENSION, AssetKind
 from imagegate.domain.tasks import Attempt, Result, Task
 from imagegate.flows.bill import Part, make_bill
+from imagegate.flows.conform import conform
 from imagegate.flows.lease import Lease
 from imagegate.flows.thumbnail import Thumbnail, make_thumbnail
 from imagegate.flows.view import task_body
@@ -24,6 +26,7 @@ Slice = tuple[Attempt, SpooledAnswer]
 
 async def settle(runtime: Runtime, task: Task, slices: list[Slice], lease: Lease) -> None:
     """[ task done (fenced), assets, hold settled, entries, webhook ]."""
+    slices = await conform(runtime, task, slices)
     images = [(attempt, image) for attempt, answer in slices for image in answer.images]
     keys = [blob_key(task, attempt.id, image.name) for attempt, image in images]
     for (attempt, image), key in zip(images, keys, strict=True):
@@ -34,6 +37,7 @@ async def settle(runtime: Runtime, task: Task, slices: list[Slice], lease: Lease
     await runtime.db.write(
         settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime)
     )  # fmt: skip
+    point("settle.post_commit")
     for attempt, _ in slices:
         runtime.spool.discard(attempt.id)
     runtime.signals.task_ended(task.id)

@@ -6,6 +6,7 @@ repeats with its Idempotency-Key.
 
 from __future__ import annotations
 
+from imagegate.crashpoints import point
 from imagegate.domain import ids
 from imagegate.domain.credit import Key, LimitScope
 from imagegate.domain.errors import (
@@ -50,6 +51,7 @@ async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_
     use = _key_use(runtime, quote, idempotency_key)
     limit = runtime.settings.limits.unfinished_per_account
     answer = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
+    point("submit.post_commit")
     if not isinstance(answer, tasks.Submitted):
         await unpin(runtime, new.pinned)
     match answer:

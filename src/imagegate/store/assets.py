@@ -69,6 +69,15 @@ def own_shown_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, posi
     return asset if asset and asset.account_id == account_id and asset.deleted is None else None
 
 
+def end_inputs(tx: Tx, account_id: str, task_id: str) -> None:
+    """References and masks live as long as their task: the next sweep deletes their bytes."""
+    tx.put(
+        """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
+            AND kind IN ('reference', 'mask', 'repaint')""",
+        now=tx.now, task_id=task_id, account_id=account_id,
+    )  # fmt: skip
+
+
 def expired_assets(tx: Tx, limit: int) -> list[Asset]:
     rows = tx.all(
         f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit",

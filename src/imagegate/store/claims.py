@@ -5,6 +5,7 @@ Knows: that every write after a claim carries `claim_no`. Refuses to know: what 
 
 from __future__ import annotations
 
+from imagegate.crashpoints import point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.store import assets, turns
@@ -34,6 +35,8 @@ def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) ->
     )  # fmt: skip
     for row in rows:
         step(tx, row["id"])
+    if rows:
+        point("claim.pre_commit")
     return [task_of(tx.all(f"{TASK} WHERE id = :id", id=row["id"])[0]) for row in rows]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import PER_MILLION
 from imagegate.domain.tasks import Result
@@ -61,9 +62,12 @@ def complete_task(
         assets.add_asset(tx, account_id, asset, expires, done.commit_id)
     if done.thumbnail and thumbnail_expires:
         assets.add_asset(tx, account_id, done.thumbnail, thumbnail_expires, done.commit_id)
+    point("settle.mid")
     ledger.book_charge(tx, account_id, task_id, done.charge, done.price, done.commit_id)
     close_attempts(tx, account_id, task_id)
+    assets.end_inputs(tx, account_id, task_id)
     _tell(tx, account_id, task_id, ended[0]["callback_url"], done.commit_id, render)
+    point("settle.pre_commit")
     return Done()
 
 
@@ -89,6 +93,7 @@ def fail_task(
     step(tx, task_id)
     _close_hold(tx, account_id, task_id, "released", 0)
     close_attempts(tx, account_id, task_id)
+    assets.end_inputs(tx, account_id, task_id)
     _tell(tx, account_id, task_id, ended[0]["callback_url"], commit_id, render)
     return Done()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain.credit import DAY_US
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
@@ -73,12 +74,14 @@ def submit_task(
         )  # fmt: skip
         if isinstance(claim, Replayed | Conflict):
             return claim
+        point("submit.key_inserted")
     held = accounts.place_hold(tx, account_id, new.key_id, new.hold, unfinished_max)
     if isinstance(held, NoCredit | TooManyUnfinished | TooMuchInFlight):
         if use is not None:
             idempotency.free_key(tx, account_id, use.endpoint, use.key)
         return held
     _insert_task(tx, new)
+    point("submit.pre_commit")
     return Submitted()
 
 

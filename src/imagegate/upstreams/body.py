@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from imagegate.crashpoints import point
+
 # A multiple of three: base64 of the pieces is base64 of the whole.
 _PIECE: Final = 3 * 64 * 1024
 
@@ -52,6 +54,7 @@ class Body:
                 left -= len(piece)
                 self.sent = left <= 0
                 yield piece
+        point("upstream.after_send")
 
     async def _pieces_of(self, part: Part) -> AsyncIterator[bytes]:
         if isinstance(part, bytes):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.spool import Spool, SpooledImage
 from imagegate.upstreams.pictures import NotAnImage, adopt_picture
 
@@ -78,6 +79,7 @@ async def _try(fetch: Fetch, url: str, draft: Path, index: int) -> SpooledImage 
             return failed
         case Saved():
             try:
+                point("spool.mid")
                 return await asyncio.to_thread(adopt_picture, draft, index)
             except NotAnImage as fault:
                 return NotSaved(f"result {index} is no picture: {fault}")

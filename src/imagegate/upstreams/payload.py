@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import pybase64
 
+from imagegate.crashpoints import point
 from imagegate.imaging.magic import ENOUGH, sniff
 
 MAX_IMAGE_BYTES: Final = 36 * 1024 * 1024
@@ -131,6 +132,7 @@ class Payload:
             if not self._open(data):
                 return
         self._put(memoryview(data))
+        point("spool.mid")
         self.written += len(data)
 
     def _put(self, data: memoryview) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 import aiohttp
 import msgspec
 
+from imagegate.crashpoints import point
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.spool import Spool, SpooledAnswer
 from imagegate.upstreams.fetching import Fetch, NotSaved, Patience, collect
@@ -71,12 +72,14 @@ class Wire:
             for start in range(0, len(body), _PIECE):
                 left = start + _PIECE >= len(body)
                 yield body[start : start + _PIECE]
+            point("upstream.after_send")
 
         own = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
         try:
             async with self._session(_PAID).post(
                 url, data=pieces(), headers=own, timeout=self._timeout(total_s), allow_redirects=False
             ) as response:
+                point("upstream.post_response")
                 return await _read(response)
         except _FAILURES as error:
             detail = f"{type(error).__name__}: {error}"

@@ -17,6 +17,7 @@ import msgspec
 from yarl import URL
 
 from imagegate import __version__
+from imagegate.crashpoints import point
 from imagegate.upstreams.body import Body
 
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -62,6 +63,7 @@ class Wire:
                 url, headers=_all_headers(headers, body), data=body.pieces(), allow_redirects=False
             ) as response:
                 begun = True
+                point("upstream.post_response")
                 _check_head(response)
                 try:
                     yield response

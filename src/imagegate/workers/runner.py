@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from imagegate.crashpoints import point
 from imagegate.domain.tasks import Task
 from imagegate.flows.execute import FAULT, execute, fail
 from imagegate.flows.expire import delete_orphans, forget_old, reclaim, sweep
@@ -102,6 +103,8 @@ class Runner:
         claimed = await self._runtime.db.write(
             claims.claim_due, account_id, self._runtime.boot_id, lease_us, limit
         )  # fmt: skip
+        if claimed:
+            point("claim.post_commit")
         for task in claimed:
             self._carry(task, lease if len(claimed) == 1 else Lease(self._work.lease_s))
         return len(claimed)
