@@ -28,6 +28,14 @@ def _free_port() -> int:
         return port
 
 
+# Keys of real vendors: a test that found one would spend money.
+_VENDORS = ("OPENAI_", "AZURE_OPENAI_")
+
+
+def _outside() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_VENDORS)}
+
+
 class Gateway:
     """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
 
@@ -37,7 +45,7 @@ class Gateway:
         self._place = f"http://127.0.0.1:{_free_port()}" if public else ""
         self.options = (*options, "--port", self._place.rpartition(":")[2]) if public else options
         env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public} if public else env
-        self.env = {**os.environ, "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
+        self.env = {**_outside(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
         self.output: list[str] = []
         self.url = ""
         self._process: subprocess.Popen[str] | None = None

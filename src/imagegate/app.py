@@ -75,7 +75,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: O
     # fetches that a dead process left half done are fetched anew
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
-    book, blobs = load_book(settings.alias), LocalBlobs(settings.data_dir / "blobs")
+    book, blobs = _book(settings), LocalBlobs(settings.data_dir / "blobs")
     keyring = open_keyring(settings.data_dir)
     plugs = _plugs(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
@@ -98,12 +98,27 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: O
     return runtime
 
 
+def _book(settings: Settings) -> Book:
+    """SettingsError says which price or alias does not fit."""
+    try:
+        return load_book(settings.alias, settings.credit.price_files)
+    except CatalogError as error:
+        raise SettingsError(f"catalog: {error}") from error
+
+
 def build_fleet(settings: Settings, book: Book, plugs: Plugs) -> Fleet:
     """SettingsError says which row of the configuration does not fit."""
     try:
         return muster(settings.upstream, settings.route, book, plugs, time.strftime("%Y-%m-%d", time.gmtime()))
     except CatalogError as error:
         raise SettingsError(f"configuration: {error}") from error
+
+
+def load_fleet(settings: Settings, spool: Spool) -> tuple[Book, Fleet]:
+    """The catalog and the upstreams of these settings alone, for commands that call without a gateway."""
+    book, egress = _book(settings), egress_rules(settings)
+    blobs, keyring = LocalBlobs(settings.data_dir / "blobs"), open_keyring(settings.data_dir)
+    return book, build_fleet(settings, book, _plugs(settings, spool, blobs, keyring, egress))
 
 
 def reload_routes(runtime: Runtime, settings: Settings) -> None:

@@ -65,6 +65,7 @@ class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     credits_per_usd: int = 68
     demo_credits: int = 10_000
     auto_cap: str = "2048x2048"
+    price_files: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -12,8 +13,8 @@ from imagegate.catalog.book import Book, CatalogError
 from imagegate.catalog.schema import Alias, Model, PriceBlock
 
 
-def load_book(aliases: Sequence[Alias] = ()) -> Book:
-    """The shipped models and every shipped price block. CatalogError names the file and the field."""
+def load_book(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) -> Book:
+    """The shipped models, every shipped price block and the operator's. CatalogError names the file and the field."""
     models: list[Model] = []
     blocks: list[PriceBlock] = []
     data = resources.files("imagegate.catalog") / "data"
@@ -25,4 +26,26 @@ def load_book(aliases: Sequence[Alias] = ()) -> Book:
                 blocks.append(msgspec.convert(content, PriceBlock))
         except msgspec.ValidationError as error:
             raise CatalogError(f"{file.name}: {error}") from error
-    return Book(models, aliases, blocks)
+    blocks += [_operators_block(Path(name)) for name in price_files]
+    return Book(models, aliases, [_extended(block, blocks) for block in blocks])
+
+
+def _operators_block(file: Path) -> PriceBlock:
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), PriceBlock)
+    except OSError as error:
+        raise CatalogError(f"cannot read {file}: {error.strerror}") from error
+    except (ValueError, msgspec.ValidationError) as error:
+        raise CatalogError(f"{file}: {error}") from error
+
+
+def _extended(block: PriceBlock, blocks: Sequence[PriceBlock]) -> PriceBlock:
+    """The block with the rows that it takes over; a chain of blocks is followed to its end."""
+    if not block.extends:
+        return block
+    base = next((one for one in blocks if one.version == block.extends), None)
+    if base is None or base.effective_from >= block.effective_from:
+        raise CatalogError(f"price block {block.version}: extends must name an earlier block")
+    own = {row.model for row in block.price}
+    taken = tuple(row for row in _extended(base, blocks).price if row.model not in own)
+    return msgspec.structs.replace(block, price=block.price + taken)

@@ -68,8 +68,12 @@ class PriceRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All prices from one moment on. A published block is never edited: a new price is a new block."""
+    """All prices from one moment on. A published block is never edited: a new price is a new block.
+
+    `extends` names an earlier block whose rows apply to every model that this one has no row for.
+    """
 
     version: str
     effective_from: int
     price: tuple[PriceRow, ...]
+    extends: str = ""

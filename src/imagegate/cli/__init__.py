@@ -25,6 +25,7 @@ _WHERE = {
     "tasks": "tasks:tasks",
     "credits": "money:credit",
     "keys": "money:keys",
+    "upstreams": "upstreams:upstreams",
     "check": "checkup:check",
     "doctor": "checkup:doctor",
     "simulate": "simulate:simulate",

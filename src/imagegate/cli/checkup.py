@@ -98,7 +98,7 @@ def doctor(data: str | None, config: Path | None) -> None:
 
 
 def _catalog(settings: Settings) -> str:
-    book = load_book(settings.alias)
+    book = load_book(settings.alias, settings.credit.price_files)
     return f"{len(book.names())} models, prices of {book.block_at(wall_clock()).version}"
 
 

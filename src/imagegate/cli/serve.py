@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -18,15 +19,16 @@ import uvicorn
 import uvloop
 
 from imagegate.api.wire import Wire
-from imagegate.app import build_app, open_runtime
+from imagegate.app import build_app, open_runtime, reload_routes
+from imagegate.catalog.environment import sold_below_cost
 from imagegate.cli.exits import FAILED, Exit
 from imagegate.cli.options import installation, read_settings
 from imagegate.flows.demo import demo_key
 from imagegate.runtime import Runtime
-from imagegate.settings import Settings
+from imagegate.settings import Settings, SettingsError
 from imagegate.store.engines import StoreRefused
 from imagegate.store.invariants import broken_money
-from imagegate.telemetry import start_logging
+from imagegate.telemetry import log, log_error, start_logging
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TRIES = 20
@@ -48,11 +50,13 @@ def serve(
     listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
     with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener))
+        again = functools.partial(read_settings, config, data)
+        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, again))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, again: Callable[[], Settings]) -> None:
     runtime = await open_runtime(settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, again)
     try:
         await _check_after_unclean_stop(runtime)
         key = await demo_key(runtime) if _on_loopback(runtime) else None
@@ -88,7 +92,7 @@ def _greet(runtime: Runtime, key: str | None) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     for entry in runtime.egress.allow:
         click.echo(f"WARNING: URLs that users give may lead to {entry}: anybody with a key can reach it", err=True)
-    click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
+    _greet_routes(runtime)
     if key is None:
         click.echo("make a key with: imagegate keys create --account NAME --credits N")
         return
@@ -98,6 +102,35 @@ def _greet(runtime: Runtime, key: str | None) -> None:
         f"curl -sS {runtime.origin}/v1/images/generations -H 'Authorization: Bearer {key}'"
         f" -H 'Content-Type: application/json' -H 'Prefer: wait=60' -d '{_BODY}'"
     )
+
+
+def _greet_routes(runtime: Runtime) -> None:
+    """Where pictures come from, and what would be sold below its cost."""
+    fleet = runtime.fleet
+    if not fleet.roster.has_real:
+        click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
+        return
+    for name, row in fleet.roster.upstreams.items():
+        models = sorted({route.model for route in fleet.roster.routes.values() if route.upstream == name})
+        found = "" if runtime.settings.upstream else " (from the environment, at list cost)"
+        click.echo(f"upstream {name}{found}: {', '.join(models) or 'no route leads there'}; {row.base_url}")
+    version = runtime.book.block_at(runtime.clock()).version
+    for model in sold_below_cost(runtime.book, version, fleet.rows):
+        click.echo(
+            f"WARNING: {model} is sold below what a route costs: the shipped prices are 0.9 of the list; "
+            "see docs/upstreams.md for how to change prices",
+            err=True,
+        )
+
+
+def _reload(runtime: Runtime, again: Callable[[], Settings]) -> None:
+    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    try:
+        reload_routes(runtime, again())
+    except SettingsError as error:
+        log_error("the configuration was not read again", error=str(error))
+        return
+    log("upstreams and routes were read again", routes=len(runtime.fleet.roster.routes))
 
 
 def _lock(settings: Settings) -> _Lock:

@@ -84,7 +84,10 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class ImageOrder(msgspec.Struct, frozen=True):
-    """A checked request with every default filled in: the only form that is priced, stored and carried out."""
+    """A checked request with every default filled in: the only form that is priced, stored and carried out.
+
+    `hop` counts the gateways that it has passed before this one.
+    """
 
     model: str
     row: str
@@ -98,6 +101,7 @@ class ImageOrder(msgspec.Struct, frozen=True):
     background: str = "opaque"
     output_format: str = "png"
     output_compression: int = 100
+    hop: int = 0
 
     @property
     def has_mask(self) -> bool:
@@ -106,4 +110,4 @@ class ImageOrder(msgspec.Struct, frozen=True):
 
 def fingerprint(order: ImageOrder) -> str:
     """SHA-256 of the checked request: what 'the same body' means to an Idempotency-Key."""
-    return hashlib.sha256(msgspec.json.encode(order)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(order, hop=0))).hexdigest()

@@ -45,6 +45,7 @@ def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Cal
         mask=inputs.mask,
         customer=hashlib.sha256(f"imagegate:{task.account_id}".encode()).hexdigest()[:32],
         ref=attempt.ref,
+        hop=task.order.hop,
     )
 
 

@@ -6,6 +6,8 @@ repeats with its Idempotency-Key.
 
 from __future__ import annotations
 
+import msgspec
+
 from imagegate.crashpoints import point
 from imagegate.domain import ids
 from imagegate.domain.credit import Key, LimitScope
@@ -39,10 +41,13 @@ _LIMITS: dict[LimitScope, type[Problem]] = {
 }
 
 
-async def submit(runtime: Runtime, request: ImageRequest, key: Key, idempotency_key: str | None) -> tuple[Task, bool]:
+async def submit(
+    runtime: Runtime, request: ImageRequest, key: Key, idempotency_key: str | None, hop: int = 0
+) -> tuple[Task, bool]:
     """The task, and whether it was replayed. A Problem means: no task, no hold."""
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
+    quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
     if short_of_space(runtime) and not await _is_repeat(runtime, key, idempotency_key):
         raise ServiceUnavailable("The service has no space left", reason="storage_full")
     if not await has_route(runtime, quote.order) and not await _is_repeat(runtime, key, idempotency_key):

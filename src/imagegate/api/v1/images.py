@@ -23,7 +23,7 @@ from imagegate.api.operations import Operation, answered, described, header
 from imagegate.api.v1.tasks import FOLLOW
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
-from imagegate.domain.errors import Problem
+from imagegate.domain.errors import InvalidRequest, Problem
 from imagegate.domain.fields import BillingRule, Count, PriceVersion, said
 from imagegate.domain.images import SIZE_PATTERN, ImageRequest
 from imagegate.domain.money import Money, money
@@ -48,6 +48,8 @@ EXAMPLE = {
     "quality": "high",
     "n": 2,
 }
+
+MOST_HOPS = 3
 
 
 class Expectation(msgspec.Struct):
@@ -92,6 +94,17 @@ class QuoteView(msgspec.Struct, kw_only=True):
     lines: list[LineView]
 
 
+def hops(request: Request[Any, Any, Any]) -> int:
+    """How many gateways have passed it on. InvalidRequest beyond three: it goes in a circle."""
+    told = request.headers.get("x-imagegate-hop", "0")
+    if not (told.isascii() and told.isdigit() and len(told) <= 3 and int(told) <= MOST_HOPS):
+        raise InvalidRequest(
+            f"The request has passed more than {MOST_HOPS} gateways: their routes lead in a circle",
+            param="X-Imagegate-Hop",
+        )
+    return int(told)
+
+
 @post(
     "/v1/images/generations",
     status_code=200,
@@ -131,7 +144,7 @@ async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: K
     need(key, Scope.images_write)
     once = idempotency_key(request)
     body = await read_json(request, ImageRequest, runtime.settings.server)
-    task, replayed = await submit(runtime, body, key, once)
+    task, replayed = await submit(runtime, body, key, once, hops(request))
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     seconds = preferred_wait(request)
     if seconds is not None:

@@ -1,0 +1,68 @@
+"""`imagegate upstreams`: the configuration, and one request explained."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fronted import Fronted, route, upstream
+from tests.simulation import Simulator
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+def run(tmp_path: Path, sim: Simulator, *arguments: str) -> subprocess.CompletedProcess[str]:
+    rows = [upstream("there", f"{sim.url}/v1", timeout_s=10), route("there")]
+    place = Fronted(tmp_path / "data", *rows)
+    return place.run("upstreams", *arguments, "--config", str(place.file), check=False)
+
+
+def test_list_names_upstreams_and_routes_and_no_key(tmp_path: Path, sim: Simulator) -> None:
+    done = run(tmp_path, sim, "list")
+    assert done.returncode == 0, done.stderr
+    assert "there  openai  http://127.0.0.1" in done.stdout
+    assert "gpt-image-2@there" in done.stdout
+    assert "a-key" not in done.stdout
+
+
+def test_a_test_costs_what_it_says_and_explains_the_answer(tmp_path: Path, sim: Simulator) -> None:
+    sim.forget()
+    done = run(tmp_path, sim, "test", "there")
+    assert done.returncode == 0, done.stderr
+    assert "592x1776, quality low, expected cost $0.001955" in done.stdout
+    assert "produced: image/png, 592x1776" in done.stdout
+    assert "usage: 62 output tokens, the formula says 62" in done.stdout
+    assert sim.total["images"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [
+        ("401", 1, "It refuses the key: look at api_key_env"),
+        ("402", 1, "out of funds"),
+        ("403-blocked", 1, "The account there is blocked"),
+        ("404-model", 1, "look at upstream_model"),
+        ("400-parameter", 1, "rejected"),
+        ("html-200", 1, "an image may have been bought"),
+        ("moderation-refusal", 3, "A harmless prompt was refused"),
+    ],
+)
+def test_what_went_wrong_is_explained(tmp_path: Path, sim: Simulator, fault: str, code: int, says: str) -> None:
+    sim.forget()
+    sim.script(fault)
+    done = run(tmp_path, sim, "test", "there")
+    assert done.returncode == code
+    assert says in done.stderr
+
+
+def test_an_upstream_that_is_not_configured_is_a_usage_error(tmp_path: Path, sim: Simulator) -> None:
+    done = run(tmp_path, sim, "test", "nobody")
+    assert done.returncode == 2
+    assert "upstreams: there" in done.stderr
