@@ -145,8 +145,11 @@ def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places
     with tempfile.TemporaryDirectory() as folder:
         scanner = Scanner(lambda number: Path(folder, str(number)), 10)
         events = Events(scanner)
-        found = [event for start, stop in pairwise(edges) for event in events.feed(whole[start:stop])]
-        found += list(events.finish())
+        found: list[dict[str, Any]] = []
+        for start, stop in pairwise(edges):
+            scanner.feed(whole[start:stop])
+            found += events.read()
+        found += events.finish()
         scanner.close()
     assert [{name: value for name, value in event.items() if name != "event"} for event in found] == wanted
     assert [one.fault for one in scanner.payloads] == [""] * len(bodies)
@@ -159,7 +162,8 @@ def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
     events = Events(scanner)
     try:
         for piece in pieces:
-            list(events.feed(piece))
+            scanner.feed(piece)
+            list(events.read())
         list(events.finish())
     except BadAnswer:
         return
