@@ -71,6 +71,10 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
     assert left == {"0.png", "answer.json"}
 
 
+def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) -> None:
+    assert isinstance(ask(tmp_path, stream(completed()).rstrip()), Produced)
+
+
 def test_nobody_need_watch(tmp_path: Path) -> None:
     said = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
     assert isinstance(said, Produced)
