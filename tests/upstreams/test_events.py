@@ -71,6 +71,10 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
     assert left == {"0.png", "answer.json"}
 
 
+def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) -> None:
+    assert isinstance(ask(tmp_path, stream(completed()).rstrip()), Produced)
+
+
 def test_nobody_need_watch(tmp_path: Path) -> None:
     said = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
     assert isinstance(said, Produced)
@@ -145,8 +149,11 @@ def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places
     with tempfile.TemporaryDirectory() as folder:
         scanner = Scanner(lambda number: Path(folder, str(number)), 10)
         events = Events(scanner)
-        found = [event for start, stop in pairwise(edges) for event in events.feed(whole[start:stop])]
-        found += list(events.finish())
+        found: list[dict[str, Any]] = []
+        for start, stop in pairwise(edges):
+            scanner.feed(whole[start:stop])
+            found += events.read()
+        found += events.finish()
         scanner.close()
     assert [{name: value for name, value in event.items() if name != "event"} for event in found] == wanted
     assert [one.fault for one in scanner.payloads] == [""] * len(bodies)
@@ -159,7 +166,8 @@ def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
     events = Events(scanner)
     try:
         for piece in pieces:
-            list(events.feed(piece))
+            scanner.feed(piece)
+            list(events.read())
         list(events.finish())
     except BadAnswer:
         return

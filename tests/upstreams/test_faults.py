@@ -335,6 +335,33 @@ def test_what_the_dialect_cannot_do_is_not_sent(tmp_path: Path) -> None:
         assert said.trouble is Trouble.ours
 
 
+def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:
+    piece = base64.b64encode(bytes(48_000))
+
+    async def endless(_: bytes, writer: asyncio.StreamWriter) -> None:
+        start = b'{"data":[{"b64_json":"' + base64.b64encode(picture("PNG") + bytes(-len(picture("PNG")) % 3))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + start)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        draft = tmp_path / "spool" / "att_0123456789" / "p0.part"
+        async with serving(endless) as server:
+            there = upstream(tmp_path, row(server.port))
+            task = asyncio.create_task(there.produce(call(), Ties()))
+            while not (draft.exists() and draft.stat().st_size > 100_000):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not draft.exists()
+            await there.close()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 def test_a_cancelled_call_leaves_no_connection_behind(tmp_path: Path) -> None:
     async def run() -> None:
         arrived, closed = asyncio.Event(), asyncio.Event()

@@ -156,15 +156,19 @@ def test_base64_is_as_strict_in_pieces_as_in_one(tail: str) -> None:
         (base64.b64encode(PNG + bytes(20)).decode()[:-1], "not base64"),
         (base64.b64encode(PNG + bytes(20)).decode() + "\t", "not base64"),
         (base64.urlsafe_b64encode(PNG + b"\xff" * 20).decode(), "not base64"),
+        ('AA"A', "not base64"),
+        ("AAAA\\", "not base64"),
+        ('AA\\"\\\\"A', "not base64"),
     ],
 )
 def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> None:
     good = base64.b64encode(picture("PNG")).decode()
     body = json.dumps({"data": [{"b64_json": text}, {"b64_json": good}]}).encode()
-    found, files, faults = scan([body])
-    assert faults == [fault]
-    assert files == {"@1": picture("PNG")}
-    assert found["data"][1] == {"b64_json": "@1"}
+    for size in (1, 2, 7, len(body)):
+        found, files, faults = scan(body[at : at + size] for at in range(0, len(body), size))
+        assert faults == [fault]
+        assert files == {"@1": picture("PNG")}
+        assert found["data"][1] == {"b64_json": "@1"}
 
 
 def test_an_answer_that_ends_within_a_picture_is_bad() -> None:

@@ -61,8 +61,12 @@ class Payload:
         end = self._feed(begun + piece[at:], 0)
         return end if end < 0 else end + at - len(begun)
 
-    def close(self) -> None:
-        """Also where the string was cut off."""
+    def give_up(self) -> None:
+        """No more will come: a picture that has not ended leaves nothing behind."""
+        if self._file is not None:
+            self._drop("cut off")
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -158,12 +162,12 @@ class Payload:
             self._drop("not base64")
         if self.written == 0 and not self.fault:
             self._drop("no picture by its first bytes")
-        self.close()
+        self._close()
 
     def _drop(self, fault: str) -> None:
         self.fault = fault
         self._quad = self._opening = b""
-        self.close()
+        self._close()
         if self._draft is not None and self.written:
             self._draft.unlink()
         self.written = 0

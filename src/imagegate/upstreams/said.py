@@ -5,6 +5,8 @@ Knows: the two forms of an answer, one object and a stream of events. Refuses to
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,7 @@ class Reader:
         scanner = Scanner(self._place, self._wanted)
         try:
             async for piece in pieces_of(response):
-                scanner.feed(piece)
+                await _write(scanner.feed, piece)
             return self._whole(scanner)
         finally:
             scanner.close()
@@ -81,7 +83,8 @@ class Reader:
         events, said = Events(scanner), Said([], {}, [])
         try:
             async for piece in pieces_of(response):
-                for event in events.feed(piece):
+                await _write(scanner.feed, piece)
+                for event in events.read():
                     await self._take(event, scanner, said)
                 if len(said.items) >= self._wanted or said.fault:
                     break
@@ -111,6 +114,17 @@ class Reader:
         if isinstance(index, int):
             await self._partial(index, draft)
         draft.unlink(missing_ok=True)
+
+
+async def _write(feed: Callable[[bytes], None], piece: bytes) -> None:
+    """In a thread, because a disk that stalls must stall this call alone."""
+    work = asyncio.get_running_loop().run_in_executor(None, feed, piece)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        # The file is closed next: nobody may still be writing to it.
+        await asyncio.wait([work])
+        raise
 
 
 def _files(scanner: Scanner) -> tuple[dict[str, Path], list[str]]:

@@ -56,7 +56,7 @@ class Scanner:
 
     def close(self) -> None:
         for payload in self.payloads:
-            payload.close()
+            payload.give_up()
 
     def cut(self, end: int) -> None:
         """Forget the first bytes of what was kept: they were read."""

@@ -17,7 +17,10 @@ _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Events:
-    """Give every piece to `feed`; complete events come out as decoded objects, with `event` set where it was named."""
+    """What a scanner kept, as decoded objects with `event` set where it was named.
+
+    After each piece that the scanner was fed, `read` gives the events that are complete.
+    """
 
     def __init__(self, scanner: Scanner) -> None:
         self._scanner = scanner
@@ -26,17 +29,7 @@ class Events:
         self._data: list[bytes] = []
         self._size = 0
 
-    def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
-        self._scanner.feed(piece)
-        yield from self._read()
-
-    def finish(self) -> Iterator[dict[str, Any]]:
-        """What came last without the empty line that should follow it."""
-        self._scanner.finish()
-        self._scanner.feed(b"\n\n")
-        yield from self._read()
-
-    def _read(self) -> Iterator[dict[str, Any]]:
+    def read(self) -> Iterator[dict[str, Any]]:
         kept = self._scanner.kept
         while (end := kept.find(b"\n", self._looked)) >= 0:
             line = bytes(kept[:end]).rstrip(b"\r")
@@ -46,6 +39,12 @@ class Events:
             if event is not None:
                 yield event
         self._looked = len(kept)
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """What came last without the empty line that should follow it."""
+        self._scanner.finish()
+        self._scanner.feed(b"\n\n")
+        yield from self.read()
 
     def _take(self, line: bytes) -> dict[str, Any] | None:
         name, _, value = line.partition(b":")
