@@ -7,9 +7,11 @@ body or sends a credential.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Final, Literal, Protocol
@@ -28,6 +30,8 @@ FailureReason = Literal[
 ]  # fmt: skip
 
 CONNECT_S: Final = 5.0
+_PIECE: Final = 256 * 1024
+_WRITERS: Final = 4
 MAX_REDIRECTS: Final = 3
 MAX_HEADER_BYTES: Final = 32 * 1024
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -134,14 +138,30 @@ async def copied(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -
         raise FetchFailed("status", f"status {response.status}")
     if (response.content_length or 0) > max_bytes:
         raise FetchFailed("too_large", f"announced {response.content_length} bytes of at most {max_bytes}")
-    total, digest = 0, hashlib.sha256()
+    total, digest, piece = 0, hashlib.sha256(), bytearray()
+
+    def keep(data: bytes) -> None:
+        digest.update(data)
+        sink.write(data)
+
+    loop = asyncio.get_running_loop()
     async for chunk in response.content.iter_any():
         total += len(chunk)
         if total > max_bytes:
             raise FetchFailed("too_large", f"more than {max_bytes} bytes")
-        digest.update(chunk)
-        sink.write(chunk)
+        piece += chunk
+        # The first bytes at once: the sink may know enough by them.
+        if len(piece) >= _PIECE or total == len(chunk):
+            await loop.run_in_executor(_writers(), keep, bytes(piece))
+            piece.clear()
+    await loop.run_in_executor(_writers(), keep, bytes(piece))
     return Fetched(total, digest.hexdigest())
+
+
+@cache
+def _writers() -> ThreadPoolExecutor:
+    """Threads for bytes alone: a slow disk must hold up neither the loop nor, in the loop's own threads, a lookup."""
+    return ThreadPoolExecutor(_WRITERS, "imagegate-fetch")
 
 
 def _wire_url(url: CheckedUrl) -> URL:
