@@ -58,10 +58,10 @@ def _ended(runtime: Runtime, task: Task, attempt: Attempt, answer: Answer) -> En
                 runtime, attempt, Outcome.produced, request_id=spooled.request_id, images=len(spooled.images),
                 cost=cost, detail=oddity(runtime, task, attempt, spooled),
             )  # fmt: skip
-        case Refused(error=error, request_id=request_id):
-            return _base(runtime, attempt, Outcome.refused, detail=error.message, request_id=request_id)
-        case Rejected(error=error, request_id=request_id):
-            return _base(runtime, attempt, Outcome.rejected, detail=error.message, request_id=request_id)
+        case Refused(error=error, request_id=request_id, detail=detail):
+            return _base(runtime, attempt, Outcome.refused, detail=detail or error.message, request_id=request_id)
+        case Rejected(error=error, request_id=request_id, detail=detail):
+            return _base(runtime, attempt, Outcome.rejected, detail=detail or error.message, request_id=request_id)
         case Unavailable(detail=detail, trouble=trouble, request_id=request_id):
             return _base(
                 runtime, attempt, Outcome.unavailable, detail=detail, request_id=request_id, trouble=str(trouble)
