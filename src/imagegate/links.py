@@ -39,7 +39,18 @@ def check_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: st
 
 def input_link(origin: str, key: bytes, blob: str, exp: int) -> str:
     """For upstreams that read references by URL only: the bytes of one blob until `exp`."""
-    return f"{origin}/files/inputs/{blob}?exp={exp}&sig={_input_signature(key, blob, exp)}"
+    name = base64.urlsafe_b64encode(blob.encode()).decode().rstrip("=")
+    ext = blob.rpartition(".")[2]
+    return f"{origin}/files/inputs/{name}.{ext}?exp={exp}&sig={_input_signature(key, blob, exp)}"
+
+
+def blob_of_input(name: str) -> str:
+    """The blob that the last part of an input link means; rubbish for rubbish, which no signature fits."""
+    text = name.partition(".")[0]
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        return ""
 
 
 def check_input_link(key: bytes, blob: str, exp: str, sig: str) -> Good | Bad:

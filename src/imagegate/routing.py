@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     largest_reference: int = 0
 
 
-class Considered(msgspec.Struct, frozen=True, omit_defaults=True):
+class Considered(msgspec.Struct, frozen=True):
     """One route as the plan saw it: its cost for this request, and why it was passed over, if it was."""
 
     route: str

@@ -54,7 +54,7 @@ def test_c20_by_default_nothing_is_counted_or_limited(client: httpx.Client) -> N
         assert not [name for name in answer.headers if "ratelimit" in name]
 
 
-def test_s10_a_limited_key_is_told_what_is_left_and_then_refused(gateway: Gateway, client: httpx.Client) -> None:
+def test_s10_1_rate_headers_tell_what_is_left(gateway: Gateway, client: httpx.Client) -> None:
     with gateway.client(made(client, rate_per_minute=12)["key"]) as limited:
         for number in (11, 10):
             answer = limited.get("/v1/credits")
@@ -148,7 +148,7 @@ def test_key_5_other_limits_are_400(client: httpx.Client, body: Any, param: str)
     error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)
 
 
-def test_key_5_cost_in_flight_is_429_until_a_task_has_ended(tmp_path: Path) -> None:
+def test_s10_1_limits_cost_in_flight_is_429_until_a_task_has_ended(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         hold = answer_of(client.post("/v1/images/quotes", json=SMALL))["maximum"]
         cap = f"{float(hold['credits']) * 1.5:.6f}"

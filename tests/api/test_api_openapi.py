@@ -59,20 +59,20 @@ def fits(document: Any, schema: Any, value: Any) -> bool:
     return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]}).is_valid(value)
 
 
-def test_s13_every_handler_is_in_the_document(document: Any) -> None:
+def test_s13_openapi_every_handler_is_in_the_document(document: Any) -> None:
     routes = {path.replace(":str}", "}").replace(":int}", "}") for handler in HANDLERS for path in handler.paths}
     assert set(document["paths"]) == routes
     assert document["openapi"] == "3.1.0"
 
 
-def test_s13_every_reference_leads_somewhere(document: Any) -> None:
+def test_s13_openapi_every_reference_leads_somewhere(document: Any) -> None:
     used = set(re.findall(r"'\$ref': '#/components/([^']+)'", str(document)))
     known = {f"{kind}/{name}" for kind, found in document["components"].items() for name in found}
     assert used <= known
     assert {name for name in known if name.startswith("examples/")} <= used
 
 
-def test_s13_open_endpoints_need_no_key(gateway: Gateway, document: Any) -> None:
+def test_s13_openapi_open_endpoints_need_no_key(gateway: Gateway, document: Any) -> None:
     for path, methods in document["paths"].items():
         entry = methods.get("get")
         if isinstance(entry, dict) and "{" not in path:
@@ -80,7 +80,7 @@ def test_s13_open_endpoints_need_no_key(gateway: Gateway, document: Any) -> None
             assert (status == 200) == (entry.get("security") == []), path
 
 
-def test_s13_every_example_fits_its_schema(document: Any) -> None:
+def test_s13_openapi_every_example_fits_its_schema(document: Any) -> None:
     shown = 0
     for place, content in contents(document):
         named = content.get("examples", {}).values()
@@ -93,13 +93,13 @@ def test_s13_every_example_fits_its_schema(document: Any) -> None:
     assert shown > 200
 
 
-def test_s13_every_json_body_and_answer_has_an_example(document: Any) -> None:
+def test_s13_openapi_every_json_body_and_answer_has_an_example(document: Any) -> None:
     for place, content in contents(document):
         if "application/json" in place and not place.startswith("get /openapi.json 200"):
             assert content.get("example") or content.get("examples"), place
 
 
-def test_s13_an_example_that_lies_is_found(document: Any) -> None:
+def test_s13_openapi_an_example_that_lies_is_found(document: Any) -> None:
     schema = {"$ref": "#/components/schemas/TaskView"}
     example = resolved(document, document["webhooks"]["task_ended"]["post"])["requestBody"]["content"][
         "application/json"
@@ -110,7 +110,7 @@ def test_s13_an_example_that_lies_is_found(document: Any) -> None:
     assert not fits(document, {"$ref": "#/components/schemas/Money"}, {"credits": "1.0", "usd": "1", "nanos": "1"})
 
 
-def test_s13_every_field_is_described_or_speaks_for_itself(document: Any) -> None:
+def test_s13_openapi_every_field_is_described_or_speaks_for_itself(document: Any) -> None:
     """Every struct has a shape, and every parameter and header a description."""
     for place, entry in operations(document, "paths", "webhooks"):
         parameters = entry.get("parameters", [])
@@ -123,7 +123,7 @@ def test_s13_every_field_is_described_or_speaks_for_itself(document: Any) -> Non
         assert all(field.get("description") for field in fields.values()), name
 
 
-def test_s13_every_error_is_one_of_the_documented_ones(document: Any) -> None:
+def test_s13_openapi_every_error_is_one_of_the_documented_ones(document: Any) -> None:
     rows = re.findall(r"^\| ([0-9]{3}) \| `([a-z_]+)` \|", (ROOT / "docs/errors.md").read_text("utf-8"), re.MULTILINE)
     said = set()
     for place, entry in operations(document):
@@ -135,7 +135,7 @@ def test_s13_every_error_is_one_of_the_documented_ones(document: Any) -> None:
     assert said == set(rows) - {("405", "method_not_allowed")}
 
 
-def test_s13_tags_come_in_order_and_all_are_used(document: Any) -> None:
+def test_s13_openapi_tags_come_in_order_and_all_are_used(document: Any) -> None:
     named = [tag["name"] for tag in document["tags"]]
     assert named[:3] == ["images", "tasks", "files"]
     assert set(named) == {tag for _, entry in operations(document) for tag in entry["tags"]}
@@ -143,11 +143,11 @@ def test_s13_tags_come_in_order_and_all_are_used(document: Any) -> None:
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
-def test_s13_the_server_is_this_gateway(gateway: Gateway, document: Any) -> None:
+def test_s13_openapi_the_server_is_this_gateway(gateway: Gateway, document: Any) -> None:
     assert [server["url"] for server in document["servers"]] == [gateway.url]
 
 
-def test_s13_every_link_names_an_operation_and_its_parameters(document: Any) -> None:
+def test_s13_openapi_every_link_names_an_operation_and_its_parameters(document: Any) -> None:
     known = {entry["operationId"]: entry for _, entry in operations(document)}
     followed = set()
     for place, entry in operations(document):

@@ -28,7 +28,7 @@ class Front:
         for sim in (self.cheap, self.dear):
             sim.forget()
         for name in ("cheap", "dear", CHEAP, DEAR):
-            self.admin.post(f"/v1/admin/routes/{name}").raise_for_status()
+            self.admin.post("/v1/admin/routes/reset", json={"name": name}).raise_for_status()
         self.cheap.script(*steps)
 
     def cost(self, task: dict[str, Any]) -> dict[str, Any]:

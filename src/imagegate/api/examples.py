@@ -326,3 +326,72 @@ FILE_QUOTA = _enveloped(
     "Files counted", {"user_group": "default", "max_files": 100, "used_files": 1, "remain_files": 99}
 )
 FILE_DELETED = _enveloped("File deleted", {"file_id": FILE_ID})
+STATUS = {
+    "object": "status",
+    "state": "operational",
+    "checked": ENDED,
+    "window_seconds": 3600,
+    "data": [
+        {
+            "model": "gpt-image-2",
+            "state": "operational",
+            "calls": 212,
+            "success": 0.9953,
+            "p50_seconds": 46.2,
+            "p95_seconds": 131.8,
+        }
+    ],
+}
+_CONSIDERED = [
+    {"route": "gpt-image-2@reseller", "cost": 47470500, "skipped": "throttled"},
+    {"route": "gpt-image-2@azure-eu", "cost": 52745000, "skipped": ""},
+]
+ROUTES = _list(
+    {
+        "name": "gpt-image-2@azure-eu",
+        "object": "route",
+        "model": "gpt-image-2",
+        "upstream": "azure-eu",
+        "upstream_model": "gpt-image-2",
+        "cost": {"image_output": "30", "image_input": "8", "text_input": "5"},
+        "state": "healthy",
+        "reason": "",
+        "until": None,
+        "flags": 0,
+        "last_flag": "",
+        "calls": 212,
+        "images": 230,
+        "produced": 211,
+        "unknown": 1,
+        "possible_duplicates": 1,
+        "spent": _money("824.93", "12.131323529", "12131323529"),
+    }
+)
+ROUTES.pop("has_more", None)
+ROUTES.pop("next_cursor", None)
+TASK_COST = {
+    "id": TASK_ID,
+    "object": "task.cost",
+    "charged": _money("3.227994", "0.0474705", "47470500"),
+    "cost": _money("3.58666", "0.052745", "52745000"),
+    "waste": _NOTHING,
+    "margin": _money("-0.358666", "-0.0052745", "-5274500"),
+    "attempts": [
+        {
+            "id": "att_01kay5m0c1v7d3q2w9r8t6y4zx",
+            "attempt": 1,
+            "route": "gpt-image-2@azure-eu",
+            "upstream": "azure-eu",
+            "started": CREATED,
+            "duration": 36.9,
+            "outcome": "produced",
+            "trouble": "",
+            "detail": "",
+            "images": 1,
+            "cost": _money("3.58666", "0.052745", "52745000"),
+            "request_id": "7f1c2e0a-51d4-4c3e-9a67-0b2f8d1e6a55",
+            "possible_duplicate": False,
+            "considered": _CONSIDERED,
+        }
+    ],
+}

@@ -1,4 +1,4 @@
-"""GET and HEAD /files/inputs/{blob}: a reference of a running task, for an upstream that reads it by URL."""
+"""GET and HEAD /files/inputs/{name}: a reference of a running task, for an upstream that reads it by URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagegate.api.operations import Operation, described, path, query
 from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE
 from imagegate.domain.errors import InvalidSignature, ResultExpired
-from imagegate.links import Good, check_input_link
+from imagegate.links import Good, blob_of_input, check_input_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.storage import BlobMissing
 
@@ -23,9 +23,15 @@ _FIXED = {
     "Cache-Control": "private, no-store",
 }
 
+_NAME = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_-]+\.(png|jpg|webp|gif)$",
+    "examples": ["dC9hY2NfMDEvMjAyNi8xMS8yMi9hc3QucG5n.png"],
+}
+
 
 @route(
-    "/files/inputs/{blob:path}",
+    "/files/inputs/{name:str}",
     http_method=["GET", "HEAD"],
     status_code=200,
     opt=described(
@@ -35,7 +41,7 @@ _FIXED = {
             media="image/*",
             open=True,
             parameters=(
-                path("blob", {"type": "string"}, "What is stored"),
+                path("name", _NAME, "What is stored"),
                 query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
                 query("sig", {"type": "string"}, "The signature"),
             ),
@@ -43,8 +49,8 @@ _FIXED = {
         )
     ),
 )
-async def get_input(request: Request[Any, Any, Any], runtime: Runtime, blob: str) -> Response[Any]:
-    key = blob.lstrip("/")
+async def get_input(request: Request[Any, Any, Any], runtime: Runtime, name: str) -> Response[Any]:
+    key = blob_of_input(name)
     exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
     link = check_input_link(runtime.keyring.key("links"), key, exp, sig)
     if not isinstance(link, Good):

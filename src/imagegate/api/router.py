@@ -51,7 +51,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     models.get_pricing,
     status.get_status,
     routes.list_routes,
-    routes.reset,
+    routes.reset_route,
     routes.get_task_cost,
     files.get_result,
     inputs.get_input,

@@ -31,7 +31,7 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """`until` in Unix seconds, where its state ends by itself; the rest counts the last 24 hours."""
 
     name: str
-    object: str = "route"
+    object: Literal["route"] = "route"
     model: str
     upstream: str
     upstream_model: str
@@ -76,7 +76,7 @@ async def route_views(runtime: Runtime) -> list[RouteView]:
     return [_route_view(runtime, route, health, spent.get(route.name, _nothing(route))) for route in routes]
 
 
-async def reset_route(runtime: Runtime, name: str) -> bool:
+async def forget_route(runtime: Runtime, name: str) -> bool:
     """False where neither a route nor an upstream has this name."""
     roster = runtime.fleet.roster
     if name not in roster.routes and name not in roster.upstreams:

@@ -41,7 +41,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`checked` is when this was found, Unix seconds; `window_seconds` what it looks back over."""
 
-    object: str = "status"
+    object: Literal["status"] = "status"
     state: State
     checked: int
     window_seconds: int = HOUR_US // PER_SECOND

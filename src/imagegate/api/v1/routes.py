@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described, path
+from imagegate.api.body import read_json
+from imagegate.api.operations import Operation, described
+from imagegate.api.v1.tasks import TASK_ID
 from imagegate.domain import errors
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import NotFound, TaskNotFound
 from imagegate.domain.money import Money
-from imagegate.flows.operate import (
-    RouteView,
-    TriedView,
-    reset_route,
-    route_views,
-    tried_views,
-)
+from imagegate.flows import operate
+from imagegate.flows.operate import RouteView, TriedView
 from imagegate.runtime import Runtime
 
 
 class RouteList(msgspec.Struct, kw_only=True):
-    object: str = "list"
+    object: Literal["list"] = "list"
     data: list[RouteView]
+
+
+class ResetBody(msgspec.Struct, kw_only=True):
+    """The name of a route or of an upstream."""
+
+    name: str
 
 
 class TaskCost(msgspec.Struct, kw_only=True):
     """`margin` is what is left of the charge after all calls; below zero the operator pays."""
 
     id: str
-    object: str = "task.cost"
+    object: Literal["task.cost"] = "task.cost"
     charged: Money
     cost: Money
     waste: Money
@@ -44,33 +48,40 @@ class TaskCost(msgspec.Struct, kw_only=True):
 @get(
     "/v1/admin/routes",
     opt=described(
-        Operation(summary="Every route: its health, and what its calls of the last day cost", tag="admin",
-                  answer=RouteList)
+        Operation(
+            summary="Every route: its health, and what its calls of the last day cost",
+            tag="admin",
+            answer=RouteList,
+            gives=examples.ROUTES,
+        )
     ),
 )  # fmt: skip
 async def list_routes(runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.admin)
-    return json_answer(RouteList(data=await route_views(runtime)))
+    return json_answer(RouteList(data=await operate.route_views(runtime)))
 
 
 @post(
-    "/v1/admin/routes/{name:path}",
+    "/v1/admin/routes/reset",
     status_code=200,
     opt=described(
         Operation(
             summary="Forget the health of a route or an upstream: its next call passes",
             tag="admin",
+            takes=ResetBody,
             answer=RouteList,
-            parameters=(path("name", {"type": "string"}, "The name of a route or of an upstream"),),
+            gives=examples.ROUTES,
+            example={"name": "gpt-image-2@azure-eu"},
             errors=(errors.NotFound,),
         )
     ),
 )
-async def reset(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
+async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.admin)
-    if not await reset_route(runtime, name.lstrip("/")):
+    body = await read_json(request, ResetBody, runtime.settings.server)
+    if not await operate.forget_route(runtime, body.name):
         raise NotFound("There is no route or upstream of this name", param="name")
-    return json_answer(RouteList(data=await route_views(runtime)))
+    return json_answer(RouteList(data=await operate.route_views(runtime)))
 
 
 @get(
@@ -80,14 +91,15 @@ async def reset(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
             summary="What a task of any account brought and cost, and each of its attempts",
             tag="admin",
             answer=TaskCost,
-            parameters=(path("task_id", {"type": "string"}, "The id of a task"),),
+            gives=examples.TASK_COST,
+            parameters=(TASK_ID,),
             errors=(errors.TaskNotFound,),
         )
     ),
 )
 async def get_task_cost(runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
     need(key, Scope.admin)
-    found: Any = await tried_views(runtime, task_id)
+    found: Any = await operate.tried_views(runtime, task_id)
     if found is None:
         raise TaskNotFound
     margin, attempts = found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar import Response, get
 
+from imagegate.api import examples
 from imagegate.api.answers import json_answer
 from imagegate.api.operations import Operation, described
 from imagegate.flows.status import Status, StatusBoard
@@ -17,6 +18,7 @@ from imagegate.runtime import Runtime
             summary="Health per model, from the calls of the last hour; needs no key",
             tag="operations",
             answer=Status,
+            gives=examples.STATUS,
             open=True,
         )
     ),
