@@ -13,7 +13,7 @@ def test_s12_status_needs_no_key_and_tells_of_real_attempts(tmp_path: Path) -> N
     with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
         fresh = httpx.get(f"{gateway.url}/v1/status").json()
         assert {one["state"] for one in fresh["data"]} == {"unknown"}
-        assert [one["model"] for one in fresh["data"]][0] == "gpt-image-2"
+        assert fresh["data"][0]["model"] == "gpt-image-2"
     with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
         for _ in range(3):
             body = {"prompt": "x", "size": "1:3", "quality": "low"}
