@@ -15,12 +15,9 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 NAMES_A_RULE = re.compile(r"test_(c\d\d|s[1-9]\d?(_\d)?)(_|$)")
 
-# What the product does not do yet, or what is being written elsewhere: id -> why.
+# What the product does not do yet: id -> why.
 PENDING: dict[str, str] = {
-    "s2_1_reference_fetch": "the work on hostile input names it (journeys/test_references.py)",
-    "s2_1_reference_limits": "the work on hostile input names it (imaging, journeys/test_references.py)",
     "s3_4_partial_images": "only the drop-in of section 11 asks for partial images",
-    "s5_1_kept": "records are never deleted yet: kept long enough, but nothing turns into a 404 afterwards",
     "s5_1_later_refund": "operators cannot refund a settled task yet",
 }
 

@@ -136,7 +136,7 @@ def every_operation_was_asked(document: dict[str, dict[str, dict[str, dict[str, 
     assert {name for phase, name, status in answers if phase == "stateful" and status < "300"} >= WALKED
 
 
-def test_s05_6_the_stream_of_an_ended_task_is_whole(gateway: Gateway) -> None:
+def test_s5_6_closes_after_an_ended_task_is_told_whole(gateway: Gateway) -> None:
     """What the random requests see of a stream: it closes by itself, in the form that the document tells of."""
     with gateway.client() as client:
         ended = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))

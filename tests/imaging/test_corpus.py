@@ -55,7 +55,9 @@ def test_the_corpus_is_as_large_as_it_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_verdicts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s2_1_reference_limits_are_found_in_the_bytes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = CORPUS[name]
     path = put(tmp_path, case.make())
 

@@ -29,7 +29,7 @@ TIMES = {
 }
 
 
-def test_a_task_is_answered_for_thirty_days_and_its_charge_for_ever(tmp_path: Path) -> None:
+def test_s5_1_kept_for_thirty_days_and_its_charge_for_ever(tmp_path: Path) -> None:
     async def story() -> None:
         async with installed(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
             key = {"Idempotency-Key": "once"}

@@ -87,7 +87,7 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def test_net_10_each_address_is_fetched_once_and_the_order_is_kept(
+def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
     client: httpx.Client, gateway: Gateway, shelf: Shelf
 ) -> None:
     one, two = shelf.put("/one", body(PNG)), shelf.put("/two?q=%2F&r", body(JPEG, kind="text/html"))
@@ -103,7 +103,7 @@ def test_net_10_each_address_is_fetched_once_and_the_order_is_kept(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_s02_1_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: Shelf) -> None:
+def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: Shelf) -> None:
     mask = shelf.put("/unasked", body(MASK))
     answer = client.post(CREATE, json={**SMALL, "mask_url": mask}, headers=WAIT)
     completed(answer_of(answer))
@@ -148,7 +148,7 @@ def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client,
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_img_5_what_is_no_picture_ends_the_task(
+def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
     client: httpx.Client, gateway: Gateway, shelf: Shelf, name: str
 ) -> None:
     act, reason = UNUSABLE[name]
@@ -160,13 +160,13 @@ def test_img_5_what_is_no_picture_ends_the_task(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_net_10_the_first_bad_reference_ends_it(client: httpx.Client, shelf: Shelf) -> None:
+def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, shelf: Shelf) -> None:
     bad, never = shelf.put("/first", status(404)), shelf.put("/never", body(PNG))
     failed(client, run(client, [bad, never]), "image_processing_error", "image_urls[0]", "reference_unreachable")
     assert (shelf.asked["/first"], shelf.asked["/never"]) == (1, 0)
 
 
-def test_s02_1_a_mask_of_other_dimensions(client: httpx.Client, shelf: Shelf) -> None:
+def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: Shelf) -> None:
     first, second = shelf.put("/first", body(PNG)), shelf.put("/second", body(picture(size=(48, 64))))
     mask = shelf.put("/mask", body(picture(size=(48, 64), mode="RGBA")))
     failed(client, run(client, [first, second], mask_url=mask), "image_dimension_mismatch", "mask_url", None)
@@ -182,7 +182,7 @@ def test_s02_1_a_mask_of_other_dimensions(client: httpx.Client, shelf: Shelf) ->
         ("hollow", hollow(MASK), "corrupt"),
     ],
 )
-def test_s02_1_a_mask_that_says_nothing(
+def test_s2_1_mask_url_that_says_nothing(
     client: httpx.Client, shelf: Shelf, name: str, data: bytes, reason: str
 ) -> None:
     good, bad = shelf.put("/good", body(PNG)), shelf.put(f"/{name}", body(data))
@@ -219,7 +219,7 @@ def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
     ]  # fmt: skip
 
 
-def test_s08_a_file_by_url(client: httpx.Client, shelf: Shelf) -> None:
+def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, shelf: Shelf) -> None:
     """The upload by URL goes through the same guard, and its answers are those of the files API."""
     address = "/api/v1/files/upload/url"
     kept = client.post(address, json={"file_url": shelf.put("/a%20fox.html?x=1", body(JPEG))}).json()["data"]
