@@ -100,6 +100,7 @@ def test_every_example_runs_as_it_stands(
     assert {name for name, status in statuses.items() if status >= "300"} <= elsewhere | {
         "upload_url",
         "create_grant",
+        "create_refund",
         "reset_route",
     }
     assert statuses["create_image"] == statuses["upload_stream"] == statuses["upload_base64"] == "200"

@@ -132,6 +132,8 @@ def _likely(name: str, body: dict[str, Any]) -> dict[str, Any]:
             return {**{field: value for field, value in body.items() if field != "base64"}, "base64_data": DOT}
         case "test_webhook":
             return {**body, "callback_url": f"https://{NOWHERE}/hook?a=%7E"}
+        case "create_refund":
+            return {**body, "task_id": os.environ[ENDED_TASK]}
         case "create_grant" if _known["account_id"]:
             return {**body, "account_id": _known["account_id"][-1]}
     return body

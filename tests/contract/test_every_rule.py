@@ -18,7 +18,6 @@ NAMES_A_RULE = re.compile(r"test_(c\d\d|s[1-9]\d?(_\d)?)(_|$)")
 # What the product does not do yet: id -> why.
 PENDING: dict[str, str] = {
     "s3_4_partial_images": "only the drop-in of section 11 asks for partial images",
-    "s5_1_later_refund": "operators cannot refund a settled task yet",
 }
 
 COMPATIBILITY = {

@@ -20,6 +20,7 @@ from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.health import Gate
+from imagegate.store.refunds import NewRefund
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 VERSION = "test.1"
@@ -148,4 +149,11 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
             height=0,
             sha256="0" * 64,
         ),
+    )
+
+
+def new_refund(task_id: str, once: str = "") -> NewRefund:
+    made = uuid.uuid4().hex
+    return NewRefund(
+        id=f"rfd_{made}", task_id=task_id, reason="test", actor="test", once=once or made, commit_id=f"cmt_{made}"
     )

@@ -14,12 +14,22 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.webhooks import Heard
 from imagegate.flows.audit import broken_blobs
 from imagegate.storage import LocalBlobs
-from imagegate.store import attempts, claims, deliveries, files, settlement, tasks
+from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
 from imagegate.store.turns import LATER
 from tests.conftest import OpenDatabase
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
+from tests.store.rows import (
+    GATE,
+    LEASE_US,
+    body_of,
+    customer,
+    new_attempt,
+    new_file,
+    new_refund,
+    new_settlement,
+    new_task,
+)
 
 FAR, HOUR = 10**15, 3_600_000_000
 PLANTED = {
@@ -31,6 +41,7 @@ PLANTED = {
     "I5": "UPDATE tasks SET charge = 1 WHERE state = 'failed'",
     "I6.settled": "UPDATE entries SET ref = 'settle:nothing' WHERE kind = 'charge'",
     "I6.accounts": "UPDATE entries SET account = 'sys:elsewhere' WHERE account = 'sys:revenue'",
+    "I6.refunds": "UPDATE refunds SET amount = amount - 1",
     "I7.claims": "DELETE FROM steps WHERE state = 'running' AND claim_no = 1",
     "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
     "I8": "UPDATE assets SET commit_id = 'cmt_other'",
@@ -50,6 +61,11 @@ PLANTED = {
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
 MORE_PLANTED = [
+    ("I2.key", "DELETE FROM refunds"),
+    ("I6.refunds", "DELETE FROM refunds"),
+    ("I6.refunds", "UPDATE entries SET account = 'sys:bank' WHERE kind = 'refund' AND account = 'sys:revenue'"),
+    ("I6.refunds", "UPDATE entries SET ref = 'refund:nothing' WHERE kind = 'refund'"),
+    ("I6.refunds", "UPDATE entries SET amount = amount / 2 WHERE kind = 'refund'"),
     ("I12.files", "UPDATE files SET counted = 0"),
     ("I13.files", f"UPDATE assets SET expires = expires + {FAR} WHERE kind = 'upload'"),
     ("I13.files", f"UPDATE assets SET deleted = {FAR} - 1 WHERE kind = 'upload'"),
@@ -64,7 +80,7 @@ MORE_PLANTED = [
 
 
 async def lively(db: Database) -> None:
-    """A completed, a failed, a running and a queued task, a file; a second account beside."""
+    """A completed and refunded, a failed, a running and a queued task, a file; a second account beside."""
     account_id, key = await customer(db, 100_000)
     await customer(db, 5, "neighbour")
     await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
@@ -76,6 +92,7 @@ async def lively(db: Database) -> None:
     attempt = new_attempt(done)
     await db.write(attempts.begin_attempt, account_id, attempt, "one", GATE)
     await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), body_of)
+    assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
     for heard in (Heard(duration_ms=1, status=500), Heard(duration_ms=1, status=204)):

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -32,13 +33,13 @@ from imagegate.domain.credit import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.webhooks import Heard
-from imagegate.store import accounts, attempts, claims, deliveries, ledger, settlement, tasks
+from imagegate.store import accounts, attempts, claims, deliveries, ledger, refunds, settlement, tasks
 from imagegate.store.accounts import NoCredit
 from imagegate.store.cancels import Cancelled, TooLate, Wished, cancel_task
 from imagegate.store.database import Database, engine_for
 from imagegate.store.idempotency import Conflict, Replayed
 from imagegate.store.invariants import broken_invariants
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_refund, new_settlement, new_task
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
@@ -58,6 +59,8 @@ class Expected:
     callback: bool = False
     sent: bool = False
     wished: bool = False
+    charge: int = 0
+    refunded: bool = False
 
 
 class Machine(RuleBasedStateMachine):
@@ -179,7 +182,8 @@ class Machine(RuleBasedStateMachine):
         for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
             told = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
             assert told is not None
-            assert one.delivery.body.encode() == body_of(told)
+            # a webhook tells of the end; a refund comes later
+            assert one.delivery.body.encode() == body_of(msgspec.structs.replace(told, refunded=None))
             if dies:
                 continue
             answer = self.write(
@@ -211,8 +215,24 @@ class Machine(RuleBasedStateMachine):
         answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
-            self.model[task.id].state = "completed"
+            self.model[task.id].state, self.model[task.id].charge = "completed", charge
             self.posted -= charge
+
+    @rule(pick=st.integers(0, 10**6))
+    def refund(self, pick: int) -> None:
+        if not self.model:
+            return
+        task_id = list(self.model)[pick % len(self.model)]
+        known = self.model[task_id]
+        answer = self.write(refunds.refund_task, self.account_id, new_refund(task_id))
+        if known.refunded:
+            assert isinstance(answer, refunds.RefundedBefore)
+        elif known.charge == 0:
+            assert answer == refunds.NotCharged(known.state)
+        else:
+            assert (answer.amount, answer.replayed) == (known.charge, False)
+            self.posted += known.charge
+            known.refunded = True
 
     @rule(claim=claims)
     def fail(self, claim: tuple[Task, Attempt] | None) -> None:

@@ -1,4 +1,4 @@
-"""Section 12, /v1/usage: over any history the totals of each grouping sum to what was charged."""
+"""Section 12, /v1/usage: over any history the totals of each grouping sum to what was charged and not refunded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import msgspec
 import pytest
 
 from imagegate.domain.credit import DAY_US, Key
-from imagegate.store import accounts, attempts, claims, settlement, tasks
+from imagegate.store import accounts, attempts, claims, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.totals import settled
 from tests.conftest import OpenDatabase
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_key, new_settlement, new_task
+from tests.store.rows import (
+    GATE,
+    LEASE_US,
+    body_of,
+    customer,
+    new_attempt,
+    new_key,
+    new_refund,
+    new_settlement,
+    new_task,
+)
 
 FIRST = 20_000
 
@@ -32,14 +42,19 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
         for _ in range(25):
             now[0] += chance.randrange(DAY_US // 2)
             model, maker = chance.choice(["a", "b"]), chance.choice([key, other])
-            charge = await _settle_one(db, maker, model, chance.randrange(1, 1000))
+            task_id, charge = await _settle_one(db, maker, model, chance.randrange(1, 1000))
             charged.setdefault((now[0] // DAY_US, model, maker.id), []).append(charge)
+            if chance.random() < 0.3:
+                now[0] += chance.randrange(2 * DAY_US)
+                await db.write(refunds.refund_task, account_id, new_refund(task_id))
+                charged.setdefault((now[0] // DAY_US, model, maker.id), []).append(-charge)
             await _settle_one(db, stranger, model, 5)
         last = now[0] // DAY_US
         whole = await db.read(settled, account_id, ("day", "model", "key"), FIRST, last)
         assert {(one.day, one.model, one.key): one.amount for one in whole} == {
             place: sum(charges) for place, charges in charged.items()
         }
+        assert sum(one.refunded for one in whole) == -sum(min(0, part) for all_ in charged.values() for part in all_)
         assert sum(one.tasks for one in whole) == sum(one.images for one in whole) == 25
         paid = sum(sum(charges) for charges in charged.values())
         for groups in [(), ("day",), ("model",), ("key",), ("key", "day"), ("model", "key")]:
@@ -52,7 +67,7 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
     asyncio.run(story())
 
 
-async def _settle_one(db: Database, key: Key, model: str, charge: int) -> int:
+async def _settle_one(db: Database, key: Key, model: str, charge: int) -> tuple[str, int]:
     new = new_task(key, 1000)
     new = msgspec.structs.replace(new, order=msgspec.structs.replace(new.order, model=model))
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
@@ -67,4 +82,4 @@ async def _settle_one(db: Database, key: Key, model: str, charge: int) -> int:
         new_settlement(task, charge),
         body_of,
     )
-    return charge
+    return task.id, charge

@@ -170,7 +170,7 @@ LEDGER = _list(
         "price_version": VERSION,
     }
 )
-_TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500")}
+_TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500"), "refunded": _NOTHING}
 USAGE = {
     **_list({"day": "2026-11-22", **_TOTAL}),
     "first_day": "2026-10-24",
@@ -246,6 +246,18 @@ GRANTED = {
     "available": _AVAILABLE,
     "actor": f"key:{KEY_ID}",
     "created": CREATED,
+}
+REFUND = {"task_id": TASK_ID, "reason": "The picture was cut off at the left"}
+REFUNDED = {
+    "id": "rfd_01kay9p2f8g3k6m9q1s4v7x0yz",
+    "object": "refund",
+    "task_id": TASK_ID,
+    "account_id": ACCOUNT_ID,
+    "amount": _money("3.227994", "0.0474705", "47470500"),
+    "available": _AVAILABLE,
+    "reason": REFUND["reason"],
+    "actor": f"key:{KEY_ID}",
+    "created": ENDED,
 }
 OVERRUNS = _list(
     {
@@ -373,6 +385,7 @@ TASK_COST = {
     "id": TASK_ID,
     "object": "task.cost",
     "charged": _money("3.227994", "0.0474705", "47470500"),
+    "refunded": _NOTHING,
     "cost": _money("3.58666", "0.052745", "52745000"),
     "waste": _NOTHING,
     "margin": _money("-0.358666", "-0.0052745", "-5274500"),

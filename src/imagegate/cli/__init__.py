@@ -1,7 +1,8 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands that change the installation (`keys`, `credits grant`, `check`, `doctor`) work on the data folder, beside a
-running gateway; commands of a customer (`generate`, `quote`, `tasks`, `credits`) talk to a gateway over HTTP.
+Commands that change the installation (`keys`, `credits grant`, `credits refund`, `check`, `doctor`) work on the data
+folder, beside a running gateway; commands of a customer (`generate`, `quote`, `tasks`, `credits`) talk to a gateway
+over HTTP.
 """
 
 from __future__ import annotations

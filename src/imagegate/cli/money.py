@@ -18,11 +18,13 @@ from imagegate.domain.credit import CUSTOMER_SCOPES, Account, Key, Scope
 from imagegate.domain.money import Nanos, credits_text, nanos_of_credits, usd_text
 from imagegate.domain.rates import MOST_PER_MINUTE
 from imagegate.flows.credit import NewKey, create_key, grant_credits, open_account
+from imagegate.flows.refund import refund as give_back
 from imagegate.secret import open_keyring
 from imagegate.settings import Settings
 from imagegate.store import accounts
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
+from imagegate.store.refunds import Answer, Refund, RefundedBefore
 
 T = TypeVar("T")
 
@@ -198,7 +200,7 @@ async def _existing(db: Database, name: str) -> Account:
 def credit(
     ctx: click.Context, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None
 ) -> None:
-    """Show what is left, or grant more."""
+    """Show what is left, grant more, or give a charge back."""
     if ctx.invoked_subcommand is not None:
         return
     from imagegate.cli.client import Client
@@ -231,3 +233,27 @@ def grant(account: str, amount: str, data: str | None, config: Path | None) -> N
     owner = beside(settings, work)
     rate = settings.credit.credits_per_usd
     click.echo(f"{account} has {credits_text(owner.available, rate)} credits (${usd_text(owner.available)})")
+
+
+@credit.command("refund")
+@click.argument("task_id", metavar="TASK")
+@click.option("--reason", default="refunded by the operator", show_default=True, help="Kept with the refund.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@installation
+def refund(task_id: str, reason: str, as_json: bool, data: str | None, config: Path | None) -> None:
+    """Give the whole charge of a task back to its account. A second time changes nothing and says so."""
+    settings = read_settings(config, data)
+
+    async def work(db: Database) -> Answer:
+        return await give_back(db, task_id, reason, "command line")
+
+    found = beside(settings, work)
+    if not isinstance(found, Refund | RefundedBefore):
+        raise Exit(FAILED, f"imagegate: {task_id} was never charged, or there is no such task")
+    amount = {"credits": credits_text(found.amount, settings.credit.credits_per_usd), "usd": usd_text(found.amount)}
+    before = isinstance(found, RefundedBefore)
+    if as_json:
+        click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
+        return
+    told = f"was given back before, on {_date(found.created)}" if before else "is given back"
+    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {told}")

@@ -133,6 +133,11 @@ class TaskNotCancellable(Problem):
     default_message = "This task has already ended"
 
 
+class TaskNotRefundable(Problem):
+    code = "task_not_refundable"
+    default_message = "This task was not charged, so there is nothing to give back"
+
+
 class ResultExpired(Problem):
     code = "result_expired"
     default_message = "This result has expired; results are kept for 24 hours"

@@ -43,6 +43,7 @@ TaskIdText = Annotated[str, said("The id of a task", pattern=_whole(TASK_ID.patt
 KEY_ID_PATTERN = _whole(f"key_{_SORTABLE}")
 KeyIdText = Annotated[str, said("The id of a key", pattern=KEY_ID_PATTERN)]
 AccountIdText = Annotated[str, said("The id of an account", pattern=_whole(f"acc_{_SORTABLE}"))]
+RefundIdText = Annotated[str, said("The id of a refund", pattern=_whole(f"rfd_{_SORTABLE}"))]
 FileIdText = Annotated[str, said("The id of a file; who has it may download the file", pattern="^file_[0-9a-f]{32}$")]
 DELIVERY_ID_PATTERN = _whole(f"evt_({TASK_ID.pattern}|test_{_SORTABLE})")
 DeliveryIdText = Annotated[

@@ -87,7 +87,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker.
 
     `sent` is when the first attempt was marked sending, `cancel_wished` when its customer first asked to cancel it.
-    `thumbnail_expires` is None where no thumbnail was made.
+    `thumbnail_expires` is None where no thumbnail was made. `refunded` is when an operator gave the charge back.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     thumbnail_expires: int | None = None
     sent: int | None = None
     cancel_wished: int | None = None
+    refunded: int | None = None
 
     @property
     def cancellable(self) -> bool:

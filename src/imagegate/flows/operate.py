@@ -93,7 +93,13 @@ async def tried_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money],
     margin = await runtime.db.read(margin_of, task_id)
     tries = await runtime.db.read(list_attempts, account_id, task_id)
     rate = runtime.credits_per_usd
-    sums = {"charged": margin.charge, "cost": margin.cost, "waste": margin.waste, "margin": margin.left}
+    sums = {
+        "charged": margin.charge,
+        "refunded": margin.refund,
+        "cost": margin.cost,
+        "waste": margin.waste,
+        "margin": margin.left,
+    }
     views = [_tried_view(runtime, place, one) for place, one in enumerate(tries, 1)]
     return {name: money(nanos, rate) for name, nanos in sums.items()}, views
 

@@ -171,6 +171,8 @@ def _billing(task: Task, rate: int) -> BillingView:
     charged = number(credits_text(task.charge or 0, rate))
     if not task.terminal:
         words, refunded, at = ("reserved", "not_required"), ZERO, None
+    elif task.refunded is not None:
+        words, refunded, at = ("charged", "completed"), charged, task.refunded // PER_SECOND
     elif task.error is None:
         words, refunded, at = ("charged", "not_required"), ZERO, None
     else:

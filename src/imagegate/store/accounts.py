@@ -189,6 +189,12 @@ def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, char
     )  # fmt: skip
 
 
+def give_back(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:
+    """Undo a charge: to the account, and to the caps of the key that had spent it. The key's row first, as above."""
+    _settle_key(tx, account_id, key_id, 0, -charge, day)
+    tx.put("UPDATE accounts SET posted = posted + :charge WHERE id = :id", id=account_id, charge=charge)
+
+
 def post(tx: Tx, account_id: str, amount: int) -> bool:
     """Change the posted balance; False where that would leave less than what is held."""
     changed = tx.run(
@@ -255,12 +261,12 @@ def _column(value: Any) -> Any:
 
 
 def balance_of(tx: Tx, account_id: str, key_id: str) -> tuple[Account, Key, int] | None:
-    """Account, key, and what the account was charged in all, in nanos."""
+    """Account, key, and what the account was charged in all less what was refunded, in nanos."""
     account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
     if account is None or key is None:
         return None
     charged = tx.count(
         "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
-        " WHERE account = :account_id AND kind = 'charge'", account_id=account_id,
+        " WHERE account = :account_id AND kind IN ('charge', 'refund')", account_id=account_id,
     )  # fmt: skip
     return account, key, charged

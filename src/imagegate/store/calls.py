@@ -27,12 +27,13 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
     """What a task brought and what its calls cost, in nanos. `waste` bought nothing that is known of."""
 
     charge: int
+    refund: int
     cost: int
     waste: int
 
     @property
     def left(self) -> int:
-        return self.charge - self.cost - self.waste
+        return self.charge - self.refund - self.cost - self.waste
 
 
 class Spend(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +72,14 @@ def spend_by_route(tx: Tx, since: int) -> list[Spend]:
 
 def margin_of(tx: Tx, task_id: str) -> Margin:
     rows = tx.all(
-        "SELECT account, CAST(SUM(amount) AS BIGINT) AS total FROM entries WHERE task_id = :id GROUP BY account",
+        """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
+        WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
         id=task_id,
+    )  # fmt: skip
+    totals = {row["kind"]: row["total"] for row in rows}
+    return Margin(
+        charge=-totals.get("charge", 0),
+        refund=totals.get("refund", 0),
+        cost=totals.get("cost", 0),
+        waste=totals.get("waste", 0),
     )
-    totals = {row["account"]: row["total"] for row in rows}
-    charged = -sum(amount for account, amount in totals.items() if not account.startswith("sys:"))
-    return Margin(charge=charged, cost=totals.get("sys:upstream_cost", 0), waste=totals.get("sys:upstream_waste", 0))

@@ -49,11 +49,11 @@ INVARIANTS = (
             COUNT(h.task_id) AS number FROM accounts a
         LEFT JOIN holds h ON h.account_id = a.id AND h.state = 'open' GROUP BY a.id, a.held, a.unfinished
         HAVING a.held <> COALESCE(SUM(h.amount), 0) OR a.unfinished <> COUNT(h.task_id)"""),
-    Invariant("I2.key", "what a key holds and spent is the sum of its holds",
+    Invariant("I2.key", "what a key holds and spent is the sum of its holds, less refunds",
         """SELECT k.id, k.held, k.spent FROM api_keys k LEFT JOIN holds h ON h.key_id = k.id
-        GROUP BY k.id, k.held, k.spent
+        LEFT JOIN refunds r ON r.task_id = h.task_id GROUP BY k.id, k.held, k.spent
         HAVING k.held <> COALESCE(SUM(CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END), 0)
-            OR k.spent < COALESCE(SUM(h.charge), 0)"""),
+            OR k.spent < COALESCE(SUM(h.charge), 0) - COALESCE(SUM(r.amount), 0)"""),
     Invariant("I3", "nobody holds less than nothing or owes more than the credit line",
         "SELECT id, posted, held FROM accounts WHERE held < 0 OR posted - held + credit_line < 0"),
     Invariant("I4", "a task has one hold, open exactly while the task is unfinished",
@@ -73,6 +73,15 @@ INVARIANTS = (
     Invariant("I6.accounts", "a settlement moves money between the customer, revenue and overrun only",
         """SELECT e.ref, e.account FROM entries e JOIN tasks t ON e.ref = 'settle:' || t.id
         WHERE e.account NOT IN (t.account_id, 'sys:revenue', 'sys:overrun')"""),
+    Invariant("I6.refunds", "a refund gives the task's whole charge from revenue back to its account, once",
+        """SELECT r.task_id, r.amount, e.amount AS entry, s.amount AS charged FROM refunds r
+        LEFT JOIN entries e ON e.ref = 'refund:' || r.task_id AND e.account = r.account_id
+        LEFT JOIN entries s ON s.ref = 'settle:' || r.task_id AND s.account = r.account_id
+        WHERE e.id IS NULL OR s.id IS NULL OR r.amount <> e.amount OR r.amount <> -s.amount
+            OR e.kind <> 'refund' OR e.commit_id <> r.commit_id
+        UNION ALL SELECT e.task_id, e.amount, e.amount, NULL FROM entries e
+        LEFT JOIN refunds r ON r.task_id = substr(e.ref, 8)
+        WHERE e.kind = 'refund' AND (r.task_id IS NULL OR e.account NOT IN (r.account_id, 'sys:revenue'))"""),
     Invariant("I7.claims", "claims are numbered without gaps",
         """SELECT t.id, t.claim_no, COUNT(DISTINCT s.claim_no) AS claims FROM tasks t
         LEFT JOIN steps s ON s.task_id = t.id AND s.claim_no > 0 GROUP BY t.id, t.claim_no

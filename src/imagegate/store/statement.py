@@ -13,10 +13,10 @@ from imagegate.store.transaction import Tx
 
 TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
 
-# Lines of one moment stand in the order in which they happen: a hold before its release before its charge.
+# Lines of one moment stand in the order in which they happen: a hold, its release, its charge, its refund.
 _PARTS = (
     ("created", """SELECT id, kind AS type, task_id, created AS at,
-        CASE WHEN kind = 'charge' THEN 3 ELSE 0 END AS step, amount, price_version
+        CASE kind WHEN 'charge' THEN 3 WHEN 'refund' THEN 4 ELSE 0 END AS step, amount, price_version
         FROM entries WHERE account = :account_id"""),
     ("created", """SELECT 'led_hold_' || task_id AS id, 'hold' AS type, task_id, created AS at,
         1 AS step, -amount AS amount, NULL AS price_version FROM holds WHERE account_id = :account_id"""),

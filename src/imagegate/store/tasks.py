@@ -22,7 +22,8 @@ from imagegate.store.transaction import Tx
 
 TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule, price_version,
     hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source, engine, results,
-    error, results_expire, thumbnail_expires, sent, cancel_wished FROM tasks"""
+    error, results_expire, thumbnail_expires, sent, cancel_wished,
+    (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 UNFINISHED = "('queued', 'running', 'finalizing')"
 
 
@@ -179,5 +180,5 @@ def task_of(row: Row) -> Task:
 _PLAIN = (
     "id", "account_id", "key_id", "claim_no", "crashes", "progress", "billing_rule", "price_version", "created",
     "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire", "thumbnail_expires", "sent",
-    "cancel_wished",
+    "cancel_wished", "refunded",
 )  # fmt: skip

@@ -12,17 +12,23 @@ from imagegate.store.transaction import Tx
 
 GROUPS = {"day": f"e.created / {DAY_US}", "model": "e.model", "key": "e.key_id"}
 _AMOUNTS = """CAST(SUM(-e.amount) AS BIGINT) AS amount,
-    COUNT(DISTINCT e.task_id) AS tasks,
+    CAST(SUM(CASE WHEN e.kind = 'refund' THEN e.amount ELSE 0 END) AS BIGINT) AS refunded,
+    COUNT(DISTINCT CASE WHEN e.kind = 'charge' THEN e.task_id END) AS tasks,
     CAST(SUM(CASE WHEN e.kind = 'charge' THEN e.images ELSE 0 END) AS BIGINT) AS images"""
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """`day` in days since 1970, UTC, of the settlement; a part that was not grouped by is None."""
+    """`day` in days since 1970, UTC, of the settlement or the refund; a part that was not grouped by is None.
+
+    `amount` is charges less `refunded`. Tasks and images count where they were charged: a refund takes back the money,
+    not the pictures.
+    """
 
     day: int | None = None
     model: str | None = None
     key: str | None = None
     amount: int
+    refunded: int
     tasks: int
     images: int
 
@@ -38,4 +44,6 @@ def settled(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, la
         {f"GROUP BY {places} ORDER BY {places}" if groups else ""}""",
         account_id=account_id, start=first_day * DAY_US, end=(last_day + 1) * DAY_US,
     )  # fmt: skip
-    return [Total(**{name.rstrip("_"): value for name, value in row.items()}) for row in rows if row["tasks"]]
+    return [
+        Total(**{name.rstrip("_"): value for name, value in row.items()}) for row in rows if row["amount"] is not None
+    ]

@@ -34,11 +34,12 @@ class ResetBody(msgspec.Struct, kw_only=True):
 
 
 class TaskCost(msgspec.Struct, kw_only=True):
-    """`margin` is what is left of the charge after all calls; below zero the operator pays."""
+    """`margin` is what is left of the charge after a refund and all calls; below zero the operator pays."""
 
     id: str
     object: Literal["task.cost"] = "task.cost"
     charged: Money
+    refunded: Money
     cost: Money
     waste: Money
     margin: Money

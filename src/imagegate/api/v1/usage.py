@@ -34,7 +34,8 @@ class UsageRow(msgspec.Struct, kw_only=True):
     key: KeyIdText | UnsetType = UNSET
     tasks: Count
     images: Count
-    amount: Money
+    amount: Annotated[Money, said("Charges less refunds")]
+    refunded: Annotated[Money, said("What operators gave back, on the day of the refund; tasks and images stay")]
 
 
 class UsageList(msgspec.Struct, kw_only=True):
@@ -74,6 +75,7 @@ async def get_usage(request: Request[Any, Any, Any], runtime: Runtime, key: Key)
     found = await runtime.db.read(settled, key.account_id, groups, first, last)
     whole = Total(
         amount=sum(one.amount for one in found),
+        refunded=sum(one.refunded for one in found),
         tasks=sum(one.tasks for one in found),
         images=sum(one.images for one in found),
     )
@@ -122,4 +124,5 @@ def _row(total: Total, rate: int) -> UsageRow:
         tasks=total.tasks,
         images=total.images,
         amount=money(total.amount, rate),
+        refunded=money(total.refunded, rate),
     )

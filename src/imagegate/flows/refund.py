@@ -1,0 +1,27 @@
+"""Refund: an operator gives a task's charge back. The customer's task says so from then on; no webhook follows, for the
+task ended when it was settled."""
+
+from __future__ import annotations
+
+from imagegate.domain import ids
+from imagegate.store.database import Database
+from imagegate.store.engines import wall_clock
+from imagegate.store.refunds import Answer, NewRefund, NoTask, account_of_refund, refund_task
+
+
+async def refund(db: Database, task_id: str, reason: str, actor: str, once: str = "") -> Answer:
+    """`once` names this refund for a repeat; without one only the task itself keeps it from being booked twice."""
+    account_id = await db.read(account_of_refund, task_id) if ids.TASK_ID.fullmatch(task_id) else None
+    if account_id is None:
+        return NoTask()
+    now = wall_clock()
+    new_id = ids.new_id("rfd", now)
+    new = NewRefund(
+        id=new_id,
+        task_id=task_id,
+        reason=reason,
+        actor=actor,
+        once=once or new_id,
+        commit_id=ids.new_id("cmt", now),
+    )
+    return await db.write(refund_task, account_id, new)

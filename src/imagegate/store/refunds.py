@@ -1,0 +1,121 @@
+"""Refunds: an operator gives the whole charge of a settled task back to its account, once.
+
+Knows: the refund, its two entries and the key that had spent it. Refuses to know: why. The task's hold and settlement
+stay as they were: what was charged was charged.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.credit import SYS_REVENUE, EntryKind
+from imagegate.store import accounts, ledger
+from imagegate.store.engines import Row
+from imagegate.store.transaction import Tx
+
+_REFUND = "SELECT id, task_id, account_id, amount, reason, actor, once, created FROM refunds"
+
+
+class NewRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund to book. `id` and `commit_id` are made by the caller; `once` names it for a repeat."""
+
+    id: str
+    task_id: str
+    reason: str
+    actor: str
+    once: str
+    commit_id: str
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    """On the books. `available` is what the account has now; `replayed`: it was there before this call."""
+
+    id: str
+    task_id: str
+    account_id: str
+    amount: int
+    reason: str
+    actor: str
+    created: int
+    available: int
+    replayed: bool
+
+
+class RefundedBefore(msgspec.Struct, frozen=True):
+    """Somebody has given it back already, under another key."""
+
+    amount: int
+    created: int
+
+
+class RefundConflict(msgspec.Struct, frozen=True):
+    """The key belongs to a refund of another task, or with another reason."""
+
+
+class NotCharged(msgspec.Struct, frozen=True):
+    """There is nothing to give back: the task is unfinished, failed, or was free."""
+
+    state: str
+
+
+class NoTask(msgspec.Struct, frozen=True):
+    """There is no such task, or no more."""
+
+
+Answer = Refund | RefundedBefore | RefundConflict | NotCharged | NoTask
+
+
+def account_of_refund(tx: Tx, task_id: str) -> str | None:
+    """Whose task it is, or was when it was refunded."""
+    row = tx.one(
+        """SELECT account_id FROM tasks WHERE id = :id
+        UNION SELECT account_id FROM refunds WHERE task_id = :id""",
+        id=task_id,
+    )  # fmt: skip
+    return row["account_id"] if row else None
+
+
+def refund_task(tx: Tx, account_id: str, new: NewRefund) -> Answer:
+    """[ refund, entries, balance, what the key has spent ]: all or none."""
+    if tx.run(
+        """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, once, commit_id, created)
+        SELECT id, :id, account_id, charge, :reason, :actor, :once, :commit_id, :now FROM tasks
+        WHERE id = :task_id AND account_id = :account_id AND state = 'completed' AND charge > 0
+        ON CONFLICT DO NOTHING""",
+        account_id=account_id, now=tx.now, **msgspec.structs.asdict(new),
+    ):  # fmt: skip
+        _give_back(tx, account_id, new)
+    return _answer(tx, account_id, new)
+
+
+def _give_back(tx: Tx, account_id: str, new: NewRefund) -> None:
+    hold = tx.all(
+        "SELECT key_id, charge, day FROM holds WHERE task_id = :id AND account_id = :account_id",
+        id=new.task_id, account_id=account_id,
+    )[0]  # fmt: skip
+    accounts.give_back(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
+    for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
+        ledger.book(
+            tx, account, amount, ref=f"refund:{new.task_id}", kind=EntryKind.refund, actor=new.actor,
+            commit_id=new.commit_id, task_id=new.task_id,
+        )  # fmt: skip
+
+
+def _answer(tx: Tx, account_id: str, new: NewRefund) -> Answer:
+    found = tx.one(f"{_REFUND} WHERE task_id = :id", id=new.task_id)
+    same_key = tx.one(f"{_REFUND} WHERE once = :once", once=new.once)
+    if same_key is not None:
+        same = (same_key["task_id"], same_key["reason"]) == (new.task_id, new.reason)
+        return _refund(tx, same_key, new.id) if same else RefundConflict()
+    if found is not None:
+        return RefundedBefore(found["amount"], found["created"])
+    task = tx.one(
+        "SELECT state FROM tasks WHERE id = :id AND account_id = :account_id", id=new.task_id, account_id=account_id
+    )
+    return NotCharged(task["state"]) if task else NoTask()
+
+
+def _refund(tx: Tx, row: Row, new_id: str) -> Refund:
+    available = tx.count("SELECT posted - held AS available FROM accounts WHERE id = :id", id=row["account_id"])
+    shown = {name: value for name, value in row.items() if name != "once"}
+    return Refund(**shown, available=available, replayed=row["id"] != new_id)
