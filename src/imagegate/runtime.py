@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from imagegate.breaker import Health
 from imagegate.catalog.book import Book
+from imagegate.domain.tasks import Outcome
 from imagegate.outbound import EgressRules, Outbound, Turns
 from imagegate.pixels.pool import ChildPool
 from imagegate.secret import Keyring
@@ -164,13 +165,26 @@ class Places:
             raise
 
 
+class Tally:
+    """Calls to upstreams that ended in this process since its start: how many, and what they cost or may have cost, in
+    nanos. By route and outcome."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[tuple[str, Outcome]] = Counter()
+        self.nanos: Counter[tuple[str, Outcome]] = Counter()
+
+    def count(self, route: str, outcome: Outcome, nanos: int) -> None:
+        self.calls[route, outcome] += 1
+        self.nanos[route, outcome] += nanos
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
     `pixels` is where strangers' pictures are decoded, `places` bounds how many tasks are at work at once, `turns` how
     many URLs are fetched at once, `calling` how many calls are with upstreams. `health` is what routes are doing, as of
-    a moment ago.
+    a moment ago, `tally` what calls came to in this process.
     """
 
     settings: Settings
@@ -189,6 +203,7 @@ class Runtime:
     clock: Clock = wall_clock
     turns: Turns = dataclasses.field(default_factory=Turns)
     health: Recent[dict[str, Health]] = dataclasses.field(default_factory=lambda: Recent(1.0))
+    tally: Tally = dataclasses.field(default_factory=Tally)
     signals: Signals = dataclasses.field(default_factory=Signals)
 
     @functools.cached_property

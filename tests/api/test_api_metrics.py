@@ -7,10 +7,13 @@ from pathlib import Path
 
 import apsw
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.fronted import Fronted, route, upstream
 from tests.gateway import Gateway
+from tests.simulation import Simulator
 
 
 def numbers(gateway: Gateway) -> dict[str, float]:
@@ -61,6 +64,46 @@ def test_s13_metrics_tell_of_broken_books(tmp_path: Path) -> None:
         while not numbers(gateway)["imagegate_invariant_broken invariant=I2.held"]:
             assert time.monotonic() < give_up
             time.sleep(0.2)
+
+
+def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Path) -> None:
+    with Simulator() as cheap, Simulator() as dear:
+        rows = [
+            upstream("cheap", f"{cheap.url}/v1"), route("cheap", "0.001"),
+            upstream("dear", f"{dear.url}/v1"), route("dear", "0.003"),
+        ]  # fmt: skip
+        with Fronted(tmp_path / "data", *rows) as gateway:
+            assert numbers(gateway)["imagegate_upstream_calls_total outcome=unknown route=gpt-image-2@cheap"] == 0
+            tasks = []
+            for fault in (None, "reset-after-send", "402"):
+                cheap.script(fault)
+                tasks.append(gateway.make())
+            assert {task["status"] for task in tasks} == {"completed"}
+            time.sleep(1)  # as old as the answer of /metrics may be
+            found = numbers(gateway)
+            calls = {name.partition(" ")[2]: number for name, number in found.items() if "_calls_total" in name}
+            assert {name: number for name, number in calls.items() if number} == {
+                "outcome=produced route=gpt-image-2@cheap": 1,
+                "outcome=unknown route=gpt-image-2@cheap": 1,
+                "outcome=unavailable route=gpt-image-2@cheap": 1,
+                "outcome=produced route=gpt-image-2@dear": 2,
+            }
+            assert found["imagegate_upstream_cost_usd_total route=gpt-image-2@cheap"] == pytest.approx(0.001)
+            assert found["imagegate_upstream_waste_usd_total route=gpt-image-2@cheap"] == pytest.approx(0.001)
+            assert found["imagegate_upstream_cost_usd_total route=gpt-image-2@dear"] == pytest.approx(0.006)
+            assert found["imagegate_upstream_waste_usd_total route=gpt-image-2@dear"] == 0
+            assert found["imagegate_route_broken route=gpt-image-2@cheap"] == 1
+            assert found["imagegate_route_broken route=gpt-image-2@dear"] == 0
+            assert found["imagegate_possible_duplicates"] == 1
+            charged = sum(task["usage"]["cost"]["usd"] for task in tasks)
+            assert found["imagegate_day_charged_usd"] == pytest.approx(charged)
+            assert found["imagegate_day_margin_usd"] == pytest.approx(charged - 0.007 - 0.001)
+            gateway.run("credits", "refund", tasks[0]["id"])
+            left = charged - tasks[0]["usage"]["cost"]["usd"]
+            give_up = time.monotonic() + 10
+            while numbers(gateway)["imagegate_day_charged_usd"] != pytest.approx(left):
+                assert time.monotonic() < give_up
+                time.sleep(0.2)
 
 
 def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:

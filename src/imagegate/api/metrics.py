@@ -1,12 +1,13 @@
 """GET /metrics: the gateway in numbers, as Prometheus text.
 
-Knows: what is counted in this process and what is asked of the database when somebody looks. Refuses to know: whose
-requests and tasks they are; no number has an account, a key or an id.
+Knows: what is counted in this process (requests, calls to upstreams) and what is asked of the database when somebody
+looks. Refuses to know: whose requests and tasks they are; no number has an account, a key or an id.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
@@ -14,13 +15,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from imagegate.api.operations import Operation, described
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.tasks import Outcome
+from imagegate.flows.operate import route_states
+from imagegate.runtime import PER_SECOND, Runtime, Tally
 from imagegate.store.gauges import Standing, standing
 from imagegate.store.invariants import CHEAP
 
 _TEXT = "text/plain; version=0.0.4"
 _FRESH_S = 1.0
 _USD = 1e9
+_OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.sending)
+_PAID = (Outcome.produced, Outcome.unknown)
 
 
 class Meter:
@@ -39,7 +44,24 @@ class Meter:
         self._overruns = self._gauge("imagegate_overruns", "Bills that were cut at their hold")
         self._overrun = self._gauge("imagegate_overrun_usd", "What was cut, in USD: the operator's loss")
         self._broken = self._gauge("imagegate_invariant_broken", "1 where the last sweep found it broken", "invariant")
+        self._duplicates = self._gauge(
+            "imagegate_possible_duplicates", "Calls of kept tasks that were made once more after an unknown outcome"
+        )
+        self._day = {
+            "charged": self._gauge("imagegate_day_charged_usd", "Charges less refunds since midnight UTC, in USD"),
+            "cost": self._gauge("imagegate_day_cost_usd", "What calls cost since midnight UTC, in USD"),
+            "waste": self._gauge("imagegate_day_waste_usd", "What may have been paid for nothing since midnight UTC"),
+            "margin": self._gauge("imagegate_day_margin_usd", "Charged less cost and waste since midnight UTC, in USD"),
+        }
+        self._route_broken = self._gauge("imagegate_route_broken", "1 where no call passes", "route")
+        self._calls = self._counter("imagegate_upstream_calls", "Ended calls to upstreams", "route", "outcome")
+        self._cost = self._counter("imagegate_upstream_cost_usd", "What calls cost that brought images", "route")
+        self._waste = self._counter("imagegate_upstream_waste_usd", "What calls of unknown outcome may cost", "route")
+        self._seen = Tally()
         self._looked = 0.0
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self.registry)
 
     def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
         return Gauge(name, says, labels, registry=self.registry)
@@ -47,11 +69,24 @@ class Meter:
     def count(self, route: str, method: str, status: int) -> None:
         self._requests.labels(route, method, str(status)).inc()
 
+    def count_calls(self, routes: Iterable[str], tally: Tally) -> None:
+        """Bring the counters up to the tally. Every route has its lines before its first call, or its rate would miss
+        that one."""
+        known = {(route, outcome) for route in routes for outcome in _OUTCOMES}
+        for route, outcome in known | set(tally.calls):
+            calls = tally.calls[route, outcome] - self._seen.calls[route, outcome]
+            nanos = tally.nanos[route, outcome] - self._seen.nanos[route, outcome]
+            self._calls.labels(route, str(outcome)).inc(calls)
+            if outcome in _PAID:
+                (self._cost if outcome == Outcome.produced else self._waste).labels(route).inc(nanos / _USD)
+            self._seen.calls[route, outcome] += calls
+            self._seen.nanos[route, outcome] += nanos
+
     def fresh(self) -> bool:
         """Whether the database was asked a moment ago: many who look cost as much as one."""
         return time.monotonic() - self._looked < _FRESH_S
 
-    def set(self, now: Standing, broken: frozenset[str]) -> None:
+    def set(self, now: Standing, broken: frozenset[str], routes: Mapping[str, str]) -> None:
         """Floats are for the eye of an operator; nobody pays by them."""
         self._looked = time.monotonic()
         for state, number in now.tasks.items():
@@ -63,6 +98,12 @@ class Meter:
         self._overrun.set(now.overrun / _USD)
         for rule in CHEAP:
             self._broken.labels(rule.id).set(rule.id in broken)
+        self._duplicates.set(now.duplicates)
+        for name, gauge in self._day.items():
+            gauge.set(getattr(now.today, name) / _USD)
+        self._route_broken.clear()  # a route that was taken out is neither well nor broken
+        for route, state in routes.items():
+            self._route_broken.labels(route).set(state == "broken")
 
 
 @get(
@@ -78,5 +119,6 @@ async def get_metrics(runtime: Runtime, meter: Meter) -> Response[bytes]:
     if not runtime.settings.server.metrics:
         raise NotFound
     if not meter.fresh():
-        meter.set(await runtime.db.snapshot(standing), runtime.signals.broken)
+        meter.set(await runtime.db.snapshot(standing), runtime.signals.broken, await route_states(runtime))
+    meter.count_calls(runtime.fleet.roster.routes, runtime.tally)
     return Response(generate_latest(meter.registry), media_type=_TEXT)

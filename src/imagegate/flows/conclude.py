@@ -28,7 +28,7 @@ from imagegate.upstreams.protocol import Answer, Produced, Refused, Rejected, Re
 async def conclude(runtime: Runtime, task: Task, attempt: Attempt, answer: Answer) -> None:
     """[ outcome, cost, health ] of a call that was answered. The spool of a call that delivered nothing is emptied."""
     ended = _ended(runtime, task, attempt, answer)
-    await runtime.db.write(end_attempt, task.account_id, ended, _judge(runtime, task, attempt, answer))
+    await _write_down(runtime, task, ended, _judge(runtime, task, attempt, answer))
     if not isinstance(answer, Produced):
         runtime.spool.discard(attempt.id)
     _tell_operator(attempt, answer, ended)
@@ -44,10 +44,15 @@ async def conclude_cut_off(runtime: Runtime, task: Task, attempt: Attempt, answe
     detail = "the worker stopped in the middle"
     if upstream is not None and upstream.resumes == Resumes.exactly:
         ended = _base(runtime, attempt, Outcome.not_sent, detail=detail)
-        await runtime.db.write(end_attempt, task.account_id, ended, _unmoved)
+        await _write_down(runtime, task, ended, _unmoved)
         runtime.spool.discard(attempt.id)
         return
     await conclude(runtime, task, attempt, Unknown(detail))
+
+
+async def _write_down(runtime: Runtime, task: Task, ended: Ended, judge: Judge) -> None:
+    if await runtime.db.write(end_attempt, task.account_id, ended, judge):
+        runtime.tally.count(ended.route, ended.outcome, ended.cost)
 
 
 def _ended(runtime: Runtime, task: Task, attempt: Attempt, answer: Answer) -> Ended:

@@ -76,6 +76,12 @@ async def route_views(runtime: Runtime) -> list[RouteView]:
     return [_route_view(runtime, route, health, spent.get(route.name, _nothing(route))) for route in routes]
 
 
+async def route_states(runtime: Runtime) -> dict[str, HealthState]:
+    """How each route is, by its name; one that its upstream keeps from working is not well either."""
+    health = await runtime.db.read(all_health)
+    return {route.name: _worst_state(runtime, route, health)[0] for route in runtime.fleet.roster.routes.values()}
+
+
 async def forget_route(runtime: Runtime, name: str) -> bool:
     """False where neither a route nor an upstream has this name."""
     roster = runtime.fleet.roster
@@ -109,10 +115,8 @@ def _nothing(route: Route) -> Spend:
 
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: Spend) -> RouteView:
-    now, key = runtime.clock(), runtime.fleet.keys.get(route.upstream, "")
     own = health.get(route.name, Health())
-    found = [_state(scope, now, key) for scope in (health.get(route.upstream, Health()), own)]
-    told, reason, until = max(found, key=lambda one: _BADNESS[one[0]])
+    told, reason, until = _worst_state(runtime, route, health)
     return RouteView(
         name=route.name,
         model=route.model,
@@ -131,6 +135,14 @@ def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], sp
         possible_duplicates=spent.duplicates,
         spent=money(spent.cost, runtime.credits_per_usd),
     )
+
+
+def _worst_state(
+    runtime: Runtime, route: Route, health: Mapping[str, Health]
+) -> tuple[HealthState, str, int | None]:  # fmt: skip
+    now, key = runtime.clock(), runtime.fleet.keys.get(route.upstream, "")
+    found = [_state(health.get(scope, Health()), now, key) for scope in (route.upstream, route.name)]
+    return max(found, key=lambda one: _BADNESS[one[0]])
 
 
 _BADNESS: dict[HealthState, int] = {"healthy": 0, "trial": 1, "cooling": 2, "broken": 3}

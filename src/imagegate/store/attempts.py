@@ -95,8 +95,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     commit_id: str = ""
 
 
-def end_attempt(tx: Tx, account_id: str, ended: Ended, judge: Judge) -> None:
-    """[ outcome, what it cost, health of route and upstream ]. Nothing happens to an attempt that has ended."""
+def end_attempt(tx: Tx, account_id: str, ended: Ended, judge: Judge) -> bool:
+    """[ outcome, what it cost, health of route and upstream ]. Nothing happens to an attempt that has ended: False."""
     rows = tx.all(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
             images = :images, cost = :cost, trouble = :trouble
@@ -106,12 +106,13 @@ def end_attempt(tx: Tx, account_id: str, ended: Ended, judge: Judge) -> None:
         trouble=ended.trouble,
     )  # fmt: skip
     if not rows:
-        return
+        return False
     for scope in (ended.upstream, ended.route):
         note_health(tx, scope, lambda health, scope=scope: judge(scope, health, tx.now))  # type: ignore[misc]
     if ended.outcome in (Outcome.produced, Outcome.unknown) and ended.cost:
         kind = EntryKind.cost if ended.outcome == Outcome.produced else EntryKind.waste
         ledger.book_cost(tx, rows[0]["task_id"], ended.attempt_id, ended.cost, kind, ended.commit_id)
+    return True
 
 
 def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, percent: int) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.domain.credit import DAY_US, SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
+from imagegate.store import ledger
 from imagegate.store.transaction import Tx
 
 
@@ -20,6 +22,20 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     oldest_queued: int
     overruns: int
     overrun: int
+    duplicates: int
+    today: Today
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """The books since midnight UTC, in nanos: charges less refunds, what calls cost, and what bought nothing known."""
+
+    charged: int
+    cost: int
+    waste: int
+
+    @property
+    def margin(self) -> int:
+        return self.charged - self.cost - self.waste
 
 
 def standing(tx: Tx) -> Standing:
@@ -40,4 +56,16 @@ def standing(tx: Tx) -> Standing:
         oldest_queued=max(0, tx.now - oldest) if oldest else 0,
         overruns=overruns["number"],
         overrun=overruns["total"],
+        duplicates=tx.count("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
+        today=_today(tx),
+    )
+
+
+def _today(tx: Tx) -> Today:
+    """Overruns stand against revenue: what was cut from a bill was never charged."""
+    midnight = tx.now - tx.now % DAY_US
+    return Today(
+        charged=ledger.total_since(tx, SYS_REVENUE, midnight) + ledger.total_since(tx, SYS_OVERRUN, midnight),
+        cost=ledger.total_since(tx, SYS_COST, midnight),
+        waste=ledger.total_since(tx, SYS_WASTE, midnight),
     )
