@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+import msgspec
 import pytest
 
 from imagegate.api.problems import STATUS
+from imagegate.catalog.routes import Protocol, RouteRow, UpstreamRow, load_dialects
 from imagegate.cli import program
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem, TaskErrorCode
@@ -90,7 +92,7 @@ def test_every_task_error_has_a_line() -> None:
     assert all(row[1] in ("caller", "server") and row[2] for row in rows)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/operations.md", "docs/simulator.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/operations.md", "docs/simulator.md", "docs/upstreams.md"])
 def test_every_command_shown_exists(file: str) -> None:
     blocks = "\n".join(_CODE.findall((ROOT / file).read_text("utf-8")))
     shown = re.findall(r"^(?:\$ )?imagegate (.+)$", blocks, re.MULTILINE)
@@ -111,6 +113,37 @@ def _check_command(line: str) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
     unknown = [word for word in words if word.startswith("-") and word not in known]
     assert not unknown, f"`imagegate {line}`: no option {unknown}"
+
+
+@pytest.mark.parametrize(("title", "row"), [("Fields of an upstream", UpstreamRow), ("Fields of a route", RouteRow)])
+def test_every_field_of_upstreams_and_routes_is_documented_with_its_default(title: str, row: type[Any]) -> None:
+    rows = _rows("docs/upstreams.md", title)
+    assert [cells[:2] for cells in rows] == [[field.name, _default(field)] for field in msgspec.structs.fields(row)]
+    assert all(len(cells) == 3 and cells[2] for cells in rows)
+    words = " ".join(re.findall(r"`([^`]+)`", _section("docs/upstreams.md", title)))
+    for field in msgspec.structs.fields(row):
+        named = [value for kind in get_args(field.type) or [field.type] for value in _values(kind)]
+        assert [value for value in named if value not in words] == [], field.name
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return "none" if default is None else _shown(default)
+
+
+def _values(kind: Any) -> tuple[str, ...]:
+    """The words that a field may hold, and the fields of one that is a table."""
+    if isinstance(kind, str):
+        return (kind,)
+    return getattr(kind, "__struct_fields__", ()) or tuple(one for one in get_args(kind) if isinstance(one, str))
+
+
+def test_every_dialect_is_named_among_the_fields() -> None:
+    (dialect,) = (row for row in _rows("docs/upstreams.md", "Fields of an upstream") if row[0] == "dialect")
+    own = set(get_args(Protocol)) - {"openai"}
+    assert [name for name in load_dialects() if name not in own and f"`{name}`" not in dialect[2]] == []
 
 
 def test_every_fault_of_the_simulator_has_its_line() -> None:
