@@ -142,9 +142,9 @@ class Scene:
     def round(self, place: str, nth: int = 1, tasks: int = 1, **fields: Any) -> list[Fate]:
         """Start, submit until it dies at the place, start again, repeat, and wait for every end."""
         names = [f"{place}-{next(self.world.numbers)}" for _ in range(tasks)]
-        acknowledged = self._until_dead(place, nth, names, fields)
-        self.gateway.start()
         try:
+            acknowledged = self._until_dead(place, nth, names, fields)
+            self.gateway.start()
             fates = self._conclude(names, acknowledged, fields)
             self._forgive()
         finally:
