@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
 
 import httpx
 
@@ -36,6 +36,29 @@ def _outside() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_VENDORS)}
 
 
+class Child(Protocol):
+    """The process in which the program runs, as `subprocess.Popen` shows it."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[str] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def send_signal(self, how: signal.Signals) -> None: ...
+
+
+class Ended(AssertionError):
+    """The program ended by itself before it served. `code` is negative for a signal."""
+
+    def __init__(self, code: int, output: list[str]) -> None:
+        super().__init__(f"the gateway ended with {code}: " + "\n".join(output))
+        self.code = code
+
+
 class Gateway:
     """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
 
@@ -48,7 +71,7 @@ class Gateway:
         self.env = {**_outside(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
         self.output: list[str] = []
         self.url = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -77,16 +100,15 @@ class Gateway:
     def start(self) -> None:
         """Serve on a free port, and return when the health check answers."""
         self.output = []
-        self._process = subprocess.Popen(
-            [*PROGRAM, "serve", "--data", str(self.data), "--port", "0", *self.options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.env,
-        )
+        self._process = self._spawn(["serve", "--data", str(self.data), "--port", "0", *self.options])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._wait_until_healthy()
+
+    def _spawn(self, arguments: list[str]) -> Child:
+        return subprocess.Popen(
+            [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
+        )
 
     def _read(self) -> None:
         assert self._process is not None
@@ -103,8 +125,7 @@ class Gateway:
         while time.monotonic() < give_up:
             assert self._process is not None
             if self._process.poll() is not None:
-                self._end(signal.SIGKILL)
-                raise AssertionError("the gateway ended: " + "\n".join(self.output))
+                raise Ended(self._end(signal.SIGKILL), self.output)
             try:
                 if self.url and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200:
                     return
@@ -121,6 +142,15 @@ class Gateway:
         """SIGTERM, and its exit code."""
         return self._end(signal.SIGTERM)
 
+    def died(self, seconds: float = 30) -> int:
+        """Wait until it has ended by itself; its exit code, negative for a signal."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("the gateway lives: " + "\n".join(self.output)) from None
+        return self._end(signal.SIGKILL)
+
     def _end(self, how: signal.Signals) -> int:
         if self._process is None:
             return 0
@@ -135,12 +165,13 @@ class Gateway:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A short command on the same data folder."""
-        done = subprocess.run(
-            [*PROGRAM, *arguments, "--data", str(self.data)], capture_output=True, text=True, env=self.env, timeout=60
-        )
+        done = self._run([*arguments, "--data", str(self.data)])
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
+
+    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
 
     def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
         """A key of an account that is made when absent."""

@@ -5,6 +5,7 @@ Knows: the order in which parts are opened and closed. Refuses to know: what any
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -131,6 +132,8 @@ def _plugs(settings: Settings, spool: Spool, blobs: LocalBlobs, keyring: Keyring
 
     def fetcher(base_url: str) -> Fetch:
         async def fetch(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+            # Left by a worker that died in the middle, or by a try that brought no picture.
+            await asyncio.to_thread(target.unlink, missing_ok=True)
             got = await fetch_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
             return Saved(got.bytes) if isinstance(got, outbound.Saved) else NotSaved(got.detail)
 

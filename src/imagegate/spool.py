@@ -52,7 +52,7 @@ class Spool:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def folder(self, attempt_id: str) -> Path:
-        """The attempt's own folder, empty and new."""
+        """The attempt's own folder. What a worker left in it that died in the middle lies there still."""
         path = self._root / attempt_id
         path.mkdir(mode=0o700, exist_ok=True)
         return path

@@ -1,0 +1,150 @@
+"""Starts the program by forking from a process that has imported it: tests that start it often pay for that once.
+
+What runs in the child is `imagegate`'s own `main`, in a process of its own, with the arguments, the environment and the
+outputs that it is given. It dies like any other: of signals too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+
+class Forked:
+    """One program; as much of `subprocess.Popen` as a gateway's test needs."""
+
+    def __init__(self, nursery: Nursery, pid: int, stdout: TextIO | None) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self._nursery = nursery
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self._code is None:
+            self._code = self._nursery.ask({"poll": self.pid})
+        return self._code
+
+    def wait(self, timeout: float) -> int:
+        give_up = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > give_up:
+                raise subprocess.TimeoutExpired("imagegate", timeout)
+            time.sleep(0.005)
+        return code
+
+    def send_signal(self, how: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+
+class Nursery:
+    """Use with `with`."""
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
+        self._count = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=Path(__file__).parent.parent,
+        )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def ask(self, order: Mapping[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> Forked:
+        """`imagegate` with these arguments; its standard output and error are one stream."""
+        pipe = self._path()
+        os.mkfifo(pipe)
+        pid = self._fork(arguments, env, pipe, pipe)
+        stdout = pipe.open("r")
+        pipe.unlink()
+        return Forked(self, pid, stdout)
+
+    def run(self, arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """A command that ends by itself."""
+        out, err = self._path(), self._path()
+        code = Forked(self, self._fork(arguments, env, out, err), None).wait(timeout=60)
+        return subprocess.CompletedProcess(list(arguments), code, out.read_text(), err.read_text())
+
+    def _fork(self, arguments: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> int:
+        order = {"arguments": list(arguments), "env": dict(env), "out": str(out), "err": str(err)}
+        pid: int = self.ask(order)
+        return pid
+
+    def _path(self) -> Path:
+        self._count += 1
+        return Path(self._folder.name) / str(self._count)
+
+
+def _serve() -> None:
+    """Until nobody asks any more. A child leaves through here too, by the exit of its own `main`."""
+    import imagegate.app
+    import imagegate.cli.checkup
+    import imagegate.cli.money
+    import imagegate.cli.serve  # noqa: F401  what takes the time
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "poll" in order:
+            _answer(_poll(order["poll"]))
+        elif pid := os.fork():
+            _answer(pid)
+        else:
+            _become(order)
+
+
+def _answer(said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def _poll(pid: int) -> int | None:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _become(order: dict[str, Any]) -> None:
+    from imagegate.cli import main
+
+    os.environ.clear()
+    os.environ.update(order["env"])
+    for number, path in ((1, order["out"]), (2, order["err"])):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.argv = ["imagegate", *order["arguments"]]
+    main()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve()
