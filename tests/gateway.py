@@ -22,7 +22,7 @@ PROGRAM = [sys.executable, "-m", "imagegate"]
 START_S = 90.0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
@@ -65,7 +65,7 @@ class Gateway:
     def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public: str = "") -> None:
         """`public`: the origin that a proxy would give it; it is reached on loopback all the same."""
         self.data = data
-        self._place = f"http://127.0.0.1:{_free_port()}" if public else ""
+        self._place = f"http://127.0.0.1:{free_port()}" if public else ""
         self.options = (*options, "--port", self._place.rpartition(":")[2]) if public else options
         env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public} if public else env
         self.env = {**_outside(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}

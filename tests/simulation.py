@@ -122,3 +122,15 @@ class Simulator:
     def total(self) -> dict[str, Any]:
         total: dict[str, Any] = self.ask("GET", "/control/total")
         return total
+
+    def until_back(self) -> None:
+        """Wait until it takes connections again."""
+        give_up = time.monotonic() + 10
+        while time.monotonic() < give_up:
+            try:
+                self.calls()
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError("the simulator stayed away")

@@ -103,7 +103,7 @@ def test_a_refused_connection_goes_to_the_next_cheapest(front: Front) -> None:
     task = front.gateway.make()
     assert attempts(front, task) == [(CHEAP, "unavailable"), (DEAR, "produced")]
     assert front.dear.total["images"] == 1
-    _until_back(front.cheap)
+    front.cheap.until_back()
 
 
 @pytest.mark.parametrize(
@@ -219,18 +219,6 @@ def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: Front) -> Non
         assert http.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == held == 0
         status = http.get("/v1/status").json()
     assert status["object"] == "status"
-
-
-def _until_back(sim: Simulator) -> None:
-    give_up = time.monotonic() + 10
-    while time.monotonic() < give_up:
-        try:
-            sim.forget()
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the simulator stayed away")
 
 
 def _until_refused(http: httpx.Client) -> None:

@@ -54,7 +54,7 @@ def _ties(runtime: Runtime, task: Task, attempt: Attempt, delivered: int) -> Tie
         await runtime.db.write(remember_ref, task.account_id, attempt.id, ref)
 
     def unwanted() -> bool:
-        return task.id in runtime.signals.unwanted
+        return task.cancel_wished is not None or task.id in runtime.signals.unwanted
 
     progress = _progress(runtime, task, delivered, attempt.images)
     return Ties(progress=progress, remember=remember, unwanted=unwanted)

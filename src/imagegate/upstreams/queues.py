@@ -237,14 +237,16 @@ async def follow(work: Work, ties: Ties, end: float, pace: Pace) -> Landed | Ans
 
 
 async def _look(work: Work, ties: Ties, left_s: float) -> Seen:
-    """A look may last as long as the other side holds its answer: a wish to stop does not wait for that."""
+    """A look may last as long as the other side holds its answer: a wish to stop does not wait for that, and neither
+    does what comes of it."""
     if ties.unwanted():
         await _stop_once(work)
     looking = asyncio.create_task(work.look(left_s))
     try:
         while not (await asyncio.wait({looking}, timeout=_WISH_S))[0]:
-            if ties.unwanted():
+            if ties.unwanted() and not work.stopped:
                 await _stop_once(work)
+                return Pending()
         return looking.result()
     finally:
         if looking.cancel():

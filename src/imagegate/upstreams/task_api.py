@@ -31,7 +31,7 @@ from imagegate.upstreams.queues import (
     see_through,
 )
 from imagegate.upstreams.task_object import read_task, seen_of
-from imagegate.upstreams.verdicts import judge, unavailable
+from imagegate.upstreams.verdicts import HOP, judge, unavailable
 
 LONG_POLL_S = 20
 _SLACK_S = 10.0
@@ -110,7 +110,7 @@ class TaskApi:
         return msgspec.json.encode(shaped(body, self._dialect))
 
     def _headers(self, call: Call) -> dict[str, str]:
-        hop = {"X-Imagegate-Hop": str(call.hop + 1), "X-Client-Request-Id": call.attempt_id}
+        hop = {HOP: str(call.hop + 1), "X-Client-Request-Id": call.attempt_id}
         return {**hop, "Idempotency-Key": call.attempt_id} if self._keyed else hop
 
 

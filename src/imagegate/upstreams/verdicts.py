@@ -43,6 +43,7 @@ _AMBIGUOUS = frozenset({303, 408, 409})
 _BAD_REQUEST = frozenset({400, 415, 422})
 _MESSAGE_MOST = 1000
 
+HOP = "X-Imagegate-Hop"
 POLICY = "The request was refused by the content policy."
 PARAMETERS = "The upstream refuses these parameters."
 
@@ -57,6 +58,7 @@ class Words(msgspec.Struct, frozen=True):
     said: bool = False
     code: str = ""
     message: str = ""
+    param: str = ""
 
 
 def words_of(body: bytes) -> Words:
@@ -70,7 +72,7 @@ def words_of(body: bytes) -> Words:
         inner = _gravest(inner)
     if isinstance(inner, dict):
         code, message = inner.get("code") or inner.get("type"), inner.get("message") or inner.get("msg")
-        return Words(True, _text(code), _text(message))
+        return Words(True, _text(code), _text(message), _text(inner.get("param")))
     if isinstance(inner, str):
         return Words(True, _text(found.get("error_type")), _text(inner))
     return Words()
@@ -123,6 +125,8 @@ def _trouble(status: int, words: Words, dialect: Dialect) -> Trouble | None:
     """None where the status is no proof that nothing was made."""
     if status in dialect.never_billed_statuses or (status in _FAILED and words.said):
         return Trouble.failing
+    if status == 400 and words.param == HOP:  # routes lead in a circle: the operator's fault, not the caller's
+        return Trouble.bad_row
     if 400 <= status < 500 and words.code in _BY_CODE and status not in _AMBIGUOUS:
         return _BY_CODE[words.code]
     return _BY_STATUS.get(status)

@@ -29,6 +29,8 @@ from imagegate.simulator.wire import Reply, plain
 CREDITS_PER_USD = 68
 _MOST_HOPS = 3
 _LONGEST_WAIT_S = 60
+_TICK_S = 0.05
+_UNFINISHED = ("pending", "processing")
 
 
 class TaskApi:
@@ -42,7 +44,7 @@ class TaskApi:
     async def read(self, desk: Desk, request: web.Request, call: Call) -> Ask:
         hop = call.headers.get("x-imagegate-hop", "0")
         if hop.isdigit() and int(hop) > _MOST_HOPS:
-            raise Deny(508, "too_many_hops", "This request has passed too many gateways.")
+            raise Deny(400, "invalid_request", "This request has passed too many gateways.", param="X-Imagegate-Hop")
         fields = await read_object(request, call)
         try:
             wanted = msgspec.convert(fields, ImageRequest)
@@ -72,8 +74,9 @@ class TaskApi:
 async def poll(request: web.Request, call: Call, ticket: Ticket) -> Reply:
     """`?wait=n` answers when the task has ended, or after n seconds."""
     wait = request.query.get("wait", "0")
-    left = min(ticket.ready - time.time(), float(wait) if wait.isdigit() else 0, _LONGEST_WAIT_S)
-    await asyncio.sleep(max(0.0, left))
+    end = time.time() + min(float(wait) if wait.isdigit() else 0, _LONGEST_WAIT_S)
+    while ticket.state(time.time()) in _UNFINISHED and time.time() < end:  # noqa: ASYNC110 -- its state is the clock's
+        await asyncio.sleep(max(0.0, min(ticket.ready - time.time(), end - time.time(), _TICK_S)))
     return plain(200, msgspec.json.encode(task_json(request, ticket)))
 
 
