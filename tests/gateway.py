@@ -18,6 +18,8 @@ from typing import IO, Any, Protocol, Self
 
 import httpx
 
+from tests.nursery import shared
+
 PROGRAM = [sys.executable, "-m", "imagegate"]
 START_S = 90.0
 
@@ -61,6 +63,8 @@ class Ended(AssertionError):
 
 class Gateway:
     """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
+
+    forked = True
 
     def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public: str = "") -> None:
         """`public`: the origin that a proxy would give it; it is reached on loopback all the same."""
@@ -106,6 +110,8 @@ class Gateway:
         self._wait_until_healthy()
 
     def _spawn(self, arguments: list[str]) -> Child:
+        if self.forked:
+            return shared().start(arguments, self.env)
         return subprocess.Popen(
             [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
         )
@@ -171,6 +177,8 @@ class Gateway:
         return done
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        if self.forked:
+            return shared().run(arguments, self.env)
         return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
 
     def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
@@ -190,3 +198,9 @@ class Gateway:
         answer: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == 0, answer
         return answer
+
+
+class Alone(Gateway):
+    """Started as a user starts it, for tests of how long that takes and of how much memory it needs."""
+
+    forked = False

@@ -6,13 +6,16 @@ outputs that it is given. It dies like any other: of signals too.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,6 +57,7 @@ class Nursery:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
         self._count = 0
+        self._turn = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=Path(__file__).parent.parent,
@@ -73,9 +77,10 @@ class Nursery:
     def ask(self, order: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._turn:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> Forked:
         """`imagegate` with these arguments; its standard output and error are one stream."""
@@ -98,8 +103,18 @@ class Nursery:
         return pid
 
     def _path(self) -> Path:
-        self._count += 1
-        return Path(self._folder.name) / str(self._count)
+        with self._turn:
+            self._count += 1
+            return Path(self._folder.name) / str(self._count)
+
+
+@functools.cache
+def shared() -> Nursery:
+    """One for all tests of this process; it ends with it."""
+    nursery = Nursery()
+    nursery.__enter__()
+    atexit.register(nursery.__exit__, None, None, None)
+    return nursery
 
 
 def _serve() -> None:
@@ -107,7 +122,9 @@ def _serve() -> None:
     import imagegate.app
     import imagegate.cli.checkup
     import imagegate.cli.money
-    import imagegate.cli.serve  # noqa: F401  what takes the time
+    import imagegate.cli.serve
+    import imagegate.cli.simulate
+    import imagegate.simulator.serve  # noqa: F401  what takes the time
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -135,6 +152,9 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["env"])
     for number, path in ((1, order["out"]), (2, order["err"])):
+        if number == 2 and path == order["out"]:  # its name may be gone already
+            os.dup2(1, 2)
+            continue
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(opened, number)
         os.close(opened)

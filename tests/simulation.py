@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
-import subprocess
 import threading
 import time
 from types import TracebackType
@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import httpx
 
-from tests.gateway import PROGRAM
+from tests.gateway import Child
+from tests.nursery import shared
 
 START_S = 60.0
 
@@ -25,7 +26,7 @@ class Simulator:
         self.options = options
         self.output: list[str] = []
         self.port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -44,12 +45,7 @@ class Simulator:
     def start(self) -> None:
         """Serve, and return when it listens."""
         self.output = []
-        self._process = subprocess.Popen(
-            [*PROGRAM, "simulate", "--port", str(self.port), *self.options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self._process = shared().start(["simulate", "--port", str(self.port), *self.options], os.environ)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         give_up = time.monotonic() + START_S

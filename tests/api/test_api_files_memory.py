@@ -14,7 +14,7 @@ import pytest
 
 from tests.api.pictures import b64, bulk
 from tests.api.test_api_files import BASE64, STREAM, URL, data_of, keep
-from tests.gateway import Gateway
+from tests.gateway import Alone, Gateway
 from tests.shelf import Shelf, body
 
 SIZE, GROWTH = 50 * 1024 * 1024, 30 * 1024 * 1024
@@ -28,7 +28,7 @@ def shelf() -> Iterator[Shelf]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("memory"), "--egress-allow", shelf.allowed) as served:
+    with Alone(tmp_path_factory.mktemp("memory"), "--egress-allow", shelf.allowed) as served:
         yield served
 
 

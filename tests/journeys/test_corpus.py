@@ -21,7 +21,7 @@ import pytest
 from imagegate.imaging import sniff
 from tests.api.pictures import PNG, b64
 from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.gateway import Alone, Gateway
 from tests.imaging.corpus import CORPUS, LIMIT, Case
 from tests.shelf import Shelf, body, chunked, drip, file
 from tests.vitals import Vitals, cpu_s
@@ -64,7 +64,7 @@ def shelf() -> Iterator[Shelf]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("corpus"), "--egress-allow", shelf.allowed, env=ENV) as served:
+    with Alone(tmp_path_factory.mktemp("corpus"), "--egress-allow", shelf.allowed, env=ENV) as served:
         yield served
         served.check()
 
@@ -140,7 +140,7 @@ def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], recor
         assert client.delete(f"/api/v1/files/{answer['data']['file_id']}").status_code == 200
 
     accepted: list[str] = []
-    with Gateway(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Alone(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         judged(gateway, client, judge, record_property)
         assert accepted == [name for name, case in CORPUS.items() if isinstance(case.seen, tuple)]
         blobs = [path for path in (gateway.data / "blobs").rglob("*") if path.is_file()]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.api.tools import CREATE, SMALL, answer_of
 from tests.cage import Cage
-from tests.gateway import Gateway
+from tests.gateway import Alone, Gateway
 from tests.imaging.corpus import chunk
 from tests.shelf import Shelf, file
 from tests.vitals import Vitals
@@ -45,7 +45,7 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
     }  # fmt: skip
     cage = Cage(LIMIT)
     with Shelf() as shelf:
-        gateway = Gateway(folder / "data", "--egress-allow", shelf.allowed, env=env)
+        gateway = Alone(folder / "data", "--egress-allow", shelf.allowed, env=env)
         with cage.inside():
             gateway.start()
         try:
