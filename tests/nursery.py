@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import importlib
 import json
 import os
 import signal
@@ -21,6 +22,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
+
+# What takes the time; the last four are loaded when a server begins to serve.
+_SLOW = (
+    "imagegate.app", "imagegate.cli.checkup", "imagegate.cli.money", "imagegate.cli.serve", "anyio._backends._asyncio",
+    "imagegate.cli.simulate", "imagegate.simulator.serve", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.auto",
+)  # fmt: skip
 
 
 class Forked:
@@ -119,13 +126,11 @@ def shared() -> Nursery:
 
 def _serve() -> None:
     """Until nobody asks any more. A child leaves through here too, by the exit of its own `main`."""
-    import imagegate.app
-    import imagegate.cli.checkup
-    import imagegate.cli.money
-    import imagegate.cli.serve
-    import imagegate.cli.simulate
-    import imagegate.simulator.serve  # noqa: F401  what takes the time
+    for name in _SLOW:
+        importlib.import_module(name)
+    import litestar
 
+    litestar.Litestar()  # it looks for plugins when it is made, and finds those of our tools
     for line in sys.stdin:
         order = json.loads(line)
         if "poll" in order:

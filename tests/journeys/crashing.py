@@ -148,7 +148,7 @@ class Scene:
             fates = self._conclude(names, acknowledged, fields)
             self._forgive()
         finally:
-            self.gateway.stop()
+            self.gateway.kill()
         return fates
 
     def _until_dead(self, place: str, nth: int, names: list[str], fields: dict[str, Any]) -> dict[str, str]:
