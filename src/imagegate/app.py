@@ -12,16 +12,18 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from imagegate import outbound
+from imagegate.api.addresses import Proxies
 from imagegate.api.auth import Gatekeeper
 from imagegate.api.edge import Edge
 from imagegate.api.metrics import Meter
@@ -32,6 +34,7 @@ from imagegate.api.router import HANDLERS
 from imagegate.catalog.book import Book, CatalogError, block_hash
 from imagegate.catalog.load import load_book
 from imagegate.domain.credit import Key
+from imagegate.domain.errors import NotFound
 from imagegate.flows.status import StatusBoard
 from imagegate.links import input_link
 from imagegate.outbound import EgressRules, Outbound, ResultLimits, fetch_result, parse_allow
@@ -47,6 +50,10 @@ from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.connect import Plugs
 from imagegate.upstreams.fetching import Fetch, NotSaved, Saved
 from imagegate.upstreams.fleet import Fleet, muster
+from imagegate.web.pages import outside_the_api, unknown_page
+from imagegate.web.router import HANDLERS as PAGES
+from imagegate.web.sessions import Brake
+from imagegate.web.site import Site
 from imagegate.workers.courier import Courier
 from imagegate.workers.runner import Runner
 
@@ -175,13 +182,13 @@ async def _register_prices(runtime: Runtime) -> None:
 
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
-    gatekeeper, meter, board = Gatekeeper(runtime), Meter(), StatusBoard()
+    gatekeeper, meter, proxies = Gatekeeper(runtime), Meter(), Proxies(runtime.settings.server.trusted_proxies)
 
     async def provide_key(request: Request[Any, Any, Any]) -> Key:
         return await gatekeeper.admit(request)
 
-    def provide_runtime() -> Runtime:
-        return runtime
+    def provide_client(request: Request[Any, Any, Any]) -> str:
+        return proxies.client_of(request)
 
     @functools.cache
     def provide_document() -> bytes:
@@ -191,12 +198,34 @@ def build_app(runtime: Runtime) -> ASGIApp:
     def provide_reference() -> Page:
         return build_reference(provide_document())
 
-    def provide_meter() -> Meter:
-        return meter
+    site = Site(runtime, provide_document)
+    app = Litestar(
+        [*HANDLERS, *PAGES],
+        lifespan=[_working(runtime)],
+        dependencies={
+            "runtime": _given(runtime),
+            "key": Provide(provide_key),
+            "client": Provide(provide_client, sync_to_thread=False),
+            "document": Provide(provide_document, sync_to_thread=False),
+            "board": _given(StatusBoard()),
+            "reference": Provide(provide_reference, sync_to_thread=False),
+            "meter": _given(meter),
+            "site": _given(site),
+            "brake": _given(Brake(runtime)),
+        },
+        exception_handlers={Exception: _answer_or_page(site)},
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Edge(app, runtime.settings.server, meter.count)
 
-    def provide_board() -> StatusBoard:
-        return board
 
+def _given(value: Any) -> Provide:
+    """The same value for every request."""
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _working(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def working(_: Litestar) -> AsyncIterator[None]:
         runner, courier = Runner(runtime), Courier(runtime)
@@ -208,19 +237,16 @@ def build_app(runtime: Runtime) -> ASGIApp:
             await runner.stop()
             await courier.stop()
 
-    app = Litestar(
-        HANDLERS,
-        lifespan=[working],
-        dependencies={
-            "runtime": Provide(provide_runtime, sync_to_thread=False),
-            "key": Provide(provide_key),
-            "document": Provide(provide_document, sync_to_thread=False),
-            "board": Provide(provide_board, sync_to_thread=False),
-            "reference": Provide(provide_reference, sync_to_thread=False),
-            "meter": Provide(provide_meter, sync_to_thread=False),
-        },
-        exception_handlers={Exception: answer_error},
-        openapi_config=None,
-        logging_config=None,
-    )
-    return Edge(app, runtime.settings.server, meter.count)
+    return working
+
+
+def _answer_or_page(site: Site) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    """What nobody knows is a page for people, and JSON where programs ask."""
+
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        unknown = isinstance(error, NotFound) or getattr(error, "status_code", 0) == 404
+        if unknown and request.method in ("GET", "HEAD") and outside_the_api(request.scope["path"]):
+            return unknown_page(request, site)
+        return answer_error(request, error)
+
+    return answer

@@ -29,6 +29,7 @@ from imagegate.upstreams.connect import Plugs
 from imagegate.upstreams.fleet import Fleet
 
 PER_SECOND = 1_000_000
+LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 T = TypeVar("T")
 
@@ -217,6 +218,12 @@ class Runtime:
     @property
     def credits_per_usd(self) -> int:
         return self.settings.credit.credits_per_usd
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine is served: both the address that is listened on and the public one are its own."""
+        host = self.origin.partition("://")[2].rpartition(":")[0]
+        return self.settings.server.host in LOOPBACK and host in LOOPBACK
 
     def serves(self, model: str) -> bool:
         """Whether any route leads somewhere for this row of the catalog."""

@@ -18,8 +18,11 @@ from imagegate.domain.api_keys import PREFIXES, digest, well_formed
 from imagegate.domain.credit import Key, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.rates import Refused
-from imagegate.runtime import Runtime
-from imagegate.store.accounts import key_by_digest
+from imagegate.page_token import PREFIX as TOKEN_PREFIX
+from imagegate.page_token import BadToken, PageToken, read_token
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store.accounts import find_key, key_by_digest
+from imagegate.store.sessions import key_of_session
 
 _REMEMBERED = 10_000
 _QUERY_NAMES = ("key", "api_key", "apikey", "access_token", "token")
@@ -33,13 +36,16 @@ class Gatekeeper:
         self._proxies = Proxies(runtime.settings.server.trusted_proxies)
         self._turnstile = Turnstile(runtime)
         self._pepper = runtime.keyring.key("pepper")
+        self._token_key = runtime.keyring.key("page-token")
         self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
         self._failures: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     async def admit(self, request: Request[Any, Any, Any]) -> Key:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
         query = request.query_params
-        if any(name in query for name in _QUERY_NAMES) or any(value.startswith(PREFIXES) for value in query.values()):
+        if any(name in query for name in _QUERY_NAMES) or any(
+            value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
+        ):
             raise InvalidRequest(
                 "A key is sent in the Authorization header, never in the address", param="Authorization"
             )
@@ -63,15 +69,32 @@ class Gatekeeper:
             raise too_many(result)
 
     async def _live_key(self, value: str) -> Key | None:
-        if not well_formed(value):
+        """What is remembered may be `key_cache_s` old: a key or a session that was ended works no longer than that."""
+        token = value.startswith(TOKEN_PREFIX)
+        if not token and not well_formed(value):
             return None
-        now, hashed = time.monotonic(), digest(self._pepper, value)
+        if token and isinstance(self._token(value), BadToken):
+            return None
+        now, hashed = time.monotonic(), value if token else digest(self._pepper, value)
         until, key = self._known.get(hashed, (0.0, None))
         if key is None or until < now:
-            key = await self._runtime.db.read(key_by_digest, hashed)
+            key = await self._key_of_token(value) if token else await self._runtime.db.read(key_by_digest, hashed)
             if key is not None and key.live(self._runtime.clock()):
                 self._remember(hashed, now + self._runtime.settings.limits.key_cache_s, key)
         return key if key and key.live(self._runtime.clock()) else None
+
+    def _token(self, value: str) -> PageToken | BadToken:
+        return read_token(self._token_key, value, self._runtime.clock() // PER_SECOND)
+
+    async def _key_of_token(self, value: str) -> Key | None:
+        """The page's token stands for its key for as long as the session lives; the local account has no session."""
+        match self._token(value):
+            case PageToken(account_id, key_id, ""):
+                return await self._runtime.db.read(find_key, account_id, key_id)
+            case PageToken(account_id, key_id, session):
+                return await self._runtime.db.read(key_of_session, account_id, key_id, session)
+            case BadToken():
+                return None
 
     def _remember(self, hashed: str, until: float, key: Key) -> None:
         self._known[hashed] = (until, key)

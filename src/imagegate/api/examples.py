@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from imagegate.manual.curl import DOT
+
 TASK_ID = "task-unified-1795341693-imcg5zqt"
 KEY_ID, ACCOUNT_ID = "key_01kay5m0c1v7d3q2w9r8t6y4zx", "acc_01kay5kz7n4e8h2j5m9p3s6v0b"
 DELIVERY_ID, FILE_ID = f"evt_{TASK_ID}", "file_7c0d9e51a64b4f0c8d2e93b1a5f60714"
@@ -15,8 +17,6 @@ CREATED, ENDED, EXPIRES = 1795341693, 1795341730, 1795428130
 VERSION = "2026-11-01.1"
 LINK = f"https://images.example.com/files/results/{TASK_ID}/0.png?exp={EXPIRES}&sig=k1.9mZkYp3vQxT7wLr2Nc5bJd8HsFg1aE6uKoRiVt4MzXy"
 UPLOAD = "https://images.example.com/files/uploads/9f2c4b7e1d8a4c6fb0e35a92d7c8146e/fox.png"
-# One red pixel: small enough for a line, and a real picture.
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4YGAAAAMEATF0v3V3AAAAAElFTkSuQmCC"
 
 
 def _money(credits_: str, usd: str, nanos: str) -> dict[str, str]:

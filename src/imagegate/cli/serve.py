@@ -30,7 +30,6 @@ from imagegate.store.engines import StoreRefused
 from imagegate.store.invariants import broken_money
 from imagegate.telemetry import log, log_error, start_logging
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TRIES = 20
 _BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
 
@@ -59,7 +58,7 @@ async def _serve(settings: Settings, listener: socket.socket, again: Callable[[]
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, again)
     try:
         await _check_after_unclean_stop(runtime)
-        key = await demo_key(runtime) if _on_loopback(runtime) else None
+        key = await demo_key(runtime) if runtime.on_loopback else None
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
             build_app(runtime), lifespan="on", log_config=None, access_log=False, server_header=False,
@@ -81,11 +80,6 @@ async def _check_after_unclean_stop(runtime: Runtime) -> None:
             told = "; ".join(f"{one.id} {one.says}" for one in broken)
             raise StoreRefused(f"the books do not balance ({told}); run: imagegate check")
     mark.touch()
-
-
-def _on_loopback(runtime: Runtime) -> bool:
-    host = runtime.origin.partition("://")[2].rpartition(":")[0]
-    return runtime.settings.server.host in _LOOPBACK and host in (*_LOOPBACK, "[::1]")
 
 
 def _greet(runtime: Runtime, key: str | None) -> None:

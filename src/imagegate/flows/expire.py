@@ -12,7 +12,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.flows.execute import fail
 from imagegate.flows.view import task_body
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store import assets, attempts, claims, files, idempotency, purge, rates, tasks
+from imagegate.store import assets, attempts, claims, files, idempotency, purge, rates, sessions, tasks
 from imagegate.store.invariants import broken_cheap
 from imagegate.telemetry import log_error
 
@@ -61,6 +61,7 @@ async def forget_old(runtime: Runtime) -> None:
     """Rows that nobody will ask for again: keys that are used up, then tasks, files and test webhooks of long ago."""
     keep = runtime.settings.storage.task_days * DAY_US
     await _in_turns(lambda: runtime.db.write(idempotency.forget_expired, _PURGED_AT_ONCE))
+    await _in_turns(lambda: runtime.db.write(sessions.forget_ended, _PURGED_AT_ONCE))
     for command in (purge.purge_tasks, files.purge_files, purge.purge_tests):
         await _in_turns(functools.partial(runtime.db.write, command, keep, _PURGED_AT_ONCE))
 

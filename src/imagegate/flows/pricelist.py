@@ -74,9 +74,15 @@ def _served(runtime: Runtime) -> list[str]:
 
 def model_detail(runtime: Runtime, key: Key, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as a create would say."""
-    model, _ = find_model(runtime, name)
+    find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
+    return model_facts(runtime, name)
+
+
+def model_facts(runtime: Runtime, name: str) -> ModelDetail:
+    """What everybody may know of a model that is served; ModelNotFound for any other name."""
+    model, _ = find_model(runtime, name)
     row = runtime.book.price_row(runtime.book.block_at(runtime.clock()).version, model.id)
     family, most = FAMILIES[model.family], runtime.settings.limits.reference_max_bytes
     return ModelDetail(

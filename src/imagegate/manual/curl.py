@@ -10,8 +10,8 @@ import re
 import shlex
 from typing import Any
 
-from imagegate.api.examples import DOT
-
+# One red pixel: small enough for a line, and a real picture.
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4YGAAAAMEATF0v3V3AAAAAElFTkSuQmCC"
 _BREAK = " \\\n  "
 
 
@@ -20,7 +20,7 @@ def curl_line(origin: str, method: str, path: str, operation: dict[str, Any]) ->
     parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _streamed(operation)]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
-    parts[0] += f" {shlex.quote(origin + _filled(path, parameters) + _query(parameters))}"
+    parts[0] += f" {shlex.quote(origin + filled(path, parameters) + query_of(parameters))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
     headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
@@ -36,12 +36,14 @@ def _streamed(operation: dict[str, Any]) -> str:
     return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
 
 
-def _filled(path: str, parameters: list[dict[str, Any]]) -> str:
+def filled(path: str, parameters: list[dict[str, Any]]) -> str:
+    """The path with the examples of its parameters."""
     known = {one["name"]: one["example"] for one in parameters if one["in"] == "path"}
     return re.sub(r"\{(\w+)\}", lambda found: str(known[found[1]]), path)
 
 
-def _query(parameters: list[dict[str, Any]]) -> str:
+def query_of(parameters: list[dict[str, Any]]) -> str:
+    """The query that the examples make, `?` included; empty where there is none."""
     given = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
     return "?" + "&".join(given) if given else ""
 

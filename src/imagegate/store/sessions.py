@@ -1,0 +1,85 @@
+"""Sessions of the page: who signed in with which key, and until when.
+
+Knows: the rows, and when one has ended. Refuses to know: the id that the browser holds (only its hash comes here) and
+what a session may do (that is its key).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.credit import Key
+from imagegate.store.accounts import find_key
+from imagegate.store.engines import SKIP_LOCKED, Row
+from imagegate.store.transaction import Tx
+
+IDLE_US = 3600 * 1_000_000
+LIFE_US = 12 * 3600 * 1_000_000
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """`seen` is its last use, `expires` when it ends however much it is used; UTC microseconds."""
+
+    digest: str
+    account_id: str
+    key_id: str
+    created: int
+    seen: int
+    expires: int
+
+    def live(self, now: int) -> bool:
+        return now < self.expires and now < self.seen + IDLE_US
+
+
+def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced: str) -> None:
+    """A session that begins now; the one that the browser held before, if any, ends."""
+    tx.run("DELETE FROM sessions WHERE digest = :digest", digest=replaced)
+    tx.run(
+        """INSERT INTO sessions (digest, account_id, key_id, created, seen, expires)
+        VALUES (:digest, :account_id, :key_id, :now, :now, :expires) ON CONFLICT (digest) DO NOTHING""",
+        digest=digest, account_id=account_id, key_id=key_id, now=tx.now, expires=tx.now + LIFE_US,
+    )  # fmt: skip
+
+
+def session_by_digest(tx: Tx, digest: str) -> Session | None:
+    """The way in from a cookie, as `key_by_digest` is the one from a header: it starts without an account."""
+    row = tx.one("SELECT * FROM sessions WHERE digest = :digest", digest=digest)
+    return _session(row) if row else None
+
+
+def mark_seen(tx: Tx, account_id: str, digest: str) -> None:
+    tx.run(
+        "UPDATE sessions SET seen = :now WHERE digest = :digest AND account_id = :account_id",
+        digest=digest, account_id=account_id, now=tx.now,
+    )  # fmt: skip
+
+
+def close_session(tx: Tx, account_id: str, digest: str) -> None:
+    tx.run("DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id",
+           digest=digest, account_id=account_id)  # fmt: skip
+
+
+def close_sessions(tx: Tx, account_id: str, key_id: str) -> int:
+    """Every session of this key, on every device; how many."""
+    return tx.run("DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id",
+                  account_id=account_id, key_id=key_id)  # fmt: skip
+
+
+def key_of_session(tx: Tx, account_id: str, key_id: str, digest: str) -> Key | None:
+    """The key as it is now, where the session has not ended."""
+    row = tx.one("SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
+                 digest=digest, account_id=account_id, key_id=key_id)  # fmt: skip
+    return find_key(tx, account_id, key_id) if row and _session(row).live(tx.now) else None
+
+
+def forget_ended(tx: Tx, limit: int) -> int:
+    """Rows of sessions that have ended; how many."""
+    return tx.run(
+        f"""DELETE FROM sessions WHERE digest IN (
+            SELECT digest FROM sessions WHERE seen < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
+        idle=tx.now - IDLE_US, now=tx.now, limit=limit,
+    )  # fmt: skip
+
+
+def _session(row: Row) -> Session:
+    return Session(**row)

@@ -1,0 +1,178 @@
+"""What the page says of a model, read from the catalog: price range, variants, rates, limits, examples.
+
+Knows: how amounts and rates are written for people. Refuses to know: any figure, and any sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from imagegate.catalog.schema import Model
+from imagegate.domain.images import ImageRequest
+from imagegate.domain.money import decimal_text, rounded_credits_text
+from imagegate.families import FAMILIES
+from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
+from imagegate.flows.pricelist import ModelDetail, PriceView, model_facts, price_list
+from imagegate.flows.quote import price_order
+from imagegate.runtime import Runtime
+
+_KINDS = ("image_output", "image_input", "image_cached_input", "text_input", "text_cached_input", "text_output")
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """An amount for reading: rounded, with the exact one beside it. USD carry no sign."""
+
+    usd: str
+    credits: str
+    exact: str
+
+
+class RateRow(msgspec.Struct, frozen=True):
+    """`kind` is a kind of token, or a tier for prices per image (`any` for all)."""
+
+    kind: str
+    usd: str
+    credits: str
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One picture at a quality; `times` compares it with the default quality."""
+
+    quality: str
+    amount: Amount
+    times: str
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """A name of the family, for the cards and the comparison."""
+
+    id: str
+    title: str
+    billing: str
+    low: Amount
+    high: Amount
+    prompt_max: int
+    references: int
+    images: int
+    mask: bool
+    qualities: tuple[str, ...]
+    free_sizes: bool
+    shutdown: str
+
+
+class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the page of one model shows. `detail` is what `GET /v1/models/{id}` answers."""
+
+    model: Model
+    name: str
+    price_version: str
+    low: Amount
+    high: Amount
+    rates: list[RateRow]
+    examples: list[Example]
+    sizes: list[tuple[str, list[str]]]
+    variants: list[Variant]
+    detail: ModelDetail
+
+
+def model_page(runtime: Runtime, name: str) -> ModelPage:
+    """`name` is one of `sold(runtime)`."""
+    version, prices = price_list(runtime)
+    price = next(one for one in prices if one.model == name)
+    model = _row(runtime, name)
+    return ModelPage(
+        model=model,
+        name=name,
+        price_version=version,
+        low=_amount(price.range.min, runtime.credits_per_usd),
+        high=_amount(price.range.max, runtime.credits_per_usd),
+        rates=_rates(price),
+        examples=_examples(runtime, model, version),
+        sizes=_sizes(model),
+        variants=[_variant(runtime, one) for one in prices if one.model in runtime.book.models],
+        detail=model_facts(runtime, name),
+    )
+
+
+def sold(runtime: Runtime) -> list[str]:
+    """Names that have a page: what is served here and priced."""
+    return [one.model for one in price_list(runtime)[1]]
+
+
+def _row(runtime: Runtime, name: str) -> Model:
+    found = runtime.book.find(name)
+    assert found is not None  # the name comes from the price list
+    return found[0]
+
+
+def _variant(runtime: Runtime, price: PriceView) -> Variant:
+    model, rate = _row(runtime, price.model), runtime.credits_per_usd
+    return Variant(
+        id=price.model,
+        title=model.title,
+        billing=model.billing,
+        low=_amount(price.range.min, rate),
+        high=_amount(price.range.max, rate),
+        prompt_max=model.prompt_max,
+        references=model.references,
+        images=model.n[-1],
+        mask=model.mask,
+        qualities=model.qualities,
+        free_sizes=model.sizes == "free",
+        shutdown=model.shutdown,
+    )
+
+
+def _rates(price: PriceView) -> list[RateRow]:
+    if price.per_1k_tokens is not UNSET:
+        rates = price.per_1k_tokens
+        return [RateRow(kind, rates[kind].usd, rates[kind].credits) for kind in _KINDS if kind in rates]
+    if price.per_image is not UNSET:
+        return [RateRow(tier, one.usd, one.credits) for tier, one in price.per_image.items()]
+    return []
+
+
+def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
+    """The same square picture at each quality, without references."""
+    totals = {quality: _total(runtime, model, version, quality) for quality in model.qualities}
+    usual = totals.get(model.quality_default, 0)
+    return [
+        Example(quality, amount_of(nanos, runtime.credits_per_usd), _times(nanos, usual))
+        for quality, nanos in totals.items()
+    ]
+
+
+def _total(runtime: Runtime, model: Model, version: str, quality: str) -> int:
+    request = ImageRequest(prompt="-", size="1:1", quality=quality)
+    order = FAMILIES[model.family].check(request, model, None, runtime.settings.credit.auto_cap)
+    return price_order(runtime, order, model, version).expected.total
+
+
+def _times(nanos: int, usual: int) -> str:
+    hundredths = (200 * nanos + usual) // (2 * usual) if usual else 100
+    return decimal_text(hundredths, 2) if hundredths < 1000 else str((hundredths + 50) // 100)
+
+
+def _sizes(model: Model) -> list[tuple[str, list[str]]]:
+    """Each ratio with its pixels by tier; the sizes of a table as they are."""
+    if model.sizes == "table":
+        return [(size, []) for size in model.size_tokens]
+    return [(ratio, ["×".join(map(str, ratio_pixels(ratio, tier))) for tier in TIERS]) for ratio in RATIOS]
+
+
+def _amount(money: Any, rate: int) -> Amount:
+    return amount_of(int(money.nanos), rate)
+
+
+def amount_of(nanos: int, rate: int) -> Amount:
+    """USD to 4 decimals below a dollar and to 2 from there; credits to 3. Half rounds up."""
+    digits = 4 if nanos < 1_000_000_000 else 2
+    scale: int = 10 ** (9 - digits)
+    usd = decimal_text((nanos + scale // 2) // scale, digits)
+    millicredits = (nanos * rate + 500_000) // 1_000_000
+    return Amount(
+        usd, decimal_text(millicredits, 3), f"{decimal_text(nanos, 9)} USD, {rounded_credits_text(nanos, rate)}"
+    )

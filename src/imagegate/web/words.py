@@ -1,0 +1,70 @@
+"""The words of the page in each language, and which language a visitor reads.
+
+Knows: `static/lang/<language>.json`, `{name}` in a text, the cookie `lang`, Accept-Language. Refuses to know: what any
+word means. A word that is missing is a fault of the program: both files have the same keys, and a test compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from imagegate.web.assets import Assets
+
+LANGUAGES = {"en": "English", "ko": "한국어"}
+COOKIE = "lang"
+_WISH = re.compile(r"\s*([a-zA-Z]{1,8})(?:-[a-zA-Z0-9-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
+_CODE = re.compile(r"`([^`]+)`")
+_STRONG = re.compile(r"\*\*([^*]+)\*\*")
+
+
+def coded(text: str) -> Markup:
+    """Escaped; what stands in backticks is code, between double asterisks strong."""
+    return Markup(  # noqa: S704  escaped first
+        _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
+    )
+
+
+class Words:
+    """One language."""
+
+    def __init__(self, language: str, tree: dict[str, Any]) -> None:
+        self.language = language
+        self._tree = tree
+
+    def __call__(self, name: str, /, **values: object) -> Markup:
+        """The text under a name such as `page.hero.lead`, as `coded` shows it."""
+        return coded(self.plain(name, **values))
+
+    def plain(self, name: str, /, **values: object) -> str:
+        text = self.under(name)
+        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), text) if values else str(text)
+
+    def under(self, name: str) -> Any:
+        """Whatever stands at this place: a text, a list or more names."""
+        found: Any = self._tree
+        for part in name.split("."):
+            found = found[int(part)] if isinstance(found, list) else found[part]
+        return found
+
+
+def open_words(assets: Assets) -> dict[str, Words]:
+    return {language: Words(language, json.loads(assets.text(f"lang/{language}.json"))) for language in LANGUAGES}
+
+
+def choose_language(asked: str | None, remembered: str | None, accepted: str) -> str:
+    """What the address asks for, else the cookie, else the best of Accept-Language, else English."""
+    for wish in (asked, remembered):
+        if wish in LANGUAGES:
+            return wish
+    return next((language for language in _ranked(accepted) if language in LANGUAGES), "en")
+
+
+def _ranked(accepted: str) -> Iterable[str]:
+    found = [_WISH.fullmatch(part) for part in accepted[:500].split(",")]
+    wishes = [(float(one[2] or 1), one[1].lower()) for one in found if one]
+    return [language for weight, language in sorted(wishes, key=lambda wish: -wish[0]) if weight > 0]

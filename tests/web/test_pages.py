@@ -1,0 +1,178 @@
+"""What a visitor's browser gets: the pages in both languages and themes, quick, quiet and readable by everybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser
+
+import imagegate.web
+from tests.gateway import Gateway
+from tests.web.browser import open_browser, violations, visit
+
+STATIC = Path(imagegate.web.__file__).parent / "static"
+PAGES = ("/", "/models/gpt-image-2-beta", "/dashboard", "/status")
+FIRST_PAINT_MS, TRANSFER_BYTES = 1000, 300_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+def names(tree: Any, at: str = "") -> set[str]:
+    """Every name of a language file, with the `{places}` of its text."""
+    if isinstance(tree, dict):
+        return {name for key, value in tree.items() for name in names(value, f"{at}.{key}")}
+    if isinstance(tree, list):
+        return {name for key, value in enumerate(tree) for name in names(value, f"{at}.{key}")}
+    assert tree.strip(), at
+    return {" ".join([at, *sorted(re.findall(r"\{\w+\}", tree))])}
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, korean = (json.loads((STATIC / f"lang/{one}.json").read_text("utf-8")) for one in ("en", "ko"))
+    assert {name.split(" ")[0] for name in names(english)} == {name.split(" ")[0] for name in names(korean)}
+    assert len(english["page"]["questions"]["list"]) >= 10
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_sent_with_a_policy_that_lets_nothing_in(gateway: Gateway, path: str) -> None:
+    page = httpx.get(gateway.url + path)
+    policy = page.headers["content-security-policy"]
+    assert re.fullmatch(
+        r"default-src 'none'; script-src 'self' 'sha256-[A-Za-z0-9+/=]{44}'; style-src 'self'; "
+        rf"connect-src 'self' {gateway.url}; img-src 'self' blob: {gateway.url}; form-action 'self'; "
+        r"base-uri 'none'; frame-ancestors 'none'",
+        policy,
+    )
+    assert len(re.findall(r"<script(?![^>]* src=)", page.text)) == 1
+    assert not re.search(r"\son[a-z]+=|\sstyle=|<style|javascript:", page.text)
+    assert not set(re.findall(r'(?:src|href)="(https?://[^/"]+)', page.text)) - {gateway.url}
+    assert gateway.key not in page.text
+
+
+def test_languages_are_chosen_remembered_and_announced(gateway: Gateway) -> None:
+    with httpx.Client(base_url=gateway.url) as client:
+        assert '<html lang="ko"' in client.get("/", headers={"Accept-Language": "de, ko;q=0.8, en;q=0.5"}).text
+        assert '<html lang="en"' in client.get("/", headers={"Accept-Language": "fr"}).text
+        assert '<html lang="ko"' in client.get("/status?lang=ko").text
+        remembered = client.get("/", headers={"Accept-Language": "en"})
+    assert '<html lang="ko"' in remembered.text
+    assert remembered.headers["content-language"] == "ko"
+    alternates = dict(re.findall(r'hreflang="([a-z-]+)" href="([^"]+)"', remembered.text))
+    assert alternates == {
+        "en": f"{gateway.url}/?lang=en", "ko": f"{gateway.url}/?lang=ko", "x-default": f"{gateway.url}/"
+    }  # fmt: skip
+
+
+def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> None:
+    for price in httpx.get(f"{gateway.url}/v1/pricing").json()["data"]:
+        page = httpx.get(f"{gateway.url}/models/{price['model']}").text
+        for rate in {**price.get("per_1k_tokens", {}), **price.get("per_image", {})}.values():
+            assert f"${rate['usd']}</td>" in page, (price["model"], rate)
+        assert price["range"]["min"]["usd"] in page
+        assert price["range"]["max"]["usd"] in page
+
+
+def test_unknown_addresses_are_pages_outside_the_api_and_json_inside(gateway: Gateway) -> None:
+    for path in ("/nothing", "/models/nothing", "/deep/er"):
+        page = httpx.get(gateway.url + path)
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+    for path in ("/v1/nothing", "/api/v1/nothing", "/files/nothing", "/openai/v1/nothing", "/web/nothing"):
+        answer = httpx.get(gateway.url + path)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json"), path
+    assert httpx.post(f"{gateway.url}/nothing").headers["content-type"] == "application/json"
+
+
+def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(gateway: Gateway) -> None:
+    address = re.findall(r'href="(/static/[0-9a-f]{12}/css/base.css)"', httpx.get(gateway.url).text)[0]
+    kept = httpx.get(gateway.url + address)
+    assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert kept.headers["content-encoding"] == "gzip"
+    old = httpx.get(gateway.url + re.sub("[0-9a-f]{12}", "0" * 12, address))
+    assert (old.headers["cache-control"], old.content) == ("no-cache", kept.content)
+    for path in ("css/../../pages.py", "..%2fpages.py", "css/none.css"):
+        assert httpx.get(f"{gateway.url}/static/x/{path}").status_code == 404, path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
+    gateway: Gateway, browser: Browser, path: str
+) -> None:
+    with visit(browser) as (page, complaints):
+        page.goto(gateway.url + path)
+        page.wait_for_selector("[data-balance]")
+        assert page.inner_text("[data-balance]").endswith("credits")
+        assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+        assert gateway.key not in page.content()
+        assert complaints == []
+
+
+def test_first_paint_is_quick_and_little_is_sent(gateway: Gateway, browser: Browser) -> None:
+    paints = []
+    for _ in range(3):
+        with visit(browser) as (page, _complaints):
+            page.goto(gateway.url)
+            page.wait_for_selector("[data-balance]")
+            paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+            sent = page.evaluate(
+                "[...performance.getEntriesByType('resource'), ...performance.getEntriesByType('navigation')]"
+                ".reduce((sum, one) => sum + one.transferSize, 0)"
+            )
+    assert min(paints) < FIRST_PAINT_MS
+    assert sent < TRANSFER_BYTES
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_everybody_can_read_and_operate_the_pages(
+    gateway: Gateway, browser: Browser, theme: str, language: str
+) -> None:
+    with visit(browser, color_scheme=theme, locale=language) as (page, _complaints):
+        for path in ("/", "/status"):
+            page.goto(gateway.url + path)
+            page.wait_for_selector("[data-balance]")
+            assert violations(page) == [], path
+
+
+def test_a_phone_never_scrolls_sideways(gateway: Gateway, browser: Browser) -> None:
+    with visit(browser, viewport={"width": 360, "height": 740}) as (page, _complaints):
+        for path in PAGES:
+            page.goto(gateway.url + path)
+            page.wait_for_selector("[data-balance]")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: Browser) -> None:
+    with visit(browser, color_scheme="light") as (page, _complaints):
+        page.goto(gateway.url)
+        page.wait_for_selector("[data-balance]")
+        paper = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(paper)
+        page.click("#theme [data-choice=dark]")
+        assert page.evaluate(paper) != light
+        page.reload()
+        assert 'data-theme="dark"' in page.content()
+        assert page.get_attribute("#theme [data-choice=dark]", "aria-pressed") == "true"
+        page.wait_for_selector("[data-balance]")
+        page.click('#theme [data-choice=""]')
+        assert page.evaluate(paper) == light
+
+
+def test_endpoints_and_languages_are_picked_with_the_keyboard(gateway: Gateway, browser: Browser) -> None:
+    with visit(browser) as (page, _complaints):
+        page.goto(f"{gateway.url}/#api-create_quote")
+        page.wait_for_selector("[data-balance]")
+        assert page.locator(".endpoint:visible").count() == 1
+        page.focus("#api-create_quote-cURL-tab")
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#api-create_quote-Python").is_visible()
+        assert not page.locator("#api-create_quote-cURL").is_visible()

@@ -1,0 +1,276 @@
+"""Signing in: WEB-1 and WEB-2."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from imagegate.domain.api_keys import make_key
+from imagegate.store.database import Database, engine_for
+from imagegate.store.transaction import Tx
+from tests.api.tools import CREATE, SMALL
+from tests.gateway import Gateway
+from tests.web.browser import open_browser, visit
+
+PUBLIC = "https://images.example.com"
+OURS = {"Sec-Fetch-Site": "same-origin"}
+HOUR_US = 3600 * 1_000_000
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway behind a proxy that speaks https; the proxy names the visitor."""
+    env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1"}
+    with Gateway(tmp_path_factory.mktemp("public"), env=env, public=PUBLIC) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def operator(public: Gateway) -> str:
+    """A key that opens accounts over HTTP, which is much quicker than the command line."""
+    return public.new_key("operator", "10", "--scope", "admin")
+
+
+def new_key(gateway: Gateway, operator: str, name: str) -> str:
+    """A key of a new account."""
+    with gateway.client(operator) as client:
+        key: str = client.post("/v1/admin/accounts", json={"name": name, "with_key": True}).json()["key"]
+    return key
+
+
+def second_key(gateway: Gateway, key: str, *scopes: str) -> dict[str, Any]:
+    """Another key of the same account."""
+    with gateway.client(key) as client:
+        made: dict[str, Any] = client.post("/v1/keys", json={"name": "second", "scopes": scopes}).json()
+    return made
+
+
+def visitor(gateway: Gateway, address: str = "203.0.113.1", **headers: str) -> httpx.Client:
+    """A browser's bare hands: no key, and cookies only where a test says so."""
+    sent = {**OURS, "X-Forwarded-For": address, **headers}
+    return httpx.Client(base_url=gateway.url, headers={name: value for name, value in sent.items() if value})
+
+
+def signed_in(client: httpx.Client, key: str, cookie: str = "") -> tuple[str, dict[str, Any]]:
+    """The session's cookie and the answer."""
+    answer = client.post("/web/session", json={"key": key}, headers={"Cookie": cookie} if cookie else {})
+    assert answer.status_code == 200, answer.text
+    return answer.headers["set-cookie"].partition(";")[0], answer.json()
+
+
+def token(client: httpx.Client, cookie: str) -> str | None:
+    answer = client.post("/web/session/token", headers={"Cookie": cookie})
+    assert answer.status_code == 200, answer.text
+    found: str | None = answer.json()["token"]
+    return found
+
+
+def credits_with(client: httpx.Client, bearer: str) -> int:
+    return client.get("/v1/credits", headers={"Authorization": f"Bearer {bearer}"}).status_code
+
+
+def until_refused(client: httpx.Client, bearer: str) -> float:
+    """Seconds until the token stopped working, 5 at most."""
+    started = time.monotonic()
+    while credits_with(client, bearer) == 200:
+        assert time.monotonic() - started < 5
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def aged(gateway: Gateway, column: str, by_us: int) -> None:
+    """As if every session had begun that much earlier."""
+
+    def age(tx: Tx) -> None:
+        tx.run(f"UPDATE sessions SET {column} = {column} - :by", by=by_us)
+
+    async def write() -> None:
+        database = Database(engine_for(str(gateway.data / "imagegate.db")))
+        try:
+            await database.write(age)
+        finally:
+            database.close()
+
+    asyncio.run(write())
+
+
+def test_web_1_the_cookie_is_bound_to_the_host_and_hidden_from_scripts(public: Gateway, operator: str) -> None:
+    with visitor(public) as client:
+        answer = client.post("/web/session", json={"key": new_key(public, operator, "cookie")})
+    cookie = answer.headers["set-cookie"]
+    assert re.match(r"__Host-imagegate=[A-Za-z0-9_-]{43};", cookie)
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"secure", "httponly", "samesite=lax", "path=/", "max-age=43200"} <= attributes
+    assert not any(one.startswith("domain") for one in attributes)
+    value = re.search(r"=([^;]+)", cookie)
+    assert value
+    assert value[1].encode() not in b"".join(file.read_bytes() for file in public.data.glob("imagegate.db*"))
+
+
+def test_web_1_a_sign_in_begins_a_new_session_and_ends_the_old_one(public: Gateway, operator: str) -> None:
+    key = new_key(public, operator, "rotates")
+    with visitor(public, "203.0.113.2") as client:
+        first, _ = signed_in(client, key)
+        planted = "__Host-imagegate=" + "A" * 43
+        second, _ = signed_in(client, key, first)
+        third, _ = signed_in(client, key, planted)
+        assert len({first, second, third, planted}) == 4
+        assert token(client, first) is None
+        assert token(client, second)
+        assert token(client, planted) is None
+
+
+def test_web_1_log_out_ends_this_session_and_everywhere_ends_all(public: Gateway, operator: str) -> None:
+    key = new_key(public, operator, "leaves")
+    with visitor(public, "203.0.113.3") as client:
+        here, _ = signed_in(client, key)
+        there, _ = signed_in(client, key)
+        third, _ = signed_in(client, key)
+        kept, gone = token(client, there), token(client, here)
+        assert kept
+        assert gone
+        assert client.delete("/web/session", headers={"Cookie": here}).status_code == 200
+        assert token(client, here) is None
+        until_refused(client, gone)
+        assert credits_with(client, kept) == 200
+        assert client.delete("/web/sessions", headers={"Cookie": third}).status_code == 200
+        assert token(client, there) is token(client, third) is None
+        until_refused(client, kept)
+
+
+def test_web_1_a_session_ends_after_an_hour_unused_and_after_twelve_hours(public: Gateway, operator: str) -> None:
+    with visitor(public, "203.0.113.4") as client:
+        cookie, _ = signed_in(client, new_key(public, operator, "idle"))
+        aged(public, "seen", HOUR_US - 60_000_000)
+        assert token(client, cookie)
+        aged(public, "seen", HOUR_US - 60_000_000)
+        assert token(client, cookie), "its use a moment ago counts"
+        aged(public, "seen", HOUR_US + 60_000_000)
+        assert token(client, cookie) is None
+        cookie, _ = signed_in(client, new_key(public, operator, "old"))
+        aged(public, "expires", 12 * HOUR_US)
+        assert token(client, cookie) is None
+
+
+def test_web_1_five_sign_ins_a_minute_for_an_address_and_for_an_account(public: Gateway, operator: str) -> None:
+    with visitor(public, "198.51.100.7") as client:
+        answers = [client.post("/web/session", json={"key": make_key()}) for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) <= 60
+    key = new_key(public, operator, "popular")
+    for number in range(5):
+        with visitor(public, f"198.51.100.{100 + number}") as client:
+            signed_in(client, key)
+    with visitor(public, "198.51.100.110") as client:
+        assert client.post("/web/session", json={"key": key}).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "same-site", "Origin": PUBLIC}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": PUBLIC}, False),
+        ({"Sec-Fetch-Site": "", "Origin": PUBLIC}, True),
+        ({"Sec-Fetch-Site": "", "Origin": "https://evil.example"}, False),
+        ({"Sec-Fetch-Site": "", "Origin": "null"}, False),
+        ({"Sec-Fetch-Site": ""}, False),
+    ],
+)
+def test_web_2_only_our_own_page_may_change_anything(public: Gateway, headers: dict[str, str], passes: bool) -> None:
+    wanted = 200 if passes else 403
+    with visitor(public, "203.0.113.9", **headers) as client:
+        assert client.post("/web/session/token").status_code == wanted
+        assert client.delete("/web/session").status_code == wanted
+        assert client.delete("/web/sessions").status_code == wanted
+        if not passes:
+            assert client.post("/web/session", json={"key": make_key()}).status_code == 403
+
+
+def test_web_2_the_api_has_no_eye_for_cookies_and_takes_the_token(public: Gateway, operator: str) -> None:
+    narrow = second_key(public, new_key(public, operator, "narrow"), "tasks:read")
+    with visitor(public, "203.0.113.10") as client:
+        cookie, answer = signed_in(client, narrow["key"])
+        assert client.get("/v1/tasks", headers={"Cookie": cookie}).status_code == 401
+        bearer = {"Authorization": f"Bearer {answer['token']}"}
+        assert client.get("/v1/tasks", headers=bearer).status_code == 200
+        assert client.post(CREATE, json=SMALL, headers=bearer).status_code == 403, "the same scopes as the key"
+        assert client.get(f"/v1/tasks?x={answer['token']}").status_code == 400
+        assert 590 <= answer["expires_at"] - time.time() <= 600
+
+
+def test_web_2_a_token_is_ours_whole_and_young(public: Gateway, operator: str) -> None:
+    from imagegate.page_token import PageToken, read_token, write_token
+    from imagegate.secret import open_keyring
+
+    with visitor(public, "203.0.113.11") as client:
+        _, answer = signed_in(client, new_key(public, operator, "forged"))
+        good = answer["token"]
+        secret = open_keyring(public.data, {}).key("page-token")
+        inside = read_token(secret, good, int(time.time()))
+        assert isinstance(inside, PageToken)
+        old = write_token(secret, PageToken(inside.account_id, inside.key_id, inside.session, int(time.time())))
+        foreign = write_token(b"x" * 32, inside)
+        local = write_token(b"x" * 32, PageToken(inside.account_id, inside.key_id, "", inside.exp))
+        for bad in (old, foreign, local, good[:-1], good.replace(".", "x."), "imt_", "imt_.", "imt_é.x"):
+            sent = {b"Authorization": f"Bearer {bad}".encode()}
+            assert client.get("/v1/credits", headers=sent).status_code in (401, 429), bad
+        assert credits_with(client, good) == 200
+
+
+def test_web_2_a_key_that_is_disabled_takes_its_tokens_and_sessions_along(public: Gateway, operator: str) -> None:
+    first = new_key(public, operator, "disabled")
+    second = second_key(public, first, "billing:read")
+    with visitor(public, "203.0.113.12") as client:
+        cookie, answer = signed_in(client, second["key"])
+        with public.client(first) as owner:
+            assert owner.patch(f"/v1/keys/{second['id']}", json={"disabled": True}).status_code == 200
+        assert token(client, cookie) is None
+        until_refused(client, answer["token"])
+
+
+def test_the_demo_account_needs_no_sign_in_on_this_machine_alone(gateway: Gateway, public: Gateway) -> None:
+    with httpx.Client(base_url=gateway.url, headers=OURS) as client:
+        local = client.post("/web/session/token").json()
+        assert local["account"]["local"] is True
+        assert credits_with(client, local["token"]) == 200
+        through = client.post("/web/session/token", headers={"X-Forwarded-For": "203.0.113.5"}).json()
+        assert through["token"] is None
+        assert client.post("/web/session/token", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    with visitor(public, "") as client:
+        assert client.post("/web/session/token").json() == {"token": None, "expires_at": None, "account": None}
+
+
+def test_without_https_nobody_signs_in_from_afar(tmp_path: Path) -> None:
+    with Gateway(tmp_path, public="http://images.example.com") as gateway, visitor(gateway) as client:
+        refused = client.post("/web/session", json={"key": make_key()})
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
+
+
+def test_signing_in_and_out_in_a_browser(gateway: Gateway) -> None:
+    key = gateway.new_key("visitor", "42")
+    with open_browser() as browser, visit(browser) as (page, complaints):
+        page.goto(gateway.url)
+        page.click("#account .menu > button")
+        page.click("#account .menu > div button")
+        page.fill("#sign-in-key", make_key())
+        page.click("dialog .main")
+        page.wait_for_selector("#sign-in-fault:not(:empty)")
+        page.fill("#sign-in-key", key)
+        page.click("dialog .main")
+        page.locator("[data-balance]", has_text="42 credits").wait_for()
+        assert page.context.cookies()[0]["httpOnly"]
+        page.reload()
+        page.locator("[data-balance]", has_text="42 credits").wait_for()
+        page.click("#account .menu > button")
+        page.click("#account .menu > div button")
+        page.locator("#account .menu > button", has_text="demo").wait_for()
+        assert [text for text in complaints if "401" not in text] == []

