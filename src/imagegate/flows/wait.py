@@ -10,7 +10,11 @@ from imagegate.store.tasks import find_task
 
 
 async def until_terminal(runtime: Runtime, task: Task, seconds: float) -> Task:
-    """The task when it has ended, or as it stands after `seconds`. One look per change, and one at the end."""
+    """The task when it has ended, or as it stands after `seconds`. One look per change, and one at the end.
+
+    Where other processes carry tasks out too, nobody here is told: then it looks as often as the queue is looked at.
+    """
+    rest = runtime.settings.work.poll_s if runtime.db.engine.shared else None
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -18,7 +22,7 @@ async def until_terminal(runtime: Runtime, task: Task, seconds: float) -> Task:
                     task = await _look(runtime, task)
                     if task.terminal or runtime.signals.closing:
                         return task
-                    await changed
+                    await asyncio.wait([changed], timeout=rest)
     except TimeoutError:
         return await _look(runtime, task)
 
