@@ -1,7 +1,50 @@
-// A stand-in until the dashboard is there.
+// The dashboard: who looks decides which views there are, the address decides which one is shown.
 import { render } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "html";
 import { t } from "../i18n.js";
+import { account, signingIn } from "../store.js";
+import { Keys } from "./keys.js";
+import { Overview } from "./overview.js";
+import { d, Empty, Waiting } from "./parts.js";
+import { link, place } from "./place.js";
 
-const place = document.getElementById("dashboard");
-if (place) render(html`<div class="empty">${t("dashboard.soon")}</div>`, place);
+/** @type {Record<string, any>} */
+const CUSTOMER = { overview: Overview, keys: Keys };
+/** @type {Record<string, any>} */
+const OPERATOR = {};
+
+/** @param {{names: string[], title?: string}} props */
+const Links = ({ names, title }) => html`${title && html`<p class="label">${title}</p>`}<ul>
+  ${names.map((name) => html`<li><a href=${link(name)} aria-current=${place.value.view === name ? "page" : undefined}>${d(`views.${name}`)}</a></li>`)}
+</ul>`;
+
+function Dashboard() {
+  const who = account.value;
+  const { view, id } = place.value;
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) document.getElementById("view-title")?.focus();
+    first.current = false;
+  }, [view, id]);
+  if (who === undefined) return html`<${Waiting} />`;
+  if (who === null) return html`<${SignedOut} />`;
+  const operator = who.scopes.includes("admin");
+  const Shown = CUSTOMER[view] ?? (operator ? OPERATOR[view] : undefined);
+  return html`<div class="dash">
+    <nav class="dash-nav" aria-label=${d("navigation")}>
+      <${Links} names=${Object.keys(CUSTOMER)} />
+      ${operator && html`<${Links} names=${Object.keys(OPERATOR)} title=${d("operator")} />`}
+    </nav>
+    <div class="dash-body" key=${`${who.key_shown} ${who.name}`}>
+      ${Shown ? html`<${Shown} id=${id} />` : html`<${Empty} title=${d("absent.title")} text=${d("absent.text")}><a class="button" href=${link("overview")}>${d("views.overview")}</a></${Empty}>`}
+    </div>
+  </div>`;
+}
+
+const SignedOut = () => html`<${Empty} title=${d("signed_out.title")} text=${d("signed_out.text")}>
+  <button class="button main" onClick=${() => (signingIn.value = true)}>${t("app.account.sign_in")}</button>
+</${Empty}>`;
+
+const box = document.getElementById("dashboard");
+if (box) render(html`<${Dashboard} />`, box);
