@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import { html } from "html";
 import { language } from "../i18n.js";
 import { theme } from "../store.js";
+import { d } from "./parts.js";
 
 /** @typedef {{label: string, values: (number | null)[]}} Line */
 
@@ -32,7 +33,7 @@ function draw(box, x, lines, bars) {
   const series = lines.map((line, at) => ({
     label: line.label,
     stroke: ink(INKS[at % INKS.length]),
-    width: 2,
+    width: bars ? 0 : 2,
     fill: bars ? ink(INKS[at % INKS.length]) : undefined,
     dash: bars ? undefined : DASHES[at % DASHES.length],
     paths: bars ? uPlot.paths.bars?.({ size: [0.7, 40] }) : undefined,
@@ -49,7 +50,7 @@ function draw(box, x, lines, bars) {
         { ...axis, values: (_plot, splits) => splits.map((at) => (at % DAY_S ? "" : short.format(at * 1000))), space: 60 },
         { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => figure.format(value)) },
       ],
-      series: [{ value: (_plot, at) => (at ? short.format(at * 1000) : "–") }, ...series],
+      series: [{ label: d("columns.day"), value: (_plot, at) => (at ? short.format(at * 1000) : "–") }, ...series],
     },
     [x, ...lines.map((line) => line.values)],
     box,

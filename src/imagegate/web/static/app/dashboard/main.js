@@ -6,11 +6,14 @@ import { t } from "../i18n.js";
 import { account, signingIn } from "../store.js";
 import { Keys } from "./keys.js";
 import { Overview } from "./overview.js";
+import { Credits } from "./ledger.js";
 import { d, Empty, Waiting } from "./parts.js";
 import { link, place } from "./place.js";
+import { Tasks } from "./tasks.js";
+import { Usage } from "./usage.js";
 
 /** @type {Record<string, any>} */
-const CUSTOMER = { overview: Overview, keys: Keys };
+const CUSTOMER = { overview: Overview, tasks: Tasks, usage: Usage, credits: Credits, keys: Keys };
 /** @type {Record<string, any>} */
 const OPERATOR = {};
 
