@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { html } from "html";
 import { t } from "../i18n.js";
 import { credits } from "../money.js";
-import { toast } from "../store.js";
+import { account, toast } from "../store.js";
 import { call } from "../api.js";
 import { NewKey } from "./key_form.js";
 import { usePages } from "./load.js";
@@ -52,7 +52,7 @@ export function Keys() {
       <${Secret} label=${made.name} value=${made.key} about=${d("keys.once")} />
       <footer><button class="button main" onClick=${() => setMade(null)}>${t("app.close")}</button></footer>
     </${Dialog}>`}
-    ${ending && html`<${Confirm} title=${d("keys.delete_title", { name: ending.name })} text=${d("keys.delete_text")} verb=${d("keys.delete")} act=${() => end(ending)} close=${() => setEnding(null)} />`}
+    ${ending && html`<${Confirm} title=${d("keys.delete_title", { name: ending.name })} text=${`${d("keys.delete_text")} ${ending.shown === account.value?.key_shown ? d("keys.own") : ""}`} verb=${d("keys.delete")} act=${() => end(ending)} close=${() => setEnding(null)} />`}
   </${View}>`;
 }
 

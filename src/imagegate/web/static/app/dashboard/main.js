@@ -4,18 +4,23 @@ import { useEffect, useRef } from "preact/hooks";
 import { html } from "html";
 import { t } from "../i18n.js";
 import { account, signingIn } from "../store.js";
+import { Accounts } from "./accounts.js";
+import { Costs } from "./costs.js";
 import { Keys } from "./keys.js";
+import { Overruns } from "./overruns.js";
 import { Overview } from "./overview.js";
 import { Credits } from "./ledger.js";
 import { d, Empty, Waiting } from "./parts.js";
 import { link, place } from "./place.js";
+import { Routes } from "./routes.js";
 import { Tasks } from "./tasks.js";
 import { Usage } from "./usage.js";
+import { Webhooks } from "./webhooks.js";
 
 /** @type {Record<string, any>} */
-const CUSTOMER = { overview: Overview, tasks: Tasks, usage: Usage, credits: Credits, keys: Keys };
+const CUSTOMER = { overview: Overview, tasks: Tasks, usage: Usage, credits: Credits, keys: Keys, webhooks: Webhooks };
 /** @type {Record<string, any>} */
-const OPERATOR = {};
+const OPERATOR = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns };
 
 /** @param {{names: string[], title?: string}} props */
 const Links = ({ names, title }) => html`${title && html`<p class="label">${title}</p>`}<ul>
