@@ -32,9 +32,12 @@ function Dashboard() {
   const { view, id } = place.value;
   const first = useRef(true);
   useEffect(() => {
-    if (!first.current) document.getElementById("view-title")?.focus();
-    first.current = false;
-  }, [view, id]);
+    if (!first.current && who) document.getElementById("view-title")?.focus();
+    if (who) first.current = false;
+    const current = document.querySelector(".dash-nav [aria-current]");
+    const strip = current?.closest("ul");
+    if (current instanceof HTMLElement && strip) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - 24;
+  }, [view, id, Boolean(who)]);
   if (who === undefined) return html`<${Waiting} />`;
   if (who === null) return html`<${SignedOut} />`;
   const operator = who.scopes.includes("admin");

@@ -84,7 +84,7 @@ export function Table({ caption, columns, rows, id = (row) => row.id }) {
     one.head
       ? html`<th scope="row" role="rowheader" data-label=${one.title}><div>${one.cell(row)}</div></th>`
       : html`<td role="cell" class=${one.num ? "num" : ""} data-label=${one.title}><div>${one.cell(row)}</div></td>`;
-  return html`<div class="card table"><div class="scroll" role="region" aria-label=${caption} tabindex="0">
+  return html`<div class="card table"><div class="scroll" role="group" aria-label=${caption} tabindex="0">
     <table class="list" role="table"><caption class="unseen">${caption}</caption>
       <thead role="rowgroup"><tr role="row">${columns.map((one) => html`<th scope="col" role="columnheader" class=${one.num ? "num" : ""}>${one.title}</th>`)}</tr></thead>
       <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${id(row)} data-row=${id(row)}>${columns.map((one) => cell(one, row))}</tr>`)}</tbody>
