@@ -241,11 +241,12 @@ def _working(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManag
 
 
 def _answer_or_page(site: Site) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
-    """What nobody knows is a page for people, and JSON where programs ask."""
+    """What nobody knows is a page for people, who ask with a browser, and JSON for programs."""
 
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         unknown = isinstance(error, NotFound) or getattr(error, "status_code", 0) == 404
-        if unknown and request.method in ("GET", "HEAD") and outside_the_api(request.scope["path"]):
+        reads = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+        if unknown and reads and outside_the_api(request.scope["path"]):
             return unknown_page(request, site)
         return answer_error(request, error)
 

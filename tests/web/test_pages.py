@@ -83,13 +83,15 @@ def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> No
 
 
 def test_unknown_addresses_are_pages_outside_the_api_and_json_inside(gateway: Gateway) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     for path in ("/nothing", "/models/nothing", "/deep/er"):
-        page = httpx.get(gateway.url + path)
+        page = httpx.get(gateway.url + path, headers=browser)
         assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
     for path in ("/v1/nothing", "/api/v1/nothing", "/files/nothing", "/openai/v1/nothing", "/web/nothing"):
-        answer = httpx.get(gateway.url + path)
+        answer = httpx.get(gateway.url + path, headers=browser)
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json"), path
-    assert httpx.post(f"{gateway.url}/nothing").headers["content-type"] == "application/json"
+    assert httpx.get(f"{gateway.url}/nothing").headers["content-type"] == "application/json"
+    assert httpx.post(f"{gateway.url}/nothing", headers=browser).headers["content-type"] == "application/json"
 
 
 def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(gateway: Gateway) -> None:
