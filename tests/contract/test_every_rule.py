@@ -15,10 +15,6 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 NAMES_A_RULE = re.compile(r"test_(c\d\d|s[1-9]\d?(_\d)?)(_|$)")
 
-# What the product does not do yet: id -> why.
-PENDING: dict[str, str] = {
-    "s3_4_partial_images": "only the drop-in of section 11 asks for partial images",
-}
 
 COMPATIBILITY = {
     "c01": "create: 200, compact, its id and status first in the text, one result literal",
@@ -338,14 +334,9 @@ def _rule_of(name: str) -> str:
 
 def test_every_rule_has_a_test_of_its_name() -> None:
     proven = {_rule_of(name) for _, name in _tests()}
-    assert sorted(set(RULES) - proven - set(PENDING)) == []
+    assert sorted(set(RULES) - proven) == []
 
 
 def test_every_name_of_a_rule_is_known() -> None:
     unknown = [f"{file}: {name}" for file, name in _tests() if NAMES_A_RULE.match(name) and not _rule_of(name)]
     assert unknown == []
-
-
-def test_what_is_pending_is_a_rule_without_a_test() -> None:
-    proven = {_rule_of(name) for _, name in _tests()}
-    assert sorted(set(PENDING) - (set(RULES) - proven)) == []

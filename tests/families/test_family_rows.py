@@ -302,3 +302,14 @@ def model_of(name: str) -> Model:
 def test_s3_1_gpt_image_2_beta_tiers(size: str, resolution: str | None, tier: str) -> None:
     order = order_of("gpt-image-2-beta", size=size, resolution=resolution)
     assert FAMILIES["gpt_image"].price_tier(order) == tier
+
+
+def test_s3_4_partial_images_cost_100_tokens_each() -> None:
+    """Of each image, expected and at most; rows that are billed per call have no tokens."""
+    family, model = FAMILIES["gpt_image"], BOOK.models["gpt-image-2"]
+    order = order_of("gpt-image-2", size="1:1", quality="low", n=2)
+    asked = msgspec.structs.replace(order, partials=3)
+    for usage_of in (family.expected_usage, family.maximum_usage):
+        assert usage_of(asked, model).image_output - usage_of(order, model).image_output == 2 * 3 * 100
+    per_call = msgspec.structs.replace(order_of("gpt-image-2-beta"), partials=3)
+    assert family.maximum_usage(per_call, BOOK.models["gpt-image-2-beta"]).image_output == 0

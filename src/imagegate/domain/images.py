@@ -86,7 +86,8 @@ class Size(msgspec.Struct, frozen=True):
 class ImageOrder(msgspec.Struct, frozen=True):
     """A checked request with every default filled in: the only form that is priced, stored and carried out.
 
-    `hop` counts the gateways that it has passed before this one.
+    `hop` counts the gateways that it has passed before this one. `partials` unfinished pictures are asked for on the
+    way to each image, and are billed.
     """
 
     model: str
@@ -102,6 +103,7 @@ class ImageOrder(msgspec.Struct, frozen=True):
     output_format: str = "png"
     output_compression: int = 100
     hop: int = 0
+    partials: int = 0
 
     @property
     def has_mask(self) -> bool:

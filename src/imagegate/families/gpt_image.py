@@ -30,6 +30,7 @@ from imagegate.families.sizes import (
 )  # fmt: skip
 
 REFERENCE_TOKENS = 1536
+PARTIAL_TOKENS = 100
 URL_MAX = 8192
 BACKGROUNDS = ("opaque", "transparent")
 FORMATS = ("png", "jpeg", "webp")
@@ -76,7 +77,8 @@ def usage_of(order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> 
         images=count,
         text_input=(6 + len(order.prompt.encode()) // 3) * count,
         image_input=REFERENCE_TOKENS * len(order.image_urls) * count,
-        image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels),
+        image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels)
+        + _partial_tokens(order, model) * count,
     )
 
 
@@ -87,7 +89,7 @@ def maximum_usage(order: ImageOrder, model: Model) -> Usage:
         images=order.n,
         text_input=(128 + len(order.prompt.encode())) * order.n,
         image_input=REFERENCE_TOKENS * pictures * order.n,
-        image_output=_image_tokens(order, model, size.width, size.height) * order.n,
+        image_output=(_image_tokens(order, model, size.width, size.height) + _partial_tokens(order, model)) * order.n,
     )
 
 
@@ -129,6 +131,10 @@ def _size_rules(model: Model) -> dict[str, Any]:
         "multiple": STEP, "edge_max": EDGE_MAX, "area_min": AREA_MIN, "area_max": AREA_MAX, "aspect_max": ASPECT_MAX,
     }  # fmt: skip
     return {"ratios": list(RATIOS), "pixels": pixels, "default": "auto"}
+
+
+def _partial_tokens(order: ImageOrder, model: Model) -> int:
+    return PARTIAL_TOKENS * order.partials if model.billing == "per_token" else 0
 
 
 def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> int:

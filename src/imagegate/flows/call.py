@@ -46,6 +46,7 @@ def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Cal
         customer=hashlib.sha256(f"imagegate:{task.account_id}".encode()).hexdigest()[:32],
         ref=attempt.ref,
         hop=task.order.hop,
+        partials=task.order.partials,
     )
 
 
