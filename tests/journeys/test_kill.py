@@ -20,6 +20,7 @@ BODY = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_
 ENV = {"IMAGEGATE_WORKERS": "4"}
 
 
+@pytest.mark.gate
 @pytest.mark.timeout(400)
 def test_kill_9_at_ten_moments_under_200_tasks(tmp_path: Path) -> None:
     """Each client repeats with its own Idempotency-Key until it is answered, as the contract tells it to."""

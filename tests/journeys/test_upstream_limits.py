@@ -122,6 +122,7 @@ def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Fronted]]:
         yield start
 
 
+@pytest.mark.gate
 def test_what_one_process_learns_the_other_knows(pair: Callable[..., Fronted], postgres_url: str) -> None:
     with Simulator() as cheap, Simulator() as dear:
         rows = [

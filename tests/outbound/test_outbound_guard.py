@@ -122,6 +122,7 @@ def _can_make_namespaces() -> bool:
     return subprocess.run(["unshare", "-Urn", "ip", "link", "set", "lo", "up"], capture_output=True).returncode == 0
 
 
+@pytest.mark.gate
 @pytest.mark.skipif(
     "IMAGEGATE_IN_NAMESPACE" in os.environ or not _can_make_namespaces(), reason="no network namespaces here"
 )

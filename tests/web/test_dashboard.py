@@ -87,6 +87,7 @@ def _leaves(tree: dict[str, Any] | str, path: str) -> Iterator[str]:
         yield from _leaves(below, f"{path}.{name}")
 
 
+@pytest.mark.gate
 def test_every_view_of_a_customer_is_sound_on_a_desk(gateway: Gateway, browser: Browser, task: dict[str, Any]) -> None:
     with visit(browser, locale="en-US") as (page, complaints):
         for view in (*CUSTOMER, f"tasks/{task['id']}"):

@@ -171,6 +171,7 @@ def test_references_come_by_file_and_are_ordered_by_keys(page: Page, narrow: Gat
     assert [("/files/results/" in url) for url in made["image_urls"]] == [True, False]
 
 
+@pytest.mark.gate
 def test_chosen_pictures_come_as_one_archive_with_their_facts(page: Page) -> None:
     write(page, "a pair of shoes")
     page.check("input[name=pg-quality][value=low]")
@@ -188,8 +189,8 @@ def test_chosen_pictures_come_as_one_archive_with_their_facts(page: Page) -> Non
     assert facts["request"]["prompt"] == "a pair of shoes"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.gate), "dark"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.gate), "ko"])
 def test_nothing_stands_in_the_way_of_a_screen_reader(
     browser: Browser, narrow: Gateway, scheme: str, language: str
 ) -> None:
