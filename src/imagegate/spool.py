@@ -34,7 +34,8 @@ class SpooledAnswer(msgspec.Struct, frozen=True):
     """Everything that settling needs. `usage` is None where the upstream did not count.
 
     `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us. `partials`
-    unfinished pictures came on the way, which reported usage includes and a formula does not.
+    unfinished pictures came on the way, which reported usage includes and a formula does not. `quality` is the one that
+    the upstream says it used, in our words; empty where it says nothing.
     """
 
     images: tuple[SpooledImage, ...]
@@ -44,6 +45,7 @@ class SpooledAnswer(msgspec.Struct, frozen=True):
     request_id: str = ""
     cost_nanos: int | None = None
     partials: int = 0
+    quality: str = ""
 
 
 class Spool:

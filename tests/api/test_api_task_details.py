@@ -37,7 +37,7 @@ def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Clie
         one.pop("thumbnail_url", None)
         assert one == {
             "result_id": str(place), "image_url": task["results"][place], "width": 816, "height": 816,
-            "mime_type": "image/webp",
+            "mime_type": "image/webp", "quality": "low",
         }  # fmt: skip
     (attempt,) = whole["attempts"]
     assert (attempt["attempt"], attempt["outcome"], attempt["charged"]) == (1, "produced", True)

@@ -57,3 +57,14 @@ def violations(page: Page) -> list[str]:
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = page.evaluate("tags => axe.run({runOnly: {type: 'tag', values: tags}})", tags)["violations"]
     return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
+
+
+def sign_in(page: Page, origin: str, key: str) -> None:
+    """Trade the key for a session, as the dialog does."""
+    page.goto(f"{origin.partition('#')[0]}")
+    status = page.evaluate(
+        """key => fetch('/web/session', {method: 'POST', headers: {'Content-Type': 'application/json'},
+        body: JSON.stringify({key})}).then(reply => reply.status)""",
+        key,
+    )
+    assert status == 200

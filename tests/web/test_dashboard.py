@@ -13,18 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.gateway import Gateway
-from tests.web.browser import open_browser, violations, visit
+from tests.web.browser import sign_in, violations, visit
+from tests.web.conftest import DESK, SCOPES
 
 CUSTOMER = ("overview", "tasks", "usage?by=model", "credits", "keys", "webhooks")
 OPERATOR = ("accounts", "routes", "costs", "overruns")
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "locale": "ko-KR", "color_scheme": "dark"}
-SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +42,6 @@ def _open(page: Page, gateway: Gateway, view: str) -> None:
     page.goto(f"{gateway.url}/dashboard#/{view}")
     expect(page.locator("#view-title")).to_be_visible()
     expect(page.locator(".waiting")).to_have_count(0)
-
-
-def _sign_in(page: Page, gateway: Gateway, key: str) -> None:
-    page.goto(f"{gateway.url}/dashboard")
-    status = page.evaluate(
-        """key => fetch('/web/session', {method: 'POST', headers: {'Content-Type': 'application/json'},
-        body: JSON.stringify({key})}).then(reply => reply.status)""",
-        key,
-    )
-    assert status == 200
 
 
 def _tidy(page: Page, complaints: list[str]) -> None:
@@ -101,7 +85,7 @@ def test_every_view_of_the_operator_is_sound_on_a_dark_korean_phone(
     gateway: Gateway, browser: Browser, task: dict[str, Any], operator: str
 ) -> None:
     with visit(browser, **PHONE) as (page, complaints):
-        _sign_in(page, gateway, operator)
+        sign_in(page, gateway.url, operator)
         for view in (*CUSTOMER, *OPERATOR, f"costs/{task['id']}"):
             _open(page, gateway, view)
             _tidy(page, complaints)
@@ -121,7 +105,7 @@ def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Brow
         expect(page.locator("[data-empty]")).to_be_visible()
 
 
-def test_a_new_key_is_shown_once_works_and_ends(gateway: Gateway, browser: Browser) -> None:
+def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, browser: Browser) -> None:
     with visit(browser, locale="en-US") as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
@@ -153,7 +137,83 @@ def _balance(gateway: Gateway, key: str) -> int:
         return http.get("/v1/credits").status_code
 
 
-def test_a_faulty_key_is_refused_in_the_words_of_the_api(gateway: Gateway, browser: Browser) -> None:
+def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: Browser) -> None:
+    with gateway.client() as http:
+        made = http.post(
+            "/v1/keys", json={"name": "before", "daily_cap_credits": "5", "models": ["gpt-image-2"]}
+        ).json()
+    with visit(browser, viewport=DESK, locale="en-US") as (page, complaints):
+        _open(page, gateway, "keys")
+        row = page.locator(f"[data-row='{made['id']}']")
+        row.get_by_role("button", name="Change").click()
+        expect(page.get_by_label("Cap per day, credits")).to_have_value("5")
+        page.get_by_label("Name").fill("after")
+        page.get_by_label("Cap per day, credits").fill("")
+        page.get_by_label("Cap, credits").fill("7.25")
+        page.get_by_label("Requests per minute").fill("30")
+        page.get_by_label("Expires").fill("2037-01-02T03:04")
+        page.get_by_label("files:write").uncheck()
+        page.get_by_role("button", name="Save the changes").click()
+        expect(row).to_contain_text("after")
+        expect(row).to_contain_text("At most 7.25 credits in all")
+        expect(row).to_contain_text("Jan 2, 2037")
+        assert complaints == []
+    with gateway.client() as http:
+        key = next(one for one in http.get("/v1/keys").json()["data"] if one["id"] == made["id"])
+        http.delete(f"/v1/keys/{made['id']}")
+    assert (round(float(key["cap"]["credits"]), 6), key["daily_cap"], key["rate_per_minute"]) == (7.25, None, 30)
+    assert key["models"] == ["gpt-image-2"], "what the form did not touch stays"
+    assert "files:write" not in key["scopes"]
+
+
+def test_d_credits_show_the_ledger_whose_lines_make_the_balance(
+    gateway: Gateway, browser: Browser, task: dict[str, Any]
+) -> None:
+    with visit(browser, viewport=DESK, locale="en-US") as (page, complaints):
+        _open(page, gateway, f"credits?task_id={task['id']}")
+        rows = page.locator("tbody tr")
+        expect(rows).to_have_count(3)
+        assert [one.split("\t")[1].strip() for one in rows.all_inner_texts()] == ["Charge", "Release", "Hold"]
+        charged = f"-{round(task['billing']['charged_credits'], 3):g}"
+        expect(rows.first).to_contain_text(charged)
+        _open(page, gateway, "credits")
+        with gateway.client() as http:
+            newest = http.get("/v1/ledger?limit=1").json()["data"][0]["available_after"]["credits"]
+        expect(page.locator(".facts").first).to_contain_text(f"{float(newest):,.2f}".rstrip("0"))
+        page.get_by_label("Type").select_option("grant")
+        expect(rows).to_have_count(1)
+        assert complaints == []
+
+
+@pytest.mark.parametrize("group", ["day", "model", "key"])
+def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: dict[str, Any], group: str) -> None:
+    with visit(browser, viewport=DESK, locale="en-US") as (page, complaints):
+        _open(page, gateway, f"usage?by={group}")
+        page.locator(".plot canvas").wait_for()
+        inked = page.evaluate(
+            """() => {
+                const sheet = document.querySelector('.plot canvas');
+                const ink = getComputedStyle(document.documentElement).getPropertyValue('--accent').trim();
+                const wanted = [1, 3, 5].map((at) => parseInt(ink.slice(at, at + 2), 16));
+                const { data } = sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height);
+                let count = 0;
+                for (let at = 0; at < data.length; at += 4)
+                    if (wanted.every((value, part) => Math.abs(value - data[at + part]) < 4)) count += 1;
+                return count;
+            }"""
+        )
+        assert inked > 20, "the plot shows what was spent"
+        with gateway.client() as http:
+            (row,) = http.get(f"/v1/usage?group_by={group}").json()["data"]
+        name = {"day": row.get("day"), "model": "gpt-image-2", "key": "demo"}[group]
+        figures = page.get_by_role("table", name="Usage").locator("tbody tr")
+        expect(figures).to_have_count(1)
+        expect(figures).to_contain_text(str(name))
+        expect(figures).to_contain_text(f"{round(float(row['amount']['credits']), 3):g}")
+        assert complaints == []
+
+
+def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gateway, browser: Browser) -> None:
     with visit(browser, locale="en-US") as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
@@ -164,11 +224,13 @@ def test_a_faulty_key_is_refused_in_the_words_of_the_api(gateway: Gateway, brows
         expect(page.get_by_label("Allowed addresses and networks")).to_have_attribute("aria-invalid", "true")
 
 
-def test_a_grant_whose_answer_was_lost_is_booked_once(gateway: Gateway, browser: Browser, operator: str) -> None:
+def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(
+    gateway: Gateway, browser: Browser, operator: str
+) -> None:
     name = "customer of the page"
     poor = gateway.new_key(name, "0.000001")
     with visit(browser, locale="en-US") as (page, _):
-        _sign_in(page, gateway, operator)
+        sign_in(page, gateway.url, operator)
         _open(page, gateway, "accounts")
         page.locator("tr", has_text=name).get_by_role("button").click()
         page.locator("#grant-credits").fill("7.5")
@@ -186,7 +248,7 @@ def test_an_empty_account_is_told_so(gateway: Gateway, browser: Browser, operato
     poor = gateway.new_key("out of credits", "1")
     _take_back(gateway, operator, "out of credits")
     with visit(browser, locale="en-US") as (page, _):
-        _sign_in(page, gateway, poor)
+        sign_in(page, gateway.url, poor)
         _open(page, gateway, "overview")
         expect(page.locator("[data-out-of-credits]")).to_contain_text("No credits left")
         assert violations(page) == []

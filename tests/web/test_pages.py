@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,11 @@ from playwright.sync_api import Browser
 
 import imagegate.web
 from tests.gateway import Gateway
-from tests.web.browser import open_browser, violations, visit
+from tests.web.browser import violations, visit
 
 STATIC = Path(imagegate.web.__file__).parent / "static"
 PAGES = ("/", "/models/gpt-image-2-beta", "/dashboard", "/status")
 FIRST_PAINT_MS, TRANSFER_BYTES = 1000, 300_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
 
 
 def names(tree: Any, at: str = "") -> set[str]:

@@ -286,6 +286,7 @@ DELIVERY = {
     "object": "webhook.delivery",
     "task_id": TASK_ID,
     "url": "https://shop.example.com/hooks/image-done?order=17",
+    "body": f'{{"id":"{TASK_ID}","status":"completed"}}',
     "status": "delivered",
     "reason": None,
     "created_at": ENDED,
@@ -298,6 +299,7 @@ TEST_DELIVERY = {
     **DELIVERY,
     "id": "evt_test_01kay5q7r2t5w8z1c4f7h0k3n6",
     "task_id": None,
+    "body": f'{{"created":{ENDED},"id":"evt_test_01kay5q7r2t5w8z1c4f7h0k3n6","object":"webhook.test"}}',
     "status": "waiting",
     "closed_at": None,
     "next_attempt_at": ENDED,
@@ -377,6 +379,8 @@ ROUTES = _list(
         "unknown": 1,
         "possible_duplicates": 1,
         "spent": _money("824.93", "12.131323529", "12131323529"),
+        "brought": _money("742.43862", "10.918215", "10918215000"),
+        "margin": _money("-82.49136", "-1.213108529", "-1213108529"),
     }
 )
 ROUTES.pop("has_more", None)

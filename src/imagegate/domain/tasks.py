@@ -73,7 +73,7 @@ class Trouble(enum.StrEnum):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One delivered image as the task remembers it; the bytes are an asset."""
+    """One delivered image as the task remembers it; the bytes are an asset. `quality` is empty where nobody said it."""
 
     index: int
     ext: str
@@ -81,6 +81,7 @@ class Result(msgspec.Struct, frozen=True):
     width: int
     height: int
     bytes: int
+    quality: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

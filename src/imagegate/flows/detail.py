@@ -47,6 +47,7 @@ class OutputView(msgspec.Struct, frozen=True, kw_only=True):
     height: Annotated[int, said("Real pixels", minimum=1)]
     mime_type: MediaType
     bytes: Annotated[int, said("Size of the file", minimum=1)]
+    quality: Annotated[str, said("What it was made in, where the upstream told")] | UnsetType = UNSET
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
             height=image.height,
             mime_type=image.media_type,
             bytes=image.bytes,
+            quality=image.quality or UNSET,
         )
         for image, link in zip(task.results, result_links(runtime, task), strict=True)
     ]

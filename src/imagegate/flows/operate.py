@@ -6,14 +6,14 @@ Refuses to know: who asks; only a door that asks for the scope `admin` may show 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from imagegate.breaker import Broken, Cooling, Free, Health, Trial, state
 from imagegate.catalog.routes import Route
 from imagegate.domain.credit import DAY_US
-from imagegate.domain.fields import Number
+from imagegate.domain.fields import Number, said
 from imagegate.domain.money import Money, decimal_text, money, number
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
@@ -47,6 +47,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     possible_duplicates: int
     spent: Money
+    brought: Annotated[Money, said("What customers were charged for its images, less refunds")]
+    margin: Annotated[Money, said("What is left of `brought` after `spent`")]
 
 
 class TriedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,11 +113,11 @@ async def tried_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money],
 
 
 def _nothing(route: Route) -> Spend:
-    return Spend(route=route.name, calls=0, images=0, cost=0, produced=0, unknown=0, duplicates=0)
+    return Spend(route=route.name, calls=0, images=0, cost=0, brought=0, produced=0, unknown=0, duplicates=0)
 
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: Spend) -> RouteView:
-    own = health.get(route.name, Health())
+    own, rate = health.get(route.name, Health()), runtime.credits_per_usd
     told, reason, until = _worst_state(runtime, route, health)
     return RouteView(
         name=route.name,
@@ -133,7 +135,9 @@ def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], sp
         produced=spent.produced,
         unknown=spent.unknown,
         possible_duplicates=spent.duplicates,
-        spent=money(spent.cost, runtime.credits_per_usd),
+        spent=money(spent.cost, rate),
+        brought=money(spent.brought, rate),
+        margin=money(spent.brought - spent.cost, rate),
     )
 
 

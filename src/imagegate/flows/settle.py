@@ -55,7 +55,7 @@ def _settlement(
         usage=bill.usage,
         usage_source=bill.source,
         engine=next((answer.engine for answer in answers if answer.engine), None),
-        results=_results(images),
+        results=_results(answers),
         assets=_assets(runtime, task, images, keys),
         keep_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
         thumbnail=thumbnail,
@@ -68,10 +68,11 @@ def _part(answer: SpooledAnswer) -> Part:
     return Part(answer.usage, answer.usage_source, [(image.width, image.height) for image in answer.images])
 
 
-def _results(images: list[SpooledImage]) -> tuple[Result, ...]:
+def _results(answers: list[SpooledAnswer]) -> tuple[Result, ...]:
+    made = [(image, answer.quality) for answer in answers for image in answer.images]
     return tuple(
-        Result(index, EXTENSION[image.media_type], image.media_type, image.width, image.height, image.bytes)
-        for index, image in enumerate(images)
+        Result(index, EXTENSION[one.media_type], one.media_type, one.width, one.height, one.bytes, quality)
+        for index, (one, quality) in enumerate(made)
     )
 
 

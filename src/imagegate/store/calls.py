@@ -37,12 +37,14 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spend(msgspec.Struct, frozen=True, kw_only=True):
-    """All calls of one route since a moment; `cost` in nanos."""
+    """All calls of one route since a moment; amounts in nanos. `brought` is what customers were charged for its
+    pictures: of a task that several routes shared, each has its part by pictures; a refunded one brought nothing."""
 
     route: str
     calls: int
     images: int
     cost: int
+    brought: int
     produced: int
     unknown: int
     duplicates: int
@@ -67,7 +69,21 @@ def spend_by_route(tx: Tx, since: int) -> list[Spend]:
         FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
         since=since,
     )  # fmt: skip
-    return [Spend(**row) for row in rows]
+    brought = brought_by_route(tx, since)
+    return [Spend(**row, brought=brought.get(row["route"], 0)) for row in rows]
+
+
+def brought_by_route(tx: Tx, since: int) -> dict[str, int]:
+    rows = tx.all(
+        """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
+            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS brought
+        FROM attempts a JOIN tasks t ON t.id = a.task_id
+        WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
+            AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
+        GROUP BY a.route""",
+        since=since,
+    )  # fmt: skip
+    return {row["route"]: row["brought"] for row in rows}
 
 
 def margin_of(tx: Tx, task_id: str) -> Margin:

@@ -46,7 +46,9 @@ class Embedded:
             return Unavailable(
                 str(died), TaskError(TaskErrorCode.service_error, "The painter did not finish."), Trouble.ours
             )
-        answer = SpooledAnswer(tuple(images), call.expected, UsageSource.formula, engine=NAME)
+        answer = SpooledAnswer(
+            tuple(images), call.expected, UsageSource.formula, engine=NAME, quality=call.order.quality
+        )
         await asyncio.to_thread(self._spool.finish, call.attempt_id, answer)
         return Produced(answer)
 

@@ -127,6 +127,7 @@ class OpenAI:
             request_id=request_id,
             cost_nanos=read_cost(said.usage),
             partials=said.partials,
+            quality=said.quality,
         )
         await asyncio.to_thread(self._spool.finish, call.attempt_id, answer)
         return Produced(answer)

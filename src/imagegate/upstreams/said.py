@@ -6,6 +6,7 @@ Knows: the two forms of an answer, one object and a stream of events. Refuses to
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -23,12 +24,14 @@ from imagegate.upstreams.wire import pieces_of
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _MOST_PARTIALS = 4
+_QUALITY = re.compile("(?!auto$)[a-z]{1,16}")
 
 
 class Said(msgspec.Struct):
     """`items` are the pictures in their order, as the answer describes them; `drafts` the files that they name.
 
-    `flaws` says for the operator why a picture is none. `fault` is an error that came in place of pictures.
+    `flaws` says for the operator why a picture is none. `fault` is an error that came in place of pictures. `quality`
+    is in our words, empty where nothing was said.
     """
 
     items: list[dict[str, Any]]
@@ -37,6 +40,7 @@ class Said(msgspec.Struct):
     usage: Any = None
     fault: Fault | None = None
     partials: int = 0
+    quality: str = ""
 
 
 class Reader:
@@ -76,6 +80,7 @@ class Reader:
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         said = Said(items[: self._wanted], *_files(scanner), usage=decoded.get("usage"))
         said.fault = fault_of(decoded, self._dialect)
+        said.quality = self._quality(decoded)
         return said
 
     async def _read_events(self, response: aiohttp.ClientResponse) -> Said:
@@ -104,8 +109,15 @@ class Reader:
         elif kind.endswith(".completed"):
             said.items.append(event)
             said.usage = event.get("usage", said.usage)
+            said.quality = self._quality(event) or said.quality
         elif event.get("error") or "error" in (kind, event["event"]):
             said.fault = fault_of(event if event.get("error") else {"error": event}, self._dialect)
+
+    def _quality(self, told: dict[str, Any]) -> str:
+        """Our word for what was used; `auto` says nothing."""
+        theirs = str(told.get("quality", ""))
+        word = next((ours for ours, word in self._dialect.qualities.items() if word == theirs), theirs)
+        return word if _QUALITY.fullmatch(word) else ""
 
     async def _show(self, event: dict[str, Any], scanner: Scanner) -> None:
         index, draft = event.get("partial_image_index"), _files(scanner)[0].get(str(event.get("b64_json")))

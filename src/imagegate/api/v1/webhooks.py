@@ -55,6 +55,7 @@ class DeliveryView(msgspec.Struct, kw_only=True):
     object: Literal["webhook.delivery"] = "webhook.delivery"
     task_id: Annotated[TaskIdText | None, said("null for a test")]
     url: str
+    body: Annotated[str, said("What is sent, byte for byte; the signature covers it")]
     status: DeliveryState
     reason: Annotated[str | None, said("Why it is exhausted: failed, gone or host_down")]
     created_at: Seconds
@@ -218,6 +219,7 @@ def _delivery(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryVi
         id=delivery.id,
         task_id=delivery.task_id,
         url=delivery.url,
+        body=delivery.body,
         status=delivery.state,
         reason=delivery.reason,
         created_at=delivery.created // PER_SECOND,

@@ -49,6 +49,7 @@ function Menu({ who }) {
   return html`<div class="menu" ref=${box}>
     <button class="button tight" aria-expanded=${open} aria-label=${`${t("app.account.menu")}: ${who.name}`} onClick=${() => setOpen(!open)}>${who.name}</button>
     ${open && html`<div>
+      <${Balance} />
       ${who.local
         ? html`<p class="small soft">${t("app.account.local")}</p>
             <button class="button tight" onClick=${() => { setOpen(false); signingIn.value = true; }}>${t("app.account.other")}</button>`

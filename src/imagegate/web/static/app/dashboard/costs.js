@@ -2,7 +2,7 @@
 import { html } from "html";
 import { number } from "../i18n.js";
 import { useLoad } from "./load.js";
-import { Amount, d, Facts, Loaded, State, Table, View, When } from "./parts.js";
+import { Amount, d, Facts, Loaded, Margin, State, Table, View, When } from "./parts.js";
 import { link } from "./place.js";
 
 /** @param {{id: string}} props */
@@ -25,7 +25,7 @@ function Found({ id }) {
     [d("columns.charged"), html`<${Amount} money=${task.charged} />`],
     [d("columns.cost"), html`<${Amount} money=${task.cost} />`],
     [d("costs.waste"), html`<${Amount} money=${task.waste} />`],
-    [d("costs.margin"), html`<${Amount} money=${task.margin} />${task.margin.nanos.startsWith("-") && html` <span class="badge bad">${d("costs.loss")}</span>`}`],
+    [d("costs.margin"), html`<${Margin} money=${task.margin} />`],
   ]} /></div>
   ${task.attempts.length ? html`<${Tries} rows=${task.attempts} />${task.attempts.map((/** @type {any} */ one) => html`<${Plan} key=${one.id} attempt=${one} />`)}` : html`<p class="soft small quiet">${d("tasks.no_attempts")}</p>`}`}</${Loaded}>`;
 }

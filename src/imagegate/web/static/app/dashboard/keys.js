@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 import { credits } from "../money.js";
 import { account, toast } from "../store.js";
 import { call } from "../api.js";
-import { NewKey } from "./key_form.js";
+import { KeyForm } from "./key_form.js";
 import { usePages } from "./load.js";
 import { Amount, complain, Confirm, d, Dialog, Empty, List, Secret, State, View, When } from "./parts.js";
 
@@ -25,6 +25,7 @@ function limits(key) {
 export function Keys() {
   const pages = usePages("/v1/keys?limit=50");
   const [form, setForm] = useState(false);
+  const [changing, setChanging] = useState(/** @type {any} */ (null));
   const [made, setMade] = useState(/** @type {any} */ (null));
   const [ending, setEnding] = useState(/** @type {any} */ (null));
   const change = async (/** @type {any} */ key) => {
@@ -44,10 +45,16 @@ export function Keys() {
     setMade(key);
     pages.again();
   };
+  const changed = (/** @type {any} */ key) => {
+    setChanging(null);
+    toast(d("keys.was_changed", { name: key.name }));
+    pages.again();
+  };
   const add = html`<button class="button main" data-new-key onClick=${() => setForm(true)}>${d("keys.add")}</button>`;
   return html`<${View} title=${d("views.keys")} about=${d("keys.about")} actions=${add}>
-    <${List} pages=${pages} caption=${d("views.keys")} columns=${columns(change, setEnding)} empty=${html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`} />
-    ${form && html`<${NewKey} close=${() => setForm(false)} done=${done} />`}
+    <${List} pages=${pages} caption=${d("views.keys")} columns=${columns(setChanging, change, setEnding)} empty=${html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`} />
+    ${form && html`<${KeyForm} close=${() => setForm(false)} done=${done} />`}
+    ${changing && html`<${KeyForm} of=${changing} close=${() => setChanging(null)} done=${changed} />`}
     ${made && html`<${Dialog} title=${d("keys.made")} close=${() => setMade(null)}>
       <${Secret} label=${made.name} value=${made.key} about=${d("keys.once")} />
       <footer><button class="button main" onClick=${() => setMade(null)}>${t("app.close")}</button></footer>
@@ -56,8 +63,8 @@ export function Keys() {
   </${View}>`;
 }
 
-/** @param {(key: any) => void} change @param {(key: any) => void} end @returns {import("./parts.js").Column[]} */
-function columns(change, end) {
+/** @param {(key: any) => void} edit @param {(key: any) => void} change @param {(key: any) => void} end @returns {import("./parts.js").Column[]} */
+function columns(edit, change, end) {
   return [
     { name: "name", title: d("columns.name"), head: true, cell: (key) => html`<span>${key.name}</span><br /><code>${key.shown}</code>` },
     { name: "status", title: d("columns.status"), cell: (key) => html`<${State} word=${key.status} />` },
@@ -67,6 +74,7 @@ function columns(change, end) {
     { name: "expires", title: d("columns.expires"), cell: (key) => (key.expires_at ? html`<${When} seconds=${key.expires_at} />` : d("never")) },
     {
       name: "act", title: d("columns.actions"), cell: (key) => html`<span class="row acts">
+        <button class="button tight" onClick=${() => edit(key)}>${d("keys.change")}<span class="unseen"> ${key.name}</span></button>
         ${key.status !== "expired" && html`<button class="button tight" onClick=${() => change(key)}>${d(key.status === "disabled" ? "keys.enable" : "keys.disable")}<span class="unseen"> ${key.name}</span></button>`}
         <button class="button tight bad" onClick=${() => end(key)}>${d("keys.delete")}<span class="unseen"> ${key.name}</span></button></span>`,
     },

@@ -48,6 +48,9 @@ export function Amount({ money, sign = false }) {
   return html`<span class="amount"><span>${plus}${credits(money)}</span> <small class="soft">${usd(money)}</small></span>`;
 }
 
+/** What is left; below zero the operator pays. @param {{money: import("../money.js").Money}} props */
+export const Margin = ({ money }) => html`<${Amount} money=${money} />${money.nanos.startsWith("-") && html` <span class="badge bad">${d("costs.loss")}</span>`}`;
+
 /** Credits that came as a JSON number. @param {number | undefined} value */
 export const plain = (value) => (value === undefined ? "–" : rounded(String(value), 3));
 

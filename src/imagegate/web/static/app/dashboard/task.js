@@ -85,7 +85,7 @@ function Compare({ task: { request, result_data: made = [] } }) {
   const all = (/** @type {(one: any) => string} */ of) => [...new Set(made.map(of))].join(", ") || "–";
   const rows = [
     { id: "size", asked: [request.size, request.resolution].filter(Boolean).join(" · "), got: all((one) => `${one.width} × ${one.height}`) },
-    { id: "quality", asked: request.quality ?? "–", got: d("tasks.not_told") },
+    { id: "quality", asked: request.quality ?? "–", got: made.some((/** @type {any} */ one) => one.quality) ? all((one) => one.quality ?? "–") : d("tasks.not_told") },
     { id: "n", asked: request.n, got: made.length },
     { id: "format", asked: request.output_format, got: all((one) => one.mime_type.replace("image/", "")) },
   ];

@@ -78,9 +78,19 @@ function Hook({ hook, again }) {
       [d("webhooks.reason"), hook.reason && worded("webhooks.reasons", hook.reason)],
       [d("webhooks.replays"), hook.replays || undefined],
     ]} />
+    <details><summary class="small">${d("webhooks.request")}</summary><${Sent} hook=${hook} /></details>
     ${hook.attempts.length > 0 && html`<details><summary class="small">${d("webhooks.attempts", { n: hook.attempts.length })}</summary><${Tries} rows=${hook.attempts} /></details>`}
   </article>`;
 }
+
+/** What each attempt sends; time and signature are its own. @param {{hook: any}} props */
+const Sent = ({ hook }) => html`<div class="code"><pre tabindex="0"><code data-request>${`POST ${hook.url}
+content-type: application/json
+webhook-id: ${hook.id}
+webhook-timestamp: ${hook.attempts.at(-1)?.started_at ?? "…"}
+webhook-signature: v1,…
+
+${hook.body}`}</code></pre></div>`;
 
 /** @param {{rows: any[]}} props */
 const Tries = ({ rows }) => html`<${Table} caption=${d("tasks.attempts")} rows=${[...rows].reverse()} id=${(/** @type {any} */ row) => String(row.number)} columns=${[

@@ -44,7 +44,7 @@ function Final({ request }) {
 async function editAgain(request) {
   await edit(request);
   references.value = (request.image_urls ?? []).map((/** @type {string} */ url, /** @type {number} */ at) => kept(url, `${at + 1}`));
-  mask.value = request.mask_url && references.value.length ? { url: request.mask_url, preview: "", of: references.value[0].key } : null;
+  mask.value = request.mask_url && references.value.length ? { url: request.mask_url, preview: "", of: references.value[0].key, marks: [] } : null;
   document.getElementById("pg-prompt")?.focus();
 }
 

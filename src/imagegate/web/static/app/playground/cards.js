@@ -1,14 +1,29 @@
 // One card a run: what was asked, how far it is, what came of it.
 import { html } from "html";
 import { number, t } from "../i18n.js";
+import { change } from "./form.js";
 import { Failure, Refusal, advice } from "./faults.js";
 import { again, cancel, dismiss, isOver, now, runs } from "./runs.js";
 import { Outcome } from "./outcome.js";
 
 export function Runs() {
   return html`<section class="runs" aria-label=${t("playground.runs")}>
-    ${runs.value.length ? runs.value.map((run) => html`<${Card} key=${run.key} run=${run} />`) : html`<div class="empty"><p>${t("playground.empty")}</p></div>`}
+    ${runs.value.length ? runs.value.map((run) => html`<${Card} key=${run.key} run=${run} />`) : html`<${Nothing} />`}
   </section>`;
+}
+
+/** Before the first run: the arch, and prompts to begin with. */
+function Nothing() {
+  const take = (/** @type {string} */ prompt) => {
+    change({ prompt });
+    document.getElementById("pg-prompt")?.focus();
+  };
+  return html`<div class="empty nothing">
+    <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true"><path d="M8 40V22a16 16 0 0 1 32 0v18" /><path d="M4 40h40" /><circle cx="24" cy="21" r="4" /><path d="m13 40 8-10 5 6 4-4 5 8" /></svg>
+    <p>${t("playground.empty")}</p>
+    <p class="small">${t("playground.begin")}</p>
+    <ul>${["fox", "harbour", "poster"].map((name) => html`<li key=${name}><button class="button tight" type="button" data-example onClick=${() => take(t(`playground.examples.${name}`))}>${t(`playground.examples.${name}`)}</button></li>`)}</ul>
+  </div>`;
 }
 
 /** @typedef {import("./runs.js").Run} Run */

@@ -3,7 +3,7 @@ import { html } from "html";
 import { number, t } from "../i18n.js";
 import { account, signingIn, toast } from "../store.js";
 import { change, codePoints, fields, model, references, request } from "./form.js";
-import { Price, quote, quoteFault, quoting } from "./price.js";
+import { Price, PriceLines, quote, quoteFault, quoting } from "./price.js";
 import { Settings } from "./settings.js";
 import { coding } from "./snippets.js";
 import { start } from "./runs.js";
@@ -16,6 +16,8 @@ export function Composer({ children }) {
     <${Prompt} />
     ${children}
     <${Settings} />
+    <${PriceLines} />
+    <${More} />
     <div class="pay"><${Price} /><${Go} /></div>
   </form>`;
 }
@@ -59,15 +61,22 @@ function Prompt() {
   </div>`;
 }
 
-function Go() {
+/** What stands between the visitor and the run, if anything. */
+function hindrance() {
   const fault = quoteFault.value;
-  const signedOut = account.value === null;
+  if (account.value === null) return t("playground.obstacle.signed_out");
+  if (fault) return `${fault.status ? fault.message : t("app.errors.network")} ${advice(fault.code, fault.retryAfter)}`;
+  return quote.value && !quote.value.affordable && !quoting.value ? t("playground.short") : "";
+}
+
+function Go() {
   return html`<div class="go">
-    <button class="button main tall" type="submit" data-run>${t(signedOut ? "app.account.sign_in" : "playground.run")} <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl"} ↵</kbd></button>
-    <p class="row go-more"><button class="button tight bare" type="button" onClick=${() => (coding.value = request.value)}>${t("playground.code.open")}</button><button class="button tight bare" type="button" onClick=${() => (helping.value = true)}>${t("playground.keys.open")}</button></p>
-    <p class="go-about small" aria-live="polite">${signedOut ? t("playground.obstacle.signed_out")
-      : fault ? html`<span class="fault-text">${fault.status ? fault.message : t("app.errors.network")} ${advice(fault.code, fault.retryAfter)}</span>`
-      : quote.value && !quote.value.affordable && !quoting.value ? html`<span class="fault-text">${t("playground.short")}</span>`
-      : html`<span class="soft">${t("playground.about_price")}</span>`}</p>
+    <p class="fault-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
+    <button class="button main tall" type="submit" data-run>${t(account.value === null ? "app.account.sign_in" : "playground.run")} <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl"} ↵</kbd></button>
   </div>`;
 }
+
+const More = () => html`<div class="go-more">
+  <p class="small soft">${t("playground.about_price")}</p>
+  <p class="row"><button class="button tight" type="button" data-as-code onClick=${() => (coding.value = request.value)}>${t("playground.code.open")}</button><button class="button tight" type="button" onClick=${() => (helping.value = true)}>${t("playground.keys.open")}</button></p>
+</div>`;

@@ -23,8 +23,8 @@ export const fields = signal(/** @type {Fields} */ ({
   format: "png", compression: 90, background: "opaque",
 }));
 export const references = signal(/** @type {Reference[]} */ ([]));
-/** The mask on the first reference; `of` is that reference's key. */
-export const mask = signal(/** @type {{url: string, preview: string, of: string} | null} */ (null));
+/** The mask on the reference whose key is `of`; it counts while that one is the first. */
+export const mask = signal(/** @type {{url: string, preview: string, of: string, marks: import("./marks.js").Mark[]} | null} */ (null));
 
 /** @param {Partial<Fields>} changes */
 export function change(changes) {
@@ -44,11 +44,13 @@ export const size = computed(() => {
 
 export const readyReferences = computed(() => references.value.filter((one) => one.state === "ready"));
 
+/** Whether the mask belongs to the reference that the API applies it to. */
+export const masked = computed(() => mask.value !== null && readyReferences.value[0]?.key === mask.value.of);
+
 export const request = computed(() => {
   const one = fields.value;
   const known = model.value.parameters;
   const urls = readyReferences.value.map((reference) => reference.url);
-  const masked = mask.value && readyReferences.value[0]?.key === mask.value.of;
   return {
     model: modelName.value,
     prompt: one.prompt,
@@ -57,7 +59,7 @@ export const request = computed(() => {
     ...(known.quality ? { quality: one.quality || known.quality.default } : {}),
     n: one.n,
     ...(urls.length ? { image_urls: urls } : {}),
-    ...(masked && known.mask_url ? { mask_url: mask.value?.url } : {}),
+    ...(masked.value && known.mask_url ? { mask_url: mask.value?.url } : {}),
     output_format: one.format,
     ...(one.format === "png" ? {} : { output_compression: one.compression }),
     ...(one.background === "opaque" ? {} : { background: one.background }),

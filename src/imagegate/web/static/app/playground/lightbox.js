@@ -84,31 +84,41 @@ async function copy(url) {
 
 export function Compare() {
   const found = comparing.value.map(find).filter(Boolean);
-  if (found.length < 2) return null;
-  return html`<${Modal} title=${t("playground.compare.title")} wide onClose=${() => (comparing.value = [])}>${found.length === 2 ? html`<${Slider} pair=${found} />` : html`<${Beside} list=${found} />`}<//>`;
+  return found.length > 1 && html`<${Modal} title=${t("playground.compare.title")} wide onClose=${() => (comparing.value = [])}><${Compared} list=${found} /><//>`;
+}
+
+/** @param {any} run @param {any} image */
+const about = (run, image) => [run.task.request?.quality, `${image.width} × ${image.height}`, run.task.request?.prompt.slice(0, 80)].filter(Boolean).join(" · ");
+
+/** @param {{list: any[]}} props */
+function Compared({ list }) {
+  const [mode, setMode] = useState(list.length === 2 ? "slider" : "beside");
+  const button = (/** @type {string} */ name) => html`<button type="button" class="button tight" aria-pressed=${mode === name} data-mode=${name} onClick=${() => setMode(name)}>${t(`playground.compare.${name}`)}</button>`;
+  return html`<p class="row">${button("beside")}${button("slider")}</p>${mode === "beside" ? html`<${Beside} list=${list} />` : html`<${Slider} list=${list} />`}`;
 }
 
 /** @param {{list: any[]}} props */
 function Beside({ list }) {
-  return html`<ul class=${`beside of-${list.length}`}>${list.map(({ run, image, at }) => html`<li key=${run.id + at}><figure><img src=${local(image.image_url)} width=${image.width} height=${image.height} alt="" /><figcaption class="small">${about(run, image)}</figcaption></figure></li>`)}</ul>`;
+  return html`<ul class=${`beside of-${list.length}`}>${list.map(({ run, image, at }) => html`<li key=${run.id + at}><figure><img src=${local(image.image_url)} width=${image.width} height=${image.height} alt=${about(run, image)} /><figcaption class="small">${about(run, image)}</figcaption></figure></li>`)}</ul>`;
 }
 
-/** @param {any} run @param {any} image */
-const about = (run, image) => `${run.task.request?.quality ?? ""} · ${image.width} × ${image.height} · ${run.task.request?.prompt.slice(0, 80) ?? ""}`;
-
-/** @param {{pair: any[]}} props */
-function Slider({ pair }) {
-  const [mode, setMode] = useState("slider");
+/** Two of them over each other; which two is chosen where there are more. @param {{list: any[]}} props */
+function Slider({ list }) {
   const [cut, setCut] = useState(50);
-  const [left, right] = pair;
-  return html`<p class="row"><button type="button" class="button tight" aria-pressed=${mode === "slider"} onClick=${() => setMode("slider")}>${t("playground.compare.slider")}</button><button type="button" class="button tight" aria-pressed=${mode === "beside"} onClick=${() => setMode("beside")}>${t("playground.compare.beside")}</button></p>
-    ${mode === "beside" ? html`<${Beside} list=${pair} />` : html`<div class="slider">
-      <div class="slider-sheet">
-        <img src=${local(right.image.image_url)} width=${right.image.width} height=${right.image.height} alt=${about(right.run, right.image)} />
-        <img class="over" src=${local(left.image.image_url)} alt=${about(left.run, left.image)} style=${{ clipPath: `inset(0 ${100 - cut}% 0 0)` }} />
-      </div>
-      <input type="range" min="0" max="100" value=${cut} aria-label=${t("playground.compare.slider")} onInput=${(/** @type {any} */ event) => setCut(Number(event.target.value))} />
-      <p class="small soft">${t("playground.compare.left")}: ${about(left.run, left.image)}</p>
-      <p class="small soft">${t("playground.compare.right")}: ${about(right.run, right.image)}</p>
-    </div>`}`;
+  const [sides, setSides] = useState([0, 1]);
+  const [left, right] = sides.map((at) => list[at]);
+  const side = (/** @type {number} */ place, /** @type {string} */ name) => list.length === 2
+    ? html`<p class="small">${t(`playground.compare.${name}`)}: <span class="soft">${about(list[place].run, list[place].image)}</span></p>`
+    : html`<label class="row small">${t(`playground.compare.${name}`)} <select class="input tight" data-side=${name} onChange=${(/** @type {any} */ event) => setSides(sides.map((old, at) => (at === place ? Number(event.target.value) : old)))}>
+      ${list.map((one, at) => html`<option key=${at} value=${at} selected=${at === sides[place]}>${at + 1} · ${about(one.run, one.image)}</option>`)}
+    </select></label>`;
+  return html`<div class="slider">
+    <div class="slider-sheet">
+      <img src=${local(right.image.image_url)} width=${right.image.width} height=${right.image.height} alt=${about(right.run, right.image)} />
+      <img class="over" src=${local(left.image.image_url)} alt=${about(left.run, left.image)} style=${{ clipPath: `inset(0 ${100 - cut}% 0 0)` }} />
+      <span class="slider-edge" style=${{ left: `${cut}%` }} aria-hidden="true"></span>
+    </div>
+    <input type="range" min="0" max="100" value=${cut} aria-label=${t("playground.compare.slider")} onInput=${(/** @type {any} */ event) => setCut(Number(event.target.value))} />
+    ${side(0, "left")}${side(1, "right")}
+  </div>`;
 }

@@ -1,4 +1,4 @@
-// The mask editor: what is painted becomes transparent in a PNG of the size of the first reference, and is made anew.
+// The mask editor: what is painted on the first reference is made anew. Also by keys: arrows move the brush, Space paints.
 import { signal } from "@preact/signals";
 import { html } from "html";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -6,12 +6,15 @@ import { call, local } from "../api.js";
 import { t } from "../i18n.js";
 import { toast } from "../store.js";
 import { mask } from "./form.js";
+import { drawAll, drawStroke, exported, isPainted, thumbnail } from "./marks.js";
 import { Modal } from "./modal.js";
+
+/** @typedef {import("./marks.js").Mark} Mark */
 
 /** The reference whose mask is being drawn. */
 export const masking = signal(/** @type {import("./form.js").Reference | null} */ (null));
 
-const MOST_UNDO = 20;
+const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 
 export function MaskEditor() {
   const one = masking.value;
@@ -24,105 +27,94 @@ function spot(canvas, event) {
   return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
 }
 
-/** The painted places of `canvas` become the transparent ones of a white PNG. @param {HTMLCanvasElement} canvas @returns {Promise<Blob | null>} */
-function exported(canvas) {
-  const out = document.createElement("canvas");
-  out.width = canvas.width;
-  out.height = canvas.height;
-  const pen = /** @type {CanvasRenderingContext2D} */ (out.getContext("2d"));
-  pen.fillStyle = "#fff";
-  pen.fillRect(0, 0, out.width, out.height);
-  pen.globalCompositeOperation = "destination-out";
-  pen.drawImage(canvas, 0, 0);
-  return new Promise((done) => out.toBlob(done, "image/png"));
-}
-
-/** Painted and bare change places. @param {HTMLCanvasElement} canvas */
-function invert(canvas) {
-  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  pen.globalCompositeOperation = "xor";
-  pen.fillStyle = "#000";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
+/** Keep the mask: the PNG goes to the gateway, the marks stay here. @param {HTMLCanvasElement} canvas @param {string} of @param {Mark[]} marks */
+async function keep(canvas, of, marks) {
+  const form = new FormData();
+  form.append("file", await exported(canvas), "mask.png");
+  const reply = await call("/api/v1/files/upload/stream", { form });
+  if (!reply.ok) return toast(reply.status ? reply.message : t("app.errors.network"), "bad");
+  mask.value = { url: reply.value.data.file_url, preview: URL.createObjectURL(await thumbnail(canvas)), of, marks };
+  masking.value = null;
 }
 
 /** @param {{reference: import("./form.js").Reference}} props */
 function Editor({ reference }) {
   const sheet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const steps = useRef(/** @type {ImageData[]} */ ([]));
-  const last = useRef(/** @type {[number, number] | null} */ (null));
-  const [tool, setTool] = useState("brush");
+  const canvas = () => /** @type {HTMLCanvasElement} */ (sheet.current);
+  const [marks, setMarks] = useState(/** @type {Mark[]} */ (mask.value?.of === reference.key ? mask.value.marks : []));
+  const [stroke, setStroke] = useState(/** @type {import("./marks.js").Stroke | null} */ (null));
+  const [tool, setTool] = useState(/** @type {"brush" | "eraser"} */ ("brush"));
   const [width, setWidth] = useState(8);
-  const [, redraw] = useState(0);
-  const [busy, setBusy] = useState(false);
-  const pen = () => /** @type {CanvasRenderingContext2D} */ (sheet.current?.getContext("2d", { willReadFrequently: true }));
+  const [state, setState] = useState("loading");
+  const pixels = () => (width / 100) * Math.min(canvas().width, canvas().height);
+  const drawn = (/** @type {Mark[]} */ list) => {
+    drawAll(canvas(), list);
+    setMarks(list);
+  };
+  const add = (/** @type {Mark} */ mark) => drawn([...marks, mark]);
+  const undo = () => drawn(marks.slice(0, -1));
   const fit = (/** @type {any} */ event) => {
-    const canvas = /** @type {HTMLCanvasElement} */ (sheet.current);
-    canvas.width = event.target.naturalWidth;
-    canvas.height = event.target.naturalHeight;
+    canvas().width = event.target.naturalWidth;
+    canvas().height = event.target.naturalHeight;
+    drawAll(canvas(), marks);
+    setState("");
   };
-  const remember = () => {
-    const canvas = /** @type {HTMLCanvasElement} */ (sheet.current);
-    steps.current = [...steps.current.slice(1 - MOST_UNDO), pen().getImageData(0, 0, canvas.width, canvas.height)];
-    redraw((count) => count + 1);
+  const down = (/** @type {PointerEvent} */ event) => {
+    canvas().setPointerCapture(event.pointerId);
+    const begun = { kind: tool, width: pixels(), points: [spot(canvas(), event)] };
+    drawStroke(canvas(), begun);
+    setStroke(begun);
   };
-  const undo = () => {
-    const step = steps.current.pop();
-    if (step) pen().putImageData(step, 0, 0);
-    redraw((count) => count + 1);
+  const moved = (/** @type {PointerEvent} */ event) => {
+    if (!stroke) return;
+    stroke.points.push(spot(canvas(), event));
+    drawStroke(canvas(), stroke, stroke.points.length - 2);
   };
-  const draw = (/** @type {[number, number]} */ to) => {
-    const one = pen();
-    one.globalCompositeOperation = tool === "brush" ? "source-over" : "destination-out";
-    one.lineWidth = (width / 100) * Math.min(one.canvas.width, one.canvas.height);
-    one.lineCap = one.lineJoin = "round";
-    one.strokeStyle = "#000";
-    one.beginPath();
-    one.moveTo(...(last.current ?? to));
-    one.lineTo(...to);
-    one.stroke();
-    last.current = to;
+  const up = () => {
+    if (stroke) setMarks([...marks, stroke]);
+    setStroke(null);
   };
-  const down = (/** @type {any} */ event) => {
-    event.target.setPointerCapture(event.pointerId);
-    remember();
-    draw(spot(event.target, event));
+  const save = async () => {
+    if (!isPainted(canvas())) return toast(t("playground.mask.blank"), "bad");
+    setState("saving");
+    await keep(canvas(), reference.key, marks);
+    setState("");
   };
-  const moved = (/** @type {any} */ event) => last.current && draw(spot(event.target, event));
-  const up = () => (last.current = null);
   useEffect(() => {
     const keyed = (/** @type {KeyboardEvent} */ event) => {
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
-        event.preventDefault();
-        undo();
-      }
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+      event.preventDefault();
+      undo();
     };
     document.addEventListener("keydown", keyed);
     return () => document.removeEventListener("keydown", keyed);
-  }, []);
-  const save = async () => {
-    const canvas = /** @type {HTMLCanvasElement} */ (sheet.current);
-    if (!steps.current.length) return toast(t("playground.mask.blank"), "bad");
-    setBusy(true);
-    const blob = await exported(canvas);
-    const form = new FormData();
-    form.append("file", /** @type {Blob} */ (blob), "mask.png");
-    const reply = await call("/api/v1/files/upload/stream", { form });
-    setBusy(false);
-    if (!reply.ok) return toast(reply.status ? reply.message : t("app.errors.network"), "bad");
-    mask.value = { url: reply.value.data.file_url, preview: "", of: reference.key };
-    masking.value = null;
-  };
-  const button = (/** @type {string} */ name) => html`<button type="button" class="button tight" aria-pressed=${tool === name} onClick=${() => setTool(name)}>${t(`playground.mask.${name}`)}</button>`;
-  return html`<p class="small soft">${t("playground.mask.about")}</p>
+  }, [marks]);
+  const button = (/** @type {"brush" | "eraser"} */ name) => html`<button type="button" class="button tight" aria-pressed=${tool === name} onClick=${() => setTool(name)}>${t(`playground.mask.${name}`)}</button>`;
+  return html`<p class="small soft" id="pg-mask-about">${t("playground.mask.about")}</p>
     <div class="row mask-tools">
       ${button("brush")}${button("eraser")}
       <label class="row small">${t("playground.mask.width")} <input type="range" min="1" max="30" value=${width} onInput=${(/** @type {any} */ event) => setWidth(Number(event.target.value))} /></label>
-      <button type="button" class="button tight" onClick=${() => { remember(); invert(/** @type {any} */ (sheet.current)); }}>${t("playground.mask.invert")}</button>
-      <button type="button" class="button tight" disabled=${!steps.current.length} onClick=${undo}>${t("playground.mask.undo")}</button>
+      <button type="button" class="button tight" disabled=${state !== ""} onClick=${() => add({ kind: "invert" })}>${t("playground.mask.invert")}</button>
+      <button type="button" class="button tight" disabled=${!marks.length} onClick=${undo}>${t("playground.mask.undo")}</button>
     </div>
     <div class="mask-sheet">
-      <img src=${local(reference.url)} alt=${reference.name} onLoad=${fit} draggable=${false} />
+      <img src=${local(reference.url)} alt=${reference.name} onLoad=${fit} onError=${() => setState("lost")} draggable=${false} />
       <canvas ref=${sheet} aria-label=${t("playground.mask.title")} onPointerDown=${down} onPointerMove=${moved} onPointerUp=${up} onPointerCancel=${up}></canvas>
+      ${state === "" && html`<${Hand} step=${width} dab=${(/** @type {number} */ x, /** @type {number} */ y) => add({ kind: tool, width: pixels(), points: [[x * canvas().width, y * canvas().height]] })} />`}
     </div>
-    <footer><button type="button" class="button bare" onClick=${() => (masking.value = null)}>${t("app.cancel")}</button><button type="button" class="button main" disabled=${busy} data-mask-save onClick=${save}>${t("playground.mask.save")}</button></footer>`;
+    ${state === "lost" && html`<p class="fault-text small" role="alert">${t("playground.mask.lost")}</p>`}
+    <footer><button type="button" class="button bare" onClick=${() => (masking.value = null)}>${t("app.cancel")}</button><button type="button" class="button main" disabled=${state !== ""} data-mask-save onClick=${save}>${t("playground.mask.save")}</button></footer>`;
+}
+
+/** The brush for those who use keys; `step` in percent of the sheet. @param {{step: number, dab: (x: number, y: number) => void}} props */
+function Hand({ step, dab }) {
+  const [at, setAt] = useState(/** @type {[number, number]} */ ([0.5, 0.5]));
+  const keyed = (/** @type {KeyboardEvent} */ event) => {
+    const by = STEPS[event.key];
+    if (by) setAt(/** @type {[number, number]} */ (at.map((one, axis) => Math.min(1, Math.max(0, one + (by[axis] * step) / 200)))));
+    else if (event.key === " " || event.key === "Enter") dab(...at);
+    else return;
+    event.preventDefault();
+  };
+  return html`<button type="button" class="mask-hand" aria-label=${t("playground.mask.hand")} aria-describedby="pg-mask-about" style=${{ left: `${at[0] * 100}%`, top: `${at[1] * 100}%` }} onKeyDown=${keyed}></button>`;
 }

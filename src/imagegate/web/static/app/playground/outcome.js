@@ -1,8 +1,10 @@
 // What came of a run, in pictures and in figures: requested against actual, quoted against billed.
 import { html } from "html";
-import { local } from "../api.js";
+import { useEffect, useState } from "preact/hooks";
+import { call, local } from "../api.js";
 import { moment, number, t } from "../i18n.js";
-import { rounded } from "../money.js";
+import { rounded, usd } from "../money.js";
+import { account } from "../store.js";
 import { Actions, PictureActions } from "./actions.js";
 import { now } from "./runs.js";
 
@@ -53,23 +55,45 @@ function Countdown({ until }) {
   return html`<span title=${moment(until)}>${t("playground.expires", { left: `${hours}:${clock}` })}</span>`;
 }
 
+/** @param {(string | undefined)[]} words */
+const distinct = (words) => [...new Set(words)].filter(Boolean).join(", ");
+
 /** @param {{run: Run}} props */
 function Facts({ run }) {
   const { request, result_data: images = [], usage, billing, attempts = [], ...task } = run.task;
   const first = images[0];
   const credits = (/** @type {any} */ value) => t("app.credits", { amount: rounded(String(value), 6) });
   const rows = [
-    ["size", [request.size, request.resolution].filter(Boolean).join(" · "), images.map((/** @type {any} */ one) => `${one.width} × ${one.height}`).filter((/** @type {string} */ one, /** @type {number} */ at, /** @type {string[]} */ all) => all.indexOf(one) === at).join(", ") || "–"],
+    ["size", [request.size, request.resolution].filter(Boolean).join(" · "), distinct(images.map((/** @type {any} */ one) => `${one.width} × ${one.height}`)) || "–"],
     ["format", request.output_format.toUpperCase(), first ? `${first.mime_type} · ${images.map((/** @type {any} */ one) => `${number(Math.round(one.bytes / 1024))} KiB`).join(", ")}` : "–"],
-    ["quality", request.quality ?? "–", request.quality ?? "–"],
+    ["quality", request.quality ?? "–", distinct(images.map((/** @type {any} */ one) => one.quality)) || (request.quality ? t("playground.facts.not_told") : "–")],
     ["n", String(request.n), String(images.length)],
     ["tokens", "–", usage.tokens ? t("playground.facts.token_text", { text: number(usage.tokens.text_input), image: number(usage.tokens.image_input), output: number(usage.tokens.image_output) }) : "–"],
     ["price", run.quoted ? t("playground.facts.quoted", { expected: credits(run.quoted.expected.credits), maximum: credits(run.quoted.maximum.credits) }) : t("playground.facts.reserved", { amount: credits(billing.reserved_credits) }), credits(billing.charged_credits)],
   ];
   return html`<div class="scroll"><table class="facts-table">
-    <thead><tr><th></th><th scope="col">${t("playground.facts.requested")}</th><th scope="col">${t("playground.facts.actual")}</th></tr></thead>
+    <thead><tr><td></td><th scope="col">${t("playground.facts.requested")}</th><th scope="col">${t("playground.facts.actual")}</th></tr></thead>
     <tbody>${rows.map(([name, asked, got]) => html`<tr key=${name}><th scope="row">${t(`playground.facts.${name}`)}</th><td>${asked}</td><td data-actual=${name}>${got}</td></tr>`)}</tbody>
   </table></div>
   <p class="small soft">${t("playground.facts.task")}: <code>${task.id}</code> · ${request.model} · ${moment(task.created)}${usage.price_version ? ` · ${t("playground.facts.version", { version: usage.price_version })}` : ""}</p>
-  <ol class="attempts small">${attempts.map((/** @type {any} */ one) => html`<li key=${one.attempt}>${t("playground.facts.attempt", { number: one.attempt })}: ${one.outcome}${one.duration === null ? "" : `, ${t("playground.seconds", { seconds: number(one.duration) })}`}, ${t(one.charged ? "playground.facts.charged" : "playground.facts.free")}</li>`)}</ol>`;
+  <${Attempts} id=${task.id} attempts=${attempts} />`;
 }
+
+/** Each try; whoever runs the gateway also sees where it went and what it cost. @param {{id: string, attempts: any[]}} props */
+function Attempts({ id, attempts }) {
+  const operator = account.value?.scopes.includes("admin");
+  const [told, setTold] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    if (operator) call(`/v1/admin/tasks/${id}`).then((reply) => reply.ok && setTold(reply.value));
+  }, [operator, id]);
+  const where = new Map((told?.attempts ?? []).map((/** @type {any} */ one) => [one.attempt, one]));
+  return html`<ol class="attempts small" data-attempts>${attempts.map((/** @type {any} */ one) => html`<li key=${one.attempt}>${[
+    `${t("playground.facts.attempt", { number: one.attempt })}: ${one.outcome}`,
+    one.duration === null ? "" : t("playground.seconds", { seconds: number(one.duration) }),
+    t(one.charged ? "playground.facts.charged" : "playground.facts.free"),
+  ].filter(Boolean).join(", ")}${where.has(one.attempt) && html` · <${Where} call=${where.get(one.attempt)} />`}</li>`)}</ol>
+  ${told && html`<p class="small soft" data-margin>${t("playground.facts.margin", { cost: usd(told.cost), margin: usd(told.margin) })}</p>`}`;
+}
+
+/** @param {{call: any}} props */
+const Where = ({ call: one }) => html`<code data-upstream>${one.route}</code> ${usd(one.cost)}${one.possible_duplicate ? ` · ${t("playground.facts.duplicate")}` : ""}`;

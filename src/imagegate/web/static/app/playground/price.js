@@ -48,6 +48,7 @@ async function ask(body, signal) {
 /** The items that a model bills, whether or not this request has them: rows never come and go. */
 const rows = () => (model.value.billing_rule === "per_token" ? ["text_input", "image_input", "image_output"] : ["image"]);
 
+/** What is to be paid: always in sight, beside the button. */
 export function Price() {
   const found = quote.value;
   return html`<section class="price" aria-label=${t("playground.price.title")} aria-busy=${quoting.value} data-price>
@@ -55,6 +56,13 @@ export function Price() {
       <${Figure} name="expected" money=${found?.expected} strong />
       <${Figure} name="maximum" money=${found?.maximum} />
     </dl>
+  </section>`;
+}
+
+/** What the price is made of, and what is left. */
+export function PriceLines() {
+  const found = quote.value;
+  return html`<section class="price price-more" aria-label=${t("playground.price.lines")}>
     <table class="price-lines">
       <caption class="unseen">${t("playground.price.lines")}</caption>
       <tbody>${rows().map((item) => html`<${Line} key=${item} item=${item} line=${found?.lines.find((/** @type {any} */ one) => one.item === item)} n=${found?.n ?? 1} />`)}</tbody>

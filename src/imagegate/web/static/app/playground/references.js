@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { call, local } from "../api.js";
 import { number, t } from "../i18n.js";
 import { account, signingIn, toast } from "../store.js";
-import { mask, model, references } from "./form.js";
+import { mask, masked, model, references } from "./form.js";
 import { advice } from "./faults.js";
 import { unique } from "./runs.js";
 import { masking } from "./mask.js";
@@ -62,7 +62,8 @@ function settle(key, reply) {
   const old = references.value.find((one) => one.key === key);
   if (!old) return;
   if (!reply.ok) return patch(key, { state: "bad", fault: `${reply.status ? reply.message : t("app.errors.network")} ${advice(reply.code)}` });
-  const url = reply.value.data.file_url;
+  const { file_url: url, mime_type: kind } = reply.value.data;
+  if (!TYPES.includes(kind)) return patch(key, { state: "bad", preview: "", fault: t("playground.references.kind", { kind }) });
   if (old.preview.startsWith("blob:")) URL.revokeObjectURL(old.preview);
   patch(key, { state: "ready", url, preview: local(url) });
 }
@@ -109,7 +110,7 @@ export function References() {
     <legend class="label">${t("playground.references.title")} <span class="soft">${number(list.length)} / ${number(most())}</span></legend>
     ${list.length > 0 && html`<ol class="thumbs">${list.map((one, at) => html`<${Thumb} key=${one.key} one=${one} at=${at} count=${list.length} />`)}</ol>`}
     <${Add} />
-    ${mask.value && html`<p class="small row">${t("playground.mask.on")}<button type="button" class="button tight bare" onClick=${() => (mask.value = null)}>${t("playground.mask.remove")}</button></p>`}
+    ${mask.value && html`<p class="small row" data-mask-on=${String(masked.value)}>${mask.value.preview && html`<img class="mask-small" src=${mask.value.preview} alt="" width="40" height="40" />`}<span class=${masked.value ? "" : "fault-text"}>${t(masked.value ? "playground.mask.on" : "playground.mask.off")}</span><button type="button" class="button tight bare" onClick=${() => (mask.value = null)}>${t("playground.mask.remove")}</button></p>`}
   </fieldset>`;
 }
 
@@ -156,7 +157,7 @@ function Thumb({ one, at, count }) {
   };
   return html`<li class=${`thumb ${one.state}`} draggable onDragStart=${taken} onDragOver=${(/** @type {Event} */ event) => event.preventDefault()} onDrop=${put} data-reference=${one.state}>
     <div class="thumb-face" tabindex="0" role="group" aria-roledescription=${t("playground.references.movable")} aria-label=${t("playground.references.place", { place: at + 1, count, name: one.name })} onKeyDown=${keyed}>
-      ${one.preview ? html`<img src=${one.preview} alt="" width="72" height="72" draggable=${false} />` : html`<span class=${one.state === "loading" ? "skeleton" : "gone"}>${one.state === "bad" ? "!" : ""}</span>`}
+      ${one.preview ? html`<img src=${one.preview} alt="" width="72" height="72" draggable=${false} onError=${() => patch(one.key, { preview: "" })} />` : html`<span class=${one.state === "loading" ? "skeleton" : "gone"}>${one.state === "bad" ? "!" : ""}</span>`}
       <b>${at + 1}</b>
     </div>
     <button type="button" class="thumb-remove" aria-label=${t("playground.references.remove", { name: one.name })} onClick=${() => remove(one)}>✕</button>

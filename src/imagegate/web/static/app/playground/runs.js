@@ -76,7 +76,7 @@ export async function resume() {
   if (!reply.ok) return;
   const found = reply.value.data.map((/** @type {any} */ task) => fresh({ key: task.id, id: task.id, task, started: task.created }));
   runs.value = [...runs.value, ...found].sort((a, b) => b.started - a.started);
-  for (const run of found) follow(run.key, run.id);
+  for (const run of found) (isOver(run) ? ended : follow)(run.key, run.id);
 }
 
 /** Show an older task. @param {string} id */

@@ -1,0 +1,55 @@
+"""One browser for all tests of the page, a fresh visitor for each, and a gateway that buys from simulators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.fronted import Fronted, route, upstream
+from tests.gateway import Gateway
+from tests.journeys.receiver import Behaviour, Receiver, receiving, trust
+from tests.outbound.wires import always, answer
+from tests.simulation import Simulator
+from tests.web.browser import open_browser, visit
+
+DESK = {"width": 1280, "height": 1000}
+SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser, gateway: Gateway) -> Iterator[Page]:
+    """A fresh visitor of the playground on the demo account; whatever the browser complains about fails the test, but
+    for refusals, which it prints too."""
+    with visit(browser, viewport=DESK, locale="en") as (one, complaints):
+        one.goto(gateway.url)
+        one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        yield one
+        assert [one for one in complaints if "Failed to load resource" not in one] == []
+
+
+class Front:
+    """A gateway before two simulators, of which `cheap` does what it is told; with a customer and the operator."""
+
+    def __init__(self, gateway: Fronted, cheap: Simulator, receiver: Receiver) -> None:
+        self.gateway, self.cheap, self.receiver = gateway, cheap, receiver
+        self.customer = gateway.new_key("customer", "1000")
+        self.operator = gateway.new_key("operator", "1000", *(word for one in SCOPES for word in ("--scope", one)))
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    folder = tmp_path_factory.mktemp("front")
+    hooks = receiving({"shop": Behaviour(always(answer(200, b"thank you")))})
+    with Simulator() as cheap, Simulator() as dear, hooks as receiver:
+        rows = [upstream("cheap", f"{cheap.url}/v1"), upstream("dear", f"{dear.url}/v1")]
+        rows += [route("cheap", "0.001"), route("dear", "0.002")]
+        with Fronted(folder / "data", *rows, options=tuple(receiver.allowed), env=trust(folder)) as gateway:
+            yield Front(gateway, cheap, receiver)

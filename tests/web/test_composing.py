@@ -1,0 +1,244 @@
+"""Lines 1 to 6: what is asked for, and what it costs before the click."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from imagegate.domain.money import decimal_text
+from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
+from tests.gateway import Gateway
+from tests.web.playing import asked, card, finished, give, picture, ready, run, settled, task_of, write
+
+QUOTES = "**/v1/images/quotes"
+
+
+def _names(page: Page) -> list[str]:
+    faces = page.locator(".thumb-face").all()
+    return [re.sub(r".*: (.*?)\. Arrow.*", r"\1", str(one.get_attribute("aria-label"))) for one in faces]
+
+
+def test_l01_references_come_by_drop_picker_paste_and_address_in_this_order(page: Page, gateway: Gateway) -> None:
+    source = run(page, "a source").locator("[data-open] img").first.get_attribute("src")
+    give(page, "drop", "dropped.png", picture(1))
+    ready(page, 1)
+    page.set_input_files(
+        "[data-files]", {"name": "picked.webp", "mimeType": "image/webp", "buffer": picture(2, kind="WEBP")}
+    )
+    ready(page, 2)
+    give(page, "paste", "pasted.jpg", picture(3, kind="JPEG"), "image/jpeg")
+    ready(page, 3)
+    page.fill(".add input[type=url]", f"{gateway.url}{source}")
+    page.keyboard.press("Enter")
+    faces = ready(page, 4).locator("img")
+    expect(faces).to_have_count(4)
+    assert all(one.evaluate("one => one.decode().then(() => one.naturalWidth > 0)") for one in faces.all())
+    assert _names(page)[:3] == ["dropped.png", "picked.webp", "pasted.jpg"]
+    wanted = asked(page)["image_urls"]
+    write(page, "an edit of four")
+    page.click("[data-run]")
+    request = task_of(gateway, finished(page, "an edit of four"))["request"]
+    assert request["image_urls"] == wanted
+    assert len(wanted) == 4
+
+
+def test_l01_order_changes_by_drag_and_by_keys_and_each_can_go(page: Page) -> None:
+    for seed, name in enumerate("abc"):
+        give(page, "drop", f"{name}.png", picture(seed))
+        ready(page, seed + 1)
+    page.locator(".thumb").nth(0).drag_to(page.locator(".thumb").nth(2))
+    assert _names(page) == ["b.png", "c.png", "a.png"]
+    page.locator(".thumb-face").nth(2).focus()
+    page.keyboard.press("ArrowLeft")
+    assert _names(page) == ["b.png", "a.png", "c.png"]
+    page.keyboard.press("ArrowLeft")
+    assert _names(page) == ["a.png", "b.png", "c.png"], "the focus goes with the reference"
+    before = asked(page)["image_urls"]
+    page.locator(".thumb-face").nth(1).focus()
+    page.keyboard.press("Delete")
+    page.locator(".thumb-remove").first.click()
+    assert asked(page)["image_urls"] == before[2:]
+
+
+def test_l01_what_the_api_refuses_is_refused_in_its_words(page: Page, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    large.write_bytes(picture() + bytes(51 * 1024 * 1024))
+    give(page, "drop", "words.png", b"no picture at all")
+    give(page, "paste", "moving.gif", picture(kind="GIF"), "image/gif")
+    page.set_input_files("[data-files]", str(large))
+    faults = page.locator("[data-reference=bad]")
+    expect(faults).to_have_count(3, timeout=20_000)
+    told = " ".join(faults.all_inner_texts())
+    assert "JPEG, PNG or WebP" in told
+    assert re.search(r"large\.png: .*52,428,800 bytes", told), told
+    for _ in range(3):
+        page.locator("[data-reference=bad] .thumb-remove").first.click()
+    for seed in range(16):
+        give(page, "drop", f"{seed}.png", picture(seed))
+    ready(page, 16)
+    give(page, "drop", "one-more.png", picture(17))
+    expect(page.locator(".toast.bad")).to_contain_text("At most 16 references")
+    expect(page.locator(".thumb")).to_have_count(16)
+
+
+def test_l02_the_price_is_shown_within_50_ms_of_its_quote(page: Page) -> None:
+    """From the last byte of the answer, as the browser itself timed it, to the changed figure."""
+    write(page, "a quick price", ratio="1:1")
+    page.evaluate(
+        """() => {
+            window.shown = [];
+            new MutationObserver(() => window.shown.push(performance.now()))
+                .observe(document.querySelector('[data-quote=expected]'), { attributes: true });
+            performance.clearResourceTimings();
+        }"""
+    )
+    for quality in ("low", "high") * 5:
+        page.check(f"input[name=pg-quality][value={quality}]")
+        settled(page)
+    waits = page.evaluate(
+        """() => {
+            const answers = performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/quotes'));
+            return answers.map(({ responseEnd: end }) => Math.min(...window.shown.filter((at) => at >= end)) - end);
+        }"""
+    )
+    assert len(waits) == 10
+    assert sorted(waits)[5] < 50
+
+
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_l02_expected_and_at_most_are_told_in_money_and_credits_with_their_lines(page: Page, number: str) -> None:
+    give(page, "drop", "one.png", picture(size=(512, 512)))
+    ready(page, 1)
+    with page.expect_response(QUOTES) as answered:
+        write(page, "a priced edit", ratio="16:9", tier="2K", n=number)
+    settled(page)
+    quote = answered.value.json()
+    with page.expect_response(QUOTES) as answered:
+        page.check("input[name=pg-quality][value=high]")
+    expected = settled(page)
+    quote = answered.value.json()
+    assert Decimal(quote["expected"]["credits"]) == expected
+    price = page.locator("[data-price]")
+    expect(price).to_contain_text("Expected")
+    expect(price).to_contain_text("At most")
+    assert page.locator("[data-quote=maximum]").get_attribute("data-credits") == quote["maximum"]["credits"]
+    nanos = sum(int(line["expected"]["nanos"]) for line in quote["lines"])
+    assert nanos == int(quote["expected"]["nanos"])
+    rows = page.locator(".price-lines tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == [
+        "Text in",
+        "Images in",
+        "Images out" + (" ×3" if number == "3" else ""),
+    ]
+    tokens = [int(re.sub(r"\D", "", row.split("\t")[1])) for row in rows]
+    assert tokens == [line["quantity"]["expected"] for line in quote["lines"]]
+
+
+def test_l03_balance_hold_and_what_is_left_after_this_run(page: Page, gateway: Gateway) -> None:
+    write(page, "a long one", tier="2K", n="4", quality="high")
+    settled(page)
+    page.click("[data-run]")
+    expect(card(page, "a long one")).to_have_attribute("data-state", re.compile("pending|processing"))
+    held = page.locator(".purse dd").nth(1)
+    expect(held).not_to_have_text("0")
+    with gateway.client() as http:
+        user = http.get("/v1/credits").json()["data"]["user"]
+    assert Decimal(held.inner_text()) == round(Decimal(str(user["reserved_credits"])), 2)
+    finished(page, "a long one")
+    expect(held).to_have_text("0")
+    write(page, "the next one", quality="low", ratio="1:1", n="1")
+    expected = settled(page)
+    with gateway.client() as http:
+        left = Decimal(http.get("/v1/credits").json()["data"]["user"]["exact"]["remaining"]["credits"])
+    shown = page.locator("[data-after]").inner_text().replace(",", "")
+    assert abs(Decimal(shown) - (left - expected)) <= Decimal("0.005")
+
+
+def test_l04_every_ratio_shows_the_pixels_that_are_made(page: Page, gateway: Gateway) -> None:
+    write(page, "sizes", ratio="1:1", quality="low")
+    for tier in TIERS:
+        page.check(f"input[name=pg-tier][value='{tier}']")
+        for ratio in RATIOS:
+            label = page.locator("label").filter(has=page.locator(f"input[name=pg-ratio][value='{ratio}']"))
+            expect(label.locator("small")).to_have_text("×".join(map(str, ratio_pixels(ratio, tier))))
+    made = task_of(gateway, run(page, "sizes", tier="1K", ratio="21:9"))["result_data"][0]
+    assert (made["width"], made["height"]) == ratio_pixels("21:9", "1K")
+
+
+def test_l04_custom_snaps_to_16_and_explains_what_is_refused(page: Page, gateway: Gateway) -> None:
+    write(page, "custom", quality="low")
+    page.check("input[name=pg-mode][value=custom]")
+    page.fill("#pg-width", "1000")
+    page.fill("#pg-height", "700")
+    page.keyboard.press("Tab")
+    expect(page.locator("#pg-width")).to_have_value("1008")
+    expect(page.locator("#pg-height")).to_have_value("704")
+    about = page.locator("#pg-custom-about")
+    expect(about).to_contain_text("multiple of 16")
+    for width, height, words in (
+        ("3840", "640", "3 times"),
+        ("640", "640", "Too small"),
+        ("3840", "2880", "Too large"),
+    ):
+        page.fill("#pg-width", width)
+        page.fill("#pg-height", height)
+        page.keyboard.press("Tab")
+        expect(about).to_contain_text(words)
+        expect(page.locator("[data-hindrance]")).not_to_be_empty()
+    page.fill("#pg-width", "1000")
+    page.fill("#pg-height", "700")
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-hindrance]")).to_be_empty()
+    page.click("[data-run]")
+    made = task_of(gateway, finished(page, "custom"))["result_data"][0]
+    assert (made["width"], made["height"]) == (1008, 704)
+    page.check("input[name=pg-mode][value=auto]")
+    expect(page.locator(".settings")).to_contain_text("The model chooses")
+    assert asked(page)["size"] == "auto"
+
+
+def test_l05_the_prompt_is_counted_in_code_points_to_32_000(page: Page) -> None:
+    count = page.locator("[data-count]")
+    for text in ("한국어 여우 🦊", "👩‍🚀", "e\u0301", "a\nb"):
+        page.fill("#pg-prompt", text)
+        expect(count).to_have_text(str(len(text)))
+    page.fill("#pg-prompt", "🦊" * 32_000)
+    expect(count).to_have_text("32,000")
+    expect(page.locator("#pg-prompt")).to_have_attribute("aria-invalid", "false")
+    settled(page)
+    expect(page.locator("[data-hindrance]")).to_be_empty()
+    page.fill("#pg-prompt", "🦊" * 32_001)
+    expect(page.locator("#pg-prompt")).to_have_attribute("aria-invalid", "true")
+    page.click("[data-run]")
+    expect(page.locator(".toast.bad")).to_contain_text("too long")
+    expect(page.locator("[data-task]")).to_have_count(0)
+
+
+def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("a kite / with ?")
+    expect(page.locator("#pg-prompt")).to_have_value("a kite / with ?")
+    write(page, "a kite / with ?", quality="low", ratio="1:1")
+    page.focus("#pg-prompt")
+    page.keyboard.press("Control+Enter")
+    finished(page, "a kite")
+    page.locator("[data-code]").first.focus()
+    page.keyboard.press("?")
+    expect(page.locator("dialog[open] .keys")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("[data-code]").first).to_be_focused()
+    expect(page.locator("[data-task]")).to_have_count(1)
+
+
+def test_what_the_form_says_of_credits_is_what_the_api_says(page: Page) -> None:
+    """The figure beside the dollars is the quote's own, rounded to three digits."""
+    write(page, "credits", ratio="1:1", quality="high")
+    expected = settled(page)
+    shown = page.locator("[data-quote=expected] span").inner_text()
+    assert shown == f"{decimal_text(int(round(expected, 3) * 1000), 3)} credits"

