@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test torture check format vendor bench clean
+.PHONY: run setup setup-dev test torture check format vendor screenshots bench clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -49,6 +49,10 @@ vendor: setup-dev
 .venv/packages/done: .venv/dev vendor.toml tools/vendor.py
 	$(BIN)/python tools/vendor.py unpack .venv/packages
 	@touch $@
+
+# Every page in both themes, languages and widths, to be looked at; those of the README with ARGS=--readme.
+screenshots: setup-dev
+	$(BIN)/python -m tools.screenshots $(ARGS)
 
 format: setup-dev
 	$(BIN)/ruff format src tests bench tools

@@ -88,7 +88,7 @@ def look(
     }  # fmt: skip
     with visit(browser, **options) as (page, _):
         if key:
-            sign_in(page, url, key)
+            sign_in(page, url.partition("/dashboard")[0], key)
             page.goto("about:blank")
         page.goto(url)
         settle(page)

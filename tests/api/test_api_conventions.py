@@ -70,7 +70,7 @@ def test_s1_body_types_are_strict_and_name_the_field(client: httpx.Client, field
 def test_s10_1_param_is_the_path_of_the_one_bad_entry(client: httpx.Client, position: int) -> None:
     urls: list[Any] = ["https://example.com/a.png"] * 4
     urls[position] = 5
-    response = send(client, QUOTE, json.dumps({"prompt": "x", "image_urls": urls}))
+    response = send(client, QUOTE, json.dumps({"prompt": "logo", "image_urls": urls}))
     error_of(response, 400, "invalid_request", f"image_urls[{position}]")
 
 
@@ -145,7 +145,7 @@ def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client
 def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE):
-            response = send(client, path, json.dumps({"prompt": "x", "size": size}))
+            response = send(client, path, json.dumps({"prompt": "logo", "size": size}))
             error_of(response, 400, "invalid_request", "size")
 
 
@@ -158,14 +158,14 @@ def test_s10_1_invalid_request_names_the_field_of_a_value_outside_the_row(
     client: httpx.Client, field: str, value: Any
 ) -> None:
     with nothing_changes(client):
-        response = send(client, CREATE, json.dumps({"prompt": "x", field: value}))
+        response = send(client, CREATE, json.dumps({"prompt": "logo", field: value}))
         error_of(response, 400, "invalid_request", "image_urls[0]" if field == "image_urls" else field)
 
 
 def test_s10_1_model_not_found_has_a_suggestion(client: httpx.Client) -> None:
     with nothing_changes(client):
         for name in ("gpt-image-9", "", "GPT-IMAGE-2", "gpt-image-2 "):
-            response = send(client, CREATE, json.dumps({"prompt": "x", "model": name}))
+            response = send(client, CREATE, json.dumps({"prompt": "logo", "model": name}))
             error = error_of(response, 404, "model_not_found", "model")
             assert error["fallback_suggestion"] == "gpt-image-2"
             assert error["type"] == "invalid_request_error"
@@ -251,14 +251,14 @@ def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
         error_of(bare, 400, "invalid_request", "Authorization")
         assert gateway.key not in bare.text
     with gateway.client() as client:
-        error_of(client.post(QUOTE, params={name: gateway.key}, json={"prompt": "x"}), 400, "invalid_request",
+        error_of(client.post(QUOTE, params={name: gateway.key}, json={"prompt": "logo"}), 400, "invalid_request",
                  "Authorization")  # fmt: skip
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "169.254.169.254"])
 def test_s1_origin_other_hosts_are_not_served(client: httpx.Client, host: str) -> None:
     with nothing_changes(client):
-        response = client.post(CREATE, json={"prompt": "x"}, headers={"Host": host})
+        response = client.post(CREATE, json={"prompt": "logo"}, headers={"Host": host})
         error_of(response, 400, "invalid_request", "Host")
 
 

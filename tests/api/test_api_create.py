@@ -148,7 +148,7 @@ def test_c08_32000_astral_code_points_are_created(hasty: Gateway) -> None:
 
 
 def test_c10_every_name_is_accepted_answered_and_echoed(gateway: Gateway) -> None:
-    body = {"prompt": "x", "quality": "low", "size": "1:1"}
+    body = {"prompt": "logo", "quality": "low", "size": "1:1"}
     with gateway.client() as client, concurrent.futures.ThreadPoolExecutor(3) as pool:
         tasks = list(pool.map(lambda name: create(client, model=name, **body), MODELS))
     for name, task in zip(MODELS, tasks, strict=True):

@@ -24,7 +24,7 @@ def serving(data: Path, env: Mapping[str, str]) -> Iterator[tuple[Gateway, httpx
 
 def test_c15_a_failed_task_has_cost_nothing_in_the_first_answer_that_says_so(tmp_path: Path) -> None:
     env = {"IMAGEGATE_DEADLINE_S": "0", "IMAGEGATE_SWEEP_S": "0.1"}
-    large = {"prompt": "x", "size": "1:1", "resolution": "4K", "n": 10}
+    large = {"prompt": "logo", "size": "1:1", "resolution": "4K", "n": 10}
     with serving(tmp_path, env) as (gateway, client):
         before, _ = standing(client)
         response = client.post(CREATE, json=large, headers={**WAIT, "Idempotency-Key": "late"})

@@ -58,7 +58,7 @@ def test_s12_keys_every_limit_can_be_set_and_holds(gateway: Gateway, client: htt
     with gateway.client(key["key"]) as limited:
         error_of(limited.get("/v1/tasks"), 403, "permission_denied")
         error_of(limited.post(QUOTE, json={**SMALL, "model": "gpt-image-1"}), 403, "model_access_denied", "model")
-        dear = {"prompt": "x", "quality": "high"}
+        dear = {"prompt": "logo", "quality": "high"}
         error_of(limited.post(CREATE, json=dear), 402, "insufficient_token_quota")
         answer_of(client.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}))
         error_of(limited.post(CREATE, json=dear), 402, "token_daily_quota_exceeded")

@@ -181,6 +181,7 @@ def test_key_5_concurrent_tasks_wait_and_all_end(tmp_path: Path) -> None:
                 assert {task["status"] for task in tasks} <= {"pending", "processing", "completed"}
                 if all(task["status"] == "completed" for task in tasks):
                     break
+                time.sleep(0.02)
             assert most == 1
         answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
         gateway.check()

@@ -133,7 +133,7 @@ def test_s10_1_insufficient_token_quota_when_the_cap_is_used_up_exactly(gateway:
     cap = f"{float(2 * one):.6f}"
     with gateway.client(gateway.new_key("two", "100", "--cap", cap)) as two:
         first = answer_of(two.post(CREATE, json=SMALL, headers=WAIT))
-        answer_of(two.post(CREATE, json={**SMALL, "prompt": "y"}, headers=WAIT))
+        answer_of(two.post(CREATE, json={**SMALL, "prompt": "Logo"}, headers=WAIT))
         left = Fraction(cap) - 2 * Fraction(str(first["usage"]["credits_used"]))
         assert credits_of(two)["token"]["remaining_credits"] == pytest.approx(float(left), abs=1e-6)
         error_of(two.post(CREATE, json=SMALL), 402, "insufficient_token_quota")
@@ -158,7 +158,7 @@ def test_s10_1_model_access_denied_for_another_model(gateway: Gateway) -> None:
                 assert error["message"] == "Token does not have access to model: gpt-image-2"
                 assert error["type"] == "invalid_request_error"
         error_of(client.post(CREATE, json={**SMALL, "model": "none"}), 404, "model_not_found", "model")
-        answer_of(client.post(QUOTE, json={"prompt": "x", "model": "gpt-image-1"}))
+        answer_of(client.post(QUOTE, json={"prompt": "logo", "model": "gpt-image-1"}))
 
 
 SCOPED = {

@@ -16,7 +16,7 @@ def test_s12_status_needs_no_key_and_tells_of_real_attempts(tmp_path: Path) -> N
         assert fresh["data"][0]["model"] == "gpt-image-2"
     with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
         for _ in range(3):
-            body = {"prompt": "x", "size": "1:3", "quality": "low"}
+            body = {"prompt": "logo", "size": "1:3", "quality": "low"}
             http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=30"}).raise_for_status()
         told = httpx.get(f"{gateway.url}/v1/status").json()
         (model,) = [one for one in told["data"] if one["model"] == "gpt-image-2"]

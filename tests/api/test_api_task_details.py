@@ -26,7 +26,7 @@ def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Clie
     assert {name: value for name, value in whole.items() if name in task} == task
     assert list(whole) == [*task, "request", "result_data", "attempts"]
     assert whole["request"] == {
-        "model": "gpt-image-2", "prompt": "x", "size": "816x816", "resolution": None, "quality": "low", "n": 2,
+        "model": "gpt-image-2", "prompt": "logo", "size": "816x816", "resolution": None, "quality": "low", "n": 2,
         "image_urls": [], "mask_url": None, "callback_url": None, "background": "opaque", "output_format": "webp",
         "output_compression": 100,
     }  # fmt: skip

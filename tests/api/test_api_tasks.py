@@ -136,7 +136,7 @@ def test_s5_1_duration_comes_with_the_end(watched: list[Any]) -> None:
 
 def test_s5_1_billing_rule_is_that_of_the_row(client: httpx.Client) -> None:
     for model, rule in (("gpt-image-1", "per_token"), ("gpt-4o-image", "per_call")):
-        task = answer_of(client.post(CREATE, json={"prompt": "x", "size": "1:1", "model": model}))
+        task = answer_of(client.post(CREATE, json={"prompt": "logo", "size": "1:1", "model": model}))
         assert task["usage"]["billing_rule"] == rule
 
 
@@ -228,7 +228,9 @@ def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
 
 def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as pages:
-        made = [answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"page {k}"}, headers=WAIT)) for k in range(3)]
+        made = [
+            answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"logo page {k}"}, headers=WAIT)) for k in range(3)
+        ]
         other = answer_of(pages.post(CREATE, json={**SMALL, "model": "gpt-image-2-beta"}, headers=WAIT))
         ids = [task["id"] for task in [*made, other]][::-1]
 

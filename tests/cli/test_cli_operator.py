@@ -20,7 +20,7 @@ from tests.gateway import Gateway
 def used(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     """An installation that has served one picture and stands still."""
     with Gateway(tmp_path_factory.mktemp("used")) as gateway, gateway.client() as client:
-        body = {"prompt": "x", "size": "816x816", "quality": "low"}
+        body = {"prompt": "logo", "size": "816x816", "quality": "low"}
         answer = client.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"})
         assert answer.json()["status"] == "completed"
     return gateway

@@ -56,7 +56,7 @@ def test_c06_foreign_fields_and_headers_change_nothing(waiting: httpx.Client) ->
 
 def test_c07_resolution_and_size_in_every_spelling(waiting: httpx.Client) -> None:
     def quoted(**fields: Any) -> Any:
-        return answer_of(waiting.post(QUOTE, json={"prompt": "x", **fields}))
+        return answer_of(waiting.post(QUOTE, json={"prompt": "logo", **fields}))
 
     for size in ("auto", "1024x1024"):
         assert quoted(size=size) == quoted(size=size, resolution="2K") == quoted(size=size, resolution="4k")

@@ -39,7 +39,7 @@ def made(client: httpx.Client, **fields: Any) -> Any:
 
 
 def quoted(client: httpx.Client, **fields: Any) -> Any:
-    return answer_of(client.post(QUOTE, json={"prompt": "x", **fields}))
+    return answer_of(client.post(QUOTE, json={"prompt": "logo", **fields}))
 
 
 @pytest.mark.parametrize(("method", "path"), KEYED)
@@ -71,7 +71,7 @@ def test_s1_body_unknown_fields_are_ignored(waiting: httpx.Client) -> None:
 
 def test_s1_unknown_headers_are_ignored(waiting: httpx.Client) -> None:
     names = ("X-EvoLink-Client", "X-Evo-Async", "X-Whatever", "OpenAI-Organization")
-    with_more = waiting.post(QUOTE, json={"prompt": "x"}, headers=dict.fromkeys(names, "1, \tb"))
+    with_more = waiting.post(QUOTE, json={"prompt": "logo"}, headers=dict.fromkeys(names, "1, \tb"))
     assert answer_of(with_more) == quoted(waiting)
 
 
@@ -146,7 +146,7 @@ def test_s2_1_quality_has_three_values(waiting: httpx.Client) -> None:
     assert tokens == {"low": 196, "medium": 1756, "high": 7024}
     assert quoted(waiting, size="1:1") == quoted(waiting, size="1:1", quality="medium")
     for other in ("", "HIGH", "hd", "auto"):
-        error_of(waiting.post(CREATE, json={"prompt": "x", "quality": other}), 400, "invalid_request", "quality")
+        error_of(waiting.post(CREATE, json={"prompt": "logo", "quality": other}), 400, "invalid_request", "quality")
 
 
 def test_s2_1_background_is_not_transparent_in_jpeg(waiting: httpx.Client) -> None:
@@ -281,7 +281,7 @@ def test_s9_errors_of_credits_have_the_common_shape(idle: Gateway) -> None:
 
 
 def test_s10_1_envelope_has_text_for_code_message_and_type(waiting: httpx.Client) -> None:
-    answer = waiting.post(CREATE, json={"prompt": "x", "size": "1000x1000"})
+    answer = waiting.post(CREATE, json={"prompt": "logo", "size": "1000x1000"})
     error = error_of(answer, 400, "invalid_request", "size")
     assert answer.text.startswith('{"error":{"code":"invalid_request","message":"')
     assert set(error) == {"code", "message", "type", "param", "request_id"}

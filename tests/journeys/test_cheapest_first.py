@@ -239,6 +239,7 @@ def cheapest_first(folder: Path, requests: int, side_by_side: int, tell: Tell) -
         assert counts["failed over"] >= 1, counts
 
 
+@pytest.mark.gate
 def test_sixty_requests(tmp_path: Path, record_property: Tell) -> None:
     cheapest_first(tmp_path, 60, 8, record_property)
 

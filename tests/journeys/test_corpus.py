@@ -105,6 +105,7 @@ def judge_task(task: Any, name: str, case: Case) -> None:
     assert task["error"]["message"]
 
 
+@pytest.mark.gate
 def test_f11_the_corpus_as_references(
     gateway: Gateway, client: httpx.Client, shelf: Shelf, files: dict[str, Path], record_property: Tell
 ) -> None:

@@ -231,7 +231,7 @@ def test_a_data_folder_that_is_a_file_is_told_in_one_line(tmp_path: Path, words:
 
 
 @own_disk
-@pytest.mark.parametrize("used", [False, True], ids=["empty", "used"])
+@pytest.mark.parametrize("used", [False, pytest.param(True, marks=pytest.mark.gate)], ids=["empty", "used"])
 def test_a_read_only_data_folder_is_told_in_one_line(tmp_path: Path, used: bool) -> None:
     with small_disk(tmp_path / "disk", "16m") as disk:
         if used:
@@ -242,6 +242,7 @@ def test_a_read_only_data_folder_is_told_in_one_line(tmp_path: Path, used: bool)
             assert str(disk) in one_clear_line(disk, *words)
 
 
+@pytest.mark.gate
 @own_disk
 def test_f14_a_start_that_met_a_full_disk_leaves_nothing_that_hinders_the_next(tmp_path: Path) -> None:
     """Wherever in its first start the space ran out: one line, and a working gateway once there is room."""
@@ -276,6 +277,7 @@ def _start_for_a_moment(data: Path) -> str:
         return "".join(lines).strip()
 
 
+@pytest.mark.gate
 @own_disk
 def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tmp_path: Path) -> None:
     env = {"IMAGEGATE_WORKERS": "2"}

@@ -154,6 +154,7 @@ def _wait_for_a_task_and_a_waiter(data: Path, waiting: concurrent.futures.Future
         waiting.result(timeout=0.3)
 
 
+@pytest.mark.gate
 def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")

@@ -225,7 +225,7 @@ def _until_refused(http: httpx.Client) -> None:
     """The copy of the health that submits look at may be a second old."""
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
-        answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers={"Prefer": "wait=5"})
+        answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"Prefer": "wait=5"})
         if answer.status_code == 503:
             assert answer.json()["error"]["reason"] == "no_route_available"
             assert answer.headers["retry-after"]

@@ -79,6 +79,7 @@ def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, 
         gateway.check()
 
 
+@pytest.mark.gate
 def test_sixteen_in_all(tmp_path: Path, shelf: Shelf) -> None:
     slow = Slow()
     with Gateway(tmp_path, "--egress-allow", shelf.allowed, env=QUICK) as gateway:

@@ -86,6 +86,7 @@ def _edits(gateway: Gateway, shelf: Shelf, picture: Path, count: int, seconds: f
         return list(threads.map(edit, range(count)))
 
 
+@pytest.mark.gate
 @pytest.mark.fault("F21")
 def test_f21_four_edits_of_sixteen_references(tmp_path: Path, record_property: Tell) -> None:
     edits_within(tmp_path, 4, 5 << 20, 1200, 90, record_property)

@@ -32,11 +32,11 @@ def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) ->
                 names = {one["id"] for one in http.get("/v1/models").json()["data"]}
                 assert "gpt-image-2" in names
                 assert "gpt-4o-image" not in names
-                refused = http.post("/v1/images/generations", json={"prompt": "x", "model": "gpt-image-1"})
+                refused = http.post("/v1/images/generations", json={"prompt": "logo", "model": "gpt-image-1"})
                 assert refused.status_code == 404
                 assert "2026-10-23" in refused.json()["error"]["message"]
                 task = http.post(
-                    "/v1/images/generations", json={"prompt": "x", "quality": "low"}, headers={"Prefer": "wait=30"}
+                    "/v1/images/generations", json={"prompt": "logo", "quality": "low"}, headers={"Prefer": "wait=30"}
                 ).json()
             assert task["status"] == "completed"
             assert "engine" not in task
@@ -67,7 +67,7 @@ def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
         Fronted(tmp_path / "data", upstream("one", f"{one.url}/v1"), route("one", "0.01")) as gateway,
         gateway.client() as http,
     ):
-        task = http.post("/v1/images/generations", json={"prompt": "x", "size": "1:1"}).json()
+        task = http.post("/v1/images/generations", json={"prompt": "logo", "size": "1:1"}).json()
         until(lambda: len(one.calls()) == 1)
         gateway.file.write_text(upstream("other", f"{other.url}/v1") + route("other", "0.01"))
         os.kill(gateway.pid, signal.SIGHUP)
@@ -79,7 +79,7 @@ def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
 def test_a_request_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
     with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
         for hop, status in (("3", 200), ("4", 400), ("x", 400)):
-            answer = http.post("/v1/images/generations", json={"prompt": "x"}, headers={"X-Imagegate-Hop": hop})
+            answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"X-Imagegate-Hop": hop})
             assert answer.status_code == status
         assert answer.json()["error"]["param"] == "X-Imagegate-Hop"
 

@@ -61,7 +61,7 @@ def violations(page: Page) -> list[str]:
 
 def sign_in(page: Page, origin: str, key: str) -> None:
     """Trade the key for a session, as the dialog does."""
-    page.goto(f"{origin.partition('#')[0]}")
+    page.goto(f"{origin}/status")
     status = page.evaluate(
         """key => fetch('/web/session', {method: 'POST', headers: {'Content-Type': 'application/json'},
         body: JSON.stringify({key})}).then(reply => reply.status)""",

@@ -18,21 +18,35 @@ DESK = {"width": 1280, "height": 1000}
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Its driver keeps an event loop running: tests of other files want their own."""
     with open_browser() as opened:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """The same renderer for all tests of a file: a new one for each, as `about:blank` makes too, takes longer than most
+    of them."""
+    with visit(browser, viewport=DESK, locale="en") as opened:
+        yield opened
+
+
 @pytest.fixture
-def page(browser: Browser, gateway: Gateway) -> Iterator[Page]:
+def page(tab: tuple[Page, list[str]], gateway: Gateway) -> Iterator[Page]:
     """A fresh visitor of the playground on the demo account; whatever the browser complains about fails the test, but
     for refusals, which it prints too."""
-    with visit(browser, viewport=DESK, locale="en") as (one, complaints):
-        one.goto(gateway.url)
-        one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
-        yield one
-        assert [one for one in complaints if "Failed to load resource" not in one] == []
+    one, complaints = tab
+    one.unroute_all()
+    one.context.clear_cookies()
+    if one.url.startswith(gateway.url):
+        one.evaluate("localStorage.clear()")
+    one.goto(gateway.url)
+    one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+    complaints.clear()
+    yield one
+    assert [line for line in complaints if "Failed to load resource" not in line] == []
 
 
 class Front:

@@ -100,5 +100,6 @@ def asked(page: Page) -> dict[str, Any]:
     page.click("[data-as-code]")
     text = page.locator("[data-program]").inner_text()
     page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
     body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].rsplit("'", 1)[0].replace("'\\''", "'"))
     return body

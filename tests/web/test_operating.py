@@ -13,7 +13,6 @@ from tests.web.conftest import DESK, Front
 
 def _open(page: Page, front: Front, view: str, key: str) -> None:
     sign_in(page, front.gateway.url, key)
-    page.goto("about:blank")
     page.goto(f"{front.gateway.url}/dashboard#/{view}")
     expect(page.locator("#view-title")).to_be_visible()
     expect(page.locator(".waiting")).to_have_count(0)

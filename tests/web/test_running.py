@@ -73,7 +73,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
     key = gateway.new_key("a long history", "1000")
     with gateway.client(key) as http:
         for number in range(22):
-            body = {"prompt": f"picture {number:02d}", "size": "640x1024", "quality": "low"}
+            body = {"prompt": f"logo {number:02d}", "size": "640x1024", "quality": "low"}
             http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
     with visit(browser, viewport=DESK, locale="en") as (page, complaints):
         sign_in(page, gateway.url, key)
@@ -85,7 +85,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         expect(page.locator("[data-tally]")).to_have_text("0 running, 22 done")
         page.get_by_role("button", name="Load more").click()
         expect(tiles).to_have_count(22)
-        page.fill(".history input[type=search]", "picture 07")
+        page.fill(".history input[type=search]", "logo 07")
         expect(tiles).to_have_count(1)
         page.fill(".history input[type=search]", "no such words")
         expect(page.locator(".history")).to_contain_text("No prompt has these words")
@@ -104,23 +104,23 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         assert len(pictures) >= 22
         assert all(".thumb.webp" in url for url in pictures)
         tiles.nth(3).click()
-        expect(page.locator("[data-task]")).to_contain_text("picture 18")
+        expect(page.locator("[data-task]")).to_contain_text("logo 18")
         assert complaints == []
 
 
 def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Gateway) -> None:
     give(page, "drop", "one.png", picture(1))
     ready(page, 1)
-    first = run(page, "the first edit", ratio="3:2", n="2")
+    first = run(page, "the first logo", ratio="3:2", n="2")
     before = task_of(gateway, first)["request"]
     first.locator("[data-again]").click()
-    expect(page.locator("[data-state=completed]").filter(has_text="the first edit")).to_have_count(2, timeout=END_MS)
+    expect(page.locator("[data-state=completed]").filter(has_text="the first logo")).to_have_count(2, timeout=END_MS)
     newest = page.locator("[data-task]").first
     assert task_of(gateway, newest)["request"] == before
     page.locator(".thumb-remove").click()
     write(page, "something else", ratio="1:1", quality="high", n="1")
     first.locator("[data-edit]").click()
-    expect(page.locator("#pg-prompt")).to_have_value("the first edit")
+    expect(page.locator("#pg-prompt")).to_have_value("the first logo")
     expect(page.locator("#pg-prompt")).to_be_focused()
     ready(page, 1)
     body = asked(page)
@@ -129,20 +129,20 @@ def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Ga
     }
     first.locator("[data-use]").nth(1).click()
     ready(page, 2)
-    write(page, "an edit of a result")
+    write(page, "a logo of a result")
     page.click("[data-run]")
-    urls = task_of(gateway, finished(page, "an edit of a result"))["request"]["image_urls"]
+    urls = task_of(gateway, finished(page, "a logo of a result"))["request"]["image_urls"]
     assert urls[0] == before["image_urls"][0]
     assert urls[1].partition("?")[0] == task_of(gateway, first)["results"][1].partition("?")[0]
 
 
 def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(page: Page, gateway: Gateway) -> None:
-    draft = run(page, "a draft", ratio="4:3")
+    draft = run(page, "a draft of a logo", ratio="4:3")
     final = draft.locator("[data-final]")
     expect(final).to_have_text(re.compile(r"^Final in high · \$0\.\d{1,4}$"))
     price = Decimal(final.inner_text().partition("$")[2])
     final.click()
-    expect(page.locator("[data-state=completed]").filter(has_text="a draft")).to_have_count(2, timeout=END_MS)
+    expect(page.locator("[data-state=completed]").filter(has_text="a draft of a logo")).to_have_count(2, timeout=END_MS)
     made = task_of(gateway, page.locator("[data-task]").first)
     assert made["request"] == {**task_of(gateway, draft)["request"], "quality": "high"}
     assert round(Decimal(made["usage"]["cost"]["usd"]), 4) == price
@@ -193,7 +193,7 @@ def _credits(value: Any) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(50, marks=[pytest.mark.gate, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("count", [5, pytest.param(50, marks=[pytest.mark.gate, pytest.mark.timeout(900)])])
 def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gateway: Gateway, count: int) -> None:
     """Random settings, driven through the form; the embedded engine uses exactly what the formula says."""
     chance = random.Random(count)
@@ -208,11 +208,11 @@ def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gat
         source = asked(page)["image_urls"]
         for number in range(count):
             _choose(page, chance, len(source))
-            page.fill("#pg-prompt", f"number {number} " + "x" * chance.randrange(200))
+            page.fill("#pg-prompt", f"logo number {number} " + "x" * chance.randrange(200))
             expected = settled(page)
             expect(page.locator("[data-hindrance]")).to_be_empty()
             page.click("[data-run]")
-            one = finished(page, f"number {number} ")
+            one = finished(page, f"logo number {number} ")
             billed = task_of(gateway, one, key)["billing"]["charged_credits"]
             assert Decimal(str(billed)) == expected, asked(page)
             one.get_by_role("button", name="Take off this list").click()
@@ -233,7 +233,7 @@ def _choose(page: Page, chance: random.Random, references: int) -> None:
         page.fill("#pg-height", str(chance.randrange(900, 1600)))
         page.keyboard.press("Tab")
     page.select_option("#pg-n", str(chance.choice([1, 1, 1, 2, 3])))
-    kept = page.locator("[data-reference]").count()
+    kept = page.locator(".thumb").count()
     if kept and chance.random() < 0.2:
         page.locator(".thumb-remove").first.click()
     elif kept < references:

@@ -90,7 +90,8 @@ def _page(document: _Entry) -> str:
         f"<header><h1>{_text(info['title'])} <small>{_text(info['version'])}</small></h1>"
         f'<p class="lead">{_text(info["summary"])}{about}'
         f"<p>Base address <code>{_text(server)}</code>. The examples run as they are where <code>IMAGEGATE_KEY</code>"
-        ' holds a key. For programs: <a href="/openapi.json">openapi.json</a>.</header>'
+        " holds a key, and <code>TASK_ID</code> and its like the id of something of yours. For programs:"
+        ' <a href="/openapi.json">openapi.json</a>.</header>'
         f'<nav aria-label="Sections"><ul>{links}<li><a href="#types">types</a></ul></nav>'
         f"<main>{''.join(_section(document, tag) for tag in tags)}{_types(document)}</main></html>"
     )

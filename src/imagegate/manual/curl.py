@@ -1,6 +1,7 @@
 """A line for the shell that makes a request of an operation, from its description in the document.
 
-Knows: curl. The line runs as it is where `IMAGEGATE_KEY` holds a key. Refuses to know: what is answered.
+Knows: curl. The line runs as it is where `IMAGEGATE_KEY` holds a key and, where the address names a thing of the
+account, a variable such as `TASK_ID` its id. Refuses to know: what is answered.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def curl_line(origin: str, method: str, path: str, operation: dict[str, Any]) ->
     parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _streamed(operation)]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
-    parts[0] += f" {shlex.quote(origin + filled(path, parameters) + query_of(parameters))}"
+    parts[0] += f" {_quoted(origin + filled(path, parameters, '$%s') + query_of(parameters))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
     headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
@@ -36,10 +37,18 @@ def _streamed(operation: dict[str, Any]) -> str:
     return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
 
 
-def filled(path: str, parameters: list[dict[str, Any]]) -> str:
-    """The path with the examples of its parameters."""
-    known = {one["name"]: one["example"] for one in parameters if one["in"] == "path"}
-    return re.sub(r"\{(\w+)\}", lambda found: str(known[found[1]]), path)
+def _quoted(address: str) -> str:
+    """Its variables are for the shell, the rest is not."""
+    return f'"{address}"' if "$" in address else shlex.quote(address)
+
+
+def filled(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
+    """The path with the examples of its parameters; an id is a variable, because the example's is nobody's.
+
+    `variable` says how the language reads one: `%s` stands for its name."""
+    known = {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
+    known |= {name: variable % name.upper() for name in known if name.endswith("_id")}
+    return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
 
 
 def query_of(parameters: list[dict[str, Any]]) -> str:

@@ -1,7 +1,8 @@
 """Programs in Python and JavaScript that make a request of an operation, from its description in the document.
 
-Knows: the standard libraries of both languages, so that a program runs as it is where `IMAGEGATE_KEY` holds a key.
-Refuses to know: what is answered. Forms with files are left to curl.
+Knows: the standard libraries of both languages, so that a program runs as it is where `IMAGEGATE_KEY` holds a key and
+a variable such as `TASK_ID` the id that its address names. Refuses to know: what is answered. Forms with files are left
+to curl.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def python_program(origin: str, method: str, path: str, operation: dict[str, Any
         lines.append('"Authorization": "Bearer " + os.environ["IMAGEGATE_KEY"]')
     lines += [f"{_text(name)}: {_text(value)}" for name, value in _headers(operation)]
     data = "" if body is None else f"\n    data=json.dumps({_python(body)}).encode(),"
-    url = _text(_address(origin, path, operation))
+    address = _address(origin, path, operation, "{os.environ['%s']}")
+    url = ("f" if "{" in address else "") + _text(address)
     text = _PYTHON.format(url=url, method=_text(method.upper()), headers=_block(lines, 8), data=data)
-    return text if operation.get("security") != [] else text.replace("import os\n", "")
+    return text if "os.environ" in text else text.replace("import os\n", "")
 
 
 def javascript_program(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
@@ -57,13 +59,14 @@ def javascript_program(origin: str, method: str, path: str, operation: dict[str,
     lines = ["Authorization: `Bearer ${process.env.IMAGEGATE_KEY}`"] if operation.get("security") != [] else []
     lines += [f"{_text(name)}: {_text(value)}" for name, value in _headers(operation)]
     data = "" if body is None else f"\n  body: JSON.stringify({_indented(json.dumps(body, indent=2), 2)}),"
-    url = _text(_address(origin, path, operation))
+    address = _address(origin, path, operation, "${process.env.%s}")
+    url = f"`{address}`" if "$" in address else _text(address)
     return _JAVASCRIPT.format(url=url, method=_text(method.upper()), headers=_block(lines, 4), data=data)
 
 
-def _address(origin: str, path: str, operation: dict[str, Any]) -> str:
+def _address(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
     parameters = operation.get("parameters", [])
-    return origin + filled(path, parameters) + query_of(parameters)
+    return origin + filled(path, parameters, variable) + query_of(parameters)
 
 
 def _body(operation: dict[str, Any]) -> Any:

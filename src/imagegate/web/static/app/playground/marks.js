@@ -12,8 +12,8 @@ const INK = "#e8451f";
 /** @param {HTMLCanvasElement} canvas */
 const pen = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 
-/** The last two points of a stroke, or all of it. @param {HTMLCanvasElement} canvas @param {Stroke} stroke @param {number} [from] */
-export function drawStroke(canvas, stroke, from = 0) {
+/** A stroke from one of its points on. @param {HTMLCanvasElement} canvas @param {Stroke} stroke @param {number} [from] */
+function drawStroke(canvas, stroke, from = 0) {
   const one = pen(canvas);
   one.globalCompositeOperation = stroke.kind === "brush" ? "source-over" : "destination-out";
   one.lineWidth = stroke.width;
@@ -28,26 +28,79 @@ export function drawStroke(canvas, stroke, from = 0) {
 }
 
 /** Painted and bare change places. @param {HTMLCanvasElement} canvas */
-export function invert(canvas) {
+function invert(canvas) {
   const one = pen(canvas);
   one.globalCompositeOperation = "xor";
   one.fillStyle = INK;
   one.fillRect(0, 0, canvas.width, canvas.height);
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Mark[]} marks */
-export function drawAll(canvas, marks) {
-  pen(canvas).clearRect(0, 0, canvas.width, canvas.height);
-  for (const mark of marks) {
-    if (mark.kind === "invert") invert(canvas);
-    else drawStroke(canvas, mark);
+/** A sheet over the picture, and what was done on it. Strokes are kept as they come, faster than the page is drawn. */
+export class Board {
+  /** @param {Mark[]} marks @param {() => void} changed told after every mark */
+  constructor(marks, changed) {
+    this.marks = marks;
+    this.tool = /** @type {"brush" | "eraser"} */ ("brush");
+    /** Of the brush, in percent of the shorter edge. */
+    this.width = 8;
+    this.changed = changed;
+    this.canvas = document.createElement("canvas");
+    this.stroke = /** @type {Stroke | null} */ (null);
   }
-}
 
-/** @param {HTMLCanvasElement} canvas @returns {boolean} whether anything is painted */
-export function isPainted(canvas) {
-  const small = scaled(canvas, 256);
-  return pen(small).getImageData(0, 0, small.width, small.height).data.some((value, at) => at % 4 === 3 && value > 0);
+  /** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height in pixels of the picture */
+  fit(canvas, width, height) {
+    this.canvas = canvas;
+    canvas.width = width;
+    canvas.height = height;
+    this.draw();
+  }
+
+  draw() {
+    pen(this.canvas).clearRect(0, 0, this.canvas.width, this.canvas.height);
+    for (const mark of this.marks) {
+      if (mark.kind === "invert") invert(this.canvas);
+      else drawStroke(this.canvas, mark);
+    }
+    this.changed();
+  }
+
+  /** @param {number} x @param {number} y in fractions of the picture @returns {[number, number]} */
+  spot = (x, y) => [x * this.canvas.width, y * this.canvas.height];
+
+  /** @param {number} x @param {number} y */
+  begin(x, y) {
+    this.stroke = { kind: this.tool, width: (this.width / 100) * Math.min(this.canvas.width, this.canvas.height), points: [this.spot(x, y)] };
+    drawStroke(this.canvas, this.stroke);
+  }
+
+  /** @param {number} x @param {number} y */
+  move(x, y) {
+    if (!this.stroke) return;
+    this.stroke.points.push(this.spot(x, y));
+    drawStroke(this.canvas, this.stroke, this.stroke.points.length - 2);
+  }
+
+  end() {
+    if (this.stroke) this.marks = [...this.marks, this.stroke];
+    this.stroke = null;
+    this.changed();
+  }
+
+  invert() {
+    this.marks = [...this.marks, /** @type {Mark} */ ({ kind: "invert" })];
+    this.draw();
+  }
+
+  undo() {
+    this.marks = this.marks.slice(0, -1);
+    this.draw();
+  }
+
+  get painted() {
+    const small = scaled(this.canvas, 256);
+    return pen(small).getImageData(0, 0, small.width, small.height).data.some((value, at) => at % 4 === 3 && value > 0);
+  }
 }
 
 /** The painted places become the transparent ones of a white PNG of the same size. @param {HTMLCanvasElement} canvas @returns {Promise<Blob>} */
