@@ -96,12 +96,14 @@ def test_every_view_is_sound_in_every_theme_language_and_width(
     where: dict[str, Any] = {"color_scheme": theme, "locale": language, "viewport": {"width": width, "height": 900}}
     views = (*CUSTOMER, *OPERATOR, f"costs/{task['id']}")
     _all_sound(gateway, browser, operator, views, **where)
-    _all_sound(gateway, browser, gateway.key, (f"tasks/{task['id']}",), **where)
+    _all_sound(gateway, browser, "", (f"tasks/{task['id']}",), **where)
 
 
 def _all_sound(gateway: Gateway, browser: Browser, key: str, views: tuple[str, ...], **where: Any) -> None:
+    """Without a key it is the demo account, which needs no sign-in; those are limited."""
     with visit(browser, **where) as (page, complaints):
-        sign_in(page, gateway.url, key)
+        if key:
+            sign_in(page, gateway.url, key)
         for view in views:
             _open(page, gateway, view)
             _tidy(page, complaints)

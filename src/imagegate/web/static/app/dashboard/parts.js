@@ -1,5 +1,5 @@
 // What every view is built of: heading, states, table, amounts, secrets.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "html";
 import { moment, t } from "../i18n.js";
 import { credits, rounded, usd } from "../money.js";
@@ -125,7 +125,7 @@ export function Secret({ label, value, about }) {
 /** Shown as long as it is rendered. @param {{title: string, close: () => void, children?: any}} props */
 export function Dialog({ title, close, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = /** @type {HTMLElement | null} */ (document.activeElement);
     box.current?.showModal();
     return () => before?.focus();
