@@ -162,7 +162,7 @@ def test_s13_openapi_every_link_names_an_operation_and_its_parameters(document: 
     assert len(known) == len(list(operations(document)))
 
 
-def test_s07_the_webhook_is_described_as_it_is_sent(document: Any) -> None:
+def test_the_webhook_is_described_as_it_is_sent(document: Any) -> None:
     hook = document["webhooks"]["task_ended"]["post"]
     assert hook["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/TaskView"}
     assert {"2XX", "410"} <= set(hook["responses"])
@@ -175,14 +175,14 @@ def test_s07_the_webhook_is_described_as_it_is_sent(document: Any) -> None:
     assert not re.search(patterns["webhook-id"], "task-unified-1795341693-imcg5zqt")
 
 
-def test_s02_the_sizes_of_the_document_are_those_of_the_family() -> None:
+def test_the_sizes_of_the_document_are_those_of_the_family() -> None:
     alternatives = SIZE_PATTERN.removeprefix("^(").removesuffix(")$").split("|")
     assert alternatives[0] == "auto"
     assert set(alternatives[1:-1]) == set(RATIOS)
     assert alternatives[-1] == PIXELS.pattern.replace("(", "").replace(")", "")
 
 
-def test_s03_the_document_allows_what_some_model_allows(document: Any) -> None:
+def test_the_document_allows_what_some_model_allows(document: Any) -> None:
     models = load_book(()).models.values()
     fields = document["components"]["schemas"]["ImageRequest"]["properties"]
     n = next(one for one in fields["n"]["anyOf"] if one["type"] == "integer")
