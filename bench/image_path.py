@@ -27,11 +27,11 @@ import uvloop
 from yarl import URL
 
 from imagegate.catalog.routes import Dialect
-from imagegate.upstreams import payload
-from imagegate.upstreams.asking import json_body
-from imagegate.upstreams.protocol import Ties
-from imagegate.upstreams.said import Reader
-from imagegate.upstreams.wire import Deadlines, Wire
+from imagegate.http.client import Deadlines, Wire
+from imagegate.upstreams.base import Ties
+from imagegate.upstreams.openai import base64_file
+from imagegate.upstreams.openai.request import json_body
+from imagegate.upstreams.openai.response import Reader
 
 SIZES = {"1.5 MB": (1_500_000, 96), "12 MB": (12_000_000, 24)}
 AT_ONCE = 8
@@ -116,11 +116,11 @@ def measure(name: str, size: int, count: int, folder: Path) -> None:
 
 def with_binascii(run: Callable[[], Any]) -> None:
     decoder = SimpleNamespace(b64decode=lambda text, validate: binascii.a2b_base64(text, strict_mode=validate))
-    kept, vars(payload)["pybase64"] = vars(payload)["pybase64"], decoder
+    kept, vars(base64_file)["pybase64"] = vars(base64_file)["pybase64"], decoder
     try:
         run()
     finally:
-        vars(payload)["pybase64"] = kept
+        vars(base64_file)["pybase64"] = kept
 
 
 def main() -> None:

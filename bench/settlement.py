@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 
 from imagegate.app import open_runtime
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.usage import UsageSource
-from imagegate.flows.execute import execute
-from imagegate.flows.lease import Lease
-from imagegate.pixels.encode import encode
-from imagegate.pixels.png import Pixels
-from imagegate.pixels.pool import ChildPool
+from imagegate.flows.execution.lease import Lease
+from imagegate.flows.execution.run import execute
+from imagegate.images.jobs.encode import encode
+from imagegate.images.jobs.png_encoder import Pixels
+from imagegate.images.jobs.process_pool import ChildPool
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
 from imagegate.spool import SpooledAnswer, SpooledImage, seal

@@ -13,7 +13,7 @@ import pytest
 
 from imagegate.store.database import Database, engine_for
 from imagegate.store.engines import Clock
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 OpenDatabase = Callable[..., Database]
 

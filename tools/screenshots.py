@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, Page
-from tests.fronted import Fronted, route, upstream
-from tests.gateway import Gateway
-from tests.simulation import Simulator
+from tests.support.gateway import Gateway
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
 from tests.web.browser import open_browser, sign_in, visit
 
 OUT = Path("dist/screenshots")
@@ -83,9 +83,11 @@ def look(
     browser: Browser, url: str, size: tuple[int, int], theme: str, language: str, key: str = "", scale: float = 1
 ) -> Iterator[Page]:
     options: dict[str, Any] = {
-        "viewport": {"width": size[0], "height": size[1]}, "color_scheme": theme, "locale": language,
+        "viewport": {"width": size[0], "height": size[1]},
+        "color_scheme": theme,
+        "locale": language,
         "device_scale_factor": scale,
-    }  # fmt: skip
+    }
     with visit(browser, **options) as (page, _):
         if key:
             sign_in(page, url.partition("/dashboard")[0], key)
@@ -197,9 +199,12 @@ def coded(page: Page) -> None:
 
 
 def refused(page: Page) -> None:
-    page.route("**/v1/images/generations", lambda one: one.fulfill(
-        status=402, json={"error": {"code": "insufficient_quota", "message": "Insufficient credits: 3.2 needed."}}
-    ))  # fmt: skip
+    page.route(
+        "**/v1/images/generations",
+        lambda one: one.fulfill(
+            status=402, json={"error": {"code": "insufficient_quota", "message": "Insufficient credits: 3.2 needed."}}
+        ),
+    )
     page.fill("#pg-prompt", "A paper kite above a summer meadow")
     page.click("[data-run]")
     page.locator("[data-state=refused]").scroll_into_view_if_needed()
@@ -211,9 +216,14 @@ def helped(page: Page) -> None:
 
 
 SCENES: dict[str, Callable[[Page], None]] = {
-    "filled": filled, "lightbox": enlarged, "compare": compared, "mask": masked, "code": coded, "refused": refused,
+    "filled": filled,
+    "lightbox": enlarged,
+    "compare": compared,
+    "mask": masked,
+    "code": coded,
+    "refused": refused,
     "keys": helped,
-}  # fmt: skip
+}
 
 
 def readme(browser: Browser, data: Path) -> None:

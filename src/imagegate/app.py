@@ -22,40 +22,40 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate import outbound
-from imagegate.api.addresses import Proxies
+from imagegate import egress as outbound
 from imagegate.api.auth import Gatekeeper
-from imagegate.api.edge import Edge
+from imagegate.api.client_address import Proxies
 from imagegate.api.metrics import Meter
-from imagegate.api.openapi import build_document
+from imagegate.api.middleware import Edge
+from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import answer_error
 from imagegate.api.reference import Page, build_reference
 from imagegate.api.router import HANDLERS
-from imagegate.catalog.book import Book, CatalogError, block_hash
+from imagegate.blobs import LocalBlobs
+from imagegate.catalog.catalog import Book, CatalogError, block_hash
 from imagegate.catalog.load import load_book
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import NotFound
-from imagegate.flows.status import StatusBoard
-from imagegate.links import input_link
-from imagegate.outbound import EgressRules, Outbound, ResultLimits, fetch_result, parse_allow
-from imagegate.pixels.pool import ChildPool
+from imagegate.egress import EgressRules, Outbound, ResultLimits, fetch_result, parse_allow
+from imagegate.flows.views.status import StatusBoard
+from imagegate.images.jobs.process_pool import ChildPool
 from imagegate.runtime import Runtime
-from imagegate.secret import Keyring, open_keyring
+from imagegate.security.keyring import Keyring, open_keyring
+from imagegate.security.signing import input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.storage import LocalBlobs
 from imagegate.store import prices
 from imagegate.store.database import Database, StoreRefused, engine_for
 from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.connect import Plugs
-from imagegate.upstreams.fetching import Fetch, NotSaved, Saved
-from imagegate.upstreams.fleet import Fleet, muster
+from imagegate.upstreams.downloads import Fetch, NotSaved, Saved
+from imagegate.upstreams.registry import Fleet, muster
 from imagegate.web.pages import outside_the_api, unknown_page
+from imagegate.web.renderer import Site
 from imagegate.web.router import HANDLERS as PAGES
 from imagegate.web.sessions import Brake
-from imagegate.web.site import Site
-from imagegate.workers.courier import Courier
-from imagegate.workers.runner import Runner
+from imagegate.workers.task_worker import Runner
+from imagegate.workers.webhook_worker import Courier
 
 
 def connect_database(settings: Settings, clock: Clock | None = None) -> Database:

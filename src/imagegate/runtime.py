@@ -14,19 +14,19 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
 
-from imagegate.breaker import Health
-from imagegate.catalog.book import Book
+from imagegate.blobs import LocalBlobs
+from imagegate.catalog.catalog import Book
 from imagegate.domain.tasks import Outcome
-from imagegate.outbound import EgressRules, Outbound, Turns
-from imagegate.pixels.pool import ChildPool
-from imagegate.secret import Keyring
+from imagegate.egress import EgressRules, Outbound, Turns
+from imagegate.images.jobs.process_pool import ChildPool
+from imagegate.routing.circuit_breaker import Health
+from imagegate.security.keyring import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
-from imagegate.storage import LocalBlobs
 from imagegate.store.database import Database
 from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.connect import Plugs
-from imagegate.upstreams.fleet import Fleet
+from imagegate.upstreams.registry import Fleet
 
 PER_SECOND = 1_000_000
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")

@@ -19,7 +19,7 @@ import msgspec
 from imagegate.catalog.routes import RouteRow, UpstreamRow
 from imagegate.catalog.schema import Alias
 from imagegate.domain.money import nanos_of_usd
-from imagegate.domain.rates import MOST_PER_MINUTE
+from imagegate.security.rate_limit import MOST_PER_MINUTE
 
 PREFIX = "IMAGEGATE_"
 UPLOAD_MOST = 100 * 1024 * 1024
@@ -124,8 +124,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 GROUPS: dict[str, type[msgspec.Struct]] = {
-    "server": Server, "storage": Storage, "credit": Credit, "limits": Limits, "work": Work,
-}  # fmt: skip
+    "server": Server,
+    "storage": Storage,
+    "credit": Credit,
+    "limits": Limits,
+    "work": Work,
+}
 
 
 def load_settings(

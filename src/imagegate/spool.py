@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.crashpoints import point
+from imagegate.crash_points import point
 from imagegate.domain.usage import Usage, UsageSource
 
 _ANSWER = "answer.json"

@@ -10,8 +10,8 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,11 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client() as demo:
         task = answer_of(demo.post(CREATE, json=SMALL, headers=WAIT))
     assert answer_of(admin.get("/v1/admin/overruns")) == {
-        "object": "list", "data": [], "has_more": False, "next_cursor": None,
-    }  # fmt: skip
+        "object": "list",
+        "data": [],
+        "has_more": False,
+        "next_cursor": None,
+    }
     books = apsw.Connection(str(gateway.data / "imagegate.db"))
     books.set_busy_timeout(5000)
     ref = f"settle:{task['id']}"
@@ -106,8 +109,9 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     books.execute(
         "INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created)"
         " SELECT 'led_over', ref, 'sys:overrun', 'overrun', -7, task_id, actor, commit_id, created"
-        " FROM entries WHERE ref = ? AND account = 'sys:revenue'", (ref,),
-    )  # fmt: skip
+        " FROM entries WHERE ref = ? AND account = 'sys:revenue'",
+        (ref,),
+    )
     books.execute("COMMIT")
     books.close()
     (row,) = answer_of(admin.get("/v1/admin/overruns?limit=1"))["data"]
@@ -120,7 +124,9 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
 def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
     with gateway.client() as demo:
         for answer in (
-            demo.get("/v1/admin/accounts"), demo.get("/v1/admin/overruns"), grant(demo, "acc_x", 1, "x"),
+            demo.get("/v1/admin/accounts"),
+            demo.get("/v1/admin/overruns"),
+            grant(demo, "acc_x", 1, "x"),
             demo.post("/v1/admin/accounts", json={"name": "x"}),
-        ):  # fmt: skip
+        ):
             error_of(answer, 403, "permission_denied")

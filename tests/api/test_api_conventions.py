@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, answer_of, error_of, nothing_changes, send_raw
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes, send_raw
+from tests.support.gateway import Gateway
 
 TEXTS = ("model", "prompt", "size", "resolution", "quality", "mask_url", "callback_url", "background", "output_format")
 NUMBERS = ("n", "output_compression")
@@ -114,10 +114,26 @@ def test_s1_body_type_bytes_that_are_not_utf8_are_refused(client: httpx.Client, 
 
 @pytest.mark.parametrize(
     "body",
-    ["", " ", "{", "[]", "null", '"x"', "1", "true", '{"prompt":"x"}{}', '{"prompt":"x",}', "{'prompt':'x'}", "﻿{}",
-     "{}x", "[" * 100_000, '{"prompt":"x","y":' + "[" * 100_000, '{"a":' * 50_000],
+    [
+        "",
+        " ",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        "1",
+        "true",
+        '{"prompt":"x"}{}',
+        '{"prompt":"x",}',
+        "{'prompt':'x'}",
+        "﻿{}",
+        "{}x",
+        "[" * 100_000,
+        '{"prompt":"x","y":' + "[" * 100_000,
+        '{"a":' * 50_000,
+    ],
     ids=lambda body: body[:18],
-)  # fmt: skip
+)
 def test_s10_1_invalid_request_for_what_is_no_json_object(client: httpx.Client, body: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE, "/v1/tasks/batch"):
@@ -139,9 +155,26 @@ def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client
 
 @pytest.mark.parametrize(
     "size",
-    ["\uff11024x1024", "1024x1024\n", " 1024x1024", "1024X1024", "1024*1024", "1000x1000", "4096x1024", "512x512",
-     "3840x1264", "3840x3840", "16:10", "1:1 ", "AUTO", "0x0", "-1024x1024", "1024x1024x2", "99999999999x1"],
-)  # fmt: skip
+    [
+        "\uff11024x1024",
+        "1024x1024\n",
+        " 1024x1024",
+        "1024X1024",
+        "1024*1024",
+        "1000x1000",
+        "4096x1024",
+        "512x512",
+        "3840x1264",
+        "3840x3840",
+        "16:10",
+        "1:1 ",
+        "AUTO",
+        "0x0",
+        "-1024x1024",
+        "1024x1024x2",
+        "99999999999x1",
+    ],
+)
 def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size: str) -> None:
     with nothing_changes(client):
         for path in (CREATE, QUOTE):
@@ -151,9 +184,19 @@ def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("n", 0), ("n", 11), ("n", -1), ("n", 10**30), ("quality", "ultra"), ("resolution", "8K"), ("prompt", " \t\n"),
-     ("background", "clear"), ("output_format", "gif"), ("image_urls", ["data:image/png;base64,AA"])],
-)  # fmt: skip
+    [
+        ("n", 0),
+        ("n", 11),
+        ("n", -1),
+        ("n", 10**30),
+        ("quality", "ultra"),
+        ("resolution", "8K"),
+        ("prompt", " \t\n"),
+        ("background", "clear"),
+        ("output_format", "gif"),
+        ("image_urls", ["data:image/png;base64,AA"]),
+    ],
+)
 def test_s10_1_invalid_request_names_the_field_of_a_value_outside_the_row(
     client: httpx.Client, field: str, value: Any
 ) -> None:
@@ -173,9 +216,16 @@ def test_s10_1_model_not_found_has_a_suggestion(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json5",
-     "application/json; charset=utf-16", "application/json; charset=latin-1", "application/vnd.api+json"],
-)  # fmt: skip
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json5",
+        "application/json; charset=utf-16",
+        "application/json; charset=latin-1",
+        "application/vnd.api+json",
+    ],
+)
 def test_s1_body_type_other_is_415(client: httpx.Client, kind: str) -> None:
     with nothing_changes(client):
         error_of(send(client, CREATE, '{"prompt":"x"}', **{"Content-Type": kind}), 415, "unsupported_media_type")
@@ -184,7 +234,7 @@ def test_s1_body_type_other_is_415(client: httpx.Client, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"],
-)  # fmt: skip
+)
 def test_s1_body_type_json_in_utf8_is_accepted_however_it_is_named(client: httpx.Client, kind: str) -> None:
     answer_of(send(client, QUOTE, '{"prompt":"é漢😀"}', **{"Content-Type": kind}))
 
@@ -251,8 +301,12 @@ def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
         error_of(bare, 400, "invalid_request", "Authorization")
         assert gateway.key not in bare.text
     with gateway.client() as client:
-        error_of(client.post(QUOTE, params={name: gateway.key}, json={"prompt": "logo"}), 400, "invalid_request",
-                 "Authorization")  # fmt: skip
+        error_of(
+            client.post(QUOTE, params={name: gateway.key}, json={"prompt": "logo"}),
+            400,
+            "invalid_request",
+            "Authorization",
+        )
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "169.254.169.254"])
@@ -268,10 +322,15 @@ def test_s1_origin_own_names_are_served_with_any_port(client: httpx.Client, host
 
 
 ENDPOINTS = {
-    CREATE: {"POST"}, QUOTE: {"POST"}, "/v1/tasks/batch": {"POST"}, "/v1/tasks": {"GET"}, "/v1/credits": {"GET"},
-    "/v1/tasks/task-unified-1-aaaaaaaa": {"GET"}, "/healthz": {"GET"},
+    CREATE: {"POST"},
+    QUOTE: {"POST"},
+    "/v1/tasks/batch": {"POST"},
+    "/v1/tasks": {"GET"},
+    "/v1/credits": {"GET"},
+    "/v1/tasks/task-unified-1-aaaaaaaa": {"GET"},
+    "/healthz": {"GET"},
     "/files/results/task-unified-1-aaaaaaaa/0.png": {"GET", "HEAD"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -292,9 +351,20 @@ def test_s10_1_method_not_allowed_says_what_is_allowed(client: httpx.Client, pat
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1", "/v1/", "/v1/nothing", "/v2/credits", "/v1/images", "/v1/tasks/a/b/c", "/v1/%00", "/v1/%ff",
-     "/files/results/x", "/v1/credits/more", "/%2e%2e/etc/passwd"],
-)  # fmt: skip
+    [
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v2/credits",
+        "/v1/images",
+        "/v1/tasks/a/b/c",
+        "/v1/%00",
+        "/v1/%ff",
+        "/files/results/x",
+        "/v1/credits/more",
+        "/%2e%2e/etc/passwd",
+    ],
+)
 def test_s10_1_not_found_is_json(client: httpx.Client, path: str) -> None:
     error_of(client.get(path), 404, "not_found")
     error_of(client.post(path, json={}), 404, "not_found")

@@ -16,13 +16,20 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.api.tools import CREATE, QUOTE, SMALL, TASK_ID, WAIT, answer_of, error_of, nothing_changes, standing
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, SMALL, TASK_ID, WAIT, answer_of, error_of, nothing_changes, standing
+from tests.support.gateway import Gateway
 
 MODELS = (
-    "gpt-image-2", "gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta", "gpt-image-1",
-    "gpt-4o-image", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst",
-)  # fmt: skip
+    "gpt-image-2",
+    "gpt-image-2-beta",
+    "gpt-image-1.5",
+    "gpt-image-1.5-lite",
+    "gpt-image-1.5-beta",
+    "gpt-image-1",
+    "gpt-4o-image",
+    "gpt-image-2.5-flare",
+    "gpt-image-2.5-sunburst",
+)
 MUST_PASS = [
     '{"model":"gpt-image-2","prompt":"A beautiful colorful sunset over the ocean"}',
     (
@@ -113,9 +120,22 @@ def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> N
     response = client.post(CREATE, json=SMALL, headers=WAIT)
     task = answer_of(response)
     assert list(task) == [
-        "created", "id", "model", "object", "progress", "results", "status", "task_info", "type", "usage", "billing",
-        "duration", "results_expire_at", "engine", "notice",
-    ]  # fmt: skip
+        "created",
+        "id",
+        "model",
+        "object",
+        "progress",
+        "results",
+        "status",
+        "task_info",
+        "type",
+        "usage",
+        "billing",
+        "duration",
+        "results_expire_at",
+        "engine",
+        "notice",
+    ]
     assert task["task_info"] == {"can_cancel": False}
     assert f'"credits_used":{quote["expected"]["credits"]},' in response.text
     assert f'"usd":{quote["expected"]["usd"]}}}' in response.text
@@ -187,10 +207,16 @@ def test_s2_3_malformed_waits_are_ignored_and_long_ones_cut(client: httpx.Client
     with_key = {"Idempotency-Key": secrets.token_hex(8)}
     task = answer_of(client.post(CREATE, json=SMALL, headers={**WAIT, **with_key}))
     for value, applied in (
-        ("wait=0", "wait=0"), ("wait=61", "wait=60"), ("wait=100000", "wait=60"), ("respond-async, wait=5", "wait=5"),
-        ("WAIT=7", "wait=7"), ("wait=99999999999", "wait=60"),
-        ("wait=abc", None), ("wait=1.5", None), ("wait=-1", None),
-    ):  # fmt: skip
+        ("wait=0", "wait=0"),
+        ("wait=61", "wait=60"),
+        ("wait=100000", "wait=60"),
+        ("respond-async, wait=5", "wait=5"),
+        ("WAIT=7", "wait=7"),
+        ("wait=99999999999", "wait=60"),
+        ("wait=abc", None),
+        ("wait=1.5", None),
+        ("wait=-1", None),
+    ):
         response = client.post(CREATE, json=SMALL, headers={"Prefer": value, **with_key})
         assert answer_of(response) == task
         assert response.headers.get("preference-applied") == applied, value
@@ -223,8 +249,9 @@ def test_c13_run_key_replays_and_charges_once(client: httpx.Client) -> None:
         again = client.post(CREATE, json=SMALL, headers=headers)
         assert again.headers["idempotency-replayed"] == "true"
         assert again.text == first_response.text
-        error_of(client.post(CREATE, json={**SMALL, "n": 2}, headers=headers), 409, "idempotency_conflict",
-                 "Idempotency-Key")  # fmt: skip
+        error_of(
+            client.post(CREATE, json={**SMALL, "n": 2}, headers=headers), 409, "idempotency_conflict", "Idempotency-Key"
+        )
         assert answer_of(client.post(CREATE, json=SMALL, headers=headers))["id"] == first["id"]
 
 
@@ -232,19 +259,35 @@ def test_s2_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": secrets.token_hex(8)}
     first = answer_of(client.post(CREATE, json=SMALL, headers=headers))
     same: list[dict[str, Any]] = [
-        dict(reversed(SMALL.items())), {**SMALL, "n": 1}, {**SMALL, "model": "gpt-image-2"}, {**SMALL, "seed": 9},
-        {**SMALL, "size": "816×816"}, {**SMALL, "resolution": "4k"}, {**SMALL, "image_urls": []},
-        {**SMALL, "mask_url": "https://example.com/m.png"}, {**SMALL, "output_compression": 3},
+        dict(reversed(SMALL.items())),
+        {**SMALL, "n": 1},
+        {**SMALL, "model": "gpt-image-2"},
+        {**SMALL, "seed": 9},
+        {**SMALL, "size": "816×816"},
+        {**SMALL, "resolution": "4k"},
+        {**SMALL, "image_urls": []},
+        {**SMALL, "mask_url": "https://example.com/m.png"},
+        {**SMALL, "output_compression": 3},
         {**SMALL, "background": "opaque", "output_format": "png", "callback_url": None},
-    ]  # fmt: skip
+    ]
     for body in same:
         spaced = json.dumps(body, indent=3).encode()
         answer = client.post(CREATE, content=spaced, headers={**headers, "Content-Type": "application/json"})
         assert answer_of(answer)["id"] == first["id"], body
-    for change in ({"prompt": "x "}, {"quality": "high"}, {"output_format": "webp"}, {"model": "gpt-image-2.5-flare"},
-                   {"callback_url": "https://example.com/h"}, {"image_urls": ["https://a.example/a.png"]}):  # fmt: skip
-        error_of(client.post(CREATE, json={**SMALL, **change}, headers=headers), 409, "idempotency_conflict",
-                 "Idempotency-Key")  # fmt: skip
+    for change in (
+        {"prompt": "x "},
+        {"quality": "high"},
+        {"output_format": "webp"},
+        {"model": "gpt-image-2.5-flare"},
+        {"callback_url": "https://example.com/h"},
+        {"image_urls": ["https://a.example/a.png"]},
+    ):
+        error_of(
+            client.post(CREATE, json={**SMALL, **change}, headers=headers),
+            409,
+            "idempotency_conflict",
+            "Idempotency-Key",
+        )
 
 
 def test_s2_2_same_time_32_clients_with_one_key_make_one_task(gateway: Gateway, client: httpx.Client) -> None:

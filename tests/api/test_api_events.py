@@ -19,9 +19,9 @@ import pytest
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, engine_for
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.store.rows import GATE, body_of, new_attempt, new_settlement
+from tests.support.gateway import Gateway
 
 Event = tuple[int, str]
 CUTS = 50
@@ -195,9 +195,13 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
         asyncio.run(story(gateway, task["id"]))
         seen: list[Any] = [json.loads(data) for _, data in events_of(streamed(client, task["id"]).text)]
         assert [(one["status"], one["progress"]) for one in seen] == [
-            ("pending", 0), ("processing", 0), ("processing", 14), ("processing", 50), ("processing", 59),
+            ("pending", 0),
+            ("processing", 0),
+            ("processing", 14),
+            ("processing", 50),
+            ("processing", 59),
             ("failed", 59),
-        ]  # fmt: skip
+        ]
         assert [one["billing"]["charge_status"] for one in seen] == ["reserved"] * 5 + ["released"]
         assert [one["task_info"]["can_cancel"] for one in seen] == [True] * 5 + [False]
         assert all("error" not in one for one in seen[:-1])

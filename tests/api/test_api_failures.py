@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes, send_raw, standing
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes, send_raw, standing
+from tests.support.gateway import Gateway
 
 PUBLIC = "https://gw.example"
 
@@ -61,8 +61,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def test_c14_a_full_disk_is_503_and_leaves_nothing(full: Gateway) -> None:
     with full.client() as client, nothing_changes(client):
         for _ in range(2):
-            error = error_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 503,
-                             "service_unavailable")  # fmt: skip
+            error = error_of(
+                client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 503, "service_unavailable"
+            )
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
         answer_of(client.post(QUOTE, json=SMALL))
 

@@ -16,16 +16,24 @@ import httpx
 import pytest
 
 from imagegate.settings import SettingsError, load_settings
-from tests.api.pictures import EACH, PNG, b64, bulk, picture
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of, send_raw
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of, send_raw
+from tests.support.gateway import Gateway
+from tests.support.image_files import EACH, PNG, b64, bulk, picture
 
 BASE = "/api/v1/files"
 BASE64, STREAM, URL = f"{BASE}/upload/base64", f"{BASE}/upload/stream", f"{BASE}/upload/url"
 FIELDS = [
-    "file_id", "file_name", "original_name", "file_size", "mime_type", "upload_path", "file_url", "download_url",
-    "upload_time", "expires_at",
-]  # fmt: skip
+    "file_id",
+    "file_name",
+    "original_name",
+    "file_size",
+    "mime_type",
+    "upload_path",
+    "file_url",
+    "download_url",
+    "upload_time",
+    "expires_at",
+]
 LIMIT = 200_000
 
 
@@ -137,8 +145,10 @@ def test_c17_both_spellings_of_path_and_name(client: httpx.Client, gateway: Gate
         data_of(client.post(URL, json={"file_url": source, **fields})),
     ):
         assert (file["upload_path"], file["file_name"], file["original_name"]) == (
-            "my/refs", f"{path}.png", f"{path}.png",
-        )  # fmt: skip
+            "my/refs",
+            f"{path}.png",
+            f"{path}.png",
+        )
 
 
 def test_c17_list_at_both_paths_in_both_spellings(client: httpx.Client) -> None:
@@ -264,8 +274,12 @@ def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
             assert data_of(client.get(f"{BASE}/list"))["total"] == 0
             assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
             refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
-            error_of(client.post(CREATE, json={**SMALL, "image_urls": [file["file_url"]]}), 400, "invalid_request",
-                     "image_urls[0]")  # fmt: skip
+            error_of(
+                client.post(CREATE, json={**SMALL, "image_urls": [file["file_url"]]}),
+                400,
+                "invalid_request",
+                "image_urls[0]",
+            )
             _until_empty(tmp_path / "blobs")
             assert httpx.get(file["file_url"]).status_code == 410
         served.check()
@@ -298,11 +312,18 @@ def test_s8_replace_by_the_same_path_and_given_name(client: httpx.Client, strang
 @pytest.mark.parametrize(
     ("given", "safe"),
     [
-        ("../../etc/passwd", "passwd.png"), ("..", "image.png"), ("/", "image.png"), ("..\\..\\boot.ini", "boot.png"),
-        ("a b\"c';d.png", "a_b_c_d.png"), ("图片.png", "image.png"), (".htaccess", "htaccess.png"),
-        ("x" * 255, "x" * 80 + ".png"), ("a%2f..%2fb.PNG", "a_2f.._2fb.png"), ("evil.png.html", "evil.png.png"),
+        ("../../etc/passwd", "passwd.png"),
+        ("..", "image.png"),
+        ("/", "image.png"),
+        ("..\\..\\boot.ini", "boot.png"),
+        ("a b\"c';d.png", "a_b_c_d.png"),
+        ("图片.png", "image.png"),
+        (".htaccess", "htaccess.png"),
+        ("x" * 255, "x" * 80 + ".png"),
+        ("a%2f..%2fb.PNG", "a_2f.._2fb.png"),
+        ("evil.png.html", "evil.png.png"),
     ],
-)  # fmt: skip
+)
 def test_s8_safe_name_is_all_that_is_left(client: httpx.Client, gateway: Gateway, given: str, safe: str) -> None:
     before = sorted(path.parent for path in gateway.data.parent.rglob("passwd*"))
     for file in (keep(client, file_name=given, upload_path="../../etc//./x"), data_of(form(client, file_name=given))):
@@ -325,21 +346,67 @@ def test_s8_safe_name_impossible_ones_are_refused(client: httpx.Client, name: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A", "AA", "AAA", "AAAA=", "=AAA", "AA==AAAA", "AAA*", "AAAA\\u0000", "AA\\\\/A", "dataX", "data:",
-             "data:image/png,AAAA", "data:image/png;base64", "data:" + "x" * 2000, "AA\\", "é", "AAA-", "AAA_",
-             "AAA\\u005cu002b", "AAA\\u0022", "AAA\\b", "AAA\\u20ac", "AAA\\ud83d", "AAA\\u00e9",
-             "AAA\\u00zz", "AAA\\x"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "A",
+        "AA",
+        "AAA",
+        "AAAA=",
+        "=AAA",
+        "AA==AAAA",
+        "AAA*",
+        "AAAA\\u0000",
+        "AA\\\\/A",
+        "dataX",
+        "data:",
+        "data:image/png,AAAA",
+        "data:image/png;base64",
+        "data:" + "x" * 2000,
+        "AA\\",
+        "é",
+        "AAA-",
+        "AAA_",
+        "AAA\\u005cu002b",
+        "AAA\\u0022",
+        "AAA\\b",
+        "AAA\\u20ac",
+        "AAA\\ud83d",
+        "AAA\\u00e9",
+        "AAA\\u00zz",
+        "AAA\\x",
+    ],
+)
 def test_s8_400_for_bad_base64(client: httpx.Client, text: str) -> None:
     refused(raw(client, '{"base64_data":"' + text + '"}'), 400, 400)
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '"x"', '{"base64":1}', '{"base64":null}', "{}", '{"base64":{"a":"b"}}',
-             '["base64","AAAA"]', '{"base64" "AAAA"}', '{"base64":"%s"', '{"base64":"%s"}x', '{"base64":"%s",}',
-             '{"base64":"%s","base64_data":"%s"}', '{"base64":"%s","base64":"%s"}', '{"base64":"%s","file_name":1}',
-             "[" * 5000, '{"a":' * 5000, '{"x":"' + "y" * 70_000 + '","base64":"%s"}', '{"base64":"%s","x":\xff}']
-)  # fmt: skip
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        '{"base64":1}',
+        '{"base64":null}',
+        "{}",
+        '{"base64":{"a":"b"}}',
+        '["base64","AAAA"]',
+        '{"base64" "AAAA"}',
+        '{"base64":"%s"',
+        '{"base64":"%s"}x',
+        '{"base64":"%s",}',
+        '{"base64":"%s","base64_data":"%s"}',
+        '{"base64":"%s","base64":"%s"}',
+        '{"base64":"%s","file_name":1}',
+        "[" * 5000,
+        '{"a":' * 5000,
+        '{"x":"' + "y" * 70_000 + '","base64":"%s"}',
+        '{"base64":"%s","x":\xff}',
+    ],
+)
 def test_s8_400_for_what_is_not_the_json_we_need(client: httpx.Client, body: str) -> None:
     refused(raw(client, body.replace("%s", b64(PNG)).encode("latin-1")), 400, 400)
 
@@ -495,9 +562,14 @@ def test_s8_401_and_403_in_the_envelope(client: httpx.Client, gateway: Gateway) 
     reader = gateway.new_key("reader", "1", "--scope", "tasks:read")
     with gateway.client(reader) as limited:
         for answer in (
-            limited.get(f"{BASE}/list"), limited.get(f"{BASE}/quota"), limited.get(BASE), limited.delete(f"{BASE}/x"),
-            limited.post(BASE64, json={"base64": b64(PNG)}), form(limited), limited.post(URL, json={"file_url": "x"}),
-        ):  # fmt: skip
+            limited.get(f"{BASE}/list"),
+            limited.get(f"{BASE}/quota"),
+            limited.get(BASE),
+            limited.delete(f"{BASE}/x"),
+            limited.post(BASE64, json={"base64": b64(PNG)}),
+            form(limited),
+            limited.post(URL, json={"file_url": "x"}),
+        ):
             refused(answer, 403, 403)
     refused(client.get(f"{BASE}/list?api_key=x"), 400, 400)
     refused(client.get(f"{BASE}/list", headers={"host": "elsewhere.example"}), 400, 400)
@@ -580,12 +652,19 @@ def test_s8_40003_holds_the_quota_under_32_uploads_at_once(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("url", "code"),
     [
-        ("http://127.0.0.1/a.png", 40004), ("http://localhost/a.png", 40004), ("http://169.254.169.254/x", 40004),
-        ("https://nowhere.invalid/a.png", 40004), ("ftp://example.com/a.png", 400), ("x", 400), ("", 400),
-        ("http://a:b@example.com/", 400), ("https://example.com/" + "x" * 9000, 400), ("file:///etc/passwd", 400),
+        ("http://127.0.0.1/a.png", 40004),
+        ("http://localhost/a.png", 40004),
+        ("http://169.254.169.254/x", 40004),
+        ("https://nowhere.invalid/a.png", 40004),
+        ("ftp://example.com/a.png", 400),
+        ("x", 400),
+        ("", 400),
+        ("http://a:b@example.com/", 400),
+        ("https://example.com/" + "x" * 9000, 400),
+        ("file:///etc/passwd", 400),
         ("http://[::1/", 400),
     ],
-)  # fmt: skip
+)
 def test_s8_40004_for_every_reason_of_the_network(client: httpx.Client, url: str, code: int) -> None:
     msg = refused(client.post(URL, json={"file_url": url}), 400, code)
     if code == 40004:

@@ -12,10 +12,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.pictures import b64, bulk
 from tests.api.test_api_files import BASE64, STREAM, URL, data_of, keep
-from tests.gateway import Alone, Gateway
-from tests.shelf import Shelf, body
+from tests.support.file_server import Shelf, body
+from tests.support.gateway import Alone, Gateway
+from tests.support.image_files import b64, bulk
 
 SIZE, GROWTH = 50 * 1024 * 1024, 30 * 1024 * 1024
 

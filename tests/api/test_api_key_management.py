@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 ALL = ["images:write", "tasks:read", "files:write", "billing:read"]
 
@@ -49,9 +49,15 @@ def test_s12_keys_value_is_shown_once(gateway: Gateway, client: httpx.Client) ->
 def test_s12_keys_every_limit_can_be_set_and_holds(gateway: Gateway, client: httpx.Client) -> None:
     soon = int(time.time()) + 3600
     key = made(
-        client, name="limits", scopes=["images:write", "billing:read"], cap_credits="2.5", daily_cap_credits=1,
-        models=["gpt-image-2"], expires_at=soon, allowed_ips=["127.0.0.1", "2001:db8::1/32"],
-    )  # fmt: skip
+        client,
+        name="limits",
+        scopes=["images:write", "billing:read"],
+        cap_credits="2.5",
+        daily_cap_credits=1,
+        models=["gpt-image-2"],
+        expires_at=soon,
+        allowed_ips=["127.0.0.1", "2001:db8::1/32"],
+    )
     assert (key["models"], key["expires_at"]) == (["gpt-image-2"], soon)
     assert key["allowed_ips"] == ["127.0.0.1/32", "2001:db8::/32"]
     assert key["cap"]["nanos"] == "36764706"
@@ -104,9 +110,16 @@ def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Cli
 
 
 @pytest.mark.parametrize(
-    "limit", [{"cap_credits": 5}, {"daily_cap_credits": 5}, {"models": ["gpt-image-2"]},
-              {"allowed_ips": ["::/0", "0.0.0.0/0"]}, {"expires_at": 4_000_000_000}], ids=str,
-)  # fmt: skip
+    "limit",
+    [
+        {"cap_credits": 5},
+        {"daily_cap_credits": 5},
+        {"models": ["gpt-image-2"]},
+        {"allowed_ips": ["::/0", "0.0.0.0/0"]},
+        {"expires_at": 4_000_000_000},
+    ],
+    ids=str,
+)
 def test_key_5_no_second_key_is_a_way_around_a_limit(gateway: Gateway, client: httpx.Client, limit: Any) -> None:
     key = made(client, **limit)
     with gateway.client(key["key"]) as limited:
@@ -121,9 +134,15 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
     with Gateway(tmp_path / "proxied", env=env) as gateway, gateway.client() as client:
         home = made(client, allowed_ips=["192.0.2.0/24"])["key"]
         for told, status in [
-            ("192.0.2.9", 200), ("192.0.2.9, 10.1.2.3", 200), ("6.6.6.6, 192.0.2.9", 200), ("::ffff:192.0.2.9", 200),
-            ("192.0.2.9, 6.6.6.6", 403), ("6.6.6.6", 403), ("nonsense", 403), ("", 403),
-        ]:  # fmt: skip
+            ("192.0.2.9", 200),
+            ("192.0.2.9, 10.1.2.3", 200),
+            ("6.6.6.6, 192.0.2.9", 200),
+            ("::ffff:192.0.2.9", 200),
+            ("192.0.2.9, 6.6.6.6", 403),
+            ("6.6.6.6", 403),
+            ("nonsense", 403),
+            ("", 403),
+        ]:
             headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": told} if told else {})
             answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers)
             assert answer.status_code == status, told
@@ -163,14 +182,24 @@ def test_s12_lists_keys_come_by_page(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("body", "param"),
-    [({"name": " "}, "name"), ({"name": "x" * 101}, "name"), ({"scopes": []}, "scopes"),
-     ({"scopes": ["all"]}, "scopes[0]"), ({"models": ["none"]}, "models[0]"), ({"models": []}, "models"),
-     ({"allowed_ips": ["here"]}, "allowed_ips[0]"), ({"allowed_ips": []}, "allowed_ips"),
-     ({"cap_credits": "-1"}, "cap_credits"), ({"cap_credits": "x"}, "cap_credits"),
-     ({"cap_credits": 1.5}, "cap_credits"), ({"cap_credits": "1" * 17}, "cap_credits"),
-     ({"expires_at": 1}, "expires_at"), ({"expires_at": 2**62}, "expires_at"),
-     ({"disabled": "yes"}, "disabled")],
+    [
+        ({"name": " "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["all"]}, "scopes[0]"),
+        ({"models": ["none"]}, "models[0]"),
+        ({"models": []}, "models"),
+        ({"allowed_ips": ["here"]}, "allowed_ips[0]"),
+        ({"allowed_ips": []}, "allowed_ips"),
+        ({"cap_credits": "-1"}, "cap_credits"),
+        ({"cap_credits": "x"}, "cap_credits"),
+        ({"cap_credits": 1.5}, "cap_credits"),
+        ({"cap_credits": "1" * 17}, "cap_credits"),
+        ({"expires_at": 1}, "expires_at"),
+        ({"expires_at": 2**62}, "expires_at"),
+        ({"disabled": "yes"}, "disabled"),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_s12_keys_of_other_forms_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)

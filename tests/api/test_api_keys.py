@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from imagegate.domain.api_keys import make_key
-from tests.api.tools import CREATE, SMALL, answer_of, error_of
-from tests.gateway import Gateway
+from imagegate.security.api_keys import make_key
+from tests.api.helpers import CREATE, SMALL, answer_of, error_of
+from tests.support.gateway import Gateway
 
 
 def ask(gateway: Gateway, authorization: str | None, path: str = "/v1/credits") -> httpx.Response:
@@ -32,10 +32,19 @@ def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> Non
         gateway.run("keys", "disable", "--account", "a", key_id)
         _until_refused(gateway, good)
         bad = [
-            f"Bearer {make_key()}", f"Bearer {make_key('imk_test_')}", f"Bearer {expired}", f"Bearer {good}",
-            f"Bearer {gateway.key[:-1]}", f"Bearer {gateway.key}x", "Bearer", "Bearer x", gateway.key,
-            f"Basic {gateway.key}", f"Token {gateway.key}", "Bearer " + "x" * 9000,
-        ]  # fmt: skip
+            f"Bearer {make_key()}",
+            f"Bearer {make_key('imk_test_')}",
+            f"Bearer {expired}",
+            f"Bearer {good}",
+            f"Bearer {gateway.key[:-1]}",
+            f"Bearer {gateway.key}x",
+            "Bearer",
+            "Bearer x",
+            gateway.key,
+            f"Basic {gateway.key}",
+            f"Token {gateway.key}",
+            "Bearer " + "x" * 9000,
+        ]
         for value in bad:
             error = error_of(ask(gateway, value), 401, "unauthorized")
             assert (error["message"], error["type"]) == ("Invalid or expired token", "authentication_error"), value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 
 def test_s9_ledger_task_has_one_hold_one_release_and_one_charge(gateway: Gateway) -> None:
@@ -17,8 +17,14 @@ def test_s9_ledger_task_has_one_hold_one_release_and_one_charge(gateway: Gateway
         lines = answer["data"]
         assert [line["type"] for line in lines] == ["charge", "release", "hold", "grant"]
         assert list(lines[0]) == [
-            "id", "type", "task_id", "created", "amount", "available_after", "price_version",
-        ]  # fmt: skip
+            "id",
+            "type",
+            "task_id",
+            "created",
+            "amount",
+            "available_after",
+            "price_version",
+        ]
         assert all(line["id"].startswith("led_") for line in lines)
         assert [line["task_id"] for line in lines] == [task["id"]] * 3 + [None]
         assert [line["price_version"] for line in lines] == ["2026-11-01.1"] * 3 + [None]
@@ -62,10 +68,18 @@ def test_c12_another_accounts_task_has_no_lines(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("type=done", "type"),
-     ("cursor=x", "cursor"), ("cursor=%C3%A9", "cursor"), ("cursor=WzEsMiwzXQ", "cursor"),
-     ("cursor=WzEsMSwiXHUwMDAwIl0", "cursor"), ("cursor=" + "A" * 5000, "cursor")],
-)  # fmt: skip
+    [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=x", "limit"),
+        ("type=done", "type"),
+        ("cursor=x", "cursor"),
+        ("cursor=%C3%A9", "cursor"),
+        ("cursor=WzEsMiwzXQ", "cursor"),
+        ("cursor=WzEsMSwiXHUwMDAwIl0", "cursor"),
+        ("cursor=" + "A" * 5000, "cursor"),
+    ],
+)
 def test_s9_ledger_other_questions_are_400(gateway: Gateway, query: str, param: str) -> None:
     with gateway.client() as client:
         error_of(client.get(f"/v1/ledger?{query}"), 400, "invalid_request", param)

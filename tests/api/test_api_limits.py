@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.domain.api_keys import make_key
-from tests.api.pictures import PNG, b64
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of, standing
-from tests.gateway import Gateway
+from imagegate.security.api_keys import make_key
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of, standing
+from tests.support.gateway import Gateway
+from tests.support.image_files import PNG, b64
 
 NEVER_LIMITED = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/pricing")
 UPLOAD = "/api/v1/files/upload/base64"
@@ -138,12 +138,17 @@ def test_key_5_no_second_key_is_a_way_around_a_limit(gateway: Gateway, client: h
 
 @pytest.mark.parametrize(
     ("body", "param"),
-    [({"rate_per_minute": 0}, "rate_per_minute"), ({"rate_per_minute": 1_000_001}, "rate_per_minute"),
-     ({"rate_per_minute": "5"}, "rate_per_minute"), ({"rate_per_minute": 1.5}, "rate_per_minute"),
-     ({"concurrent_tasks": 0}, "concurrent_tasks"), ({"concurrent_tasks": 2**63}, "concurrent_tasks"),
-     ({"in_flight_cap_credits": "-1"}, "in_flight_cap_credits")],
+    [
+        ({"rate_per_minute": 0}, "rate_per_minute"),
+        ({"rate_per_minute": 1_000_001}, "rate_per_minute"),
+        ({"rate_per_minute": "5"}, "rate_per_minute"),
+        ({"rate_per_minute": 1.5}, "rate_per_minute"),
+        ({"concurrent_tasks": 0}, "concurrent_tasks"),
+        ({"concurrent_tasks": 2**63}, "concurrent_tasks"),
+        ({"in_flight_cap_credits": "-1"}, "in_flight_cap_credits"),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_key_5_other_limits_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.fronted import Fronted, route, upstream
-from tests.gateway import Gateway
-from tests.simulation import Simulator
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
 
 
 def numbers(gateway: Gateway) -> dict[str, float]:
@@ -69,9 +69,11 @@ def test_s13_metrics_tell_of_broken_books(tmp_path: Path) -> None:
 def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Path) -> None:
     with Simulator() as cheap, Simulator() as dear:
         rows = [
-            upstream("cheap", f"{cheap.url}/v1"), route("cheap", "0.001"),
-            upstream("dear", f"{dear.url}/v1"), route("dear", "0.003"),
-        ]  # fmt: skip
+            upstream("cheap", f"{cheap.url}/v1"),
+            route("cheap", "0.001"),
+            upstream("dear", f"{dear.url}/v1"),
+            route("dear", "0.003"),
+        ]
         with Fronted(tmp_path / "data", *rows) as gateway:
             assert numbers(gateway)["imagegate_upstream_calls_total outcome=unknown route=gpt-image-2@cheap"] == 0
             tasks = []

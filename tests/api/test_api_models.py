@@ -9,17 +9,38 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.domain.api_keys import make_key
-from tests.api.tools import CREATE, QUOTE, answer_of, error_of
-from tests.gateway import Gateway
+from imagegate.security.api_keys import make_key
+from tests.api.helpers import CREATE, QUOTE, answer_of, error_of
+from tests.support.gateway import Gateway
 
 RATIOS = [
-    "1:1", "1:2", "2:1", "1:3", "3:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "9:21",
-]  # fmt: skip
+    "1:1",
+    "1:2",
+    "2:1",
+    "1:3",
+    "3:1",
+    "2:3",
+    "3:2",
+    "3:4",
+    "4:3",
+    "4:5",
+    "5:4",
+    "9:16",
+    "16:9",
+    "21:9",
+    "9:21",
+]
 NAMES = [
-    "gpt-image-2", "gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta", "gpt-image-1",
-    "gpt-4o-image", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst",
-]  # fmt: skip
+    "gpt-image-2",
+    "gpt-image-2-beta",
+    "gpt-image-1.5",
+    "gpt-image-1.5-lite",
+    "gpt-image-1.5-beta",
+    "gpt-image-1",
+    "gpt-4o-image",
+    "gpt-image-2.5-flare",
+    "gpt-image-2.5-sunburst",
+]
 LEAST = {"credits": "0.113832", "usd": "0.001674", "nanos": "1674000"}
 MOST = {"credits": "55.5804936", "usd": "0.8173602", "nanos": "817360200"}
 
@@ -35,8 +56,11 @@ def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway
     assert answer["object"] == "list"
     assert [model["id"] for model in answer["data"]] == NAMES
     assert answer["data"][0] == {
-        "id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate",
-    }  # fmt: skip
+        "id": "gpt-image-2",
+        "object": "model",
+        "created": 1776729600,
+        "owned_by": "imagegate",
+    }
     bad = {"Authorization": f"Bearer {make_key()}"}
     for path in ("/v1/models", "/v1/models/gpt-image-2"):
         error_of(httpx.get(gateway.url + path, headers=bad), 401, "unauthorized")
@@ -44,8 +68,12 @@ def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway
 
 def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
     assert answer_of(client.get("/v1/models/gpt-image-2")) == {
-        "id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate",
-        "billing_rule": "per_token", "price_range": {"min": LEAST, "max": MOST},
+        "id": "gpt-image-2",
+        "object": "model",
+        "created": 1776729600,
+        "owned_by": "imagegate",
+        "billing_rule": "per_token",
+        "price_range": {"min": LEAST, "max": MOST},
         "parameters": {
             "prompt": {"max_code_points": 32000},
             "size": {
@@ -55,9 +83,11 @@ def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
             },
             "resolution": {"values": ["1K", "2K", "4K"], "default": "1K"},
             "quality": {"values": ["low", "medium", "high"], "default": "medium"},
-            "n": {"max": 10}, "image_urls": {"max": 16, "max_bytes": 52428800}, "mask_url": True,
+            "n": {"max": 10},
+            "image_urls": {"max": 16, "max_bytes": 52428800},
+            "mask_url": True,
         },
-    }  # fmt: skip
+    }
 
 
 def test_s9_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
@@ -66,8 +96,10 @@ def test_s9_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
     assert known["parameters"] == {
         "prompt": {"max_code_points": 1000},
         "size": {"ratios": ["1:1", "2:3", "3:2"], "values": ["1024x1024", "1024x1536", "1536x1024"], "default": "auto"},
-        "n": {"max": 4, "values": [1, 2, 4]}, "image_urls": {"max": 5, "max_bytes": 52428800}, "mask_url": True,
-    }  # fmt: skip
+        "n": {"max": 4, "values": [1, 2, 4]},
+        "image_urls": {"max": 5, "max_bytes": 52428800},
+        "mask_url": True,
+    }
     error = error_of(client.get("/v1/models/none"), 404, "model_not_found", "model")
     assert error["fallback_suggestion"] == "gpt-image-2"
 
@@ -86,7 +118,9 @@ def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
     rows = {row["model"]: row for row in answer["data"]}
     assert list(rows) == NAMES
     assert rows["gpt-image-2"] == {
-        "model": "gpt-image-2", "billing_rule": "per_token", "effective_from": 1793491200,
+        "model": "gpt-image-2",
+        "billing_rule": "per_token",
+        "effective_from": 1793491200,
         "per_1k_tokens": {
             "image_output": {"credits": "1.836", "usd": "0.027", "nanos": "27000000"},
             "image_input": {"credits": "0.4896", "usd": "0.0072", "nanos": "7200000"},
@@ -95,7 +129,7 @@ def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
             "text_cached_input": {"credits": "0.0765", "usd": "0.001125", "nanos": "1125000"},
         },
         "range": {"min": LEAST, "max": MOST},
-    }  # fmt: skip
+    }
     assert rows["gpt-image-2-beta"]["per_image"] == {
         "1K": {"credits": "1.02", "usd": "0.015", "nanos": "15000000"},
         "2K": {"credits": "1.734", "usd": "0.0255", "nanos": "25500000"},

@@ -14,8 +14,8 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes
+from tests.support.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,13 @@ def test_s9_daily_limit_and_credits_follow_a_task(gateway: Gateway) -> None:
         used = float(quote["expected"]["credits"])
         got = credits_of(client)
         assert got["token"] == {
-            "remaining_credits": round(10 - used, 6), "unlimited_credits": False, "used_credits": used,
-            "daily_limit_credits": 5, "daily_used_credits": used, "reset_timezone": "UTC",
-        }  # fmt: skip
+            "remaining_credits": round(10 - used, 6),
+            "unlimited_credits": False,
+            "used_credits": used,
+            "daily_limit_credits": 5,
+            "daily_used_credits": used,
+            "reset_timezone": "UTC",
+        }
         assert (got["user"]["used_credits"], got["user"]["reserved_credits"]) == (used, 0)
         assert got["user"]["remaining_credits"] == round(100 - used, 6)
 
@@ -171,9 +175,11 @@ SCOPED = {
 def key_with(gateway: Gateway, scope: str) -> str:
     """The command line may spell a scope with a colon or with an underscore."""
     spelled = gateway.run("keys", "create", "--account", "scoped", "--scope", scope, "--json", check=False)
-    return json.loads(spelled.stdout)["key"] if spelled.returncode == 0 else gateway.new_key(
-        "scoped", "1", "--scope", scope.replace(":", "_")
-    )  # fmt: skip
+    return (
+        json.loads(spelled.stdout)["key"]
+        if spelled.returncode == 0
+        else gateway.new_key("scoped", "1", "--scope", scope.replace(":", "_"))
+    )
 
 
 @pytest.mark.parametrize("scope", SCOPED)

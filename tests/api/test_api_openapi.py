@@ -16,7 +16,7 @@ from imagegate.catalog.load import load_book
 from imagegate.domain.images import SIZE_PATTERN
 from imagegate.domain.webhooks import signature
 from imagegate.families.sizes import PIXELS, RATIOS
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("get", "head", "post", "patch", "delete")

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.pictures import PNG, b64
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
+from tests.support.image_files import PNG, b64
 
 
 @pytest.fixture

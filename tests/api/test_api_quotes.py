@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, answer_of, error_of, nothing_changes
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes
+from tests.support.gateway import Gateway
 
 EXAMPLE = (
     '{"object":"image.quote","model":"gpt-image-2","billing_rule":"per_token","price_version":"2026-11-01.1","n":2,'
@@ -42,21 +42,33 @@ def quote(client: httpx.Client, **body: Any) -> dict[str, Any]:
 
 def test_s4_example_byte_for_byte(client: httpx.Client) -> None:
     body = {
-        "prompt": "A beautiful colorful sunset over the ocean", "size": "16:9", "resolution": "2K", "quality": "high",
-        "n": 2, "image_urls": ["https://example.com/input.png"],
-    }  # fmt: skip
+        "prompt": "A beautiful colorful sunset over the ocean",
+        "size": "16:9",
+        "resolution": "2K",
+        "quality": "high",
+        "n": 2,
+        "image_urls": ["https://example.com/input.png"],
+    }
     with nothing_changes(client):
         assert client.post(QUOTE, json=body).text == EXAMPLE
 
 
 def test_s4_size_assumed_for_auto_and_resolution_null_without_effect(client: httpx.Client) -> None:
     assert quote(client, resolution="4K")["size"] == {
-        "requested": "auto", "resolution": None, "width": 2048, "height": 2048, "assumed": True,
-    }  # fmt: skip
+        "requested": "auto",
+        "resolution": None,
+        "width": 2048,
+        "height": 2048,
+        "assumed": True,
+    }
     for pixels in ("1024x1536", "1024×1536"):
         assert quote(client, size=pixels, resolution="2k")["size"] == {
-            "requested": "1024x1536", "resolution": None, "width": 1024, "height": 1536, "assumed": False,
-        }  # fmt: skip
+            "requested": "1024x1536",
+            "resolution": None,
+            "width": 1024,
+            "height": 1536,
+            "assumed": False,
+        }
     assert quote(client, size="1:1", resolution="2k")["size"]["resolution"] == "2K"
 
 
@@ -65,22 +77,29 @@ def test_s4_per_call_rows_have_one_line(client: httpx.Client) -> None:
     assert got["billing_rule"] == "per_call"
     assert got["lines"] == [
         {
-            "item": "image", "unit": "image", "quantity": {"expected": 4, "maximum": 4}, "rate_nanos": "15000000",
+            "item": "image",
+            "unit": "image",
+            "quantity": {"expected": 4, "maximum": 4},
+            "rate_nanos": "15000000",
             "expected": {"credits": "4.08", "usd": "0.06", "nanos": "60000000"},
             "maximum": {"credits": "4.08", "usd": "0.06", "nanos": "60000000"},
         }
-    ]  # fmt: skip
+    ]
     assert got["expected"] == got["maximum"] == got["lines"][0]["maximum"]
 
 
 @pytest.mark.parametrize(
     ("body", "cost"),
     [
-        ({}, "1.02"), ({"resolution": "4K"}, "1.02"), ({"size": "1:1", "resolution": "2K"}, "1.734"),
-        ({"size": "21:9", "resolution": "4k"}, "2.652"), ({"size": "1024x1024"}, "1.02"),
-        ({"size": "2048x2048"}, "1.734"), ({"size": "3840x2160"}, "2.652"),
+        ({}, "1.02"),
+        ({"resolution": "4K"}, "1.02"),
+        ({"size": "1:1", "resolution": "2K"}, "1.734"),
+        ({"size": "21:9", "resolution": "4k"}, "2.652"),
+        ({"size": "1024x1024"}, "1.02"),
+        ({"size": "2048x2048"}, "1.734"),
+        ({"size": "3840x2160"}, "2.652"),
     ],
-)  # fmt: skip
+)
 def test_s3_1_gpt_image_2_beta_is_priced_by_tier(client: httpx.Client, body: dict[str, Any], cost: str) -> None:
     got = quote(client, model="gpt-image-2-beta", **body)
     assert got["expected"]["credits"] == got["maximum"]["credits"] == cost
@@ -103,9 +122,12 @@ def test_c09_mask_without_references_is_ignored(client: httpx.Client) -> None:
 
 def test_s4_lines_add_up_and_totals_are_exact(client: httpx.Client) -> None:
     for body in (
-        {}, {"n": 7, "size": "3:1", "quality": "low"}, {"model": "gpt-image-1.5", "quality": "auto"},
-        {"model": "gpt-image-1", "n": 10}, {"model": "gpt-image-2.5-flare", "quality": "max", "size": "9:21"},
-    ):  # fmt: skip
+        {},
+        {"n": 7, "size": "3:1", "quality": "low"},
+        {"model": "gpt-image-1.5", "quality": "auto"},
+        {"model": "gpt-image-1", "n": 10},
+        {"model": "gpt-image-2.5-flare", "quality": "max", "size": "9:21"},
+    ):
         got = quote(client, **body)
         for side in ("expected", "maximum"):
             assert sum(int(line[side]["nanos"]) for line in got["lines"]) == int(got[side]["nanos"])

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.manual.curl import DOT
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of
-from tests.gateway import Gateway
+from imagegate.api_docs.curl import DOT
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
+from tests.support.gateway import Gateway
 
 METHODS = ("get", "head", "post", "patch", "delete")
 

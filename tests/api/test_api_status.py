@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 
 def test_s12_status_needs_no_key_and_tells_of_real_attempts(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +26,32 @@ def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Clie
     assert {name: value for name, value in whole.items() if name in task} == task
     assert list(whole) == [*task, "request", "result_data", "attempts"]
     assert whole["request"] == {
-        "model": "gpt-image-2", "prompt": "logo", "size": "816x816", "resolution": None, "quality": "low", "n": 2,
-        "image_urls": [], "mask_url": None, "callback_url": None, "background": "opaque", "output_format": "webp",
+        "model": "gpt-image-2",
+        "prompt": "logo",
+        "size": "816x816",
+        "resolution": None,
+        "quality": "low",
+        "n": 2,
+        "image_urls": [],
+        "mask_url": None,
+        "callback_url": None,
+        "background": "opaque",
+        "output_format": "webp",
         "output_compression": 100,
-    }  # fmt: skip
+    }
     assert [one["image_url"] for one in whole["result_data"]] == task["results"]
     for place, one in enumerate(whole["result_data"]):
         assert len(httpx.get(one["image_url"]).content) == one.pop("bytes")
         assert ("thumbnail_url" in one) is (place == 0), "one thumbnail a task, of its first result"
         one.pop("thumbnail_url", None)
         assert one == {
-            "result_id": str(place), "image_url": task["results"][place], "width": 816, "height": 816,
-            "mime_type": "image/webp", "quality": "low",
-        }  # fmt: skip
+            "result_id": str(place),
+            "image_url": task["results"][place],
+            "width": 816,
+            "height": 816,
+            "mime_type": "image/webp",
+            "quality": "low",
+        }
     (attempt,) = whole["attempts"]
     assert (attempt["attempt"], attempt["outcome"], attempt["charged"]) == (1, "produced", True)
     assert 0 <= attempt["duration"] <= task["duration"]

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 UNKNOWN = "task-unified-1795341693-aaaaaaaa"
 
@@ -54,8 +54,19 @@ def test_s5_1_one_serializer_query_shows_what_create_showed(client: httpx.Client
 
 
 def test_s5_1_never_at_top_level(done: Any) -> None:
-    never = {"url", "image_url", "file_url", "output_url", "result_url", "result", "text", "data", "images", "code",
-             "success"}  # fmt: skip
+    never = {
+        "url",
+        "image_url",
+        "file_url",
+        "output_url",
+        "result_url",
+        "result",
+        "text",
+        "data",
+        "images",
+        "code",
+        "success",
+    }
     assert not never & set(done)
 
 
@@ -165,9 +176,16 @@ def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id:
 
 @pytest.mark.parametrize(
     "task_id",
-    [UNKNOWN, "task-unified-", "task-unified-x", UNKNOWN + "a", "task-unified-1795341693-AAAAAAAA",
-     "task-unified-1-aaaaaaa%00", "task-unified-" + "1" * 3000],
-)  # fmt: skip
+    [
+        UNKNOWN,
+        "task-unified-",
+        "task-unified-x",
+        UNKNOWN + "a",
+        "task-unified-1795341693-AAAAAAAA",
+        "task-unified-1-aaaaaaa%00",
+        "task-unified-" + "1" * 3000,
+    ],
+)
 def test_s10_1_task_not_found_for_an_unknown_id(client: httpx.Client, task_id: str) -> None:
     error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
     assert error["message"] == "The requested task could not be found"
@@ -216,14 +234,29 @@ def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
     row = next(row for row in rows if row["id"] == done["id"])
     assert f"/files/results/{done['id']}/0.thumb.webp?exp=" in row.pop("thumbnail_url")
     assert row == {
-        "id": done["id"], "model": "gpt-image-2", "type": "image", "status": "completed", "progress": 100,
-        "created_at": done["created"], "has_results": True, "result_count": 1,
-        "credits_used": done["usage"]["credits_used"], "has_error": False,
-    }  # fmt: skip
+        "id": done["id"],
+        "model": "gpt-image-2",
+        "type": "image",
+        "status": "completed",
+        "progress": 100,
+        "created_at": done["created"],
+        "has_results": True,
+        "result_count": 1,
+        "credits_used": done["usage"]["credits_used"],
+        "has_error": False,
+    }
     assert list(row) == [
-        "id", "model", "type", "status", "progress", "created_at", "has_results", "result_count", "credits_used",
+        "id",
+        "model",
+        "type",
+        "status",
+        "progress",
+        "created_at",
+        "has_results",
+        "result_count",
+        "credits_used",
         "has_error",
-    ]  # fmt: skip
+    ]
 
 
 def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
@@ -251,10 +284,20 @@ def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("page=0", "page"), ("page=-1", "page"), ("page=x", "page"), ("page=", "page"), ("page_size=0", "page_size"),
-     ("page_size=101", "page_size"), ("page_size=1.0", "page_size"), ("status=done", "status"),
-     ("status=Completed", "status"), ("type=video", "type"), ("page=%D9%A3", "page")],
-)  # fmt: skip
+    [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=x", "page"),
+        ("page=", "page"),
+        ("page_size=0", "page_size"),
+        ("page_size=101", "page_size"),
+        ("page_size=1.0", "page_size"),
+        ("status=done", "status"),
+        ("status=Completed", "status"),
+        ("type=video", "type"),
+        ("page=%D9%A3", "page"),
+    ],
+)
 def test_s5_3_filters_that_are_none_are_400(client: httpx.Client, query: str, param: str) -> None:
     error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
 
@@ -282,12 +325,17 @@ def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> 
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        ({}, "task_ids"), ({"task_ids": None}, "task_ids"), ({"task_ids": []}, "task_ids"),
-        ({"task_ids": [UNKNOWN] * 51}, "task_ids"), ({"task_ids": UNKNOWN}, "task_ids"), ({"task_ids": {}}, "task_ids"),
-        ({"task_ids": [UNKNOWN, 1]}, "task_ids[1]"), ({"task_ids": [None]}, "task_ids[0]"),
+        ({}, "task_ids"),
+        ({"task_ids": None}, "task_ids"),
+        ({"task_ids": []}, "task_ids"),
+        ({"task_ids": [UNKNOWN] * 51}, "task_ids"),
+        ({"task_ids": UNKNOWN}, "task_ids"),
+        ({"task_ids": {}}, "task_ids"),
+        ({"task_ids": [UNKNOWN, 1]}, "task_ids[1]"),
+        ({"task_ids": [None]}, "task_ids[0]"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_s5_4_limits_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
     error_of(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
 
@@ -348,9 +396,14 @@ def test_s6_no_redirect_stands_before_the_bytes(link: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "first", "last"),
-    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=-5", -5, None), ("bytes=100-", 100, None),
-     ("bytes=5-99999999", 5, None)],
-)  # fmt: skip
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=-5", -5, None),
+        ("bytes=100-", 100, None),
+        ("bytes=5-99999999", 5, None),
+    ],
+)
 def test_s6_range_single(link: str, header: str, first: int, last: int | None) -> None:
     whole = httpx.get(link).content
     part = httpx.get(link, headers={"Range": header})
@@ -384,12 +437,23 @@ def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
     exp, sig = (part.partition("=")[2] for part in query.split("&"))
     later = str(int(exp) + 1)
     wrong = [
-        place, f"{place}?exp={exp}", f"{place}?sig={sig}", f"{place}?exp={exp}&sig=", f"{place}?exp={exp}&sig={sig}x",
-        f"{place}?exp={later}&sig={sig}", f"{place}?exp={exp}&sig={sig[:-1]}", f"{place}?exp={exp}&sig={sig.upper()}",
-        f"{place}?exp={exp}&sig=k2{sig[2:]}", f"{place}?exp=x&sig={sig}", f"{place}?exp=%D9%A3&sig={sig}",
-        link.replace("/0.png", "/1.png"), link.replace("/0.png", "/0.jpg"), link.replace(done["id"], UNKNOWN),
-        f"{place}?exp={exp}&sig=%00", f"{place}?exp={exp}&sig=%ff",
-    ]  # fmt: skip
+        place,
+        f"{place}?exp={exp}",
+        f"{place}?sig={sig}",
+        f"{place}?exp={exp}&sig=",
+        f"{place}?exp={exp}&sig={sig}x",
+        f"{place}?exp={later}&sig={sig}",
+        f"{place}?exp={exp}&sig={sig[:-1]}",
+        f"{place}?exp={exp}&sig={sig.upper()}",
+        f"{place}?exp={exp}&sig=k2{sig[2:]}",
+        f"{place}?exp=x&sig={sig}",
+        f"{place}?exp=%D9%A3&sig={sig}",
+        link.replace("/0.png", "/1.png"),
+        link.replace("/0.png", "/0.jpg"),
+        link.replace(done["id"], UNKNOWN),
+        f"{place}?exp={exp}&sig=%00",
+        f"{place}?exp={exp}&sig=%ff",
+    ]
     for address in wrong:
         error_of(httpx.get(address), 403, "invalid_signature")
         assert httpx.head(address).status_code == 403

@@ -6,8 +6,8 @@ import datetime
 
 import pytest
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.support.gateway import Gateway
 
 
 def test_s12_usage_is_what_was_charged(gateway: Gateway) -> None:
@@ -31,9 +31,16 @@ def test_s12_usage_is_what_was_charged(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("group_by=hour", "group_by"), ("group_by=", "group_by"), ("from=yesterday", "from"), ("to=2026-13-01", "to"),
-     ("to=20261122", "to"), ("from=2026-11-02&to=2026-11-01", "from"), ("from=2020-01-01&to=2026-01-01", "from")],
-)  # fmt: skip
+    [
+        ("group_by=hour", "group_by"),
+        ("group_by=", "group_by"),
+        ("from=yesterday", "from"),
+        ("to=2026-13-01", "to"),
+        ("to=20261122", "to"),
+        ("from=2026-11-02&to=2026-11-01", "from"),
+        ("from=2020-01-01&to=2026-01-01", "from"),
+    ],
+)
 def test_s12_usage_other_questions_are_400(gateway: Gateway, query: str, param: str) -> None:
     with gateway.client() as client:
         error_of(client.get(f"/v1/usage?{query}"), 400, "invalid_request", param)

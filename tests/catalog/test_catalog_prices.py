@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.catalog.book import Book, CatalogError, block_hash, token_price
+from imagegate.catalog.catalog import Book, CatalogError, block_hash, token_price
 from imagegate.catalog.load import load_book
 from imagegate.catalog.schema import Alias, PriceBlock, PriceRow, Rates
 from imagegate.domain.images import ImageOrder, ImageRequest
@@ -126,10 +126,8 @@ def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
     model = BOOK.models[name]
     steps = st.integers(1, 240).map(lambda step: 16 * step)
     pixels = st.tuples(steps, steps).filter(
-        lambda edges: (
-            655_360 <= edges[0] * edges[1] <= 8_294_400 and max(edges) <= 3 * min(edges)
-        )
-    )  # fmt: skip
+        lambda edges: 655_360 <= edges[0] * edges[1] <= 8_294_400 and max(edges) <= 3 * min(edges)
+    )
     free = st.sampled_from(["auto", *RATIOS]) | pixels.map(lambda edges: f"{edges[0]}x{edges[1]}")
     table = st.sampled_from(["auto", "1:1", "2:3", "3:2", "1024x1024", "1024x1536", "1536x1024"])
     references = draw(st.integers(0, model.references))
@@ -168,8 +166,13 @@ def test_s3_2_table_rows_take_their_tokens_from_the_table(name: str) -> None:
     table = {"1024x1024": (272, 1056, 4160), "1024x1536": (408, 1584, 6240), "1536x1024": (400, 1568, 6208)}
     if name == "gpt-image-1":
         assert BOOK.models[name].n == tuple(range(1, 11))
-    for size, tokens in {**table, "1:1": table["1024x1024"], "2:3": table["1024x1536"], "3:2": table["1536x1024"],
-                         "auto": table["1024x1536"]}.items():  # fmt: skip
+    for size, tokens in {
+        **table,
+        "1:1": table["1024x1024"],
+        "2:3": table["1024x1536"],
+        "3:2": table["1536x1024"],
+        "auto": table["1024x1536"],
+    }.items():
         for quality, count in zip(("low", "medium", "high"), tokens, strict=True):
             assert usage_of(name, size=size, quality=quality).image_output == count
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.catalog.book import CatalogError
+from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.routes import Roster, Route, RouteRow, UpstreamRow
 
 

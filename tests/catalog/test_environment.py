@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.catalog.book import CatalogError
+from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.environment import rows_from_environment, sold_below_cost
 from imagegate.catalog.load import load_book
 from imagegate.catalog.routes import Roster

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 SMALL = ("--size", "816x816", "--quality", "low")
 
@@ -65,9 +65,11 @@ def test_credits_json_is_what_the_api_says(gateway: Gateway) -> None:
 
 def test_exit_code_2_for_what_is_wrong_with_the_request(gateway: Gateway, tmp_path: Path) -> None:
     for arguments in (
-        ("quote", "x", "--model", "none"), ("tasks", "nonsense"), ("generate",),
+        ("quote", "x", "--model", "none"),
+        ("tasks", "nonsense"),
+        ("generate",),
         ("generate", "x", "--quality", "ultra", "-o", str(tmp_path / "never.png")),
-    ):  # fmt: skip
+    ):
         done = gateway.run(*arguments, check=False)
         assert done.returncode == 2, (arguments, done.stderr)
         assert done.stderr

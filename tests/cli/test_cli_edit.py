@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 SIZE = (832, 800)
 
@@ -30,9 +30,20 @@ def test_edit_uploads_local_files_and_keeps_what_the_mask_protects(
     picture, mask = pictures
     out = tmp_path / "edited.png"
     done = gateway.run(
-        "edit", "a red sun", "-i", str(picture), "--mask", str(mask), "--size", "832x800", "--quality", "low",
-        "-o", str(out), "--json",
-    )  # fmt: skip
+        "edit",
+        "a red sun",
+        "-i",
+        str(picture),
+        "--mask",
+        str(mask),
+        "--size",
+        "832x800",
+        "--quality",
+        "low",
+        "-o",
+        str(out),
+        "--json",
+    )
     task = json.loads(done.stdout)
     assert task["usage"]["tokens"]["image_input"] == 1536
     with Image.open(picture) as given, Image.open(out) as made:

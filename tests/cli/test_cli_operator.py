@@ -13,7 +13,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,25 @@ def test_keys_create_makes_the_account_and_shows_the_value_once(tmp_path: Path) 
     gateway = Gateway(tmp_path)
     made = json.loads(
         gateway.run(
-            "keys", "create", "--account", "shop", "--credits", "2.5", "--json", "--name", "till", "--cap", "2",
-            "--daily-cap", "1.000000068", "--expires", "2099-01-31T12:00+09:00", "--model", "gpt-image-1",
+            "keys",
+            "create",
+            "--account",
+            "shop",
+            "--credits",
+            "2.5",
+            "--json",
+            "--name",
+            "till",
+            "--cap",
+            "2",
+            "--daily-cap",
+            "1.000000068",
+            "--expires",
+            "2099-01-31T12:00+09:00",
+            "--model",
+            "gpt-image-1",
         ).stdout
-    )  # fmt: skip
+    )
     assert list(made) == ["key", "id", "account"]
     plain = gateway.run("keys", "create", "--account", "shop").stdout.strip()
     assert plain.startswith("imk_live_")
@@ -93,7 +108,7 @@ def test_a_negative_grant_needs_no_trick(tmp_path: Path) -> None:
         ("credits", "grant", "--account", "a", "1,000"),
         ("keys", "create", "--account", "a", "--credits", "9" * 24),
     ],
-)  # fmt: skip
+)
 def test_exit_code_2_for_operators_mistakes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     gateway = Gateway(tmp_path)
     gateway.run("keys", "create", "--account", "a")
@@ -107,9 +122,11 @@ def test_exit_code_1_for_what_is_not_there(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     gateway.run("keys", "create", "--account", "a")
     for arguments in (
-        ("keys", "list", "--account", "b"), ("keys", "disable", "--account", "b", "key_x"),
-        ("keys", "disable", "--account", "a", "key_x"), ("credits", "grant", "--account", "b", "1"),
-    ):  # fmt: skip
+        ("keys", "list", "--account", "b"),
+        ("keys", "disable", "--account", "b", "key_x"),
+        ("keys", "disable", "--account", "a", "key_x"),
+        ("credits", "grant", "--account", "b", "1"),
+    ):
         done = gateway.run(*arguments, check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("imagegate: ")

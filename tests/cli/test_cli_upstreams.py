@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fronted import Fronted, route, upstream
-from tests.simulation import Simulator
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
 
 
 @pytest.fixture(scope="module")

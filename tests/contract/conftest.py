@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 import schemathesis
 from hypothesis import strategies as st
 
-from imagegate.manual.curl import DOT
+from imagegate.api_docs.curl import DOT
 
 ENDED_TASK, RESULT, TALLY = "CONTRACT_ENDED_TASK", "CONTRACT_RESULT", "CONTRACT_TALLY"
 # Nothing listens here, and nothing is asked of a name server.

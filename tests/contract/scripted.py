@@ -16,10 +16,10 @@ from typing import Any
 from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
 from imagegate.domain.usage import UsageSource
 from imagegate.spool import Spool, SpooledAnswer, SpooledImage
-from imagegate.upstreams.fleet import Fleet
-from imagegate.upstreams.protocol import Answer, Call, Produced, Resumes, Ties
-from tests.api.pictures import picture
-from tests.journeys.test_expiry import Installation, installed
+from imagegate.upstreams.base import Answer, Call, Produced, Resumes, Ties
+from imagegate.upstreams.registry import Fleet
+from tests.e2e.test_expiry import Installation, installed
+from tests.support.image_files import picture
 
 HOLD = "hold "
 

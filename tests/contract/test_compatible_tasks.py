@@ -9,14 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, SMALL, answer_of, send_raw
+from tests.api.helpers import CREATE, QUOTE, SMALL, answer_of, send_raw
 
 FOREIGN = "X-EvoLink-Trace: 1\r\nX-Evo-Anything: a,b\r\n"
 FAILURES = [
-    ("POST", CREATE, b"{"), ("POST", CREATE, b'{"prompt":""}'), ("POST", CREATE, b'{"prompt":"x","model":"none"}'),
-    ("GET", "/v1/tasks/x", b""), ("GET", "/v1/tasks/task-unified-1-aaaaaaaa", b""), ("GET", "/v1/nothing", b""),
-    ("PUT", CREATE, b""), ("GET", "/files/results/t/0.png", b""), ("POST", "/v1/tasks/batch", b"{}"),
-]  # fmt: skip
+    ("POST", CREATE, b"{"),
+    ("POST", CREATE, b'{"prompt":""}'),
+    ("POST", CREATE, b'{"prompt":"x","model":"none"}'),
+    ("GET", "/v1/tasks/x", b""),
+    ("GET", "/v1/tasks/task-unified-1-aaaaaaaa", b""),
+    ("GET", "/v1/nothing", b""),
+    ("PUT", CREATE, b""),
+    ("GET", "/files/results/t/0.png", b""),
+    ("POST", "/v1/tasks/batch", b"{}"),
+]
 
 
 def posted(client: httpx.Client, body: str, more: str = "", path: str = CREATE) -> tuple[bytes, bytes]:

@@ -13,25 +13,50 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.pictures import PNG, b64
-from tests.api.tools import CREATE, QUOTE, SMALL, answer_of, error_of, nothing_changes, send_raw, standing
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, SMALL, answer_of, error_of, nothing_changes, send_raw, standing
+from tests.support.gateway import Gateway
+from tests.support.image_files import PNG, b64
 
 KEYED = [
-    ("POST", CREATE), ("POST", QUOTE), ("GET", "/v1/tasks/task-unified-1-aaaaaaaa"), ("GET", "/v1/tasks"),
-    ("POST", "/v1/tasks/batch"), ("POST", "/v1/tasks/task-unified-1-aaaaaaaa/cancel"),
-    ("GET", "/v1/tasks/task-unified-1-aaaaaaaa/events"), ("GET", "/v1/credits"), ("GET", "/v1/ledger"),
-    ("GET", "/v1/models"), ("GET", "/v1/models/gpt-image-2"), ("POST", "/api/v1/files/upload/base64"),
-    ("POST", "/api/v1/files/upload/stream"), ("POST", "/api/v1/files/upload/url"), ("GET", "/api/v1/files/list"),
-    ("GET", "/api/v1/files"), ("GET", "/api/v1/files/quota"), ("DELETE", "/api/v1/files/file_x"), ("GET", "/v1/keys"),
-    ("POST", "/v1/keys"), ("PATCH", "/v1/keys/key_x"), ("DELETE", "/v1/keys/key_x"), ("GET", "/v1/usage"),
-    ("GET", "/v1/webhooks/deliveries"), ("POST", "/v1/webhooks/deliveries/evt_x/replay"), ("POST", "/v1/webhooks/test"),
-    ("GET", "/v1/webhooks/secret"), ("POST", "/v1/webhooks/secret/rotate"),
-]  # fmt: skip
+    ("POST", CREATE),
+    ("POST", QUOTE),
+    ("GET", "/v1/tasks/task-unified-1-aaaaaaaa"),
+    ("GET", "/v1/tasks"),
+    ("POST", "/v1/tasks/batch"),
+    ("POST", "/v1/tasks/task-unified-1-aaaaaaaa/cancel"),
+    ("GET", "/v1/tasks/task-unified-1-aaaaaaaa/events"),
+    ("GET", "/v1/credits"),
+    ("GET", "/v1/ledger"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/gpt-image-2"),
+    ("POST", "/api/v1/files/upload/base64"),
+    ("POST", "/api/v1/files/upload/stream"),
+    ("POST", "/api/v1/files/upload/url"),
+    ("GET", "/api/v1/files/list"),
+    ("GET", "/api/v1/files"),
+    ("GET", "/api/v1/files/quota"),
+    ("DELETE", "/api/v1/files/file_x"),
+    ("GET", "/v1/keys"),
+    ("POST", "/v1/keys"),
+    ("PATCH", "/v1/keys/key_x"),
+    ("DELETE", "/v1/keys/key_x"),
+    ("GET", "/v1/usage"),
+    ("GET", "/v1/webhooks/deliveries"),
+    ("POST", "/v1/webhooks/deliveries/evt_x/replay"),
+    ("POST", "/v1/webhooks/test"),
+    ("GET", "/v1/webhooks/secret"),
+    ("POST", "/v1/webhooks/secret/rotate"),
+]
 OPEN = [
-    ("/v1/pricing", 200), ("/api/v1/files/download/file_x", 404), ("/files/uploads/x/a.png", 404),
-    ("/files/results/t/0.png", 403), ("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/openapi.json", 200),
-]  # fmt: skip
+    ("/v1/pricing", 200),
+    ("/api/v1/files/download/file_x", 404),
+    ("/files/uploads/x/a.png", 404),
+    ("/files/results/t/0.png", 403),
+    ("/healthz", 200),
+    ("/readyz", 200),
+    ("/metrics", 200),
+    ("/openapi.json", 200),
+]
 
 
 def made(client: httpx.Client, **fields: Any) -> Any:
@@ -85,11 +110,14 @@ def test_s1_json_compact_and_raw(waiting: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "request_bytes",
-    [b"GARBAGE\r\n\r\n", b"GET /v1/tasks/\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-     b"POST /v1/tasks/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
-     b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"],
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /v1/tasks/\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"POST /v1/tasks/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ],
     ids=["no request", "raw bytes", "length", "address"],
-)  # fmt: skip
+)
 def test_s1_json_errors_for_what_is_no_http_too(idle: Gateway, request_bytes: bytes) -> None:
     head, _, body = send_raw(idle.url, request_bytes, 5).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
@@ -181,11 +209,25 @@ def test_s2_1_callback_url_is_kept_as_given(waiting: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://example.com/", "ftp://example.com/", "https://localhost/", "https://a.localhost/", "https://db.internal/",
-     "https://127.0.0.1/", "https://10.0.0.1/", "https://169.254.169.254/", "https://[::1]/", "https://user@example.com/",
-     "https://user:secret@example.com/", "https://example.com:8443/", "https://example.com:22/", "nonsense", "",
-     "https://example.com/" + "x" * 2030],
-)  # fmt: skip
+    [
+        "http://example.com/",
+        "ftp://example.com/",
+        "https://localhost/",
+        "https://a.localhost/",
+        "https://db.internal/",
+        "https://127.0.0.1/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/",
+        "https://[::1]/",
+        "https://user@example.com/",
+        "https://user:secret@example.com/",
+        "https://example.com:8443/",
+        "https://example.com:22/",
+        "nonsense",
+        "",
+        "https://example.com/" + "x" * 2030,
+    ],
+)
 def test_s7_callback_url_of_other_kinds_is_400(waiting: httpx.Client, url: str) -> None:
     with nothing_changes(waiting):
         error_of(waiting.post(CREATE, json={**SMALL, "callback_url": url}), 400, "invalid_request", "callback_url")
@@ -262,17 +304,24 @@ def test_s10_2_request_cancelled_is_free(waiting: httpx.Client) -> None:
 def test_s5_1_billing_of_a_cancelled_task_is_released_whole(waiting: httpx.Client) -> None:
     task = made(waiting)
     assert task["billing"] == {
-        "refund_scope": "account_balance", "charge_status": "reserved", "refund_status": "not_required",
-        "reserved_credits": task["usage"]["credits_reserved"], "charged_credits": 0, "refunded_credits": 0,
+        "refund_scope": "account_balance",
+        "charge_status": "reserved",
+        "refund_status": "not_required",
+        "reserved_credits": task["usage"]["credits_reserved"],
+        "charged_credits": 0,
+        "refunded_credits": 0,
         "refunded_at": None,
-    }  # fmt: skip
+    }
     ended = answer_of(waiting.post(f"/v1/tasks/{task['id']}/cancel"))
     refunded_at = ended["billing"].pop("refunded_at")
     assert ended["billing"] == {
-        "refund_scope": "account_balance", "charge_status": "released", "refund_status": "completed",
-        "reserved_credits": task["usage"]["credits_reserved"], "charged_credits": 0,
+        "refund_scope": "account_balance",
+        "charge_status": "released",
+        "refund_status": "completed",
+        "reserved_credits": task["usage"]["credits_reserved"],
+        "charged_credits": 0,
         "refunded_credits": task["usage"]["credits_reserved"],
-    }  # fmt: skip
+    }
     assert refunded_at >= task["created"]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.upstreams.protocol import Answer, Refused, Rejected, Unavailable, Unknown
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from imagegate.upstreams.base import Answer, Refused, Rejected, Unavailable, Unknown
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.contract.scripted import HOLD, Scripted, served_by
-from tests.journeys.test_expiry import Installation, until
+from tests.e2e.test_expiry import Installation, until
 
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -95,10 +95,20 @@ def test_s10_2_unknown_error(tmp_path: Path) -> None:
 def test_s10_2_closed_set_and_never_charged() -> None:
     """The thirteen codes; a new one would break clients that list them."""
     assert {code.value for code in CODES} == {
-        "content_policy_violation", "invalid_parameters", "image_processing_error", "image_dimension_mismatch",
-        "request_cancelled", "generation_failed_no_content", "generation_timeout", "resource_exhausted",
-        "quota_exceeded", "service_unavailable", "service_error", "unknown_error", "resource_not_found",
-    }  # fmt: skip
+        "content_policy_violation",
+        "invalid_parameters",
+        "image_processing_error",
+        "image_dimension_mismatch",
+        "request_cancelled",
+        "generation_failed_no_content",
+        "generation_timeout",
+        "resource_exhausted",
+        "quota_exceeded",
+        "service_unavailable",
+        "service_error",
+        "unknown_error",
+        "resource_not_found",
+    }
 
 
 def test_s10_2_never_charged_whatever_the_reason(tmp_path: Path) -> None:
@@ -166,8 +176,10 @@ def test_s5_5_delivered_anyway_is_completed_and_charged(tmp_path: Path) -> None:
         upstream.go.set()
         ended = await final(place, task)
         assert (ended["status"], len(ended["results"]), ended["billing"]["charge_status"]) == (
-            "completed", 1, "charged",
-        )  # fmt: skip
+            "completed",
+            1,
+            "charged",
+        )
 
     told(tmp_path, story)
 
@@ -214,8 +226,9 @@ def test_s5_1_billing_words_of_a_charged_task(tmp_path: Path) -> None:
     async def story(place: Installation, upstream: Scripted) -> None:
         running = await under_way(place, upstream, HOLD + "picture")
         assert (running["billing"]["charge_status"], running["billing"]["refund_status"]) == (
-            "reserved", "not_required",
-        )  # fmt: skip
+            "reserved",
+            "not_required",
+        )
         upstream.go.set()
         billing = (await final(place, running))["billing"]
         assert (billing["charge_status"], billing["refund_status"]) == ("charged", "not_required")

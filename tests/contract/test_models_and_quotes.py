@@ -10,12 +10,12 @@ import httpx
 import msgspec
 import pytest
 
-from tests.api.tools import CREATE, QUOTE, answer_of, error_of, nothing_changes
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes
+from tests.support.gateway import Gateway
 
-CELLS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "vectors" / "sizes.json").read_text("utf-8")
-)["cells"]  # fmt: skip
+CELLS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "vectors" / "sizes.json").read_text("utf-8"))[
+    "cells"
+]
 TABLE_SIZES = ("auto", "1:1", "2:3", "3:2", "1024x1024", "1024x1536", "1536x1024")
 FREE_SIZES = ("auto", "1:1", "21:9", "9:21", "3840x2160", "1024×1024")
 REFERENCE = "https://example.com/a.png"
@@ -42,9 +42,15 @@ PER_TOKEN_TABLE = Row(
     prompt=2_000, sizes=TABLE_SIZES, quality=(*THREE, "auto"), quality_default="high", rule="per_token"
 )
 FREE_ROW = Row(
-    prompt=32_000, sizes=FREE_SIZES, resolution=True, quality=THREE, quality_default="medium", n=ONE_TO_TEN, mask=True,
+    prompt=32_000,
+    sizes=FREE_SIZES,
+    resolution=True,
+    quality=THREE,
+    quality_default="medium",
+    n=ONE_TO_TEN,
+    mask=True,
     rule="per_token",
-)  # fmt: skip
+)
 
 
 def changed(row: Row, **fields: Any) -> Row:
@@ -123,9 +129,7 @@ def test_s3_1_gpt_image_1_5_lite_row(waiting: httpx.Client) -> None:
 
 
 def test_s3_1_gpt_image_1_5_beta_row(waiting: httpx.Client) -> None:
-    row_holds(
-        waiting, "gpt-image-1.5-beta", Row(prompt=2_000, sizes=TABLE_SIZES, rule="per_call", price="13235295")
-    )  # fmt: skip
+    row_holds(waiting, "gpt-image-1.5-beta", Row(prompt=2_000, sizes=TABLE_SIZES, rule="per_call", price="13235295"))
 
 
 def test_s3_1_gpt_image_1_row(waiting: httpx.Client) -> None:
@@ -133,9 +137,7 @@ def test_s3_1_gpt_image_1_row(waiting: httpx.Client) -> None:
 
 
 def test_s3_1_gpt_4o_image_row(waiting: httpx.Client) -> None:
-    row = Row(
-        prompt=1_000, sizes=TABLE_SIZES, n=(1, 2, 4), references=5, mask=True, rule="per_call", price="15000000"
-    )  # fmt: skip
+    row = Row(prompt=1_000, sizes=TABLE_SIZES, n=(1, 2, 4), references=5, mask=True, rule="per_call", price="15000000")
     row_holds(waiting, "gpt-4o-image", row)
 
 

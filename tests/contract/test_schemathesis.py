@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
+from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = int(os.environ.get("IMAGEGATE_CONTRACT_EXAMPLES", "5"))
@@ -62,9 +62,18 @@ ENV = {
 }
 # Walked to in the stateful phase: what a create, an upload, a new key and a test webhook lead to.
 WALKED = {
-    "get_task", "cancel_task", "get_events", "batch_tasks", "get_ledger", "remove_file", "download_file", "change_key",
-    "delete_key", "replay_delivery", "create_grant",
-}  # fmt: skip
+    "get_task",
+    "cancel_task",
+    "get_events",
+    "batch_tasks",
+    "get_ledger",
+    "remove_file",
+    "download_file",
+    "change_key",
+    "delete_key",
+    "replay_delivery",
+    "create_grant",
+}
 Tally = dict[str, Counter[str]]
 
 

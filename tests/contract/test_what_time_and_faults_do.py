@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.flows import events
-from imagegate.flows.expire import sweep
+from imagegate.flows.maintenance import sweep
+from imagegate.flows.views import task_stream
 from imagegate.runtime import PER_SECOND
 from imagegate.store.transaction import Tx
-from tests.api.pictures import PNG, b64
-from tests.api.tools import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
 from tests.contract.scripted import HOLD, Scripted, served_by
-from tests.journeys.test_expiry import HOUR, Installation, until
+from tests.e2e.test_expiry import HOUR, Installation, until
+from tests.support.image_files import PNG, b64
 
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -141,8 +141,8 @@ def test_s10_2_generation_timeout_at_the_deadline(tmp_path: Path) -> None:
 
 
 def test_s5_6_ping_breaks_the_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert events.SILENCE_S == 15
-    monkeypatch.setattr(events, "SILENCE_S", 0.05)
+    assert task_stream.SILENCE_S == 15
+    monkeypatch.setattr(task_stream, "SILENCE_S", 0.05)
 
     async def story(place: Installation, upstream: Scripted) -> None:
         task = answer_of(await made(place, HOLD))

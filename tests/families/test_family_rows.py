@@ -31,10 +31,16 @@ QUALITIES: dict[str, tuple[tuple[str, ...], str]] = {
     "gpt-image-2.5-sunburst": (("low", "medium", "high", "xhigh", "max"), "medium"),
 }
 PROMPT_MAX = {
-    "gpt-image-2": 32_000, "gpt-image-2-beta": 8_000, "gpt-image-1.5": 2_000, "gpt-image-1.5-lite": 2_000,
-    "gpt-image-1.5-beta": 2_000, "gpt-image-1": 8_000, "gpt-4o-image": 1_000, "gpt-image-2.5-flare": 32_000,
+    "gpt-image-2": 32_000,
+    "gpt-image-2-beta": 8_000,
+    "gpt-image-1.5": 2_000,
+    "gpt-image-1.5-lite": 2_000,
+    "gpt-image-1.5-beta": 2_000,
+    "gpt-image-1": 8_000,
+    "gpt-4o-image": 1_000,
+    "gpt-image-2.5-flare": 32_000,
     "gpt-image-2.5-sunburst": 32_000,
-}  # fmt: skip
+}
 COUNTS = {
     **{name: set(range(1, 11)) for name in QUALITIES},
     **{name: {1} for name in ("gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta")},
@@ -125,9 +131,14 @@ def test_s3_1_mask_of_each_row(name: str) -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_s3_1_size_of_table_rows(name: str) -> None:
     for size, pixels in {
-        "1:1": (1024, 1024), "2:3": (1024, 1536), "3:2": (1536, 1024), "1024x1024": (1024, 1024),
-        "1024x1536": (1024, 1536), "1536x1024": (1536, 1024), "1024×1536": (1024, 1536),
-    }.items():  # fmt: skip
+        "1:1": (1024, 1024),
+        "2:3": (1024, 1536),
+        "3:2": (1536, 1024),
+        "1024x1024": (1024, 1024),
+        "1024x1536": (1024, 1536),
+        "1536x1024": (1536, 1024),
+        "1024×1536": (1024, 1536),
+    }.items():
         got = order_of(name, size=size).size
         assert (got.width, got.height, got.assumed, got.resolution) == (*pixels, False, None)
     for auto in (order_of(name).size, order_of(name, size="auto").size, order_of(name, size=None).size):
@@ -229,8 +240,11 @@ def test_s2_1_image_urls_have_at_most_8192_characters() -> None:
 def test_s3_1_alias_is_echoed_and_may_take_the_tier_from_quality() -> None:
     order = order_of("nano-canvas", size="16:9", quality="2k")
     assert (order.model, order.row, order.size.resolution, order.quality) == (
-        "nano-canvas", "gpt-image-2", "2K", "medium",
-    )  # fmt: skip
+        "nano-canvas",
+        "gpt-image-2",
+        "2K",
+        "medium",
+    )
     assert order_of("nano-canvas", size="1:1", quality="high").quality == "high"
     assert refusal("gpt-image-2", size="16:9", quality="2K").param == "quality"
     plain = order_of("house-style")
@@ -293,12 +307,22 @@ def model_of(name: str) -> Model:
 @pytest.mark.parametrize(
     ("size", "resolution", "tier"),
     [
-        ("auto", None, "1K"), ("auto", "4K", "1K"), ("1:1", None, "1K"), ("1:1", "2k", "2K"), ("3:1", "4K", "4K"),
-        ("3:1", "2K", "2K"), ("21:9", "4K", "4K"), ("1024x1024", None, "1K"), ("1024x1024", "4K", "1K"),
-        ("1616x1040", None, "1K"), ("1312x1296", None, "2K"), ("2096x2096", None, "2K"), ("2112x2096", None, "4K"),
+        ("auto", None, "1K"),
+        ("auto", "4K", "1K"),
+        ("1:1", None, "1K"),
+        ("1:1", "2k", "2K"),
+        ("3:1", "4K", "4K"),
+        ("3:1", "2K", "2K"),
+        ("21:9", "4K", "4K"),
+        ("1024x1024", None, "1K"),
+        ("1024x1024", "4K", "1K"),
+        ("1616x1040", None, "1K"),
+        ("1312x1296", None, "2K"),
+        ("2096x2096", None, "2K"),
+        ("2112x2096", None, "4K"),
         ("3840x2160", None, "4K"),
     ],
-)  # fmt: skip
+)
 def test_s3_1_gpt_image_2_beta_tiers(size: str, resolution: str | None, tier: str) -> None:
     order = order_of("gpt-image-2-beta", size=size, resolution=resolution)
     assert FAMILIES["gpt_image"].price_tier(order) == tier

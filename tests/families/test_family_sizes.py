@@ -87,11 +87,23 @@ def test_s2_1_size_in_multiples_of_16_is_legal_exactly_inside_the_published_boun
 @pytest.mark.parametrize(
     ("size", "legal"),
     [
-        ("3840x2160", True), ("2160x3840", True), ("3840x1920", True), ("2880x2880", True), ("3840x1280", True),
-        ("3840x2176", False), ("3840x1264", False), ("3856x2144", False), ("2896x2880", False), ("816x816", True),
-        ("800x816", False), ("1024x640", True), ("1008x640", False), ("1024x1025", False), ("9999x16", False),
+        ("3840x2160", True),
+        ("2160x3840", True),
+        ("3840x1920", True),
+        ("2880x2880", True),
+        ("3840x1280", True),
+        ("3840x2176", False),
+        ("3840x1264", False),
+        ("3856x2144", False),
+        ("2896x2880", False),
+        ("816x816", True),
+        ("800x816", False),
+        ("1024x640", True),
+        ("1008x640", False),
+        ("1024x1025", False),
+        ("9999x16", False),
     ],
-)  # fmt: skip
+)
 def test_s2_1_size_at_the_bounds(size: str, legal: bool) -> None:
     pixels = parse_pixels(size)
     assert pixels is not None
@@ -101,11 +113,29 @@ def test_s2_1_size_at_the_bounds(size: str, legal: bool) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "auto", "1024", "1024x", "x1024", "1024x1024\n", " 1024x1024", "1024x1024 ", "1024X1024", "1024*1024",
-        "1024 x 1024", "01024x1024", "+1024x1024", "-1024x1024", "1024.0x1024", "1e3x1024", "\uff11024x1024",
-        "\u0661\u0660\u0662\u0664x1024", "1024x1024x1024", "10240x1024", "0x0",
+        "",
+        "auto",
+        "1024",
+        "1024x",
+        "x1024",
+        "1024x1024\n",
+        " 1024x1024",
+        "1024x1024 ",
+        "1024X1024",
+        "1024*1024",
+        "1024 x 1024",
+        "01024x1024",
+        "+1024x1024",
+        "-1024x1024",
+        "1024.0x1024",
+        "1e3x1024",
+        "\uff11024x1024",
+        "\u0661\u0660\u0662\u0664x1024",
+        "1024x1024x1024",
+        "10240x1024",
+        "0x0",
     ],
-)  # fmt: skip
+)
 def test_s2_1_size_has_plain_ascii_digits(text: str) -> None:
     assert parse_pixels(text) is None
 

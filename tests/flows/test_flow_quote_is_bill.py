@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.app import open_runtime
-from imagegate.catalog.book import Book
+from imagegate.catalog.catalog import Book
 from imagegate.catalog.load import load_book
-from imagegate.domain.credit import CUSTOMER_SCOPES, Key
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Key
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import Nanos
@@ -25,7 +25,7 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
-from imagegate.flows.bill import Bill, Part, make_bill
+from imagegate.flows.execution.billing import Bill, Part, make_bill
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
@@ -33,9 +33,22 @@ from imagegate.settings import Settings, Storage
 NOW = 1_795_341_693_000_000
 BOOK = load_book()
 KEY = Key(
-    "key_1", "acc_1", "k", "imk_live_…", CUSTOMER_SCOPES, None, None, Nanos(0), Nanos(0), None, 0, Nanos(0), NOW, None,
+    "key_1",
+    "acc_1",
+    "k",
+    "imk_live_…",
+    CUSTOMER_SCOPES,
     None,
-)  # fmt: skip
+    None,
+    Nanos(0),
+    Nanos(0),
+    None,
+    0,
+    Nanos(0),
+    NOW,
+    None,
+    None,
+)
 UPSTREAM = UsageSource.upstream
 HUGE = 2**40
 
@@ -53,10 +66,20 @@ def quoted(runtime: Runtime, **fields: Any) -> Quote:
 
 def task_of(quote: Quote) -> Task:
     return Task(
-        id="task-unified-1795341693-imcg5zqt", account_id="acc_1", key_id="key_1", state=TaskState.running, claim_no=1,
-        crashes=0, progress=0, order=quote.order, billing_rule=quote.model.billing, price_version=quote.price_version,
-        hold=quote.maximum.total, created=NOW, deadline=NOW + 1,
-    )  # fmt: skip
+        id="task-unified-1795341693-imcg5zqt",
+        account_id="acc_1",
+        key_id="key_1",
+        state=TaskState.running,
+        claim_no=1,
+        crashes=0,
+        progress=0,
+        order=quote.order,
+        billing_rule=quote.model.billing,
+        price_version=quote.price_version,
+        hold=quote.maximum.total,
+        created=NOW,
+        deadline=NOW + 1,
+    )
 
 
 def billed(
@@ -168,7 +191,7 @@ def test_s3_4_reported_usage_is_billed(runtime: Runtime) -> None:
     quote = quoted(runtime, size="1:1", image_urls=["https://example.com/a.png"])
     usage = Usage(
         images=1, text_input=20, text_cached_input=5, image_input=1000, image_cached_input=400, image_output=1700
-    )  # fmt: skip
+    )
     bill = billed(runtime, quote, usage)
     exact = 15 * Fraction("4500") + 5 * Fraction("1125") + 600 * Fraction(7200) + 400 * 1800 + 1700 * 27_000
     assert bill == Bill(Nanos(ceil(exact)), Nanos(ceil(exact)), usage, UPSTREAM)

@@ -16,17 +16,27 @@ from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.flows.view import task_view
+from imagegate.flows.views.task import task_view
 from imagegate.runtime import Runtime
 from imagegate.settings import Server, Settings, Storage
 
 CREATED = 1_795_341_693_000_000
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "x" * 42, Size("1:1", 1024, 1024, False, "1K"), "medium", 1)
 WAITING = Task(
-    id="task-unified-1795341693-imcg5zqt", account_id="acc_1", key_id="key_1", state=TaskState.queued, claim_no=0,
-    crashes=0, progress=0, order=ORDER, billing_rule="per_token", price_version="2026-11-01.1", hold=Nanos(48_177_000),
-    created=CREATED, deadline=CREATED + 3_600_000_000,
-)  # fmt: skip
+    id="task-unified-1795341693-imcg5zqt",
+    account_id="acc_1",
+    key_id="key_1",
+    state=TaskState.queued,
+    claim_no=0,
+    crashes=0,
+    progress=0,
+    order=ORDER,
+    billing_rule="per_token",
+    price_version="2026-11-01.1",
+    hold=Nanos(48_177_000),
+    created=CREATED,
+    deadline=CREATED + 3_600_000_000,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +58,16 @@ def changed(**fields: Any) -> Task:
 
 
 DONE = changed(
-    state=TaskState.completed, claim_no=1, progress=100, ended=CREATED + 37_200_000, charge=Nanos(47_470_500),
-    usage=Usage(images=1, text_input=13, image_output=1756), usage_source=UsageSource.upstream,
-    results=(Result(0, "png", "image/png", 1024, 1024, 99),), results_expire=1_795_428_130_000_000,
-)  # fmt: skip
+    state=TaskState.completed,
+    claim_no=1,
+    progress=100,
+    ended=CREATED + 37_200_000,
+    charge=Nanos(47_470_500),
+    usage=Usage(images=1, text_input=13, image_output=1756),
+    usage_source=UsageSource.upstream,
+    results=(Result(0, "png", "image/png", 1024, 1024, 99),),
+    results_expire=1_795_428_130_000_000,
+)
 
 
 def test_s5_1_wire_order_of_a_waiting_task(runtime: Runtime) -> None:
@@ -92,7 +108,7 @@ def test_s5_1_wire_order_of_a_failed_task(runtime: Runtime) -> None:
     )
     failed = changed(
         state=TaskState.failed, claim_no=1, progress=40, ended=CREATED + 47_000_000, charge=Nanos(0), error=error
-    )  # fmt: skip
+    )
     _, task = shown(runtime, failed)
     assert task["error"] == {
         "code": "content_policy_violation",
@@ -100,17 +116,35 @@ def test_s5_1_wire_order_of_a_failed_task(runtime: Runtime) -> None:
         "type": "task_error",
     }
     assert list(task) == [
-        "created", "id", "model", "object", "progress", "status", "task_info", "type", "usage", "billing", "error",
+        "created",
+        "id",
+        "model",
+        "object",
+        "progress",
+        "status",
+        "task_info",
+        "type",
+        "usage",
+        "billing",
+        "error",
         "duration",
-    ]  # fmt: skip
+    ]
     assert task["usage"] == {
-        "billing_rule": "per_token", "credits_reserved": 3.276036, "credits_used": 0,
-        "cost": {"credits": 0, "usd": 0}, "user_group": "default",
-    }  # fmt: skip
+        "billing_rule": "per_token",
+        "credits_reserved": 3.276036,
+        "credits_used": 0,
+        "cost": {"credits": 0, "usd": 0},
+        "user_group": "default",
+    }
     assert task["billing"] == {
-        "refund_scope": "account_balance", "charge_status": "released", "refund_status": "completed",
-        "reserved_credits": 3.276036, "charged_credits": 0, "refunded_credits": 3.276036, "refunded_at": 1795341740,
-    }  # fmt: skip
+        "refund_scope": "account_balance",
+        "charge_status": "released",
+        "refund_status": "completed",
+        "reserved_credits": 3.276036,
+        "charged_credits": 0,
+        "refunded_credits": 3.276036,
+        "refunded_at": 1795341740,
+    }
     assert task["duration"] == 47
 
 

@@ -10,18 +10,27 @@ import pytest
 from PIL import Image
 from tests.painter.conftest import MakeOrder, painted_bytes, painted_pixels
 
+from imagegate.images.jobs.encode import read_metadata
 from imagegate.painter.order import Painted
 from imagegate.painter.paint import METADATA, paint
 from imagegate.painter.scenes import SCENES
-from imagegate.pixels.encode import read_metadata
 
 _VECTORS = Path(__file__).parents[1] / "vectors" / "sizes.json"
 _CELLS: list[dict[str, Any]] = json.loads(_VECTORS.read_text())["cells"]
 _PROMPTS = {
-    "vista": "a mountain lake", "sea": "바다", "forest": "forest", "desert": "desert", "city": "도시 밤",
-    "space": "planet", "ribbons": "abstract", "bloom": "flower", "emblem": "logo", "creature": "fox",
-    "portrait": "portrait", "vessel": "vase",
-}  # fmt: skip
+    "vista": "a mountain lake",
+    "sea": "바다",
+    "forest": "forest",
+    "desert": "desert",
+    "city": "도시 밤",
+    "space": "planet",
+    "ribbons": "abstract",
+    "bloom": "flower",
+    "emblem": "logo",
+    "creature": "fox",
+    "portrait": "portrait",
+    "vessel": "vase",
+}
 
 
 @pytest.mark.parametrize("cell", _CELLS, ids=lambda cell: f"{cell['width']}x{cell['height']}")
@@ -117,7 +126,7 @@ def test_a_transparent_landscape_is_cut_out(order: MakeOrder) -> None:
 
 def test_the_visible_label_is_there(order: MakeOrder, monkeypatch: pytest.MonkeyPatch) -> None:
     marked = painted_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
-    monkeypatch.setattr("imagegate.painter.mark.stamp", lambda *_, **__: None)
+    monkeypatch.setattr("imagegate.painter.watermark.stamp", lambda *_, **__: None)
     unmarked = painted_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
     rows, columns = np.nonzero(np.abs(marked - unmarked).max(axis=2))
     assert 0 < len(rows) < 4_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation import Simulator
+from tests.support.simulator import Simulator
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from imagegate.simulator.faults import FAULTS
-from tests.simulation import Simulator
-from tests.simulator.wires import GENERATIONS, exchange, generate, request_bytes, wanted
+from tests.simulator.raw_server import GENERATIONS, exchange, generate, request_bytes, wanted
+from tests.support.simulator import Simulator
 
 PRICE = 196 * 30_000
 ERRORS: dict[str, tuple[int, str | None]] = {
@@ -36,10 +36,26 @@ ERRORS: dict[str, tuple[int, str | None]] = {
 PAGES = {"504": 504, "5xx-html": 502, "html-200": 200}
 USAGES = ("usage-missing", "usage-zero", "usage-negative", "usage-huge", "usage-cached")
 OTHERS = (
-    "refuse", "reset-before-body", "redirect-307", "error-in-200", "string-error", "detail-error", "reset-after-send",
-    "black-hole", "slow-headers", "drip", "truncated", "empty-data", "huge-body", "stream-error", "wrong-pixels",
-    "wrong-format", "bad-base64", "fewer-images", "url-result",
-)  # fmt: skip
+    "refuse",
+    "reset-before-body",
+    "redirect-307",
+    "error-in-200",
+    "string-error",
+    "detail-error",
+    "reset-after-send",
+    "black-hole",
+    "slow-headers",
+    "drip",
+    "truncated",
+    "empty-data",
+    "huge-body",
+    "stream-error",
+    "wrong-pixels",
+    "wrong-format",
+    "bad-base64",
+    "fewer-images",
+    "url-result",
+)
 ON_TICKETS = ("task-fails", "task-lost", "poll-503", "result-404")  # test_simulator_tickets.py
 
 

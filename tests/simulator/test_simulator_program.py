@@ -12,14 +12,14 @@ from click.testing import CliRunner
 
 from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
 from imagegate.cli import program
-from imagegate.cli.exits import Exit
+from imagegate.cli.exit_codes import Exit
 from imagegate.domain.usage import Usage
 from imagegate.pricing import charge
-from imagegate.simulator.bill import reference_tokens
 from imagegate.simulator.calls import Reference
 from imagegate.simulator.faults import FAULTS
-from tests.simulation import Simulator
-from tests.simulator.wires import generate
+from imagegate.simulator.prices import reference_tokens
+from tests.simulator.raw_server import generate
+from tests.support.simulator import Simulator
 
 PICTURE = 196 * 30_000 + 6 * 5_000
 
@@ -130,9 +130,16 @@ def test_the_faults_can_be_listed() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "tokens"),
     [
-        (1024, 1024, 1024), (512, 512, 1024), (256, 256, 256), (1536, 1024, 1536), (2048, 2048, 1521),
-        (1920, 1080, 1508), (3840, 2160, 1508), (1800, 2400, 1452), (800, 600, 768),
+        (1024, 1024, 1024),
+        (512, 512, 1024),
+        (256, 256, 256),
+        (1536, 1024, 1536),
+        (2048, 2048, 1521),
+        (1920, 1080, 1508),
+        (3840, 2160, 1508),
+        (1800, 2400, 1452),
+        (800, 600, 768),
     ],
-)  # fmt: skip
+)
 def test_references_count_by_their_patches(width: int, height: int, tokens: int) -> None:
     assert reference_tokens(Reference(1, "", width, height)) == tokens

@@ -13,7 +13,7 @@ from openai import BaseModel
 from openai.types import ImageEditCompletedEvent, ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse
 from PIL import Image
 
-from tests.simulation import Simulator
+from tests.support.simulator import Simulator
 
 Format = Literal["png", "jpeg", "webp"]
 
@@ -95,9 +95,13 @@ def test_edits_take_files_and_a_mask_and_count_their_tokens(client: openai.OpenA
 
 def test_streams_partials_and_then_the_picture(client: openai.OpenAI, simulator: Simulator) -> None:
     stream = client.images.generate(
-        model="gpt-image-2", prompt="[[latency:0.2]] fox", quality="low", size="1024x1024", stream=True,
+        model="gpt-image-2",
+        prompt="[[latency:0.2]] fox",
+        quality="low",
+        size="1024x1024",
+        stream=True,
         partial_images=2,
-    )  # fmt: skip
+    )
     *partials, last = list(stream)
     for event in [*partials, last]:
         valid(event)
@@ -124,9 +128,12 @@ def test_models_tell_their_shutdown(client: openai.OpenAI) -> None:
 
 def test_azure_serves_both_addresses(simulator: Simulator) -> None:
     dated = openai.AzureOpenAI(
-        api_key="any", azure_endpoint=f"{simulator.url}/azure", api_version="2025-04-01-preview", max_retries=0,
+        api_key="any",
+        azure_endpoint=f"{simulator.url}/azure",
+        api_version="2025-04-01-preview",
+        max_retries=0,
         azure_deployment="pictures",
-    )  # fmt: skip
+    )
     v1 = openai.OpenAI(
         api_key="any", base_url=f"{simulator.url}/azure/openai/v1", max_retries=0, default_headers={"api-key": "any"}
     )
@@ -140,8 +147,11 @@ def test_azure_serves_both_addresses(simulator: Simulator) -> None:
             v1.images.generate(model="pictures", prompt="x", output_format="webp")
     calls = simulator.calls()
     assert [(call["shape"], call["billed_images"]) for call in calls] == [
-        ("azure-dated", 0), ("azure-dated", 1), ("azure", 1), ("azure", 0),
-    ]  # fmt: skip
+        ("azure-dated", 0),
+        ("azure-dated", 1),
+        ("azure", 1),
+        ("azure", 0),
+    ]
     assert [call["quality"] for call in calls[1:3]] == ["low", "high"]
 
 

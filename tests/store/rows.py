@@ -8,8 +8,8 @@ import uuid
 import msgspec
 
 from imagegate.domain import ids
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Key
 from imagegate.domain.assets import AssetKind
-from imagegate.domain.credit import CUSTOMER_SCOPES, Key
 from imagegate.domain.files import file_id, file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
@@ -19,8 +19,8 @@ from imagegate.store import accounts, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
-from imagegate.store.health import Gate
 from imagegate.store.refunds import NewRefund
+from imagegate.store.route_health import Gate
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 VERSION = "test.1"

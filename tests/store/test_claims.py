@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Outcome, Task, TaskState
 from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks

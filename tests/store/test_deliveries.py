@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.domain.webhooks import DeliveryState, Heard, SecretVersion, host_of
@@ -135,8 +135,11 @@ def test_hook_3_one_attempt_and_three_retries_after_1_2_and_4_seconds(open_datab
         assert (closed.state, closed.reason) == (DeliveryState.exhausted, "failed")
         log = await db.read(deliveries.attempts_of, account_id, closed.id)
         assert [(one.number, one.status, one.error) for one in log] == [
-            (1, 500, None), (2, 500, None), (3, 500, None), (4, None, "timeout"),
-        ]  # fmt: skip
+            (1, 500, None),
+            (2, 500, None),
+            (3, 500, None),
+            (4, None, "timeout"),
+        ]
         await holds(db)
 
     asyncio.run(story())

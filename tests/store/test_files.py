@@ -77,9 +77,13 @@ def test_only_path_and_given_name_replace(open_database: OpenDatabase) -> None:
         account_id, _ = await customer(db, 0)
         neighbour, _ = await customer(db, 0, "neighbour")
         for owner, name, path in (
-            (account_id, "a.png", "p"), (neighbour, "a.png", "p"), (account_id, "a.png", "q"),
-            (account_id, "b.png", "p"), (account_id, None, "p"), (account_id, None, "p"),
-        ):  # fmt: skip
+            (account_id, "a.png", "p"),
+            (neighbour, "a.png", "p"),
+            (account_id, "a.png", "q"),
+            (account_id, "b.png", "p"),
+            (account_id, None, "p"),
+            (account_id, None, "p"),
+        ):
             assert (await added(db, owner, new_file(owner, name, path))).replaced == ()
         first = await db.read(files.count_files, account_id)
         answer = await added(db, account_id, new_file(account_id, "a.png", "p"))

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from imagegate.domain.credit import Key, LimitScope
+from imagegate.domain.accounts import Key, LimitScope
 from imagegate.store import accounts, tasks
 from imagegate.store.accounts import NoCredit, TooManyUnfinished
 from imagegate.store.database import Database

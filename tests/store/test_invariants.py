@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from imagegate.blobs import LocalBlobs
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.webhooks import Heard
-from imagegate.flows.audit import broken_blobs
-from imagegate.storage import LocalBlobs
+from imagegate.flows.blob_audit import broken_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, broken_invariants
-from imagegate.store.turns import LATER
+from imagegate.store.key_concurrency import LATER
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
     GATE,
@@ -74,9 +74,11 @@ MORE_PLANTED = [
     ("I13.thumbnails", "UPDATE assets SET commit_id = 'cmt_other' WHERE kind = 'thumbnail'"),
     ("I13.thumbnails", "UPDATE tasks SET thumbnail_expires = NULL WHERE state = 'completed'"),
     ("I15.files", "DELETE FROM files"),
-    ("I15.files", ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour')"
-     " WHERE kind = 'upload'")),
-]  # fmt: skip
+    (
+        "I15.files",
+        ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour') WHERE kind = 'upload'"),
+    ),
+]
 
 
 async def lively(db: Database) -> None:

@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.webhooks import Heard
 from imagegate.store import assets, attempts, claims, deliveries, files, idempotency, purge, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.files import file_by_id
 from imagegate.store.invariants import broken_invariants, ledger_total
-from imagegate.store.operator import page_of_overruns
-from imagegate.store.statement import Wanted, statement
-from imagegate.store.totals import settled
+from imagegate.store.queries.admin import page_of_overruns
+from imagegate.store.queries.statement import Wanted, statement
+from imagegate.store.queries.usage import settled
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
@@ -97,9 +97,17 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         before = await money(db, account_id)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 2
         assert await db.read(rows_of) == {
-            "tasks": 2, "holds": 2, "steps": 4, "attempts": 1, "deliveries": 1, "delivery_attempts": 2, "assets": 2,
-            "files": 0, "entries": 2 + 3 + 3, "idempotency": 0,
-        }  # fmt: skip
+            "tasks": 2,
+            "holds": 2,
+            "steps": 4,
+            "attempts": 1,
+            "deliveries": 1,
+            "delivery_attempts": 2,
+            "assets": 2,
+            "files": 0,
+            "entries": 2 + 3 + 3,
+            "idempotency": 0,
+        }
         assert await db.read(tasks.find_task, account_id, young) is not None
         assert await money(db, account_id) == before
         assert [line.price_version for line in before["entries"]] == ["test.1", "test.1", None]

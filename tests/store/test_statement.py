@@ -9,12 +9,12 @@ from itertools import pairwise
 
 import pytest
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL
 from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.statement import TYPES, StatementLine, Wanted, statement
+from imagegate.store.queries.statement import TYPES, StatementLine, Wanted, statement
 from tests.conftest import OpenDatabase
 from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
 

@@ -15,10 +15,10 @@ from imagegate.catalog.routes import Dialect, UpstreamRow, dialect_of
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.usage import Usage
 from imagegate.spool import Spool
-from imagegate.upstreams.fetching import Fetch, NotSaved, Saved
-from imagegate.upstreams.openai import OpenAI
-from imagegate.upstreams.protocol import Answer, Call, Ties
-from tests.imaging.corpus import picture
+from imagegate.upstreams.base import Answer, Call, Ties
+from imagegate.upstreams.downloads import Fetch, NotSaved, Saved
+from imagegate.upstreams.openai.adapter import OpenAI
+from tests.images.corpus import picture
 
 SECRET = "sk-secret-of-the-operator"
 ATTEMPT = "att_0123456789"

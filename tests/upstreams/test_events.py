@@ -14,18 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.protocol import Answer, Produced, Refused, Ties, Trouble, Unavailable, Unknown
-from imagegate.upstreams.scanner import BadAnswer, Scanner
-from imagegate.upstreams.sse import Events
-from tests.imaging.corpus import picture
-from tests.outbound.wires import Reply, always, answer, serving
+from imagegate.upstreams.base import Answer, Produced, Refused, Ties, Trouble, Unavailable, Unknown
+from imagegate.upstreams.openai.events import Events
+from imagegate.upstreams.openai.json_images import BadAnswer, Scanner
+from tests.egress.raw_server import Reply, always, answer, serving
+from tests.images.corpus import picture
 from tests.upstreams.parts import b64, call, produced, row, upstream
 
 SHARED = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png", "created_at": 1}
 USAGE = {
-    "input_tokens": 26, "input_tokens_details": {"text_tokens": 26, "image_tokens": 0}, "output_tokens": 296,
+    "input_tokens": 26,
+    "input_tokens_details": {"text_tokens": 26, "image_tokens": 0},
+    "output_tokens": 296,
     "total_tokens": 322,
-}  # fmt: skip
+}
 
 
 def partial(index: int, kind: str = "image_generation.partial_image") -> dict[str, Any]:

@@ -17,19 +17,10 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.addresses import same_place
+from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Resumes, Trouble, Unavailable, Unknown
 from imagegate.upstreams.fal import Fal
-from imagegate.upstreams.protocol import (
-    Answer,
-    Produced,
-    Refused,
-    Rejected,
-    Resumes,
-    Trouble,
-    Unavailable,
-    Unknown,
-)
-from tests.upstreams.stage import Desk, Knife, call, hang_up, order, png, served
+from imagegate.upstreams.same_origin import same_place
+from tests.upstreams.helpers import Desk, Knife, call, hang_up, order, png, served
 
 
 @dataclass
@@ -126,10 +117,13 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     assert (answer.answer.usage, answer.answer.cost_nanos, answer.answer.request_id) == (None, None, "7")
     assert queue.bought == [
         {
-            "prompt": "a lighthouse", "image_size": {"width": 1024, "height": 1024}, "quality": "medium",
-            "num_images": 2, "output_format": "png",
+            "prompt": "a lighthouse",
+            "image_size": {"width": 1024, "height": 1024},
+            "quality": "medium",
+            "num_images": 2,
+            "output_format": "png",
         }
-    ]  # fmt: skip
+    ]
     assert queue.paths == ["/openai/gpt-image-2"]
     assert (queue.heads[0]["x-fal-no-retry"], queue.heads[0]["Authorization"]) == ("1", "Key sk-theirs")
     assert set(json.loads(desk.remembered[0])) == {"request_id", "status_url", "response_url", "cancel_url"}

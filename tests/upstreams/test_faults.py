@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
-from imagegate.upstreams.fetching import NotSaved, Saved
-from imagegate.upstreams.protocol import Answer, Produced, Ties, Trouble, Unavailable, Unknown
-from tests.imaging.corpus import IDAT, chunk, picture, png
-from tests.outbound.wires import Reply, always, answer, certified, drip_headers, hang, reset, serving, trusting
+from imagegate.upstreams.base import Answer, Produced, Ties, Trouble, Unavailable, Unknown
+from imagegate.upstreams.downloads import NotSaved, Saved
+from tests.egress.raw_server import Reply, always, answer, certified, drip_headers, hang, reset, serving, trusting
+from tests.images.corpus import IDAT, chunk, picture, png
 from tests.upstreams.parts import Raw, b64, call, listening, one_picture, produced, row, upstream
 
 JSON = "Content-Type: application/json"
@@ -166,7 +166,7 @@ def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made
         pytest.param(always(answer(200, b"[]", JSON)), True, id="a list"),
         pytest.param(always(answer(204, b"")), True, id="no content"),
     ],
-)  # fmt: skip
+)
 def test_silence_after_the_request_is_unknown(reply: Reply, bad_body: bool, tmp_path: Path) -> None:
     said = ask(tmp_path, reply, timeout_s=1.0)
     assert isinstance(said, Unknown), said

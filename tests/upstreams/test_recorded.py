@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from imagegate.catalog.routes import load_dialects
-from imagegate.upstreams.protocol import Produced
-from tests.outbound.wires import always, answer, serving
+from imagegate.upstreams.base import Produced
+from tests.egress.raw_server import always, answer, serving
 from tests.upstreams.parts import SECRET, b64, call, produced, row, upstream
 
 RECORDED = Path(__file__).parent / "recorded"

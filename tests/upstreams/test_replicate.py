@@ -16,9 +16,9 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.protocol import Answer, Produced, Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Trouble, Unavailable, Unknown
 from imagegate.upstreams.replicate import Replicate
-from tests.upstreams.stage import Desk, Knife, call, hang_up, order, png, served
+from tests.upstreams.helpers import Desk, Knife, call, hang_up, order, png, served
 
 
 @dataclass
@@ -102,11 +102,15 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     assert there.bought == [
         {
             "input": {
-                "prompt": "a lighthouse", "aspect_ratio": "1:1", "number_of_images": 2, "quality": "medium",
-                "background": "opaque", "output_format": "png",
+                "prompt": "a lighthouse",
+                "aspect_ratio": "1:1",
+                "number_of_images": 2,
+                "quality": "medium",
+                "background": "opaque",
+                "output_format": "png",
             }
         }
-    ]  # fmt: skip
+    ]
     assert there.heads[0]["Cancel-After"] == "90s"
     assert "Prefer" not in there.heads[0]
     assert json.loads(desk.remembered[0])["id"] == "p1"

@@ -20,9 +20,9 @@ from pydantic import TypeAdapter
 
 from imagegate.catalog.routes import Dialect, load_dialects
 from imagegate.domain.images import Size
-from imagegate.upstreams.protocol import Call, Produced
-from tests.imaging.corpus import picture
-from tests.outbound.wires import always, answer, serving
+from imagegate.upstreams.base import Call, Produced
+from tests.egress.raw_server import always, answer, serving
+from tests.images.corpus import picture
 from tests.upstreams.parts import ATTEMPT, SECRET, b64, call, one_picture, produced, row, upstream
 
 AUTO = Size("auto", 2048, 2048, assumed=True)
@@ -100,9 +100,16 @@ def test_a_generation_for_openai(tmp_path: Path) -> None:
     seen = sent(tmp_path, call(prompt='a "cat" 猫', n=1, output_format="webp", output_compression=70))
     assert seen.target == "/v1/images/generations"
     assert seen.json == {
-        "model": "gpt-image-2", "prompt": 'a "cat" 猫', "n": 1, "size": "1024x1024", "quality": "medium",
-        "background": "opaque", "output_format": "webp", "output_compression": 70, "safety_identifier": "c-77",
-    }  # fmt: skip
+        "model": "gpt-image-2",
+        "prompt": 'a "cat" 猫',
+        "n": 1,
+        "size": "1024x1024",
+        "quality": "medium",
+        "background": "opaque",
+        "output_format": "webp",
+        "output_compression": 70,
+        "safety_identifier": "c-77",
+    }
     must_be(ImageGenerateParamsNonStreaming, seen.json)
     assert seen.headers["authorization"] == f"Bearer {SECRET}"
     assert seen.headers["accept-encoding"] == "identity"
@@ -158,8 +165,9 @@ def test_json_edits_carry_the_pictures_as_data_urls(tmp_path: Path, references: 
     seen = sent(tmp_path, call(references, mask), Dialect(name="d", edits="json_images"))
     assert seen.target == "/v1/images/edits"
     assert seen.json["images"] == [
-        {"image_url": f"data:image/png;base64,{b64()}"}, {"image_url": f"data:image/jpeg;base64,{b64('JPEG')}"},
-    ]  # fmt: skip
+        {"image_url": f"data:image/png;base64,{b64()}"},
+        {"image_url": f"data:image/jpeg;base64,{b64('JPEG')}"},
+    ]
     assert seen.json["mask"] == {"image_url": f"data:image/png;base64,{b64('PNG', 'RGBA')}"}
 
 
@@ -194,9 +202,14 @@ def test_nothing_is_sent_that_the_dialect_drops(dialect: str, tmp_path: Path, re
 
 def test_the_operators_changes_come_last_in_both_forms(tmp_path: Path, references: tuple[Path, ...]) -> None:
     changed = Dialect(
-        name="d", drop=("background",), add={"seed": 7, "moderation": "low"}, rename={"n": "num", "image[]": "pics"},
-        qualities={"medium": "hd"}, auth="header:Ocp-Key", idempotency="header",
-    )  # fmt: skip
+        name="d",
+        drop=("background",),
+        add={"seed": 7, "moderation": "low"},
+        rename={"n": "num", "image[]": "pics"},
+        qualities={"medium": "hd"},
+        auth="header:Ocp-Key",
+        idempotency="header",
+    )
     seen = sent(tmp_path, call(), changed)
     assert (seen.json["num"], seen.json["seed"], seen.json["moderation"], seen.json["quality"]) == (1, 7, "low", "hd")
     assert not {"n", "background"} & set(seen.json)
@@ -221,9 +234,11 @@ def test_a_large_reference_goes_from_its_file_byte_for_byte(tmp_path: Path) -> N
 
 def test_the_official_client_reads_what_these_tests_serve(tmp_path: Path) -> None:
     usage = {
-        "input_tokens": 26, "input_tokens_details": {"text_tokens": 26, "image_tokens": 0}, "output_tokens": 196,
+        "input_tokens": 26,
+        "input_tokens_details": {"text_tokens": 26, "image_tokens": 0},
+        "output_tokens": 196,
         "total_tokens": 222,
-    }  # fmt: skip
+    }
 
     def generate(port: int) -> Any:
         client = OfficialClient(api_key="k", base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)

@@ -20,19 +20,10 @@ from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.spool import Spool
-from imagegate.upstreams.fetching import NotSaved, Saved
-from imagegate.upstreams.protocol import (
-    Answer,
-    Produced,
-    Refused,
-    Rejected,
-    Resumes,
-    Trouble,
-    Unavailable,
-    Unknown,
-)
+from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Resumes, Trouble, Unavailable, Unknown
+from imagegate.upstreams.downloads import NotSaved, Saved
 from imagegate.upstreams.task_api import TaskApi
-from tests.upstreams.stage import QUICK, Desk, Knife, call, hang_up, order, plain_fetch, png, served
+from tests.upstreams.helpers import QUICK, Desk, Knife, call, hang_up, order, plain_fetch, png, served
 
 TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cached_input": 0, "image_output": 1756}
 
@@ -143,10 +134,17 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     assert desk.spool.answer("att_1") == spooled
     assert gateway.bodies == [
         {
-            "model": "gpt-image-2-theirs", "prompt": "a lighthouse", "size": "16:9", "resolution": "2K",
-            "quality": "medium", "n": 2, "background": "opaque", "output_format": "webp", "output_compression": 80,
+            "model": "gpt-image-2-theirs",
+            "prompt": "a lighthouse",
+            "size": "16:9",
+            "resolution": "2K",
+            "quality": "medium",
+            "n": 2,
+            "background": "opaque",
+            "output_format": "webp",
+            "output_compression": 80,
         }
-    ]  # fmt: skip
+    ]
     head = gateway.heads[0]
     assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == ("att_1", "2")
     assert head["Authorization"] == "Bearer sk-theirs"
@@ -352,10 +350,15 @@ def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -
 
 def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
     bad = [
-        "hang up", refusal(500, "internal_error"), refusal(404, "task_not_found"), refusal(401, "unauthorized"),
-        web.Response(text="<html>"), refusal(429, "rate_limit_exceeded", **{"Retry-After": "0"}),
-        web.Response(text='{"usage":' + "[" * 200_000), web.Response(body=b"\xff\xfe"),
-    ]  # fmt: skip
+        "hang up",
+        refusal(500, "internal_error"),
+        refusal(404, "task_not_found"),
+        refusal(401, "unauthorized"),
+        web.Response(text="<html>"),
+        refusal(429, "rate_limit_exceeded", **{"Retry-After": "0"}),
+        web.Response(text='{"usage":' + "[" * 200_000),
+        web.Response(body=b"\xff\xfe"),
+    ]
     gateway = Gateway(look_answers=bad)
     _, answer = buy(gateway, tmp_path)
     assert isinstance(answer, Produced)

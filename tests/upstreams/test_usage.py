@@ -95,26 +95,47 @@ def test_output_without_details_is_image_output() -> None:
 @pytest.mark.parametrize(
     "reported",
     [
-        None, 0, "1756", [], {}, {"total_tokens": 5}, {"input_tokens": 5}, {"output_tokens": 5},
-        {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 5, "output_tokens": 0},
-        {"input_tokens": 5, "output_tokens": -1756}, {"input_tokens": 5, "output_tokens": MOST_TOKENS + 1},
-        {"input_tokens": 5, "output_tokens": True}, {"input_tokens": 5, "output_tokens": "1756"},
+        None,
+        0,
+        "1756",
+        [],
+        {},
+        {"total_tokens": 5},
+        {"input_tokens": 5},
+        {"output_tokens": 5},
+        {"input_tokens": 0, "output_tokens": 0},
+        {"input_tokens": 5, "output_tokens": 0},
+        {"input_tokens": 5, "output_tokens": -1756},
+        {"input_tokens": 5, "output_tokens": MOST_TOKENS + 1},
+        {"input_tokens": 5, "output_tokens": True},
+        {"input_tokens": 5, "output_tokens": "1756"},
         {"input_tokens": 5, "output_tokens": Decimal("1756.5")},
     ],
-)  # fmt: skip
+)
 def test_absent_zero_and_nonsense_are_unknown(reported: Any) -> None:
     assert read(reported) is None
 
 
 _VALUES: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.decimals()
 _DETAIL_KEYS = (
-    "text_tokens", "image_tokens", "cached_tokens", "cached_text_tokens", "cached_image_tokens",
+    "text_tokens",
+    "image_tokens",
+    "cached_tokens",
+    "cached_text_tokens",
+    "cached_image_tokens",
     "cached_tokens_details",
-)  # fmt: skip
+)
 _KEYS = (
-    "input_tokens", "output_tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "input_tokens_details",
-    "output_tokens_details", "prompt_tokens_details", "cached_tokens_details",
-)  # fmt: skip
+    "input_tokens",
+    "output_tokens",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "input_tokens_details",
+    "output_tokens_details",
+    "prompt_tokens_details",
+    "cached_tokens_details",
+)
 _COUNTS = st.integers(-3, 3000) | _VALUES
 _DETAILS = st.dictionaries(
     st.sampled_from(_DETAIL_KEYS), _COUNTS | st.dictionaries(st.sampled_from(_DETAIL_KEYS), _COUNTS)
@@ -147,17 +168,30 @@ def test_an_official_report_is_read_to_the_token(text: int, image: int, out: int
     }
     cached_image = min(cached, image)
     assert reads(reported) == Usage(
-        images=1, text_input=text, image_input=image, image_output=out, text_output=out_text,
-        image_cached_input=cached_image, text_cached_input=min(cached - cached_image, text),
-    )  # fmt: skip
+        images=1,
+        text_input=text,
+        image_input=image,
+        image_output=out,
+        text_output=out_text,
+        image_cached_input=cached_image,
+        text_cached_input=min(cached - cached_image, text),
+    )
 
 
 @pytest.mark.parametrize(
     ("cost", "nanos"),
     [
-        (Decimal("0.0527"), 52_700_000), (Decimal("1e-10"), 1), (2, 2_000_000_000), (0, 0), (-1, None), (True, None),
-        ("0.05", None), (None, None), (Decimal("1e30"), None), (Decimal("1e400"), None),
+        (Decimal("0.0527"), 52_700_000),
+        (Decimal("1e-10"), 1),
+        (2, 2_000_000_000),
+        (0, 0),
+        (-1, None),
+        (True, None),
+        ("0.05", None),
+        (None, None),
+        (Decimal("1e30"), None),
+        (Decimal("1e400"), None),
     ],
-)  # fmt: skip
+)
 def test_a_stated_cost_is_exact_and_rounded_up(cost: Any, nanos: int | None) -> None:
     assert read_cost({"cost": cost}) == nanos

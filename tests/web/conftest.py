@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.fronted import Fronted, route, upstream
-from tests.gateway import Gateway
-from tests.journeys.receiver import Behaviour, Receiver, receiving, trust
-from tests.outbound.wires import always, answer
-from tests.simulation import Simulator
+from tests.egress.raw_server import always, answer
+from tests.support.gateway import Gateway
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
+from tests.support.webhook_receiver import Behaviour, Receiver, receiving, trust
 from tests.web.browser import open_browser, visit
 
 DESK = {"width": 1280, "height": 1000}

@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from imagegate.domain.money import decimal_text
 from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
-from tests.gateway import Gateway
-from tests.pace import slowness
-from tests.web.playing import asked, card, finished, give, picture, ready, run, settled, task_of, write
+from tests.support.gateway import Gateway
+from tests.support.machine_speed import slowness
+from tests.web.playground import asked, card, finished, give, picture, ready, run, settled, task_of, write
 
 
 def _order(page: Page, *names: str) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 from tests.web.browser import sign_in, violations, visit
 from tests.web.conftest import DESK, SCOPES
 

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import imagegate.web
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 from tests.web.browser import violations, visit
 
 STATIC = Path(imagegate.web.__file__).parent / "static"
@@ -66,8 +66,10 @@ def test_languages_are_chosen_remembered_and_announced(gateway: Gateway) -> None
     assert remembered.headers["content-language"] == "ko"
     alternates = dict(re.findall(r'hreflang="([a-z-]+)" href="([^"]+)"', remembered.text))
     assert alternates == {
-        "en": f"{gateway.url}/?lang=en", "ko": f"{gateway.url}/?lang=ko", "x-default": f"{gateway.url}/"
-    }  # fmt: skip
+        "en": f"{gateway.url}/?lang=en",
+        "ko": f"{gateway.url}/?lang=ko",
+        "x-default": f"{gateway.url}/",
+    }
 
 
 def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> None:

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 from tests.web.browser import visit
 from tests.web.conftest import DESK
-from tests.web.playing import asked, finished, give, picture, ready, run, task_of, write
+from tests.web.playground import asked, finished, give, picture, ready, run, task_of, write
 
 
 def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
@@ -132,9 +132,15 @@ def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_
     page.keyboard.press("Control+z")
     alpha = sheet.save()
     assert alpha.shape == (480, 640)
-    at = {name: int(alpha[int(y * 480), int(x * 640)]) for name, x, y in (
-        ("painted", 0.3, 0.5), ("erased", 0.5, 0.5), ("undone", 0.9, 0.1), ("bare", 0.1, 0.1),
-    )}  # fmt: skip
+    at = {
+        name: int(alpha[int(y * 480), int(x * 640)])
+        for name, x, y in (
+            ("painted", 0.3, 0.5),
+            ("erased", 0.5, 0.5),
+            ("undone", 0.9, 0.1),
+            ("bare", 0.1, 0.1),
+        )
+    }
     assert at == {"painted": 0, "erased": 255, "undone": 255, "bare": 255}
     write(page, "a logo again", quality="low", ratio="4:3")
     page.click("[data-run]")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 from tests.web.browser import sign_in, visit
 from tests.web.conftest import DESK, Front
-from tests.web.playing import END_MS, asked, card, finished, give, picture, ready, run, settled, task_of, write
+from tests.web.playground import END_MS, asked, card, finished, give, picture, ready, run, settled, task_of, write
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.domain.api_keys import make_key
+from imagegate.security.api_keys import make_key
 from imagegate.store.database import Database, engine_for
 from imagegate.store.transaction import Tx
-from tests.api.tools import CREATE, SMALL
-from tests.gateway import Gateway
+from tests.api.helpers import CREATE, SMALL
+from tests.support.gateway import Gateway
 from tests.web.browser import open_browser, visit
 
 PUBLIC = "https://images.example.com"
@@ -208,8 +208,8 @@ def test_web_2_the_api_has_no_eye_for_cookies_and_takes_the_token(public: Gatewa
 
 
 def test_web_2_a_token_is_ours_whole_and_young(public: Gateway, operator: str) -> None:
-    from imagegate.page_token import PageToken, read_token, write_token
-    from imagegate.secret import open_keyring
+    from imagegate.security.keyring import open_keyring
+    from imagegate.security.page_token import PageToken, read_token, write_token
 
     with visitor(public, "203.0.113.11") as client:
         _, answer = signed_in(client, new_key(public, operator, "forged"))

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.gateway import Gateway
+from tests.support.gateway import Gateway
 from tests.web.browser import violations, visit
 from tests.web.conftest import DESK
-from tests.web.playing import give, picture, ready, run, settled, write
+from tests.web.playground import give, picture, ready, run, settled, write
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 HARD = "a 'quoted' \"sign\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"

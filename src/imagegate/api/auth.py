@@ -12,15 +12,15 @@ from typing import Any
 
 from litestar import Request
 
-from imagegate.api.addresses import Proxies, listed
-from imagegate.api.limits import Turnstile, told, too_many
-from imagegate.domain.api_keys import PREFIXES, digest, well_formed
-from imagegate.domain.credit import Key, Scope
+from imagegate.api.client_address import Proxies, listed
+from imagegate.api.rate_limits import Turnstile, told, too_many
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.domain.rates import Refused
-from imagegate.page_token import PREFIX as TOKEN_PREFIX
-from imagegate.page_token import BadToken, PageToken, read_token
 from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.security.api_keys import PREFIXES, digest, well_formed
+from imagegate.security.page_token import PREFIX as TOKEN_PREFIX
+from imagegate.security.page_token import BadToken, PageToken, read_token
+from imagegate.security.rate_limit import Refused
 from imagegate.store.accounts import find_key, key_by_digest
 from imagegate.store.sessions import key_of_session
 

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
-from imagegate.api.operations import Operation, described
+from imagegate.api.openapi.operation import Operation, described
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
 from imagegate.domain.tasks import Outcome
-from imagegate.flows.operate import route_states
+from imagegate.flows.views.routes import route_states
 from imagegate.runtime import PER_SECOND, Runtime, Tally
-from imagegate.store.gauges import Standing, standing
 from imagegate.store.invariants import CHEAP
+from imagegate.store.queries.stats import Standing, standing
 
 _TEXT = "text/plain; version=0.0.4"
 _FRESH_S = 1.0

@@ -10,11 +10,11 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, UnsetType
 
 from imagegate.domain import errors
-from imagegate.domain.credit import LimitScope
+from imagegate.domain.accounts import LimitScope
 from imagegate.domain.errors import Problem
 from imagegate.domain.fields import Number, RequestIdText, said
+from imagegate.logging import log_error
 from imagegate.store.engines import StoreFailure, StoreFull, StoreRefused
-from imagegate.telemetry import log_error
 
 INVALID, AUTH, QUOTA = "invalid_request_error", "authentication_error", "insufficient_quota"
 RATE, SERVER = "rate_limit_error", "api_error"

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
-from imagegate.api.operations import Operation, answered, described, header
+from imagegate.api.openapi.operation import Operation, answered, described, header
 from imagegate.api.reference_style import STYLE
-from imagegate.manual.curl import curl_line
-from imagegate.manual.rules import Fields, fields_of, resolve, rules_of, type_of
+from imagegate.api_docs.curl import curl_line
+from imagegate.api_docs.rules import Fields, fields_of, resolve, rules_of, type_of
 
 _METHODS = ("get", "head", "post", "patch", "delete")
 _Entry = dict[str, Any]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api import files, inputs, metrics, openapi, ops, reference
-from imagegate.api.uploads import stored, upload
+from imagegate.api import health, metrics, reference
+from imagegate.api.files import inputs, results, upload
+from imagegate.api.files import routes as stored
+from imagegate.api.openapi import document
 from imagegate.api.v1 import (
     admin,
     cancel,
@@ -55,9 +57,9 @@ HANDLERS: list[HTTPRouteHandler] = [
     routes.list_routes,
     routes.reset_route,
     routes.get_task_cost,
-    files.get_result,
+    results.get_result,
     inputs.get_input,
-    openapi.openapi_json,
+    document.openapi_json,
     reference.get_reference,
     upload.upload_base64,
     upload.upload_stream,
@@ -67,7 +69,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     stored.remove_file,
     stored.download_file,
     stored.open_file,
-    ops.healthz,
-    ops.readyz,
+    health.healthz,
+    health.readyz,
     metrics.get_metrics,
 ]

@@ -12,7 +12,7 @@ from importlib import resources
 
 import msgspec
 
-from imagegate.catalog.book import Book
+from imagegate.catalog.catalog import Book
 from imagegate.catalog.routes import Cost, RouteRow, UpstreamRow
 from imagegate.domain.money import nanos_of_usd
 from imagegate.domain.prices import TokenPrice

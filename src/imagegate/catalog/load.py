@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.catalog.book import Book, CatalogError
+from imagegate.catalog.catalog import Book, CatalogError
 from imagegate.catalog.schema import Alias, Model, PriceBlock
 
 

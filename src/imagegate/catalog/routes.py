@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from imagegate.catalog.book import CatalogError
+from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.schema import Tier
 from imagegate.domain.money import nanos_of_usd
 from imagegate.domain.prices import CallPrice, Price, TokenPrice

@@ -13,8 +13,8 @@ import sys
 import click
 
 from imagegate import __version__
-from imagegate.cli.exits import NOT_REACHABLE, Exit
-from imagegate.secret import SecretRefused
+from imagegate.cli.exit_codes import NOT_REACHABLE, Exit
+from imagegate.security.keyring import SecretRefused
 from imagegate.settings import SettingsError
 from imagegate.store.engines import StoreFailure, StoreRefused
 
@@ -24,11 +24,11 @@ _WHERE = {
     "edit": "images:edit",
     "quote": "images:quote",
     "tasks": "tasks:tasks",
-    "credits": "money:credit",
-    "keys": "money:keys",
+    "credits": "accounts:credit",
+    "keys": "accounts:keys",
     "upstreams": "upstreams:upstreams",
-    "check": "checkup:check",
-    "doctor": "checkup:doctor",
+    "check": "check:check",
+    "doctor": "check:doctor",
     "simulate": "simulate:simulate",
 }
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from imagegate.cli.exits import NOT_REACHABLE, USAGE, Exit, code_of
+from imagegate.cli.exit_codes import NOT_REACHABLE, USAGE, Exit, code_of
 from imagegate.settings import Settings
 
 
@@ -20,7 +20,7 @@ class Client:
         token = key or _told(settings.data_dir / "demo-key", "--key")
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=120, sock_connect=5)
-        )  # fmt: skip
+        )
 
     async def __aenter__(self) -> Self:
         return self

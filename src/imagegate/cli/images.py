@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imagegate.cli.client import Client
-from imagegate.cli.exits import FAILED, USAGE, Exit, code_of
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit, code_of
 from imagegate.cli.options import gateway, read_settings
 from imagegate.settings import Settings
 

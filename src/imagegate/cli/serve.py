@@ -18,17 +18,17 @@ import msgspec
 import uvicorn
 import uvloop
 
-from imagegate.api.wire import Wire
+from imagegate.api.http_protocol import Wire
 from imagegate.app import build_app, open_runtime, reload_routes
 from imagegate.catalog.environment import sold_below_cost
-from imagegate.cli.exits import FAILED, Exit
+from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import installation, read_settings
 from imagegate.flows.demo import demo_key
+from imagegate.logging import log, log_error, start_logging
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, SettingsError
 from imagegate.store.engines import StoreRefused
 from imagegate.store.invariants import broken_money
-from imagegate.telemetry import log, log_error, start_logging
 
 _TRIES = 20
 _BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
@@ -61,9 +61,15 @@ async def _serve(settings: Settings, listener: socket.socket, again: Callable[[]
         key = await demo_key(runtime) if runtime.on_loopback else None
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
-            build_app(runtime), lifespan="on", log_config=None, access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=5, http=Wire,
-        )  # fmt: skip
+            build_app(runtime),
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+            http=Wire,
+        )
         _greet(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])
         (settings.data_dir / "serving").unlink(missing_ok=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from imagegate.cli.exits import USAGE, Exit
-from imagegate.simulator.addresses import KEY_VARIABLE, SHAPES, rows_for
-from imagegate.simulator.desk import Desk
+from imagegate.cli.exit_codes import USAGE, Exit
+from imagegate.simulator.app_state import Desk
 from imagegate.simulator.faults import FAULTS, seconds
+from imagegate.simulator.jobs import Tickets
+from imagegate.simulator.routes import KEY_VARIABLE, SHAPES, rows_for
 from imagegate.simulator.script import Script, parse_flag
 from imagegate.simulator.serve import serve
-from imagegate.simulator.tickets import Tickets
 
 
 def _list_faults(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -36,9 +36,15 @@ def _list_faults(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--quiet", is_flag=True, help="No line for each call.")
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults)
 def simulate(
-    host: str, port: int, latency: str, faults: tuple[str, ...], fault_rate: float, seed: int, state: Path | None,
+    host: str,
+    port: int,
+    latency: str,
+    faults: tuple[str, ...],
+    fault_rate: float,
+    seed: int,
+    state: Path | None,
     quiet: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Speak like OpenAI, Azure, fal, Replicate and a task API, fail on demand, and count what it would have cost."""
     try:
         flags = [parse_flag(text) for text in faults]

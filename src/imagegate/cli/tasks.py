@@ -19,9 +19,15 @@ from imagegate.cli.options import gateway, read_settings
 @click.option("--page", type=int, default=1, show_default=True)
 @gateway
 def tasks(
-    task_id: str | None, status: str | None, page: int, url: str | None, key: str | None, as_json: bool,
-    data: str | None, config: Path | None,
-) -> None:  # fmt: skip
+    task_id: str | None,
+    status: str | None,
+    page: int,
+    url: str | None,
+    key: str | None,
+    as_json: bool,
+    data: str | None,
+    config: Path | None,
+) -> None:
     """List tasks, newest first, or show one."""
     settings = read_settings(config, data)
     newest = f"/v1/tasks?page={page}" + (f"&status={status}" if status else "")

@@ -14,10 +14,9 @@ from typing import assert_never
 import click
 
 from imagegate.app import load_fleet
-from imagegate.breaker import SAYS
-from imagegate.catalog.book import Book
+from imagegate.catalog.catalog import Book
 from imagegate.catalog.routes import Route
-from imagegate.cli.exits import FAILED, REFUSED, USAGE, Exit
+from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
 from imagegate.cli.options import installation, read_settings
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
@@ -25,10 +24,11 @@ from imagegate.domain.money import usd_text
 from imagegate.domain.tasks import Trouble
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
-from imagegate.routing import Request, cost_of, misfit
+from imagegate.routing.circuit_breaker import SAYS
+from imagegate.routing.planner import Request, cost_of, misfit
 from imagegate.spool import Spool
-from imagegate.upstreams.fleet import Fleet
-from imagegate.upstreams.protocol import Answer, Call, Produced, Refused, Rejected, Ties, Unavailable, Unknown
+from imagegate.upstreams.base import Answer, Call, Produced, Refused, Rejected, Ties, Unavailable, Unknown
+from imagegate.upstreams.registry import Fleet
 
 _PROMPT = "A small red circle on a white background"
 # Cheapest first; the first that the route can make is asked for.

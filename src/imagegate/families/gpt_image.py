@@ -27,7 +27,7 @@ from imagegate.families.sizes import (
     parse_pixels,
     pixels_fault,
     ratio_pixels,
-)  # fmt: skip
+)
 
 REFERENCE_TOKENS = 1536
 PARTIAL_TOKENS = 100
@@ -128,8 +128,12 @@ def _size_rules(model: Model) -> dict[str, Any]:
     if model.sizes == "table":
         return {"ratios": list(_TABLE_RATIOS), "values": list(model.size_tokens), "default": "auto"}
     pixels = {
-        "multiple": STEP, "edge_max": EDGE_MAX, "area_min": AREA_MIN, "area_max": AREA_MAX, "aspect_max": ASPECT_MAX,
-    }  # fmt: skip
+        "multiple": STEP,
+        "edge_max": EDGE_MAX,
+        "area_min": AREA_MIN,
+        "area_max": AREA_MAX,
+        "aspect_max": ASPECT_MAX,
+    }
     return {"ratios": list(RATIOS), "pixels": pixels, "default": "auto"}
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskNotCancellable, TaskNotFound
 from imagegate.domain.tasks import Task
-from imagegate.flows.view import task_body
+from imagegate.flows.views.task import task_body
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
-from imagegate.store.cancels import Cancelled, TooLate, UnknownTask, Wished, cancel_task
+from imagegate.store.cancellation import Cancelled, TooLate, UnknownTask, Wished, cancel_task
 
 
 async def cancel(runtime: Runtime, task: Task) -> Task:

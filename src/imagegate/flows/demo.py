@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from imagegate.domain.api_keys import digest, well_formed
 from imagegate.domain.money import nanos_of_credits
-from imagegate.flows.credit import NewKey, create_key, grant_credits, open_account
+from imagegate.flows.accounts import NewKey, create_key, grant_credits, open_account
 from imagegate.runtime import Runtime
-from imagegate.secret import write_private
+from imagegate.security.api_keys import digest, well_formed
+from imagegate.security.keyring import write_private
 from imagegate.store.accounts import key_by_digest
 
 ACCOUNT = "demo"

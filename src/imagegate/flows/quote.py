@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.prices import Charge, Price
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
-from imagegate.flows.inputs import check_urls
+from imagegate.flows.execution.inputs import check_urls
 from imagegate.pricing import charge
 from imagegate.runtime import Runtime
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.crashpoints import point
+from imagegate.crash_points import point
 from imagegate.domain import ids
-from imagegate.domain.credit import Key, LimitScope
+from imagegate.domain.accounts import Key, LimitScope
 from imagegate.domain.errors import (
     IdempotencyConflict,
     InsufficientQuota,
@@ -24,10 +24,10 @@ from imagegate.domain.errors import (
 from imagegate.domain.images import ImageRequest, fingerprint
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task
-from imagegate.flows.choose import has_route
-from imagegate.flows.inputs import pin_own, unpin
+from imagegate.flows.disk_space import short_of_space
+from imagegate.flows.execution.inputs import pin_own, unpin
+from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
-from imagegate.flows.space import short_of_space
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import idempotency, tasks
 from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight

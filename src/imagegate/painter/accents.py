@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from imagegate.painter import sky
+from imagegate.painter.drawing import Pen, Point, placed
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import mix, rgb, shift
-from imagegate.painter.pen import Pen, Point, placed
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 _HULL = [(-0.55, -0.02), (0.6, -0.06), (0.42, 0.14), (-0.42, 0.14)]
 _MAIN_SAIL = [(0.02, -1.15), (0.06, -0.12), (0.55, -0.12)]

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageFilter
 
+from imagegate.painter.drawing import Pen, Sketch, StencilPen
 from imagegate.painter.noise import Generator, fractal
 from imagegate.painter.order import Detail
 from imagegate.painter.palette import Colour, Floats
-from imagegate.painter.pen import Pen, Sketch, StencilPen
 
 _SOFT_PIXELS = 800_000
 _PATCH_PIXELS = 2_000_000

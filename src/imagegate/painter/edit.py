@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from imagegate.painter import finish, mark
+from imagegate.images.jobs.decode import open_upright
+from imagegate.images.jobs.png_encoder import Pixels
+from imagegate.painter import finish, watermark
 from imagegate.painter.canvas import Canvas
-from imagegate.painter.fill import Area, area_of, filled, merged
+from imagegate.painter.inpaint import Area, area_of, filled, merged
 from imagegate.painter.noise import Generator
 from imagegate.painter.order import Order, detail_of
 from imagegate.painter.palette import Colour, to_oklab
 from imagegate.painter.style import styled
 from imagegate.painter.words import Brief
-from imagegate.pixels.decode import open_upright
-from imagegate.pixels.png import Pixels
 
 Imagine = Callable[[int, int, Colour], Image.Image]
 _REMOVAL = ("remove", "erase", "delete", "clean up", "지워", "제거", "없애", "삭제")
@@ -121,9 +121,9 @@ def _repainted(order: Order, brief: Brief, rng: Generator, imagine: Imagine, fir
     if area.empty:
         return before
     inside = _new_content(order, brief, rng, imagine, first.convert("RGB"), area)
-    corner = area.corner_for(mark.label(min(inside.size)))
+    corner = area.corner_for(watermark.label(min(inside.size)))
     if corner is not None:
-        mark.stamp(inside, corner)
+        watermark.stamp(inside, corner)
     return merged(before, inside, area)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imagegate.painter import mark
+from imagegate.painter import watermark
 from imagegate.painter.canvas import Canvas
 
 Pixels = npt.NDArray[np.uint8]
@@ -21,7 +21,7 @@ def finished(canvas: Canvas) -> Pixels:
     rgb = np.array(canvas.picture)
     _grain(rgb, canvas)
     picture = Image.fromarray(rgb)
-    mark.stamp(picture, alpha=canvas.alpha if canvas.transparent else None)
+    watermark.stamp(picture, alpha=canvas.alpha if canvas.transparent else None)
     if not canvas.transparent:
         return np.asarray(picture)
     return np.dstack([np.asarray(picture), np.asarray(canvas.alpha)])

@@ -7,16 +7,16 @@ import msgspec
 import numpy as np
 from PIL import Image
 
+from imagegate.images.jobs.encode import MEDIA_TYPES, Format, encode
+from imagegate.images.jobs.png_encoder import Pixels
 from imagegate.painter import edit, finish
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.noise import Generator
 from imagegate.painter.order import Order, Painted, detail_of, seed_of
 from imagegate.painter.palette import Colour, tinted_light
+from imagegate.painter.scene_context import set_stage
 from imagegate.painter.scenes import SCENES, SUBJECTS
-from imagegate.painter.stage import set_stage
 from imagegate.painter.words import read
-from imagegate.pixels.encode import MEDIA_TYPES, Format, encode
-from imagegate.pixels.png import Pixels
 
 METADATA = {"Software": "imagegate embedded engine", "Description": "procedural preview, not a neural model"}
 _SIDE_LIMIT = 3840

@@ -118,11 +118,21 @@ LIGHTS: dict[str, Light] = {
 }
 
 COLOUR_WORDS: dict[str, Colour] = {
-    "red": rgb("#e0403a"), "orange": rgb("#f5853b"), "yellow": rgb("#f7c938"), "green": rgb("#3fa66a"),
-    "teal": rgb("#1fa3a3"), "blue": rgb("#3474e0"), "navy": rgb("#1d2f6b"), "purple": rgb("#8450d6"),
-    "pink": rgb("#f27aa8"), "brown": rgb("#8f5b3a"), "gold": rgb("#d9a63a"), "white": rgb("#f2f0ea"),
-    "black": rgb("#1c1c22"), "grey": rgb("#8b8f98"),
-}  # fmt: skip
+    "red": rgb("#e0403a"),
+    "orange": rgb("#f5853b"),
+    "yellow": rgb("#f7c938"),
+    "green": rgb("#3fa66a"),
+    "teal": rgb("#1fa3a3"),
+    "blue": rgb("#3474e0"),
+    "navy": rgb("#1d2f6b"),
+    "purple": rgb("#8450d6"),
+    "pink": rgb("#f27aa8"),
+    "brown": rgb("#8f5b3a"),
+    "gold": rgb("#d9a63a"),
+    "white": rgb("#f2f0ea"),
+    "black": rgb("#1c1c22"),
+    "grey": rgb("#8b8f98"),
+}
 
 # sets for pictures without a sky: ground, then colours from deep to bright
 SETS: tuple[tuple[Colour, ...], ...] = tuple(

@@ -4,9 +4,9 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from imagegate.painter.canvas import Canvas
+from imagegate.painter.drawing import Pen, Point
 from imagegate.painter.noise import fractal, skyline, smoothstep, swirled
 from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp
-from imagegate.painter.pen import Pen, Point
 
 
 def sky_field(canvas: Canvas, light: Light, horizon: float, lamp: Point) -> Floats:

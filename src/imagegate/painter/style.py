@@ -194,7 +194,18 @@ def _invert(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 _LOOKS: dict[str, Look] = {
-    "watercolor": _watercolor, "oil": _oil, "poster": _poster, "sketch": _sketch, "pixel": _pixel, "blur": _blur,
-    "neon": _neon, "night": _night, "warm": _warm, "cool": _cool, "dream": _dream, "sepia": _sepia, "mono": _mono,
+    "watercolor": _watercolor,
+    "oil": _oil,
+    "poster": _poster,
+    "sketch": _sketch,
+    "pixel": _pixel,
+    "blur": _blur,
+    "neon": _neon,
+    "night": _night,
+    "warm": _warm,
+    "cool": _cool,
+    "dream": _dream,
+    "sepia": _sepia,
+    "mono": _mono,
     "invert": _invert,
-}  # fmt: skip
+}

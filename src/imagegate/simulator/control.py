@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from imagegate.simulator.desk import Desk
+from imagegate.simulator.app_state import Desk
 from imagegate.simulator.script import parse_steps
 
 

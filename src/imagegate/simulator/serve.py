@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import ClientSession, web
 
-from imagegate.simulator.addresses import build_app
-from imagegate.simulator.desk import Desk
+from imagegate.simulator.app_state import Desk
+from imagegate.simulator.routes import build_app
 
 _BACKLOG = 1024
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.credit import DAY_US, Account, Key, LimitScope, Scope
+from imagegate.domain.accounts import DAY_US, Account, Key, LimitScope, Scope
 from imagegate.domain.money import Nanos
-from imagegate.store import turns
+from imagegate.store import key_concurrency
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
@@ -22,9 +22,18 @@ _KEY = """SELECT id, account_id, name, shown, scopes, models, cap, spent, held, 
 
 
 CHANGEABLE = (
-    "name", "scopes", "models", "cap", "daily_cap", "expires", "ips", "disabled", "rate_per_minute",
-    "concurrent_tasks", "in_flight_cap",
-)  # fmt: skip
+    "name",
+    "scopes",
+    "models",
+    "cap",
+    "daily_cap",
+    "expires",
+    "ips",
+    "disabled",
+    "rate_per_minute",
+    "concurrent_tasks",
+    "in_flight_cap",
+)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -52,8 +61,10 @@ def open_account(tx: Tx, account_id: str, name: str) -> Account:
     """The account of this name, made now under `account_id` where there is none."""
     tx.run(
         "INSERT INTO accounts (id, name, created) VALUES (:id, :name, :now) ON CONFLICT (name) DO NOTHING",
-        id=account_id, name=name, now=tx.now,
-    )  # fmt: skip
+        id=account_id,
+        name=name,
+        now=tx.now,
+    )
     return _account(tx.all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
 
 
@@ -71,8 +82,9 @@ def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
     """Ids of accounts that have unfinished tasks, in order, starting behind `after`."""
     rows = tx.all(
         "SELECT id FROM accounts WHERE unfinished > 0 AND id > :after ORDER BY id LIMIT :limit",
-        after=after, limit=limit,
-    )  # fmt: skip
+        after=after,
+        limit=limit,
+    )
     return [row["id"] for row in rows]
 
 
@@ -83,11 +95,22 @@ def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
         VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips,
             :rate_per_minute, :concurrent_tasks, :in_flight_cap)
         ON CONFLICT (id) DO NOTHING""",
-        id=key.id, account_id=account_id, name=key.name, digest=digest, shown=key.shown,
-        scopes=_column(key.scopes), models=_column(key.models), cap=key.cap, daily_cap=key.daily_cap, now=tx.now,
-        expires=key.expires, ips=_column(key.ips), rate_per_minute=key.rate_per_minute,
-        concurrent_tasks=key.concurrent_tasks, in_flight_cap=key.in_flight_cap,
-    )  # fmt: skip
+        id=key.id,
+        account_id=account_id,
+        name=key.name,
+        digest=digest,
+        shown=key.shown,
+        scopes=_column(key.scopes),
+        models=_column(key.models),
+        cap=key.cap,
+        daily_cap=key.daily_cap,
+        now=tx.now,
+        expires=key.expires,
+        ips=_column(key.ips),
+        rate_per_minute=key.rate_per_minute,
+        concurrent_tasks=key.concurrent_tasks,
+        in_flight_cap=key.in_flight_cap,
+    )
     return key
 
 
@@ -95,8 +118,10 @@ def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
     """True where such a key exists; disabling twice keeps the first moment."""
     changed = tx.run(
         "UPDATE api_keys SET disabled = COALESCE(disabled, :now) WHERE id = :id AND account_id = :account_id",
-        id=key_id, account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        id=key_id,
+        account_id=account_id,
+        now=tx.now,
+    )
     return changed == 1
 
 
@@ -108,10 +133,12 @@ def change_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) ->
         tx.run(
             f"""UPDATE api_keys SET {", ".join(f"{name} = :{name}" for name in names)}
             WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
-            key_id=key_id, account_id=account_id, **values,
-        )  # fmt: skip
+            key_id=key_id,
+            account_id=account_id,
+            **values,
+        )
     if "concurrent_tasks" in changes:
-        turns.reline(tx, account_id, key_id, changes["concurrent_tasks"])
+        key_concurrency.reline(tx, account_id, key_id, changes["concurrent_tasks"])
     key = find_key(tx, account_id, key_id)
     return key if key and key.deleted is None else None
 
@@ -121,8 +148,10 @@ def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     changed = tx.run(
         """UPDATE api_keys SET deleted = :now, disabled = COALESCE(disabled, :now)
         WHERE id = :id AND account_id = :account_id AND deleted IS NULL""",
-        id=key_id, account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        id=key_id,
+        account_id=account_id,
+        now=tx.now,
+    )
     return changed == 1
 
 
@@ -133,8 +162,11 @@ def page_of_keys(tx: Tx, account_id: str, below: tuple[int, str] | None, limit: 
         f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
             AND (created < :created OR (created = :created AND id < :id))
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        account_id=account_id, created=created, id=key_id, limit=limit,
-    )  # fmt: skip
+        account_id=account_id,
+        created=created,
+        id=key_id,
+        limit=limit,
+    )
     return [_key(row) for row in rows]
 
 
@@ -167,8 +199,10 @@ def place_hold(
     changed = tx.run(
         """UPDATE accounts SET held = held + :amount, unfinished = unfinished + 1
         WHERE id = :id AND posted - held + credit_line >= :amount AND unfinished < :most""",
-        id=account_id, amount=amount, most=unfinished_max,
-    )  # fmt: skip
+        id=account_id,
+        amount=amount,
+        most=unfinished_max,
+    )
     if changed == 1:
         return Held()
     _settle_key(tx, account_id, key_id, amount, 0, _day(tx))
@@ -185,8 +219,10 @@ def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, char
     tx.put(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
         WHERE id = :id""",
-        id=account_id, amount=amount, charge=charge,
-    )  # fmt: skip
+        id=account_id,
+        amount=amount,
+        charge=charge,
+    )
 
 
 def give_back(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:
@@ -199,8 +235,9 @@ def post(tx: Tx, account_id: str, amount: int) -> bool:
     """Change the posted balance; False where that would leave less than what is held."""
     changed = tx.run(
         "UPDATE accounts SET posted = posted + :amount WHERE id = :id AND posted + :amount - held + credit_line >= 0",
-        id=account_id, amount=amount,
-    )  # fmt: skip
+        id=account_id,
+        amount=amount,
+    )
     return changed == 1
 
 
@@ -212,8 +249,11 @@ def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
             AND (cap IS NULL OR spent + held + :amount <= cap)
             AND (in_flight_cap IS NULL OR held + :amount <= in_flight_cap)
             AND (daily_cap IS NULL OR (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount <= daily_cap)""",
-        id=key_id, account_id=account_id, amount=amount, day=_day(tx),
-    )  # fmt: skip
+        id=key_id,
+        account_id=account_id,
+        amount=amount,
+        day=_day(tx),
+    )
     return changed == 1
 
 
@@ -222,8 +262,12 @@ def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, 
         """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
             day_spent = day_spent + (CASE WHEN day = :day THEN :charge - :amount ELSE 0 END)
         WHERE id = :id AND account_id = :account_id""",
-        id=key_id, account_id=account_id, amount=amount, charge=charge, day=day,
-    )  # fmt: skip
+        id=key_id,
+        account_id=account_id,
+        amount=amount,
+        charge=charge,
+        day=day,
+    )
 
 
 def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit | TooMuchInFlight:
@@ -267,6 +311,7 @@ def balance_of(tx: Tx, account_id: str, key_id: str) -> tuple[Account, Key, int]
         return None
     charged = tx.count(
         "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
-        " WHERE account = :account_id AND kind IN ('charge', 'refund')", account_id=account_id,
-    )  # fmt: skip
+        " WHERE account = :account_id AND kind IN ('charge', 'refund')",
+        account_id=account_id,
+    )
     return account, key, charged

@@ -34,16 +34,21 @@ def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id:
         VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
             :now, :expires, :commit_id)""",
         **msgspec.structs.asdict(asset) | {"kind": str(asset.kind)},
-        account_id=account_id, now=tx.now, expires=expires, commit_id=commit_id,
-    )  # fmt: skip
+        account_id=account_id,
+        now=tx.now,
+        expires=expires,
+        commit_id=commit_id,
+    )
 
 
 def shown_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
     """The result or thumbnail behind a signed link: the signature stands in for the account."""
     row = tx.one(
         f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
-        task_id=task_id, kind=str(kind), position=position,
-    )  # fmt: skip
+        task_id=task_id,
+        kind=str(kind),
+        position=position,
+    )
     return _asset(row) if row else None
 
 
@@ -52,8 +57,9 @@ def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
     rows = tx.all(
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
-        task_id=task_id, account_id=account_id,
-    )  # fmt: skip
+        task_id=task_id,
+        account_id=account_id,
+    )
     return [_asset(row) for row in rows]
 
 
@@ -74,8 +80,10 @@ def end_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     tx.put(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
             AND kind IN ('reference', 'mask', 'repaint')""",
-        now=tx.now, task_id=task_id, account_id=account_id,
-    )  # fmt: skip
+        now=tx.now,
+        task_id=task_id,
+        account_id=account_id,
+    )
 
 
 def expired_assets(tx: Tx, limit: int) -> list[Asset]:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from imagegate.breaker import Health
-from imagegate.domain.credit import DAY_US, SYS_COST, EntryKind
+from imagegate.domain.accounts import DAY_US, SYS_COST, EntryKind
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, Outcome
+from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
-from imagegate.store.health import Gate, Held, note_health, pass_gate
+from imagegate.store.route_health import Gate, Held, note_health, pass_gate
 from imagegate.store.tasks import Done, LostLease, stepped
 from imagegate.store.transaction import Tx
 
@@ -38,8 +38,10 @@ def begin_attempt(
         """UPDATE tasks SET owner = owner
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
         RETURNING cancel_wished""",
-        id=attempt.task_id, account_id=account_id, claim_no=attempt.claim_no,
-    )  # fmt: skip
+        id=attempt.task_id,
+        account_id=account_id,
+        claim_no=attempt.claim_no,
+    )
     if not ours:
         return LostLease()
     if ours[0]["cancel_wished"] is not None:
@@ -65,19 +67,31 @@ def _insert(tx: Tx, attempt: Attempt, owner: str) -> None:
         VALUES (:id, :task_id, :account_id, :claim_no, :route, :owner, :outcome, :started, :ended, :detail, :upstream,
             :images, :cost, :considered)
         ON CONFLICT (id) DO NOTHING""",
-        id=attempt.id, task_id=attempt.task_id, account_id=attempt.account_id, claim_no=attempt.claim_no,
-        route=attempt.route, owner=owner, outcome=str(attempt.outcome), started=attempt.started, ended=attempt.ended,
-        detail=attempt.detail, upstream=attempt.upstream, images=attempt.images, cost=attempt.cost,
+        id=attempt.id,
+        task_id=attempt.task_id,
+        account_id=attempt.account_id,
+        claim_no=attempt.claim_no,
+        route=attempt.route,
+        owner=owner,
+        outcome=str(attempt.outcome),
+        started=attempt.started,
+        ended=attempt.ended,
+        detail=attempt.detail,
+        upstream=attempt.upstream,
+        images=attempt.images,
+        cost=attempt.cost,
         considered=attempt.considered,
-    )  # fmt: skip
+    )
 
 
 def remember_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
     """The upstream's own id of the work: from here on the call is taken up again, not made again."""
     tx.put(
         "UPDATE attempts SET ref = :ref WHERE id = :id AND account_id = :account_id",
-        ref=ref, id=attempt_id, account_id=account_id,
-    )  # fmt: skip
+        ref=ref,
+        id=attempt_id,
+        account_id=account_id,
+    )
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +115,16 @@ def end_attempt(tx: Tx, account_id: str, ended: Ended, judge: Judge) -> bool:
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
             images = :images, cost = :cost, trouble = :trouble
         WHERE id = :id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
-        id=ended.attempt_id, account_id=account_id, outcome=str(ended.outcome), now=tx.now,
-        detail=ended.detail[:500] or None, request_id=ended.request_id[:200], images=ended.images, cost=ended.cost,
+        id=ended.attempt_id,
+        account_id=account_id,
+        outcome=str(ended.outcome),
+        now=tx.now,
+        detail=ended.detail[:500] or None,
+        request_id=ended.request_id[:200],
+        images=ended.images,
+        cost=ended.cost,
         trouble=ended.trouble,
-    )  # fmt: skip
+    )
     if not rows:
         return False
     for scope in (ended.upstream, ended.route):
@@ -120,8 +140,9 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     budget, which is `budget` or `percent` of what was spent that day, whichever is more."""
     row = tx.all(
         "SELECT task_id, cost, duplicate FROM attempts WHERE id = :id AND account_id = :account_id",
-        id=attempt_id, account_id=account_id,
-    )[0]  # fmt: skip
+        id=attempt_id,
+        account_id=account_id,
+    )[0]
     if row["duplicate"]:
         return True
     note_health(tx, "sys:repeats", lambda health: health)  # callers come one by one
@@ -131,7 +152,7 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
         """SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS total FROM attempts
         WHERE ended >= :day AND duplicate = 1""",
         day=day,
-    )  # fmt: skip
+    )
     again = tx.count("SELECT COUNT(*) AS n FROM attempts WHERE task_id = :id AND duplicate = 1", id=row["task_id"])
     if again or doubled + row["cost"] > max(budget, spent * percent // 100):
         return False
@@ -153,8 +174,9 @@ def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
             cost, ref, request_id, considered, trouble, duplicate FROM attempts
         WHERE task_id = :task_id AND account_id = :account_id ORDER BY started, id""",
-        task_id=task_id, account_id=account_id,
-    )  # fmt: skip
+        task_id=task_id,
+        account_id=account_id,
+    )
     return [Attempt(**{**row, "outcome": Outcome(row["outcome"]), "duplicate": bool(row["duplicate"])}) for row in rows]
 
 
@@ -163,8 +185,10 @@ def close_attempts(tx: Tx, account_id: str, task_id: str) -> None:
     tx.put(
         """UPDATE attempts SET outcome = 'unknown', ended = :now
         WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",
-        id=task_id, account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        id=task_id,
+        account_id=account_id,
+        now=tx.now,
+    )
 
 
 def advance(tx: Tx, account_id: str, task_id: str, claim_no: int, progress: int) -> Done | LostLease:
@@ -173,6 +197,9 @@ def advance(tx: Tx, account_id: str, task_id: str, claim_no: int, progress: int)
         """UPDATE tasks SET progress = :progress
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
             AND progress < :progress""",
-        id=task_id, account_id=account_id, claim_no=claim_no, progress=min(progress, 99),
-    )  # fmt: skip
+        id=task_id,
+        account_id=account_id,
+        claim_no=claim_no,
+        progress=min(progress, 99),
+    )
     return stepped(tx, task_id, changed)

@@ -5,10 +5,10 @@ Knows: that every write after a claim carries `claim_no`. Refuses to know: what 
 
 from __future__ import annotations
 
-from imagegate.crashpoints import point
+from imagegate.crash_points import point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
-from imagegate.store import assets, turns
+from imagegate.store import assets, key_concurrency
 from imagegate.store.deliveries import Render
 from imagegate.store.engines import SKIP_LOCKED
 from imagegate.store.settlement import fail_task
@@ -22,7 +22,7 @@ CRASH_LOOP = TaskError(
 
 def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
-    turns.let_in(tx, account_id)
+    key_concurrency.let_in(tx, account_id)
     # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
     rows = tx.all(
         f"""WITH due AS MATERIALIZED (
@@ -31,8 +31,12 @@ def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) ->
         UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
             started = COALESCE(started, :now)
         WHERE id IN (SELECT id FROM due) AND state = 'queued' RETURNING id""",
-        owner=owner, lease=tx.now + lease_us, now=tx.now, account_id=account_id, limit=limit,
-    )  # fmt: skip
+        owner=owner,
+        lease=tx.now + lease_us,
+        now=tx.now,
+        account_id=account_id,
+        limit=limit,
+    )
     for row in rows:
         step(tx, row["id"])
     if rows:
@@ -47,8 +51,11 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
         changed = tx.run(
             """UPDATE tasks SET lease_until = :lease
             WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state IN ('running', 'finalizing')""",
-            lease=tx.now + lease_us, id=task_id, claim_no=claim_no, owner=owner,
-        )  # fmt: skip
+            lease=tx.now + lease_us,
+            id=task_id,
+            claim_no=claim_no,
+            owner=owner,
+        )
         if changed == 0:
             lost.append(task_id)
     return lost
@@ -68,8 +75,10 @@ def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int,
         UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
         WHERE id IN (SELECT id FROM lost) AND state IN ('running', 'finalizing')
         RETURNING id, account_id, claim_no, crashes""",
-        now=tx.now, owner=owner, limit=limit,
-    )  # fmt: skip
+        now=tx.now,
+        owner=owner,
+        limit=limit,
+    )
     for row in rows:
         step(tx, row["id"])
         if row["crashes"] > crashes_max:
@@ -83,8 +92,11 @@ def hand_back(tx: Tx, account_id: str, task_id: str, claim_no: int, wait_us: int
     changed = tx.run(
         """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        due=tx.now + wait_us, id=task_id, account_id=account_id, claim_no=claim_no,
-    )  # fmt: skip
+        due=tx.now + wait_us,
+        id=task_id,
+        account_id=account_id,
+        claim_no=claim_no,
+    )
     return stepped(tx, task_id, changed)
 
 
@@ -95,8 +107,10 @@ def add_inputs(
     row = tx.one(
         """SELECT deadline FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        id=task_id, account_id=account_id, claim_no=claim_no,
-    )  # fmt: skip
+        id=task_id,
+        account_id=account_id,
+        claim_no=claim_no,
+    )
     if row is None:
         return LostLease()
     for asset in fetched:

@@ -74,9 +74,15 @@ def add_delivery(
         """INSERT INTO deliveries (id, account_id, task_id, url, host, body, state, due, created, commit_id)
         VALUES (:id, :account_id, :task_id, :url, :host, :body, 'waiting', :now, :now, :commit_id)
         ON CONFLICT (id) DO NOTHING""",
-        id=delivery_id, account_id=account_id, task_id=task_id, url=url, host=host, body=body.decode(),
-        now=tx.now, commit_id=commit_id,
-    )  # fmt: skip
+        id=delivery_id,
+        account_id=account_id,
+        task_id=task_id,
+        url=url,
+        host=host,
+        body=body.decode(),
+        now=tx.now,
+        commit_id=commit_id,
+    )
 
 
 def hosts_due(tx: Tx, after: str, limit: int) -> list[str]:
@@ -88,8 +94,11 @@ def hosts_due(tx: Tx, after: str, limit: int) -> list[str]:
             AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
                 < CASE WHEN h.parked IS NULL THEN :places ELSE 1 END
         ORDER BY host LIMIT :limit""",
-        after=after, now=tx.now, places=PER_HOST, limit=limit,
-    )  # fmt: skip
+        after=after,
+        now=tx.now,
+        places=PER_HOST,
+        limit=limit,
+    )
     return [row["host"] for row in rows]
 
 
@@ -113,8 +122,11 @@ def _give_up_waiting(tx: Tx, host: str, parked: int) -> None:
         tx.put(
             """UPDATE deliveries SET state = 'exhausted', reason = :reason, closed = :now
             WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :long_ago""",
-            reason=str(Closing.host_down), now=tx.now, host=host, long_ago=long_ago,
-        )  # fmt: skip
+            reason=str(Closing.host_down),
+            now=tx.now,
+            host=host,
+            long_ago=long_ago,
+        )
 
 
 def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row]:
@@ -125,8 +137,12 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
         UPDATE deliveries SET owner = :owner, lease_until = :lease, tried = tried + 1, number = number + 1
         WHERE id IN (SELECT id FROM next) AND state = 'waiting' AND owner IS NULL
         RETURNING id, account_id""",
-        host=host, now=tx.now, limit=limit, owner=owner, lease=tx.now + lease_us,
-    )  # fmt: skip
+        host=host,
+        now=tx.now,
+        limit=limit,
+        owner=owner,
+        lease=tx.now + lease_us,
+    )
 
 
 def _begin(tx: Tx, row: Row) -> Claimed:
@@ -134,9 +150,13 @@ def _begin(tx: Tx, row: Row) -> Claimed:
     tx.put(
         """INSERT INTO delivery_attempts (delivery_id, number, account_id, round, not_before, started)
         VALUES (:id, :number, :account_id, :round, :due, :now)""",
-        id=delivery.id, number=delivery.number, account_id=delivery.account_id, round=delivery.round,
-        due=delivery.due, now=tx.now,
-    )  # fmt: skip
+        id=delivery.id,
+        number=delivery.number,
+        account_id=delivery.account_id,
+        round=delivery.round,
+        due=delivery.due,
+        now=tx.now,
+    )
     return Claimed(delivery, secret_version(tx, delivery.account_id))
 
 
@@ -148,9 +168,16 @@ def end_attempt(
         """UPDATE delivery_attempts SET ended = :now, duration_ms = :duration_ms, status = :status, error = :error,
             retry_after = :retry_after, excerpt = :excerpt
         WHERE delivery_id = :id AND number = :number AND account_id = :account_id AND ended IS NULL""",
-        now=tx.now, duration_ms=heard.duration_ms, status=heard.status, error=heard.error,
-        retry_after=heard.retry_after, excerpt=heard.excerpt, id=delivery_id, number=number, account_id=account_id,
-    )  # fmt: skip
+        now=tx.now,
+        duration_ms=heard.duration_ms,
+        status=heard.status,
+        error=heard.error,
+        retry_after=heard.retry_after,
+        excerpt=heard.excerpt,
+        id=delivery_id,
+        number=number,
+        account_id=account_id,
+    )
     if ended == 0:
         return Stale()
     row = tx.all("SELECT host, tried FROM deliveries WHERE id = :id", id=delivery_id)[0]
@@ -173,24 +200,30 @@ def _judge_host(tx: Tx, host: str, heard: Heard) -> None:
             """UPDATE hook_hosts SET failures = failures + 1,
                 parked = CASE WHEN failures + 1 >= :most THEN COALESCE(parked, :now) ELSE parked END
             WHERE host = :host""",
-            most=PARK_AFTER, now=tx.now, host=host,
-        )  # fmt: skip
+            most=PARK_AFTER,
+            now=tx.now,
+            host=host,
+        )
 
 
 def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: Closing | None) -> Closed:
     tx.put(
         """UPDATE deliveries SET state = :state, reason = :reason, closed = :now, owner = NULL, lease_until = NULL
         WHERE id = :id""",
-        state=str(state), reason=str(reason) if reason else None, now=tx.now, id=delivery_id,
-    )  # fmt: skip
+        state=str(state),
+        reason=str(reason) if reason else None,
+        now=tx.now,
+        id=delivery_id,
+    )
     return Closed(state)
 
 
 def _wait(tx: Tx, delivery_id: str, wait_us: int) -> NextDue:
     tx.put(
         "UPDATE deliveries SET due = :due, owner = NULL, lease_until = NULL WHERE id = :id",
-        due=tx.now + wait_us, id=delivery_id,
-    )  # fmt: skip
+        due=tx.now + wait_us,
+        id=delivery_id,
+    )
     return NextDue(wait_us)
 
 
@@ -199,8 +232,10 @@ def reclaim_attempts(tx: Tx, owner: str, shared: bool, retry_us: tuple[int, ...]
     lost = "lease_until <= :now" if shared else "(lease_until <= :now OR owner <> :owner)"
     rows = tx.all(
         f"SELECT id, account_id, number FROM deliveries WHERE owner IS NOT NULL AND {lost} ORDER BY id LIMIT :limit",
-        now=tx.now, owner=owner, limit=limit,
-    )  # fmt: skip
+        now=tx.now,
+        owner=owner,
+        limit=limit,
+    )
     for row in rows:
         end_attempt(tx, row["account_id"], row["id"], row["number"], INTERRUPTED, retry_us)
     return len(rows)
@@ -212,8 +247,11 @@ def replay(tx: Tx, account_id: str, delivery_id: str, round_seen: int) -> Delive
         """UPDATE deliveries SET state = 'waiting', reason = NULL, closed = NULL, round = round + 1, tried = 0,
             due = :now
         WHERE id = :id AND account_id = :account_id AND state <> 'waiting' AND round = :round""",
-        id=delivery_id, account_id=account_id, now=tx.now, round=round_seen,
-    )  # fmt: skip
+        id=delivery_id,
+        account_id=account_id,
+        now=tx.now,
+        round=round_seen,
+    )
     return find_delivery(tx, account_id, delivery_id)
 
 
@@ -231,8 +269,10 @@ def newest_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) ->
     )
     rows = tx.all(
         f"{_DELIVERY} WHERE account_id = :account_id {behind} ORDER BY created DESC, id DESC LIMIT :limit",
-        account_id=account_id, after=after, limit=limit,
-    )  # fmt: skip
+        account_id=account_id,
+        after=after,
+        limit=limit,
+    )
     return [_delivery(row) for row in rows]
 
 
@@ -240,8 +280,9 @@ def attempts_of(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttem
     rows = tx.all(
         """SELECT number, round, started, ended, duration_ms, status, error, retry_after, excerpt
         FROM delivery_attempts WHERE delivery_id = :id AND account_id = :account_id ORDER BY number""",
-        id=delivery_id, account_id=account_id,
-    )  # fmt: skip
+        id=delivery_id,
+        account_id=account_id,
+    )
     return [DeliveryAttempt(**row) for row in rows]
 
 
@@ -255,8 +296,10 @@ def rotate_secret(tx: Tx, account_id: str, version_seen: int) -> SecretVersion:
     tx.put(
         """UPDATE accounts SET hook_version = hook_version + 1, hook_rotated = :now
         WHERE id = :id AND hook_version = :seen""",
-        now=tx.now, id=account_id, seen=version_seen,
-    )  # fmt: skip
+        now=tx.now,
+        id=account_id,
+        seen=version_seen,
+    )
     return secret_version(tx, account_id)
 
 

@@ -88,9 +88,15 @@ class SqliteConnection:
 
     def _set_pragmas(self, *, readonly: bool) -> None:
         wanted: dict[str, Any] = {
-            "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "wal_autocheckpoint": 1000,
-            "mmap_size": 0, "trusted_schema": 0, "fullfsync": 1, "checkpoint_fullfsync": 1,
-        }  # fmt: skip
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "wal_autocheckpoint": 1000,
+            "mmap_size": 0,
+            "trusted_schema": 0,
+            "fullfsync": 1,
+            "checkpoint_fullfsync": 1,
+        }
         for name, value in wanted.items():
             self._db.pragma(name, value)
             got = self._db.pragma(name)

@@ -61,8 +61,10 @@ def add_file(tx: Tx, account_id: str, new: NewFile, keep_us: int, most: int) -> 
     replaced = _replace(tx, account_id, new)
     counted = tx.run(
         "UPDATE accounts SET files = files + 1 WHERE id = :account_id AND (files < :most OR :replaced > 0)",
-        account_id=account_id, most=most, replaced=len(replaced),
-    )  # fmt: skip
+        account_id=account_id,
+        most=most,
+        replaced=len(replaced),
+    )
     if counted == 0:
         return NoRoom()
     expires = tx.now // _SECOND * _SECOND + keep_us
@@ -82,15 +84,17 @@ def _discount_expired(tx: Tx, account_id: str) -> None:
     """What has expired takes no room, whether or not it was swept."""
     expired = tx.run(
         "UPDATE files SET counted = 0 WHERE account_id = :account_id AND counted = 1 AND expires <= :now",
-        account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        account_id=account_id,
+        now=tx.now,
+    )
     _give_room(tx, account_id, expired)
 
 
 def _give_room(tx: Tx, account_id: str, number: int) -> None:
     if number > 0:
-        tx.put("UPDATE accounts SET files = files - :number WHERE id = :account_id", number=number,
-               account_id=account_id)  # fmt: skip
+        tx.put(
+            "UPDATE accounts SET files = files - :number WHERE id = :account_id", number=number, account_id=account_id
+        )
 
 
 def _replace(tx: Tx, account_id: str, new: NewFile) -> tuple[Asset, ...]:
@@ -99,8 +103,10 @@ def _replace(tx: Tx, account_id: str, new: NewFile) -> tuple[Asset, ...]:
     rows = tx.all(
         """SELECT id FROM files WHERE account_id = :account_id AND upload_path = :path AND given_name = :name
             AND counted = 1""",
-        account_id=account_id, path=new.upload_path, name=new.given_name,
-    )  # fmt: skip
+        account_id=account_id,
+        path=new.upload_path,
+        name=new.given_name,
+    )
     return tuple(_remove(tx, account_id, row["id"]) for row in rows)
 
 
@@ -109,10 +115,16 @@ def _remove(tx: Tx, account_id: str, file_id: str) -> Asset:
     asset_id = tx.all(
         """UPDATE files SET removed = :now, counted = 0 WHERE id = :id AND account_id = :account_id
             AND removed IS NULL RETURNING asset_id""",
-        id=file_id, account_id=account_id, now=tx.now,
-    )[0]["asset_id"]  # fmt: skip
-    tx.run("UPDATE assets SET expires = :now WHERE id = :id AND account_id = :account_id", id=asset_id,
-           account_id=account_id, now=tx.now)  # fmt: skip
+        id=file_id,
+        account_id=account_id,
+        now=tx.now,
+    )[0]["asset_id"]
+    tx.run(
+        "UPDATE assets SET expires = :now WHERE id = :id AND account_id = :account_id",
+        id=asset_id,
+        account_id=account_id,
+        now=tx.now,
+    )
     _give_room(tx, account_id, 1)
     asset = asset_of(tx, account_id, asset_id)
     assert asset is not None
@@ -125,10 +137,17 @@ def _insert(tx: Tx, account_id: str, new: NewFile, expires: int) -> None:
             created, expires)
         VALUES (:id, :account_id, :asset_id, :secret, :file_name, :original_name, :given_name, :upload_path,
             :created, :expires)""",
-        id=new.id, account_id=account_id, asset_id=new.asset.id, secret=new.secret, file_name=new.file_name,
-        original_name=new.original_name, given_name=new.given_name, upload_path=new.upload_path, created=tx.now,
+        id=new.id,
+        account_id=account_id,
+        asset_id=new.asset.id,
+        secret=new.secret,
+        file_name=new.file_name,
+        original_name=new.original_name,
+        given_name=new.given_name,
+        upload_path=new.upload_path,
+        created=tx.now,
         expires=expires,
-    )  # fmt: skip
+    )
 
 
 def remove_file(tx: Tx, account_id: str, file_id: str) -> Removed | Unknown:
@@ -151,8 +170,9 @@ def purge_files(tx: Tx, keep_us: int, limit: int) -> int:
         f"""SELECT f.id, f.account_id, f.asset_id FROM files f
         WHERE f.expires <= :before AND EXISTS (SELECT 1 FROM assets a WHERE a.id = f.asset_id AND a.deleted IS NOT NULL)
         ORDER BY f.expires LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - keep_us, limit=limit,
-    )  # fmt: skip
+        before=tx.now - keep_us,
+        limit=limit,
+    )
     for account_id in sorted({row["account_id"] for row in rows}):
         _lock_account(tx, account_id)
         _discount_expired(tx, account_id)
@@ -173,8 +193,11 @@ def page_of_files(tx: Tx, account_id: str, page: int, page_size: int) -> tuple[l
     rows = tx.all(
         f"""{_FILE} WHERE f.account_id = :account_id AND f.removed IS NULL AND f.expires > :now
             ORDER BY f.created DESC, f.id DESC LIMIT :size OFFSET :skip""",
-        account_id=account_id, now=tx.now, size=page_size, skip=(page - 1) * page_size,
-    )  # fmt: skip
+        account_id=account_id,
+        now=tx.now,
+        size=page_size,
+        skip=(page - 1) * page_size,
+    )
     return [_file(row) for row in rows], count_files(tx, account_id)
 
 
@@ -182,8 +205,9 @@ def count_files(tx: Tx, account_id: str) -> int:
     return tx.count(
         """SELECT COUNT(*) AS number FROM files
         WHERE account_id = :account_id AND removed IS NULL AND expires > :now""",
-        account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        account_id=account_id,
+        now=tx.now,
+    )
 
 
 def file_by_secret(tx: Tx, secret: str) -> StoredFile | None:

@@ -28,29 +28,44 @@ def claim_key(
     tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, keep_us: int
 ) -> Fresh | Replayed | Conflict:
     """Take the key for this task unless it is taken. A caller at the same time waits here for the other's commit."""
-    tx.run("DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
-           " AND expires <= :now", account_id=account_id, endpoint=endpoint, key=key, now=tx.now)  # fmt: skip
+    tx.run(
+        "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
+        " AND expires <= :now",
+        account_id=account_id,
+        endpoint=endpoint,
+        key=key,
+        now=tx.now,
+    )
     changed = tx.run(
         """INSERT INTO idempotency (account_id, endpoint, key, fingerprint, task_id, expires)
         VALUES (:account_id, :endpoint, :key, :fingerprint, :task_id, :expires)
         ON CONFLICT (account_id, endpoint, key) DO NOTHING""",
-        account_id=account_id, endpoint=endpoint, key=key, fingerprint=fingerprint, task_id=task_id,
+        account_id=account_id,
+        endpoint=endpoint,
+        key=key,
+        fingerprint=fingerprint,
+        task_id=task_id,
         expires=tx.now + keep_us,
-    )  # fmt: skip
+    )
     if changed == 1:
         return Fresh()
     row = tx.all(
         "SELECT fingerprint, task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint"
-        " AND key = :key", account_id=account_id, endpoint=endpoint, key=key,
-    )[0]  # fmt: skip
+        " AND key = :key",
+        account_id=account_id,
+        endpoint=endpoint,
+        key=key,
+    )[0]
     return Replayed(row["task_id"]) if row["fingerprint"] == fingerprint else Conflict()
 
 
 def is_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
     row = tx.one(
         "SELECT task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
-        account_id=account_id, endpoint=endpoint, key=key,
-    )  # fmt: skip
+        account_id=account_id,
+        endpoint=endpoint,
+        key=key,
+    )
     return row is not None
 
 
@@ -58,8 +73,10 @@ def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """A refused request does not use its key up."""
     tx.put(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
-        account_id=account_id, endpoint=endpoint, key=key,
-    )  # fmt: skip
+        account_id=account_id,
+        endpoint=endpoint,
+        key=key,
+    )
 
 
 def forget_expired(tx: Tx, limit: int) -> int:
@@ -67,5 +84,6 @@ def forget_expired(tx: Tx, limit: int) -> int:
     return tx.run(
         """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
             SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",
-        now=tx.now, limit=limit,
-    )  # fmt: skip
+        now=tx.now,
+        limit=limit,
+    )

@@ -13,8 +13,8 @@ import msgspec
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ALLOWED_STEPS
 from imagegate.store.engines import Row
+from imagegate.store.key_concurrency import LATER
 from imagegate.store.transaction import Tx
-from imagegate.store.turns import LATER
 
 SHOWN = 20
 
@@ -38,42 +38,71 @@ _STEPS = ", ".join(
 )
 
 INVARIANTS = (
-    Invariant("I1", "every ref of the ledger sums to zero",
-        "SELECT ref, CAST(SUM(amount) AS BIGINT) AS total FROM entries GROUP BY ref HAVING SUM(amount) <> 0"),
-    Invariant("I2.posted", "posted is the sum of the account's entries",
+    Invariant(
+        "I1",
+        "every ref of the ledger sums to zero",
+        "SELECT ref, CAST(SUM(amount) AS BIGINT) AS total FROM entries GROUP BY ref HAVING SUM(amount) <> 0",
+    ),
+    Invariant(
+        "I2.posted",
+        "posted is the sum of the account's entries",
         """SELECT a.id, a.posted, CAST(COALESCE(SUM(e.amount), 0) AS BIGINT) AS entries FROM accounts a
         LEFT JOIN entries e ON e.account = a.id GROUP BY a.id, a.posted
-        HAVING a.posted <> COALESCE(SUM(e.amount), 0)"""),
-    Invariant("I2.held", "held is the sum of the account's open holds, and unfinished is their number",
+        HAVING a.posted <> COALESCE(SUM(e.amount), 0)""",
+    ),
+    Invariant(
+        "I2.held",
+        "held is the sum of the account's open holds, and unfinished is their number",
         """SELECT a.id, a.held, a.unfinished, CAST(COALESCE(SUM(h.amount), 0) AS BIGINT) AS open_holds,
             COUNT(h.task_id) AS number FROM accounts a
         LEFT JOIN holds h ON h.account_id = a.id AND h.state = 'open' GROUP BY a.id, a.held, a.unfinished
-        HAVING a.held <> COALESCE(SUM(h.amount), 0) OR a.unfinished <> COUNT(h.task_id)"""),
-    Invariant("I2.key", "what a key holds and spent is the sum of its holds, less refunds",
+        HAVING a.held <> COALESCE(SUM(h.amount), 0) OR a.unfinished <> COUNT(h.task_id)""",
+    ),
+    Invariant(
+        "I2.key",
+        "what a key holds and spent is the sum of its holds, less refunds",
         """SELECT k.id, k.held, k.spent FROM api_keys k LEFT JOIN holds h ON h.key_id = k.id
         LEFT JOIN refunds r ON r.task_id = h.task_id GROUP BY k.id, k.held, k.spent
         HAVING k.held <> COALESCE(SUM(CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END), 0)
-            OR k.spent < COALESCE(SUM(h.charge), 0) - COALESCE(SUM(r.amount), 0)"""),
-    Invariant("I3", "nobody holds less than nothing or owes more than the credit line",
-        "SELECT id, posted, held FROM accounts WHERE held < 0 OR posted - held + credit_line < 0"),
-    Invariant("I4", "a task has one hold, open exactly while the task is unfinished",
+            OR k.spent < COALESCE(SUM(h.charge), 0) - COALESCE(SUM(r.amount), 0)""",
+    ),
+    Invariant(
+        "I3",
+        "nobody holds less than nothing or owes more than the credit line",
+        "SELECT id, posted, held FROM accounts WHERE held < 0 OR posted - held + credit_line < 0",
+    ),
+    Invariant(
+        "I4",
+        "a task has one hold, open exactly while the task is unfinished",
         """SELECT t.id, t.state, h.state AS hold FROM tasks t LEFT JOIN holds h ON h.task_id = t.id
         WHERE h.task_id IS NULL OR h.amount <> t.hold
-            OR (t.state = 'completed') <> (h.state = 'settled') OR (t.state = 'failed') <> (h.state = 'released')"""),
-    Invariant("I5", "0 <= charge <= hold, the same in task, hold and ledger; a failed task costs nothing",
+            OR (t.state = 'completed') <> (h.state = 'settled') OR (t.state = 'failed') <> (h.state = 'released')""",
+    ),
+    Invariant(
+        "I5",
+        "0 <= charge <= hold, the same in task, hold and ledger; a failed task costs nothing",
         """SELECT t.id, t.charge, t.hold, h.charge AS hold_charge FROM tasks t JOIN holds h ON h.task_id = t.id
         LEFT JOIN entries e ON e.ref = 'settle:' || t.id AND e.account = t.account_id
         WHERE t.state IN ('completed', 'failed') AND (t.charge IS NULL OR t.charge < 0 OR t.charge > t.hold
             OR t.charge <> h.charge OR t.charge <> -COALESCE(e.amount, 0)
-            OR (t.state = 'failed' AND t.charge <> 0))"""),
-    Invariant("I6.settled", "a completed task has its settle lines, and no other task has",
+            OR (t.state = 'failed' AND t.charge <> 0))""",
+    ),
+    Invariant(
+        "I6.settled",
+        "a completed task has its settle lines, and no other task has",
         """SELECT t.id, t.state, COUNT(e.id) AS lines FROM tasks t LEFT JOIN entries e ON e.ref = 'settle:' || t.id
         GROUP BY t.id, t.state HAVING (t.state = 'completed' AND COUNT(e.id) NOT IN (2, 3))
-            OR (t.state <> 'completed' AND COUNT(e.id) <> 0)"""),
-    Invariant("I6.accounts", "a settlement moves money between the customer, revenue and overrun only",
+            OR (t.state <> 'completed' AND COUNT(e.id) <> 0)""",
+    ),
+    Invariant(
+        "I6.accounts",
+        "a settlement moves money between the customer, revenue and overrun only",
         """SELECT e.ref, e.account FROM entries e JOIN tasks t ON e.ref = 'settle:' || t.id
-        WHERE e.account NOT IN (t.account_id, 'sys:revenue', 'sys:overrun')"""),
-    Invariant("I6.refunds", "a refund gives the task's whole charge from revenue back to its account, once",
+        WHERE e.account NOT IN (t.account_id, 'sys:revenue', 'sys:overrun')""",
+    ),
+    Invariant(
+        "I6.refunds",
+        "a refund gives the task's whole charge from revenue back to its account, once",
         """SELECT r.task_id, r.amount, e.amount AS entry, s.amount AS charged FROM refunds r
         LEFT JOIN entries e ON e.ref = 'refund:' || r.task_id AND e.account = r.account_id
         LEFT JOIN entries s ON s.ref = 'settle:' || r.task_id AND s.account = r.account_id
@@ -81,85 +110,134 @@ INVARIANTS = (
             OR e.kind <> 'refund' OR e.commit_id <> r.commit_id
         UNION ALL SELECT e.task_id, e.amount, e.amount, NULL FROM entries e
         LEFT JOIN refunds r ON r.task_id = substr(e.ref, 8)
-        WHERE e.kind = 'refund' AND (r.task_id IS NULL OR e.account NOT IN (r.account_id, 'sys:revenue'))"""),
-    Invariant("I7.claims", "claims are numbered without gaps",
+        WHERE e.kind = 'refund' AND (r.task_id IS NULL OR e.account NOT IN (r.account_id, 'sys:revenue'))""",
+    ),
+    Invariant(
+        "I7.claims",
+        "claims are numbered without gaps",
         """SELECT t.id, t.claim_no, COUNT(DISTINCT s.claim_no) AS claims FROM tasks t
         LEFT JOIN steps s ON s.task_id = t.id AND s.claim_no > 0 GROUP BY t.id, t.claim_no
-        HAVING t.claim_no <> COUNT(DISTINCT s.claim_no)"""),
-    Invariant("I7.attempts", "an attempt belongs to a claim of its task, and none is open on a finished task",
+        HAVING t.claim_no <> COUNT(DISTINCT s.claim_no)""",
+    ),
+    Invariant(
+        "I7.attempts",
+        "an attempt belongs to a claim of its task, and none is open on a finished task",
         """SELECT a.id, a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id
         WHERE a.claim_no NOT BETWEEN 1 AND t.claim_no
-            OR (a.outcome = 'sending' AND t.state IN ('completed', 'failed'))"""),
-    Invariant("I8", "a completed task, its charge and its results are one commit",
+            OR (a.outcome = 'sending' AND t.state IN ('completed', 'failed'))""",
+    ),
+    Invariant(
+        "I8",
+        "a completed task, its charge and its results are one commit",
         """SELECT t.id FROM tasks t LEFT JOIN entries e ON e.ref = 'settle:' || t.id AND e.account = t.account_id
         LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'result'
         WHERE t.state = 'completed' GROUP BY t.id, t.commit_id
         HAVING COUNT(a.id) = 0 OR MIN(e.commit_id) <> t.commit_id OR MIN(a.commit_id) <> t.commit_id
-            OR MAX(a.commit_id) <> t.commit_id"""),
-    Invariant("I9", "every stored step is an allowed one, and nothing follows the end",
+            OR MAX(a.commit_id) <> t.commit_id""",
+    ),
+    Invariant(
+        "I9",
+        "every stored step is an allowed one, and nothing follows the end",
         f"""SELECT before.task_id, before.state, after.state AS next FROM steps before
         JOIN steps after ON after.task_id = before.task_id AND after.seq = before.seq + 1
-        WHERE (before.state, after.state) NOT IN (VALUES {_STEPS}) OR before.progress > after.progress"""),
-    Invariant("I10.one", "a task that ended and names a callback has one webhook, of the same commit; no other has one",
+        WHERE (before.state, after.state) NOT IN (VALUES {_STEPS}) OR before.progress > after.progress""",
+    ),
+    Invariant(
+        "I10.one",
+        "a task that ended and names a callback has one webhook, of the same commit; no other has one",
         """SELECT t.id, t.state, d.id AS delivery FROM tasks t LEFT JOIN deliveries d ON d.task_id = t.id
         WHERE (d.id IS NOT NULL) <> (t.callback_url IS NOT NULL AND t.state IN ('completed', 'failed'))
-            OR d.commit_id <> t.commit_id"""),
-    Invariant("I10.attempts", "attempts follow the settlement and each other in their time, and none follows success",
+            OR d.commit_id <> t.commit_id""",
+    ),
+    Invariant(
+        "I10.attempts",
+        "attempts follow the settlement and each other in their time, and none follows success",
         """SELECT a.delivery_id, a.number FROM delivery_attempts a JOIN deliveries d ON d.id = a.delivery_id
         LEFT JOIN tasks t ON t.id = d.task_id
         LEFT JOIN delivery_attempts p ON p.delivery_id = a.delivery_id AND p.number = a.number - 1
         WHERE a.started < a.not_before OR a.not_before < COALESCE(t.ended, d.created)
             OR (a.number > 1 AND (p.ended IS NULL OR a.not_before < p.ended))
-            OR (a.round = p.round AND (p.status BETWEEN 200 AND 299 OR p.status = 410))"""),
-    Invariant("I10.closed", "a delivery is what its attempts say; unsent and closed is only one whose host was down",
+            OR (a.round = p.round AND (p.status BETWEEN 200 AND 299 OR p.status = 410))""",
+    ),
+    Invariant(
+        "I10.closed",
+        "a delivery is what its attempts say; unsent and closed is only one whose host was down",
         """SELECT d.id, d.state, d.reason FROM deliveries d
         LEFT JOIN delivery_attempts a ON a.delivery_id = d.id AND a.number = d.number
         WHERE d.number <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id)
             OR d.tried <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id AND n.round = d.round)
             OR (d.state = 'delivered') <> (COALESCE(a.status, 0) BETWEEN 200 AND 299 AND d.tried > 0)
             OR (d.state = 'exhausted' AND d.tried = 0 AND d.reason <> 'host_down')
-            OR (d.owner IS NOT NULL) <> (a.number IS NOT NULL AND a.ended IS NULL)"""),
-    Invariant("I11", "no unfinished task long past its deadline",
+            OR (d.owner IS NOT NULL) <> (a.number IS NOT NULL AND a.ended IS NULL)""",
+    ),
+    Invariant(
+        "I11",
+        "no unfinished task long past its deadline",
         """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
-        AND deadline + :grace < :now"""),
-    Invariant("I11.turns", "a task waits for its turn only where its key's tasks take turns",
+        AND deadline + :grace < :now""",
+    ),
+    Invariant(
+        "I11.turns",
+        "a task waits for its turn only where its key's tasks take turns",
         f"""SELECT t.id, t.due FROM tasks t JOIN api_keys k ON k.id = t.key_id
-        WHERE t.state IN ('queued', 'running', 'finalizing') AND k.concurrent_tasks IS NULL AND t.due >= {LATER}"""),
-    Invariant("I12.files", "the number of an account's files is that of its counted rows",
+        WHERE t.state IN ('queued', 'running', 'finalizing') AND k.concurrent_tasks IS NULL AND t.due >= {LATER}""",
+    ),
+    Invariant(
+        "I12.files",
+        "the number of an account's files is that of its counted rows",
         """SELECT a.id, a.files, COUNT(f.id) AS number FROM accounts a
         LEFT JOIN files f ON f.account_id = a.id AND f.counted = 1
-        GROUP BY a.id, a.files HAVING a.files <> COUNT(f.id)"""),
-    Invariant("I13", "results expire the stored while after settlement, and are deleted within the hour",
+        GROUP BY a.id, a.files HAVING a.files <> COUNT(f.id)""",
+    ),
+    Invariant(
+        "I13",
+        "results expire the stored while after settlement, and are deleted within the hour",
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
-            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))"""),
-    Invariant("I13.thumbnails", "a thumbnail is of its task's last commit, ends as told and is deleted in time",
+            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))""",
+    ),
+    Invariant(
+        "I13.thumbnails",
+        "a thumbnail is of its task's last commit, ends as told and is deleted in time",
         """SELECT t.id, t.thumbnail_expires, a.expires, a.deleted FROM tasks t
         LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'thumbnail'
         WHERE (a.id IS NULL) <> (t.thumbnail_expires IS NULL) OR a.expires <> t.thumbnail_expires
-            OR a.commit_id <> t.commit_id OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)"""),
-    Invariant("I13.files", "an upload's bytes end with its link, and are deleted within the hour",
+            OR a.commit_id <> t.commit_id OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)""",
+    ),
+    Invariant(
+        "I13.files",
+        "an upload's bytes end with its link, and are deleted within the hour",
         """SELECT f.id, a.expires, a.deleted FROM files f JOIN assets a ON a.id = f.asset_id
         WHERE a.kind <> 'upload' OR a.expires <> COALESCE(f.removed, f.expires)
             OR (f.removed IS NOT NULL AND (f.counted = 1 OR f.removed > f.expires))
             OR (a.deleted IS NOT NULL AND a.deleted + :grace < COALESCE(f.removed, f.expires))
-            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)"""),
-    Invariant("I14", "an Idempotency-Key points to a task of its account",
+            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)""",
+    ),
+    Invariant(
+        "I14",
+        "an Idempotency-Key points to a task of its account",
         """SELECT i.account_id, i.key FROM idempotency i
-        LEFT JOIN tasks t ON t.id = i.task_id AND t.account_id = i.account_id WHERE t.id IS NULL"""),
-    Invariant("I15", "everything of a task belongs to the task's account",
+        LEFT JOIN tasks t ON t.id = i.task_id AND t.account_id = i.account_id WHERE t.id IS NULL""",
+    ),
+    Invariant(
+        "I15",
+        "everything of a task belongs to the task's account",
         """SELECT t.id FROM tasks t JOIN api_keys k ON k.id = t.key_id WHERE k.account_id <> t.account_id
         UNION ALL SELECT h.task_id FROM holds h JOIN tasks t ON t.id = h.task_id WHERE h.account_id <> t.account_id
         UNION ALL SELECT a.id FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id
         UNION ALL SELECT a.id FROM assets a JOIN tasks t ON t.id = a.task_id WHERE a.account_id <> t.account_id
         UNION ALL SELECT d.id FROM deliveries d JOIN tasks t ON t.id = d.task_id WHERE d.account_id <> t.account_id
         UNION ALL SELECT a.delivery_id FROM delivery_attempts a JOIN deliveries d ON d.id = a.delivery_id
-            WHERE a.account_id <> d.account_id"""),
-    Invariant("I15.files", "a file and its bytes belong to one account, and every upload has its file",
+            WHERE a.account_id <> d.account_id""",
+    ),
+    Invariant(
+        "I15.files",
+        "a file and its bytes belong to one account, and every upload has its file",
         """SELECT a.id FROM assets a LEFT JOIN files f ON f.asset_id = a.id
         WHERE a.kind = 'upload' AND (f.id IS NULL OR f.account_id <> a.account_id)
-        UNION ALL SELECT f.id FROM files f JOIN assets a ON a.id = f.asset_id WHERE f.account_id <> a.account_id"""),
-)  # fmt: skip
+        UNION ALL SELECT f.id FROM files f JOIN assets a ON a.id = f.asset_id WHERE f.account_id <> a.account_id""",
+    ),
+)
 
 
 MONEY = tuple(rule for rule in INVARIANTS if rule.id.partition(".")[0] in {"I1", "I2", "I3", "I4", "I5", "I6"})

@@ -8,15 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.credit import (
-    SYS_BANK,
-    SYS_COST,
-    SYS_OVERRUN,
-    SYS_REVENUE,
-    SYS_UPSTREAM,
-    SYS_WASTE,
-    EntryKind,
-)
+from imagegate.domain.accounts import SYS_BANK, SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_UPSTREAM, SYS_WASTE, EntryKind
 from imagegate.store import accounts
 from imagegate.store.transaction import Tx
 
@@ -64,14 +56,22 @@ def total_since(tx: Tx, account: str, moment: int) -> int:
     return tx.count(
         """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
         WHERE account = :account AND created >= :moment""",
-        account=account, moment=moment,
-    )  # fmt: skip
+        account=account,
+        moment=moment,
+    )
 
 
 def book(
-    tx: Tx, account: str, amount: int, *, ref: str, kind: EntryKind, actor: str, commit_id: str,
+    tx: Tx,
+    account: str,
+    amount: int,
+    *,
+    ref: str,
+    kind: EntryKind,
+    actor: str,
+    commit_id: str,
     task_id: str | None = None,
-) -> None:  # fmt: skip
+) -> None:
     tx.put(
         """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created, model, key_id,
             price_version, images)
@@ -79,6 +79,13 @@ def book(
             (SELECT model FROM tasks WHERE id = :task_id), (SELECT key_id FROM tasks WHERE id = :task_id),
             (SELECT price_version FROM tasks WHERE id = :task_id),
             (SELECT COUNT(*) FROM assets WHERE task_id = :task_id AND kind = 'result'))""",
-        id=ids.new_id("led", tx.now), ref=ref, account=account, kind=str(kind), amount=amount,
-        task_id=task_id, actor=actor, commit_id=commit_id, now=tx.now,
-    )  # fmt: skip
+        id=ids.new_id("led", tx.now),
+        ref=ref,
+        account=account,
+        kind=str(kind),
+        amount=amount,
+        task_id=task_id,
+        actor=actor,
+        commit_id=commit_id,
+        now=tx.now,
+    )

@@ -9,7 +9,11 @@ def register_block(tx: Tx, version: str, digest: str, body: str) -> bool:
     """True where this version is on record with this content; False where its content was edited since."""
     tx.run(
         "INSERT INTO prices (version, hash, body, created) VALUES (:version, :hash, :body, :now)"
-        " ON CONFLICT (version) DO NOTHING", version=version, hash=digest, body=body, now=tx.now,
-    )  # fmt: skip
+        " ON CONFLICT (version) DO NOTHING",
+        version=version,
+        hash=digest,
+        body=body,
+        now=tx.now,
+    )
     row = tx.all("SELECT hash FROM prices WHERE version = :version", version=version)[0]
     return bool(row["hash"] == digest)

@@ -31,8 +31,9 @@ def purge_tasks(tx: Tx, keep_us: int, limit: int) -> int:
             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.task_id = t.id AND d.state = 'waiting')
             AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
         ORDER BY t.ended LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - keep_us, limit=limit,
-    )  # fmt: skip
+        before=tx.now - keep_us,
+        limit=limit,
+    )
     for row in rows:
         for statement in _OF_A_TASK:
             tx.put(statement, id=row["id"])
@@ -44,8 +45,9 @@ def purge_tests(tx: Tx, keep_us: int, limit: int) -> int:
     rows = tx.all(
         f"""SELECT id FROM deliveries WHERE task_id IS NULL AND closed <= :before
         ORDER BY closed LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - keep_us, limit=limit,
-    )  # fmt: skip
+        before=tx.now - keep_us,
+        limit=limit,
+    )
     for row in rows:
         tx.put("DELETE FROM delivery_attempts WHERE delivery_id = :id", id=row["id"])
         tx.put("DELETE FROM deliveries WHERE id = :id", id=row["id"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.credit import SYS_REVENUE, EntryKind
+from imagegate.domain.accounts import SYS_REVENUE, EntryKind
 from imagegate.store import accounts, ledger
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
@@ -71,7 +71,7 @@ def account_of_refund(tx: Tx, task_id: str) -> str | None:
         """SELECT account_id FROM tasks WHERE id = :id
         UNION SELECT account_id FROM refunds WHERE task_id = :id""",
         id=task_id,
-    )  # fmt: skip
+    )
     return row["account_id"] if row else None
 
 
@@ -82,8 +82,10 @@ def refund_task(tx: Tx, account_id: str, new: NewRefund) -> Answer:
         SELECT id, :id, account_id, charge, :reason, :actor, :once, :commit_id, :now FROM tasks
         WHERE id = :task_id AND account_id = :account_id AND state = 'completed' AND charge > 0
         ON CONFLICT DO NOTHING""",
-        account_id=account_id, now=tx.now, **msgspec.structs.asdict(new),
-    ):  # fmt: skip
+        account_id=account_id,
+        now=tx.now,
+        **msgspec.structs.asdict(new),
+    ):
         _give_back(tx, account_id, new)
     return _answer(tx, account_id, new)
 
@@ -91,14 +93,21 @@ def refund_task(tx: Tx, account_id: str, new: NewRefund) -> Answer:
 def _give_back(tx: Tx, account_id: str, new: NewRefund) -> None:
     hold = tx.all(
         "SELECT key_id, charge, day FROM holds WHERE task_id = :id AND account_id = :account_id",
-        id=new.task_id, account_id=account_id,
-    )[0]  # fmt: skip
+        id=new.task_id,
+        account_id=account_id,
+    )[0]
     accounts.give_back(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
     for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
         ledger.book(
-            tx, account, amount, ref=f"refund:{new.task_id}", kind=EntryKind.refund, actor=new.actor,
-            commit_id=new.commit_id, task_id=new.task_id,
-        )  # fmt: skip
+            tx,
+            account,
+            amount,
+            ref=f"refund:{new.task_id}",
+            kind=EntryKind.refund,
+            actor=new.actor,
+            commit_id=new.commit_id,
+            task_id=new.task_id,
+        )
 
 
 def _answer(tx: Tx, account_id: str, new: NewRefund) -> Answer:

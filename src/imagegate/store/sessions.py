@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.store.accounts import find_key
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
@@ -37,8 +37,12 @@ def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced: st
     tx.run(
         """INSERT INTO sessions (digest, account_id, key_id, created, seen, expires)
         VALUES (:digest, :account_id, :key_id, :now, :now, :expires) ON CONFLICT (digest) DO NOTHING""",
-        digest=digest, account_id=account_id, key_id=key_id, now=tx.now, expires=tx.now + LIFE_US,
-    )  # fmt: skip
+        digest=digest,
+        account_id=account_id,
+        key_id=key_id,
+        now=tx.now,
+        expires=tx.now + LIFE_US,
+    )
 
 
 def session_by_digest(tx: Tx, digest: str) -> Session | None:
@@ -50,25 +54,33 @@ def session_by_digest(tx: Tx, digest: str) -> Session | None:
 def mark_seen(tx: Tx, account_id: str, digest: str) -> None:
     tx.run(
         "UPDATE sessions SET seen = :now WHERE digest = :digest AND account_id = :account_id",
-        digest=digest, account_id=account_id, now=tx.now,
-    )  # fmt: skip
+        digest=digest,
+        account_id=account_id,
+        now=tx.now,
+    )
 
 
 def close_session(tx: Tx, account_id: str, digest: str) -> None:
-    tx.run("DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id",
-           digest=digest, account_id=account_id)  # fmt: skip
+    tx.run(
+        "DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id", digest=digest, account_id=account_id
+    )
 
 
 def close_sessions(tx: Tx, account_id: str, key_id: str) -> int:
     """Every session of this key, on every device; how many."""
-    return tx.run("DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id",
-                  account_id=account_id, key_id=key_id)  # fmt: skip
+    return tx.run(
+        "DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id", account_id=account_id, key_id=key_id
+    )
 
 
 def key_of_session(tx: Tx, account_id: str, key_id: str, digest: str) -> Key | None:
     """The key as it is now, where the session has not ended."""
-    row = tx.one("SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
-                 digest=digest, account_id=account_id, key_id=key_id)  # fmt: skip
+    row = tx.one(
+        "SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
+        digest=digest,
+        account_id=account_id,
+        key_id=key_id,
+    )
     return find_key(tx, account_id, key_id) if row and _session(row).live(tx.now) else None
 
 
@@ -77,8 +89,10 @@ def forget_ended(tx: Tx, limit: int) -> int:
     return tx.run(
         f"""DELETE FROM sessions WHERE digest IN (
             SELECT digest FROM sessions WHERE seen < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
-        idle=tx.now - IDLE_US, now=tx.now, limit=limit,
-    )  # fmt: skip
+        idle=tx.now - IDLE_US,
+        now=tx.now,
+        limit=limit,
+    )
 
 
 def _session(row: Row) -> Session:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.crashpoints import point
+from imagegate.crash_points import point
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import PER_MILLION
 from imagegate.domain.tasks import Result
@@ -49,11 +49,19 @@ def complete_task(
             owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED}
             AND state <> 'queued' RETURNING callback_url""",
-        id=task_id, account_id=account_id, claim_no=claim_no, ended=tx.now, charge=done.charge,
-        usage=msgspec.json.encode(done.usage).decode(), source=str(done.usage_source), engine=done.engine,
-        results=msgspec.json.encode(done.results).decode(), expire=expires, thumbnail_expires=thumbnail_expires,
+        id=task_id,
+        account_id=account_id,
+        claim_no=claim_no,
+        ended=tx.now,
+        charge=done.charge,
+        usage=msgspec.json.encode(done.usage).decode(),
+        source=str(done.usage_source),
+        engine=done.engine,
+        results=msgspec.json.encode(done.results).decode(),
+        expire=expires,
+        thumbnail_expires=thumbnail_expires,
         commit_id=done.commit_id,
-    )  # fmt: skip
+    )
     if not ended:
         return _done_before(tx, account_id, task_id, done.commit_id)
     step(tx, task_id)
@@ -85,9 +93,13 @@ def fail_task(
             owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED}
         RETURNING callback_url""",
-        id=task_id, account_id=account_id, claim_no=claim_no, now=tx.now,
-        error=msgspec.json.encode(error).decode(), commit_id=commit_id,
-    )  # fmt: skip
+        id=task_id,
+        account_id=account_id,
+        claim_no=claim_no,
+        now=tx.now,
+        error=msgspec.json.encode(error).decode(),
+        commit_id=commit_id,
+    )
     if not ended:
         return _done_before(tx, account_id, task_id, commit_id)
     step(tx, task_id)
@@ -109,8 +121,9 @@ def _tell(tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str
 
 def _done_before(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done | LostLease:
     """A repeat after an unknown commit finds its own commit id."""
-    row = tx.one("SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id",
-                 id=task_id, account_id=account_id)  # fmt: skip
+    row = tx.one(
+        "SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id
+    )
     return Done() if row and row["commit_id"] == commit_id else LostLease()
 
 
@@ -118,6 +131,10 @@ def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) 
     hold = tx.all(
         """UPDATE holds SET state = :state, closed = :now, charge = :charge
         WHERE task_id = :task_id AND account_id = :account_id AND state = 'open' RETURNING key_id, amount, day""",
-        state=state, now=tx.now, charge=charge, task_id=task_id, account_id=account_id,
-    )[0]  # fmt: skip
+        state=state,
+        now=tx.now,
+        charge=charge,
+        task_id=task_id,
+        account_id=account_id,
+    )[0]
     accounts.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)

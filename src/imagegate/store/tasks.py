@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.crashpoints import point
-from imagegate.domain.credit import DAY_US
+from imagegate.crash_points import point
+from imagegate.domain.accounts import DAY_US
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Result, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, idempotency, turns
+from imagegate.store import accounts, assets, idempotency, key_concurrency
 from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight
 from imagegate.store.engines import Row
 from imagegate.store.idempotency import Conflict, Replayed
@@ -70,9 +70,7 @@ def submit_task(
     if tx.again and find_task(tx, account_id, new.id):
         return Submitted()
     if use is not None:
-        claim = idempotency.claim_key(
-            tx, account_id, use.endpoint, use.key, use.fingerprint, new.id, use.keep_us
-        )  # fmt: skip
+        claim = idempotency.claim_key(tx, account_id, use.endpoint, use.key, use.fingerprint, new.id, use.keep_us)
         if isinstance(claim, Replayed | Conflict):
             return claim
         point("submit.key_inserted")
@@ -91,22 +89,35 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            {turns.DUE}, :created, :deadline, :callback_url)""",
-        now=tx.now, id=new.id, account_id=new.account_id, key_id=new.key_id, model=new.order.model,
-        order_body=msgspec.json.encode(new.order).decode(), billing_rule=new.billing_rule,
-        price_version=new.price_version, hold=new.hold, created=new.created, deadline=new.deadline,
+            {key_concurrency.DUE}, :created, :deadline, :callback_url)""",
+        now=tx.now,
+        id=new.id,
+        account_id=new.account_id,
+        key_id=new.key_id,
+        model=new.order.model,
+        order_body=msgspec.json.encode(new.order).decode(),
+        billing_rule=new.billing_rule,
+        price_version=new.price_version,
+        hold=new.hold,
+        created=new.created,
+        deadline=new.deadline,
         callback_url=new.order.callback_url,
-    )  # fmt: skip
+    )
     tx.put(
         """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
         VALUES (:task_id, :account_id, :key_id, :amount, :day, 'open', :created)""",
-        task_id=new.id, account_id=new.account_id, key_id=new.key_id, amount=new.hold,
-        day=tx.now // DAY_US, created=new.created,
-    )  # fmt: skip
+        task_id=new.id,
+        account_id=new.account_id,
+        key_id=new.key_id,
+        amount=new.hold,
+        day=tx.now // DAY_US,
+        created=new.created,
+    )
     tx.put(
         "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
-        id=new.id, at=new.created,
-    )  # fmt: skip
+        id=new.id,
+        at=new.created,
+    )
     for asset in new.pinned:
         assets.add_asset(tx, new.account_id, asset, new.deadline, None)
 
@@ -114,18 +125,29 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
 def fresh_task(new: NewTask) -> Task:
     """The task as the commit that made it left it."""
     return Task(
-        id=new.id, account_id=new.account_id, key_id=new.key_id, state=TaskState.queued, claim_no=0, crashes=0,
-        progress=0, order=new.order, billing_rule=new.billing_rule, price_version=new.price_version,
-        hold=Nanos(new.hold), created=new.created, deadline=new.deadline,
-    )  # fmt: skip
+        id=new.id,
+        account_id=new.account_id,
+        key_id=new.key_id,
+        state=TaskState.queued,
+        claim_no=0,
+        crashes=0,
+        progress=0,
+        order=new.order,
+        billing_rule=new.billing_rule,
+        price_version=new.price_version,
+        hold=Nanos(new.hold),
+        created=new.created,
+        deadline=new.deadline,
+    )
 
 
 def overdue(tx: Tx, limit: int) -> list[Task]:
     """Unfinished tasks past their deadline."""
     rows = tx.all(
         f"{TASK} WHERE state IN {UNFINISHED} AND deadline <= :now ORDER BY deadline LIMIT :limit",
-        now=tx.now, limit=limit,
-    )  # fmt: skip
+        now=tx.now,
+        limit=limit,
+    )
     return [task_of(row) for row in rows]
 
 
@@ -159,8 +181,9 @@ def step(tx: Tx, task_id: str) -> None:
     tx.put(
         """INSERT INTO steps (task_id, seq, claim_no, state, progress, at)
         SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
-        id=task_id, now=tx.now,
-    )  # fmt: skip
+        id=task_id,
+        now=tx.now,
+    )
 
 
 def task_of(row: Row) -> Task:
@@ -178,7 +201,24 @@ def task_of(row: Row) -> Task:
 
 
 _PLAIN = (
-    "id", "account_id", "key_id", "claim_no", "crashes", "progress", "billing_rule", "price_version", "created",
-    "deadline", "started", "ended", "lease_until", "owner", "engine", "results_expire", "thumbnail_expires", "sent",
-    "cancel_wished", "refunded",
-)  # fmt: skip
+    "id",
+    "account_id",
+    "key_id",
+    "claim_no",
+    "crashes",
+    "progress",
+    "billing_rule",
+    "price_version",
+    "created",
+    "deadline",
+    "started",
+    "ended",
+    "lease_until",
+    "owner",
+    "engine",
+    "results_expire",
+    "thumbnail_expires",
+    "sent",
+    "cancel_wished",
+    "refunded",
+)

@@ -14,11 +14,11 @@ from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamRow
 from imagegate.spool import Spool
+from imagegate.upstreams.base import Upstream
+from imagegate.upstreams.downloads import Fetch, Link
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.fal import Fal
-from imagegate.upstreams.fetching import Fetch, Link
-from imagegate.upstreams.openai import OpenAI
-from imagegate.upstreams.protocol import Upstream
+from imagegate.upstreams.openai.adapter import OpenAI
 from imagegate.upstreams.replicate import Replicate
 from imagegate.upstreams.task_api import TaskApi
 

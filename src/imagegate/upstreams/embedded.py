@@ -13,10 +13,10 @@ import os
 from imagegate.domain.assets import EXTENSION
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.usage import UsageSource
+from imagegate.images.jobs.process_pool import ChildDied, ChildPool, ChildRefused
 from imagegate.painter.order import Order, Painted
-from imagegate.pixels.pool import ChildDied, ChildPool, ChildRefused
 from imagegate.spool import Spool, SpooledAnswer, SpooledImage, seal
-from imagegate.upstreams.protocol import Answer, Call, Produced, Rejected, Resumes, Ties, Trouble, Unavailable
+from imagegate.upstreams.base import Answer, Call, Produced, Rejected, Resumes, Ties, Trouble, Unavailable
 
 NAME = "embedded"
 NOTICE = "procedural preview, not a neural model"
@@ -57,9 +57,12 @@ class Embedded:
         draft = self._spool.folder(call.attempt_id) / f"{index}.part"
         pictures = len(call.references)
         painted = await self._pool.run(
-            _JOB, painting_order(call, index, str(draft)), Painted,
-            cpu_s=_CPU_S + pictures * _REFERENCE_CPU_S, wall_s=_WALL_S + pictures * _REFERENCE_WALL_S,
-        )  # fmt: skip
+            _JOB,
+            painting_order(call, index, str(draft)),
+            Painted,
+            cpu_s=_CPU_S + pictures * _REFERENCE_CPU_S,
+            wall_s=_WALL_S + pictures * _REFERENCE_WALL_S,
+        )
         size, digest = await asyncio.to_thread(seal, draft)
         name = f"{index}.{EXTENSION[painted.media_type]}"
         draft.rename(draft.with_name(name))

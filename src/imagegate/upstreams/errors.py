@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.upstreams.fault import Fault, read_fault
-from imagegate.upstreams.protocol import Refused, Rejected, Trouble, Unavailable, Unknown
-from imagegate.upstreams.refusals import categories
-from imagegate.upstreams.waits import retry_after
+from imagegate.http.retry_after import retry_after
+from imagegate.upstreams.base import Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.error_body import Fault, read_fault
+from imagegate.upstreams.moderation import categories
 
 Failure = Refused | Rejected | Unavailable | Unknown
 
@@ -24,8 +24,12 @@ UNAVAILABLE = TaskError(
 THROTTLED = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy; please try again later.")
 
 _REFUSING = {
-    "moderation_blocked", "content_policy_violation", "content_filter", "contentfilter", "responsibleaipolicyviolation",
-}  # fmt: skip
+    "moderation_blocked",
+    "content_policy_violation",
+    "content_filter",
+    "contentfilter",
+    "responsibleaipolicyviolation",
+}
 _TROUBLE_BY_CODE = {
     "billing_hard_limit_reached": Trouble.unpaid,
     "billing_not_active": Trouble.unpaid,
@@ -63,8 +67,16 @@ _SAID_SO = {500, 502, 503, 529}
 _BAD_REQUEST = {400, 415, 422}
 _REFUSABLE = {400, 403, 422, 451}
 _OUR_WORDS = {
-    "prompt", "model", "n", "size", "quality", "background", "output_format", "output_compression", "mask",
-}  # fmt: skip
+    "prompt",
+    "model",
+    "n",
+    "size",
+    "quality",
+    "background",
+    "output_format",
+    "output_compression",
+    "mask",
+}
 
 
 def judge(

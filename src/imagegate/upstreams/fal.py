@@ -15,11 +15,23 @@ import msgspec
 from imagegate.catalog.routes import Dialect, UpstreamRow
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.spool import Spool
-from imagegate.upstreams.addresses import same_place
-from imagegate.upstreams.fetching import Fetch, Link
-from imagegate.upstreams.orders import as_urls, quality_of, shaped, wanted_format
-from imagegate.upstreams.protocol import Answer, Call, Resumes, Ties, Trouble, Unknown
-from imagegate.upstreams.queues import ASK_S, Hands, Landed, Lost, Pace, Pending, Reply, Seen, Unseen, Wire, see_through
+from imagegate.upstreams.base import Answer, Call, Resumes, Ties, Trouble, Unknown
+from imagegate.upstreams.downloads import Fetch, Link
+from imagegate.upstreams.polling import (
+    ASK_S,
+    Hands,
+    Landed,
+    Lost,
+    Pace,
+    Pending,
+    Reply,
+    Seen,
+    Unseen,
+    Wire,
+    see_through,
+)
+from imagegate.upstreams.request_fields import as_urls, quality_of, shaped, wanted_format
+from imagegate.upstreams.same_origin import same_place
 from imagegate.upstreams.verdicts import (
     REFUSED_CODES,
     UNREADABLE,

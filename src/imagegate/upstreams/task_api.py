@@ -14,10 +14,9 @@ import msgspec
 
 from imagegate.catalog.routes import Dialect, UpstreamRow
 from imagegate.spool import Spool
-from imagegate.upstreams.fetching import Fetch, Link
-from imagegate.upstreams.orders import quality_of, shaped, wanted_format
-from imagegate.upstreams.protocol import Answer, Call, Resumes, Ties, Trouble, Unavailable, Unknown
-from imagegate.upstreams.queues import (
+from imagegate.upstreams.base import Answer, Call, Resumes, Ties, Trouble, Unavailable, Unknown
+from imagegate.upstreams.downloads import Fetch, Link
+from imagegate.upstreams.polling import (
     ASK_S,
     SUBMIT_S,
     Hands,
@@ -30,6 +29,7 @@ from imagegate.upstreams.queues import (
     Wire,
     see_through,
 )
+from imagegate.upstreams.request_fields import quality_of, shaped, wanted_format
 from imagegate.upstreams.task_object import read_task, seen_of
 from imagegate.upstreams.verdicts import HOP, judge, unavailable
 

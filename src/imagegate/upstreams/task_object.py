@@ -14,8 +14,8 @@ from msgspec import Raw
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.money import NANOS_PER_USD
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.upstreams.protocol import Answer, Trouble, Unavailable, Unknown
-from imagegate.upstreams.queues import Landed, Pending, Reply, Seen
+from imagegate.upstreams.base import Answer, Trouble, Unavailable, Unknown
+from imagegate.upstreams.polling import Landed, Pending, Reply, Seen
 from imagegate.upstreams.verdicts import UNREADABLE, refused, rejected, stopped, unavailable
 
 T = TypeVar("T")
@@ -115,9 +115,11 @@ def _cost(told: _Told) -> int | None:
 _CALLERS = {
     code.value: code
     for code in (
-        TaskErrorCode.invalid_parameters, TaskErrorCode.image_processing_error, TaskErrorCode.image_dimension_mismatch,
+        TaskErrorCode.invalid_parameters,
+        TaskErrorCode.image_processing_error,
+        TaskErrorCode.image_dimension_mismatch,
     )
-}  # fmt: skip
+}
 _TROUBLES = {"resource_exhausted": Trouble.throttled, "quota_exceeded": Trouble.unpaid}
 _PASSED_ON = {"generation_failed_no_content", "generation_timeout", "service_error"}
 

@@ -13,26 +13,38 @@ import msgspec
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.upstreams.protocol import Answer, Refused, Rejected, Trouble, Unavailable, Unknown
-from imagegate.upstreams.queues import Lost, NotSent, Reply, Wire
+from imagegate.upstreams.base import Answer, Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.polling import Lost, NotSent, Reply, Wire
 
 REFUSED_CODES = frozenset(
     {"content_policy_violation", "moderation_blocked", "contentFilter", "content_filter", "content_moderated"}
 )
 UNPAID_CODES = frozenset(
     {
-        "insufficient_quota", "insufficient_token_quota", "token_daily_quota_exceeded", "quota_exceeded",
-        "billing_hard_limit_reached", "billing_not_active",
+        "insufficient_quota",
+        "insufficient_token_quota",
+        "token_daily_quota_exceeded",
+        "quota_exceeded",
+        "billing_hard_limit_reached",
+        "billing_not_active",
     }
-)  # fmt: skip
+)
 NO_MODEL_CODES = frozenset({"model_not_found", "model_access_denied", "DeploymentNotFound"})
 BAD_KEY_CODES = frozenset({"unauthorized", "invalid_api_key", "permission_denied"})
 
 _BY_STATUS = {
-    301: Trouble.bad_row, 302: Trouble.bad_row, 307: Trouble.bad_row, 308: Trouble.bad_row, 401: Trouble.bad_key,
-    402: Trouble.unpaid, 403: Trouble.blocked, 404: Trouble.no_model, 405: Trouble.bad_row, 413: Trouble.bad_row,
+    301: Trouble.bad_row,
+    302: Trouble.bad_row,
+    307: Trouble.bad_row,
+    308: Trouble.bad_row,
+    401: Trouble.bad_key,
+    402: Trouble.unpaid,
+    403: Trouble.blocked,
+    404: Trouble.no_model,
+    405: Trouble.bad_row,
+    413: Trouble.bad_row,
     429: Trouble.throttled,
-}  # fmt: skip
+}
 _BY_CODE = {
     **dict.fromkeys(UNPAID_CODES, Trouble.unpaid),
     **dict.fromkeys(NO_MODEL_CODES, Trouble.no_model),

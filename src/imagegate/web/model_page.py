@@ -15,8 +15,8 @@ from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import decimal_text, rounded_credits_text
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
-from imagegate.flows.pricelist import ModelDetail, PriceView, model_facts, price_list
 from imagegate.flows.quote import price_order
+from imagegate.flows.views.pricing import ModelDetail, PriceView, model_facts, price_list
 from imagegate.runtime import Runtime
 
 _KINDS = ("image_output", "image_input", "image_cached_input", "text_input", "text_cached_input", "text_output")

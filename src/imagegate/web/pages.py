@@ -11,10 +11,10 @@ from typing import Any
 from litestar import Request, Response, get
 
 from imagegate.flows.quote import DEFAULT_MODEL
-from imagegate.flows.status import StatusBoard
+from imagegate.flows.views.status import StatusBoard
 from imagegate.web.assets import Absent
 from imagegate.web.model_page import model_page, sold
-from imagegate.web.site import GZIP, Site
+from imagegate.web.renderer import GZIP, Site
 
 # Whatever begins with one of these belongs to programs: what is unknown there is answered in JSON.
 API = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
@@ -38,9 +38,14 @@ def _model(request: Request[Any, Any, Any], site: Site, name: str) -> Response[b
         return unknown_page(request, site)
     settings = site.runtime.settings
     return site.answer(
-        request, "home.html", page=model_page(site.runtime, name), settings=settings, endpoints=site.endpoints,
-        embedded=not site.runtime.fleet.roster.has_real, usual=DEFAULT_MODEL,
-    )  # fmt: skip
+        request,
+        "home.html",
+        page=model_page(site.runtime, name),
+        settings=settings,
+        endpoints=site.endpoints,
+        embedded=not site.runtime.fleet.roster.has_real,
+        usual=DEFAULT_MODEL,
+    )
 
 
 @get("/dashboard")
@@ -52,9 +57,12 @@ async def dashboard(request: Request[Any, Any, Any], site: Site) -> Response[byt
 async def status(request: Request[Any, Any, Any], site: Site, board: StatusBoard) -> Response[bytes]:
     found = await board.now(site.runtime)
     return site.answer(
-        request, "status.html", status=found, titles={one.id: one.title for one in site.runtime.book.models.values()},
+        request,
+        "status.html",
+        status=found,
+        titles={one.id: one.title for one in site.runtime.book.models.values()},
         checked=datetime.fromtimestamp(found.checked, UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
+    )
 
 
 @get("/static/{version:str}/{file:path}")

@@ -14,8 +14,7 @@ from litestar import Request, Response, delete, post
 from litestar.datastructures import Cookie
 
 from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.domain.rates import Passed, Quota, Refused, take
-from imagegate.flows.sign_in import (
+from imagegate.flows.sessions import (
     BadKey,
     Nobody,
     Visitor,
@@ -28,7 +27,8 @@ from imagegate.flows.sign_in import (
     who_is,
 )
 from imagegate.runtime import LOOPBACK, PER_SECOND, Runtime
-from imagegate.store.rates import order_of, take_shared
+from imagegate.security.rate_limit import Passed, Quota, Refused, take
+from imagegate.store.rate_buckets import order_of, take_shared
 from imagegate.store.sessions import LIFE_US
 
 SIGN_INS_PER_MINUTE = 5
@@ -163,9 +163,14 @@ def _plain(runtime: Runtime) -> bool:
 
 def _cookie(runtime: Runtime, value: str, life_s: int) -> Cookie:
     return Cookie(
-        cookie_name(runtime), value=value, max_age=life_s, path="/", secure=not _plain(runtime), httponly=True,
+        cookie_name(runtime),
+        value=value,
+        max_age=life_s,
+        path="/",
+        secure=not _plain(runtime),
+        httponly=True,
         samesite="lax",
-    )  # fmt: skip
+    )
 
 
 async def _sent_key(request: Request[Any, Any, Any]) -> str:

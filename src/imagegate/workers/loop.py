@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from imagegate.telemetry import log_error
+from imagegate.logging import log_error
 
 
 async def every(

@@ -9,8 +9,11 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api import examples
-from imagegate.api.answers import (
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, header, page_of
+from imagegate.api.responses import (
     IDEMPOTENCY_KEY,
     REPLAYED,
     cursor,
@@ -19,11 +22,8 @@ from imagegate.api.answers import (
     next_cursor,
     whole_number,
 )
-from imagegate.api.auth import need
-from imagegate.api.body import read_json
-from imagegate.api.operations import Follow, Operation, described, header, page_of
 from imagegate.domain import errors
-from imagegate.domain.credit import Account, Key, Scope
+from imagegate.domain.accounts import Account, Key, Scope
 from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
 from imagegate.domain.fields import (
     CREDITS_PATTERN,
@@ -37,10 +37,10 @@ from imagegate.domain.fields import (
     shape,
 )
 from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
-from imagegate.flows.credit import NewKey, create_key, open_account
+from imagegate.flows.accounts import NewKey, create_key, open_account
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.ledger import GrantRefused
-from imagegate.store.operator import (
+from imagegate.store.queries.admin import (
     GrantConflict,
     GrantEntry,
     NoAccount,

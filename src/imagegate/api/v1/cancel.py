@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from litestar import Response, post
 
-from imagegate.api import examples
-from imagegate.api.answers import owned_task, task_answer
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described
+from imagegate.api.responses import owned_task, task_answer
 from imagegate.api.v1.tasks import FOLLOW, TASK_ID
 from imagegate.domain import errors
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.flows.cancel import cancel
-from imagegate.flows.view import TaskView
+from imagegate.flows.views.task import TaskView
 from imagegate.runtime import Runtime
 
 

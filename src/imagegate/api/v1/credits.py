@@ -8,11 +8,11 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET, UnsetType
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described
-from imagegate.domain.credit import Account, Key, Scope
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described
+from imagegate.api.responses import json_answer
+from imagegate.domain.accounts import Account, Key, Scope
 from imagegate.domain.errors import Unauthorized
 from imagegate.domain.fields import Number, said
 from imagegate.domain.money import Money, money, number, rounded_credits_text

@@ -9,15 +9,15 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream
 
-from imagegate.api import examples
-from imagegate.api.answers import owned_task
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described, header
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described, header
+from imagegate.api.responses import owned_task
 from imagegate.api.v1.tasks import TASK_ID
 from imagegate.domain import errors
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.tasks import Task
-from imagegate.flows.events import Event, Silence, events, is_over
+from imagegate.flows.views.task_stream import Event, Silence, events, is_over
 from imagegate.runtime import Runtime
 
 RETRY_MS = 2000

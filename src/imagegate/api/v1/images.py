@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, post
 
-from imagegate.api import examples
-from imagegate.api.answers import (
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, answered, described, header
+from imagegate.api.responses import (
     IDEMPOTENCY_KEY,
     REPLAYED,
     idempotency_key,
@@ -17,12 +20,9 @@ from imagegate.api.answers import (
     task_answer,
     waited,
 )
-from imagegate.api.auth import need
-from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, answered, described, header
 from imagegate.api.v1.tasks import FOLLOW
 from imagegate.domain import errors
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import InvalidRequest, Problem
 from imagegate.domain.fields import BillingRule, Count, PriceVersion, said
 from imagegate.domain.images import SIZE_PATTERN, ImageRequest
@@ -30,7 +30,7 @@ from imagegate.domain.money import Money, money
 from imagegate.domain.prices import Charge
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
-from imagegate.flows.view import TaskView
+from imagegate.flows.views.task import TaskView
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import balance_of
 

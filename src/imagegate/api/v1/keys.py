@@ -9,13 +9,13 @@ import msgspec
 from litestar import Request, Response, delete, get, patch, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api import examples
-from imagegate.api.answers import cursor, json_answer, next_cursor, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Follow, Operation, described, page_of, path
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, page_of, path
+from imagegate.api.responses import cursor, json_answer, next_cursor, whole_number
 from imagegate.domain import errors
-from imagegate.domain.credit import CUSTOMER_SCOPES, Key, Scope
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import (
     CREDITS_PATTERN,
@@ -29,10 +29,10 @@ from imagegate.domain.fields import (
     shape,
 )
 from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
-from imagegate.domain.rates import MOST_PER_MINUTE
-from imagegate.flows import keys
-from imagegate.flows.credit import NewKey
+from imagegate.flows import api_keys
+from imagegate.flows.accounts import NewKey
 from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.security.rate_limit import MOST_PER_MINUTE
 from imagegate.store.accounts import page_of_keys
 
 _MOST_ENTRIES, _MOST_NAME, _LAST_MOMENT = 100, 100, 2**40
@@ -169,7 +169,7 @@ async def create_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
     body = await read_json(request, KeyBody, runtime.settings.server)
     asked = {name: value for name, value in _changes(runtime, body).items() if value is not None}
     asked.pop("disabled", None)
-    value, made = await keys.make_key(runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **asked}))
+    value, made = await api_keys.make_key(runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **asked}))
     view = _view(runtime, made)
     view.key = value
     return json_answer(view)
@@ -195,7 +195,7 @@ async def create_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
 async def change_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key, key_id: str) -> Response[bytes]:
     need(key, Scope.billing_read)
     body = await read_json(request, KeyBody, runtime.settings.server)
-    return json_answer(_view(runtime, await keys.change_key(runtime, key, key_id, _changes(runtime, body))))
+    return json_answer(_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, body))))
 
 
 @delete(
@@ -215,7 +215,7 @@ async def change_key(request: Request[Any, Any, Any], runtime: Runtime, key: Key
 )
 async def delete_key(runtime: Runtime, key: Key, key_id: str) -> Response[bytes]:
     need(key, Scope.billing_read)
-    await keys.delete_key(runtime, key, key_id)
+    await api_keys.delete_key(runtime, key, key_id)
     return json_answer(DeletedKey(id=key_id))
 
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get
 
-from imagegate.api import examples
-from imagegate.api.answers import cursor, json_answer, next_cursor, whole_number
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described, page_of, query
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described, page_of, query
+from imagegate.api.responses import cursor, json_answer, next_cursor, whole_number
 from imagegate.domain import ids
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import HasMore, NextCursor, PriceVersion, Seconds, TaskIdText, said
 from imagegate.domain.money import Money, money
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.statement import TYPES, Place, StatementLine, Wanted, statement
+from imagegate.store.queries.statement import TYPES, Place, StatementLine, Wanted, statement
 
 _NO_TASK = "-"
 

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, get
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer
-from imagegate.api.operations import Follow, Operation, described, path
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, path
+from imagegate.api.responses import json_answer
 from imagegate.domain import errors
-from imagegate.domain.credit import Key
+from imagegate.domain.accounts import Key
 from imagegate.domain.fields import PriceVersion, said
-from imagegate.flows.pricelist import ModelDetail, ModelView, PriceView, model_detail, price_list, usable_models
+from imagegate.flows.views.pricing import ModelDetail, ModelView, PriceView, model_detail, price_list, usable_models
 from imagegate.runtime import Runtime
 
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, post
 
-from imagegate.api import examples
-from imagegate.api.answers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key, json_answer
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Follow, Operation, described, header
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, header
+from imagegate.api.responses import IDEMPOTENCY_KEY, REPLAYED, idempotency_key, json_answer
 from imagegate.domain import errors, ids
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -24,7 +24,7 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.fields import AccountIdText, RefundIdText, Seconds, TaskIdText, said
 from imagegate.domain.money import Money, money
-from imagegate.flows.refund import refund
+from imagegate.flows.refunds import refund
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.refunds import NoTask, NotCharged, Refund, RefundConflict, RefundedBefore
 
@@ -78,14 +78,10 @@ class RefundView(msgspec.Struct, kw_only=True):
                 errors.TaskNotRefundable,
                 errors.IdempotencyConflict,
             ),
-            follow=(
-                Follow(
-                    "get_task_cost", "What is left of it", parameters={"task_id": "$response.body#/task_id"}
-                ),
-            ),
+            follow=(Follow("get_task_cost", "What is left of it", parameters={"task_id": "$response.body#/task_id"}),),
         )
     ),
-)  # fmt: skip
+)
 async def create_refund(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.admin)
     once = idempotency_key(request)

@@ -7,18 +7,18 @@ from typing import Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Operation, described
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described
+from imagegate.api.responses import json_answer
 from imagegate.api.v1.tasks import TASK_ID
 from imagegate.domain import errors
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import NotFound, TaskNotFound
 from imagegate.domain.money import Money
-from imagegate.flows import operate
-from imagegate.flows.operate import RouteView, TriedView
+from imagegate.flows.views import routes
+from imagegate.flows.views.routes import RouteView, TriedView
 from imagegate.runtime import Runtime
 
 
@@ -56,10 +56,10 @@ class TaskCost(msgspec.Struct, kw_only=True):
             gives=examples.ROUTES,
         )
     ),
-)  # fmt: skip
+)
 async def list_routes(runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.admin)
-    return json_answer(RouteList(data=await operate.route_views(runtime)))
+    return json_answer(RouteList(data=await routes.route_views(runtime)))
 
 
 @post(
@@ -80,9 +80,9 @@ async def list_routes(runtime: Runtime, key: Key) -> Response[bytes]:
 async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
     need(key, Scope.admin)
     body = await read_json(request, ResetBody, runtime.settings.server)
-    if not await operate.forget_route(runtime, body.name):
+    if not await routes.forget_route(runtime, body.name):
         raise NotFound("There is no route or upstream of this name", param="name")
-    return json_answer(RouteList(data=await operate.route_views(runtime)))
+    return json_answer(RouteList(data=await routes.route_views(runtime)))
 
 
 @get(
@@ -100,7 +100,7 @@ async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
 )
 async def get_task_cost(runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
     need(key, Scope.admin)
-    found: Any = await operate.tried_views(runtime, task_id)
+    found: Any = await routes.tried_views(runtime, task_id)
     if found is None:
         raise TaskNotFound
     margin, attempts = found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer
-from imagegate.api.operations import Operation, described
-from imagegate.flows.status import Status, StatusBoard
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described
+from imagegate.api.responses import json_answer
+from imagegate.flows.views.status import Status, StatusBoard
 from imagegate.runtime import Runtime
 
 

@@ -8,8 +8,11 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api import examples
-from imagegate.api.answers import (
+from imagegate.api.auth import need
+from imagegate.api.body import read_json
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, path, query
+from imagegate.api.responses import (
     cursor,
     json_answer,
     next_cursor,
@@ -19,11 +22,8 @@ from imagegate.api.answers import (
     waited,
     whole_number,
 )
-from imagegate.api.auth import need
-from imagegate.api.body import read_json
-from imagegate.api.operations import Follow, Operation, described, path, query
 from imagegate.domain import errors, ids
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import (
     Count,
@@ -40,10 +40,10 @@ from imagegate.domain.fields import (
 )
 from imagegate.domain.money import credits_text, number
 from imagegate.domain.tasks import Task, public_status
-from imagegate.flows.detail import PARTS, DetailedTask, detailed_view
-from imagegate.flows.view import TaskView, task_view, thumbnail_link
+from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
+from imagegate.flows.views.task_detail import PARTS, DetailedTask, detailed_view
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.listing import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
+from imagegate.store.queries.tasks import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
 
 _BATCH, _MOST_SEARCH = 50, 200
 TASK_ID = path(

@@ -9,16 +9,16 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET, UnsetType
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer
 from imagegate.api.auth import need
-from imagegate.api.operations import Operation, described, query
-from imagegate.domain.credit import DAY_US, Key, Scope
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, described, query
+from imagegate.api.responses import json_answer
+from imagegate.domain.accounts import DAY_US, Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import Count, Day, KeyIdText, said
 from imagegate.domain.money import Money, money
 from imagegate.runtime import Runtime
-from imagegate.store.totals import GROUPS, Total, settled
+from imagegate.store.queries.usage import GROUPS, Total, settled
 
 _USUAL_DAYS, _MOST_DAYS = 30, 366
 _GROUP_LIST = f"^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)})){{0,5}}$"

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 
-from imagegate.api import examples
-from imagegate.api.answers import json_answer, whole_number
 from imagegate.api.auth import need
 from imagegate.api.body import read_json
-from imagegate.api.operations import Follow, Operation, described, page_of, path
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Follow, Operation, described, page_of, path
+from imagegate.api.responses import json_answer, whole_number
 from imagegate.domain import errors
-from imagegate.domain.credit import Key, Scope
+from imagegate.domain.accounts import Key, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import (
     DELIVERY_ID_PATTERN,
@@ -29,8 +29,8 @@ from imagegate.domain.fields import (
     shape,
 )
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, secret_text
-from imagegate.flows.hook_log import page_of_hooks, replay_hook, send_test
-from imagegate.flows.hook_secret import old_until, rotate, secret_key
+from imagegate.flows.webhooks.log import page_of_hooks, replay_hook, send_test
+from imagegate.flows.webhooks.secrets import old_until, rotate, secret_key
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.deliveries import secret_version
 

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from imagegate.painter.drawing import Pen, Point, curve, placed
 from imagegate.painter.noise import fractal, smoothstep
 from imagegate.painter.palette import COLOUR_WORDS, Colour, along, mix, ramp, rgb, shift
-from imagegate.painter.pen import Pen, Point, curve, placed
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 _FREE = ("pink", "orange", "purple", "yellow", "red", "blue")
 _LEAF, _LEAF_DARK = rgb("#3f8f6b"), rgb("#1f5a4c")

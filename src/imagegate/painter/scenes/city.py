@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land
+from imagegate.painter import accents, terrain
+from imagegate.painter.drawing import Pen
 from imagegate.painter.palette import Colour, mix, rgb, shift
-from imagegate.painter.pen import Pen
+from imagegate.painter.scene_context import Stage, between, lamp_place, pick
 from imagegate.painter.scenes.vista import backdrop
-from imagegate.painter.stage import Stage, between, lamp_place, pick
 
 Tower = tuple[float, float, float, int]
 _WINDOWS = (rgb("#ffd98a"), rgb("#ffc26b"), rgb("#fff0c9"), rgb("#ffe3a3"))
@@ -26,7 +26,7 @@ def paint(stage: Stage) -> None:
         if near < 1:
             _street_glow(stage, horizon, near)
     if with_water:
-        land.water(canvas, light, horizon, lamp, calm=0.7, glitter=0.55)
+        terrain.water(canvas, light, horizon, lamp, calm=0.7, glitter=0.55)
     if light.dark or stage.light_name in {"dusk", "sunset"}:
         canvas.bloom(0.55, 0.55)
     accents.place(stage, 0.5, lamp)
@@ -35,7 +35,7 @@ def paint(stage: Stage) -> None:
 def _row(stage: Stage, horizon: float, near: float) -> None:
     canvas, light = stage.canvas, stage.light
     towers = _towers(stage, horizon, near)
-    body = mix(land.air(light, 0.80 * (1 - near) ** 0.9 + 0.02), light.sky[-1], 0.22 * (1 - near))
+    body = mix(terrain.air(light, 0.80 * (1 - near) ** 0.9 + 0.02), light.sky[-1], 0.22 * (1 - near))
     ground = horizon * canvas.height
     windows = [_windows(stage, tower, ground, near) for tower in towers]
 
@@ -95,7 +95,7 @@ def _windows(stage: Stage, tower: Tower, ground: float, near: float) -> list[tup
         return []
     on = rng.random((rows, columns)) < share * (0.3 + 1.4 * rng.random((rows, 1)))
     palette = _NEON_WINDOWS if stage.light_name == "neon" else _WINDOWS
-    tones = [mix(colour, land.air(stage.light, 0.7), 0.55 * (1 - near)) for colour in palette]
+    tones = [mix(colour, terrain.air(stage.light, 0.7), 0.55 * (1 - near)) for colour in palette]
     start, tint = left + (width - columns * pitch) / 2, rng.integers(0, len(tones), (rows, columns))
     return [
         _window(start + column * pitch, top + pitch * (0.8 + 1.35 * row), pitch, tones[int(tint[row, column])])

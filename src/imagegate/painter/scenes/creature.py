@@ -4,11 +4,11 @@ import math
 
 import msgspec
 
-from imagegate.painter import accents, land, sky
-from imagegate.painter.beasts import COATS, Coat, both, quadruped
+from imagegate.painter import accents, sky, terrain
+from imagegate.painter.animals import COATS, Coat, both, quadruped
+from imagegate.painter.drawing import Pen, curve, placed
 from imagegate.painter.palette import COLOUR_WORDS, Colour, mix, rgb, shift
-from imagegate.painter.pen import Pen, curve, placed
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 _FREE = ("fox", "cat", "owl", "bear", "rabbit", "robot")
 
@@ -74,11 +74,11 @@ def _place_behind(stage: Stage, x: float, ground: float, size: float) -> None:
     snow = stage.light_name == "winter" or stage.wants("snow")
     for step in range(canvas.detail.layers - 1):
         near = (step + 1) / canvas.detail.layers
-        edge = land.ridge(canvas, horizon - 0.16 * (1 - near), 0.05, 1.3, smooth=True)
+        edge = terrain.ridge(canvas, horizon - 0.16 * (1 - near), 0.05, 1.3, smooth=True)
         body = _hill(stage, near, snow)
         height = size * (0.22 + 0.22 * near)
-        land.conifers(canvas, edge, height, height * 0.4, mix(body, light.near, 0.45), sparse=0.35)
-        canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4), light.warm))
+        terrain.conifers(canvas, edge, height, height * 0.4, mix(body, light.near, 0.45), sparse=0.35)
+        canvas.lay_below(edge, terrain.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4), light.warm))
 
 
 def _hill(stage: Stage, near: float, snow: bool) -> Colour:
@@ -92,17 +92,19 @@ def _place_before(stage: Stage, y: float, size: float) -> None:
     canvas, light = stage.canvas, stage.light
     snow = stage.light_name == "winter" or stage.wants("snow")
     base = (y - size * 0.02) / canvas.height
-    edge = land.ridge(canvas, base, 0.012, 1.0, smooth=True)
+    edge = terrain.ridge(canvas, base, 0.012, 1.0, smooth=True)
     body = (
         mix((0.96, 0.98, 1.0), light.sky[1], 0.30 if light.dark else 0.08)
         if snow
         else mix(light.near, rgb("#2f6b4a"), 0.0 if light.dark else 0.25)
     )
-    canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.near, 0.18), light.warm))
+    canvas.lay_below(edge, terrain.hill_paint(canvas, edge, body, mix(body, light.near, 0.18), light.warm))
     if snow:
         return accents.snowfall(stage)
     tones = (body, shift(body, 0.05), mix(body, light.warm, 0.18))
-    return land.grass(canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit))
+    return terrain.grass(
+        canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit)
+    )
 
 
 def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from imagegate.painter import sky
+from imagegate.painter.drawing import Pen, Point, curve, placed
 from imagegate.painter.noise import fractal, skyline
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, rgb, shift
-from imagegate.painter.pen import Pen, Point, curve, placed
-from imagegate.painter.stage import Stage, between, lamp_place, pick
+from imagegate.painter.scene_context import Stage, between, lamp_place, pick
 
 _SAND = rgb("#e9a765")
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from PIL import Image, ImageChops
 
+from imagegate.painter.drawing import Pen, placed
 from imagegate.painter.palette import Colour, mix, shift
-from imagegate.painter.pen import Pen, placed
-from imagegate.painter.stage import Stage, pick
+from imagegate.painter.scene_context import Stage, pick
 
 
 def paint(stage: Stage) -> None:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land
+from imagegate.painter import accents, terrain
 from imagegate.painter.noise import fractal, skyline
 from imagegate.painter.palette import mix, shift
+from imagegate.painter.scene_context import Stage, lamp_place
 from imagegate.painter.scenes.vista import backdrop
-from imagegate.painter.stage import Stage, lamp_place
 
 
 def paint(stage: Stage) -> None:
@@ -16,12 +16,12 @@ def paint(stage: Stage) -> None:
     rows = canvas.detail.layers + 1
     for step in range(rows):
         near = (step + 1) / rows
-        edge = land.ridge(canvas, 0.46 + 0.46 * near**1.25, 0.05, 1.2, smooth=True)
-        body = mix(land.air(light, 0.86 * (1 - near) ** 1.15), light.sky[-1], 0.14 * (1 - near))
+        edge = terrain.ridge(canvas, 0.46 + 0.46 * near**1.25, 0.05, 1.2, smooth=True)
+        body = mix(terrain.air(light, 0.86 * (1 - near) ** 1.15), light.sky[-1], 0.14 * (1 - near))
         size = canvas.unit * (0.06 + 0.34 * near**1.7)
-        land.conifers(canvas, edge, size, size * (0.20 + 0.05 * near), body, sparse=0.1 + 0.22 * near)
+        terrain.conifers(canvas, edge, size, size * (0.20 + 0.05 * near), body, sparse=0.1 + 0.22 * near)
         haze = mix(light.haze, light.sky[-1], 0.4)
-        paint = land.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
+        paint = terrain.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
         canvas.lay_below(edge, paint, deep=0.34 if near < 1 else 1.0)
         if near < 1:
             _mist(stage, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)

@@ -3,22 +3,57 @@
 import numpy as np
 from PIL import Image, ImageFilter
 
-from imagegate.painter import land, sky
+from imagegate.painter import sky, terrain
+from imagegate.painter.drawing import Pen, curve, mirrored, placed
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import along, mix, ramp
-from imagegate.painter.pen import Pen, curve, mirrored, placed
+from imagegate.painter.scene_context import Stage, between, pick
 from imagegate.painter.scenes.vista import backdrop, ranges
-from imagegate.painter.stage import Stage, between, pick
 
 # facing right, origin at the ear, one unit = chin to crown
 _PROFILE = [
-    (-0.04, -0.58), (0.16, -0.56), (0.31, -0.46), (0.375, -0.33), (0.385, -0.22), (0.375, -0.155), (0.40, -0.08),
-    (0.455, 0.02), (0.468, 0.05), (0.45, 0.078), (0.405, 0.092), (0.402, 0.12), (0.418, 0.15), (0.41, 0.178),
-    (0.388, 0.192), (0.408, 0.215), (0.402, 0.245), (0.376, 0.268), (0.378, 0.31), (0.385, 0.35), (0.35, 0.41),
-    (0.27, 0.43), (0.16, 0.40), (0.09, 0.44), (0.07, 0.56), (0.12, 0.68), (0.34, 0.78), (0.62, 0.88), (0.78, 1.05),
-    (0.86, 1.35), (-0.92, 1.35), (-0.84, 1.05), (-0.66, 0.88), (-0.42, 0.78), (-0.30, 0.66), (-0.27, 0.46),
-    (-0.36, 0.22), (-0.46, -0.02), (-0.46, -0.26), (-0.36, -0.45), (-0.20, -0.55),
-]  # fmt: skip
+    (-0.04, -0.58),
+    (0.16, -0.56),
+    (0.31, -0.46),
+    (0.375, -0.33),
+    (0.385, -0.22),
+    (0.375, -0.155),
+    (0.40, -0.08),
+    (0.455, 0.02),
+    (0.468, 0.05),
+    (0.45, 0.078),
+    (0.405, 0.092),
+    (0.402, 0.12),
+    (0.418, 0.15),
+    (0.41, 0.178),
+    (0.388, 0.192),
+    (0.408, 0.215),
+    (0.402, 0.245),
+    (0.376, 0.268),
+    (0.378, 0.31),
+    (0.385, 0.35),
+    (0.35, 0.41),
+    (0.27, 0.43),
+    (0.16, 0.40),
+    (0.09, 0.44),
+    (0.07, 0.56),
+    (0.12, 0.68),
+    (0.34, 0.78),
+    (0.62, 0.88),
+    (0.78, 1.05),
+    (0.86, 1.35),
+    (-0.92, 1.35),
+    (-0.84, 1.05),
+    (-0.66, 0.88),
+    (-0.42, 0.78),
+    (-0.30, 0.66),
+    (-0.27, 0.46),
+    (-0.36, 0.22),
+    (-0.46, -0.02),
+    (-0.46, -0.26),
+    (-0.36, -0.45),
+    (-0.20, -0.55),
+]
 _BUN = [(-0.34, -0.46), (-0.52, -0.62), (-0.70, -0.56), (-0.72, -0.36), (-0.60, -0.22), (-0.44, -0.24)]
 
 
@@ -66,9 +101,9 @@ def _figure_mask(stage: Stage, x: float, y: float, size: float, side: int) -> Im
 def _inner_wood(stage: Stage) -> None:
     canvas, light = stage.canvas, stage.light
     for near in (0.4, 0.7, 1.0):
-        edge = land.ridge(canvas, 0.66 + 0.24 * near, 0.05, 1.4, smooth=True)
+        edge = terrain.ridge(canvas, 0.66 + 0.24 * near, 0.05, 1.4, smooth=True)
         tone = mix(light.near, light.haze, 0.45 * (1 - near))
-        land.conifers(canvas, edge, canvas.unit * (0.06 + 0.10 * near), canvas.unit * 0.03, tone, sparse=0.1)
+        terrain.conifers(canvas, edge, canvas.unit * (0.06 + 0.10 * near), canvas.unit * 0.03, tone, sparse=0.1)
         canvas.lay_below(edge, tone)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.noise import fractal, resized, skyline, smoothstep, swirled
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, shift
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 
 def paint(stage: Stage) -> None:

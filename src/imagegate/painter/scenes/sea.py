@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land
+from imagegate.painter import accents, terrain
+from imagegate.painter.drawing import Point
 from imagegate.painter.palette import mix
-from imagegate.painter.pen import Point
+from imagegate.painter.scene_context import Stage, between, lamp_place, pick
 from imagegate.painter.scenes.vista import backdrop
-from imagegate.painter.stage import Stage, between, lamp_place, pick
 
 
 def paint(stage: Stage) -> None:
@@ -14,7 +14,7 @@ def paint(stage: Stage) -> None:
     lamp = lamp_place(stage, horizon, low=0.10, high=0.36)
     backdrop(stage, horizon, lamp)
     _headlands(stage, horizon, lamp)
-    land.water(stage.canvas, stage.light, horizon, lamp, calm=between(stage, 0.3, 0.6), glitter=1.0)
+    terrain.water(stage.canvas, stage.light, horizon, lamp, calm=between(stage, 0.3, 0.6), glitter=1.0)
     accents.place(stage, horizon, lamp, default=("boat", "birds") if pick(stage, 2) else ("birds",))
 
 
@@ -25,8 +25,8 @@ def _headlands(stage: Stage, horizon: float, lamp: Point) -> None:
     from_side = 1 - across if lamp[0] < canvas.width / 2 else across
     for step in range(max(1, canvas.detail.layers - 2)):
         reach = between(stage, 0.30, 0.5) * (1 - 0.22 * step)
-        line = land.ridge(canvas, 0, 0.022, 3.0)
+        line = terrain.ridge(canvas, 0, 0.022, 3.0)
         rise = np.clip(1 - from_side / np.float32(reach), 0, 1) ** 0.8 * np.float32(0.075 + 0.012 * step)
         edge = horizon * canvas.height - rise * canvas.height + line * np.clip(rise * 14, 0, 1) + 2 * (rise <= 0)
-        colour = mix(land.air(light, 0.62 - 0.2 * step), light.sky[-1], 0.18)
+        colour = mix(terrain.air(light, 0.62 - 0.2 * step), light.sky[-1], 0.18)
         canvas.lay_below(edge.astype(np.float32), colour)

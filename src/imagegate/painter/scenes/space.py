@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from imagegate.painter import sky
+from imagegate.painter.drawing import Point
 from imagegate.painter.noise import fractal, smoothstep, swirled
 from imagegate.painter.palette import Floats, along, hue_of, mix, oklch, ramp, rgb, shift
-from imagegate.painter.pen import Point
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 _STAR_COLOURS = (rgb("#ffffff"), rgb("#cfe0ff"), rgb("#ffe6c4"), rgb("#ffffff"))
 # pairs of hues that stay rich when they meet: blue and rose, violet and amber, teal and violet ...

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from imagegate.painter.drawing import Pen, Point, curve
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, rgb, shift
-from imagegate.painter.pen import Pen, Point, curve
-from imagegate.painter.stage import Stage, between, pick
+from imagegate.painter.scene_context import Stage, between, pick
 
 # (height from the foot, half width), one unit = height of the body
 _FORMS: dict[str, list[Point]] = {

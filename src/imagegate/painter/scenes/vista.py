@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from imagegate.painter import accents, land, sky
+from imagegate.painter import accents, sky, terrain
+from imagegate.painter.drawing import Point
 from imagegate.painter.palette import Floats, Light, mix
-from imagegate.painter.pen import Point
-from imagegate.painter.stage import Stage, between, lamp_place, pick
+from imagegate.painter.scene_context import Stage, between, lamp_place, pick
 
 
 def paint(stage: Stage) -> None:
@@ -16,7 +16,7 @@ def paint(stage: Stage) -> None:
     backdrop(stage, horizon, lamp)
     ranges(stage, horizon, lamp)
     if with_lake:
-        land.water(canvas, light, horizon + 0.085, lamp, calm=0.85, glitter=0.7)
+        terrain.water(canvas, light, horizon + 0.085, lamp, calm=0.85, glitter=0.7)
         _shore(stage, horizon)
     else:
         foothills(stage, horizon)
@@ -46,18 +46,18 @@ def ranges(stage: Stage, horizon: float, lamp: Point) -> None:
         depth = 1 - step / count
         base = horizon - 0.10 + 0.115 * (1 - depth)
         edge = _range_edge(stage, base, 0.05 + 0.15 * depth, 2.0 + 1.4 * (1 - depth), depth)
-        body = land.air(light, 0.30 + 0.48 * depth)
-        haze = mix(land.air(light, 0.78 + 0.2 * depth), light.sky[-1], 0.35)
+        body = terrain.air(light, 0.30 + 0.48 * depth)
+        haze = mix(terrain.air(light, 0.78 + 0.2 * depth), light.sky[-1], 0.35)
         lit = mix(mix(body, light.warm, 0.45), light.lamp, 0.35)
         side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
         snow = (0.17 if stage.wants("snow") else 0.10) * depth if snowy else 0.0
-        canvas.lay_below(edge, land.mountain_paint(canvas, edge, body, haze, lit, side, snow), deep=0.4)
+        canvas.lay_below(edge, terrain.mountain_paint(canvas, edge, body, haze, lit, side, snow), deep=0.4)
 
 
 def _range_edge(stage: Stage, base: float, rise: float, bumps: float, depth: float) -> Floats:
     """A ridge with one summit that leads the eye."""
     canvas = stage.canvas
-    edge = land.ridge(canvas, base, rise, bumps)
+    edge = terrain.ridge(canvas, base, rise, bumps)
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)
     summit = between(stage, 0.2, 0.8)
     width = between(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
@@ -72,12 +72,14 @@ def foothills(stage: Stage, horizon: float) -> None:
     snow = stage.light_name == "winter" or stage.wants("snow")
     for step in range(count):
         near = (step + 1) / count
-        edge = land.ridge(canvas, horizon + 0.06 + 0.26 * near, 0.045 + 0.02 * near, 1.3, smooth=True)
+        edge = terrain.ridge(canvas, horizon + 0.06 + 0.26 * near, 0.045 + 0.02 * near, 1.3, smooth=True)
         body = _hill_colour(light, near, snow)
-        canvas.lay_below(edge, land.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4 * (1 - near)), light.warm))
+        canvas.lay_below(
+            edge, terrain.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4 * (1 - near)), light.warm)
+        )
         tree = mix(light.near, light.haze, 0.55 * (1 - near))
         size = canvas.unit * (0.035 + 0.09 * near**1.6)
-        land.conifers(canvas, edge, size, size * 0.34, tree, sparse=0.25 + 0.3 * near)
+        terrain.conifers(canvas, edge, size, size * 0.34, tree, sparse=0.25 + 0.3 * near)
 
 
 def _hill_colour(light: Light, near: float, snow: bool) -> tuple[float, float, float]:
@@ -93,7 +95,7 @@ def _shore(stage: Stage, horizon: float) -> None:
     left = pick(stage, 2) == 0
     fall = across if left else 1 - across
     hump = np.exp(-((fall / np.float32(0.42)) ** 2)) * np.float32(0.15)
-    edge = land.ridge(canvas, 0.985, 0.012, 2.0, smooth=True) - hump * canvas.height
+    edge = terrain.ridge(canvas, 0.985, 0.012, 2.0, smooth=True) - hump * canvas.height
     size = canvas.unit * 0.16
-    land.conifers(canvas, edge.astype(np.float32), size, size * 0.30, light.near, sparse=0.45)
+    terrain.conifers(canvas, edge.astype(np.float32), size, size * 0.30, light.near, sparse=0.45)
     canvas.lay_below(edge.astype(np.float32), mix(light.near, light.warm, 0.06))

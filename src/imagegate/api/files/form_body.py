@@ -1,0 +1,104 @@
+"""A multipart form with one file, read piece by piece.
+
+Knows parts, their names and their limits; the parser is the one of the `multipart` package. Refuses to know what the
+bytes of the file are: they go on to the sink.
+"""
+
+from __future__ import annotations
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from imagegate.api.files.naming import NamingFields
+from imagegate.domain.errors import InvalidRequest, UnsupportedMediaType
+from imagegate.flows.files import Incoming
+
+PARTS_MOST = 32
+HEADERS_MOST = 8 * 1024
+TEXT_MOST = 64 * 1024
+BESIDE_FILE = PARTS_MOST * (HEADERS_MOST + TEXT_MOST)  # what a form may hold apart from its file
+_FIELDS = {
+    "upload_path": "upload_path",
+    "uploadPath": "upload_path_too",
+    "file_name": "file_name",
+    "fileName": "file_name_too",
+}
+
+
+class FormBody:
+    """`feed` every piece, then `finish`. `own_name` is what the sender's disk called the file."""
+
+    def __init__(self, content_type: str, sink: Incoming) -> None:
+        self.own_name: str | None = None
+        self._sink = sink
+        self._parser = _parser(content_type)
+        self._part: MultipartSegment | None = None
+        self._files = 0
+        self._text = b""
+        self._texts: dict[str, str] = {}
+
+    def feed(self, piece: bytes) -> None:
+        try:
+            for event in self._parser.parse(piece):
+                if isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif event is None:
+                    self._end()
+                else:
+                    self._take(bytes(event))
+        except MultipartError as error:
+            raise _bad(error) from error
+
+    def finish(self) -> NamingFields:
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise _bad(error) from error
+        if self._files == 0:
+            raise InvalidRequest("The form must have a part named file", param="file")
+        return NamingFields(**self._texts)
+
+    def _begin(self, part: MultipartSegment) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in part.headerlist) > HEADERS_MOST:
+            raise InvalidRequest(f"The headers of a part must not take more than {HEADERS_MOST:,} bytes")
+        self._part, self._text = part, b""
+        if part.name == "file":
+            self._files += 1
+            self.own_name = part.filename
+        if self._files > 1:
+            raise InvalidRequest("Send one file per request", param="file")
+
+    def _take(self, data: bytes) -> None:
+        assert self._part is not None
+        if self._part.name == "file":
+            self._sink.write(data)
+            return
+        if self._part.bytes_received > TEXT_MOST:
+            name = str(self._part.name)[:100]
+            raise InvalidRequest(f"A field must not take more than {TEXT_MOST:,} bytes", param=name)
+        if self._part.name in _FIELDS:
+            self._text += data
+
+    def _end(self) -> None:
+        assert self._part is not None
+        field = _FIELDS.get(self._part.name or "")
+        if field:
+            try:
+                self._texts[field] = self._text.decode("utf-8")
+            except UnicodeError:
+                raise InvalidRequest(f"{self._part.name} must be UTF-8", param=self._part.name) from None
+
+
+def _parser(content_type: str) -> PushMultipartParser:
+    kind, options = parse_options_header(content_type)
+    if kind.lower() != "multipart/form-data":
+        raise UnsupportedMediaType("The body must be multipart/form-data")
+    try:
+        return PushMultipartParser(
+            options.get("boundary", ""), max_header_size=HEADERS_MOST, max_segment_count=PARTS_MOST
+        )
+    except MultipartError as error:
+        raise _bad(error) from error
+
+
+def _bad(error: MultipartError) -> InvalidRequest:
+    return InvalidRequest(f"The form is not valid multipart/form-data: {str(error)[:100]}")

@@ -1,0 +1,70 @@
+"""GET and HEAD /files/inputs/{name}: a reference of a running task, for an upstream that reads it by URL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.response import Stream
+
+from imagegate.api.openapi.operation import Operation, described, path, query
+from imagegate.blobs import BlobMissing
+from imagegate.domain import errors
+from imagegate.domain.assets import MEDIA_TYPE
+from imagegate.domain.errors import InvalidSignature, ResultExpired
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.security.signing import Good, blob_of_input, check_input_link
+
+_FIXED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+
+_NAME = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_-]+\.(png|jpg|webp|gif)$",
+    "examples": ["dC9hY2NfMDEvMjAyNi8xMS8yMi9hc3QucG5n.png"],
+}
+
+
+@route(
+    "/files/inputs/{name:str}",
+    http_method=["GET", "HEAD"],
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="A reference behind a link that only an upstream was given",
+            tag="files",
+            media="image/*",
+            open=True,
+            parameters=(
+                path("name", _NAME, "What is stored"),
+                query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
+                query("sig", {"type": "string"}, "The signature"),
+            ),
+            errors=(errors.InvalidSignature, errors.ResultExpired),
+        )
+    ),
+)
+async def get_input(request: Request[Any, Any, Any], runtime: Runtime, name: str) -> Response[Any]:
+    key = blob_of_input(name)
+    exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
+    link = check_input_link(runtime.keyring.key("links"), key, exp, sig)
+    if not isinstance(link, Good):
+        raise InvalidSignature
+    if link.exp * PER_SECOND <= runtime.clock():
+        raise ResultExpired
+    try:
+        size = await runtime.blobs.size(key)
+    except BlobMissing:
+        raise ResultExpired from None
+    headers = {**_FIXED, "Content-Type": MEDIA_TYPE[key.rpartition(".")[2]], "Content-Length": str(size)}
+    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(key, 0, size)
+    return Stream(stream, headers=headers)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""

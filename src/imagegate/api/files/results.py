@@ -1,0 +1,146 @@
+"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key.
+
+A thumbnail has the extension `thumb.webp`, and its signature is of that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.response import Stream
+
+from imagegate.api.openapi import examples
+from imagegate.api.openapi.operation import Operation, answered, described, header, path, query
+from imagegate.domain import errors, ids
+from imagegate.domain.assets import Asset, AssetKind
+from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
+from imagegate.domain.files import StoredFile
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.security.signing import THUMBNAIL, Good, check_link
+from imagegate.store.assets import shown_asset
+
+_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
+_RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
+_FIXED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+    "Accept-Ranges": "bytes",
+}
+_LENGTH = {"type": "string", "pattern": "^[0-9]+$"}
+FILE_HEADERS = (
+    answered("Content-Length", _LENGTH, "Bytes of this answer"),
+    answered("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
+    answered("Content-Disposition", {"type": "string"}, "The file's name", required=True),
+    answered("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
+    answered("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
+    answered("X-Content-Type-Options", {"enum": ["nosniff"]}, "The type is true to the bytes", required=True),
+)
+_SIGNED = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+
+
+@route(
+    "/files/results/{task_id:str}/{name:str}",
+    http_method=["GET", "HEAD"],
+    status_code=200,
+    opt=described(
+        Operation(
+            summary="The image or thumbnail behind a signed link",
+            tag="files",
+            media="image/*",
+            open=True,
+            parameters=(
+                path(
+                    "task_id",
+                    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+                    "The id of a task",
+                ),
+                path(
+                    "name",
+                    {"type": "string", "pattern": f"^{_NAME.pattern}$", "examples": ["0.png"]},
+                    "Position and extension",
+                ),
+                query(
+                    "exp",
+                    {"type": "integer", "minimum": 0, "examples": [examples.EXPIRES]},
+                    "When the link ends, Unix seconds",
+                ),
+                query(
+                    "sig",
+                    {"type": "string", "examples": [examples.LINK.partition("sig=")[2]]},
+                    "The signature: the key's name, a dot, and base64url",
+                ),
+                header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range"),
+            ),
+            headers=FILE_HEADERS,
+            statuses={200: "The image", 206: "A part of it"},
+            errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+        )
+    ),
+)
+async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> Response[Any]:
+    asset, exp = await _asset_of(request, runtime, task_id, name)
+    headers = {
+        **_SIGNED,
+        "Content-Disposition": f'inline; filename="{task_id}_{name}"',
+        "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
+    }
+    return send_bytes(request, runtime, asset, headers)
+
+
+def send_bytes(
+    request: Request[Any, Any, Any], runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str]
+) -> Response[Any]:
+    """Stored bytes as what we know them to be, whole or the range that was asked for; HEAD gets the headers alone."""
+    asked = request.headers.get("range", "") if request.method == "GET" else ""
+    start, length = byte_range(asked, stored.bytes)
+    headers = {**_FIXED, "Content-Type": stored.media_type, "Content-Length": str(length), **headers}
+    partial = length != stored.bytes
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stored.bytes}"
+    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
+    return Stream(stream, headers=headers, status_code=206 if partial else 200)
+
+
+async def _asset_of(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> tuple[Asset, int]:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise NotFound
+    index, ext = int(match[1]), match[2]
+    exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
+    link = check_link(runtime.keyring.key("links"), task_id, index, ext, exp, sig)
+    if not isinstance(link, Good):
+        raise InvalidSignature
+    if link.exp * PER_SECOND <= runtime.clock():
+        raise ResultExpired
+    kind = AssetKind.thumbnail if ext == THUMBNAIL else AssetKind.result
+    asset = await runtime.db.read(shown_asset, task_id, kind, index)
+    if asset is None or asset.deleted is not None:
+        raise ResultExpired
+    return asset, link.exp
+
+
+def byte_range(header: str, size: int) -> tuple[int, int]:
+    """Start and length of a single range; the whole for anything else. RangeNotSatisfiable where it lies outside."""
+    match = _RANGE.fullmatch(header)
+    if match is None or not (match[1] or match[2]):
+        return 0, size
+    if not match[1]:
+        length = min(int(match[2]), size)
+        return size - _inside(length > 0, length, size), length
+    start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
+    _inside(start < size, start, size)
+    return (start, end - start + 1) if start <= end else (0, size)
+
+
+def _inside(holds: bool, value: int, size: int) -> int:
+    if not holds:
+        raise RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
+    return value
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""

@@ -1,0 +1,124 @@
+"""`imagegate check` and `imagegate doctor`: is the money right, and can this installation work?"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import click
+import msgspec
+
+from imagegate import __version__
+from imagegate.app import connect_database, open_database, origin_of
+from imagegate.blobs import LocalBlobs
+from imagegate.catalog.load import load_book
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit
+from imagegate.cli.options import installation, read_settings
+from imagegate.flows.blob_audit import broken_blobs
+from imagegate.security.keyring import open_keyring
+from imagegate.settings import Settings
+from imagegate.store.engines import StoreFailure, StoreRefused, wall_clock
+from imagegate.store.invariants import INVARIANTS, Broken, broken_invariants
+
+COULD_NOT_RUN = USAGE
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Also read every stored image.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@installation
+def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> None:
+    """Ask the database whether everything that must be true is true. Only reads; safe beside a running gateway.
+
+    Exits 0 when all holds, 1 when something does not, with the rows, 2 when it could not be asked.
+    """
+    settings = read_settings(config, data)
+    _must_exist(settings)
+    try:
+        broken = asyncio.run(_broken(settings, deep))
+    except (StoreFailure, StoreRefused) as error:
+        raise Exit(COULD_NOT_RUN, f"imagegate: {error}") from error
+    if as_json:
+        click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
+    else:
+        _report(broken)
+    if broken:
+        raise Exit(FAILED)
+
+
+async def _broken(settings: Settings, deep: bool) -> list[Broken]:
+    db = connect_database(settings)
+    try:
+        broken = await db.snapshot(broken_invariants, int(2 * settings.work.lease_s * 1_000_000))
+        return broken + (await broken_blobs(db, LocalBlobs(settings.data_dir / "blobs")) if deep else [])
+    finally:
+        db.close()
+
+
+def _must_exist(settings: Settings) -> None:
+    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
+        raise Exit(COULD_NOT_RUN, f"imagegate: there is no database in {settings.data_dir}")
+
+
+def _report(broken: list[Broken]) -> None:
+    for one in broken:
+        click.echo(f"{one.id} broken: {one.says}")
+        for row in one.rows:
+            click.echo("    " + "  ".join(f"{name}={value}" for name, value in row.items()))
+    if not broken:
+        click.echo(f"all {len(INVARIANTS)} invariants hold")
+
+
+@click.command()
+@installation
+def doctor(data: str | None, config: Path | None) -> None:
+    """Look at everything that this installation needs, and say what to do about what is amiss."""
+    settings = read_settings(config, data)
+    click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}")
+    probes: list[tuple[str, Callable[[Settings], str]]] = [
+        ("catalog", _catalog),
+        ("secret", _secret),
+        ("database", _database),
+        ("disk", _disk),
+        ("address", origin_of),
+    ]
+    failed = 0
+    for name, probe in probes:
+        try:
+            click.echo(f"ok    {name}: {probe(settings)}")
+        except Exception as error:  # noqa: BLE001  a doctor reports whatever it finds
+            failed += 1
+            click.echo(f"FAIL  {name}: {error}")
+    if failed:
+        raise Exit(FAILED)
+
+
+def _catalog(settings: Settings) -> str:
+    book = load_book(settings.alias, settings.credit.price_files)
+    return f"{len(book.names())} models, prices of {book.block_at(wall_clock()).version}"
+
+
+def _secret(settings: Settings) -> str:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    open_keyring(settings.data_dir)
+    return "present and private"
+
+
+def _database(settings: Settings) -> str:
+    database = open_database(settings)
+    database.close()
+    return f"{database.engine.name}, schema up to date"
+
+
+def _disk(settings: Settings) -> str:
+    usage = shutil.disk_usage(settings.data_dir)
+    least = min(settings.storage.free_min_bytes, usage.total * settings.storage.free_min_percent // 100)
+    if usage.free < least:
+        raise OSError(
+            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {least / 1e9:.1f}, submits stop"
+        )
+    return f"{usage.free / 1e9:.1f} GB free"

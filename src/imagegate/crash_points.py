@@ -1,0 +1,62 @@
+"""Places where a test may kill the real process, by name.
+
+Knows: the names, and that nothing happens unless `IMAGEGATE_CRASH=<name>[:<nth>]` is in the environment. Refuses to
+know: what would be lost. The kill is a real SIGKILL: no handler runs, no buffer is flushed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+
+POINTS = frozenset(
+    {
+        "submit.key_inserted",
+        "submit.pre_commit",
+        "submit.post_commit",
+        "claim.pre_commit",
+        "claim.post_commit",
+        "fetch.mid",
+        "fetch.stored",
+        "upstream.marked",
+        "upstream.after_send",
+        "upstream.post_response",
+        "spool.mid",
+        "spool.fsynced",
+        "blob.mid_write",
+        "blob.pre_publish",
+        "blob.post_publish",
+        "settle.mid",
+        "settle.pre_commit",
+        "settle.post_commit",
+        "hook.claimed",
+        "hook.post_send",
+        "hook.post_mark",
+        "sweep.mid",
+        "gc.row_deleted",
+        "gc.blob_deleted",
+    }
+)
+_passed: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def point(name: str) -> None:
+    """Die here, if this is the place and the time."""
+    armed, nth = _armed()
+    if name != armed:
+        return
+    with _lock:
+        _passed[name] = _passed.get(name, 0) + 1
+        if _passed[name] == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@functools.cache
+def _armed() -> tuple[str, int]:
+    name, _, nth = os.environ.get("IMAGEGATE_CRASH", "").partition(":")
+    if name and name not in POINTS:
+        raise ValueError(f"IMAGEGATE_CRASH: there is no crash point {name!r}")
+    return name, int(nth or 1)

@@ -1,0 +1,124 @@
+"""Accounts, keys and what they may spend.
+
+Knows: the shapes. Refuses to know: how a key is hashed (that is `store/accounts.py`) and how amounts are printed.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from imagegate.domain.money import Nanos
+
+DAY_US = 86_400_000_000
+SYS_BANK = "sys:bank"
+SYS_REVENUE = "sys:revenue"
+SYS_OVERRUN = "sys:overrun"
+SYS_UPSTREAM = "sys:upstream"
+SYS_COST = "sys:upstream_cost"
+SYS_WASTE = "sys:upstream_waste"
+
+
+class Scope(enum.StrEnum):
+    images_write = "images:write"
+    tasks_read = "tasks:read"
+    files_write = "files:write"
+    billing_read = "billing:read"
+    admin = "admin"
+
+
+CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scope.billing_read)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """posted = sum of its entries, held = sum of its open holds, both in nanos."""
+
+    id: str
+    name: str
+    posted: Nanos
+    held: Nanos
+    credit_line: Nanos = Nanos(0)
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held + self.credit_line
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API key without its value. A cap of None means none; `day` is days since 1970, UTC.
+
+    `ips`: addresses and networks that it works from; None means any. `concurrent_tasks`: how many of its tasks are
+    carried out side by side, the others wait. `in_flight_cap`: nanos that its unfinished tasks may hold together.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    shown: str
+    scopes: tuple[Scope, ...]
+    models: tuple[str, ...] | None
+    cap: Nanos | None
+    spent: Nanos
+    held: Nanos
+    daily_cap: Nanos | None
+    day: int
+    day_spent: Nanos
+    created: int
+    expires: int | None
+    disabled: int | None
+    ips: tuple[str, ...] | None = None
+    deleted: int | None = None
+    rate_per_minute: int | None = None
+    concurrent_tasks: int | None = None
+    in_flight_cap: Nanos | None = None
+
+    def live(self, now: int) -> bool:
+        return self.disabled is None and (self.expires is None or now < self.expires)
+
+    def spent_today(self, now: int) -> int:
+        """Held or charged on the UTC day of `now`."""
+        return self.day_spent if self.day == now // DAY_US else 0
+
+    @property
+    def limited(self) -> bool:
+        """Whether it may do less than its scopes say."""
+        limits = (
+            self.models,
+            self.cap,
+            self.daily_cap,
+            self.expires,
+            self.ips,
+            self.rate_per_minute,
+            self.concurrent_tasks,
+            self.in_flight_cap,
+        )
+        return any(limit is not None for limit in limits)
+
+    def covers(self, scopes: tuple[Scope, ...]) -> bool:
+        """Whether it has all of these scopes; `admin` has all."""
+        return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
+
+    def allows(self, amount: int, now: int) -> bool:
+        """Whether the key's own limits leave room for holding `amount`, now or once its tasks have ended."""
+        under_cap = self.cap is None or self.spent + self.held + amount <= self.cap
+        under_daily_cap = self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap
+        return under_cap and under_daily_cap and (self.in_flight_cap is None or amount <= self.in_flight_cap)
+
+
+class LimitScope(enum.StrEnum):
+    """Whose limit refused a hold."""
+
+    account = "account"
+    key = "key"
+    key_daily = "key_daily"
+
+
+class EntryKind(enum.StrEnum):
+    grant = "grant"
+    charge = "charge"
+    refund = "refund"
+    adjustment = "adjustment"
+    overrun = "overrun"
+    cost = "cost"
+    waste = "waste"

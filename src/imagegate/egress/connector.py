@@ -1,0 +1,132 @@
+"""The guard at the wire: every address is judged before it is dialled, and again once it is connected.
+
+Knows sockets, name lookups and the connector of aiohttp. It refuses to know URLs, HTTP and bodies. Two places
+are needed, because aiohttp asks no resolver about literal addresses and tries the next address after one has
+failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from imagegate.egress.addresses import AddressBook
+
+if TYPE_CHECKING:
+    from aiohttp import ClientRequest, ClientTimeout
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+LOOKUP_S: Final = 5.0
+
+
+class AddressRefused(Exception):
+    """An address that must not be reached. No OSError: the connector would go on to the next address."""
+
+
+class Guard:
+    """Says no to sockets."""
+
+    def __init__(self, book: AddressBook) -> None:
+        self._book = book
+        # Where sockets may bind to foreign addresses, binding says nothing about which ones are ours.
+        self._binding_tells = not _binds("198.51.100.255")
+
+    def check(self, address: str, port: int) -> None:
+        """Raise AddressRefused unless this address and port may be dialled."""
+        refusal = self._book.refusal(address, port)
+        if refusal is not None:
+            raise AddressRefused(f"{address} port {port} {refusal}")
+        if self._book.allows(address, port):
+            return
+        if self._binding_tells and _binds(address):
+            raise AddressRefused(f"{address} is an address of this machine")
+
+    def open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """The socket factory of the connector."""
+        family, kind, protocol, _, address = info
+        host, port = address[:2]
+        self.check(str(host), int(port))
+        return socket.socket(family, kind, protocol)
+
+    def check_peer(self, transport: asyncio.BaseTransport | None) -> None:
+        """Judge what is really at the other end, before a byte of the request is sent."""
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        own = transport.get_extra_info("sockname") if transport is not None else None
+        if not peer or not own:
+            raise ConnectionResetError("the connection is gone")
+        self.check(peer[0], peer[1])
+        # A connection from an address to itself never left this machine.
+        if peer[0] == own[0] and not self._book.allows(peer[0], peer[1]):
+            raise AddressRefused(f"{peer[0]} is an address of this machine")
+
+
+class GuardResolver(AbstractResolver):
+    """Refuses a whole answer for one refused address, so that no name can mix good ones with bad ones."""
+
+    def __init__(self, guard: Guard, inner: AbstractResolver) -> None:
+        self._guard = guard
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                answers = await self._inner.resolve(host, port, family)
+        except TimeoutError:
+            # An OSError with a text is what the connector reports as a failed lookup.
+            raise OSError("the name lookup took too long") from None
+        if not answers:
+            raise OSError("the name has no address")
+        for answer in answers:
+            self._guard.check(answer["host"], answer["port"])
+        return answers
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """A connector whose every connection has passed the guard three times: name, socket, peer."""
+
+    def __init__(self, guard: Guard, resolver: AbstractResolver, tls: ssl.SSLContext) -> None:
+        super().__init__(
+            ssl=tls,
+            resolver=GuardResolver(guard, resolver),
+            socket_factory=guard.open_socket,
+            use_dns_cache=False,
+            happy_eyeballs_delay=None,
+            force_close=True,
+            limit=0,
+        )
+        self._guard = guard
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        try:
+            self._guard.check_peer(connection.transport)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _binds(address: str) -> bool:
+    """Whether a socket can be bound to the address: as a rule only those of our own interfaces let it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False

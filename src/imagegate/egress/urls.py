@@ -1,0 +1,237 @@
+"""The one parser for URLs that users gave, and the one form they leave it in.
+
+Knows the grammar, the schemes, the ports and the names that are refused on sight. It refuses to know what a
+name resolves to: only the dialled address counts, and `guard` judges that at every connection. What this
+module accepts is sent as it stands; no second parser may read it differently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final, Literal, NamedTuple
+from urllib.parse import quote, urljoin
+
+import idna
+import msgspec
+
+from imagegate.egress.addresses import AddressBook, EgressRules, address_book
+
+RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
+
+_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}):")
+_NAME: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+_BAD: Final = re.compile(r"[\x00-\x20\\\x7f-\x9f\s\ud800-\udfff]")
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_INTERNAL: Final = ("localhost", "local", "internal", "home.arpa")
+_LONGEST_NAME: Final = 253
+
+
+class Purpose(Enum):
+    """What the URL is for; references are fetched, callbacks are told."""
+
+    REFERENCE = "reference"
+    CALLBACK = "callback"
+
+
+class _Terms(NamedTuple):
+    longest: int
+    ports: Mapping[str, int]
+
+
+_TERMS: Final = {
+    Purpose.REFERENCE: _Terms(8192, {"https": 443, "http": 80}),
+    Purpose.CALLBACK: _Terms(2048, {"https": 443}),
+}
+
+
+class UrlRefused(Exception):
+    """The URL is not one that we follow; the text says why in words fit for its sender."""
+
+    def __init__(self, reason: RefusalReason, text: str) -> None:
+        super().__init__(text)
+        self.reason: Final = reason
+
+
+class CheckedUrl(msgspec.Struct, frozen=True):
+    """A URL in canonical form. `host` has no brackets, `target` is path and query byte for byte."""
+
+    purpose: Purpose
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port alone: safe for logs, where paths and queries may hold secrets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = _TERMS[Purpose.REFERENCE].ports[self.scheme]
+        return f"{self.scheme}://{host}" if self.port == usual else f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def text(self) -> str:
+        """The whole URL."""
+        return self.origin + self.target
+
+
+def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
+    """Parse and judge a URL as its sender wrote it; raises UrlRefused."""
+    terms = _TERMS[purpose]
+    scheme = _scheme(text, terms)
+    _check_text(text, terms)
+    parts = _URL.fullmatch(text)
+    if parts is None:
+        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
+    host_text, port = _split_authority(parts[2], terms.ports[scheme])
+    book = address_book(rules)
+    if port != terms.ports[scheme] and port not in rules.extra_ports and not book.opens(port):
+        raise UrlRefused("port", f"port {port} is not open for {scheme} URLs")
+    return CheckedUrl(purpose, scheme, _host(host_text, port, book), port, _target(parts[3]))
+
+
+def on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
+    """The URL where its scheme, host and port are just those of `origin`, which the operator wrote; None for any other.
+
+    Where it leads is the operator's word, so neither port nor address nor kind of name is judged. With `base`, the
+    text is where a redirect from there leads. UrlRefused for an `origin` that is none.
+    """
+    own = _bare(origin)
+    try:
+        asked = _bare(_absolute(text, base) if base else text)
+    except UrlRefused:
+        return None
+    return asked if (asked.scheme, asked.host, asked.port) == (own.scheme, own.host, own.port) else None
+
+
+def _bare(text: str) -> CheckedUrl:
+    """Parsed by the same grammar and judged by none of the rules about where it leads."""
+    terms = _TERMS[Purpose.REFERENCE]
+    scheme = _scheme(text, terms)
+    _check_text(text, terms)
+    parts = _URL.fullmatch(text)
+    if parts is None:
+        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
+    host, port = _split_authority(parts[2], terms.ports[scheme])
+    named = _ipv6(host[1:-1]) if host.startswith("[") else _ascii(host)
+    if not named or not (":" in named or _NAME.fullmatch(named)):
+        raise UrlRefused("host", "the host is not a valid name")
+    return CheckedUrl(Purpose.REFERENCE, scheme, named, port, _target(parts[3]))
+
+
+def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> CheckedUrl:
+    """Where a redirect leads, judged as fully as the first URL was."""
+    return check_url(_absolute(location, base), base.purpose, rules)
+
+
+def _absolute(location: str, base: CheckedUrl) -> str:
+    # urljoin drops tabs and line breaks in silence, so what it may see is checked before it sees it.
+    _check_text(location, _TERMS[base.purpose])
+    if _SCHEME.match(location):
+        return location
+    if location.startswith("//"):
+        return f"{base.scheme}:{location}"
+    if location.startswith("/"):
+        return base.origin + location
+    return urljoin(base.text, location)
+
+
+def _scheme(text: str, terms: _Terms) -> str:
+    found = _SCHEME.match(text)
+    scheme = found[1].lower() if found else ""
+    if scheme not in terms.ports:
+        raise UrlRefused("scheme", "the URL must begin with " + " or ".join(f"{s}://" for s in terms.ports))
+    return scheme
+
+
+def _check_text(text: str, terms: _Terms) -> None:
+    # Before encoding, so that a text of many megabytes is not copied first.
+    if len(text) > terms.longest or len(text.encode("utf-8", "replace")) > terms.longest:
+        raise UrlRefused("too_long", f"the URL must have at most {terms.longest} characters")
+    if _BAD.search(text):
+        raise UrlRefused("bad_character", "the URL contains a space, a control character or a backslash")
+
+
+def _split_authority(authority: str, usual: int) -> tuple[str, int]:
+    if "@" in authority:
+        raise UrlRefused("userinfo", "the URL must not contain a user name or password")
+    if "%" in authority:
+        raise UrlRefused("host", "the host must be written without percent signs")
+    found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(:.*)?", authority)
+    if found is None:
+        raise UrlRefused("host", "the host is not a name or an address")
+    if found[2] is None:
+        return found[1], usual
+    if not _PORT.fullmatch(found[2][1:]) or int(found[2][1:]) > 65535:
+        raise UrlRefused("port", "the port is not a number from 1 to 65535")
+    return found[1], int(found[2][1:])
+
+
+def _host(text: str, port: int, book: AddressBook) -> str:
+    if text.startswith("["):
+        return _literal(_ipv6(text[1:-1]), port, book)
+    host = _ascii(text)
+    if re.fullmatch(r"[0-9.]+", host):
+        return _literal(_ipv4(host), port, book)
+    return _name(host, port, book)
+
+
+def _ascii(text: str) -> str:
+    if len(text) > _LONGEST_NAME:
+        raise UrlRefused("host", "the host name is too long")
+    if text.isascii():
+        return text.lower()
+    try:
+        return idna.encode(text, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        raise UrlRefused("host", "the host is not a valid international name") from None
+
+
+def _ipv4(text: str) -> str:
+    # The short, octal and one-number spellings are left to nobody: some resolvers read them.
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        raise UrlRefused("host", "an IPv4 address must be written as four plain numbers") from None
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(IPv6Address(text))
+    except AddressValueError:
+        raise UrlRefused("host", "the IPv6 address is not valid") from None
+
+
+def _literal(address: str, port: int, book: AddressBook) -> str:
+    refusal = book.refusal(address, port)
+    if refusal is not None:
+        raise UrlRefused("address", f"the address {refusal}")
+    return address
+
+
+def _name(host: str, port: int, book: AddressBook) -> str:
+    last = host.rpartition(".")[2]
+    if not _NAME.fullmatch(host) or len(host) > _LONGEST_NAME:
+        raise UrlRefused("host", "the host is not a valid name")
+    # A last label such as 0x7f would be read as a number by the C library.
+    if not last[0].isalpha():
+        raise UrlRefused("host", "the last part of the host name must begin with a letter")
+    # Where the operator opened private addresses, private names lead there; the address still decides.
+    if not book.opens(port) and ("." not in host or _is_internal(host)):
+        raise UrlRefused("internal_name", "the host must be a public name")
+    return host
+
+
+def _is_internal(host: str) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in _INTERNAL)
+
+
+def _target(text: str) -> str:
+    path = text if text.startswith("/") else f"/{text}"
+    # An empty query means nothing and the HTTP client would drop it unseen.
+    head, mark, query = path.partition("?")
+    path = path if query or not mark else head
+    return re.sub(r"[^\x00-\x7f]+", lambda found: quote(found[0]), path)

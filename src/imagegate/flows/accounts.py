@@ -1,0 +1,62 @@
+"""Accounts, keys and grants: what an operator does to credit."""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain import ids
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, Key, Scope
+from imagegate.domain.money import Nanos
+from imagegate.security.api_keys import digest, make_key, shown
+from imagegate.security.keyring import Keyring
+from imagegate.store import accounts, ledger
+from imagegate.store.database import Database
+from imagegate.store.engines import wall_clock
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key may do. Money in nanos, `expires` in UTC microseconds; None means no limit."""
+
+    name: str
+    scopes: tuple[Scope, ...] = CUSTOMER_SCOPES
+    models: tuple[str, ...] | None = None
+    cap: Nanos | None = None
+    daily_cap: Nanos | None = None
+    expires: int | None = None
+    ips: tuple[str, ...] | None = None
+    rate_per_minute: int | None = None
+    concurrent_tasks: int | None = None
+    in_flight_cap: Nanos | None = None
+
+
+async def open_account(db: Database, name: str) -> Account:
+    """The account of this name, made where it is absent."""
+    return await db.write(accounts.open_account, ids.new_id("acc", wall_clock()), name)
+
+
+async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, Key]:
+    """The key's value, which is shown this once, and its row."""
+    now = wall_clock()
+    value = make_key()
+    key = Key(
+        id=ids.new_id("key", now),
+        account_id=account.id,
+        shown=shown(value),
+        spent=Nanos(0),
+        held=Nanos(0),
+        day=0,
+        day_spent=Nanos(0),
+        created=now,
+        disabled=None,
+        **msgspec.structs.asdict(new),
+    )
+    await db.write(accounts.create_key, account.id, key, digest(keyring.key("pepper"), value))
+    return value, key
+
+
+async def grant_credits(
+    db: Database, account: Account, amount: int, actor: str, ref: str | None = None
+) -> ledger.Granted | ledger.GrantRefused:
+    """Move `amount` nanos to the account; the same `ref` moves it once."""
+    ref = ref or ids.new_id("grant", wall_clock())
+    return await db.write(ledger.grant, account.id, amount, f"grant:{ref}", actor)

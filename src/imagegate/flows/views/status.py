@@ -1,0 +1,121 @@
+"""Public health per model, from what calls really did in the last hour.
+
+Knows: how calls become a state, a success rate and two percentiles. Refuses to know: names and costs of upstreams in
+what it gives away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from imagegate.domain.tasks import Outcome, Trouble
+from imagegate.routing.circuit_breaker import Broken, Health, state
+from imagegate.runtime import PER_SECOND, Recent, Runtime
+from imagegate.store.queries.route_stats import Recently, recent_calls
+from imagegate.store.route_health import all_health
+
+HOUR_US = 3600 * PER_SECOND
+State = Literal["operational", "degraded", "down", "unknown"]
+_GOOD = 0.95
+_OURS = frozenset({Trouble.throttled, Trouble.ours})
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`success`: the share of calls that were answered with an image, refusals and bad requests left out.
+
+    `p50_seconds` and `p95_seconds` are of calls that were. `unknown` until the first call of the hour.
+    """
+
+    model: str
+    state: State
+    calls: int
+    success: float | None
+    p50_seconds: float | None
+    p95_seconds: float | None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`checked` is when this was found, Unix seconds; `window_seconds` what it looks back over."""
+
+    object: Literal["status"] = "status"
+    state: State
+    checked: int
+    window_seconds: int = HOUR_US // PER_SECOND
+    data: list[ModelStatus]
+
+
+class StatusBoard:
+    """Everybody may look: the database is asked at most every few seconds."""
+
+    def __init__(self) -> None:
+        self._seen: Recent[Status] = Recent(5.0)
+
+    async def now(self, runtime: Runtime) -> Status:
+        return await self._seen.fresh(lambda: look(runtime))
+
+
+async def look(runtime: Runtime) -> Status:
+    now = runtime.clock()
+    calls = await runtime.db.read(recent_calls, now - HOUR_US)
+    health = await runtime.db.read(all_health)
+    models = [name for name in runtime.book.models if runtime.serves(name)]
+    data = [_model_status(runtime, name, _of_model(calls, name), health) for name in models]
+    return Status(state=_worst([one.state for one in data]), checked=now // PER_SECOND, data=data)
+
+
+def _of_model(calls: Sequence[Recently], model: str) -> list[Recently]:
+    return [call for call in calls if call.route.partition("@")[0] == model]
+
+
+def _model_status(runtime: Runtime, model: str, calls: list[Recently], health: Mapping[str, Health]) -> ModelStatus:
+    good = sorted(call.took for call in calls if call.outcome == Outcome.produced)
+    judged = len(good) + sum(map(_is_failure, calls))
+    success = len(good) / judged if judged else None
+    return ModelStatus(
+        model=model,
+        state=_state(runtime, model, success, health),
+        calls=len(calls),
+        success=None if success is None else round(success, 4),
+        p50_seconds=_percentile(good, 0.5),
+        p95_seconds=_percentile(good, 0.95),
+    )
+
+
+def _is_failure(call: Recently) -> bool:
+    lost = call.outcome == Outcome.unknown
+    return lost or (call.outcome == Outcome.unavailable and call.trouble not in _OURS)
+
+
+def _state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:
+    routes = runtime.fleet.roster.of_model(model)
+    broken = [_is_broken(runtime, (route.name, route.upstream), route.upstream, health) for route in routes]
+    if all(broken):
+        return "down"
+    if any(broken) or (success is not None and success < _GOOD):
+        return "degraded"
+    return "unknown" if success is None else "operational"
+
+
+def _is_broken(runtime: Runtime, scopes: tuple[str, str], upstream: str, health: Mapping[str, Health]) -> bool:
+    now, key = runtime.clock(), runtime.fleet.keys.get(upstream, "")
+    return any(isinstance(state(health.get(scope, Health()), now, key), Broken) for scope in scopes)
+
+
+def _worst(states: list[State]) -> State:
+    order: list[State] = ["down", "degraded", "operational", "unknown"]
+    if not states:
+        return "down"
+    if "down" in states and any(one != "down" for one in states):
+        return "degraded"
+    return min(states, key=order.index)
+
+
+def _percentile(ordered: list[int], share: float) -> float | None:
+    """Nearest rank, in seconds."""
+    if not ordered:
+        return None
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)] / PER_SECOND, 3)

@@ -1,0 +1,131 @@
+"""What a task's customer may ask for beside the task itself: the request, its outputs, and each try.
+
+Knows: the three parts of `include`. Refuses to know: names and costs of upstreams; they never leave the house.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from imagegate.domain.fields import Link, MediaType, Number, Seconds, said, shape
+from imagegate.domain.images import SIZE_PATTERN
+from imagegate.domain.money import decimal_text, number
+from imagegate.domain.tasks import Attempt, Outcome, Task
+from imagegate.flows.views.task import TaskView, result_links, task_view, thumbnail_link
+from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.store.attempts import list_attempts
+
+PARTS = ("request", "outputs", "attempts")
+
+
+class RequestView(msgspec.Struct, frozen=True, kw_only=True):
+    """The validated request: what it said, and every default that was filled in."""
+
+    model: str
+    prompt: str
+    size: Annotated[str, said("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
+    resolution: Annotated[str | None, said("The tier; null where it has no effect")]
+    quality: Annotated[str | None, said("null where the model has none")]
+    n: Annotated[int, said("How many images", minimum=1, maximum=10)]
+    image_urls: tuple[str, ...]
+    mask_url: str | None
+    callback_url: str | None
+    background: Annotated[str, shape(enum=["opaque", "transparent"])]
+    output_format: Annotated[str, shape(enum=["png", "jpeg", "webp"])]
+    output_compression: Annotated[int, shape(minimum=0, maximum=100)]
+
+
+class OutputView(msgspec.Struct, frozen=True, kw_only=True):
+    result_id: Annotated[str, said("The position in `results`", pattern="^[0-9]$")]
+    image_url: Link
+    thumbnail_url: Annotated[Link, said("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
+    width: Annotated[int, said("Real pixels", minimum=1)]
+    height: Annotated[int, said("Real pixels", minimum=1)]
+    mime_type: MediaType
+    bytes: Annotated[int, said("Size of the file", minimum=1)]
+    quality: Annotated[str, said("What it was made in, where the upstream told")] | UnsetType = UNSET
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of one route."""
+
+    attempt: Annotated[int, said("From 1", minimum=1)]
+    started: Seconds
+    duration: Annotated[Number | None, said("Seconds; null while it runs")]
+    outcome: Annotated[str, said("How it ended", enum=[*Outcome])]
+    charged: bool
+
+
+class DetailedTask(TaskView, frozen=True, kw_only=True):
+    """The task object, and what was asked for behind it."""
+
+    request: RequestView | UnsetType = UNSET
+    result_data: list[OutputView] | UnsetType = UNSET
+    attempts: list[AttemptView] | UnsetType = UNSET
+
+
+async def detailed_view(runtime: Runtime, task: Task, wanted: AbstractSet[str]) -> DetailedTask:
+    view = task_view(runtime, task)
+    known = {name: getattr(view, name) for name in view.__struct_fields__}
+    tries = await runtime.db.read(list_attempts, task.account_id, task.id) if "attempts" in wanted else []
+    return DetailedTask(
+        **known,
+        request=_request(task) if "request" in wanted else UNSET,
+        result_data=_outputs(runtime, task) if "outputs" in wanted and task.results else UNSET,
+        attempts=_attempts(task, tries) if "attempts" in wanted else UNSET,
+    )
+
+
+def _request(task: Task) -> RequestView:
+    order = task.order
+    same = (
+        "model",
+        "prompt",
+        "n",
+        "image_urls",
+        "mask_url",
+        "callback_url",
+        "background",
+        "output_format",
+        "output_compression",
+    )
+    return RequestView(
+        size=order.size.requested,
+        resolution=order.size.resolution,
+        quality=order.quality or None,
+        **{name: getattr(order, name) for name in same},
+    )
+
+
+def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
+    return [
+        OutputView(
+            result_id=str(image.index),
+            image_url=link,
+            thumbnail_url=thumbnail_link(runtime, task) if image.index == 0 else UNSET,
+            width=image.width,
+            height=image.height,
+            mime_type=image.media_type,
+            bytes=image.bytes,
+            quality=image.quality or UNSET,
+        )
+        for image, link in zip(task.results, result_links(runtime, task), strict=True)
+    ]
+
+
+def _attempts(task: Task, tries: list[Attempt]) -> list[AttemptView]:
+    """Only what was delivered is charged, and only when the task was."""
+    return [
+        AttemptView(
+            attempt=place,
+            started=one.started // PER_SECOND,
+            duration=None if one.ended is None else number(decimal_text((one.ended - one.started) // 1000, 3)),
+            outcome=str(one.outcome),
+            charged=bool(task.charge) and one.outcome == Outcome.produced,
+        )
+        for place, one in enumerate(tries, 1)
+    ]

@@ -1,0 +1,81 @@
+"""What can be said of an image file without decoding it, and whether the gateway takes it.
+
+Knows the limits. It refuses to know names and Content-Types, which senders choose, and pixels, which only a
+child process may touch. Our own walk through the file is the first reading; Pillow reads the frame header as
+the second, from a few bytes in which nothing can hide, and the two must agree.
+"""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import Image
+
+from imagegate.images import jpeg, png, webp
+from imagegate.images.facts import ImageFacts, MediaType, NotAnImage, Outline
+from imagegate.images.sniff import ENOUGH, sniff
+
+MAX_BYTES: Final = 52_428_800
+MAX_PIXELS: Final = 178_956_970
+MAX_EDGE: Final = 23_170
+
+_PILLOW_NAMES: Final[dict[MediaType, str]] = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+
+
+def inspect(path: Path) -> ImageFacts:
+    """The facts of a still JPEG, PNG or WebP file that is whole and within the limits; raises NotAnImage."""
+    with path.open("rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        if size > MAX_BYTES:
+            raise NotAnImage("too_large", f"{size} bytes")
+        media_type = media_type_of(source)
+        outline = outline_of(source, size, media_type)
+    _check_limits(outline)
+    _ask_pillow(outline, media_type)
+    return ImageFacts(media_type, outline.width, outline.height, size, outline.has_alpha)
+
+
+def media_type_of(source: BinaryIO) -> MediaType:
+    """The media type by the first bytes, if it is one that has a walk."""
+    media_type = sniff(source.read(ENOUGH))
+    if media_type is None or media_type not in _PILLOW_NAMES:
+        raise NotAnImage("unsupported_image_type", media_type or "no known signature")
+    return media_type
+
+
+def outline_of(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool = False) -> Outline:
+    """Walk the file in the way of its format."""
+    if media_type == "image/png":
+        return png.walk(source, size, checksums=checksums)
+    if media_type == "image/jpeg":
+        return jpeg.walk(source)
+    return webp.walk(source, size)
+
+
+def _check_limits(outline: Outline) -> None:
+    width, height = outline.width, outline.height
+    if not width or not height:
+        raise NotAnImage("zero_edge", f"{width}x{height}")
+    if max(width, height) > MAX_EDGE:
+        raise NotAnImage("edge_too_long", f"{width}x{height}")
+    if width * height > MAX_PIXELS:
+        raise NotAnImage("too_many_pixels", f"{width}x{height}")
+    if outline.animated:
+        raise NotAnImage("animated")
+
+
+def _ask_pillow(outline: Outline, media_type: MediaType) -> None:
+    if not outline.head:
+        return
+    # Pillow's own limit is half of ours and would warn; ours has been checked already.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    try:
+        with Image.open(BytesIO(outline.head), formats=(_PILLOW_NAMES[media_type],)) as picture:
+            size = picture.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise NotAnImage("corrupt", "Pillow cannot read the frame header") from error
+    if size != (outline.width, outline.height):
+        raise NotAnImage("corrupt", f"Pillow reads {size}")

@@ -1,0 +1,75 @@
+"""One array in, one file out, in the three formats that clients may ask for. Knows encoders, no scenes.
+
+The file is not fsynced here: whoever promises durability (the flow that stores the result) fsyncs it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from imagegate.images.jobs.png_encoder import Pixels, write_png
+
+Format = Literal["png", "jpeg", "webp"]
+MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+# above 95 a JPEG or WebP grows by half and no eye sees the difference
+_BEST_QUALITY = 95
+_FULL_CHROMA_FROM = 85
+_SOFTWARE, _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x0131, 0x010E, 0x013B, 0x8298
+_EXIF_TAGS = {"Software": _SOFTWARE, "Description": _DESCRIPTION, "Author": _ARTIST, "Copyright": _COPYRIGHT}
+
+
+def encode(
+    pixels: Pixels,
+    path: Path,
+    file_format: Format,
+    compression: int = 100,
+    metadata: Mapping[str, str] | None = None,
+) -> int:
+    """Write `path` and answer its size in bytes. `compression` is the encoder's quality; PNG loses nothing.
+
+    Metadata becomes iTXt in a PNG and EXIF elsewhere, so EXIF formats take the names of `_EXIF_TAGS` only.
+    """
+    if not 0 <= compression <= 100:
+        raise ValueError(f"compression is 0..100, not {compression}")
+    if file_format == "png":
+        with path.open("wb") as file:
+            return write_png(file, pixels, metadata)
+    exif = _exif(metadata or {})
+    if file_format == "webp":
+        Image.fromarray(pixels).save(path, "WEBP", exif=exif, **webp_options(compression))
+    elif pixels.shape[2] == 4:
+        raise ValueError("JPEG has no transparency")
+    else:
+        Image.fromarray(pixels).save(path, "JPEG", exif=exif, **jpeg_options(compression))
+    return path.stat().st_size
+
+
+def jpeg_options(compression: int) -> dict[str, Any]:
+    """What Pillow calls a compression of 0 to 100."""
+    quality = min(compression, _BEST_QUALITY)
+    return {"quality": quality, "subsampling": "4:4:4" if quality >= _FULL_CHROMA_FROM else "4:2:0"}
+
+
+def webp_options(compression: int) -> dict[str, Any]:
+    return {"quality": min(compression, _BEST_QUALITY), "method": 0}
+
+
+def _exif(metadata: Mapping[str, str]) -> Image.Exif:
+    exif = Image.Exif()
+    for name, text in metadata.items():
+        if name not in _EXIF_TAGS:
+            raise ValueError(f"EXIF has no place for {name!r}")
+        exif[_EXIF_TAGS[name]] = text
+    return exif
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata that `encode` wrote, by its own names; pixels are not decoded."""
+    with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+        if image.format == "PNG":
+            return {str(name): str(text) for name, text in image.info.items() if isinstance(text, str)}
+        exif = image.getexif()
+    return {name: str(exif[tag]) for name, tag in _EXIF_TAGS.items() if tag in exif}

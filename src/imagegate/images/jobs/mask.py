@@ -1,0 +1,40 @@
+"""A mask, read and written anew in the child process. Knows alpha, not what is repainted.
+
+What comes out holds nothing of what came in but which pixels to repaint: black and clear there, black and solid
+elsewhere. Such a file is small whatever the sender drew, and means the same to every upstream.
+"""
+
+from pathlib import Path
+
+import msgspec
+from PIL import Image
+
+from imagegate.images.jobs.decode import open_alpha
+
+JOB = "imagegate.images.jobs.mask:rewrite"
+_SOLID = 255
+_COMPRESSION = 1
+
+
+class MaskOrder(msgspec.Struct, frozen=True):
+    """Write the mask at `source` anew to `target`, a PNG."""
+
+    source: str
+    target: str
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """Its size in pixels, that of the source as stored."""
+
+    width: int
+    height: int
+
+
+def rewrite(order: MaskOrder) -> Rewritten:
+    """Raises what the decoder raises, and ValueError for a picture without alpha."""
+    alpha = open_alpha(Path(order.source)).point(lambda value: _SOLID if value == _SOLID else 0)
+    plain = Image.new("RGBA", alpha.size)
+    plain.putalpha(alpha)
+    # every upstream that takes masks takes this form; grey with alpha is rarer and hardly smaller
+    plain.save(order.target, "PNG", compress_level=_COMPRESSION)
+    return Rewritten(plain.width, plain.height)

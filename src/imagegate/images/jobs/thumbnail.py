@@ -1,0 +1,37 @@
+"""A small WebP of a picture, drawn in the child process. Knows sizes, not what the picture is for."""
+
+from pathlib import Path
+
+import msgspec
+from PIL import Image
+
+from imagegate.images.jobs.decode import open_upright
+
+JOB = "imagegate.images.jobs.thumbnail:draw"
+MEDIA_TYPE = "image/webp"
+_QUALITY = 80
+# the fastest of the encoder's seven searches: the others take up to ten times as long to save a tenth of the bytes
+_METHOD = 0
+
+
+class ThumbnailOrder(msgspec.Struct, frozen=True):
+    """Draw the picture at `source` into `target`, no edge longer than `edge` pixels."""
+
+    source: str
+    target: str
+    edge: int
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """The size of what was drawn, in pixels."""
+
+    width: int
+    height: int
+
+
+def draw(order: ThumbnailOrder) -> Drawn:
+    """Upright, of the same shape, never enlarged. Raises what the decoder raises."""
+    picture = open_upright(Path(order.source), within=(order.edge, order.edge))
+    picture.thumbnail((order.edge, order.edge), Image.Resampling.LANCZOS)
+    picture.save(order.target, "WEBP", quality=_QUALITY, method=_METHOD, exif=b"", xmp=b"")
+    return Drawn(picture.width, picture.height)

@@ -1,0 +1,22 @@
+"""Whether the file that an upstream delivered is whole, without decoding it.
+
+Knows checksums and ends: every chunk of a PNG up to IEND, the markers of a JPEG up to EOI, the length of a
+WebP. It refuses to know limits, which are for what users send, and pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from imagegate.images.facts import MediaType, NotAnImage
+from imagegate.images.inspect import media_type_of, outline_of
+
+
+def check_structure(path: Path, media_type: MediaType) -> None:
+    """Raise NotAnImage unless the file is of this type and complete."""
+    with path.open("rb") as source:
+        found = media_type_of(source)
+        if found != media_type:
+            raise NotAnImage("mislabelled", f"{found} instead of {media_type}")
+        outline_of(source, os.fstat(source.fileno()).st_size, media_type, checksums=True)

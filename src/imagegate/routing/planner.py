@@ -1,0 +1,113 @@
+"""Which route a request takes: the cheapest for THIS request among those that can do it and are healthy.
+
+Knows: what a request needs, what a route can do and costs. Refuses to know: how a route is called and what happened
+to the task before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from imagegate.catalog.routes import Route
+from imagegate.domain.images import ImageOrder
+from imagegate.domain.money import Nanos
+from imagegate.domain.usage import Usage
+from imagegate.pricing import charge
+from imagegate.routing.circuit_breaker import Broken, Cooling, Free, Health, Trial, state
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a route. `usage` is the expected usage of all its images together."""
+
+    order: ImageOrder
+    usage: Usage
+    tier: str
+    largest_reference: int = 0
+
+
+class Considered(msgspec.Struct, frozen=True):
+    """One route as the plan saw it: its cost for this request, and why it was passed over, if it was."""
+
+    route: str
+    cost: Nanos
+    skipped: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """`choices`: the routes to try, cheapest first. `wait_until`: when the first of those that only cool is free
+    again, 0 where none cools. `considered`: all routes of the model, for the attempt log."""
+
+    choices: tuple[Route, ...]
+    wait_until: int
+    considered: tuple[Considered, ...]
+
+
+def plan(
+    routes: Sequence[Route],
+    health: Mapping[str, Health],
+    keys: Mapping[str, str],
+    request: Request,
+    tried: AbstractSet[str],
+    held: Mapping[str, int],
+    now: int,
+) -> Plan:
+    """`health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `held` until when
+    a route was found to have no place free."""
+    choices, waits, considered = [], [], []
+    for cost, route in sorted(((cost_of(route, request), route) for route in routes), key=_rank):
+        why = "tried before" if route.name in tried else misfit(route, request)
+        if not why:
+            why, wait = _busy(route, held, now) or _unhealthy(route, health, keys, now)
+            waits += [wait] if wait else []
+        considered.append(Considered(route.name, cost, why))
+        choices += [] if why else [route]
+    return Plan(tuple(choices), min(waits, default=0), tuple(considered))
+
+
+def cost_of(route: Route, request: Request) -> Nanos:
+    return charge(request.usage, route.cost_price(request.tier)).total
+
+
+def _rank(ranked: tuple[Nanos, Route]) -> tuple[int, str]:
+    return ranked[0], ranked[1].name
+
+
+def misfit(route: Route, request: Request) -> str:
+    """Why the route cannot do this request; empty where it can. `n` is no reason: larger ones are cut into slices."""
+    order, references = request.order, len(request.order.image_urls)
+    rules = (
+        (references > route.max_refs, f"takes at most {route.max_refs} references"),
+        (order.has_mask and not route.mask, "takes no mask"),
+        (order.background == "transparent" and not route.transparent, "makes no transparency"),
+        (bool(route.qualities) and bool(order.quality) and order.quality not in route.qualities, "lacks the quality"),
+        (not _has_size(route, order), "lacks the size"),
+        (request.largest_reference > route.max_ref_bytes, "a reference is too large for it"),
+    )
+    return next((why for broken, why in rules if broken), "")
+
+
+def _has_size(route: Route, order: ImageOrder) -> bool:
+    """`sizes` names ratios, WxH or auto; none named means every size. A route without auto gets the priced pixels."""
+    size = order.size
+    return not route.sizes or size.requested in route.sizes or f"{size.width}x{size.height}" in route.sizes
+
+
+def _busy(route: Route, held: Mapping[str, int], now: int) -> tuple[str, int] | None:
+    until = held.get(route.name, 0)
+    return ("no place is free", until) if until > now else None
+
+
+def _unhealthy(route: Route, health: Mapping[str, Health], keys: Mapping[str, str], now: int) -> tuple[str, int]:
+    """Why no call may pass now, and when that ends by itself soon, if it does."""
+    for scope in (route.name, route.upstream):
+        match state(health.get(scope, Health()), now, keys.get(route.upstream, "")):
+            case Broken(reason=reason):
+                return reason, 0
+            case Cooling(until=until):
+                return "throttled", until
+            case Free() | Trial():
+                pass
+    return "", 0

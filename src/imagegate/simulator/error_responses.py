@@ -1,0 +1,133 @@
+"""How upstreams say no: the answers that buy nothing, as data.
+
+Knows: statuses, codes and texts as the vendors write them. Refuses to know: whose wire puts them into which frame.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagegate.simulator.script import Plan
+
+_BLOCKED = (
+    "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. "
+    "Please contact support to have it unblocked."
+)
+_VIOLATION = "Your request was rejected by the safety system. safety_violations=[violence]."
+_FILTER = {
+    "message": "The request was filtered due to the prompt triggering the content management policy.",
+    "type": None,
+    "param": "prompt",
+    "code": "content_policy_violation",
+    "inner_error": {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_results": {"violence": {"filtered": True, "severity": "medium"}},
+    },
+}
+
+
+class Deny(Exception):
+    """Nothing was generated. `verbatim` is the whole body, where it is no error of the shape's own form."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+        verbatim: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.kind = kind
+        self.param = param
+        self.headers = headers or {}
+        self.verbatim = verbatim
+
+
+def bad_value(message: str, param: str | None) -> Deny:
+    return Deny(400, "invalid_value", message, param=param)
+
+
+def denial(fault: str, plan: Plan, model: str, azure: bool) -> Deny:
+    """What this fault of kind `denied` answers."""
+    if fault in _PLAIN:
+        status, code, kind, message = _PLAIN[fault]
+        return Deny(status, code, message.format(model=model), kind=kind)
+    return _with_value(fault, plan.value(fault, ""), model, azure)
+
+
+_PLAIN: dict[str, tuple[int, str | None, str, str]] = {
+    "401": (401, "invalid_api_key", "invalid_request_error", "Incorrect API key provided."),
+    "402": (402, "insufficient_funds", "billing_error", "Insufficient credits. Add more to continue."),
+    "403-unverified": (
+        403,
+        "organization_not_verified",
+        "invalid_request_error",
+        "Your organization must be verified to use the model `{model}`.",
+    ),
+    "413": (413, "request_too_large", "invalid_request_error", "Maximum content size limit exceeded."),
+    "429-spent": (
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "400-unpaid": (
+        400,
+        "billing_hard_limit_reached",
+        "image_generation_user_error",
+        "Billing hard limit has been reached.",
+    ),
+    "503-json": (503, "server_overloaded", "server_error", "The server is currently overloaded. Try again later."),
+}
+
+
+def _with_value(fault: str, value: str, model: str, azure: bool) -> Deny:
+    match fault:
+        case "403-blocked":
+            return Deny(403, "Forbidden", _BLOCKED, verbatim={"error": {"code": "Forbidden", "message": _BLOCKED}})
+        case "404-model":
+            return _no_model(model, azure)
+        case "429":
+            said = f"Rate limit reached for {model} on images per min. Please try again later."
+            headers = {"Retry-After": value or "2", "x-ratelimit-remaining-requests": "0"}
+            return Deny(429, "rate_limit_exceeded", said, kind="requests", headers=headers)
+        case "400-parameter":
+            name = value or "background"
+            return Deny(400, "unknown_parameter", f"Unknown parameter: '{name}'.", param=name)
+        case "500-json":
+            said = "The server had an error while processing your request."
+            return Deny(int(value or 500), None, said, kind="server_error")
+        case _:
+            return _foreign(fault, value)
+
+
+def _no_model(model: str, azure: bool) -> Deny:
+    if azure:
+        return Deny(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
+    return Deny(404, "model_not_found", f"The model `{model}` does not exist or you do not have access to it.")
+
+
+def _foreign(fault: str, value: str) -> Deny:
+    """Answers that look the same whatever the shape."""
+    match fault:
+        case "moderation-refusal":
+            return Deny(400, "moderation_blocked", _VIOLATION, kind="image_generation_user_error")
+        case "azure-content-filter":
+            return Deny(400, "content_policy_violation", str(_FILTER["message"]), verbatim={"error": _FILTER})
+        case "error-in-200":
+            inner = {"code": int(value or 429), "message": "Provider returned error", "metadata": {}}
+            return Deny(200, None, "an error in a 200", verbatim={"error": inner})
+        case "string-error":
+            return Deny(int(value or 400), None, "prompt required", verbatim={"error": "prompt required"})
+        case "detail-error":
+            wrong = [{"loc": ["body", "size"], "msg": "value is not valid", "type": "value_error"}]
+            return Deny(int(value or 422), None, "value is not valid", verbatim={"detail": wrong})
+        case _:
+            raise ValueError(f"{fault!r} is no denial")

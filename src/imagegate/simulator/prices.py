@@ -1,0 +1,108 @@
+"""What an upstream counts and charges for a request.
+
+Knows: the families' formulas, the patches of real references, and list prices. Refuses to know: who asked, and how
+the answer travels.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from fractions import Fraction
+from importlib import resources
+from math import ceil, isqrt
+
+import msgspec
+
+from imagegate.catalog.catalog import Book
+from imagegate.catalog.load import load_book
+from imagegate.catalog.routes import Cost
+from imagegate.catalog.schema import Model
+from imagegate.domain.images import ImageOrder, ImageRequest
+from imagegate.domain.money import PER_MILLION, Nanos, nanos_of_usd
+from imagegate.domain.prices import Price, TokenPrice
+from imagegate.domain.usage import Usage
+from imagegate.families import FAMILIES
+from imagegate.pricing import charge
+from imagegate.simulator.calls import Reference
+
+AUTO = "1024x1024"
+PARTIAL_TOKENS = 100
+_PATCH, _PATCHES, _SMALL = 32, 1536, 1024
+
+
+class Pricelist:
+    """Models and what they cost at the upstream."""
+
+    def __init__(self) -> None:
+        self.book: Book = load_book()
+        text = (resources.files("imagegate.simulator") / "data" / "list_prices.toml").read_text("utf-8")
+        self.costs = msgspec.convert(tomllib.loads(text), dict[str, Cost])
+
+    def model(self, name: str) -> Model | None:
+        found = self.book.find(name)
+        return found[0] if found else None
+
+    def order(self, request: ImageRequest, model: Model) -> ImageOrder:
+        """The checked order. InvalidRequest names the field."""
+        return FAMILIES[model.family].check(request, model, None, AUTO)
+
+    def usage(
+        self, order: ImageOrder, pixels: list[tuple[int, int]], references: list[Reference], partials: int = 0
+    ) -> Usage:
+        """The formula on the pictures that are made; references by their own pixels."""
+        model = self.book.models[order.row]
+        counted = FAMILIES[model.family].usage_of(order, model, pixels)
+        if model.billing == "per_call":
+            return counted
+        images = sum(map(reference_tokens, references)) * len(pixels)
+        output = counted.image_output + PARTIAL_TOKENS * partials
+        return msgspec.structs.replace(counted, image_input=images, image_output=output)
+
+    def cost(self, order: ImageOrder, usage: Usage) -> Nanos:
+        return charge(usage, self._price(order)).total
+
+    def _price(self, order: ImageOrder) -> Price:
+        if order.row in self.costs:
+            return _token_price(self.costs[order.row])
+        block = self.book.block_at(int(time.time() * PER_MILLION))
+        tier = FAMILIES[self.book.models[order.row].family].price_tier(order)
+        price = self.book.price(block.version, order.row, tier)
+        assert price is not None, f"the catalog has no price of {order.row}"
+        return price
+
+
+def _token_price(cost: Cost) -> TokenPrice:
+    return TokenPrice(**{name: nanos_of_usd(getattr(cost, name) or "0") for name in cost.__struct_fields__})
+
+
+def reference_tokens(reference: Reference) -> int:
+    """Input tokens of one reference: patches of 32 pixels, at most 1536. One that never arrived counts as 1024x1024."""
+    width, height = _canvas(reference.width or _SMALL, reference.height or _SMALL)
+    patches = ceil(width / _PATCH) * ceil(height / _PATCH)
+    if patches <= _PATCHES:
+        return patches
+    return _reduced(width, height)
+
+
+def _canvas(width: int, height: int) -> tuple[Fraction, Fraction]:
+    """Small pictures are scaled up, at most twice; long ones count as at most 3:1."""
+    w, h = Fraction(width), Fraction(height)
+    if max(w, h) < _SMALL:
+        factor = min(Fraction(2), _SMALL / max(w, h))
+        w, h = w * factor, h * factor
+    return (w, h) if max(w, h) <= 3 * min(w, h) else ((w, w / 3) if w > h else (h / 3, h))
+
+
+def _reduced(width: Fraction, height: Fraction) -> int:
+    """Scaled to the budget, then down to whole patches along the edge that loses more."""
+    ratio = _root(Fraction(_PATCH * _PATCH * _PATCHES) / (width * height))
+    across, down = width * ratio / _PATCH, height * ratio / _PATCH
+    fit = min(Fraction(int(across)) / across, Fraction(int(down)) / down)
+    return min(_PATCHES, ceil(round(across * fit, 9)) * ceil(round(down * fit, 9)))
+
+
+def _root(value: Fraction) -> Fraction:
+    """The square root to 18 digits."""
+    scale = 10**18
+    return Fraction(isqrt(value.numerator * scale * scale // value.denominator), scale)

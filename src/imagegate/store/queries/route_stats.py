@@ -1,0 +1,102 @@
+"""Calls to upstreams over all tasks: how they went lately, for the public status and for the operator.
+
+Every function here crosses accounts and shows no customer's data; names and costs of upstreams are for a door that asks
+for the scope `admin`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.tasks import Outcome
+from imagegate.store.transaction import Tx
+
+_MOST = 20_000
+
+
+class Recently(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that ended lately; `took` in microseconds, `trouble` empty or a word of Trouble."""
+
+    route: str
+    outcome: Outcome
+    trouble: str
+    took: int
+
+
+class Margin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task brought and what its calls cost, in nanos. `waste` bought nothing that is known of."""
+
+    charge: int
+    refund: int
+    cost: int
+    waste: int
+
+    @property
+    def left(self) -> int:
+        return self.charge - self.refund - self.cost - self.waste
+
+
+class Spend(msgspec.Struct, frozen=True, kw_only=True):
+    """All calls of one route since a moment; amounts in nanos. `brought` is what customers were charged for its
+    pictures: of a task that several routes shared, each has its part by pictures; a refunded one brought nothing."""
+
+    route: str
+    calls: int
+    images: int
+    cost: int
+    brought: int
+    produced: int
+    unknown: int
+    duplicates: int
+
+
+def recent_calls(tx: Tx, since: int) -> list[Recently]:
+    """Newest first, at most 20,000."""
+    rows = tx.all(
+        """SELECT route, outcome, trouble, ended - started AS took FROM attempts
+        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :most""",
+        since=since,
+        most=_MOST,
+    )
+    return [Recently(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+
+
+def spend_by_route(tx: Tx, since: int) -> list[Spend]:
+    rows = tx.all(
+        """SELECT route, COUNT(*) AS calls, CAST(SUM(images) AS BIGINT) AS images, CAST(SUM(cost) AS BIGINT) AS cost,
+            CAST(SUM(CASE WHEN outcome = 'produced' THEN 1 ELSE 0 END) AS BIGINT) AS produced,
+            CAST(SUM(CASE WHEN outcome = 'unknown' THEN 1 ELSE 0 END) AS BIGINT) AS unknown,
+            CAST(SUM(duplicate) AS BIGINT) AS duplicates
+        FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
+        since=since,
+    )
+    brought = brought_by_route(tx, since)
+    return [Spend(**row, brought=brought.get(row["route"], 0)) for row in rows]
+
+
+def brought_by_route(tx: Tx, since: int) -> dict[str, int]:
+    rows = tx.all(
+        """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
+            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS brought
+        FROM attempts a JOIN tasks t ON t.id = a.task_id
+        WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
+            AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
+        GROUP BY a.route""",
+        since=since,
+    )
+    return {row["route"]: row["brought"] for row in rows}
+
+
+def margin_of(tx: Tx, task_id: str) -> Margin:
+    rows = tx.all(
+        """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
+        WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
+        id=task_id,
+    )
+    totals = {row["kind"]: row["total"] for row in rows}
+    return Margin(
+        charge=-totals.get("charge", 0),
+        refund=totals.get("refund", 0),
+        cost=totals.get("cost", 0),
+        waste=totals.get("waste", 0),
+    )

@@ -1,0 +1,71 @@
+"""How much there is of everything, at one moment, for whoever watches the gateway.
+
+Knows: counts and ages over all accounts together. Refuses to know: any single account.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.accounts import DAY_US, SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
+from imagegate.domain.tasks import TaskState
+from imagegate.store import ledger
+from imagegate.store.transaction import Tx
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Amounts in nanos, the age in microseconds; 0 where nothing is queued."""
+
+    tasks: dict[str, int]
+    open_holds: int
+    held: int
+    oldest_queued: int
+    overruns: int
+    overrun: int
+    duplicates: int
+    today: Today
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """The books since midnight UTC, in nanos: charges less refunds, what calls cost, and what bought nothing known."""
+
+    charged: int
+    cost: int
+    waste: int
+
+    @property
+    def margin(self) -> int:
+        return self.charged - self.cost - self.waste
+
+
+def standing(tx: Tx) -> Standing:
+    found = tx.all("SELECT state, COUNT(*) AS number FROM tasks GROUP BY state")
+    counted = {row["state"]: row["number"] for row in found}
+    holds = tx.all(
+        "SELECT COUNT(*) AS number, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM holds WHERE state = 'open'"
+    )[0]
+    overruns = tx.all(
+        """SELECT COUNT(*) AS number, CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS total FROM entries
+        WHERE account = 'sys:overrun'"""
+    )[0]
+    oldest = tx.count("SELECT COALESCE(MIN(created), 0) AS oldest FROM tasks WHERE state = 'queued'")
+    return Standing(
+        tasks={state.value: counted.get(state.value, 0) for state in TaskState},
+        open_holds=holds["number"],
+        held=holds["total"],
+        oldest_queued=max(0, tx.now - oldest) if oldest else 0,
+        overruns=overruns["number"],
+        overrun=overruns["total"],
+        duplicates=tx.count("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
+        today=_today(tx),
+    )
+
+
+def _today(tx: Tx) -> Today:
+    """Overruns stand against revenue: what was cut from a bill was never charged."""
+    midnight = tx.now - tx.now % DAY_US
+    return Today(
+        charged=ledger.total_since(tx, SYS_REVENUE, midnight) + ledger.total_since(tx, SYS_OVERRUN, midnight),
+        cost=ledger.total_since(tx, SYS_COST, midnight),
+        waste=ledger.total_since(tx, SYS_WASTE, midnight),
+    )

@@ -1,0 +1,78 @@
+"""Reading tasks for people: one page of a list, several at once.
+
+Knows: filters and pages. Refuses to know: how a task is changed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from imagegate.domain.tasks import Task
+from imagegate.store.engines import ORDER_PROMPT
+from imagegate.store.tasks import find_task
+from imagegate.store.transaction import Tx
+
+_CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
+STATUS_SQL = {
+    "pending": "state = 'queued' AND claim_no = 0",
+    "processing": "(state IN ('queued', 'running', 'finalizing'))",
+    "completed": "state = 'completed'",
+    "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
+    "cancelled": _CANCELLED,
+}
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Empty text means no filter."""
+
+    status: str = ""
+    model: str = ""
+    q: str = ""
+
+
+def page_of_tasks(tx: Tx, account_id: str, wanted: Filter, page: int, page_size: int) -> tuple[list[Task], int]:
+    """Newest first; page from 1; with the total."""
+    text, named = _where(account_id, wanted)
+    total = tx.count(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
+    rows = tx.all(
+        f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
+        **named,
+        limit=page_size,
+        skip=(page - 1) * page_size,
+    )
+    return several_tasks(tx, account_id, [row["id"] for row in rows]), total
+
+
+def tasks_below(tx: Tx, account_id: str, wanted: Filter, below: tuple[int, str] | None, limit: int) -> list[Task]:
+    """Newest first; `below` is the moment and the id of the last task of the page before. Counts nothing, and new
+    tasks do not shift its pages."""
+    text, named = _where(account_id, wanted)
+    created, task_id = below or (2**62, "")
+    rows = tx.all(
+        f"""SELECT id FROM tasks WHERE {text} AND (created < :created OR (created = :created AND id < :id))
+        ORDER BY created DESC, id DESC LIMIT :limit""",
+        **named,
+        created=created,
+        id=task_id,
+        limit=limit,
+    )
+    return several_tasks(tx, account_id, [row["id"] for row in rows])
+
+
+def _where(account_id: str, wanted: Filter) -> tuple[str, dict[str, str]]:
+    where = ["account_id = :account_id"]
+    where += [STATUS_SQL[wanted.status]] if wanted.status else []
+    where += ["model = :model"] if wanted.model else []
+    where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if wanted.q else []
+    return " AND ".join(where), {"account_id": account_id, "model": wanted.model, "q": _anywhere(wanted.q)}
+
+
+def _anywhere(text: str) -> str:
+    """A pattern that finds the text itself wherever it stands."""
+    return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+
+
+def several_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
+    """In the order asked; what is unknown or another account's is left out."""
+    found = (find_task(tx, account_id, task_id) for task_id in task_ids)
+    return [task for task in found if task is not None]

@@ -1,0 +1,49 @@
+"""Buckets that several processes share: one row per limited key or account.
+
+Knows: how two requests of one bucket come one after the other. Refuses to know: the arithmetic, and who asks.
+"""
+
+from __future__ import annotations
+
+from imagegate.security.rate_limit import MINUTE_US, Passed, Quota, Refused, take
+from imagegate.store.engines import LOCKED, SKIP_LOCKED
+from imagegate.store.transaction import Tx
+
+
+def order_of(quotas: tuple[Quota, ...]) -> str:
+    """What `take_shared` is ordered by among the commands of a batch.
+
+    Writers that meet lock in one order: all buckets before all accounts, and of buckets the one that is shared by
+    more keys first.
+    """
+    return "!" + min(quota.bucket for quota in quotas)
+
+
+def take_shared(tx: Tx, _order: str, quotas: tuple[Quota, ...]) -> Passed | Refused:
+    """One request out of every quota, or out of none; `_order` is their `order_of`."""
+    result = take(quotas, _locked(tx, [quota.bucket for quota in quotas]), tx.now)
+    if isinstance(result, Passed):
+        for bucket, moment in result.whole_at.items():
+            tx.put("UPDATE rates SET whole_at = :at WHERE bucket = :bucket", bucket=bucket, at=moment)
+    return result
+
+
+def _locked(tx: Tx, buckets: list[str]) -> dict[str, int]:
+    """The moments of these buckets. A new one is made before it is locked, so that two first requests meet too."""
+    moments = {}
+    for bucket in sorted(buckets):
+        tx.put(
+            "INSERT INTO rates (bucket, whole_at) VALUES (:bucket, 0) ON CONFLICT (bucket) DO NOTHING", bucket=bucket
+        )
+        row = tx.one(f"SELECT whole_at FROM rates WHERE bucket = :bucket {LOCKED}", bucket=bucket)
+        moments[bucket] = row["whole_at"] if row else 0  # forgotten in between: it was whole
+    return moments
+
+
+def forget_whole(tx: Tx) -> int:
+    """Buckets that have been whole for minutes say nothing that an absent one would not say."""
+    return tx.run(
+        f"""DELETE FROM rates WHERE bucket IN (
+            SELECT bucket FROM rates WHERE whole_at < :before {SKIP_LOCKED})""",
+        before=tx.now - 2 * MINUTE_US,
+    )

@@ -1,0 +1,74 @@
+"""Server-sent events out of what a scanner kept.
+
+Knows: lines, events and `data`. Refuses to know: what an event is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, BadAnswer, Scanner
+
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Events:
+    """What a scanner kept, as decoded objects with `event` set where it was named.
+
+    After each piece that the scanner was fed, `read` gives the events that are complete.
+    """
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self._looked = 0
+        self._name = ""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        kept = self._scanner.kept
+        while (end := kept.find(b"\n", self._looked)) >= 0:
+            line = bytes(kept[:end]).rstrip(b"\r")
+            self._scanner.cut(end + 1)
+            self._looked = 0
+            event = self._take(line)
+            if event is not None:
+                yield event
+        self._looked = len(kept)
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """What came last without the empty line that should follow it."""
+        self._scanner.finish()
+        self._scanner.feed(b"\n\n")
+        yield from self.read()
+
+    def _take(self, line: bytes) -> dict[str, Any] | None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._name = value[:100].decode("utf-8", "replace")
+        elif name == b"data":
+            self._data.append(value)
+            self._size += len(value) + 1
+            if self._size > MAX_ENVELOPE_BYTES:
+                raise BadAnswer("an event is too large")
+        elif not line:
+            return self._close()
+        return None
+
+    def _close(self) -> dict[str, Any] | None:
+        text, event = b"\n".join(self._data), self._name
+        self._data, self._name, self._size = [], "", 0
+        if text.strip() in (b"", b"[DONE]"):
+            return None
+        try:
+            decoded = _JSON.decode(text)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise BadAnswer(f"an event is no JSON: {error}"[:200]) from None
+        if not isinstance(decoded, dict):
+            raise BadAnswer("an event is no object")
+        return {"event": event, **decoded}

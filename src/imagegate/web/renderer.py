@@ -1,0 +1,107 @@
+"""Pages as they are sent: template, words and facts in, HTML out.
+
+Knows: the templates, the language and theme of a visitor, gzip and ETag. Refuses to know: who is signed in. The HTML is
+the same for everybody; balance and account come from the public API, asked for by `app/main.js`.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+
+from imagegate import __version__
+from imagegate.runtime import Runtime
+from imagegate.web.api_section import Endpoint, endpoints_of
+from imagegate.web.assets import Assets
+from imagegate.web.csp import page_headers
+from imagegate.web.i18n import COOKIE, LANGUAGES, Words, choose_language, coded, open_words
+
+THEMES = ("light", "dark")
+GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+_YEAR_S = 365 * 24 * 3600
+
+
+class Site:
+    """Everything is made at the first use: a gateway that shows no page pays nothing for them."""
+
+    def __init__(self, runtime: Runtime, document: Callable[[], bytes]) -> None:
+        self.runtime = runtime
+        self.assets = Assets()
+        self._document = document
+
+    @functools.cached_property
+    def endpoints(self) -> list[Endpoint]:
+        return endpoints_of(self._document())
+
+    @functools.cached_property
+    def words(self) -> dict[str, Words]:
+        return open_words(self.assets)
+
+    @functools.cached_property
+    def _templates(self) -> Any:
+        import jinja2
+
+        templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("imagegate.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        templates.filters["coded"] = coded
+        return templates
+
+    def answer(
+        self, request: Request[Any, Any, Any], template: str, status_code: int = 200, **facts: Any
+    ) -> Response[bytes]:
+        """The page for this visitor. A choice of language in the address is remembered."""
+        asked = request.query_params.get("lang")
+        language = choose_language(asked, request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        theme = request.cookies.get("theme", "")
+        shown = self._templates.get_template(template).render(
+            t=self.words[language],
+            language=language,
+            languages=LANGUAGES,
+            theme=theme if theme in THEMES else "",
+            asset=self.assets.url,
+            import_map=self.assets.import_map,
+            origin=self.runtime.origin,
+            path=request.url.path,
+            version=__version__,
+            **facts,
+        )
+        return _sent(request, shown.encode(), status_code, self._headers(language), _remember(asked))
+
+    def _headers(self, language: str) -> dict[str, str]:
+        return {
+            **page_headers(self.assets.import_map, self.runtime.origin),
+            "Content-Language": language,
+            "Cache-Control": "private, no-cache",
+            "Vary": "Accept-Encoding, Accept-Language, Cookie",
+        }
+
+
+def _remember(asked: str | None) -> list[Cookie]:
+    if asked not in LANGUAGES:
+        return []
+    return [Cookie(COOKIE, value=asked, max_age=_YEAR_S, path="/", samesite="lax")]
+
+
+def _sent(
+    request: Request[Any, Any, Any], html: bytes, status: int, headers: dict[str, str], cookies: list[Cookie]
+) -> Response[bytes]:
+    etag = f'"{hashlib.sha256(html).hexdigest()[:20]}"'
+    headers["ETag"] = etag
+    if status == 200 and etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers, cookies=cookies, media_type="text/html")
+    if GZIP.search(request.headers.get("accept-encoding", "")):
+        headers["Content-Encoding"] = "gzip"
+        html = gzip.compress(html, 6, mtime=0)
+    return Response(html, status_code=status, headers=headers, cookies=cookies, media_type="text/html")

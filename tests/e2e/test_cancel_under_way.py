@@ -1,0 +1,111 @@
+"""A cancel when an upstream has the request: who can stop is told to; what is delivered all the same is paid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
+
+CREATE = "/v1/images/generations"
+# A model for each protocol: by tasks, which can be stopped, and by one call with a backup.
+TASKS, CALLS = "gpt-image-1.5", "gpt-image-2"
+
+
+class Front:
+    def __init__(self, gateway: Fronted, sim: Simulator, backup: Simulator) -> None:
+        self.gateway, self.sim, self.backup = gateway, sim, backup
+
+    def begin(self, step: object) -> httpx.Client:
+        """A customer of its own; the next call of the first upstream meets `step`."""
+        self.sim.forget()
+        self.backup.forget()
+        self.sim.script(step)
+        return self.gateway.client(self.gateway.new_key(f"customer-{time.monotonic_ns()}"))
+
+    def cancelled_under_way(self, http: httpx.Client, model: str) -> dict[str, Any]:
+        """The end of a task whose cancel came after the upstream had its request."""
+        return self.end_of(http, self.cancel_under_way(http, model))
+
+    def end_of(self, http: httpx.Client, task_id: str) -> dict[str, Any]:
+        ended: dict[str, Any] = http.get(f"/v1/tasks/{task_id}", params={"wait": 40}).raise_for_status().json()
+        return ended
+
+    def cancel_under_way(self, http: httpx.Client, model: str) -> str:
+        """The id of a task whose wish was taken."""
+        body = {"prompt": "a fox", "size": "1:1", "quality": "low", "model": model}
+        task = http.post(CREATE, json=body).raise_for_status().json()
+        give_up = time.monotonic() + 20
+        while not any(call["body"] == "complete" for call in self.sim.calls()):
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        wished = http.post(f"/v1/tasks/{task['id']}/cancel").raise_for_status().json()
+        assert wished["status"] == "processing"
+        return str(task["id"])
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    with Simulator() as sim, Simulator() as backup:
+        rows = [
+            upstream("tasks", f"{sim.url}/task", protocol="task_api"),
+            route("tasks", model=TASKS),
+            upstream("calls", f"{sim.url}/v1"),
+            route("calls", "0.001", CALLS),
+            upstream("backup", f"{backup.url}/v1"),
+            route("backup", "0.002", CALLS),
+        ]
+        with Fronted(tmp_path_factory.mktemp("front") / "data", *rows) as gateway:
+            yield Front(gateway, sim, backup)
+            gateway.check()
+
+
+def left(http: httpx.Client) -> tuple[float, float]:
+    user = http.get("/v1/credits").json()["data"]["user"]
+    return user["reserved_credits"], user["used_credits"]
+
+
+def test_a_task_upstream_is_told_to_stop(front: Front) -> None:
+    with front.begin({"latency": "60s"}) as http:
+        began = time.monotonic()
+        ended = front.cancelled_under_way(http, TASKS)
+        assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
+        assert time.monotonic() - began < 15, "its long poll was waited for"
+        assert len(front.sim.calls("cancel")) == 1
+        assert front.sim.total["images"] == 0
+        assert left(http) == (0, 0)
+
+
+def test_a_wish_outlives_the_process_that_took_it(front: Front) -> None:
+    with front.begin({"latency": "60s"}) as http:
+        task_id = front.cancel_under_way(http, TASKS)
+        front.gateway.kill()
+        front.gateway.start()
+        http.base_url = front.gateway.url
+        ended = front.end_of(http, task_id)
+        assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
+        assert front.sim.total["images"] == 0
+        assert left(http) == (0, 0)
+
+
+def test_what_cannot_be_stopped_is_delivered_and_paid(front: Front) -> None:
+    with front.begin({"latency": "2s"}) as http:
+        ended = front.cancelled_under_way(http, CALLS)
+        assert ended["status"] == "completed", ended
+        assert http.get(ended["results"][0]).status_code == 200
+        assert front.sim.total["images"] == 1
+        assert left(http) == (0, ended["usage"]["credits_used"])
+        assert ended["usage"]["credits_used"] > 0
+
+
+def test_nothing_is_bought_again_for_one_who_has_given_up(front: Front) -> None:
+    with front.begin("black-hole:2") as http:
+        ended = front.cancelled_under_way(http, CALLS)
+        assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
+        assert front.backup.calls() == []
+        assert left(http) == (0, 0)

@@ -1,0 +1,191 @@
+"""TSK-9, F20: SIGTERM under load ends quickly and hands back what is not done; SIGKILL in the middle of it is safe."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+import httpx
+import pytest
+
+from tests.api.helpers import CREATE, WAIT, answer_of
+from tests.support.gateway import Gateway
+
+QUICK = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
+SLOW = {"prompt": "a lighthouse", "size": "2048x2048", "quality": "high", "output_format": "jpeg"}
+END_S, EXIT_S = 60.0, 8.0
+
+
+def rows_of(data: Path, sql: str) -> list[tuple[Any, ...]]:
+    books = apsw.Connection(str(data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return list(books.execute(sql))
+    finally:
+        books.close()
+
+
+def wait_for(client: httpx.Client, status: str, count: int) -> None:
+    """Until so many of the account's tasks have this status."""
+    give_up = time.monotonic() + END_S
+    while (found := answer_of(client.get(f"/v1/tasks?status={status}&page_size=1"))["total"]) < count:
+        assert time.monotonic() < give_up, f"{found} of {count} are {status}"
+        time.sleep(0.02)
+
+
+def wait_until_running(data: Path, count: int) -> None:
+    give_up = time.monotonic() + END_S
+    while len(rows_of(data, "SELECT id FROM attempts WHERE outcome = 'sending'")) < count:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def stopped(gateway: Gateway) -> float:
+    """SIGTERM; the seconds until it has ended with code 0."""
+    began = time.monotonic()
+    assert gateway.stop() == 0, "\n".join(gateway.output)
+    return time.monotonic() - began
+
+
+def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path) -> None:
+    """Clients repeat until they are answered, right through the stop and the restart."""
+    gateway = Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "4"})
+    acknowledged: dict[str, str] = {}
+    give_up = threading.Event()
+    with gateway, concurrent.futures.ThreadPoolExecutor(4) as clients:
+        key = gateway.new_key("customer")
+        work = [clients.submit(_submit_until_answered, gateway, key, n, acknowledged, give_up) for n in range(10)]
+        try:
+            with gateway.client(key) as client:
+                wait_for(client, "completed", 2)
+            assert stopped(gateway) < EXIT_S
+            states = dict(rows_of(tmp_path, "SELECT state, COUNT(*) FROM tasks GROUP BY state"))
+            assert states.keys() <= {"queued", "completed"}
+            assert states["completed"] >= 2
+            assert rows_of(tmp_path, "SELECT id FROM tasks WHERE crashes > 0") == []
+            gateway.start()
+            for one in work:
+                one.result(timeout=END_S)
+        finally:
+            give_up.set()
+        with gateway.client(key) as client:
+            wait_for(client, "completed", len(work))
+            assert answer_of(client.get("/v1/tasks?page_size=1"))["total"] == len(work) == len(acknowledged)
+        gateway.check()
+    assert rows_of(tmp_path, "SELECT id FROM tasks WHERE crashes > 0") == []
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def _submit_until_answered(
+    gateway: Gateway, key: str, number: int, acknowledged: dict[str, str], give_up: threading.Event
+) -> None:
+    name = f"task-{number}"
+    while not give_up.is_set():
+        try:
+            with gateway.client(key) as client:
+                answer = client.post(CREATE, json=QUICK, headers={"Idempotency-Key": name}, timeout=10)
+        except (httpx.TransportError, httpx.UnsupportedProtocol):
+            time.sleep(0.02)
+            continue
+        acknowledged[name] = answer_of(answer)["id"]
+        return
+
+
+def test_tsk_9_what_the_drain_does_not_finish_is_handed_back(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2", "IMAGEGATE_DRAIN_S": "0.1"}) as gateway:
+        with gateway.client() as client:
+            tasks = [answer_of(client.post(CREATE, json=SLOW))["id"] for _ in range(3)]
+        wait_until_running(tmp_path, 2)
+        assert stopped(gateway) < EXIT_S
+        found = rows_of(tmp_path, "SELECT state, claim_no, owner, crashes FROM tasks ORDER BY claim_no")
+        assert found == [("queued", 0, None, 0), ("queued", 1, None, 0), ("queued", 1, None, 0)]
+        gateway.check()
+        gateway.start()
+        with gateway.client() as client:
+            for task in tasks:
+                assert answer_of(client.get(f"/v1/tasks/{task}?wait=60"))["status"] == "completed"
+        gateway.check()
+    assert rows_of(tmp_path, "SELECT DISTINCT crashes FROM tasks") == [(0,)]
+
+
+def test_tsk_9_tasks_that_can_finish_in_time_do(tmp_path: Path) -> None:
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway:
+        with gateway.client() as client:
+            for _ in range(3):
+                answer_of(client.post(CREATE, json=QUICK | {"size": "2048x2048"}))
+        wait_until_running(tmp_path, 2)
+        running = {row[0] for row in rows_of(tmp_path, "SELECT id FROM tasks WHERE state = 'running'")}
+        assert stopped(gateway) < EXIT_S
+        completed = {row[0] for row in rows_of(tmp_path, "SELECT id FROM tasks WHERE state = 'completed'")}
+        assert running <= completed
+        gateway.check()
+
+
+@pytest.mark.parametrize("how", ["create", "query"])
+def test_s2_3_wait_at_sigterm_is_told_how_the_task_stands(tmp_path: Path, how: str) -> None:
+    """The task was created: an answer other than 200 would say that it was not."""
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway:
+        with gateway.client() as client, concurrent.futures.ThreadPoolExecutor(1) as other:
+            if how == "create":
+                waiting = other.submit(client.post, CREATE, json=QUICK, headers=WAIT)
+            else:
+                task = answer_of(client.post(CREATE, json=QUICK))["id"]
+                waiting = other.submit(client.get, f"/v1/tasks/{task}?wait=60")
+            _wait_for_a_task_and_a_waiter(tmp_path, waiting)
+            took = stopped(gateway)
+            answer = waiting.result(timeout=10)
+        assert answer_of(answer)["status"] == "pending"
+        assert took < EXIT_S
+        gateway.check()
+
+
+def _wait_for_a_task_and_a_waiter(data: Path, waiting: concurrent.futures.Future[httpx.Response]) -> None:
+    give_up = time.monotonic() + END_S
+    while not rows_of(data, "SELECT id FROM tasks"):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    with pytest.raises(TimeoutError):
+        waiting.result(timeout=0.3)
+
+
+@pytest.mark.gate
+def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    rounds, each = 2, 2
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway:
+        key = gateway.new_key("customer")
+        for _ in range(rounds):
+            with gateway.client(key) as client:
+                for _ in range(each):
+                    answer_of(client.post(CREATE, json=SLOW))
+            wait_until_running(tmp_path, 2)
+            os.kill(gateway.pid, signal.SIGTERM)
+            _wait_until_refused(gateway.url)
+            time.sleep(moments.uniform(0, 0.2))
+            assert gateway._end(signal.SIGKILL) == -signal.SIGKILL, "the drain was over before the kill"
+            gateway.check()
+            gateway.start()
+        with gateway.client(key) as client:
+            wait_for(client, "completed", rounds * each)
+            assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+        gateway.check()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def _wait_until_refused(url: str) -> None:
+    """The drain has begun when nobody is let in any more."""
+    give_up = time.monotonic() + END_S
+    while time.monotonic() < give_up:
+        try:
+            httpx.get(f"{url}/healthz")
+        except httpx.TransportError:
+            return
+    raise AssertionError("it still serves")

@@ -1,0 +1,75 @@
+"""What a new user meets: start, the printed line, a picture."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+from PIL import Image
+
+from tests.support.gateway import PROGRAM, Alone, Gateway
+from tests.support.machine_speed import slowness
+
+START_LIMIT_S = 2.5
+IDLE_LIMIT_MB = 120
+
+
+def test_printed_line_makes_a_picture_of_the_exact_size(gateway: Gateway) -> None:
+    assert gateway.curl.startswith("curl ")
+    answer = subprocess.run(gateway.curl, shell=True, capture_output=True, text=True, timeout=90, check=True)
+    task = json.loads(answer.stdout)
+    assert task["status"] == "completed"
+    picture = httpx.get(task["results"][0])
+    assert picture.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(picture.content)).size == (1360, 768)
+
+
+def test_demo_key_is_private_and_kept(gateway: Gateway) -> None:
+    file = gateway.data / "demo-key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert any(gateway.key in line for line in gateway.output)
+
+
+def test_start_is_quick_and_idle_memory_is_small(tmp_path: Path) -> None:
+    served = Alone(tmp_path)
+    took = min(_seconds_to_start(served) for _ in range(3))
+    with served:
+        time.sleep(0.5)
+        process = psutil.Process(served.pid)
+        memory = sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 2**20
+    assert took < START_LIMIT_S * slowness()
+    assert memory < IDLE_LIMIT_MB
+
+
+def _seconds_to_start(served: Gateway) -> float:
+    """Of the processor, to the first 200: alone on a machine it is the time that a user waits, and what else runs does
+    not lengthen it. The best of some starts counts."""
+    with served:
+        used = psutil.Process(served.pid).cpu_times()
+        return float(used.user + used.system)
+
+
+def test_second_gateway_on_the_same_data_is_refused(gateway: Gateway) -> None:
+    second = subprocess.run(
+        [*PROGRAM, "serve", "--data", str(gateway.data), "--port", "0"], capture_output=True, text=True, timeout=30
+    )
+    assert second.returncode == 1
+    assert "already serving" in second.stderr
+
+
+def test_restart_changes_nothing_when_there_is_nothing_to_do(tmp_path: Path) -> None:
+    with Alone(tmp_path) as served:
+        key = served.key
+        with served.client() as client:
+            before = client.get("/v1/credits").json()
+        assert served.stop() == 0
+        served.start()
+        assert served.key == key
+        with served.client() as client:
+            assert client.get("/v1/credits").json() == before

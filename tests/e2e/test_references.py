@@ -1,0 +1,302 @@
+"""References and masks from a real server: fetched once, kept in order, and a bad one costs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import httpx
+import pytest
+from PIL import Image
+
+from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
+from tests.support.file_server import Act, Shelf, body, endless, late, redirect, status
+from tests.support.gateway import Gateway
+from tests.support.image_files import EACH, PNG, b64, bulk, picture
+
+LIMIT = 300_000
+JPEG, WEBP, MASK = picture("JPEG"), picture("WEBP"), picture(mode="RGBA")
+ENV = {"IMAGEGATE_REFERENCE_MAX_BYTES": str(LIMIT)}
+
+
+def hollow(png: bytes) -> bytes:
+    """Every chunk is whole and in its place, and the compressed data are none."""
+    start = png.index(b"IDAT") + 4
+    length = int.from_bytes(png[start - 8 : start - 4])
+    checksum = zlib.crc32(b"IDAT" + bytes(length)).to_bytes(4)
+    return png[:start] + bytes(length) + checksum + png[start + length + 4 :]
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Iterator[Shelf]:
+    with Shelf() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("references"), "--egress-allow", shelf.allowed, env=ENV) as served:
+        yield served
+        served.check()
+
+
+@pytest.fixture(scope="module")
+def client(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as opened:
+        yield opened
+
+
+def run(client: httpx.Client, urls: list[str], **more: Any) -> dict[str, Any]:
+    task: dict[str, Any] = answer_of(client.post(CREATE, json={**SMALL, "image_urls": urls, **more}, headers=WAIT))
+    return task
+
+
+def completed(task: dict[str, Any]) -> dict[str, Any]:
+    assert task["status"] == "completed", task
+    return task
+
+
+def failed(client: httpx.Client, task: dict[str, Any], code: str, param: str, reason: str | None) -> str:
+    """The task's error; nothing is held or charged any more."""
+    assert task["status"] == "failed", task
+    error = task["error"]
+    assert (error["code"], error["param"], error.get("reason")) == (code, param, reason)
+    assert error["type"] == "task_error"
+    assert task["usage"]["credits_used"] == 0
+    assert task["billing"]["charge_status"] == "released"
+    assert task["billing"]["charged_credits"] == 0
+    assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+    message: str = error["message"]
+    return message
+
+
+def inputs(gateway: Gateway, task_id: str) -> list[tuple[str, int, str]]:
+    """Kind, position and SHA-256 of what was stored for a task."""
+    with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
+        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind IN ('reference', 'mask')"
+        rows = list(books.execute(f"{asked} ORDER BY 1, 2", (task_id,)))
+    return [(str(kind), int(str(position)), str(digest)) for kind, position, digest in rows]
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
+    client: httpx.Client, gateway: Gateway, shelf: Shelf
+) -> None:
+    one, two = shelf.put("/one", body(PNG)), shelf.put("/two?q=%2F&r", body(JPEG, kind="text/html"))
+    mask = shelf.put("/mask", body(MASK))
+    task = completed(run(client, [two, one, two, one], mask_url=mask))
+    assert {path: shelf.asked[path] for path in ("/one", "/two?q=%2F&r", "/mask")} == {
+        "/one": 1,
+        "/two?q=%2F&r": 1,
+        "/mask": 1,
+    }
+    assert inputs(gateway, task["id"]) == [
+        ("mask", 0, sha(MASK)),
+        ("reference", 0, sha(JPEG)),
+        ("reference", 1, sha(PNG)),
+        ("reference", 2, sha(JPEG)),
+        ("reference", 3, sha(PNG)),
+    ]
+    assert not list((gateway.data / "incoming").iterdir())
+
+
+def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: Shelf) -> None:
+    mask = shelf.put("/unasked", body(MASK))
+    answer = client.post(CREATE, json={**SMALL, "mask_url": mask}, headers=WAIT)
+    completed(answer_of(answer))
+    assert shelf.asked["/unasked"] == 0
+
+
+def test_net_6_a_redirect_to_an_open_place_is_followed(client: httpx.Client, gateway: Gateway, shelf: Shelf) -> None:
+    shelf.put("/there", body(WEBP))
+    task = completed(run(client, [shelf.put("/here", redirect("/there"))]))
+    assert inputs(gateway, task["id"]) == [("reference", 0, sha(WEBP))]
+
+
+UNREACHABLE: dict[str, Act] = {
+    "gone": status(404),
+    "broken": status(500),
+    "inward": redirect("http://127.0.0.1:9/"),
+    "metadata": redirect("http://169.254.169.254/latest"),
+    "file": redirect("file:///etc/passwd"),
+    "round": redirect("/round"),
+    "short": body(PNG[:100], announced=len(PNG)),
+}
+UNUSABLE: dict[str, tuple[Act, str]] = {
+    "announced": (body(bulk(LIMIT + 1)), "reference_too_large"),
+    "endless": (endless(bulk(65_536)), "reference_too_large"),
+    "html": (body(b"<html>" * 9, kind="image/png"), "unsupported_image_type"),
+    "svg": (body(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_image_type"),
+    "gif": (body(EACH["image/gif"][0]), "unsupported_image_type"),
+    "empty": (body(b""), "unsupported_image_type"),
+    "cut": (body(PNG[:-20]), "truncated"),
+    "noise": (body(bulk(1000)), "corrupt"),
+}
+
+
+def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client, shelf: Shelf) -> None:
+    urls = [shelf.put(f"/{name}", act) for name, act in UNREACHABLE.items()]
+    urls += ["https://nowhere.invalid/a.png", "http://127.0.0.2.nip.invalid/x.png"]
+    messages = {
+        failed(client, run(client, [url]), "image_processing_error", "image_urls[0]", "reference_unreachable")
+        for url in urls
+    }
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
+    client: httpx.Client, gateway: Gateway, shelf: Shelf, name: str
+) -> None:
+    act, reason = UNUSABLE[name]
+    good, bad = shelf.put("/fine", body(PNG)), shelf.put(f"/{name}", act)
+    task = run(client, [good, bad])
+    failed(client, task, "image_processing_error", "image_urls[1]", reason)
+    assert inputs(gateway, task["id"]) == []
+    failed(client, run(client, [good], mask_url=bad), "image_processing_error", "mask_url", reason)
+    assert not list((gateway.data / "incoming").iterdir())
+
+
+def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, shelf: Shelf) -> None:
+    bad, never = shelf.put("/first", status(404)), shelf.put("/never", body(PNG))
+    failed(client, run(client, [bad, never]), "image_processing_error", "image_urls[0]", "reference_unreachable")
+    assert (shelf.asked["/first"], shelf.asked["/never"]) == (1, 0)
+
+
+def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: Shelf) -> None:
+    first, second = shelf.put("/first", body(PNG)), shelf.put("/second", body(picture(size=(48, 64))))
+    mask = shelf.put("/mask", body(picture(size=(48, 64), mode="RGBA")))
+    failed(client, run(client, [first, second], mask_url=mask), "image_dimension_mismatch", "mask_url", None)
+    completed(run(client, [second, first], mask_url=mask))
+    drawn = shelf.put("/jpeg-mask", body(JPEG))
+    failed(client, run(client, [first], mask_url=drawn), "image_processing_error", "mask_url", "unsupported_image_type")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("opaque", picture(mode="RGB"), "unsupported_image_type"),
+        ("hollow", hollow(MASK), "corrupt"),
+    ],
+)
+def test_s2_1_mask_url_that_says_nothing(
+    client: httpx.Client, shelf: Shelf, name: str, data: bytes, reason: str
+) -> None:
+    good, bad = shelf.put("/good", body(PNG)), shelf.put(f"/{name}", body(data))
+    failed(client, run(client, [good], mask_url=bad), "image_processing_error", "mask_url", reason)
+
+
+def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, shelf: Shelf) -> None:
+    """Fetched or pinned: beside what the customer sent there is a small PNG whose alpha is all that it has."""
+    base = {"base64": b64(MASK)}
+    own = client.post("/api/v1/files/upload/base64", json=base).json()["data"]["file_url"]
+    good = shelf.put("/good", body(PNG))
+    for url in (shelf.put("/mask", body(MASK)), own):
+        task = completed(run(client, [good], mask_url=url))
+        with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
+            asked = "SELECT kind, key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
+            sent, made = (gateway.data / "blobs" / str(key) for _, key in books.execute(asked, (task["id"],)))
+        assert sent.read_bytes() == MASK
+        with Image.open(made) as plain, Image.open(sent) as given:
+            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", given.size)
+            assert plain.convert("RGB").getextrema() == ((0, 0),) * 3
+            alpha = given.getchannel("A").point(lambda value: 255 if value == 255 else 0)
+            assert plain.getchannel("A").tobytes() == alpha.tobytes()
+    gateway.run("check", "--deep")
+
+
+def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
+    client: httpx.Client, gateway: Gateway, shelf: Shelf
+) -> None:
+    result = completed(run(client, [shelf.put("/one", body(PNG))]))["results"][0]
+    upload = client.post("/api/v1/files/upload/base64", json={"base64": b64(WEBP)}).json()["data"]
+    task = completed(run(client, [result, shelf.put("/two", body(JPEG)), upload["file_url"], upload["download_url"]]))
+    assert [digest for _, _, digest in inputs(gateway, task["id"])] == [
+        sha(httpx.get(result).content),
+        sha(JPEG),
+        sha(WEBP),
+        sha(WEBP),
+    ]
+
+
+def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, shelf: Shelf) -> None:
+    """The upload by URL goes through the same guard, and its answers are those of the files API."""
+    address = "/api/v1/files/upload/url"
+    kept = client.post(address, json={"file_url": shelf.put("/a%20fox.html?x=1", body(JPEG))}).json()["data"]
+    assert (kept["file_name"], kept["original_name"], kept["mime_type"]) == ("a_fox.jpg", "a fox.html", "image/jpeg")
+    assert httpx.get(kept["file_url"]).content == JPEG
+    answers = {
+        client.post(address, json={"file_url": shelf.put(f"/{name}", act)}).text.partition('"request_id"')[0]
+        for name, act in UNREACHABLE.items()
+    }
+    assert len(answers) == 1
+    assert '"code":40004' in answers.pop()
+    for name, (act, reason) in UNUSABLE.items():
+        if reason == "unsupported_image_type" and name not in ("gif", "empty"):
+            assert client.post(address, json={"file_url": shelf.put(f"/{name}", act)}).json()["code"] == 40002
+    own = client.post(address, json={"file_url": kept["file_url"], "file_name": "copy.png"}).json()["data"]
+    assert (own["file_name"], httpx.get(own["file_url"]).content) == ("copy.jpg", JPEG)
+
+
+def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
+    """Killed while fetching, it fetches anew; killed once the references are stored, it reuses them."""
+    with Shelf() as shelf:
+        served = Gateway(tmp_path, "--egress-allow", shelf.allowed)
+        with served:
+            first, slow = shelf.put("/first", body(PNG)), shelf.put("/slow", late(1.0, body(JPEG)))
+            order = {**SMALL, "size": "3840x2160", "image_urls": [first, slow, first]}
+            task_id = _create(served, order)
+            _until(lambda: shelf.asked["/slow"] == 1)
+            served.kill()
+            assert inputs(served, task_id) == []
+            served.start()
+            shelf.put("/slow", body(JPEG))
+            _until(lambda: len(inputs(served, task_id)) == 3)
+            served.kill()
+            served.start()
+            with served.client() as client:
+                completed(answer_of(client.get(f"/v1/tasks/{task_id}?wait=60")))
+                assert client.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
+            assert (shelf.asked["/first"], shelf.asked["/slow"]) == (2, 2)
+            assert [digest for _, _, digest in inputs(served, task_id)] == [sha(PNG), sha(JPEG), sha(PNG)]
+            served.check()
+            assert not list((tmp_path / "incoming").glob("*"))
+
+
+def test_kill_9_a_pinned_upload_outlives_its_deletion_and_the_process(tmp_path: Path) -> None:
+    served = Gateway(tmp_path)
+    with served:
+        with served.client() as client:
+            file = client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}).json()["data"]
+        order = {**SMALL, "size": "3840x2160", "image_urls": [file["file_url"]]}
+        ids = [_create(served, order) for _ in range(3)]
+        with served.client() as client:
+            assert client.delete(f"/api/v1/files/{file['file_id']}").status_code == 200
+        served.kill()
+        served.start()
+        with served.client() as client:
+            for task_id in ids:
+                completed(answer_of(client.get(f"/v1/tasks/{task_id}?wait=60")))
+        served.check()
+        served.run("check", "--deep")
+
+
+def _create(served: Gateway, order: dict[str, Any]) -> str:
+    with served.client() as client:
+        task_id: str = answer_of(client.post(CREATE, json=order))["id"]
+    return task_id
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.001)

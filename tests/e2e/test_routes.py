@@ -1,0 +1,109 @@
+"""Routes of an installation: from the environment, from a file that changes, and none at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.gateway import Gateway
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) -> None:
+    with Simulator() as sim:
+        env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{sim.url}/v1"}
+        with Gateway(tmp_path / "data", env=env) as gateway:
+            told = "\n".join(gateway.output)
+            assert "upstream openai (from the environment, at list cost): " in told
+            assert "WARNING: gpt-image-2 is sold below what a route costs" in told
+            assert "procedural preview" not in told
+            with gateway.client() as http:
+                names = {one["id"] for one in http.get("/v1/models").json()["data"]}
+                assert "gpt-image-2" in names
+                assert "gpt-4o-image" not in names
+                refused = http.post("/v1/images/generations", json={"prompt": "logo", "model": "gpt-image-1"})
+                assert refused.status_code == 404
+                assert "2026-10-23" in refused.json()["error"]["message"]
+                task = http.post(
+                    "/v1/images/generations", json={"prompt": "logo", "quality": "low"}, headers={"Prefer": "wait=30"}
+                ).json()
+            assert task["status"] == "completed"
+            assert "engine" not in task
+            assert sim.total["images"] == 1
+
+
+def test_a_reload_changes_routes_for_what_begins_afterwards(tmp_path: Path) -> None:
+    with Simulator() as one, Simulator() as other:
+        rows = [upstream("one", f"{one.url}/v1"), route("one", "0.01")]
+        with Fronted(tmp_path / "data", *rows) as gateway:
+            assert gateway.make()["status"] == "completed"
+            gateway.file.write_text("\n".join([*rows, upstream("other", f"{other.url}/v1"), route("other", "0.001")]))
+            os.kill(gateway.pid, signal.SIGHUP)
+            until(lambda: any("were read again" in line for line in gateway.output))
+            assert gateway.make()["status"] == "completed"
+            assert (one.total["images"], other.total["images"]) == (1, 1)
+            gateway.file.write_text("[[upstream]]\nname = 1\n")
+            os.kill(gateway.pid, signal.SIGHUP)
+            until(lambda: any("was not read again" in line for line in gateway.output))
+            assert gateway.make()["status"] == "completed"
+            assert other.total["images"] == 2
+
+
+def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
+    with (
+        Simulator("--latency", "2") as one,
+        Simulator() as other,
+        Fronted(tmp_path / "data", upstream("one", f"{one.url}/v1"), route("one", "0.01")) as gateway,
+        gateway.client() as http,
+    ):
+        task = http.post("/v1/images/generations", json={"prompt": "logo", "size": "1:1"}).json()
+        until(lambda: len(one.calls()) == 1)
+        gateway.file.write_text(upstream("other", f"{other.url}/v1") + route("other", "0.01"))
+        os.kill(gateway.pid, signal.SIGHUP)
+        done = http.get(f"/v1/tasks/{task['id']}", params={"wait": 20}).json()
+        assert done["status"] == "completed"
+        assert (one.total["images"], other.total["images"]) == (1, 0)
+
+
+def test_a_request_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
+        for hop, status in (("3", 200), ("4", 400), ("x", 400)):
+            answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"X-Imagegate-Hop": hop})
+            assert answer.status_code == status
+        assert answer.json()["error"]["param"] == "X-Imagegate-Hop"
+
+
+def test_another_file_type_is_transcoded(tmp_path: Path) -> None:
+    """Azure makes no WebP, so PNG is asked for; a server that sends another type than asked is mended alike."""
+    with Simulator() as sim:
+        rows = [upstream("azure", f"{sim.url}/azure/openai/v1", dialect="azure"), route("azure", "0.01")]
+        with Fronted(tmp_path / "data", *rows) as gateway, gateway.client() as http:
+            webp = gateway.make(output_format="webp", output_compression=80)
+            assert webp["results"][0].partition("?")[0].endswith(".webp")
+            got = http.get(webp["results"][0])
+            assert got.headers["content-type"] == "image/webp"
+            assert got.content[8:12] == b"WEBP"
+            sim.script("wrong-format")
+            png = gateway.make()
+            assert http.get(png["results"][0]).content[:4] == b"\x89PNG"
+            assert sim.total["images"] == 2
+            gateway.check()
+
+
+def test_wrong_rows_keep_the_gateway_from_starting_with_one_line(tmp_path: Path) -> None:
+    place = Fronted(tmp_path / "data", upstream("a", "http://127.0.0.1:1/v1"), route("b"))
+    done = place.run("serve", "--config", str(place.file), check=False)
+    assert done.returncode != 0
+    assert "there is no upstream of that name" in done.stderr
+    assert "Traceback" not in done.stderr

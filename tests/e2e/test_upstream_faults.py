@@ -1,0 +1,205 @@
+"""F6: what an upstream can do to a call, many tasks at once: each ends, pays what is right, and is bought again only
+where nobody could know. The small version of the gate's; single faults stand in `test_failover`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.e2e.test_failover import CHEAP, DEAR, Front
+from tests.support.process_monitor import Vitals
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
+
+Tell = Callable[[str, object], None]
+# For each kind what its call may end as: what is proven, what cannot be known, and what came all the same.
+KINDS: dict[str, set[str]] = {
+    "refuse": {"unavailable"},
+    "reset-before-body": {"unavailable", "unknown"},
+    "reset-after-send": {"unknown"},
+    "black-hole": {"unknown"},
+    "slow-headers": {"unknown"},
+    "drip": {"unknown"},
+    "truncated": {"unknown"},
+    "429:5": {"unavailable"},
+    "500-json": {"unavailable"},
+    "503-json": {"unavailable"},
+    "html-200": {"unknown"},
+    "wrong-pixels": {"produced"},
+    "bad-base64": {"unknown"},
+    "usage-missing": {"produced"},
+    "usage-negative": {"produced"},
+    "usage-huge": {"produced"},
+    "huge-body": {"unknown"},
+    "redirect-307": {"unavailable"},
+}
+AT_THE_HEAD = ("refuse", "reset-before-body")
+RATES = {"image_output": Decimal("0.000027"), "text_input": Decimal("0.0000045")}
+MOST = 300 << 20
+ENV = {
+    "IMAGEGATE_REPEAT_USD_PER_DAY": "1000",
+    "IMAGEGATE_WORKERS": "32",
+    "IMAGEGATE_LEASE_S": "20",
+    "IMAGEGATE_LOG_LEVEL": "warning",
+}
+
+
+class Struck(msgspec.Struct):
+    """What was seen of one kind of fault."""
+
+    faults: int = 0
+    tasks: int = 0
+    ends: dict[str, int] = {}
+    bought: int = 0
+    repeats: int = 0
+    free: int = 0
+
+    def told(self) -> str:
+        ends = ", ".join(f"{count} {name}" for name, count in sorted(self.ends.items()))
+        return (
+            f"{self.faults} faults ({ends}), {self.tasks} tasks ended, {self.bought} bought,"
+            f" {self.repeats} possible duplicates, {self.free} failed free"
+        )
+
+
+@contextmanager
+def fronted(folder: Path, timeout_s: int) -> Iterator[Front]:
+    """A cheap upstream that misbehaves, and a dear one that does not, whatever a prompt says."""
+    with Simulator() as cheap, Simulator() as dear:
+        rows = [
+            upstream("cheap", f"{cheap.url}/v1", timeout_s=timeout_s),
+            upstream("dear", f"{dear.url}/v1", timeout_s=60),
+            route("cheap", "0.001"),
+            route("dear", "0.002"),
+        ]
+        with Fronted(folder / "data", *rows, env=ENV) as gateway:
+            front = Front(gateway, cheap, dear)
+            yield front
+            front.admin.close()
+            gateway.check()
+
+
+def begin(front: Front, *steps: object) -> None:
+    front.begin(*steps)
+    front.dear.script({"fault": "none", "times": 1_000_000})
+
+
+def storm(front: Front, kinds: Sequence[str]) -> dict[str, Struck]:
+    """One task for each item, all at once; each task judged by its kind."""
+    with concurrent.futures.ThreadPoolExecutor(len(kinds)) as clients:
+        tasks = list(clients.map(lambda kind: front.gateway.make(f"a fox [[fault:{kind}]]", wait=60), kinds))
+    calls = calls_by_attempt(front)
+    seen: dict[str, Struck] = {}
+    for kind, task in zip(kinds, tasks, strict=True):
+        judge(kind, task, front.cost(task), calls, seen.setdefault(kind, Struck()))
+    return seen
+
+
+def calls_by_attempt(front: Front) -> dict[str, dict[str, Any]]:
+    """Every create that arrived anywhere, by the attempt that it says it is; one at most for each."""
+    calls = [call for sim in (front.cheap, front.dear) for call in sim.calls()]
+    by_attempt = {call["headers"]["x-client-request-id"]: call for call in calls}
+    assert len(by_attempt) == len(calls), "an attempt was sent twice"
+    return by_attempt
+
+
+def judge(kind: str, task: dict[str, Any], cost: dict[str, Any], calls: dict[str, Any], seen: Struck) -> None:
+    attempts = cost["attempts"]
+    seen.tasks += 1
+    for attempt in attempts:
+        if attempt["route"] == CHEAP:
+            assert attempt["outcome"] in KINDS[kind], (kind, attempt)
+            seen.faults += 1
+            seen.ends[attempt["outcome"]] = seen.ends.get(attempt["outcome"], 0) + 1
+        else:
+            assert (attempt["route"], attempt["outcome"]) == (DEAR, "produced"), (kind, attempt)
+    seen.bought += bought(kind, attempts, calls)
+    seen.repeats += repeats(attempts)
+    seen.free += task["status"] == "failed"
+    assert task["status"] == "completed", (kind, task)
+    assert paid(task) == owed(kind, task, attempts), (kind, task)
+
+
+def bought(kind: str, attempts: list[dict[str, Any]], calls: dict[str, Any]) -> int:
+    """What was really bought for the task. Whatever we call proven was not; what was, we knew or doubted."""
+    images = 0
+    for attempt in attempts:
+        call = calls.get(attempt["id"])
+        made = call["billed_images"] if call else 0
+        images += made
+        if attempt["outcome"] == "unavailable":
+            assert made == 0, (kind, attempt)
+        if attempt["outcome"] == "produced":
+            assert made == 1, (kind, attempt)
+    assert 1 <= images <= 2
+    assert images == 1 or any(one["possible_duplicate"] for one in attempts), (kind, attempts)
+    return images
+
+
+def repeats(attempts: list[dict[str, Any]]) -> int:
+    """Counted where, and only where, a call of unknown outcome was followed by another."""
+    flags = [one["possible_duplicate"] for one in attempts]
+    assert flags == [one["outcome"] == "unknown" and one is not attempts[-1] for one in attempts]
+    return sum(flags)
+
+
+def paid(task: dict[str, Any]) -> Decimal:
+    return Decimal(str(task["usage"]["cost"]["usd"]))
+
+
+def owed(kind: str, task: dict[str, Any], attempts: list[dict[str, Any]]) -> Decimal:
+    """The formula on what was delivered; never above the hold."""
+    usage = task["usage"]
+    if kind == "usage-huge" and attempts[-1]["route"] == CHEAP:
+        return (Decimal(str(usage["credits_reserved"])) / 68).quantize(Decimal("0.000000001"))
+    small = kind == "wrong-pixels" and attempts[-1]["route"] == CHEAP
+    assert usage["tokens"]["image_output"] == (145 if small else 196)
+    return sum((usage["tokens"][name] * rate for name, rate in RATES.items()), Decimal())
+
+
+def refused(front: Front, tasks: int) -> dict[str, Struck]:
+    """The one kind that no call can be told of: nobody listens."""
+    front.cheap.ask("POST", "/control/refuse?seconds=2")
+    with concurrent.futures.ThreadPoolExecutor(tasks) as clients:
+        made = list(clients.map(lambda _: front.gateway.make(wait=60), range(tasks)))
+    front.cheap.until_back()
+    seen, calls = Struck(), calls_by_attempt(front)
+    for task in made:
+        judge("refuse", task, front.cost(task), calls, seen)
+    return {"refuse": seen}
+
+
+def scripted(front: Front, kind: str, tasks: int) -> dict[str, Struck]:
+    """A fault at the head of the request strikes whoever comes."""
+    front.cheap.script({"fault": kind, "times": tasks})
+    return storm(front, [kind] * tasks)
+
+
+@pytest.mark.fault("F6")
+def test_f6_what_no_single_test_shows_all_at_once(tmp_path: Path, record_property: Tell) -> None:
+    kinds = ["black-hole", "slow-headers", "drip", "huge-body", "429:5", "usage-huge"]
+    with fronted(tmp_path, timeout_s=3) as front:
+        begin(front)
+        with Vitals(front.gateway.pid, front.gateway.url) as vitals:
+            seen = storm(front, kinds)
+            begin(front)
+            seen |= scripted(front, "reset-before-body", 2)
+        for kind, struck in seen.items():
+            record_property(kind, struck.told())
+            assert struck.faults >= 1
+        record_property("meanwhile", vitals.told())
+        assert vitals.service < MOST
+
+
+def mixed(front: Front, tasks: int, seed: int) -> dict[str, Struck]:
+    kinds = random.Random(seed).choices([kind for kind in KINDS if kind not in AT_THE_HEAD], k=tasks)
+    return storm(front, kinds)

@@ -1,0 +1,166 @@
+"""What an upstream allows: its Retry-After, its places and its rate are kept, and every process knows of a break."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.simulator import Simulator
+
+SECRET = "one-secret-for-both-of-the-gateways"
+# Each kind of limit has a model of its own, so that one gateway shows them all.
+FREE, NARROW, PACED = "gpt-image-2", "gpt-image-1.5", "gpt-image-1.5-lite"
+SLOWLY = {"fault": "none", "latency": "300ms", "times": 100}
+
+
+class Limited:
+    def __init__(self, gateway: Fronted, sim: Simulator) -> None:
+        self.gateway, self.sim = gateway, sim
+        self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
+
+    def attempts(self, task: dict[str, Any]) -> list[tuple[str, str]]:
+        found = self.admin.get(f"/v1/admin/tasks/{task['id']}").raise_for_status().json()
+        return [(one["outcome"], one["trouble"]) for one in found["attempts"]]
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
+    with Simulator() as sim:
+        rows = [
+            upstream("free", f"{sim.url}/v1"),
+            route("free", "0.001", FREE),
+            upstream("narrow", f"{sim.url}/v1", concurrency=1),
+            route("narrow", "0.001", NARROW),
+            upstream("paced", f"{sim.url}/v1", rate_per_min=30),
+            route("paced", "0.001", PACED),
+        ]
+        with Fronted(tmp_path_factory.mktemp("limited") / "data", *rows) as gateway:
+            limits = Limited(gateway, sim)
+            yield limits
+            limits.admin.close()
+            gateway.check()
+
+
+def together(gateways: list[Fronted], count: int, **options: Any) -> list[dict[str, Any]]:
+    """`count` tasks at once, in turn through each gateway."""
+
+    def make(number: int) -> dict[str, Any]:
+        return gateways[number % len(gateways)].make(**options)
+
+    with concurrent.futures.ThreadPoolExecutor(count) as clients:
+        return list(clients.map(make, range(count)))
+
+
+def most_at_once(calls: list[dict[str, Any]]) -> int:
+    """How many calls the simulator had open at the same time."""
+    edges = [(call["received_at"], 1) for call in calls]
+    edges += [(call["received_at"] + call["duration"], -1) for call in calls]
+    count = most = 0
+    for _, change in sorted(edges):
+        count += change
+        most = max(most, count)
+    return most
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(4, marks=pytest.mark.gate)])
+def test_retry_after_is_waited_for(limited: Limited, seconds: int) -> None:
+    """Three seconds in the worker's hands, four in the queue."""
+    limited.sim.forget()
+    limited.sim.script(f"429:{seconds}")
+    began = time.monotonic()
+    task = limited.gateway.make(model=FREE)
+    took = time.monotonic() - began
+    assert task["status"] == "completed", task
+    assert seconds <= took < seconds + 6
+    first, second = limited.sim.calls()
+    assert second["received_at"] - first["received_at"] >= seconds
+    assert limited.attempts(task) == [("unavailable", "throttled"), ("produced", "")]
+    assert limited.sim.total["images"] == 1
+
+
+def test_one_place_is_never_taken_twice(limited: Limited) -> None:
+    limited.sim.forget()
+    limited.sim.script(SLOWLY)
+    tasks = together([limited.gateway], 6, model=NARROW)
+    assert [task["status"] for task in tasks] == ["completed"] * 6
+    assert limited.sim.total["images"] == 6
+    assert most_at_once(limited.sim.ended_calls(6)) == 1
+
+
+def test_the_rate_is_kept(limited: Limited) -> None:
+    """30 a minute: six at once, then one every two seconds."""
+    limited.sim.forget()
+    tasks = together([limited.gateway], 8, model=PACED)
+    assert [task["status"] for task in tasks] == ["completed"] * 8
+    came = sorted(call["received_at"] for call in limited.sim.calls())
+    assert len(came) == 8
+    for first in range(8):
+        for last in range(first, 8):
+            # The mark precedes the call by what a busy machine takes.
+            assert last - first + 1 <= 6 + (came[last] - came[first] + 0.5) / 2
+
+
+@pytest.fixture
+def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Fronted]]:
+    """Gateways on one database and with one key; each is started when it is asked for."""
+    keys: list[str] = []
+    with contextlib.ExitStack() as started:
+        env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET}
+
+        def start(name: str, *rows: str) -> Fronted:
+            gateway = started.enter_context(Fronted(tmp_path / name, *rows, env=env))
+            keys.append(keys[0] if keys else gateway.new_key("customer"))
+            (gateway.data / "demo-key").write_text(keys[0])
+            return gateway
+
+        yield start
+
+
+@pytest.mark.gate
+def test_what_one_process_learns_the_other_knows(pair: Callable[..., Fronted], postgres_url: str) -> None:
+    with Simulator() as cheap, Simulator() as dear:
+        rows = [
+            upstream("cheap", f"{cheap.url}/v1"),
+            upstream("dear", f"{dear.url}/v1"),
+            route("cheap", "0.001"),
+            route("dear", "0.002"),
+            upstream("narrow", f"{dear.url}/v1", concurrency=1),
+            route("narrow", "0.001", NARROW),
+        ]
+        one = pair("one", *rows)
+        cheap.script({"fault": "500-json", "times": 1000})
+        for _ in range(5):
+            assert one.make()["status"] == "completed"
+        assert len(cheap.calls()) == 5
+        other = pair("other", *rows)
+        _until_both_called(other, postgres_url)
+        assert len(cheap.calls()) == 5, "the break was not known"
+        dear.forget()
+        dear.script(SLOWLY)
+        began = time.monotonic()
+        tasks = together([one, other], 6, model=NARROW)
+        assert [task["status"] for task in tasks] == ["completed"] * 6
+        assert time.monotonic() - began < 45, "who waited at one was not told what the other had made"
+        assert most_at_once(dear.ended_calls(6)) == 1, "each process counted for itself"
+        other.check()
+
+
+def _until_both_called(gateway: Fronted, url: str) -> None:
+    give_up = time.monotonic() + 10
+    while True:
+        with contextlib.closing(psycopg.connect(url)) as books:
+            owners = books.execute("SELECT DISTINCT owner FROM attempts").fetchall()
+        if len(owners) == 2:
+            return
+        assert time.monotonic() < give_up, "the other gateway never had a turn"
+        with contextlib.suppress(httpx.ReadTimeout):
+            assert gateway.make()["status"] == "completed"

@@ -1,0 +1,572 @@
+"""F9: the real program, a real receiver behind TLS, and the official library as the judge of every signature."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from imagegate import __version__
+from imagegate.settings import Work, load_settings
+from tests.api.helpers import CREATE, SMALL, answer_of, error_of
+from tests.egress.raw_server import Reply, always, answer, certified, drip, endless, hang, reset
+from tests.support.gateway import Gateway
+from tests.support.webhook_receiver import Behaviour, Receiver, Request, receiving, trust
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+WAITS = [0.1, 0.2, 0.4]
+TIMEOUT_S = 1.0
+ENV = {"IMAGEGATE_HOOK_RETRY_S": "0.1,0.2,0.4", "IMAGEGATE_HOOK_TIMEOUT_S": "1", "IMAGEGATE_LOG_LEVEL": "warning"}
+CANCEL_ENV = {**ENV, "IMAGEGATE_WORKERS": "0"}
+
+
+def _failing_first(times: int) -> Reply:
+    left = [times]
+
+    async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
+        left[0] -= 1
+        writer.write(answer(500 if left[0] >= 0 else 200, b"<b>\x1b said\n"))
+
+    return reply
+
+
+ok = always(answer(204))
+metadata = always(answer(307, b"", "Location: https://169.254.169.254/latest"))
+BEHAVIOURS = {
+    "204": Behaviour(ok),
+    "second": Behaviour(ok),
+    "wrong name": Behaviour(ok, certified("other.test")),
+    "expired": Behaviour(ok, certified("127.0.0.1", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))),
+    "unknown authority": Behaviour(ok, certified("127.0.0.1", ca=trustme.CA())),
+    "plain text": Behaviour(ok, None, answer(400, b"speak in the clear")),
+    "307": Behaviour(metadata),
+    "elsewhere": Behaviour(metadata),
+    "drip": Behaviour(drip),
+    "endless": Behaviour(endless),
+    "hang": Behaviour(hang),
+    "hang on": Behaviour(hang),
+    "410": Behaviour(always(answer(410, b"gone"))),
+    "429": Behaviour(always(answer(429, b"slow down", "Retry-After: 3600"))),
+    "reset": Behaviour(reset),
+    "recovers": Behaviour(_failing_first(2)),
+}
+# name: what the log says of each attempt, and whether the request arrives
+FAILURES: dict[str, tuple[int | None, str, bool]] = {
+    "wrong name": (None, "tls", False),
+    "expired": (None, "tls", False),
+    "unknown authority": (None, "tls", False),
+    "plain text": (None, "tls", False),
+    "307": (307, "status", True),
+    "drip": (None, "timeout", True),
+    "hang": (None, "timeout", True),
+    "429": (429, "status", True),
+    "reset": (None, "reset", True),
+}
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving(BEHAVIOURS) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def served(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("webhooks")
+    with Gateway(folder / "data", *receiver.allowed, env={**ENV, **trust(folder)}) as gateway:
+        yield gateway
+        gateway.check()
+
+
+@pytest.fixture(scope="module")
+def client(served: Gateway) -> Iterator[httpx.Client]:
+    with served.client() as opened:
+        yield opened
+
+
+def create(client: httpx.Client, url: str, **more: Any) -> Any:
+    return answer_of(client.post(CREATE, json={**SMALL, "callback_url": url, **more}))
+
+
+def delivery_of(client: httpx.Client, name: str, status: str | None = None, seconds: float = 30) -> Any:
+    """The delivery of this id, when it is closed or has this status."""
+    give_up = time.monotonic() + seconds
+    while True:
+        page = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
+        found = [one for one in page if one["id"] == name]
+        if found and (found[0]["status"] == status or (status is None and found[0]["status"] != "waiting")):
+            return found[0]
+        assert time.monotonic() < give_up, found
+        time.sleep(0.05)
+
+
+def secret(client: httpx.Client) -> str:
+    text: str = answer_of(client.get("/v1/webhooks/secret"))["secret"]
+    return text
+
+
+def verified(request: Request, whsec: str) -> Any:
+    """What the official library reads; it raises where the signature is not right."""
+    return Webhook(whsec).verify(request.body, dict(request.headers))
+
+
+def test_hook_1_a_webhook_is_signed_and_its_body_is_the_query(client: httpx.Client, receiver: Receiver) -> None:
+    task = create(client, receiver.url("204"))
+    request = receiver.wait("204", 1)[0]
+    queried = client.get(f"/v1/tasks/{task['id']}")
+    assert request.body == queried.content, "byte for byte"
+    assert verified(request, secret(client)) == queried.json()
+    assert queried.json()["status"] == "completed"
+    assert request.target == "/done?b=2&a=%7E1"
+    assert request.headers["webhook-id"] == f"evt_{task['id']}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"imagegate/{__version__}"
+    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 5
+    delivery = delivery_of(client, f"evt_{task['id']}")
+    assert (delivery["status"], delivery["reason"], delivery["task_id"]) == ("delivered", None, task["id"])
+    assert [one["status_code"] for one in delivery["attempts"]] == [204]
+    for link in queried.json()["results"]:
+        assert httpx.get(link).status_code == 200
+
+
+def test_s7_as_given_path_and_query_are_sent(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("204"))
+    target = "/a//b/../%7Ec;d?z=1&a=%20&&b=+&é=%C3%A9".replace("é", "e")
+    create(client, receiver.url("204", target))
+    assert receiver.wait("204", before + 1)[-1].target == target
+
+
+def test_s7_headers_of_a_webhook(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("204"))
+    task = create(client, receiver.url("204"))
+    headers = receiver.wait("204", before + 1)[-1].headers
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"] == f"imagegate/{__version__}"
+    assert headers["webhook-id"] == f"evt_{task['id']}"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
+    assert headers["webhook-signature"].startswith("v1,")
+
+
+def test_s7_signature_is_an_hmac_of_id_timestamp_and_body(client: httpx.Client, receiver: Receiver) -> None:
+    """Computed here from nothing but the secret and the bytes."""
+    before = len(receiver.requests("204"))
+    create(client, receiver.url("204"))
+    request = receiver.wait("204", before + 1)[-1]
+    key = base64.b64decode(secret(client).removeprefix("whsec_"))
+    assert len(key) == 32
+    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    mac = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    assert f"v1,{mac}" in request.headers["webhook-signature"].split(" ")
+
+
+def test_s7_when_it_has_ended_and_once(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("204"))
+    task = create(client, receiver.url("204"))
+    delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
+    told = json.loads(receiver.wait("204", before + 1)[-1].body)
+    assert (told["id"], told["status"], told["billing"]["charge_status"]) == (task["id"], "completed", "charged")
+    every = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
+    assert [one for one in every if one["task_id"] == task["id"]] == [delivery]
+    assert [one.headers["webhook-id"] for one in receiver.requests("204")].count(delivery["id"]) == 1
+
+
+def test_s7_body_is_the_query_in_every_attempt(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("elsewhere"))
+    task = create(client, receiver.url("elsewhere"))
+    delivery_of(client, f"evt_{task['id']}", "exhausted")
+    bodies = {request.body for request in receiver.requests("elsewhere")[before:]}
+    assert bodies == {client.get(f"/v1/tasks/{task['id']}").content}
+
+
+def test_s7_exhausted_is_listed_replayable_and_harms_no_task(client: httpx.Client, receiver: Receiver) -> None:
+    task = create(client, receiver.url("elsewhere"))
+    name = f"evt_{task['id']}"
+    delivery = delivery_of(client, name, "exhausted")
+    assert [one["status_code"] for one in delivery["attempts"]] == [307] * 4
+    assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed"
+    assert answer_of(client.post(f"/v1/webhooks/deliveries/{name}/replay"))["status"] == "waiting"
+    again = delivery_of(client, name, "exhausted")
+    assert {one["replay"] for one in again["attempts"]} == {0, 1}
+
+
+def test_s7_profile_is_a_setting_of_10_seconds_and_three_retries() -> None:
+    """The tests here run on a shorter one; `test_c16_…` waits for the default."""
+    assert (Work().hook_timeout_s, Work().hook_retry_s) == (10, (1, 2, 4))
+    longer = load_settings(env={"IMAGEGATE_HOOK_RETRY_S": "5,300,1800", "IMAGEGATE_HOOK_TIMEOUT_S": "30"})
+    assert (longer.work.hook_timeout_s, longer.work.hook_retry_s) == (30, (5, 300, 1800))
+
+
+def test_s12_test_sends_a_webhook_at_once(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("204"))
+    sent = answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
+    request = receiver.wait("204", before + 1)[-1]
+    assert request.headers["webhook-id"] == sent["id"]
+    assert verified(request, secret(client))["id"] == sent["id"]
+
+
+def test_s12_secret_is_shown_and_the_same_until_it_is_rotated(client: httpx.Client) -> None:
+    assert secret(client) == secret(client)
+    assert len(base64.b64decode(secret(client).removeprefix("whsec_"), validate=True)) == 32
+
+
+def test_s7_old_or_changed_messages_are_refused_by_receivers(client: httpx.Client, receiver: Receiver) -> None:
+    create(client, receiver.url("second"))
+    request = receiver.wait("second", 1)[0]
+    whsec = secret(client)
+    assert whsec.startswith("whsec_")
+    for body, headers in (
+        (request.body.replace(b"completed", b"failed   "), request.headers),
+        (request.body, {**request.headers, "webhook-id": "evt_other"}),
+        (request.body, {**request.headers, "webhook-timestamp": str(int(time.time()) - 400)}),
+    ):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(whsec).verify(body, dict(headers))
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_hook_3_every_failure_is_tried_four_times_and_then_exhausted(
+    client: httpx.Client, receiver: Receiver, name: str
+) -> None:
+    status, error, arrives = FAILURES[name]
+    task = create(client, receiver.url(name))
+    delivery = delivery_of(client, f"evt_{task['id']}")
+    assert (delivery["status"], delivery["reason"]) == ("exhausted", "failed")
+    attempts = delivery["attempts"]
+    assert [(one["number"], one["status_code"], one["error"]) for one in attempts] == [
+        (number, status, error) for number in (1, 2, 3, 4)
+    ]
+    assert all(one["duration_ms"] <= TIMEOUT_S * 1000 + 500 for one in attempts)
+    assert [one["retry_after"] for one in attempts] == ["3600" if name == "429" else None] * 4
+    requests = receiver.requests(name)
+    assert len(requests) == (4 if arrives else 0)
+    assert receiver.connections(name) <= 4
+    _same_message(requests)
+    for wait, before, after in zip(WAITS, requests, requests[1:], strict=False):
+        taken = TIMEOUT_S if error == "timeout" else 0
+        assert after.at - before.at >= wait + taken - 0.05, "not before its time, and Retry-After is not obeyed"
+        assert after.at - before.at <= wait + taken + 1
+    if requests:
+        assert requests[0].body == client.get(f"/v1/tasks/{task['id']}").content
+    assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed", "the task is unaffected"
+
+
+def _same_message(requests: list[Request]) -> None:
+    assert len({request.body for request in requests}) <= 1
+    assert len({request.headers["webhook-id"] for request in requests}) <= 1
+
+
+def test_s7_gone_stops_it_at_once(client: httpx.Client, receiver: Receiver) -> None:
+    task = create(client, receiver.url("410"))
+    delivery = delivery_of(client, f"evt_{task['id']}")
+    assert (delivery["status"], delivery["reason"]) == ("exhausted", "gone")
+    assert [one["status_code"] for one in delivery["attempts"]] == [410]
+    time.sleep(sum(WAITS))
+    assert len(receiver.requests("410")) == 1
+
+
+def test_s7_success_of_an_endless_answer_that_is_read_no_further_than_the_cap(
+    client: httpx.Client, receiver: Receiver
+) -> None:
+    task = create(client, receiver.url("endless"))
+    delivery = delivery_of(client, f"evt_{task['id']}")
+    assert delivery["status"] == "delivered"
+    assert delivery["attempts"][0]["excerpt"] == "x" * 1024
+
+
+def test_hook_5_a_receiver_that_recovers_and_what_the_log_keeps_of_it(client: httpx.Client, receiver: Receiver) -> None:
+    task = create(client, receiver.url("recovers"))
+    delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
+    assert [one["status_code"] for one in delivery["attempts"]] == [500, 500, 200]
+    assert delivery["attempts"][0]["excerpt"] == "<b>\\x1b said\\n", "escaped text"
+    requests = receiver.requests("recovers")
+    _same_message(requests)
+    for request in requests:
+        verified(request, secret(client))
+
+
+def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, receiver: Receiver) -> None:
+    """The same receiver behind a port that nobody opened: refused at submit, before anything is stored."""
+    closed = client.post(CREATE, json={**SMALL, "callback_url": "https://127.0.0.1:1/done"})
+    error_of(closed, 400, "invalid_request", "callback_url")
+    error_of(
+        client.post("/v1/webhooks/test", json={"callback_url": "https://10.0.0.1/"}),
+        400,
+        "invalid_request",
+        "callback_url",
+    )
+
+
+def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> None:
+    """The guard judges at every attempt: a task from before is not sent where its URL may no longer lead."""
+    gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**CANCEL_ENV, **trust(tmp_path)})
+    before = len(receiver.requests("204"))
+    with gateway, gateway.client() as client:
+        task = create(client, receiver.url("204"))
+    gateway.options = ()
+    with gateway, gateway.client() as client:
+        answer_of(client.post(f"/v1/tasks/{task['id']}/cancel"))
+        delivery = delivery_of(client, f"evt_{task['id']}")
+        assert {one["error"] for one in delivery["attempts"]} == {"refused_url"}
+        gateway.check()
+    assert len(receiver.requests("204")) == before
+
+
+def test_one_dead_host_does_not_delay_another(client: httpx.Client, receiver: Receiver) -> None:
+    """HOOK-4: with ten deliveries to a receiver that hangs, another's comes within a second."""
+    for _ in range(10):
+        answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("hang")}))
+    before = len(receiver.requests("204"))
+    time.sleep(0.3)
+    started = time.monotonic()
+    sent = answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204", "/test")}))
+    request = receiver.wait("204", before + 1)[-1]
+    assert request.at - started < 1
+    assert request.target == "/test"
+    assert verified(request, secret(client)) == {
+        "created": sent["created_at"],
+        "id": sent["id"],
+        "object": "webhook.test",
+    }
+    assert request.headers["webhook-id"] == sent["id"]
+    delivery_of(client, sent["id"], "delivered")
+
+
+def test_s12_replay_is_the_same_message_again(client: httpx.Client, receiver: Receiver) -> None:
+    before = len(receiver.requests("second"))
+    task = create(client, receiver.url("second"))
+    name = f"evt_{task['id']}"
+    delivery_of(client, name, "delivered")
+    again = answer_of(client.post(f"/v1/webhooks/deliveries/{name}/replay"))
+    assert (again["status"], again["replays"]) == ("waiting", 1)
+    first, second = receiver.wait("second", before + 2)[before:]
+    _same_message([first, second])
+    verified(second, secret(client))
+    delivery = delivery_of(client, name, "delivered")
+    assert [(one["number"], one["replay"], one["status_code"]) for one in delivery["attempts"]] == [
+        (1, 0, 204),
+        (2, 1, 204),
+    ]
+
+
+def test_s7_rotation_both_secrets_sign(client: httpx.Client, receiver: Receiver) -> None:
+    old = answer_of(client.get("/v1/webhooks/secret"))
+    assert (old["version"], old["previous"]) == (1, None)
+    new = answer_of(client.post("/v1/webhooks/secret/rotate"))
+    assert (new["version"], new["previous"]["secret"]) == (2, old["secret"])
+    assert new["secret"] != old["secret"]
+    assert abs(new["previous"]["expires_at"] - time.time() - 24 * 3600) < 10
+    assert answer_of(client.get("/v1/webhooks/secret")) == new
+    before = len(receiver.requests("204"))
+    answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
+    request = receiver.wait("204", before + 1)[-1]
+    assert len(request.headers["webhook-signature"].split(" ")) == 2
+    for whsec in (old["secret"], new["secret"]):
+        verified(request, whsec)
+
+
+def test_s12_deliveries_have_pages_and_show_nobody_elses(
+    served: Gateway, client: httpx.Client, receiver: Receiver
+) -> None:
+    for _ in range(3):
+        answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("second")}))
+    every = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))
+    assert (every["object"], every["has_more"], every["next_cursor"]) == ("list", False, None)
+    first = answer_of(client.get("/v1/webhooks/deliveries?limit=2"))
+    assert first["has_more"]
+    second = answer_of(client.get("/v1/webhooks/deliveries", params={"limit": 2, "cursor": first["next_cursor"]}))
+    names = [one["id"] for one in every["data"]]
+    assert [one["id"] for one in first["data"] + second["data"]] == names[:4]
+    for query in ("limit=0", "limit=101", "limit=x"):
+        error_of(client.get(f"/v1/webhooks/deliveries?{query}"), 400, "invalid_request", "limit")
+    with served.client(served.new_key("stranger")) as stranger:
+        assert answer_of(stranger.get("/v1/webhooks/deliveries"))["data"] == []
+        for cursor in (names[0], "nothing", "%00"):
+            refused = stranger.get(f"/v1/webhooks/deliveries?cursor={cursor}")
+            error_of(refused, 400, "invalid_request", "cursor")
+        for name in (names[0], "evt_nothing", "a%00b"):
+            error_of(stranger.post(f"/v1/webhooks/deliveries/{name}/replay"), 404, "not_found")
+        assert secret(stranger) != secret(client)
+    error_of(client.post("/v1/webhooks/test", json={}), 400, "invalid_request", "callback_url")
+    reader = served.new_key("demo", "0", "--scope", "tasks:read")
+    with served.client(reader) as limited:
+        error_of(limited.get("/v1/webhooks/secret"), 403, "permission_denied")
+        assert answer_of(limited.get("/v1/webhooks/deliveries?limit=1"))["has_more"]
+
+
+def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -> None:
+    """C15, overdue: the webhook that says failed already shows the hold released and nothing used."""
+    env = {**CANCEL_ENV, "IMAGEGATE_DEADLINE_S": "0.5", "IMAGEGATE_SWEEP_S": "0.2", **trust(tmp_path)}
+    before = len(receiver.requests("204"))
+    with Gateway(tmp_path / "data", *receiver.allowed, env=env) as gateway, gateway.client() as client:
+        task = create(client, receiver.url("204"))
+        request = receiver.wait("204", before + 1)[-1]
+        told = verified(request, secret(client))
+        assert request.body == client.get(f"/v1/tasks/{task['id']}").content
+        assert (told["status"], told["error"]["code"]) == ("failed", "generation_timeout")
+        assert (told["billing"]["charge_status"], told["usage"]["credits_used"]) == ("released", 0)
+        delivery_of(client, f"evt_{task['id']}", "delivered")
+        gateway.check()
+
+
+def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
+    """P9: whatever dies, the webhook arrives, and the receiver is asked four times at most."""
+    env = {**ENV, "IMAGEGATE_HOOK_TIMEOUT_S": "5", **trust(tmp_path)}
+    gateway = Gateway(tmp_path / "data", *receiver.allowed, env=env)
+    with gateway:
+        with gateway.client() as client:
+            hanging = create(client, receiver.url("hang on"))
+            receiver.wait("hang on", 1)
+        for number in range(2, 5):
+            gateway.kill()
+            gateway.start()
+            receiver.wait("hang on", number)
+        gateway.kill()
+        gateway.start()
+        with gateway.client() as client:
+            delivery = delivery_of(client, f"evt_{hanging['id']}")
+            assert [one["error"] for one in delivery["attempts"]] == ["interrupted"] * 4
+            late = create(client, receiver.url("204"))
+            delivery_of(client, f"evt_{late['id']}", "delivered")
+        gateway.check()
+    assert len(receiver.requests("hang on")) == 4
+
+
+def test_s5_5_nothing_bought_ends_at_once_and_is_told(receiver: Receiver, tmp_path: Path) -> None:
+    """Section 5.5 with nobody at work: what waits is cancelled for certain, and told."""
+    env = {**CANCEL_ENV, **trust(tmp_path)}
+    gateway = Gateway(tmp_path / "data", *receiver.allowed, env=env)
+    before = len(receiver.requests("204"))
+    with gateway, gateway.client() as client:
+        task = create(client, receiver.url("204"))
+        assert task["task_info"]["can_cancel"] is True
+        path = f"/v1/tasks/{task['id']}/cancel"
+        first = client.post(path)
+        ended = answer_of(first)
+        assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled")
+        assert ended["task_info"] == {"can_cancel": False}
+        assert (ended["usage"]["credits_used"], ended["billing"]["refund_status"]) == (0, "completed")
+        assert client.post(path).content == first.content, "already cancelled: the same body"
+        request = receiver.wait("204", before + 1)[-1]
+        assert request.body == first.content
+        assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+        assert [row["id"] for row in answer_of(client.get("/v1/tasks?status=cancelled"))["data"]] == [task["id"]]
+        with gateway.client(gateway.new_key("stranger")) as stranger:
+            error_of(stranger.post(path), 404, "task_not_found")
+        error_of(client.post("/v1/tasks/nothing/cancel"), 400, "invalid_task_id", "task_id")
+        error_of(client.post("/v1/tasks/task-unified-1-aaaaaaaa/cancel"), 404, "task_not_found")
+        time.sleep(0.5)
+        assert len(receiver.requests("204")) == before + 1, "exactly one delivery per task"
+        gateway.check()
+
+
+def test_s5_5_ended_is_409(client: httpx.Client) -> None:
+    task = answer_of(client.post(CREATE, json=SMALL, headers={"Prefer": "wait=60"}))
+    error_of(client.post(f"/v1/tasks/{task['id']}/cancel"), 409, "task_not_cancellable")
+
+
+def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) -> None:
+    """Cancelled at any moment, a task ends once: failed and free, or completed and charged; its one webhook says so."""
+    before = len(receiver.requests("second"))
+    count = 30
+    answers: dict[str, Any] = {}
+    for number in range(count):
+        task = create(client, receiver.url("second"), prompt=f"race {number}")
+        time.sleep(number * 0.01)
+        answered = client.post(f"/v1/tasks/{task['id']}/cancel")
+        if answered.status_code == 200:
+            shown = answer_of(answered)
+            assert shown["task_info"]["can_cancel"] is False
+            assert shown["status"] in ("processing", "failed")
+        else:
+            error_of(answered, 409, "task_not_cancellable")
+        answers[task["id"]] = answered
+    requests = receiver.wait("second", before + count, 60)[before:]
+    assert len(requests) == count
+    told = {json.loads(request.body)["id"]: request for request in requests}
+    assert set(told) == set(answers)
+    for name, request in told.items():
+        final = client.get(f"/v1/tasks/{name}")
+        assert request.body == final.content
+        task = final.json()
+        cancelled = answers[name].status_code == 200 and answers[name].json()["status"] == "failed"
+        assert not cancelled or task["error"]["code"] == "request_cancelled"
+        assert (task["usage"]["credits_used"] == 0) is (task["status"] == "failed")
+
+
+def _under_way(client: httpx.Client, url: str) -> Any:
+    """A task that an engine is at work on, and will be for a while."""
+    task = create(client, url, n=10)
+    while task["task_info"]["can_cancel"]:
+        task = answer_of(client.get(f"/v1/tasks/{task['id']}"))
+    assert task["status"] == "processing"
+    return task
+
+
+def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiver) -> None:
+    path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
+    wished = answer_of(client.post(f"{path}/cancel"))
+    assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
+    final = answer_of(client.get(f"{path}?wait=60"))
+    assert (final["status"], len(final["results"])) == ("completed", 10)
+    assert final["usage"]["credits_used"] > 0
+    error_of(client.post(f"{path}/cancel"), 409, "task_not_cancellable")
+
+
+def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
+    """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
+    gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**ENV, **trust(tmp_path)})
+    with gateway:
+        with gateway.client() as client:
+            path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
+            answer_of(client.post(f"{path}/cancel"))
+        gateway.kill()
+        gateway.start()
+        with gateway.client() as client:
+            final = answer_of(client.get(f"{path}?wait=30"))
+            assert (final["status"], final["error"]["code"]) == ("failed", "request_cancelled")
+            assert final["usage"]["credits_used"] == 0
+            delivery_of(client, f"evt_{final['id']}", "delivered")
+        gateway.check()
+
+
+def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """With default settings, to a receiver that redirects: a failure like any other."""
+    before = len(receiver.requests("307"))
+    with Gateway(tmp_path / "data", *receiver.allowed, env=trust(tmp_path)) as gateway, gateway.client() as client:
+        task = create(client, receiver.url("307"))
+        assert delivery_of(client, f"evt_{task['id']}")["status"] == "exhausted"
+        query = client.get(f"/v1/tasks/{task['id']}").content
+        gateway.check()
+    requests = receiver.requests("307")[before:]
+    assert {(request.body, request.target) for request in requests} == {(query, "/done?b=2&a=%7E1")}
+    gaps = [after.at - earlier.at for earlier, after in itertools.pairwise(requests)]
+    assert len(gaps) == 3
+    assert all(wait <= gap + 0.01 < wait + 1 for wait, gap in zip((1, 2, 4), gaps, strict=True)), gaps
+
+
+def test_hook_2_no_webhook_is_sent_before_its_settlement(served: Gateway) -> None:
+    """Of everything that the tests above have sent."""
+    books = sqlite3.connect(f"file:{served.data}/imagegate.db?mode=ro", uri=True)
+    early = books.execute(
+        """SELECT COUNT(*), SUM(a.started < t.ended), MAX(LENGTH(d.body)) FROM delivery_attempts a
+        JOIN deliveries d ON d.id = a.delivery_id JOIN tasks t ON t.id = d.task_id"""
+    ).fetchone()
+    books.close()
+    assert early[0] > 50
+    assert early[1] == 0
+    assert early[2] < 20_000

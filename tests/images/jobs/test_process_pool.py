@@ -1,0 +1,297 @@
+"""The child process: its limits, its deaths, and the pool that survives them."""
+
+import asyncio
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from imagegate.images.jobs.limit_probes import Drill, Report
+from imagegate.images.jobs.process_pool import ChildDied, ChildPool, ChildRefused
+from imagegate.images.jobs.worker import Answer, Call, packed
+from imagegate.painter.order import Order, Painted
+from tests.support.machine_speed import slowness
+
+_DRILL = "imagegate.images.jobs.limit_probes:"
+
+
+async def _drill(pool: ChildPool, name: str, amount: float = 0, text: str = "", wall_s: float = 20) -> Report:
+    return await pool.run(_DRILL + name, Drill(amount, text), Report, cpu_s=1, wall_s=wall_s)
+
+
+def _with_pool(story: Callable[[ChildPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
+    async def told() -> None:
+        async with ChildPool(size, idle_s=idle_s) as pool:
+            await story(pool)
+            pids = pool.pids
+        for pid in pids:
+            assert not _alive(pid)
+
+    asyncio.run(told())
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_child_serves_many_orders() -> None:
+    async def story(pool: ChildPool) -> None:
+        reports = [await _drill(pool, "echo", text=str(number)) for number in range(3)]
+        assert [report.text for report in reports] == ["0", "1", "2"]
+        assert len({report.pid for report in reports}) == 1
+
+    _with_pool(story)
+
+
+def test_printing_does_not_reach_the_answers_nor_reading_the_orders() -> None:
+    async def story(pool: ChildPool) -> None:
+        assert (await _drill(pool, "chatter", text="noise")).text == ""
+        assert (await _drill(pool, "echo", text="clean")).text == "clean"
+
+    _with_pool(story)
+
+
+def test_a_refusal_leaves_the_child_alive() -> None:
+    async def story(pool: ChildPool) -> None:
+        before = (await _drill(pool, "echo")).pid
+        with pytest.raises(ChildRefused) as caught:
+            await _drill(pool, "refuse", text="no such thing")
+        assert (caught.value.kind, caught.value.message) == ("ValueError", "no such thing")
+        assert (await _drill(pool, "echo")).pid == before
+
+    _with_pool(story)
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "wall_s", "cause"),
+    [
+        ("burn", 30, 20, "signal 24"),
+        ("hoard", 2_000, 20, "out of memory"),
+        ("sleep", 30, 0.5, "longer than 0.5 s"),
+        ("leave", 3, 20, "exit code 3"),
+    ],
+)
+def test_a_death_is_reported_and_the_pool_goes_on(name: str, amount: float, wall_s: float, cause: str) -> None:
+    async def story(pool: ChildPool) -> None:
+        before = (await _drill(pool, "echo")).pid
+        with pytest.raises(ChildDied, match=cause):
+            await _drill(pool, name, amount, wall_s=wall_s)
+        after = (await _drill(pool, "echo")).pid
+        assert after != before
+        assert not _alive(before)
+
+    _with_pool(story)
+
+
+def test_the_cpu_allowance_is_per_order_and_not_per_life() -> None:
+    async def story(pool: ChildPool) -> None:
+        pids = {(await _drill(pool, "burn", 0.6)).pid for _ in range(4)}
+        assert len(pids) == 1
+
+    _with_pool(story)
+
+
+def test_memory_below_the_limit_is_granted_and_files_above_theirs_are_not(tmp_path: Path) -> None:
+    async def story(pool: ChildPool) -> None:
+        assert (await _drill(pool, "hoard", 300)).text == str(300 << 20)
+        with pytest.raises(ChildRefused, match="File too large"):
+            await _drill(pool, "scribble", 65, str(tmp_path / "big"))
+
+    _with_pool(story)
+
+
+def test_a_cancelled_caller_never_leaves_its_answer_to_the_next() -> None:
+    async def story(pool: ChildPool) -> None:
+        before = (await _drill(pool, "echo")).pid
+        waiting = asyncio.create_task(_drill(pool, "sleep", 0.4, "late"))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        report = await _drill(pool, "echo", text="mine")
+        assert report.text == "mine"
+        assert report.pid != before
+
+    _with_pool(story)
+
+
+def test_cancelling_during_the_start_loses_no_child() -> None:
+    async def story(pool: ChildPool) -> None:
+        waiting = asyncio.create_task(_drill(pool, "echo"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await _drill(pool, "echo", text="mine")).text == "mine"
+
+    _with_pool(story)
+
+
+def test_no_more_children_than_the_size_and_all_at_once() -> None:
+    async def story(pool: ChildPool) -> None:
+        await asyncio.gather(*(_drill(pool, "echo") for _ in range(2)))
+        started = time.monotonic()
+        reports = await asyncio.gather(*(_drill(pool, "sleep", 0.4) for _ in range(4)))
+        assert len({report.pid for report in reports}) == 2
+        assert 0.75 < time.monotonic() - started < 1.6
+
+    _with_pool(story, size=2)
+
+
+def test_idle_children_go_home() -> None:
+    async def story(pool: ChildPool) -> None:
+        pid = (await _drill(pool, "echo")).pid
+        assert pool.pids == [pid]
+        await asyncio.sleep(0.8)
+        assert pool.pids == []
+        assert not _alive(pid)
+        assert (await _drill(pool, "echo")).pid != pid
+
+    _with_pool(story, idle_s=0.2)
+
+
+def test_closing_kills_what_runs_and_refuses_what_comes() -> None:
+    async def told() -> None:
+        pool = ChildPool(1)
+        await _drill(pool, "echo")
+        running = asyncio.create_task(_drill(pool, "sleep", 30))
+        await asyncio.sleep(0.1)
+        await pool.close()
+        with pytest.raises(ChildDied):
+            await running
+        with pytest.raises(ChildDied, match="closed"):
+            await _drill(pool, "echo")
+
+    asyncio.run(told())
+
+
+def test_an_idle_child_that_died_is_replaced() -> None:
+    async def story(pool: ChildPool) -> None:
+        pid = (await _drill(pool, "echo")).pid
+        os.kill(pid, 9)
+        await asyncio.sleep(0.3)
+        assert (await _drill(pool, "echo")).pid != pid
+
+    _with_pool(story)
+
+
+@pytest.mark.parametrize("job", ["os:getcwd", "json:loads", "imagegateway.x:y"])
+def test_only_jobs_of_this_program_run(job: str) -> None:
+    async def story(pool: ChildPool) -> None:
+        with pytest.raises(ChildRefused, match="not a job"):
+            await pool.run(job, Drill(), Report, cpu_s=1, wall_s=20)
+
+    _with_pool(story)
+
+
+def test_the_child_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGEGATE_SECRET", "x")
+    with (tmp_path / "open").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+
+        async def story(pool: ChildPool) -> None:
+            names, files, _ = (await _drill(pool, "surroundings")).text.split("|")
+            assert "IMAGEGATE_SECRET" not in names
+            assert set(names.split(",")) <= {"LC_CTYPE", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+            assert len(files.split(",")) <= 6
+
+        _with_pool(story)
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0
+    if Path("/usr/bin/unshare").exists()
+    else True,
+    reason="this machine gives no network namespaces",
+)
+def test_the_child_has_no_network() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        async def story(pool: ChildPool) -> None:
+            with pytest.raises(ChildRefused, match="unreachable"):
+                await _drill(pool, "dial", port)
+
+        _with_pool(story)
+
+
+def test_the_child_ends_when_its_parent_is_killed() -> None:
+    parent = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-I', '-m', 'imagegate.images.jobs.worker', str(600 << 20), '1000'],"
+        " stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert _alive(child)
+        process.kill()
+    deadline = time.monotonic() + 5
+    while _running(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _running(child)
+
+
+def _running(pid: int) -> bool:
+    # an orphan that ended may stay a zombie where nobody collects it
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_the_wire_is_length_and_msgpack() -> None:
+    call = Call("imagegate.images.jobs.limit_probes:echo", msgspec.msgpack.encode(Drill(1, "한글")), 1.0)
+    command = [sys.executable, "-I", "-m", "imagegate.images.jobs.worker", str(600 << 20), "1000"]
+    done = subprocess.run(command, input=packed(call), capture_output=True, timeout=20)
+    answer = msgspec.msgpack.decode(done.stdout[4:], type=Answer)
+    assert (done.returncode, answer.ok) == (0, True)
+    assert msgspec.msgpack.decode(answer.result, type=Report).text == "한글"
+
+
+def _order(out: Path, **changes: object) -> Order:
+    plain = Order("a mountain lake at dawn", 256, 160, "high", 0, (), "", False, "png", 90, str(out))
+    return msgspec.structs.replace(plain, **changes)
+
+
+def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
+    async def once(out: Path) -> bytes:
+        async with ChildPool(1) as pool:
+            await pool.run("imagegate.painter.paint:paint", _order(out), Painted, cpu_s=10, wall_s=30)
+        return out.read_bytes()
+
+    assert asyncio.run(once(tmp_path / "a")) == asyncio.run(once(tmp_path / "b"))
+
+
+@pytest.mark.parametrize("size", [(3840, 2160), (2880, 2880)])
+def test_the_largest_pictures_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Under 500 MB within the default limits, and 2 s of CPU on a quiet core; a busy one pays half again."""
+
+    async def story(pool: ChildPool) -> None:
+        order = _order(tmp_path / "big", width=size[0], height=size[1])
+        painted = await pool.run("imagegate.painter.paint:paint", order, Painted, cpu_s=4, wall_s=60)
+        assert (painted.width, painted.height) == size
+        peak_kb = int((await _drill(pool, "surroundings")).text.split("|")[2])
+        assert peak_kb < 500_000
+
+    used = _cpu_of_children()
+    _with_pool(story)
+    assert _cpu_of_children() - used < 3.0 * slowness()
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,158 @@
+"""TSK-1: a cancel ends what was not sent, and is a wish for what was; the two never meet."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.tasks import Task, TaskState
+from imagegate.store import accounts, attempts, claims, deliveries, settlement, tasks
+from imagegate.store.cancellation import Cancelled, TooLate, UnknownTask, Wished, cancel_task
+from imagegate.store.database import Database
+from imagegate.store.invariants import broken_invariants
+from tests.conftest import OpenDatabase
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+
+ERROR = TaskError(TaskErrorCode.service_error, "test")
+URL = "https://hook.test/"
+
+
+async def waiting(db: Database) -> tasks.NewTask:
+    account_id, key = await customer(db, 10_000)
+    new = new_task(key, callback_url=URL)
+    await db.write(tasks.submit_task, account_id, new, None, 100)
+    return new
+
+
+async def claimed(db: Database, new: tasks.NewTask, owner: str = "one") -> Task:
+    return (await db.write(claims.claim_due, new.account_id, owner, LEASE_US, 1))[0]
+
+
+async def cancel(db: Database, new: tasks.NewTask, commit: str = "cmt_c") -> Cancelled | Wished | TooLate | UnknownTask:
+    return await db.write(cancel_task, new.account_id, new.id, commit, body_of)
+
+
+async def stored(db: Database, new: tasks.NewTask) -> Task:
+    found = await db.read(tasks.find_task, new.account_id, new.id)
+    assert found is not None
+    return found
+
+
+async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
+    """Failed, nothing charged, nothing held, one webhook, all of one commit."""
+    task = await stored(db, new)
+    assert (task.state, task.cancelled, task.charge, task.cancellable) == (TaskState.failed, True, 0, False)
+    account = await db.read(accounts.find_account, new.account_id)
+    assert account is not None
+    assert (account.posted, account.held) == (10_000, 0)
+    told = await db.read(deliveries.newest_deliveries, new.account_id, None, 9)
+    assert [one.body.encode() for one in told] == [body_of(task)]
+    assert await db.snapshot(broken_invariants, 0) == []
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "handed back", "crashed"])
+def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, state: str) -> None:
+    async def story() -> None:
+        db = open_database()
+        new = await waiting(db)
+        if state != "queued":
+            await claimed(db, new)
+        if state == "handed back":
+            await db.write(claims.hand_back, new.account_id, new.id, 1)
+        if state == "crashed":
+            await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
+        assert (await stored(db, new)).cancellable
+        for number in range(3):
+            assert await cancel(db, new, f"cmt_{number}") == Cancelled()
+        await is_cancelled(db, new)
+        attempt = new_attempt(await stored(db, new))
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.LostLease()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("end", ["completed", "failed"])
+def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: OpenDatabase, end: str) -> None:
+    async def story() -> None:
+        db = open_database()
+        new = await waiting(db)
+        task = await claimed(db, new)
+        attempt = new_attempt(task)
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.Done()
+        assert not (await stored(db, new)).cancellable
+        for _ in range(2):
+            assert await cancel(db, new) == Wished()
+        further = new_attempt(task)
+        assert await db.write(attempts.begin_attempt, new.account_id, further, "one", GATE) == attempts.Unwanted()
+        assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
+        if end == "completed":
+            done = new_settlement(task, 700)
+            assert await db.write(settlement.complete_task, new.account_id, new.id, 1, done, body_of) == tasks.Done()
+        else:
+            assert (
+                await db.write(settlement.fail_task, new.account_id, new.id, 1, ERROR, "cmt", body_of) == tasks.Done()
+            )
+        assert await cancel(db, new) == TooLate()
+        assert (await stored(db, new)).state == end
+        assert await db.snapshot(broken_invariants, 0) == []
+
+    asyncio.run(story())
+
+
+def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        new = await waiting(db)
+        attempt = new_attempt(await claimed(db, new))
+        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE)
+        assert await cancel(db, new) == Wished()
+        await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
+        assert await cancel(db, new) == Wished(), "what the dead worker sent may have been carried out"
+        again = await claimed(db, new, "two")
+        assert (
+            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", GATE)
+            == attempts.Unwanted()
+        )
+
+    asyncio.run(story())
+
+
+def test_another_accounts_task_is_unknown(open_database: OpenDatabase) -> None:
+    async def story() -> None:
+        db = open_database()
+        new = await waiting(db)
+        other, _ = await customer(db, 1, "other")
+        assert await db.write(cancel_task, other, new.id, "cmt_c", body_of) == UnknownTask()
+        assert (await stored(db, new)).state == TaskState.queued
+
+    asyncio.run(story())
+
+
+def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> None:
+    """Two processes at the same moment: either the task is cancelled and nothing is sent, or it is sent and ends."""
+
+    async def story() -> None:
+        doors = [open_database(), open_database()]
+        account_id, key = await customer(doors[0], 10**6)
+        seen: set[bool] = set()
+        for number in range(40):
+            new = new_task(key, callback_url=URL)
+            await doors[0].write(tasks.submit_task, account_id, new, None, 100)
+            attempt = new_attempt(await claimed(doors[0], new))
+            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", GATE)
+            wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", body_of)
+            marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
+            pair = (marked, answer) if number % 2 else (answer, marked)
+            assert pair in ((tasks.Done(), Wished()), (tasks.LostLease(), Cancelled()))
+            seen.add(pair[0] == tasks.Done())
+            if pair[0] == tasks.Done():
+                done = new_settlement(await stored(doors[0], new), 1)
+                assert (
+                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, body_of) == tasks.Done()
+                )
+        print("sent first, cancelled first:", seen)
+        assert await doors[0].snapshot(broken_invariants, 0) == []
+
+    asyncio.run(story())

@@ -1,0 +1,345 @@
+"""F24: random stories of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
+
+On both engines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import os
+import tempfile
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from imagegate.domain.accounts import Key
+from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.tasks import Attempt, Task
+from imagegate.domain.webhooks import Heard
+from imagegate.store import accounts, attempts, claims, deliveries, ledger, refunds, settlement, tasks
+from imagegate.store.accounts import NoCredit
+from imagegate.store.cancellation import Cancelled, TooLate, Wished, cancel_task
+from imagegate.store.database import Database, engine_for
+from imagegate.store.idempotency import Conflict, Replayed
+from imagegate.store.invariants import broken_invariants
+from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_refund, new_settlement, new_task
+
+T = TypeVar("T")
+EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
+CRASHES_MAX = 3
+HOOK = "https://hook.test/"
+ERROR = TaskError(TaskErrorCode.service_error, "test")
+
+
+@dataclasses.dataclass
+class Expected:
+    """What the model knows of one task."""
+
+    hold: int
+    claim_no: int = 0
+    crashes: int = 0
+    state: str = "queued"
+    callback: bool = False
+    sent: bool = False
+    wished: bool = False
+    charge: int = 0
+    refunded: bool = False
+
+
+class Machine(RuleBasedStateMachine):
+    """`url` names the database; each example starts with an account of its own in it."""
+
+    url = ""
+    counter = itertools.count()
+    claims: Bundle[tuple[Task, Attempt]] = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.db = self.empty_database()
+        self.model: dict[str, Expected] = {}
+        self.used: dict[str, tuple[str, str]] = {}
+        self.posted = 0
+        self.boot = 0
+
+    def empty_database(self) -> Database:
+        """Each example begins with nothing, or its story would depend on those told before."""
+        if "://" not in self.url:
+            for file in Path(self.url).parent.glob("machine.db*"):
+                file.unlink()
+        db = Database(engine_for(self.url))
+        db.migrate()
+        if db.engine.shared:
+            with psycopg.connect(self.url, autocommit=True) as admin:
+                admin.execute("TRUNCATE accounts, entries, prices CASCADE")
+        return db
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def await_it() -> T:
+            return await work
+
+        return self.loop.run_until_complete(await_it())
+
+    def write(self, command: Any, *args: Any) -> Any:
+        async def run() -> Any:
+            return await self.db.write(command, *args)
+
+        return self.loop.run_until_complete(run())
+
+    @initialize(posted=st.integers(0, 5000))
+    def open(self, posted: int) -> None:
+        account_id, key = self.run(customer(self.db, posted, f"machine{next(self.counter)}"))
+        self.account_id: str = account_id
+        self.key: Key = key
+        self.posted = posted
+
+    @property
+    def held(self) -> int:
+        return sum(task.hold for task in self.model.values() if task.state in ("queued", "running"))
+
+    @rule(amount=st.integers(-2000, 3000))
+    def grant(self, amount: int) -> None:
+        answer = self.write(ledger.grant, self.account_id, amount, f"grant:m{next(self.counter)}", "machine")
+        fits = self.posted + amount - self.held >= 0
+        assert isinstance(answer, ledger.Granted) == fits
+        self.posted += amount if fits else 0
+
+    @rule(
+        hold=st.integers(0, 2000),
+        name=st.sampled_from(["", "", "a", "b"]),
+        body=st.sampled_from("xy"),
+        callback=st.booleans(),
+    )
+    def submit(self, hold: int, name: str, body: str, callback: bool) -> None:
+        new = new_task(self.key, hold, HOOK if callback else None)
+        use = tasks.KeyUse("create", name, body, 10**15) if name else None
+        answer = self.write(tasks.submit_task, self.account_id, new, use, 10**6)
+        if name in self.used:
+            task_id, used_body = self.used[name]
+            assert answer == (Replayed(task_id) if used_body == body else Conflict())
+        elif self.posted - self.held < hold:
+            assert isinstance(answer, NoCredit)
+        else:
+            assert answer == tasks.Submitted()
+            self.model[new.id] = Expected(hold, callback=callback)
+            if name:
+                self.used[name] = (new.id, body)
+
+    @rule(target=claims, sends=st.sampled_from([True, True, True, False]))  # type: ignore[arg-type]  # a claim that finds nothing is a value too
+    def claim(self, sends: bool) -> tuple[Task, Attempt] | None:
+        claimed = self.write(claims.claim_due, self.account_id, f"boot{self.boot}", LEASE_US, 1)
+        assert bool(claimed) == any(task.state == "queued" for task in self.model.values())
+        if not claimed:
+            return None
+        task: Task = claimed[0]
+        known = self.model[task.id]
+        known.state, known.claim_no = "running", known.claim_no + 1
+        assert task.claim_no == known.claim_no
+        attempt = new_attempt(task)
+        if not sends:
+            return task, attempt
+        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", GATE)
+        assert begun == (attempts.Unwanted() if known.wished else tasks.Done())
+        known.sent = known.sent or not known.wished
+        return task, attempt
+
+    @rule(pick=st.integers(0, 10**6))
+    def cancel(self, pick: int) -> None:
+        if not self.model:
+            return
+        task_id = list(self.model)[pick % len(self.model)]
+        known = self.model[task_id]
+        answer = self.write(cancel_task, self.account_id, task_id, f"cmt_{next(self.counter)}", body_of)
+        if known.state in ("completed", "failed"):
+            cancelled = known.wished and not known.sent
+            assert answer == (Cancelled() if cancelled else TooLate())
+            return
+        known.wished = True
+        assert answer == (Wished() if known.sent else Cancelled())
+        known.state = known.state if known.sent else "failed"
+
+    @rule(status=st.sampled_from([204, 410, 500, None]), dies=st.booleans())
+    def deliver(self, status: int | None, dies: bool) -> None:
+        """A sender that dies leaves its attempts to the next boot."""
+        heard = Heard(duration_ms=1, status=status, error=None if status else "timeout")
+        for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
+            told = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
+            assert told is not None
+            # a webhook tells of the end; a refund comes later
+            assert one.delivery.body.encode() == body_of(msgspec.structs.replace(told, refunded=None))
+            if dies:
+                continue
+            answer = self.write(
+                deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, heard, (0, 0, 0)
+            )
+            assert not isinstance(answer, deliveries.Stale)
+        self.write(deliveries.reclaim_attempts, "next boot", False, (0, 0, 0), 100)
+
+    @rule(pick=st.integers(0, 10**6))
+    def replay(self, pick: int) -> None:
+        known = self.run(self.db.read(deliveries.newest_deliveries, self.account_id, None, 100))
+        if known:
+            one = known[pick % len(known)]
+            assert self.write(deliveries.replay, self.account_id, one.id, one.round).body == one.body
+
+    def ours(self, task: Task) -> bool:
+        known = self.model[task.id]
+        return known.state == "running" and known.claim_no == task.claim_no
+
+    @rule(claim=consumes(claims), share=st.integers(0, 100), excess=st.integers(0, 500))
+    def complete(self, claim: tuple[Task, Attempt] | None, share: int, excess: int) -> None:
+        if claim is None:
+            return
+        task, _attempt = claim
+        charge = task.hold * share // 100
+        price = charge + (excess if share == 100 else 0)
+        ours = self.ours(task)
+        done = new_settlement(task, charge, price)
+        answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
+        assert answer == (tasks.Done() if ours else tasks.LostLease())
+        if ours:
+            self.model[task.id].state, self.model[task.id].charge = "completed", charge
+            self.posted -= charge
+
+    @rule(pick=st.integers(0, 10**6))
+    def refund(self, pick: int) -> None:
+        if not self.model:
+            return
+        task_id = list(self.model)[pick % len(self.model)]
+        known = self.model[task_id]
+        answer = self.write(refunds.refund_task, self.account_id, new_refund(task_id))
+        if known.refunded:
+            assert isinstance(answer, refunds.RefundedBefore)
+        elif known.charge == 0:
+            assert answer == refunds.NotCharged(known.state)
+        else:
+            assert (answer.amount, answer.replayed) == (known.charge, False)
+            self.posted += known.charge
+            known.refunded = True
+
+    @rule(claim=claims)
+    def fail(self, claim: tuple[Task, Attempt] | None) -> None:
+        if claim is None:
+            return
+        task, _ = claim
+        ours = self.ours(task)
+        commit_id = f"cmt_{next(self.counter)}"
+        answer = self.write(settlement.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, body_of)
+        # a queued task that was reclaimed still carries the claim number that its failer has read
+        known = self.model[task.id]
+        queued = known.state == "queued" and known.claim_no == task.claim_no
+        assert answer == (tasks.Done() if ours or queued else tasks.LostLease())
+        if ours or queued:
+            known.state = "failed"
+
+    @rule(claim=claims, percent=st.integers(0, 100))
+    def advance(self, claim: tuple[Task, Attempt] | None, percent: int) -> None:
+        if claim is not None:
+            self.write(attempts.advance, self.account_id, claim[0].id, claim[0].claim_no, percent)
+
+    @rule(claim=claims)
+    def hand_back(self, claim: tuple[Task, Attempt] | None) -> None:
+        if claim is None:
+            return
+        ours = self.ours(claim[0])
+        answer = self.write(claims.hand_back, self.account_id, claim[0].id, claim[0].claim_no)
+        assert answer == (tasks.Done() if ours else tasks.LostLease())
+        if ours:
+            self.model[claim[0].id].state = "queued"
+
+    @rule()
+    def crash(self) -> None:
+        """The process dies: the database is opened anew by the next boot, which takes back what was running."""
+        self.db.close()
+        self.db = Database(engine_for(self.url))
+        self.boot += 1
+        self.write(claims.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100, body_of)
+        for task in self.model.values():
+            if task.state == "running":
+                task.crashes += 1
+                task.state = "failed" if task.crashes > CRASHES_MAX else "queued"
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "account_id"):
+            return
+        account = self.run(self.db.read(accounts.find_account, self.account_id))
+        assert account is not None
+        assert (account.posted, account.held) == (self.posted, self.held)
+        for task_id, known in self.model.items():
+            task = self.run(self.db.read(tasks.find_task, self.account_id, task_id))
+            assert task is not None
+            assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
+            assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
+        told = self.run(self.db.read(deliveries.newest_deliveries, self.account_id, None, 1000))
+        ended = {
+            name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
+        }
+        assert {one.task_id for one in told} == ended
+        assert self.run(self.db.snapshot(broken_invariants, 10**9)) == []
+
+    def teardown(self) -> None:
+        self.db.close()
+        self.loop.close()
+
+
+def _run(url: str, examples: int, *, shrink: bool = True) -> None:
+    machine = type("MachineHere", (Machine,), {"url": url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+            derandomize=not shrink,
+        ),
+    )
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: these stories are about logic, other tests are about disks."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def test_f24_model_and_store_agree_on_sqlite(memory_folder: Path) -> None:
+    _run(str(memory_folder / "machine.db"), EXAMPLES)
+
+
+def test_f24_model_and_store_agree_on_postgres(postgres_url: str) -> None:
+    _run(postgres_url, max(1, EXAMPLES // 6))
+
+
+def test_f24_finds_a_planted_overcharge(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant stays in the suite: a machine that misses it proves nothing."""
+    honest = accounts.close_hold
+
+    def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
+        honest(tx, account_id, key_id, amount, day, charge + (1 if charge else 0))
+
+    monkeypatch.setattr(accounts, "close_hold", greedy)
+    # more stories than the honest machine is told: this one ends at the first that finds it
+    with pytest.raises(AssertionError):
+        _run(str(memory_folder / "machine.db"), 1000, shrink=False)

@@ -1,0 +1,203 @@
+"""Starts the program by forking from a process that has imported it: tests that start it often pay for that once.
+
+What runs in the child is `imagegate`'s own `main`, in a process of its own, with the arguments, the environment and the
+outputs that it is given. It dies like any other: of signals too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+# What takes the time; the last four are loaded when a server begins to serve.
+_SLOW = (
+    "imagegate.app",
+    "imagegate.cli.check",
+    "imagegate.cli.accounts",
+    "imagegate.cli.serve",
+    "anyio._backends._asyncio",
+    "imagegate.cli.simulate",
+    "imagegate.simulator.serve",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
+)
+
+
+class Forked:
+    """One program; as much of `subprocess.Popen` as a gateway's test needs."""
+
+    def __init__(self, nursery: Nursery, pid: int, stdout: TextIO | None) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self._nursery = nursery
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self._code is None:
+            self._code = self._nursery.ask({"poll": self.pid})
+        return self._code
+
+    def wait(self, timeout: float) -> int:
+        give_up = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > give_up:
+                raise subprocess.TimeoutExpired("imagegate", timeout)
+            time.sleep(0.005)
+        return code
+
+    def send_signal(self, how: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+
+class Nursery:
+    """Use with `with`."""
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
+        self._count = 0
+        self._turn = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def ask(self, order: Mapping[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._turn:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+
+    def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> Forked:
+        """`imagegate` with these arguments; its standard output and error are one stream."""
+        pipe = self._path()
+        os.mkfifo(pipe)
+        pid = self._fork(arguments, env, pipe, pipe)
+        stdout = pipe.open("r")
+        pipe.unlink()
+        return Forked(self, pid, stdout)
+
+    def run(self, arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """A command that ends by itself."""
+        out, err = self._path(), self._path()
+        code = Forked(self, self._fork(arguments, env, out, err), None).wait(timeout=60)
+        return subprocess.CompletedProcess(list(arguments), code, out.read_text(), err.read_text())
+
+    def _fork(self, arguments: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> int:
+        order = {"arguments": list(arguments), "env": dict(env), "out": str(out), "err": str(err)}
+        pid: int = self.ask(order)
+        return pid
+
+    def _path(self) -> Path:
+        with self._turn:
+            self._count += 1
+            return Path(self._folder.name) / str(self._count)
+
+
+@functools.cache
+def shared() -> Nursery:
+    """One for all tests of this process; it ends with it."""
+    nursery = Nursery()
+    nursery.__enter__()
+    atexit.register(nursery.__exit__, None, None, None)
+    return nursery
+
+
+def _serve() -> None:
+    """Until nobody asks any more. A child leaves through here too, by the exit of its own `main`."""
+    for name in _SLOW:
+        importlib.import_module(name)
+    import litestar
+
+    litestar.Litestar()  # it looks for plugins when it is made, and finds those of our tools
+    gc.collect()
+    gc.freeze()  # what a child never frees is never copied for it
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "poll" in order:
+            _answer(_poll(order["poll"]))
+        elif pid := os.fork():
+            _answer(pid)
+        else:
+            _become(order)
+
+
+def _answer(said: object) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+def _poll(pid: int) -> int | None:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _become(order: dict[str, Any]) -> None:
+    from imagegate.cli import main
+
+    os.environ.clear()
+    os.environ.update(order["env"])
+    for number, path in ((1, order["out"]), (2, order["err"])):
+        if number == 2 and path == order["out"]:  # its name may be gone already
+            os.dup2(1, 2)
+            continue
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.argv = ["imagegate", *order["arguments"]]
+    try:
+        main()
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(code: object) -> None:
+    """As Python does it, but for taking a hundred modules apart, which costs more than most commands."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else code is not None)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve()

@@ -1,0 +1,206 @@
+"""The program `imagegate serve` in a process of its own, as a test sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+import httpx
+
+from tests.support.fork_server import shared
+
+PROGRAM = [sys.executable, "-m", "imagegate"]
+START_S = 90.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+# Keys of real vendors: a test that found one would spend money.
+_VENDORS = ("OPENAI_", "AZURE_OPENAI_")
+
+
+def _outside() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_VENDORS)}
+
+
+class Child(Protocol):
+    """The process in which the program runs, as `subprocess.Popen` shows it."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[str] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def send_signal(self, how: signal.Signals) -> None: ...
+
+
+class Ended(AssertionError):
+    """The program ended by itself before it served. `code` is negative for a signal."""
+
+    def __init__(self, code: int, output: list[str]) -> None:
+        super().__init__(f"the gateway ended with {code}: " + "\n".join(output))
+        self.code = code
+
+
+class Gateway:
+    """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
+
+    forked = True
+
+    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public: str = "") -> None:
+        """`public`: the origin that a proxy would give it; it is reached on loopback all the same."""
+        self.data = data
+        self._place = f"http://127.0.0.1:{free_port()}" if public else ""
+        self.options = (*options, "--port", self._place.rpartition(":")[2]) if public else options
+        env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public} if public else env
+        self.env = {**_outside(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
+        self.output: list[str] = []
+        self.url = ""
+        self._process: Child | None = None
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def key(self) -> str:
+        """The demo key."""
+        return (self.data / "demo-key").read_text().strip()
+
+    @property
+    def curl(self) -> str:
+        return next(line for line in self.output if line.startswith("curl "))
+
+    def start(self) -> None:
+        """Serve on a free port, and return when the health check answers."""
+        self.output = []
+        self._process = self._spawn(["serve", "--data", str(self.data), "--port", "0", *self.options])
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._wait_until_healthy()
+
+    def _spawn(self, arguments: list[str]) -> Child:
+        if self.forked:
+            return shared().start(arguments, self.env)
+        return subprocess.Popen(
+            [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
+        )
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.output.append(line.rstrip("\n"))
+            found = re.match(r"imagegate is at (\S+)", line)
+            if found:
+                self.url = self._place or found[1]
+
+    def _wait_until_healthy(self) -> None:
+        self.url = ""
+        give_up = time.monotonic() + START_S
+        while time.monotonic() < give_up:
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise Ended(self._end(signal.SIGKILL), self.output)
+            try:
+                if self.url and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError("the gateway did not answer: " + "\n".join(self.output))
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of the program runs after this."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def died(self, seconds: float = 30) -> int:
+        """Wait until it has ended by itself; its exit code, negative for a signal."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("the gateway lives: " + "\n".join(self.output)) from None
+        return self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(timeout=60)
+        assert self._reader is not None
+        self._reader.join(timeout=10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+        return code
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A short command on the same data folder."""
+        done = self._run([*arguments, "--data", str(self.data)])
+        if check and done.returncode != 0:
+            raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        if self.forked:
+            return shared().run(arguments, self.env)
+        return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
+
+    def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
+        """A key of an account that is made when absent."""
+        granted = self.run("keys", "create", "--account", account, "--credits", amount, "--json", *more)
+        key: str = json.loads(granted.stdout)["key"]
+        return key
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A customer with this key, or with the demo key."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=90, trust_env=False, verify=False)
+
+    def check(self) -> dict[str, Any]:
+        """`imagegate check --json`; the test fails where an invariant does not hold."""
+        done = self.run("check", "--json", check=False)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        assert done.returncode == 0, answer
+        return answer
+
+
+class Alone(Gateway):
+    """Started as a user starts it, for tests of how long that takes and of how much memory it needs."""
+
+    forked = False

@@ -1,0 +1,122 @@
+"""What a running program costs and how quickly it answers, read from the outside while something is done to it.
+
+Run as a module it is the observer itself, in a process of its own: a test that is busy would measure its own delay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import psutil
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that this process has burnt; its children are not counted."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def resident(pid: int) -> tuple[int, int]:
+    """Bytes in memory of the process, and of its children; what they share is counted once."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(pid).children(recursive=True)
+        return _weight(pid), sum(_weight(child.pid) for child in children)
+    return 0, 0
+
+
+def _weight(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+    return 0
+
+
+class Vitals:
+    """The highest memory, and how long health checks took, between enter and exit."""
+
+    def __init__(self, pid: int, url: str) -> None:
+        self._command = [sys.executable, "-m", "tests.support.process_monitor", str(pid), url]
+        self._observer: subprocess.Popen[str] | None = None
+        self.peak = self.service = self.children = 0
+        self.checks = 0
+        self.unanswered = 0
+        self.p99_ms = self.slowest_ms = 0.0
+
+    def __enter__(self) -> Self:
+        self._observer = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._observer is not None
+        said, _ = self._observer.communicate(timeout=20)
+        vars(self).update(json.loads(said))
+
+    def told(self) -> str:
+        return (
+            f"peak {self.peak >> 20} MiB (service {self.service >> 20}, children {self.children >> 20}); "
+            f"{self.checks} health checks, p99 {self.p99_ms:.1f} ms, slowest {self.slowest_ms:.0f} ms"
+        )
+
+
+def _observe(pid: int, url: str) -> dict[str, float]:
+    """Until the end of standard input: weigh each tenth of a second, ask a hundred times a second."""
+    with contextlib.suppress(OSError):
+        os.nice(-10)  # waiting for a processor is not what is measured
+    stop, peaks = threading.Event(), [0, 0, 0]
+
+    def weigh() -> None:
+        while not stop.wait(0.1):
+            service, children = resident(pid)
+            peaks[:] = map(max, peaks, (service + children, service, children))
+
+    def listen() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    for work in (weigh, listen):
+        threading.Thread(target=work, daemon=True).start()
+    took, unanswered = [0.0], 0
+    while not stop.wait(0.01):
+        started = time.perf_counter()
+        unanswered += not _healthy(url)
+        took.append((time.perf_counter() - started) * 1000)
+    took.sort()
+    return {
+        "peak": peaks[0],
+        "service": peaks[1],
+        "children": peaks[2],
+        "checks": len(took) - 1,
+        "unanswered": unanswered,
+        "p99_ms": took[int(len(took) * 0.99)],
+        "slowest_ms": took[-1],
+    }
+
+
+def _healthy(url: str) -> bool:
+    place = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        place.request("GET", "/healthz")
+        return place.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        place.close()
+
+
+if __name__ == "__main__":
+    print(json.dumps(_observe(int(sys.argv[1]), sys.argv[2])))

@@ -1,0 +1,85 @@
+"""From an operator's row to an upstream, or to a sentence that says what is missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.catalog.routes import UpstreamRow, dialect_of
+from imagegate.http.retry_after import retry_after
+from imagegate.spool import Spool
+from imagegate.upstreams.base import Resumes, Upstream
+from imagegate.upstreams.connect import NotConnected, Plugs, connect
+from imagegate.upstreams.embedded import Embedded
+from imagegate.upstreams.openai.adapter import OpenAI
+from tests.upstreams.parts import fetch
+
+
+def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream | NotConnected:
+    row = UpstreamRow(**{"name": "there", "protocol": "openai", **fields})
+    plugs = Plugs(spool=Spool(tmp_path / "spool"), fetch=lambda _: fetch, link=str, env=env or {})
+    return connect(row, dialect_of(row), plugs)
+
+
+def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("sk-1\n")
+    assert isinstance(connected(tmp_path, {"KEY": " sk-1\n"}, api_key_env="KEY"), OpenAI)
+    assert isinstance(connected(tmp_path, api_key_file=str(key)), OpenAI)
+    assert isinstance(connected(tmp_path, dialect="sd-server", base_url="http://127.0.0.1:1234/v1"), OpenAI)
+    assert isinstance(connected(tmp_path, protocol="embedded"), Embedded)
+
+
+@pytest.mark.parametrize(
+    ("fields", "env", "told"),
+    [
+        ({}, {}, "upstream 'there': name its key with api_key_env"),
+        ({"api_key_env": "KEY"}, {}, "the variable KEY holds no key"),
+        ({"api_key_env": "KEY"}, {"KEY": "a\nb"}, "the variable KEY holds more than one line"),
+        ({"api_key_env": "KEY"}, {"KEY": "schlüssel"}, "the variable KEY holds more than one line or characters"),
+        ({"api_key_file": "/nowhere/key"}, {}, "the file /nowhere/key cannot be read: FileNotFoundError"),
+        ({"dialect": "generic", "api_key_env": "KEY"}, {"KEY": "k"}, "base_url must begin with https://"),
+        ({"base_url": "ftp://x"}, {}, "base_url must begin with https://"),
+        ({"base_url": "https://me:pw@x/v1"}, {}, "base_url must hold no key"),
+        ({"base_url": "https://x/v1?a=b"}, {}, "base_url must end before any '?'"),
+        ({"base_url": "https://[x/v1"}, {}, "base_url is no address"),
+        ({"dialect": "azure-dated", "base_url": "https://x"}, {}, "api_version is missing"),
+    ],
+)
+def test_what_is_missing_is_said(fields: dict[str, Any], env: dict[str, str], told: str, tmp_path: Path) -> None:
+    found = connected(tmp_path, env, **fields)
+    assert isinstance(found, NotConnected)
+    assert told in found.detail
+
+
+def test_a_call_may_be_repeated_only_where_the_server_is_known_to_know_it_again(tmp_path: Path) -> None:
+    plain = connected(tmp_path, {"K": "k"}, api_key_env="K")
+    proven = connected(tmp_path, {"K": "k"}, api_key_env="K", override={"idempotency": "header"})
+    assert isinstance(plain, OpenAI)
+    assert isinstance(proven, OpenAI)
+    assert (plain.resumes, proven.resumes) == (Resumes.never, Resumes.by_key)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"retry-after": "20"}, 20),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"retry-after-ms": "x", "retry-after": "3"}, 3),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "nan"}, 0),
+        ({"retry-after": "inf"}, 0),
+        ({"retry-after": "1e9"}, 86_400),
+        ({"retry-after": "soon"}, 0),
+        ({"retry-after": "Sun, 22 Nov 2026 10:00:30 GMT"}, 30),
+        ({"retry-after": "Sun, 22 Nov 2026 09:00:00 GMT"}, 0),
+        ({"retry-after": "Sun, 99 Nov 2026 09:00:00 GMT"}, 0),
+    ],
+)
+def test_how_long_to_stay_away(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after(headers, datetime(2026, 11, 22, 10, tzinfo=UTC)) == seconds

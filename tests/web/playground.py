@@ -1,0 +1,105 @@
+"""What a visitor does at the playground, in a line each."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.gateway import Gateway
+
+END_MS = 60_000
+
+
+def write(page: Page, prompt: str, **settings: str) -> None:
+    """The prompt, and settings by the names of their fields: quality="low", ratio="1:1", tier="1K", n="2"."""
+    page.fill("#pg-prompt", prompt)
+    number = settings.pop("n", "")
+    if "ratio" in settings or "tier" in settings:
+        page.check("input[name=pg-mode][value=ratio]")
+    for name, value in settings.items():
+        page.check(f"input[name=pg-{name}][value='{value}']")
+    if number:
+        page.select_option("#pg-n", number)
+
+
+def run(page: Page, prompt: str, **settings: str) -> Locator:
+    """Write, press Run, and wait for the end."""
+    write(page, prompt, **{"quality": "low", "ratio": "1:1", **settings})
+    page.click("[data-run]")
+    return finished(page, prompt)
+
+
+def settled(page: Page) -> Decimal:
+    """The expected credits, once the price in sight is that of the form."""
+    page.wait_for_timeout(160)
+    page.locator("[data-price][aria-busy=false]").wait_for()
+    found = page.locator("[data-quote=expected]").get_attribute("data-credits")
+    assert found
+    return Decimal(found)
+
+
+def card(page: Page, prompt: str) -> Locator:
+    return page.locator("[data-task]").filter(has_text=prompt).first
+
+
+def finished(page: Page, prompt: str) -> Locator:
+    one = card(page, prompt)
+    expect(one).to_have_attribute("data-state", "completed", timeout=END_MS)
+    one.locator("[data-actual=price]").wait_for(state="attached")
+    return one
+
+
+def task_of(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
+    """The task of a card, as the API tells of it."""
+    with gateway.client(key or gateway.key) as http:
+        answer = http.get(f"/v1/tasks/{one.get_attribute('data-task')}?include=request,outputs,attempts")
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "PNG") -> bytes:
+    """A picture of its own: noise on a colour."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, kind)
+    return file.getvalue()
+
+
+def give(page: Page, how: str, name: str, data: bytes, media_type: str = "image/png") -> None:
+    """`how` is drop or paste: the file arrives as the browser's own events bring it."""
+    page.evaluate(
+        """([how, name, text, type]) => {
+            const transfer = new DataTransfer();
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            transfer.items.add(new File([bytes], name, { type }));
+            const options = { bubbles: true, cancelable: true };
+            if (how === 'drop') document.querySelector('.references')
+                .dispatchEvent(new DragEvent('drop', { ...options, dataTransfer: transfer }));
+            else document.dispatchEvent(new ClipboardEvent('paste', { ...options, clipboardData: transfer }));
+        }""",
+        [how, name, base64.b64encode(data).decode(), media_type],
+    )
+
+
+def ready(page: Page, count: int) -> Locator:
+    """The references, once so many are there."""
+    found = page.locator("[data-reference=ready]")
+    expect(found).to_have_count(count, timeout=20_000)
+    return found
+
+
+def asked(page: Page) -> dict[str, Any]:
+    """The request as the form has it now, read from what it offers as code."""
+    page.click("[data-as-code]")
+    text = page.locator("[data-program]").inner_text()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].rsplit("'", 1)[0].replace("'\\''", "'"))
+    return body
