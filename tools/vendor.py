@@ -39,13 +39,13 @@ def _write(package: dict[str, Any]) -> None:
     target = ROOT / package["into"]
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        _extract(_fetched(package, Path(folder)), Path(folder))
+        _extract(_fetch(package, Path(folder)), Path(folder))
         for source, name in package["files"].items():
             text = (Path(folder) / "package" / source).read_text("utf-8")
-            (target / name).write_text(_trimmed(text) + package.get("append", {}).get(name, ""), "utf-8")
+            (target / name).write_text(_strip_source_map(text) + package.get("append", {}).get(name, ""), "utf-8")
 
 
-def _trimmed(text: str) -> str:
+def _strip_source_map(text: str) -> str:
     """Without the mark that makes browsers ask for a map which is not here."""
     lines = [line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")]
     return "\n".join(lines) + "\n"
@@ -57,13 +57,13 @@ def _unpack(package: dict[str, Any], target: Path) -> None:
         return
     shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
-        _extract(_fetched(package, Path(folder)), Path(folder))
+        _extract(_fetch(package, Path(folder)), Path(folder))
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(Path(folder) / "package", target)
     mark.write_text(package["sha256"])
 
 
-def _fetched(package: dict[str, Any], folder: Path) -> Path:
+def _fetch(package: dict[str, Any], folder: Path) -> Path:
     """The package's archive, which is the pinned one."""
     wanted = f"{package['name']}@{package['version']}"
     subprocess.run([*_NPM, "pack", "--silent", "--pack-destination", str(folder), wanted], check=True)

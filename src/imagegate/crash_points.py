@@ -39,23 +39,23 @@ POINTS = frozenset(
         "gc.blob_deleted",
     }
 )
-_passed: dict[str, int] = {}
+_hit_counts: dict[str, int] = {}
 _lock = threading.Lock()
 
 
-def point(name: str) -> None:
+def crash_point(name: str) -> None:
     """Die here, if this is the place and the time."""
-    armed, nth = _armed()
+    armed, nth = _armed_point()
     if name != armed:
         return
     with _lock:
-        _passed[name] = _passed.get(name, 0) + 1
-        if _passed[name] == nth:
+        _hit_counts[name] = _hit_counts.get(name, 0) + 1
+        if _hit_counts[name] == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @functools.cache
-def _armed() -> tuple[str, int]:
+def _armed_point() -> tuple[str, int]:
     name, _, nth = os.environ.get("IMAGEGATE_CRASH", "").partition(":")
     if name and name not in POINTS:
         raise ValueError(f"IMAGEGATE_CRASH: there is no crash point {name!r}")

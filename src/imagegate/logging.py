@@ -13,10 +13,10 @@ from typing import Any
 
 import structlog
 
-_SECRETS = re.compile(r"\b(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0-9_\-+/=.]{6,}")
+_SECRET_PATTERN = re.compile(r"\b(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0-9_\-+/=.]{6,}")
 
 
-def start_logging(level: str) -> None:
+def configure_logging(level: str) -> None:
     """JSON lines on standard error; secrets are cut out of every text by their prefix."""
     structlog.configure(
         processors=[
@@ -41,5 +41,6 @@ def log_error(event: str, **fields: Any) -> None:
 
 def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {
-        key: _SECRETS.sub(r"\1[removed]", value) if isinstance(value, str) else value for key, value in event.items()
+        key: _SECRET_PATTERN.sub(r"\1[removed]", value) if isinstance(value, str) else value
+        for key, value in event.items()
     }

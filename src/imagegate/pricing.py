@@ -6,18 +6,18 @@ Refuses to know: where usage comes from, which price applies, and who pays.
 
 from __future__ import annotations
 
-from imagegate.domain.money import PER_MILLION, Nanos, decimal_text
-from imagegate.domain.prices import CallPrice, Charge, Line, Price, TokenPrice
+from imagegate.domain.money import PER_MILLION, Nanos, format_decimal
+from imagegate.domain.prices import CallPrice, Charge, ChargeLine, Price, TokenPrice
 from imagegate.domain.usage import Usage
 
 
-def charge(usage: Usage, price: Price) -> Charge:
+def compute_charge(usage: Usage, price: Price) -> Charge:
     """Price `usage`. Quantities of zero have no line."""
     match price:
         case CallPrice(per_image=per_image):
-            return _sum([("image", "image", usage.images, per_image * PER_MILLION)])
+            return _build_charge([("image", "image", usage.images, per_image * PER_MILLION)])
         case TokenPrice():
-            return _sum(_token_items(usage, price))
+            return _build_charge(_token_items(usage, price))
 
 
 def _token_items(usage: Usage, price: TokenPrice) -> list[tuple[str, str, int, int]]:
@@ -33,15 +33,15 @@ def _token_items(usage: Usage, price: TokenPrice) -> list[tuple[str, str, int, i
     ]
 
 
-def _sum(items: list[tuple[str, str, int, int]]) -> Charge:
+def _build_charge(items: list[tuple[str, str, int, int]]) -> Charge:
     """Each line is the step of the rounded running total, so that lines and total never disagree."""
-    lines: list[Line] = []
+    lines: list[ChargeLine] = []
     running = total = 0
     for item, unit, quantity, rate in items:
         if quantity == 0:
             continue
         running += quantity * rate
         rounded = -(-running // PER_MILLION)
-        lines.append(Line(item, unit, quantity, decimal_text(rate, 6), Nanos(rounded - total)))
+        lines.append(ChargeLine(item, unit, quantity, format_decimal(rate, 6), Nanos(rounded - total)))
         total = rounded
     return Charge(tuple(lines), Nanos(total))

@@ -16,13 +16,13 @@ from typing import Any
 
 import msgspec
 
-from imagegate.catalog.routes import RouteRow, UpstreamRow
+from imagegate.catalog.routes import RouteConfig, UpstreamConfig
 from imagegate.catalog.schema import Alias
-from imagegate.domain.money import nanos_of_usd
-from imagegate.security.rate_limit import MOST_PER_MINUTE
+from imagegate.domain.money import parse_usd
+from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 
-PREFIX = "IMAGEGATE_"
-UPLOAD_MOST = 100 * 1024 * 1024
+ENV_PREFIX = "IMAGEGATE_"
+MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -115,8 +115,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limits: Limits = Limits()
     work: Work = Work()
     alias: tuple[Alias, ...] = ()
-    upstream: tuple[UpstreamRow, ...] = ()
-    route: tuple[RouteRow, ...] = ()
+    upstream: tuple[UpstreamConfig, ...] = ()
+    route: tuple[RouteConfig, ...] = ()
 
     @property
     def data_dir(self) -> Path:
@@ -133,21 +133,21 @@ GROUPS: dict[str, type[msgspec.Struct]] = {
 
 
 def load_settings(
-    file: Path | None = None, env: Mapping[str, str] = os.environ, given: Mapping[str, Any] | None = None
+    file: Path | None = None, env: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Read all sources. `given` holds command-line values by field name. SettingsError names what is wrong."""
+    """Read all sources. `overrides` holds command-line values by field name. SettingsError names what is wrong."""
     tree = _read_file(file)
     for group, kind in GROUPS.items():
         for field in kind.__struct_fields__:
-            said = (given or {}).get(field)  # an option that was not given is None, and hides nothing
-            value = env.get(PREFIX + field.upper()) if said is None else said
+            override = (overrides or {}).get(field)  # an option that was not given is None, and hides nothing
+            value = env.get(ENV_PREFIX + field.upper()) if override is None else override
             if value is not None:
-                tree.setdefault(group, {})[field] = _split(value, kind, field)
+                tree.setdefault(group, {})[field] = _split_list(value, kind, field)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"configuration: {error}") from error
-    return _checked(settings)
+    return _validate(settings)
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
@@ -161,22 +161,22 @@ def _read_file(file: Path | None) -> dict[str, Any]:
         raise SettingsError(f"{file} is not valid TOML: {error}") from error
 
 
-def _split(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
+def _split_list(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
     """A list in the environment is written with commas."""
     if isinstance(value, str) and isinstance(getattr(kind(), field), tuple):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-def _checked(settings: Settings) -> Settings:
+def _validate(settings: Settings) -> Settings:
     rules = [
         ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         (
             "account_requests_per_minute",
-            0 <= settings.limits.account_requests_per_minute <= MOST_PER_MINUTE,
-            f"0 (no limit) to {MOST_PER_MINUTE}",
+            0 <= settings.limits.account_requests_per_minute <= MAX_REQUESTS_PER_MINUTE,
+            f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
         ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
         ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
@@ -195,7 +195,7 @@ def _checked(settings: Settings) -> Settings:
         ("readers", settings.storage.readers > 0, "above 0"),
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
-        ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= UPLOAD_MOST, f"1 to {UPLOAD_MOST}"),
+        ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
         (
             "public_url",
             _is_origin(settings.server.public_url),
@@ -218,7 +218,7 @@ def _is_network(text: str) -> bool:
 
 def _is_amount(text: str) -> bool:
     try:
-        nanos_of_usd(text)
+        parse_usd(text)
     except ValueError:
         return False
     return True

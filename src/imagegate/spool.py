@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain.usage import Usage, UsageSource
 
-_ANSWER = "answer.json"
+_RESPONSE_FILE = "answer.json"
 
 
 class SpooledImage(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class SpooledImage(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class SpooledAnswer(msgspec.Struct, frozen=True):
+class SpooledResponse(msgspec.Struct, frozen=True):
     """Everything that settling needs. `usage` is None where the upstream did not count.
 
     `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us. `partials`
@@ -53,7 +53,7 @@ class Spool:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def folder(self, attempt_id: str) -> Path:
+    def create_directory(self, attempt_id: str) -> Path:
         """The attempt's own folder. What a worker left in it that died in the middle lies there still."""
         path = self._root / attempt_id
         path.mkdir(mode=0o700, exist_ok=True)
@@ -62,50 +62,50 @@ class Spool:
     def path(self, attempt_id: str, name: str) -> Path:
         return self._root / attempt_id / name
 
-    def finish(self, attempt_id: str, answer: SpooledAnswer) -> None:
+    def write_response(self, attempt_id: str, response: SpooledResponse) -> None:
         """Make the answer durable: after this returns, a power cut loses nothing."""
-        folder = self._root / attempt_id
-        draft = folder / f"{_ANSWER}.part"
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(answer))
+        directory = self._root / attempt_id
+        partial = directory / f"{_RESPONSE_FILE}.part"
+        with partial.open("wb") as file:
+            file.write(msgspec.json.encode(response))
             file.flush()
             os.fsync(file.fileno())
-        draft.rename(folder / _ANSWER)
-        sync_folder(folder)
-        sync_folder(self._root)
-        point("spool.fsynced")
+        partial.rename(directory / _RESPONSE_FILE)
+        fsync_directory(directory)
+        fsync_directory(self._root)
+        crash_point("spool.fsynced")
 
-    def answer(self, attempt_id: str) -> SpooledAnswer | None:
+    def read_response(self, attempt_id: str) -> SpooledResponse | None:
         """What the attempt produced, or None where it was cut off before."""
         try:
-            return msgspec.json.decode((self._root / attempt_id / _ANSWER).read_bytes(), type=SpooledAnswer)
+            return msgspec.json.decode((self._root / attempt_id / _RESPONSE_FILE).read_bytes(), type=SpooledResponse)
         except FileNotFoundError:
             return None
 
     def discard(self, attempt_id: str) -> None:
         shutil.rmtree(self._root / attempt_id, ignore_errors=True)
 
-    def attempts(self) -> list[str]:
+    def list_attempt_ids(self) -> list[str]:
         return [entry.name for entry in self._root.iterdir()]
 
 
-def seal(path: Path) -> tuple[int, str]:
+def fsync_and_hash(path: Path) -> tuple[int, str]:
     """Flush a finished file to disk; its size and its SHA-256."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
         os.fsync(file.fileno())
     return path.stat().st_size, digest.hexdigest()
 
 
-def flush(path: Path) -> None:
+def fsync_file(path: Path) -> None:
     """Flush a finished file to disk, where its size and its digest are known already."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def sync_folder(path: Path) -> None:
+def fsync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -14,37 +14,37 @@ import httpx
 
 CREATE, QUOTE = "/v1/images/generations", "/v1/images/quotes"
 # The smallest picture, and the scene that is painted quickest.
-SMALL: dict[str, Any] = {"prompt": "logo", "size": "816x816", "quality": "low"}
+SMALL_IMAGE: dict[str, Any] = {"prompt": "logo", "size": "816x816", "quality": "low"}
 TASK_ID = re.compile(r"task-unified-[0-9]+-[a-z0-9]{8}")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{1,9})?")
 WAIT = {"Prefer": "wait=60"}
-SORTED_BY = re.compile(
+CLASSIFIER_WORDS = re.compile(
     r"content|moderation|blocked|policy|file.*large|image.*size|size.*exceed", re.IGNORECASE | re.DOTALL
 )
 
 
-def answer_of(response: httpx.Response, status: int = 200) -> Any:
+def parse_response(response: httpx.Response, status: int = 200) -> Any:
     """The JSON of an answer, after its form has been checked: compact, plain numbers, and a request id."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"].partition(";")[0] == "application/json"
     assert re.fullmatch(r"req_[0-9a-zA-Z]+", response.headers["x-request-id"])
-    marked = json.loads(response.text, parse_int=_marked, parse_float=_marked)
-    assert _unmarked(json.dumps(marked, ensure_ascii=False, separators=(",", ":"))) == response.text
+    marked = json.loads(response.text, parse_int=_quote_number, parse_float=_quote_number)
+    assert _unquote_numbers(json.dumps(marked, ensure_ascii=False, separators=(",", ":"))) == response.text
     return response.json()
 
 
-def _marked(text: str) -> str:
+def _quote_number(text: str) -> str:
     assert NUMBER.fullmatch(text), text
     return f"<number {text}>"
 
 
-def _unmarked(text: str) -> str:
+def _unquote_numbers(text: str) -> str:
     return re.sub(r'"<number ([^>]+)>"', r"\1", text)
 
 
-def error_of(response: httpx.Response, status: int, code: str, param: str | None = None) -> dict[str, Any]:
+def parse_error(response: httpx.Response, status: int, code: str, param: str | None = None) -> dict[str, Any]:
     """The error of a refusal, after everything that every error has in common."""
-    answer = answer_of(response, status)
+    answer = parse_response(response, status)
     assert list(answer) == ["error"]
     error: dict[str, Any] = answer["error"]
     assert (error["code"], error.get("param")) == (code, param)
@@ -58,31 +58,33 @@ def error_of(response: httpx.Response, status: int, code: str, param: str | None
     if status == 401:
         assert response.headers["www-authenticate"] == "Bearer"
     if status == 400:
-        assert not SORTED_BY.search(error["message"]), error["message"]
+        assert not CLASSIFIER_WORDS.search(error["message"]), error["message"]
     return error
 
 
 @contextlib.contextmanager
-def nothing_changes(client: httpx.Client) -> Iterator[None]:
+def assert_unchanged(client: httpx.Client) -> Iterator[None]:
     """No task and no hold is left behind."""
-    before = standing(client)
+    before = account_state(client)
     yield
-    assert standing(client) == before
+    assert account_state(client) == before
 
 
-def standing(client: httpx.Client) -> tuple[Any, Any]:
+def account_state(client: httpx.Client) -> tuple[Any, Any]:
     """What the account has, and how many tasks."""
-    return answer_of(client.get("/v1/credits"))["data"], answer_of(client.get("/v1/tasks?page_size=1"))["total"]
+    return parse_response(client.get("/v1/credits"))["data"], parse_response(client.get("/v1/tasks?page_size=1"))[
+        "total"
+    ]
 
 
 def send_raw(url: str, request: bytes, timeout: float = 10.0) -> bytes:
     """Bytes to the server as they are; all that comes back until it closes or falls silent."""
-    place = urlsplit(url)
-    assert place.hostname
+    parts = urlsplit(url)
+    assert parts.hostname
     received = b""
-    with socket.create_connection((place.hostname, place.port or 80), timeout=timeout) as wire:
-        wire.sendall(request)
+    with socket.create_connection((parts.hostname, parts.port or 80), timeout=timeout) as connection:
+        connection.sendall(request)
         with contextlib.suppress(TimeoutError, ConnectionResetError):
-            while piece := wire.recv(65536):
-                received += piece
+            while chunk := connection.recv(65536):
+                received += chunk
     return received

@@ -10,7 +10,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 
@@ -26,47 +26,49 @@ def grant(client: httpx.Client, account_id: str, amount: Any, once: str | None) 
 
 
 def test_mon_11_a_grant_happens_once_and_names_its_actor(gateway: Gateway, admin: httpx.Client) -> None:
-    account = answer_of(admin.post("/v1/admin/accounts", json={"name": "once", "with_key": True}))
-    error_of(grant(admin, account["id"], "250", None), 400, "invalid_request", "Idempotency-Key")
+    account = parse_response(admin.post("/v1/admin/accounts", json={"name": "once", "with_key": True}))
+    parse_error(grant(admin, account["id"], "250", None), 400, "invalid_request", "Idempotency-Key")
     first = grant(admin, account["id"], "250", "top-up-1")
     assert "idempotency-replayed" not in first.headers
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         again = list(pool.map(lambda _: grant(admin, account["id"], 250, "top-up-1"), range(8)))
     assert {answer.text for answer in again} == {first.text}
     assert {answer.headers["idempotency-replayed"] for answer in again} == {"true"}
-    answer = answer_of(first)
+    answer = parse_response(first)
     assert answer["amount"] == answer["available"]
     assert answer["amount"]["nanos"] == "3676470588"
     own = gateway.new_key("operator", "0.000001", "--scope", "admin")
     assert answer["actor"].startswith("key:key_")
     with gateway.client(own) as second:
-        answer_of(grant(second, account["id"], "250", "top-up-2"))
-        error_of(grant(second, account["id"], "251", "top-up-1"), 409, "idempotency_conflict")
-        error_of(grant(second, admin_id(admin), "250", "top-up-1"), 409, "idempotency_conflict")
+        parse_response(grant(second, account["id"], "250", "top-up-2"))
+        parse_error(grant(second, account["id"], "251", "top-up-1"), 409, "idempotency_conflict")
+        parse_error(grant(second, admin_id(admin), "250", "top-up-1"), 409, "idempotency_conflict")
     with gateway.client(account["key"]) as customer:
-        assert answer_of(customer.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 500
-        assert [line["type"] for line in answer_of(customer.get("/v1/ledger"))["data"]] == ["grant", "grant"]
-    taken = answer_of(grant(admin, account["id"], "-100.5", "back"))
+        assert parse_response(customer.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 500
+        assert [line["type"] for line in parse_response(customer.get("/v1/ledger"))["data"]] == ["grant", "grant"]
+    taken = parse_response(grant(admin, account["id"], "-100.5", "back"))
     assert int(taken["amount"]["nanos"]) < 0
-    error_of(grant(admin, account["id"], "-1000", "too much"), 400, "invalid_request", "Idempotency-Key")
-    error_of(grant(admin, account["id"], "-1000", "too-much"), 400, "invalid_request", "credits")
+    parse_error(grant(admin, account["id"], "-1000", "too much"), 400, "invalid_request", "Idempotency-Key")
+    parse_error(grant(admin, account["id"], "-1000", "too-much"), 400, "invalid_request", "credits")
     gateway.check()
 
 
 def admin_id(admin: httpx.Client) -> str:
     found: str = next(
-        row["id"] for row in answer_of(admin.get("/v1/admin/accounts?limit=200"))["data"] if row["name"] == "operator"
+        row["id"]
+        for row in parse_response(admin.get("/v1/admin/accounts?limit=200"))["data"]
+        if row["name"] == "operator"
     )
     return found
 
 
 @pytest.mark.parametrize("amount", ["0", "x", "", "1e9", "9" * 18])
 def test_mon_11_other_amounts_are_400(admin: httpx.Client, amount: str) -> None:
-    error_of(grant(admin, admin_id(admin), amount, "x"), 400, "invalid_request", "credits")
+    parse_error(grant(admin, admin_id(admin), amount, "x"), 400, "invalid_request", "credits")
 
 
 def test_mon_11_no_account_can_have_more_than_can_be_counted(gateway: Gateway, admin: httpx.Client) -> None:
-    account = answer_of(admin.post("/v1/admin/accounts", json={"name": "rich"}))["id"]
+    account = parse_response(admin.post("/v1/admin/accounts", json={"name": "rich"}))["id"]
     refused = 0
     for number in range(4):
         refused += grant(admin, account, "70000000000", f"rich-{number}").status_code == 400
@@ -75,27 +77,27 @@ def test_mon_11_no_account_can_have_more_than_can_be_counted(gateway: Gateway, a
 
 
 def test_accounts_are_made_once_and_listed_by_page(admin: httpx.Client) -> None:
-    made = [answer_of(admin.post("/v1/admin/accounts", json={"name": name})) for name in ("b", "a", "b")]
+    made = [parse_response(admin.post("/v1/admin/accounts", json={"name": name})) for name in ("b", "a", "b")]
     assert made[0] == made[2]
     assert made[0]["available"]["nanos"] == "0"
-    whole = answer_of(admin.get("/v1/admin/accounts?limit=200"))["data"]
+    whole = parse_response(admin.get("/v1/admin/accounts?limit=200"))["data"]
     found: list[Any] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = answer_of(admin.get(f"/v1/admin/accounts?limit=2&cursor={cursor}"))
+        page = parse_response(admin.get(f"/v1/admin/accounts?limit=2&cursor={cursor}"))
         found, cursor = [*found, *page["data"]], page["next_cursor"]
     assert found == whole
     assert {"a", "b", "demo", "operator"} <= {row["name"] for row in whole}
     for name in ("", " ", "x" * 101, "a\0"):
-        error_of(admin.post("/v1/admin/accounts", json={"name": name}), 400, "invalid_request", "name")
-    error_of(grant(admin, "acc_none", 1, "none"), 404, "not_found", "account_id")
-    error_of(grant(admin, "acc\0", 1, "none"), 404, "not_found", "account_id")
+        parse_error(admin.post("/v1/admin/accounts", json={"name": name}), 400, "invalid_request", "name")
+    parse_error(grant(admin, "acc_none", 1, "none"), 404, "not_found", "account_id")
+    parse_error(grant(admin, "acc\0", 1, "none"), 404, "not_found", "account_id")
 
 
 def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client() as demo:
-        task = answer_of(demo.post(CREATE, json=SMALL, headers=WAIT))
-    assert answer_of(admin.get("/v1/admin/overruns")) == {
+        task = parse_response(demo.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+    assert parse_response(admin.get("/v1/admin/overruns")) == {
         "object": "list",
         "data": [],
         "has_more": False,
@@ -114,7 +116,7 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     )
     books.execute("COMMIT")
     books.close()
-    (row,) = answer_of(admin.get("/v1/admin/overruns?limit=1"))["data"]
+    (row,) = parse_response(admin.get("/v1/admin/overruns?limit=1"))["data"]
     assert (row["task_id"], row["overrun"]["nanos"]) == (task["id"], "7")
     assert int(row["price"]["nanos"]) == int(row["charged"]["nanos"]) + 7
     assert float(row["charged"]["credits"]) == task["usage"]["credits_used"]
@@ -129,4 +131,4 @@ def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
             grant(demo, "acc_x", 1, "x"),
             demo.post("/v1/admin/accounts", json={"name": "x"}),
         ):
-            error_of(answer, 403, "permission_denied")
+            parse_error(answer, 403, "permission_denied")

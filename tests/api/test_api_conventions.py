@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes, send_raw
+from tests.api.helpers import CREATE, QUOTE, assert_unchanged, parse_error, parse_response, send_raw
 from tests.support.gateway import Gateway
 
 TEXTS = ("model", "prompt", "size", "resolution", "quality", "mask_url", "callback_url", "background", "output_format")
@@ -57,11 +57,11 @@ WRONG = [
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda text: str(text)[:20])
 def test_s1_body_types_are_strict_and_name_the_field(client: httpx.Client, field: str, value: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         for path in (CREATE, QUOTE):
             response = send(client, path, with_field(field, value))
             named = response.json()["error"].get("param")
-            error_of(response, 400, "invalid_request", named)
+            parse_error(response, 400, "invalid_request", named)
             if value != "NaN":
                 assert str(named).partition("[")[0] == field
 
@@ -71,45 +71,45 @@ def test_s10_1_param_is_the_path_of_the_one_bad_entry(client: httpx.Client, posi
     urls: list[Any] = ["https://example.com/a.png"] * 4
     urls[position] = 5
     response = send(client, QUOTE, json.dumps({"prompt": "logo", "image_urls": urls}))
-    error_of(response, 400, "invalid_request", f"image_urls[{position}]")
+    parse_error(response, 400, "invalid_request", f"image_urls[{position}]")
 
 
 @pytest.mark.parametrize("field", [*TEXTS, *NUMBERS, "image_urls"])
 def test_s1_body_null_is_absent(client: httpx.Client, field: str) -> None:
-    plain = answer_of(send(client, QUOTE, '{"prompt":"x"}'))
+    plain = parse_response(send(client, QUOTE, '{"prompt":"x"}'))
     if field == "prompt":
-        error_of(send(client, QUOTE, '{"prompt":null}'), 400, "invalid_request", "prompt")
+        parse_error(send(client, QUOTE, '{"prompt":null}'), 400, "invalid_request", "prompt")
     else:
-        assert answer_of(send(client, QUOTE, with_field(field, "null"))) == plain
+        assert parse_response(send(client, QUOTE, with_field(field, "null"))) == plain
 
 
 @pytest.mark.parametrize("field", TEXTS)
 def test_s1_body_text_with_nul_is_refused(client: httpx.Client, field: str) -> None:
-    with nothing_changes(client):
-        error_of(send(client, CREATE, with_field(field, r'"a\u0000b"')), 400, "invalid_request", field)
+    with assert_unchanged(client):
+        parse_error(send(client, CREATE, with_field(field, r'"a\u0000b"')), 400, "invalid_request", field)
 
 
 def test_s1_body_text_of_an_address_with_nul_is_refused(client: httpx.Client) -> None:
     body = r'{"prompt":"x","image_urls":["https://example.com/a.png","https://example.com/\u0000"]}'
     response = send(client, CREATE, body)
-    error_of(response, 400, "invalid_request", response.json()["error"]["param"])
+    parse_error(response, 400, "invalid_request", response.json()["error"]["param"])
     assert response.json()["error"]["param"].startswith("image_urls")
 
 
 @pytest.mark.parametrize("text", SURROGATES)
 @pytest.mark.parametrize("field", ["prompt", "model", "size", "seed"])
 def test_s1_body_text_with_lone_surrogates_is_refused(client: httpx.Client, field: str, text: str) -> None:
-    with nothing_changes(client):
-        error_of(send(client, CREATE, with_field(field, f'"{text}"')), 400, "invalid_request")
+    with assert_unchanged(client):
+        parse_error(send(client, CREATE, with_field(field, f'"{text}"')), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82"])
 @pytest.mark.parametrize("field", [b"prompt", b"seed"])
 def test_s1_body_type_bytes_that_are_not_utf8_are_refused(client: httpx.Client, field: bytes, bad: bytes) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         response = send(client, CREATE, b'{"prompt":"x","' + field + b'":"a' + bad + b'"}')
         assert response.status_code in (400, 415)
-        error_of(response, response.status_code, response.json()["error"]["code"])
+        parse_error(response, response.status_code, response.json()["error"]["code"])
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_s1_body_type_bytes_that_are_not_utf8_are_refused(client: httpx.Client, 
     ids=lambda body: body[:18],
 )
 def test_s10_1_invalid_request_for_what_is_no_json_object(client: httpx.Client, body: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         for path in (CREATE, QUOTE, "/v1/tasks/batch"):
-            error_of(send(client, path, body), 400, "invalid_request")
+            parse_error(send(client, path, body), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "漢", "\U0001f600", "\U0010ffff"])
@@ -145,12 +145,12 @@ def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client
     for escaped in (False, True):
         most = json.dumps({"prompt": letter * 32_000}, ensure_ascii=escaped)
         over = json.dumps({"prompt": letter * 32_001}, ensure_ascii=escaped)
-        assert answer_of(send(client, QUOTE, most))["lines"][0]["quantity"]["maximum"] == 128 + len(
+        assert parse_response(send(client, QUOTE, most))["lines"][0]["quantity"]["maximum"] == 128 + len(
             (letter * 32_000).encode()
         )
-        error_of(send(client, QUOTE, over), 400, "invalid_request", "prompt")
-        with nothing_changes(client):
-            error_of(send(client, CREATE, over), 400, "invalid_request", "prompt")
+        parse_error(send(client, QUOTE, over), 400, "invalid_request", "prompt")
+        with assert_unchanged(client):
+            parse_error(send(client, CREATE, over), 400, "invalid_request", "prompt")
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client
     ],
 )
 def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         for path in (CREATE, QUOTE):
             response = send(client, path, json.dumps({"prompt": "logo", "size": size}))
-            error_of(response, 400, "invalid_request", "size")
+            parse_error(response, 400, "invalid_request", "size")
 
 
 @pytest.mark.parametrize(
@@ -200,16 +200,16 @@ def test_s2_1_size_impossible_is_refused_never_scaled(client: httpx.Client, size
 def test_s10_1_invalid_request_names_the_field_of_a_value_outside_the_row(
     client: httpx.Client, field: str, value: Any
 ) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         response = send(client, CREATE, json.dumps({"prompt": "logo", field: value}))
-        error_of(response, 400, "invalid_request", "image_urls[0]" if field == "image_urls" else field)
+        parse_error(response, 400, "invalid_request", "image_urls[0]" if field == "image_urls" else field)
 
 
 def test_s10_1_model_not_found_has_a_suggestion(client: httpx.Client) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         for name in ("gpt-image-9", "", "GPT-IMAGE-2", "gpt-image-2 "):
             response = send(client, CREATE, json.dumps({"prompt": "logo", "model": name}))
-            error = error_of(response, 404, "model_not_found", "model")
+            error = parse_error(response, 404, "model_not_found", "model")
             assert error["fallback_suggestion"] == "gpt-image-2"
             assert error["type"] == "invalid_request_error"
 
@@ -227,8 +227,8 @@ def test_s10_1_model_not_found_has_a_suggestion(client: httpx.Client) -> None:
     ],
 )
 def test_s1_body_type_other_is_415(client: httpx.Client, kind: str) -> None:
-    with nothing_changes(client):
-        error_of(send(client, CREATE, '{"prompt":"x"}', **{"Content-Type": kind}), 415, "unsupported_media_type")
+    with assert_unchanged(client):
+        parse_error(send(client, CREATE, '{"prompt":"x"}', **{"Content-Type": kind}), 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize(
@@ -236,20 +236,20 @@ def test_s1_body_type_other_is_415(client: httpx.Client, kind: str) -> None:
     ["application/json", "Application/JSON", 'application/json; charset="UTF-8"', "application/json;charset=utf-8"],
 )
 def test_s1_body_type_json_in_utf8_is_accepted_however_it_is_named(client: httpx.Client, kind: str) -> None:
-    answer_of(send(client, QUOTE, '{"prompt":"é漢😀"}', **{"Content-Type": kind}))
+    parse_response(send(client, QUOTE, '{"prompt":"é漢😀"}', **{"Content-Type": kind}))
 
 
 def test_s1_body_type_absent_is_json(client: httpx.Client) -> None:
     request = client.build_request("POST", QUOTE, content=b'{"prompt":"x"}')
     assert "content-type" not in request.headers
-    answer_of(client.send(request))
+    parse_response(client.send(request))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "x-unknown"])
 def test_s10_1_unsupported_media_type_for_compressed_bodies(client: httpx.Client, encoding: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         response = send(client, CREATE, '{"prompt":"x"}', **{"Content-Encoding": encoding})
-        error_of(response, 415, "unsupported_media_type", "Content-Encoding")
+        parse_error(response, 415, "unsupported_media_type", "Content-Encoding")
 
 
 def padded(size: int) -> bytes:
@@ -259,12 +259,12 @@ def padded(size: int) -> bytes:
 
 def test_s10_1_request_too_large_above_one_mebibyte(client: httpx.Client) -> None:
     most = 1024 * 1024
-    answer_of(send(client, QUOTE, padded(most)))
-    with nothing_changes(client):
-        error_of(send(client, CREATE, padded(most + 1)), 413, "request_too_large")
+    parse_response(send(client, QUOTE, padded(most)))
+    with assert_unchanged(client):
+        parse_error(send(client, CREATE, padded(most + 1)), 413, "request_too_large")
         chunked = client.post(CREATE, content=iter([padded(most), b" "]), headers=JSON)
-        error_of(chunked, 413, "request_too_large")
-    answer_of(client.post(QUOTE, content=iter([padded(most - 1), b" "]), headers=JSON))
+        parse_error(chunked, 413, "request_too_large")
+    parse_response(client.post(QUOTE, content=iter([padded(most - 1), b" "]), headers=JSON))
 
 
 def head(client: httpx.Client, *more: str, method: str = "POST", path: str = CREATE) -> bytes:
@@ -280,7 +280,7 @@ def test_s10_1_request_too_large_at_once_where_it_is_announced(client: httpx.Cli
 
 
 def test_a_body_that_does_not_arrive_is_given_up(client: httpx.Client, gateway: Gateway) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         answer = send_raw(gateway.url, head(client, "Content-Length: 100") + b'{"prompt":')
         assert answer.split(b" ", 2)[1] in (b"400", b"408")
         assert b'"request_id"' in answer
@@ -288,20 +288,20 @@ def test_a_body_that_does_not_arrive_is_given_up(client: httpx.Client, gateway: 
 
 def test_c14_a_connection_that_breaks_in_the_body_leaves_nothing(client: httpx.Client, gateway: Gateway) -> None:
     place = urlsplit(gateway.url)
-    with nothing_changes(client):
+    with assert_unchanged(client):
         with socket.create_connection((str(place.hostname), place.port or 80)) as wire:
             wire.sendall(head(client, "Content-Length: 14") + b'{"prompt":"x"')
-        answer_of(client.get("/v1/credits"))
+        parse_response(client.get("/v1/credits"))
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "token", "access_token"])
 def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
     for path in ("/v1/credits", "/v1/tasks"):
         bare = httpx.get(f"{gateway.url}{path}", params={name: gateway.key})
-        error_of(bare, 400, "invalid_request", "Authorization")
+        parse_error(bare, 400, "invalid_request", "Authorization")
         assert gateway.key not in bare.text
     with gateway.client() as client:
-        error_of(
+        parse_error(
             client.post(QUOTE, params={name: gateway.key}, json={"prompt": "logo"}),
             400,
             "invalid_request",
@@ -311,14 +311,14 @@ def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "169.254.169.254"])
 def test_s1_origin_other_hosts_are_not_served(client: httpx.Client, host: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         response = client.post(CREATE, json={"prompt": "logo"}, headers={"Host": host})
-        error_of(response, 400, "invalid_request", "Host")
+        parse_error(response, 400, "invalid_request", "Host")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:99", "[::1]:8000", "[::1]"])
 def test_s1_origin_own_names_are_served_with_any_port(client: httpx.Client, host: str) -> None:
-    answer_of(client.get("/v1/credits", headers={"Host": host}))
+    parse_response(client.get("/v1/credits", headers={"Host": host}))
 
 
 ENDPOINTS = {
@@ -336,7 +336,7 @@ ENDPOINTS = {
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_s10_1_method_not_allowed_is_json(client: httpx.Client, path: str) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - ENDPOINTS[path]:
-        error_of(client.request(method, path), 405, "method_not_allowed")
+        parse_error(client.request(method, path), 405, "method_not_allowed")
     if "HEAD" not in ENDPOINTS[path]:
         response = client.head(path)
         assert response.status_code in (200, 405)
@@ -366,21 +366,21 @@ def test_s10_1_method_not_allowed_says_what_is_allowed(client: httpx.Client, pat
     ],
 )
 def test_s10_1_not_found_is_json(client: httpx.Client, path: str) -> None:
-    error_of(client.get(path), 404, "not_found")
-    error_of(client.post(path, json={}), 404, "not_found")
+    parse_error(client.get(path), 404, "not_found")
+    parse_error(client.post(path, json={}), 404, "not_found")
 
 
 def test_s1_json_errors_need_no_key(gateway: Gateway) -> None:
-    error_of(httpx.get(f"{gateway.url}/v1/nothing"), 404, "not_found")
-    error = error_of(httpx.get(f"{gateway.url}/v1/credits"), 401, "unauthorized")
+    parse_error(httpx.get(f"{gateway.url}/v1/nothing"), 404, "not_found")
+    error = parse_error(httpx.get(f"{gateway.url}/v1/credits"), 401, "unauthorized")
     assert (error["message"], error["type"]) == ("Authentication required", "authentication_error")
 
 
 def test_c06_unknown_fields_and_headers_change_nothing(client: httpx.Client) -> None:
-    plain = answer_of(send(client, QUOTE, '{"prompt":"x","size":"1:1"}'))
+    plain = parse_response(send(client, QUOTE, '{"prompt":"x","size":"1:1"}'))
     more = '"seed":7,"nsfw_check":false,"model_params":{"speed":"fast"},"n_":[],"Prompt":1,"user":null'
     headers = {"X-EvoLink-Trace": "1", "X-Evo-Anything": "a,b", "X-Unknown": "1"}
-    assert answer_of(send(client, QUOTE, '{"prompt":"x","size":"1:1",' + more + "}", **headers)) == plain
+    assert parse_response(send(client, QUOTE, '{"prompt":"x","size":"1:1",' + more + "}", **headers)) == plain
 
 
 def test_s1_request_id_is_new_in_every_answer(client: httpx.Client) -> None:
@@ -390,12 +390,12 @@ def test_s1_request_id_is_new_in_every_answer(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 def test_s1_auth_scheme_is_case_insensitive(gateway: Gateway, scheme: str) -> None:
-    answer_of(httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"{scheme} {gateway.key}"}))
+    parse_response(httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"{scheme} {gateway.key}"}))
 
 
 def test_s13_readyz_answers_without_key_and_for_any_host(gateway: Gateway) -> None:
     for headers in ({}, {"Host": "lb.internal"}):
-        ready = answer_of(httpx.get(f"{gateway.url}/readyz", headers=headers))
+        ready = parse_response(httpx.get(f"{gateway.url}/readyz", headers=headers))
         assert ready["status"] == "ok"
         assert ready["checks"]["database"] == ready["checks"]["storage"] == "ok"
         assert ready["checks"].get("workers") == "ok"
@@ -403,13 +403,13 @@ def test_s13_readyz_answers_without_key_and_for_any_host(gateway: Gateway) -> No
 
 def test_c20_polling_is_never_limited(client: httpx.Client) -> None:
     for _ in range(200):
-        error_of(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
+        parse_error(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
 
 
 @pytest.mark.parametrize("value", ["", "a b", "é", "a" * 256, "tab\there"])
 def test_s2_2_key_form_other_keys_are_refused(client: httpx.Client, value: str) -> None:
-    with nothing_changes(client):
+    with assert_unchanged(client):
         headers = [("Idempotency-Key", value.encode("latin-1")), ("Content-Type", b"application/json")]
         raw = [(name.encode(), text) for name, text in headers]
         response = client.post(CREATE, content=b'{"prompt":"x"}', headers=raw)
-        error_of(response, 400, "invalid_request", "Idempotency-Key")
+        parse_error(response, 400, "invalid_request", "Idempotency-Key")

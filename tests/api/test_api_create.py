@@ -16,7 +16,17 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.api.helpers import CREATE, QUOTE, SMALL, TASK_ID, WAIT, answer_of, error_of, nothing_changes, standing
+from tests.api.helpers import (
+    CREATE,
+    QUOTE,
+    SMALL_IMAGE,
+    TASK_ID,
+    WAIT,
+    account_state,
+    assert_unchanged,
+    parse_error,
+    parse_response,
+)
 from tests.support.gateway import Gateway
 
 MODELS = (
@@ -64,13 +74,13 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def create(client: httpx.Client, **fields: Any) -> Any:
-    return answer_of(client.post(CREATE, json={**SMALL, **fields}, headers=WAIT))
+    return parse_response(client.post(CREATE, json={**SMALL_IMAGE, **fields}, headers=WAIT))
 
 
 def test_s2_success_is_the_bare_waiting_task(client: httpx.Client) -> None:
     body = {"prompt": "A beautiful colorful sunset over the ocean", "size": "1:1"}
     response = client.post(CREATE, json=body)
-    task = answer_of(response)
+    task = parse_response(response)
     moment = task["created"]
     assert re.fullmatch(
         rf'{{"created":{moment},"id":"task-unified-{moment}-[a-z0-9]{{8}}","model":"gpt-image-2",'
@@ -84,9 +94,9 @@ def test_s2_success_is_the_bare_waiting_task(client: httpx.Client) -> None:
 
 
 def test_c01_first_id_and_first_status_in_the_text_are_the_tasks(client: httpx.Client) -> None:
-    response = client.post(CREATE, json=SMALL, headers=WAIT)
+    response = client.post(CREATE, json=SMALL_IMAGE, headers=WAIT)
     assert response.status_code == 200
-    task = answer_of(response)
+    task = parse_response(response)
     first_id = re.search(r'"id":"([^"]*)"', response.text)
     first_status = re.search(r'"status":"([^"]*)"', response.text)
     assert first_id
@@ -115,10 +125,10 @@ def test_s2_1_background_transparent_is_alpha_in_the_picture(client: httpx.Clien
 
 
 def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> None:
-    before, _ = standing(client)
-    quote = answer_of(client.post(QUOTE, json=SMALL))
-    response = client.post(CREATE, json=SMALL, headers=WAIT)
-    task = answer_of(response)
+    before, _ = account_state(client)
+    quote = parse_response(client.post(QUOTE, json=SMALL_IMAGE))
+    response = client.post(CREATE, json=SMALL_IMAGE, headers=WAIT)
+    task = parse_response(response)
     assert list(task) == [
         "created",
         "id",
@@ -145,7 +155,7 @@ def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> N
     assert task["billing"]["charged_credits"] == task["usage"]["credits_used"] == task["usage"]["cost"]["credits"]
     assert (task["engine"], task["notice"]) == ("embedded", "procedural preview, not a neural model")
     assert task["duration"] > 0
-    after, _ = standing(client)
+    after, _ = account_state(client)
     spent = int(before["user"]["exact"]["remaining"]["nanos"]) - int(after["user"]["exact"]["remaining"]["nanos"])
     assert spent <= int(quote["maximum"]["nanos"])
 
@@ -153,9 +163,9 @@ def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> N
 @pytest.mark.parametrize("body", MUST_PASS, ids=range(5))
 def test_s2_1_must_pass_five_bodies(hasty: Gateway, body: str) -> None:
     with hasty.client() as client:
-        quote = answer_of(client.post(QUOTE, content=body.encode(), headers={"Content-Type": "application/json"}))
+        quote = parse_response(client.post(QUOTE, content=body.encode(), headers={"Content-Type": "application/json"}))
         response = client.post(CREATE, content=body.encode(), headers={"Content-Type": "application/json"})
-        task = answer_of(response)
+        task = parse_response(response)
         assert task["status"] == "pending"
         assert f'"credits_reserved":{quote["maximum"]["credits"]},' in response.text
 
@@ -164,7 +174,7 @@ def test_c08_32000_astral_code_points_are_created(hasty: Gateway) -> None:
     with hasty.client() as client:
         for escaped in (False, True):
             body = json.dumps({"prompt": "\U0001f600" * 32_000}, ensure_ascii=escaped).encode()
-            answer_of(client.post(CREATE, content=body, headers={"Content-Type": "application/json"}))
+            parse_response(client.post(CREATE, content=body, headers={"Content-Type": "application/json"}))
 
 
 def test_c10_every_name_is_accepted_answered_and_echoed(gateway: Gateway) -> None:
@@ -202,10 +212,10 @@ def test_s2_1_n_images_are_n_results_and_each_is_billed(client: httpx.Client) ->
 
 def test_s2_3_malformed_waits_are_ignored_and_long_ones_cut(client: httpx.Client) -> None:
     for value in ("wait=abc", "wait", "wait=-1", "wait=", "wait=1.5", "respond-async", ""):
-        response = client.post(QUOTE, json=SMALL, headers={"Prefer": value})
+        response = client.post(QUOTE, json=SMALL_IMAGE, headers={"Prefer": value})
         assert "preference-applied" not in response.headers
     with_key = {"Idempotency-Key": secrets.token_hex(8)}
-    task = answer_of(client.post(CREATE, json=SMALL, headers={**WAIT, **with_key}))
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers={**WAIT, **with_key}))
     for value, applied in (
         ("wait=0", "wait=0"),
         ("wait=61", "wait=60"),
@@ -217,63 +227,66 @@ def test_s2_3_malformed_waits_are_ignored_and_long_ones_cut(client: httpx.Client
         ("wait=1.5", None),
         ("wait=-1", None),
     ):
-        response = client.post(CREATE, json=SMALL, headers={"Prefer": value, **with_key})
-        assert answer_of(response) == task
+        response = client.post(CREATE, json=SMALL_IMAGE, headers={"Prefer": value, **with_key})
+        assert parse_response(response) == task
         assert response.headers.get("preference-applied") == applied, value
 
 
 def test_s2_3_dropped_connection_never_cancels(gateway: Gateway, client: httpx.Client) -> None:
     place, key = urlsplit(gateway.url), secrets.token_hex(8)
-    body = json.dumps(SMALL)
+    body = json.dumps(SMALL_IMAGE)
     request = (
         f"POST {CREATE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {gateway.key}\r\nPrefer: wait=60\r\n"
         f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     )
-    _, before = standing(client)
+    _, before = account_state(client)
     with socket.create_connection((str(place.hostname), place.port or 80)) as wire:
         wire.sendall(request.encode())
-        while standing(client)[1] == before:
+        while account_state(client)[1] == before:
             pass
-    response = client.post(CREATE, json=SMALL, headers={**WAIT, "Idempotency-Key": key})
-    assert answer_of(response)["status"] == "completed"
+    response = client.post(CREATE, json=SMALL_IMAGE, headers={**WAIT, "Idempotency-Key": key})
+    assert parse_response(response)["status"] == "completed"
     assert response.headers["idempotency-replayed"] == "true"
-    assert standing(client)[1] == before + 1
+    assert account_state(client)[1] == before + 1
 
 
 def test_c13_run_key_replays_and_charges_once(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": f"run_{secrets.token_hex(16)}"}
-    first_response = client.post(CREATE, json=SMALL, headers={**headers, **WAIT})
-    first = answer_of(first_response)
+    first_response = client.post(CREATE, json=SMALL_IMAGE, headers={**headers, **WAIT})
+    first = parse_response(first_response)
     assert "idempotency-replayed" not in first_response.headers
-    with nothing_changes(client):
-        again = client.post(CREATE, json=SMALL, headers=headers)
+    with assert_unchanged(client):
+        again = client.post(CREATE, json=SMALL_IMAGE, headers=headers)
         assert again.headers["idempotency-replayed"] == "true"
         assert again.text == first_response.text
-        error_of(
-            client.post(CREATE, json={**SMALL, "n": 2}, headers=headers), 409, "idempotency_conflict", "Idempotency-Key"
+        parse_error(
+            client.post(CREATE, json={**SMALL_IMAGE, "n": 2}, headers=headers),
+            409,
+            "idempotency_conflict",
+            "Idempotency-Key",
         )
-        assert answer_of(client.post(CREATE, json=SMALL, headers=headers))["id"] == first["id"]
+        assert parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=headers))["id"] == first["id"]
 
 
 def test_s2_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": secrets.token_hex(8)}
-    first = answer_of(client.post(CREATE, json=SMALL, headers=headers))
+    first = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=headers))
     same: list[dict[str, Any]] = [
-        dict(reversed(SMALL.items())),
-        {**SMALL, "n": 1},
-        {**SMALL, "model": "gpt-image-2"},
-        {**SMALL, "seed": 9},
-        {**SMALL, "size": "816×816"},
-        {**SMALL, "resolution": "4k"},
-        {**SMALL, "image_urls": []},
-        {**SMALL, "mask_url": "https://example.com/m.png"},
-        {**SMALL, "output_compression": 3},
-        {**SMALL, "background": "opaque", "output_format": "png", "callback_url": None},
+        dict(reversed(SMALL_IMAGE.items())),
+        {**SMALL_IMAGE, "n": 1},
+        {**SMALL_IMAGE, "model": "gpt-image-2"},
+        {**SMALL_IMAGE, "seed": 9},
+        {**SMALL_IMAGE, "size": "816×816"},
+        {**SMALL_IMAGE, "resolution": "4k"},
+        {**SMALL_IMAGE, "image_urls": []},
+        {**SMALL_IMAGE, "mask_url": "https://example.com/m.png"},
+        {**SMALL_IMAGE, "output_compression": 3},
+        {**SMALL_IMAGE, "background": "opaque", "output_format": "png", "callback_url": None},
     ]
     for body in same:
         spaced = json.dumps(body, indent=3).encode()
         answer = client.post(CREATE, content=spaced, headers={**headers, "Content-Type": "application/json"})
-        assert answer_of(answer)["id"] == first["id"], body
+        assert parse_response(answer)["id"] == first["id"], body
     for change in (
         {"prompt": "x "},
         {"quality": "high"},
@@ -282,8 +295,8 @@ def test_s2_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
         {"callback_url": "https://example.com/h"},
         {"image_urls": ["https://a.example/a.png"]},
     ):
-        error_of(
-            client.post(CREATE, json={**SMALL, **change}, headers=headers),
+        parse_error(
+            client.post(CREATE, json={**SMALL_IMAGE, **change}, headers=headers),
             409,
             "idempotency_conflict",
             "Idempotency-Key",
@@ -292,43 +305,48 @@ def test_s2_2_same_body_is_the_checked_request(client: httpx.Client) -> None:
 
 def test_s2_2_same_time_32_clients_with_one_key_make_one_task(gateway: Gateway, client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "!~" + secrets.token_hex(16)}
-    _, before = standing(client)
+    _, before = account_state(client)
 
     def go(_: int) -> tuple[str, str | None]:
         with gateway.client() as one:
-            response = one.post(CREATE, json=SMALL, headers=headers)
-        return answer_of(response)["id"], response.headers.get("idempotency-replayed")
+            response = one.post(CREATE, json=SMALL_IMAGE, headers=headers)
+        return parse_response(response)["id"], response.headers.get("idempotency-replayed")
 
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(go, range(32)))
     assert len({task_id for task_id, _ in answers}) == 1
     assert sorted(str(replayed) for _, replayed in answers) == ["None"] + ["true"] * 31
-    assert standing(client)[1] == before + 1
+    assert account_state(client)[1] == before + 1
     gateway.check()
 
 
 def test_s2_2_refused_request_does_not_use_up_its_key(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": secrets.token_hex(8)}
-    error_of(client.post(CREATE, json={**SMALL, "n": 0}, headers=headers), 400, "invalid_request", "n")
-    error_of(client.post(CREATE, json={**SMALL, "model": "none"}, headers=headers), 404, "model_not_found", "model")
-    response = client.post(CREATE, json=SMALL, headers=headers)
-    answer_of(response)
+    parse_error(client.post(CREATE, json={**SMALL_IMAGE, "n": 0}, headers=headers), 400, "invalid_request", "n")
+    parse_error(
+        client.post(CREATE, json={**SMALL_IMAGE, "model": "none"}, headers=headers), 404, "model_not_found", "model"
+    )
+    response = client.post(CREATE, json=SMALL_IMAGE, headers=headers)
+    parse_response(response)
     assert "idempotency-replayed" not in response.headers
 
 
 def test_s2_2_key_form_up_to_255_visible_characters(client: httpx.Client) -> None:
     letters = "".join(map(chr, range(0x21, 0x7F)))
     for key in (letters, secrets.token_hex(127) + "x"):
-        ids = {answer_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": key}))["id"] for _ in range(2)}
+        ids = {
+            parse_response(client.post(CREATE, json=SMALL_IMAGE, headers={"Idempotency-Key": key}))["id"]
+            for _ in range(2)
+        }
         assert len(ids) == 1
 
 
 def test_s2_2_scope_is_the_account(gateway: Gateway, client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "shared-by-two"}
-    mine = answer_of(client.post(CREATE, json=SMALL, headers=headers))
+    mine = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=headers))
     with gateway.client(gateway.new_key("other")) as other:
-        response = other.post(CREATE, json={**SMALL, "n": 2}, headers=headers)
-        assert answer_of(response)["id"] != mine["id"]
+        response = other.post(CREATE, json={**SMALL_IMAGE, "n": 2}, headers=headers)
+        assert parse_response(response)["id"] != mine["id"]
         assert "idempotency-replayed" not in response.headers
 
 

@@ -18,9 +18,9 @@ import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
-from imagegate.store.database import Database, engine_for
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.store.rows import GATE, body_of, new_attempt, new_settlement
+from imagegate.store.database import Database, create_engine
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
+from tests.store.rows import DISPATCH_LIMITS, new_attempt, new_settlement, render_webhook
 from tests.support.gateway import Gateway
 
 Event = tuple[int, str]
@@ -45,15 +45,15 @@ def events_of(text: str) -> list[Event]:
     return found
 
 
-def streamed(client: httpx.Client, task_id: str, last: str | None = None) -> httpx.Response:
+def stream_events(client: httpx.Client, task_id: str, last: str | None = None) -> httpx.Response:
     headers = {} if last is None else {"Last-Event-ID": last}
     return client.get(f"/v1/tasks/{task_id}/events", headers=headers)
 
 
 def test_s5_6_form_of_a_live_stream_that_says_the_same_later(client: httpx.Client) -> None:
-    body = {**SMALL, "size": "1024x1024", "n": 3}
-    task = answer_of(client.post(CREATE, json=body))
-    live = streamed(client, task["id"])
+    body = {**SMALL_IMAGE, "size": "1024x1024", "n": 3}
+    task = parse_response(client.post(CREATE, json=body))
+    live = stream_events(client, task["id"])
     assert live.status_code == 200
     assert live.headers["content-type"].startswith("text/event-stream")
     assert live.headers["cache-control"] == "no-store"
@@ -69,51 +69,51 @@ def test_s5_6_form_of_a_live_stream_that_says_the_same_later(client: httpx.Clien
     assert "engine" not in seen[-2]
     assert events[-1][1] == client.get(f"/v1/tasks/{task['id']}").text
     assert [one["progress"] for one in seen] == sorted(one["progress"] for one in seen)
-    assert streamed(client, task["id"]).text == live.text
+    assert stream_events(client, task["id"]).text == live.text
 
 
 def test_s5_6_resume_after_any_event_and_204_behind_the_last(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
-    whole = events_of(streamed(client, task["id"]).text)
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+    whole = events_of(stream_events(client, task["id"]).text)
     for number in range(1, len(whole)):
-        assert events_of(streamed(client, task["id"], str(number)).text) == whole[number:]
+        assert events_of(stream_events(client, task["id"], str(number)).text) == whole[number:]
     for number in (len(whole), len(whole) + 5):
-        over = streamed(client, task["id"], str(number))
+        over = stream_events(client, task["id"], str(number))
         assert (over.status_code, over.content) == (204, b"")
 
 
 def test_s5_6_malformed_or_absent_numbers_begin_at_1(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
-    whole = streamed(client, task["id"]).text
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+    whole = stream_events(client, task["id"]).text
     assert events_of(whole)[0][0] == 1
     for last in ("", "x", "-1", "1.0", "9" * 40):
-        assert streamed(client, task["id"], last).text == whole
+        assert stream_events(client, task["id"], last).text == whole
 
 
 def test_s5_6_closes_after_the_terminal_event(client: httpx.Client) -> None:
     """The answer has an end of its own: nobody cut it off."""
-    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "close"}))
-    last = json.loads(events_of(streamed(client, task["id"]).text)[-1][1])
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "close"}))
+    last = json.loads(events_of(stream_events(client, task["id"]).text)[-1][1])
     assert last["status"] == "completed"
 
 
 def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
     with gateway.client(gateway.new_key("stranger")) as stranger:
-        foreign = error_of(streamed(stranger, task["id"]), 404, "task_not_found")
-        unknown = error_of(streamed(stranger, "task-unified-1-aaaaaaaa"), 404, "task_not_found")
-        error_of(streamed(stranger, "nonsense"), 400, "invalid_task_id", "task_id")
+        foreign = parse_error(stream_events(stranger, task["id"]), 404, "task_not_found")
+        unknown = parse_error(stream_events(stranger, "task-unified-1-aaaaaaaa"), 404, "task_not_found")
+        parse_error(stream_events(stranger, "nonsense"), 400, "invalid_task_id", "task_id")
     assert foreign["message"] == unknown["message"]
     with gateway.client(gateway.new_key("demo", "1", "--scope", "images:write")) as blind:
-        error_of(streamed(blind, task["id"]), 403, "permission_denied")
+        parse_error(stream_events(blind, task["id"]), 403, "permission_denied")
 
 
 def test_s5_6_once_for_a_client_that_is_cut_off_fifty_times(tmp_path: Path) -> None:
     """Another process writes the changes; the client's socket is closed anywhere, also inside of an event."""
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
-        task = answer_of(client.post(CREATE, json=SMALL))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         asyncio.run(_advance(gateway, task["id"], 70))
-        whole = events_of(streamed(client, task["id"]).text)
+        whole = events_of(stream_events(client, task["id"]).text)
         assert len(whole) == 72
         seen: list[Event] = []
         chance = random.Random(5)
@@ -121,27 +121,27 @@ def test_s5_6_once_for_a_client_that_is_cut_off_fifty_times(tmp_path: Path) -> N
             seen += events_of(_cut_off(gateway, task["id"], seen, chance.randrange(1, 2000)))
         cut = len(seen)
         assert 10 < cut < len(whole)
-        seen += events_of(streamed(client, task["id"], str(cut)).text)
+        seen += events_of(stream_events(client, task["id"], str(cut)).text)
         assert seen == whole
-        assert streamed(client, task["id"], str(len(seen))).status_code == 204
+        assert stream_events(client, task["id"], str(len(seen))).status_code == 204
 
 
 async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
     """A worker of two minutes, in no time: its clock runs two seconds a step."""
     now = [time.time_ns() // 1000]
-    db = Database(engine_for(str(gateway.data / "imagegate.db"), lambda: now[0]))
+    db = Database(create_engine(str(gateway.data / "imagegate.db"), lambda: now[0]))
     try:
-        known = await db.read(tasks.any_task, task_id)
+        known = await db.read(tasks.find_task_of_any_account, task_id)
         assert known is not None
-        (task,) = await db.write(claims.claim_due, known.account_id, "test", 10**12, 1)
+        (task,) = await db.write(claims.claim_due_tasks, known.account_id, "test", 10**12, 1)
         for step in range(1, steps):
             now[0] += 2_000_000
-            await db.write(attempts.advance, task.account_id, task.id, task.claim_no, step)
+            await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, step)
         now[0] += 2_000_000
         attempt = new_attempt(task)
-        await db.write(attempts.begin_attempt, task.account_id, attempt, "test", GATE)
+        await db.write(attempts.begin_attempt, task.account_id, attempt, "test", DISPATCH_LIMITS)
         done = new_settlement(task, task.hold)
-        await db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, body_of)
+        await db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, render_webhook)
     finally:
         db.close()
 
@@ -157,10 +157,10 @@ def _cut_off(gateway: Gateway, task_id: str, seen: list[Event], most: int) -> st
         wire.sendall(f"{head}{last}Connection: close\r\n\r\n".encode())
         while len(received) < most + 2000 and (piece := wire.recv(500)):
             received += piece
-    return _unchunked(received.partition(b"\r\n\r\n")[2])[:most].decode()
+    return _dechunk(received.partition(b"\r\n\r\n")[2])[:most].decode()
 
 
-def _unchunked(body: bytes) -> bytes:
+def _dechunk(body: bytes) -> bytes:
     plain = b""
     while b"\r\n" in body:
         size, _, body = body.partition(b"\r\n")
@@ -175,25 +175,25 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
 
     async def story(gateway: Gateway, task_id: str) -> None:
         now = [time.time_ns() // 1000]
-        db = Database(engine_for(str(gateway.data / "imagegate.db"), lambda: now[0]))
-        known = await db.read(tasks.any_task, task_id)
+        db = Database(create_engine(str(gateway.data / "imagegate.db"), lambda: now[0]))
+        known = await db.read(tasks.find_task_of_any_account, task_id)
         assert known is not None
         for progress in (5, 50):
             now[0] += 10_000_000
-            (task,) = await db.write(claims.claim_due, known.account_id, "test", 10**12, 1)
+            (task,) = await db.write(claims.claim_due_tasks, known.account_id, "test", 10**12, 1)
             for quick in range(3):
-                await db.write(attempts.advance, task.account_id, task.id, task.claim_no, progress + quick)
+                await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, progress + quick)
             now[0] += 2_000_000
-            await db.write(attempts.advance, task.account_id, task.id, task.claim_no, progress + 9)
-            await db.write(claims.hand_back, task.account_id, task.id, task.claim_no)
+            await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, progress + 9)
+            await db.write(claims.release_task, task.account_id, task.id, task.claim_no)
         error = TaskError(TaskErrorCode.service_error, "test")
-        await db.write(settlement.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", body_of)
+        await db.write(settlement.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", render_webhook)
         db.close()
 
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
-        task = answer_of(client.post(CREATE, json=SMALL))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         asyncio.run(story(gateway, task["id"]))
-        seen: list[Any] = [json.loads(data) for _, data in events_of(streamed(client, task["id"]).text)]
+        seen: list[Any] = [json.loads(data) for _, data in events_of(stream_events(client, task["id"]).text)]
         assert [(one["status"], one["progress"]) for one in seen] == [
             ("pending", 0),
             ("processing", 0),
@@ -209,7 +209,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
 
 def test_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
-        task = answer_of(client.post(CREATE, json=SMALL))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:
             assert "id: 1" in itertools.islice(stream.iter_lines(), 2, None)
             began = time.monotonic()

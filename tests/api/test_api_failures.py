@@ -10,7 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes, send_raw, standing
+from tests.api.helpers import (
+    CREATE,
+    QUOTE,
+    SMALL_IMAGE,
+    WAIT,
+    account_state,
+    assert_unchanged,
+    parse_error,
+    parse_response,
+    send_raw,
+)
 from tests.support.gateway import Gateway
 
 PUBLIC = "https://gw.example"
@@ -26,10 +36,10 @@ def test_c15_a_failed_task_has_cost_nothing_in_the_first_answer_that_says_so(tmp
     env = {"IMAGEGATE_DEADLINE_S": "0", "IMAGEGATE_SWEEP_S": "0.1"}
     large = {"prompt": "logo", "size": "1:1", "resolution": "4K", "n": 10}
     with serving(tmp_path, env) as (gateway, client):
-        before, _ = standing(client)
+        before, _ = account_state(client)
         response = client.post(CREATE, json=large, headers={**WAIT, "Idempotency-Key": "late"})
-        task = answer_of(response)
-        assert standing(client)[0] == before
+        task = parse_response(response)
+        assert account_state(client)[0] == before
         assert (task["status"], task["error"]["code"]) == ("failed", "generation_timeout")
         assert task["error"]["type"] == "task_error"
         assert task["error"]["message"]
@@ -43,10 +53,10 @@ def test_c15_a_failed_task_has_cost_nothing_in_the_first_answer_that_says_so(tmp
         assert task["progress"] < 100
         again = client.post(CREATE, json=large, headers={"Idempotency-Key": "late"})
         assert (again.text, again.headers["idempotency-replayed"]) == (response.text, "true")
-        assert answer_of(client.get(f"/v1/tasks/{task['id']}")) == task
-        row = answer_of(client.get("/v1/tasks?status=failed"))["data"][0]
+        assert parse_response(client.get(f"/v1/tasks/{task['id']}")) == task
+        row = parse_response(client.get("/v1/tasks?status=failed"))["data"][0]
         assert (row["has_error"], row["has_results"], row["credits_used"], row["status"]) == (True, False, 0, "failed")
-        assert answer_of(client.get("/v1/tasks?status=cancelled"))["total"] == 0
+        assert parse_response(client.get("/v1/tasks?status=cancelled"))["total"] == 0
         gateway.check()
 
 
@@ -59,19 +69,19 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def test_c14_a_full_disk_is_503_and_leaves_nothing(full: Gateway) -> None:
-    with full.client() as client, nothing_changes(client):
+    with full.client() as client, assert_unchanged(client):
         for _ in range(2):
-            error = error_of(
-                client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 503, "service_unavailable"
+            error = parse_error(
+                client.post(CREATE, json=SMALL_IMAGE, headers={"Idempotency-Key": "k"}), 503, "service_unavailable"
             )
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
-        answer_of(client.post(QUOTE, json=SMALL))
+        parse_response(client.post(QUOTE, json=SMALL_IMAGE))
 
 
 def test_s10_1_service_unavailable_has_retry_after(full: Gateway) -> None:
     with full.client() as client:
-        answer = client.post(CREATE, json=SMALL)
-        assert error_of(answer, 503, "service_unavailable")["type"] == "api_error"
+        answer = client.post(CREATE, json=SMALL_IMAGE)
+        assert parse_error(answer, 503, "service_unavailable")["type"] == "api_error"
         assert int(answer.headers["retry-after"]) > 0
 
 
@@ -88,41 +98,43 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     env = {"IMAGEGATE_UNFINISHED_PER_ACCOUNT": "1", "IMAGEGATE_WORKERS": "0"}
     with Gateway(tmp_path_factory.mktemp("busy"), env=env) as gateway:
         with gateway.client() as client:
-            answer_of(client.post(CREATE, json=SMALL))
+            parse_response(client.post(CREATE, json=SMALL_IMAGE))
         yield gateway
         gateway.check()
 
 
 def test_c14_too_many_unfinished_tasks_are_429_and_leave_nothing(busy: Gateway) -> None:
-    with busy.client() as client, nothing_changes(client):
+    with busy.client() as client, assert_unchanged(client):
         for _ in range(2):
-            error_of(client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "k"}), 429, "rate_limit_exceeded")
+            parse_error(
+                client.post(CREATE, json=SMALL_IMAGE, headers={"Idempotency-Key": "k"}), 429, "rate_limit_exceeded"
+            )
 
 
 def test_s10_1_unfinished_tasks_make_room_when_they_end(busy: Gateway) -> None:
     with busy.client() as client:
-        error_of(client.post(CREATE, json=SMALL), 429, "rate_limit_exceeded")
-        [row] = answer_of(client.get("/v1/tasks?status=pending"))["data"]
-        answer_of(client.post(f"/v1/tasks/{row['id']}/cancel"))
-        answer_of(client.post(CREATE, json=SMALL))
+        parse_error(client.post(CREATE, json=SMALL_IMAGE), 429, "rate_limit_exceeded")
+        [row] = parse_response(client.get("/v1/tasks?status=pending"))["data"]
+        parse_response(client.post(f"/v1/tasks/{row['id']}/cancel"))
+        parse_response(client.post(CREATE, json=SMALL_IMAGE))
 
 
 def test_s10_1_rate_limit_exceeded_has_retry_after(busy: Gateway) -> None:
     with busy.client() as client:
-        answer = client.post(CREATE, json=SMALL)
-        assert error_of(answer, 429, "rate_limit_exceeded")["type"] == "rate_limit_error"
+        answer = client.post(CREATE, json=SMALL_IMAGE)
+        assert parse_error(answer, 429, "rate_limit_exceeded")["type"] == "rate_limit_error"
         assert int(answer.headers["retry-after"]) > 0
 
 
 def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
     env = {"IMAGEGATE_RESULT_HOURS": "0", "IMAGEGATE_SWEEP_S": "0.1"}
     with serving(tmp_path, env) as (gateway, client):
-        task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         link = task["results"][0]
-        error_of(httpx.get(link), 410, "result_expired")
+        parse_error(httpx.get(link), 410, "result_expired")
         assert httpx.head(link).status_code == 410
-        error_of(httpx.get(link + "x"), 403, "invalid_signature")
-        assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["results"] == [link]
+        parse_error(httpx.get(link + "x"), 403, "invalid_signature")
+        assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["results"] == [link]
         gateway.check()
 
 
@@ -130,7 +142,7 @@ def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Behind a proxy that ends TLS and gives it a name."""
     env = {"IMAGEGATE_ALLOWED_HOSTS": "internal.example, Other.Example"}
-    with Gateway(tmp_path_factory.mktemp("behind"), env=env, public=PUBLIC) as gateway:
+    with Gateway(tmp_path_factory.mktemp("behind"), env=env, public_url=PUBLIC) as gateway:
         yield gateway
 
 
@@ -141,16 +153,16 @@ def proxied(behind: Gateway) -> Iterator[httpx.Client]:
 
 
 def test_s1_origin_links_and_hosts_follow_public_url(proxied: httpx.Client) -> None:
-    response = proxied.post(CREATE, json=SMALL, headers={**WAIT, "Host": "internal.example:99"})
-    assert answer_of(response)["results"][0].startswith(f"{PUBLIC}/files/results/")
+    response = proxied.post(CREATE, json=SMALL_IMAGE, headers={**WAIT, "Host": "internal.example:99"})
+    assert parse_response(response)["results"][0].startswith(f"{PUBLIC}/files/results/")
     for host in ("gw.example", "INTERNAL.example", "other.example"):
-        answer_of(proxied.get("/v1/credits", headers={"Host": host}))
-    error_of(proxied.get("/v1/credits", headers={"Host": "evil.example"}), 400, "invalid_request", "Host")
+        parse_response(proxied.get("/v1/credits", headers={"Host": host}))
+    parse_error(proxied.get("/v1/credits", headers={"Host": "evil.example"}), 400, "invalid_request", "Host")
 
 
 def test_c01_one_result_is_literally_an_https_address(behind: Gateway, proxied: httpx.Client) -> None:
     """Read byte for byte by a client that looks for text, not for JSON."""
-    body = json.dumps(SMALL).encode()
+    body = json.dumps(SMALL_IMAGE).encode()
     head = (
         f"POST {CREATE} HTTP/1.1\r\nHost: gw.example\r\nAuthorization: {proxied.headers['authorization']}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\nPrefer: wait=60\r\n"

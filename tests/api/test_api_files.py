@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from imagegate.settings import SettingsError, load_settings
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of, send_raw
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response, send_raw
 from tests.support.gateway import Gateway
-from tests.support.image_files import EACH, PNG, b64, bulk, picture
+from tests.support.image_files import IMAGE_BY_MEDIA_TYPE, PNG, b64, image_bytes, large_png
 
 BASE = "/api/v1/files"
 BASE64, STREAM, URL = f"{BASE}/upload/base64", f"{BASE}/upload/stream", f"{BASE}/upload/url"
@@ -66,7 +66,7 @@ def _room(client: httpx.Client) -> None:
 
 
 def data_of(response: httpx.Response) -> Any:
-    answer = answer_of(response)
+    answer = parse_response(response)
     assert list(answer) == ["success", "code", "msg", "data"]
     assert (answer["success"], answer["code"]) == (True, 200)
     assert answer["msg"]
@@ -74,7 +74,7 @@ def data_of(response: httpx.Response) -> Any:
 
 
 def refused(response: httpx.Response, status: int, code: int) -> str:
-    answer = answer_of(response, status)
+    answer = parse_response(response, status)
     assert list(answer) == ["success", "code", "msg", "request_id"]
     assert (answer["success"], answer["code"]) == (False, code)
     assert answer["request_id"] == response.headers["x-request-id"]
@@ -103,7 +103,7 @@ def test_s8_envelope_of_an_upload(client: httpx.Client, gateway: Gateway) -> Non
     before = time.time()
     response = client.post(BASE64, json={"base64_data": b64(PNG), "file_name": "ref.png"})
     file = data_of(response)
-    assert answer_of(response)["msg"] == "File uploaded successfully"
+    assert parse_response(response)["msg"] == "File uploaded successfully"
     assert list(file) == FIELDS
     assert (file["file_name"], file["original_name"], file["file_size"]) == ("ref.png", "ref.png", len(PNG))
     assert (file["mime_type"], file["upload_path"]) == ("image/png", "images")
@@ -117,9 +117,9 @@ def test_s8_envelope_of_an_upload(client: httpx.Client, gateway: Gateway) -> Non
     assert abs(begun.timestamp() - before) < 5
 
 
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.parametrize("kind", IMAGE_BY_MEDIA_TYPE)
 def test_s8_types_are_judged_by_the_bytes(client: httpx.Client, kind: str) -> None:
-    data, ending = EACH[kind]
+    data, ending = IMAGE_BY_MEDIA_TYPE[kind]
     for file in (keep(client, data, file_name="a.html"), data_of(form(client, data, "b.exe"))):
         assert file["mime_type"] == kind
         assert file["file_name"].endswith(f".{ending}")
@@ -177,7 +177,7 @@ def test_c17_delete_answers_json_and_the_file_is_gone(client: httpx.Client, gate
     deleted = client.delete(f"{BASE}/{file['file_id']}")
     assert data_of(deleted) == {"file_id": file["file_id"]}
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used - 1
-    error_of(httpx.get(file["file_url"]), 404, "not_found")
+    parse_error(httpx.get(file["file_url"]), 404, "not_found")
     refused(httpx.get(file["download_url"]), 404, 404)
     refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
     listed = data_of(client.get(f"{BASE}/list?pageSize=100"))["files"]
@@ -204,14 +204,14 @@ def test_s8_removed_files_are_404_replaced_or_deleted(client: httpx.Client) -> N
     data_of(client.delete(f"{BASE}/{deleted['file_id']}"))
     keep(client, file_name="twice.png")
     for file in (deleted, replaced):
-        error_of(httpx.get(file["file_url"]), 404, "not_found")
+        parse_error(httpx.get(file["file_url"]), 404, "not_found")
         refused(httpx.get(file["download_url"]), 404, 404)
 
 
 def test_s8_gif_is_stored_and_no_reference(client: httpx.Client) -> None:
-    file = keep(client, EACH["image/gif"][0])
+    file = keep(client, IMAGE_BY_MEDIA_TYPE["image/gif"][0])
     assert file["mime_type"] == "image/gif"
-    error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+    parse_error(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
 
 
 def test_s8_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
@@ -259,7 +259,7 @@ def test_s8_random_addresses_are_good_only_whole(client: httpx.Client, gateway: 
     file = keep(client, file_name="a.png")
     secret = file["file_url"].split("/")[-2]
     for wrong in (f"{secret}/b.png", f"{'0' * 32}/a.png", f"{secret[:-1]}/a.png", "%00/a.png"):
-        error_of(httpx.get(f"{gateway.url}/files/uploads/{wrong}"), 404, "not_found")
+        parse_error(httpx.get(f"{gateway.url}/files/uploads/{wrong}"), 404, "not_found")
     for wrong in ("file_" + "0" * 32, "x", "%00"):
         refused(httpx.get(f"{gateway.url}{BASE}/download/{wrong}"), 404, 404)
 
@@ -269,13 +269,13 @@ def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_UPLOAD_HOURS": "0", "IMAGEGATE_SWEEP_S": "0.5"}) as served:
         with served.client() as client:
             file = keep(client, file_name="a.png")
-            assert error_of(httpx.get(file["file_url"]), 410, "result_expired")
+            assert parse_error(httpx.get(file["file_url"]), 410, "result_expired")
             refused(httpx.get(file["download_url"]), 410, 410)
             assert data_of(client.get(f"{BASE}/list"))["total"] == 0
             assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
             refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
-            error_of(
-                client.post(CREATE, json={**SMALL, "image_urls": [file["file_url"]]}),
+            parse_error(
+                client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [file["file_url"]]}),
                 400,
                 "invalid_request",
                 "image_urls[0]",
@@ -301,7 +301,7 @@ def test_s8_replace_by_the_same_path_and_given_name(client: httpx.Client, strang
     unnamed = data_of(form(client, PNG, "same.png", upload_path="p"))
     old = keep(client, **mine)
     used = data_of(client.get(f"{BASE}/quota"))["used_files"]
-    new = keep(client, picture("JPEG"), uploadPath="/p/", fileName="same.png")
+    new = keep(client, image_bytes("JPEG"), uploadPath="/p/", fileName="same.png")
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
     assert new["file_id"] != old["file_id"]
     assert httpx.get(old["file_url"]).status_code == 404
@@ -445,10 +445,10 @@ def test_s8_40002_for_other_types(client: httpx.Client) -> None:
 
 def test_s8_40001_for_what_is_too_large_announced_or_not(client: httpx.Client) -> None:
     """At the limit it passes, one byte above it does not, whether or not a Content-Length was sent."""
-    assert keep(client, bulk(LIMIT))["file_size"] == LIMIT
-    assert data_of(form(client, bulk(LIMIT)))["file_size"] == LIMIT
+    assert keep(client, large_png(LIMIT))["file_size"] == LIMIT
+    assert data_of(form(client, large_png(LIMIT)))["file_size"] == LIMIT
     for extra in (1, 5_000, LIMIT * 10):
-        data = bulk(LIMIT + extra)
+        data = large_png(LIMIT + extra)
         body = json.dumps({"base64": b64(data)}).encode()
         refused(raw(client, body), 400, 40001)
         refused(form(client, data), 400, 40001)
@@ -524,7 +524,7 @@ def test_nothing_is_left_of_an_upload_that_was_refused(client: httpx.Client, gat
     blobs = {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
     used = data_of(client.get(f"{BASE}/quota"))["used_files"]
     refused(form(client, b"not a picture at all"), 400, 40002)
-    refused(form(client, bulk(LIMIT + 1)), 400, 40001)
+    refused(form(client, large_png(LIMIT + 1)), 400, 40001)
     refused(raw(client, f'{{"base64":"{b64(PNG)}"'), 400, 400)
     assert {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()} == blobs
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
@@ -538,7 +538,7 @@ def test_kill_9_in_the_middle_of_an_upload_leaves_nothing(tmp_path: Path) -> Non
             'Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"base64":"'
         )
         with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as wire:
-            wire.sendall(head.encode() + b64(bulk(600_000)).encode())
+            wire.sendall(head.encode() + b64(large_png(600_000)).encode())
             give_up = time.monotonic() + 10
             while not list((tmp_path / "incoming").glob("upload-*")):
                 assert time.monotonic() < give_up
@@ -602,7 +602,7 @@ def test_s8_size_limit_is_at_most_100_mb() -> None:
 def test_s8_404_and_405_keep_the_envelope(client: httpx.Client) -> None:
     refused(client.get(f"{BASE}/upload/nothing/here"), 404, 404)
     refused(client.put(f"{BASE}/list"), 405, 405)
-    error_of(client.get("/api/v1/filesystem"), 404, "not_found")
+    parse_error(client.get("/api/v1/filesystem"), 404, "not_found")
 
 
 def test_c12_a_foreign_file_is_as_unknown_as_none(client: httpx.Client, stranger: httpx.Client) -> None:
@@ -611,9 +611,9 @@ def test_c12_a_foreign_file_is_as_unknown_as_none(client: httpx.Client, stranger
     assert refused(foreign, 404, 404) == refused(unknown, 404, 404)
     listed = data_of(stranger.get(f"{BASE}/list?pageSize=100"))["files"]
     assert file["file_id"] not in {one["file_id"] for one in listed}
-    own = error_of(_with(stranger, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+    own = parse_error(_with(stranger, file["file_url"]), 400, "invalid_request", "image_urls[0]")
     none = file["file_url"].replace(file["file_url"].split("/")[-2], "0" * 32)
-    other = error_of(_with(stranger, none), 400, "invalid_request", "image_urls[0]")
+    other = parse_error(_with(stranger, none), 400, "invalid_request", "image_urls[0]")
     assert {**own, "request_id": ""} == {**other, "request_id": ""}
     refused(stranger.post(URL, json={"file_url": file["file_url"]}), 400, 40004)
     assert httpx.get(file["file_url"]).status_code == 200
@@ -673,7 +673,7 @@ def test_s8_40004_for_every_reason_of_the_network(client: httpx.Client, url: str
 
 def test_s8_url_copies_what_stands_there(client: httpx.Client) -> None:
     """A link of this origin is read from storage; any other goes through the guard."""
-    source = keep(client, picture("JPEG"))
+    source = keep(client, image_bytes("JPEG"))
     copy = data_of(client.post(URL, json={"file_url": source["file_url"], "fileName": "copy.png"}))
     assert (copy["mime_type"], copy["file_name"]) == ("image/jpeg", "copy.jpg")
     assert copy["file_id"] != source["file_id"]
@@ -690,55 +690,57 @@ def test_s8_url_bodies(client: httpx.Client) -> None:
 
 
 def _with(client: httpx.Client, *urls: str, **more: Any) -> httpx.Response:
-    return client.post(CREATE, json={**SMALL, "image_urls": list(urls), **more}, headers=WAIT)
+    return client.post(CREATE, json={**SMALL_IMAGE, "image_urls": list(urls), **more}, headers=WAIT)
 
 
 def test_c18_an_upload_is_a_reference_on_loopback(client: httpx.Client) -> None:
-    first, second = keep(client), keep(client, picture("JPEG", (32, 32)))
-    task = answer_of(_with(client, first["file_url"], second["download_url"]))
+    first, second = keep(client), keep(client, image_bytes("JPEG", (32, 32)))
+    task = parse_response(_with(client, first["file_url"], second["download_url"]))
     assert task["status"] == "completed"
-    masked = answer_of(_with(client, first["file_url"], mask_url=keep(client, picture(mode="RGBA"))["file_url"]))
+    masked = parse_response(
+        _with(client, first["file_url"], mask_url=keep(client, image_bytes(mode="RGBA"))["file_url"])
+    )
     assert masked["status"] == "completed"
 
 
 def test_c18_what_was_pinned_survives_deletion_and_replacement(gateway: Gateway, client: httpx.Client) -> None:
     file = keep(client, file_name="pinned.png")
-    bodies = {**SMALL, "image_urls": [file["file_url"]]}
-    tasks = [answer_of(client.post(CREATE, json={**bodies, "prompt": f"pin {n}"})) for n in range(8)]
-    keep(client, picture("JPEG"), file_name="pinned.png")
+    bodies = {**SMALL_IMAGE, "image_urls": [file["file_url"]]}
+    tasks = [parse_response(client.post(CREATE, json={**bodies, "prompt": f"pin {n}"})) for n in range(8)]
+    keep(client, image_bytes("JPEG"), file_name="pinned.png")
     for task in tasks:
-        assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
-    error_of(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
+        assert parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
+    parse_error(_with(client, file["file_url"]), 400, "invalid_request", "image_urls[0]")
 
 
 def test_s2_1_own_links_are_read_from_storage_and_pinned(client: httpx.Client) -> None:
     """Of uploads and of results; the guard would let nobody reach this address over the network."""
     upload = keep(client)
-    result = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))["results"][0]
-    task = answer_of(client.post(CREATE, json={**SMALL, "image_urls": [result, upload["file_url"]]}))
+    result = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))["results"][0]
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [result, upload["file_url"]]}))
     data_of(client.delete(f"{BASE}/{upload['file_id']}"))
-    assert answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
+    assert parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60"))["status"] == "completed"
     for dead in (upload["file_url"], result.replace("/0.png", "/1.png"), result[:-1]):
-        error_of(_with(client, dead), 400, "invalid_request", "image_urls[0]")
+        parse_error(_with(client, dead), 400, "invalid_request", "image_urls[0]")
 
 
 def test_s2_1_mask_url_is_a_png_with_alpha_as_large_as_the_first_reference(client: httpx.Client) -> None:
-    first, mask = keep(client, picture("JPEG"))["file_url"], keep(client, picture(mode="RGBA"))["file_url"]
-    assert answer_of(_with(client, first, mask_url=mask))["status"] == "completed"
+    first, mask = keep(client, image_bytes("JPEG"))["file_url"], keep(client, image_bytes(mode="RGBA"))["file_url"]
+    assert parse_response(_with(client, first, mask_url=mask))["status"] == "completed"
     for kind in ("JPEG", "WEBP"):
-        wrong = answer_of(_with(client, first, mask_url=keep(client, picture(kind))["file_url"]))
+        wrong = parse_response(_with(client, first, mask_url=keep(client, image_bytes(kind))["file_url"]))
         assert (wrong["error"]["code"], wrong["error"]["param"]) == ("image_processing_error", "mask_url")
 
 
 def test_s10_2_image_dimension_mismatch_of_mask_and_first_reference(client: httpx.Client) -> None:
-    first, mask = keep(client)["file_url"], keep(client, picture(size=(32, 32), mode="RGBA"))["file_url"]
-    task = answer_of(_with(client, first, mask_url=mask))
+    first, mask = keep(client)["file_url"], keep(client, image_bytes(size=(32, 32), mode="RGBA"))["file_url"]
+    task = parse_response(_with(client, first, mask_url=mask))
     assert (task["status"], task["error"]["code"]) == ("failed", "image_dimension_mismatch")
     assert task["billing"]["charge_status"] == "released"
 
 
 def test_s10_2_image_processing_error_of_what_cannot_be_fetched(client: httpx.Client) -> None:
-    task = answer_of(_with(client, "https://nowhere.invalid/a.png"))
+    task = parse_response(_with(client, "https://nowhere.invalid/a.png"))
     assert (task["status"], task["error"]["code"]) == ("failed", "image_processing_error")
     assert (task["error"]["reason"], task["usage"]["credits_used"]) == ("reference_unreachable", 0)
 
@@ -748,10 +750,10 @@ def test_c18_dead_links_of_this_origin_are_400(client: httpx.Client, gateway: Ga
     data_of(client.delete(f"{BASE}/{file['file_id']}"))
     nothing = (f"/files/uploads/{'0' * 32}/a.png", "/files/uploads/x", "/v1/tasks", "/", "/files/results/t/0.png")
     for url in (file["file_url"], file["download_url"], *(gateway.url + path for path in nothing)):
-        error_of(_with(client, url), 400, "invalid_request", "image_urls[0]")
+        parse_error(_with(client, url), 400, "invalid_request", "image_urls[0]")
 
 
 def test_img_5_a_gif_or_a_broken_upload_is_no_reference(client: httpx.Client) -> None:
-    for data, reason in ((EACH["image/gif"][0], "unsupported_image_type"), (PNG[:-20], "truncated")):
-        error = error_of(_with(client, keep(client, data)["file_url"]), 400, "invalid_request", "image_urls[0]")
+    for data, reason in ((IMAGE_BY_MEDIA_TYPE["image/gif"][0], "unsupported_image_type"), (PNG[:-20], "truncated")):
+        error = parse_error(_with(client, keep(client, data)["file_url"]), 400, "invalid_request", "image_urls[0]")
         assert error["reason"] == reason

@@ -13,40 +13,40 @@ import psutil
 import pytest
 
 from tests.api.test_api_files import BASE64, STREAM, URL, data_of, keep
-from tests.support.file_server import Shelf, body
-from tests.support.gateway import Alone, Gateway
-from tests.support.image_files import b64, bulk
+from tests.support.file_server import FileServer, send_bytes
+from tests.support.gateway import Gateway, StandaloneGateway
+from tests.support.image_files import b64, large_png
 
 SIZE, GROWTH = 50 * 1024 * 1024, 30 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[Shelf]:
-    with Shelf() as served:
+def shelf() -> Iterator[FileServer]:
+    with FileServer() as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
-    with Alone(tmp_path_factory.mktemp("memory"), "--egress-allow", shelf.allowed) as served:
+def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Gateway]:
+    with StandaloneGateway(tmp_path_factory.mktemp("memory"), "--egress-allow", shelf.egress_allow) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / "large.png"
-    path.write_bytes(bulk(SIZE))
+    path.write_bytes(large_png(SIZE))
     return path
 
 
-class Watch:
+class MemoryWatch:
     """The highest resident size of the service and its children together, looked at every 5 ms."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
         self._stop = threading.Event()
         self.first = self.peak = self._resident()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -56,7 +56,7 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._stop.wait(0.005):
             self.peak = max(self.peak, self._resident())
 
@@ -65,27 +65,27 @@ class Watch:
         return sum(int(one.memory_info().rss) for one in family)
 
 
-def _as_base64(client: httpx.Client, file: Path, shelf: Shelf) -> httpx.Response:
+def _as_base64(client: httpx.Client, file: Path, shelf: FileServer) -> httpx.Response:
     text = json.dumps({"base64_data": "data:image/png;base64," + b64(file.read_bytes())})
     return client.post(BASE64, content=text, headers={"content-type": "application/json"})
 
 
-def _as_form(client: httpx.Client, file: Path, shelf: Shelf) -> httpx.Response:
+def _as_form(client: httpx.Client, file: Path, shelf: FileServer) -> httpx.Response:
     with file.open("rb") as opened:
         return client.post(STREAM, files={"file": opened})
 
 
-def _by_url(client: httpx.Client, file: Path, shelf: Shelf) -> httpx.Response:
-    return client.post(URL, json={"file_url": shelf.put("/large.png", body(file.read_bytes()))})
+def _by_url(client: httpx.Client, file: Path, shelf: FileServer) -> httpx.Response:
+    return client.post(URL, json={"file_url": shelf.serve("/large.png", send_bytes(file.read_bytes()))})
 
 
 @pytest.mark.parametrize("way", [_as_base64, _as_form, _by_url])
 def test_p20_a_50_mb_upload_stays_out_of_memory(
-    gateway: Gateway, file: Path, shelf: Shelf, way: Callable[[httpx.Client, Path, Shelf], httpx.Response]
+    gateway: Gateway, file: Path, shelf: FileServer, way: Callable[[httpx.Client, Path, FileServer], httpx.Response]
 ) -> None:
     with gateway.client() as client:
         keep(client)
-        with Watch(gateway.pid) as watch:
+        with MemoryWatch(gateway.pid) as watch:
             kept = data_of(way(client, file, shelf))
             opened = httpx.get(kept["file_url"])
         assert kept["file_size"] == SIZE

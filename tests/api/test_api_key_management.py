@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 ALL = ["images:write", "tasks:read", "files:write", "billing:read"]
@@ -22,8 +22,8 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
         yield opened
 
 
-def made(client: httpx.Client, **fields: Any) -> Any:
-    return answer_of(client.post("/v1/keys", json=fields))
+def create_key(client: httpx.Client, **fields: Any) -> Any:
+    return parse_response(client.post("/v1/keys", json=fields))
 
 
 def until(client: httpx.Client, path: str, status: int) -> httpx.Response:
@@ -36,10 +36,10 @@ def until(client: httpx.Client, path: str, status: int) -> httpx.Response:
 
 
 def test_s12_keys_value_is_shown_once(gateway: Gateway, client: httpx.Client) -> None:
-    key = made(client, name="one")
+    key = create_key(client, name="one")
     with gateway.client(key["key"]) as one:
-        answer_of(one.get("/v1/credits"))
-    listed = answer_of(client.get("/v1/keys"))
+        parse_response(one.get("/v1/credits"))
+    listed = parse_response(client.get("/v1/keys"))
     assert {name: value for name, value in key.items() if name != "key"} in listed["data"]
     assert key["key"] not in client.get("/v1/keys").text
     assert (key["object"], key["scopes"], key["status"]) == ("api_key", ALL, "live")
@@ -48,7 +48,7 @@ def test_s12_keys_value_is_shown_once(gateway: Gateway, client: httpx.Client) ->
 
 def test_s12_keys_every_limit_can_be_set_and_holds(gateway: Gateway, client: httpx.Client) -> None:
     soon = int(time.time()) + 3600
-    key = made(
+    key = create_key(
         client,
         name="limits",
         scopes=["images:write", "billing:read"],
@@ -62,51 +62,53 @@ def test_s12_keys_every_limit_can_be_set_and_holds(gateway: Gateway, client: htt
     assert key["allowed_ips"] == ["127.0.0.1/32", "2001:db8::/32"]
     assert key["cap"]["nanos"] == "36764706"
     with gateway.client(key["key"]) as limited:
-        error_of(limited.get("/v1/tasks"), 403, "permission_denied")
-        error_of(limited.post(QUOTE, json={**SMALL, "model": "gpt-image-1"}), 403, "model_access_denied", "model")
+        parse_error(limited.get("/v1/tasks"), 403, "permission_denied")
+        parse_error(
+            limited.post(QUOTE, json={**SMALL_IMAGE, "model": "gpt-image-1"}), 403, "model_access_denied", "model"
+        )
         dear = {"prompt": "logo", "quality": "high"}
-        error_of(limited.post(CREATE, json=dear), 402, "insufficient_token_quota")
-        answer_of(client.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}))
-        error_of(limited.post(CREATE, json=dear), 402, "token_daily_quota_exceeded")
-        answer_of(limited.post(CREATE, json=SMALL, headers=WAIT))
-    spent = next(row for row in answer_of(client.get("/v1/keys"))["data"] if row["id"] == key["id"])["spent"]
+        parse_error(limited.post(CREATE, json=dear), 402, "insufficient_token_quota")
+        parse_response(client.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}))
+        parse_error(limited.post(CREATE, json=dear), 402, "token_daily_quota_exceeded")
+        parse_response(limited.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+    spent = next(row for row in parse_response(client.get("/v1/keys"))["data"] if row["id"] == key["id"])["spent"]
     assert int(spent["nanos"]) > 0
 
 
 def test_key_4_changes_hold_within_five_seconds(gateway: Gateway, client: httpx.Client) -> None:
-    key = made(client, name="ends")
+    key = create_key(client, name="ends")
     path = f"/v1/keys/{key['id']}"
     with gateway.client(key["key"]) as ends:
-        answer_of(ends.get("/v1/credits"))
-        off = answer_of(client.patch(path, json={"disabled": True, "name": "off"}))
+        parse_response(ends.get("/v1/credits"))
+        off = parse_response(client.patch(path, json={"disabled": True, "name": "off"}))
         assert (off["status"], off["name"], off["disabled_at"] is None) == ("disabled", "off", False)
-        error_of(until(ends, "/v1/credits", 401), 401, "unauthorized")
-        assert answer_of(client.patch(path, json={"disabled": False}))["status"] == "live"
-        answer_of(until(ends, "/v1/credits", 200))
-        answer_of(client.patch(path, json={"scopes": ["tasks:read"]}))
-        error_of(until(ends, "/v1/credits", 403), 403, "permission_denied")
-        assert answer_of(client.delete(path)) == {"id": key["id"], "object": "api_key", "deleted": True}
-        error_of(until(ends, "/v1/credits", 401), 401, "unauthorized")
-    error_of(client.delete(path), 404, "not_found")
-    error_of(client.patch(path, json={"disabled": False}), 404, "not_found")
+        parse_error(until(ends, "/v1/credits", 401), 401, "unauthorized")
+        assert parse_response(client.patch(path, json={"disabled": False}))["status"] == "live"
+        parse_response(until(ends, "/v1/credits", 200))
+        parse_response(client.patch(path, json={"scopes": ["tasks:read"]}))
+        parse_error(until(ends, "/v1/credits", 403), 403, "permission_denied")
+        assert parse_response(client.delete(path)) == {"id": key["id"], "object": "api_key", "deleted": True}
+        parse_error(until(ends, "/v1/credits", 401), 401, "unauthorized")
+    parse_error(client.delete(path), 404, "not_found")
+    parse_error(client.patch(path, json={"disabled": False}), 404, "not_found")
     assert key["id"] not in client.get("/v1/keys").text
 
 
 def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Client) -> None:
-    reader = made(client, scopes=["billing:read", "tasks:read"])
-    demo = next(row["id"] for row in answer_of(client.get("/v1/keys"))["data"] if row["name"] == "demo")
+    reader = create_key(client, scopes=["billing:read", "tasks:read"])
+    demo = next(row["id"] for row in parse_response(client.get("/v1/keys"))["data"] if row["name"] == "demo")
     with gateway.client(reader["key"]) as narrow:
         for scopes in (["images:write"], ["tasks:read", "admin"], ALL):
-            error_of(narrow.post("/v1/keys", json={"scopes": scopes}), 403, "permission_denied", "scopes")
-        error_of(narrow.post("/v1/keys", json={}), 403, "permission_denied", "scopes")
-        child = made(narrow, scopes=["tasks:read"])
-        error_of(narrow.patch(f"/v1/keys/{child['id']}", json={"scopes": ALL}), 403, "permission_denied", "scopes")
-        error_of(narrow.patch(f"/v1/keys/{demo}", json={"disabled": True}), 403, "permission_denied", "scopes")
-        error_of(narrow.delete(f"/v1/keys/{demo}"), 403, "permission_denied", "scopes")
-    error_of(client.post("/v1/keys", json={"scopes": ["admin"]}), 403, "permission_denied", "scopes")
+            parse_error(narrow.post("/v1/keys", json={"scopes": scopes}), 403, "permission_denied", "scopes")
+        parse_error(narrow.post("/v1/keys", json={}), 403, "permission_denied", "scopes")
+        child = create_key(narrow, scopes=["tasks:read"])
+        parse_error(narrow.patch(f"/v1/keys/{child['id']}", json={"scopes": ALL}), 403, "permission_denied", "scopes")
+        parse_error(narrow.patch(f"/v1/keys/{demo}", json={"disabled": True}), 403, "permission_denied", "scopes")
+        parse_error(narrow.delete(f"/v1/keys/{demo}"), 403, "permission_denied", "scopes")
+    parse_error(client.post("/v1/keys", json={"scopes": ["admin"]}), 403, "permission_denied", "scopes")
     with gateway.client(child["key"]) as blind:
         for answer in (blind.get("/v1/keys"), blind.post("/v1/keys", json={"scopes": ["tasks:read"]})):
-            error_of(answer, 403, "permission_denied")
+            parse_error(answer, 403, "permission_denied")
 
 
 @pytest.mark.parametrize(
@@ -121,18 +123,18 @@ def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Cli
     ids=str,
 )
 def test_key_5_no_second_key_is_a_way_around_a_limit(gateway: Gateway, client: httpx.Client, limit: Any) -> None:
-    key = made(client, **limit)
+    key = create_key(client, **limit)
     with gateway.client(key["key"]) as limited:
-        answer_of(limited.get("/v1/keys"))
-        error_of(limited.post("/v1/keys", json={}), 403, "permission_denied")
-        error_of(limited.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}), 403, "permission_denied")
-        error_of(limited.delete(f"/v1/keys/{key['id']}"), 403, "permission_denied")
+        parse_response(limited.get("/v1/keys"))
+        parse_error(limited.post("/v1/keys", json={}), 403, "permission_denied")
+        parse_error(limited.patch(f"/v1/keys/{key['id']}", json={"cap_credits": None}), 403, "permission_denied")
+        parse_error(limited.delete(f"/v1/keys/{key['id']}"), 403, "permission_denied")
 
 
 def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: Path) -> None:
     env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8"}
     with Gateway(tmp_path / "proxied", env=env) as gateway, gateway.client() as client:
-        home = made(client, allowed_ips=["192.0.2.0/24"])["key"]
+        home = create_key(client, allowed_ips=["192.0.2.0/24"])["key"]
         for told, status in [
             ("192.0.2.9", 200),
             ("192.0.2.9, 10.1.2.3", 200),
@@ -146,35 +148,35 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
             headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": told} if told else {})
             answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers)
             assert answer.status_code == status, told
-        error_of(answer, 403, "ip_restricted")
+        parse_error(answer, 403, "ip_restricted")
 
 
 def test_key_6_a_header_of_a_stranger_is_not_believed(gateway: Gateway, client: httpx.Client) -> None:
-    home = made(client, allowed_ips=["192.0.2.9"])["key"]
+    home = create_key(client, allowed_ips=["192.0.2.9"])["key"]
     headers = {"Authorization": f"Bearer {home}", "X-Forwarded-For": "192.0.2.9"}
-    error_of(httpx.get(f"{gateway.url}/v1/credits", headers=headers), 403, "ip_restricted")
+    parse_error(httpx.get(f"{gateway.url}/v1/credits", headers=headers), 403, "ip_restricted")
 
 
 def test_c12_another_accounts_key_is_not_there(gateway: Gateway, client: httpx.Client) -> None:
-    key = made(client, name="mine")
+    key = create_key(client, name="mine")
     with gateway.client(gateway.new_key("other")) as other:
         for key_id in (key["id"], "key_none", "%00"):
-            error_of(other.patch(f"/v1/keys/{key_id}", json={"name": "x"}), 404, "not_found")
-            error_of(other.delete(f"/v1/keys/{key_id}"), 404, "not_found")
-        assert [row["name"] for row in answer_of(other.get("/v1/keys"))["data"]] == ["key"]
+            parse_error(other.patch(f"/v1/keys/{key_id}", json={"name": "x"}), 404, "not_found")
+            parse_error(other.delete(f"/v1/keys/{key_id}"), 404, "not_found")
+        assert [row["name"] for row in parse_response(other.get("/v1/keys"))["data"]] == ["key"]
     with gateway.client(key["key"]) as mine:
-        answer_of(mine.get("/v1/credits"))
+        parse_response(mine.get("/v1/credits"))
 
 
 def test_s12_lists_keys_come_by_page(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as client:
         for number in range(4):
-            made(client, name=str(number))
-        whole = [row["id"] for row in answer_of(client.get("/v1/keys"))["data"]]
+            create_key(client, name=str(number))
+        whole = [row["id"] for row in parse_response(client.get("/v1/keys"))["data"]]
         found: list[str] = []
         cursor: str | None = ""
         while cursor is not None:
-            page = answer_of(client.get(f"/v1/keys?limit=2&cursor={cursor}"))
+            page = parse_response(client.get(f"/v1/keys?limit=2&cursor={cursor}"))
             found, cursor = [*found, *(row["id"] for row in page["data"])], page["next_cursor"]
         assert found == whole
         assert len(whole) == 5
@@ -202,4 +204,4 @@ def test_s12_lists_keys_come_by_page(gateway: Gateway) -> None:
     ids=str,
 )
 def test_s12_keys_of_other_forms_are_400(client: httpx.Client, body: Any, param: str) -> None:
-    error_of(client.post("/v1/keys", json=body), 400, "invalid_request", param)
+    parse_error(client.post("/v1/keys", json=body), 400, "invalid_request", param)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from imagegate.security.api_keys import make_key
-from tests.api.helpers import CREATE, SMALL, answer_of, error_of
+from imagegate.security.api_keys import generate_key
+from tests.api.helpers import CREATE, SMALL_IMAGE, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 
@@ -18,7 +18,7 @@ def ask(gateway: Gateway, authorization: str | None, path: str = "/v1/credits") 
     return httpx.get(f"{gateway.url}{path}", headers=headers)
 
 
-def made(gateway: Gateway, *more: str) -> tuple[str, str]:
+def create_key(gateway: Gateway, *more: str) -> tuple[str, str]:
     """Value and id of a new key."""
     answer = json.loads(gateway.run("keys", "create", "--account", "a", "--credits", "10", "--json", *more).stdout)
     return answer["key"], answer["id"]
@@ -26,14 +26,14 @@ def made(gateway: Gateway, *more: str) -> tuple[str, str]:
 
 def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "100000"}) as gateway:
-        good, key_id = made(gateway)
-        answer_of(ask(gateway, f"Bearer {good}"))
-        expired, _ = made(gateway, "--expires", "2020-01-01")
+        good, key_id = create_key(gateway)
+        parse_response(ask(gateway, f"Bearer {good}"))
+        expired, _ = create_key(gateway, "--expires", "2020-01-01")
         gateway.run("keys", "disable", "--account", "a", key_id)
         _until_refused(gateway, good)
         bad = [
-            f"Bearer {make_key()}",
-            f"Bearer {make_key('imk_test_')}",
+            f"Bearer {generate_key()}",
+            f"Bearer {generate_key('imk_test_')}",
             f"Bearer {expired}",
             f"Bearer {good}",
             f"Bearer {gateway.key[:-1]}",
@@ -46,15 +46,15 @@ def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> Non
             "Bearer " + "x" * 9000,
         ]
         for value in bad:
-            error = error_of(ask(gateway, value), 401, "unauthorized")
+            error = parse_error(ask(gateway, value), 401, "unauthorized")
             assert (error["message"], error["type"]) == ("Invalid or expired token", "authentication_error"), value
-        missing = error_of(ask(gateway, None), 401, "unauthorized")
+        missing = parse_error(ask(gateway, None), 401, "unauthorized")
         assert missing["message"] == "Authentication required"
         for path in ("/v1/tasks", "/v1/tasks/task-unified-1-aaaaaaaa", "/v1/tasks/x"):
-            error_of(ask(gateway, bad[0], path), 401, "unauthorized")
+            parse_error(ask(gateway, bad[0], path), 401, "unauthorized")
         answer = httpx.post(f"{gateway.url}{CREATE}", content=b"{", headers={"Authorization": bad[0]})
-        error_of(answer, 401, "unauthorized")
-        answer_of(ask(gateway, f"Bearer {gateway.key}"))
+        parse_error(answer, 401, "unauthorized")
+        parse_response(ask(gateway, f"Bearer {gateway.key}"))
 
 
 def _until_refused(gateway: Gateway, key: str) -> None:
@@ -67,12 +67,12 @@ def _until_refused(gateway: Gateway, key: str) -> None:
 
 def test_s10_1_failed_logins_are_429_and_good_keys_still_work(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
-        answers = [ask(gateway, f"Bearer {make_key()}") for _ in range(25)]
+        answers = [ask(gateway, f"Bearer {generate_key()}") for _ in range(25)]
         assert [answer.status_code for answer in answers[:10]] == [401] * 10
-        error = error_of(answers[-1], 429, "rate_limit_exceeded")
+        error = parse_error(answers[-1], 429, "rate_limit_exceeded")
         assert error["type"] == "rate_limit_error"
         with gateway.client() as client:
-            answer_of(client.get("/v1/credits"))
-            answer_of(client.post(CREATE, json=SMALL))
+            parse_response(client.get("/v1/credits"))
+            parse_response(client.post(CREATE, json=SMALL_IMAGE))
         braked = next(answer for answer in answers if answer.status_code == 429)
         assert int(braked.headers["retry-after"]) <= 60

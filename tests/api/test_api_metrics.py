@@ -10,9 +10,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 
@@ -31,9 +31,9 @@ def numbers(gateway: Gateway) -> dict[str, float]:
 def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         for number in range(3):
-            answer_of(client.post(CREATE, json={**SMALL, "prompt": f"secret {number}"}))
-        task = answer_of(client.post(CREATE, json=SMALL))
-        answer_of(client.get(f"/v1/tasks/{task['id']}"))
+            parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": f"secret {number}"}))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
+        parse_response(client.get(f"/v1/tasks/{task['id']}"))
         for path in ("/nowhere", "/neither", "/v1/tasks/x"):
             client.get(path)
         found = numbers(gateway)
@@ -43,7 +43,7 @@ def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
         assert sorted(name.rpartition(" ")[2] for name in by_id) == ["status=200", "status=400"]
         assert found["imagegate_tasks state=queued"] == found["imagegate_holds_open"] == 4
         assert found["imagegate_tasks state=completed"] == found["imagegate_overruns"] == 0
-        held = answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] / 68
+        held = parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] / 68
         assert abs(found["imagegate_held_usd"] - held) < 1e-6
         assert 0 < found["imagegate_oldest_queued_seconds"] < 60
         text = httpx.get(f"{gateway.url}/metrics").text
@@ -53,7 +53,7 @@ def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
 
 def test_s13_metrics_tell_of_broken_books(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_SWEEP_S": "0.3"}) as gateway, gateway.client() as client:
-        answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         broken = {name: value for name, value in numbers(gateway).items() if "invariant_broken" in name}
         assert broken == {f"imagegate_invariant_broken invariant={name}": 0 for name in ("I2.held", "I3", "I11")}
         books = apsw.Connection(str(gateway.data / "imagegate.db"))
@@ -69,17 +69,17 @@ def test_s13_metrics_tell_of_broken_books(tmp_path: Path) -> None:
 def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Path) -> None:
     with Simulator() as cheap, Simulator() as dear:
         rows = [
-            upstream("cheap", f"{cheap.url}/v1"),
-            route("cheap", "0.001"),
-            upstream("dear", f"{dear.url}/v1"),
-            route("dear", "0.003"),
+            upstream_config("cheap", f"{cheap.url}/v1"),
+            route_config("cheap", "0.001"),
+            upstream_config("dear", f"{dear.url}/v1"),
+            route_config("dear", "0.003"),
         ]
-        with Fronted(tmp_path / "data", *rows) as gateway:
+        with RoutedGateway(tmp_path / "data", *rows) as gateway:
             assert numbers(gateway)["imagegate_upstream_calls_total outcome=unknown route=gpt-image-2@cheap"] == 0
             tasks = []
             for fault in (None, "reset-after-send", "402"):
                 cheap.script(fault)
-                tasks.append(gateway.make())
+                tasks.append(gateway.create())
             assert {task["status"] for task in tasks} == {"completed"}
             time.sleep(1)  # as old as the answer of /metrics may be
             found = numbers(gateway)
@@ -110,4 +110,4 @@ def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Pa
 
 def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS": "false"}) as gateway:
-        error_of(httpx.get(f"{gateway.url}/metrics"), 404, "not_found")
+        parse_error(httpx.get(f"{gateway.url}/metrics"), 404, "not_found")

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.security.api_keys import make_key
-from tests.api.helpers import CREATE, QUOTE, answer_of, error_of
+from imagegate.security.api_keys import generate_key
+from tests.api.helpers import CREATE, QUOTE, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 RATIOS = [
@@ -52,7 +52,7 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway, client: httpx.Client) -> None:
-    answer = answer_of(client.get("/v1/models"))
+    answer = parse_response(client.get("/v1/models"))
     assert answer["object"] == "list"
     assert [model["id"] for model in answer["data"]] == NAMES
     assert answer["data"][0] == {
@@ -61,13 +61,13 @@ def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway
         "created": 1776729600,
         "owned_by": "imagegate",
     }
-    bad = {"Authorization": f"Bearer {make_key()}"}
+    bad = {"Authorization": f"Bearer {generate_key()}"}
     for path in ("/v1/models", "/v1/models/gpt-image-2"):
-        error_of(httpx.get(gateway.url + path, headers=bad), 401, "unauthorized")
+        parse_error(httpx.get(gateway.url + path, headers=bad), 401, "unauthorized")
 
 
 def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
-    assert answer_of(client.get("/v1/models/gpt-image-2")) == {
+    assert parse_response(client.get("/v1/models/gpt-image-2")) == {
         "id": "gpt-image-2",
         "object": "model",
         "created": 1776729600,
@@ -91,7 +91,7 @@ def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
 
 
 def test_s9_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
-    known = answer_of(client.get("/v1/models/gpt-4o-image"))
+    known = parse_response(client.get("/v1/models/gpt-4o-image"))
     assert known["billing_rule"] == "per_call"
     assert known["parameters"] == {
         "prompt": {"max_code_points": 1000},
@@ -100,19 +100,19 @@ def test_s9_model_leaves_out_what_it_ignores(client: httpx.Client) -> None:
         "image_urls": {"max": 5, "max_bytes": 52428800},
         "mask_url": True,
     }
-    error = error_of(client.get("/v1/models/none"), 404, "model_not_found", "model")
+    error = parse_error(client.get("/v1/models/none"), 404, "model_not_found", "model")
     assert error["fallback_suggestion"] == "gpt-image-2"
 
 
 def test_s9_models_are_the_names_that_the_key_may_use(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("few", "1", "--model", "gpt-image-1")) as few:
-        assert [model["id"] for model in answer_of(few.get("/v1/models"))["data"]] == ["gpt-image-1"]
-        answer_of(few.get("/v1/models/gpt-image-1"))
-        error_of(few.get("/v1/models/gpt-image-2"), 403, "model_access_denied", "model")
+        assert [model["id"] for model in parse_response(few.get("/v1/models"))["data"]] == ["gpt-image-1"]
+        parse_response(few.get("/v1/models/gpt-image-1"))
+        parse_error(few.get("/v1/models/gpt-image-2"), 403, "model_access_denied", "model")
 
 
 def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
-    answer = answer_of(httpx.get(f"{gateway.url}/v1/pricing"))
+    answer = parse_response(httpx.get(f"{gateway.url}/v1/pricing"))
     head = {name: value for name, value in answer.items() if name != "data"}
     assert head == {"object": "list", "price_version": "2026-11-01.1", "credits_per_usd": 68}
     rows = {row["model"]: row for row in answer["data"]}
@@ -140,7 +140,7 @@ def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
 
 def test_s9_pricing_range_holds_every_quote(gateway: Gateway, client: httpx.Client) -> None:
     """The image lines of quotes at both ends are the ends of the range."""
-    rows = {row["model"]: row for row in answer_of(httpx.get(f"{gateway.url}/v1/pricing"))["data"]}
+    rows = {row["model"]: row for row in parse_response(httpx.get(f"{gateway.url}/v1/pricing"))["data"]}
     for model in NAMES:
         free = model.startswith("gpt-image-2")
         cheap: dict[str, Any] = {"size": "1:3" if free else "1:1", "quality": "low"}
@@ -148,7 +148,7 @@ def test_s9_pricing_range_holds_every_quote(gateway: Gateway, client: httpx.Clie
         dear["quality"] = "max" if model.startswith("gpt-image-2.5") else "high"
         dear["image_urls"] = ["https://example.com/a.png"] * (5 if model == "gpt-4o-image" else 16)
         for end, body in (("min", cheap), ("max", dear)):
-            quote = answer_of(client.post(QUOTE, json={"prompt": "x", "model": model, **body}))
+            quote = parse_response(client.post(QUOTE, json={"prompt": "x", "model": model, **body}))
             images = sum(int(line["expected"]["nanos"]) for line in quote["lines"] if line["item"] != "text_input")
             # a line is the step of the rounded total: a rest of the text before it may take a nano from it
             assert abs(images - int(rows[model]["range"][end]["nanos"])) <= 1, (model, end)
@@ -172,16 +172,22 @@ def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 def test_s9_models_are_aliases_too(aliased: Gateway) -> None:
     with aliased.client() as client:
-        assert [model["id"] for model in answer_of(client.get("/v1/models"))["data"]] == [*NAMES, "house", "canvas"]
-        assert answer_of(client.get("/v1/models/house"))["price_range"]["max"] == MOST
-        assert answer_of(httpx.get(f"{aliased.url}/v1/pricing"))["data"][-2]["model"] == "house"
+        assert [model["id"] for model in parse_response(client.get("/v1/models"))["data"]] == [
+            *NAMES,
+            "house",
+            "canvas",
+        ]
+        assert parse_response(client.get("/v1/models/house"))["price_range"]["max"] == MOST
+        assert parse_response(httpx.get(f"{aliased.url}/v1/pricing"))["data"][-2]["model"] == "house"
 
 
 def test_s3_1_alias_is_what_the_task_calls_its_model(aliased: Gateway) -> None:
     with aliased.client() as client:
         for name in ("house", "canvas", "gpt-image-2"):
-            assert answer_of(client.post(CREATE, json={"prompt": "x", "model": name}))["model"] == name
-        size = answer_of(client.post(QUOTE, json={"prompt": "x", "model": "canvas", "size": "1:1", "quality": "2K"}))
+            assert parse_response(client.post(CREATE, json={"prompt": "x", "model": name}))["model"] == name
+        size = parse_response(
+            client.post(QUOTE, json={"prompt": "x", "model": "canvas", "size": "1:1", "quality": "2K"})
+        )
         assert (size["size"]["resolution"], size["quality"]) == ("2K", "medium")
         refused = client.post(QUOTE, json={"prompt": "x", "model": "house", "size": "1:1", "quality": "2K"})
-        error_of(refused, 400, "invalid_request", "quality")
+        parse_error(refused, 400, "invalid_request", "quality")

@@ -14,7 +14,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, SMALL, WAIT, answer_of, error_of, nothing_changes
+from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, WAIT, assert_unchanged, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 
@@ -25,11 +25,11 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def credits_of(client: httpx.Client) -> Any:
-    return answer_of(client.get("/v1/credits"))["data"]
+    return parse_response(client.get("/v1/credits"))["data"]
 
 
 def maximum(client: httpx.Client, **fields: Any) -> str:
-    text: str = answer_of(client.post(QUOTE, json={**SMALL, **fields}))["maximum"]["credits"]
+    text: str = parse_response(client.post(QUOTE, json={**SMALL_IMAGE, **fields}))["maximum"]["credits"]
     return text
 
 
@@ -50,12 +50,12 @@ def _exact(nanos: int) -> str:
 
 def test_s9_daily_limit_and_credits_follow_a_task(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("follows", "100", "--cap", "10", "--daily-cap", "5")) as client:
-        quote = answer_of(client.post(QUOTE, json=SMALL))
-        created = answer_of(client.post(CREATE, json=SMALL))
+        quote = parse_response(client.post(QUOTE, json=SMALL_IMAGE))
+        created = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         held = credits_of(client)
-        if answer_of(client.get(f"/v1/tasks/{created['id']}"))["status"] != "completed":
+        if parse_response(client.get(f"/v1/tasks/{created['id']}"))["status"] != "completed":
             assert held["user"]["reserved_credits"] == float(quote["maximum"]["credits"])
-        answer_of(client.get(f"/v1/tasks/{created['id']}?wait=60"))
+        parse_response(client.get(f"/v1/tasks/{created['id']}?wait=60"))
         used = float(quote["expected"]["credits"])
         got = credits_of(client)
         assert got["token"] == {
@@ -79,7 +79,7 @@ def test_s9_key_cap_above_the_account_leaves_what_the_account_has(gateway: Gatew
 def test_s9_daily_limit_forgets_yesterday(gateway: Gateway) -> None:
     """A key that spent yesterday and nothing today has used nothing of its daily limit."""
     with gateway.client(gateway.new_key("yesterday", "100", "--daily-cap", "5")) as client:
-        answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         assert credits_of(client)["token"]["daily_used_credits"] > 0
         with_key = "WHERE account_id = (SELECT id FROM accounts WHERE name = 'yesterday')"
         database = apsw.Connection(str(gateway.data / "imagegate.db"))
@@ -91,16 +91,16 @@ def test_s9_daily_limit_forgets_yesterday(gateway: Gateway) -> None:
 
 def is_402(gateway: Gateway, granted: str, options: tuple[str, ...], code: str, scope: str) -> None:
     """It says whose limit it is, what is needed and what is left, and leaves nothing; a quote never says so."""
-    with gateway.client(gateway.new_key(f"poor-{scope}", granted, *options)) as client, nothing_changes(client):
+    with gateway.client(gateway.new_key(f"poor-{scope}", granted, *options)) as client, assert_unchanged(client):
         needed = maximum(client)
         for headers in ({}, {"Idempotency-Key": "again"}, {"Idempotency-Key": "again"}, {"Prefer": "wait=60"}):
-            response = client.post(CREATE, json=SMALL, headers=headers)
-            error = error_of(response, 402, code)
+            response = client.post(CREATE, json=SMALL_IMAGE, headers=headers)
+            error = parse_error(response, 402, code)
             assert (error["type"], error["limit_scope"]) == ("insufficient_quota", scope)
             assert f'"estimated_credits":{needed},' in response.text
             assert re.search(r'"remaining_credits":0\.\d+[,}]', response.text)
             assert error["remaining_credits"] == pytest.approx(0.1, abs=1e-7)
-        assert answer_of(client.post(QUOTE, json=SMALL))["object"] == "image.quote"
+        assert parse_response(client.post(QUOTE, json=SMALL_IMAGE))["object"] == "image.quote"
 
 
 def test_s10_1_insufficient_quota_of_the_account(gateway: Gateway) -> None:
@@ -117,18 +117,18 @@ def test_s10_1_token_daily_quota_exceeded_by_the_key(gateway: Gateway) -> None:
 
 def test_s10_1_insufficient_quota_has_the_default_message(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("empty", "0")) as client:
-        error = error_of(client.post(CREATE, json=SMALL), 402, "insufficient_quota")
+        error = parse_error(client.post(CREATE, json=SMALL_IMAGE), 402, "insufficient_quota")
         assert error["message"] == "Insufficient quota. Please top up your account."
         assert error["remaining_credits"] == 0
-        assert answer_of(client.post(QUOTE, json=SMALL))["affordable"] is False
+        assert parse_response(client.post(QUOTE, json=SMALL_IMAGE))["affordable"] is False
 
 
 def test_s10_1_never_402_for_queries(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("empty", "0")) as client:
         for path in ("/v1/tasks", "/v1/credits", "/v1/ledger", "/v1/models", "/v1/usage", "/api/v1/files/list"):
             assert client.get(path).status_code == 200
-        assert client.post(QUOTE, json=SMALL).status_code == 200
-        error_of(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
+        assert client.post(QUOTE, json=SMALL_IMAGE).status_code == 200
+        parse_error(client.get("/v1/tasks/task-unified-1-aaaaaaaa"), 404, "task_not_found")
 
 
 def test_s10_1_insufficient_token_quota_when_the_cap_is_used_up_exactly(gateway: Gateway, client: httpx.Client) -> None:
@@ -136,33 +136,33 @@ def test_s10_1_insufficient_token_quota_when_the_cap_is_used_up_exactly(gateway:
     one = Fraction(maximum(client))
     cap = f"{float(2 * one):.6f}"
     with gateway.client(gateway.new_key("two", "100", "--cap", cap)) as two:
-        first = answer_of(two.post(CREATE, json=SMALL, headers=WAIT))
-        answer_of(two.post(CREATE, json={**SMALL, "prompt": "Logo"}, headers=WAIT))
+        first = parse_response(two.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        parse_response(two.post(CREATE, json={**SMALL_IMAGE, "prompt": "Logo"}, headers=WAIT))
         left = Fraction(cap) - 2 * Fraction(str(first["usage"]["credits_used"]))
         assert credits_of(two)["token"]["remaining_credits"] == pytest.approx(float(left), abs=1e-6)
-        error_of(two.post(CREATE, json=SMALL), 402, "insufficient_token_quota")
+        parse_error(two.post(CREATE, json=SMALL_IMAGE), 402, "insufficient_token_quota")
 
 
 def test_c14_after_a_402_and_a_grant_the_same_key_works(gateway: Gateway) -> None:
     headers = {"Idempotency-Key": "paid-later"}
     with gateway.client(gateway.new_key("later", "0")) as client:
-        error_of(client.post(CREATE, json=SMALL, headers=headers), 402, "insufficient_quota")
+        parse_error(client.post(CREATE, json=SMALL_IMAGE, headers=headers), 402, "insufficient_quota")
         gateway.run("credits", "grant", "--account", "later", "5")
-        response = client.post(CREATE, json=SMALL, headers=headers)
-        answer_of(response)
+        response = client.post(CREATE, json=SMALL_IMAGE, headers=headers)
+        parse_response(response)
         assert "idempotency-replayed" not in response.headers
 
 
 def test_s10_1_model_access_denied_for_another_model(gateway: Gateway) -> None:
-    with gateway.client(gateway.new_key("picky", "100", "--model", "gpt-image-1")) as client, nothing_changes(client):
-        for body in (SMALL, {**SMALL, "model": "gpt-image-2"}):
+    with gateway.client(gateway.new_key("picky", "100", "--model", "gpt-image-1")) as client, assert_unchanged(client):
+        for body in (SMALL_IMAGE, {**SMALL_IMAGE, "model": "gpt-image-2"}):
             for path in (CREATE, QUOTE):
                 response = client.post(path, json=body)
-                error = error_of(response, 403, "model_access_denied", response.json()["error"].get("param"))
+                error = parse_error(response, 403, "model_access_denied", response.json()["error"].get("param"))
                 assert error["message"] == "Token does not have access to model: gpt-image-2"
                 assert error["type"] == "invalid_request_error"
-        error_of(client.post(CREATE, json={**SMALL, "model": "none"}), 404, "model_not_found", "model")
-        answer_of(client.post(QUOTE, json={"prompt": "logo", "model": "gpt-image-1"}))
+        parse_error(client.post(CREATE, json={**SMALL_IMAGE, "model": "none"}), 404, "model_not_found", "model")
+        parse_response(client.post(QUOTE, json={"prompt": "logo", "model": "gpt-image-1"}))
 
 
 SCOPED = {
@@ -191,7 +191,7 @@ def test_s10_1_permission_denied_without_the_scope(gateway: Gateway, scope: str)
                 if needed == scope:
                     assert response.status_code in (200, 400, 404), response.text
                 else:
-                    error = error_of(response, 403, "permission_denied")
+                    error = parse_error(response, 403, "permission_denied")
                     assert error["type"] == "invalid_request_error"
 
 
@@ -201,12 +201,12 @@ def test_s10_1_insufficient_quota_many_creates_at_the_edge_never_overdraw(
     granted = f"{float(3 * Fraction(maximum(client))):.6f}"
     with gateway.client(gateway.new_key("edge", granted)) as edge:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
-            codes = list(pool.map(lambda _: edge.post(CREATE, json=SMALL).status_code, range(12)))
+            codes = list(pool.map(lambda _: edge.post(CREATE, json=SMALL_IMAGE).status_code, range(12)))
         assert set(codes) <= {200, 402}
         assert codes.count(200) >= 3
         deadline = time.monotonic() + 60
-        while answer_of(edge.get("/v1/tasks?status=processing"))["total"] and time.monotonic() < deadline:
-            for row in answer_of(edge.get("/v1/tasks?status=processing"))["data"]:
+        while parse_response(edge.get("/v1/tasks?status=processing"))["total"] and time.monotonic() < deadline:
+            for row in parse_response(edge.get("/v1/tasks?status=processing"))["data"]:
                 edge.get(f"/v1/tasks/{row['id']}?wait=10")
         assert credits_of(edge)["user"]["reserved_credits"] == 0
         assert credits_of(edge)["user"]["remaining_credits"] >= 0

@@ -12,10 +12,10 @@ import jsonschema_rs
 import pytest
 
 from imagegate.api.router import HANDLERS
-from imagegate.catalog.load import load_book
+from imagegate.catalog.load import load_catalog
 from imagegate.domain.images import SIZE_PATTERN
-from imagegate.domain.webhooks import signature
-from imagegate.families.sizes import PIXELS, RATIOS
+from imagegate.domain.webhooks import sign_webhook
+from imagegate.families.sizes import PIXELS_RE, RATIOS
 from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def contents(document: Any) -> Iterator[tuple[str, Entry]]:
             yield from ((f"{place} {name} {media}", one) for media, one in body.get("content", {}).items())
 
 
-def resolved(document: Any, one: Any) -> Any:
+def resolve(document: Any, one: Any) -> Any:
     while "$ref" in one:
         found = document
         for part in one["$ref"].removeprefix("#/").split("/"):
@@ -84,7 +84,7 @@ def test_s13_openapi_every_example_fits_its_schema(document: Any) -> None:
     shown = 0
     for place, content in contents(document):
         named = content.get("examples", {}).values()
-        values = [content["example"]] if "example" in content else [resolved(document, one)["value"] for one in named]
+        values = [content["example"]] if "example" in content else [resolve(document, one)["value"] for one in named]
         for value in values:
             if "schema" in content:
                 shown += 1
@@ -101,7 +101,7 @@ def test_s13_openapi_every_json_body_and_answer_has_an_example(document: Any) ->
 
 def test_s13_openapi_an_example_that_lies_is_found(document: Any) -> None:
     schema = {"$ref": "#/components/schemas/TaskView"}
-    example = resolved(document, document["webhooks"]["task_ended"]["post"])["requestBody"]["content"][
+    example = resolve(document, document["webhooks"]["task_ended"]["post"])["requestBody"]["content"][
         "application/json"
     ]
     assert fits(document, schema, example["example"])
@@ -117,7 +117,7 @@ def test_s13_openapi_every_field_is_described_or_speaks_for_itself(document: Any
         assert all(one["description"] and one["schema"] for one in parameters), place
         for status, answer in entry["responses"].items():
             assert answer["description"], (place, status)
-            assert all(resolved(document, one)["description"] for one in answer.get("headers", {}).values()), place
+            assert all(resolve(document, one)["description"] for one in answer.get("headers", {}).values()), place
     for name in ("ImageRequest", "KeyBody", "GrantBody", "UrlFields", "Base64Fields", "FileForm", "BatchRequest"):
         fields = document["components"]["schemas"][name]["properties"]
         assert all(field.get("description") for field in fields.values()), name
@@ -167,7 +167,7 @@ def test_the_webhook_is_described_as_it_is_sent(document: Any) -> None:
     assert hook["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/TaskView"}
     assert {"2XX", "410"} <= set(hook["responses"])
     patterns = {one["name"]: one["schema"]["pattern"] for one in hook["parameters"]}
-    one, two = (signature([b"k"] * count, "evt_x", 1, b"{}") for count in (1, 2))
+    one, two = (sign_webhook([b"k"] * count, "evt_x", 1, b"{}") for count in (1, 2))
     assert re.search(patterns["webhook-signature"], one)
     assert re.search(patterns["webhook-signature"], two)
     assert not re.search(patterns["webhook-signature"], one[:-1])
@@ -179,11 +179,11 @@ def test_the_sizes_of_the_document_are_those_of_the_family() -> None:
     alternatives = SIZE_PATTERN.removeprefix("^(").removesuffix(")$").split("|")
     assert alternatives[0] == "auto"
     assert set(alternatives[1:-1]) == set(RATIOS)
-    assert alternatives[-1] == PIXELS.pattern.replace("(", "").replace(")", "")
+    assert alternatives[-1] == PIXELS_RE.pattern.replace("(", "").replace(")", "")
 
 
 def test_the_document_allows_what_some_model_allows(document: Any) -> None:
-    models = load_book(()).models.values()
+    models = load_catalog(()).models.values()
     fields = document["components"]["schemas"]["ImageRequest"]["properties"]
     n = next(one for one in fields["n"]["anyOf"] if one["type"] == "integer")
     urls = next(one for one in fields["image_urls"]["anyOf"] if one["type"] == "array")

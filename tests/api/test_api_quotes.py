@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes
+from tests.api.helpers import CREATE, QUOTE, assert_unchanged, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 EXAMPLE = (
@@ -36,7 +36,7 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def quote(client: httpx.Client, **body: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = answer_of(client.post(QUOTE, json={"prompt": "x", **body}))
+    answer: dict[str, Any] = parse_response(client.post(QUOTE, json={"prompt": "x", **body}))
     return answer
 
 
@@ -49,7 +49,7 @@ def test_s4_example_byte_for_byte(client: httpx.Client) -> None:
         "n": 2,
         "image_urls": ["https://example.com/input.png"],
     }
-    with nothing_changes(client):
+    with assert_unchanged(client):
         assert client.post(QUOTE, json=body).text == EXAMPLE
 
 
@@ -151,7 +151,7 @@ def test_s4_validation_is_that_of_create(client: httpx.Client) -> None:
         ({"prompt": "x", "model": "none"}, 404, "model_not_found", "model"),
         ({"prompt": "x", "background": "transparent", "output_format": "jpeg"}, 400, "invalid_request", "background"),
     ):
-        refusals = [error_of(client.post(path, json=body), status, code, param) for path in (CREATE, QUOTE)]
+        refusals = [parse_error(client.post(path, json=body), status, code, param) for path in (CREATE, QUOTE)]
         assert refusals[0]["message"] == refusals[1]["message"]
 
 

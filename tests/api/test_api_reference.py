@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.api_docs.curl import DOT
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
+from imagegate.api_docs.curl import PIXEL_PNG_BASE64
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
 METHODS = ("get", "head", "post", "patch", "delete")
@@ -28,7 +28,7 @@ def page(gateway: Gateway) -> httpx.Response:
 @pytest.fixture(scope="module")
 def operations(gateway: Gateway) -> dict[str, Any]:
     """By id."""
-    document = answer_of(httpx.get(f"{gateway.url}/openapi.json"))
+    document = parse_response(httpx.get(f"{gateway.url}/openapi.json"))
     return {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
 
 
@@ -111,9 +111,9 @@ def test_every_example_runs_as_it_stands(
 def things_of(gateway: Gateway, key: str) -> dict[str, str]:
     """What the examples name, of the reader's own account."""
     with gateway.client(key) as client:
-        task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
-        other = answer_of(client.post("/v1/keys", json={"name": "other"}))
-        file = answer_of(client.post("/api/v1/files/upload/base64", json={"base64_data": DOT}))
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        other = parse_response(client.post("/v1/keys", json={"name": "other"}))
+        file = parse_response(client.post("/api/v1/files/upload/base64", json={"base64_data": PIXEL_PNG_BASE64}))
     return {"TASK_ID": task["id"], "KEY_ID": other["id"], "FILE_ID": file["data"]["file_id"], "DELIVERY_ID": "evt_none"}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 REASON = "The picture was cut off"
@@ -28,20 +28,20 @@ def refund(client: httpx.Client, task_id: str, once: str | None, reason: Any = R
     return client.post("/v1/admin/refunds", json={"task_id": task_id, "reason": reason}, headers=headers)
 
 
-def made(client: httpx.Client) -> dict[str, Any]:
-    task: dict[str, Any] = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+def create_paid_task(client: httpx.Client) -> dict[str, Any]:
+    task: dict[str, Any] = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
     assert task["status"] == "completed"
     return task
 
 
 def test_s5_1_later_refund_is_told_in_the_words_of_the_task(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client(gateway.new_key("told", "100")) as client:
-        task = made(client)
+        task = create_paid_task(client)
         charged = task["billing"]["charged_credits"]
-        booked = answer_of(refund(admin, task["id"], "told"))
+        booked = parse_response(refund(admin, task["id"], "told"))
         assert (booked["object"], booked["task_id"], booked["reason"]) == ("refund", task["id"], REASON)
         assert float(booked["amount"]["credits"]) == charged
-        after = answer_of(client.get(f"/v1/tasks/{task['id']}"))
+        after = parse_response(client.get(f"/v1/tasks/{task['id']}"))
         assert after["billing"] == {
             **task["billing"],
             "charge_status": "charged",
@@ -54,26 +54,29 @@ def test_s5_1_later_refund_is_told_in_the_words_of_the_task(gateway: Gateway, ad
         assert httpx.get(task["results"][0]).status_code == 200
         last = client.get(f"/v1/tasks/{task['id']}/events").text.rpartition("data: ")[2]
         assert json.loads(last) == after
-        user = answer_of(client.get("/v1/credits"))["data"]["user"]
+        user = parse_response(client.get("/v1/credits"))["data"]["user"]
         assert (user["used_credits"], user["exact"]["remaining"]) == (0, booked["available"])
         assert user["remaining_credits"] == 100
 
 
 def test_s5_1_later_refund_is_in_the_ledger_and_the_totals(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client(gateway.new_key("books", "100")) as client:
-        kept, task = made(client), made(client)
+        kept, task = create_paid_task(client), create_paid_task(client)
         refund(admin, task["id"], "books")
-        lines = answer_of(client.get("/v1/ledger"))["data"]
+        lines = parse_response(client.get("/v1/ledger"))["data"]
         assert [line["type"] for line in lines[:2]] == ["refund", "charge"]
         assert int(lines[0]["amount"]["nanos"]) == -int(lines[1]["amount"]["nanos"]) > 0
-        assert lines[0]["available_after"] == answer_of(client.get("/v1/credits"))["data"]["user"]["exact"]["remaining"]
-        assert answer_of(client.get("/v1/ledger?type=refund"))["data"] == lines[:1]
+        assert (
+            lines[0]["available_after"]
+            == parse_response(client.get("/v1/credits"))["data"]["user"]["exact"]["remaining"]
+        )
+        assert parse_response(client.get("/v1/ledger?type=refund"))["data"] == lines[:1]
         today = datetime.datetime.now(datetime.UTC).date()
-        used = answer_of(client.get(f"/v1/usage?from={today - datetime.timedelta(days=1)}"))["total"]
+        used = parse_response(client.get(f"/v1/usage?from={today - datetime.timedelta(days=1)}"))["total"]
         assert (used["tasks"], used["images"]) == (2, 2)
         assert float(used["amount"]["credits"]) == kept["usage"]["credits_used"]
         assert float(used["refunded"]["credits"]) == task["usage"]["credits_used"]
-        cost = answer_of(admin.get(f"/v1/admin/tasks/{task['id']}"))
+        cost = parse_response(admin.get(f"/v1/admin/tasks/{task['id']}"))
         assert cost["refunded"] == cost["charged"] == used["refunded"]
         assert cost["margin"]["nanos"] == "0"
     gateway.check()
@@ -81,7 +84,7 @@ def test_s5_1_later_refund_is_in_the_ledger_and_the_totals(gateway: Gateway, adm
 
 def test_s5_1_later_refund_happens_once(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client(gateway.new_key("once", "100")) as client:
-        task, other = made(client), made(client)
+        task, other = create_paid_task(client), create_paid_task(client)
         first = refund(admin, task["id"], "once")
         assert "idempotency-replayed" not in first.headers
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -90,63 +93,63 @@ def test_s5_1_later_refund_happens_once(gateway: Gateway, admin: httpx.Client) -
         assert {answer.text for answer in again} == {first.text}
         assert {answer.headers["idempotency-replayed"] for answer in again} == {"true"}
         assert sorted(answer.status_code for answer in rivals) == [200] + [409] * 7
-        late = error_of(refund(admin, task["id"], "another"), 409, "task_not_refundable", "task_id")
+        late = parse_error(refund(admin, task["id"], "another"), 409, "task_not_refundable", "task_id")
         assert late["reason"] == "already_refunded"
-        error_of(refund(admin, task["id"], "once", "another reason"), 409, "idempotency_conflict")
-        error_of(refund(admin, other["id"], "once"), 409, "idempotency_conflict")
-        assert [line["type"] for line in answer_of(client.get("/v1/ledger?type=refund"))["data"]] == ["refund"] * 2
-        assert answer_of(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
+        parse_error(refund(admin, task["id"], "once", "another reason"), 409, "idempotency_conflict")
+        parse_error(refund(admin, other["id"], "once"), 409, "idempotency_conflict")
+        assert [line["type"] for line in parse_response(client.get("/v1/ledger?type=refund"))["data"]] == ["refund"] * 2
+        assert parse_response(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
     gateway.check()
 
 
 def test_s5_1_later_refund_gives_the_caps_of_the_key_back(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client() as demo:
-        price = answer_of(demo.post("/v1/images/quotes", json=SMALL))["maximum"]["credits"]
+        price = parse_response(demo.post("/v1/images/quotes", json=SMALL_IMAGE))["maximum"]["credits"]
     key = gateway.new_key("capped", "100", "--cap", price, "--daily-cap", price)
     with gateway.client(key) as client:
-        task = made(client)
-        assert client.post(CREATE, json=SMALL).status_code == 402
-        answer_of(refund(admin, task["id"], "capped"))
-        assert answer_of(client.get("/v1/credits"))["data"]["token"]["used_credits"] == 0
-        made(client)
+        task = create_paid_task(client)
+        assert client.post(CREATE, json=SMALL_IMAGE).status_code == 402
+        parse_response(refund(admin, task["id"], "capped"))
+        assert parse_response(client.get("/v1/credits"))["data"]["token"]["used_credits"] == 0
+        create_paid_task(client)
     gateway.check()
 
 
 def test_s5_1_later_refund_of_what_was_never_charged_is_409(gateway: Gateway, admin: httpx.Client) -> None:
     with gateway.client(gateway.new_key("free", "100")) as client:
-        body = {**SMALL, "image_urls": ["https://nowhere.invalid/a.png"]}
-        failed = answer_of(client.post(CREATE, json=body, headers=WAIT))
+        body = {**SMALL_IMAGE, "image_urls": ["https://nowhere.invalid/a.png"]}
+        failed = parse_response(client.post(CREATE, json=body, headers=WAIT))
         assert failed["status"] == "failed"
-        refused = error_of(refund(admin, failed["id"], "failed"), 409, "task_not_refundable", "task_id")
+        refused = parse_error(refund(admin, failed["id"], "failed"), 409, "task_not_refundable", "task_id")
         assert refused["reason"] == "not_charged"
         # A refusal does not use the key up.
-        answer_of(refund(admin, made(client)["id"], "failed"))
+        parse_response(refund(admin, create_paid_task(client)["id"], "failed"))
 
 
 def test_s5_1_later_refund_refuses_what_it_cannot_read(gateway: Gateway, admin: httpx.Client) -> None:
     unknown = "task-unified-1-aaaaaaaa"
-    error_of(refund(admin, unknown, None), 400, "invalid_request", "Idempotency-Key")
-    error_of(refund(admin, unknown, "a b"), 400, "invalid_request", "Idempotency-Key")
-    error_of(refund(admin, unknown, "x"), 404, "task_not_found")
-    error_of(refund(admin, "task-unified-\0", "x"), 404, "task_not_found")
-    error_of(refund(admin, "task-1", "x"), 400, "invalid_task_id", "task_id")
+    parse_error(refund(admin, unknown, None), 400, "invalid_request", "Idempotency-Key")
+    parse_error(refund(admin, unknown, "a b"), 400, "invalid_request", "Idempotency-Key")
+    parse_error(refund(admin, unknown, "x"), 404, "task_not_found")
+    parse_error(refund(admin, "task-unified-\0", "x"), 404, "task_not_found")
+    parse_error(refund(admin, "task-1", "x"), 400, "invalid_task_id", "task_id")
     for reason in ("", " ", "x" * 501, "a\0", 1, None):
-        error_of(refund(admin, unknown, "x", reason), 400, "invalid_request", "reason")
+        parse_error(refund(admin, unknown, "x", reason), 400, "invalid_request", "reason")
     with gateway.client() as demo:
-        error_of(refund(demo, unknown, "x"), 403, "permission_denied")
+        parse_error(refund(demo, unknown, "x"), 403, "permission_denied")
 
 
 def test_s5_1_later_refund_on_the_command_line(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("shell", "100")) as client:
-        task = made(client)
+        task = create_paid_task(client)
         charged = task["usage"]["credits_used"]
         first = gateway.run("credits", "refund", task["id"], "--reason", REASON).stdout
         assert first.startswith(f"{task['id']}: {charged} credits ($")
         assert "is given back\n" in first
         again = json.loads(gateway.run("credits", "refund", task["id"], "--json").stdout)
         assert (again["refunded_before"], float(again["amount"]["credits"])) == (True, charged)
-        assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["billing"]["refund_status"] == "completed"
-        assert answer_of(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
+        assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["billing"]["refund_status"] == "completed"
+        assert parse_response(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
     for unknown in ("task-unified-1-aaaaaaaa", "nonsense"):
         done = gateway.run("credits", "refund", unknown, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)

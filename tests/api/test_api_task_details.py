@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 
@@ -19,10 +19,10 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json={**SMALL, "n": 2, "output_format": "webp"}, headers=WAIT))
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "n": 2, "output_format": "webp"}, headers=WAIT))
     path = f"/v1/tasks/{task['id']}"
-    assert answer_of(client.get(f"{path}?include=")) == task
-    whole = answer_of(client.get(f"{path}?include=request,outputs,attempts"))
+    assert parse_response(client.get(f"{path}?include=")) == task
+    whole = parse_response(client.get(f"{path}?include=request,outputs,attempts"))
     assert {name: value for name, value in whole.items() if name in task} == task
     assert list(whole) == [*task, "request", "result_data", "attempts"]
     assert whole["request"] == {
@@ -56,8 +56,8 @@ def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Clie
     assert (attempt["attempt"], attempt["outcome"], attempt["charged"]) == (1, "produced", True)
     assert 0 <= attempt["duration"] <= task["duration"]
     assert "embedded" not in str(whole["attempts"])
-    assert list(answer_of(client.get(f"{path}?include=attempts"))) == [*task, "attempts"]
-    error_of(client.get(f"{path}?include=request,upstream"), 400, "invalid_request", "include")
+    assert list(parse_response(client.get(f"{path}?include=attempts"))) == [*task, "attempts"]
+    parse_error(client.get(f"{path}?include=request,upstream"), 400, "invalid_request", "include")
     assert not {"id", "status"} & {name for part in ("request", "attempts") for name in _names(whole[part])}
 
 
@@ -68,10 +68,10 @@ def _names(value: Any) -> set[str]:
 
 
 def test_c12_include_shows_nothing_of_a_foreign_task(gateway: Gateway, client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
     with gateway.client(gateway.new_key("stranger")) as stranger:
         path = f"/v1/tasks/{task['id']}?include=request,attempts"
-        error_of(stranger.get(path), 404, "task_not_found")
+        parse_error(stranger.get(path), 404, "task_not_found")
 
 
 def test_q_searches_in_prompts_and_nowhere_else(gateway: Gateway, client: httpx.Client) -> None:
@@ -87,10 +87,12 @@ def find_and_page(gateway: Gateway, account: str) -> None:
         "box",
     ]
     with gateway.client(gateway.new_key(account)) as client:
-        ids = {text: answer_of(client.post(CREATE, json={**SMALL, "prompt": text}))["id"] for text in prompts}
+        ids = {
+            text: parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": text}))["id"] for text in prompts
+        }
 
         def found(q: str) -> set[str]:
-            answer = answer_of(client.get("/v1/tasks", params={"q": q}))
+            answer = parse_response(client.get("/v1/tasks", params={"q": q}))
             assert answer["total"] == len(answer["data"])
             return {text for text, task_id in ids.items() if task_id in [row["id"] for row in answer["data"]]}
 
@@ -101,8 +103,8 @@ def find_and_page(gateway: Gateway, account: str) -> None:
         assert found("gpt-image") == found("816x816") == found("opaque") == found("%x%") == found("f_x") == set()
         assert found("\0") == set()
         assert found("") == set(prompts)
-        pages(client, [row["id"] for row in answer_of(client.get("/v1/tasks"))["data"]])
-        with_q = answer_of(client.get("/v1/tasks?q=ox&cursor=&limit=2"))
+        pages(client, [row["id"] for row in parse_response(client.get("/v1/tasks"))["data"]])
+        with_q = parse_response(client.get("/v1/tasks?q=ox&cursor=&limit=2"))
         assert [row["id"] for row in with_q["data"]] == [ids["box"], ids[prompts[1]]]
         assert with_q["has_more"]
 
@@ -112,10 +114,10 @@ def pages(client: httpx.Client, ids: list[str]) -> None:
     found: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = answer_of(client.get(f"/v1/tasks?limit=2&cursor={cursor}"))
+        page = parse_response(client.get(f"/v1/tasks?limit=2&cursor={cursor}"))
         assert list(page) == ["object", "data", "has_more", "next_cursor"]
         found, cursor = [*found, *(row["id"] for row in page["data"])], page["next_cursor"]
-        answer_of(client.post(CREATE, json={**SMALL, "prompt": "later"}))
+        parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "later"}))
     assert found == ids
 
 
@@ -128,4 +130,4 @@ def test_q_does_the_same_with_postgres_underneath(postgres_url: str, tmp_path_fa
     ("query", "param"), [("q=" + "x" * 201, "q"), ("cursor=x", "cursor"), ("cursor=&limit=101", "limit")]
 )
 def test_other_searches_are_400(client: httpx.Client, query: str, param: str) -> None:
-    error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
+    parse_error(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 UNKNOWN = "task-unified-1795341693-aaaaaaaa"
@@ -34,7 +34,7 @@ def stranger(gateway: Gateway) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def done(client: httpx.Client) -> Any:
     """A completed task of the demo account."""
-    return answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+    return parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def link(done: Any) -> str:
 
 def test_s5_1_one_serializer_query_shows_what_create_showed(client: httpx.Client, done: Any) -> None:
     first = client.get(f"/v1/tasks/{done['id']}")
-    assert answer_of(first) == done
+    assert parse_response(first) == done
     assert client.get(f"/v1/tasks/{done['id']}?wait=5").text == first.text
     batch = client.post("/v1/tasks/batch", json={"task_ids": [done["id"]]})
     last = client.get(f"/v1/tasks/{done['id']}/events").text.rpartition("data: ")[2].strip()
@@ -86,9 +86,9 @@ def _nested(value: Any) -> set[str]:
 
 
 def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json={**SMALL, "prompt": "poll"}))
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "poll"}))
     started = time.monotonic()
-    ended = answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))
+    ended = parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60"))
     assert ended["status"] == "completed"
     assert time.monotonic() - started < 30
 
@@ -96,10 +96,10 @@ def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
 @pytest.fixture(scope="module")
 def watched(client: httpx.Client) -> list[Any]:
     """A task of three pictures as often as it could be seen, from its create to its end and once more."""
-    seen = [answer_of(client.post(CREATE, json={**SMALL, "prompt": "watch", "n": 3}))]
+    seen = [parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "watch", "n": 3}))]
     while seen[-1]["status"] not in ("completed", "failed"):
-        seen.append(answer_of(client.get(f"/v1/tasks/{seen[0]['id']}")))
-    return [*seen, answer_of(client.get(f"/v1/tasks/{seen[0]['id']}"))]
+        seen.append(parse_response(client.get(f"/v1/tasks/{seen[0]['id']}")))
+    return [*seen, parse_response(client.get(f"/v1/tasks/{seen[0]['id']}"))]
 
 
 def test_c04_results_appear_together_with_completed(watched: list[Any]) -> None:
@@ -147,12 +147,12 @@ def test_s5_1_duration_comes_with_the_end(watched: list[Any]) -> None:
 
 def test_s5_1_billing_rule_is_that_of_the_row(client: httpx.Client) -> None:
     for model, rule in (("gpt-image-1", "per_token"), ("gpt-4o-image", "per_call")):
-        task = answer_of(client.post(CREATE, json={"prompt": "logo", "size": "1:1", "model": model}))
+        task = parse_response(client.post(CREATE, json={"prompt": "logo", "size": "1:1", "model": model}))
         assert task["usage"]["billing_rule"] == rule
 
 
 def test_s5_1_id_is_unique_and_of_one_shape(client: httpx.Client) -> None:
-    made = [answer_of(client.post(CREATE, json=SMALL)) for _ in range(10)]
+    made = [parse_response(client.post(CREATE, json=SMALL_IMAGE)) for _ in range(10)]
     assert len({task["id"] for task in made}) == 10
     for task in made:
         assert re.fullmatch(rf"task-unified-{task['created']}-[a-z0-9]{{8}}", task["id"])
@@ -160,17 +160,17 @@ def test_s5_1_id_is_unique_and_of_one_shape(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("wait", ["-1", "1.5", "", "x", "1s", "\u0663", "+1", "0x1", "1e1"])
 def test_s5_2_wait_that_is_no_whole_number_is_400(client: httpx.Client, done: Any, wait: str) -> None:
-    error_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait}), 400, "invalid_request", "wait")
+    parse_error(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait}), 400, "invalid_request", "wait")
 
 
 @pytest.mark.parametrize("wait", ["0", "60", "61", "999999999", "9999999999999999999"])
 def test_s5_2_wait_above_60_counts_as_60(client: httpx.Client, done: Any, wait: str) -> None:
-    assert answer_of(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait})) == done
+    assert parse_response(client.get(f"/v1/tasks/{done['id']}", params={"wait": wait})) == done
 
 
 @pytest.mark.parametrize("task_id", ["x", "task-1-aaaaaaaa", "TASK-unified-1-aaaaaaaa", "%20", "task-unified"])
 def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id: str) -> None:
-    error = error_of(client.get(f"/v1/tasks/{task_id}"), 400, "invalid_task_id", "task_id")
+    error = parse_error(client.get(f"/v1/tasks/{task_id}"), 400, "invalid_task_id", "task_id")
     assert error["message"] == "Invalid task ID format, must start with 'task-unified-'"
 
 
@@ -187,17 +187,19 @@ def test_s10_1_invalid_task_id_without_the_prefix(client: httpx.Client, task_id:
     ],
 )
 def test_s10_1_task_not_found_for_an_unknown_id(client: httpx.Client, task_id: str) -> None:
-    error = error_of(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
+    error = parse_error(client.get(f"/v1/tasks/{task_id}"), 404, "task_not_found")
     assert error["message"] == "The requested task could not be found"
 
 
 def test_s5_2_prefix_is_asked_for_before_anything_else(client: httpx.Client) -> None:
-    error_of(client.get("/v1/tasks/run-1?wait=1"), 400, "invalid_task_id", "task_id")
-    error_of(client.get(f"/v1/tasks/{UNKNOWN}"), 404, "task_not_found")
+    parse_error(client.get("/v1/tasks/run-1?wait=1"), 400, "invalid_task_id", "task_id")
+    parse_error(client.get(f"/v1/tasks/{UNKNOWN}"), 404, "task_not_found")
 
 
 def test_s5_2_plain_query_carries_no_part_of_include(client: httpx.Client, done: Any) -> None:
-    assert not {"request", "result_data", "attempts"} & set(answer_of(client.get(f"/v1/tasks/{done['id']}?wait=1")))
+    assert not {"request", "result_data", "attempts"} & set(
+        parse_response(client.get(f"/v1/tasks/{done['id']}?wait=1"))
+    )
 
 
 def test_s5_2_unknown_and_foreign_are_one_answer(stranger: httpx.Client, done: Any) -> None:
@@ -211,7 +213,7 @@ def without_request_id(response: httpx.Response) -> str:
 
 
 def test_c12_a_foreign_task_is_an_unknown_one(client: httpx.Client, stranger: httpx.Client, done: Any) -> None:
-    error_of(stranger.get(f"/v1/tasks/{done['id']}"), 404, "task_not_found")
+    parse_error(stranger.get(f"/v1/tasks/{done['id']}"), 404, "task_not_found")
     foreign, unknown = (stranger.get(f"/v1/tasks/{one}") for one in (done["id"], UNKNOWN))
     assert without_request_id(foreign) == without_request_id(unknown)
     assert [(name, value) for name, value in foreign.headers.items() if name not in ("date", "x-request-id")] == [
@@ -221,16 +223,16 @@ def test_c12_a_foreign_task_is_an_unknown_one(client: httpx.Client, stranger: ht
     assert without_request_id(waiting) == without_request_id(foreign)
     assert stranger.get("/v1/tasks").text == '{"object":"list","data":[],"total":0,"page":1,"page_size":20}'
     assert stranger.post("/v1/tasks/batch", json={"task_ids": [done["id"], UNKNOWN]}).text == '{"code":200,"data":[]}'
-    assert answer_of(client.get(f"/v1/tasks/{done['id']}")) == done
+    assert parse_response(client.get(f"/v1/tasks/{done['id']}")) == done
 
 
 def test_s5_2_all_keys_of_one_account_see_its_tasks(gateway: Gateway, done: Any) -> None:
     with gateway.client(gateway.new_key("demo", "1")) as second:
-        assert answer_of(second.get(f"/v1/tasks/{done['id']}")) == done
+        assert parse_response(second.get(f"/v1/tasks/{done['id']}")) == done
 
 
 def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
-    rows = answer_of(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
+    rows = parse_response(client.get("/v1/tasks?page_size=100&status=completed"))["data"]
     row = next(row for row in rows if row["id"] == done["id"])
     assert f"/files/results/{done['id']}/0.thumb.webp?exp=" in row.pop("thumbnail_url")
     assert row == {
@@ -262,13 +264,14 @@ def test_s5_3_row_as_published(client: httpx.Client, done: Any) -> None:
 def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
     with gateway.client(gateway.new_key("pages")) as pages:
         made = [
-            answer_of(pages.post(CREATE, json={**SMALL, "prompt": f"logo page {k}"}, headers=WAIT)) for k in range(3)
+            parse_response(pages.post(CREATE, json={**SMALL_IMAGE, "prompt": f"logo page {k}"}, headers=WAIT))
+            for k in range(3)
         ]
-        other = answer_of(pages.post(CREATE, json={**SMALL, "model": "gpt-image-2-beta"}, headers=WAIT))
+        other = parse_response(pages.post(CREATE, json={**SMALL_IMAGE, "model": "gpt-image-2-beta"}, headers=WAIT))
         ids = [task["id"] for task in [*made, other]][::-1]
 
         def listed(query: str) -> list[str]:
-            answer = answer_of(pages.get(f"/v1/tasks?{query}"))
+            answer = parse_response(pages.get(f"/v1/tasks?{query}"))
             assert list(answer) == ["object", "data", "total", "page", "page_size"]
             return [row["id"] for row in answer["data"]]
 
@@ -277,8 +280,8 @@ def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
         assert listed("page=3&page_size=3") == listed("status=failed") == listed("status=pending") == []
         assert listed("status=processing") == listed("status=cancelled") == listed("model=none") == []
         assert listed("model=gpt-image-2-beta") == ids[:1]
-        assert answer_of(pages.get("/v1/tasks?page=2&page_size=3"))["total"] == 4
-        batch = answer_of(pages.post("/v1/tasks/batch", json={"task_ids": ids[::-1]}))
+        assert parse_response(pages.get("/v1/tasks?page=2&page_size=3"))["total"] == 4
+        batch = parse_response(pages.post("/v1/tasks/batch", json={"task_ids": ids[::-1]}))
         assert batch == {"code": 200, "data": [*made, other]}
 
 
@@ -299,25 +302,25 @@ def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
     ],
 )
 def test_s5_3_filters_that_are_none_are_400(client: httpx.Client, query: str, param: str) -> None:
-    error_of(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
+    parse_error(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param)
 
 
 @pytest.mark.parametrize("model", ["%00", "%ff", "%ed%a0%80", "'%20OR%20'1'='1", "%25"])
 def test_s5_3_filters_take_a_model_as_text(client: httpx.Client, model: str) -> None:
-    assert answer_of(client.get(f"/v1/tasks?model={model}"))["data"] == []
+    assert parse_response(client.get(f"/v1/tasks?model={model}"))["data"] == []
 
 
 def test_s5_4_left_out_is_what_is_unknown_foreign_or_malformed(stranger: httpx.Client, done: Any) -> None:
-    own = answer_of(stranger.post(CREATE, json=SMALL))["id"]
+    own = parse_response(stranger.post(CREATE, json=SMALL_IMAGE))["id"]
     answer = stranger.post("/v1/tasks/batch", json={"task_ids": [done["id"], UNKNOWN, "x", "", own]})
-    assert [task["id"] for task in answer_of(answer)["data"]] == [own]
+    assert [task["id"] for task in parse_response(answer)["data"]] == [own]
 
 
 def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> None:
-    second = answer_of(client.post(CREATE, json={**SMALL, "prompt": "second"}, headers=WAIT))
+    second = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "second"}, headers=WAIT))
     asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
     answer = client.post("/v1/tasks/batch", json={"task_ids": asked})
-    assert answer_of(answer) == {"code": 200, "data": [second, done]}
+    assert parse_response(answer) == {"code": 200, "data": [second, done]}
     alone = client.get(f"/v1/tasks/{done['id']}").text
     assert alone in answer.text
 
@@ -337,11 +340,11 @@ def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> 
     ids=str,
 )
 def test_s5_4_limits_other_batches_are_400(client: httpx.Client, body: Any, param: str) -> None:
-    error_of(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
+    parse_error(client.post("/v1/tasks/batch", json=body), 400, "invalid_request", param)
 
 
 def test_s5_4_limits_fifty_are_allowed(client: httpx.Client) -> None:
-    assert answer_of(client.post("/v1/tasks/batch", json={"task_ids": [UNKNOWN] * 50}))["data"] == []
+    assert parse_response(client.post("/v1/tasks/batch", json={"task_ids": [UNKNOWN] * 50}))["data"] == []
 
 
 def test_s6_form_of_the_link(gateway: Gateway, done: Any, link: str) -> None:
@@ -374,7 +377,7 @@ def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: s
 
 def test_s6_ext_is_true_to_the_bytes(client: httpx.Client) -> None:
     for kind, ext in (("jpeg", "jpg"), ("webp", "webp")):
-        task = answer_of(client.post(CREATE, json={**SMALL, "output_format": kind}, headers=WAIT))
+        task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "output_format": kind}, headers=WAIT))
         assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
         assert Image.open(io.BytesIO(httpx.get(task["results"][0]).content)).format == kind.upper()
 
@@ -455,15 +458,15 @@ def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
         f"{place}?exp={exp}&sig=%ff",
     ]
     for address in wrong:
-        error_of(httpx.get(address), 403, "invalid_signature")
+        parse_error(httpx.get(address), 403, "invalid_signature")
         assert httpx.head(address).status_code == 403
 
 
 def test_s6_form_other_names_are_404(gateway: Gateway, done: Any) -> None:
     for name in ("0.gif", "x.png", "0", "0.png.png", "-1.png", "..%2f0.png", "\u0660.png"):
-        error_of(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
+        parse_error(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
 
 
 def test_s6_stable_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
-    assert answer_of(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
+    assert parse_response(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
     assert httpx.get(link).content == httpx.get(link).content

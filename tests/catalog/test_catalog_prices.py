@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.catalog.catalog import Book, CatalogError, block_hash, token_price
-from imagegate.catalog.load import load_book
-from imagegate.catalog.schema import Alias, PriceBlock, PriceRow, Rates
+from imagegate.catalog.catalog import Catalog, CatalogError, hash_block, token_price
+from imagegate.catalog.load import load_catalog
+from imagegate.catalog.schema import Alias, ModelPrice, PriceBlock, TokenRates
 from imagegate.domain.images import ImageOrder, ImageRequest
-from imagegate.domain.money import credits_text, decimal_text, usd_text
+from imagegate.domain.money import format_credits, format_decimal, format_usd
 from imagegate.domain.prices import CallPrice, Charge, Price, TokenPrice
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
-from imagegate.pricing import charge
+from imagegate.pricing import compute_charge
 
-BOOK = load_book()
+CATALOG = load_catalog()
 VERSION = "2026-11-01.1"
 RATES = {
     "gpt-image-2": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
@@ -31,7 +31,7 @@ RATES = {
     "gpt-image-2.5-flare": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
     "gpt-image-2.5-sunburst": ("0.027", "0.0072", "0.0018", "0.0045", "0.001125", "0"),
 }
-CREDITS = {
+CREDIT_RATES = {
     "gpt-image-2": ("1.836", "0.4896", "0.1224", "0.306", "0.0765", "0"),
     "gpt-image-1.5": ("1.9584", "0.4896", "0.1224", "0.306", "0.0765", "0.612"),
     "gpt-image-1": ("2.448", "0.612", "0.153", "0.306", "0.0765", "0"),
@@ -42,7 +42,7 @@ RATE = st.integers(0, 10**9)
 
 
 def price(name: str, tier: str = "1K") -> Price:
-    found = BOOK.price(VERSION, name, tier)
+    found = CATALOG.price(VERSION, name, tier)
     assert found is not None
     return found
 
@@ -54,11 +54,11 @@ def test_s3_3_rates_in_nanos_per_million_tokens(name: str) -> None:
     assert tuple(Fraction(getattr(got, field), 10**12) for field in FIELDS) == tuple(map(Fraction, RATES[name]))
 
 
-@pytest.mark.parametrize("name", CREDITS)
+@pytest.mark.parametrize("name", CREDIT_RATES)
 def test_s3_3_derived_are_the_displayed_rates_per_1k_tokens(name: str) -> None:
-    for field, usd, shown in zip(FIELDS, RATES[name], CREDITS[name], strict=True):
-        total = charge(Usage(images=1, **_thousand(field)), price(name)).total
-        assert (usd_text(total), credits_text(total, 68)) == (usd, shown)
+    for field, usd, shown in zip(FIELDS, RATES[name], CREDIT_RATES[name], strict=True):
+        total = compute_charge(Usage(images=1, **_thousand(field)), price(name)).total
+        assert (format_usd(total), format_credits(total, 68)) == (usd, shown)
 
 
 def _thousand(field: str) -> dict[str, int]:
@@ -80,16 +80,16 @@ def _thousand(field: str) -> dict[str, int]:
 )
 def test_s3_4_per_call_line_is_the_price_of_the_row(name: str, tier: str, nanos: int, shown: str) -> None:
     assert price(name, tier) == CallPrice(per_image=nanos)
-    total = charge(Usage(images=1), price(name, tier)).total
-    assert (total, credits_text(total, 68)) == (nanos, shown)
-    assert charge(Usage(images=4, image_output=99), price(name, tier)).total == 4 * nanos
+    total = compute_charge(Usage(images=1), price(name, tier)).total
+    assert (total, format_credits(total, 68)) == (nanos, shown)
+    assert compute_charge(Usage(images=4, image_output=99), price(name, tier)).total == 4 * nanos
 
 
 def test_s3_3_rates_exist_for_every_model_in_every_block() -> None:
-    for version in BOOK.blocks:
-        for model in BOOK.models:
+    for version in CATALOG.blocks:
+        for model in CATALOG.models:
             for tier in ("1K", "2K", "4K"):
-                assert BOOK.price(version, model, tier) is not None
+                assert CATALOG.price(version, model, tier) is not None
 
 
 def _check_charge(got: Charge, exact: Fraction) -> None:
@@ -112,18 +112,22 @@ def test_s3_3_rounding_is_once_and_up(counts: list[int], rates: list[int]) -> No
     )
     token = TokenPrice(**dict(zip(FIELDS, rates, strict=True)))
     pairs = zip((output, image, image_cached, text, text_cached, words), rates, strict=True)
-    _check_charge(charge(usage, token), sum((Fraction(count * rate, 10**6) for count, rate in pairs), Fraction(0)))
+    _check_charge(
+        compute_charge(usage, token), sum((Fraction(count * rate, 10**6) for count, rate in pairs), Fraction(0))
+    )
 
 
 @given(st.integers(0, 10), RATE)
 def test_s3_1_per_call_charge_is_price_times_images(images: int, nanos: int) -> None:
-    _check_charge(charge(Usage(images=images, image_output=5), CallPrice(per_image=nanos)), Fraction(images * nanos))
+    _check_charge(
+        compute_charge(Usage(images=images, image_output=5), CallPrice(per_image=nanos)), Fraction(images * nanos)
+    )
 
 
 @st.composite
 def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
-    name = draw(st.sampled_from(sorted(BOOK.models)))
-    model = BOOK.models[name]
+    name = draw(st.sampled_from(sorted(CATALOG.models)))
+    model = CATALOG.models[name]
     steps = st.integers(1, 240).map(lambda step: 16 * step)
     pixels = st.tuples(steps, steps).filter(
         lambda edges: 655_360 <= edges[0] * edges[1] <= 8_294_400 and max(edges) <= 3 * min(edges)
@@ -140,15 +144,15 @@ def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
         image_urls=["https://example.com/a.png"] * references,
         mask_url="https://example.com/m.png" if model.mask and draw(st.booleans()) else None,
     )
-    return name, FAMILIES[model.family].check(request, model, None, "2048x2048")
+    return name, FAMILIES[model.family].build_order(request, model, None, "2048x2048")
 
 
 @given(orders())
 def test_s3_4_text_input_and_images_are_expected_below_the_maximum(made: tuple[str, ImageOrder]) -> None:
     name, order = made
-    model = BOOK.models[name]
+    model = CATALOG.models[name]
     family = FAMILIES[model.family]
-    expected, most = family.expected_usage(order, model), family.maximum_usage(order, model)
+    expected, most = family.expected_usage(order, model), family.max_usage(order, model)
     for field in Usage.__struct_fields__:
         assert getattr(expected, field) <= getattr(most, field), field
     size = len(order.prompt.encode())
@@ -158,14 +162,14 @@ def test_s3_4_text_input_and_images_are_expected_below_the_maximum(made: tuple[s
     assert most.image_input == order.n * 1536 * (len(order.image_urls) + order.has_mask)
     assert expected.image_output == most.image_output
     cost = price(name, family.price_tier(order))
-    assert charge(expected, cost).total <= charge(most, cost).total
+    assert compute_charge(expected, cost).total <= compute_charge(most, cost).total
 
 
 @pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5"])
 def test_s3_2_table_rows_take_their_tokens_from_the_table(name: str) -> None:
     table = {"1024x1024": (272, 1056, 4160), "1024x1536": (408, 1584, 6240), "1536x1024": (400, 1568, 6208)}
     if name == "gpt-image-1":
-        assert BOOK.models[name].n == tuple(range(1, 11))
+        assert CATALOG.models[name].n == tuple(range(1, 11))
     for size, tokens in {
         **table,
         "1:1": table["1024x1024"],
@@ -178,10 +182,10 @@ def test_s3_2_table_rows_take_their_tokens_from_the_table(name: str) -> None:
 
 
 def usage_of(name: str, **fields: Any) -> Usage:
-    model = BOOK.models[name]
+    model = CATALOG.models[name]
     family = FAMILIES[model.family]
     request = msgspec.convert({"prompt": "x", **fields}, ImageRequest)
-    return family.expected_usage(family.check(request, model, None, "2048x2048"), model)
+    return family.expected_usage(family.build_order(request, model, None, "2048x2048"), model)
 
 
 def test_s3_1_quality_bases_of_flare_and_sunburst() -> None:
@@ -199,47 +203,54 @@ def test_s3_2_auto_is_priced_as_2048_square() -> None:
 def test_c21_both_ends_of_the_published_range() -> None:
     """The published range counts the picture and its references, without the prompt."""
     least = msgspec.structs.replace(usage_of("gpt-image-2", size="3:1", quality="low"), text_input=0)
-    assert credits_text(charge(least, price("gpt-image-2")).total, 68) == "0.113832"
+    assert format_credits(compute_charge(least, price("gpt-image-2")).total, 68) == "0.113832"
     urls = ["https://example.com/a.png"] * 16
     most = usage_of("gpt-image-2", size="1:1", resolution="4K", quality="high", image_urls=urls)
-    total = charge(msgspec.structs.replace(most, text_input=0), price("gpt-image-2")).total
-    assert (total, usd_text(total), credits_text(total, 68)) == (817_360_200, "0.8173602", "55.5804936")
+    total = compute_charge(msgspec.structs.replace(most, text_input=0), price("gpt-image-2")).total
+    assert (total, format_usd(total), format_credits(total, 68)) == (817_360_200, "0.8173602", "55.5804936")
 
 
 def test_s3_3_dated_prices_and_a_block_is_known_by_its_content() -> None:
-    old = msgspec.structs.replace(BOOK.blocks[VERSION], version="old", effective_from=100)
-    book = Book(list(BOOK.models.values()), [], [BOOK.blocks[VERSION], old])
-    start = BOOK.blocks[VERSION].effective_from
-    assert book.block_at(start * 1_000_000).version == VERSION
-    assert book.block_at(start * 1_000_000 - 1).version == "old"
+    old = msgspec.structs.replace(CATALOG.blocks[VERSION], version="old", effective_from=100)
+    book = Catalog(list(CATALOG.models.values()), [], [CATALOG.blocks[VERSION], old])
+    start = CATALOG.blocks[VERSION].effective_from
+    assert book.price_block_at(start * 1_000_000).version == VERSION
+    assert book.price_block_at(start * 1_000_000 - 1).version == "old"
     with pytest.raises(CatalogError):
-        book.block_at(99_999_999)
-    assert block_hash(old) != block_hash(BOOK.blocks[VERSION])
+        book.price_block_at(99_999_999)
+    assert hash_block(old) != hash_block(CATALOG.blocks[VERSION])
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e-3", "0.0000000000001", "a", ".", "1.2.3"])
 def test_s3_3_rates_that_are_no_decimals_are_refused(text: str) -> None:
-    rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
+    rates = TokenRates(
+        image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0"
+    )
     with pytest.raises(CatalogError):
         token_price(rates)
 
 
 @given(st.integers(0, 10**18))
 def test_s3_3_rates_are_read_exactly(units: int) -> None:
-    text = decimal_text(units, 12)
-    rates = Rates(image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
+    text = format_decimal(units, 12)
+    rates = TokenRates(
+        image_output=text, image_input="0", image_cached_input="0", text_input="0", text_cached_input="0"
+    )
     assert token_price(rates).image_output == units
 
 
 def test_s3_1_alias_and_price_mistakes_are_named() -> None:
-    models, blocks = list(BOOK.models.values()), list(BOOK.blocks.values())
+    models, blocks = list(CATALOG.models.values()), list(CATALOG.blocks.values())
     for alias in (Alias("x", "no-such-row"), Alias("gpt-image-1", "gpt-image-2")):
         with pytest.raises(CatalogError, match=alias.name):
-            Book(models, [alias], blocks)
-    for row in (PriceRow("gpt-image-2"), PriceRow("gpt-image-2", per_image_nanos={"any": 1}, per_1k_tokens=_free())):
+            Catalog(models, [alias], blocks)
+    for row in (
+        ModelPrice("gpt-image-2"),
+        ModelPrice("gpt-image-2", per_image_nanos={"any": 1}, per_1k_tokens=_free_rates()),
+    ):
         with pytest.raises(CatalogError, match="gpt-image-2"):
-            Book(models, [], [PriceBlock("v", 1, (row,))])
+            Catalog(models, [], [PriceBlock("v", 1, (row,))])
 
 
-def _free() -> Rates:
-    return Rates(image_output="0", image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")
+def _free_rates() -> TokenRates:
+    return TokenRates(image_output="0", image_input="0", image_cached_input="0", text_input="0", text_cached_input="0")

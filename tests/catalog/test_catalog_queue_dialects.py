@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from imagegate.catalog.catalog import CatalogError
-from imagegate.catalog.routes import Roster, Route, RouteRow, UpstreamRow
+from imagegate.catalog.routes import Route, RouteConfig, RouteTable, UpstreamConfig
 
 
 def route(**row: Any) -> Route:
-    upstream = UpstreamRow(name="there", base_url="https://there.example", **row)
-    wanted = RouteRow(model="gpt-image-2", upstream="there", cost_per_image="0.01")
-    return Roster([upstream], [wanted], ["gpt-image-2"]).routes["gpt-image-2@there"]
+    upstream = UpstreamConfig(name="there", base_url="https://there.example", **row)
+    wanted = RouteConfig(model="gpt-image-2", upstream="there", cost_per_image="0.01")
+    return RouteTable([upstream], [wanted], ["gpt-image-2"]).routes["gpt-image-2@there"]
 
 
 def test_what_they_cannot_make_is_never_routed_to_them() -> None:
@@ -27,11 +27,11 @@ def test_what_they_cannot_make_is_never_routed_to_them() -> None:
 
 def test_a_repeated_create_is_one_purchase_only_where_it_is_proven() -> None:
     rows = [
-        UpstreamRow(name="imagegate", protocol="task_api"),
-        UpstreamRow(name="evolink", protocol="task_api", dialect="evolink"),
-        UpstreamRow(name="overridden", protocol="task_api", override={"idempotency": "none"}),
+        UpstreamConfig(name="imagegate", protocol="task_api"),
+        UpstreamConfig(name="evolink", protocol="task_api", dialect="evolink"),
+        UpstreamConfig(name="overridden", protocol="task_api", override={"idempotency": "none"}),
     ]
-    dialects = Roster(rows, [], []).dialects
+    dialects = RouteTable(rows, [], []).dialects
     assert [dialects[row.name].idempotency for row in rows] == ["header", "none", "none"]
 
 

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from imagegate.catalog.catalog import CatalogError
-from imagegate.catalog.environment import rows_from_environment, sold_below_cost
-from imagegate.catalog.load import load_book
-from imagegate.catalog.routes import Roster
+from imagegate.catalog.environment import configs_from_environment, models_sold_below_cost
+from imagegate.catalog.load import load_catalog
+from imagegate.catalog.routes import RouteTable
 from imagegate.domain.prices import CallPrice, TokenPrice
 
-BOOK = load_book()
+CATALOG = load_catalog()
 VERSION = "2026-11-01.1"
 TODAY = "2026-11-22"
 
 
 def test_without_a_key_nothing_follows() -> None:
-    assert rows_from_environment({"OPENAI_API_KEY": ""}, BOOK, TODAY) == ((), ())
-    assert rows_from_environment({"AZURE_OPENAI_API_KEY": "k"}, BOOK, TODAY) == ((), ())
+    assert configs_from_environment({"OPENAI_API_KEY": ""}, CATALOG, TODAY) == ((), ())
+    assert configs_from_environment({"AZURE_OPENAI_API_KEY": "k"}, CATALOG, TODAY) == ((), ())
 
 
 def test_an_openai_key_makes_a_route_for_each_live_model_at_list_cost() -> None:
-    upstreams, routes = rows_from_environment({"OPENAI_API_KEY": "k"}, BOOK, TODAY)
-    roster = Roster(upstreams, routes, list(BOOK.models))
+    upstreams, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, CATALOG, TODAY)
+    roster = RouteTable(upstreams, routes, list(CATALOG.models))
     assert roster.upstreams["openai"].base_url == "https://api.openai.com/v1"
     price = roster.routes["gpt-image-2@openai"].prices["any"]
     assert isinstance(price, TokenPrice)
@@ -34,7 +34,7 @@ def test_an_openai_key_makes_a_route_for_each_live_model_at_list_cost() -> None:
 
 
 def test_a_model_gets_no_route_from_the_day_of_its_shutdown() -> None:
-    _, routes = rows_from_environment({"OPENAI_API_KEY": "k"}, BOOK, "2026-12-01")
+    _, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, CATALOG, "2026-12-01")
     assert "gpt-image-1.5" not in {route.model for route in routes}
 
 
@@ -44,19 +44,19 @@ def test_an_azure_endpoint_makes_one_route_for_its_deployment() -> None:
         "AZURE_OPENAI_API_KEY": "k",
         "AZURE_OPENAI_DEPLOYMENT": "gpt-image-2.5-flare-eu",
     }
-    upstreams, routes = rows_from_environment(env, BOOK, TODAY)
-    roster = Roster(upstreams, routes, list(BOOK.models))
+    upstreams, routes = configs_from_environment(env, CATALOG, TODAY)
+    roster = RouteTable(upstreams, routes, list(CATALOG.models))
     assert roster.upstreams["azure"].base_url == "https://mine.openai.azure.com/openai/v1"
     (route,) = roster.routes.values()
     assert (route.model, route.upstream_model) == ("gpt-image-2.5-flare", "gpt-image-2.5-flare-eu")
 
 
 def test_the_shipped_prices_are_below_list_cost_and_that_is_found() -> None:
-    _, routes = rows_from_environment({"OPENAI_API_KEY": "k"}, BOOK, TODAY)
-    assert "gpt-image-2" in sold_below_cost(BOOK, VERSION, routes)
+    _, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, CATALOG, TODAY)
+    assert "gpt-image-2" in models_sold_below_cost(CATALOG, VERSION, routes)
 
 
-def written(tmp_path: Path, text: str) -> str:
+def write_price_file(tmp_path: Path, text: str) -> str:
     file = tmp_path / "prices.toml"
     file.write_text(text)
     return str(file)
@@ -71,15 +71,15 @@ extends = "2026-11-01.1"
 model = "gpt-image-2"
 per_1k_tokens = { image_output = "0.036", image_input = "0.01", image_cached_input = "0.01", text_input = "0.01", text_cached_input = "0.01" }
 """  # noqa: E501
-    book = load_book((), [written(tmp_path, text)])
-    assert book.block_at(1_795_000_000_000_000).version == "mine.1"
-    assert book.block_at(1_794_999_999_000_000).version == VERSION
+    book = load_catalog((), [write_price_file(tmp_path, text)])
+    assert book.price_block_at(1_795_000_000_000_000).version == "mine.1"
+    assert book.price_block_at(1_794_999_999_000_000).version == VERSION
     mine, kept = book.price("mine.1", "gpt-image-2", "1K"), book.price("mine.1", "gpt-image-2-beta", "1K")
     assert isinstance(mine, TokenPrice)
     assert mine.image_output == 36_000_000_000
     assert kept == CallPrice(per_image=15_000_000)
-    _, routes = rows_from_environment({"OPENAI_API_KEY": "k"}, book, TODAY)
-    assert "gpt-image-2" not in sold_below_cost(book, "mine.1", routes)
+    _, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, book, TODAY)
+    assert "gpt-image-2" not in models_sold_below_cost(book, "mine.1", routes)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ per_1k_tokens = { image_output = "0.036", image_input = "0.01", image_cached_inp
 )
 def test_a_price_file_that_does_not_fit_is_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(CatalogError, match=says):
-        load_book((), [written(tmp_path, text)])
+        load_catalog((), [write_price_file(tmp_path, text)])
 
 
 def test_a_price_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="No such file"):
-        load_book((), [str(tmp_path / "none.toml")])
+        load_catalog((), [str(tmp_path / "none.toml")])

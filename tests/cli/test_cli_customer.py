@@ -16,7 +16,7 @@ from tests.support.gateway import Gateway
 SMALL = ("--size", "816x816", "--quality", "low")
 
 
-def printed(gateway: Gateway, *arguments: str) -> Any:
+def run_json(gateway: Gateway, *arguments: str) -> Any:
     return json.loads(gateway.run(*arguments, "--json").stdout)
 
 
@@ -25,7 +25,7 @@ def test_generate_saves_a_picture_of_the_exact_size_where_it_is_told(gateway: Ga
     done = gateway.run("generate", "a fox", "-o", str(target), *SMALL)
     with Image.open(target) as picture:
         assert (picture.size, picture.format) == ((816, 816), "PNG")
-    quote = printed(gateway, "quote", "a fox", *SMALL)
+    quote = run_json(gateway, "quote", "a fox", *SMALL)
     assert f"expected ${quote['expected']['usd']}" in done.stdout
     assert f"charged ${quote['expected']['usd']} ({quote['expected']['credits']} credits)" in done.stdout
     assert f"saved {target}" in done.stdout
@@ -33,7 +33,7 @@ def test_generate_saves_a_picture_of_the_exact_size_where_it_is_told(gateway: Ga
 
 def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Path) -> None:
     target = tmp_path / "pair.webp"
-    task = printed(gateway, "generate", "a pair", "-n", "2", "--format", "webp", "-o", str(target), *SMALL)
+    task = run_json(gateway, "generate", "a pair", "-n", "2", "--format", "webp", "-o", str(target), *SMALL)
     assert task["status"] == "completed"
     assert task["files"] == [str(tmp_path / "pair-1.webp"), str(tmp_path / "pair-2.webp")]
     for file in task["files"]:
@@ -42,7 +42,7 @@ def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Pat
     shown = json.loads(gateway.run("tasks", task["id"], "--json").stdout)
     assert {**shown, "files": task["files"]} == task
     assert json.loads(gateway.run("tasks", task["id"]).stdout) == shown
-    page = printed(gateway, "tasks", "--status", "completed")
+    page = run_json(gateway, "tasks", "--status", "completed")
     assert page["data"][0]["id"] == task["id"]
     listed = gateway.run("tasks").stdout
     assert task["id"] in listed
@@ -50,7 +50,7 @@ def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Pat
 
 
 def test_quote_json_is_the_quote_of_the_api(gateway: Gateway) -> None:
-    quote = printed(gateway, "quote", "x", "--size", "16:9", "--resolution", "2k", "--quality", "high", "-n", "2")
+    quote = run_json(gateway, "quote", "x", "--size", "16:9", "--resolution", "2k", "--quality", "high", "-n", "2")
     assert (quote["object"], quote["size"]["width"], quote["n"]) == ("image.quote", 2736, 2)
     text = gateway.run("quote", "x", "--size", "1:1").stdout
     assert "1024x1024" in text
@@ -59,7 +59,7 @@ def test_quote_json_is_the_quote_of_the_api(gateway: Gateway) -> None:
 
 def test_credits_json_is_what_the_api_says(gateway: Gateway) -> None:
     with gateway.client() as client:
-        assert printed(gateway, "credits") == client.get("/v1/credits").json()["data"]
+        assert run_json(gateway, "credits") == client.get("/v1/credits").json()["data"]
     assert gateway.run("credits").stdout.startswith("left ")
 
 
@@ -108,10 +108,10 @@ def test_without_a_gateway_in_the_data_folder_it_says_what_to_do(tmp_path: Path)
 
 
 def test_a_place_that_cannot_be_written_is_noticed_before_anything_is_bought(gateway: Gateway, tmp_path: Path) -> None:
-    before = printed(gateway, "tasks")["total"]
+    before = run_json(gateway, "tasks")["total"]
     done = gateway.run("generate", "x", "-o", str(tmp_path / "absent" / "x.png"), *SMALL, check=False)
     assert done.returncode in (1, 2)
-    assert printed(gateway, "tasks")["total"] == before
+    assert run_json(gateway, "tasks")["total"] == before
 
 
 def test_serving_on_ipv6_loopback_prints_an_address_that_works(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_serving_on_ipv6_loopback_prints_an_address_that_works(tmp_path: Path) -
     try:
         gateway.start()
         assert gateway.url.startswith("http://[::1]:")
-        assert printed(gateway, "credits")["user"]["remaining_credits"] > 0
+        assert run_json(gateway, "credits")["user"]["remaining_credits"] > 0
     finally:
         gateway.stop()
 

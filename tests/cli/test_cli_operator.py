@@ -26,7 +26,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     return gateway
 
 
-def listed(gateway: Gateway, account: str) -> list[dict[str, Any]]:
+def list_keys(gateway: Gateway, account: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(gateway.run("keys", "list", "--account", account, "--json").stdout)
     return rows
 
@@ -57,7 +57,7 @@ def test_keys_create_makes_the_account_and_shows_the_value_once(tmp_path: Path) 
     assert list(made) == ["key", "id", "account"]
     plain = gateway.run("keys", "create", "--account", "shop").stdout.strip()
     assert plain.startswith("imk_live_")
-    rows = listed(gateway, "shop")
+    rows = list_keys(gateway, "shop")
     assert [row["name"] for row in rows] == ["till", "key"]
     assert (rows[0]["id"], rows[0]["state"], rows[0]["spent"]) == (made["id"], "live", "0")
     assert rows[0]["expires"] == "2099-01-31T03:00:00+00:00"
@@ -85,7 +85,7 @@ def test_grants_are_exact_and_can_be_taken_back(tmp_path: Path) -> None:
     refused = gateway.run("keys", "create", "--account", "shop", "--credits", "-68.1", check=False)
     assert refused.returncode == 1
     assert "less than that" in refused.stderr
-    assert len(listed(gateway, "shop")) == 2
+    assert len(list_keys(gateway, "shop")) == 2
     gateway.check()
 
 
@@ -142,11 +142,11 @@ def test_a_disabled_key_is_refused_within_5_seconds(gateway: Gateway) -> None:
             assert time.monotonic() < give_up
             time.sleep(0.05)
         assert client.get("/v1/credits").status_code == 401
-    row = next(row for row in listed(gateway, "a") if row["id"] == made["id"])
+    row = next(row for row in list_keys(gateway, "a") if row["id"] == made["id"])
     assert row["state"] == "ended"
     assert row["disabled"]
     gateway.run("keys", "disable", "--account", "a", made["id"])
-    assert next(row for row in listed(gateway, "a") if row["id"] == made["id"])["disabled"] == row["disabled"]
+    assert next(row for row in list_keys(gateway, "a") if row["id"] == made["id"])["disabled"] == row["disabled"]
 
 
 def test_a_key_made_beside_a_serving_gateway_works_at_once(gateway: Gateway) -> None:
@@ -235,7 +235,7 @@ def test_doctor_reports_each_part(used: Gateway) -> None:
     assert (used.data / "secret").read_text().strip() not in text
 
 
-def failing(data: Path, env: Mapping[str, str] | None = None) -> str:
+def run_failing(data: Path, env: Mapping[str, str] | None = None) -> str:
     done = Gateway(data, env=env).run("doctor", check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -246,20 +246,20 @@ def test_doctor_says_what_is_amiss(used: Gateway, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(used.data, copy)
     (copy / "secret").chmod(0o644)
-    assert "FAIL  secret: " in failing(copy)
-    assert "chmod 600" in failing(copy)
+    assert "FAIL  secret: " in run_failing(copy)
+    assert "chmod 600" in run_failing(copy)
     (copy / "secret").chmod(0o600)
-    assert "FAIL  secret: " in failing(copy, {"IMAGEGATE_SECRET": "short"})
+    assert "FAIL  secret: " in run_failing(copy, {"IMAGEGATE_SECRET": "short"})
     full = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
-    assert "FAIL  disk: " in failing(copy, full)
+    assert "FAIL  disk: " in run_failing(copy, full)
     (copy / "imagegate.db").write_bytes(b"this is not a database, " * 200)
-    assert "FAIL  database: " in failing(copy)
+    assert "FAIL  database: " in run_failing(copy)
 
 
 def test_doctor_names_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
-    assert "lease_s" in failing(tmp_path, {"IMAGEGATE_LEASE_S": "0"})
-    assert "port" in failing(tmp_path, {"IMAGEGATE_PORT": "99999"})
-    assert "configuration" in failing(tmp_path, {"IMAGEGATE_WORKERS": "many"})
+    assert "lease_s" in run_failing(tmp_path, {"IMAGEGATE_LEASE_S": "0"})
+    assert "port" in run_failing(tmp_path, {"IMAGEGATE_PORT": "99999"})
+    assert "configuration" in run_failing(tmp_path, {"IMAGEGATE_WORKERS": "many"})
 
 
 def test_a_data_folder_that_is_a_file_is_one_line_and_code_1(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 
@@ -19,8 +19,8 @@ def sim() -> Iterator[Simulator]:
 
 
 def run(tmp_path: Path, sim: Simulator, *arguments: str) -> subprocess.CompletedProcess[str]:
-    rows = [upstream("there", f"{sim.url}/v1", timeout_s=10), route("there")]
-    place = Fronted(tmp_path / "data", *rows)
+    rows = [upstream_config("there", f"{sim.url}/v1", timeout_s=10), route_config("there")]
+    place = RoutedGateway(tmp_path / "data", *rows)
     return place.run("upstreams", *arguments, "--config", str(place.file), check=False)
 
 
@@ -33,7 +33,7 @@ def test_list_names_upstreams_and_routes_and_no_key(tmp_path: Path, sim: Simulat
 
 
 def test_a_test_costs_what_it_says_and_explains_the_answer(tmp_path: Path, sim: Simulator) -> None:
-    sim.forget()
+    sim.reset()
     done = run(tmp_path, sim, "test", "there")
     assert done.returncode == 0, done.stderr
     assert "592x1776, quality low, expected cost $0.001955" in done.stdout
@@ -55,7 +55,7 @@ def test_a_test_costs_what_it_says_and_explains_the_answer(tmp_path: Path, sim: 
     ],
 )
 def test_what_went_wrong_is_explained(tmp_path: Path, sim: Simulator, fault: str, code: int, says: str) -> None:
-    sim.forget()
+    sim.reset()
     sim.script(fault)
     done = run(tmp_path, sim, "test", "there")
     assert done.returncode == code

@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl, urlsplit
 import schemathesis
 from hypothesis import strategies as st
 
-from imagegate.api_docs.curl import DOT
+from imagegate.api_docs.curl import PIXEL_PNG_BASE64
 
-ENDED_TASK, RESULT, TALLY = "CONTRACT_ENDED_TASK", "CONTRACT_RESULT", "CONTRACT_TALLY"
+ENDED_TASK, RESULT, TALLY_FILE = "CONTRACT_ENDED_TASK", "CONTRACT_RESULT", "CONTRACT_TALLY"
 # Nothing listens here, and nothing is asked of a name server.
 NOWHERE = "127.0.0.1:61999"
 _URL = re.compile(r"^(https?)://[^/?#]*")
@@ -37,21 +37,21 @@ _NAMED = {
 _known: dict[str, list[str]] = defaultdict(list)
 _uploads: list[str] = []
 _tally: dict[str, Counter[str]] = defaultdict(Counter)
-_turns: dict[str, itertools.count[int]] = defaultdict(itertools.count)
+_counters: dict[str, itertools.count[int]] = defaultdict(itertools.count)
 
-atexit.register(lambda: Path(os.environ[TALLY]).write_text(json.dumps(_tally)))
-schemathesis.openapi.format("binary", st.one_of(st.just(base64.b64decode(DOT)), st.binary()))
+atexit.register(lambda: Path(os.environ[TALLY_FILE]).write_text(json.dumps(_tally)))
+schemathesis.openapi.format("binary", st.one_of(st.just(base64.b64decode(PIXEL_PNG_BASE64)), st.binary()))
 schemathesis.openapi.format("uri", st.sampled_from(["https://example.com/a?b=%7E", "http://example.com", "urn:x"]))
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     name = case.operation.definition.raw["operationId"]
-    _name_what_exists(name, case)
-    _follow_a_link(name.removesuffix("_head"), case)
-    _wait_a_moment(case)
+    _use_known_ids(name, case)
+    _use_signed_links(name.removesuffix("_head"), case)
+    _shorten_waits(case)
     if isinstance(case.body, dict):
-        case.body = _meant(name, case.body)
+        case.body = _make_plausible(name, case.body)
 
 
 @schemathesis.hook
@@ -68,11 +68,11 @@ def after_call(context: Any, case: Any, response: Any) -> None:
             _uploads.append(answer["data"]["file_url"])
 
 
-def _every_other(what: str) -> bool:
-    return next(_turns[what]) % 2 == 0
+def _every_other(name: str) -> bool:
+    return next(_counters[name]) % 2 == 0
 
 
-def _name_what_exists(name: str, case: Any) -> None:
+def _use_known_ids(name: str, case: Any) -> None:
     """A well-formed id that nothing has becomes one that something has; an event stream always has an end."""
     for kind, value in (case.path_parameters or {}).items():
         known = _known[kind]
@@ -92,7 +92,7 @@ def _well_formed(case: Any, kind: str, value: Any) -> bool:
     return isinstance(value, str) and re.search(pattern, value) is not None
 
 
-def _follow_a_link(name: str, case: Any) -> None:
+def _use_signed_links(name: str, case: Any) -> None:
     """Addresses that are secrets cannot be guessed."""
     if name == "get_result" and _every_other(name):
         link = urlsplit(os.environ[RESULT])
@@ -103,25 +103,25 @@ def _follow_a_link(name: str, case: Any) -> None:
         case.path_parameters = dict(zip(("secret", "name"), parts[-2:], strict=True))
 
 
-def _wait_a_moment(case: Any) -> None:
+def _shorten_waits(case: Any) -> None:
     wait = (case.query or {}).get("wait")
     if isinstance(wait, int | str) and str(wait).isdecimal() and str(wait).isascii():
-        case.query["wait"] = min(int(wait), next(_turns["wait"]) % 2)
+        case.query["wait"] = min(int(wait), next(_counters["wait"]) % 2)
     if case.headers and "Prefer" in case.headers:
-        seconds = next(_turns["prefer"]) % 2
+        seconds = next(_counters["prefer"]) % 2
         case.headers["Prefer"] = re.sub(r"(?i)(wait\s*=\s*)[0-9]+", rf"\g<1>{seconds}", str(case.headers["Prefer"]))
 
 
-def _meant(name: str, body: dict[str, Any]) -> dict[str, Any]:
+def _make_plausible(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """Addresses lead nowhere or to us, what is made is small, and every other file is a picture."""
-    body = {field: _near(field, value) for field, value in body.items()}
+    body = {field: _redirect_urls(field, value) for field, value in body.items()}
     if name == "create_image":
-        body = {**body, **{field: _small(field, body[field]) for field in ("size", "n") if field in body}}
+        body = {**body, **{field: _shrink(field, body[field]) for field in ("size", "n") if field in body}}
         body.pop("resolution", None)  # it is tried with quotes, which paint nothing
-    return _likely(name, body) if _every_other(name) else body
+    return _make_acceptable(name, body) if _every_other(name) else body
 
 
-def _likely(name: str, body: dict[str, Any]) -> dict[str, Any]:
+def _make_acceptable(name: str, body: dict[str, Any]) -> dict[str, Any]:
     """Without what no random value can get right."""
     match name:
         case "create_image" | "create_quote":
@@ -129,7 +129,10 @@ def _likely(name: str, body: dict[str, Any]) -> dict[str, Any]:
         case "create_key":
             return {field: value for field, value in body.items() if field in ("name", "scopes", "cap_credits")}
         case "upload_base64":
-            return {**{field: value for field, value in body.items() if field != "base64"}, "base64_data": DOT}
+            return {
+                **{field: value for field, value in body.items() if field != "base64"},
+                "base64_data": PIXEL_PNG_BASE64,
+            }
         case "test_webhook":
             return {**body, "callback_url": f"https://{NOWHERE}/hook?a=%7E"}
         case "create_refund":
@@ -139,16 +142,16 @@ def _likely(name: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _near(field: str, value: Any) -> Any:
+def _redirect_urls(field: str, value: Any) -> Any:
     if isinstance(value, list):
-        return [_near(field, one) for one in value]
+        return [_redirect_urls(field, one) for one in value]
     if not isinstance(value, str) or not _URL.search(value):
         return value
     ours = field != "callback_url" and _every_other(field)
     return os.environ[RESULT] if ours else _URL.sub(rf"\1://{NOWHERE}", value)
 
 
-def _small(field: str, value: Any) -> Any:
+def _shrink(field: str, value: Any) -> Any:
     """What is wrong stays wrong."""
     if field == "n":
         return 2 if isinstance(value, int) and not isinstance(value, bool) and 2 < value <= 10 else value

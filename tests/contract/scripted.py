@@ -13,42 +13,42 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
+from imagegate.catalog.routes import RouteConfig, RouteTable, UpstreamConfig
 from imagegate.domain.usage import UsageSource
-from imagegate.spool import Spool, SpooledAnswer, SpooledImage
-from imagegate.upstreams.base import Answer, Call, Produced, Resumes, Ties
-from imagegate.upstreams.registry import Fleet
-from tests.e2e.test_expiry import Installation, installed
-from tests.support.image_files import picture
+from imagegate.spool import Spool, SpooledImage, SpooledResponse
+from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Produced, RecoveryMode
+from imagegate.upstreams.registry import UpstreamRegistry
+from tests.e2e.test_expiry import Installation, open_installation
+from tests.support.image_files import image_bytes
 
 HOLD = "hold "
 
 
-class Scripted:
+class ScriptedUpstream:
     name = "scripted"
-    resumes = Resumes.never
+    recovery_mode = RecoveryMode.never
 
-    def __init__(self, spool: Spool, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, spool: Spool, answers: Mapping[str, CallOutcome]) -> None:
         self._spool = spool
         self._answers = answers
-        self.go = asyncio.Event()
-        self.asked: Counter[str] = Counter()
+        self.release = asyncio.Event()
+        self.calls_by_prompt: Counter[str] = Counter()
 
-    async def produce(self, call: Call, ties: Ties) -> Answer:
+    async def produce(self, call: Call, ties: CallHooks) -> CallOutcome:
         prompt = call.order.prompt
-        self.asked[prompt] += 1
+        self.calls_by_prompt[prompt] += 1
         if prompt.startswith(HOLD):
-            await ties.progress(30)
-            await self.go.wait()
-        return self._answers.get(prompt.removeprefix(HOLD)) or self._picture(call)
+            await ties.on_progress(30)
+            await self.release.wait()
+        return self._answers.get(prompt.removeprefix(HOLD)) or self._image(call)
 
-    def _picture(self, call: Call) -> Produced:
-        data = picture(size=(call.order.size.width, call.order.size.height))
-        (self._spool.folder(call.attempt_id) / "0.png").write_bytes(data)
+    def _image(self, call: Call) -> Produced:
+        data = image_bytes(size=(call.order.size.width, call.order.size.height))
+        (self._spool.create_directory(call.attempt_id) / "0.png").write_bytes(data)
         size, digest = call.order.size, hashlib.sha256(data).hexdigest()
         image = SpooledImage("0.png", "image/png", size.width, size.height, len(data), digest)
-        answer = SpooledAnswer((image,), call.expected, UsageSource.upstream)
-        self._spool.finish(call.attempt_id, answer)
+        answer = SpooledResponse((image,), call.expected, UsageSource.upstream)
+        self._spool.write_response(call.attempt_id, answer)
         return Produced(answer)
 
     async def close(self) -> None:
@@ -56,14 +56,16 @@ class Scripted:
 
 
 @contextlib.asynccontextmanager
-async def served_by(
-    data: Path, answers: Mapping[str, Answer], **work: Any
-) -> AsyncIterator[tuple[Installation, Scripted]]:
+async def scripted_gateway(
+    data: Path, answers: Mapping[str, CallOutcome], **work: Any
+) -> AsyncIterator[tuple[Installation, ScriptedUpstream]]:
     """A gateway in this process whose only route is the script."""
-    async with installed(data, **work) as place:
-        upstream = Scripted(place.runtime.spool, answers)
-        models = list(place.runtime.book.models)
-        row = UpstreamRow(name=upstream.name, protocol="openai", on_unknown="fail")
-        routes = [RouteRow(model=model, upstream=upstream.name, cost_per_image="0.001") for model in models]
-        place.runtime.fleet.change(Fleet(Roster([row], routes, models), {upstream.name: upstream}, {}))
+    async with open_installation(data, **work) as place:
+        upstream = ScriptedUpstream(place.runtime.spool, answers)
+        models = list(place.runtime.catalog.models)
+        row = UpstreamConfig(name=upstream.name, protocol="openai", on_unknown="fail")
+        routes = [RouteConfig(model=model, upstream=upstream.name, cost_per_image="0.001") for model in models]
+        place.runtime.registry.replace_with(
+            UpstreamRegistry(RouteTable([row], routes, models), {upstream.name: upstream}, {})
+        )
         yield place, upstream

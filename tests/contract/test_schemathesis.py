@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,8 +92,8 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]
 def test_s13_openapi_the_program_answers_as_the_document_says(gateway: Gateway, tmp_path: Path) -> None:
     key = gateway.new_key("contract", "1000000", "--scope", "admin")
     with gateway.client(key) as client:
-        ended = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
-        document = answer_of(client.get("/openapi.json"))
+        ended = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        document = parse_response(client.get("/openapi.json"))
     known = {"ENDED_TASK": ended["id"], "RESULT": ended["results"][0]}
     runs = [start(gateway, key, tmp_path / str(number), known, *run) for number, run in enumerate(RUNS)]
     tallies = [finished(run, tmp_path / str(number)) for number, run in enumerate(runs)]
@@ -149,7 +149,7 @@ def every_operation_was_asked(document: dict[str, dict[str, dict[str, dict[str, 
 def test_s5_6_closes_after_an_ended_task_is_told_whole(gateway: Gateway) -> None:
     """What the random requests see of a stream: it closes by itself, in the form that the document tells of."""
     with gateway.client() as client:
-        ended = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+        ended = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         answer = client.get(f"/v1/tasks/{ended['id']}/events")
         last = answer.text.count("event: task\n")
         again = client.get(f"/v1/tasks/{ended['id']}/events", headers={"Last-Event-ID": str(last)})

@@ -15,47 +15,47 @@ from imagegate.flows.maintenance import sweep
 from imagegate.flows.views import task_stream
 from imagegate.runtime import PER_SECOND
 from imagegate.store.transaction import Tx
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.contract.scripted import HOLD, Scripted, served_by
-from tests.e2e.test_expiry import HOUR, Installation, until
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
+from tests.contract.scripted import HOLD, ScriptedUpstream, scripted_gateway
+from tests.e2e.test_expiry import HOUR, Installation, wait_until
 from tests.support.image_files import PNG, b64
 
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
-Story = Callable[[Installation, Scripted], Awaitable[None]]
+Scenario = Callable[[Installation, ScriptedUpstream], Awaitable[None]]
 
 
-def told(data: Path, story: Story, **work: Any) -> None:
+def run_scenario(data: Path, story: Scenario, **work: Any) -> None:
     async def whole() -> None:
-        async with served_by(data, {}, **{"sweep_s": 3600, **work}) as (place, upstream):
+        async with scripted_gateway(data, {}, **{"sweep_s": 3600, **work}) as (place, upstream):
             await story(place, upstream)
 
     asyncio.run(whole())
 
 
-async def made(place: Installation, prompt: str = "picture", **headers: str) -> httpx.Response:
-    return await place.client.post(CREATE, json={**SMALL, "prompt": prompt}, headers=headers)
+async def create_task(place: Installation, prompt: str = "picture", **headers: str) -> httpx.Response:
+    return await place.client.post(CREATE, json={**SMALL_IMAGE, "prompt": prompt}, headers=headers)
 
 
 def test_s2_2_kept_for_48_hours_from_the_first_use(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
         once = {"Idempotency-Key": "once", **WAIT}
-        first = answer_of(await made(place, **once))
+        first = parse_response(await create_task(place, **once))
         place.clock.now += 48 * HOUR - 1
-        again = await made(place, **once)
-        assert (answer_of(again)["id"], again.headers["idempotency-replayed"]) == (first["id"], "true")
+        again = await create_task(place, **once)
+        assert (parse_response(again)["id"], again.headers["idempotency-replayed"]) == (first["id"], "true")
         place.clock.now += 1
-        fresh = await made(place, **once)
-        assert answer_of(fresh)["id"] != first["id"]
+        fresh = await create_task(place, **once)
+        assert parse_response(fresh)["id"] != first["id"]
         assert "idempotency-replayed" not in fresh.headers
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s6_exp_is_24_hours_after_the_end_and_reading_adds_nothing(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        task = answer_of(await made(place, **WAIT))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place, **WAIT))
         [link], end = task["results"], task["results_expire_at"]
         assert f"?exp={end}&" in link
         assert end == place.clock.now // PER_SECOND + 24 * 3600
@@ -66,140 +66,140 @@ def test_s6_exp_is_24_hours_after_the_end_and_reading_adds_nothing(tmp_path: Pat
         place.clock.now = end * PER_SECOND
         assert (await place.client.get(link)).status_code == 410
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s6_expired_is_410_for_get_and_head(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        [link] = answer_of(await made(place, **WAIT))["results"]
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        [link] = parse_response(await create_task(place, **WAIT))["results"]
         place.clock.now += 24 * HOUR
-        assert error_of(await place.client.get(link), 410, "result_expired")["type"] == "invalid_request_error"
+        assert parse_error(await place.client.get(link), 410, "result_expired")["type"] == "invalid_request_error"
         assert (await place.client.head(link)).status_code == 410
-        error_of(await place.client.get(link[:-1]), 403, "invalid_signature")
+        parse_error(await place.client.get(link[:-1]), 403, "invalid_signature")
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s6_deleted_bytes_are_410_before_their_hour_too(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        task = answer_of(await made(place, **WAIT))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place, **WAIT))
         await place.runtime.db.write(_delete_early)
-        error_of(await place.client.get(task["results"][0]), 410, "result_expired")
+        parse_error(await place.client.get(task["results"][0]), 410, "result_expired")
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def _delete_early(tx: Tx) -> None:
-    tx.run("UPDATE assets SET deleted = :now", now=tx.now)
+    tx.execute("UPDATE assets SET deleted = :now", now=tx.now)
 
 
 def test_s10_1_result_expired_is_410_after_the_sweep(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        [link] = answer_of(await made(place, **WAIT))["results"]
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        [link] = parse_response(await create_task(place, **WAIT))["results"]
         place.clock.now += 24 * HOUR
         await sweep(place.runtime)
         assert place.blobs() == []
-        error_of(await place.client.get(link), 410, "result_expired")
+        parse_error(await place.client.get(link), 410, "result_expired")
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s8_life_is_72_hours(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
         sent = await place.client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)})
-        file = answer_of(sent)["data"]
+        file = parse_response(sent)["data"]
         links = (file["file_url"], file["download_url"])
         place.clock.now += 72 * HOUR - PER_SECOND  # the end is told in whole seconds
         assert [(await place.client.get(link)).status_code for link in links] == [200, 200]
         place.clock.now += PER_SECOND
         assert [(await place.client.get(link)).status_code for link in links] == [410, 410]
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s7_rotation_ends_after_24_hours(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        rotated = answer_of(await place.client.post("/v1/webhooks/secret/rotate"))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        rotated = parse_response(await place.client.post("/v1/webhooks/secret/rotate"))
         place.clock.now += 24 * HOUR - PER_SECOND
-        assert answer_of(await place.client.get("/v1/webhooks/secret")) == rotated
+        assert parse_response(await place.client.get("/v1/webhooks/secret")) == rotated
         place.clock.now += PER_SECOND
-        alone = answer_of(await place.client.get("/v1/webhooks/secret"))
+        alone = parse_response(await place.client.get("/v1/webhooks/secret"))
         assert (alone["secret"], alone["previous"]) == (rotated["secret"], None)
 
-    told(tmp_path, story, workers=0)
+    run_scenario(tmp_path, story, workers=0)
 
 
 def test_s10_2_generation_timeout_at_the_deadline(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        task = answer_of(await made(place))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place))
         place.clock.now += HOUR
         await sweep(place.runtime)
         failed = await place.task(task["id"])
         assert (failed["status"], failed["error"]["code"]) == ("failed", "generation_timeout")
 
-    told(tmp_path, story, workers=0)
+    run_scenario(tmp_path, story, workers=0)
 
 
 def test_s5_6_ping_breaks_the_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert task_stream.SILENCE_S == 15
+    assert task_stream.HEARTBEAT_S == 15
     monkeypatch.setattr(task_stream, "SILENCE_S", 0.05)
 
-    async def story(place: Installation, upstream: Scripted) -> None:
-        task = answer_of(await made(place, HOLD))
+    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place, HOLD))
         stream = asyncio.create_task(place.client.get(f"/v1/tasks/{task['id']}/events"))
         await asyncio.sleep(0.5)
-        upstream.go.set()
+        upstream.release.set()
         text = (await stream).text
         assert "\n\n: ping\n\n: ping\n\n" in text
         assert text.rindex("event: task") > text.rindex(": ping"), "it closes with the terminal event"
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
 def test_s5_1_settled_first_and_seen_afterwards(tmp_path: Path) -> None:
     """Whoever sees `completed` finds the bytes stored, the hold gone and the charge booked."""
 
-    async def story(place: Installation, upstream: Scripted) -> None:
-        task = answer_of(await made(place, HOLD))
+    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place, HOLD))
         waiting = asyncio.create_task(place.client.get(f"/v1/tasks/{task['id']}?wait=30"))
-        await until(lambda: _asked(upstream))
+        await wait_until(lambda: _asked(upstream))
         assert (await place.user())["used_credits"] == 0
-        upstream.go.set()
-        done = answer_of(await waiting)
+        upstream.release.set()
+        done = parse_response(await waiting)
         assert done["status"] == "completed"
         user = await place.user()
         assert (user["reserved_credits"], user["used_credits"]) == (0, done["usage"]["credits_used"])
         assert (await place.client.get(done["results"][0])).content == place.blobs()[0].read_bytes()
         await place.check()
 
-    told(tmp_path, story)
+    run_scenario(tmp_path, story)
 
 
-async def _asked(upstream: Scripted) -> bool:
-    return bool(upstream.asked)
+async def _asked(upstream: ScriptedUpstream) -> bool:
+    return bool(upstream.calls_by_prompt)
 
 
 def _spoil_task(tx: Tx) -> None:
-    tx.run("UPDATE tasks SET order_body = '[]'")
+    tx.execute("UPDATE tasks SET order_body = '[]'")
 
 
 def _spoil_file(tx: Tx) -> None:
-    tx.run("UPDATE files SET created = 9000000000000000000")
+    tx.execute("UPDATE files SET created = 9000000000000000000")
 
 
 def test_s10_1_internal_error_says_nothing_of_its_cause(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        task = answer_of(await made(place))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        task = parse_response(await create_task(place))
         await place.runtime.db.write(_spoil_task)
-        error = error_of(await place.client.get(f"/v1/tasks/{task['id']}"), 500, "internal_error")
+        error = parse_error(await place.client.get(f"/v1/tasks/{task['id']}"), 500, "internal_error")
         assert (error["message"], error["type"]) == ("Internal server error", "api_error")
 
-    told(tmp_path, story, workers=0)
+    run_scenario(tmp_path, story, workers=0)
 
 
 def test_s8_500_is_in_the_envelope(tmp_path: Path) -> None:
-    async def story(place: Installation, _: Scripted) -> None:
-        answer_of(await place.client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}))
+    async def story(place: Installation, _: ScriptedUpstream) -> None:
+        parse_response(await place.client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}))
         await place.runtime.db.write(_spoil_file)
         answer = await place.client.get("/api/v1/files/list")
         assert answer.status_code == 500
@@ -207,4 +207,4 @@ def test_s8_500_is_in_the_envelope(tmp_path: Path) -> None:
         assert (told_of["success"], told_of["code"], told_of["msg"]) == (False, 500, "Internal server error")
         assert told_of["request_id"] == answer.headers["x-request-id"]
 
-    told(tmp_path, story, workers=0)
+    run_scenario(tmp_path, story, workers=0)

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from imagegate.api.problems import STATUS
-from imagegate.catalog.routes import Protocol, RouteRow, UpstreamRow, load_dialects
+from imagegate.catalog.routes import Protocol, RouteConfig, UpstreamConfig, load_dialects
 from imagegate.cli import program
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem, TaskErrorCode
-from imagegate.settings import GROUPS, PREFIX
+from imagegate.settings import ENV_PREFIX, GROUPS
 from imagegate.simulator.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,20 +31,20 @@ def _section(file: str, title: str) -> str:
     return found[1]
 
 
-def _rows(file: str, title: str) -> list[list[str]]:
+def _table_rows(file: str, title: str) -> list[list[str]]:
     """The cells of the section's table, without its head and without code marks."""
     lines = [line for line in _section(file, title).splitlines() if line.startswith("|")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def _shown(value: Any) -> str:
+def _toml_literal(value: Any) -> str:
     """A default as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple):
-        return "[" + ", ".join(_shown(part) for part in value) + "]"
+        return "[" + ", ".join(_toml_literal(part) for part in value) + "]"
     return str(value)
 
 
@@ -52,19 +52,20 @@ def _shown(value: Any) -> str:
 def test_every_setting_is_documented_with_its_variable_and_default(group: str) -> None:
     defaults = GROUPS[group]()
     expected = [
-        [field, _shown(getattr(defaults, field)), PREFIX + field.upper()] for field in defaults.__struct_fields__
+        [field, _toml_literal(getattr(defaults, field)), ENV_PREFIX + field.upper()]
+        for field in defaults.__struct_fields__
     ]
-    rows = _rows("docs/configuration.md", group)
+    rows = _table_rows("docs/configuration.md", group)
     assert [row[:3] for row in rows] == expected
     assert all(len(row) == 5 and row[3] and row[4] for row in rows)
 
 
 def test_no_variable_is_documented_that_nothing_reads() -> None:
     text = (ROOT / "docs/configuration.md").read_text("utf-8")
-    settings = {PREFIX + field.upper() for kind in GROUPS.values() for field in kind.__struct_fields__}
+    settings = {ENV_PREFIX + field.upper() for kind in GROUPS.values() for field in kind.__struct_fields__}
     source = "\n".join(file.read_text("utf-8") for folder in ("src", "tests") for file in _python_files(folder))
     others = set(re.findall(r"IMAGEGATE_[A-Z_]+", text)) - settings
-    assert others == {row[0] for row in _rows("docs/configuration.md", "Variables that are no settings")}
+    assert others == {row[0] for row in _table_rows("docs/configuration.md", "Variables that are no settings")}
     assert {name for name in others if f'"{name}"' not in source} == set()
 
 
@@ -80,14 +81,14 @@ def test_every_problem_has_a_status_and_a_line() -> None:
     }
     assert problems == set(STATUS)
     expected = {(str(STATUS[kind][0]), kind.code) for kind in problems}
-    rows = _rows("docs/errors.md", "HTTP errors")
+    rows = _table_rows("docs/errors.md", "HTTP errors")
     assert {(row[0], row[1]) for row in rows} == expected
     assert len(rows) == len(problems)
     assert all(row[2] for row in rows)
 
 
 def test_every_task_error_has_a_line() -> None:
-    rows = _rows("docs/errors.md", "Task errors")
+    rows = _table_rows("docs/errors.md", "Task errors")
     assert [row[0] for row in rows] == [code.value for code in TaskErrorCode]
     assert all(row[1] in ("caller", "server") and row[2] for row in rows)
 
@@ -115,9 +116,11 @@ def _check_command(line: str) -> None:
     assert not unknown, f"`imagegate {line}`: no option {unknown}"
 
 
-@pytest.mark.parametrize(("title", "row"), [("Fields of an upstream", UpstreamRow), ("Fields of a route", RouteRow)])
+@pytest.mark.parametrize(
+    ("title", "row"), [("Fields of an upstream", UpstreamConfig), ("Fields of a route", RouteConfig)]
+)
 def test_every_field_of_upstreams_and_routes_is_documented_with_its_default(title: str, row: type[Any]) -> None:
-    rows = _rows("docs/upstreams.md", title)
+    rows = _table_rows("docs/upstreams.md", title)
     assert [cells[:2] for cells in rows] == [[field.name, _default(field)] for field in msgspec.structs.fields(row)]
     assert all(len(cells) == 3 and cells[2] for cells in rows)
     words = " ".join(re.findall(r"`([^`]+)`", _section("docs/upstreams.md", title)))
@@ -130,7 +133,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return "none" if default is None else _shown(default)
+    return "none" if default is None else _toml_literal(default)
 
 
 def _values(kind: Any) -> tuple[str, ...]:
@@ -141,14 +144,14 @@ def _values(kind: Any) -> tuple[str, ...]:
 
 
 def test_every_dialect_is_named_among_the_fields() -> None:
-    (dialect,) = (row for row in _rows("docs/upstreams.md", "Fields of an upstream") if row[0] == "dialect")
+    (dialect,) = (row for row in _table_rows("docs/upstreams.md", "Fields of an upstream") if row[0] == "dialect")
     own = set(get_args(Protocol)) - {"openai"}
     assert [name for name in load_dialects() if name not in own and f"`{name}`" not in dialect[2]] == []
 
 
 def test_every_fault_of_the_simulator_has_its_line() -> None:
-    rows = _rows("docs/simulator.md", "Faults")
-    assert rows == [[name, fault.about] for name, fault in FAULTS.items()]
+    rows = _table_rows("docs/simulator.md", "Faults")
+    assert rows == [[name, fault.description] for name, fault in FAULTS.items()]
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.money import (
-    credits_text,
-    decimal_text,
-    money,
-    nanos_of_credits,
-    number,
-    rounded_credits_text,
-    usd_text,
+    format_credits,
+    format_decimal,
+    format_rounded_credits,
+    format_usd,
+    json_number,
+    parse_credits,
+    to_money,
 )
 
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{0,8}[1-9])?")
@@ -27,8 +27,8 @@ RATES = st.integers(1, 10_000)
 @given(NANOS, RATES)
 def test_s1_money_number_is_exact_plain_and_at_most_9_digits(nanos: int, rate: int) -> None:
     for text, value in (
-        (usd_text(nanos), Fraction(nanos, 10**9)),
-        (credits_text(nanos, rate), Fraction(nanos * rate, 10**9)),
+        (format_usd(nanos), Fraction(nanos, 10**9)),
+        (format_credits(nanos, rate), Fraction(nanos * rate, 10**9)),
     ):
         assert PLAIN.fullmatch(text), text
         assert Fraction(text) == value
@@ -36,7 +36,7 @@ def test_s1_money_number_is_exact_plain_and_at_most_9_digits(nanos: int, rate: i
 
 @given(NANOS, RATES)
 def test_s1_money_object_is_three_strings_of_one_amount(nanos: int, rate: int) -> None:
-    amount = money(nanos, rate)
+    amount = to_money(nanos, rate)
     assert amount.nanos == str(nanos)
     assert Fraction(amount.usd) * rate == Fraction(amount.credits) == Fraction(nanos * rate, 10**9)
 
@@ -46,7 +46,7 @@ def test_s9_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> 
     exact = Fraction(nanos * rate, 10**9)
     size = abs(exact) * 10**6 + Fraction(1, 2)
     expected = Fraction(size.numerator // size.denominator, 10**6)
-    text = rounded_credits_text(nanos, rate)
+    text = format_rounded_credits(nanos, rate)
     assert Fraction(text) == (-expected if exact < 0 else expected)
     assert len(text.partition(".")[2]) <= 6
 
@@ -54,8 +54,8 @@ def test_s9_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> 
 @given(st.integers(0, 10**9), st.integers(0, 9), RATES)
 def test_s9_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scale: int, rate: int) -> None:
     exact = Fraction(units, 10**scale) * 10**9 / rate + Fraction(1, 2)
-    assert nanos_of_credits(decimal_text(units, scale), rate) == exact.numerator // exact.denominator
-    assert nanos_of_credits("-" + decimal_text(units, scale), rate) == -(exact.numerator // exact.denominator)
+    assert parse_credits(format_decimal(units, scale), rate) == exact.numerator // exact.denominator
+    assert parse_credits("-" + format_decimal(units, scale), rate) == -(exact.numerator // exact.denominator)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_s9_grants_in_credits_become_nanos_once_rounded_half_up(units: int, scal
     ],
 )
 def test_s9_grants_halves_go_up(text: str, nanos: int) -> None:
-    assert nanos_of_credits(text, 68) == nanos
+    assert parse_credits(text, 68) == nanos
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_s9_grants_halves_go_up(text: str, nanos: int) -> None:
 )
 def test_s9_grants_that_are_no_plain_decimal_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="plain decimal"):
-        nanos_of_credits(text, 68)
+        parse_credits(text, 68)
 
 
 @pytest.mark.parametrize("text", ["--5", "+-5", "-+5", "++5"])
 def test_s9_grants_with_two_signs_are_no_number(text: str) -> None:
     with pytest.raises(ValueError, match="plain decimal"):
-        nanos_of_credits(text, 68)
+        parse_credits(text, 68)
 
 
 @pytest.mark.parametrize(
@@ -104,5 +104,5 @@ def test_s9_grants_with_two_signs_are_no_number(text: str) -> None:
     ],
 )
 def test_s1_money_number_prints_as_published(nanos: int, cost: str, usd: str) -> None:
-    assert (credits_text(nanos, 68), usd_text(nanos)) == (cost, usd)
-    assert bytes(number(cost)) == cost.encode()
+    assert (format_credits(nanos, 68), format_usd(nanos)) == (cost, usd)
+    assert bytes(json_number(cost)) == cost.encode()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 CREATE = "/v1/images/generations"
@@ -17,26 +17,26 @@ CREATE = "/v1/images/generations"
 TASKS, CALLS = "gpt-image-1.5", "gpt-image-2"
 
 
-class Front:
-    def __init__(self, gateway: Fronted, sim: Simulator, backup: Simulator) -> None:
+class CancelSetup:
+    def __init__(self, gateway: RoutedGateway, sim: Simulator, backup: Simulator) -> None:
         self.gateway, self.sim, self.backup = gateway, sim, backup
 
-    def begin(self, step: object) -> httpx.Client:
+    def new_customer(self, step: object) -> httpx.Client:
         """A customer of its own; the next call of the first upstream meets `step`."""
-        self.sim.forget()
-        self.backup.forget()
+        self.sim.reset()
+        self.backup.reset()
         self.sim.script(step)
         return self.gateway.client(self.gateway.new_key(f"customer-{time.monotonic_ns()}"))
 
-    def cancelled_under_way(self, http: httpx.Client, model: str) -> dict[str, Any]:
+    def cancel_and_wait(self, http: httpx.Client, model: str) -> dict[str, Any]:
         """The end of a task whose cancel came after the upstream had its request."""
-        return self.end_of(http, self.cancel_under_way(http, model))
+        return self.wait_for_end(http, self.cancel_while_running(http, model))
 
-    def end_of(self, http: httpx.Client, task_id: str) -> dict[str, Any]:
+    def wait_for_end(self, http: httpx.Client, task_id: str) -> dict[str, Any]:
         ended: dict[str, Any] = http.get(f"/v1/tasks/{task_id}", params={"wait": 40}).raise_for_status().json()
         return ended
 
-    def cancel_under_way(self, http: httpx.Client, model: str) -> str:
+    def cancel_while_running(self, http: httpx.Client, model: str) -> str:
         """The id of a task whose wish was taken."""
         body = {"prompt": "a fox", "size": "1:1", "quality": "low", "model": model}
         task = http.post(CREATE, json=body).raise_for_status().json()
@@ -50,18 +50,18 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CancelSetup]:
     with Simulator() as sim, Simulator() as backup:
         rows = [
-            upstream("tasks", f"{sim.url}/task", protocol="task_api"),
-            route("tasks", model=TASKS),
-            upstream("calls", f"{sim.url}/v1"),
-            route("calls", "0.001", CALLS),
-            upstream("backup", f"{backup.url}/v1"),
-            route("backup", "0.002", CALLS),
+            upstream_config("tasks", f"{sim.url}/task", protocol="task_api"),
+            route_config("tasks", model=TASKS),
+            upstream_config("calls", f"{sim.url}/v1"),
+            route_config("calls", "0.001", CALLS),
+            upstream_config("backup", f"{backup.url}/v1"),
+            route_config("backup", "0.002", CALLS),
         ]
-        with Fronted(tmp_path_factory.mktemp("front") / "data", *rows) as gateway:
-            yield Front(gateway, sim, backup)
+        with RoutedGateway(tmp_path_factory.mktemp("front") / "data", *rows) as gateway:
+            yield CancelSetup(gateway, sim, backup)
             gateway.check()
 
 
@@ -70,10 +70,10 @@ def left(http: httpx.Client) -> tuple[float, float]:
     return user["reserved_credits"], user["used_credits"]
 
 
-def test_a_task_upstream_is_told_to_stop(front: Front) -> None:
-    with front.begin({"latency": "60s"}) as http:
+def test_a_task_upstream_is_told_to_stop(front: CancelSetup) -> None:
+    with front.new_customer({"latency": "60s"}) as http:
         began = time.monotonic()
-        ended = front.cancelled_under_way(http, TASKS)
+        ended = front.cancel_and_wait(http, TASKS)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
         assert time.monotonic() - began < 15, "its long poll was waited for"
         assert len(front.sim.calls("cancel")) == 1
@@ -81,21 +81,21 @@ def test_a_task_upstream_is_told_to_stop(front: Front) -> None:
         assert left(http) == (0, 0)
 
 
-def test_a_wish_outlives_the_process_that_took_it(front: Front) -> None:
-    with front.begin({"latency": "60s"}) as http:
-        task_id = front.cancel_under_way(http, TASKS)
+def test_a_wish_outlives_the_process_that_took_it(front: CancelSetup) -> None:
+    with front.new_customer({"latency": "60s"}) as http:
+        task_id = front.cancel_while_running(http, TASKS)
         front.gateway.kill()
         front.gateway.start()
         http.base_url = front.gateway.url
-        ended = front.end_of(http, task_id)
+        ended = front.wait_for_end(http, task_id)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
         assert front.sim.total["images"] == 0
         assert left(http) == (0, 0)
 
 
-def test_what_cannot_be_stopped_is_delivered_and_paid(front: Front) -> None:
-    with front.begin({"latency": "2s"}) as http:
-        ended = front.cancelled_under_way(http, CALLS)
+def test_what_cannot_be_stopped_is_delivered_and_paid(front: CancelSetup) -> None:
+    with front.new_customer({"latency": "2s"}) as http:
+        ended = front.cancel_and_wait(http, CALLS)
         assert ended["status"] == "completed", ended
         assert http.get(ended["results"][0]).status_code == 200
         assert front.sim.total["images"] == 1
@@ -103,9 +103,9 @@ def test_what_cannot_be_stopped_is_delivered_and_paid(front: Front) -> None:
         assert ended["usage"]["credits_used"] > 0
 
 
-def test_nothing_is_bought_again_for_one_who_has_given_up(front: Front) -> None:
-    with front.begin("black-hole:2") as http:
-        ended = front.cancelled_under_way(http, CALLS)
+def test_nothing_is_bought_again_for_one_who_has_given_up(front: CancelSetup) -> None:
+    with front.new_customer("black-hole:2") as http:
+        ended = front.cancel_and_wait(http, CALLS)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
         assert front.backup.calls() == []
         assert left(http) == (0, 0)

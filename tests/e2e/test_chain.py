@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.file_server import Shelf, body
+from tests.support.file_server import FileServer, send_bytes
 from tests.support.gateway import Gateway, free_port
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.upstreams import helpers
 
@@ -26,14 +26,14 @@ LATENCY_S = 4
 class Chain:
     """`first` sells what `second` makes, which buys from a simulator that remembers through everything."""
 
-    def __init__(self, folder: Path, shelf: Shelf, sim: Simulator) -> None:
+    def __init__(self, folder: Path, shelf: FileServer, sim: Simulator) -> None:
         ports = free_port(), free_port()
-        rows = upstream("sim", f"{sim.url}/task", protocol="task_api"), route("sim")
+        rows = upstream_config("sim", f"{sim.url}/task", protocol="task_api"), route_config("sim")
         options = ("--port", str(ports[1]), "--egress-allow", f"127.0.0.1/32:{ports[0]}")
-        self.second, self.sim = Fronted(folder / "second", *rows, options=options), sim
-        rows = upstream("second", f"http://127.0.0.1:{ports[1]}", protocol="task_api"), route("second")
-        options = ("--port", str(ports[0]), "--egress-allow", shelf.allowed)
-        self.first = Fronted(folder / "first", *rows, options=options)
+        self.second, self.sim = RoutedGateway(folder / "second", *rows, options=options), sim
+        rows = upstream_config("second", f"http://127.0.0.1:{ports[1]}", protocol="task_api"), route_config("second")
+        options = ("--port", str(ports[0]), "--egress-allow", shelf.egress_allow)
+        self.first = RoutedGateway(folder / "first", *rows, options=options)
 
     def start(self) -> None:
         self.second.start()
@@ -42,13 +42,13 @@ class Chain:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[Shelf]:
-    with Shelf() as opened:
+def shelf() -> Iterator[FileServer]:
+    with FileServer() as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Chain]:
+def chain(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp("chain")
     with Simulator("--latency", f"{LATENCY_S}s", "--state", str(folder / "state")) as sim:
         links = Chain(folder, shelf, sim)
@@ -62,7 +62,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Ch
             links.second.stop()
 
 
-def until(holds: Callable[[], object]) -> None:
+def wait_until(holds: Callable[[], object]) -> None:
     give_up = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < give_up
@@ -75,7 +75,7 @@ def end_of(gateway: Gateway, task_id: str, key: str) -> dict[str, Any]:
     return ended
 
 
-def books(gateway: Gateway, key: str) -> tuple[int, int, float]:
+def account_figures(gateway: Gateway, key: str) -> tuple[int, int, float]:
     """Tasks, charges and what is still held."""
     with gateway.client(key) as http:
         charges = http.get("/v1/ledger", params={"type": "charge"}).json()["data"]
@@ -84,16 +84,16 @@ def books(gateway: Gateway, key: str) -> tuple[int, int, float]:
 
 
 @pytest.mark.parametrize("victim", ["first", "second"])
-def test_a_kill_in_the_middle_of_a_chain(chain: Chain, shelf: Shelf, victim: str) -> None:
+def test_a_kill_in_the_middle_of_a_chain(chain: Chain, shelf: FileServer, victim: str) -> None:
     picture = helpers.png(256, 256 if victim == "first" else 320)
-    url = shelf.put(f"/{victim}.png", body(picture))
+    url = shelf.serve(f"/{victim}.png", send_bytes(picture))
     key = chain.first.new_key(f"customer-{victim}")
-    resold = books(chain.second, chain.first.env["SIMULATOR_KEY"])
-    chain.sim.forget()
+    resold = account_figures(chain.second, chain.first.env["SIMULATOR_KEY"])
+    chain.sim.reset()
     with chain.first.client(key) as http:
         task = http.post("/v1/images/generations", json={**BODY, "image_urls": [url]}).raise_for_status().json()
-    until(lambda: chain.sim.total["purchases"])
-    killed: Fronted = getattr(chain, victim)
+    wait_until(lambda: chain.sim.total["purchases"])
+    killed: RoutedGateway = getattr(chain, victim)
     killed.kill()
     killed.start()
     ended = end_of(chain.first, task["id"], key)
@@ -102,15 +102,15 @@ def test_a_kill_in_the_middle_of_a_chain(chain: Chain, shelf: Shelf, victim: str
     assert (chain.sim.total["purchases"], chain.sim.total["images"]) == (1, 1)
     [reference] = chain.sim.calls()[0]["references"]
     assert reference["sha256"] == hashlib.sha256(picture).hexdigest(), "another reference arrived"
-    assert books(chain.first, key) == (1, 1, 0)
-    after = books(chain.second, chain.first.env["SIMULATOR_KEY"])
+    assert account_figures(chain.first, key) == (1, 1, 0)
+    after = account_figures(chain.second, chain.first.env["SIMULATOR_KEY"])
     assert after == (resold[0] + 1, resold[1] + 1, 0)
 
 
 def test_who_sells_to_itself_fails_honestly_and_free(tmp_path: Path) -> None:
     port = free_port()
-    rows = upstream("me", f"http://127.0.0.1:{port}", protocol="task_api"), route("me")
-    place = Fronted(tmp_path / "data", *rows, options=("--port", str(port)))
+    rows = upstream_config("me", f"http://127.0.0.1:{port}", protocol="task_api"), route_config("me")
+    place = RoutedGateway(tmp_path / "data", *rows, options=("--port", str(port)))
     place.env["SIMULATOR_KEY"] = key = place.new_key("circle")
     with place:
         with place.client(key) as http:
@@ -120,5 +120,5 @@ def test_who_sells_to_itself_fails_honestly_and_free(tmp_path: Path) -> None:
             tasks = http.get("/v1/tasks").json()["data"]
             assert 2 <= len(tasks) <= 4
             assert {one["status"] for one in tasks} == {"failed"}
-        assert books(place, key)[1:] == (0, 0)
+        assert account_figures(place, key)[1:] == (0, 0)
         place.check()

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 Tell = Callable[[str, object], None]
@@ -34,39 +34,39 @@ ROW = "gpt-image-2@"
 SLACK_S = 1.0
 
 
-class Spell(msgspec.Struct):
+class Outage(msgspec.Struct):
     """A time in Unix seconds in which the script kept one route broken, and from when it was known to be."""
 
     name: str
-    begun: float
-    known: float = 0.0
-    over: float = 0.0
+    started: float
+    detected: float = 0.0
+    ended: float = 0.0
 
 
-class Market:
+class RouteSet:
     """The three routes, each with a simulator of its own."""
 
-    def __init__(self, gateway: Fronted, sims: dict[str, Simulator]) -> None:
+    def __init__(self, gateway: RoutedGateway, sims: dict[str, Simulator]) -> None:
         self.gateway, self.sims = gateway, sims
         self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
-        self.spells: list[Spell] = []
+        self.outages: list[Outage] = []
 
     def routes(self) -> dict[str, dict[str, Any]]:
         return {one["name"]: one for one in self.admin.get("/v1/admin/routes").json()["data"]}
 
 
 @contextmanager
-def market(folder: Path) -> Iterator[Market]:
+def open_route_set(folder: Path) -> Iterator[RouteSet]:
     with Simulator() as one, Simulator() as two, Simulator() as three:
         sims = dict(zip(NAMES, (one, two, three), strict=True))
-        rows = [upstream(name, f"{sim.url}/v1") for name, sim in sims.items()]
+        rows = [upstream_config(name, f"{sim.url}/v1") for name, sim in sims.items()]
         rows += [
-            route("tiers", {tier: str(usd) for tier, usd in TIERS.items()}, qualities=["medium", "high"]),
-            route("flat", str(FLAT), sizes=[*SIZES]),
-            route("tokens"),
+            route_config("tiers", {tier: str(usd) for tier, usd in TIERS.items()}, qualities=["medium", "high"]),
+            route_config("flat", str(FLAT), sizes=[*SIZES]),
+            route_config("tokens"),
         ]
-        with Fronted(folder / "data", *rows, env=ENV) as gateway:
-            trade = Market(gateway, sims)
+        with RoutedGateway(folder / "data", *rows, env=ENV) as gateway:
+            trade = RouteSet(gateway, sims)
             yield trade
             trade.admin.close()
             gateway.check()
@@ -96,17 +96,17 @@ def tier_of(quote: dict[str, Any]) -> str:
     return "1K" if area <= 1_700_000 else "2K" if area <= 4_400_000 else "4K"
 
 
-def able(name: str, quote: dict[str, Any]) -> bool:
+def can_serve(name: str, quote: dict[str, Any]) -> bool:
     if name == "tiers":
         return bool(quote["quality"] != "low")
     pixels = f"{quote['size']['width']}x{quote['size']['height']}"
     return name == "tokens" or quote["size"]["requested"] in SIZES or pixels in SIZES
 
 
-def trade(market: Market, seed: int, requests: int, side_by_side: int) -> dict[str, int]:
+def run_requests(market: RouteSet, seed: int, requests: int, side_by_side: int) -> dict[str, int]:
     """`requests` random ones while a script breaks and heals; how often each route was taken, and how it was judged."""
     stop = threading.Event()
-    script = threading.Thread(target=break_and_heal, args=(market, random.Random(seed + 1), stop), daemon=True)
+    script = threading.Thread(target=inject_outages, args=(market, random.Random(seed + 1), stop), daemon=True)
     dice = random.Random(seed)
     asked = [random_request(dice) for _ in range(requests)]
     script.start()
@@ -116,10 +116,10 @@ def trade(market: Market, seed: int, requests: int, side_by_side: int) -> dict[s
     finally:
         stop.set()
         script.join()
-    return judged(market, asked, tasks)
+    return check_all(market, asked, tasks)
 
 
-def create(gateway: Fronted, request: dict[str, Any]) -> dict[str, Any]:
+def create(gateway: RoutedGateway, request: dict[str, Any]) -> dict[str, Any]:
     """The task at its end; where no route could take it, the refusal and its moment."""
     with gateway.client() as http:
         answer = http.post("/v1/images/generations", json=request, headers={"Prefer": "wait=60"})
@@ -129,27 +129,27 @@ def create(gateway: Fronted, request: dict[str, Any]) -> dict[str, Any]:
     return task
 
 
-def break_and_heal(market: Market, dice: random.Random, stop: threading.Event) -> None:
+def inject_outages(market: RouteSet, dice: random.Random, stop: threading.Event) -> None:
     with httpx.Client(base_url=market.gateway.url, headers=market.admin.headers, trust_env=False) as admin:
         while not stop.wait(dice.uniform(0.3, 1.5)):
-            spell = Spell(dice.choice(NAMES), time.time())
-            market.spells.append(spell)
+            spell = Outage(dice.choice(NAMES), time.time())
+            market.outages.append(spell)
             market.sims[spell.name].script({"fault": "500-json", "times": 100_000})
             known_by = time.time() + 3
             while time.time() < known_by and not stop.is_set():
                 states = {one["name"]: one["state"] for one in admin.get("/v1/admin/routes").json()["data"]}
                 if states[ROW + spell.name] == "broken":
-                    spell.known = time.time()
+                    spell.detected = time.time()
                     stop.wait(dice.uniform(0.5, 3))
                     break
                 time.sleep(0.05)
             market.sims[spell.name].script()
             time.sleep(SLACK_S)  # calls that met the fault end, and are forgiven too
             admin.post("/v1/admin/routes/reset", json={"name": ROW + spell.name}).raise_for_status()
-            spell.over = time.time()
+            spell.ended = time.time()
 
 
-def judged(market: Market, asked: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> dict[str, int]:
+def check_all(market: RouteSet, asked: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> dict[str, int]:
     arrived = {
         call["headers"]["x-client-request-id"]: (name, call["billed_images"])
         for name, sim in market.sims.items()
@@ -161,17 +161,17 @@ def judged(market: Market, asked: list[dict[str, Any]], tasks: list[dict[str, An
             quote = http.post("/v1/images/quotes", json=request).raise_for_status().json()
             if task["status"] == "refused":
                 assert task["error"]["reason"] == "no_route_available"
-                assert _all_spelled(market, quote, task["at"], []), (quote, task)
+                assert all_had_outages(market, quote, task["at"], []), (quote, task)
                 counts["refused"] += 1
                 continue
             found = market.admin.get(f"/v1/admin/tasks/{task['id']}").raise_for_status().json()
-            _judge(market, quote, task, found["attempts"], arrived, counts)
+            check_attempt(market, quote, task, found["attempts"], arrived, counts)
     assert not arrived, "somebody called without writing it down"
     return counts
 
 
-def _judge(
-    market: Market,
+def check_attempt(
+    market: RouteSet,
     quote: dict[str, Any],
     task: dict[str, Any],
     attempts: list[dict[str, Any]],
@@ -183,7 +183,7 @@ def _judge(
         name = attempt["route"].removeprefix(ROW)
         if attempt["outcome"] != "not_sent":
             assert arrived.pop(attempt["id"]) == (name, int(attempt["outcome"] == "produced"))
-            assert name == _cheapest(market, quote, attempt, tried), (quote, attempt)
+            assert name == cheapest_available(market, quote, attempt, tried), (quote, attempt)
         tried.append(name)
     counts["failed over"] += len(attempts) > 1
     counts["passed over a broken one"] += "failing" in {one["skipped"] for one in attempts[0]["considered"]}
@@ -192,16 +192,16 @@ def _judge(
         counts[tried[-1]] += 1
     else:
         assert task["error"]["code"] == "service_unavailable", task
-        assert _all_spelled(market, quote, attempts[-1]["started"], tried), (quote, attempts)
+        assert all_had_outages(market, quote, attempts[-1]["started"], tried), (quote, attempts)
 
 
-def _all_spelled(market: Market, quote: dict[str, Any], second: float, tried: list[str]) -> bool:
+def all_had_outages(market: RouteSet, quote: dict[str, Any], second: float, tried: list[str]) -> bool:
     """Whether nobody else could do it."""
-    left = [name for name in NAMES if able(name, quote) and name not in tried]
-    return all(_spelled(market, name, second, SLACK_S + 1) for name in left)
+    left = [name for name in NAMES if can_serve(name, quote) and name not in tried]
+    return all(had_outage(market, name, second, SLACK_S + 1) for name in left)
 
 
-def _cheapest(market: Market, quote: dict[str, Any], attempt: dict[str, Any], tried: list[str]) -> str:
+def cheapest_available(market: RouteSet, quote: dict[str, Any], attempt: dict[str, Any], tried: list[str]) -> str:
     """Worked out anew; the attempt's own account of it must agree, and every break that it names must be one."""
     considered = {one["route"].removeprefix(ROW): one for one in attempt["considered"]}
     assert set(considered) == set(NAMES)
@@ -209,34 +209,34 @@ def _cheapest(market: Market, quote: dict[str, Any], attempt: dict[str, Any], tr
         assert Decimal(one["cost"]).scaleb(-9) == cost(name, quote), (quote, one)
         if name in tried:
             assert one["skipped"] == "tried before"
-        elif not able(name, quote):
+        elif not can_serve(name, quote):
             assert one["skipped"].startswith("lacks the"), (quote, one)
         elif one["skipped"]:
             assert one["skipped"] in ("failing", "throttled"), one
-            assert _spelled(market, name, attempt["started"], SLACK_S + 1), f"{name} was never broken then"
+            assert had_outage(market, name, attempt["started"], SLACK_S + 1), f"{name} was never broken then"
         else:
-            assert not _surely_broken(market, name, attempt["started"]), f"{name} was known to be broken"
+            assert not was_surely_broken(market, name, attempt["started"]), f"{name} was known to be broken"
     free = [name for name in NAMES if not considered[name]["skipped"]]
     return min(free, key=lambda name: (cost(name, quote), name))
 
 
-def _spelled(market: Market, name: str, second: float, slack: float) -> bool:
-    return any(one.name == name and one.begun - slack <= second <= one.over + slack for one in market.spells)
+def had_outage(market: RouteSet, name: str, second: float, slack: float) -> bool:
+    return any(one.name == name and one.started - slack <= second <= one.ended + slack for one in market.outages)
 
 
-def _surely_broken(market: Market, name: str, second: float) -> bool:
+def was_surely_broken(market: RouteSet, name: str, second: float) -> bool:
     """`second` is a whole one: the attempt began within the second after it."""
     return any(
-        one.name == name and one.known and one.known + SLACK_S <= second and second + 1 + 2 * SLACK_S <= one.over
-        for one in market.spells
+        one.name == name and one.detected and one.detected + SLACK_S <= second and second + 1 + 2 * SLACK_S <= one.ended
+        for one in market.outages
     )
 
 
 def cheapest_first(folder: Path, requests: int, side_by_side: int, tell: Tell) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    with market(folder) as shops:
-        counts = trade(shops, seed, requests, side_by_side)
+    with open_route_set(folder) as shops:
+        counts = run_requests(shops, seed, requests, side_by_side)
         tell("seed", seed)
         tell("requests", f"{requests}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
         assert min(counts[name] for name in NAMES) >= requests // 30, counts

@@ -19,12 +19,12 @@ import httpx
 import pytest
 
 from imagegate.images import sniff
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.images.corpus import CORPUS, LIMIT, Case
-from tests.support.file_server import Shelf, body, chunked, drip, file
-from tests.support.gateway import Alone, Gateway
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
+from tests.images.corpus import CORPUS, MAX_BYTES, Case
+from tests.support.file_server import FileServer, send_bytes, send_endless_chunks, send_file, send_slowly
+from tests.support.gateway import Gateway, StandaloneGateway
 from tests.support.image_files import PNG, b64
-from tests.support.process_monitor import Vitals, cpu_s
+from tests.support.process_monitor import ProcessMonitor, cpu_s
 
 pytestmark = pytest.mark.fault("F11")
 
@@ -71,14 +71,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[Shelf]:
-    with Shelf() as served:
+def shelf() -> Iterator[FileServer]:
+    with FileServer() as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
-    with Alone(tmp_path_factory.mktemp("corpus"), "--egress-allow", shelf.allowed, env=ENV) as served:
+def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Gateway]:
+    with StandaloneGateway(tmp_path_factory.mktemp("corpus"), "--egress-allow", shelf.egress_allow, env=ENV) as served:
         yield served
         served.check()
 
@@ -89,10 +89,10 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
         yield opened
 
 
-def judged(gateway: Gateway, client: httpx.Client, judge: Judge, tell: Tell) -> None:
+def check_corpus(gateway: Gateway, client: httpx.Client, judge: Judge, tell: Tell) -> None:
     """Every file, one after the other, with an eye on what it costs."""
     worst = (0.0, "")
-    with Vitals(gateway.pid, gateway.url) as vitals:
+    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
         for name, case in CORPUS.items():
             before = cpu_s(gateway.pid)
             judge(client, name, case)
@@ -100,35 +100,37 @@ def judged(gateway: Gateway, client: httpx.Client, judge: Judge, tell: Tell) -> 
             assert worst[0] <= CPU_MOST_S, worst
     tell("files", len(CORPUS))
     tell("most CPU of the service for one file", f"{worst[0]:.2f} s ({worst[1]})")
-    tell("meanwhile", vitals.told())
+    tell("meanwhile", vitals.summary())
     assert vitals.unanswered == 0
     assert vitals.p99_ms < P99_MOST_MS
     assert vitals.peak < MEMORY_MOST
-    assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+    assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
 
 
-def judge_task(task: Any, name: str, case: Case) -> None:
-    if isinstance(case.seen, tuple) and name not in NOT_DRAWN:
+def check_task(task: Any, name: str, case: Case) -> None:
+    if isinstance(case.inspect_verdict, tuple) and name not in NOT_DRAWN:
         assert task["status"] == "completed", (name, task)
         return
     assert task["status"] == "failed", (name, task)
     assert task["error"]["code"] == "image_processing_error", (name, task)
     assert task["usage"]["credits_used"] == 0
-    expected = {"too_large": "reference_too_large"}.get(str(case.seen), case.seen)
-    assert task["error"].get("reason") == (expected if isinstance(case.seen, str) else None), name
+    expected = {"too_large": "reference_too_large"}.get(str(case.inspect_verdict), case.inspect_verdict)
+    assert task["error"].get("reason") == (expected if isinstance(case.inspect_verdict, str) else None), name
     assert task["error"]["message"]
 
 
 @pytest.mark.gate
 def test_f11_the_corpus_as_references(
-    gateway: Gateway, client: httpx.Client, shelf: Shelf, files: dict[str, Path], record_property: Tell
+    gateway: Gateway, client: httpx.Client, shelf: FileServer, files: dict[str, Path], record_property: Tell
 ) -> None:
     def judge(client: httpx.Client, name: str, case: Case) -> None:
-        url = shelf.put("/picture.jpg", file(files[name], kind="image/jpeg"))
-        judge_task(answer_of(client.post(CREATE, json={**SMALL, "image_urls": [url]}, headers=WAIT)), name, case)
+        url = shelf.serve("/picture.jpg", send_file(files[name], kind="image/jpeg"))
+        check_task(
+            parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [url]}, headers=WAIT)), name, case
+        )
         assert not list((gateway.data / "incoming").iterdir())
 
-    judged(gateway, client, judge, record_property)
+    check_corpus(gateway, client, judge, record_property)
 
 
 def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], record_property: Tell) -> None:
@@ -142,32 +144,32 @@ def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], recor
             size, head = files[name].stat().st_size, opened.read(16)
             opened.seek(0)
             answer = client.post("/api/v1/files/upload/stream", files={"file": ("holiday.png", opened)}).json()
-        if not size or size > LIMIT or sniff(head) is None:
-            assert answer["code"] == (400 if not size else 40001 if size > LIMIT else 40002), (name, answer)
+        if not size or size > MAX_BYTES or sniff(head) is None:
+            assert answer["code"] == (400 if not size else 40001 if size > MAX_BYTES else 40002), (name, answer)
             return
         assert answer["code"] == 200, (name, answer)
-        created = client.post(CREATE, json={**SMALL, "image_urls": [answer["data"]["file_url"]]})
-        if isinstance(case.seen, str):
-            assert error_of(created, 400, "invalid_request", "image_urls[0]")["reason"] == case.seen, name
+        created = client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [answer["data"]["file_url"]]})
+        if isinstance(case.inspect_verdict, str):
+            assert parse_error(created, 400, "invalid_request", "image_urls[0]")["reason"] == case.inspect_verdict, name
         else:
-            answer_of(client.post(f"/v1/tasks/{answer_of(created)['id']}/cancel"))
+            parse_response(client.post(f"/v1/tasks/{parse_response(created)['id']}/cancel"))
             accepted.append(name)
         assert client.delete(f"/api/v1/files/{answer['data']['file_id']}").status_code == 200
 
     accepted: list[str] = []
-    with Alone(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
-        judged(gateway, client, judge, record_property)
-        assert accepted == [name for name, case in CORPUS.items() if isinstance(case.seen, tuple)]
+    with StandaloneGateway(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+        check_corpus(gateway, client, judge, record_property)
+        assert accepted == [name for name, case in CORPUS.items() if isinstance(case.inspect_verdict, tuple)]
         blobs = [path for path in (gateway.data / "blobs").rglob("*") if path.is_file()]
         assert len(blobs) == len(accepted), "what was pinned, and no upload"
         gateway.check()
 
 
-def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Client, shelf: Shelf) -> None:
-    huge = shelf.put("/huge", body(PNG, announced=10**12))
-    endless = shelf.put("/endless", chunked(PNG + bytes(1 << 20)))
-    slow = shelf.put("/slow", drip(PNG, 1.0))
-    with Vitals(gateway.pid, gateway.url) as vitals:
+def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Client, shelf: FileServer) -> None:
+    huge = shelf.serve("/huge", send_bytes(PNG, announced=10**12))
+    endless = shelf.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20)))
+    slow = shelf.serve("/slow", send_slowly(PNG, 1.0))
+    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
         before = cpu_s(gateway.pid)
         for url, reason in (
             (huge, "reference_too_large"),
@@ -175,7 +177,7 @@ def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Cli
             (slow, "reference_unreachable"),
         ):
             started = time.monotonic()
-            task = answer_of(client.post(CREATE, json={**SMALL, "image_urls": [url]}, headers=WAIT))
+            task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [url]}, headers=WAIT))
             assert (task["status"], task["error"]["reason"]) == ("failed", reason), task
             assert time.monotonic() - started < SLOW_S + 2
         for url, code in ((huge, 40001), (endless, 40001), (slow, 40004)):
@@ -202,22 +204,22 @@ BODIES = {
 @pytest.mark.parametrize("kind", BODIES)
 def test_f11_bodies_without_end_or_haste(gateway: Gateway, kind: str) -> None:
     path, (begin, media_type), too_large, too_slow = BODIES[kind]
-    with Vitals(gateway.pid, gateway.url) as vitals:
+    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
         before = cpu_s(gateway.pid)
-        announced = sent(gateway, path, media_type, begin, length=10**12)
+        announced = send_body_slowly(gateway, path, media_type, begin, length=10**12)
         assert too_large in announced, announced
-        endless = sent(gateway, path, media_type, begin, filler=b"A" * 65_536)
+        endless = send_body_slowly(gateway, path, media_type, begin, filler=b"A" * 65_536)
         assert too_large in endless, endless
         assert cpu_s(gateway.pid) - before < 2 * CPU_MOST_S
         started = time.monotonic()
-        slow = sent(gateway, path, media_type, begin, filler=b"A", pause_s=1.0)
+        slow = send_body_slowly(gateway, path, media_type, begin, filler=b"A", pause_s=1.0)
         assert too_slow in slow, slow
         assert time.monotonic() - started < 2 * SLOW_S + 3
     assert vitals.p99_ms < P99_MOST_MS
     assert vitals.peak < MEMORY_MOST
 
 
-def sent(
+def send_body_slowly(
     gateway: Gateway,
     path: str,
     media_type: str,

@@ -11,9 +11,17 @@ from typing import Any
 import pytest
 
 from imagegate import crash_points
-from tests.support.crash_scenarios import DOUBTFUL, PLAIN, PURCHASE, Fate, Scene, World, outside
+from tests.support.crash_scenarios import (
+    NO_THUMBNAILS,
+    PURCHASE_CRASH_POINTS,
+    UNKNOWN_OUTCOME_CRASH_POINTS,
+    CrashScenario,
+    Environment,
+    RunReport,
+    environment,
+)
 
-PLACES = sorted(crash_points.POINTS)
+POINTS = sorted(crash_points.POINTS)
 # The first sweep comes before anybody could have been served.
 LATER = {"sweep.mid": 3}
 WITH_REFERENCE = ("fetch.", "gc.")
@@ -28,83 +36,85 @@ ON_POSTGRES = [
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with outside() as opened:
+def world() -> Iterator[Environment]:
+    with environment() as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def scene(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    scene = Scene(world, tmp_path_factory.mktemp("crashes"), world.openai, PLAIN)
+def scene(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
+    scene = CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai, NO_THUMBNAILS)
     yield scene
-    scene.until_clean(orphans=1)  # of fetch.mid
-    scene.close()
+    scene.wait_until_clean(orphans=1)  # of fetch.mid
+    scene.verify()
 
 
 @pytest.fixture(scope="module")
-def unforgiving(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    scene = Scene(world, tmp_path_factory.mktemp("unforgiving"), world.unforgiving, PLAIN)
+def unforgiving(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
+    scene = CrashScenario(world, tmp_path_factory.mktemp("unforgiving"), world.openai_without_repeats, NO_THUMBNAILS)
     yield scene
-    scene.close()
+    scene.verify()
 
 
 @pytest.fixture(scope="module")
-def keyed(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    scene = Scene(world, tmp_path_factory.mktemp("keyed"), world.task_api, PLAIN)
+def keyed(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
+    scene = CrashScenario(world, tmp_path_factory.mktemp("keyed"), world.task_api, NO_THUMBNAILS)
     yield scene
-    scene.until_clean()
-    scene.close()
+    scene.wait_until_clean()
+    scene.verify()
 
 
-def order(world: World, place: str) -> dict[str, Any]:
-    return {"image_urls": [f"{world.shelf.url}/reference"]} if place.startswith(WITH_REFERENCE) else {}
+def order(world: Environment, place: str) -> dict[str, Any]:
+    return {"image_urls": [f"{world.file_server.url}/reference"]} if place.startswith(WITH_REFERENCE) else {}
 
 
-def judge(place: str, fate: Fate) -> None:
+def check_report(place: str, fate: RunReport) -> None:
     """Delivered once and charged once; bought twice only where that could not be known, and then it is shown."""
-    sums = fate.sums
+    sums = fate.totals
     assert (sums.completed, sums.delivered, sums.charges) == (1, 1, 1), fate.task
-    if place in DOUBTFUL:
-        assert (sums.bought - sums.delivered, sums.shown) in ((0, 1), (1, 1)), fate.attempts
+    if place in UNKNOWN_OUTCOME_CRASH_POINTS:
+        assert (sums.purchased - sums.delivered, sums.possible_duplicates) in ((0, 1), (1, 1)), fate.attempts
     else:
-        assert sums.bought == sums.delivered, fate.attempts
-        assert sums.shown == (place == "upstream.marked"), "only a call that was never made may be thought of as one"
-    assert fate.hooks == 1 + (place == "hook.post_send")
+        assert sums.purchased == sums.delivered, fate.attempts
+        assert sums.possible_duplicates == (place == "upstream.marked"), (
+            "only a call that was never made may be thought of as one"
+        )
+    assert fate.webhooks == 1 + (place == "hook.post_send")
 
 
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("place", PLACES)
-def test_f1_killed_at(scene: Scene, place: str) -> None:
-    [fate] = scene.round(place, LATER.get(place, 1), **order(scene.world, place))
-    judge(place, fate)
+@pytest.mark.parametrize("place", POINTS)
+def test_f1_killed_at(scene: CrashScenario, place: str) -> None:
+    [fate] = scene.run(place, LATER.get(place, 1), **order(scene.environment, place))
+    check_report(place, fate)
 
 
 @pytest.mark.fault("F1")
-def test_f1_killed_on_postgres(world: World, postgres_url: str, tmp_path: Path) -> None:
-    scene = Scene(world, tmp_path, world.openai, {**PLAIN, "IMAGEGATE_DATABASE": postgres_url})
+def test_f1_killed_on_postgres(world: Environment, postgres_url: str, tmp_path: Path) -> None:
+    scene = CrashScenario(world, tmp_path, world.openai, {**NO_THUMBNAILS, "IMAGEGATE_DATABASE": postgres_url})
     for place in ON_POSTGRES:
-        [fate] = scene.round(place)
-        judge(place, fate)
-    scene.close()
+        [fate] = scene.run(place)
+        check_report(place, fate)
+    scene.verify()
 
 
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("place", PURCHASE)
-def test_f1_an_upstream_that_remembers_keys_is_paid_once(keyed: Scene, place: str) -> None:
-    [fate] = keyed.round(place)
-    sums = fate.sums
-    assert (sums.bought, sums.delivered, sums.charges, sums.shown) == (1, 1, 1, 0), fate
-    assert fate.hooks == 1
+@pytest.mark.parametrize("place", PURCHASE_CRASH_POINTS)
+def test_f1_an_upstream_that_remembers_keys_is_paid_once(keyed: CrashScenario, place: str) -> None:
+    [fate] = keyed.run(place)
+    sums = fate.totals
+    assert (sums.purchased, sums.delivered, sums.charges, sums.possible_duplicates) == (1, 1, 1, 0), fate
+    assert fate.webhooks == 1
 
 
 @pytest.mark.fault("F1")
-@pytest.mark.parametrize("place", sorted(DOUBTFUL))
-def test_f1_an_operator_who_never_guesses_buys_nothing_twice(unforgiving: Scene, place: str) -> None:
-    [fate] = unforgiving.round(place)
-    sums = fate.sums
+@pytest.mark.parametrize("place", sorted(UNKNOWN_OUTCOME_CRASH_POINTS))
+def test_f1_an_operator_who_never_guesses_buys_nothing_twice(unforgiving: CrashScenario, place: str) -> None:
+    [fate] = unforgiving.run(place)
+    sums = fate.totals
     assert (fate.task["status"], fate.task["error"]["reason"]) == ("failed", "upstream_unknown")
-    assert (sums.delivered, sums.charges, sums.shown) == (0, 0, 0)
-    assert sums.bought <= 1
+    assert (sums.delivered, sums.charges, sums.possible_duplicates) == (0, 0, 0)
+    assert sums.purchased <= 1
     assert len(fate.attempts) == 1
 
 
@@ -113,4 +123,4 @@ def test_every_place_in_the_code_is_declared() -> None:
     source = Path(crash_points.__file__).parent
     found = {name for file in source.rglob("*.py") for name in re.findall(r'point\("([a-z_.]+)"\)', file.read_text())}
     assert found == crash_points.POINTS
-    assert len(PLACES) == 24
+    assert len(POINTS) == 24

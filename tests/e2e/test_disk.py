@@ -20,7 +20,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, answer_of, error_of, nothing_changes, standing
+from tests.api.helpers import CREATE, QUOTE, account_state, assert_unchanged, parse_error, parse_response
 from tests.support.gateway import PROGRAM, Gateway
 
 BODY = {
@@ -62,7 +62,7 @@ def _may(prefix: list[str], folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def small_disk(place: Path, size: str) -> Iterator[Path]:
+def mount_small_disk(place: Path, size: str) -> Iterator[Path]:
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(place)], check=True)
     try:
@@ -78,7 +78,7 @@ class Filler:
         self._disk = disk
         self._file = disk / "filler"
 
-    def leave(self, free: int) -> None:
+    def fill_except(self, free: int) -> None:
         """Take all but so many bytes."""
         with self._file.open("ab", buffering=0) as file:
             while (rest := shutil.disk_usage(self._disk).free - free) > 0:
@@ -88,13 +88,13 @@ class Filler:
                     return
 
     @contextlib.contextmanager
-    def to_the_last_byte(self) -> Iterator[None]:
+    def keep_full(self) -> Iterator[None]:
         """Take every byte, also those that others give back, until the end of the block."""
         stop = threading.Event()
 
         def take() -> None:
             while not stop.is_set():
-                self.leave(0)
+                self.fill_except(0)
                 stop.wait(0.005)
 
         taker = threading.Thread(target=take)
@@ -115,7 +115,7 @@ def all_ended(client: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
     while True:
         tasks: list[dict[str, Any]] = []
         for start in range(0, len(ids), 50):
-            tasks += answer_of(client.post("/v1/tasks/batch", json={"task_ids": ids[start : start + 50]}))["data"]
+            tasks += parse_response(client.post("/v1/tasks/batch", json={"task_ids": ids[start : start + 50]}))["data"]
         assert len(tasks) == len(ids), "an acknowledged task is lost"
         open_ones = [task["id"] for task in tasks if task["status"] not in ("completed", "failed")]
         if not open_ones:
@@ -124,12 +124,12 @@ def all_ended(client: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
         time.sleep(0.1)
 
 
-def nothing_is_owed(gateway: Gateway, client: httpx.Client, tasks: list[dict[str, Any]]) -> None:
+def check_nothing_charged(gateway: Gateway, client: httpx.Client, tasks: list[dict[str, Any]]) -> None:
     """Failed tasks gave their hold back, completed ones were charged, and the books balance to the byte."""
     for task in tasks:
         if task["status"] == "failed":
             assert (task["billing"]["charge_status"], task["usage"]["credits_used"]) == ("released", 0)
-    user = standing(client)[0]["user"]
+    user = account_state(client)[0]["user"]
     assert user["reserved_credits"] == 0
     completed = [task["usage"]["credits_used"] for task in tasks if task["status"] == "completed"]
     assert user["used_credits"] == pytest.approx(sum(completed))
@@ -139,39 +139,47 @@ def nothing_is_owed(gateway: Gateway, client: httpx.Client, tasks: list[dict[str
 @own_disk
 def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_path: Path) -> None:
     env = {"IMAGEGATE_WORKERS": "2"}
-    with small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway, gateway.client() as client:
+    with (
+        mount_small_disk(tmp_path / "disk", "40m") as disk,
+        Gateway(disk, env=env) as gateway,
+        gateway.client() as client,
+    ):
         filler = Filler(disk)
         tasks = [
-            answer_of(client.post(CREATE, json=BODY, headers={"Idempotency-Key": f"k{n}"}))["id"] for n in range(6)
+            parse_response(client.post(CREATE, json=BODY, headers={"Idempotency-Key": f"k{n}"}))["id"] for n in range(6)
         ]
-        filler.leave(int(1.9 * MB))
-        total = answer_of(client.get("/v1/tasks?page_size=1"))["total"]
+        filler.fill_except(int(1.9 * MB))
+        total = parse_response(client.get("/v1/tasks?page_size=1"))["total"]
         for _ in range(3):
-            error = error_of(client.post(CREATE, json=BODY), 503, "service_unavailable")
+            error = parse_error(client.post(CREATE, json=BODY), 503, "service_unavailable")
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
         assert httpx.get(f"{gateway.url}/readyz").json()["checks"]["storage"] == "full"
-        answer_of(client.post(QUOTE, json=BODY))
+        parse_response(client.post(QUOTE, json=BODY))
         ended = all_ended(client, tasks)
         assert {task["status"] for task in ended} == {"completed"}
-        assert answer_of(client.get("/v1/tasks?page_size=1"))["total"] == total == len(tasks)
-        nothing_is_owed(gateway, client, ended)
+        assert parse_response(client.get("/v1/tasks?page_size=1"))["total"] == total == len(tasks)
+        check_nothing_charged(gateway, client, ended)
         filler.remove()
-        more = answer_of(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
+        more = parse_response(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
         assert more["status"] == "completed"
-        nothing_is_owed(gateway, client, [*ended, more])
+        check_nothing_charged(gateway, client, [*ended, more])
 
 
 @own_disk
 def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
     """503 says that nothing was created: it may not answer the repeat of a create that was lost on the way."""
     env = {"IMAGEGATE_WORKERS": "0"}
-    with small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway, gateway.client() as client:
+    with (
+        mount_small_disk(tmp_path / "disk", "40m") as disk,
+        Gateway(disk, env=env) as gateway,
+        gateway.client() as client,
+    ):
         once = {"Idempotency-Key": "once"}
-        task = answer_of(client.post(CREATE, json=BODY, headers=once))
-        Filler(disk).leave(MB)
-        error_of(client.post(CREATE, json=BODY, headers={"Idempotency-Key": "other"}), 503, "service_unavailable")
+        task = parse_response(client.post(CREATE, json=BODY, headers=once))
+        Filler(disk).fill_except(MB)
+        parse_error(client.post(CREATE, json=BODY, headers={"Idempotency-Key": "other"}), 503, "service_unavailable")
         again = client.post(CREATE, json=BODY, headers=once)
-        assert answer_of(again)["id"] == task["id"]
+        assert parse_response(again)["id"] == task["id"]
         assert again.headers["idempotency-replayed"] == "true"
 
 
@@ -179,12 +187,12 @@ def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
 def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_path: Path) -> None:
     """The space check is off, so SQLite, spool and storage meet the full disk themselves."""
     env = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_FREE_MIN_PERCENT": "0", "IMAGEGATE_SWEEP_S": "0.5"}
-    with small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway:
+    with mount_small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway:
         key = gateway.new_key("customer")
         stop = threading.Event()
         with gateway.client(key) as customer, concurrent.futures.ThreadPoolExecutor(4) as clients:
-            ids = [answer_of(customer.post(CREATE, json=BODY))["id"] for _ in range(8)]
-            with Filler(disk).to_the_last_byte():
+            ids = [parse_response(customer.post(CREATE, json=BODY))["id"] for _ in range(8)]
+            with Filler(disk).keep_full():
                 work = [clients.submit(_ask_until, gateway, key, stop) for _ in range(4)]
                 # longer than a lease of 2 s: what is carried out must be taken up again afterwards
                 time.sleep(2.5)
@@ -196,13 +204,13 @@ def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_p
             refused = [answer for answer in answers if answer.status_code == 503]
             assert refused
             for answer in refused:
-                error_of(answer, 503, "service_unavailable")
+                parse_error(answer, 503, "service_unavailable")
             ids += [answer.json()["id"] for answer in answers if answer.is_success and answer.request.method == "POST"]
-            more = answer_of(customer.post(CREATE, json=BODY))["id"]
+            more = parse_response(customer.post(CREATE, json=BODY))["id"]
             ended = all_ended(customer, [*ids, more])
             assert next(task["status"] for task in ended if task["id"] == more) == "completed"
-            assert answer_of(customer.get("/v1/tasks?page_size=1"))["total"] == len(ended)
-            nothing_is_owed(gateway, customer, ended)
+            assert parse_response(customer.get("/v1/tasks?page_size=1"))["total"] == len(ended)
+            check_nothing_charged(gateway, customer, ended)
         assert not any("task-[removed]" in line for line in gateway.output), "the log cannot tell which task waits"
 
 
@@ -239,7 +247,7 @@ def test_a_data_folder_that_is_a_file_is_told_in_one_line(tmp_path: Path, words:
 @own_disk
 @pytest.mark.parametrize("used", [False, pytest.param(True, marks=pytest.mark.gate)], ids=["empty", "used"])
 def test_a_read_only_data_folder_is_told_in_one_line(tmp_path: Path, used: bool) -> None:
-    with small_disk(tmp_path / "disk", "16m") as disk:
+    with mount_small_disk(tmp_path / "disk", "16m") as disk:
         if used:
             with Gateway(disk):
                 pass
@@ -254,9 +262,9 @@ def test_f14_a_start_that_met_a_full_disk_leaves_nothing_that_hinders_the_next(t
     """Wherever in its first start the space ran out: one line, and a working gateway once there is room."""
     told = []
     for free_kb in (0, 300):
-        with small_disk(tmp_path / f"{free_kb}", "4m") as disk:
+        with mount_small_disk(tmp_path / f"{free_kb}", "4m") as disk:
             filler = Filler(disk)
-            filler.leave(free_kb * 1024)
+            filler.fill_except(free_kb * 1024)
             told.append(_start_for_a_moment(disk))
             filler.remove()
             with Gateway(disk) as gateway:
@@ -288,14 +296,14 @@ def _start_for_a_moment(data: Path) -> str:
 @own_disk
 def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tmp_path: Path) -> None:
     env = {"IMAGEGATE_WORKERS": "2"}
-    with small_disk(tmp_path / "disk", "16m") as disk:
+    with mount_small_disk(tmp_path / "disk", "16m") as disk:
         gateway, filler = Gateway(disk, env=env), Filler(disk)
         with gateway:
             with gateway.client() as client:
-                ids = [answer_of(client.post(CREATE, json=BODY))["id"] for _ in range(6)]
+                ids = [parse_response(client.post(CREATE, json=BODY))["id"] for _ in range(6)]
             _until(lambda: _running(disk) > 0)
             gateway.kill()
-            with filler.to_the_last_byte():
+            with filler.keep_full():
                 told = _start_for_a_moment(disk)
                 assert "Traceback" not in told
                 assert len(told.splitlines()) <= 1, told
@@ -303,7 +311,7 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
             with gateway.client() as client:
                 ended = all_ended(client, ids)
                 assert {task["status"] for task in ended} == {"completed"}
-                nothing_is_owed(gateway, client, ended)
+                check_nothing_charged(gateway, client, ended)
 
 
 def _running(data: Path) -> int:
@@ -342,19 +350,19 @@ def locked(database: Path) -> Iterator[None]:
 
 def test_p17_a_locked_database_is_503_in_time_and_work_goes_on_afterwards(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway, gateway.client() as client:
-        running = [answer_of(client.post(CREATE, json=BODY | {"size": "2048x2048"}))["id"] for _ in range(2)]
+        running = [parse_response(client.post(CREATE, json=BODY | {"size": "2048x2048"}))["id"] for _ in range(2)]
         _until(lambda: _running(tmp_path) == 2)
         with locked(tmp_path / "imagegate.db"), concurrent.futures.ThreadPoolExecutor(3) as clients:
-            with nothing_changes(client):
+            with assert_unchanged(client):
                 began = time.monotonic()
                 answers = list(clients.map(lambda _: client.post(CREATE, json=BODY), range(3)))
                 took = time.monotonic() - began
                 for answer in answers:
-                    error_of(answer, 503, "service_unavailable")
+                    parse_error(answer, 503, "service_unavailable")
             assert httpx.get(f"{gateway.url}/healthz").status_code == 200
-        more = answer_of(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
+        more = parse_response(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
         assert more["status"] == "completed"
         ended = all_ended(client, running)
         assert {task["status"] for task in ended} == {"completed"}
-        nothing_is_owed(gateway, client, [*ended, more])
+        check_nothing_charged(gateway, client, [*ended, more])
     assert took < ANSWER_S

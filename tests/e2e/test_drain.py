@@ -15,7 +15,7 @@ import apsw
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, WAIT, answer_of
+from tests.api.helpers import CREATE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
 QUICK = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
@@ -34,7 +34,7 @@ def rows_of(data: Path, sql: str) -> list[tuple[Any, ...]]:
 def wait_for(client: httpx.Client, status: str, count: int) -> None:
     """Until so many of the account's tasks have this status."""
     give_up = time.monotonic() + END_S
-    while (found := answer_of(client.get(f"/v1/tasks?status={status}&page_size=1"))["total"]) < count:
+    while (found := parse_response(client.get(f"/v1/tasks?status={status}&page_size=1"))["total"]) < count:
         assert time.monotonic() < give_up, f"{found} of {count} are {status}"
         time.sleep(0.02)
 
@@ -46,7 +46,7 @@ def wait_until_running(data: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-def stopped(gateway: Gateway) -> float:
+def seconds_to_stop(gateway: Gateway) -> float:
     """SIGTERM; the seconds until it has ended with code 0."""
     began = time.monotonic()
     assert gateway.stop() == 0, "\n".join(gateway.output)
@@ -64,7 +64,7 @@ def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path
         try:
             with gateway.client(key) as client:
                 wait_for(client, "completed", 2)
-            assert stopped(gateway) < EXIT_S
+            assert seconds_to_stop(gateway) < EXIT_S
             states = dict(rows_of(tmp_path, "SELECT state, COUNT(*) FROM tasks GROUP BY state"))
             assert states.keys() <= {"queued", "completed"}
             assert states["completed"] >= 2
@@ -76,7 +76,7 @@ def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path
             give_up.set()
         with gateway.client(key) as client:
             wait_for(client, "completed", len(work))
-            assert answer_of(client.get("/v1/tasks?page_size=1"))["total"] == len(work) == len(acknowledged)
+            assert parse_response(client.get("/v1/tasks?page_size=1"))["total"] == len(work) == len(acknowledged)
         gateway.check()
     assert rows_of(tmp_path, "SELECT id FROM tasks WHERE crashes > 0") == []
     assert list((tmp_path / "spool").iterdir()) == []
@@ -93,23 +93,23 @@ def _submit_until_answered(
         except (httpx.TransportError, httpx.UnsupportedProtocol):
             time.sleep(0.02)
             continue
-        acknowledged[name] = answer_of(answer)["id"]
+        acknowledged[name] = parse_response(answer)["id"]
         return
 
 
 def test_tsk_9_what_the_drain_does_not_finish_is_handed_back(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2", "IMAGEGATE_DRAIN_S": "0.1"}) as gateway:
         with gateway.client() as client:
-            tasks = [answer_of(client.post(CREATE, json=SLOW))["id"] for _ in range(3)]
+            tasks = [parse_response(client.post(CREATE, json=SLOW))["id"] for _ in range(3)]
         wait_until_running(tmp_path, 2)
-        assert stopped(gateway) < EXIT_S
+        assert seconds_to_stop(gateway) < EXIT_S
         found = rows_of(tmp_path, "SELECT state, claim_no, owner, crashes FROM tasks ORDER BY claim_no")
         assert found == [("queued", 0, None, 0), ("queued", 1, None, 0), ("queued", 1, None, 0)]
         gateway.check()
         gateway.start()
         with gateway.client() as client:
             for task in tasks:
-                assert answer_of(client.get(f"/v1/tasks/{task}?wait=60"))["status"] == "completed"
+                assert parse_response(client.get(f"/v1/tasks/{task}?wait=60"))["status"] == "completed"
         gateway.check()
     assert rows_of(tmp_path, "SELECT DISTINCT crashes FROM tasks") == [(0,)]
 
@@ -118,10 +118,10 @@ def test_tsk_9_tasks_that_can_finish_in_time_do(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway:
         with gateway.client() as client:
             for _ in range(3):
-                answer_of(client.post(CREATE, json=QUICK | {"size": "2048x2048"}))
+                parse_response(client.post(CREATE, json=QUICK | {"size": "2048x2048"}))
         wait_until_running(tmp_path, 2)
         running = {row[0] for row in rows_of(tmp_path, "SELECT id FROM tasks WHERE state = 'running'")}
-        assert stopped(gateway) < EXIT_S
+        assert seconds_to_stop(gateway) < EXIT_S
         completed = {row[0] for row in rows_of(tmp_path, "SELECT id FROM tasks WHERE state = 'completed'")}
         assert running <= completed
         gateway.check()
@@ -135,12 +135,12 @@ def test_s2_3_wait_at_sigterm_is_told_how_the_task_stands(tmp_path: Path, how: s
             if how == "create":
                 waiting = other.submit(client.post, CREATE, json=QUICK, headers=WAIT)
             else:
-                task = answer_of(client.post(CREATE, json=QUICK))["id"]
+                task = parse_response(client.post(CREATE, json=QUICK))["id"]
                 waiting = other.submit(client.get, f"/v1/tasks/{task}?wait=60")
             _wait_for_a_task_and_a_waiter(tmp_path, waiting)
-            took = stopped(gateway)
+            took = seconds_to_stop(gateway)
             answer = waiting.result(timeout=10)
-        assert answer_of(answer)["status"] == "pending"
+        assert parse_response(answer)["status"] == "pending"
         assert took < EXIT_S
         gateway.check()
 
@@ -165,7 +165,7 @@ def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> Non
         for _ in range(rounds):
             with gateway.client(key) as client:
                 for _ in range(each):
-                    answer_of(client.post(CREATE, json=SLOW))
+                    parse_response(client.post(CREATE, json=SLOW))
             wait_until_running(tmp_path, 2)
             os.kill(gateway.pid, signal.SIGTERM)
             _wait_until_refused(gateway.url)
@@ -175,7 +175,7 @@ def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> Non
             gateway.start()
         with gateway.client(key) as client:
             wait_for(client, "completed", rounds * each)
-            assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+            assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
         gateway.check()
     assert list((tmp_path / "spool").iterdir()) == []
 

@@ -16,18 +16,18 @@ from litestar.types import ASGIApp
 
 from imagegate.app import build_app, open_runtime
 from imagegate.domain.tasks import Task
-from imagegate.flows.blob_audit import broken_blobs
-from imagegate.flows.demo import demo_key
-from imagegate.flows.execution.run import FAULT, fail
-from imagegate.flows.maintenance import delete_orphans, reclaim, sweep
+from imagegate.flows.blob_audit import audit_blobs
+from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.execution.run import SERVICE_ERROR, fail_task
+from imagegate.flows.maintenance import delete_orphan_blobs, reclaim_lost_tasks, sweep
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.settings import Settings, Storage, Work
-from imagegate.spool import sync_folder
+from imagegate.spool import fsync_directory
 from imagegate.store import claims, tasks
 from imagegate.store.engines import Row, wall_clock
-from imagegate.store.invariants import broken_invariants
+from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
-from tests.api.helpers import CREATE, WAIT, answer_of, error_of
+from tests.api.helpers import CREATE, WAIT, parse_error, parse_response
 
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -38,7 +38,7 @@ HOUR = 3600 * PER_SECOND
 END_S = 30.0
 
 
-class HandClock:
+class ManualClock:
     """UTC microseconds that pass only when told to."""
 
     def __init__(self) -> None:
@@ -51,43 +51,43 @@ class HandClock:
 class Installation:
     """A gateway in this process: its parts, its clock and a customer."""
 
-    def __init__(self, runtime: Runtime, clock: HandClock, client: httpx.AsyncClient) -> None:
+    def __init__(self, runtime: Runtime, clock: ManualClock, client: httpx.AsyncClient) -> None:
         self.runtime = runtime
         self.clock = clock
         self.client = client
 
     async def task(self, task_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = answer_of(await self.client.get(f"/v1/tasks/{task_id}"))
+        found: dict[str, Any] = parse_response(await self.client.get(f"/v1/tasks/{task_id}"))
         return found
 
     async def row(self, task_id: str) -> Task:
-        found = await self.runtime.db.read(tasks.any_task, task_id)
+        found = await self.runtime.db.read(tasks.find_task_of_any_account, task_id)
         assert found is not None
         return found
 
     async def user(self) -> dict[str, Any]:
-        user: dict[str, Any] = answer_of(await self.client.get("/v1/credits"))["data"]["user"]
+        user: dict[str, Any] = parse_response(await self.client.get("/v1/credits"))["data"]["user"]
         return user
 
     def blobs(self) -> list[Path]:
         return [path for path in (self.runtime.settings.data_dir / "blobs").rglob("*") if path.is_file()]
 
     async def check(self) -> None:
-        assert await self.runtime.db.snapshot(broken_invariants, 0) == []
-        assert await broken_blobs(self.runtime.db, self.runtime.blobs) == []
+        assert await self.runtime.db.snapshot(find_violations, 0) == []
+        assert await audit_blobs(self.runtime.db, self.runtime.blobs) == []
 
 
 @contextlib.asynccontextmanager
-async def installed(
+async def open_installation(
     data: Path, thumbnail_days: int = 0, task_days: int = 30, **work: Any
 ) -> AsyncIterator[Installation]:
-    clock = HandClock()
+    clock = ManualClock()
     quick = Work(**{"sweep_s": 0.05, "poll_s": 0.05, "workers": 2, **work})
     storage = Storage(data=str(data), thumbnail_days=thumbnail_days, task_days=task_days)
     runtime = await open_runtime(Settings(storage=storage, work=quick), clock)
     try:
         app = build_app(runtime)
-        headers = {"Authorization": f"Bearer {await demo_key(runtime)}"}
+        headers = {"Authorization": f"Bearer {await ensure_demo_key(runtime)}"}
         wire = httpx.ASGITransport(app=_as_asgi(app))
         async with (
             lifespan(app),
@@ -106,35 +106,35 @@ def _as_asgi(app: Any) -> Any:
 @contextlib.asynccontextmanager
 async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Start the application and stop it, as a server does."""
-    told: asyncio.Queue[Any] = asyncio.Queue()
-    heard: asyncio.Queue[Any] = asyncio.Queue()
+    incoming: asyncio.Queue[Any] = asyncio.Queue()
+    outgoing: asyncio.Queue[Any] = asyncio.Queue()
     scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    running = asyncio.ensure_future(app(scope, told.get, heard.put))
-    await told.put({"type": "lifespan.startup"})
-    assert (await asyncio.wait_for(heard.get(), END_S))["type"] == "lifespan.startup.complete"
+    running = asyncio.ensure_future(app(scope, incoming.get, outgoing.put))
+    await incoming.put({"type": "lifespan.startup"})
+    assert (await asyncio.wait_for(outgoing.get(), END_S))["type"] == "lifespan.startup.complete"
     try:
         yield
     finally:
-        await told.put({"type": "lifespan.shutdown"})
-        assert (await asyncio.wait_for(heard.get(), END_S))["type"] == "lifespan.shutdown.complete"
+        await incoming.put({"type": "lifespan.shutdown"})
+        assert (await asyncio.wait_for(outgoing.get(), END_S))["type"] == "lifespan.shutdown.complete"
         await running
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(END_S):
         while not await holds():
             await asyncio.sleep(0.02)
 
 
 def asset_rows(tx: Tx) -> list[Row]:
-    return tx.all("SELECT task_id, expires, deleted FROM assets")
+    return tx.fetch_all("SELECT task_id, expires, deleted FROM assets")
 
 
 def test_p10_a_result_link_works_for_24_hours_and_then_stops(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path) as place:
+    async def scenario() -> None:
+        async with open_installation(tmp_path) as place:
             before = place.clock.now
-            task = answer_of(await place.client.post(CREATE, json=SMALL, headers=WAIT))
+            task = parse_response(await place.client.post(CREATE, json=SMALL, headers=WAIT))
             assert task["status"] == "completed"
             [link] = task["results"]
             end = task["results_expire_at"] * PER_SECOND
@@ -149,46 +149,46 @@ def test_p10_a_result_link_works_for_24_hours_and_then_stops(tmp_path: Path) -> 
             assert fetched.content == blob.read_bytes()
 
             place.clock.now = end
-            error_of(await place.client.get(link), 410, "result_expired")
+            parse_error(await place.client.get(link), 410, "result_expired")
             assert (await place.client.head(link)).status_code == 410
-            error_of(await place.client.get(link.replace("exp=", "exp=9")), 403, "invalid_signature")
-            await until(lambda: _marked(place))
+            parse_error(await place.client.get(link.replace("exp=", "exp=9")), 403, "invalid_signature")
+            await wait_until(lambda: is_marked_deleted(place))
             assert place.blobs() == []
             assert await place.runtime.db.read(asset_rows) == [{"task_id": task["id"], "expires": end, "deleted": end}]
 
             place.clock.now = end + 600 * HOUR
             await sweep(place.runtime)
-            error_of(await place.client.get(link), 410, "result_expired")
+            parse_error(await place.client.get(link), 410, "result_expired")
             assert await place.task(task["id"]) == task, "the task answers as before, links included"
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-async def _marked(place: Installation) -> bool:
+async def is_marked_deleted(place: Installation) -> bool:
     return all(row["deleted"] is not None for row in await place.runtime.db.read(asset_rows))
 
 
 def test_a_sweep_that_died_between_bytes_and_row_is_repeated(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path, sweep_s=3600) as place:
-            task = answer_of(await place.client.post(CREATE, json=SMALL, headers=WAIT))
+    async def scenario() -> None:
+        async with open_installation(tmp_path, sweep_s=3600) as place:
+            task = parse_response(await place.client.post(CREATE, json=SMALL, headers=WAIT))
             place.blobs()[0].unlink()
             place.clock.now += 25 * HOUR
-            error_of(await place.client.get(task["results"][0]), 410, "result_expired")
+            parse_error(await place.client.get(task["results"][0]), 410, "result_expired")
             await sweep(place.runtime)
-            assert await _marked(place)
+            assert await is_marked_deleted(place)
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_s5_1_deadline_of_a_waiting_task_releases_its_hold(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path, workers=0) as place:
+    async def scenario() -> None:
+        async with open_installation(tmp_path, workers=0) as place:
             before = await place.user()
             once = {"Idempotency-Key": "once"}
-            task = answer_of(await place.client.post(CREATE, json=SMALL, headers=once))
+            task = parse_response(await place.client.post(CREATE, json=SMALL, headers=once))
             deadline = (await place.row(task["id"])).deadline
             assert deadline == place.clock.now + HOUR
 
@@ -198,123 +198,123 @@ def test_s5_1_deadline_of_a_waiting_task_releases_its_hold(tmp_path: Path) -> No
             assert (await place.user())["reserved_credits"] == task["usage"]["credits_reserved"]
 
             place.clock.now = deadline
-            await until(lambda: _is(place, task["id"], "failed"))
+            await wait_until(lambda: has_status(place, task["id"], "failed"))
             failed = await place.task(task["id"])
             assert failed["error"]["code"] == "generation_timeout"
             assert failed["billing"]["refunded_credits"] == task["usage"]["credits_reserved"]
             assert await place.user() == before
             again = await place.client.post(CREATE, json=SMALL, headers=once)
-            assert (answer_of(again), again.headers["idempotency-replayed"]) == (failed, "true")
+            assert (parse_response(again), again.headers["idempotency-replayed"]) == (failed, "true")
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-async def _is(place: Installation, task_id: str, status: str) -> bool:
+async def has_status(place: Installation, task_id: str, status: str) -> bool:
     return bool((await place.task(task_id))["status"] == status)
 
 
 def test_s5_1_deadline_of_a_running_task_leaves_its_picture_uncharged(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path) as place:
-            task = answer_of(await place.client.post(CREATE, json=LARGE))
-            await until(lambda: _is(place, task["id"], "processing"))
+    async def scenario() -> None:
+        async with open_installation(tmp_path) as place:
+            task = parse_response(await place.client.post(CREATE, json=LARGE))
+            await wait_until(lambda: has_status(place, task["id"], "processing"))
             place.clock.now += HOUR
-            await until(lambda: _is(place, task["id"], "failed"))
+            await wait_until(lambda: has_status(place, task["id"], "failed"))
             failed = await place.task(task["id"])
             assert failed["error"]["code"] == "generation_timeout"
-            other = answer_of(await place.client.post(CREATE, json=SMALL, headers=WAIT))
+            other = parse_response(await place.client.post(CREATE, json=SMALL, headers=WAIT))
             assert other["status"] == "completed", "its worker goes on with the next task"
             after = await place.user()
             assert after["reserved_credits"] == 0
             assert after["used_credits"] == other["usage"]["credits_used"]
         # the lifespan has ended, and with it the worker that may still have had the task
-        async with installed(tmp_path) as place:
+        async with open_installation(tmp_path) as place:
             late = await place.row(task["id"])
             assert (late.state, late.charge, late.results) == ("failed", 0, ())
             assert [row["task_id"] for row in await place.runtime.db.read(asset_rows)] == [other["id"]]
             await place.check()
             assert await place.user() == after
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_tsk_3_leases_of_running_tasks_are_renewed_by_the_databases_clock(tmp_path: Path) -> None:
     """The picture takes longer than its lease; renewed, it stays with its worker and is made once."""
 
-    async def story() -> None:
-        async with installed(tmp_path, lease_s=0.4) as place:
-            task = answer_of(await place.client.post(CREATE, json=LARGE))
-            await until(lambda: _is(place, task["id"], "processing"))
+    async def scenario() -> None:
+        async with open_installation(tmp_path, lease_s=0.4) as place:
+            task = parse_response(await place.client.post(CREATE, json=LARGE))
+            await wait_until(lambda: has_status(place, task["id"], "processing"))
             place.clock.now += 100 * PER_SECOND
             renewed = place.clock.now + int(0.4 * PER_SECOND)
-            await until(lambda: _leased_until(place, task["id"], renewed))
-            done = answer_of(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
+            await wait_until(lambda: has_lease_until(place, task["id"], renewed))
+            done = parse_response(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
             assert done["status"] == "completed"
             row = await place.row(task["id"])
             assert (row.claim_no, row.crashes, row.owner, row.lease_until) == (1, 0, None, None)
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-async def _leased_until(place: Installation, task_id: str, moment: int) -> bool:
+async def has_lease_until(place: Installation, task_id: str, moment: int) -> bool:
     return (await place.row(task_id)).lease_until == moment
 
 
 def test_tsk_7_what_an_older_process_holds_is_taken_back_at_once_and_fenced(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path, workers=0) as place:
-            task = answer_of(await place.client.post(CREATE, json=SMALL))
+    async def scenario() -> None:
+        async with open_installation(tmp_path, workers=0) as place:
+            task = parse_response(await place.client.post(CREATE, json=SMALL))
             account = (await place.row(task["id"])).account_id
-            [stale] = await place.runtime.db.write(claims.claim_due, account, "boot_dead", 60 * PER_SECOND, 1)
+            [stale] = await place.runtime.db.write(claims.claim_due_tasks, account, "boot_dead", 60 * PER_SECOND, 1)
             assert stale.lease_until == place.clock.now + 60 * PER_SECOND
-        async with installed(tmp_path) as place:
-            done = answer_of(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
+        async with open_installation(tmp_path) as place:
+            done = parse_response(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
             assert done["status"] == "completed"
             row = await place.row(task["id"])
             assert (row.claim_no, row.crashes) == (2, 1)
-            await fail(place.runtime, stale, FAULT)
+            await fail_task(place.runtime, stale, SERVICE_ERROR)
             assert await place.task(task["id"]) == done, "a claim that is over changes nothing"
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path, workers=0, sweep_s=3600) as place:
+    async def scenario() -> None:
+        async with open_installation(tmp_path, workers=0, sweep_s=3600) as place:
             before = await place.user()
-            task = answer_of(await place.client.post(CREATE, json=SMALL))
+            task = parse_response(await place.client.post(CREATE, json=SMALL))
             account = (await place.row(task["id"])).account_id
             for number in range(1, 5):
-                assert await _is(place, task["id"], "pending" if number == 1 else "processing")
-                await place.runtime.db.write(claims.claim_due, account, f"boot_{number}", PER_SECOND, 1)
-                assert await reclaim(place.runtime) == 1
+                assert await has_status(place, task["id"], "pending" if number == 1 else "processing")
+                await place.runtime.db.write(claims.claim_due_tasks, account, f"boot_{number}", PER_SECOND, 1)
+                assert await reclaim_lost_tasks(place.runtime) == 1
             failed = await place.task(task["id"])
             assert (failed["error"]["code"], failed["error"]["reason"]) == ("service_error", "worker_crash_loop")
             assert await place.user() == before
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_blob_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path) -> None:
     """A worker that died, or lost its task, after it had published leaves such bytes."""
 
-    async def story() -> None:
-        async with installed(tmp_path, sweep_s=3600) as place:
-            task = answer_of(await place.client.post(CREATE, json=SMALL, headers=WAIT))
+    async def scenario() -> None:
+        async with open_installation(tmp_path, sweep_s=3600) as place:
+            task = parse_response(await place.client.post(CREATE, json=SMALL, headers=WAIT))
             [kept] = place.blobs()
             orphan, young = (kept.with_name(f"att_{name}-0.jpg") for name in ("old", "young"))
             for path in (orphan, young):
                 path.write_bytes(kept.read_bytes())
-            sync_folder(kept.parent)
+            fsync_directory(kept.parent)
             for path in (orphan, kept):
                 os.utime(path, (time.time() - 25 * 3600,) * 2)
-            await delete_orphans(place.runtime)
+            await delete_orphan_blobs(place.runtime)
             assert sorted(place.blobs()) == sorted([kept, young])
             assert (await place.client.get(task["results"][0])).status_code == 200
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())

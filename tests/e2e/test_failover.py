@@ -10,23 +10,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 CHEAP, DEAR = "gpt-image-2@cheap", "gpt-image-2@dear"
 
 
-class Front:
+class TwoRoutes:
     """Two upstreams behind one gateway; the cheap one is told to misbehave."""
 
-    def __init__(self, gateway: Fronted, cheap: Simulator, dear: Simulator) -> None:
+    def __init__(self, gateway: RoutedGateway, cheap: Simulator, dear: Simulator) -> None:
         self.gateway, self.cheap, self.dear = gateway, cheap, dear
         self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
 
     def begin(self, *steps: Any) -> None:
         """A clean sheet: nothing counted, everything healthy."""
         for sim in (self.cheap, self.dear):
-            sim.forget()
+            sim.reset()
         for name in ("cheap", "dear", CHEAP, DEAR):
             self.admin.post("/v1/admin/routes/reset", json={"name": name}).raise_for_status()
         self.cheap.script(*steps)
@@ -41,17 +41,17 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoRoutes]:
     data = tmp_path_factory.mktemp("front") / "data"
     with Simulator() as cheap, Simulator() as dear:
         rows = [
-            upstream("cheap", f"{cheap.url}/v1", timeout_s=20),
-            upstream("dear", f"{dear.url}/v1", timeout_s=20),
-            route("cheap", "0.001"),
-            route("dear", "0.002"),
+            upstream_config("cheap", f"{cheap.url}/v1", timeout_s=20),
+            upstream_config("dear", f"{dear.url}/v1", timeout_s=20),
+            route_config("cheap", "0.001"),
+            route_config("dear", "0.002"),
         ]
-        with Fronted(data, *rows, env={"IMAGEGATE_REPEAT_USD_PER_DAY": "100"}) as gateway:
-            front = Front(gateway, cheap, dear)
+        with RoutedGateway(data, *rows, env={"IMAGEGATE_REPEAT_USD_PER_DAY": "100"}) as gateway:
+            front = TwoRoutes(gateway, cheap, dear)
             yield front
             front.admin.close()
             gateway.check()
@@ -61,13 +61,13 @@ def charged(task: dict[str, Any]) -> Decimal:
     return Decimal(str(task["usage"]["cost"]["usd"]))
 
 
-def attempts(front: Front, task: dict[str, Any]) -> list[tuple[str, str]]:
+def attempts(front: TwoRoutes, task: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["route"], one["outcome"]) for one in front.cost(task)["attempts"]]
 
 
-def test_a_healthy_cheap_route_makes_it_alone(front: Front) -> None:
+def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:
     front.begin()
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "completed"
     assert "engine" not in task
     assert task["usage"]["source"] == "upstream"
@@ -98,32 +98,32 @@ PROOFS = [
 
 
 @pytest.mark.parametrize("fault", PROOFS)
-def test_what_is_proven_unmade_goes_to_the_next_cheapest(front: Front, fault: str) -> None:
+def test_what_is_proven_unmade_goes_to_the_next_cheapest(front: TwoRoutes, fault: str) -> None:
     front.begin(fault)
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "completed", task
     assert (front.cheap.total["images"], front.dear.total["images"]) == (0, 1)
     assert attempts(front, task) == [(CHEAP, "unavailable"), (DEAR, "produced")]
     assert front.cost(task)["waste"]["nanos"] == "0"
-    assert charged(task) == charged(front.gateway.make())
+    assert charged(task) == charged(front.gateway.create())
 
 
-def test_a_refused_connection_goes_to_the_next_cheapest(front: Front) -> None:
+def test_a_refused_connection_goes_to_the_next_cheapest(front: TwoRoutes) -> None:
     front.begin()
-    front.cheap.ask("POST", "/control/refuse?seconds=1")
-    task = front.gateway.make()
+    front.cheap.control("POST", "/control/refuse?seconds=1")
+    task = front.gateway.create()
     assert attempts(front, task) == [(CHEAP, "unavailable"), (DEAR, "produced")]
     assert front.dear.total["images"] == 1
-    front.cheap.until_back()
+    front.cheap.wait_until_reachable()
 
 
 @pytest.mark.parametrize(
     "fault", ["html-200", "truncated", "bad-base64", "empty-data", "reset-after-send", "504", "5xx-html"]
 )
-def test_an_unknown_outcome_is_repeated_once_and_counted(front: Front, fault: str) -> None:
+def test_an_unknown_outcome_is_repeated_once_and_counted(front: TwoRoutes, fault: str) -> None:
     front.begin(fault)
     before = sum(one["possible_duplicates"] for one in front.routes().values())
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "completed", task
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 1)
     assert attempts(front, task) == [(CHEAP, "unknown"), (DEAR, "produced")]
@@ -136,10 +136,10 @@ def charged_text(task: dict[str, Any]) -> Decimal:
     return Decimal(task["usage"]["tokens"]["text_input"]) * Decimal("0.0000045")
 
 
-def test_two_unknown_outcomes_end_the_task_and_cost_its_customer_nothing(front: Front) -> None:
+def test_two_unknown_outcomes_end_the_task_and_cost_its_customer_nothing(front: TwoRoutes) -> None:
     front.begin("html-200")
     front.dear.script("html-200")
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "failed"
     assert task["error"]["code"] == "generation_failed_no_content"
     assert task["error"]["reason"] == "upstream_invalid_response"
@@ -147,19 +147,19 @@ def test_two_unknown_outcomes_end_the_task_and_cost_its_customer_nothing(front: 
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 1)
 
 
-def test_a_refusal_is_final(front: Front) -> None:
+def test_a_refusal_is_final(front: TwoRoutes) -> None:
     for fault in ("moderation-refusal", "azure-content-filter"):
         front.begin(fault)
-        task = front.gateway.make()
+        task = front.gateway.create()
         assert task["status"] == "failed"
         assert task["error"]["code"] == "content_policy_violation"
         assert charged(task) == 0
         assert (len(front.cheap.calls()), len(front.dear.calls())) == (1, 0)
 
 
-def test_another_size_is_delivered_as_it_is_and_flagged(front: Front) -> None:
+def test_another_size_is_delivered_as_it_is_and_flagged(front: TwoRoutes) -> None:
     front.begin("wrong-pixels")
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "completed"
     with front.gateway.client() as http:
         shown = http.get(f"/v1/tasks/{task['id']}", params={"include": "outputs"}).json()
@@ -168,39 +168,39 @@ def test_another_size_is_delivered_as_it_is_and_flagged(front: Front) -> None:
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
 
 
-def test_usage_that_cannot_be_true_is_replaced_by_the_formula(front: Front) -> None:
+def test_usage_that_cannot_be_true_is_replaced_by_the_formula(front: TwoRoutes) -> None:
     for fault in ("usage-missing", "usage-zero", "usage-negative"):
         front.begin(fault)
-        task = front.gateway.make()
+        task = front.gateway.create()
         assert task["usage"]["source"] == "estimated"
         assert charged(task) == Decimal("0.005292") + charged_text(task)
 
 
-def test_usage_beyond_the_hold_is_the_operators_loss(front: Front) -> None:
+def test_usage_beyond_the_hold_is_the_operators_loss(front: TwoRoutes) -> None:
     front.begin("usage-huge")
-    task = front.gateway.make()
+    task = front.gateway.create()
     assert task["status"] == "completed"
     assert task["usage"]["credits_used"] == task["usage"]["credits_reserved"]
 
 
-def test_fewer_images_are_topped_up_by_another_call(front: Front) -> None:
+def test_fewer_images_are_topped_up_by_another_call(front: TwoRoutes) -> None:
     front.begin("fewer-images")
-    task = front.gateway.make(n=3)
+    task = front.gateway.create(n=3)
     assert len(task["results"]) == 3
     assert (front.cheap.total["images"], front.dear.total["images"]) == (3, 0)
 
 
-def test_several_images_are_one_call_and_one_charge(front: Front) -> None:
+def test_several_images_are_one_call_and_one_charge(front: TwoRoutes) -> None:
     front.begin()
-    task = front.gateway.make(n=4)
+    task = front.gateway.create(n=4)
     assert len(task["results"]) == 4
     assert len(front.cheap.calls()) == 1
     assert task["usage"]["tokens"]["image_output"] == 4 * 196
 
 
-def test_customers_see_their_attempts_without_names_and_costs(front: Front) -> None:
+def test_customers_see_their_attempts_without_names_and_costs(front: TwoRoutes) -> None:
     front.begin("500-json")
-    task = front.gateway.make()
+    task = front.gateway.create()
     with front.gateway.client() as http:
         text = http.get(f"/v1/tasks/{task['id']}", params={"include": "attempts"}).text
     assert '"outcome":"unavailable"' in text
@@ -208,20 +208,20 @@ def test_customers_see_their_attempts_without_names_and_costs(front: Front) -> N
     assert "0.001" not in text
 
 
-def test_a_broken_route_is_left_alone(front: Front) -> None:
+def test_a_broken_route_is_left_alone(front: TwoRoutes) -> None:
     front.begin({"fault": "500-json", "times": 5})
     for _ in range(5):
-        assert front.gateway.make()["status"] == "completed"
+        assert front.gateway.create()["status"] == "completed"
     assert front.routes()[CHEAP]["state"] == "broken"
     calls = len(front.cheap.calls())
-    assert front.gateway.make()["status"] == "completed"
+    assert front.gateway.create()["status"] == "completed"
     assert len(front.cheap.calls()) == calls
 
 
-def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: Front) -> None:
+def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: TwoRoutes) -> None:
     front.begin("402")
     front.dear.script("402")
-    first = front.gateway.make()
+    first = front.gateway.create()
     assert first["status"] == "failed"
     assert first["error"]["code"] == "service_unavailable"
     with front.gateway.client() as http:

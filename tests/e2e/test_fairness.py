@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from tests.api.helpers import CREATE, WAIT, answer_of
+from tests.api.helpers import CREATE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
 CROWD, PLACES = 60, 2
@@ -27,11 +27,11 @@ def test_60_queued_tasks_of_one_account_do_not_hold_up_another(tmp_path: Path) -
         crowd = gateway.new_key("crowd")
         younger = gateway.new_key("younger guest")
         with gateway.client(crowd) as client:
-            queue = [answer_of(client.post(CREATE, json=BODY))["id"] for _ in range(CROWD)]
+            queue = [parse_response(client.post(CREATE, json=BODY))["id"] for _ in range(CROWD)]
         guests = []
         for key in (older, younger):
             with gateway.client(key) as client:
-                task = answer_of(client.post(CREATE, json=BODY, headers=WAIT))
+                task = parse_response(client.post(CREATE, json=BODY, headers=WAIT))
                 assert task["status"] == "completed"
                 guests.append(task["id"])
         assert gateway.stop() == 0

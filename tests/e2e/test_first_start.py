@@ -13,7 +13,7 @@ import httpx
 import psutil
 from PIL import Image
 
-from tests.support.gateway import PROGRAM, Alone, Gateway
+from tests.support.gateway import PROGRAM, Gateway, StandaloneGateway
 from tests.support.machine_speed import slowness
 
 START_LIMIT_S = 2.5
@@ -37,7 +37,7 @@ def test_demo_key_is_private_and_kept(gateway: Gateway) -> None:
 
 
 def test_start_is_quick_and_idle_memory_is_small(tmp_path: Path) -> None:
-    served = Alone(tmp_path)
+    served = StandaloneGateway(tmp_path)
     took = min(_seconds_to_start(served) for _ in range(3))
     with served:
         time.sleep(0.5)
@@ -64,7 +64,7 @@ def test_second_gateway_on_the_same_data_is_refused(gateway: Gateway) -> None:
 
 
 def test_restart_changes_nothing_when_there_is_nothing_to_do(tmp_path: Path) -> None:
-    with Alone(tmp_path) as served:
+    with StandaloneGateway(tmp_path) as served:
         key = served.key
         with served.client() as client:
             before = client.get("/v1/credits").json()

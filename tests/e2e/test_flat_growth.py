@@ -10,9 +10,9 @@ import apsw
 import httpx
 import pytest
 
-from imagegate.flows.maintenance import forget_old, sweep
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of, error_of
-from tests.e2e.test_expiry import HOUR, installed
+from imagegate.flows.maintenance import purge_old, sweep
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
+from tests.e2e.test_expiry import HOUR, open_installation
 from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64
 
@@ -30,45 +30,48 @@ TIMES = {
 
 
 def test_s5_1_kept_for_thirty_days_and_its_charge_for_ever(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with installed(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
+    async def scenario() -> None:
+        async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
             key = {"Idempotency-Key": "once"}
-            task = answer_of(await place.client.post(CREATE, json=SMALL, headers={**WAIT, **key}))
+            task = parse_response(await place.client.post(CREATE, json=SMALL_IMAGE, headers={**WAIT, **key}))
             upload = await place.client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)})
             file = upload.json()["data"]
             balance, charges = await place.user(), "/v1/ledger?type=charge"
-            booked = answer_of(await place.client.get(charges))
-            used = answer_of(await place.client.get("/v1/usage?group_by=day,model,key"))
+            booked = parse_response(await place.client.get(charges))
+            used = parse_response(await place.client.get("/v1/usage?group_by=day,model,key"))
 
             place.clock.now += 30 * DAY - HOUR
             await sweep(place.runtime)
-            await forget_old(place.runtime)
+            await purge_old(place.runtime)
             assert await place.task(task["id"]) == task
             assert (await place.client.get(file["file_url"])).status_code == 410
             await place.check()
 
             place.clock.now += 2 * HOUR
             await sweep(place.runtime)
-            await forget_old(place.runtime)
-            error_of(await place.client.get(f"/v1/tasks/{task['id']}"), 404, "task_not_found")
-            assert answer_of(await place.client.get("/v1/tasks"))["data"] == []
-            error_of(await place.client.get(task["results"][0]), 410, "result_expired")
+            await purge_old(place.runtime)
+            parse_error(await place.client.get(f"/v1/tasks/{task['id']}"), 404, "task_not_found")
+            assert parse_response(await place.client.get("/v1/tasks"))["data"] == []
+            parse_error(await place.client.get(task["results"][0]), 410, "result_expired")
             assert await place.user() == balance
-            assert answer_of(await place.client.get(charges)) == booked
+            assert parse_response(await place.client.get(charges)) == booked
             days = f"from={_day(place.clock.now - 40 * DAY)}&to={_day(place.clock.now)}"
-            assert answer_of(await place.client.get(f"/v1/usage?group_by=day,model,key&{days}"))["data"] == used["data"]
+            assert (
+                parse_response(await place.client.get(f"/v1/usage?group_by=day,model,key&{days}"))["data"]
+                == used["data"]
+            )
             assert place.blobs() == []
             await place.check()
 
             place.clock.now += 3 * DAY
-            await forget_old(place.runtime)
+            await purge_old(place.runtime)
             assert (await place.client.get(file["file_url"])).status_code == 404
-            again = await place.client.post(CREATE, json=SMALL, headers={**WAIT, **key})
+            again = await place.client.post(CREATE, json=SMALL_IMAGE, headers={**WAIT, **key})
             assert "idempotency-replayed" not in again.headers
-            assert answer_of(again)["id"] != task["id"]
+            assert parse_response(again)["id"] != task["id"]
             await place.check()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def _day(moment: int) -> str:
@@ -78,21 +81,21 @@ def _day(moment: int) -> str:
 def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_SWEEP_S": "0.2"}) as served:
         with served.client() as client:
-            old = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+            old = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         served.stop()
         _make_older(tmp_path / "imagegate.db", 31 * DAY)
         served.start()
         with served.client() as client:
-            young = answer_of(client.post(CREATE, json=SMALL, headers=WAIT))
+            young = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
             give_up = time.monotonic() + 30
             while client.get(f"/v1/tasks/{old['id']}").status_code != 404:
                 assert time.monotonic() < give_up
                 time.sleep(0.05)
-            assert [row["id"] for row in answer_of(client.get("/v1/tasks"))["data"]] == [young["id"]]
-            charges = answer_of(client.get("/v1/ledger?type=charge"))["data"]
+            assert [row["id"] for row in parse_response(client.get("/v1/tasks"))["data"]] == [young["id"]]
+            charges = parse_response(client.get("/v1/ledger?type=charge"))["data"]
             assert [line["task_id"] for line in charges] == [young["id"], old["id"]]
             path = old["results"][0].partition("/files/")[2]
-            error_of(httpx.get(f"{served.url}/files/{path}"), 410, "result_expired")
+            parse_error(httpx.get(f"{served.url}/files/{path}"), 410, "result_expired")
         served.check()
         served.run("check", "--deep")
         assert sum(path.is_file() for path in (tmp_path / "blobs").rglob("*")) == 2

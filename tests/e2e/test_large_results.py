@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cgroup import Cage
-from tests.support.process_monitor import Vitals
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.cgroup import MemoryCgroup
+from tests.support.process_monitor import ProcessMonitor
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 Tell = Callable[[str, object], None]
@@ -21,36 +21,36 @@ FLAT = 20 << 20
 LIMIT, MOST = 512 << 20, 300 << 20
 
 
-def made(gateway: Fronted, megabytes: int, n: int, rounds: int) -> list[dict[str, Any]]:
+def make_results(gateway: RoutedGateway, megabytes: int, n: int, rounds: int) -> list[dict[str, Any]]:
     """`rounds` tasks one after the other, each of n results of this size."""
-    tasks = [gateway.make(f"a fox [[bytes:{megabytes}MB]]", n=n) for _ in range(rounds)]
+    tasks = [gateway.create(f"a fox [[bytes:{megabytes}MB]]", n=n) for _ in range(rounds)]
     for task in tasks:
         assert task["status"] == "completed", task
         assert len(task["results"]) == n
     return tasks
 
 
-def peaks(gateway: Fronted, n: int, rounds: int, tell: Tell) -> None:
+def measure_peaks(gateway: RoutedGateway, n: int, rounds: int, tell: Tell) -> None:
     """The serving process may not grow with the size of results."""
-    made(gateway, 1, n, 1)
-    made(gateway, 20, 1, 1)
+    make_results(gateway, 1, n, 1)
+    make_results(gateway, 20, 1, 1)
     seen = {}
     for megabytes in (1, 5, 20):
-        with Vitals(gateway.pid, gateway.url) as vitals:
-            made(gateway, megabytes, n, rounds)
+        with ProcessMonitor(gateway.pid, gateway.url) as vitals:
+            make_results(gateway, megabytes, n, rounds)
         seen[megabytes] = vitals.service
-        tell(f"{rounds} x n={n} x {megabytes} MB", vitals.told())
+        tell(f"{rounds} x n={n} x {megabytes} MB", vitals.summary())
     assert seen[20] - seen[1] <= FLAT, seen
 
 
-def fronted(sim: Simulator, folder: Path) -> Fronted:
-    rows = [upstream("sim", f"{sim.url}/v1", timeout_s=300), route("sim", "0.001")]
-    return Fronted(folder / "data", *rows, env=ENV)
+def fronted(sim: Simulator, folder: Path) -> RoutedGateway:
+    rows = [upstream_config("sim", f"{sim.url}/v1", timeout_s=300), route_config("sim", "0.001")]
+    return RoutedGateway(folder / "data", *rows, env=ENV)
 
 
 def test_a_process_does_not_grow_with_the_size_of_results(tmp_path: Path, record_property: Tell) -> None:
     with Simulator() as sim, fronted(sim, tmp_path) as gateway:
-        peaks(gateway, 1, 3, record_property)
+        measure_peaks(gateway, 1, 3, record_property)
         gateway.check()
 
 
@@ -60,7 +60,7 @@ def test_a_process_does_not_grow_with_the_size_of_results(tmp_path: Path, record
 @pytest.mark.parametrize("n", [1, 10])
 def test_f21_flat_from_one_to_twenty_megabytes(tmp_path: Path, record_property: Tell, n: int) -> None:
     with Simulator() as sim, fronted(sim, tmp_path) as gateway:
-        peaks(gateway, n, 8 if n == 1 else 4, record_property)
+        measure_peaks(gateway, n, 8 if n == 1 else 4, record_property)
         gateway.check()
     shutil.rmtree(tmp_path / "data")
 
@@ -70,28 +70,31 @@ def test_f21_flat_from_one_to_twenty_megabytes(tmp_path: Path, record_property: 
 @pytest.mark.timeout(1200)
 def test_f21_twenty_tasks_of_ten_times_twenty_megabytes(tmp_path: Path, record_property: Tell) -> None:
     """All at once, inside a limit that the kernel keeps."""
-    cage = Cage(LIMIT)
+    cage = MemoryCgroup(LIMIT)
     with Simulator() as sim:
         gateway = fronted(sim, tmp_path)
         with cage.inside():
             gateway.start()
         try:
-            with Vitals(gateway.pid, gateway.url) as vitals, concurrent.futures.ThreadPoolExecutor(20) as clients:
+            with (
+                ProcessMonitor(gateway.pid, gateway.url) as vitals,
+                concurrent.futures.ThreadPoolExecutor(20) as clients,
+            ):
                 done = list(clients.map(lambda _: _ended(gateway, 20, 10), range(20)))
             assert [(task["status"], len(task["results"])) for task in done] == [("completed", 10)] * 20
             gateway.check()
         finally:
             gateway.stop()
-            killed = cage.kills
+            killed = cage.oom_kills
             cage.remove()
             shutil.rmtree(tmp_path / "data", ignore_errors=True)
-    record_property("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.holds else "none here")
-    record_property("20 x n=10 x 20 MB", vitals.told())
+    record_property("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.enforced else "none here")
+    record_property("20 x n=10 x 20 MB", vitals.summary())
     assert (killed, vitals.unanswered) == (0, 0)
     assert vitals.peak <= MOST
 
 
-def _ended(gateway: Fronted, megabytes: int, n: int) -> dict[str, Any]:
+def _ended(gateway: RoutedGateway, megabytes: int, n: int) -> dict[str, Any]:
     body = {"prompt": f"a fox [[bytes:{megabytes}MB]]", "size": "1:1", "quality": "low", "n": n}
     with gateway.client() as http:
         task: dict[str, Any] = http.post("/v1/images/generations", json=body).raise_for_status().json()

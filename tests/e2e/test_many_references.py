@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.api.helpers import CREATE, SMALL, answer_of
+from tests.api.helpers import CREATE, SMALL_IMAGE, parse_response
 from tests.images.corpus import chunk
-from tests.support.cgroup import Cage
-from tests.support.file_server import Shelf, file
-from tests.support.gateway import Alone, Gateway
-from tests.support.process_monitor import Vitals
+from tests.support.cgroup import MemoryCgroup
+from tests.support.file_server import FileServer, send_file
+from tests.support.gateway import Gateway, StandaloneGateway
+from tests.support.process_monitor import ProcessMonitor
 
 REFERENCES = 16
 LIMIT, MOST = 512 << 20, 300 << 20
@@ -46,43 +46,43 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
         "IMAGEGATE_LEASE_S": "60",
         "IMAGEGATE_LOG_LEVEL": "warning",
     }
-    cage = Cage(LIMIT)
-    with Shelf() as shelf:
-        gateway = Alone(folder / "data", "--egress-allow", shelf.allowed, env=env)
+    cage = MemoryCgroup(LIMIT)
+    with FileServer() as shelf:
+        gateway = StandaloneGateway(folder / "data", "--egress-allow", shelf.egress_allow, env=env)
         with cage.inside():
             gateway.start()
         try:
-            with Vitals(gateway.pid, gateway.url) as vitals:
+            with ProcessMonitor(gateway.pid, gateway.url) as vitals:
                 tasks = _edits(gateway, shelf, picture, count, seconds)
             stored = sum(path.stat().st_size for path in (folder / "data/blobs").rglob("*.png"))
             assert [task["status"] for task in tasks] == ["completed"] * count, tasks
-            assert set(shelf.asked.values()) == {1}
-            assert shelf.asked.total() == count * REFERENCES
+            assert set(shelf.requests.values()) == {1}
+            assert shelf.requests.total() == count * REFERENCES
             gateway.check()
         finally:
             gateway.stop()
-            killed = cage.kills
+            killed = cage.oom_kills
             cage.remove()
             shutil.rmtree(folder / "data", ignore_errors=True)
     tell("edits", f"{count} x {REFERENCES} references x {size / 2**20:.0f} MiB in {time.monotonic() - began:.0f} s")
-    tell("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.holds else "none on this machine")
-    tell("meanwhile", vitals.told())
+    tell("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.enforced else "none on this machine")
+    tell("meanwhile", vitals.summary())
     tell("on disk at the end", f"{stored / 2**30:.2f} GiB")
     assert killed == 0
     assert vitals.unanswered == 0
     assert vitals.peak <= MOST
 
 
-def _edits(gateway: Gateway, shelf: Shelf, picture: Path, count: int, seconds: float) -> list[Any]:
+def _edits(gateway: Gateway, shelf: FileServer, picture: Path, count: int, seconds: float) -> list[Any]:
     keys = [gateway.new_key(f"account-{number}") for number in range(min(5, count))]
 
     def edit(number: int) -> Any:
-        urls = [shelf.put(f"/{number}/{place}.png", file(picture)) for place in range(REFERENCES)]
+        urls = [shelf.serve(f"/{number}/{place}.png", send_file(picture)) for place in range(REFERENCES)]
         with gateway.client(keys[number % len(keys)]) as client:
-            task = answer_of(client.post(CREATE, json={**SMALL, "image_urls": urls}))
+            task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": urls}))
             give_up = time.monotonic() + seconds
             while task["status"] not in ("completed", "failed") and time.monotonic() < give_up:
-                task = answer_of(client.get(f"/v1/tasks/{task['id']}?wait=60"))
+                task = parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60"))
             return task
 
     with ThreadPoolExecutor(count) as threads:

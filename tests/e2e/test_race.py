@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.helpers import CREATE, QUOTE, SMALL, answer_of, error_of
+from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 CLIENTS, EACH, ROOM = 32, 25, 100
@@ -25,7 +25,7 @@ def all_at_once(gateway: Gateway, key: str, work: Callable[[httpx.Client, int], 
 
     def one(number: int) -> list[httpx.Response]:
         with gateway.client(key) as client:
-            answer_of(client.get("/v1/credits"))
+            parse_response(client.get("/v1/credits"))
             line.wait(timeout=30)
             return work(client, number)
 
@@ -36,18 +36,18 @@ def all_at_once(gateway: Gateway, key: str, work: Callable[[httpx.Client, int], 
 def hold_of(gateway: Gateway) -> Decimal:
     """What one task of this kind reserves, in credits."""
     with gateway.client() as client:
-        return Decimal(answer_of(client.post(QUOTE, json=SMALL))["maximum"]["credits"])
+        return Decimal(parse_response(client.post(QUOTE, json=SMALL_IMAGE))["maximum"]["credits"])
 
 
 def user_of(gateway: Gateway, key: str) -> dict[str, Any]:
     with gateway.client(key) as client:
-        user: dict[str, Any] = answer_of(client.get("/v1/credits"))["data"]["user"]
+        user: dict[str, Any] = parse_response(client.get("/v1/credits"))["data"]["user"]
         return user
 
 
 def task_count(gateway: Gateway, key: str) -> int:
     with gateway.client(key) as client:
-        return int(answer_of(client.get("/v1/tasks?page_size=1"))["total"])
+        return int(parse_response(client.get("/v1/tasks?page_size=1"))["total"])
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 def test_mon_2_room_for_100_holds_grants_exactly_100(serving: Gateway) -> None:
     hold = hold_of(serving)
     key = serving.new_key("racer", str(ROOM * hold))
-    answers = all_at_once(serving, key, lambda client, _: [client.post(CREATE, json=SMALL) for _ in range(EACH)])
+    answers = all_at_once(serving, key, lambda client, _: [client.post(CREATE, json=SMALL_IMAGE) for _ in range(EACH)])
     assert Counter(answer.status_code for answer in answers) == {200: ROOM, 402: CLIENTS * EACH - ROOM}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 200}) == ROOM
     for answer in answers:
         if answer.status_code == 402:
-            error = error_of(answer, 402, "insufficient_quota")
+            error = parse_error(answer, 402, "insufficient_quota")
             assert error["limit_scope"] == "account"
             assert (str(error["estimated_credits"]), error["remaining_credits"]) == (str(hold), 0)
     user = user_of(serving, key)
@@ -78,7 +78,7 @@ def test_mon_2_room_for_100_holds_grants_exactly_100(serving: Gateway) -> None:
 def test_p8_32_clients_on_one_idempotency_key_make_one_task(serving: Gateway) -> None:
     key, hold = serving.new_key("one request"), hold_of(serving)
     answers = all_at_once(
-        serving, key, lambda client, _: [client.post(CREATE, json=SMALL, headers={"Idempotency-Key": "once"})]
+        serving, key, lambda client, _: [client.post(CREATE, json=SMALL_IMAGE, headers={"Idempotency-Key": "once"})]
     )
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["id"] for answer in answers}) == 1
@@ -93,13 +93,13 @@ def test_p8_two_requests_that_race_for_one_idempotency_key_make_one_task(serving
     key = serving.new_key("two requests")
 
     def post(client: httpx.Client, number: int) -> list[httpx.Response]:
-        body = {**SMALL, "prompt": f"request {number % 2}"}
+        body = {**SMALL_IMAGE, "prompt": f"request {number % 2}"}
         return [client.post(CREATE, json=body, headers={"Idempotency-Key": "contested"})]
 
     answers = all_at_once(serving, key, post)
     for answer in answers:
         if answer.status_code != 200:
-            error_of(answer, 409, "idempotency_conflict", "Idempotency-Key")
+            parse_error(answer, 409, "idempotency_conflict", "Idempotency-Key")
     accepted = [answer for answer in answers if answer.status_code == 200]
     assert len(accepted) == CLIENTS // 2
     assert Counter(answer.headers.get("idempotency-replayed") for answer in accepted)[None] == 1

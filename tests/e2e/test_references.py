@@ -14,13 +14,21 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.api.helpers import CREATE, SMALL, WAIT, answer_of
-from tests.support.file_server import Act, Shelf, body, endless, late, redirect, status
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
+from tests.support.file_server import (
+    FileServer,
+    Responder,
+    send_after,
+    send_bytes,
+    send_endless,
+    send_redirect,
+    send_status,
+)
 from tests.support.gateway import Gateway
-from tests.support.image_files import EACH, PNG, b64, bulk, picture
+from tests.support.image_files import IMAGE_BY_MEDIA_TYPE, PNG, b64, image_bytes, large_png
 
 LIMIT = 300_000
-JPEG, WEBP, MASK = picture("JPEG"), picture("WEBP"), picture(mode="RGBA")
+JPEG, WEBP, MASK = image_bytes("JPEG"), image_bytes("WEBP"), image_bytes(mode="RGBA")
 ENV = {"IMAGEGATE_REFERENCE_MAX_BYTES": str(LIMIT)}
 
 
@@ -33,14 +41,14 @@ def hollow(png: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[Shelf]:
-    with Shelf() as served:
+def shelf() -> Iterator[FileServer]:
+    with FileServer() as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: Shelf) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("references"), "--egress-allow", shelf.allowed, env=ENV) as served:
+def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("references"), "--egress-allow", shelf.egress_allow, env=ENV) as served:
         yield served
         served.check()
 
@@ -52,7 +60,9 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def run(client: httpx.Client, urls: list[str], **more: Any) -> dict[str, Any]:
-    task: dict[str, Any] = answer_of(client.post(CREATE, json={**SMALL, "image_urls": urls, **more}, headers=WAIT))
+    task: dict[str, Any] = parse_response(
+        client.post(CREATE, json={**SMALL_IMAGE, "image_urls": urls, **more}, headers=WAIT)
+    )
     return task
 
 
@@ -70,7 +80,7 @@ def failed(client: httpx.Client, task: dict[str, Any], code: str, param: str, re
     assert task["usage"]["credits_used"] == 0
     assert task["billing"]["charge_status"] == "released"
     assert task["billing"]["charged_credits"] == 0
-    assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+    assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
     message: str = error["message"]
     return message
 
@@ -88,12 +98,12 @@ def sha(data: bytes) -> str:
 
 
 def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
-    client: httpx.Client, gateway: Gateway, shelf: Shelf
+    client: httpx.Client, gateway: Gateway, shelf: FileServer
 ) -> None:
-    one, two = shelf.put("/one", body(PNG)), shelf.put("/two?q=%2F&r", body(JPEG, kind="text/html"))
-    mask = shelf.put("/mask", body(MASK))
+    one, two = shelf.serve("/one", send_bytes(PNG)), shelf.serve("/two?q=%2F&r", send_bytes(JPEG, kind="text/html"))
+    mask = shelf.serve("/mask", send_bytes(MASK))
     task = completed(run(client, [two, one, two, one], mask_url=mask))
-    assert {path: shelf.asked[path] for path in ("/one", "/two?q=%2F&r", "/mask")} == {
+    assert {path: shelf.requests[path] for path in ("/one", "/two?q=%2F&r", "/mask")} == {
         "/one": 1,
         "/two?q=%2F&r": 1,
         "/mask": 1,
@@ -108,42 +118,44 @@ def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: Shelf) -> None:
-    mask = shelf.put("/unasked", body(MASK))
-    answer = client.post(CREATE, json={**SMALL, "mask_url": mask}, headers=WAIT)
-    completed(answer_of(answer))
-    assert shelf.asked["/unasked"] == 0
+def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: FileServer) -> None:
+    mask = shelf.serve("/unasked", send_bytes(MASK))
+    answer = client.post(CREATE, json={**SMALL_IMAGE, "mask_url": mask}, headers=WAIT)
+    completed(parse_response(answer))
+    assert shelf.requests["/unasked"] == 0
 
 
-def test_net_6_a_redirect_to_an_open_place_is_followed(client: httpx.Client, gateway: Gateway, shelf: Shelf) -> None:
-    shelf.put("/there", body(WEBP))
-    task = completed(run(client, [shelf.put("/here", redirect("/there"))]))
+def test_net_6_a_redirect_to_an_open_place_is_followed(
+    client: httpx.Client, gateway: Gateway, shelf: FileServer
+) -> None:
+    shelf.serve("/there", send_bytes(WEBP))
+    task = completed(run(client, [shelf.serve("/here", send_redirect("/there"))]))
     assert inputs(gateway, task["id"]) == [("reference", 0, sha(WEBP))]
 
 
-UNREACHABLE: dict[str, Act] = {
-    "gone": status(404),
-    "broken": status(500),
-    "inward": redirect("http://127.0.0.1:9/"),
-    "metadata": redirect("http://169.254.169.254/latest"),
-    "file": redirect("file:///etc/passwd"),
-    "round": redirect("/round"),
-    "short": body(PNG[:100], announced=len(PNG)),
+UNREACHABLE: dict[str, Responder] = {
+    "gone": send_status(404),
+    "broken": send_status(500),
+    "inward": send_redirect("http://127.0.0.1:9/"),
+    "metadata": send_redirect("http://169.254.169.254/latest"),
+    "file": send_redirect("file:///etc/passwd"),
+    "round": send_redirect("/round"),
+    "short": send_bytes(PNG[:100], announced=len(PNG)),
 }
-UNUSABLE: dict[str, tuple[Act, str]] = {
-    "announced": (body(bulk(LIMIT + 1)), "reference_too_large"),
-    "endless": (endless(bulk(65_536)), "reference_too_large"),
-    "html": (body(b"<html>" * 9, kind="image/png"), "unsupported_image_type"),
-    "svg": (body(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_image_type"),
-    "gif": (body(EACH["image/gif"][0]), "unsupported_image_type"),
-    "empty": (body(b""), "unsupported_image_type"),
-    "cut": (body(PNG[:-20]), "truncated"),
-    "noise": (body(bulk(1000)), "corrupt"),
+UNUSABLE: dict[str, tuple[Responder, str]] = {
+    "announced": (send_bytes(large_png(LIMIT + 1)), "reference_too_large"),
+    "endless": (send_endless(large_png(65_536)), "reference_too_large"),
+    "html": (send_bytes(b"<html>" * 9, kind="image/png"), "unsupported_image_type"),
+    "svg": (send_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_image_type"),
+    "gif": (send_bytes(IMAGE_BY_MEDIA_TYPE["image/gif"][0]), "unsupported_image_type"),
+    "empty": (send_bytes(b""), "unsupported_image_type"),
+    "cut": (send_bytes(PNG[:-20]), "truncated"),
+    "noise": (send_bytes(large_png(1000)), "corrupt"),
 }
 
 
-def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client, shelf: Shelf) -> None:
-    urls = [shelf.put(f"/{name}", act) for name, act in UNREACHABLE.items()]
+def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client, shelf: FileServer) -> None:
+    urls = [shelf.serve(f"/{name}", act) for name, act in UNREACHABLE.items()]
     urls += ["https://nowhere.invalid/a.png", "http://127.0.0.2.nip.invalid/x.png"]
     messages = {
         failed(client, run(client, [url]), "image_processing_error", "image_urls[0]", "reference_unreachable")
@@ -154,10 +166,10 @@ def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client,
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
-    client: httpx.Client, gateway: Gateway, shelf: Shelf, name: str
+    client: httpx.Client, gateway: Gateway, shelf: FileServer, name: str
 ) -> None:
     act, reason = UNUSABLE[name]
-    good, bad = shelf.put("/fine", body(PNG)), shelf.put(f"/{name}", act)
+    good, bad = shelf.serve("/fine", send_bytes(PNG)), shelf.serve(f"/{name}", act)
     task = run(client, [good, bad])
     failed(client, task, "image_processing_error", "image_urls[1]", reason)
     assert inputs(gateway, task["id"]) == []
@@ -165,41 +177,44 @@ def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, shelf: Shelf) -> None:
-    bad, never = shelf.put("/first", status(404)), shelf.put("/never", body(PNG))
+def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, shelf: FileServer) -> None:
+    bad, never = shelf.serve("/first", send_status(404)), shelf.serve("/never", send_bytes(PNG))
     failed(client, run(client, [bad, never]), "image_processing_error", "image_urls[0]", "reference_unreachable")
-    assert (shelf.asked["/first"], shelf.asked["/never"]) == (1, 0)
+    assert (shelf.requests["/first"], shelf.requests["/never"]) == (1, 0)
 
 
-def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: Shelf) -> None:
-    first, second = shelf.put("/first", body(PNG)), shelf.put("/second", body(picture(size=(48, 64))))
-    mask = shelf.put("/mask", body(picture(size=(48, 64), mode="RGBA")))
+def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: FileServer) -> None:
+    first, second = (
+        shelf.serve("/first", send_bytes(PNG)),
+        shelf.serve("/second", send_bytes(image_bytes(size=(48, 64)))),
+    )
+    mask = shelf.serve("/mask", send_bytes(image_bytes(size=(48, 64), mode="RGBA")))
     failed(client, run(client, [first, second], mask_url=mask), "image_dimension_mismatch", "mask_url", None)
     completed(run(client, [second, first], mask_url=mask))
-    drawn = shelf.put("/jpeg-mask", body(JPEG))
+    drawn = shelf.serve("/jpeg-mask", send_bytes(JPEG))
     failed(client, run(client, [first], mask_url=drawn), "image_processing_error", "mask_url", "unsupported_image_type")
 
 
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("opaque", picture(mode="RGB"), "unsupported_image_type"),
+        ("opaque", image_bytes(mode="RGB"), "unsupported_image_type"),
         ("hollow", hollow(MASK), "corrupt"),
     ],
 )
 def test_s2_1_mask_url_that_says_nothing(
-    client: httpx.Client, shelf: Shelf, name: str, data: bytes, reason: str
+    client: httpx.Client, shelf: FileServer, name: str, data: bytes, reason: str
 ) -> None:
-    good, bad = shelf.put("/good", body(PNG)), shelf.put(f"/{name}", body(data))
+    good, bad = shelf.serve("/good", send_bytes(PNG)), shelf.serve(f"/{name}", send_bytes(data))
     failed(client, run(client, [good], mask_url=bad), "image_processing_error", "mask_url", reason)
 
 
-def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, shelf: Shelf) -> None:
+def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, shelf: FileServer) -> None:
     """Fetched or pinned: beside what the customer sent there is a small PNG whose alpha is all that it has."""
     base = {"base64": b64(MASK)}
     own = client.post("/api/v1/files/upload/base64", json=base).json()["data"]["file_url"]
-    good = shelf.put("/good", body(PNG))
-    for url in (shelf.put("/mask", body(MASK)), own):
+    good = shelf.serve("/good", send_bytes(PNG))
+    for url in (shelf.serve("/mask", send_bytes(MASK)), own):
         task = completed(run(client, [good], mask_url=url))
         with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
             asked = "SELECT kind, key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
@@ -214,11 +229,13 @@ def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Cl
 
 
 def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
-    client: httpx.Client, gateway: Gateway, shelf: Shelf
+    client: httpx.Client, gateway: Gateway, shelf: FileServer
 ) -> None:
-    result = completed(run(client, [shelf.put("/one", body(PNG))]))["results"][0]
+    result = completed(run(client, [shelf.serve("/one", send_bytes(PNG))]))["results"][0]
     upload = client.post("/api/v1/files/upload/base64", json={"base64": b64(WEBP)}).json()["data"]
-    task = completed(run(client, [result, shelf.put("/two", body(JPEG)), upload["file_url"], upload["download_url"]]))
+    task = completed(
+        run(client, [result, shelf.serve("/two", send_bytes(JPEG)), upload["file_url"], upload["download_url"]])
+    )
     assert [digest for _, _, digest in inputs(gateway, task["id"])] == [
         sha(httpx.get(result).content),
         sha(JPEG),
@@ -227,45 +244,48 @@ def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
     ]
 
 
-def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, shelf: Shelf) -> None:
+def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, shelf: FileServer) -> None:
     """The upload by URL goes through the same guard, and its answers are those of the files API."""
     address = "/api/v1/files/upload/url"
-    kept = client.post(address, json={"file_url": shelf.put("/a%20fox.html?x=1", body(JPEG))}).json()["data"]
+    kept = client.post(address, json={"file_url": shelf.serve("/a%20fox.html?x=1", send_bytes(JPEG))}).json()["data"]
     assert (kept["file_name"], kept["original_name"], kept["mime_type"]) == ("a_fox.jpg", "a fox.html", "image/jpeg")
     assert httpx.get(kept["file_url"]).content == JPEG
     answers = {
-        client.post(address, json={"file_url": shelf.put(f"/{name}", act)}).text.partition('"request_id"')[0]
+        client.post(address, json={"file_url": shelf.serve(f"/{name}", act)}).text.partition('"request_id"')[0]
         for name, act in UNREACHABLE.items()
     }
     assert len(answers) == 1
     assert '"code":40004' in answers.pop()
     for name, (act, reason) in UNUSABLE.items():
         if reason == "unsupported_image_type" and name not in ("gif", "empty"):
-            assert client.post(address, json={"file_url": shelf.put(f"/{name}", act)}).json()["code"] == 40002
+            assert client.post(address, json={"file_url": shelf.serve(f"/{name}", act)}).json()["code"] == 40002
     own = client.post(address, json={"file_url": kept["file_url"], "file_name": "copy.png"}).json()["data"]
     assert (own["file_name"], httpx.get(own["file_url"]).content) == ("copy.jpg", JPEG)
 
 
 def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
     """Killed while fetching, it fetches anew; killed once the references are stored, it reuses them."""
-    with Shelf() as shelf:
-        served = Gateway(tmp_path, "--egress-allow", shelf.allowed)
+    with FileServer() as shelf:
+        served = Gateway(tmp_path, "--egress-allow", shelf.egress_allow)
         with served:
-            first, slow = shelf.put("/first", body(PNG)), shelf.put("/slow", late(1.0, body(JPEG)))
-            order = {**SMALL, "size": "3840x2160", "image_urls": [first, slow, first]}
+            first, slow = (
+                shelf.serve("/first", send_bytes(PNG)),
+                shelf.serve("/slow", send_after(1.0, send_bytes(JPEG))),
+            )
+            order = {**SMALL_IMAGE, "size": "3840x2160", "image_urls": [first, slow, first]}
             task_id = _create(served, order)
-            _until(lambda: shelf.asked["/slow"] == 1)
+            _until(lambda: shelf.requests["/slow"] == 1)
             served.kill()
             assert inputs(served, task_id) == []
             served.start()
-            shelf.put("/slow", body(JPEG))
+            shelf.serve("/slow", send_bytes(JPEG))
             _until(lambda: len(inputs(served, task_id)) == 3)
             served.kill()
             served.start()
             with served.client() as client:
-                completed(answer_of(client.get(f"/v1/tasks/{task_id}?wait=60")))
+                completed(parse_response(client.get(f"/v1/tasks/{task_id}?wait=60")))
                 assert client.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
-            assert (shelf.asked["/first"], shelf.asked["/slow"]) == (2, 2)
+            assert (shelf.requests["/first"], shelf.requests["/slow"]) == (2, 2)
             assert [digest for _, _, digest in inputs(served, task_id)] == [sha(PNG), sha(JPEG), sha(PNG)]
             served.check()
             assert not list((tmp_path / "incoming").glob("*"))
@@ -276,7 +296,7 @@ def test_kill_9_a_pinned_upload_outlives_its_deletion_and_the_process(tmp_path: 
     with served:
         with served.client() as client:
             file = client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}).json()["data"]
-        order = {**SMALL, "size": "3840x2160", "image_urls": [file["file_url"]]}
+        order = {**SMALL_IMAGE, "size": "3840x2160", "image_urls": [file["file_url"]]}
         ids = [_create(served, order) for _ in range(3)]
         with served.client() as client:
             assert client.delete(f"/api/v1/files/{file['file_id']}").status_code == 200
@@ -284,14 +304,14 @@ def test_kill_9_a_pinned_upload_outlives_its_deletion_and_the_process(tmp_path: 
         served.start()
         with served.client() as client:
             for task_id in ids:
-                completed(answer_of(client.get(f"/v1/tasks/{task_id}?wait=60")))
+                completed(parse_response(client.get(f"/v1/tasks/{task_id}?wait=60")))
         served.check()
         served.run("check", "--deep")
 
 
 def _create(served: Gateway, order: dict[str, Any]) -> str:
     with served.client() as client:
-        task_id: str = answer_of(client.post(CREATE, json=order))["id"]
+        task_id: str = parse_response(client.post(CREATE, json=order))["id"]
     return task_id
 
 

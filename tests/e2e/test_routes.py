@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.gateway import Gateway
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 
@@ -45,18 +45,20 @@ def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) ->
 
 def test_a_reload_changes_routes_for_what_begins_afterwards(tmp_path: Path) -> None:
     with Simulator() as one, Simulator() as other:
-        rows = [upstream("one", f"{one.url}/v1"), route("one", "0.01")]
-        with Fronted(tmp_path / "data", *rows) as gateway:
-            assert gateway.make()["status"] == "completed"
-            gateway.file.write_text("\n".join([*rows, upstream("other", f"{other.url}/v1"), route("other", "0.001")]))
+        rows = [upstream_config("one", f"{one.url}/v1"), route_config("one", "0.01")]
+        with RoutedGateway(tmp_path / "data", *rows) as gateway:
+            assert gateway.create()["status"] == "completed"
+            gateway.file.write_text(
+                "\n".join([*rows, upstream_config("other", f"{other.url}/v1"), route_config("other", "0.001")])
+            )
             os.kill(gateway.pid, signal.SIGHUP)
             until(lambda: any("were read again" in line for line in gateway.output))
-            assert gateway.make()["status"] == "completed"
+            assert gateway.create()["status"] == "completed"
             assert (one.total["images"], other.total["images"]) == (1, 1)
             gateway.file.write_text("[[upstream]]\nname = 1\n")
             os.kill(gateway.pid, signal.SIGHUP)
             until(lambda: any("was not read again" in line for line in gateway.output))
-            assert gateway.make()["status"] == "completed"
+            assert gateway.create()["status"] == "completed"
             assert other.total["images"] == 2
 
 
@@ -64,12 +66,14 @@ def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
     with (
         Simulator("--latency", "2") as one,
         Simulator() as other,
-        Fronted(tmp_path / "data", upstream("one", f"{one.url}/v1"), route("one", "0.01")) as gateway,
+        RoutedGateway(
+            tmp_path / "data", upstream_config("one", f"{one.url}/v1"), route_config("one", "0.01")
+        ) as gateway,
         gateway.client() as http,
     ):
         task = http.post("/v1/images/generations", json={"prompt": "logo", "size": "1:1"}).json()
         until(lambda: len(one.calls()) == 1)
-        gateway.file.write_text(upstream("other", f"{other.url}/v1") + route("other", "0.01"))
+        gateway.file.write_text(upstream_config("other", f"{other.url}/v1") + route_config("other", "0.01"))
         os.kill(gateway.pid, signal.SIGHUP)
         done = http.get(f"/v1/tasks/{task['id']}", params={"wait": 20}).json()
         assert done["status"] == "completed"
@@ -87,22 +91,22 @@ def test_a_request_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
 def test_another_file_type_is_transcoded(tmp_path: Path) -> None:
     """Azure makes no WebP, so PNG is asked for; a server that sends another type than asked is mended alike."""
     with Simulator() as sim:
-        rows = [upstream("azure", f"{sim.url}/azure/openai/v1", dialect="azure"), route("azure", "0.01")]
-        with Fronted(tmp_path / "data", *rows) as gateway, gateway.client() as http:
-            webp = gateway.make(output_format="webp", output_compression=80)
+        rows = [upstream_config("azure", f"{sim.url}/azure/openai/v1", dialect="azure"), route_config("azure", "0.01")]
+        with RoutedGateway(tmp_path / "data", *rows) as gateway, gateway.client() as http:
+            webp = gateway.create(output_format="webp", output_compression=80)
             assert webp["results"][0].partition("?")[0].endswith(".webp")
             got = http.get(webp["results"][0])
             assert got.headers["content-type"] == "image/webp"
             assert got.content[8:12] == b"WEBP"
             sim.script("wrong-format")
-            png = gateway.make()
+            png = gateway.create()
             assert http.get(png["results"][0]).content[:4] == b"\x89PNG"
             assert sim.total["images"] == 2
             gateway.check()
 
 
 def test_wrong_rows_keep_the_gateway_from_starting_with_one_line(tmp_path: Path) -> None:
-    place = Fronted(tmp_path / "data", upstream("a", "http://127.0.0.1:1/v1"), route("b"))
+    place = RoutedGateway(tmp_path / "data", upstream_config("a", "http://127.0.0.1:1/v1"), route_config("b"))
     done = place.run("serve", "--config", str(place.file), check=False)
     assert done.returncode != 0
     assert "there is no upstream of that name" in done.stderr

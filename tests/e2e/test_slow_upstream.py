@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 BODY = {"prompt": "a slow fox", "size": "1:1", "quality": "low"}
@@ -19,12 +19,12 @@ GIVES_UP_S = 2.0
 def bought_once_however_slow(folder: Path, seconds: int) -> None:
     with Simulator("--latency", f"{seconds}s") as slow, Simulator() as backup:
         rows = [
-            upstream("slow", f"{slow.url}/v1"),
-            upstream("backup", f"{backup.url}/v1"),
-            route("slow", "0.001"),
-            route("backup", "0.002"),
+            upstream_config("slow", f"{slow.url}/v1"),
+            upstream_config("backup", f"{backup.url}/v1"),
+            route_config("slow", "0.001"),
+            route_config("backup", "0.002"),
         ]
-        with Fronted(folder / "data", *rows) as gateway, gateway.client() as http:
+        with RoutedGateway(folder / "data", *rows) as gateway, gateway.client() as http:
             began = time.monotonic()
             task = _polled(http, _given_up_on(http), seconds + 60)
             assert task["status"] == "completed", task

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.e2e.test_failover import CHEAP, DEAR, Front
-from tests.support.process_monitor import Vitals
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.e2e.test_failover import CHEAP, DEAR, TwoRoutes
+from tests.support.process_monitor import ProcessMonitor
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 Tell = Callable[[str, object], None]
@@ -42,9 +42,9 @@ KINDS: dict[str, set[str]] = {
     "huge-body": {"unknown"},
     "redirect-307": {"unavailable"},
 }
-AT_THE_HEAD = ("refuse", "reset-before-body")
+BEFORE_RESPONSE = ("refuse", "reset-before-body")
 RATES = {"image_output": Decimal("0.000027"), "text_input": Decimal("0.0000045")}
-MOST = 300 << 20
+MAX_MEMORY_BYTES = 300 << 20
 ENV = {
     "IMAGEGATE_REPEAT_USD_PER_DAY": "1000",
     "IMAGEGATE_WORKERS": "32",
@@ -53,7 +53,7 @@ ENV = {
 }
 
 
-class Struck(msgspec.Struct):
+class FaultCounts(msgspec.Struct):
     """What was seen of one kind of fault."""
 
     faults: int = 0
@@ -63,7 +63,7 @@ class Struck(msgspec.Struct):
     repeats: int = 0
     free: int = 0
 
-    def told(self) -> str:
+    def summary(self) -> str:
         ends = ", ".join(f"{count} {name}" for name, count in sorted(self.ends.items()))
         return (
             f"{self.faults} faults ({ends}), {self.tasks} tasks ended, {self.bought} bought,"
@@ -72,39 +72,39 @@ class Struck(msgspec.Struct):
 
 
 @contextmanager
-def fronted(folder: Path, timeout_s: int) -> Iterator[Front]:
+def open_two_upstreams(folder: Path, timeout_s: int) -> Iterator[TwoRoutes]:
     """A cheap upstream that misbehaves, and a dear one that does not, whatever a prompt says."""
     with Simulator() as cheap, Simulator() as dear:
         rows = [
-            upstream("cheap", f"{cheap.url}/v1", timeout_s=timeout_s),
-            upstream("dear", f"{dear.url}/v1", timeout_s=60),
-            route("cheap", "0.001"),
-            route("dear", "0.002"),
+            upstream_config("cheap", f"{cheap.url}/v1", timeout_s=timeout_s),
+            upstream_config("dear", f"{dear.url}/v1", timeout_s=60),
+            route_config("cheap", "0.001"),
+            route_config("dear", "0.002"),
         ]
-        with Fronted(folder / "data", *rows, env=ENV) as gateway:
-            front = Front(gateway, cheap, dear)
+        with RoutedGateway(folder / "data", *rows, env=ENV) as gateway:
+            front = TwoRoutes(gateway, cheap, dear)
             yield front
             front.admin.close()
             gateway.check()
 
 
-def begin(front: Front, *steps: object) -> None:
+def begin(front: TwoRoutes, *steps: object) -> None:
     front.begin(*steps)
     front.dear.script({"fault": "none", "times": 1_000_000})
 
 
-def storm(front: Front, kinds: Sequence[str]) -> dict[str, Struck]:
+def run_faults(front: TwoRoutes, kinds: Sequence[str]) -> dict[str, FaultCounts]:
     """One task for each item, all at once; each task judged by its kind."""
     with concurrent.futures.ThreadPoolExecutor(len(kinds)) as clients:
-        tasks = list(clients.map(lambda kind: front.gateway.make(f"a fox [[fault:{kind}]]", wait=60), kinds))
+        tasks = list(clients.map(lambda kind: front.gateway.create(f"a fox [[fault:{kind}]]", wait=60), kinds))
     calls = calls_by_attempt(front)
-    seen: dict[str, Struck] = {}
+    seen: dict[str, FaultCounts] = {}
     for kind, task in zip(kinds, tasks, strict=True):
-        judge(kind, task, front.cost(task), calls, seen.setdefault(kind, Struck()))
+        judge(kind, task, front.cost(task), calls, seen.setdefault(kind, FaultCounts()))
     return seen
 
 
-def calls_by_attempt(front: Front) -> dict[str, dict[str, Any]]:
+def calls_by_attempt(front: TwoRoutes) -> dict[str, dict[str, Any]]:
     """Every create that arrived anywhere, by the attempt that it says it is; one at most for each."""
     calls = [call for sim in (front.cheap, front.dear) for call in sim.calls()]
     by_attempt = {call["headers"]["x-client-request-id"]: call for call in calls}
@@ -112,7 +112,7 @@ def calls_by_attempt(front: Front) -> dict[str, dict[str, Any]]:
     return by_attempt
 
 
-def judge(kind: str, task: dict[str, Any], cost: dict[str, Any], calls: dict[str, Any], seen: Struck) -> None:
+def judge(kind: str, task: dict[str, Any], cost: dict[str, Any], calls: dict[str, Any], seen: FaultCounts) -> None:
     attempts = cost["attempts"]
     seen.tasks += 1
     for attempt in attempts:
@@ -166,40 +166,40 @@ def owed(kind: str, task: dict[str, Any], attempts: list[dict[str, Any]]) -> Dec
     return sum((usage["tokens"][name] * rate for name, rate in RATES.items()), Decimal())
 
 
-def refused(front: Front, tasks: int) -> dict[str, Struck]:
+def run_refusals(front: TwoRoutes, tasks: int) -> dict[str, FaultCounts]:
     """The one kind that no call can be told of: nobody listens."""
-    front.cheap.ask("POST", "/control/refuse?seconds=2")
+    front.cheap.control("POST", "/control/refuse?seconds=2")
     with concurrent.futures.ThreadPoolExecutor(tasks) as clients:
-        made = list(clients.map(lambda _: front.gateway.make(wait=60), range(tasks)))
-    front.cheap.until_back()
-    seen, calls = Struck(), calls_by_attempt(front)
+        made = list(clients.map(lambda _: front.gateway.create(wait=60), range(tasks)))
+    front.cheap.wait_until_reachable()
+    seen, calls = FaultCounts(), calls_by_attempt(front)
     for task in made:
         judge("refuse", task, front.cost(task), calls, seen)
     return {"refuse": seen}
 
 
-def scripted(front: Front, kind: str, tasks: int) -> dict[str, Struck]:
+def run_scripted(front: TwoRoutes, kind: str, tasks: int) -> dict[str, FaultCounts]:
     """A fault at the head of the request strikes whoever comes."""
     front.cheap.script({"fault": kind, "times": tasks})
-    return storm(front, [kind] * tasks)
+    return run_faults(front, [kind] * tasks)
 
 
 @pytest.mark.fault("F6")
 def test_f6_what_no_single_test_shows_all_at_once(tmp_path: Path, record_property: Tell) -> None:
     kinds = ["black-hole", "slow-headers", "drip", "huge-body", "429:5", "usage-huge"]
-    with fronted(tmp_path, timeout_s=3) as front:
+    with open_two_upstreams(tmp_path, timeout_s=3) as front:
         begin(front)
-        with Vitals(front.gateway.pid, front.gateway.url) as vitals:
-            seen = storm(front, kinds)
+        with ProcessMonitor(front.gateway.pid, front.gateway.url) as vitals:
+            seen = run_faults(front, kinds)
             begin(front)
-            seen |= scripted(front, "reset-before-body", 2)
+            seen |= run_scripted(front, "reset-before-body", 2)
         for kind, struck in seen.items():
-            record_property(kind, struck.told())
+            record_property(kind, struck.summary())
             assert struck.faults >= 1
-        record_property("meanwhile", vitals.told())
-        assert vitals.service < MOST
+        record_property("meanwhile", vitals.summary())
+        assert vitals.service < MAX_MEMORY_BYTES
 
 
-def mixed(front: Front, tasks: int, seed: int) -> dict[str, Struck]:
-    kinds = random.Random(seed).choices([kind for kind in KINDS if kind not in AT_THE_HEAD], k=tasks)
-    return storm(front, kinds)
+def run_mixed(front: TwoRoutes, tasks: int, seed: int) -> dict[str, FaultCounts]:
+    kinds = random.Random(seed).choices([kind for kind in KINDS if kind not in BEFORE_RESPONSE], k=tasks)
+    return run_faults(front, kinds)

@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 SECRET = "one-secret-for-both-of-the-gateways"
@@ -22,8 +22,8 @@ FREE, NARROW, PACED = "gpt-image-2", "gpt-image-1.5", "gpt-image-1.5-lite"
 SLOWLY = {"fault": "none", "latency": "300ms", "times": 100}
 
 
-class Limited:
-    def __init__(self, gateway: Fronted, sim: Simulator) -> None:
+class LimitedRoute:
+    def __init__(self, gateway: RoutedGateway, sim: Simulator) -> None:
         self.gateway, self.sim = gateway, sim
         self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
 
@@ -33,34 +33,34 @@ class Limited:
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limited]:
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedRoute]:
     with Simulator() as sim:
         rows = [
-            upstream("free", f"{sim.url}/v1"),
-            route("free", "0.001", FREE),
-            upstream("narrow", f"{sim.url}/v1", concurrency=1),
-            route("narrow", "0.001", NARROW),
-            upstream("paced", f"{sim.url}/v1", rate_per_min=30),
-            route("paced", "0.001", PACED),
+            upstream_config("free", f"{sim.url}/v1"),
+            route_config("free", "0.001", FREE),
+            upstream_config("narrow", f"{sim.url}/v1", concurrency=1),
+            route_config("narrow", "0.001", NARROW),
+            upstream_config("paced", f"{sim.url}/v1", rate_per_min=30),
+            route_config("paced", "0.001", PACED),
         ]
-        with Fronted(tmp_path_factory.mktemp("limited") / "data", *rows) as gateway:
-            limits = Limited(gateway, sim)
+        with RoutedGateway(tmp_path_factory.mktemp("limited") / "data", *rows) as gateway:
+            limits = LimitedRoute(gateway, sim)
             yield limits
             limits.admin.close()
             gateway.check()
 
 
-def together(gateways: list[Fronted], count: int, **options: Any) -> list[dict[str, Any]]:
+def make_concurrently(gateways: list[RoutedGateway], count: int, **options: Any) -> list[dict[str, Any]]:
     """`count` tasks at once, in turn through each gateway."""
 
     def make(number: int) -> dict[str, Any]:
-        return gateways[number % len(gateways)].make(**options)
+        return gateways[number % len(gateways)].create(**options)
 
     with concurrent.futures.ThreadPoolExecutor(count) as clients:
         return list(clients.map(make, range(count)))
 
 
-def most_at_once(calls: list[dict[str, Any]]) -> int:
+def max_concurrent(calls: list[dict[str, Any]]) -> int:
     """How many calls the simulator had open at the same time."""
     edges = [(call["received_at"], 1) for call in calls]
     edges += [(call["received_at"] + call["duration"], -1) for call in calls]
@@ -72,12 +72,12 @@ def most_at_once(calls: list[dict[str, Any]]) -> int:
 
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(4, marks=pytest.mark.gate)])
-def test_retry_after_is_waited_for(limited: Limited, seconds: int) -> None:
+def test_retry_after_is_waited_for(limited: LimitedRoute, seconds: int) -> None:
     """Three seconds in the worker's hands, four in the queue."""
-    limited.sim.forget()
+    limited.sim.reset()
     limited.sim.script(f"429:{seconds}")
     began = time.monotonic()
-    task = limited.gateway.make(model=FREE)
+    task = limited.gateway.create(model=FREE)
     took = time.monotonic() - began
     assert task["status"] == "completed", task
     assert seconds <= took < seconds + 6
@@ -87,19 +87,19 @@ def test_retry_after_is_waited_for(limited: Limited, seconds: int) -> None:
     assert limited.sim.total["images"] == 1
 
 
-def test_one_place_is_never_taken_twice(limited: Limited) -> None:
-    limited.sim.forget()
+def test_one_place_is_never_taken_twice(limited: LimitedRoute) -> None:
+    limited.sim.reset()
     limited.sim.script(SLOWLY)
-    tasks = together([limited.gateway], 6, model=NARROW)
+    tasks = make_concurrently([limited.gateway], 6, model=NARROW)
     assert [task["status"] for task in tasks] == ["completed"] * 6
     assert limited.sim.total["images"] == 6
-    assert most_at_once(limited.sim.ended_calls(6)) == 1
+    assert max_concurrent(limited.sim.ended_calls(6)) == 1
 
 
-def test_the_rate_is_kept(limited: Limited) -> None:
+def test_the_rate_is_kept(limited: LimitedRoute) -> None:
     """30 a minute: six at once, then one every two seconds."""
-    limited.sim.forget()
-    tasks = together([limited.gateway], 8, model=PACED)
+    limited.sim.reset()
+    tasks = make_concurrently([limited.gateway], 8, model=PACED)
     assert [task["status"] for task in tasks] == ["completed"] * 8
     came = sorted(call["received_at"] for call in limited.sim.calls())
     assert len(came) == 8
@@ -110,14 +110,14 @@ def test_the_rate_is_kept(limited: Limited) -> None:
 
 
 @pytest.fixture
-def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Fronted]]:
+def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., RoutedGateway]]:
     """Gateways on one database and with one key; each is started when it is asked for."""
     keys: list[str] = []
     with contextlib.ExitStack() as started:
         env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET}
 
-        def start(name: str, *rows: str) -> Fronted:
-            gateway = started.enter_context(Fronted(tmp_path / name, *rows, env=env))
+        def start(name: str, *rows: str) -> RoutedGateway:
+            gateway = started.enter_context(RoutedGateway(tmp_path / name, *rows, env=env))
             keys.append(keys[0] if keys else gateway.new_key("customer"))
             (gateway.data / "demo-key").write_text(keys[0])
             return gateway
@@ -126,35 +126,35 @@ def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., Fronted]]:
 
 
 @pytest.mark.gate
-def test_what_one_process_learns_the_other_knows(pair: Callable[..., Fronted], postgres_url: str) -> None:
+def test_what_one_process_learns_the_other_knows(pair: Callable[..., RoutedGateway], postgres_url: str) -> None:
     with Simulator() as cheap, Simulator() as dear:
         rows = [
-            upstream("cheap", f"{cheap.url}/v1"),
-            upstream("dear", f"{dear.url}/v1"),
-            route("cheap", "0.001"),
-            route("dear", "0.002"),
-            upstream("narrow", f"{dear.url}/v1", concurrency=1),
-            route("narrow", "0.001", NARROW),
+            upstream_config("cheap", f"{cheap.url}/v1"),
+            upstream_config("dear", f"{dear.url}/v1"),
+            route_config("cheap", "0.001"),
+            route_config("dear", "0.002"),
+            upstream_config("narrow", f"{dear.url}/v1", concurrency=1),
+            route_config("narrow", "0.001", NARROW),
         ]
         one = pair("one", *rows)
         cheap.script({"fault": "500-json", "times": 1000})
         for _ in range(5):
-            assert one.make()["status"] == "completed"
+            assert one.create()["status"] == "completed"
         assert len(cheap.calls()) == 5
         other = pair("other", *rows)
         _until_both_called(other, postgres_url)
         assert len(cheap.calls()) == 5, "the break was not known"
-        dear.forget()
+        dear.reset()
         dear.script(SLOWLY)
         began = time.monotonic()
-        tasks = together([one, other], 6, model=NARROW)
+        tasks = make_concurrently([one, other], 6, model=NARROW)
         assert [task["status"] for task in tasks] == ["completed"] * 6
         assert time.monotonic() - began < 45, "who waited at one was not told what the other had made"
-        assert most_at_once(dear.ended_calls(6)) == 1, "each process counted for itself"
+        assert max_concurrent(dear.ended_calls(6)) == 1, "each process counted for itself"
         other.check()
 
 
-def _until_both_called(gateway: Fronted, url: str) -> None:
+def _until_both_called(gateway: RoutedGateway, url: str) -> None:
     give_up = time.monotonic() + 10
     while True:
         with contextlib.closing(psycopg.connect(url)) as books:
@@ -163,4 +163,4 @@ def _until_both_called(gateway: Fronted, url: str) -> None:
             return
         assert time.monotonic() < give_up, "the other gateway never had a turn"
         with contextlib.suppress(httpx.ReadTimeout):
-            assert gateway.make()["status"] == "completed"
+            assert gateway.create()["status"] == "completed"

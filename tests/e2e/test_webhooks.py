@@ -21,10 +21,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from imagegate import __version__
 from imagegate.settings import Work, load_settings
-from tests.api.helpers import CREATE, SMALL, answer_of, error_of
-from tests.egress.raw_server import Reply, always, answer, certified, drip, endless, hang, reset
+from tests.api.helpers import CREATE, SMALL_IMAGE, parse_error, parse_response
+from tests.egress.raw_server import Reply, drip, endless, hang, http_response, reply_with, reset, server_tls
 from tests.support.gateway import Gateway
-from tests.support.webhook_receiver import Behaviour, Receiver, Request, receiving, trust
+from tests.support.webhook_receiver import Behaviour, Receiver, Request, trust_environment, webhook_receiver
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WAITS = [0.1, 0.2, 0.4]
@@ -38,28 +38,28 @@ def _failing_first(times: int) -> Reply:
 
     async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
         left[0] -= 1
-        writer.write(answer(500 if left[0] >= 0 else 200, b"<b>\x1b said\n"))
+        writer.write(http_response(500 if left[0] >= 0 else 200, b"<b>\x1b said\n"))
 
     return reply
 
 
-ok = always(answer(204))
-metadata = always(answer(307, b"", "Location: https://169.254.169.254/latest"))
+ok = reply_with(http_response(204))
+metadata = reply_with(http_response(307, b"", "Location: https://169.254.169.254/latest"))
 BEHAVIOURS = {
     "204": Behaviour(ok),
     "second": Behaviour(ok),
-    "wrong name": Behaviour(ok, certified("other.test")),
-    "expired": Behaviour(ok, certified("127.0.0.1", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))),
-    "unknown authority": Behaviour(ok, certified("127.0.0.1", ca=trustme.CA())),
-    "plain text": Behaviour(ok, None, answer(400, b"speak in the clear")),
+    "wrong name": Behaviour(ok, server_tls("other.test")),
+    "expired": Behaviour(ok, server_tls("127.0.0.1", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))),
+    "unknown authority": Behaviour(ok, server_tls("127.0.0.1", ca=trustme.CA())),
+    "plain text": Behaviour(ok, None, http_response(400, b"speak in the clear")),
     "307": Behaviour(metadata),
     "elsewhere": Behaviour(metadata),
     "drip": Behaviour(drip),
     "endless": Behaviour(endless),
     "hang": Behaviour(hang),
     "hang on": Behaviour(hang),
-    "410": Behaviour(always(answer(410, b"gone"))),
-    "429": Behaviour(always(answer(429, b"slow down", "Retry-After: 3600"))),
+    "410": Behaviour(reply_with(http_response(410, b"gone"))),
+    "429": Behaviour(reply_with(http_response(429, b"slow down", "Retry-After: 3600"))),
     "reset": Behaviour(reset),
     "recovers": Behaviour(_failing_first(2)),
 }
@@ -79,14 +79,14 @@ FAILURES: dict[str, tuple[int | None, str, bool]] = {
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    with receiving(BEHAVIOURS) as opened:
+    with webhook_receiver(BEHAVIOURS) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def served(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("webhooks")
-    with Gateway(folder / "data", *receiver.allowed, env={**ENV, **trust(folder)}) as gateway:
+    with Gateway(folder / "data", *receiver.egress_options, env={**ENV, **trust_environment(folder)}) as gateway:
         yield gateway
         gateway.check()
 
@@ -98,14 +98,14 @@ def client(served: Gateway) -> Iterator[httpx.Client]:
 
 
 def create(client: httpx.Client, url: str, **more: Any) -> Any:
-    return answer_of(client.post(CREATE, json={**SMALL, "callback_url": url, **more}))
+    return parse_response(client.post(CREATE, json={**SMALL_IMAGE, "callback_url": url, **more}))
 
 
 def delivery_of(client: httpx.Client, name: str, status: str | None = None, seconds: float = 30) -> Any:
     """The delivery of this id, when it is closed or has this status."""
     give_up = time.monotonic() + seconds
     while True:
-        page = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
+        page = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
         found = [one for one in page if one["id"] == name]
         if found and (found[0]["status"] == status or (status is None and found[0]["status"] != "waiting")):
             return found[0]
@@ -114,11 +114,11 @@ def delivery_of(client: httpx.Client, name: str, status: str | None = None, seco
 
 
 def secret(client: httpx.Client) -> str:
-    text: str = answer_of(client.get("/v1/webhooks/secret"))["secret"]
+    text: str = parse_response(client.get("/v1/webhooks/secret"))["secret"]
     return text
 
 
-def verified(request: Request, whsec: str) -> Any:
+def verify(request: Request, whsec: str) -> Any:
     """What the official library reads; it raises where the signature is not right."""
     return Webhook(whsec).verify(request.body, dict(request.headers))
 
@@ -128,7 +128,7 @@ def test_hook_1_a_webhook_is_signed_and_its_body_is_the_query(client: httpx.Clie
     request = receiver.wait("204", 1)[0]
     queried = client.get(f"/v1/tasks/{task['id']}")
     assert request.body == queried.content, "byte for byte"
-    assert verified(request, secret(client)) == queried.json()
+    assert verify(request, secret(client)) == queried.json()
     assert queried.json()["status"] == "completed"
     assert request.target == "/done?b=2&a=%7E1"
     assert request.headers["webhook-id"] == f"evt_{task['id']}"
@@ -178,7 +178,7 @@ def test_s7_when_it_has_ended_and_once(client: httpx.Client, receiver: Receiver)
     delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
     told = json.loads(receiver.wait("204", before + 1)[-1].body)
     assert (told["id"], told["status"], told["billing"]["charge_status"]) == (task["id"], "completed", "charged")
-    every = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
+    every = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
     assert [one for one in every if one["task_id"] == task["id"]] == [delivery]
     assert [one.headers["webhook-id"] for one in receiver.requests("204")].count(delivery["id"]) == 1
 
@@ -196,8 +196,8 @@ def test_s7_exhausted_is_listed_replayable_and_harms_no_task(client: httpx.Clien
     name = f"evt_{task['id']}"
     delivery = delivery_of(client, name, "exhausted")
     assert [one["status_code"] for one in delivery["attempts"]] == [307] * 4
-    assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed"
-    assert answer_of(client.post(f"/v1/webhooks/deliveries/{name}/replay"))["status"] == "waiting"
+    assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed"
+    assert parse_response(client.post(f"/v1/webhooks/deliveries/{name}/replay"))["status"] == "waiting"
     again = delivery_of(client, name, "exhausted")
     assert {one["replay"] for one in again["attempts"]} == {0, 1}
 
@@ -211,10 +211,10 @@ def test_s7_profile_is_a_setting_of_10_seconds_and_three_retries() -> None:
 
 def test_s12_test_sends_a_webhook_at_once(client: httpx.Client, receiver: Receiver) -> None:
     before = len(receiver.requests("204"))
-    sent = answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
+    sent = parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
     request = receiver.wait("204", before + 1)[-1]
     assert request.headers["webhook-id"] == sent["id"]
-    assert verified(request, secret(client))["id"] == sent["id"]
+    assert verify(request, secret(client))["id"] == sent["id"]
 
 
 def test_s12_secret_is_shown_and_the_same_until_it_is_rotated(client: httpx.Client) -> None:
@@ -260,7 +260,7 @@ def test_hook_3_every_failure_is_tried_four_times_and_then_exhausted(
         assert after.at - before.at <= wait + taken + 1
     if requests:
         assert requests[0].body == client.get(f"/v1/tasks/{task['id']}").content
-    assert answer_of(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed", "the task is unaffected"
+    assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["status"] == "completed", "the task is unaffected"
 
 
 def _same_message(requests: list[Request]) -> None:
@@ -294,14 +294,14 @@ def test_hook_5_a_receiver_that_recovers_and_what_the_log_keeps_of_it(client: ht
     requests = receiver.requests("recovers")
     _same_message(requests)
     for request in requests:
-        verified(request, secret(client))
+        verify(request, secret(client))
 
 
 def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, receiver: Receiver) -> None:
     """The same receiver behind a port that nobody opened: refused at submit, before anything is stored."""
-    closed = client.post(CREATE, json={**SMALL, "callback_url": "https://127.0.0.1:1/done"})
-    error_of(closed, 400, "invalid_request", "callback_url")
-    error_of(
+    closed = client.post(CREATE, json={**SMALL_IMAGE, "callback_url": "https://127.0.0.1:1/done"})
+    parse_error(closed, 400, "invalid_request", "callback_url")
+    parse_error(
         client.post("/v1/webhooks/test", json={"callback_url": "https://10.0.0.1/"}),
         400,
         "invalid_request",
@@ -311,13 +311,13 @@ def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, 
 
 def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> None:
     """The guard judges at every attempt: a task from before is not sent where its URL may no longer lead."""
-    gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**CANCEL_ENV, **trust(tmp_path)})
+    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**CANCEL_ENV, **trust_environment(tmp_path)})
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
     gateway.options = ()
     with gateway, gateway.client() as client:
-        answer_of(client.post(f"/v1/tasks/{task['id']}/cancel"))
+        parse_response(client.post(f"/v1/tasks/{task['id']}/cancel"))
         delivery = delivery_of(client, f"evt_{task['id']}")
         assert {one["error"] for one in delivery["attempts"]} == {"refused_url"}
         gateway.check()
@@ -327,15 +327,15 @@ def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> 
 def test_one_dead_host_does_not_delay_another(client: httpx.Client, receiver: Receiver) -> None:
     """HOOK-4: with ten deliveries to a receiver that hangs, another's comes within a second."""
     for _ in range(10):
-        answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("hang")}))
+        parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("hang")}))
     before = len(receiver.requests("204"))
     time.sleep(0.3)
     started = time.monotonic()
-    sent = answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204", "/test")}))
+    sent = parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204", "/test")}))
     request = receiver.wait("204", before + 1)[-1]
     assert request.at - started < 1
     assert request.target == "/test"
-    assert verified(request, secret(client)) == {
+    assert verify(request, secret(client)) == {
         "created": sent["created_at"],
         "id": sent["id"],
         "object": "webhook.test",
@@ -349,11 +349,11 @@ def test_s12_replay_is_the_same_message_again(client: httpx.Client, receiver: Re
     task = create(client, receiver.url("second"))
     name = f"evt_{task['id']}"
     delivery_of(client, name, "delivered")
-    again = answer_of(client.post(f"/v1/webhooks/deliveries/{name}/replay"))
+    again = parse_response(client.post(f"/v1/webhooks/deliveries/{name}/replay"))
     assert (again["status"], again["replays"]) == ("waiting", 1)
     first, second = receiver.wait("second", before + 2)[before:]
     _same_message([first, second])
-    verified(second, secret(client))
+    verify(second, secret(client))
     delivery = delivery_of(client, name, "delivered")
     assert [(one["number"], one["replay"], one["status_code"]) for one in delivery["attempts"]] == [
         (1, 0, 204),
@@ -362,58 +362,58 @@ def test_s12_replay_is_the_same_message_again(client: httpx.Client, receiver: Re
 
 
 def test_s7_rotation_both_secrets_sign(client: httpx.Client, receiver: Receiver) -> None:
-    old = answer_of(client.get("/v1/webhooks/secret"))
+    old = parse_response(client.get("/v1/webhooks/secret"))
     assert (old["version"], old["previous"]) == (1, None)
-    new = answer_of(client.post("/v1/webhooks/secret/rotate"))
+    new = parse_response(client.post("/v1/webhooks/secret/rotate"))
     assert (new["version"], new["previous"]["secret"]) == (2, old["secret"])
     assert new["secret"] != old["secret"]
     assert abs(new["previous"]["expires_at"] - time.time() - 24 * 3600) < 10
-    assert answer_of(client.get("/v1/webhooks/secret")) == new
+    assert parse_response(client.get("/v1/webhooks/secret")) == new
     before = len(receiver.requests("204"))
-    answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
+    parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("204")}))
     request = receiver.wait("204", before + 1)[-1]
     assert len(request.headers["webhook-signature"].split(" ")) == 2
     for whsec in (old["secret"], new["secret"]):
-        verified(request, whsec)
+        verify(request, whsec)
 
 
 def test_s12_deliveries_have_pages_and_show_nobody_elses(
     served: Gateway, client: httpx.Client, receiver: Receiver
 ) -> None:
     for _ in range(3):
-        answer_of(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("second")}))
-    every = answer_of(client.get("/v1/webhooks/deliveries?limit=100"))
+        parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("second")}))
+    every = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))
     assert (every["object"], every["has_more"], every["next_cursor"]) == ("list", False, None)
-    first = answer_of(client.get("/v1/webhooks/deliveries?limit=2"))
+    first = parse_response(client.get("/v1/webhooks/deliveries?limit=2"))
     assert first["has_more"]
-    second = answer_of(client.get("/v1/webhooks/deliveries", params={"limit": 2, "cursor": first["next_cursor"]}))
+    second = parse_response(client.get("/v1/webhooks/deliveries", params={"limit": 2, "cursor": first["next_cursor"]}))
     names = [one["id"] for one in every["data"]]
     assert [one["id"] for one in first["data"] + second["data"]] == names[:4]
     for query in ("limit=0", "limit=101", "limit=x"):
-        error_of(client.get(f"/v1/webhooks/deliveries?{query}"), 400, "invalid_request", "limit")
+        parse_error(client.get(f"/v1/webhooks/deliveries?{query}"), 400, "invalid_request", "limit")
     with served.client(served.new_key("stranger")) as stranger:
-        assert answer_of(stranger.get("/v1/webhooks/deliveries"))["data"] == []
+        assert parse_response(stranger.get("/v1/webhooks/deliveries"))["data"] == []
         for cursor in (names[0], "nothing", "%00"):
             refused = stranger.get(f"/v1/webhooks/deliveries?cursor={cursor}")
-            error_of(refused, 400, "invalid_request", "cursor")
+            parse_error(refused, 400, "invalid_request", "cursor")
         for name in (names[0], "evt_nothing", "a%00b"):
-            error_of(stranger.post(f"/v1/webhooks/deliveries/{name}/replay"), 404, "not_found")
+            parse_error(stranger.post(f"/v1/webhooks/deliveries/{name}/replay"), 404, "not_found")
         assert secret(stranger) != secret(client)
-    error_of(client.post("/v1/webhooks/test", json={}), 400, "invalid_request", "callback_url")
+    parse_error(client.post("/v1/webhooks/test", json={}), 400, "invalid_request", "callback_url")
     reader = served.new_key("demo", "0", "--scope", "tasks:read")
     with served.client(reader) as limited:
-        error_of(limited.get("/v1/webhooks/secret"), 403, "permission_denied")
-        assert answer_of(limited.get("/v1/webhooks/deliveries?limit=1"))["has_more"]
+        parse_error(limited.get("/v1/webhooks/secret"), 403, "permission_denied")
+        assert parse_response(limited.get("/v1/webhooks/deliveries?limit=1"))["has_more"]
 
 
 def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -> None:
     """C15, overdue: the webhook that says failed already shows the hold released and nothing used."""
-    env = {**CANCEL_ENV, "IMAGEGATE_DEADLINE_S": "0.5", "IMAGEGATE_SWEEP_S": "0.2", **trust(tmp_path)}
+    env = {**CANCEL_ENV, "IMAGEGATE_DEADLINE_S": "0.5", "IMAGEGATE_SWEEP_S": "0.2", **trust_environment(tmp_path)}
     before = len(receiver.requests("204"))
-    with Gateway(tmp_path / "data", *receiver.allowed, env=env) as gateway, gateway.client() as client:
+    with Gateway(tmp_path / "data", *receiver.egress_options, env=env) as gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
         request = receiver.wait("204", before + 1)[-1]
-        told = verified(request, secret(client))
+        told = verify(request, secret(client))
         assert request.body == client.get(f"/v1/tasks/{task['id']}").content
         assert (told["status"], told["error"]["code"]) == ("failed", "generation_timeout")
         assert (told["billing"]["charge_status"], told["usage"]["credits_used"]) == ("released", 0)
@@ -423,8 +423,8 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
 
 def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
     """P9: whatever dies, the webhook arrives, and the receiver is asked four times at most."""
-    env = {**ENV, "IMAGEGATE_HOOK_TIMEOUT_S": "5", **trust(tmp_path)}
-    gateway = Gateway(tmp_path / "data", *receiver.allowed, env=env)
+    env = {**ENV, "IMAGEGATE_HOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}
+    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     with gateway:
         with gateway.client() as client:
             hanging = create(client, receiver.url("hang on"))
@@ -446,35 +446,35 @@ def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tm
 
 def test_s5_5_nothing_bought_ends_at_once_and_is_told(receiver: Receiver, tmp_path: Path) -> None:
     """Section 5.5 with nobody at work: what waits is cancelled for certain, and told."""
-    env = {**CANCEL_ENV, **trust(tmp_path)}
-    gateway = Gateway(tmp_path / "data", *receiver.allowed, env=env)
+    env = {**CANCEL_ENV, **trust_environment(tmp_path)}
+    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
         assert task["task_info"]["can_cancel"] is True
         path = f"/v1/tasks/{task['id']}/cancel"
         first = client.post(path)
-        ended = answer_of(first)
+        ended = parse_response(first)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled")
         assert ended["task_info"] == {"can_cancel": False}
         assert (ended["usage"]["credits_used"], ended["billing"]["refund_status"]) == (0, "completed")
         assert client.post(path).content == first.content, "already cancelled: the same body"
         request = receiver.wait("204", before + 1)[-1]
         assert request.body == first.content
-        assert answer_of(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
-        assert [row["id"] for row in answer_of(client.get("/v1/tasks?status=cancelled"))["data"]] == [task["id"]]
+        assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
+        assert [row["id"] for row in parse_response(client.get("/v1/tasks?status=cancelled"))["data"]] == [task["id"]]
         with gateway.client(gateway.new_key("stranger")) as stranger:
-            error_of(stranger.post(path), 404, "task_not_found")
-        error_of(client.post("/v1/tasks/nothing/cancel"), 400, "invalid_task_id", "task_id")
-        error_of(client.post("/v1/tasks/task-unified-1-aaaaaaaa/cancel"), 404, "task_not_found")
+            parse_error(stranger.post(path), 404, "task_not_found")
+        parse_error(client.post("/v1/tasks/nothing/cancel"), 400, "invalid_task_id", "task_id")
+        parse_error(client.post("/v1/tasks/task-unified-1-aaaaaaaa/cancel"), 404, "task_not_found")
         time.sleep(0.5)
         assert len(receiver.requests("204")) == before + 1, "exactly one delivery per task"
         gateway.check()
 
 
 def test_s5_5_ended_is_409(client: httpx.Client) -> None:
-    task = answer_of(client.post(CREATE, json=SMALL, headers={"Prefer": "wait=60"}))
-    error_of(client.post(f"/v1/tasks/{task['id']}/cancel"), 409, "task_not_cancellable")
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers={"Prefer": "wait=60"}))
+    parse_error(client.post(f"/v1/tasks/{task['id']}/cancel"), 409, "task_not_cancellable")
 
 
 def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) -> None:
@@ -487,11 +487,11 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         time.sleep(number * 0.01)
         answered = client.post(f"/v1/tasks/{task['id']}/cancel")
         if answered.status_code == 200:
-            shown = answer_of(answered)
+            shown = parse_response(answered)
             assert shown["task_info"]["can_cancel"] is False
             assert shown["status"] in ("processing", "failed")
         else:
-            error_of(answered, 409, "task_not_cancellable")
+            parse_error(answered, 409, "task_not_cancellable")
         answers[task["id"]] = answered
     requests = receiver.wait("second", before + count, 60)[before:]
     assert len(requests) == count
@@ -506,36 +506,36 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         assert (task["usage"]["credits_used"] == 0) is (task["status"] == "failed")
 
 
-def _under_way(client: httpx.Client, url: str) -> Any:
+def create_while_sending(client: httpx.Client, url: str) -> Any:
     """A task that an engine is at work on, and will be for a while."""
     task = create(client, url, n=10)
     while task["task_info"]["can_cancel"]:
-        task = answer_of(client.get(f"/v1/tasks/{task['id']}"))
+        task = parse_response(client.get(f"/v1/tasks/{task['id']}"))
     assert task["status"] == "processing"
     return task
 
 
 def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiver) -> None:
-    path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
-    wished = answer_of(client.post(f"{path}/cancel"))
+    path = f"/v1/tasks/{create_while_sending(client, receiver.url('204'))['id']}"
+    wished = parse_response(client.post(f"{path}/cancel"))
     assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
-    final = answer_of(client.get(f"{path}?wait=60"))
+    final = parse_response(client.get(f"{path}?wait=60"))
     assert (final["status"], len(final["results"])) == ("completed", 10)
     assert final["usage"]["credits_used"] > 0
-    error_of(client.post(f"{path}/cancel"), 409, "task_not_cancellable")
+    parse_error(client.post(f"{path}/cancel"), 409, "task_not_cancellable")
 
 
 def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
     """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
-    gateway = Gateway(tmp_path / "data", *receiver.allowed, env={**ENV, **trust(tmp_path)})
+    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**ENV, **trust_environment(tmp_path)})
     with gateway:
         with gateway.client() as client:
-            path = f"/v1/tasks/{_under_way(client, receiver.url('204'))['id']}"
-            answer_of(client.post(f"{path}/cancel"))
+            path = f"/v1/tasks/{create_while_sending(client, receiver.url('204'))['id']}"
+            parse_response(client.post(f"{path}/cancel"))
         gateway.kill()
         gateway.start()
         with gateway.client() as client:
-            final = answer_of(client.get(f"{path}?wait=30"))
+            final = parse_response(client.get(f"{path}?wait=30"))
             assert (final["status"], final["error"]["code"]) == ("failed", "request_cancelled")
             assert final["usage"]["credits_used"] == 0
             delivery_of(client, f"evt_{final['id']}", "delivered")
@@ -547,7 +547,10 @@ def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
 ) -> None:
     """With default settings, to a receiver that redirects: a failure like any other."""
     before = len(receiver.requests("307"))
-    with Gateway(tmp_path / "data", *receiver.allowed, env=trust(tmp_path)) as gateway, gateway.client() as client:
+    with (
+        Gateway(tmp_path / "data", *receiver.egress_options, env=trust_environment(tmp_path)) as gateway,
+        gateway.client() as client,
+    ):
         task = create(client, receiver.url("307"))
         assert delivery_of(client, f"evt_{task['id']}")["status"] == "exhausted"
         query = client.get(f"/v1/tasks/{task['id']}").content

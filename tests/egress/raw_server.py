@@ -20,25 +20,25 @@ Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 @cache
-def authority() -> trustme.CA:
+def test_ca() -> trustme.CA:
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-def trusting(ca: trustme.CA | None = None) -> ssl.SSLContext:
+def client_tls(ca: trustme.CA | None = None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    (ca or authority()).configure_trust(context)
+    (ca or test_ca()).configure_trust(context)
     return context
 
 
 @cache
-def certified(
+def server_tls(
     *names: str,
     ca: trustme.CA | None = None,
     not_after: datetime | None = None,
     not_before: datetime | None = None,
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    cert = (ca or authority()).issue_cert(
+    cert = (ca or test_ca()).issue_cert(
         *names, key_type=trustme.KeyType.ECDSA, not_after=not_after, not_before=not_before
     )
     cert.configure_cert(context)
@@ -53,7 +53,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(
+async def serve_raw(
     reply: Reply, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, greeting: bytes = b""
 ) -> AsyncIterator[Server]:
     """Listen, read each request whole, hand it to `reply`, hang up."""
@@ -101,12 +101,12 @@ async def _read_request(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(length)
 
 
-def answer(status: int = 200, body: bytes = b"", *headers: str) -> bytes:
+def http_response(status: int = 200, body: bytes = b"", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
-def always(*parts: bytes) -> Reply:
+def reply_with(*parts: bytes) -> Reply:
     async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
         for part in parts:
             writer.write(part)
@@ -145,17 +145,17 @@ async def endless(_: bytes, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-class Answers(AbstractResolver):
+class ScriptedResolver(AbstractResolver):
     """Each name has a row of answers, one per lookup; the last one stays. Any other name is this machine."""
 
     def __init__(self, **names: list[list[str]]) -> None:
         self.names = {name.replace("_", "."): list(rows) for name, rows in names.items()}
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        self.asked.append(host)
+        self.lookups.append(host)
         rows = self.names.get(host, [["127.0.0.1"]])
         addresses = rows.pop(0) if len(rows) > 1 else rows[0]
         return [_result(host, address, port) for address in addresses]
@@ -173,21 +173,21 @@ def _result(name: str, address: str, port: int) -> ResolveResult:
 _listeners: list[list[tuple[Any, ...]]] = []
 
 
-def _hear(event: str, args: tuple[Any, ...]) -> None:
+def _on_audit_event(event: str, args: tuple[Any, ...]) -> None:
     if event == "socket.connect":
         for heard in _listeners:
             heard.append(tuple(args[1][:2]))
 
 
 @cache
-def _install() -> None:
-    sys.addaudithook(_hear)
+def _install_audit_hook() -> None:
+    sys.addaudithook(_on_audit_event)
 
 
 @contextmanager
-def connects() -> Iterator[list[tuple[Any, ...]]]:
+def record_connects() -> Iterator[list[tuple[Any, ...]]]:
     """Every address that this process dials, whatever it is dialled with."""
-    _install()
+    _install_audit_hook()
     heard: list[tuple[Any, ...]] = []
     _listeners.append(heard)
     try:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.egress import AllowEntry, EgressRules, parse_allow
-from imagegate.egress.addresses import AddressBook
+from imagegate.egress.addresses import AddressPolicy
 
 # First and last address of each block, as numbers or texts, independent of the code's own notation.
 DENIED_V4 = [
@@ -45,7 +45,7 @@ DENIED_V6 = [
 BLOCKS = [(int(IPv4Address(a)), int(IPv4Address(z)), 2**32, IPv4Address) for a, z in DENIED_V4] + [
     (int(IPv6Address(a)), int(IPv6Address(z)), 2**128, IPv6Address) for a, z in DENIED_V6
 ]
-BOOK = AddressBook(EgressRules())
+BOOK = AddressPolicy(EgressRules())
 
 
 def documented(number: int, kind: type) -> bool:
@@ -53,7 +53,7 @@ def documented(number: int, kind: type) -> bool:
 
 
 def denied(number: int, kind: type) -> bool:
-    return BOOK.refusal(str(kind(number)), 443) is not None
+    return BOOK.refusal_reason(str(kind(number)), 443) is not None
 
 
 @pytest.mark.parametrize(("first", "last", "size", "kind"), BLOCKS)
@@ -84,33 +84,33 @@ def test_v4_inside_v6_is_refused_whatever_it_is(number: int, prefix: str) -> Non
     "text", ["", "example.com", "127.1", "0177.0.0.1", "fe80::1%lo", "2606:4700::1%1", "1.2.3.4/8"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    assert BOOK.refusal(text, 443) == "is not an address"
+    assert BOOK.refusal_reason(text, 443) == "is not an address"
 
 
 def test_ports() -> None:
-    assert BOOK.refusal("93.184.216.34", 80) is BOOK.refusal("93.184.216.34", 443) is None
-    assert BOOK.refusal("93.184.216.34", 8080) is not None
-    assert AddressBook(EgressRules(extra_ports=(8080,))).refusal("93.184.216.34", 8080) is None
+    assert BOOK.refusal_reason("93.184.216.34", 80) is BOOK.refusal_reason("93.184.216.34", 443) is None
+    assert BOOK.refusal_reason("93.184.216.34", 8080) is not None
+    assert AddressPolicy(EgressRules(extra_ports=(8080,))).refusal_reason("93.184.216.34", 8080) is None
 
 
 def test_allow_entries_open_only_what_they_say() -> None:
-    book = AddressBook(EgressRules(allow=(parse_allow("127.0.0.1/32:8443"), parse_allow("fd00::/8"))))
-    assert book.refusal("127.0.0.1", 8443) is None
-    assert book.refusal("127.0.0.1", 443) is not None
-    assert book.refusal("127.0.0.2", 8443) is not None
-    assert book.refusal("93.184.216.34", 8443) is not None
-    assert book.refusal("fd12::1", 443) is None
-    assert book.refusal("fd12::1", 8443) is not None
-    assert book.refusal("fe80::1", 443) is not None
+    book = AddressPolicy(EgressRules(allow=(parse_allow("127.0.0.1/32:8443"), parse_allow("fd00::/8"))))
+    assert book.refusal_reason("127.0.0.1", 8443) is None
+    assert book.refusal_reason("127.0.0.1", 443) is not None
+    assert book.refusal_reason("127.0.0.2", 8443) is not None
+    assert book.refusal_reason("93.184.216.34", 8443) is not None
+    assert book.refusal_reason("fd12::1", 443) is None
+    assert book.refusal_reason("fd12::1", 8443) is not None
+    assert book.refusal_reason("fe80::1", 443) is not None
 
 
 def test_deny_beats_allow_and_the_public() -> None:
     rules = EgressRules(deny=("93.184.0.0/16", "10.1.0.0/16", "2606:4700::/32"), allow=(AllowEntry("10.0.0.0/8"),))
-    book = AddressBook(rules)
-    assert book.refusal("93.184.216.34", 443) is not None
-    assert book.refusal("2606:4700::1", 443) is not None
-    assert book.refusal("10.1.2.3", 443) is not None
-    assert book.refusal("10.2.2.3", 443) is None
+    book = AddressPolicy(rules)
+    assert book.refusal_reason("93.184.216.34", 443) is not None
+    assert book.refusal_reason("2606:4700::1", 443) is not None
+    assert book.refusal_reason("10.1.2.3", 443) is not None
+    assert book.refusal_reason("10.2.2.3", 443) is None
 
 
 @pytest.mark.parametrize(

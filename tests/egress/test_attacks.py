@@ -23,21 +23,31 @@ from imagegate.app import build_app, open_runtime
 from imagegate.egress import (
     AllowEntry,
     CheckedUrl,
+    Download,
+    DownloadFailed,
+    EgressClient,
     EgressRules,
     FetchFailed,
-    NotSaved,
-    Outbound,
     Purpose,
     ResultLimits,
-    Saved,
     UrlRefused,
     check_url,
-    fetch_result,
+    download_result,
 )
-from imagegate.flows.demo import demo_key
+from imagegate.flows.demo import ensure_demo_key
 from imagegate.settings import Limits, Settings, Storage
 from tests.egress.attacks import BY_NAME, BY_REDIRECT, BY_SCHEME, CANARY, DIRECT, PUBLIC
-from tests.egress.raw_server import Answers, Server, always, answer, authority, certified, connects, serving, trusting
+from tests.egress.raw_server import (
+    ScriptedResolver,
+    Server,
+    client_tls,
+    http_response,
+    record_connects,
+    reply_with,
+    serve_raw,
+    server_tls,
+    test_ca,
+)
 from tests.support.image_files import PNG
 
 pytestmark = [
@@ -55,15 +65,15 @@ def scheme_of(way: str) -> str:
 
 
 @dataclass
-class Field:
+class AttackSetup:
     """Where attacks are fought: the canary, and a door that an honest name leads to."""
 
     way: str
     canary: Server
     door: Server
     rules: EgressRules
-    resolver: Answers
-    outbound: Outbound
+    resolver: ScriptedResolver
+    outbound: EgressClient
     folder: Path
     dialled: list[tuple[Any, ...]]
 
@@ -73,30 +83,32 @@ class Field:
 
 
 @asynccontextmanager
-async def battlefield(way: str, folder: Path, location: str = "", **names: list[list[str]]) -> AsyncIterator[Field]:
-    tls = certified("door.example") if way in SECURE else None
+async def attack_setup(
+    way: str, folder: Path, location: str = "", **names: list[list[str]]
+) -> AsyncIterator[AttackSetup]:
+    tls = server_tls("door.example") if way in SECURE else None
     # In the clear for all: a callback that got as far as TLS has lost already.
-    async with serving(always(answer(200, CANARY)), host="", tls=None) as canary:
+    async with serve_raw(reply_with(http_response(200, CANARY)), host="", tls=None) as canary:
         target = location.format(s=scheme_of(way), p=canary.port)
-        async with serving(always(answer(307, CANARY, f"Location: {target}")), tls=tls) as door:
+        async with serve_raw(reply_with(http_response(307, CANARY, f"Location: {target}")), tls=tls) as door:
             # The door of a result is the upstream's own origin, which needs no entry.
             entries = () if way == "result" else (AllowEntry("127.0.0.1/32", door.port),)
             rules = EgressRules(extra_ports=(canary.port,), allow=entries)
-            resolver = Answers(door_example=[["127.0.0.1"]], **names)
-            outbound = Outbound(rules, resolver=resolver, ssl_context=trusting(authority()))
-            with connects() as dialled:
+            resolver = ScriptedResolver(door_example=[["127.0.0.1"]], **names)
+            outbound = EgressClient(rules, resolver=resolver, ssl_context=client_tls(test_ca()))
+            with record_connects() as dialled:
                 try:
-                    yield Field(way, canary, door, rules, resolver, outbound, folder, dialled)
+                    yield AttackSetup(way, canary, door, rules, resolver, outbound, folder, dialled)
                 finally:
                     await outbound.close()
 
 
-async def strike(field: Field, url: str) -> bytes:
+async def run_attack(field: AttackSetup, url: str) -> bytes:
     """Use the URL as the gateway would; what comes back is what the attacker, or the operator, would see."""
     return await STRIKES[field.way](field, url)
 
 
-async def _as_reference(field: Field, url: str | CheckedUrl) -> bytes:
+async def _as_reference(field: AttackSetup, url: str | CheckedUrl) -> bytes:
     sink = io.BytesIO()
     try:
         checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.REFERENCE, field.rules)
@@ -106,7 +118,7 @@ async def _as_reference(field: Field, url: str | CheckedUrl) -> bytes:
     return sink.getvalue()
 
 
-async def _as_callback(field: Field, url: str | CheckedUrl) -> bytes:
+async def _as_callback(field: AttackSetup, url: str | CheckedUrl) -> bytes:
     try:
         checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.CALLBACK, field.rules)
         await field.outbound.post(checked, b"{}", {}, total_s=5)
@@ -115,7 +127,7 @@ async def _as_callback(field: Field, url: str | CheckedUrl) -> bytes:
     return b""
 
 
-async def _as_upload(field: Field, url: str) -> bytes:
+async def _as_upload(field: AttackSetup, url: str) -> bytes:
     """Through the whole of the API, up to the wire."""
     # One installation for all attacks: its database is made once.
     folder = field.folder.parent / "installation"
@@ -125,14 +137,14 @@ async def _as_upload(field: Field, url: str) -> bytes:
     return refused.content + b"".join(file.read_bytes() for file in (folder / "blobs").rglob("*.*"))
 
 
-async def upload(folder: Path, rules: EgressRules, outbound: Outbound, url: str) -> httpx.Response:
+async def upload(folder: Path, rules: EgressRules, outbound: EgressClient, url: str) -> httpx.Response:
     allow = tuple(f"{entry.cidr}:{entry.port}" for entry in rules.allow)
     settings = Settings(
         storage=Storage(data=str(folder)), limits=Limits(egress_allow=allow, egress_ports=rules.extra_ports)
     )
     runtime = await open_runtime(settings, client=outbound)
     try:
-        headers = {"Authorization": f"Bearer {await demo_key(runtime)}"}
+        headers = {"Authorization": f"Bearer {await ensure_demo_key(runtime)}"}
         app: Any = build_app(runtime)  # the same interface under the names of two libraries
         wire = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=wire, base_url=runtime.origin, headers=headers) as client:
@@ -141,18 +153,18 @@ async def upload(folder: Path, rules: EgressRules, outbound: Outbound, url: str)
         await runtime.close()
 
 
-async def _as_result(field: Field, url: str) -> bytes:
+async def _as_result(field: AttackSetup, url: str) -> bytes:
     target = field.folder / "result"
     base = f"http://door.example:{field.door.port}/v1"
-    outcome = await fetch_result(
-        url, base, target, ResultLimits(1000, 5), rules=field.rules, resolver=field.resolver, ssl_context=trusting()
+    outcome = await download_result(
+        url, base, target, ResultLimits(1000, 5), rules=field.rules, resolver=field.resolver, ssl_context=client_tls()
     )
-    assert isinstance(outcome, NotSaved)
+    assert isinstance(outcome, DownloadFailed)
     assert not target.exists()
     return outcome.detail.encode()
 
 
-STRIKES: dict[str, Callable[[Field, str], Awaitable[bytes]]] = {
+STRIKES: dict[str, Callable[[AttackSetup, str], Awaitable[bytes]]] = {
     "reference": _as_reference,
     "callback": _as_callback,
     "upload": _as_upload,
@@ -160,7 +172,7 @@ STRIKES: dict[str, Callable[[Field, str], Awaitable[bytes]]] = {
 }
 
 
-def lost_nothing(field: Field, seen: bytes) -> None:
+def assert_no_leak(field: AttackSetup, seen: bytes) -> None:
     assert field.forbidden == []
     assert field.canary.connections == 0
     assert CANARY not in seen
@@ -174,12 +186,12 @@ def test_there_are_59() -> None:
 @pytest.mark.parametrize("attack", DIRECT)
 def test_direct(attack: str, way: str, tmp_path: Path) -> None:
     async def scene() -> None:
-        async with battlefield(way, tmp_path) as field:
+        async with attack_setup(way, tmp_path) as field:
             url = f"{scheme_of(way)}://{DIRECT[attack]}/".format(p=field.canary.port)
             for purpose in Purpose:
                 with pytest.raises(UrlRefused):
                     check_url(url, purpose, field.rules)
-            lost_nothing(field, await strike(field, url))
+            assert_no_leak(field, await run_attack(field, url))
             assert field.dialled == []
 
     asyncio.run(scene())
@@ -191,12 +203,12 @@ def test_direct_past_the_parser(attack: str, way: str, tmp_path: Path) -> None:
     """The same hosts as if the parser had let them through: the guard at the wire must do alone."""
 
     async def scene() -> None:
-        async with battlefield(way, tmp_path) as field:
+        async with attack_setup(way, tmp_path) as field:
             text, _, port = DIRECT[attack].format(p=field.canary.port).rpartition(":")
             host = text.strip("[]").replace("%25", "%")
             purpose = Purpose.REFERENCE if way == "reference" else Purpose.CALLBACK
             url = CheckedUrl(purpose, scheme_of(way), host, int(port), "/")
-            lost_nothing(field, await (_as_reference if way == "reference" else _as_callback)(field, url))
+            assert_no_leak(field, await (_as_reference if way == "reference" else _as_callback)(field, url))
 
     asyncio.run(scene())
 
@@ -205,12 +217,12 @@ def test_direct_past_the_parser(attack: str, way: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("attack", BY_NAME)
 def test_by_name(attack: str, way: str, tmp_path: Path) -> None:
     async def scene() -> None:
-        async with battlefield(way, tmp_path, evil_example=BY_NAME[attack]) as field:
+        async with attack_setup(way, tmp_path, evil_example=BY_NAME[attack]) as field:
             if attack == "rebinding":
                 # The lookup that a guard of the check-first kind would have made.
                 await field.resolver.resolve("evil.example")
-            lost_nothing(field, await strike(field, f"{scheme_of(way)}://evil.example:{field.canary.port}/"))
-            assert field.resolver.asked[-1] == "evil.example"
+            assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://evil.example:{field.canary.port}/"))
+            assert field.resolver.lookups[-1] == "evil.example"
 
     asyncio.run(scene())
 
@@ -220,9 +232,9 @@ def test_by_name(attack: str, way: str, tmp_path: Path) -> None:
 def test_by_redirect(attack: str, way: str, tmp_path: Path) -> None:
     async def scene() -> None:
         names = {"inner_example": [["127.0.0.1"]], "rebind_example": [[PUBLIC], ["127.0.0.1"]]}
-        async with battlefield(way, tmp_path, BY_REDIRECT[attack], **names) as field:
+        async with attack_setup(way, tmp_path, BY_REDIRECT[attack], **names) as field:
             await field.resolver.resolve("rebind.example")
-            lost_nothing(field, await strike(field, f"{scheme_of(way)}://door.example:{field.door.port}/"))
+            assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://door.example:{field.door.port}/"))
             assert field.door.connections == 1
 
     asyncio.run(scene())
@@ -232,8 +244,8 @@ def test_by_redirect(attack: str, way: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("attack", BY_SCHEME)
 def test_by_scheme(attack: str, way: str, tmp_path: Path) -> None:
     async def scene() -> None:
-        async with battlefield(way, tmp_path) as field:
-            lost_nothing(field, await strike(field, BY_SCHEME[attack].format(p=field.canary.port)))
+        async with attack_setup(way, tmp_path) as field:
+            assert_no_leak(field, await run_attack(field, BY_SCHEME[attack].format(p=field.canary.port)))
 
     asyncio.run(scene())
 
@@ -245,8 +257,8 @@ class Honest:
     four: Server
     six: Server
     rules: EgressRules
-    resolver: Answers
-    outbound: Outbound
+    resolver: ScriptedResolver
+    outbound: EgressClient
     bodies: dict[str, bytes] = field(default_factory=dict)
 
     def urls(self, scheme: str) -> list[str]:
@@ -256,18 +268,18 @@ class Honest:
 
 @asynccontextmanager
 async def honest(way: str, bodies: tuple[bytes, bytes] = (b"four", b"six")) -> AsyncIterator[Honest]:
-    tls = certified("four.example", "six.example") if way in SECURE else None
-    async with serving(always(answer(200, bodies[1])), host="::1", tls=tls) as six:
+    tls = server_tls("four.example", "six.example") if way in SECURE else None
+    async with serve_raw(reply_with(http_response(200, bodies[1])), host="::1", tls=tls) as six:
         away = f"Location: {scheme_of(way)}://six.example:{six.port}/x"
-        replies = {b"/": answer(200, bodies[0]), b"/away": answer(302, b"", away)}
+        replies = {b"/": http_response(200, bodies[0]), b"/away": http_response(302, b"", away)}
 
         async def reply(request: bytes, writer: asyncio.StreamWriter) -> None:
             writer.write(replies[request.split()[1]])
 
-        async with serving(reply, tls=tls) as four:
+        async with serve_raw(reply, tls=tls) as four:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", four.port), AllowEntry("::1/128", six.port)))
-            resolver = Answers(four_example=[["127.0.0.1"]], six_example=[["::1"]])
-            outbound = Outbound(rules, resolver=resolver, ssl_context=trusting())
+            resolver = ScriptedResolver(four_example=[["127.0.0.1"]], six_example=[["::1"]])
+            outbound = EgressClient(rules, resolver=resolver, ssl_context=client_tls())
             try:
                 yield Honest(four, six, rules, resolver, outbound)
             finally:
@@ -311,10 +323,10 @@ def test_honest_results_pass(tmp_path: Path) -> None:
         async with honest("result") as place:
             for number, (url, body) in enumerate(zip(place.urls("http"), (b"four", b"six", b"six"), strict=True)):
                 target = tmp_path / str(number)
-                outcome = await fetch_result(
+                outcome = await download_result(
                     url, "https://api.example/v1", target, ResultLimits(), rules=place.rules, resolver=place.resolver
                 )
-                assert isinstance(outcome, Saved)
+                assert isinstance(outcome, Download)
                 assert (outcome.bytes, target.read_bytes()) == (len(body), body)
 
     asyncio.run(scene())

@@ -13,22 +13,31 @@ import pytest
 import trustme
 
 from imagegate import __version__
-from imagegate.egress import AllowEntry, EgressRules, FetchFailed, Outbound, Posted, Purpose, UrlRefused, check_url
+from imagegate.egress import (
+    AllowEntry,
+    EgressClient,
+    EgressRules,
+    FetchFailed,
+    PostResponse,
+    Purpose,
+    UrlRefused,
+    check_url,
+)
 from tests.egress.raw_server import (
-    Answers,
     Reply,
+    ScriptedResolver,
     Server,
-    always,
-    answer,
-    authority,
-    certified,
-    connects,
+    client_tls,
     drip,
     endless,
     hang,
+    http_response,
+    record_connects,
+    reply_with,
     reset,
-    serving,
-    trusting,
+    serve_raw,
+    server_tls,
+    test_ca,
 )
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -41,14 +50,14 @@ def hook(
     greeting: bytes = b"",
     total_s: float = 5,
     allowed: bool = True,
-) -> tuple[Posted, Server]:
-    tls = certified("hook.test") if tls == "own" else tls
+) -> tuple[PostResponse, Server]:
+    tls = server_tls("hook.test") if tls == "own" else tls
 
-    async def scene() -> tuple[Posted, Server]:
-        async with serving(reply, tls=tls, greeting=greeting) as server:
+    async def scene() -> tuple[PostResponse, Server]:
+        async with serve_raw(reply, tls=tls, greeting=greeting) as server:
             opened = (AllowEntry("127.0.0.1/32", server.port),) if allowed else ()
             rules = EgressRules(allow=opened, extra_ports=(server.port,))
-            outbound = Outbound(rules, resolver=Answers(), ssl_context=trusting())
+            outbound = EgressClient(rules, resolver=ScriptedResolver(), ssl_context=client_tls())
             try:
                 url = check_url(f"https://hook.test:{server.port}/done?b=2&a=%7E1", Purpose.CALLBACK, rules)
                 return await outbound.post(url, b'{"x":1}', {"webhook-id": "evt_1"}, total_s=total_s), server
@@ -65,7 +74,7 @@ def hook_failure(reply: Reply, tls: ssl.SSLContext | Literal["own"] | None = "ow
 
 
 def test_post_delivers_the_body_once() -> None:
-    posted, server = hook(always(answer(204)))
+    posted, server = hook(reply_with(http_response(204)))
     assert (posted.status, posted.excerpt) == (204, "")
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert body == b'{"x":1}'
@@ -76,8 +85,10 @@ def test_post_delivers_the_body_once() -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 307, 410, 429, 500])
 def test_every_status_is_an_answer(status: int) -> None:
-    with connects() as dialled:
-        posted, server = hook(always(answer(status, b"said", "Location: https://169.254.169.254/", "Retry-After: 9")))
+    with record_connects() as dialled:
+        posted, server = hook(
+            reply_with(http_response(status, b"said", "Location: https://169.254.169.254/", "Retry-After: 9"))
+        )
     assert (posted.status, posted.excerpt) == (status, "said")
     assert dialled == [("127.0.0.1", server.port)]
 
@@ -85,13 +96,15 @@ def test_every_status_is_an_answer(status: int) -> None:
 def test_elapsed_time_is_measured() -> None:
     async def slow(_: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.2)
-        writer.write(answer(200))
+        writer.write(http_response(200))
 
     assert 200 <= hook(slow)[0].elapsed_ms < 2000
 
 
 def test_the_excerpt_is_short_and_printable() -> None:
-    posted, _ = hook(always(answer(200, b"<b>\x1b[31m\x00\r\n\xff \xe2\x80\xae" + "é".encode() + b"y" * 3000)))
+    posted, _ = hook(
+        reply_with(http_response(200, b"<b>\x1b[31m\x00\r\n\xff \xe2\x80\xae" + "é".encode() + b"y" * 3000))
+    )
     assert posted.excerpt.startswith("<b>\\x1b[31m\\x00\\r\\n\\xff \\u202eéyyy")
     assert posted.excerpt.isprintable()
     assert posted.excerpt.count("y") == 1024 - 18
@@ -105,21 +118,21 @@ def test_an_endless_answer_is_cut_at_the_cap() -> None:
 
 
 def test_tls_is_really_checked() -> None:
-    ok = always(answer(200))
-    assert hook_failure(ok, certified("other.test")) == "tls"
-    assert hook_failure(ok, certified("hook.test", ca=trustme.CA())) == "tls"
-    expired = certified("hook.test", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))
+    ok = reply_with(http_response(200))
+    assert hook_failure(ok, server_tls("other.test")) == "tls"
+    assert hook_failure(ok, server_tls("hook.test", ca=trustme.CA())) == "tls"
+    expired = server_tls("hook.test", not_before=LONG_AGO, not_after=LONG_AGO + timedelta(days=1))
     assert hook_failure(ok, expired) == "tls"
-    assert hook_failure(ok, None, greeting=answer(400, b"speak TLS")) == "tls"
+    assert hook_failure(ok, None, greeting=http_response(400, b"speak TLS")) == "tls"
 
 
 def test_old_tls_is_refused() -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert("hook.test").configure_cert(old)
+    test_ca().issue_cert("hook.test").configure_cert(old)
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-    assert hook_failure(always(answer(200)), old) in {"tls", "reset", "connect"}
-    assert Outbound(EgressRules())._ssl.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert hook_failure(reply_with(http_response(200)), old) in {"tls", "reset", "connect"}
+    assert EgressClient(EgressRules())._ssl.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize(
@@ -128,8 +141,8 @@ def test_old_tls_is_refused() -> None:
         (drip, 0.5, "timeout"),
         (hang, 0.3, "timeout"),
         (reset, 5, "reset"),
-        (always(answer(200, gzip.compress(b"{}"), "Content-Encoding: gzip")), 5, "encoding"),
-        (always(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes."), 5, "truncated"),
+        (reply_with(http_response(200, gzip.compress(b"{}"), "Content-Encoding: gzip")), 5, "encoding"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes."), 5, "truncated"),
     ],
 )
 def test_bad_receivers(reply: Reply, total_s: float, reason: str) -> None:
@@ -139,16 +152,16 @@ def test_bad_receivers(reply: Reply, total_s: float, reason: str) -> None:
 
 
 def test_without_the_allow_entry_the_same_url_is_refused() -> None:
-    with connects() as dialled:
-        assert hook_failure(always(answer(200)), allowed=False) == "refused_address"
+    with record_connects() as dialled:
+        assert hook_failure(reply_with(http_response(200)), allowed=False) == "refused_address"
     assert dialled == []
 
 
 def test_a_post_is_never_repeated() -> None:
     async def scene() -> int:
-        async with serving(reset, tls=certified("hook.test")) as server:
+        async with serve_raw(reset, tls=server_tls("hook.test")) as server:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
-            outbound = Outbound(rules, resolver=Answers(), ssl_context=trusting())
+            outbound = EgressClient(rules, resolver=ScriptedResolver(), ssl_context=client_tls())
             with pytest.raises(FetchFailed):
                 await outbound.post(check_url(f"https://hook.test:{server.port}/", Purpose.CALLBACK, rules), b"", {})
             await outbound.close()

@@ -14,10 +14,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from imagegate.egress import AllowEntry, CheckedUrl, EgressRules, FetchFailed, Outbound, Purpose
-from imagegate.egress.addresses import AddressBook
-from imagegate.egress.connector import AddressRefused, Guard, GuardResolver
-from tests.egress.raw_server import Answers, always, answer, connects, serving
+from imagegate.egress import AllowEntry, CheckedUrl, EgressClient, EgressRules, FetchFailed, Purpose
+from imagegate.egress.addresses import AddressPolicy
+from imagegate.egress.connector import AddressGuard, AddressRefused, GuardedResolver
+from tests.egress.raw_server import ScriptedResolver, http_response, record_connects, reply_with, serve_raw
 
 
 def info(address: str, port: int) -> aiohttp.AddrInfoType:
@@ -28,11 +28,11 @@ def info(address: str, port: int) -> aiohttp.AddrInfoType:
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1"])
 def test_no_socket_is_opened_for_a_refused_address(address: str) -> None:
     with pytest.raises(AddressRefused):
-        Guard(AddressBook(EgressRules())).open_socket(info(address, 443))
+        AddressGuard(AddressPolicy(EgressRules())).open_socket(info(address, 443))
 
 
 def test_no_socket_is_opened_for_a_refused_port() -> None:
-    guard = Guard(AddressBook(EgressRules(extra_ports=(8443,))))
+    guard = AddressGuard(AddressPolicy(EgressRules(extra_ports=(8443,))))
     guard.open_socket(info("93.184.216.34", 8443)).close()
     for port in (22, 6379, 8444):
         with pytest.raises(AddressRefused):
@@ -41,12 +41,12 @@ def test_no_socket_is_opened_for_a_refused_port() -> None:
 
 @pytest.mark.parametrize("answers", [["93.184.216.34", "10.0.0.1"], ["10.0.0.1", "93.184.216.34"]])
 def test_one_bad_address_spoils_the_answer(answers: list[str]) -> None:
-    resolver = GuardResolver(Guard(AddressBook(EgressRules())), Answers(mixed_example=[answers]))
+    resolver = GuardedResolver(AddressGuard(AddressPolicy(EgressRules())), ScriptedResolver(mixed_example=[answers]))
     with pytest.raises(AddressRefused):
         asyncio.run(resolver.resolve("mixed.example", 443))
 
 
-class Careless(AddressBook):
+class Careless(AddressPolicy):
     """A book that finds every address public."""
 
     def refusal(self, address: str, port: int) -> str | None:
@@ -54,7 +54,7 @@ class Careless(AddressBook):
 
 
 def test_addresses_of_this_machine_are_refused_though_they_look_public() -> None:
-    guard = Guard(Careless(EgressRules()))
+    guard = AddressGuard(Careless(EgressRules()))
     for address in ("127.0.0.1", "::1"):
         with pytest.raises(AddressRefused, match="this machine"):
             guard.check(address, 443)
@@ -63,28 +63,28 @@ def test_addresses_of_this_machine_are_refused_though_they_look_public() -> None
 
 
 def test_an_allow_entry_opens_an_address_of_this_machine() -> None:
-    guard = Guard(AddressBook(EgressRules(allow=(AllowEntry("127.0.0.1/32", 8443),))))
+    guard = AddressGuard(AddressPolicy(EgressRules(allow=(AllowEntry("127.0.0.1/32", 8443),))))
     guard.check("127.0.0.1", 8443)
     for address, port in (("127.0.0.1", 8444), ("127.0.0.2", 8443), ("::1", 8443)):
         with pytest.raises(AddressRefused):
             guard.check(address, port)
 
 
-@pytest.mark.parametrize("book", [AddressBook, Careless])
-def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressBook]) -> None:
+@pytest.mark.parametrize("book", [AddressPolicy, Careless])
+def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressPolicy]) -> None:
     """With name and socket unguarded the connection is made, and goes no further."""
 
     async def scene() -> None:
-        async with serving(always(answer(200, b"secret"))) as server:
+        async with serve_raw(reply_with(http_response(200, b"secret"))) as server:
             rules = EgressRules(extra_ports=(server.port,))
-            outbound = Outbound(rules, resolver=Answers())
-            guard = Guard(book(rules))
+            outbound = EgressClient(rules, resolver=ScriptedResolver())
+            guard = AddressGuard(book(rules))
             checks: list[str] = []
             guard.open_socket = lambda info: socket.socket(*info[:3])  # type: ignore[method-assign]
             real = guard.check
             # The resolver's question comes first and is waved through; the peer's comes second.
             guard.check = lambda a, p: (checks.append(a), len(checks) > 1 and real(a, p))  # type: ignore[assignment,func-returns-value]
-            guard._binding_tells = False
+            guard._detects_own_addresses = False
             outbound._guard = guard
             sink = io.BytesIO()
             url = CheckedUrl(Purpose.REFERENCE, "http", "evil.example", server.port, "/")
@@ -96,7 +96,7 @@ def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressBook]) -> No
             assert failed.value.reason == "refused_address"
             assert (len(checks), server.requests, sink.getvalue()) == (2, [], b"")
 
-    with connects() as dialled:
+    with record_connects() as dialled:
         asyncio.run(scene())
     assert len(dialled) == 1
 
@@ -106,7 +106,7 @@ def test_a_url_with_two_readings_is_not_sent(target: str) -> None:
     """No such URL leaves the parser; should one come from elsewhere, it goes nowhere."""
 
     async def scene() -> str:
-        outbound = Outbound(EgressRules(), resolver=Answers())
+        outbound = EgressClient(EgressRules(), resolver=ScriptedResolver())
         url = CheckedUrl(Purpose.REFERENCE, "http", "a.example", 80, target)
         with pytest.raises(FetchFailed) as failed:
             await outbound.fetch(url, io.BytesIO(), max_bytes=1)

@@ -13,19 +13,19 @@ from contextlib import asynccontextmanager
 import pytest
 
 from imagegate import __version__
-from imagegate.egress import AllowEntry, EgressRules, Fetched, FetchFailed, Outbound, Purpose, check_url
+from imagegate.egress import AllowEntry, EgressClient, EgressRules, FetchFailed, FetchResult, Purpose, check_url
 from tests.egress.raw_server import (
-    Answers,
     Reply,
+    ScriptedResolver,
     Server,
-    always,
-    answer,
     drip,
     drip_headers,
     endless,
     hang,
+    http_response,
+    reply_with,
     reset,
-    serving,
+    serve_raw,
 )
 
 
@@ -38,13 +38,13 @@ async def endless_headers(_: bytes, writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def fetching(
-    reply: Reply, contact: str = "", resolver: Answers | None = None
-) -> AsyncIterator[tuple[Server, Callable[..., Awaitable[tuple[Fetched, bytes]]]]]:
-    async with serving(reply) as server:
+    reply: Reply, contact: str = "", resolver: ScriptedResolver | None = None
+) -> AsyncIterator[tuple[Server, Callable[..., Awaitable[tuple[FetchResult, bytes]]]]]:
+    async with serve_raw(reply) as server:
         rules = EgressRules(allow=(AllowEntry("127.0.0.0/8", server.port),), contact=contact)
-        outbound = Outbound(rules, resolver=resolver or Answers())
+        outbound = EgressClient(rules, resolver=resolver or ScriptedResolver())
 
-        async def fetch(target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5) -> tuple[Fetched, bytes]:
+        async def fetch(target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5) -> tuple[FetchResult, bytes]:
             sink = io.BytesIO()
             url = check_url(f"http://pictures.example:{server.port}{target}", Purpose.REFERENCE, rules)
             return await outbound.fetch(url, sink, max_bytes=max_bytes, total_s=total_s), sink.getvalue()
@@ -71,10 +71,10 @@ def test_fetch_delivers_bytes_and_their_hash() -> None:
     body = bytes(range(256)) * 1000
 
     async def scene() -> None:
-        async with fetching(always(answer(200, body, "Content-Type: text/html"))) as (_, fetch):
+        async with fetching(reply_with(http_response(200, body, "Content-Type: text/html"))) as (_, fetch):
             fetched, got = await fetch()
             assert got == body
-            assert fetched == Fetched(len(body), hashlib.sha256(body).hexdigest())
+            assert fetched == FetchResult(len(body), hashlib.sha256(body).hexdigest())
 
     asyncio.run(scene())
 
@@ -83,7 +83,7 @@ def test_request_says_little_and_keeps_the_query() -> None:
     target = "/a/../b%2f?sig=A%2b%2B+/=&&x=%zz|{}\"<>'^`~;u=https://x/?y"
 
     async def scene() -> bytes:
-        async with fetching(always(answer()), contact="+https://gw.example/about") as (server, fetch):
+        async with fetching(reply_with(http_response()), contact="+https://gw.example/about") as (server, fetch):
             await fetch(target + "#top")
             return server.requests[0]
 
@@ -96,7 +96,7 @@ def test_request_says_little_and_keeps_the_query() -> None:
 
 def test_non_ascii_targets_are_sent_percent_encoded() -> None:
     async def scene() -> bytes:
-        async with fetching(always(answer())) as (server, fetch):
+        async with fetching(reply_with(http_response())) as (server, fetch):
             await fetch("/图?q=é%41")
             return server.requests[0]
 
@@ -105,7 +105,7 @@ def test_non_ascii_targets_are_sent_percent_encoded() -> None:
 
 def test_cookies_are_not_kept() -> None:
     async def scene() -> None:
-        async with fetching(always(answer(200, b"", "Set-Cookie: a=b; Path=/"))) as (server, fetch):
+        async with fetching(reply_with(http_response(200, b"", "Set-Cookie: a=b; Path=/"))) as (server, fetch):
             await fetch()
             await fetch()
             assert b"cookie" not in server.requests[1].lower()
@@ -118,7 +118,7 @@ def test_proxy_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
     async def scene() -> None:
-        async with fetching(always(answer(200, b"direct"))) as (_, fetch):
+        async with fetching(reply_with(http_response(200, b"direct"))) as (_, fetch):
             assert (await fetch())[1] == b"direct"
 
     asyncio.run(scene())
@@ -127,23 +127,23 @@ def test_proxy_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("reply", "options", "reason"),
     [
-        (always(answer(404, b"no")), {}, "status"),
-        (always(answer(204)), {}, "status"),
-        (always(answer(302, b"nowhere")), {}, "status"),
-        (always(answer(200, gzip.compress(b"x" * 9999), "Content-Encoding: gzip")), {}, "encoding"),
-        (always(answer(200, b"x", "Content-Encoding: br")), {}, "encoding"),
-        (always(answer(200, b"x" * 11)), {"max_bytes": 10}, "too_large"),
-        (always(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), {"max_bytes": 10}, "too_large"),
+        (reply_with(http_response(404, b"no")), {}, "status"),
+        (reply_with(http_response(204)), {}, "status"),
+        (reply_with(http_response(302, b"nowhere")), {}, "status"),
+        (reply_with(http_response(200, gzip.compress(b"x" * 9999), "Content-Encoding: gzip")), {}, "encoding"),
+        (reply_with(http_response(200, b"x", "Content-Encoding: br")), {}, "encoding"),
+        (reply_with(http_response(200, b"x" * 11)), {"max_bytes": 10}, "too_large"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), {"max_bytes": 10}, "too_large"),
         (endless, {"max_bytes": 1 << 20}, "too_large"),
-        (always(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes."), {}, "truncated"),
-        (always(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), {}, "truncated"),
-        (always(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), {}, "protocol"),
-        (always(b"SSH-2.0-OpenSSH_9.6\r\n"), {}, "protocol"),
-        (always(answer(200, b"", f"X-Long: {'x' * 20_000}")), {}, "protocol"),
-        (always(answer(200, b"", *(f"X-{i}: {'x' * 1000}" for i in range(40)))), {}, "too_large"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes."), {}, "truncated"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), {}, "truncated"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), {}, "protocol"),
+        (reply_with(b"SSH-2.0-OpenSSH_9.6\r\n"), {}, "protocol"),
+        (reply_with(http_response(200, b"", f"X-Long: {'x' * 20_000}")), {}, "protocol"),
+        (reply_with(http_response(200, b"", *(f"X-{i}: {'x' * 1000}" for i in range(40)))), {}, "too_large"),
         (endless_headers, {}, "protocol"),
         (reset, {}, "reset"),
-        (always(b""), {}, "reset"),
+        (reply_with(b""), {}, "reset"),
         (drip, {"total_s": 0.5}, "timeout"),
         (drip_headers, {"total_s": 0.5}, "timeout"),
         (hang, {"total_s": 0.3}, "timeout"),
@@ -157,7 +157,7 @@ def test_every_failure_has_its_reason(reply: Reply, options: dict[str, float], r
 
 def test_the_cap_is_exact() -> None:
     async def scene() -> None:
-        async with fetching(always(answer(200, b"x" * 10))) as (_, fetch):
+        async with fetching(reply_with(http_response(200, b"x" * 10))) as (_, fetch):
             assert (await fetch(max_bytes=10))[1] == b"x" * 10
 
     asyncio.run(scene())
@@ -167,7 +167,7 @@ def test_three_redirects_are_followed_and_four_are_not() -> None:
     async def reply(request: bytes, writer: asyncio.StreamWriter) -> None:
         left = int(request.split()[1].rpartition(b"/")[2])
         ways = (f"/to/{left - 1}", str(left - 1), f"?/{left - 1}", f"//pictures.example:{port}/{left - 1}")
-        writer.write(answer(302, b"", f"Location: {ways[left % 4]}") if left else answer(200, b"there"))
+        writer.write(http_response(302, b"", f"Location: {ways[left % 4]}") if left else http_response(200, b"there"))
 
     port = 0
 
@@ -188,13 +188,13 @@ def test_three_redirects_are_followed_and_four_are_not() -> None:
 def test_one_clock_runs_over_all_hops() -> None:
     async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.25)
-        writer.write(answer(302, b"", "Location: /again"))
+        writer.write(http_response(302, b"", "Location: /again"))
 
     assert failure(reply, total_s=0.6) == "timeout"
 
 
 def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Dead(Answers):
+    class Dead(ScriptedResolver):
         async def resolve(self, host: str, port: int = 0, family: object = 0) -> list[object]:  # type: ignore[override]
             if "slow" in host:
                 await asyncio.sleep(60)
@@ -205,7 +205,7 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagegate.egress.connector.LOOKUP_S", 0.2)
 
     async def scene() -> None:
-        outbound = Outbound(EgressRules(), resolver=Dead())
+        outbound = EgressClient(EgressRules(), resolver=Dead())
         for name in ("slow.example", "empty.example", "dead.example"):
             url = check_url(f"http://{name}/", Purpose.REFERENCE, EgressRules())
             with pytest.raises(FetchFailed) as failed:
@@ -218,10 +218,10 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_closed_port_is_a_failed_connect() -> None:
     async def scene() -> None:
-        async with serving(always(b"")) as server:
+        async with serve_raw(reply_with(b"")) as server:
             port = server.port
         rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", port),))
-        outbound = Outbound(rules)
+        outbound = EgressClient(rules)
         url = check_url(f"http://127.0.0.1:{port}/", Purpose.REFERENCE, rules)
         with pytest.raises(FetchFailed) as failed:
             await outbound.fetch(url, io.BytesIO(), max_bytes=1)
@@ -237,9 +237,9 @@ def test_errors_of_the_sink_are_not_explained_away() -> None:
             raise OSError(28, "No space left on device")
 
     async def scene() -> None:
-        async with serving(always(answer(200, b"x"))) as server:
+        async with serve_raw(reply_with(http_response(200, b"x"))) as server:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
-            outbound = Outbound(rules)
+            outbound = EgressClient(rules)
             url = check_url(f"http://127.0.0.1:{server.port}/", Purpose.REFERENCE, rules)
             with pytest.raises(OSError, match="No space"):
                 await outbound.fetch(url, Full(), max_bytes=1)
@@ -250,10 +250,10 @@ def test_errors_of_the_sink_are_not_explained_away() -> None:
 
 def test_the_usual_resolver_is_the_one_of_the_system() -> None:
     async def scene() -> None:
-        async with serving(always(answer(200, b"x"))) as server:
+        async with serve_raw(reply_with(http_response(200, b"x"))) as server:
             opened = (AllowEntry("127.0.0.1/32", server.port), AllowEntry("::1/128", server.port))
             rules = EgressRules(allow=opened)
-            outbound = Outbound(rules)
+            outbound = EgressClient(rules)
             sink = io.BytesIO()
             url = check_url(f"http://localhost:{server.port}/", Purpose.REFERENCE, rules)
             await outbound.fetch(url, sink, max_bytes=1)

@@ -10,27 +10,40 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.egress import EgressRules, NotSaved, ResultLimits, Saved, UrlRefused, fetch_result
-from imagegate.egress.urls import on_origin
-from tests.egress.raw_server import Answers, Reply, always, answer, connects, drip, endless, hang, reset, serving
+from imagegate.egress import Download, DownloadFailed, EgressRules, ResultLimits, UrlRefused, download_result
+from imagegate.egress.urls import url_on_origin
+from tests.egress.raw_server import (
+    Reply,
+    ScriptedResolver,
+    drip,
+    endless,
+    hang,
+    http_response,
+    record_connects,
+    reply_with,
+    reset,
+    serve_raw,
+)
 
 BODY = b"picture" * 1000
 
 
 async def fetch(
     url: str, base: str, target: Path, limits: ResultLimits | None = None, **names: list[list[str]]
-) -> Saved | NotSaved:
+) -> Download | DownloadFailed:
     rules = EgressRules()
-    return await fetch_result(url, base, target, limits or ResultLimits(), rules=rules, resolver=Answers(**names))
+    return await download_result(
+        url, base, target, limits or ResultLimits(), rules=rules, resolver=ScriptedResolver(**names)
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "comfy", "comfy.internal", "LocalHost"])
 def test_the_upstreams_own_host_may_be_anywhere(host: str, tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(always(answer(200, BODY))) as server:
+        async with serve_raw(reply_with(http_response(200, BODY))) as server:
             url, base = f"http://{host.lower()}:{server.port}/view?file=%2F1", f"http://{host}:{server.port}/v1/"
             target = tmp_path / "0.png"
-            assert await fetch(url, base, target) == Saved(len(BODY), hashlib.sha256(BODY).hexdigest())
+            assert await fetch(url, base, target) == Download(len(BODY), hashlib.sha256(BODY).hexdigest())
             assert target.read_bytes() == BODY
             head = server.requests[0]
             assert head.startswith(b"GET /view?file=%2F1 HTTP/1.1\r\n")
@@ -57,10 +70,13 @@ def test_any_other_origin_is_a_strangers(other: str, tmp_path: Path) -> None:
     """Scheme, host and port: where one differs, no word of the operator opens it."""
 
     async def scene() -> None:
-        async with serving(always(answer(200, BODY))) as server, serving(always(answer(200, BODY))) as second:
-            with connects() as dialled:
+        async with (
+            serve_raw(reply_with(http_response(200, BODY))) as server,
+            serve_raw(reply_with(http_response(200, BODY))) as second,
+        ):
+            with record_connects() as dialled:
                 url = other.format(p=server.port, q=second.port)
-                assert isinstance(await fetch(url, f"http://127.0.0.1:{server.port}", tmp_path / "x"), NotSaved)
+                assert isinstance(await fetch(url, f"http://127.0.0.1:{server.port}", tmp_path / "x"), DownloadFailed)
             assert dialled == []
             assert list(tmp_path.iterdir()) == []
 
@@ -69,11 +85,11 @@ def test_any_other_origin_is_a_strangers(other: str, tmp_path: Path) -> None:
 
 def test_the_own_host_leads_nowhere_else_by_redirect(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(always(answer(200, BODY))) as inner:
-            away = always(answer(302, b"", f"Location: http://127.0.0.1:{inner.port}/"))
-            async with serving(away) as server:
+        async with serve_raw(reply_with(http_response(200, BODY))) as inner:
+            away = reply_with(http_response(302, b"", f"Location: http://127.0.0.1:{inner.port}/"))
+            async with serve_raw(away) as server:
                 base = f"http://127.0.0.1:{server.port}"
-                assert isinstance(await fetch(f"{base}/x", base, tmp_path / "x"), NotSaved)
+                assert isinstance(await fetch(f"{base}/x", base, tmp_path / "x"), DownloadFailed)
             assert inner.connections == 0
 
     asyncio.run(scene())
@@ -82,14 +98,14 @@ def test_the_own_host_leads_nowhere_else_by_redirect(tmp_path: Path) -> None:
 def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) -> None:
     async def reply(request: bytes, writer: asyncio.StreamWriter) -> None:
         left = int(request.split()[1][1:])
-        writer.write(answer(302, b"", f"Location: /{left - 1}") if left else answer(200, BODY))
+        writer.write(http_response(302, b"", f"Location: /{left - 1}") if left else http_response(200, BODY))
 
     async def scene() -> None:
-        async with serving(reply) as server:
+        async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
-            assert isinstance(await fetch(f"{base}/3", base, tmp_path / "3"), Saved)
+            assert isinstance(await fetch(f"{base}/3", base, tmp_path / "3"), Download)
             failed = await fetch(f"{base}/4", base, tmp_path / "4")
-            assert isinstance(failed, NotSaved)
+            assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith("redirect: ")
 
     asyncio.run(scene())
@@ -98,24 +114,24 @@ def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("reply", "word"),
     [
-        (always(answer(404, b"gone")), "status"),
-        (always(answer(200, b"x" * 1001)), "too_large"),
+        (reply_with(http_response(404, b"gone")), "status"),
+        (reply_with(http_response(200, b"x" * 1001)), "too_large"),
         (endless, "too_large"),
         (drip, "timeout"),
         (hang, "timeout"),
         (reset, "reset"),
-        (always(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nshort"), "truncated"),
-        (always(answer(200, gzip.compress(b"{}"), "Content-Encoding: gzip")), "encoding"),
-        (always(b"nonsense\r\n\r\n"), "protocol"),
+        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nshort"), "truncated"),
+        (reply_with(http_response(200, gzip.compress(b"{}"), "Content-Encoding: gzip")), "encoding"),
+        (reply_with(b"nonsense\r\n\r\n"), "protocol"),
     ],
 )
 def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(reply) as server:
+        async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
             started = time.monotonic()
             failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", ResultLimits(1000, 0.5))
-            assert isinstance(failed, NotSaved)
+            assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith(f"{word}: ")
             assert "secret" not in failed.detail
             assert "token" not in failed.detail
@@ -127,7 +143,7 @@ def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_pat
 
 def test_a_file_that_is_there_is_never_touched(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with serving(always(answer(200, BODY))) as server:
+        async with serve_raw(reply_with(http_response(200, BODY))) as server:
             target, base = tmp_path / "x", f"http://127.0.0.1:{server.port}"
             target.write_bytes(b"before")
             with pytest.raises(FileExistsError):
@@ -139,6 +155,6 @@ def test_a_file_that_is_there_is_never_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["", "api.example", "ftp://api.example", "https://"])
 def test_an_upstream_without_an_origin_opens_nothing(base: str, tmp_path: Path) -> None:
-    assert isinstance(asyncio.run(fetch("http://127.0.0.1:9/", base, tmp_path / "x")), NotSaved)
+    assert isinstance(asyncio.run(fetch("http://127.0.0.1:9/", base, tmp_path / "x")), DownloadFailed)
     with pytest.raises(UrlRefused):
-        on_origin("http://127.0.0.1:9/", base)
+        url_on_origin("http://127.0.0.1:9/", base)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.catalog.load import load_book
+from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.families import FAMILIES
 
-BOOK = load_book([Alias("nano-canvas", "gpt-image-2", quality_is_tier=True), Alias("house-style", "gpt-image-1")])
+CATALOG = load_catalog([Alias("nano-canvas", "gpt-image-2", quality_is_tier=True), Alias("house-style", "gpt-image-1")])
 FREE = ("gpt-image-2", "gpt-image-2-beta", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst")
 TABLE = ("gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta", "gpt-image-1", "gpt-4o-image")
 QUALITIES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -30,7 +30,7 @@ QUALITIES: dict[str, tuple[tuple[str, ...], str]] = {
     "gpt-image-2.5-flare": (("low", "medium", "high", "xhigh", "max"), "medium"),
     "gpt-image-2.5-sunburst": (("low", "medium", "high", "xhigh", "max"), "medium"),
 }
-PROMPT_MAX = {
+MAX_PROMPT_CHARS = {
     "gpt-image-2": 32_000,
     "gpt-image-2-beta": 8_000,
     "gpt-image-1.5": 2_000,
@@ -41,22 +41,22 @@ PROMPT_MAX = {
     "gpt-image-2.5-flare": 32_000,
     "gpt-image-2.5-sunburst": 32_000,
 }
-COUNTS = {
+ALLOWED_COUNTS = {
     **{name: set(range(1, 11)) for name in QUALITIES},
     **{name: {1} for name in ("gpt-image-2-beta", "gpt-image-1.5", "gpt-image-1.5-lite", "gpt-image-1.5-beta")},
     "gpt-4o-image": {1, 2, 4},
 }
 MASKS = {"gpt-image-2", "gpt-4o-image", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst"}
-EVERY = pytest.mark.parametrize("name", QUALITIES)
+EVERY_MODEL = pytest.mark.parametrize("name", QUALITIES)
 
 
 def order_of(name: str, **fields: Any) -> ImageOrder:
     """The checked order of a body in JSON."""
-    found = BOOK.find(name)
+    found = CATALOG.find(name)
     assert found is not None
     model, alias = found
     body = msgspec.json.decode(msgspec.json.encode({"prompt": "x", **fields}), type=ImageRequest)
-    return FAMILIES[model.family].check(body, model, alias, "2048x2048")
+    return FAMILIES[model.family].build_order(body, model, alias, "2048x2048")
 
 
 def refusal(name: str, **fields: Any) -> InvalidRequest:
@@ -70,18 +70,18 @@ def urls(count: int) -> list[str]:
 
 
 def test_c10_the_table_has_these_rows_and_no_other() -> None:
-    assert set(BOOK.models) == set(QUALITIES)
+    assert set(CATALOG.models) == set(QUALITIES)
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_prompt_max_of_each_row_in_code_points(name: str) -> None:
-    most = PROMPT_MAX[name]
+    most = MAX_PROMPT_CHARS[name]
     for letter in ("a", "é", "\U0001f600"):
         assert order_of(name, prompt=letter * most).prompt == letter * most
         assert refusal(name, prompt=letter * (most + 1)).param == "prompt"
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_quality_of_each_row(name: str) -> None:
     allowed, default = QUALITIES[name]
     assert order_of(name).quality == default
@@ -98,17 +98,17 @@ def test_s3_1_quality_of_each_row(name: str) -> None:
             assert all(word in problem.message for word in allowed)
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_n_of_each_row(name: str) -> None:
     for count in [*range(-1, 13), 2**63, -(2**63)]:
-        if count in COUNTS[name]:
+        if count in ALLOWED_COUNTS[name]:
             assert order_of(name, n=count).n == count
         else:
             assert refusal(name, n=count).param == "n"
     assert order_of(name).n == 1
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_references_of_each_row(name: str) -> None:
     most = 5 if name == "gpt-4o-image" else 16
     assert order_of(name, image_urls=urls(most)).image_urls == tuple(urls(most))
@@ -118,7 +118,7 @@ def test_s3_1_references_of_each_row(name: str) -> None:
     assert order_of(name, image_urls=[]).image_urls == order_of(name, image_urls=None).image_urls == ()
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_mask_of_each_row(name: str) -> None:
     mask = "https://example.com/mask.png"
     assert order_of(name, mask_url=mask).mask_url is None
@@ -193,7 +193,7 @@ def test_s2_1_resolution_is_never_empty(name: str) -> None:
     assert refusal(name, size="1:1", resolution="").param == "resolution"
 
 
-@EVERY
+@EVERY_MODEL
 def test_s3_1_every_row_takes_format_background_and_callback(name: str) -> None:
     for kind in ("png", "jpeg", "webp"):
         assert order_of(name, output_format=kind).output_format == kind
@@ -276,14 +276,14 @@ FILE_WORDS = re.compile(
     ),
 )
 def test_s10_1_wording_never_has_the_words_that_clients_sort_by(name: str, fields: dict[str, Any]) -> None:
-    said = problem_of(name, fields)
+    said = refusal_or_none(name, fields)
     if said is not None:
         assert said.message
         assert said.param
         assert not FILE_WORDS.search(said.message), said.message
 
 
-def problem_of(name: str, fields: dict[str, Any]) -> InvalidRequest | None:
+def refusal_or_none(name: str, fields: dict[str, Any]) -> InvalidRequest | None:
     """The refusal, where there is one."""
     try:
         order_of(name, **fields)
@@ -293,13 +293,13 @@ def problem_of(name: str, fields: dict[str, Any]) -> InvalidRequest | None:
 
 
 def test_s3_1_billing_of_each_row() -> None:
-    rules = {model.id: model.billing for model in BOOK.models.values()}
+    rules = {model.id: model.billing for model in CATALOG.models.values()}
     per_call = {"gpt-image-2-beta", "gpt-image-1.5-lite", "gpt-image-1.5-beta", "gpt-4o-image"}
     assert {name for name, rule in rules.items() if rule == "per_call"} == per_call
 
 
 def model_of(name: str) -> Model:
-    found = BOOK.find(name)
+    found = CATALOG.find(name)
     assert found is not None
     return found[0]
 
@@ -330,10 +330,10 @@ def test_s3_1_gpt_image_2_beta_tiers(size: str, resolution: str | None, tier: st
 
 def test_s3_4_partial_images_cost_100_tokens_each() -> None:
     """Of each image, expected and at most; rows that are billed per call have no tokens."""
-    family, model = FAMILIES["gpt_image"], BOOK.models["gpt-image-2"]
+    family, model = FAMILIES["gpt_image"], CATALOG.models["gpt-image-2"]
     order = order_of("gpt-image-2", size="1:1", quality="low", n=2)
     asked = msgspec.structs.replace(order, partials=3)
-    for usage_of in (family.expected_usage, family.maximum_usage):
+    for usage_of in (family.expected_usage, family.max_usage):
         assert usage_of(asked, model).image_output - usage_of(order, model).image_output == 2 * 3 * 100
     per_call = msgspec.structs.replace(order_of("gpt-image-2-beta"), partials=3)
-    assert family.maximum_usage(per_call, BOOK.models["gpt-image-2-beta"]).image_output == 0
+    assert family.max_usage(per_call, CATALOG.models["gpt-image-2-beta"]).image_output == 0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.families.sizes import RATIOS, output_tokens, parse_pixels, pixels_fault, ratio_pixels
+from imagegate.families.sizes import RATIOS, output_tokens, parse_pixels, pixels_for_ratio, size_error
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent.parent / "vectors" / "sizes.json").read_text("utf-8"))
 BASES = {"low": 16, "medium": 48, "high": 96}
@@ -27,8 +27,8 @@ def test_c21_there_are_24_published_cells() -> None:
 def test_c21_every_cell_has_its_pixels_and_tokens_both_ways_round(cell: dict[str, Any]) -> None:
     across, down = cell["ratio"].split(":")
     width, height = cell["width"], cell["height"]
-    assert ratio_pixels(cell["ratio"], cell["resolution"]) == (width, height)
-    assert ratio_pixels(f"{down}:{across}", cell["resolution"]) == (height, width)
+    assert pixels_for_ratio(cell["ratio"], cell["resolution"]) == (width, height)
+    assert pixels_for_ratio(f"{down}:{across}", cell["resolution"]) == (height, width)
     for quality, tokens in cell["output_tokens"].items():
         assert output_tokens(width, height, BASES[quality]) == tokens
         assert output_tokens(height, width, BASES[quality]) == tokens
@@ -38,7 +38,7 @@ def test_c21_every_cell_has_its_pixels_and_tokens_both_ways_round(cell: dict[str
 def test_c21_every_explicit_size_has_its_tokens(entry: dict[str, Any]) -> None:
     pixels = parse_pixels(entry["size"])
     assert pixels is not None
-    assert pixels_fault(*pixels) is None
+    assert size_error(*pixels) is None
     assert {name: output_tokens(*pixels, base) for name, base in BASES.items()} == entry["output_tokens"]
 
 
@@ -55,7 +55,7 @@ def test_s3_2_ratios_and_their_portraits_are_known() -> None:
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("tier", ["1K", "2K", "4K"])
 def test_s3_2_ratios_at_every_tier_are_legal_as_pixels_too(ratio: str, tier: str) -> None:
-    assert pixels_fault(*ratio_pixels(ratio, tier)) is None
+    assert size_error(*pixels_for_ratio(ratio, tier)) is None
 
 
 @given(EDGES, EDGES, st.sampled_from([16, 24, 48, 64, 96]))
@@ -75,13 +75,13 @@ def test_s2_1_size_in_pixels_is_legal_exactly_inside_the_published_bounds(width:
         and 655_360 <= width * height <= 8_294_400
         and max(width, height) <= 3 * min(width, height)
     )
-    assert (pixels_fault(width, height) is None) == legal
+    assert (size_error(width, height) is None) == legal
 
 
 @given(EDGES, EDGES)
 def test_s2_1_size_in_multiples_of_16_is_legal_exactly_inside_the_published_bounds(width: int, height: int) -> None:
     legal = 655_360 <= width * height <= 8_294_400 and max(width, height) <= 3 * min(width, height)
-    assert (pixels_fault(width, height) is None) == legal
+    assert (size_error(width, height) is None) == legal
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_s2_1_size_in_multiples_of_16_is_legal_exactly_inside_the_published_boun
 def test_s2_1_size_at_the_bounds(size: str, legal: bool) -> None:
     pixels = parse_pixels(size)
     assert pixels is not None
-    assert (pixels_fault(*pixels) is None) == legal
+    assert (size_error(*pixels) is None) == legal
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_s3_2_pixels_are_the_nearest_multiples_of_16_to_the_root(tier: str) -> N
     target = {"1K": 1024**2, "2K": 2048**2, "4K": 3840 * 2160}[tier]
     for ratio in RATIOS:
         a, b = (int(part) for part in ratio.split(":"))
-        width, height = ratio_pixels(ratio, tier)
+        width, height = pixels_for_ratio(ratio, tier)
         if max(width, height) == 3840 or (tier == "4K" and width * height > 8_294_400 - 3840 * 32):
             continue
         for edge, over, under in ((width, a, b), (height, b, a)):

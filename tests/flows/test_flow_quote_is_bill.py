@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.app import open_runtime
-from imagegate.catalog.catalog import Book
-from imagegate.catalog.load import load_book
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Key
+from imagegate.catalog.catalog import Catalog
+from imagegate.catalog.load import load_catalog
+from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import Nanos
@@ -25,14 +25,14 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
-from imagegate.flows.execution.billing import Bill, Part, make_bill
+from imagegate.flows.execution.billing import Bill, BilledPart, make_bill
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
 
 NOW = 1_795_341_693_000_000
-BOOK = load_book()
-KEY = Key(
+BOOK = load_catalog()
+KEY = ApiKey(
     "key_1",
     "acc_1",
     "k",
@@ -60,7 +60,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     asyncio.run(opened.close())
 
 
-def quoted(runtime: Runtime, **fields: Any) -> Quote:
+def make_test_quote(runtime: Runtime, **fields: Any) -> Quote:
     return make_quote(runtime, msgspec.convert({"prompt": "x", **fields}, ImageRequest), KEY, NOW)
 
 
@@ -82,16 +82,16 @@ def task_of(quote: Quote) -> Task:
     )
 
 
-def billed(
+def make_test_bill(
     runtime: Runtime,
     quote: Quote,
     usage: Usage | None,
-    pictures: int | None = None,
+    images: int | None = None,
     pixels: tuple[int, int] | None = None,
 ) -> Bill:
     size = quote.order.size
-    delivered = [pixels or (size.width, size.height)] * (quote.order.n if pictures is None else pictures)
-    return make_bill(runtime, task_of(quote), [Part(usage, UPSTREAM, delivered)])
+    delivered = [pixels or (size.width, size.height)] * (quote.order.n if images is None else images)
+    return make_bill(runtime, task_of(quote), [BilledPart(usage, UPSTREAM, delivered)])
 
 
 @st.composite
@@ -99,7 +99,11 @@ def requests(draw: st.DrawFn, rows: list[str] | None = None) -> ImageRequest:
     """Every legal way to order, over every row."""
     model = BOOK.models[draw(st.sampled_from(rows or sorted(BOOK.models)))]
     edges = st.integers(1, 240).map(lambda step: 16 * step)
-    pixels = st.tuples(edges, edges).filter(_legal).map(lambda size: f"{size[0]}{draw(st.sampled_from('x×'))}{size[1]}")
+    pixels = (
+        st.tuples(edges, edges)
+        .filter(is_legal_size)
+        .map(lambda size: f"{size[0]}{draw(st.sampled_from('x×'))}{size[1]}")
+    )
     free = st.one_of(st.none(), st.just("auto"), st.sampled_from(RATIOS), pixels)
     table = st.sampled_from([None, "auto", "1:1", "2:3", "3:2", "1024x1024", "1024x1536", "1536x1024"])
     count = draw(st.integers(0, model.references))
@@ -117,7 +121,7 @@ def requests(draw: st.DrawFn, rows: list[str] | None = None) -> ImageRequest:
     )
 
 
-def _legal(size: tuple[int, int]) -> bool:
+def is_legal_size(size: tuple[int, int]) -> bool:
     return 655_360 <= size[0] * size[1] <= 8_294_400 and max(size) <= 3 * min(size)
 
 
@@ -126,7 +130,7 @@ def test_s3_3_one_function_prices_quote_and_bill(runtime: Runtime, request: Imag
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
     pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
-    bill = make_bill(runtime, task_of(quote), [Part(usage, UsageSource.formula, pixels)])
+    bill = make_bill(runtime, task_of(quote), [BilledPart(usage, UsageSource.formula, pixels)])
     assert bill.charge == bill.price == quote.expected.total
     assert 0 < bill.charge <= quote.maximum.total
     assert bill.source == UsageSource.formula
@@ -155,7 +159,7 @@ def test_s3_4_never_above_the_hold_whatever_the_upstream_counts(
 ) -> None:
     quote = make_quote(runtime, request, KEY, NOW)
     pictures = data.draw(st.integers(1, quote.order.n))
-    bill = billed(runtime, quote, usage, pictures)
+    bill = make_test_bill(runtime, quote, usage, pictures)
     assert 0 <= bill.charge <= quote.maximum.total
     assert bill.charge <= -(-quote.maximum.total * pictures // quote.order.n)
     assert bill.charge <= bill.price
@@ -181,25 +185,25 @@ ABSURD = [
 
 @pytest.mark.parametrize("usage", ABSURD)
 def test_s3_4_estimated_where_usage_is_missing_zero_or_absurd(runtime: Runtime, usage: Usage | None) -> None:
-    quote = quoted(runtime, size="16:9", quality="low", n=2, image_urls=["https://example.com/a.png"])
-    bill = billed(runtime, quote, usage)
+    quote = make_test_quote(runtime, size="16:9", quality="low", n=2, image_urls=["https://example.com/a.png"])
+    bill = make_test_bill(runtime, quote, usage)
     assert bill.source == UsageSource.estimated
     assert (bill.charge, bill.usage) == (quote.expected.total, quote.usage)
 
 
 def test_s3_4_reported_usage_is_billed(runtime: Runtime) -> None:
-    quote = quoted(runtime, size="1:1", image_urls=["https://example.com/a.png"])
+    quote = make_test_quote(runtime, size="1:1", image_urls=["https://example.com/a.png"])
     usage = Usage(
         images=1, text_input=20, text_cached_input=5, image_input=1000, image_cached_input=400, image_output=1700
     )
-    bill = billed(runtime, quote, usage)
+    bill = make_test_bill(runtime, quote, usage)
     exact = 15 * Fraction("4500") + 5 * Fraction("1125") + 600 * Fraction(7200) + 400 * 1800 + 1700 * 27_000
     assert bill == Bill(Nanos(ceil(exact)), Nanos(ceil(exact)), usage, UPSTREAM)
 
 
 def test_s3_4_never_above_an_excess_is_the_operators_loss(runtime: Runtime) -> None:
-    quote = quoted(runtime, size="1:1")
-    bill = billed(runtime, quote, Usage(images=1, text_input=10, image_output=HUGE))
+    quote = make_test_quote(runtime, size="1:1")
+    bill = make_test_bill(runtime, quote, Usage(images=1, text_input=10, image_output=HUGE))
     assert bill.charge == quote.maximum.total
     assert bill.price == 10 * 4500 + HUGE * 27_000
     assert bill.source == UPSTREAM
@@ -208,46 +212,46 @@ def test_s3_4_never_above_an_excess_is_the_operators_loss(runtime: Runtime) -> N
 @pytest.mark.parametrize("name", ["gpt-image-2", "gpt-4o-image", "gpt-image-1"])
 @pytest.mark.parametrize("pictures", [1, 2, 3])
 def test_s3_4_delivered_images_alone_are_billed(runtime: Runtime, name: str, pictures: int) -> None:
-    asked = quoted(runtime, model=name, size="1:1", n=4)
-    one = quoted(runtime, model=name, size="1:1", n=1)
-    missing = billed(runtime, asked, None, pictures)
+    asked = make_test_quote(runtime, model=name, size="1:1", n=4)
+    one = make_test_quote(runtime, model=name, size="1:1", n=1)
+    missing = make_test_bill(runtime, asked, None, pictures)
     assert missing.charge == pictures * one.expected.total
-    believed = billed(runtime, asked, Usage(images=4, text_input=10, image_output=2**30), pictures)
+    believed = make_test_bill(runtime, asked, Usage(images=4, text_input=10, image_output=2**30), pictures)
     assert believed.charge == pictures * one.maximum.total
 
 
 def test_s3_4_estimated_by_the_real_pixels_never_above_the_hold(runtime: Runtime) -> None:
-    quote = quoted(runtime, size="1:1", resolution="2K", quality="high")
-    small = billed(runtime, quote, None, pixels=(1024, 1024))
-    assert small.charge == quoted(runtime, size="1:1", resolution="1K", quality="high").expected.total
-    assert billed(runtime, quote, None, pixels=(2880, 2880)).charge == quote.maximum.total
+    quote = make_test_quote(runtime, size="1:1", resolution="2K", quality="high")
+    small = make_test_bill(runtime, quote, None, pixels=(1024, 1024))
+    assert small.charge == make_test_quote(runtime, size="1:1", resolution="1K", quality="high").expected.total
+    assert make_test_bill(runtime, quote, None, pixels=(2880, 2880)).charge == quote.maximum.total
 
 
 def test_s3_4_never_above_with_more_pictures_than_asked(runtime: Runtime) -> None:
-    quote = quoted(runtime, size="1:1")
-    assert billed(runtime, quote, None, pictures=7).charge == quote.maximum.total
+    quote = make_test_quote(runtime, size="1:1")
+    assert make_test_bill(runtime, quote, None, images=7).charge == quote.maximum.total
 
 
 def test_s3_3_dated_a_task_keeps_the_price_of_its_create(runtime: Runtime) -> None:
     """Prices rise tenfold while it is under way."""
-    quote, now = quoted(runtime, model="gpt-4o-image"), NOW // 10**6
-    old = runtime.book.blocks[quote.price_version]
+    quote, now = make_test_quote(runtime, model="gpt-4o-image"), NOW // 10**6
+    old = runtime.catalog.blocks[quote.price_version]
     rows = tuple(
         msgspec.structs.replace(row, per_image_nanos={tier: 10 * nanos for tier, nanos in row.per_image_nanos.items()})
         for row in old.price
         if row.per_image_nanos
     )
     dearer = msgspec.structs.replace(old, version="dearer", effective_from=now + 60, price=rows)
-    book = Book(list(runtime.book.models.values()), [], [old, dearer])
-    later = dataclasses.replace(runtime, book=book)
-    assert billed(later, quote, None).charge == quote.expected.total == 15_000_000
+    book = Catalog(list(runtime.catalog.models.values()), [], [old, dearer])
+    later = dataclasses.replace(runtime, catalog=book)
+    assert make_test_bill(later, quote, None).charge == quote.expected.total == 15_000_000
     request = ImageRequest(prompt="x", model="gpt-4o-image")
     assert make_quote(later, request, KEY, NOW + 60 * 10**6).expected.total == 150_000_000
 
 
 def test_s2_1_model_is_looked_up_before_anything_else_is_checked(runtime: Runtime) -> None:
     with pytest.raises(ModelNotFound) as unknown:
-        quoted(runtime, model="gpt-image-3")
+        make_test_quote(runtime, model="gpt-image-3")
     assert (unknown.value.param, unknown.value.extra["fallback_suggestion"]) == ("model", "gpt-image-2")
     mine = msgspec.structs.replace(KEY, models=("gpt-image-1",))
     with pytest.raises(ModelAccessDenied, match="gpt-image-2"):
@@ -260,5 +264,5 @@ def test_s2_1_model_is_looked_up_before_anything_else_is_checked(runtime: Runtim
 )
 def test_s1_body_text_without_nul_in_every_field(runtime: Runtime, field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        quoted(runtime, **{field: "a\0b"})
+        make_test_quote(runtime, **{field: "a\0b"})
     assert caught.value.param == field

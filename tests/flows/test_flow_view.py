@@ -14,7 +14,7 @@ from imagegate.app import open_runtime
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
-from imagegate.domain.tasks import Result, Task, TaskState
+from imagegate.domain.tasks import ImageResult, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.views.task import task_view
 from imagegate.runtime import Runtime
@@ -48,16 +48,16 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     asyncio.run(opened.close())
 
 
-def shown(runtime: Runtime, task: Task) -> tuple[str, dict[str, Any]]:
+def render(runtime: Runtime, task: Task) -> tuple[str, dict[str, Any]]:
     text = msgspec.json.encode(task_view(runtime, task)).decode()
     return text, json.loads(text)
 
 
-def changed(**fields: Any) -> Task:
+def task_with(**fields: Any) -> Task:
     return msgspec.structs.replace(WAITING, **fields)
 
 
-DONE = changed(
+DONE = task_with(
     state=TaskState.completed,
     claim_no=1,
     progress=100,
@@ -65,13 +65,13 @@ DONE = changed(
     charge=Nanos(47_470_500),
     usage=Usage(images=1, text_input=13, image_output=1756),
     usage_source=UsageSource.upstream,
-    results=(Result(0, "png", "image/png", 1024, 1024, 99),),
+    results=(ImageResult(0, "png", "image/png", 1024, 1024, 99),),
     results_expire=1_795_428_130_000_000,
 )
 
 
 def test_s5_1_wire_order_of_a_waiting_task(runtime: Runtime) -> None:
-    text, _ = shown(runtime, WAITING)
+    text, _ = render(runtime, WAITING)
     assert text == (
         '{"created":1795341693,"id":"task-unified-1795341693-imcg5zqt","model":"gpt-image-2",'
         '"object":"image.generation.task","progress":0,"status":"pending",'
@@ -83,7 +83,7 @@ def test_s5_1_wire_order_of_a_waiting_task(runtime: Runtime) -> None:
 
 
 def test_s5_1_wire_order_of_a_completed_task(runtime: Runtime) -> None:
-    text, task = shown(runtime, DONE)
+    text, task = render(runtime, DONE)
     link = task["results"][0]
     assert link.startswith(
         "https://gw.example/files/results/task-unified-1795341693-imcg5zqt/0.png?exp=1795428130&sig=k1."
@@ -106,10 +106,10 @@ def test_s5_1_wire_order_of_a_failed_task(runtime: Runtime) -> None:
         TaskErrorCode.content_policy_violation,
         "Content policy violation.\nYour request was blocked by safety filters.",
     )
-    failed = changed(
+    failed = task_with(
         state=TaskState.failed, claim_no=1, progress=40, ended=CREATED + 47_000_000, charge=Nanos(0), error=error
     )
-    _, task = shown(runtime, failed)
+    _, task = render(runtime, failed)
     assert task["error"] == {
         "code": "content_policy_violation",
         "message": "Content policy violation.\nYour request was blocked by safety filters.",
@@ -151,7 +151,7 @@ def test_s5_1_wire_order_of_a_failed_task(runtime: Runtime) -> None:
 @pytest.mark.parametrize("code", list(TaskErrorCode))
 def test_s5_1_error_names_code_message_and_type(runtime: Runtime, code: TaskErrorCode) -> None:
     error = TaskError(code, "why", reason="because", param="image_urls[0]")
-    _, task = shown(runtime, changed(state=TaskState.failed, ended=CREATED, charge=Nanos(0), error=error))
+    _, task = render(runtime, task_with(state=TaskState.failed, ended=CREATED, charge=Nanos(0), error=error))
     assert task["status"] == "failed"
     assert list(task["error"])[:3] == ["code", "message", "type"]
     assert task["error"]["type"] == "task_error"
@@ -173,7 +173,7 @@ def test_c03_status_has_four_words_and_never_moves_back(
     runtime: Runtime, state: TaskState, claim_no: int, sent: int | None, status: str
 ) -> None:
     """It can be cancelled exactly as long as nothing was sent, whoever has it."""
-    _, task = shown(runtime, changed(state=state, claim_no=claim_no, sent=sent))
+    _, task = render(runtime, task_with(state=state, claim_no=claim_no, sent=sent))
     assert task["status"] == status
     assert task["task_info"]["estimated_time"] >= 1
     assert not {"error", "results", "duration", "results_expire_at", "engine"} & set(task)
@@ -181,16 +181,16 @@ def test_c03_status_has_four_words_and_never_moves_back(
 
 
 def test_s5_1_engine_is_named_for_the_embedded_one_alone(runtime: Runtime) -> None:
-    _, task = shown(runtime, msgspec.structs.replace(DONE, engine="embedded"))
+    _, task = render(runtime, msgspec.structs.replace(DONE, engine="embedded"))
     assert (task["engine"], task["notice"]) == ("embedded", "procedural preview, not a neural model")
     assert list(task)[-2:] == ["engine", "notice"]
-    _, plain = shown(runtime, DONE)
+    _, plain = render(runtime, DONE)
     assert not {"engine", "notice"} & set(plain)
 
 
 @pytest.mark.parametrize("nanos", [1, 10, 999_999_999_999_999, 10**17 + 1])
 def test_s1_money_number_never_passes_through_a_float(runtime: Runtime, nanos: int) -> None:
-    text, _ = shown(runtime, msgspec.structs.replace(DONE, hold=Nanos(nanos), charge=Nanos(nanos)))
+    text, _ = render(runtime, msgspec.structs.replace(DONE, hold=Nanos(nanos), charge=Nanos(nanos)))
     exact = f"{nanos * 68 // 10**9}.{nanos * 68 % 10**9:09d}".rstrip("0").rstrip(".")
     for name in ("credits_reserved", "credits_used", "reserved_credits", "charged_credits"):
         assert f'"{name}":{exact},' in text

@@ -1,6 +1,7 @@
 """Image files, good, odd and hostile, made when they are asked for, each with the verdict that it must get.
 
-`seen` is the verdict of `inspect`: (media type, width, height, alpha), or the reason of the refusal. `whole`
+`inspect_verdict` is the verdict of `inspect`: (media type, width, height, alpha), or the reason of the refusal.
+`structure_verdict`
 is the verdict of `check_structure`, asked with the type that the file announces: True, or the reason.
 """
 
@@ -18,15 +19,15 @@ from PIL import Image
 
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LIMIT = 52_428_800
-Seen = tuple[str, int, int, bool] | str
+MAX_BYTES = 52_428_800
+InspectVerdict = tuple[str, int, int, bool] | str
 
 
 @dataclass(frozen=True)
 class Case:
     make: Callable[[], bytes]
-    seen: Seen
-    whole: bool | str = True
+    inspect_verdict: InspectVerdict
+    structure_verdict: bool | str = True
 
 
 def chunk(name: bytes, body: bytes = b"") -> bytes:
@@ -43,7 +44,7 @@ IDAT = chunk(b"IDAT", zlib.compress(b"\0"))
 
 
 @cache
-def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), **options: object) -> bytes:
+def encoded_image(kind: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), **options: object) -> bytes:
     """A real picture from a real encoder."""
     stripes = bytes(range(256)) * (size[0] * size[1] * 8 // 256 + 1)
     depth = {"1": 0, "L": 1, "P": 1, "LA": 2, "I;16": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
@@ -95,17 +96,17 @@ def jpeg(*parts: bytes, end: bytes = EOI) -> bytes:
 
 def with_scans(count: int) -> bytes:
     """A real progressive picture whose last scan is told again and again."""
-    whole = picture("JPEG", progressive=True)
+    whole = encoded_image("JPEG", progressive=True)
     last = whole.rindex(b"\xff\xda")
     scan, present = whole[last:-2], whole.count(b"\xff\xda")
     return whole[:-2] + scan * (count - present) + EOI
 
 
-def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
+def flip_bit(data: bytes, at: int, bit: int = 0) -> bytes:
     return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
 
 
-def filled(head: bytes, filler: bytes, size: int = LIMIT) -> bytes:
+def fill_to_size(head: bytes, filler: bytes, size: int = MAX_BYTES) -> bytes:
     return (head + filler * ((size - len(head)) // len(filler)))[:size]
 
 
@@ -123,17 +124,17 @@ def archive() -> bytes:
     return out.getvalue()
 
 
-def oriented() -> bytes:
+def rotated_jpeg() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return picture("JPEG", exif=exif.tobytes())
+    return encoded_image("JPEG", exif=exif.tobytes())
 
 
-def bomb(size: int = 64 << 20) -> bytes:
+def deflate_bomb(size: int = 64 << 20) -> bytes:
     return zlib.compress(bytes(size))
 
 
-def wave() -> bytes:
+def wav_file() -> bytes:
     return b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(28)
 
 
@@ -143,38 +144,40 @@ UNKNOWN = "unsupported_image_type"
 
 CORPUS: dict[str, Case] = {
     # Pictures as people send them.
-    "png rgb": Case(lambda: picture("PNG"), (PNG, 40, 30, False)),
-    "png rgba": Case(lambda: picture("PNG", "RGBA"), (PNG, 40, 30, True)),
-    "png grey": Case(lambda: picture("PNG", "L"), (PNG, 40, 30, False)),
-    "png grey alpha": Case(lambda: picture("PNG", "LA"), (PNG, 40, 30, True)),
-    "png palette": Case(lambda: picture("PNG", "P"), (PNG, 40, 30, False)),
-    "png palette with a hole": Case(lambda: picture("PNG", "P", transparency=0), (PNG, 40, 30, True)),
-    "png one bit": Case(lambda: picture("PNG", "1"), (PNG, 40, 30, False)),
-    "png 16 bit": Case(lambda: picture("PNG", "I;16"), (PNG, 40, 30, False)),
+    "png rgb": Case(lambda: encoded_image("PNG"), (PNG, 40, 30, False)),
+    "png rgba": Case(lambda: encoded_image("PNG", "RGBA"), (PNG, 40, 30, True)),
+    "png grey": Case(lambda: encoded_image("PNG", "L"), (PNG, 40, 30, False)),
+    "png grey alpha": Case(lambda: encoded_image("PNG", "LA"), (PNG, 40, 30, True)),
+    "png palette": Case(lambda: encoded_image("PNG", "P"), (PNG, 40, 30, False)),
+    "png palette with a hole": Case(lambda: encoded_image("PNG", "P", transparency=0), (PNG, 40, 30, True)),
+    "png one bit": Case(lambda: encoded_image("PNG", "1"), (PNG, 40, 30, False)),
+    "png 16 bit": Case(lambda: encoded_image("PNG", "I;16"), (PNG, 40, 30, False)),
     "png 16 bit colour": Case(lambda: png(2, 2, depth=16), (PNG, 2, 2, False)),
-    "png 1x1": Case(lambda: picture("PNG", size=(1, 1)), (PNG, 1, 1, False)),
-    "jpeg": Case(lambda: picture("JPEG"), (JPEG, 40, 30, False)),
-    "jpeg grey": Case(lambda: picture("JPEG", "L"), (JPEG, 40, 30, False)),
-    "jpeg cmyk": Case(lambda: picture("JPEG", "CMYK"), (JPEG, 40, 30, False)),
-    "jpeg progressive": Case(lambda: picture("JPEG", progressive=True), (JPEG, 40, 30, False)),
-    "jpeg with restarts": Case(lambda: picture("JPEG", restart_marker_blocks=1), (JPEG, 40, 30, False)),
-    "jpeg 1x1": Case(lambda: picture("JPEG", size=(1, 1)), (JPEG, 1, 1, False)),
-    "jpeg on its side by EXIF": Case(oriented, (JPEG, 40, 30, False)),
+    "png 1x1": Case(lambda: encoded_image("PNG", size=(1, 1)), (PNG, 1, 1, False)),
+    "jpeg": Case(lambda: encoded_image("JPEG"), (JPEG, 40, 30, False)),
+    "jpeg grey": Case(lambda: encoded_image("JPEG", "L"), (JPEG, 40, 30, False)),
+    "jpeg cmyk": Case(lambda: encoded_image("JPEG", "CMYK"), (JPEG, 40, 30, False)),
+    "jpeg progressive": Case(lambda: encoded_image("JPEG", progressive=True), (JPEG, 40, 30, False)),
+    "jpeg with restarts": Case(lambda: encoded_image("JPEG", restart_marker_blocks=1), (JPEG, 40, 30, False)),
+    "jpeg 1x1": Case(lambda: encoded_image("JPEG", size=(1, 1)), (JPEG, 1, 1, False)),
+    "jpeg on its side by EXIF": Case(rotated_jpeg, (JPEG, 40, 30, False)),
     "jpeg with a profile in parts": Case(
-        lambda: picture("JPEG", icc_profile=b"\xff\xda" * 100_000), (JPEG, 40, 30, False)
+        lambda: encoded_image("JPEG", icc_profile=b"\xff\xda" * 100_000), (JPEG, 40, 30, False)
     ),
-    "jpeg of a phone, film behind": Case(lambda: picture("JPEG") + b"\xff\xda\0\x02" * 1000, (JPEG, 40, 30, False)),
+    "jpeg of a phone, film behind": Case(
+        lambda: encoded_image("JPEG") + b"\xff\xda\0\x02" * 1000, (JPEG, 40, 30, False)
+    ),
     "jpeg with junk between segments": Case(lambda: jpeg(sof(8, 8), b"\0\0\0\xff\xff", SCAN), (JPEG, 8, 8, False)),
     "jpeg with a marker across two blocks": Case(
-        lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\x11", 65_537) + EOI, (JPEG, 8, 8, False)
+        lambda: fill_to_size(jpeg(sof(8, 8), SCAN, end=b""), b"\x11", 65_537) + EOI, (JPEG, 8, 8, False)
     ),
     "jpeg of 100 scans": Case(lambda: with_scans(100), (JPEG, 40, 30, False)),
-    "webp lossy": Case(lambda: picture("WEBP"), (WEBP, 40, 30, False)),
-    "webp lossless": Case(lambda: picture("WEBP", lossless=True), (WEBP, 40, 30, False)),
-    "webp alpha": Case(lambda: picture("WEBP", "RGBA"), (WEBP, 40, 30, True)),
-    "webp lossless alpha": Case(lambda: picture("WEBP", "RGBA", lossless=True), (WEBP, 40, 30, True)),
-    "webp with EXIF": Case(lambda: picture("WEBP", exif=b"Exif\0\0xyz"), (WEBP, 40, 30, False)),
-    "webp 1x1": Case(lambda: picture("WEBP", size=(1, 1)), (WEBP, 1, 1, False)),
+    "webp lossy": Case(lambda: encoded_image("WEBP"), (WEBP, 40, 30, False)),
+    "webp lossless": Case(lambda: encoded_image("WEBP", lossless=True), (WEBP, 40, 30, False)),
+    "webp alpha": Case(lambda: encoded_image("WEBP", "RGBA"), (WEBP, 40, 30, True)),
+    "webp lossless alpha": Case(lambda: encoded_image("WEBP", "RGBA", lossless=True), (WEBP, 40, 30, True)),
+    "webp with EXIF": Case(lambda: encoded_image("WEBP", exif=b"Exif\0\0xyz"), (WEBP, 40, 30, False)),
+    "webp 1x1": Case(lambda: encoded_image("WEBP", size=(1, 1)), (WEBP, 1, 1, False)),
     # As large as it may be, and one more.
     "png 13000x13000": Case(lambda: png(13_000, 13_000), (PNG, 13_000, 13_000, False)),
     "png of just enough pixels": Case(lambda: png(13_377, 13_377), (PNG, 13_377, 13_377, False)),
@@ -187,30 +190,34 @@ CORPUS: dict[str, Case] = {
     "webp 16383x16383": Case(lambda: riff(vp8(16_383, 16_383)), "too_many_pixels"),
     "webp lossless 16384x16384": Case(lambda: riff(vp8l(16_384, 16_384)), "too_many_pixels"),
     "webp canvas 16777216x1": Case(lambda: riff(vp8x(1 << 24, 1), vp8(1, 1)), "corrupt", "corrupt"),
-    "exactly 50 MB": Case(lambda: filled(picture("PNG"), b"\0"), (PNG, 40, 30, False)),
-    "50 MB and a byte": Case(lambda: filled(picture("PNG"), b"\0", LIMIT + 1), "too_large"),
+    "exactly 50 MB": Case(lambda: fill_to_size(encoded_image("PNG"), b"\0"), (PNG, 40, 30, False)),
+    "50 MB and a byte": Case(lambda: fill_to_size(encoded_image("PNG"), b"\0", MAX_BYTES + 1), "too_large"),
     # Bombs and treadmills.
-    "png zTXt bomb": Case(lambda: png(9, 9, chunk(b"zTXt", b"k\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
-    "png iCCP bomb": Case(lambda: png(9, 9, chunk(b"iCCP", b"k\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
-    "png iTXt bomb": Case(lambda: png(9, 9, chunk(b"iTXt", b"k\0\x01\0\0\0" + bomb()), IDAT), (PNG, 9, 9, False)),
-    "png 50 MB of text": Case(lambda: png(9, 9, chunk(b"tEXt", bytes(LIMIT - 200)), IDAT), (PNG, 9, 9, False)),
+    "png zTXt bomb": Case(lambda: png(9, 9, chunk(b"zTXt", b"k\0\0" + deflate_bomb()), IDAT), (PNG, 9, 9, False)),
+    "png iCCP bomb": Case(lambda: png(9, 9, chunk(b"iCCP", b"k\0\0" + deflate_bomb()), IDAT), (PNG, 9, 9, False)),
+    "png iTXt bomb": Case(
+        lambda: png(9, 9, chunk(b"iTXt", b"k\0\x01\0\0\0" + deflate_bomb()), IDAT), (PNG, 9, 9, False)
+    ),
+    "png 50 MB of text": Case(lambda: png(9, 9, chunk(b"tEXt", bytes(MAX_BYTES - 200)), IDAT), (PNG, 9, 9, False)),
     "png 50 MB of empty chunks": Case(
-        lambda: filled(png(9, 9)[:33], chunk(b"teXt")), "too_many_parts", "too_many_parts"
+        lambda: fill_to_size(png(9, 9)[:33], chunk(b"teXt")), "too_many_parts", "too_many_parts"
     ),
     "png 50 MB of tiny IDATs": Case(
-        lambda: filled(png(9, 9)[:33], chunk(b"IDAT", b"x")), "too_many_parts", "too_many_parts"
+        lambda: fill_to_size(png(9, 9)[:33], chunk(b"IDAT", b"x")), "too_many_parts", "too_many_parts"
     ),
     "jpeg of 101 scans": Case(lambda: with_scans(101), "too_many_scans", "too_many_scans"),
     "jpeg of 1000 scans": Case(lambda: with_scans(1000), "too_many_scans", "too_many_scans"),
-    "jpeg 50 MB of FF": Case(lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff"), "truncated", "truncated"),
-    "jpeg 50 MB of stuffing": Case(lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\0"), "truncated", "truncated"),
-    "jpeg 50 MB of restarts": Case(
-        lambda: filled(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\xd3"), "truncated", "truncated"
+    "jpeg 50 MB of FF": Case(lambda: fill_to_size(jpeg(sof(8, 8), SCAN, end=b""), b"\xff"), "truncated", "truncated"),
+    "jpeg 50 MB of stuffing": Case(
+        lambda: fill_to_size(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\0"), "truncated", "truncated"
     ),
-    "jpeg 50 MB of empty comments": Case(lambda: filled(SOI, segment(0xFE)), "too_many_parts", "too_many_parts"),
-    "jpeg 50 MB of TEM": Case(lambda: filled(SOI + b"\xff\x01", b"\xff\x01"), "too_many_parts", "too_many_parts"),
+    "jpeg 50 MB of restarts": Case(
+        lambda: fill_to_size(jpeg(sof(8, 8), SCAN, end=b""), b"\xff\xd3"), "truncated", "truncated"
+    ),
+    "jpeg 50 MB of empty comments": Case(lambda: fill_to_size(SOI, segment(0xFE)), "too_many_parts", "too_many_parts"),
+    "jpeg 50 MB of TEM": Case(lambda: fill_to_size(SOI + b"\xff\x01", b"\xff\x01"), "too_many_parts", "too_many_parts"),
     "webp 50 MB of tiny chunks": Case(
-        lambda: filled(riff(vp8x(8, 8), size=LIMIT - 99), part(b"XMP ", b"")),
+        lambda: fill_to_size(riff(vp8x(8, 8), size=MAX_BYTES - 99), part(b"XMP ", b"")),
         "too_many_parts",
         "too_many_parts",
     ),
@@ -229,29 +236,29 @@ CORPUS: dict[str, Case] = {
     "eps": Case(lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", UNKNOWN, UNKNOWN),
     "html": Case(lambda: HTML, UNKNOWN, UNKNOWN),
     "pdf": Case(lambda: b"%PDF-1.7\n", UNKNOWN, UNKNOWN),
-    "tiff": Case(lambda: picture("TIFF"), UNKNOWN, UNKNOWN),
-    "bmp": Case(lambda: picture("BMP"), UNKNOWN, UNKNOWN),
+    "tiff": Case(lambda: encoded_image("TIFF"), UNKNOWN, UNKNOWN),
+    "bmp": Case(lambda: encoded_image("BMP"), UNKNOWN, UNKNOWN),
     "avif": Case(lambda: b"\0\0\0\x1cftypavif" + bytes(40), UNKNOWN, UNKNOWN),
-    "wave": Case(wave, UNKNOWN, UNKNOWN),
+    "wave": Case(wav_file, UNKNOWN, UNKNOWN),
     "avi": Case(lambda: b"RIFF\x24\0\0\0AVI LIST" + bytes(40), UNKNOWN, UNKNOWN),
     "webp of no known kind": Case(lambda: riff(part(b"ICCP", bytes(20))), UNKNOWN, UNKNOWN),
     "jng": Case(lambda: b"\x8bJNG\r\n\x1a\n" + bytes(40), UNKNOWN, UNKNOWN),
     # Two things in one: what a decoder of the announced type would show is what counts.
-    "png and html": Case(lambda: picture("PNG") + HTML, (PNG, 40, 30, False)),
-    "png and zip": Case(lambda: picture("PNG") + archive(), (PNG, 40, 30, False)),
+    "png and html": Case(lambda: encoded_image("PNG") + HTML, (PNG, 40, 30, False)),
+    "png and zip": Case(lambda: encoded_image("PNG") + archive(), (PNG, 40, 30, False)),
     "png with html inside": Case(lambda: png(9, 9, chunk(b"tEXt", b"k\0" + HTML), IDAT), (PNG, 9, 9, False)),
-    "jpeg with html inside": Case(lambda: picture("JPEG", comment=HTML), (JPEG, 40, 30, False)),
-    "webp and html": Case(lambda: picture("WEBP") + HTML, (WEBP, 40, 30, False)),
-    "html and png": Case(lambda: HTML + picture("PNG"), UNKNOWN, UNKNOWN),
+    "jpeg with html inside": Case(lambda: encoded_image("JPEG", comment=HTML), (JPEG, 40, 30, False)),
+    "webp and html": Case(lambda: encoded_image("WEBP") + HTML, (WEBP, 40, 30, False)),
+    "html and png": Case(lambda: HTML + encoded_image("PNG"), UNKNOWN, UNKNOWN),
     # Broken on the way.
     "png signature only": Case(lambda: SIGNATURE, "truncated", "truncated"),
-    "png cut in IHDR": Case(lambda: picture("PNG")[:20], "truncated", "truncated"),
-    "png cut in half": Case(lambda: picture("PNG")[: len(picture("PNG")) // 2], "truncated", "truncated"),
-    "png without IEND": Case(lambda: picture("PNG")[:-12], "truncated", "truncated"),
-    "png width flipped": Case(lambda: flipped(picture("PNG"), 19), "corrupt", "corrupt"),
-    "png data flipped": Case(lambda: flipped(picture("PNG"), 60), (PNG, 40, 30, False), "corrupt"),
-    "png length flipped": Case(lambda: flipped(picture("PNG"), 33, 7), "truncated", "truncated"),
-    "png name flipped": Case(lambda: flipped(picture("PNG"), 37, 6), "corrupt", "corrupt"),
+    "png cut in IHDR": Case(lambda: encoded_image("PNG")[:20], "truncated", "truncated"),
+    "png cut in half": Case(lambda: encoded_image("PNG")[: len(encoded_image("PNG")) // 2], "truncated", "truncated"),
+    "png without IEND": Case(lambda: encoded_image("PNG")[:-12], "truncated", "truncated"),
+    "png width flipped": Case(lambda: flip_bit(encoded_image("PNG"), 19), "corrupt", "corrupt"),
+    "png data flipped": Case(lambda: flip_bit(encoded_image("PNG"), 60), (PNG, 40, 30, False), "corrupt"),
+    "png length flipped": Case(lambda: flip_bit(encoded_image("PNG"), 33, 7), "truncated", "truncated"),
+    "png name flipped": Case(lambda: flip_bit(encoded_image("PNG"), 37, 6), "corrupt", "corrupt"),
     "png without data": Case(lambda: png(9, 9, chunk(b"tEXt", b"k\0v")), "corrupt", "corrupt"),
     "png with data in two places": Case(lambda: png(9, 9, IDAT, chunk(b"tEXt", b"k\0v"), IDAT), "corrupt", "corrupt"),
     "png with two headers": Case(lambda: png(9, 9, png(8, 8)[8:33], IDAT), "corrupt", "corrupt"),
@@ -260,27 +267,31 @@ CORPUS: dict[str, Case] = {
     "png 0x9": Case(lambda: png(0, 9), "zero_edge"),
     "png 9x0": Case(lambda: png(9, 0), "zero_edge"),
     "jpeg SOI only": Case(lambda: b"\xff\xd8\xff", "truncated", "truncated"),
-    "jpeg cut in the header": Case(lambda: picture("JPEG")[:100], "truncated", "truncated"),
-    "jpeg cut in half": Case(lambda: picture("JPEG")[: len(picture("JPEG")) * 9 // 10], "truncated", "truncated"),
-    "jpeg without EOI": Case(lambda: picture("JPEG")[:-2], "truncated", "truncated"),
+    "jpeg cut in the header": Case(lambda: encoded_image("JPEG")[:100], "truncated", "truncated"),
+    "jpeg cut in half": Case(
+        lambda: encoded_image("JPEG")[: len(encoded_image("JPEG")) * 9 // 10], "truncated", "truncated"
+    ),
+    "jpeg without EOI": Case(lambda: encoded_image("JPEG")[:-2], "truncated", "truncated"),
     "jpeg without a scan": Case(lambda: jpeg(sof(8, 8)), "corrupt", "corrupt"),
     "jpeg without a frame": Case(lambda: jpeg(SCAN), "corrupt", "corrupt"),
     "jpeg with two frames": Case(lambda: jpeg(sof(8, 8), sof(9, 9), SCAN), "corrupt", "corrupt"),
     "jpeg with a short frame": Case(lambda: jpeg(segment(0xC0, b"\x08\0\x08"), SCAN), "corrupt", "corrupt"),
     "jpeg with a segment of no length": Case(lambda: jpeg(b"\xff\xe1\0\0", sof(8, 8), SCAN), "corrupt", "corrupt"),
     "jpeg segment behind the end": Case(lambda: jpeg(sof(8, 8), b"\xff\xe1\xff\xff"), "truncated", "truncated"),
-    "jpeg scan flipped": Case(lambda: flipped(picture("JPEG"), -20), (JPEG, 40, 30, False)),
+    "jpeg scan flipped": Case(lambda: flip_bit(encoded_image("JPEG"), -20), (JPEG, 40, 30, False)),
     "jpeg of 12 bits": Case(lambda: jpeg(sof(8, 8, bits=12), SCAN), "corrupt"),
     "jpeg of two layers": Case(lambda: jpeg(sof(8, 8, layers=2), SCAN), "corrupt"),
     "jpeg lossless": Case(lambda: jpeg(sof(8, 8, 0xC3), SCAN), UNKNOWN, UNKNOWN),
     "jpeg hierarchical": Case(lambda: jpeg(sof(8, 8, 0xDE), SCAN), UNKNOWN, UNKNOWN),
     "jpeg 0x9": Case(lambda: jpeg(sof(0, 9), SCAN), "zero_edge"),
     "jpeg of unknown height": Case(lambda: jpeg(sof(9, 0), SCAN, segment(0xDC, b"\0\x09")), "zero_edge"),
-    "webp head only": Case(lambda: picture("WEBP")[:16], "truncated", "truncated"),
-    "webp cut in half": Case(lambda: picture("WEBP")[: len(picture("WEBP")) // 2], "truncated", "truncated"),
-    "webp length flipped": Case(lambda: flipped(picture("WEBP"), 6), "truncated", "truncated"),
-    "webp start code flipped": Case(lambda: flipped(picture("WEBP"), 23), "corrupt", "corrupt"),
-    "webp data flipped": Case(lambda: flipped(picture("WEBP"), -9), (WEBP, 40, 30, False)),
+    "webp head only": Case(lambda: encoded_image("WEBP")[:16], "truncated", "truncated"),
+    "webp cut in half": Case(
+        lambda: encoded_image("WEBP")[: len(encoded_image("WEBP")) // 2], "truncated", "truncated"
+    ),
+    "webp length flipped": Case(lambda: flip_bit(encoded_image("WEBP"), 6), "truncated", "truncated"),
+    "webp start code flipped": Case(lambda: flip_bit(encoded_image("WEBP"), 23), "corrupt", "corrupt"),
+    "webp data flipped": Case(lambda: flip_bit(encoded_image("WEBP"), -9), (WEBP, 40, 30, False)),
     "webp without a picture": Case(lambda: riff(vp8x(8, 8)), "truncated", "truncated"),
     "webp of two sizes": Case(lambda: riff(vp8x(8, 8), vp8(9, 9)), "corrupt", "corrupt"),
     "webp 0x9": Case(lambda: riff(vp8(0, 9)), "zero_edge"),

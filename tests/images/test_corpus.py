@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from imagegate.images import NotAnImage, check_structure, inspect, sniff
+from imagegate.images import InvalidImage, check_structure, inspect, sniff
 from imagegate.images.facts import MediaType
-from tests.images.corpus import CORPUS, JPEG, PNG, WEBP, picture
+from tests.images.corpus import CORPUS, JPEG, PNG, WEBP, encoded_image
 
 HOSTILE = [name for name in CORPUS if "50 MB" in name or "bomb" in name or "scans" in name or "13000" in name]
 CPU_S = 1.0
@@ -29,7 +29,7 @@ def put(tmp_path: Path, data: bytes, name: str = "holiday.png") -> Path:
 def seen(path: Path) -> object:
     try:
         facts = inspect(path)
-    except NotAnImage as refused:
+    except InvalidImage as refused:
         return refused.reason
     assert facts.bytes == path.stat().st_size
     return facts.media_type, facts.width, facts.height, facts.has_alpha
@@ -38,7 +38,7 @@ def seen(path: Path) -> object:
 def whole(path: Path) -> object:
     try:
         check_structure(path, sniff(path.read_bytes()[:16]) or "image/png")
-    except NotAnImage as refused:
+    except InvalidImage as refused:
         return refused.reason
     return True
 
@@ -65,8 +65,8 @@ def test_s2_1_reference_limits_are_found_in_the_bytes(
         raise AssertionError("pixels were touched")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", decode)
-    assert timed(seen, path) == case.seen
-    assert timed(whole, path) == case.whole
+    assert timed(seen, path) == case.inspect_verdict
+    assert timed(whole, path) == case.structure_verdict
     path.unlink()
 
 
@@ -82,30 +82,32 @@ def test_little_memory(name: str, tmp_path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("name", [n for n, c in CORPUS.items() if isinstance(c.seen, tuple) and n not in HOSTILE])
+@pytest.mark.parametrize(
+    "name", [n for n, c in CORPUS.items() if isinstance(c.inspect_verdict, tuple) and n not in HOSTILE]
+)
 def test_pillow_agrees_about_what_is_accepted(name: str, tmp_path: Path) -> None:
     case = CORPUS[name]
     path = put(tmp_path, case.make())
     seen(path)
     with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-        assert case.seen == (Image.MIME[image.format or ""], *image.size, case.seen[3])
+        assert case.inspect_verdict == (Image.MIME[image.format or ""], *image.size, case.inspect_verdict[3])
         if "zero" not in name and image.format != "JPEG":
-            assert (image.has_transparency_data) == case.seen[3]
+            assert (image.has_transparency_data) == case.inspect_verdict[3]
 
 
 def test_the_pixel_limit_outlives_a_change_by_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert seen(put(tmp_path, picture("PNG"))) == (PNG, 40, 30, False)
+    assert seen(put(tmp_path, encoded_image("PNG"))) == (PNG, 40, 30, False)
 
 
 @pytest.mark.parametrize("media_type", [PNG, JPEG, WEBP])
 def test_results_must_be_of_their_type(media_type: MediaType, tmp_path: Path) -> None:
     for other in ("PNG", "JPEG", "WEBP"):
-        path = put(tmp_path, picture(other), f"x.{other}")
+        path = put(tmp_path, encoded_image(other), f"x.{other}")
         if media_type == f"image/{other.lower()}":
             check_structure(path, media_type)
             continue
-        with pytest.raises(NotAnImage) as refused:
+        with pytest.raises(InvalidImage) as refused:
             check_structure(path, media_type)
         assert refused.value.reason == "mislabelled"
 
@@ -141,7 +143,7 @@ def test_sniff(first: bytes, media_type: str | None) -> None:
 def test_any_damage_ends_in_a_verdict(
     kind: str, edits: list[tuple[int, int]], cut: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    data = bytearray(picture(kind))
+    data = bytearray(encoded_image(kind))
     for at, value in edits:
         data[at % len(data)] = value
     path = tmp_path_factory.getbasetemp() / f"damaged.{kind}"

@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from imagegate.painter.order import Order
+from imagegate.painter.order import PaintRequest
 from imagegate.painter.paint import paint
 
 Pixels = npt.NDArray[np.uint8]
-MakeOrder = Callable[..., Order]
+MakeOrder = Callable[..., PaintRequest]
 
 
 @pytest.fixture
 def order(tmp_path: Path) -> MakeOrder:
     """An order for a small quick picture; anything may be set."""
-    plain = Order(
+    plain = PaintRequest(
         prompt="a mountain lake at dawn",
         width=256,
         height=160,
@@ -33,18 +33,18 @@ def order(tmp_path: Path) -> MakeOrder:
         out=str(tmp_path / "out"),
     )
 
-    def make(**changes: object) -> Order:
+    def make(**changes: object) -> PaintRequest:
         return msgspec.structs.replace(plain, **changes)
 
     return make
 
 
-def painted_bytes(order: Order) -> bytes:
+def paint_bytes(order: PaintRequest) -> bytes:
     paint(order)
     return Path(order.out).read_bytes()
 
 
-def painted_pixels(order: Order) -> Pixels:
+def paint_pixels(order: PaintRequest) -> Pixels:
     paint(order)
     with Image.open(order.out) as image:
         return np.array(image)

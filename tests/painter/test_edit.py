@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.painter.conftest import MakeOrder, Pixels, painted_bytes, painted_pixels
+from tests.painter.conftest import MakeOrder, Pixels, paint_bytes, paint_pixels
 
 from imagegate.painter.paint import paint
 
@@ -35,7 +35,7 @@ def _pixels(path: str) -> Pixels:
         return np.array(image)
 
 
-def _apart(first: Pixels, second: Pixels) -> float:
+def _mean_difference(first: Pixels, second: Pixels) -> float:
     return float(np.abs(first.astype(np.int16) - second.astype(np.int16)).mean())
 
 
@@ -60,24 +60,24 @@ def test_words_transform_the_reference_but_keep_its_composition(order: MakeOrder
     reference = _photo(tmp_path / "a.png")
     other = _photo(tmp_path / "b.png", seed=9)
     wanted = order(prompt=prompt, width=_SIZE[0], height=_SIZE[1], references=(reference,))
-    result = painted_pixels(wanted)
-    assert _apart(result, _pixels(reference)) > 3
-    changed = painted_pixels(order(prompt=prompt, width=_SIZE[0], height=_SIZE[1], references=(other,)))
-    assert _apart(result, changed) > 3
+    result = paint_pixels(wanted)
+    assert _mean_difference(result, _pixels(reference)) > 3
+    changed = paint_pixels(order(prompt=prompt, width=_SIZE[0], height=_SIZE[1], references=(other,)))
+    assert _mean_difference(result, changed) > 3
 
 
 def test_the_same_edit_gives_the_same_bytes_wherever_the_file_lies(order: MakeOrder, tmp_path: Path) -> None:
     first, second = _photo(tmp_path / "a.png"), _photo(tmp_path / "copy.png")
-    assert painted_bytes(order(references=(first,))) == painted_bytes(order(references=(second,)))
+    assert paint_bytes(order(references=(first,))) == paint_bytes(order(references=(second,)))
 
 
 def test_every_reference_shows(order: MakeOrder, tmp_path: Path) -> None:
     references = [_photo(tmp_path / f"{seed}.png", seed) for seed in range(16)]
-    all_of_them = painted_pixels(order(width=640, height=448, references=tuple(references)))
+    all_of_them = paint_pixels(order(width=640, height=448, references=tuple(references)))
     for number in (1, 8, 15):
         swapped = list(references)
         swapped[number] = _photo(tmp_path / "other.png", 99)
-        pixels = painted_pixels(order(width=640, height=448, references=tuple(swapped)))
+        pixels = paint_pixels(order(width=640, height=448, references=tuple(swapped)))
         assert (np.abs(pixels.astype(np.int16) - all_of_them).max(axis=2) > 40).mean() > 0.004
 
 
@@ -86,7 +86,7 @@ def test_exif_orientation_is_honoured(order: MakeOrder, tmp_path: Path) -> None:
     exif[0x0112] = 6
     sideways = _photo(tmp_path / "a.jpg", size=(224, 320), exif=exif, quality=95)
     upright = _pixels(sideways)
-    result = painted_pixels(order(prompt="x", width=_SIZE[0], height=_SIZE[1], references=(sideways,)))
+    result = paint_pixels(order(prompt="x", width=_SIZE[0], height=_SIZE[1], references=(sideways,)))
     turned = np.rot90(upright, 3)
     assert np.corrcoef(result[..., 1].ravel(), turned[..., 1].ravel())[0, 1] > 0.85
 
@@ -96,7 +96,7 @@ def test_outside_the_mask_every_pixel_is_the_references(order: MakeOrder, tmp_pa
     reference = _photo(tmp_path / "a.png")
     mask, inside = _mask(tmp_path / "m.png")
     wanted = order(prompt=prompt, width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=mask)
-    result, before = painted_pixels(wanted), _pixels(reference)
+    result, before = paint_pixels(wanted), _pixels(reference)
     assert np.array_equal(result[~inside], before[~inside])
     assert (np.abs(result[inside].astype(np.int16) - before[inside]).max(axis=1) > 2).mean() > 0.8
 
@@ -104,7 +104,7 @@ def test_outside_the_mask_every_pixel_is_the_references(order: MakeOrder, tmp_pa
 def test_outside_the_mask_transparency_is_kept_too(order: MakeOrder, tmp_path: Path) -> None:
     reference = _photo(tmp_path / "a.png", mode="RGBA")
     mask, inside = _mask(tmp_path / "m.png")
-    result = painted_pixels(order(width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=mask))
+    result = paint_pixels(order(width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=mask))
     assert np.array_equal(result[~inside], _pixels(reference)[~inside])
     assert (result[inside][:, 3] == 255).all()
 
@@ -112,25 +112,25 @@ def test_outside_the_mask_transparency_is_kept_too(order: MakeOrder, tmp_path: P
 def test_a_mask_of_another_size_goes_with_its_reference(order: MakeOrder, tmp_path: Path) -> None:
     reference = _photo(tmp_path / "a.png", size=(640, 448))
     mask, inside = _mask(tmp_path / "m.png", size=(640, 448))
-    plain = painted_pixels(order(prompt="remove", width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=mask))
+    plain = paint_pixels(order(prompt="remove", width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=mask))
     with Image.open(reference) as image:
         kept = np.array(image.resize(_SIZE, Image.Resampling.LANCZOS))
     outside = ~inside[::2, ::2] & ~inside[1::2, 1::2]
     assert np.array_equal(plain[outside], kept[outside])
-    assert _apart(plain[~outside], kept[~outside]) > 2
+    assert _mean_difference(plain[~outside], kept[~outside]) > 2
 
 
 def test_a_mask_that_keeps_everything_changes_nothing(order: MakeOrder, tmp_path: Path) -> None:
     reference = _photo(tmp_path / "a.png")
     opaque = tmp_path / "m.png"
     Image.new("RGBA", _SIZE, (0, 0, 0, 255)).save(opaque)
-    result = painted_pixels(order(width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=str(opaque)))
+    result = paint_pixels(order(width=_SIZE[0], height=_SIZE[1], references=(reference,), mask=str(opaque)))
     assert np.array_equal(result, _pixels(reference))
 
 
 def test_a_transparent_edit_has_alpha(order: MakeOrder, tmp_path: Path) -> None:
     reference = _photo(tmp_path / "a.jpg")
-    result = painted_pixels(order(references=(reference,), transparent=True))
+    result = paint_pixels(order(references=(reference,), transparent=True))
     assert result.shape[2] == 4
     assert result[0, 0, 3] == 0
     assert result[80, 128, 3] == 255

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.painter.conftest import MakeOrder, painted_bytes, painted_pixels
+from tests.painter.conftest import MakeOrder, paint_bytes, paint_pixels
 
 from imagegate.images.jobs.encode import read_metadata
-from imagegate.painter.order import Painted
+from imagegate.painter.order import PaintResult
 from imagegate.painter.paint import METADATA, paint
 from imagegate.painter.scenes import SCENES
 
@@ -45,20 +45,20 @@ def test_every_documented_size_is_exact(order: MakeOrder, cell: dict[str, Any]) 
 @pytest.mark.parametrize("size", [(16, 16), (48, 16), (1, 3)])
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_small_and_narrow_sheets_hold_every_scene(order: MakeOrder, scene: str, size: tuple[int, int]) -> None:
-    pixels = painted_pixels(order(prompt=_PROMPTS[scene], width=size[0], height=size[1]))
+    pixels = paint_pixels(order(prompt=_PROMPTS[scene], width=size[0], height=size[1]))
     assert pixels.shape == (size[1], size[0], 3)
 
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_the_same_order_gives_the_same_bytes(order: MakeOrder, scene: str) -> None:
     wanted = order(prompt=_PROMPTS[scene], width=160, height=112)
-    assert painted_bytes(wanted) == painted_bytes(wanted)
+    assert paint_bytes(wanted) == paint_bytes(wanted)
 
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_neighbouring_indexes_are_clearly_different_pictures(order: MakeOrder, scene: str) -> None:
     pictures = [
-        painted_pixels(order(prompt=_PROMPTS[scene], width=160, height=112, index=index)).astype(np.int16)
+        paint_pixels(order(prompt=_PROMPTS[scene], width=160, height=112, index=index)).astype(np.int16)
         for index in range(3)
     ]
     for first in range(3):
@@ -68,26 +68,26 @@ def test_neighbouring_indexes_are_clearly_different_pictures(order: MakeOrder, s
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
 def test_a_picture_is_not_flat_and_not_muddy(order: MakeOrder, scene: str) -> None:
-    pixels = painted_pixels(order(prompt=_PROMPTS[scene], quality="medium")).astype(np.int16)
+    pixels = paint_pixels(order(prompt=_PROMPTS[scene], quality="medium")).astype(np.int16)
     assert pixels.std() > 12
     assert (pixels.max(axis=2) - pixels.min(axis=2)).mean() > 8
 
 
 def test_quality_is_visible(order: MakeOrder) -> None:
     qualities = ("low", "medium", "high", "xhigh", "max")
-    pictures = [painted_pixels(order(prompt="forest", quality=quality)).astype(np.int16) for quality in qualities]
+    pictures = [paint_pixels(order(prompt="forest", quality=quality)).astype(np.int16) for quality in qualities]
     for first, second in itertools.pairwise(pictures):
         assert np.abs(first - second).mean() > 2
 
 
 def test_no_quality_means_medium(order: MakeOrder) -> None:
-    assert painted_bytes(order(quality="")) == painted_bytes(order(quality="medium"))
+    assert paint_bytes(order(quality="")) == paint_bytes(order(quality="medium"))
 
 
 def test_prompt_and_size_seed_the_picture_but_the_path_does_not(order: MakeOrder, tmp_path: Path) -> None:
-    plain = painted_bytes(order(prompt="x"))
-    assert painted_bytes(order(prompt="x", out=str(tmp_path / "elsewhere"))) == plain
-    assert painted_bytes(order(prompt="x ")) != plain
+    plain = paint_bytes(order(prompt="x"))
+    assert paint_bytes(order(prompt="x", out=str(tmp_path / "elsewhere"))) == plain
+    assert paint_bytes(order(prompt="x ")) != plain
 
 
 @pytest.mark.parametrize("file_format", ["png", "jpeg", "webp"])
@@ -95,7 +95,7 @@ def test_the_three_formats_are_real_and_labelled(order: MakeOrder, file_format: 
     wanted = order(format=file_format, compression=80)
     answer = paint(wanted)
     out = Path(wanted.out)
-    assert answer == Painted(256, 160, out.stat().st_size, f"image/{file_format}")
+    assert answer == PaintResult(256, 160, out.stat().st_size, f"image/{file_format}")
     with Image.open(out) as image:
         image.load()
         assert (image.format, image.size) == (file_format.upper(), (256, 160))
@@ -111,7 +111,7 @@ def test_compression_shrinks_the_file(order: MakeOrder) -> None:
 @pytest.mark.parametrize("file_format", ["png", "webp"])
 def test_a_transparent_subject_stands_on_nothing(order: MakeOrder, prompt: str, file_format: str) -> None:
     wanted = order(prompt=prompt, width=256, height=256, transparent=True, format=file_format, compression=90)
-    pixels = painted_pixels(wanted)
+    pixels = paint_pixels(wanted)
     assert pixels.shape[2] == 4
     alpha = pixels[..., 3]
     assert 0.08 < (alpha > 200).mean() < 0.92
@@ -119,15 +119,15 @@ def test_a_transparent_subject_stands_on_nothing(order: MakeOrder, prompt: str, 
 
 
 def test_a_transparent_landscape_is_cut_out(order: MakeOrder) -> None:
-    alpha = painted_pixels(order(prompt="mountains", width=256, height=256, transparent=True))[..., 3]
+    alpha = paint_pixels(order(prompt="mountains", width=256, height=256, transparent=True))[..., 3]
     assert alpha[128, 128] == 255
     assert alpha[0, 0] == alpha[-1, -1] == 0
 
 
 def test_the_visible_label_is_there(order: MakeOrder, monkeypatch: pytest.MonkeyPatch) -> None:
-    marked = painted_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
+    marked = paint_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
     monkeypatch.setattr("imagegate.painter.watermark.stamp", lambda *_, **__: None)
-    unmarked = painted_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
+    unmarked = paint_pixels(order(prompt="logo", width=512, height=512)).astype(np.int16)
     rows, columns = np.nonzero(np.abs(marked - unmarked).max(axis=2))
     assert 0 < len(rows) < 4_000
     assert rows.min() > 440

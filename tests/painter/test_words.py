@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagegate.painter.words import read
+from imagegate.painter.words import read_prompt
 
 
 @pytest.mark.parametrize(
@@ -21,23 +21,23 @@ from imagegate.painter.words import read
     ],
 )
 def test_words_choose_scene_and_light(prompt: str, scene: str, light: str) -> None:
-    brief = read(prompt, 0)
-    assert (brief.scene, brief.light, brief.named) == (scene, light, True)
+    brief = read_prompt(prompt, 0)
+    assert (brief.scene, brief.light, brief.scene_named) == (scene, light, True)
 
 
 def test_english_words_count_whole_only() -> None:
-    assert not read("concatenate education", 0).named
+    assert not read_prompt("concatenate education", 0).scene_named
 
 
 def test_one_korean_syllable_counts_at_the_head_of_a_word() -> None:
-    assert read("산에서", 0).scene == "vista"
-    assert not read("부산물", 0).named
+    assert read_prompt("산에서", 0).scene == "vista"
+    assert not read_prompt("부산물", 0).scene_named
 
 
 def test_colours_keep_the_order_of_the_prompt() -> None:
-    assert read("blue and red and 노란", 0).colours == ("blue", "red", "yellow")
+    assert read_prompt("blue and red and 노란", 0).colours == ("blue", "red", "yellow")
 
 
 def test_a_silent_prompt_picks_by_number() -> None:
-    scenes = {read("zzz", number).scene for number in range(8)}
+    scenes = {read_prompt("zzz", number).scene for number in range(8)}
     assert len(scenes) == 8

@@ -5,102 +5,102 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.tasks import Trouble
+from imagegate.domain.tasks import FailureKind
 from imagegate.routing.circuit_breaker import (
-    FIRST_US,
-    LONG_FIRST_US,
-    LONGEST_US,
+    MAX_OPEN_US,
+    MIN_LONG_OPEN_US,
+    MIN_OPEN_US,
     SECOND,
-    Broken,
-    Cooling,
-    Free,
+    Closed,
+    HalfOpen,
     Health,
-    Trial,
+    Open,
+    RateLimited,
+    breaker_state,
+    on_failure,
     on_success,
-    on_trouble,
-    state,
 )
 
 NOW = 1_795_000_000 * SECOND
 
 
-def after(*troubles: Trouble, health: Health | None = None, step_us: int = SECOND) -> tuple[Health, int]:
+def fail(*troubles: FailureKind, health: Health | None = None, step_us: int = SECOND) -> tuple[Health, int]:
     health, now = health or Health(), NOW
     for trouble in troubles:
         now += step_us
-        health = on_trouble(health, trouble, now)
+        health = on_failure(health, trouble, now)
     return health, now
 
 
 def test_up_4_five_failures_in_a_row_break_a_route() -> None:
-    health, now = after(*[Trouble.failing] * 4)
-    assert state(health, now) == Free()
-    health, now = after(*[Trouble.failing] * 5)
-    assert state(health, now) == Broken(now + FIRST_US, "failing")
+    health, now = fail(*[FailureKind.failing] * 4)
+    assert breaker_state(health, now) == Closed()
+    health, now = fail(*[FailureKind.failing] * 5)
+    assert breaker_state(health, now) == Open(now + MIN_OPEN_US, "failing")
 
 
 def test_up_4_half_of_ten_calls_in_half_a_minute_break_it() -> None:
     health, now = Health(), NOW
     for turn in range(10):
         now += SECOND
-        health = on_success(health, now) if turn % 2 == 0 else on_trouble(health, Trouble.failing, now)
-    assert isinstance(state(health, now), Broken)
+        health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
+    assert isinstance(breaker_state(health, now), Open)
 
 
 def test_up_4_half_of_ten_calls_over_a_longer_time_do_not() -> None:
     health, now = Health(), NOW
     for turn in range(30):
         now += 10 * SECOND
-        health = on_success(health, now) if turn % 2 == 0 else on_trouble(health, Trouble.failing, now)
-    assert state(health, now) == Free()
+        health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
+    assert breaker_state(health, now) == Closed()
 
 
 def test_up_4_one_trial_then_double_the_time_up_to_five_minutes() -> None:
-    health, now = after(*[Trouble.failing] * 5)
+    health, now = fail(*[FailureKind.failing] * 5)
     waits = []
     for _ in range(7):
-        broken = state(health, now)
-        assert isinstance(broken, Broken)
+        broken = breaker_state(health, now)
+        assert isinstance(broken, Open)
         waits.append(broken.until - now)
         now = broken.until
-        assert state(health, now) == Trial()
-        health = on_trouble(health, Trouble.failing, now)
-    assert waits == [min(FIRST_US * 2**turn, LONGEST_US) for turn in range(7)]
-    assert state(on_success(health, now), now) == Free()
+        assert breaker_state(health, now) == HalfOpen()
+        health = on_failure(health, FailureKind.failing, now)
+    assert waits == [min(MIN_OPEN_US * 2**turn, MAX_OPEN_US) for turn in range(7)]
+    assert breaker_state(on_success(health, now), now) == Closed()
 
 
 def test_up_4_throttling_cools_by_retry_after_and_is_no_failure() -> None:
-    health = on_trouble(Health(), Trouble.throttled, NOW, retry_after_us=7 * SECOND)
-    assert state(health, NOW) == Cooling(NOW + 7 * SECOND)
-    assert state(health, NOW + 7 * SECOND) == Free()
+    health = on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=7 * SECOND)
+    assert breaker_state(health, NOW) == RateLimited(NOW + 7 * SECOND)
+    assert breaker_state(health, NOW + 7 * SECOND) == Closed()
     assert health.fails == 0
-    unsaid = on_trouble(Health(), Trouble.throttled, NOW)
-    assert state(unsaid, NOW) == Cooling(NOW + 10 * SECOND)
+    unsaid = on_failure(Health(), FailureKind.throttled, NOW)
+    assert breaker_state(unsaid, NOW) == RateLimited(NOW + 10 * SECOND)
 
 
 def test_an_unpaid_account_stays_shut_for_half_an_hour_and_longer_each_time() -> None:
-    health = on_trouble(Health(), Trouble.unpaid, NOW)
-    assert state(health, NOW) == Broken(NOW + LONG_FIRST_US, "the operator's account there is out of funds")
-    again = on_trouble(health, Trouble.unpaid, NOW + LONG_FIRST_US)
-    assert state(again, NOW + LONG_FIRST_US) == Broken(NOW + 3 * LONG_FIRST_US, health.reason)
+    health = on_failure(Health(), FailureKind.out_of_funds, NOW)
+    assert breaker_state(health, NOW) == Open(NOW + MIN_LONG_OPEN_US, "the operator's account there is out of funds")
+    again = on_failure(health, FailureKind.out_of_funds, NOW + MIN_LONG_OPEN_US)
+    assert breaker_state(again, NOW + MIN_LONG_OPEN_US) == Open(NOW + 3 * MIN_LONG_OPEN_US, health.reason)
 
 
 def test_a_refused_key_is_out_until_it_changes() -> None:
-    health = on_trouble(Health(), Trouble.bad_key, NOW, key="old")
-    assert isinstance(state(health, NOW + 10**12, "old"), Broken)
-    assert state(health, NOW, "new") == Free()
+    health = on_failure(Health(), FailureKind.bad_key, NOW, key="old")
+    assert isinstance(breaker_state(health, NOW + 10**12, "old"), Open)
+    assert breaker_state(health, NOW, "new") == Closed()
     assert on_success(health, NOW).key == ""
 
 
 def test_our_own_trouble_says_nothing_about_the_upstream() -> None:
-    assert on_trouble(Health(), Trouble.ours, NOW) == Health()
+    assert on_failure(Health(), FailureKind.internal, NOW) == Health()
 
 
-@given(st.lists(st.one_of(st.sampled_from(list(Trouble)), st.none()), max_size=60), st.integers(0, 60))
-def test_every_history_ends_in_a_state_that_a_success_heals(history: list[Trouble | None], step: int) -> None:
+@given(st.lists(st.one_of(st.sampled_from(list(FailureKind)), st.none()), max_size=60), st.integers(0, 60))
+def test_every_history_ends_in_a_state_that_a_success_heals(history: list[FailureKind | None], step: int) -> None:
     health, now = Health(), NOW
     for trouble in history:
         now += step * SECOND
-        health = on_success(health, now) if trouble is None else on_trouble(health, trouble, now, key="k")
-        assert isinstance(state(health, now, "k"), Free | Trial | Cooling | Broken)
-    assert state(on_success(health, now), now, "k") == Free()
+        health = on_success(health, now) if trouble is None else on_failure(health, trouble, now, key="k")
+        assert isinstance(breaker_state(health, now, "k"), Closed | HalfOpen | RateLimited | Open)
+    assert breaker_state(on_success(health, now), now, "k") == Closed()

@@ -8,36 +8,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.catalog.catalog import CatalogError
-from imagegate.catalog.load import load_book
-from imagegate.catalog.routes import Cost, Roster, Route, RouteRow, UpstreamRow, load_dialects
+from imagegate.catalog.load import load_catalog
+from imagegate.catalog.routes import CostPerMillion, Route, RouteConfig, RouteTable, UpstreamConfig, load_dialects
 from imagegate.domain.images import ImageOrder, ImageRequest
-from imagegate.domain.tasks import Trouble
+from imagegate.domain.tasks import FailureKind
 from imagegate.families import FAMILIES
-from imagegate.routing.circuit_breaker import Health, on_trouble
-from imagegate.routing.planner import Request, cost_of, misfit, plan
+from imagegate.routing.circuit_breaker import Health, on_failure
+from imagegate.routing.planner import RouteRequest, plan_routes, route_cost, unsupported_reason
 
 NOW = 1_795_000_000_000_000
-BOOK = load_book()
-MODEL = BOOK.models["gpt-image-2"]
+CATALOG = load_catalog()
+MODEL = CATALOG.models["gpt-image-2"]
 FAMILY = FAMILIES["gpt_image"]
-LIST = Cost(image_output="30", image_input="8", image_cached_input="2", text_input="5", text_cached_input="1.25")
+LIST_COST = CostPerMillion(
+    image_output="30", image_input="8", image_cached_input="2", text_input="5", text_cached_input="1.25"
+)
 
 
-def roster(*routes: RouteRow, **override: object) -> Roster:
+def route_table(*routes: RouteConfig, **override: object) -> RouteTable:
     names = sorted({route.upstream for route in routes})
-    rows = [UpstreamRow(name=name, protocol="openai", base_url="http://x", override=override) for name in names]
-    return Roster(rows, routes, list(BOOK.models))
+    rows = [UpstreamConfig(name=name, protocol="openai", base_url="http://x", override=override) for name in names]
+    return RouteTable(rows, routes, list(CATALOG.models))
 
 
-def request(**fields: object) -> Request:
-    order = FAMILY.check(ImageRequest(prompt="a fox", **fields), MODEL, None, "2048x2048")  # type: ignore[arg-type]
-    return Request(order=order, usage=FAMILY.expected_usage(order, MODEL), tier=FAMILY.price_tier(order))
+def route_request(**fields: object) -> RouteRequest:
+    order = FAMILY.build_order(ImageRequest(prompt="a fox", **fields), MODEL, None, "2048x2048")  # type: ignore[arg-type]
+    return RouteRequest(order=order, usage=FAMILY.expected_usage(order, MODEL), tier=FAMILY.price_tier(order))
 
 
-THREE = roster(
-    RouteRow(model="gpt-image-2", upstream="tokens", cost_per_million=LIST),
-    RouteRow(model="gpt-image-2", upstream="flat", cost_per_image="0.03"),
-    RouteRow(model="gpt-image-2", upstream="tiers", cost_per_image={"1K": "0.01", "2K": "0.05", "4K": "0.2"}),
+THREE_ROUTES = route_table(
+    RouteConfig(model="gpt-image-2", upstream="tokens", cost_per_million=LIST_COST),
+    RouteConfig(model="gpt-image-2", upstream="flat", cost_per_image="0.03"),
+    RouteConfig(model="gpt-image-2", upstream="tiers", cost_per_image={"1K": "0.01", "2K": "0.05", "4K": "0.2"}),
 )
 
 
@@ -48,19 +50,21 @@ THREE = roster(
     n=st.integers(1, 10),
 )
 def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality: str, n: int) -> None:
-    asked = request(size=size, resolution=tier, quality=quality, n=n)
-    routes = THREE.of_model("gpt-image-2")
-    planned = plan(routes, {}, {}, asked, set(), {}, NOW)
-    costs = [cost_of(route, asked) for route in planned.choices]
+    asked = route_request(size=size, resolution=tier, quality=quality, n=n)
+    routes = THREE_ROUTES.for_model("gpt-image-2")
+    planned = plan_routes(routes, {}, {}, asked, set(), {}, NOW)
+    costs = [route_cost(route, asked) for route in planned.choices]
     assert costs == sorted(costs)
     assert len(costs) == 3
-    assert costs[0] == min(cost_of(route, asked) for route in routes)
+    assert costs[0] == min(route_cost(route, asked) for route in routes)
 
 
 def test_the_order_of_the_routes_turns_with_the_request() -> None:
-    routes = THREE.of_model("gpt-image-2")
+    routes = THREE_ROUTES.for_model("gpt-image-2")
     cheapest = {
-        plan(routes, {}, {}, request(size="1:1", resolution=tier, quality=quality), set(), {}, NOW).choices[0].upstream
+        plan_routes(routes, {}, {}, route_request(size="1:1", resolution=tier, quality=quality), set(), {}, NOW)
+        .choices[0]
+        .upstream
         for tier in ("1K", "2K", "4K")
         for quality in ("low", "medium", "high")
     }
@@ -80,17 +84,17 @@ def test_the_order_of_the_routes_turns_with_the_request() -> None:
 def test_a_route_that_cannot_do_it_is_passed_over(
     override: dict[str, object], fields: dict[str, object], why: str
 ) -> None:
-    row = RouteRow(model="gpt-image-2", upstream="a", cost_per_image="0.01")
-    one = roster(row, **override).of_model("gpt-image-2")[0]
-    assert misfit(one, request(**fields)) == why
-    assert misfit(one, request(size="1024x1024")) == ""
+    row = RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="0.01")
+    one = route_table(row, **override).for_model("gpt-image-2")[0]
+    assert unsupported_reason(one, route_request(**fields)) == why
+    assert unsupported_reason(one, route_request(size="1024x1024")) == ""
 
 
 def test_what_is_skipped_is_said() -> None:
-    routes = THREE.of_model("gpt-image-2")
-    broken = {"tokens": on_trouble(Health(), Trouble.unpaid, NOW)}
+    routes = THREE_ROUTES.for_model("gpt-image-2")
+    broken = {"tokens": on_failure(Health(), FailureKind.out_of_funds, NOW)}
     held = {"gpt-image-2@flat": NOW + 500_000}
-    planned = plan(routes, broken, {}, request(size="1:1"), {"gpt-image-2@tiers"}, held, NOW)
+    planned = plan_routes(routes, broken, {}, route_request(size="1:1"), {"gpt-image-2@tiers"}, held, NOW)
     assert planned.choices == ()
     assert planned.wait_until == NOW + 500_000
     assert {one.route: one.skipped for one in planned.considered} == {
@@ -101,9 +105,9 @@ def test_what_is_skipped_is_said() -> None:
 
 
 def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> None:
-    routes = THREE.of_model("gpt-image-2")
-    cooling = {"gpt-image-2@tiers": on_trouble(Health(), Trouble.throttled, NOW, retry_after_us=4_000_000)}
-    planned = plan(routes, cooling, {}, request(size="1:1", quality="high"), set(), {}, NOW)
+    routes = THREE_ROUTES.for_model("gpt-image-2")
+    cooling = {"gpt-image-2@tiers": on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=4_000_000)}
+    planned = plan_routes(routes, cooling, {}, route_request(size="1:1", quality="high"), set(), {}, NOW)
     assert [route.upstream for route in planned.choices] == ["flat", "tokens"]
     assert planned.wait_until == NOW + 4_000_000
 
@@ -111,28 +115,32 @@ def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> No
 @pytest.mark.parametrize(
     ("rows", "routes", "says"),
     [
-        ([], [RouteRow(model="gpt-image-2", upstream="a", cost_per_image="1")], "no upstream of that name"),
-        (["a"], [RouteRow(model="dall-e-3", upstream="a", cost_per_image="1")], "no model of that name"),
-        (["a"], [RouteRow(model="gpt-image-2", upstream="a")], "give its cost"),
-        (["a"], [RouteRow(model="gpt-image-2", upstream="a", cost_per_image="-1")], "not a plain amount"),
-        (["a"], [RouteRow(model="gpt-image-2", upstream="a", cost_per_image="1", cost_per_million=LIST)], "not both"),
+        ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "no upstream of that name"),
+        (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "no model of that name"),
+        (["a"], [RouteConfig(model="gpt-image-2", upstream="a")], "give its cost"),
+        (["a"], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="-1")], "not a plain amount"),
+        (
+            ["a"],
+            [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1", cost_per_million=LIST_COST)],
+            "not both",
+        ),
         (["a", "a"], [], "two upstreams"),
         (["A b"], [], "a name is made of"),
     ],
 )
-def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteRow], says: str) -> None:
-    upstreams = [UpstreamRow(name=name, protocol="openai") for name in rows]
+def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteConfig], says: str) -> None:
+    upstreams = [UpstreamConfig(name=name, protocol="openai") for name in rows]
     with pytest.raises(CatalogError, match=says):
-        Roster(upstreams, routes, list(BOOK.models))
+        RouteTable(upstreams, routes, list(CATALOG.models))
 
 
 def test_an_unknown_dialect_and_a_wrong_override_are_named() -> None:
     for row in (
-        UpstreamRow(name="a", protocol="openai", dialect="nobody"),
-        UpstreamRow(name="a", protocol="openai", override={"max_n": "many"}),
+        UpstreamConfig(name="a", protocol="openai", dialect="nobody"),
+        UpstreamConfig(name="a", protocol="openai", override={"max_n": "many"}),
     ):
         with pytest.raises(CatalogError, match="upstream 'a'"):
-            Roster([row], [], [])
+            RouteTable([row], [], [])
 
 
 def test_every_shipped_dialect_reads() -> None:
@@ -142,7 +150,7 @@ def test_every_shipped_dialect_reads() -> None:
 
 
 def test_costs_are_exact() -> None:
-    route: Route = THREE.routes["gpt-image-2@tokens"]
-    usage = msgspec.structs.replace(request(size="1:1").usage, text_input=0, image_output=1_000_000)
-    order: ImageOrder = request().order
-    assert cost_of(route, Request(order=order, usage=usage, tier="1K")) == 30_000_000_000
+    route: Route = THREE_ROUTES.routes["gpt-image-2@tokens"]
+    usage = msgspec.structs.replace(route_request(size="1:1").usage, text_input=0, image_output=1_000_000)
+    order: ImageOrder = route_request().order
+    assert route_cost(route, RouteRequest(order=order, usage=usage, tier="1K")) == 30_000_000_000

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.security.rate_limit import MINUTE_US, MOST_PER_MINUTE, Passed, Quota, Refused, take
+from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE, MINUTE_US, Allowed, Denied, Quota, take
 
 START = 1_795_000_000_000_000
-RATES = [1, 2, 7, 60, 999, MOST_PER_MINUTE]
+RATES = [1, 2, 7, 60, 999, MAX_REQUESTS_PER_MINUTE]
 
 
-def passed(quota: Quota, moments: list[int]) -> list[int]:
+def allowed_moments(quota: Quota, moments: list[int]) -> list[int]:
     """The moments whose request passes."""
     state: dict[str, int] = {}
     found = []
     for now in moments:
         result = take((quota,), state, now)
-        if isinstance(result, Passed):
-            state |= result.whole_at
+        if isinstance(result, Allowed):
+            state |= result.full_at
             found.append(now)
     return found
 
@@ -27,9 +27,9 @@ def passed(quota: Quota, moments: list[int]) -> list[int]:
 @pytest.mark.parametrize("requests", [1, 2, 7, 60, 999])
 def test_a_whole_quota_passes_at_once_and_then_one_each_step(requests: int) -> None:
     quota = Quota("key", "k", requests)
-    assert len(passed(quota, [START] * (requests + 5))) == requests
-    over = [START] * requests + [START + quota.step - 1, START + quota.step, START + quota.step]
-    assert passed(quota, over)[requests:] == [START + quota.step]
+    assert len(allowed_moments(quota, [START] * (requests + 5))) == requests
+    over = [START] * requests + [START + quota.interval_us - 1, START + quota.interval_us, START + quota.interval_us]
+    assert allowed_moments(quota, over)[requests:] == [START + quota.interval_us]
 
 
 @given(
@@ -40,7 +40,7 @@ def test_over_any_minutes_no_more_than_a_quota_more_than_minutes(requests: int, 
     moments = [START]
     for gap in gaps:
         moments.append(moments[-1] + gap)
-    found = passed(Quota("key", "k", requests), moments)
+    found = allowed_moments(Quota("key", "k", requests), moments)
     for first in range(len(found)):
         for last in range(first, len(found)):
             stretch = found[last] - found[first]
@@ -53,46 +53,46 @@ def test_who_comes_when_told_passes_and_who_comes_before_does_not(requests: int,
     state: dict[str, int] = {}
     for _ in range(min(used, requests) + 1):
         result = take((quota,), state, now)
-        if isinstance(result, Refused):
-            assert isinstance(take((quota,), state, now + result.retry_us - 1), Refused)
-            now += result.retry_us
+        if isinstance(result, Denied):
+            assert isinstance(take((quota,), state, now + result.retry_after_us - 1), Denied)
+            now += result.retry_after_us
             result = take((quota,), state, now)
-        assert isinstance(result, Passed)
-        state |= result.whole_at
-    left = result.spent[0]
-    assert left.remaining == len(passed_from(quota, state, now))
-    assert isinstance(take((quota,), state, now + left.next_us), Passed)
-    whole = take((quota,), state, now + left.whole_us + wait)
-    assert whole.spent[0].remaining == requests - 1
+        assert isinstance(result, Allowed)
+        state |= result.full_at
+    left = result.statuses[0]
+    assert left.remaining == len(allowed_now(quota, state, now))
+    assert isinstance(take((quota,), state, now + left.next_request_us), Allowed)
+    whole = take((quota,), state, now + left.reset_us + wait)
+    assert whole.statuses[0].remaining == requests - 1
 
 
-def passed_from(quota: Quota, state: dict[str, int], now: int) -> list[int]:
+def allowed_now(quota: Quota, state: dict[str, int], now: int) -> list[int]:
     """How many more pass at this moment; only counted where they are few."""
     state = dict(state)
     found = []
-    while isinstance(result := take((quota,), state, now), Passed):
-        state |= result.whole_at
+    while isinstance(result := take((quota,), state, now), Allowed):
+        state |= result.full_at
         found.append(now)
         if len(found) >= 2000:
-            return [now] * result.spent[0].remaining + found
+            return [now] * result.statuses[0].remaining + found
     return found
 
 
 def test_two_quotas_are_taken_together_or_not_at_all() -> None:
     narrow, wide = Quota("key", "k", 1), Quota("account", "a", 10)
     first = take((narrow, wide), {}, START)
-    assert isinstance(first, Passed)
-    assert [one.remaining for one in first.spent] == [0, 9]
-    again = take((narrow, wide), first.whole_at, START + 1)
-    assert isinstance(again, Refused)
-    assert [one.remaining for one in again.spent] == [0, 9]
-    assert again.retry_us == MINUTE_US - 1
+    assert isinstance(first, Allowed)
+    assert [one.remaining for one in first.statuses] == [0, 9]
+    again = take((narrow, wide), first.full_at, START + 1)
+    assert isinstance(again, Denied)
+    assert [one.remaining for one in again.statuses] == [0, 9]
+    assert again.retry_after_us == MINUTE_US - 1
 
 
 def test_a_clock_that_is_set_back_blocks_nobody_for_long() -> None:
     quota, hour = Quota("key", "k", 5), 60 * MINUTE_US
-    assert isinstance(take((quota,), {"k": START + hour}, START), Passed)
+    assert isinstance(take((quota,), {"k": START + hour}, START), Allowed)
     near = take((quota,), {"k": START + MINUTE_US + 1}, START)
-    assert isinstance(near, Refused)
-    assert near.retry_us <= MINUTE_US
-    assert near.spent[0].remaining == 0
+    assert isinstance(near, Denied)
+    assert near.retry_after_us <= MINUTE_US
+    assert near.statuses[0].remaining == 0

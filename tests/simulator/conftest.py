@@ -20,5 +20,5 @@ def running() -> Iterator[Simulator]:
 
 @pytest.fixture
 def simulator(running: Simulator) -> Simulator:
-    running.forget()
+    running.reset()
     return running

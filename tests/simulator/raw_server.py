@@ -12,12 +12,12 @@ from tests.support.simulator import Simulator
 GENERATIONS = "/v1/images/generations"
 
 
-class Seen(NamedTuple):
-    """`end`: closed (FIN), reset (RST) or open, where nothing more came in time."""
+class RawResponse(NamedTuple):
+    """`ending`: closed (FIN), reset (RST) or open, where nothing more came in time."""
 
     data: bytes
-    end: str
-    took: float
+    ending: str
+    duration_s: float
 
     @property
     def head(self) -> str:
@@ -55,18 +55,18 @@ def request_bytes(path: str, body: bytes, key: str = "Bearer any", *more: str) -
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def wanted(prompt: str, **more: object) -> bytes:
+def request_body(prompt: str, **more: object) -> bytes:
     return json.dumps({"model": "gpt-image-2", "prompt": prompt, "quality": "low", "size": "1024x1024"} | more).encode()
 
 
-def exchange(simulator: Simulator, data: bytes, patience_s: float = 20.0) -> Seen:
+def exchange(simulator: Simulator, data: bytes, patience_s: float = 20.0) -> RawResponse:
     """Send, then read until the end or until nothing came for `patience_s`."""
     begun = time.monotonic()
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=patience_s) as peer:
         return _read(peer, data, begun)
 
 
-def _read(peer: socket.socket, data: bytes, begun: float) -> Seen:
+def _read(peer: socket.socket, data: bytes, begun: float) -> RawResponse:
     got = bytearray()
     end = "closed"
     try:
@@ -77,8 +77,8 @@ def _read(peer: socket.socket, data: bytes, begun: float) -> Seen:
         end = "reset"
     except TimeoutError:
         end = "open"
-    return Seen(bytes(got), end, time.monotonic() - begun)
+    return RawResponse(bytes(got), end, time.monotonic() - begun)
 
 
-def generate(simulator: Simulator, prompt: str, patience_s: float = 20.0, **more: object) -> Seen:
-    return exchange(simulator, request_bytes(GENERATIONS, wanted(prompt, **more)), patience_s)
+def generate(simulator: Simulator, prompt: str, patience_s: float = 20.0, **more: object) -> RawResponse:
+    return exchange(simulator, request_bytes(GENERATIONS, request_body(prompt, **more)), patience_s)

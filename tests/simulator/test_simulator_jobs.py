@@ -18,7 +18,7 @@ BODY = {"prompt": "a fox", "size": "1024x1024", "quality": "low"}
 COST = 196 * 30_000 + 7 * 5_000
 
 
-class Customer:
+class ApiClient:
     """Speaks one shape: submit, then look until it ends."""
 
     def __init__(self, simulator: Simulator, key: str) -> None:
@@ -39,7 +39,7 @@ class Customer:
         task: dict[str, Any] = answer.json()
         return task
 
-    def until(self, path: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def poll_until(self, path: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         give_up = time.monotonic() + 20
         while time.monotonic() < give_up:
             answer = self.http.get(path)
@@ -49,23 +49,23 @@ class Customer:
             time.sleep(0.02)
         raise AssertionError(f"{path}: {answer.status_code} {answer.text}")
 
-    def ended(self, task: dict[str, Any]) -> dict[str, Any]:
-        return self.until(f"/task/v1/tasks/{task['id']}", lambda seen: seen["status"] in ("completed", "failed"))
+    def wait_for_end(self, task: dict[str, Any]) -> dict[str, Any]:
+        return self.poll_until(f"/task/v1/tasks/{task['id']}", lambda seen: seen["status"] in ("completed", "failed"))
 
 
 @pytest.fixture
-def customer(simulator: Simulator) -> Iterator[Customer]:
-    with Customer(simulator, "Bearer any") as customer:
+def customer(simulator: Simulator) -> Iterator[ApiClient]:
+    with ApiClient(simulator, "Bearer any") as customer:
         yield customer
 
 
 @pytest.fixture
-def fal(simulator: Simulator) -> Iterator[Customer]:
-    with Customer(simulator, "Key any") as customer:
+def fal(simulator: Simulator) -> Iterator[ApiClient]:
+    with ApiClient(simulator, "Key any") as customer:
         yield customer
 
 
-def opened(url: str) -> Image.Image:
+def download_image(url: str) -> Image.Image:
     answer = httpx.get(url, trust_env=False)
     assert answer.status_code == 200
     image = Image.open(io.BytesIO(answer.content))
@@ -73,26 +73,26 @@ def opened(url: str) -> Image.Image:
     return image
 
 
-def test_a_task_is_made_polled_and_collected(simulator: Simulator, customer: Customer) -> None:
+def test_a_task_is_made_polled_and_collected(simulator: Simulator, customer: ApiClient) -> None:
     made = customer.task(BODY | {"prompt": "[[latency:0.5]]", "n": 2})
     assert (made["status"], made["task_info"]["can_cancel"]) == ("pending", True)
     assert made["usage"]["credits_reserved"] > 0
-    done = customer.ended(made)
+    done = customer.wait_for_end(made)
     assert done["status"] == "completed"
     assert done["progress"] == 100
     assert done["usage"]["tokens"]["image_output"] == 2 * 196
-    assert [opened(url).size for url in done["results"]] == [(1024, 1024)] * 2
+    assert [download_image(url).size for url in done["results"]] == [(1024, 1024)] * 2
     assert simulator.total["images"] == 2
     assert len({httpx.get(url, trust_env=False).content for url in done["results"]}) == 2
 
 
-def test_a_wait_is_answered_when_the_task_ends(customer: Customer) -> None:
+def test_a_wait_is_answered_when_the_task_ends(customer: ApiClient) -> None:
     made = customer.task(BODY | {"prompt": "[[latency:1]]"})
     seen = customer.http.get(f"/task/v1/tasks/{made['id']}?wait=20").json()
     assert seen["status"] == "completed"
 
 
-def test_a_key_buys_once(simulator: Simulator, customer: Customer) -> None:
+def test_a_key_buys_once(simulator: Simulator, customer: ApiClient) -> None:
     first = customer.task(Idempotency_Key="att-1")
     again = customer.submit("/task/v1/images/generations", BODY, Idempotency_Key="att-1")
     assert (again.json()["id"], again.headers["Idempotency-Replayed"]) == (first["id"], "true")
@@ -106,7 +106,7 @@ def test_a_key_buys_once(simulator: Simulator, customer: Customer) -> None:
     ]
 
 
-def test_a_submit_whose_answer_is_lost_can_be_repeated(simulator: Simulator, customer: Customer) -> None:
+def test_a_submit_whose_answer_is_lost_can_be_repeated(simulator: Simulator, customer: ApiClient) -> None:
     simulator.script("reset-after-send")
     with pytest.raises(httpx.TransportError):
         customer.task(Idempotency_Key="att-2")
@@ -117,7 +117,7 @@ def test_a_submit_whose_answer_is_lost_can_be_repeated(simulator: Simulator, cus
 
 @pytest.mark.parametrize("fault", ["reset-after-send", "5xx-html", "html-200", "truncated"])
 def test_a_prompt_spoils_the_first_answer_and_a_script_as_many_as_it_names(
-    simulator: Simulator, customer: Customer, fault: str
+    simulator: Simulator, customer: ApiClient, fault: str
 ) -> None:
     def submit(prompt: str, key: str) -> str:
         try:
@@ -139,33 +139,33 @@ def test_a_prompt_spoils_the_first_answer_and_a_script_as_many_as_it_names(
 def test_tasks_outlive_a_kill(tmp_path: Path) -> None:
     simulator = Simulator("--state", str(tmp_path / "tasks.jsonl"), "--latency", "1")
     simulator.start()
-    with Customer(simulator, "Bearer any") as customer:
-        done = customer.ended(customer.task(Idempotency_Key="a"))
+    with ApiClient(simulator, "Bearer any") as customer:
+        done = customer.wait_for_end(customer.task(Idempotency_Key="a"))
         before = httpx.get(done["results"][0], trust_env=False).content
         running = customer.task(BODY | {"n": 3}, Idempotency_Key="b")
         cancelled = customer.task(Idempotency_Key="c")
         customer.http.post(f"/task/v1/tasks/{cancelled['id']}/cancel")
     total = simulator.total
     simulator.kill()
-    with simulator, Customer(simulator, "Bearer any") as customer:
+    with simulator, ApiClient(simulator, "Bearer any") as customer:
         assert customer.task(BODY | {"n": 3}, Idempotency_Key="b")["id"] == running["id"]
-        assert len(customer.ended(running)["results"]) == 3
+        assert len(customer.wait_for_end(running)["results"]) == 3
         assert httpx.get(done["results"][0], trust_env=False).content == before
-        assert customer.ended(cancelled)["error"]["code"] == "request_cancelled"
+        assert customer.wait_for_end(cancelled)["error"]["code"] == "request_cancelled"
         assert (simulator.total["images"], simulator.total["nanos"]) == (total["images"], total["nanos"])
         assert total["images"] == 4
 
 
-def test_cancel_works_only_before_the_work_begins(simulator: Simulator, customer: Customer) -> None:
+def test_cancel_works_only_before_the_work_begins(simulator: Simulator, customer: ApiClient) -> None:
     early = customer.task(BODY | {"prompt": "[[latency:20]]"})
     ended = customer.http.post(f"/task/v1/tasks/{early['id']}/cancel").json()
     assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled")
     assert simulator.total["images"] == 0
     late = customer.task(BODY | {"prompt": "[[latency:1]]"})
     path = f"/task/v1/tasks/{late['id']}"
-    customer.until(path, lambda seen: seen["status"] == "processing")
+    customer.poll_until(path, lambda seen: seen["status"] == "processing")
     assert customer.http.post(f"{path}/cancel").json()["status"] == "processing"
-    assert customer.ended(late)["status"] == "completed"
+    assert customer.wait_for_end(late)["status"] == "completed"
     assert customer.http.post(f"{path}/cancel").status_code == 409
     assert simulator.total["images"] == 1
 
@@ -178,14 +178,14 @@ def test_cancel_works_only_before_the_work_begins(simulator: Simulator, customer
         ("task-fails:generation_timeout", "generation_timeout"),
     ],
 )
-def test_failed_tasks_cost_nothing(simulator: Simulator, customer: Customer, fault: str, code: str) -> None:
+def test_failed_tasks_cost_nothing(simulator: Simulator, customer: ApiClient, fault: str, code: str) -> None:
     simulator.script(fault)
-    done = customer.ended(customer.task())
+    done = customer.wait_for_end(customer.task())
     assert (done["status"], done["error"]["code"], done["usage"]["credits_used"]) == ("failed", code, 0)
     assert simulator.total["images"] == 0
 
 
-def test_a_lost_task_is_forgotten_midway(customer: Customer) -> None:
+def test_a_lost_task_is_forgotten_midway(customer: ApiClient) -> None:
     made = customer.task(BODY | {"prompt": "[[fault:task-lost]] [[latency:1]]"})
     path = f"/task/v1/tasks/{made['id']}"
     assert customer.http.get(path).status_code == 200
@@ -195,7 +195,7 @@ def test_a_lost_task_is_forgotten_midway(customer: Customer) -> None:
         time.sleep(0.05)
 
 
-def test_polls_and_downloads_fail_as_often_as_asked(customer: Customer) -> None:
+def test_polls_and_downloads_fail_as_often_as_asked(customer: ApiClient) -> None:
     made = customer.task(BODY | {"prompt": "[[fault:poll-503:2]] [[fault:result-404:2]]"})
     path = f"/task/v1/tasks/{made['id']}"
     assert [customer.http.get(path).status_code for _ in range(3)] == [503, 503, 200]
@@ -203,22 +203,22 @@ def test_polls_and_downloads_fail_as_often_as_asked(customer: Customer) -> None:
     assert [httpx.get(link, trust_env=False).status_code for _ in range(3)] == [404, 404, 200]
 
 
-def test_too_many_hops_are_refused(customer: Customer) -> None:
+def test_too_many_hops_are_refused(customer: ApiClient) -> None:
     refused = customer.submit("/task/v1/images/generations", BODY, X_Imagegate_Hop="4")
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "X-Imagegate-Hop"
     assert customer.submit("/task/v1/images/generations", BODY, X_Imagegate_Hop="3").status_code == 200
 
 
-def test_references_are_fetched_as_vendors_do(simulator: Simulator, customer: Customer) -> None:
-    link = customer.ended(customer.task())["results"][0]
-    edited = customer.ended(customer.task(BODY | {"image_urls": [link]}))
+def test_references_are_fetched_as_vendors_do(simulator: Simulator, customer: ApiClient) -> None:
+    link = customer.wait_for_end(customer.task())["results"][0]
+    edited = customer.wait_for_end(customer.task(BODY | {"image_urls": [link]}))
     assert edited["usage"]["tokens"]["image_input"] == 1024
     gone = customer.submit("/task/v1/images/generations", BODY | {"image_urls": [f"{simulator.url}/files/no"]})
     assert (gone.status_code, gone.json()["error"]["code"]) == (400, "image_processing_error")
 
 
-def test_fal_is_polled_at_the_addresses_that_it_tells(simulator: Simulator, fal: Customer) -> None:
+def test_fal_is_polled_at_the_addresses_that_it_tells(simulator: Simulator, fal: ApiClient) -> None:
     body = {
         "prompt": "[[latency:0.5]]",
         "image_size": {"width": 1360, "height": 768},
@@ -228,16 +228,16 @@ def test_fal_is_polled_at_the_addresses_that_it_tells(simulator: Simulator, fal:
     queued = fal.submit("/fal/openai/gpt-image-2.5/flare/text-to-image", body).json()
     assert fal.http.get(queued["status_url"]).status_code == 202
     assert fal.http.get(queued["response_url"]).status_code == 404
-    fal.until(queued["status_url"], lambda seen: seen["status"] == "COMPLETED")
+    fal.poll_until(queued["status_url"], lambda seen: seen["status"] == "COMPLETED")
     images = fal.http.get(queued["response_url"]).json()["images"]
     assert [(image["width"], image["height"]) for image in images] == [(1360, 768)] * 2
-    assert opened(images[1]["url"]).size == (1360, 768)
+    assert download_image(images[1]["url"]).size == (1360, 768)
     (call,) = simulator.calls()
     assert (call["shape"], call["model"], call["billed_images"]) == ("fal", "gpt-image-2.5-flare", 2)
     assert call["billed_nanos"] == 2 * (256 * 30_000 + 11 * 5_000)
 
 
-def test_fal_tells_errors_in_its_own_way(simulator: Simulator, fal: Customer) -> None:
+def test_fal_tells_errors_in_its_own_way(simulator: Simulator, fal: ApiClient) -> None:
     simulator.script("moderation-refusal", "task-fails", "503-json", "401")
     refused, failed = (fal.submit("/fal/openai/gpt-image-2", {"prompt": "x"}).json() for _ in range(2))
     answer = fal.http.get(refused["response_url"])
@@ -251,7 +251,7 @@ def test_fal_tells_errors_in_its_own_way(simulator: Simulator, fal: Customer) ->
     assert simulator.total["images"] == 0
 
 
-def test_fal_never_bills_a_5xx_nor_knows_keys(simulator: Simulator, fal: Customer) -> None:
+def test_fal_never_bills_a_5xx_nor_knows_keys(simulator: Simulator, fal: ApiClient) -> None:
     simulator.script("5xx-html", "504")
     assert [fal.submit("/fal/openai/gpt-image-2", {"prompt": "x"}).status_code for _ in range(2)] == [502, 504]
     assert simulator.total["images"] == 0
@@ -261,7 +261,7 @@ def test_fal_never_bills_a_5xx_nor_knows_keys(simulator: Simulator, fal: Custome
     assert simulator.calls()[-1]["headers"]["idempotency-key"] == "a"
 
 
-def test_fal_cancels_what_waits(simulator: Simulator, fal: Customer) -> None:
+def test_fal_cancels_what_waits(simulator: Simulator, fal: ApiClient) -> None:
     queued = fal.submit("/fal/openai/gpt-image-2", {"prompt": "[[latency:20]]"}).json()
     assert fal.http.put(queued["cancel_url"]).status_code == 202
     assert fal.http.put(queued["cancel_url"]).status_code == 400
@@ -269,13 +269,13 @@ def test_fal_cancels_what_waits(simulator: Simulator, fal: Customer) -> None:
     assert simulator.total["images"] == 0
 
 
-def test_replicate_knows_ratios_and_bills_what_is_cancelled(simulator: Simulator, customer: Customer) -> None:
+def test_replicate_knows_ratios_and_bills_what_is_cancelled(simulator: Simulator, customer: ApiClient) -> None:
     path = "/replicate/v1/models/openai/gpt-image-2/predictions"
     made = customer.submit(path, {"input": {"prompt": "[[latency:0.3]]", "aspect_ratio": "3:2", "quality": "low"}})
     assert made.status_code == 201
     assert made.json()["status"] == "starting"
-    done = customer.until(made.json()["urls"]["get"], lambda seen: seen["status"] == "succeeded")
-    assert opened(done["output"][0]).size == (1536, 1024)
+    done = customer.poll_until(made.json()["urls"]["get"], lambda seen: seen["status"] == "succeeded")
+    assert download_image(done["output"][0]).size == (1536, 1024)
     other = customer.submit(path, {"input": {"prompt": "[[latency:20]]"}}).json()
     assert customer.http.post(other["urls"]["cancel"]).json()["status"] == "canceled"
     assert simulator.total["images"] == 2

@@ -10,18 +10,18 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
+from imagegate.catalog.routes import RouteConfig, RouteTable, UpstreamConfig
 from imagegate.cli import program
 from imagegate.cli.exit_codes import Exit
 from imagegate.domain.usage import Usage
-from imagegate.pricing import charge
+from imagegate.pricing import compute_charge
 from imagegate.simulator.calls import Reference
 from imagegate.simulator.faults import FAULTS
 from imagegate.simulator.prices import reference_tokens
 from tests.simulator.raw_server import generate
 from tests.support.simulator import Simulator
 
-PICTURE = 196 * 30_000 + 6 * 5_000
+IMAGE_NANOS = 196 * 30_000 + 6 * 5_000
 
 
 def test_counting_is_exact_under_fifty_calls_at_once(simulator: Simulator) -> None:
@@ -30,12 +30,12 @@ def test_counting_is_exact_under_fifty_calls_at_once(simulator: Simulator) -> No
     with ThreadPoolExecutor(50) as pool:
         seen = list(pool.map(lambda _: generate(simulator, "x", patience_s=60), range(150)))
     simulator.ended_calls(150)
-    assert simulator.total == {"calls": 150, "purchases": 90, "images": 90, "nanos": 90 * PICTURE, "usd": "0.5319"}
-    assert sum(one.end == "reset" for one in seen) == 30
+    assert simulator.total == {"calls": 150, "purchases": 90, "images": 90, "nanos": 90 * IMAGE_NANOS, "usd": "0.5319"}
+    assert sum(one.ending == "reset" for one in seen) == 30
     assert sum(one.data.startswith(b"HTTP/1.1 200") for one in seen) == 60
     assert sum(one.data.startswith(b"HTTP/1.1 429") for one in seen) == 30
     calls = simulator.calls()
-    assert sum(call["billed_nanos"] for call in calls) == 90 * PICTURE
+    assert sum(call["billed_nanos"] for call in calls) == 90 * IMAGE_NANOS
     assert len({call["id"] for call in calls}) == 150
 
 
@@ -58,8 +58,10 @@ def test_a_key_is_bought_once_under_fifty_repeats_at_once(simulator: Simulator) 
 def test_scripts_are_used_up_in_order_and_by_shape(simulator: Simulator) -> None:
     simulator.script({"fault": "503-json", "times": 2}, {"fault": "429", "shape": "fal"}, None, {"latency": "400ms"})
     assert [generate(simulator, "[[fault:401]]").status for _ in range(3)] == [503, 503, 200]
-    assert generate(simulator, "x").took >= 0.4
-    assert simulator.ask("GET", "/control")["left"] == [{"fault": "429", "shape": "fal", "latency": None, "times": 1}]
+    assert generate(simulator, "x").duration_s >= 0.4
+    assert simulator.control("GET", "/control")["left"] == [
+        {"fault": "429", "shape": "fal", "latency": None, "times": 1}
+    ]
     assert generate(simulator, "[[fault:401]]").status == 401
 
 
@@ -69,7 +71,7 @@ def test_a_script_that_makes_no_sense_is_refused_and_changes_nothing(simulator: 
     answer = httpx.put(f"{simulator.url}/control", json=steps, trust_env=False)
     assert answer.status_code == 400
     assert answer.json()["error"]
-    assert len(simulator.ask("GET", "/control")["left"]) == 1
+    assert len(simulator.control("GET", "/control")["left"]) == 1
 
 
 def test_flags_strike_one_shape_repeat_by_seed_and_can_be_quiet() -> None:
@@ -90,7 +92,7 @@ def test_flags_strike_one_shape_repeat_by_seed_and_can_be_quiet() -> None:
 def test_each_call_is_one_line_and_the_end_is_the_total() -> None:
     simulator = Simulator("--latency", "200ms")
     with simulator:
-        assert generate(simulator, "x").took >= 0.2
+        assert generate(simulator, "x").duration_s >= 0.2
         generate(simulator, "[[fault:429]]")
         assert simulator.stop() == 0
     first, second = (line for line in simulator.output if line.startswith("call-"))
@@ -104,13 +106,13 @@ def test_the_rows_that_it_prints_fit_a_gateway_and_its_own_prices(simulator: Sim
     start = next(number for number, line in enumerate(simulator.output) if line == "[[upstream]]")
     end = next(number for number, line in enumerate(simulator.output) if line.startswith("start the gateway"))
     rows = tomllib.loads("\n".join(simulator.output[start:end]))
-    upstreams = msgspec.convert(rows["upstream"], list[UpstreamRow])
-    roster = Roster(upstreams, msgspec.convert(rows["route"], list[RouteRow]), ["gpt-image-2"])
+    upstreams = msgspec.convert(rows["upstream"], list[UpstreamConfig])
+    roster = RouteTable(upstreams, msgspec.convert(rows["route"], list[RouteConfig]), ["gpt-image-2"])
     assert {row.protocol for row in upstreams} == {"openai", "task_api", "fal", "replicate"}
     assert len(roster.routes) == len(upstreams) == 6
     for route in roster.routes.values():
-        cost = charge(Usage(images=1, text_input=6, image_output=196), route.cost_price("1K"))
-        assert cost.total == PICTURE
+        cost = compute_charge(Usage(images=1, text_input=6, image_output=196), route.price_for_tier("1K"))
+        assert cost.total == IMAGE_NANOS
 
 
 @pytest.mark.parametrize(

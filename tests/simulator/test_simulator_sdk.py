@@ -24,18 +24,18 @@ def client(simulator: Simulator) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def picture(width: int = 512, height: int = 512, mode: str = "RGB") -> bytes:
+def png_bytes(width: int = 512, height: int = 512, mode: str = "RGB") -> bytes:
     file = io.BytesIO()
     Image.new(mode, (width, height), "teal").save(file, "PNG")
     return file.getvalue()
 
 
-def valid(answer: BaseModel) -> None:
+def validate(answer: BaseModel) -> None:
     """The SDK takes answers as they come; this compares each field with its declared type."""
     type(answer).model_validate(answer.to_dict())
 
 
-def opened(payload: str | None) -> Image.Image:
+def open_image(payload: str | None) -> Image.Image:
     """The picture, decoded to its last pixel."""
     image = Image.open(io.BytesIO(base64.b64decode(payload or "", validate=True)))
     image.load()
@@ -48,9 +48,9 @@ def test_generates_as_asked(client: openai.OpenAI, simulator: Simulator, output_
         model="gpt-image-2", prompt="a red fox", n=2, size="1360x768", quality="low", output_format=output_format
     )
     assert isinstance(answer, ImagesResponse)
-    valid(answer)
+    validate(answer)
     assert answer.data is not None
-    images = [opened(item.b64_json) for item in answer.data]
+    images = [open_image(item.b64_json) for item in answer.data]
     assert [(image.format, image.size) for image in images] == [(shown, (1360, 768))] * 2
     assert (answer.size, answer.output_format, answer.quality) == ("1360x768", output_format, "low")
     assert answer.usage is not None
@@ -71,15 +71,15 @@ def test_each_png_and_jpeg_is_its_own_file(client: openai.OpenAI) -> None:
 def test_a_transparent_picture_has_transparency(client: openai.OpenAI) -> None:
     answer = client.images.generate(model="gpt-image-2", prompt="x", quality="low", background="transparent")
     assert answer.data is not None
-    image = opened(answer.data[0].b64_json)
+    image = open_image(answer.data[0].b64_json)
     assert image.mode == "RGBA"
     assert image.getchannel("A").getextrema() == (0, 255)
 
 
 def test_edits_take_files_and_a_mask_and_count_their_tokens(client: openai.OpenAI, simulator: Simulator) -> None:
-    files = [("a.png", picture(512, 512)), ("b.png", picture(256, 256))]
+    files = [("a.png", png_bytes(512, 512)), ("b.png", png_bytes(256, 256))]
     answer = client.images.edit(
-        model="gpt-image-2", prompt="make it blue", image=files, mask=picture(512, 512, "RGBA"), quality="low"
+        model="gpt-image-2", prompt="make it blue", image=files, mask=png_bytes(512, 512, "RGBA"), quality="low"
     )
     assert answer.usage is not None
     assert answer.usage.input_tokens_details.image_tokens == 1024 + 256
@@ -89,7 +89,7 @@ def test_edits_take_files_and_a_mask_and_count_their_tokens(client: openai.OpenA
         ("b.png", 256, len(files[1][1])),
     ]
     assert call["mask"]["width"] == 512
-    one = client.images.edit(model="gpt-image-2", prompt="x", image=picture(), quality="low")
+    one = client.images.edit(model="gpt-image-2", prompt="x", image=png_bytes(), quality="low")
     assert one.data is not None
 
 
@@ -104,20 +104,20 @@ def test_streams_partials_and_then_the_picture(client: openai.OpenAI, simulator:
     )
     *partials, last = list(stream)
     for event in [*partials, last]:
-        valid(event)
+        validate(event)
     assert [event.partial_image_index for event in partials if isinstance(event, ImageGenPartialImageEvent)] == [0, 1]
     assert isinstance(last, ImageGenCompletedEvent)
-    assert opened(last.b64_json).size == (1024, 1024)
+    assert open_image(last.b64_json).size == (1024, 1024)
     assert last.usage.output_tokens == 196 + 2 * 100
     assert simulator.total["images"] == 1
 
 
 def test_edits_stream_under_their_own_names(client: openai.OpenAI) -> None:
-    stream = client.images.edit(model="gpt-image-2", prompt="x", image=picture(), quality="low", stream=True)
+    stream = client.images.edit(model="gpt-image-2", prompt="x", image=png_bytes(), quality="low", stream=True)
     (last,) = list(stream)
     assert isinstance(last, ImageEditCompletedEvent)
     assert last.type == "image_edit.completed"
-    valid(last)
+    validate(last)
 
 
 def test_models_tell_their_shutdown(client: openai.OpenAI) -> None:

@@ -8,32 +8,32 @@ import uuid
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Key
+from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
 from imagegate.domain.assets import AssetKind
-from imagegate.domain.files import file_id, file_secret
+from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
-from imagegate.domain.tasks import Attempt, Outcome, Result, Task
+from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
-from imagegate.store.route_health import Gate
+from imagegate.store.route_health import DispatchLimits
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
-VERSION = "test.1"
-BODY = "{}"
-BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+PRICE_VERSION = "test.1"
+PRICE_BODY = "{}"
+PRICE_BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 LEASE_US = 60_000_000
 
 
-GATE = Gate(route="embedded", upstream="embedded")
+DISPATCH_LIMITS = DispatchLimits(route="embedded", upstream="embedded")
 
 
-def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> Key:
-    return Key(
+def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> ApiKey:
+    return ApiKey(
         id=f"key_{uuid.uuid4().hex}",
         account_id=account_id,
         name="test",
@@ -52,11 +52,11 @@ def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = Non
     )
 
 
-async def customer(
+async def create_customer(
     db: Database, posted: int, name: str = "customer", cap: int | None = None, daily_cap: int | None = None
-) -> tuple[str, Key]:
+) -> tuple[str, ApiKey]:
     """An account that was granted `posted` nanos, and a key of it."""
-    await db.write(prices.register_block, VERSION, BODY_HASH, BODY)
+    await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY_HASH, PRICE_BODY)
     account = await db.write(accounts.open_account, f"acc_{uuid.uuid4().hex}", name)
     key = new_key(account.id, cap, daily_cap)
     await db.write(accounts.create_key, account.id, key, uuid.uuid4().hex)
@@ -64,20 +64,20 @@ async def customer(
     return account.id, key
 
 
-def body_of(task: Task) -> bytes:
+def render_webhook(task: Task) -> bytes:
     """What a webhook says in these tests: the row itself, so that any later change of it would show."""
     return msgspec.json.encode(task)
 
 
-def new_task(key: Key, hold: int = 1000, callback_url: str | None = None) -> tasks.NewTask:
+def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> tasks.NewTask:
     now = time.time_ns() // 1000
     return tasks.NewTask(
-        id=ids.task_id(now // 1_000_000),
+        id=ids.new_task_id(now // 1_000_000),
         account_id=key.account_id,
         key_id=key.id,
         order=msgspec.structs.replace(ORDER, callback_url=callback_url),
         billing_rule="per_token",
-        price_version=VERSION,
+        price_version=PRICE_VERSION,
         hold=hold,
         created=now,
         deadline=now + 3_600_000_000,
@@ -91,7 +91,7 @@ def new_attempt(task: Task) -> Attempt:
         account_id=task.account_id,
         claim_no=task.claim_no,
         route="embedded",
-        outcome=Outcome.sending,
+        outcome=AttemptOutcome.sending,
         started=0,
     )
 
@@ -104,11 +104,11 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
         usage=Usage(images=1, image_output=397),
         usage_source=UsageSource.formula,
         engine="embedded",
-        results=(Result(0, "png", "image/png", 2048, 2048, 10),),
+        results=(ImageResult(0, "png", "image/png", 2048, 2048, 10),),
         assets=(asset,),
-        keep_us=86_400_000_000,
+        retention_us=86_400_000_000,
         thumbnail=_new_asset(task, AssetKind.thumbnail),
-        keep_thumbnail_us=30 * 86_400_000_000,
+        thumbnail_retention_us=30 * 86_400_000_000,
         commit_id=f"cmt_{uuid.uuid4().hex}",
     )
 
@@ -131,8 +131,8 @@ def _new_asset(task: Task, kind: AssetKind) -> NewAsset:
 def new_file(account_id: str, given_name: str | None = None, upload_path: str = "images") -> NewFile:
     name = given_name or "image.png"
     return NewFile(
-        id=file_id(),
-        secret=file_secret(),
+        id=new_file_id(),
+        secret=new_file_secret(),
         file_name=name,
         original_name=name,
         given_name=given_name,
@@ -153,7 +153,7 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
 
 
 def new_refund(task_id: str, once: str = "") -> NewRefund:
-    made = uuid.uuid4().hex
+    token = uuid.uuid4().hex
     return NewRefund(
-        id=f"rfd_{made}", task_id=task_id, reason="test", actor="test", once=once or made, commit_id=f"cmt_{made}"
+        id=f"rfd_{token}", task_id=task_id, reason="test", actor="test", once=once or token, commit_id=f"cmt_{token}"
     )

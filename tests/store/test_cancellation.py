@@ -9,32 +9,42 @@ import pytest
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.store import accounts, attempts, claims, deliveries, settlement, tasks
-from imagegate.store.cancellation import Cancelled, TooLate, UnknownTask, Wished, cancel_task
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, NoSuchTask, cancel_task
 from imagegate.store.database import Database
-from imagegate.store.invariants import broken_invariants
+from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import (
+    DISPATCH_LIMITS,
+    LEASE_US,
+    create_customer,
+    new_attempt,
+    new_settlement,
+    new_task,
+    render_webhook,
+)
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 URL = "https://hook.test/"
 
 
-async def waiting(db: Database) -> tasks.NewTask:
-    account_id, key = await customer(db, 10_000)
+async def submit_new_task(db: Database) -> tasks.NewTask:
+    account_id, key = await create_customer(db, 10_000)
     new = new_task(key, callback_url=URL)
     await db.write(tasks.submit_task, account_id, new, None, 100)
     return new
 
 
-async def claimed(db: Database, new: tasks.NewTask, owner: str = "one") -> Task:
-    return (await db.write(claims.claim_due, new.account_id, owner, LEASE_US, 1))[0]
+async def claim_task(db: Database, new: tasks.NewTask, owner: str = "one") -> Task:
+    return (await db.write(claims.claim_due_tasks, new.account_id, owner, LEASE_US, 1))[0]
 
 
-async def cancel(db: Database, new: tasks.NewTask, commit: str = "cmt_c") -> Cancelled | Wished | TooLate | UnknownTask:
-    return await db.write(cancel_task, new.account_id, new.id, commit, body_of)
+async def cancel(
+    db: Database, new: tasks.NewTask, commit: str = "cmt_c"
+) -> Cancelled | CancelRequested | AlreadyFinished | NoSuchTask:
+    return await db.write(cancel_task, new.account_id, new.id, commit, render_webhook)
 
 
-async def stored(db: Database, new: tasks.NewTask) -> Task:
+async def load_task(db: Database, new: tasks.NewTask) -> Task:
     found = await db.read(tasks.find_task, new.account_id, new.id)
     assert found is not None
     return found
@@ -42,33 +52,35 @@ async def stored(db: Database, new: tasks.NewTask) -> Task:
 
 async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
     """Failed, nothing charged, nothing held, one webhook, all of one commit."""
-    task = await stored(db, new)
+    task = await load_task(db, new)
     assert (task.state, task.cancelled, task.charge, task.cancellable) == (TaskState.failed, True, 0, False)
     account = await db.read(accounts.find_account, new.account_id)
     assert account is not None
     assert (account.posted, account.held) == (10_000, 0)
-    told = await db.read(deliveries.newest_deliveries, new.account_id, None, 9)
-    assert [one.body.encode() for one in told] == [body_of(task)]
-    assert await db.snapshot(broken_invariants, 0) == []
+    told = await db.read(deliveries.list_deliveries, new.account_id, None, 9)
+    assert [one.body.encode() for one in told] == [render_webhook(task)]
+    assert await db.snapshot(find_violations, 0) == []
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "handed back", "crashed"])
 def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, state: str) -> None:
     async def story() -> None:
         db = open_database()
-        new = await waiting(db)
+        new = await submit_new_task(db)
         if state != "queued":
-            await claimed(db, new)
+            await claim_task(db, new)
         if state == "handed back":
-            await db.write(claims.hand_back, new.account_id, new.id, 1)
+            await db.write(claims.release_task, new.account_id, new.id, 1)
         if state == "crashed":
-            await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
-        assert (await stored(db, new)).cancellable
+            await db.write(claims.recover_lost_tasks, "two", False, 3, 10, render_webhook)
+        assert (await load_task(db, new)).cancellable
         for number in range(3):
             assert await cancel(db, new, f"cmt_{number}") == Cancelled()
         await is_cancelled(db, new)
-        attempt = new_attempt(await stored(db, new))
-        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.LostLease()
+        attempt = new_attempt(await load_task(db, new))
+        assert (
+            await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.LostLease()
+        )
 
     asyncio.run(story())
 
@@ -77,26 +89,33 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
 def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: OpenDatabase, end: str) -> None:
     async def story() -> None:
         db = open_database()
-        new = await waiting(db)
-        task = await claimed(db, new)
+        new = await submit_new_task(db)
+        task = await claim_task(db, new)
         attempt = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE) == tasks.Done()
-        assert not (await stored(db, new)).cancellable
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.Done()
+        assert not (await load_task(db, new)).cancellable
         for _ in range(2):
-            assert await cancel(db, new) == Wished()
+            assert await cancel(db, new) == CancelRequested()
         further = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, new.account_id, further, "one", GATE) == attempts.Unwanted()
+        assert (
+            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS)
+            == attempts.CancelRequested()
+        )
         assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
             done = new_settlement(task, 700)
-            assert await db.write(settlement.complete_task, new.account_id, new.id, 1, done, body_of) == tasks.Done()
+            assert (
+                await db.write(settlement.complete_task, new.account_id, new.id, 1, done, render_webhook)
+                == tasks.Done()
+            )
         else:
             assert (
-                await db.write(settlement.fail_task, new.account_id, new.id, 1, ERROR, "cmt", body_of) == tasks.Done()
+                await db.write(settlement.fail_task, new.account_id, new.id, 1, ERROR, "cmt", render_webhook)
+                == tasks.Done()
             )
-        assert await cancel(db, new) == TooLate()
-        assert (await stored(db, new)).state == end
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await cancel(db, new) == AlreadyFinished()
+        assert (await load_task(db, new)).state == end
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -104,16 +123,16 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
 def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        new = await waiting(db)
-        attempt = new_attempt(await claimed(db, new))
-        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", GATE)
-        assert await cancel(db, new) == Wished()
-        await db.write(claims.reclaim_lost, "two", False, 3, 10, body_of)
-        assert await cancel(db, new) == Wished(), "what the dead worker sent may have been carried out"
-        again = await claimed(db, new, "two")
+        new = await submit_new_task(db)
+        attempt = new_attempt(await claim_task(db, new))
+        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS)
+        assert await cancel(db, new) == CancelRequested()
+        await db.write(claims.recover_lost_tasks, "two", False, 3, 10, render_webhook)
+        assert await cancel(db, new) == CancelRequested(), "what the dead worker sent may have been carried out"
+        again = await claim_task(db, new, "two")
         assert (
-            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", GATE)
-            == attempts.Unwanted()
+            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", DISPATCH_LIMITS)
+            == attempts.CancelRequested()
         )
 
     asyncio.run(story())
@@ -122,10 +141,10 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
 def test_another_accounts_task_is_unknown(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        new = await waiting(db)
-        other, _ = await customer(db, 1, "other")
-        assert await db.write(cancel_task, other, new.id, "cmt_c", body_of) == UnknownTask()
-        assert (await stored(db, new)).state == TaskState.queued
+        new = await submit_new_task(db)
+        other, _ = await create_customer(db, 1, "other")
+        assert await db.write(cancel_task, other, new.id, "cmt_c", render_webhook) == NoSuchTask()
+        assert (await load_task(db, new)).state == TaskState.queued
 
     asyncio.run(story())
 
@@ -135,24 +154,25 @@ def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> Non
 
     async def story() -> None:
         doors = [open_database(), open_database()]
-        account_id, key = await customer(doors[0], 10**6)
+        account_id, key = await create_customer(doors[0], 10**6)
         seen: set[bool] = set()
         for number in range(40):
             new = new_task(key, callback_url=URL)
             await doors[0].write(tasks.submit_task, account_id, new, None, 100)
-            attempt = new_attempt(await claimed(doors[0], new))
-            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", GATE)
-            wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", body_of)
+            attempt = new_attempt(await claim_task(doors[0], new))
+            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+            wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
             marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
-            assert pair in ((tasks.Done(), Wished()), (tasks.LostLease(), Cancelled()))
+            assert pair in ((tasks.Done(), CancelRequested()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())
             if pair[0] == tasks.Done():
-                done = new_settlement(await stored(doors[0], new), 1)
+                done = new_settlement(await load_task(doors[0], new), 1)
                 assert (
-                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, body_of) == tasks.Done()
+                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, render_webhook)
+                    == tasks.Done()
                 )
         print("sent first, cancelled first:", seen)
-        assert await doors[0].snapshot(broken_invariants, 0) == []
+        assert await doors[0].snapshot(find_violations, 0) == []
 
     asyncio.run(story())

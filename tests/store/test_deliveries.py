@@ -6,75 +6,85 @@ import asyncio
 
 import pytest
 
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
-from imagegate.domain.webhooks import DeliveryState, Heard, SecretVersion, host_of
+from imagegate.domain.webhooks import DeliveryResult, DeliveryState, SecretVersion, host_of
 from imagegate.store import attempts, claims, deliveries, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.deliveries import Claimed, Closed, NextDue, Stale
-from imagegate.store.invariants import broken_invariants
+from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
+from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_settlement, new_task
+from tests.store.rows import (
+    DISPATCH_LIMITS,
+    LEASE_US,
+    create_customer,
+    new_attempt,
+    new_settlement,
+    new_task,
+    render_webhook,
+)
 from tests.store.test_claims import FakeClock
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 WAITS = (1_000_000, 2_000_000, 4_000_000)
 URL = "https://hook.test/done?b=2&a=%7E1"
-SERVED, BROKEN, GONE = (Heard(duration_ms=5, status=status) for status in (204, 500, 410))
+ACCEPTED, SERVER_ERROR, GONE = (DeliveryResult(duration_ms=5, status=status) for status in (204, 500, 410))
 
 
-async def ended(db: Database, key: Key, url: str | None = URL) -> Task:
+async def fail_new_task(db: Database, key: ApiKey, url: str | None = URL) -> Task:
     """A task that failed; its webhook is due."""
     new = new_task(key, 1, url)
     await db.write(tasks.submit_task, key.account_id, new, None, 10**6)
-    await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", body_of)
+    await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", render_webhook)
     task = await db.read(tasks.find_task, key.account_id, new.id)
     assert task is not None
     return task
 
 
-async def claim(db: Database, host: str = "hook.test", limit: int = 9, owner: str = "one") -> list[Claimed]:
+async def claim(db: Database, host: str = "hook.test", limit: int = 9, owner: str = "one") -> list[ClaimedDelivery]:
     return await db.write(deliveries.claim_deliveries, host, owner, LEASE_US, limit)
 
 
-async def answer(db: Database, claimed: Claimed, heard: Heard) -> NextDue | Closed | Stale:
+async def answer(
+    db: Database, claimed: ClaimedDelivery, heard: DeliveryResult
+) -> RetryScheduled | DeliveryClosed | StaleAttempt:
     one = claimed.delivery
     return await db.write(deliveries.end_attempt, one.account_id, one.id, one.number, heard, WAITS)
 
 
-async def holds(db: Database) -> None:
-    assert await db.snapshot(broken_invariants, 10**9) == []
+async def assert_invariants(db: Database) -> None:
+    assert await db.snapshot(find_violations, 10**9) == []
 
 
 @pytest.mark.parametrize("how", ["completed", "failed", "crash loop"])
 def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: OpenDatabase, how: str) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
+        account_id, key = await create_customer(db, 10_000)
         await db.write(tasks.submit_task, account_id, new_task(key, callback_url=URL), None, 100)
-        task = (await db.write(claims.claim_due, account_id, "one", LEASE_US, 1))[0]
-        assert await db.read(deliveries.newest_deliveries, account_id, None, 9) == []
+        task = (await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 1))[0]
+        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
         if how == "completed":
             attempt = new_attempt(task)
-            await db.write(attempts.begin_attempt, account_id, attempt, "one", GATE)
+            await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
             done = new_settlement(task, 700)
             for _ in range(2):
-                await db.write(settlement.complete_task, account_id, task.id, 1, done, body_of)
+                await db.write(settlement.complete_task, account_id, task.id, 1, done, render_webhook)
         elif how == "failed":
-            await db.write(settlement.fail_task, account_id, task.id, 1, ERROR, "cmt_1", body_of)
+            await db.write(settlement.fail_task, account_id, task.id, 1, ERROR, "cmt_1", render_webhook)
         else:
-            await db.write(claims.reclaim_lost, "two", False, 0, 10, body_of)
+            await db.write(claims.recover_lost_tasks, "two", False, 0, 10, render_webhook)
         stored = await db.read(tasks.find_task, account_id, task.id)
         assert stored is not None
-        told = await db.read(deliveries.newest_deliveries, account_id, None, 9)
+        told = await db.read(deliveries.list_deliveries, account_id, None, 9)
         assert [(one.id, one.task_id, one.url, one.host) for one in told] == [
             (f"evt_{task.id}", task.id, URL, "hook.test")
         ]
-        assert told[0].body.encode() == body_of(stored)
+        assert told[0].body.encode() == render_webhook(stored)
         assert stored.ended is not None
         assert told[0].due >= stored.ended
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -82,10 +92,10 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
 def test_a_task_without_a_callback_has_no_webhook(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
-        await ended(db, key, None)
-        assert await db.read(deliveries.newest_deliveries, account_id, None, 9) == []
-        await holds(db)
+        account_id, key = await create_customer(db, 10_000)
+        await fail_new_task(db, key, None)
+        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -98,7 +108,7 @@ def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDat
 
     async def story() -> None:
         db = open_database()
-        _, key = await customer(db, 10_000)
+        _, key = await create_customer(db, 10_000)
         new = new_task(key, callback_url=URL)
         await db.write(tasks.submit_task, key.account_id, new, None, 100)
         with pytest.raises(RuntimeError, match="planted"):
@@ -106,7 +116,7 @@ def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDat
         task = await db.read(tasks.find_task, key.account_id, new.id)
         assert task is not None
         assert not task.terminal
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -115,47 +125,51 @@ def test_hook_3_one_attempt_and_three_retries_after_1_2_and_4_seconds(open_datab
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        account_id, key = await customer(db, 10_000)
-        task = await ended(db, key)
+        account_id, key = await create_customer(db, 10_000)
+        task = await fail_new_task(db, key)
         for wait in WAITS:
             claimed = (await claim(db))[0]
             clock.now += 500_000
-            assert await answer(db, claimed, BROKEN) == NextDue(wait)
+            assert await answer(db, claimed, SERVER_ERROR) == RetryScheduled(wait)
             clock.now += wait - 1
             assert await claim(db) == []
             clock.now += 1
         last = (await claim(db))[0]
         assert last.delivery.number == 4
-        assert await answer(db, last, Heard(duration_ms=9, error="timeout")) == Closed(DeliveryState.exhausted)
-        assert await answer(db, last, SERVED) == Stale()
+        assert await answer(db, last, DeliveryResult(duration_ms=9, error="timeout")) == DeliveryClosed(
+            DeliveryState.exhausted
+        )
+        assert await answer(db, last, ACCEPTED) == StaleAttempt()
         clock.now += 10**12
         assert await claim(db) == []
         closed = await db.read(deliveries.find_delivery, account_id, f"evt_{task.id}")
         assert closed is not None
         assert (closed.state, closed.reason) == (DeliveryState.exhausted, "failed")
-        log = await db.read(deliveries.attempts_of, account_id, closed.id)
+        log = await db.read(deliveries.list_delivery_attempts, account_id, closed.id)
         assert [(one.number, one.status, one.error) for one in log] == [
             (1, 500, None),
             (2, 500, None),
             (3, 500, None),
             (4, None, "timeout"),
         ]
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(("heard", "state"), [(SERVED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
-def test_success_and_410_end_it_at_once(open_database: OpenDatabase, heard: Heard, state: DeliveryState) -> None:
+@pytest.mark.parametrize(("heard", "state"), [(ACCEPTED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
+def test_success_and_410_end_it_at_once(
+    open_database: OpenDatabase, heard: DeliveryResult, state: DeliveryState
+) -> None:
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        _, key = await customer(db, 10_000)
-        await ended(db, key)
-        assert await answer(db, (await claim(db))[0], heard) == Closed(state)
+        _, key = await create_customer(db, 10_000)
+        await fail_new_task(db, key)
+        assert await answer(db, (await claim(db))[0], heard) == DeliveryClosed(state)
         clock.now += 10**12
         assert await claim(db) == []
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -163,20 +177,22 @@ def test_success_and_410_end_it_at_once(open_database: OpenDatabase, heard: Hear
 def test_hook_4_two_at_a_time_per_host_and_hosts_take_turns(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        _, key = await customer(db, 10_000)
+        _, key = await create_customer(db, 10_000)
         for number in range(4):
-            await ended(db, key)
-            await ended(db, key, f"https://{'ab'[number % 2]}.test:8443/x")
-        assert await db.read(deliveries.hosts_due, "", 9) == ["a.test:8443", "b.test:8443", "hook.test"]
-        assert await db.read(deliveries.hosts_due, "a.test:8443", 9) == ["b.test:8443", "hook.test"]
+            await fail_new_task(db, key)
+            await fail_new_task(db, key, f"https://{'ab'[number % 2]}.test:8443/x")
+        assert await db.read(deliveries.list_due_hosts, "", 9) == ["a.test:8443", "b.test:8443", "hook.test"]
+        assert await db.read(deliveries.list_due_hosts, "a.test:8443", 9) == ["b.test:8443", "hook.test"]
         first = await claim(db)
         assert len(first) == 2
         assert await claim(db) == []
-        assert await db.read(deliveries.hosts_due, "", 9) == ["a.test:8443", "b.test:8443"], "no place is free there"
+        assert await db.read(deliveries.list_due_hosts, "", 9) == ["a.test:8443", "b.test:8443"], (
+            "no place is free there"
+        )
         assert len(await claim(db, "a.test:8443", 1)) == 1
-        await answer(db, first[0], SERVED)
+        await answer(db, first[0], ACCEPTED)
         assert len(await claim(db)) == 1
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -184,15 +200,15 @@ def test_hook_4_two_at_a_time_per_host_and_hosts_take_turns(open_database: OpenD
 def test_two_couriers_never_claim_the_same_delivery(open_database: OpenDatabase) -> None:
     async def story() -> None:
         doors = [open_database(), open_database()]
-        _, key = await customer(doors[0], 10_000)
+        _, key = await create_customer(doors[0], 10_000)
         for number in range(20):
-            await ended(doors[0], key, f"https://host{number}.test/")
+            await fail_new_task(doors[0], key, f"https://host{number}.test/")
         taken = await asyncio.gather(
             *(claim(doors[n % 2], f"host{n // 2}.test", owner=f"boot{n % 2}") for n in range(40))
         )
         names = [one.delivery.id for batch in taken for one in batch]
         assert len(names) == len(set(names)) == 20
-        await holds(doors[0])
+        await assert_invariants(doors[0])
 
     asyncio.run(story())
 
@@ -201,21 +217,21 @@ def test_hook_4_a_host_is_parked_after_20_failures_and_freed_by_a_success(open_d
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        _, key = await customer(db, 10_000)
+        _, key = await create_customer(db, 10_000)
         for _ in range(30):
-            await ended(db, key)
+            await fail_new_task(db, key)
         failures = 0
-        while failures < deliveries.PARK_AFTER:
+        while failures < deliveries.PARK_AFTER_FAILURES:
             for one in await claim(db):
-                await answer(db, one, BROKEN)
+                await answer(db, one, SERVER_ERROR)
                 failures += 1
             clock.now += 4_000_000
         probe = await claim(db)
         assert len(probe) == 1, "one probe at a time"
         assert await claim(db) == []
-        await answer(db, probe[0], SERVED)
-        assert len(await claim(db)) == deliveries.PER_HOST
-        await holds(db)
+        await answer(db, probe[0], ACCEPTED)
+        assert len(await claim(db)) == deliveries.MAX_PER_HOST
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -224,23 +240,23 @@ def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_da
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        account_id, key = await customer(db, 10_000)
+        account_id, key = await create_customer(db, 10_000)
         for _ in range(120):
-            await ended(db, key)
-        hour = clock.now + deliveries.HOST_DOWN_US
+            await fail_new_task(db, key)
+        hour = clock.now + deliveries.HOST_DOWN_AFTER_US
         while clock.now < hour + 1_800_000_000:
             for one in await claim(db):
                 clock.now += 10_000_000
-                await answer(db, one, Heard(duration_ms=10_000, error="timeout"))
+                await answer(db, one, DeliveryResult(duration_ms=10_000, error="timeout"))
             clock.now += 60_000_000
-        late = await ended(db, key)
+        late = await fail_new_task(db, key)
         await claim(db)
-        every = await db.read(deliveries.newest_deliveries, account_id, None, 200)
+        every = await db.read(deliveries.list_deliveries, account_id, None, 200)
         down = [one for one in every if one.reason == "host_down"]
         assert down
         assert all(one.state == DeliveryState.exhausted for one in down)
         assert f"evt_{late.id}" not in {one.id for one in down}, "it has not waited"
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -249,11 +265,11 @@ def test_an_attempt_of_a_dead_sender_counts_as_made(open_database: OpenDatabase)
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        account_id, key = await customer(db, 10_000)
-        task = await ended(db, key)
+        account_id, key = await create_customer(db, 10_000)
+        task = await fail_new_task(db, key)
         for number in range(1, 5):
             assert len(await claim(db, owner=f"boot{number}")) == 1
-            reclaim = deliveries.reclaim_attempts
+            reclaim = deliveries.recover_lost_attempts
             assert await db.write(reclaim, f"boot{number}", False, WAITS, 9) == 0, "it is ours"
             assert await db.write(reclaim, "other", True, WAITS, 9) == 0, "on a shared engine the lease decides"
             if number % 2:
@@ -263,9 +279,9 @@ def test_an_attempt_of_a_dead_sender_counts_as_made(open_database: OpenDatabase)
                 assert await db.write(reclaim, f"boot{number}", True, WAITS, 9) == 1
             clock.now += 4_000_000
         assert await claim(db) == []
-        log = await db.read(deliveries.attempts_of, account_id, f"evt_{task.id}")
+        log = await db.read(deliveries.list_delivery_attempts, account_id, f"evt_{task.id}")
         assert [one.error for one in log] == ["interrupted"] * 4
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -274,26 +290,26 @@ def test_a_replay_keeps_id_and_bytes_and_is_counted_apart(open_database: OpenDat
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        account_id, key = await customer(db, 10_000)
-        name = f"evt_{(await ended(db, key)).id}"
+        account_id, key = await create_customer(db, 10_000)
+        name = f"evt_{(await fail_new_task(db, key)).id}"
         first = (await claim(db))[0]
-        waiting = await db.write(deliveries.replay, account_id, name, 0)
+        waiting = await db.write(deliveries.replay_delivery, account_id, name, 0)
         assert waiting is not None
         assert waiting.round == 0, "it is on its way already"
-        await answer(db, first, SERVED)
+        await answer(db, first, ACCEPTED)
         for _ in range(2):
-            assert await db.write(deliveries.replay, "acc_other", name, 0) is None
-            again = await db.write(deliveries.replay, account_id, name, 0)
+            assert await db.write(deliveries.replay_delivery, "acc_other", name, 0) is None
+            again = await db.write(deliveries.replay_delivery, account_id, name, 0)
             assert again is not None
             assert (again.state, again.round) == (DeliveryState.waiting, 1), (
                 "a repeat of the command is no second replay"
             )
         second = (await claim(db))[0]
         assert (second.delivery.id, second.delivery.body) == (first.delivery.id, first.delivery.body)
-        assert await answer(db, second, BROKEN) == NextDue(WAITS[0])
-        log = await db.read(deliveries.attempts_of, account_id, name)
+        assert await answer(db, second, SERVER_ERROR) == RetryScheduled(WAITS[0])
+        log = await db.read(deliveries.list_delivery_attempts, account_id, name)
         assert [(one.number, one.round, one.status) for one in log] == [(1, 0, 204), (2, 1, 500)]
-        await holds(db)
+        await assert_invariants(db)
 
     asyncio.run(story())
 
@@ -302,11 +318,11 @@ def test_a_secret_is_rotated_once_for_all_who_ask_at_once(open_database: OpenDat
     async def story() -> None:
         clock = FakeClock()
         db = open_database(clock)
-        account_id, key = await customer(db, 10_000)
-        assert await db.read(deliveries.secret_version, account_id) == SecretVersion(1, None)
+        account_id, key = await create_customer(db, 10_000)
+        assert await db.read(deliveries.load_secret_version, account_id) == SecretVersion(1, None)
         for _ in range(2):
             assert await db.write(deliveries.rotate_secret, account_id, 1) == SecretVersion(2, clock.now)
-        await ended(db, key)
+        await fail_new_task(db, key)
         assert (await claim(db))[0].secret == SecretVersion(2, clock.now)
 
     asyncio.run(story())
@@ -315,16 +331,16 @@ def test_a_secret_is_rotated_once_for_all_who_ask_at_once(open_database: OpenDat
 def test_the_list_goes_on_where_it_ended(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
-        names = [f"evt_{(await ended(db, key)).id}" for _ in range(5)][::-1]
+        account_id, key = await create_customer(db, 10_000)
+        names = [f"evt_{(await fail_new_task(db, key)).id}" for _ in range(5)][::-1]
         found: list[str] = []
-        while page := await db.read(deliveries.newest_deliveries, account_id, found[-1] if found else None, 2):
+        while page := await db.read(deliveries.list_deliveries, account_id, found[-1] if found else None, 2):
             found += [one.id for one in page]
         assert found == names
-        other, _ = await customer(db, 1, "other")
-        assert await db.read(deliveries.newest_deliveries, other, None, 9) == []
+        other, _ = await create_customer(db, 1, "other")
+        assert await db.read(deliveries.list_deliveries, other, None, 9) == []
         assert await db.read(deliveries.find_delivery, other, names[0]) is None
-        assert await db.read(deliveries.attempts_of, other, names[0]) == []
+        assert await db.read(deliveries.list_delivery_attempts, other, names[0]) == []
 
     asyncio.run(story())
 

@@ -6,34 +6,38 @@ import asyncio
 import threading
 
 from imagegate.store.database import Database
-from imagegate.store.fetch_budget import Busy, Granted, Spent, book_fetch, hold_fetch
+from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation, reserve_fetch, settle_fetch
 from tests.conftest import OpenDatabase
-from tests.store.rows import customer
+from tests.store.rows import create_customer
 
 HOUR = 3_600_000_000
 NOON = 500_000 * HOUR
 
 
-async def granted(db: Database, account_id: str, most: int, budget: int) -> Granted:
-    answer = await db.write(hold_fetch, account_id, most, budget)
-    assert isinstance(answer, Granted), answer
+async def reserve(db: Database, account_id: str, most: int, budget: int) -> FetchReservation:
+    answer = await db.write(reserve_fetch, account_id, most, budget)
+    assert isinstance(answer, FetchReservation), answer
     return answer
 
 
 def test_what_is_held_and_not_used_comes_back(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database(lambda: NOON)
-        account_id, _ = await customer(db, 0)
-        first, second = await granted(db, account_id, 50, 100), await granted(db, account_id, 50, 100)
-        assert await db.write(hold_fetch, account_id, 50, 100) == Busy()
-        await db.write(book_fetch, account_id, first, 10)
-        assert await db.write(hold_fetch, account_id, 50, 100) == Busy(), "40 are left, and 50 may come back"
-        await db.write(book_fetch, account_id, second, 60)
-        assert (await granted(db, account_id, 50, 100)).most == 30, "all that is left, as nobody else may give more"
-        await db.write(book_fetch, account_id, Granted(first.hour, 30), 30)
-        assert await db.write(hold_fetch, account_id, 50, 100) == Spent()
-        neighbour, _ = await customer(db, 0, "neighbour")
-        await granted(db, neighbour, 50, 100)
+        account_id, _ = await create_customer(db, 0)
+        first, second = await reserve(db, account_id, 50, 100), await reserve(db, account_id, 50, 100)
+        assert await db.write(reserve_fetch, account_id, 50, 100) == BudgetReserved()
+        await db.write(settle_fetch, account_id, first, 10)
+        assert await db.write(reserve_fetch, account_id, 50, 100) == BudgetReserved(), (
+            "40 are left, and 50 may come back"
+        )
+        await db.write(settle_fetch, account_id, second, 60)
+        assert (await reserve(db, account_id, 50, 100)).max_bytes == 30, (
+            "all that is left, as nobody else may give more"
+        )
+        await db.write(settle_fetch, account_id, FetchReservation(first.hour, 30), 30)
+        assert await db.write(reserve_fetch, account_id, 50, 100) == BudgetExhausted()
+        neighbour, _ = await create_customer(db, 0, "neighbour")
+        await reserve(db, neighbour, 50, 100)
 
     asyncio.run(story())
 
@@ -42,15 +46,15 @@ def test_each_hour_begins_anew_in_the_same_row(open_database: OpenDatabase) -> N
     async def story() -> None:
         moment = [NOON]
         db = open_database(lambda: moment[0])
-        account_id, _ = await customer(db, 0)
-        late = await granted(db, account_id, 100, 100)
+        account_id, _ = await create_customer(db, 0)
+        late = await reserve(db, account_id, 100, 100)
         for _ in range(5):
             moment[0] += HOUR
-            grant = await granted(db, account_id, 100, 100)
-            await db.write(book_fetch, account_id, late, 100)
-            await db.write(book_fetch, account_id, grant, 100)
-            assert await db.write(hold_fetch, account_id, 1, 100) == Spent()
-        assert await db.read(lambda tx: tx.all("SELECT bytes, held FROM fetched")) == [{"bytes": 100, "held": 0}]
+            grant = await reserve(db, account_id, 100, 100)
+            await db.write(settle_fetch, account_id, late, 100)
+            await db.write(settle_fetch, account_id, grant, 100)
+            assert await db.write(reserve_fetch, account_id, 1, 100) == BudgetExhausted()
+        assert await db.read(lambda tx: tx.fetch_all("SELECT bytes, held FROM fetched")) == [{"bytes": 100, "held": 0}]
 
     asyncio.run(story())
 
@@ -58,23 +62,23 @@ def test_each_hour_begins_anew_in_the_same_row(open_database: OpenDatabase) -> N
 def test_many_processes_never_pass_the_budget(open_database: OpenDatabase) -> None:
     """24 clients in threads of their own, over two doors: what was granted at any moment is within the budget."""
     doors = [open_database(lambda: NOON), open_database(lambda: NOON)]
-    account_id, _ = asyncio.run(customer(doors[0], 0))
+    account_id, _ = asyncio.run(create_customer(doors[0], 0))
     came: list[int] = []
 
     async def many(db: Database, number: int) -> None:
         for turn in range(8):
-            answer = await db.write(hold_fetch, account_id, 50, 1000)
-            if isinstance(answer, Granted):
-                size = min(answer.most, 7 * (number + turn) % 51)
+            answer = await db.write(reserve_fetch, account_id, 50, 1000)
+            if isinstance(answer, FetchReservation):
+                size = min(answer.max_bytes, 7 * (number + turn) % 51)
                 came.append(size)
                 await asyncio.sleep(0.001)
-                await db.write(book_fetch, account_id, answer, size)
+                await db.write(settle_fetch, account_id, answer, size)
 
     threads = [threading.Thread(target=lambda n=n: asyncio.run(many(doors[n % 2], n))) for n in range(24)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    rows = asyncio.run(doors[0].read(lambda tx: tx.all("SELECT bytes, held FROM fetched")))
+    rows = asyncio.run(doors[0].read(lambda tx: tx.fetch_all("SELECT bytes, held FROM fetched")))
     assert rows == [{"bytes": sum(came), "held": 0}]
     assert 800 < sum(came) <= 1000

@@ -7,15 +7,15 @@ import threading
 
 import pytest
 
-from imagegate.domain.accounts import Key, LimitScope
+from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.store import accounts, tasks
-from imagegate.store.accounts import NoCredit, TooManyUnfinished
+from imagegate.store.accounts import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.database import Database
-from imagegate.store.idempotency import Conflict, Replayed, is_used
-from imagegate.store.invariants import broken_invariants
+from imagegate.store.idempotency import KeyConflict, Replay, is_key_used
+from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.rows import customer, new_task
+from tests.store.rows import create_customer, new_task
 
 CLIENTS, REQUESTS, ROOM, HOLD = 32, 25, 100, 1000
 
@@ -23,7 +23,7 @@ CLIENTS, REQUESTS, ROOM, HOLD = 32, 25, 100, 1000
 def test_mon_2_exactly_as_many_holds_as_there_is_room_for(open_database: OpenDatabase) -> None:
     """32 clients in threads of their own, over two databases doors, so that two writers meet."""
     doors = [open_database(), open_database()]
-    _, key = asyncio.run(customer(doors[0], ROOM * HOLD))
+    _, key = asyncio.run(create_customer(doors[0], ROOM * HOLD))
     granted: list[int] = []
 
     def client(number: int) -> None:
@@ -35,33 +35,33 @@ def test_mon_2_exactly_as_many_holds_as_there_is_room_for(open_database: OpenDat
     for thread in threads:
         thread.join()
     assert sum(granted) == ROOM
-    assert asyncio.run(doors[0].snapshot(broken_invariants, 0)) == []
+    assert asyncio.run(doors[0].snapshot(find_violations, 0)) == []
 
 
-async def _submit_many(db: Database, key: Key) -> int:
+async def _submit_many(db: Database, key: ApiKey) -> int:
     news = [new_task(key, HOLD) for _ in range(REQUESTS)]
     answers = await asyncio.gather(*(db.write(tasks.submit_task, key.account_id, new, None, 10**6) for new in news))
-    assert all(isinstance(answer, tasks.Submitted | NoCredit) for answer in answers)
-    return sum(isinstance(answer, tasks.Submitted) for answer in answers)
+    assert all(isinstance(answer, tasks.TaskSubmitted | InsufficientCredit) for answer in answers)
+    return sum(isinstance(answer, tasks.TaskSubmitted) for answer in answers)
 
 
 def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 1500)
-        use = tasks.KeyUse("create", "once", "same", 10**9)
+        account_id, key = await create_customer(db, 1500)
+        use = tasks.IdempotencyKey("create", "once", "same", 10**9)
         small, large = new_task(key, 1000), new_task(key, 1000)
         first, second = await asyncio.gather(
             db.write(tasks.submit_task, account_id, small, None, 100),
             db.write(tasks.submit_task, account_id, large, use, 100),
         )
-        assert {type(first), type(second)} == {tasks.Submitted, NoCredit}
+        assert {type(first), type(second)} == {tasks.TaskSubmitted, InsufficientCredit}
         account = await db.read(accounts.find_account, account_id)
         assert account is not None
         assert account.held == 1000
         fitting = new_task(key, 500)
-        assert await db.write(tasks.submit_task, account_id, fitting, use, 100) == tasks.Submitted()
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.write(tasks.submit_task, account_id, fitting, use, 100) == tasks.TaskSubmitted()
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -69,16 +69,16 @@ def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_da
 def test_key_caps_bind_beside_the_account(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000, cap=1500)
-        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 100) == tasks.Submitted()
+        account_id, key = await create_customer(db, 10_000, cap=1500)
+        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 100) == tasks.TaskSubmitted()
         refused = await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
-        assert refused == NoCredit(LimitScope.key, 500)
-        daily_id, daily = await customer(db, 10_000, "daily", daily_cap=1200)
-        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == tasks.Submitted()
-        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == NoCredit(
+        assert refused == InsufficientCredit(LimitScope.key, 500)
+        daily_id, daily = await create_customer(db, 10_000, "daily", daily_cap=1200)
+        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == tasks.TaskSubmitted()
+        assert await db.write(tasks.submit_task, daily_id, new_task(daily), None, 100) == InsufficientCredit(
             LimitScope.key_daily, 200
         )
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -86,10 +86,10 @@ def test_key_caps_bind_beside_the_account(open_database: OpenDatabase) -> None:
 def test_unfinished_tasks_are_limited(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
+        account_id, key = await create_customer(db, 10_000)
         for _ in range(3):
-            assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == tasks.Submitted()
-        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == TooManyUnfinished()
+            assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == tasks.TaskSubmitted()
+        assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == TooManyUnfinishedTasks()
 
     asyncio.run(story())
 
@@ -97,17 +97,17 @@ def test_unfinished_tasks_are_limited(open_database: OpenDatabase) -> None:
 def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db, other = open_database(), open_database()
-        account_id, key = await customer(db, 10**6)
-        use = tasks.KeyUse("create", "key", "same", 10**9)
+        account_id, key = await create_customer(db, 10**6)
+        use = tasks.IdempotencyKey("create", "key", "same", 10**9)
         news = [new_task(key) for _ in range(32)]
         answers = await asyncio.gather(
             *((db, other)[n % 2].write(tasks.submit_task, account_id, new, use, 100) for n, new in enumerate(news))
         )
-        submitted = [new.id for new, answer in zip(news, answers, strict=True) if answer == tasks.Submitted()]
+        submitted = [new.id for new, answer in zip(news, answers, strict=True) if answer == tasks.TaskSubmitted()]
         assert len(submitted) == 1
-        assert sum(answer == Replayed(submitted[0]) for answer in answers) == 31
-        changed = tasks.KeyUse("create", "key", "other", 10**9)
-        assert await db.write(tasks.submit_task, account_id, new_task(key), changed, 100) == Conflict()
+        assert sum(answer == Replay(submitted[0]) for answer in answers) == 31
+        changed = tasks.IdempotencyKey("create", "key", "other", 10**9)
+        assert await db.write(tasks.submit_task, account_id, new_task(key), changed, 100) == KeyConflict()
         account = await db.read(accounts.find_account, account_id)
         assert account is not None
         assert account.held == 1000
@@ -118,19 +118,19 @@ def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> N
 def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
-        new, use = new_task(key), tasks.KeyUse("create", "key", "same", 10**9)
+        account_id, key = await create_customer(db, 10_000)
+        new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
         tried = False
 
-        def lost_answer(tx: Tx) -> tasks.Submitted | object:
+        def lost_answer(tx: Tx) -> tasks.TaskSubmitted | object:
             """The commit is made, its answer is lost on the way: the writer runs the command again."""
             nonlocal tried
-            again = Tx(tx._connection, again=tried)
+            again = Tx(tx._connection, is_retry=tried)
             tried = True
             return tasks.submit_task(again, account_id, new, use, 100)
 
         for _ in range(2):
-            assert await db.write(lost_answer) == tasks.Submitted()
+            assert await db.write(lost_answer) == tasks.TaskSubmitted()
         account = await db.read(accounts.find_account, account_id)
         assert account is not None
         assert account.held == 1000
@@ -143,18 +143,18 @@ def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> N
 
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10_000)
-        new, use = new_task(key), tasks.KeyUse("create", "key", "same", 10**9)
+        account_id, key = await create_customer(db, 10_000)
+        new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
 
         def dies(tx: Tx) -> None:
-            assert tasks.submit_task(tx, account_id, new, use, 100) == tasks.Submitted()
+            assert tasks.submit_task(tx, account_id, new, use, 100) == tasks.TaskSubmitted()
             raise KeyError("before the commit")
 
         async def standing() -> tuple[bool, bool, int]:
             account = await db.read(accounts.find_account, account_id)
             assert account is not None
             task = await db.read(tasks.find_task, account_id, new.id)
-            return task is not None, await db.read(is_used, account_id, "create", "key"), account.held
+            return task is not None, await db.read(is_key_used, account_id, "create", "key"), account.held
 
         with pytest.raises(KeyError):
             await db.write(dies)

@@ -10,29 +10,29 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from imagegate.blobs import LocalBlobs
+from imagegate.blobs import LocalBlobStore
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.webhooks import Heard
-from imagegate.flows.blob_audit import broken_blobs
+from imagegate.domain.webhooks import DeliveryResult
+from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.invariants import INVARIANTS, broken_invariants
+from imagegate.store.invariants import INVARIANTS, find_violations
 from imagegate.store.key_concurrency import LATER
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
-    GATE,
+    DISPATCH_LIMITS,
     LEASE_US,
-    body_of,
-    customer,
+    create_customer,
     new_attempt,
     new_file,
     new_refund,
     new_settlement,
     new_task,
+    render_webhook,
 )
 
 FAR, HOUR = 10**15, 3_600_000_000
-PLANTED = {
+FAULTS = {
     "I1": "UPDATE entries SET amount = amount + 1 WHERE account = 'sys:bank'",
     "I2.posted": "UPDATE accounts SET posted = posted + 1",
     "I2.held": "UPDATE accounts SET held = held + 1",
@@ -60,7 +60,7 @@ PLANTED = {
     "I15.files": "UPDATE files SET account_id = (SELECT id FROM accounts WHERE id <> files.account_id LIMIT 1)",
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
-MORE_PLANTED = [
+MORE_FAULTS = [
     ("I2.key", "DELETE FROM refunds"),
     ("I6.refunds", "DELETE FROM refunds"),
     ("I6.refunds", "UPDATE entries SET account = 'sys:bank' WHERE kind = 'refund' AND account = 'sys:revenue'"),
@@ -81,23 +81,23 @@ MORE_PLANTED = [
 ]
 
 
-async def lively(db: Database) -> None:
+async def populate(db: Database) -> None:
     """A completed and refunded, a failed, a running and a queued task, a file; a second account beside."""
-    account_id, key = await customer(db, 100_000)
-    await customer(db, 5, "neighbour")
+    account_id, key = await create_customer(db, 100_000)
+    await create_customer(db, 5, "neighbour")
     await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
-    use = tasks.KeyUse("create", "key", "same", FAR)
+    use = tasks.IdempotencyKey("create", "key", "same", FAR)
     for number in range(4):
         new = new_task(key, callback_url=f"https://hook.test/{number}")
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
-    done, failed, _ = await db.write(claims.claim_due, account_id, "one", LEASE_US, 3)
+    done, failed, _ = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
-    await db.write(attempts.begin_attempt, account_id, attempt, "one", GATE)
-    await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), body_of)
+    await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+    await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), render_webhook)
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
-    await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", body_of)
-    for heard in (Heard(duration_ms=1, status=500), Heard(duration_ms=1, status=204)):
+    await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", render_webhook)
+    for heard in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery
             await db.write(deliveries.end_attempt, account_id, one.id, one.number, heard, (0, 0, 0))
@@ -106,32 +106,32 @@ async def lively(db: Database) -> None:
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        await lively(db)
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        await populate(db)
+        assert await db.snapshot(find_violations, 60_000_000) == []
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("invariant", PLANTED)
+@pytest.mark.parametrize("invariant", FAULTS)
 def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -> None:
     async def story() -> None:
         db = open_database()
-        await lively(db)
-        assert await db.write(lambda tx: tx.run(PLANTED[invariant])) > 0
-        found = await db.snapshot(broken_invariants, 60_000_000)
+        await populate(db)
+        assert await db.write(lambda tx: tx.execute(FAULTS[invariant])) > 0
+        found = await db.snapshot(find_violations, 60_000_000)
         assert invariant in {one.id for one in found}
         assert all(one.rows for one in found)
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(("invariant", "sql"), MORE_PLANTED)
+@pytest.mark.parametrize(("invariant", "sql"), MORE_FAULTS)
 def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
     async def story() -> None:
         db = open_database()
-        await lively(db)
-        assert await db.write(lambda tx: tx.run(sql)) > 0
-        assert invariant in {one.id for one in await db.snapshot(broken_invariants, 60_000_000)}
+        await populate(db)
+        assert await db.write(lambda tx: tx.execute(sql)) > 0
+        assert invariant in {one.id for one in await db.snapshot(find_violations, 60_000_000)}
 
     asyncio.run(story())
 
@@ -139,11 +139,11 @@ def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant
 def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database(lambda: FAR)
-        account_id, _ = await customer(db, 0)
+        account_id, _ = await create_customer(db, 0)
         await db.write(files.add_file, account_id, new_file(account_id), HOUR, 100)
         for hours, found in ((1, False), (2, False), (3, True)):
             late = open_database(lambda hours=hours: FAR + hours * HOUR)
-            broken = await late.snapshot(broken_invariants, 60_000_000)
+            broken = await late.snapshot(find_violations, 60_000_000)
             assert ("I13.files" in {one.id for one in broken}) is found
 
     asyncio.run(story())
@@ -153,24 +153,24 @@ def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tm
     """Lost, shortened or changed bytes are found, and a blob that no row knows."""
 
     async def story() -> None:
-        db, blobs = open_database(), LocalBlobs(tmp_path / "blobs")
-        account_id, _ = await customer(db, 0)
+        db, blobs = open_database(), LocalBlobStore(tmp_path / "blobs")
+        account_id, _ = await create_customer(db, 0)
         draft = tmp_path / "draft"
         draft.write_bytes(b"0123456789")
         new = new_file(account_id)
         asset = msgspec.structs.replace(new.asset, sha256=hashlib.sha256(b"0123456789").hexdigest())
         await blobs.put(draft, asset.key)
         await db.write(files.add_file, account_id, msgspec.structs.replace(new, asset=asset), FAR, 100)
-        stored = await blobs.local(asset.key)
-        assert await broken_blobs(db, blobs) == []
+        stored = await blobs.local_path(asset.key)
+        assert await audit_blobs(db, blobs) == []
         for wrong in (b"012345678", b"0123456780"):
             stored.write_bytes(wrong)
-            assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes"]
+            assert [one.id for one in await audit_blobs(db, blobs)] == ["I12.bytes"]
         stored.unlink()
-        assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes"]
+        assert [one.id for one in await audit_blobs(db, blobs)] == ["I12.bytes"]
         (stored.parent / "orphan.png").write_bytes(b"x")
         os.utime(stored.parent / "orphan.png", (0, 0))
-        assert [one.id for one in await broken_blobs(db, blobs)] == ["I12.bytes", "I12.orphans"]
+        assert [one.id for one in await audit_blobs(db, blobs)] == ["I12.bytes", "I12.orphans"]
 
     asyncio.run(story())
 
@@ -180,12 +180,12 @@ def test_i3_is_kept_by_the_database_itself(open_database: OpenDatabase) -> None:
 
     async def story() -> None:
         db = open_database()
-        await lively(db)
+        await populate(db)
         with pytest.raises(Exception, match=r"(?i)check"):
-            await db.write(lambda tx: tx.run("UPDATE accounts SET posted = 0 WHERE name = 'customer'"))
+            await db.write(lambda tx: tx.execute("UPDATE accounts SET posted = 0 WHERE name = 'customer'"))
 
     asyncio.run(story())
 
 
 def test_every_invariant_has_a_planted_fault() -> None:
-    assert {rule.id for rule in INVARIANTS} | {"I16"} == {*PLANTED, "I3"}
+    assert {rule.id for rule in INVARIANTS} | {"I16"} == {*FAULTS, "I3"}

@@ -9,40 +9,40 @@ from typing import Any
 import msgspec
 import pytest
 
-from imagegate.domain.accounts import Key, LimitScope
+from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Task
 from imagegate.store import accounts, claims, settlement, tasks
-from imagegate.store.accounts import NoCredit, TooMuchInFlight
+from imagegate.store.accounts import InFlightCapReached, InsufficientCredit
 from imagegate.store.cancellation import cancel_task
 from imagegate.store.database import Database
-from imagegate.store.invariants import broken_invariants
+from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_key, new_task
+from tests.store.rows import LEASE_US, create_customer, new_key, new_task, render_webhook
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 
-async def limited(db: Database, account_id: str, **limits: Any) -> Key:
+async def create_limited_key(db: Database, account_id: str, **limits: Any) -> ApiKey:
     key = msgspec.structs.replace(new_key(account_id), **limits)
     return await db.write(accounts.create_key, account_id, key, f"digest {key.id}")
 
 
-async def queued(db: Database, key: Key, number: int) -> list[str]:
+async def submit_tasks(db: Database, key: ApiKey, number: int) -> list[str]:
     made = [new_task(key) for _ in range(number)]
     for new in made:
-        assert await db.write(tasks.submit_task, key.account_id, new, None, 10_000) == tasks.Submitted()
+        assert await db.write(tasks.submit_task, key.account_id, new, None, 10_000) == tasks.TaskSubmitted()
     return [new.id for new in made]
 
 
 async def claim(db: Database, account_id: str, limit: int = 50) -> list[Task]:
-    return await db.write(claims.claim_due, account_id, "one", LEASE_US, limit)
+    return await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, limit)
 
 
 async def fail(db: Database, task: Task) -> None:
     done = await db.write(
-        settlement.fail_task, task.account_id, task.id, task.claim_no, ERROR, f"cmt_{task.id}", body_of
+        settlement.fail_task, task.account_id, task.id, task.claim_no, ERROR, f"cmt_{task.id}", render_webhook
     )
     assert done == tasks.Done()
 
@@ -50,22 +50,22 @@ async def fail(db: Database, task: Task) -> None:
 def test_key_5_tasks_above_the_limit_wait_and_others_pass_them(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, free = await customer(db, 10**9)
-        narrow = await limited(db, account_id, concurrent_tasks=2)
-        waiting = await queued(db, narrow, 5)
-        others = await queued(db, free, 3)
+        account_id, free = await create_customer(db, 10**9)
+        narrow = await create_limited_key(db, account_id, concurrent_tasks=2)
+        waiting = await submit_tasks(db, narrow, 5)
+        others = await submit_tasks(db, free, 3)
         first = await claim(db, account_id)
         assert {task.id for task in first} == {*waiting[:2], *others}
         assert await claim(db, account_id) == []
         await fail(db, next(task for task in first if task.id == waiting[1]))
         assert [task.id for task in await claim(db, account_id)] == [waiting[2]]
         held = next(task for task in first if task.id == waiting[0])
-        await db.write(claims.hand_back, account_id, held.id, held.claim_no)
+        await db.write(claims.release_task, account_id, held.id, held.claim_no)
         assert [task.id for task in await claim(db, account_id)] == [waiting[0]]
-        await db.write(cancel_task, account_id, waiting[0], "cmt_cancel", body_of)
-        await db.write(cancel_task, account_id, waiting[3], "cmt_cancel3", body_of)
+        await db.write(cancel_task, account_id, waiting[0], "cmt_cancel", render_webhook)
+        await db.write(cancel_task, account_id, waiting[3], "cmt_cancel3", render_webhook)
         assert [task.id for task in await claim(db, account_id)] == [waiting[4]]
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -73,9 +73,9 @@ def test_key_5_tasks_above_the_limit_wait_and_others_pass_them(open_database: Op
 def test_key_5_each_key_has_its_own_turns(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, _ = await customer(db, 10**9)
-        keys = [await limited(db, account_id, concurrent_tasks=number) for number in (1, 3)]
-        made = [await queued(db, key, 4) for key in keys]
+        account_id, _ = await create_customer(db, 10**9)
+        keys = [await create_limited_key(db, account_id, concurrent_tasks=number) for number in (1, 3)]
+        made = [await submit_tasks(db, key, 4) for key in keys]
         assert {task.id for task in await claim(db, account_id)} == {made[0][0], *made[1][:3]}
 
     asyncio.run(story())
@@ -84,22 +84,22 @@ def test_key_5_each_key_has_its_own_turns(open_database: OpenDatabase) -> None:
 def test_key_5_a_limit_that_changes_holds_for_what_is_queued(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 10**9)
+        account_id, key = await create_customer(db, 10**9)
 
         async def change(limit: int | None) -> None:
-            await db.write(accounts.change_key, account_id, key.id, {"concurrent_tasks": limit})
+            await db.write(accounts.update_key, account_id, key.id, {"concurrent_tasks": limit})
 
-        made = await queued(db, key, 6)
+        made = await submit_tasks(db, key, 6)
         await change(1)
         assert [task.id for task in await claim(db, account_id)] == made[:1]
         await change(3)
         assert [task.id for task in await claim(db, account_id)] == made[1:3]
         await change(2)
         assert await claim(db, account_id) == []
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.snapshot(find_violations, 0) == []
         await change(None)
         assert [task.id for task in await claim(db, account_id)] == made[3:]
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -107,9 +107,9 @@ def test_key_5_a_limit_that_changes_holds_for_what_is_queued(open_database: Open
 def test_key_5_the_tasks_of_a_key_that_is_gone_have_their_turns(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, _ = await customer(db, 10**9)
-        key = await limited(db, account_id, concurrent_tasks=1)
-        made = await queued(db, key, 2)
+        account_id, _ = await create_customer(db, 10**9)
+        key = await create_limited_key(db, account_id, concurrent_tasks=1)
+        made = await submit_tasks(db, key, 2)
         await db.write(accounts.delete_key, account_id, key.id)
         for task_id in made:
             claimed = await claim(db, account_id)
@@ -122,10 +122,10 @@ def test_key_5_the_tasks_of_a_key_that_is_gone_have_their_turns(open_database: O
 def test_key_5_workers_that_claim_at_once_keep_the_limit_together(open_database: OpenDatabase) -> None:
     async def story() -> None:
         doors = [open_database() for _ in range(3)]
-        account_id, free = await customer(doors[0], 10**9)
-        key = await limited(doors[0], account_id, concurrent_tasks=3)
-        await queued(doors[0], key, 30)
-        await queued(doors[0], free, 6)
+        account_id, free = await create_customer(doors[0], 10**9)
+        key = await create_limited_key(doors[0], account_id, concurrent_tasks=3)
+        await submit_tasks(doors[0], key, 30)
+        await submit_tasks(doors[0], free, 6)
         under_way: dict[str, Task] = {}
         ended = 0
         give_up = time.monotonic() + 60
@@ -148,19 +148,19 @@ def test_key_5_a_long_line_does_not_slow_the_claim(open_database: OpenDatabase) 
 
     async def story() -> None:
         db = open_database()
-        account_id, free = await customer(db, 10**9)
-        key = await limited(db, account_id, concurrent_tasks=1)
+        account_id, free = await create_customer(db, 10**9)
+        key = await create_limited_key(db, account_id, concurrent_tasks=1)
 
         async def cost() -> float:
             best = 60.0
             for _ in range(20):
-                await queued(db, free, 1)
+                await submit_tasks(db, free, 1)
                 begun = time.perf_counter()
                 assert len([task for task in await claim(db, account_id) if task.key_id == free.id]) == 1
                 best = min(best, time.perf_counter() - begun)
             return best
 
-        await queued(db, key, 10)
+        await submit_tasks(db, key, 10)
         short = await cost()
         await asyncio.gather(
             *(db.write(tasks.submit_task, account_id, new_task(key), None, 10_000) for _ in range(1000))
@@ -173,19 +173,19 @@ def test_key_5_a_long_line_does_not_slow_the_claim(open_database: OpenDatabase) 
 def test_key_5_cost_in_flight_is_refused_until_a_task_ends(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, _ = await customer(db, 10**9)
-        key = await limited(db, account_id, in_flight_cap=Nanos(2500))
-        await queued(db, key, 2)
-        before = await db.read(accounts.balance_of, account_id, key.id)
-        use = tasks.KeyUse("POST", "once", "print", 10**12)
+        account_id, _ = await create_customer(db, 10**9)
+        key = await create_limited_key(db, account_id, in_flight_cap=Nanos(2500))
+        await submit_tasks(db, key, 2)
+        before = await db.read(accounts.load_balance, account_id, key.id)
+        use = tasks.IdempotencyKey("POST", "once", "print", 10**12)
         refused = await db.write(tasks.submit_task, account_id, new_task(key), use, 100)
-        assert refused == TooMuchInFlight(500)
-        assert await db.read(accounts.balance_of, account_id, key.id) == before
+        assert refused == InFlightCapReached(500)
+        assert await db.read(accounts.load_balance, account_id, key.id) == before
         too_dear = await db.write(tasks.submit_task, account_id, new_task(key, 2501), None, 100)
-        assert too_dear == NoCredit(LimitScope.key, 2500)
+        assert too_dear == InsufficientCredit(LimitScope.key, 2500)
         await fail(db, (await claim(db, account_id, 1))[0])
-        assert await db.write(tasks.submit_task, account_id, new_task(key), use, 100) == tasks.Submitted()
-        assert await db.snapshot(broken_invariants, 0) == []
+        assert await db.write(tasks.submit_task, account_id, new_task(key), use, 100) == tasks.TaskSubmitted()
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(story())
 
@@ -194,12 +194,15 @@ def test_key_5_cost_in_flight_is_refused_until_a_task_ends(open_database: OpenDa
 def test_key_5_a_limit_that_does_not_pass_by_itself_is_told_first(open_database: OpenDatabase, first: str) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, _ = await customer(db, 10**9)
+        account_id, _ = await create_customer(db, 10**9)
         limits = {"in_flight_cap": Nanos(1000), **({first: Nanos(1000)} if first != "in_flight_cap" else {})}
-        key = await limited(db, account_id, **limits)
-        await queued(db, key, 1)
+        key = await create_limited_key(db, account_id, **limits)
+        await submit_tasks(db, key, 1)
         answer = await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
-        scopes = {"cap": NoCredit(LimitScope.key, 0), "daily_cap": NoCredit(LimitScope.key_daily, 0)}
-        assert answer == scopes.get(first, TooMuchInFlight(0))
+        scopes = {
+            "cap": InsufficientCredit(LimitScope.key, 0),
+            "daily_cap": InsufficientCredit(LimitScope.key_daily, 0),
+        }
+        assert answer == scopes.get(first, InFlightCapReached(0))
 
     asyncio.run(story())

@@ -7,19 +7,28 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.webhooks import Heard
+from imagegate.domain.webhooks import DeliveryResult
 from imagegate.store import assets, attempts, claims, deliveries, files, idempotency, purge, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.files import file_by_id
-from imagegate.store.invariants import broken_invariants, ledger_total
-from imagegate.store.queries.admin import page_of_overruns
-from imagegate.store.queries.statement import Wanted, statement
-from imagegate.store.queries.usage import settled
+from imagegate.store.files import find_file_by_id
+from imagegate.store.invariants import find_violations, sum_entries
+from imagegate.store.queries.admin import list_overruns_page
+from imagegate.store.queries.statement import StatementFilter, list_statement_lines
+from imagegate.store.queries.usage import sum_usage
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_file, new_settlement, new_task
+from tests.store.rows import (
+    DISPATCH_LIMITS,
+    LEASE_US,
+    create_customer,
+    new_attempt,
+    new_file,
+    new_settlement,
+    new_task,
+    render_webhook,
+)
 
 DAY = 86_400_000_000
 ERROR = TaskError(TaskErrorCode.service_error, "test")
@@ -34,49 +43,53 @@ class Clock:
         return self.now
 
 
-def rows_of(tx: Tx) -> dict[str, int]:
+def count_rows(tx: Tx) -> dict[str, int]:
     counted = (*OF_TASKS, "assets", "files", "entries", "idempotency")
-    return {table: tx.count(f"SELECT COUNT(*) AS number FROM {table}") for table in counted}
+    return {table: tx.fetch_int(f"SELECT COUNT(*) AS number FROM {table}") for table in counted}
 
 
-async def submitted(db: Database, key: Key, use: tasks.KeyUse | None = None, url: str | None = None) -> tasks.NewTask:
+async def submit(
+    db: Database, key: ApiKey, use: tasks.IdempotencyKey | None = None, url: str | None = None
+) -> tasks.NewTask:
     now = await db.read(lambda tx: tx.now)
     new = msgspec.structs.replace(new_task(key, callback_url=url), created=now, deadline=now + DAY)
     await db.write(tasks.submit_task, key.account_id, new, use, 100)
     return new
 
 
-async def completed(db: Database, key: Key, use: tasks.KeyUse | None = None, price: int = 900) -> str:
+async def complete_new_task(
+    db: Database, key: ApiKey, use: tasks.IdempotencyKey | None = None, price: int = 900
+) -> str:
     """A settled task with an overrun, whose webhook was delivered at the second try."""
-    await submitted(db, key, use, "https://hook.test/1")
-    (task,) = await db.write(claims.claim_due, key.account_id, "one", LEASE_US, 1)
+    await submit(db, key, use, "https://hook.test/1")
+    (task,) = await db.write(claims.claim_due_tasks, key.account_id, "one", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(attempts.begin_attempt, key.account_id, attempt, "one", GATE)
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "one", DISPATCH_LIMITS)
     done = new_settlement(task, 400, price)
-    await db.write(settlement.complete_task, key.account_id, task.id, 1, done, body_of)
+    await db.write(settlement.complete_task, key.account_id, task.id, 1, done, render_webhook)
     for status in (500, 204):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            one, heard = sent.delivery, Heard(duration_ms=1, status=status)
+            one, heard = sent.delivery, DeliveryResult(duration_ms=1, status=status)
             await db.write(deliveries.end_attempt, key.account_id, one.id, one.number, heard, (0, 0, 0))
     return task.id
 
 
-async def failed(db: Database, key: Key) -> None:
-    new = await submitted(db, key)
-    await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", body_of)
+async def fail_new_task(db: Database, key: ApiKey) -> None:
+    new = await submit(db, key)
+    await db.write(settlement.fail_task, key.account_id, new.id, 0, ERROR, f"cmt_{new.id}", render_webhook)
 
 
 async def delete_bytes(db: Database) -> None:
-    gone = await db.read(assets.expired_assets, 1000)
-    await db.write(assets.mark_deleted, [asset.id for asset in gone])
+    gone = await db.read(assets.list_expired_assets, 1000)
+    await db.write(assets.mark_assets_deleted, [asset.id for asset in gone])
 
 
-async def money(db: Database, account_id: str) -> dict[str, Any]:
-    lines = await db.snapshot(statement, account_id, Wanted(limit=200))
+async def load_money(db: Database, account_id: str) -> dict[str, Any]:
+    lines = await db.snapshot(list_statement_lines, account_id, StatementFilter(limit=200))
     return {
-        "total": await db.read(ledger_total),
-        "usage": await db.read(settled, account_id, ("day", "model", "key"), 19_000, 21_000),
-        "overruns": await db.read(page_of_overruns, None, 100),
+        "total": await db.read(sum_entries),
+        "usage": await db.read(sum_usage, account_id, ("day", "model", "key"), 19_000, 21_000),
+        "overruns": await db.read(list_overruns_page, None, 100),
         "entries": [line for line in lines if line.type not in ("hold", "release")],
         "balance": lines[0].available_after,
     }
@@ -87,16 +100,16 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
     db = open_database(clock)
 
     async def story() -> None:
-        account_id, key = await customer(db, 100_000)
-        await completed(db, key)
-        await failed(db, key)
+        account_id, key = await create_customer(db, 100_000)
+        await complete_new_task(db, key)
+        await fail_new_task(db, key)
         clock.now += 31 * DAY
         await delete_bytes(db)
-        young = await completed(db, key)
-        await submitted(db, key)
-        before = await money(db, account_id)
+        young = await complete_new_task(db, key)
+        await submit(db, key)
+        before = await load_money(db, account_id)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 2
-        assert await db.read(rows_of) == {
+        assert await db.read(count_rows) == {
             "tasks": 2,
             "holds": 2,
             "steps": 4,
@@ -109,9 +122,9 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
             "idempotency": 0,
         }
         assert await db.read(tasks.find_task, account_id, young) is not None
-        assert await money(db, account_id) == before
+        assert await load_money(db, account_id) == before
         assert [line.price_version for line in before["entries"]] == ["test.1", "test.1", None]
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.snapshot(find_violations, 60_000_000) == []
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0
 
     asyncio.run(story())
@@ -123,25 +136,25 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
     db = open_database(clock)
 
     async def story() -> None:
-        account_id, key = await customer(db, 100_000)
-        keyed = await completed(db, key, tasks.KeyUse("create", "key", "same", 40 * DAY))
+        account_id, key = await create_customer(db, 100_000)
+        keyed = await complete_new_task(db, key, tasks.IdempotencyKey("create", "key", "same", 40 * DAY))
         clock.now += 31 * DAY
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
         await delete_bytes(db)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its key is not forgotten"
-        assert await db.write(idempotency.forget_expired, 50) == 0
+        assert await db.write(idempotency.purge_expired_keys, 50) == 0
         clock.now += 10 * DAY
-        assert await db.write(idempotency.forget_expired, 50) == 1
-        await db.write(deliveries.replay, account_id, f"evt_{keyed}", 0)
+        assert await db.write(idempotency.purge_expired_keys, 50) == 1
+        await db.write(deliveries.replay_delivery, account_id, f"evt_{keyed}", 0)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its webhook is on its way again"
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            heard = Heard(duration_ms=1, status=204)
+            heard = DeliveryResult(duration_ms=1, status=204)
             await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, heard, ())
         assert await db.write(purge.purge_tasks, 42 * DAY, 50) == 0, "it is not that old"
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.snapshot(find_violations, 60_000_000) == []
         assert await db.write(purge.purge_tasks, 41 * DAY, 50) == 1
         assert await db.read(tasks.find_task, account_id, keyed) is None
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.snapshot(find_violations, 60_000_000) == []
 
     asyncio.run(story())
 
@@ -151,15 +164,15 @@ def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> N
     db = open_database(clock)
 
     async def story() -> None:
-        _, key = await customer(db, 100_000)
+        _, key = await create_customer(db, 100_000)
         for _ in range(7):
-            await failed(db, key)
+            await fail_new_task(db, key)
             clock.now += 1000
         clock.now += 30 * DAY
         left = [7]
         while await db.write(purge.purge_tasks, 30 * DAY, 3):
-            left.append((await db.read(rows_of))["tasks"])
-            assert await db.snapshot(broken_invariants, 60_000_000) == []
+            left.append((await db.read(count_rows))["tasks"])
+            assert await db.snapshot(find_violations, 60_000_000) == []
         assert left == [7, 4, 1, 0]
 
     asyncio.run(story())
@@ -170,7 +183,7 @@ def test_ended_files_go_with_their_rows_and_the_count_of_the_account_holds(open_
     db = open_database(clock)
 
     async def story() -> None:
-        account_id, _ = await customer(db, 0)
+        account_id, _ = await create_customer(db, 0)
         old, removed, live = new_file(account_id), new_file(account_id), new_file(account_id)
         for new in (old, removed):
             await db.write(files.add_file, account_id, new, 3 * DAY, 100)
@@ -181,12 +194,12 @@ def test_ended_files_go_with_their_rows_and_the_count_of_the_account_holds(open_
         assert await db.write(files.purge_files, 30 * DAY, 50) == 0, "their links answer 410 a while longer"
         clock.now += DAY
         assert await db.write(files.purge_files, 30 * DAY, 50) == 2
-        assert await db.read(file_by_id, old.id) is None
-        assert {"files": 0, "assets": 0}.items() <= (await db.read(rows_of)).items()
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.read(find_file_by_id, old.id) is None
+        assert {"files": 0, "assets": 0}.items() <= (await db.read(count_rows)).items()
+        assert await db.snapshot(find_violations, 60_000_000) == []
         await db.write(files.add_file, account_id, live, 3 * DAY, 1)
-        assert await db.read(file_by_id, live.id) is not None, "there is room for one again"
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.read(find_file_by_id, live.id) is not None, "there is room for one again"
+        assert await db.snapshot(find_violations, 60_000_000) == []
 
     asyncio.run(story())
 
@@ -196,15 +209,15 @@ def test_closed_test_webhooks_go_and_waiting_ones_stay(open_database: OpenDataba
     db = open_database(clock)
 
     async def story() -> None:
-        account_id, _ = await customer(db, 0)
+        account_id, _ = await create_customer(db, 0)
         for name in ("evt_test_1", "evt_test_2"):
             await db.write(deliveries.add_delivery, account_id, name, None, "https://hook.test/", b"{}", "cmt_test")
         (sent, *_) = await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 1)
-        heard = Heard(duration_ms=1, status=204)
+        heard = DeliveryResult(duration_ms=1, status=204)
         await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, heard, ())
         clock.now += 30 * DAY
-        assert await db.write(purge.purge_tests, 30 * DAY, 50) == 1
-        assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(rows_of)).items()
-        assert await db.snapshot(broken_invariants, 60_000_000) == []
+        assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
+        assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(count_rows)).items()
+        assert await db.snapshot(find_violations, 60_000_000) == []
 
     asyncio.run(story())

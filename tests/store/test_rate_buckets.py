@@ -7,9 +7,9 @@ import time
 
 import psycopg
 
-from imagegate.security.rate_limit import MINUTE_US, Passed, Quota, Refused
+from imagegate.security.rate_limit import MINUTE_US, Allowed, Denied, Quota
 from imagegate.store import rate_buckets
-from imagegate.store.database import Database, engine_for
+from imagegate.store.database import Database, create_engine
 from imagegate.store.rate_buckets import order_of, take_shared
 from tests.conftest import OpenDatabase
 
@@ -30,10 +30,10 @@ def test_key_5_doors_that_ask_at_once_share_one_quota(open_database: OpenDatabas
         doors = [open_database(clock, batch=1) for _ in range(3)]
         asked = [doors[n % 3].write(take_shared, order_of((KEY,)), (KEY,)) for n in range(60)]
         answers = await asyncio.gather(*asked)
-        assert sum(isinstance(answer, Passed) for answer in answers) == KEY.requests
-        clock.now += KEY.step
+        assert sum(isinstance(answer, Allowed) for answer in answers) == KEY.requests
+        clock.now += KEY.interval_us
         asked = [door.write(take_shared, order_of((KEY,)), (KEY,)) for door in doors]
-        assert sum(isinstance(answer, Passed) for answer in await asyncio.gather(*asked)) == 1
+        assert sum(isinstance(answer, Allowed) for answer in await asyncio.gather(*asked)) == 1
 
     asyncio.run(story())
 
@@ -45,10 +45,10 @@ def test_key_5_the_keys_of_an_account_share_its_quota(open_database: OpenDatabas
         other = Quota("key", "key_2", 20)
         for quota, passing in ((KEY, 20), (other, 10)):
             answers = [await db.write(take_shared, order_of((quota, ACCOUNT)), (quota, ACCOUNT)) for _ in range(25)]
-            assert sum(isinstance(answer, Passed) for answer in answers) == passing
+            assert sum(isinstance(answer, Allowed) for answer in answers) == passing
         last = answers[-1]
-        assert isinstance(last, Refused)
-        assert [one.remaining for one in last.spent] == [10, 0]
+        assert isinstance(last, Denied)
+        assert [one.remaining for one in last.statuses] == [10, 0]
 
     asyncio.run(story())
 
@@ -59,11 +59,11 @@ def test_key_5_a_bucket_is_forgotten_only_once_it_is_whole(open_database: OpenDa
         db = open_database(clock)
         await db.write(take_shared, order_of((KEY,)), (KEY,))
         clock.now += MINUTE_US
-        assert await db.write(rate_buckets.forget_whole) == 0
+        assert await db.write(rate_buckets.purge_full_buckets) == 0
         clock.now += 2 * MINUTE_US
-        assert await db.write(rate_buckets.forget_whole) == 1
+        assert await db.write(rate_buckets.purge_full_buckets) == 1
         answer = await db.write(take_shared, order_of((KEY,)), (KEY,))
-        assert answer.spent[0].remaining == KEY.requests - 1
+        assert answer.statuses[0].remaining == KEY.requests - 1
 
     asyncio.run(story())
 
@@ -72,16 +72,16 @@ def test_key_5_processes_that_meet_in_many_buckets_never_wait_in_a_circle(postgr
     """Every request takes from two buckets, in batches of a few. A circle of locks would be broken, a second later."""
 
     async def story() -> None:
-        doors = [Database(engine_for(postgres_url), batch=4, writers=2) for _ in range(2)]
+        doors = [Database(create_engine(postgres_url), batch=4, writers=2) for _ in range(2)]
         doors[0].migrate()
         accounts = [Quota("account", f"acc_{n}", 10_000) for n in range(4)]
         keys = [Quota("key", f"key_{n}", 10_000) for n in range(16)]
         pairs = [(keys[(n * 7) % 16], accounts[(n * 7) % 16 % 4]) for n in range(800)]
         answers = await asyncio.gather(
             *(doors[n % 2].write(take_shared, order_of(pair), pair) for n, pair in enumerate(pairs)),
-            *(door.write(rate_buckets.forget_whole) for door in doors),
+            *(door.write(rate_buckets.purge_full_buckets) for door in doors),
         )
-        assert sum(isinstance(answer, Passed) for answer in answers) == 800
+        assert sum(isinstance(answer, Allowed) for answer in answers) == 800
         for door in doors:
             door.close()
 

@@ -29,17 +29,26 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
-from imagegate.domain.webhooks import Heard
+from imagegate.domain.webhooks import DeliveryResult
 from imagegate.store import accounts, attempts, claims, deliveries, ledger, refunds, settlement, tasks
-from imagegate.store.accounts import NoCredit
-from imagegate.store.cancellation import Cancelled, TooLate, Wished, cancel_task
-from imagegate.store.database import Database, engine_for
-from imagegate.store.idempotency import Conflict, Replayed
-from imagegate.store.invariants import broken_invariants
-from tests.store.rows import GATE, LEASE_US, body_of, customer, new_attempt, new_refund, new_settlement, new_task
+from imagegate.store.accounts import InsufficientCredit
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, cancel_task
+from imagegate.store.database import Database, create_engine
+from imagegate.store.idempotency import KeyConflict, Replay
+from imagegate.store.invariants import find_violations
+from tests.store.rows import (
+    DISPATCH_LIMITS,
+    LEASE_US,
+    create_customer,
+    new_attempt,
+    new_refund,
+    new_settlement,
+    new_task,
+    render_webhook,
+)
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "60"))
@@ -49,7 +58,7 @@ ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 
 @dataclasses.dataclass
-class Expected:
+class ExpectedTask:
     """What the model knows of one task."""
 
     hold: int
@@ -58,12 +67,12 @@ class Expected:
     state: str = "queued"
     callback: bool = False
     sent: bool = False
-    wished: bool = False
+    cancel_requested: bool = False
     charge: int = 0
     refunded: bool = False
 
 
-class Machine(RuleBasedStateMachine):
+class DatabaseMachine(RuleBasedStateMachine):
     """`url` names the database; each example starts with an account of its own in it."""
 
     url = ""
@@ -74,7 +83,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.db = self.empty_database()
-        self.model: dict[str, Expected] = {}
+        self.model: dict[str, ExpectedTask] = {}
         self.used: dict[str, tuple[str, str]] = {}
         self.posted = 0
         self.boot = 0
@@ -84,7 +93,7 @@ class Machine(RuleBasedStateMachine):
         if "://" not in self.url:
             for file in Path(self.url).parent.glob("machine.db*"):
                 file.unlink()
-        db = Database(engine_for(self.url))
+        db = Database(create_engine(self.url))
         db.migrate()
         if db.engine.shared:
             with psycopg.connect(self.url, autocommit=True) as admin:
@@ -105,9 +114,9 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(posted=st.integers(0, 5000))
     def open(self, posted: int) -> None:
-        account_id, key = self.run(customer(self.db, posted, f"machine{next(self.counter)}"))
+        account_id, key = self.run(create_customer(self.db, posted, f"machine{next(self.counter)}"))
         self.account_id: str = account_id
-        self.key: Key = key
+        self.key: ApiKey = key
         self.posted = posted
 
     @property
@@ -118,7 +127,7 @@ class Machine(RuleBasedStateMachine):
     def grant(self, amount: int) -> None:
         answer = self.write(ledger.grant, self.account_id, amount, f"grant:m{next(self.counter)}", "machine")
         fits = self.posted + amount - self.held >= 0
-        assert isinstance(answer, ledger.Granted) == fits
+        assert isinstance(answer, ledger.GrantPosted) == fits
         self.posted += amount if fits else 0
 
     @rule(
@@ -129,22 +138,22 @@ class Machine(RuleBasedStateMachine):
     )
     def submit(self, hold: int, name: str, body: str, callback: bool) -> None:
         new = new_task(self.key, hold, HOOK if callback else None)
-        use = tasks.KeyUse("create", name, body, 10**15) if name else None
+        use = tasks.IdempotencyKey("create", name, body, 10**15) if name else None
         answer = self.write(tasks.submit_task, self.account_id, new, use, 10**6)
         if name in self.used:
             task_id, used_body = self.used[name]
-            assert answer == (Replayed(task_id) if used_body == body else Conflict())
+            assert answer == (Replay(task_id) if used_body == body else KeyConflict())
         elif self.posted - self.held < hold:
-            assert isinstance(answer, NoCredit)
+            assert isinstance(answer, InsufficientCredit)
         else:
-            assert answer == tasks.Submitted()
-            self.model[new.id] = Expected(hold, callback=callback)
+            assert answer == tasks.TaskSubmitted()
+            self.model[new.id] = ExpectedTask(hold, callback=callback)
             if name:
                 self.used[name] = (new.id, body)
 
     @rule(target=claims, sends=st.sampled_from([True, True, True, False]))  # type: ignore[arg-type]  # a claim that finds nothing is a value too
     def claim(self, sends: bool) -> tuple[Task, Attempt] | None:
-        claimed = self.write(claims.claim_due, self.account_id, f"boot{self.boot}", LEASE_US, 1)
+        claimed = self.write(claims.claim_due_tasks, self.account_id, f"boot{self.boot}", LEASE_US, 1)
         assert bool(claimed) == any(task.state == "queued" for task in self.model.values())
         if not claimed:
             return None
@@ -155,9 +164,9 @@ class Machine(RuleBasedStateMachine):
         attempt = new_attempt(task)
         if not sends:
             return task, attempt
-        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", GATE)
-        assert begun == (attempts.Unwanted() if known.wished else tasks.Done())
-        known.sent = known.sent or not known.wished
+        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", DISPATCH_LIMITS)
+        assert begun == (attempts.CancelRequested() if known.cancel_requested else tasks.Done())
+        known.sent = known.sent or not known.cancel_requested
         return task, attempt
 
     @rule(pick=st.integers(0, 10**6))
@@ -166,38 +175,38 @@ class Machine(RuleBasedStateMachine):
             return
         task_id = list(self.model)[pick % len(self.model)]
         known = self.model[task_id]
-        answer = self.write(cancel_task, self.account_id, task_id, f"cmt_{next(self.counter)}", body_of)
+        answer = self.write(cancel_task, self.account_id, task_id, f"cmt_{next(self.counter)}", render_webhook)
         if known.state in ("completed", "failed"):
-            cancelled = known.wished and not known.sent
-            assert answer == (Cancelled() if cancelled else TooLate())
+            cancelled = known.cancel_requested and not known.sent
+            assert answer == (Cancelled() if cancelled else AlreadyFinished())
             return
-        known.wished = True
-        assert answer == (Wished() if known.sent else Cancelled())
+        known.cancel_requested = True
+        assert answer == (CancelRequested() if known.sent else Cancelled())
         known.state = known.state if known.sent else "failed"
 
     @rule(status=st.sampled_from([204, 410, 500, None]), dies=st.booleans())
     def deliver(self, status: int | None, dies: bool) -> None:
         """A sender that dies leaves its attempts to the next boot."""
-        heard = Heard(duration_ms=1, status=status, error=None if status else "timeout")
+        heard = DeliveryResult(duration_ms=1, status=status, error=None if status else "timeout")
         for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
             told = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
             assert told is not None
             # a webhook tells of the end; a refund comes later
-            assert one.delivery.body.encode() == body_of(msgspec.structs.replace(told, refunded=None))
+            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(told, refunded=None))
             if dies:
                 continue
             answer = self.write(
                 deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, heard, (0, 0, 0)
             )
-            assert not isinstance(answer, deliveries.Stale)
-        self.write(deliveries.reclaim_attempts, "next boot", False, (0, 0, 0), 100)
+            assert not isinstance(answer, deliveries.StaleAttempt)
+        self.write(deliveries.recover_lost_attempts, "next boot", False, (0, 0, 0), 100)
 
     @rule(pick=st.integers(0, 10**6))
     def replay(self, pick: int) -> None:
-        known = self.run(self.db.read(deliveries.newest_deliveries, self.account_id, None, 100))
+        known = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 100))
         if known:
             one = known[pick % len(known)]
-            assert self.write(deliveries.replay, self.account_id, one.id, one.round).body == one.body
+            assert self.write(deliveries.replay_delivery, self.account_id, one.id, one.round).body == one.body
 
     def ours(self, task: Task) -> bool:
         known = self.model[task.id]
@@ -212,7 +221,7 @@ class Machine(RuleBasedStateMachine):
         price = charge + (excess if share == 100 else 0)
         ours = self.ours(task)
         done = new_settlement(task, charge, price)
-        answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, body_of)
+        answer = self.write(settlement.complete_task, self.account_id, task.id, task.claim_no, done, render_webhook)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
             self.model[task.id].state, self.model[task.id].charge = "completed", charge
@@ -226,7 +235,7 @@ class Machine(RuleBasedStateMachine):
         known = self.model[task_id]
         answer = self.write(refunds.refund_task, self.account_id, new_refund(task_id))
         if known.refunded:
-            assert isinstance(answer, refunds.RefundedBefore)
+            assert isinstance(answer, refunds.AlreadyRefunded)
         elif known.charge == 0:
             assert answer == refunds.NotCharged(known.state)
         else:
@@ -241,7 +250,9 @@ class Machine(RuleBasedStateMachine):
         task, _ = claim
         ours = self.ours(task)
         commit_id = f"cmt_{next(self.counter)}"
-        answer = self.write(settlement.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, body_of)
+        answer = self.write(
+            settlement.fail_task, self.account_id, task.id, task.claim_no, ERROR, commit_id, render_webhook
+        )
         # a queued task that was reclaimed still carries the claim number that its failer has read
         known = self.model[task.id]
         queued = known.state == "queued" and known.claim_no == task.claim_no
@@ -252,14 +263,14 @@ class Machine(RuleBasedStateMachine):
     @rule(claim=claims, percent=st.integers(0, 100))
     def advance(self, claim: tuple[Task, Attempt] | None, percent: int) -> None:
         if claim is not None:
-            self.write(attempts.advance, self.account_id, claim[0].id, claim[0].claim_no, percent)
+            self.write(attempts.update_progress, self.account_id, claim[0].id, claim[0].claim_no, percent)
 
     @rule(claim=claims)
     def hand_back(self, claim: tuple[Task, Attempt] | None) -> None:
         if claim is None:
             return
         ours = self.ours(claim[0])
-        answer = self.write(claims.hand_back, self.account_id, claim[0].id, claim[0].claim_no)
+        answer = self.write(claims.release_task, self.account_id, claim[0].id, claim[0].claim_no)
         assert answer == (tasks.Done() if ours else tasks.LostLease())
         if ours:
             self.model[claim[0].id].state = "queued"
@@ -268,9 +279,9 @@ class Machine(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process dies: the database is opened anew by the next boot, which takes back what was running."""
         self.db.close()
-        self.db = Database(engine_for(self.url))
+        self.db = Database(create_engine(self.url))
         self.boot += 1
-        self.write(claims.reclaim_lost, f"boot{self.boot}", False, CRASHES_MAX, 100, body_of)
+        self.write(claims.recover_lost_tasks, f"boot{self.boot}", False, CRASHES_MAX, 100, render_webhook)
         for task in self.model.values():
             if task.state == "running":
                 task.crashes += 1
@@ -288,12 +299,12 @@ class Machine(RuleBasedStateMachine):
             assert task is not None
             assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
             assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
-        told = self.run(self.db.read(deliveries.newest_deliveries, self.account_id, None, 1000))
+        told = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000))
         ended = {
             name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
         }
         assert {one.task_id for one in told} == ended
-        assert self.run(self.db.snapshot(broken_invariants, 10**9)) == []
+        assert self.run(self.db.snapshot(find_violations, 10**9)) == []
 
     def teardown(self) -> None:
         self.db.close()
@@ -301,7 +312,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def _run(url: str, examples: int, *, shrink: bool = True) -> None:
-    machine = type("MachineHere", (Machine,), {"url": url})
+    machine = type("MachineHere", (DatabaseMachine,), {"url": url})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -7,13 +7,13 @@ import random
 
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.tasks import TERMINAL
+from imagegate.domain.tasks import TERMINAL_STATES
 from imagegate.store import accounts, attempts, claims, settlement, tasks
-from imagegate.store.invariants import broken_cheap
-from imagegate.store.queries.stats import standing
-from imagegate.store.queries.task_history import Change, history
+from imagegate.store.invariants import find_cheap_violations
+from imagegate.store.queries.stats import load_stats
+from imagegate.store.queries.task_history import TaskChange, load_history
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, body_of, customer, new_key, new_task
+from tests.store.rows import LEASE_US, create_customer, new_key, new_task, render_webhook
 
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
@@ -23,28 +23,28 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
     db = open_database(lambda: now[0])
 
     async def story() -> None:
-        account_id, key = await customer(db, 10**6)
-        other_id, _ = await customer(db, 1, "other")
+        account_id, key = await create_customer(db, 10**6)
+        other_id, _ = await create_customer(db, 1, "other")
         new = new_task(key)
         await db.write(tasks.submit_task, account_id, new, None, 10)
-        before: list[Change] = []
+        before: list[TaskChange] = []
         for _ in range(40):
             now[0] += chance.choice([1000, 400_000, 3_000_000])
-            for task in await db.write(claims.claim_due, account_id, "test", LEASE_US, 1):
+            for task in await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1):
                 claim_no = task.claim_no
-            await db.write(attempts.advance, account_id, new.id, claim_no, chance.randrange(100))
+            await db.write(attempts.update_progress, account_id, new.id, claim_no, chance.randrange(100))
             if chance.random() < 0.3:
-                await db.write(claims.hand_back, account_id, new.id, claim_no)
-            found = await db.snapshot(history, account_id, new.id)
+                await db.write(claims.release_task, account_id, new.id, claim_no)
+            found = await db.snapshot(load_history, account_id, new.id)
             assert found is not None
             assert found[1][: len(before)] == before
             before = found[1]
-        await db.write(settlement.fail_task, account_id, new.id, claim_no, FAULT, "cmt_test", body_of)
-        found = await db.snapshot(history, account_id, new.id)
+        await db.write(settlement.fail_task, account_id, new.id, claim_no, FAULT, "cmt_test", render_webhook)
+        found = await db.snapshot(load_history, account_id, new.id)
         assert found is not None
         assert [change.number for change in found[1]] == list(range(1, len(found[1]) + 1))
-        assert [change.state in TERMINAL for change in found[1]] == [False] * (len(found[1]) - 1) + [True]
-        assert await db.snapshot(history, other_id, new.id) is None
+        assert [change.state in TERMINAL_STATES for change in found[1]] == [False] * (len(found[1]) - 1) + [True]
+        assert await db.snapshot(load_history, other_id, new.id) is None
 
     asyncio.run(story())
 
@@ -52,23 +52,23 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
 def test_key_changes_touch_the_own_account_alone(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
-        account_id, key = await customer(db, 100)
-        other_id, other = await customer(db, 100, "other")
+        account_id, key = await create_customer(db, 100)
+        other_id, other = await create_customer(db, 100, "other")
         second = new_key(account_id)
         await db.write(accounts.create_key, account_id, second, "second")
         changes = {"ips": ("::1/128",), "scopes": (Scope.tasks_read,), "cap": 7, "disabled": 5}
-        changed = await db.write(accounts.change_key, account_id, second.id, changes)
+        changed = await db.write(accounts.update_key, account_id, second.id, changes)
         assert changed is not None
         assert (changed.ips, changed.scopes, changed.cap, changed.disabled) == tuple(changes.values())
-        assert await db.write(accounts.change_key, account_id, other.id, {"cap": 1}) is None
+        assert await db.write(accounts.update_key, account_id, other.id, {"cap": 1}) is None
         assert not await db.write(accounts.delete_key, account_id, other.id)
         untouched = await db.read(accounts.find_key, other_id, other.id)
         assert untouched is not None
         assert (untouched.cap, untouched.deleted) == (None, None)
         assert await db.write(accounts.delete_key, account_id, second.id)
         assert not await db.write(accounts.delete_key, account_id, second.id)
-        assert await db.write(accounts.change_key, account_id, second.id, {"disabled": None}) is None
-        assert [one.id for one in await db.read(accounts.page_of_keys, account_id, None, 10)] == [key.id]
+        assert await db.write(accounts.update_key, account_id, second.id, {"disabled": None}) is None
+        assert [one.id for one in await db.read(accounts.list_keys_page, account_id, None, 10)] == [key.id]
 
     asyncio.run(story())
 
@@ -78,17 +78,17 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
     db = open_database(lambda: now[0])
 
     async def story() -> None:
-        account_id, key = await customer(db, 10**6)
-        assert (await db.snapshot(standing)).oldest_queued == 0
+        account_id, key = await create_customer(db, 10**6)
+        assert (await db.snapshot(load_stats)).oldest_queued == 0
         for number in range(3):
             new = new_task(key, 1000 + number)
             await db.write(tasks.submit_task, account_id, new, None, 10)
-        (task,) = await db.write(claims.claim_due, account_id, "test", LEASE_US, 1)
-        await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", body_of)
-        found = await db.snapshot(standing)
+        (task,) = await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1)
+        await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", render_webhook)
+        found = await db.snapshot(load_stats)
         assert found.tasks == {"queued": 2, "running": 0, "finalizing": 0, "completed": 0, "failed": 1}
         assert (found.open_holds, found.held, found.overruns, found.overrun) == (2, 3003 - task.hold, 0, 0)
         assert found.oldest_queued > 0
-        assert {one.id for one in await db.snapshot(broken_cheap, 0)} <= {"I11"}
+        assert {one.id for one in await db.snapshot(find_cheap_violations, 0)} <= {"I11"}
 
     asyncio.run(story())

@@ -8,21 +8,21 @@ import random
 import msgspec
 import pytest
 
-from imagegate.domain.accounts import DAY_US, Key
+from imagegate.domain.accounts import DAY_US, ApiKey
 from imagegate.store import accounts, attempts, claims, refunds, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.queries.usage import settled
+from imagegate.store.queries.usage import sum_usage
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
-    GATE,
+    DISPATCH_LIMITS,
     LEASE_US,
-    body_of,
-    customer,
+    create_customer,
     new_attempt,
     new_key,
     new_refund,
     new_settlement,
     new_task,
+    render_webhook,
 )
 
 FIRST = 20_000
@@ -34,10 +34,10 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
     db = open_database(lambda: now[0])
 
     async def story() -> None:
-        account_id, key = await customer(db, 10**9)
+        account_id, key = await create_customer(db, 10**9)
         other = new_key(account_id)
         await db.write(accounts.create_key, account_id, other, "other")
-        stranger_id, stranger = await customer(db, 10**9, "stranger")
+        stranger_id, stranger = await create_customer(db, 10**9, "stranger")
         charged: dict[tuple[int, str, str], list[int]] = {}
         for _ in range(25):
             now[0] += chance.randrange(DAY_US // 2)
@@ -50,7 +50,7 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
                 charged.setdefault((now[0] // DAY_US, model, maker.id), []).append(-charge)
             await _settle_one(db, stranger, model, 5)
         last = now[0] // DAY_US
-        whole = await db.read(settled, account_id, ("day", "model", "key"), FIRST, last)
+        whole = await db.read(sum_usage, account_id, ("day", "model", "key"), FIRST, last)
         assert {(one.day, one.model, one.key): one.amount for one in whole} == {
             place: sum(charges) for place, charges in charged.items()
         }
@@ -58,28 +58,30 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
         assert sum(one.tasks for one in whole) == sum(one.images for one in whole) == 25
         paid = sum(sum(charges) for charges in charged.values())
         for groups in [(), ("day",), ("model",), ("key",), ("key", "day"), ("model", "key")]:
-            assert sum(one.amount for one in await db.read(settled, account_id, groups, FIRST, last)) == paid
+            assert sum(one.amount for one in await db.read(sum_usage, account_id, groups, FIRST, last)) == paid
         for day in range(FIRST, last + 1):
-            alone = await db.read(settled, account_id, ("day",), day, day)
-            assert alone == [one for one in await db.read(settled, account_id, ("day",), FIRST, last) if one.day == day]
-        assert sum(one.amount for one in await db.read(settled, stranger_id, (), FIRST, last)) == 125
+            alone = await db.read(sum_usage, account_id, ("day",), day, day)
+            assert alone == [
+                one for one in await db.read(sum_usage, account_id, ("day",), FIRST, last) if one.day == day
+            ]
+        assert sum(one.amount for one in await db.read(sum_usage, stranger_id, (), FIRST, last)) == 125
 
     asyncio.run(story())
 
 
-async def _settle_one(db: Database, key: Key, model: str, charge: int) -> tuple[str, int]:
+async def _settle_one(db: Database, key: ApiKey, model: str, charge: int) -> tuple[str, int]:
     new = new_task(key, 1000)
     new = msgspec.structs.replace(new, order=msgspec.structs.replace(new.order, model=model))
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
-    (task,) = await db.write(claims.claim_due, key.account_id, "test", LEASE_US, 1)
+    (task,) = await db.write(claims.claim_due_tasks, key.account_id, "test", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(attempts.begin_attempt, key.account_id, attempt, "test", GATE)
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "test", DISPATCH_LIMITS)
     await db.write(
         settlement.complete_task,
         key.account_id,
         task.id,
         task.claim_no,
         new_settlement(task, charge),
-        body_of,
+        render_webhook,
     )
     return task.id, charge

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from imagegate.store import accounts
-from imagegate.store.database import Database, StoreRefused, engine_for, schema_files
+from imagegate.store.database import Database, DatabaseUnusable, create_engine, load_migrations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 
@@ -24,7 +24,7 @@ def insert_and_break(tx: Tx, name: str) -> None:
 
 
 def names(tx: Tx) -> list[str]:
-    return [account.name for account in accounts.every_account(tx)]
+    return [account.name for account in accounts.list_accounts(tx)]
 
 
 def test_a_command_that_raises_leaves_its_neighbours_alone(open_database: OpenDatabase) -> None:
@@ -85,7 +85,7 @@ def test_pg_a_terminated_writer_connection_is_replaced(postgres_url: str) -> Non
             )
         assert await db.write(insert, "after") == "after"
 
-    db = Database(engine_for(postgres_url))
+    db = Database(create_engine(postgres_url))
     db.migrate()
     try:
         asyncio.run(story(db))
@@ -97,10 +97,10 @@ def test_pg_4_migrations_are_applied_once_and_an_edited_one_is_refused(open_data
     async def story() -> None:
         db = open_database()
         db.migrate()
-        applied = await db.read(lambda tx: tx.all("SELECT name FROM migrations ORDER BY name"))
-        assert [row["name"] for row in applied] == [name for name, _ in schema_files()]
-        await db.write(lambda tx: tx.run("UPDATE migrations SET checksum = 'edited'"))
-        with pytest.raises(StoreRefused, match="differs"):
+        applied = await db.read(lambda tx: tx.fetch_all("SELECT name FROM migrations ORDER BY name"))
+        assert [row["name"] for row in applied] == [name for name, _ in load_migrations()]
+        await db.write(lambda tx: tx.execute("UPDATE migrations SET checksum = 'edited'"))
+        with pytest.raises(DatabaseUnusable, match="differs"):
             db.migrate()
 
     asyncio.run(story())
@@ -111,6 +111,6 @@ def test_i17_money_columns_hold_integers_only(open_database: OpenDatabase) -> No
         db = open_database()
         await db.write(insert, "a")
         with pytest.raises(Exception, match=r"TEXT|integer|bigint"):
-            await db.write(lambda tx: tx.run("UPDATE accounts SET posted = 'much'"))
+            await db.write(lambda tx: tx.execute("UPDATE accounts SET posted = 'much'"))
 
     asyncio.run(story())

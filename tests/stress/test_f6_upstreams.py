@@ -10,24 +10,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.test_failover import CHEAP, Front
+from tests.e2e.test_failover import CHEAP, TwoRoutes
 from tests.e2e.test_upstream_faults import (
-    AT_THE_HEAD,
+    BEFORE_RESPONSE,
     KINDS,
-    MOST,
-    Struck,
+    MAX_MEMORY_BYTES,
+    FaultCounts,
     Tell,
     begin,
-    fronted,
-    mixed,
-    refused,
-    scripted,
-    storm,
+    open_two_upstreams,
+    run_faults,
+    run_mixed,
+    run_refusals,
+    run_scripted,
 )
-from tests.support.process_monitor import Vitals
+from tests.support.process_monitor import ProcessMonitor
 
-EACH, AT_ONCE = 25, 25
-MIXED, WAVES = 50, 4
+MIN_FAULTS, CONCURRENT_TASKS = 25, 25
+MIXED_TASKS, WAVES = 50, 4
 
 
 @pytest.mark.gate
@@ -35,55 +35,55 @@ MIXED, WAVES = 50, 4
 @pytest.mark.timeout(3000)
 def test_f6_sixteen_behaviours(tmp_path: Path, record_property: Tell) -> None:
     began, seed = time.monotonic(), random.randrange(2**32)
-    total: dict[str, Struck] = {}
-    with fronted(tmp_path, timeout_s=10) as front:
-        with Vitals(front.gateway.pid, front.gateway.url) as vitals:
+    total: dict[str, FaultCounts] = {}
+    with open_two_upstreams(tmp_path, timeout_s=10) as front:
+        with ProcessMonitor(front.gateway.pid, front.gateway.url) as vitals:
             for kind in KINDS:
-                record_property(kind, until_struck(front, kind).told())
+                record_property(kind, run_until_enough(front, kind).summary())
             begin(front)
-            with healed(front):
+            with route_resets(front):
                 for wave in range(WAVES):
-                    for kind, seen in mixed(front, MIXED, seed + wave).items():
-                        add(total.setdefault(kind, Struck()), seen)
+                    for kind, seen in run_mixed(front, MIXED_TASKS, seed + wave).items():
+                        add(total.setdefault(kind, FaultCounts()), seen)
         for kind, seen in total.items():
-            record_property(f"mixed, {kind}", seen.told())
+            record_property(f"mixed, {kind}", seen.summary())
         front.begin()
         with front.gateway.client() as http:
             assert http.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
-    record_property("meanwhile", vitals.told())
+    record_property("meanwhile", vitals.summary())
     record_property("wall", f"{time.monotonic() - began:.0f} s, seed {seed}")
     assert vitals.unanswered == 0
-    assert vitals.service < MOST
+    assert vitals.service < MAX_MEMORY_BYTES
 
 
-def until_struck(front: Front, kind: str) -> Struck:
+def run_until_enough(front: TwoRoutes, kind: str) -> FaultCounts:
     """A route that breaks spares the rest of its tasks: again, healed, until the fault has struck often enough."""
-    seen = Struck()
-    while seen.faults < EACH:
+    seen = FaultCounts()
+    while seen.faults < MIN_FAULTS:
         begin(front)
-        add(seen, round_of(front, kind))
+        add(seen, run_round(front, kind))
     return seen
 
 
-def add(seen: Struck, more: Struck) -> None:
+def add(seen: FaultCounts, more: FaultCounts) -> None:
     for name, value in more.ends.items():
         seen.ends[name] = seen.ends.get(name, 0) + value
     for field in ("faults", "tasks", "bought", "repeats", "free"):
         setattr(seen, field, getattr(seen, field) + getattr(more, field))
 
 
-def round_of(front: Front, kind: str) -> Struck:
+def run_round(front: TwoRoutes, kind: str) -> FaultCounts:
     if kind == "refuse":
-        return refused(front, AT_ONCE)[kind]
-    if kind in AT_THE_HEAD:
-        return scripted(front, kind, AT_ONCE)[kind]
-    return storm(front, [kind] * AT_ONCE)[kind]
+        return run_refusals(front, CONCURRENT_TASKS)[kind]
+    if kind in BEFORE_RESPONSE:
+        return run_scripted(front, kind, CONCURRENT_TASKS)[kind]
+    return run_faults(front, [kind] * CONCURRENT_TASKS)[kind]
 
 
-class healed:  # noqa: N801
+class route_resets:  # noqa: N801
     """Meanwhile an operator resets the route again and again, so that calls go on meeting faults."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: TwoRoutes) -> None:
         self._url, self._headers = front.gateway.url, dict(front.admin.headers)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._reset, daemon=True)

@@ -15,15 +15,15 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 
 
-class Cage:
-    """`holds` says whether there is a limit at all. Enter to start something inside."""
+class MemoryCgroup:
+    """`enforced` says whether there is a limit at all. Enter to start something inside."""
 
     def __init__(self, limit: int) -> None:
         self._old = _own_group()
         self._group = _new_group(limit)
 
     @property
-    def holds(self) -> bool:
+    def enforced(self) -> bool:
         return self._group is not None
 
     @contextlib.contextmanager
@@ -36,7 +36,7 @@ class Cage:
             self._move(self._old)
 
     @property
-    def kills(self) -> int:
+    def oom_kills(self) -> int:
         """How often the kernel killed for want of memory."""
         if self._group is None:
             return 0

@@ -19,16 +19,16 @@ from typing import Any
 
 import httpx
 
-from tests.egress.raw_server import always, answer
-from tests.support.file_server import Shelf, body
-from tests.support.fork_server import Nursery
-from tests.support.gateway import Child, Ended
+from tests.egress.raw_server import http_response, reply_with
+from tests.support.file_server import FileServer, send_bytes
+from tests.support.fork_server import ForkServer
+from tests.support.gateway import Child, GatewayExited
 from tests.support.image_files import PNG
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
-from tests.support.webhook_receiver import Behaviour, Receiver, receiving, trust
+from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
 
-PURCHASE = (
+PURCHASE_CRASH_POINTS = (
     "upstream.marked",
     "upstream.after_send",
     "upstream.post_response",
@@ -42,8 +42,8 @@ PURCHASE = (
     "settle.post_commit",
 )
 # Between these and the spool nobody can know whether it was bought, where the upstream takes no key.
-DOUBTFUL = frozenset({"upstream.after_send", "upstream.post_response", "spool.mid"})
-QUICK = {
+UNKNOWN_OUTCOME_CRASH_POINTS = frozenset({"upstream.after_send", "upstream.post_response", "spool.mid"})
+FAST_SETTINGS = {
     "IMAGEGATE_SWEEP_S": "0.3",
     "IMAGEGATE_POLL_S": "0.2",
     "IMAGEGATE_LEASE_S": "1",
@@ -53,17 +53,17 @@ QUICK = {
     "IMAGEGATE_LOG_LEVEL": "warning",
 }
 # A child process that decodes costs as much as all the rest of a round; thumbnails have tests of their own.
-PLAIN = {"IMAGEGATE_THUMBNAIL_DAYS": "0"}
-_END_S = 30.0
+NO_THUMBNAILS = {"IMAGEGATE_THUMBNAIL_DAYS": "0"}
+_TIMEOUT_S = 30.0
 
 
 @dataclasses.dataclass
-class World:
+class Environment:
     """What lies outside the gateway and lives through every crash."""
 
-    nursery: Nursery
+    fork_server: ForkServer
     simulator: Simulator
-    shelf: Shelf
+    file_server: FileServer
     receiver: Receiver
     numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
@@ -71,40 +71,47 @@ class World:
     def openai(self) -> list[str]:
         """Two routes, so that what may be bought once more can be."""
         base = f"{self.simulator.url}/v1"
-        rows = [upstream(name, base, timeout_s=20) for name in ("first", "second")]
-        return [*rows, route("first", "0.001"), route("second", "0.002")]
+        rows = [upstream_config(name, base, timeout_s=20) for name in ("first", "second")]
+        return [*rows, route_config("first", "0.001"), route_config("second", "0.002")]
 
     @property
-    def unforgiving(self) -> list[str]:
+    def openai_without_repeats(self) -> list[str]:
         """The same, by an operator who never buys on a guess."""
         base = f"{self.simulator.url}/v1"
-        rows = [upstream(name, base, timeout_s=20, on_unknown="fail") for name in ("first", "second")]
-        return [*rows, route("first", "0.001"), route("second", "0.002")]
+        rows = [upstream_config(name, base, timeout_s=20, on_unknown="fail") for name in ("first", "second")]
+        return [*rows, route_config("first", "0.001"), route_config("second", "0.002")]
 
     @property
     def task_api(self) -> list[str]:
         """One route; its upstream remembers keys."""
         return [
-            upstream("other", f"{self.simulator.url}/task", protocol="task_api", timeout_s=20),
-            route("other", "0.001"),
+            upstream_config("other", f"{self.simulator.url}/task", protocol="task_api", timeout_s=20),
+            route_config("other", "0.001"),
         ]
 
 
 @contextmanager
-def outside() -> Iterator[World]:
-    ok = {"hook": Behaviour(always(answer(204)))}
-    with Nursery() as nursery, Simulator("--quiet") as simulator, Shelf() as shelf, receiving(ok) as receiver:
-        shelf.put("/reference", body(PNG))
-        yield World(nursery, simulator, shelf, receiver)
+def environment() -> Iterator[Environment]:
+    ok = {"hook": Behaviour(reply_with(http_response(204)))}
+    with (
+        ForkServer() as nursery,
+        Simulator("--quiet") as simulator,
+        FileServer() as shelf,
+        webhook_receiver(ok) as receiver,
+    ):
+        shelf.serve("/reference", send_bytes(PNG))
+        yield Environment(nursery, simulator, shelf, receiver)
 
 
-class Mortal(Fronted):
+class CrashableGateway(RoutedGateway):
     """A gateway that a test lets die at a place of its choice."""
 
-    def __init__(self, world: World, folder: Path, rows: list[str], env: dict[str, str]) -> None:
-        options = (*world.receiver.allowed, "--egress-allow", world.shelf.allowed)
-        super().__init__(folder / "data", *rows, options=options, env={**QUICK, **trust(folder), **env})
-        self._nursery = world.nursery
+    def __init__(self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str]) -> None:
+        options = (*environment.receiver.egress_options, "--egress-allow", environment.file_server.egress_allow)
+        super().__init__(
+            folder / "data", *rows, options=options, env={**FAST_SETTINGS, **trust_environment(folder), **env}
+        )
+        self._nursery = environment.fork_server
 
     def _spawn(self, arguments: list[str]) -> Child:
         return self._nursery.start(arguments, self.env)
@@ -112,13 +119,13 @@ class Mortal(Fronted):
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
         return self._nursery.run(arguments, self.env)
 
-    def start_doomed(self, place: str, nth: int) -> int:
+    def start_until_crash(self, crash_point: str, nth: int) -> int:
         """Serve until the place is passed for the `nth` time. Its exit code where that came before anybody was served,
         else 0."""
-        self.env["IMAGEGATE_CRASH"] = f"{place}:{nth}"
+        self.env["IMAGEGATE_CRASH"] = f"{crash_point}:{nth}"
         try:
             self.start()
-        except Ended as ended:
+        except GatewayExited as ended:
             return ended.code
         finally:
             del self.env["IMAGEGATE_CRASH"]
@@ -126,53 +133,58 @@ class Mortal(Fronted):
 
 
 @dataclasses.dataclass
-class Sums:
-    """What many tasks came to. `shown`: attempts that the operator is told may have been bought in vain."""
+class Totals:
+    """What many tasks came to. `possible_duplicates`: attempts that the operator is told may have been bought in
+    vain."""
 
     tasks: int = 0
     completed: int = 0
-    bought: int = 0
+    purchased: int = 0
     delivered: int = 0
-    shown: int = 0
+    possible_duplicates: int = 0
     charges: int = 0
 
-    def add(self, other: Sums) -> None:
+    def add(self, other: Totals) -> None:
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
-class Scene:
+class CrashScenario:
     """One gateway before the world, its customer and its operator. All of its rounds use the same data."""
 
-    def __init__(self, world: World, folder: Path, rows: list[str], env: dict[str, str] | None = None) -> None:
-        self.world = world
-        self.gateway = Mortal(world, folder, rows, env or {})
-        self.sums = Sums()
-        self.heard: dict[str, int] = {}
+    def __init__(
+        self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str] | None = None
+    ) -> None:
+        self.environment = environment
+        self.gateway = CrashableGateway(environment, folder, rows, env or {})
+        self.totals = Totals()
+        self.webhook_counts: dict[str, int] = {}
         with self.gateway:
             self._operator = self.gateway.new_key("operator", "1", "--scope", "admin")
 
-    def round(self, place: str, nth: int = 1, tasks: int = 1, **fields: Any) -> list[Fate]:
+    def run(self, crash_point: str, nth: int = 1, tasks: int = 1, **fields: Any) -> list[RunReport]:
         """Start, submit until it dies at the place, start again, repeat, and wait for every end."""
-        names = [f"{place}-{next(self.world.numbers)}" for _ in range(tasks)]
+        names = [f"{crash_point}-{next(self.environment.numbers)}" for _ in range(tasks)]
         try:
-            acknowledged = self._until_dead(place, nth, names, fields)
+            acknowledged = self._submit_until_crash(crash_point, nth, names, fields)
             self.gateway.start()
-            fates = self._conclude(names, acknowledged, fields)
-            self._forgive()
+            fates = self._await_reports(names, acknowledged, fields)
+            self._reset_routes()
         finally:
             self.gateway.kill()
         return fates
 
-    def _until_dead(self, place: str, nth: int, names: list[str], fields: dict[str, Any]) -> dict[str, str]:
+    def _submit_until_crash(
+        self, crash_point: str, nth: int, names: list[str], fields: dict[str, Any]
+    ) -> dict[str, str]:
         """The ids that were told before the end."""
-        code = self.gateway.start_doomed(place, nth)
+        code = self.gateway.start_until_crash(crash_point, nth)
         acknowledged: dict[str, str] = {}
         if code == 0:
             with ThreadPoolExecutor(len(names)) as customers:
                 list(customers.map(lambda name: self._try_submit(name, fields, acknowledged), names))
-            code = self.gateway.died()
-        assert code == -signal.SIGKILL, f"{place}: exit code {code}"
+            code = self.gateway.wait_for_exit()
+        assert code == -signal.SIGKILL, f"{crash_point}: exit code {code}"
         return acknowledged
 
     def _try_submit(self, name: str, fields: dict[str, Any], acknowledged: dict[str, str]) -> None:
@@ -180,114 +192,116 @@ class Scene:
             acknowledged[name] = self._submit(name, fields)
 
     def _submit(self, name: str, fields: dict[str, Any]) -> str:
-        order = {"prompt": name, "size": "1:1", "quality": "low", "callback_url": self._hook(name), **fields}
+        order = {"prompt": name, "size": "1:1", "quality": "low", "callback_url": self._callback_url(name), **fields}
         with self.gateway.client() as client:
             made = client.post("/v1/images/generations", json=order, headers={"Idempotency-Key": name})
         assert made.status_code == 200, made.text
         task_id: str = made.json()["id"]
         return task_id
 
-    def _hook(self, name: str) -> str:
-        return self.world.receiver.url("hook", f"/{name}")
+    def _callback_url(self, name: str) -> str:
+        return self.environment.receiver.url("hook", f"/{name}")
 
-    def _conclude(self, names: list[str], acknowledged: dict[str, str], fields: dict[str, Any]) -> list[Fate]:
+    def _await_reports(self, names: list[str], acknowledged: dict[str, str], fields: dict[str, Any]) -> list[RunReport]:
         ids = {name: self._submit(name, fields) for name in names}
         for name, task_id in acknowledged.items():
             assert ids[name] == task_id, f"{name} was acknowledged as {task_id} and is now {ids[name]}"
         with self.gateway.client() as client, self.gateway.client(self._operator) as admin:
-            fates = [self._fate(name, task_id, client, admin) for name, task_id in ids.items()]
+            fates = [self._report(name, task_id, client, admin) for name, task_id in ids.items()]
         for fate in fates:
-            self.sums.add(fate.sums)
+            self.totals.add(fate.totals)
         return fates
 
-    def _fate(self, name: str, task_id: str, client: httpx.Client, admin: httpx.Client) -> Fate:
-        task = _ended(client, task_id)
-        hooks = self._hooks(name, client, task_id)
+    def _report(self, name: str, task_id: str, client: httpx.Client, admin: httpx.Client) -> RunReport:
+        task = _wait_for_task(client, task_id)
+        hooks = self._webhook_count(name, client, task_id)
         cost = admin.get(f"/v1/admin/tasks/{task_id}").raise_for_status().json()
-        calls = [call for call in self.world.simulator.calls() if call["prompt"] == name]
+        calls = [call for call in self.environment.simulator.calls() if call["prompt"] == name]
         charges = client.get("/v1/ledger", params={"type": "charge", "task_id": task_id}).raise_for_status().json()
-        delivered = sum(self._opens(client, link) for link in task.get("results", []))
-        return Fate(
+        delivered = sum(self._downloads(client, link) for link in task.get("results", []))
+        return RunReport(
             task=task,
             attempts=cost["attempts"],
-            sums=Sums(
+            totals=Totals(
                 tasks=1,
                 completed=task["status"] == "completed",
-                bought=sum(call["billed_images"] for call in calls),
+                purchased=sum(call["billed_images"] for call in calls),
                 delivered=delivered,
-                shown=sum(one["possible_duplicate"] for one in cost["attempts"]),
+                possible_duplicates=sum(one["possible_duplicate"] for one in cost["attempts"]),
                 charges=len(charges["data"]),
             ),
-            hooks=hooks,
+            webhooks=hooks,
         )
 
-    def _opens(self, client: httpx.Client, link: str) -> bool:
+    def _downloads(self, client: httpx.Client, link: str) -> bool:
         """Links name the port of the process that made them; their paths hold for every one."""
         picture = client.get(f"/files/{link.partition('/files/')[2]}")
         return picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
 
-    def _hooks(self, name: str, client: httpx.Client, task_id: str) -> int:
+    def _webhook_count(self, name: str, client: httpx.Client, task_id: str) -> int:
         """How often the receiver heard of the task, once the gateway knows that it did."""
 
-        def told() -> bool:
+        def delivered() -> bool:
             found = client.get("/v1/webhooks/deliveries?limit=100").raise_for_status().json()["data"]
             return any((one["id"], one["status"]) == (f"evt_{task_id}", "delivered") for one in found)
 
-        until(told, f"{name} is told")
-        return self._heard(name)
+        wait_until(delivered, f"{name} is told")
+        return self._received_webhooks(name)
 
-    def _heard(self, name: str) -> int:
+    def _received_webhooks(self, name: str) -> int:
         """Every copy has the id and the bytes of the first."""
-        requests = [one for one in self.world.receiver.requests("hook") if one.target == f"/{name}"]
+        requests = [one for one in self.environment.receiver.requests("hook") if one.target == f"/{name}"]
         assert len({(one.headers["webhook-id"], one.body) for one in requests}) == 1, f"{name} was told differently"
-        self.heard[name] = len(requests)
+        self.webhook_counts[name] = len(requests)
         return len(requests)
 
-    def _forgive(self) -> None:
+    def _reset_routes(self) -> None:
         """Crashes count against routes; the next round begins with healthy ones."""
         with self.gateway.client(self._operator) as admin:
             for one in admin.get("/v1/admin/routes").raise_for_status().json()["data"]:
                 for name in (one["name"], one["upstream"]):
                     admin.post("/v1/admin/routes/reset", json={"name": name}).raise_for_status()
 
-    def until_clean(self, orphans: int = 0) -> None:
+    def wait_until_clean(self, orphans: int = 0) -> None:
         """Serve until nothing is left over: neither inputs of tasks that ended nor their spool. `orphans`: inputs whose
         rows never came, for the search of blobs that are a day old."""
-        data, results = self.gateway.data, self.sums.delivered
+        data, results = self.gateway.data, self.totals.delivered
         with self.gateway:
-            until(lambda: not any((data / "spool").iterdir()), "the spool is empty")
-            until(lambda: _files(data / "blobs") <= results + orphans, f"no more than {results} blobs are left")
-            assert _files(data / "blobs") >= results
+            wait_until(lambda: not any((data / "spool").iterdir()), "the spool is empty")
+            wait_until(
+                lambda: _count_files(data / "blobs") <= results + orphans, f"no more than {results} blobs are left"
+            )
+            assert _count_files(data / "blobs") >= results
 
-    def close(self) -> None:
+    def verify(self) -> None:
         """The books balance, and the operator is shown as much in the sum as task by task."""
         with self.gateway:
             with self.gateway.client(self._operator) as admin:
                 routes = admin.get("/v1/admin/routes").raise_for_status().json()["data"]
-            assert sum(one["possible_duplicates"] for one in routes) == self.sums.shown
+            assert sum(one["possible_duplicates"] for one in routes) == self.totals.possible_duplicates
             with self.gateway.client() as client:
                 assert client.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
-            for name, before in self.heard.items():
-                assert self._heard(name) == before, f"{name} was told again later"
+            for name, before in self.webhook_counts.items():
+                assert self._received_webhooks(name) == before, f"{name} was told again later"
         self.gateway.check()
 
 
 @dataclasses.dataclass
-class Fate:
-    """How a task ended, and what was seen of it outside. `hooks`: how often its receiver heard."""
+class RunReport:
+    """How a task ended, and what was seen of it outside. `webhooks`: how often its receiver heard."""
 
     task: dict[str, Any]
     attempts: list[dict[str, Any]]
-    sums: Sums
-    hooks: int
+    totals: Totals
+    webhooks: int
 
     @property
-    def doubted(self) -> bool:
+    def has_unknown_attempt(self) -> bool:
         return any(one["outcome"] == "unknown" for one in self.attempts)
 
 
-def _ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    give_up = time.monotonic() + _END_S
+def _wait_for_task(client: httpx.Client, task_id: str) -> dict[str, Any]:
+    give_up = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < give_up:
         task: dict[str, Any] = client.get(f"/v1/tasks/{task_id}?wait=5").raise_for_status().json()
         if task["status"] in ("completed", "failed"):
@@ -295,11 +309,11 @@ def _ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
     raise AssertionError(f"the task does not end: {task}")
 
 
-def _files(folder: Path) -> int:
+def _count_files(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*"))
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = _END_S) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT_S) -> None:
     give_up = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < give_up, f"not within {seconds} s: {what}"

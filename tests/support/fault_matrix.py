@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-FILE = Path("fault-matrix.json")
+REPORT_FILE = Path("fault-matrix.json")
 # What a gate run must have tried at least, where the tests themselves are the faults.
-AT_LEAST = {"F10": 59 * 4}
+MIN_PASSED = {"F10": 59 * 4}
 _rows = pytest.StashKey[dict[str, "Row"]]()
 
 
@@ -24,7 +24,7 @@ class Row:
         self.passed = 0
         self.failed = 0
         self.seconds = 0.0
-        self.seen: list[str] = []
+        self.observations: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,24 +41,24 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
     row.seconds += report.duration
     if report.when == "call":
         row.passed += report.passed
-        row.seen += [f"{name}: {value}" for name, value in report.user_properties]
+        row.observations += [f"{name}: {value}" for name, value in report.user_properties]
     row.failed += not report.passed
 
 
-def _too_few(rows: dict[str, Row]) -> list[str]:
+def _missing_runs(rows: dict[str, Row]) -> list[str]:
     return [
         f"{name}: {rows[name].passed} of {least} faults"
-        for name, least in AT_LEAST.items()
+        for name, least in MIN_PASSED.items()
         if name in rows and rows[name].passed < least
     ]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     rows = session.config.stash[_rows]
-    if _too_few(rows):
+    if _missing_runs(rows):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     told = {name: vars(row) for name, row in sorted(rows.items())}
-    FILE.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    REPORT_FILE.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for name, row in sorted(rows.items(), key=lambda pair: int(pair[0][1:])):
         verdict = "FAILED" if row.failed else "ok"
         terminalreporter.write_line(f"{name}  {verdict}  {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
-        for line in row.seen:
+        for line in row.observations:
             terminalreporter.write_line(f"     {line}")
-    for line in _too_few(rows):
+    for line in _missing_runs(rows):
         terminalreporter.write_line(f"too few faults: {line}", red=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-Act = Callable[[BaseHTTPRequestHandler], None]
+Responder = Callable[[BaseHTTPRequestHandler], None]
 
 
-class Shelf:
-    """`put` a path and what happens there; `asked` counts requests by path."""
+class FileServer:
+    """`serve` a path and what happens there; `requests` counts requests by path."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
-        self._acts: dict[str, Act] = {}
+        self.requests: Counter[str] = Counter()
+        self._responders: dict[str, Responder] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -36,7 +36,7 @@ class Shelf:
         self._server.server_close()
 
     @property
-    def allowed(self) -> str:
+    def egress_allow(self) -> str:
         """What `--egress-allow` must say."""
         return f"127.0.0.1/32:{self._server.server_port}"
 
@@ -44,9 +44,9 @@ class Shelf:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def put(self, path: str, act: Act) -> str:
+    def serve(self, path: str, responder: Responder) -> str:
         """The URL of what now stands there."""
-        self._acts[path] = act
+        self._responders[path] = responder
         return self.url + path
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -54,9 +54,9 @@ class Shelf:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                shelf.asked[self.path] += 1
+                shelf.requests[self.path] += 1
                 with contextlib.suppress(OSError):  # whoever asked may be gone
-                    shelf._acts.get(self.path, status(404))(self)
+                    shelf._responders.get(self.path, send_status(404))(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -64,7 +64,7 @@ class Shelf:
         return Handler
 
 
-def body(data: bytes, announced: int | None = None, kind: str = "application/octet-stream") -> Act:
+def send_bytes(data: bytes, announced: int | None = None, kind: str = "application/octet-stream") -> Responder:
     def act(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Type", kind)
@@ -75,7 +75,7 @@ def body(data: bytes, announced: int | None = None, kind: str = "application/oct
     return act
 
 
-def file(path: Path, kind: str = "application/octet-stream") -> Act:
+def send_file(path: Path, kind: str = "application/octet-stream") -> Responder:
     """A file from the disk, handed to the wire by the kernel."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
@@ -90,7 +90,7 @@ def file(path: Path, kind: str = "application/octet-stream") -> Act:
     return act
 
 
-def endless(piece: bytes) -> Act:
+def send_endless(piece: bytes) -> Responder:
     """No length, and no end before the reader goes away, which raises."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
@@ -102,7 +102,7 @@ def endless(piece: bytes) -> Act:
     return act
 
 
-def chunked(piece: bytes) -> Act:
+def send_endless_chunks(piece: bytes) -> Responder:
     """Well-formed chunks without end."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
@@ -116,7 +116,7 @@ def chunked(piece: bytes) -> Act:
     return act
 
 
-def drip(data: bytes, pause_s: float) -> Act:
+def send_slowly(data: bytes, pause_s: float) -> Responder:
     """One byte, a pause, the next byte."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
@@ -130,15 +130,15 @@ def drip(data: bytes, pause_s: float) -> Act:
     return act
 
 
-def late(seconds: float, then: Act) -> Act:
+def send_after(seconds: float, responder: Responder) -> Responder:
     def act(request: BaseHTTPRequestHandler) -> None:
         time.sleep(seconds)
-        then(request)
+        responder(request)
 
     return act
 
 
-def status(code: int) -> Act:
+def send_status(code: int) -> Responder:
     def act(request: BaseHTTPRequestHandler) -> None:
         request.send_response(code)
         request.send_header("Content-Length", "0")
@@ -147,7 +147,7 @@ def status(code: int) -> Act:
     return act
 
 
-def redirect(target: str) -> Act:
+def send_redirect(target: str) -> Responder:
     def act(request: BaseHTTPRequestHandler) -> None:
         request.send_response(302)
         request.send_header("Location", target)

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 # What takes the time; the last four are loaded when a server begins to serve.
-_SLOW = (
+_PRELOADED = (
     "imagegate.app",
     "imagegate.cli.check",
     "imagegate.cli.accounts",
@@ -39,10 +39,10 @@ _SLOW = (
 )
 
 
-class Forked:
+class ForkedProcess:
     """One program; as much of `subprocess.Popen` as a gateway's test needs."""
 
-    def __init__(self, nursery: Nursery, pid: int, stdout: TextIO | None) -> None:
+    def __init__(self, nursery: ForkServer, pid: int, stdout: TextIO | None) -> None:
         self.pid = pid
         self.stdout = stdout
         self._nursery = nursery
@@ -51,7 +51,7 @@ class Forked:
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self._code is None:
-            self._code = self._nursery.ask({"poll": self.pid})
+            self._code = self._nursery.request({"poll": self.pid})
         return self._code
 
     def wait(self, timeout: float) -> int:
@@ -67,13 +67,13 @@ class Forked:
             os.kill(self.pid, how)
 
 
-class Nursery:
+class ForkServer:
     """Use with `with`."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
         self._count = 0
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.fork_server"],
             stdin=subprocess.PIPE,
@@ -93,44 +93,44 @@ class Nursery:
         self._process.stdout.close()
         self._folder.cleanup()
 
-    def ask(self, order: Mapping[str, Any]) -> Any:
+    def request(self, order: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with self._turn:
+        with self._lock:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> Forked:
+    def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> ForkedProcess:
         """`imagegate` with these arguments; its standard output and error are one stream."""
         pipe = self._path()
         os.mkfifo(pipe)
         pid = self._fork(arguments, env, pipe, pipe)
         stdout = pipe.open("r")
         pipe.unlink()
-        return Forked(self, pid, stdout)
+        return ForkedProcess(self, pid, stdout)
 
     def run(self, arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """A command that ends by itself."""
         out, err = self._path(), self._path()
-        code = Forked(self, self._fork(arguments, env, out, err), None).wait(timeout=60)
+        code = ForkedProcess(self, self._fork(arguments, env, out, err), None).wait(timeout=60)
         return subprocess.CompletedProcess(list(arguments), code, out.read_text(), err.read_text())
 
     def _fork(self, arguments: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> int:
         order = {"arguments": list(arguments), "env": dict(env), "out": str(out), "err": str(err)}
-        pid: int = self.ask(order)
+        pid: int = self.request(order)
         return pid
 
     def _path(self) -> Path:
-        with self._turn:
+        with self._lock:
             self._count += 1
             return Path(self._folder.name) / str(self._count)
 
 
 @functools.cache
-def shared() -> Nursery:
+def shared_fork_server() -> ForkServer:
     """One for all tests of this process; it ends with it."""
-    nursery = Nursery()
+    nursery = ForkServer()
     nursery.__enter__()
     atexit.register(nursery.__exit__, None, None, None)
     return nursery
@@ -138,7 +138,7 @@ def shared() -> Nursery:
 
 def _serve() -> None:
     """Until nobody asks any more. A child leaves through here too, by the exit of its own `main`."""
-    for name in _SLOW:
+    for name in _PRELOADED:
         importlib.import_module(name)
     import litestar
 
@@ -148,14 +148,14 @@ def _serve() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "poll" in order:
-            _answer(_poll(order["poll"]))
+            _reply(_poll(order["poll"]))
         elif pid := os.fork():
-            _answer(pid)
+            _reply(pid)
         else:
-            _become(order)
+            _run_program(order)
 
 
-def _answer(said: object) -> None:
+def _reply(said: object) -> None:
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
 
@@ -165,7 +165,7 @@ def _poll(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if found else None
 
 
-def _become(order: dict[str, Any]) -> None:
+def _run_program(order: dict[str, Any]) -> None:
     from imagegate.cli import main
 
     os.environ.clear()
@@ -184,10 +184,10 @@ def _become(order: dict[str, Any]) -> None:
     try:
         main()
     except SystemExit as end:
-        _leave(end.code)
+        _exit(end.code)
 
 
-def _leave(code: object) -> None:
+def _exit(code: object) -> None:
     """As Python does it, but for taking a hundred modules apart, which costs more than most commands."""
     if isinstance(code, str):
         print(code, file=sys.stderr)

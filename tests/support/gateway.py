@@ -18,10 +18,10 @@ from typing import IO, Any, Protocol, Self
 
 import httpx
 
-from tests.support.fork_server import shared
+from tests.support.fork_server import shared_fork_server
 
 PROGRAM = [sys.executable, "-m", "imagegate"]
-START_S = 90.0
+START_TIMEOUT_S = 90.0
 
 
 def free_port() -> int:
@@ -31,11 +31,11 @@ def free_port() -> int:
 
 
 # Keys of real vendors: a test that found one would spend money.
-_VENDORS = ("OPENAI_", "AZURE_OPENAI_")
+_VENDOR_KEY_PREFIXES = ("OPENAI_", "AZURE_OPENAI_")
 
 
-def _outside() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_VENDORS)}
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_VENDOR_KEY_PREFIXES)}
 
 
 class Child(Protocol):
@@ -53,7 +53,7 @@ class Child(Protocol):
     def send_signal(self, how: signal.Signals) -> None: ...
 
 
-class Ended(AssertionError):
+class GatewayExited(AssertionError):
     """The program ended by itself before it served. `code` is negative for a signal."""
 
     def __init__(self, code: int, output: list[str]) -> None:
@@ -66,13 +66,13 @@ class Gateway:
 
     forked = True
 
-    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public: str = "") -> None:
-        """`public`: the origin that a proxy would give it; it is reached on loopback all the same."""
+    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public_url: str = "") -> None:
+        """`public_url`: the origin that a proxy would give it; it is reached on loopback all the same."""
         self.data = data
-        self._place = f"http://127.0.0.1:{free_port()}" if public else ""
-        self.options = (*options, "--port", self._place.rpartition(":")[2]) if public else options
-        env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public} if public else env
-        self.env = {**_outside(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
+        self._listen_url = f"http://127.0.0.1:{free_port()}" if public_url else ""
+        self.options = (*options, "--port", self._listen_url.rpartition(":")[2]) if public_url else options
+        env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public_url} if public_url else env
+        self.env = {**_environment(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
         self.output: list[str] = []
         self.url = ""
         self._process: Child | None = None
@@ -111,7 +111,7 @@ class Gateway:
 
     def _spawn(self, arguments: list[str]) -> Child:
         if self.forked:
-            return shared().start(arguments, self.env)
+            return shared_fork_server().start(arguments, self.env)
         return subprocess.Popen(
             [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
         )
@@ -123,15 +123,15 @@ class Gateway:
             self.output.append(line.rstrip("\n"))
             found = re.match(r"imagegate is at (\S+)", line)
             if found:
-                self.url = self._place or found[1]
+                self.url = self._listen_url or found[1]
 
     def _wait_until_healthy(self) -> None:
         self.url = ""
-        give_up = time.monotonic() + START_S
+        give_up = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < give_up:
             assert self._process is not None
             if self._process.poll() is not None:
-                raise Ended(self._end(signal.SIGKILL), self.output)
+                raise GatewayExited(self._end(signal.SIGKILL), self.output)
             try:
                 if self.url and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200:
                     return
@@ -148,11 +148,11 @@ class Gateway:
         """SIGTERM, and its exit code."""
         return self._end(signal.SIGTERM)
 
-    def died(self, seconds: float = 30) -> int:
+    def wait_for_exit(self, timeout_s: float = 30) -> int:
         """Wait until it has ended by itself; its exit code, negative for a signal."""
         assert self._process is not None
         try:
-            self._process.wait(timeout=seconds)
+            self._process.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise AssertionError("the gateway lives: " + "\n".join(self.output)) from None
         return self._end(signal.SIGKILL)
@@ -178,7 +178,7 @@ class Gateway:
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
         if self.forked:
-            return shared().run(arguments, self.env)
+            return shared_fork_server().run(arguments, self.env)
         return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
 
     def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
@@ -200,7 +200,7 @@ class Gateway:
         return answer
 
 
-class Alone(Gateway):
+class StandaloneGateway(Gateway):
     """Started as a user starts it, for tests of how long that takes and of how much memory it needs."""
 
     forked = False

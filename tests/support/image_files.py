@@ -9,13 +9,13 @@ import secrets
 from PIL import Image
 
 
-def picture(kind: str = "PNG", size: tuple[int, int] = (64, 48), mode: str = "RGB") -> bytes:
+def image_bytes(kind: str = "PNG", size: tuple[int, int] = (64, 48), mode: str = "RGB") -> bytes:
     out = io.BytesIO()
     Image.new(mode, size, (200, 30, 40, 0)[: len(mode)]).save(out, kind)
     return out.getvalue()
 
 
-def bulk(size: int) -> bytes:
+def large_png(size: int) -> bytes:
     """`size` bytes that begin like a PNG: the files API looks no further."""
     return b"\x89PNG\r\n\x1a\n" + secrets.token_bytes(size - 8)
 
@@ -24,10 +24,10 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-PNG = picture()
-EACH = {
+PNG = image_bytes()
+IMAGE_BY_MEDIA_TYPE = {
     "image/png": (PNG, "png"),
-    "image/jpeg": (picture("JPEG"), "jpg"),
-    "image/webp": (picture("WEBP"), "webp"),
-    "image/gif": (picture("GIF"), "gif"),
+    "image/jpeg": (image_bytes("JPEG"), "jpg"),
+    "image/webp": (image_bytes("WEBP"), "webp"),
+    "image/gif": (image_bytes("GIF"), "gif"),
 }

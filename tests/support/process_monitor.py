@@ -20,31 +20,31 @@ from urllib.parse import urlsplit
 
 import psutil
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(pid: int) -> float:
     """Seconds of processor time that this process has burnt; its children are not counted."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
-def resident(pid: int) -> tuple[int, int]:
+def resident_bytes(pid: int) -> tuple[int, int]:
     """Bytes in memory of the process, and of its children; what they share is counted once."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(pid).children(recursive=True)
-        return _weight(pid), sum(_weight(child.pid) for child in children)
+        return _pss_bytes(pid), sum(_pss_bytes(child.pid) for child in children)
     return 0, 0
 
 
-def _weight(pid: int) -> int:
+def _pss_bytes(pid: int) -> int:
     with contextlib.suppress(OSError):
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
     return 0
 
 
-class Vitals:
+class ProcessMonitor:
     """The highest memory, and how long health checks took, between enter and exit."""
 
     def __init__(self, pid: int, url: str) -> None:
@@ -66,7 +66,7 @@ class Vitals:
         said, _ = self._observer.communicate(timeout=20)
         vars(self).update(json.loads(said))
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return (
             f"peak {self.peak >> 20} MiB (service {self.service >> 20}, children {self.children >> 20}); "
             f"{self.checks} health checks, p99 {self.p99_ms:.1f} ms, slowest {self.slowest_ms:.0f} ms"
@@ -81,7 +81,7 @@ def _observe(pid: int, url: str) -> dict[str, float]:
 
     def weigh() -> None:
         while not stop.wait(0.1):
-            service, children = resident(pid)
+            service, children = resident_bytes(pid)
             peaks[:] = map(max, peaks, (service + children, service, children))
 
     def listen() -> None:
@@ -93,7 +93,7 @@ def _observe(pid: int, url: str) -> dict[str, float]:
     took, unanswered = [0.0], 0
     while not stop.wait(0.01):
         started = time.perf_counter()
-        unanswered += not _healthy(url)
+        unanswered += not _is_healthy(url)
         took.append((time.perf_counter() - started) * 1000)
     took.sort()
     return {
@@ -107,7 +107,7 @@ def _observe(pid: int, url: str) -> dict[str, float]:
     }
 
 
-def _healthy(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     place = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     try:
         place.request("GET", "/healthz")

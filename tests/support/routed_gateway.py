@@ -8,27 +8,27 @@ from typing import Any
 
 from tests.support.gateway import Gateway
 
-LIST = (
+LIST_COST = (
     '{ image_output = "30", image_input = "8", image_cached_input = "2", text_input = "5", text_cached_input = "1.25" }'
 )
 
 
-def upstream(name: str, base_url: str, **fields: Any) -> str:
+def upstream_config(name: str, base_url: str, **fields: Any) -> str:
     rows = {"name": name, "protocol": "openai", "base_url": base_url, "api_key_env": "SIMULATOR_KEY", **fields}
     return "[[upstream]]\n" + "".join(f"{field} = {json.dumps(value)}\n" for field, value in rows.items())
 
 
-def route(upstream_name: str, cost: str | dict[str, str] = "", model: str = "gpt-image-2", **fields: Any) -> str:
+def route_config(upstream_name: str, cost: str | dict[str, str] = "", model: str = "gpt-image-2", **fields: Any) -> str:
     """`cost` per image in USD, by tier where it is a table; list cost per token where it is left out."""
     rows = "".join(f"{field} = {json.dumps(value)}\n" for field, value in fields.items())
     if isinstance(cost, dict):
         priced = "cost_per_image = { " + ", ".join(f'"{tier}" = "{usd}"' for tier, usd in cost.items()) + " }\n"
     else:
-        priced = f'cost_per_image = "{cost}"\n' if cost else f"cost_per_million = {LIST}\n"
+        priced = f'cost_per_image = "{cost}"\n' if cost else f"cost_per_million = {LIST_COST}\n"
     return f'[[route]]\nmodel = "{model}"\nupstream = "{upstream_name}"\n{rows}{priced}'
 
 
-class Fronted(Gateway):
+class RoutedGateway(Gateway):
     """A gateway whose configuration is these rows."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Fronted(Gateway):
         super().__init__(data, "--config", str(file), *options, env={"SIMULATOR_KEY": "a-key", **(env or {})})
         self.file = file
 
-    def make(self, prompt: str = "a red fox", wait: int = 60, **fields: Any) -> dict[str, Any]:
+    def create(self, prompt: str = "a red fox", wait: int = 60, **fields: Any) -> dict[str, Any]:
         """Create and wait for the end."""
         body = {"prompt": prompt, "size": "1:1", "quality": "low", **fields}
         with self.client() as http:

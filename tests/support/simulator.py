@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import httpx
 
-from tests.support.fork_server import shared
+from tests.support.fork_server import shared_fork_server
 from tests.support.gateway import Child
 
-START_S = 60.0
+START_TIMEOUT_S = 60.0
 
 
 class Simulator:
@@ -45,10 +45,10 @@ class Simulator:
     def start(self) -> None:
         """Serve, and return when it listens."""
         self.output = []
-        self._process = shared().start(["simulate", "--port", str(self.port), *self.options], os.environ)
+        self._process = shared_fork_server().start(["simulate", "--port", str(self.port), *self.options], os.environ)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        give_up = time.monotonic() + START_S
+        give_up = time.monotonic() + START_TIMEOUT_S
         while not any(line.startswith("start the gateway") for line in self.output):
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self._end(signal.SIGKILL)
@@ -83,7 +83,7 @@ class Simulator:
         self._process = None
         return code
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def control(self, method: str, path: str, body: object = None) -> Any:
         """The control API's answer."""
         content = None if body is None else json.dumps(body).encode()
         answer = httpx.request(method, self.url + path, content=content, timeout=30, trust_env=False)
@@ -92,16 +92,16 @@ class Simulator:
 
     def script(self, *steps: object) -> None:
         """What the next creates meet: names of faults, None where one works, or objects."""
-        self.ask("PUT", "/control", list(steps))
+        self.control("PUT", "/control", list(steps))
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """An empty script and no calls, for the next test."""
         self.script()
-        self.ask("DELETE", "/control/calls")
+        self.control("DELETE", "/control/calls")
 
     def calls(self, kind: str = "create") -> list[dict[str, Any]]:
         """Calls as they stand, oldest first."""
-        calls: list[dict[str, Any]] = self.ask("GET", f"/control/calls?kind={kind}")["calls"]
+        calls: list[dict[str, Any]] = self.control("GET", f"/control/calls?kind={kind}")["calls"]
         return calls
 
     def ended_calls(self, count: int) -> list[dict[str, Any]]:
@@ -116,10 +116,10 @@ class Simulator:
 
     @property
     def total(self) -> dict[str, Any]:
-        total: dict[str, Any] = self.ask("GET", "/control/total")
+        total: dict[str, Any] = self.control("GET", "/control/total")
         return total
 
-    def until_back(self) -> None:
+    def wait_until_reachable(self) -> None:
         """Wait until it takes connections again."""
         give_up = time.monotonic() + 10
         while time.monotonic() < give_up:

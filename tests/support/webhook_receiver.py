@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal
 
-from tests.egress.raw_server import Reply, Server, authority, certified, serving
+from tests.egress.raw_server import Reply, Server, serve_raw, server_tls, test_ca
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Receiver:
         return f"https://127.0.0.1:{self._servers[name].port}{target}"
 
     @property
-    def allowed(self) -> list[str]:
+    def egress_options(self) -> list[str]:
         """The options that let a gateway reach every port."""
         return [f"--egress-allow=127.0.0.1/32:{server.port}" for server in self._servers.values()]
 
@@ -55,7 +55,7 @@ class Receiver:
 
     def requests(self, name: str) -> list[Request]:
         pairs = zip(self._times[name], list(self._servers[name].requests), strict=False)
-        return [_read(at, raw) for at, raw in pairs]
+        return [_parse_request(at, raw) for at, raw in pairs]
 
     def wait(self, name: str, count: int, seconds: float = 20) -> list[Request]:
         """The requests, when there are at least `count`."""
@@ -69,14 +69,14 @@ class Receiver:
         async with contextlib.AsyncExitStack() as stack:
             for name, behaviour in behaviours.items():
                 times = self._times[name] = []
-                tls = certified("127.0.0.1") if behaviour.tls == "own" else behaviour.tls
-                opened = serving(_timed(behaviour.reply, times), tls=tls, greeting=behaviour.greeting)
+                tls = server_tls("127.0.0.1") if behaviour.tls == "own" else behaviour.tls
+                opened = serve_raw(_record_time(behaviour.reply, times), tls=tls, greeting=behaviour.greeting)
                 self._servers[name] = await stack.enter_async_context(opened)
             ready.set_result(None)
             await stop.wait()
 
 
-def _timed(reply: Reply, times: list[float]) -> Reply:
+def _record_time(reply: Reply, times: list[float]) -> Reply:
     async def timed(request: bytes, writer: asyncio.StreamWriter) -> None:
         times.append(time.monotonic())
         await reply(request, writer)
@@ -84,7 +84,7 @@ def _timed(reply: Reply, times: list[float]) -> Reply:
     return timed
 
 
-def _read(at: float, raw: bytes) -> Request:
+def _parse_request(at: float, raw: bytes) -> Request:
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -92,7 +92,7 @@ def _read(at: float, raw: bytes) -> Request:
 
 
 @contextlib.contextmanager
-def receiving(behaviours: Mapping[str, Behaviour]) -> Iterator[Receiver]:
+def webhook_receiver(behaviours: Mapping[str, Behaviour]) -> Iterator[Receiver]:
     receiver, ready, loop = Receiver(), Future[None](), asyncio.new_event_loop()
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(receiver.serve(behaviours, ready, stop)))
@@ -106,8 +106,8 @@ def receiving(behaviours: Mapping[str, Behaviour]) -> Iterator[Receiver]:
         loop.close()
 
 
-def trust(folder: Path) -> dict[str, str]:
+def trust_environment(folder: Path) -> dict[str, str]:
     """The environment in which a program trusts the authority of these receivers, and no other."""
     file = folder / "authority.pem"
-    authority().cert_pem.write_to_path(str(file))
+    test_ca().cert_pem.write_to_path(str(file))
     return {"SSL_CERT_FILE": str(file)}

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.base import Answer, Produced, Refused, Ties, Trouble, Unavailable, Unknown
-from imagegate.upstreams.openai.events import Events
-from imagegate.upstreams.openai.json_images import BadAnswer, Scanner
-from tests.egress.raw_server import Reply, always, answer, serving
-from tests.images.corpus import picture
-from tests.upstreams.parts import b64, call, produced, row, upstream
+from imagegate.upstreams.base import CallHooks, CallOutcome, FailureKind, Produced, Refused, Unavailable, Unknown
+from imagegate.upstreams.openai.events import EventReader
+from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
+from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw
+from tests.images.corpus import encoded_image
+from tests.upstreams.parts import base64_image, make_call, make_config, make_upstream, run_call
 
 SHARED = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png", "created_at": 1}
 USAGE = {
@@ -31,11 +31,11 @@ USAGE = {
 
 
 def partial(index: int, kind: str = "image_generation.partial_image") -> dict[str, Any]:
-    return {"type": kind, "b64_json": b64("JPEG"), "partial_image_index": index, **SHARED}
+    return {"type": kind, "b64_json": base64_image("JPEG"), "partial_image_index": index, **SHARED}
 
 
 def completed(kind: str = "image_generation.completed") -> dict[str, Any]:
-    return {"type": kind, "b64_json": b64(), "usage": USAGE, **SHARED}
+    return {"type": kind, "b64_json": base64_image(), "usage": USAGE, **SHARED}
 
 
 def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
@@ -43,13 +43,13 @@ def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
     return "".join(lines).encode()
 
 
-def ask(tmp_path: Path, body: bytes | Reply, ties: Ties | None = None, timeout_s: float = 10.0) -> Answer:
-    reply = always(answer(200, body, "Content-Type: text/event-stream")) if isinstance(body, bytes) else body
+def ask(tmp_path: Path, body: bytes | Reply, ties: CallHooks | None = None, timeout_s: float = 10.0) -> CallOutcome:
+    reply = reply_with(http_response(200, body, "Content-Type: text/event-stream")) if isinstance(body, bytes) else body
 
-    async def run() -> Answer:
-        async with serving(reply) as server:
-            there = upstream(tmp_path, row(server.port, timeout_s=timeout_s))
-            return await produced(there, call(partials=2), ties)
+    async def run() -> CallOutcome:
+        async with serve_raw(reply) as server:
+            there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s))
+            return await run_call(there, make_call(partials=2), ties)
 
     return asyncio.run(run())
 
@@ -62,9 +62,9 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
         shown.append((index, file.read_bytes()))
 
     body = b": keep-alive\n\n" + stream(partial(0), partial(1), completed(), end=end) + b"data: [DONE]\n\n"
-    said = ask(tmp_path, body, Ties(partial=show))
+    said = ask(tmp_path, body, CallHooks(on_partial_image=show))
     assert isinstance(said, Produced)
-    assert shown == [(0, picture("JPEG")), (1, picture("JPEG"))]
+    assert shown == [(0, encoded_image("JPEG")), (1, encoded_image("JPEG"))]
     assert said.answer.partials == 2
     assert said.answer.usage is not None
     assert said.answer.usage.image_output == 296
@@ -93,8 +93,8 @@ def test_the_picture_is_taken_when_it_is_there_whatever_the_stream_does_then(tmp
 
 
 def test_a_server_that_answers_with_an_object_all_the_same_is_understood(tmp_path: Path) -> None:
-    body = json.dumps({"created": 1, "data": [{"b64_json": b64()}]}).encode()
-    assert isinstance(ask(tmp_path, always(answer(200, body, "Content-Type: application/json"))), Produced)
+    body = json.dumps({"created": 1, "data": [{"b64_json": base64_image()}]}).encode()
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, "Content-Type: application/json"))), Produced)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_a_stream_without_its_end_is_unknown(body: bytes, tmp_path: Path) -> Non
 
 
 def test_a_connection_that_breaks_before_the_end_is_unknown(tmp_path: Path) -> None:
-    whole = answer(200, stream(partial(0), completed()), "Content-Type: text/event-stream")
-    assert isinstance(ask(tmp_path, always(whole[:-300])), Unknown)
+    whole = http_response(200, stream(partial(0), completed()), "Content-Type: text/event-stream")
+    assert isinstance(ask(tmp_path, reply_with(whole[:-300])), Unknown)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -131,10 +131,10 @@ def test_an_error_event_means_what_its_object_would_mean_over_http(wrapped: bool
     assert isinstance(refused, Refused)
     failed = ask(tmp_path, event(type="server_error", message="sorry"))
     assert isinstance(failed, Unavailable)
-    assert failed.trouble is Trouble.failing
+    assert failed.trouble is FailureKind.failing
     unpaid = ask(tmp_path, event(code="insufficient_quota", message="pay"))
     assert isinstance(unpaid, Unavailable)
-    assert unpaid.trouble is Trouble.unpaid
+    assert unpaid.trouble is FailureKind.out_of_funds
 
 
 @settings(max_examples=100, deadline=None)
@@ -149,8 +149,8 @@ def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places
     whole = "".join(f"data: {json.dumps({**body, 'b64_json': data})}{end}{end}" for body in bodies).encode()
     edges = sorted({place % (len(whole) + 1) for place in places} | {0, len(whole)})
     with tempfile.TemporaryDirectory() as folder:
-        scanner = Scanner(lambda number: Path(folder, str(number)), 10)
-        events = Events(scanner)
+        scanner = JsonImageScanner(lambda number: Path(folder, str(number)), 10)
+        events = EventReader(scanner)
         found: list[dict[str, Any]] = []
         for start, stop in pairwise(edges):
             scanner.feed(whole[start:stop])
@@ -158,20 +158,20 @@ def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places
         found += events.finish()
         scanner.close()
     assert [{name: value for name, value in event.items() if name != "event"} for event in found] == wanted
-    assert [one.fault for one in scanner.payloads] == [""] * len(bodies)
+    assert [one.error for one in scanner.files] == [""] * len(bodies)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=20) | st.sampled_from([b"data:", b"\n", b"\r\n", b"{}", b'"b64_json":"', b'"'])))
 def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
-    scanner = Scanner(lambda _: None, 3)
-    events = Events(scanner)
+    scanner = JsonImageScanner(lambda _: None, 3)
+    events = EventReader(scanner)
     try:
         for piece in pieces:
             scanner.feed(piece)
             list(events.read())
         list(events.finish())
-    except BadAnswer:
+    except UnreadableResponse:
         return
     finally:
         scanner.close()

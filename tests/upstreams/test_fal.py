@@ -17,17 +17,34 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Resumes, Trouble, Unavailable, Unknown
+from imagegate.upstreams.base import (
+    CallOutcome,
+    FailureKind,
+    Produced,
+    RecoveryMode,
+    Refused,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
 from imagegate.upstreams.fal import Fal
-from imagegate.upstreams.same_origin import same_place
-from tests.upstreams.helpers import Desk, Knife, call, hang_up, order, png, served
+from imagegate.upstreams.same_origin import is_same_origin
+from tests.upstreams.helpers import (
+    AttemptRunner,
+    CancelPoint,
+    abort_connection,
+    make_call,
+    make_order,
+    png,
+    serve_routes,
+)
 
 
 @dataclass
 class Queue:
     """fal's side: each submit is a purchase. The addresses it gives follow no rule that could be guessed."""
 
-    knife: Knife = field(default_factory=Knife)
+    knife: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     base: str = ""
     addresses: str = ""
@@ -52,7 +69,7 @@ class Queue:
         ]
 
     async def submit(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         self.heads.append(request.headers)
         self.paths.append(request.path)
         body = await request.json()
@@ -60,9 +77,9 @@ class Queue:
         if isinstance(planned, web.Response):
             return planned
         self.bought.append(body)
-        await self.knife.moment()
+        await self.knife.hit()
         if planned == "hang up":
-            return hang_up(request)
+            return abort_connection(request)
         if planned == "garble":
             return web.Response(text="<html>ok</html>", content_type="text/html")
         base = self.addresses or self.base
@@ -70,7 +87,7 @@ class Queue:
         return web.json_response({"request_id": "7", **{name: base + path for name, path in urls.items()}})
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         assert request.headers["Authorization"] == "Key sk-theirs"
         self.asked += 1
         if self.cancels and self.cancelled_status:
@@ -80,7 +97,7 @@ class Queue:
         return web.json_response({"status": "COMPLETED", **self.status})
 
     async def response(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         if self.result_answers:
             return self.result_answers.pop(0)
         images = [{"url": f"{self.base}/files/{index}.png", "width": 64} for index in range(2)]
@@ -92,26 +109,28 @@ class Queue:
         return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         return web.Response(body=png())
 
 
-WANTED = call(order=order(n=2), model="openai/gpt-image-2")
+WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 
-async def meet(queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[Desk, Answer]:
-    async with served(*queue.routes()) as queue.base:
-        desk = Desk(Fal, "fal", queue.base, Spool(spool), **given)
+async def run_attempt(
+    queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]
+) -> tuple[AttemptRunner, CallOutcome]:
+    async with serve_routes(*queue.routes()) as queue.base:
+        desk = AttemptRunner(Fal, "fal", queue.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def buy(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[Desk, Answer]:
-    return asyncio.run(meet(queue, spool, wanted, given))
+def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+    return asyncio.run(run_attempt(queue, spool, wanted, given))
 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     queue = Queue()
-    desk, answer = buy(queue, tmp_path)
+    desk, answer = run(queue, tmp_path)
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
     assert (answer.answer.usage, answer.answer.cost_nanos, answer.answer.request_id) == (None, None, "7")
@@ -126,23 +145,23 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     ]
     assert queue.paths == ["/openai/gpt-image-2"]
     assert (queue.heads[0]["x-fal-no-retry"], queue.heads[0]["Authorization"]) == ("1", "Key sk-theirs")
-    assert set(json.loads(desk.remembered[0])) == {"request_id", "status_url", "response_url", "cancel_url"}
-    assert desk.upstream().resumes is Resumes.by_ref
+    assert set(json.loads(desk.saved_refs[0])) == {"request_id", "status_url", "response_url", "cancel_url"}
+    assert desk.upstream().recovery_mode is RecoveryMode.by_ref
 
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
     """Before the id is remembered nothing can be taken up: then nobody calls again."""
 
     async def scene(at: int) -> bool:
-        knife = Knife(at)
+        knife = CancelPoint(at)
         queue = Queue(knife)
-        async with served(*queue.routes()) as queue.base:
-            desk = Desk(Fal, "fal", queue.base, Spool(tmp_path / str(at)), knife)
-            answer = await desk.produce_with_cut(WANTED)
-            was_cut = knife.cut
-            if answer is None and desk.remembered:
-                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.remembered[-1]))
-            assert isinstance(answer, Produced) or not desk.remembered, (at, answer)
+        async with serve_routes(*queue.routes()) as queue.base:
+            desk = AttemptRunner(Fal, "fal", queue.base, Spool(tmp_path / str(at)), knife)
+            answer = await desk.produce_until_cancelled(WANTED)
+            was_cut = knife.reached
+            if answer is None and desk.saved_refs:
+                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.saved_refs[-1]))
+            assert isinstance(answer, Produced) or not desk.saved_refs, (at, answer)
             assert len(queue.bought) <= 1
             return was_cut
 
@@ -153,7 +172,7 @@ def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -
 def test_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
     for planned, bad_body in [("hang up", False), ("garble", True)]:
         queue = Queue(submit_answers=[planned])
-        _, answer = buy(queue, tmp_path)
+        _, answer = run(queue, tmp_path)
         assert isinstance(answer, Unknown)
         assert (answer.bad_body, len(queue.bought)) == (bad_body, 1)
 
@@ -162,7 +181,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
     big = tmp_path / "big.png"
     big.write_bytes(png() + bytes(9 * 2**20))
 
-    async def scene() -> Answer:
+    async def scene() -> CallOutcome:
         async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.transport.abort()
@@ -170,18 +189,18 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
         server = await asyncio.start_server(slam, "127.0.0.1", 0)
         async with server:
             base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            desk = Desk(Fal, "fal", base, Spool(tmp_path / "spool"))
-            return await desk.produce(call(model="m", references=(big,)))
+            desk = AttemptRunner(Fal, "fal", base, Spool(tmp_path / "spool"))
+            return await desk.produce(make_call(model="m", references=(big,)))
 
     answer = asyncio.run(scene())
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is Trouble.failing
+    assert answer.trouble is FailureKind.failing
 
 
 def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
     """A purchase whose addresses lead away can be neither read nor bought again."""
     queue = Queue(addresses="http://localhost:9")
-    _, answer = buy(queue, tmp_path)
+    _, answer = run(queue, tmp_path)
     assert isinstance(answer, Unknown)
     assert queue.asked == 0
 
@@ -203,7 +222,7 @@ def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
     ],
 )
 def test_only_fals_own_hosts_are_its_own(url: str, ours: bool) -> None:
-    assert same_place(url, "https://queue.fal.run", "fal.run") is ours
+    assert is_same_origin(url, "https://queue.fal.run", "fal.run") is ours
 
 
 def detail(kind: str) -> dict[str, Any]:
@@ -216,17 +235,17 @@ def detail(kind: str) -> dict[str, Any]:
         (422, detail("content_policy_violation"), Refused, None),
         (422, detail("value_error"), Rejected, None),
         (400, {"detail": "bad request", "error_type": "bad_request"}, Rejected, None),
-        (500, detail("internal_server_error"), Unavailable, Trouble.failing),
-        (504, {"detail": "Request timed out", "error_type": "request_timeout"}, Unavailable, Trouble.failing),
-        (503, {"detail": "gone", "error_type": "runner_disconnected"}, Unavailable, Trouble.failing),
+        (500, detail("internal_server_error"), Unavailable, FailureKind.failing),
+        (504, {"detail": "Request timed out", "error_type": "request_timeout"}, Unavailable, FailureKind.failing),
+        (503, {"detail": "gone", "error_type": "runner_disconnected"}, Unavailable, FailureKind.failing),
         (200, {"images": []}, Unknown, None),
     ],
 )
 def test_a_completed_request_may_hold_an_error(
-    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: Trouble | None
+    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: FailureKind | None
 ) -> None:
     queue = Queue(result=(status, body))
-    _, answer = buy(queue, tmp_path)
+    _, answer = run(queue, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
         assert answer.trouble is trouble
@@ -236,7 +255,7 @@ def test_a_completed_request_may_hold_an_error(
 
 
 def test_an_error_that_only_the_status_tells_is_an_end_too(tmp_path: Path) -> None:
-    _, answer = buy(Queue(status={"error": "the runner broke"}, result=(200, {})), tmp_path)
+    _, answer = run(Queue(status={"error": "the runner broke"}, result=(200, {})), tmp_path)
     assert isinstance(answer, Unavailable)
 
 
@@ -247,7 +266,7 @@ def test_a_response_that_cannot_be_read_is_read_again(tmp_path: Path) -> None:
         web.Response(text="<html>"),
     ]
     queue = Queue(result_answers=between)
-    _, answer = buy(queue, tmp_path)
+    _, answer = run(queue, tmp_path)
     assert isinstance(answer, Produced)
     assert len(queue.bought) == 1
 
@@ -255,22 +274,22 @@ def test_a_response_that_cannot_be_read_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "trouble"),
     [
-        (401, {"detail": "bad key"}, Unavailable, Trouble.bad_key),
-        (402, {"detail": "top up"}, Unavailable, Trouble.unpaid),
-        (403, {"detail": "locked"}, Unavailable, Trouble.blocked),
-        (404, {"detail": "no such app"}, Unavailable, Trouble.no_model),
-        (429, {"detail": "slow"}, Unavailable, Trouble.throttled),
-        (504, None, Unavailable, Trouble.failing),
+        (401, {"detail": "bad key"}, Unavailable, FailureKind.bad_key),
+        (402, {"detail": "top up"}, Unavailable, FailureKind.out_of_funds),
+        (403, {"detail": "locked"}, Unavailable, FailureKind.blocked),
+        (404, {"detail": "no such app"}, Unavailable, FailureKind.no_model),
+        (429, {"detail": "slow"}, Unavailable, FailureKind.throttled),
+        (504, None, Unavailable, FailureKind.failing),
         (422, detail("content_policy_violation"), Refused, None),
         (422, detail("value_error"), Rejected, None),
         (409, {"detail": "?"}, Unknown, None),
     ],
 )
 def test_a_refused_submit_is_judged_by_its_status(
-    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: Trouble | None
+    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: FailureKind | None
 ) -> None:
     queue = Queue(submit_answers=[web.json_response(body, status=status)])
-    _, answer = buy(queue, tmp_path)
+    _, answer = run(queue, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
         assert answer.trouble is trouble
@@ -278,12 +297,12 @@ def test_a_refused_submit_is_judged_by_its_status(
 
 def test_what_nobody_wants_is_taken_out_of_the_queue(tmp_path: Path) -> None:
     queue = Queue(looks=9, cancelled_status=404)
-    _, answer = buy(queue, tmp_path, unwanted=True)
+    _, answer = run(queue, tmp_path, unwanted=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (Trouble.ours, TaskErrorCode.request_cancelled)
+    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert queue.cancels == 1
     made = Queue()
-    _, kept = buy(made, tmp_path, unwanted=True)
+    _, kept = run(made, tmp_path, unwanted=True)
     assert isinstance(kept, Produced)
     assert made.cancels == 1
 
@@ -295,9 +314,9 @@ def test_at_the_deadline_a_picture_wins_against_the_stop(tmp_path: Path) -> None
             return await super().cancel(request)
 
     late = Late(looks=10**6)
-    _, answer = buy(late, tmp_path, row={"timeout_s": 0.2})
+    _, answer = run(late, tmp_path, row={"timeout_s": 0.2})
     assert isinstance(answer, Produced)
-    _, never = buy(Queue(looks=10**6), tmp_path, row={"timeout_s": 0.2})
+    _, never = run(Queue(looks=10**6), tmp_path, row={"timeout_s": 0.2})
     assert isinstance(never, Unknown)
 
 
@@ -307,13 +326,13 @@ def test_small_references_travel_inside_and_large_ones_as_links(tmp_path: Path) 
     mask.write_bytes(png(8, 8))
     large.write_bytes(png() + bytes(10 * 2**20))
     queue = Queue()
-    buy(queue, tmp_path / "one", call(model="openai/gpt-image-2", references=(small,), mask=mask))
+    run(queue, tmp_path / "one", make_call(model="openai/gpt-image-2", references=(small,), mask=mask))
     inside = queue.bought[0]
     assert inside["image_urls"] == ["data:image/png;base64," + base64.b64encode(png()).decode()]
     assert inside["mask_url"] == "data:image/png;base64," + base64.b64encode(png(8, 8)).decode()
-    flare = call(model="openai/gpt-image-2.5/flare/text-to-image", references=(small, large))
+    flare = make_call(model="openai/gpt-image-2.5/flare/text-to-image", references=(small, large))
     queue = Queue(base="", paths=queue.paths)
-    buy(queue, tmp_path / "two", flare)
+    run(queue, tmp_path / "two", flare)
     assert queue.bought[0]["image_urls"] == [
         "https://ours.example/a.png?exp=1&sig=x",
         "https://ours.example/large.png?exp=1&sig=x",
@@ -323,5 +342,5 @@ def test_small_references_travel_inside_and_large_ones_as_links(tmp_path: Path) 
 
 def test_the_size_may_be_left_to_the_model(tmp_path: Path) -> None:
     queue = Queue()
-    buy(queue, tmp_path, call(model="m", order=order(size=Size("auto", 2048, 2048, True))))
+    run(queue, tmp_path, make_call(model="m", order=make_order(size=Size("auto", 2048, 2048, True))))
     assert queue.bought[0]["image_size"] == "auto"

@@ -18,32 +18,51 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
-from imagegate.upstreams.base import Answer, Produced, Ties, Trouble, Unavailable, Unknown
-from imagegate.upstreams.downloads import NotSaved, Saved
-from tests.egress.raw_server import Reply, always, answer, certified, drip_headers, hang, reset, serving, trusting
-from tests.images.corpus import IDAT, chunk, picture, png
-from tests.upstreams.parts import Raw, b64, call, listening, one_picture, produced, row, upstream
+from imagegate.upstreams.base import CallHooks, CallOutcome, FailureKind, Produced, Unavailable, Unknown
+from imagegate.upstreams.downloads import Download, DownloadFailed
+from tests.egress.raw_server import (
+    Reply,
+    client_tls,
+    drip_headers,
+    hang,
+    http_response,
+    reply_with,
+    reset,
+    serve_raw,
+    server_tls,
+)
+from tests.images.corpus import IDAT, chunk, encoded_image, png
+from tests.upstreams.parts import (
+    ConnectionHandler,
+    base64_image,
+    make_call,
+    make_config,
+    make_upstream,
+    one_image_body,
+    run_call,
+    serve_connections,
+)
 
 JSON = "Content-Type: application/json"
 
 
-def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **options: Any) -> Answer:
-    async def run() -> Answer:
-        async with serving(reply) as server:
-            there = upstream(tmp_path, row(server.port, timeout_s=timeout_s), **options)
-            said = await produced(there, call(n=n))
+def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **options: Any) -> CallOutcome:
+    async def run() -> CallOutcome:
+        async with serve_raw(reply) as server:
+            there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s), **options)
+            said = await run_call(there, make_call(n=n))
             assert server.connections == 1
             return said
 
     return asyncio.run(run())
 
 
-def ask_raw(tmp_path: Path, serve: Raw, **asked: Any) -> Answer:
+def ask_raw(tmp_path: Path, serve: ConnectionHandler, **asked: Any) -> CallOutcome:
     """For servers that do not even read the request."""
 
-    async def run() -> Answer:
-        async with listening(serve) as (port, connections):
-            said = await produced(upstream(tmp_path, row(port, timeout_s=1.0)), call(**asked))
+    async def run() -> CallOutcome:
+        async with serve_connections(serve) as (port, connections):
+            said = await run_call(make_upstream(tmp_path, make_config(port, timeout_s=1.0)), make_call(**asked))
             assert len(connections) == 1
             return said
 
@@ -51,7 +70,7 @@ def ask_raw(tmp_path: Path, serve: Raw, **asked: Any) -> Answer:
 
 
 async def drip_body(_: bytes, writer: asyncio.StreamWriter) -> None:
-    writer.write(answer(200, b"", JSON).replace(b"Content-Length: 0", b"Content-Length: 1000"))
+    writer.write(http_response(200, b"", JSON).replace(b"Content-Length: 0", b"Content-Length: 1000"))
     while True:
         writer.write(b" ")
         await writer.drain()
@@ -68,21 +87,23 @@ def hard_reset(writer: asyncio.StreamWriter) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        said = asyncio.run(produced(upstream(tmp_path, row(bound.getsockname()[1])), call()))
+        said = asyncio.run(run_call(make_upstream(tmp_path, make_config(bound.getsockname()[1])), make_call()))
     assert isinstance(said, Unavailable)
-    assert (said.trouble, said.error.code) == (Trouble.failing, "service_unavailable")
+    assert (said.trouble, said.error.code) == (FailureKind.failing, "service_unavailable")
 
 
 def test_no_such_name(tmp_path: Path) -> None:
-    asked = row(0, base_url="http://upstream.invalid/v1")
-    assert isinstance(asyncio.run(produced(upstream(tmp_path, asked), call())), Unavailable)
+    asked = make_config(0, base_url="http://upstream.invalid/v1")
+    assert isinstance(asyncio.run(run_call(make_upstream(tmp_path, asked), make_call())), Unavailable)
 
 
 def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
-    async def run() -> Answer:
-        async with serving(always(answer(200, one_picture(), JSON)), tls=certified("127.0.0.1")) as server:
-            asked = row(0, base_url=f"https://127.0.0.1:{server.port}/v1")
-            return await produced(upstream(tmp_path, asked), call())
+    async def run() -> CallOutcome:
+        async with serve_raw(
+            reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
+        ) as server:
+            asked = make_config(0, base_url=f"https://127.0.0.1:{server.port}/v1")
+            return await run_call(make_upstream(tmp_path, asked), make_call())
 
     said = asyncio.run(run())
     assert isinstance(said, Unavailable)
@@ -90,10 +111,12 @@ def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_is_trusted(tmp_path: Path) -> None:
-    async def run() -> Answer:
-        async with serving(always(answer(200, one_picture(), JSON)), tls=certified("127.0.0.1")) as server:
-            asked = row(0, base_url=f"https://127.0.0.1:{server.port}/v1")
-            return await produced(upstream(tmp_path, asked, tls=trusting()), call())
+    async def run() -> CallOutcome:
+        async with serve_raw(
+            reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
+        ) as server:
+            asked = make_config(0, base_url=f"https://127.0.0.1:{server.port}/v1")
+            return await run_call(make_upstream(tmp_path, asked, tls=client_tls()), make_call())
 
     assert isinstance(asyncio.run(run()), Produced)
 
@@ -102,17 +125,17 @@ def test_a_handshake_that_never_ends_costs_the_time_to_connect_and_no_more(tmp_p
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async def run() -> Answer:
-        async with listening(silent) as (port, _):
-            asked = row(0, base_url=f"https://127.0.0.1:{port}/v1", connect_s=0.5)
-            return await asyncio.wait_for(produced(upstream(tmp_path, asked), call()), 5)
+    async def run() -> CallOutcome:
+        async with serve_connections(silent) as (port, _):
+            asked = make_config(0, base_url=f"https://127.0.0.1:{port}/v1", connect_s=0.5)
+            return await asyncio.wait_for(run_call(make_upstream(tmp_path, asked), make_call()), 5)
 
     assert isinstance(asyncio.run(run()), Unavailable)
 
 
 def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Path) -> None:
     reference = tmp_path / "big.png"
-    reference.write_bytes(picture("PNG") + bytes(30_000_000))
+    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
@@ -124,7 +147,7 @@ def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Pa
 
 def test_a_black_hole_that_never_takes_the_whole_request(tmp_path: Path) -> None:
     reference = tmp_path / "big.png"
-    reference.write_bytes(picture("PNG") + bytes(30_000_000))
+    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(10)
@@ -134,11 +157,11 @@ def test_a_black_hole_that_never_takes_the_whole_request(tmp_path: Path) -> None
 
 def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made(tmp_path: Path) -> None:
     reference = tmp_path / "big.png"
-    reference.write_bytes(picture("PNG") + bytes(30_000_000))
+    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
-        writer.write(answer(504, b"<html>", "Content-Type: text/html"))
+        writer.write(http_response(504, b"<html>", "Content-Type: text/html"))
         await writer.drain()
         await asyncio.sleep(0.5)
 
@@ -152,19 +175,27 @@ def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made
         pytest.param(hang, False, id="black hole"),
         pytest.param(drip_headers, False, id="slow headers"),
         pytest.param(drip_body, False, id="drip"),
-        pytest.param(always(answer(200, one_picture(), JSON)[:-30]), True, id="truncated"),
-        pytest.param(always(answer(200, b"", JSON)), True, id="empty"),
-        pytest.param(always(b"SSH-2.0-OpenSSH_9\r\n"), False, id="not HTTP"),
-        pytest.param(always(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"), False, id="a huge header"),
+        pytest.param(reply_with(http_response(200, one_image_body(), JSON)[:-30]), True, id="truncated"),
+        pytest.param(reply_with(http_response(200, b"", JSON)), True, id="empty"),
+        pytest.param(reply_with(b"SSH-2.0-OpenSSH_9\r\n"), False, id="not HTTP"),
+        pytest.param(reply_with(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"), False, id="a huge header"),
         pytest.param(
-            always(answer(200, one_picture(), JSON, *(f"X-{n}: {'x' * 3000}" for n in range(20)))), True, id="headers"
+            reply_with(http_response(200, one_image_body(), JSON, *(f"X-{n}: {'x' * 3000}" for n in range(20)))),
+            True,
+            id="headers",
         ),
-        pytest.param(always(answer(200, one_picture(), JSON, "Content-Encoding: br")), True, id="unknown coding"),
-        pytest.param(always(answer(200, b"\x1f\x8bnonsense", JSON, "Content-Encoding: gzip")), True, id="bad gzip"),
-        pytest.param(always(answer(200, b'{"data":' * 5000, JSON)), True, id="nested without end"),
-        pytest.param(always(answer(200, b'{"data":[{"b64_json":"A\\x"}]}', JSON)), True, id="no JSON string"),
-        pytest.param(always(answer(200, b"[]", JSON)), True, id="a list"),
-        pytest.param(always(answer(204, b"")), True, id="no content"),
+        pytest.param(
+            reply_with(http_response(200, one_image_body(), JSON, "Content-Encoding: br")), True, id="unknown coding"
+        ),
+        pytest.param(
+            reply_with(http_response(200, b"\x1f\x8bnonsense", JSON, "Content-Encoding: gzip")), True, id="bad gzip"
+        ),
+        pytest.param(reply_with(http_response(200, b'{"data":' * 5000, JSON)), True, id="nested without end"),
+        pytest.param(
+            reply_with(http_response(200, b'{"data":[{"b64_json":"A\\x"}]}', JSON)), True, id="no JSON string"
+        ),
+        pytest.param(reply_with(http_response(200, b"[]", JSON)), True, id="a list"),
+        pytest.param(reply_with(http_response(204, b"")), True, id="no content"),
     ],
 )
 def test_silence_after_the_request_is_unknown(reply: Reply, bad_body: bool, tmp_path: Path) -> None:
@@ -174,8 +205,10 @@ def test_silence_after_the_request_is_unknown(reply: Reply, bad_body: bool, tmp_
 
 
 def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
-    body = json.dumps({"data": [{"b64_json": b64()[:-4] + "!AAA"}], "usage": {"input_tokens": 3, "output_tokens": 9}})
-    said = ask(tmp_path, always(answer(200, body.encode(), JSON)))
+    body = json.dumps(
+        {"data": [{"b64_json": base64_image()[:-4] + "!AAA"}], "usage": {"input_tokens": 3, "output_tokens": 9}}
+    )
+    said = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
     assert isinstance(said, Unknown)
     assert said.bad_body
     assert said.usage is not None, "what was reported is booked as waste"
@@ -184,39 +217,39 @@ def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
 def test_a_picture_that_is_not_whole_is_no_picture(damage: str, tmp_path: Path) -> None:
-    data = bytearray(picture("PNG"))
+    data = bytearray(encoded_image("PNG"))
     if damage == "flipped":
         data[len(data) // 2] ^= 1
     body = json.dumps({"data": [{"b64_json": base64.b64encode(data[:-4] if damage == "cut" else data).decode()}]})
-    said = ask(tmp_path, always(answer(200, body.encode(), JSON)))
+    said = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
     assert isinstance(said, Unknown)
     assert said.bad_body
     assert said.detail.startswith("picture 0: ")
 
 
 def test_other_pixels_than_asked_are_delivered_with_their_own(tmp_path: Path) -> None:
-    said = ask(tmp_path, always(answer(200, one_picture(), JSON)))
+    said = ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
     assert isinstance(said, Produced)
     assert [(image.width, image.height) for image in said.answer.images] == [(40, 30)]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_server_that_compresses_against_our_wish_is_understood(coding: str, tmp_path: Path) -> None:
-    packed = gzip.compress(one_picture()) if coding == "gzip" else zlib.compress(one_picture())
-    said = ask(tmp_path, always(answer(200, packed, JSON, f"Content-Encoding: {coding}")))
+    packed = gzip.compress(one_image_body()) if coding == "gzip" else zlib.compress(one_image_body())
+    said = ask(tmp_path, reply_with(http_response(200, packed, JSON, f"Content-Encoding: {coding}")))
     assert isinstance(said, Produced)
 
 
 def test_a_bomb_stops_at_the_cap(tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 60_000_000)
-    said = ask(tmp_path, always(answer(200, bomb, JSON, "Content-Encoding: gzip")))
+    said = ask(tmp_path, reply_with(http_response(200, bomb, JSON, "Content-Encoding: gzip")))
     assert isinstance(said, Unknown)
     assert said.bad_body
 
 
 def test_200_megabytes_stop_at_the_cap_in_flat_memory(tmp_path: Path) -> None:
     sent = 0
-    piece = base64.b64encode(picture("PNG") + bytes(3 * 65536))[: 4 * 65536]
+    piece = base64.b64encode(encoded_image("PNG") + bytes(3 * 65536))[: 4 * 65536]
 
     async def flood(_: bytes, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
@@ -243,12 +276,14 @@ def test_a_picture_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> N
     body = memoryview(json.dumps({"data": [{"b64_json": base64.b64encode(data).decode()}]}).encode())
 
     async def send(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer(200, b"", JSON).replace(b"Content-Length: 0", f"Content-Length: {len(body)}".encode()))
+        writer.write(
+            http_response(200, b"", JSON).replace(b"Content-Length: 0", f"Content-Length: {len(body)}".encode())
+        )
         for at in range(0, len(body), 65536):
             writer.write(body[at : at + 65536])
             await writer.drain()
 
-    ask(tmp_path, always(answer(200, one_picture(), JSON)))
+    ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
     tracemalloc.start()
     try:
         said = ask(tmp_path, send)
@@ -263,9 +298,9 @@ def test_a_picture_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> N
 def test_statuses_of_the_row_go_before_the_table(tmp_path: Path) -> None:
     error = json.dumps({"error": {"message": "x", "type": "server_error"}}).encode()
     doubtful = Dialect(name="d", unknown_statuses=(500,), never_billed_statuses=(504,))
-    assert isinstance(ask(tmp_path, always(answer(500, error)), dialect=doubtful), Unknown)
-    assert isinstance(ask(tmp_path, always(answer(502, error)), dialect=doubtful), Unavailable)
-    assert isinstance(ask(tmp_path, always(answer(504, b"<html>")), dialect=doubtful), Unavailable)
+    assert isinstance(ask(tmp_path, reply_with(http_response(500, error)), dialect=doubtful), Unknown)
+    assert isinstance(ask(tmp_path, reply_with(http_response(502, error)), dialect=doubtful), Unavailable)
+    assert isinstance(ask(tmp_path, reply_with(http_response(504, b"<html>")), dialect=doubtful), Unavailable)
 
 
 def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
@@ -273,7 +308,7 @@ def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
         found = re.search(rb"Bearer ([^\r]+)", request)
         assert found
         message = f"Incorrect key {found[1].decode()}"
-        writer.write(answer(401, json.dumps({"error": {"message": message}}).encode()))
+        writer.write(http_response(401, json.dumps({"error": {"message": message}}).encode()))
 
     said = ask(tmp_path, echo)
     assert isinstance(said, Unavailable)
@@ -283,18 +318,18 @@ def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
 def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Path) -> None:
     asked = []
 
-    async def at_last(url: str, target: Path, most: int) -> Saved | NotSaved:
+    async def at_last(url: str, target: Path, most: int) -> Download | DownloadFailed:
         asked.append(url)
-        return NotSaved("503") if len(asked) < 4 else Saved(target.write_bytes(picture("PNG")))
+        return DownloadFailed("503") if len(asked) < 4 else Download(target.write_bytes(encoded_image("PNG")))
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, always(answer(200, body, JSON)), fetching=at_last), Produced)
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetching=at_last), Produced)
     assert asked == ["https://cdn/a"] * 4
 
 
 def test_a_link_that_stays_dead_is_an_unknown_outcome(tmp_path: Path) -> None:
     body = json.dumps({"data": [{"url": "https://nowhere/a"}]}).encode()
-    said = ask(tmp_path, always(answer(200, body, JSON)))
+    said = ask(tmp_path, reply_with(http_response(200, body, JSON)))
     assert isinstance(said, Unknown)
     assert said.bad_body
 
@@ -304,42 +339,44 @@ def test_a_link_to_something_else_is_no_picture(tmp_path: Path) -> None:
         return target.write_bytes(b"<html>expired</html>")
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, always(answer(200, body, JSON)), fetching=page), Unknown)
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetching=page), Unknown)
 
 
 def test_a_full_disk_is_raised_because_it_is_ours(tmp_path: Path) -> None:
     (tmp_path / "spool" / "att_0123456789").mkdir(parents=True)
     (tmp_path / "spool" / "att_0123456789" / "p0.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        ask(tmp_path, always(answer(200, one_picture(), JSON)))
+        ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
 
 
 def test_a_reference_that_vanished_is_raised_because_it_is_ours(tmp_path: Path) -> None:
     gone = tmp_path / "gone.png"
     with pytest.raises(FileNotFoundError):
-        asyncio.run(produced(upstream(tmp_path, row(1)), call(references=(gone,))))
+        asyncio.run(run_call(make_upstream(tmp_path, make_config(1)), make_call(references=(gone,))))
 
 
 def test_what_the_dialect_cannot_do_is_not_sent(tmp_path: Path) -> None:
     for dialect, asked in (
-        (Dialect(name="d", edits="none"), call(references=(Path(__file__),))),
-        (Dialect(name="d", max_refs=1), call(references=(Path(__file__),) * 2)),
-        (Dialect(name="d", max_n=1), call(n=2)),
-        (Dialect(name="d", mask=False), call(references=(Path(__file__),), mask=Path(__file__))),
-        (Dialect(name="d", max_ref_bytes=10), call(references=(Path(__file__),))),
-        (Dialect(name="d", max_body_bytes=10), call()),
-        (Dialect(name="d", transparent=False), call(background="transparent")),
+        (Dialect(name="d", edits="none"), make_call(references=(Path(__file__),))),
+        (Dialect(name="d", max_refs=1), make_call(references=(Path(__file__),) * 2)),
+        (Dialect(name="d", max_n=1), make_call(n=2)),
+        (Dialect(name="d", mask=False), make_call(references=(Path(__file__),), mask=Path(__file__))),
+        (Dialect(name="d", max_ref_bytes=10), make_call(references=(Path(__file__),))),
+        (Dialect(name="d", max_body_bytes=10), make_call()),
+        (Dialect(name="d", transparent=False), make_call(background="transparent")),
     ):
-        said = asyncio.run(produced(upstream(tmp_path, row(1), dialect=dialect), asked))
+        said = asyncio.run(run_call(make_upstream(tmp_path, make_config(1), dialect=dialect), asked))
         assert isinstance(said, Unavailable)
-        assert said.trouble is Trouble.ours
+        assert said.trouble is FailureKind.internal
 
 
 def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:
     piece = base64.b64encode(bytes(48_000))
 
     async def endless(_: bytes, writer: asyncio.StreamWriter) -> None:
-        start = b'{"data":[{"b64_json":"' + base64.b64encode(picture("PNG") + bytes(-len(picture("PNG")) % 3))
+        start = b'{"data":[{"b64_json":"' + base64.b64encode(
+            encoded_image("PNG") + bytes(-len(encoded_image("PNG")) % 3)
+        )
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + start)
         while True:
             writer.write(piece)
@@ -348,9 +385,9 @@ def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path:
 
     async def run() -> None:
         draft = tmp_path / "spool" / "att_0123456789" / "p0.part"
-        async with serving(endless) as server:
-            there = upstream(tmp_path, row(server.port))
-            task = asyncio.create_task(there.produce(call(), Ties()))
+        async with serve_raw(endless) as server:
+            there = make_upstream(tmp_path, make_config(server.port))
+            task = asyncio.create_task(there.produce(make_call(), CallHooks()))
             while not (draft.exists() and draft.stat().st_size > 100_000):
                 await asyncio.sleep(0.01)
             task.cancel()
@@ -373,9 +410,9 @@ def test_a_cancelled_call_leaves_no_connection_behind(tmp_path: Path) -> None:
                 pass
             closed.set()
 
-        async with listening(serve) as (port, _):
-            there = upstream(tmp_path, row(port))
-            task = asyncio.create_task(there.produce(call(), Ties()))
+        async with serve_connections(serve) as (port, _):
+            there = make_upstream(tmp_path, make_config(port))
+            task = asyncio.create_task(there.produce(make_call(), CallHooks()))
             await asyncio.wait_for(arrived.wait(), 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -394,11 +431,15 @@ def test_the_bar_moves_with_time_and_never_arrives(tmp_path: Path) -> None:
 
     async def slow(_: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2.5)
-        writer.write(answer(200, one_picture(), JSON))
+        writer.write(http_response(200, one_image_body(), JSON))
 
     async def run() -> None:
-        async with serving(slow) as server:
-            await produced(upstream(tmp_path, row(server.port)), call(quality="low"), Ties(progress=progress))
+        async with serve_raw(slow) as server:
+            await run_call(
+                make_upstream(tmp_path, make_config(server.port)),
+                make_call(quality="low"),
+                CallHooks(on_progress=progress),
+            )
 
     asyncio.run(run())
     assert 1 <= len(shown) <= 2

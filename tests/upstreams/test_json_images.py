@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from imagegate.upstreams.openai import base64_file as payload_module
 from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES, MAX_IMAGE_BYTES
-from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, BadAnswer, Scanner
-from tests.images.corpus import picture
+from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
+from tests.images.corpus import encoded_image
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Scan = tuple[Any, dict[str, bytes], list[str]]
@@ -28,17 +28,17 @@ Scan = tuple[Any, dict[str, bytes], list[str]]
 def scan(pieces: Iterable[bytes], most: int = 4) -> Scan:
     """The decoded rest, the files by their marks, and the faults of pictures that are none."""
     with tempfile.TemporaryDirectory() as folder:
-        scanner = Scanner(lambda number: Path(folder, str(number)) if number < most else None, most)
+        scanner = JsonImageScanner(lambda number: Path(folder, str(number)) if number < most else None, most)
         try:
             for piece in pieces:
                 scanner.feed(piece)
             kept = scanner.finish()
         finally:
             scanner.close()
-        files = {f"@{n}": one.draft.read_bytes() for n, one in enumerate(scanner.payloads) if one.draft}
+        files = {f"@{n}": one.draft.read_bytes() for n, one in enumerate(scanner.files) if one.draft}
         left = {path.name for path in Path(folder).iterdir()}
         assert left == {mark[1:] for mark in files}, "only whole pictures leave files"
-    return json.loads(kept), files, [one.fault for one in scanner.payloads if one.fault]
+    return json.loads(kept), files, [one.error for one in scanner.files if one.error]
 
 
 def cut(whole: bytes, places: Iterable[int]) -> list[bytes]:
@@ -141,7 +141,7 @@ _FRAGMENTS = st.sampled_from(
 def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
     try:
         scan(pieces)
-    except (BadAnswer, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (UnreadableResponse, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return
 
 
@@ -182,22 +182,22 @@ def test_base64_is_as_strict_in_pieces_as_in_one(tail: str) -> None:
     ],
 )
 def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> None:
-    good = base64.b64encode(picture("PNG")).decode()
+    good = base64.b64encode(encoded_image("PNG")).decode()
     body = json.dumps({"data": [{"b64_json": text}, {"b64_json": good}]}).encode()
     for size in (1, 2, 7, len(body)):
         found, files, faults = scan(body[at : at + size] for at in range(0, len(body), size))
         assert faults == [fault]
-        assert files == {"@1": picture("PNG")}
+        assert files == {"@1": encoded_image("PNG")}
         assert found["data"][1] == {"b64_json": "@1"}
 
 
 def test_an_answer_that_ends_within_a_picture_is_bad() -> None:
-    with pytest.raises(BadAnswer, match="ends within a picture"):
-        scan([b'{"data":[{"b64_json":"' + base64.b64encode(picture("PNG"))])
+    with pytest.raises(UnreadableResponse, match="ends within a picture"):
+        scan([b'{"data":[{"b64_json":"' + base64.b64encode(encoded_image("PNG"))])
 
 
 def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
-    good = base64.b64encode(picture("PNG")).decode()
+    good = base64.b64encode(encoded_image("PNG")).decode()
     body = json.dumps({"data": [{"b64_json": good}] * 3}).encode()
     _, files, faults = scan([body], most=2)
     assert list(files) == ["@0", "@1"]
@@ -205,36 +205,36 @@ def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
 
 
 def test_pictures_without_end_are_bad() -> None:
-    with pytest.raises(BadAnswer, match="more than 100 pictures"):
+    with pytest.raises(UnreadableResponse, match="more than 100 pictures"):
         scan([b'{"b64_json":""}' * 101])
 
 
 def test_an_envelope_above_its_cap_is_bad() -> None:
-    with pytest.raises(BadAnswer, match="beside the pictures"):
+    with pytest.raises(UnreadableResponse, match="beside the pictures"):
         scan([b'{"note":"'] + [b"x" * 65536] * (MAX_ENVELOPE_BYTES // 65536 + 1))
 
 
 def test_a_picture_above_its_cap_is_dropped_and_the_whole_answer_has_a_cap_too(tmp_path: Path) -> None:
     piece = base64.b64encode(bytes(48 * 1024))
     written = []
-    scanner = Scanner(lambda number: tmp_path / str(number), 1)
+    scanner = JsonImageScanner(lambda number: tmp_path / str(number), 1)
 
     def feed_without_end() -> None:
         scanner.feed(b'{"data":[{"b64_json":"' + base64.b64encode(PNG + bytes(16)))
         for _ in range(MAX_BASE64_BYTES // len(piece) + 10):
             scanner.feed(piece)
-            written.append(scanner.payloads[0].written)
+            written.append(scanner.files[0].bytes_written)
 
-    with pytest.raises(BadAnswer, match="larger than its pictures may be"):
+    with pytest.raises(UnreadableResponse, match="larger than its pictures may be"):
         feed_without_end()
     scanner.close()
     assert max(written) <= MAX_IMAGE_BYTES
-    assert scanner.payloads[0].fault == "too large"
+    assert scanner.files[0].error == "too large"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_no_answer_of_the_other_side(tmp_path: Path) -> None:
-    scanner = Scanner(lambda _: Path("/dev/full"), 1)
+    scanner = JsonImageScanner(lambda _: Path("/dev/full"), 1)
     with pytest.raises(OSError, match="No space left"):
         scanner.feed(b'{"data":[{"b64_json":"' + base64.b64encode(PNG + bytes(100)))
     scanner.close()
@@ -244,7 +244,9 @@ def test_a_full_disk_is_no_answer_of_the_other_side(tmp_path: Path) -> None:
 @given(st.integers(0, 80))
 def test_the_kept_rest_is_what_stands_beside_the_pictures(start: int) -> None:
     usage = {"input_tokens": 3, "output_tokens": 4}
-    body = msgspec.json.encode({"data": [{"b64_json": base64.b64encode(picture("PNG")).decode()}], "usage": usage})
+    body = msgspec.json.encode(
+        {"data": [{"b64_json": base64.b64encode(encoded_image("PNG")).decode()}], "usage": usage}
+    )
     found, _, _ = scan([body[:start], body[start:]])
     assert found == {"data": [{"b64_json": "@0"}], "usage": usage}
 

@@ -12,11 +12,16 @@ import pytest
 
 from imagegate.catalog.routes import load_dialects
 from imagegate.upstreams.base import Produced
-from tests.egress.raw_server import always, answer, serving
-from tests.upstreams.parts import SECRET, b64, call, produced, row, upstream
+from tests.egress.raw_server import http_response, reply_with, serve_raw
+from tests.upstreams.parts import SECRET, base64_image, make_call, make_config, make_upstream, run_call
 
 RECORDED = Path(__file__).parent / "recorded"
-PICTURES = {"<png>": b64(), "<gif>": b64("GIF", "L"), "<jpeg>": b64("JPEG"), "<webp>": b64("WEBP")}
+PICTURES = {
+    "<png>": base64_image(),
+    "<gif>": base64_image("GIF", "L"),
+    "<jpeg>": base64_image("JPEG"),
+    "<webp>": base64_image("WEBP"),
+}
 
 
 def cases() -> list[Any]:
@@ -46,12 +51,12 @@ def agrees(found: Any, wanted: Any) -> bool:
 @pytest.mark.parametrize(("dialect", "case"), cases())
 def test_an_answer_means_what_its_table_says(dialect: str, case: dict[str, Any], tmp_path: Path) -> None:
     headers = {"content-type": "application/json", **case.get("headers", {})}
-    reply = answer(case["status"], body_of(case), *(f"{name}: {value}" for name, value in headers.items()))
+    reply = http_response(case["status"], body_of(case), *(f"{name}: {value}" for name, value in headers.items()))
 
     async def run() -> Any:
-        async with serving(always(reply)) as server:
-            there = upstream(tmp_path, row(server.port, dialect=dialect))
-            said = await produced(there, call(**case.get("call", {})))
+        async with serve_raw(reply_with(reply)) as server:
+            there = make_upstream(tmp_path, make_config(server.port, dialect=dialect))
+            said = await run_call(there, make_call(**case.get("call", {})))
             assert len(server.requests) == 1, "one call is one purchase: nothing is repeated or followed"
             return said
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from imagegate.catalog.routes import UpstreamRow, dialect_of
-from imagegate.http.retry_after import retry_after
+from imagegate.catalog.routes import UpstreamConfig, resolve_dialect
+from imagegate.http.retry_after import parse_retry_after
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Resumes, Upstream
-from imagegate.upstreams.connect import NotConnected, Plugs, connect
+from imagegate.upstreams.base import RecoveryMode, Upstream
+from imagegate.upstreams.connect import InvalidUpstreamConfig, UpstreamDeps, build_upstream
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.openai.adapter import OpenAI
-from tests.upstreams.parts import fetch
+from tests.upstreams.parts import fake_fetch
 
 
-def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream | NotConnected:
-    row = UpstreamRow(**{"name": "there", "protocol": "openai", **fields})
-    plugs = Plugs(spool=Spool(tmp_path / "spool"), fetch=lambda _: fetch, link=str, env=env or {})
-    return connect(row, dialect_of(row), plugs)
+def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream | InvalidUpstreamConfig:
+    row = UpstreamConfig(**{"name": "there", "protocol": "openai", **fields})
+    plugs = UpstreamDeps(spool=Spool(tmp_path / "spool"), fetch=lambda _: fake_fetch, link=str, env=env or {})
+    return build_upstream(row, resolve_dialect(row), plugs)
 
 
 def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
 )
 def test_what_is_missing_is_said(fields: dict[str, Any], env: dict[str, str], told: str, tmp_path: Path) -> None:
     found = connected(tmp_path, env, **fields)
-    assert isinstance(found, NotConnected)
+    assert isinstance(found, InvalidUpstreamConfig)
     assert told in found.detail
 
 
@@ -60,7 +60,7 @@ def test_a_call_may_be_repeated_only_where_the_server_is_known_to_know_it_again(
     proven = connected(tmp_path, {"K": "k"}, api_key_env="K", override={"idempotency": "header"})
     assert isinstance(plain, OpenAI)
     assert isinstance(proven, OpenAI)
-    assert (plain.resumes, proven.resumes) == (Resumes.never, Resumes.by_key)
+    assert (plain.recovery_mode, proven.recovery_mode) == (RecoveryMode.never, RecoveryMode.by_key)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_a_call_may_be_repeated_only_where_the_server_is_known_to_know_it_again(
     ],
 )
 def test_how_long_to_stay_away(headers: dict[str, str], seconds: float) -> None:
-    assert retry_after(headers, datetime(2026, 11, 22, 10, tzinfo=UTC)) == seconds
+    assert parse_retry_after(headers, datetime(2026, 11, 22, 10, tzinfo=UTC)) == seconds

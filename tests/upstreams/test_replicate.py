@@ -16,16 +16,24 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.base import CallOutcome, FailureKind, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.replicate import Replicate
-from tests.upstreams.helpers import Desk, Knife, call, hang_up, order, png, served
+from tests.upstreams.helpers import (
+    AttemptRunner,
+    CancelPoint,
+    abort_connection,
+    make_call,
+    make_order,
+    png,
+    serve_routes,
+)
 
 
 @dataclass
 class Predictions:
     """Replicate's side: each create is a purchase."""
 
-    knife: Knife = field(default_factory=Knife)
+    knife: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     base: str = ""
     addresses: str = ""
@@ -46,22 +54,22 @@ class Predictions:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         self.heads.append(request.headers)
         body = await request.json()
         planned = self.create_answers.pop(0) if self.create_answers else "buy"
         if isinstance(planned, web.Response):
             return planned
         self.bought.append(body)
-        await self.knife.moment()
+        await self.knife.hit()
         if planned == "hang up":
-            return hang_up(request)
+            return abort_connection(request)
         base = self.addresses or self.base
         urls = {"get": f"{base}/v1/predictions/p1", "cancel": f"{base}/v1/predictions/p1/cancel"}
         return web.json_response({"id": "p1", "status": "starting", "urls": urls}, status=201)
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         assert request.headers["Authorization"] == "Bearer sk-theirs"
         if self.look_answers:
             return self.look_answers.pop(0)
@@ -76,26 +84,28 @@ class Predictions:
         return web.json_response({"id": "p1", "status": "processing"})
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         return web.Response(body=png())
 
 
-WANTED = call(order=order(n=2), model="openai/gpt-image-2")
+WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 
-async def meet(there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[Desk, Answer]:
-    async with served(*there.routes()) as there.base:
-        desk = Desk(Replicate, "replicate", there.base, Spool(spool), **given)
+async def run_attempt(
+    there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]
+) -> tuple[AttemptRunner, CallOutcome]:
+    async with serve_routes(*there.routes()) as there.base:
+        desk = AttemptRunner(Replicate, "replicate", there.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def buy(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[Desk, Answer]:
-    return asyncio.run(meet(there, spool, wanted, given))
+def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+    return asyncio.run(run_attempt(there, spool, wanted, given))
 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     there = Predictions()
-    desk, answer = buy(there, tmp_path, row={"timeout_s": 90})
+    desk, answer = run(there, tmp_path, row={"timeout_s": 90})
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
     assert (answer.answer.usage, answer.answer.request_id) == (None, "p1")
@@ -113,21 +123,21 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     ]
     assert there.heads[0]["Cancel-After"] == "90s"
     assert "Prefer" not in there.heads[0]
-    assert json.loads(desk.remembered[0])["id"] == "p1"
+    assert json.loads(desk.saved_refs[0])["id"] == "p1"
     assert desk.progress == [5, 30]
 
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
     async def scene(at: int) -> bool:
-        knife = Knife(at)
+        knife = CancelPoint(at)
         there = Predictions(knife)
-        async with served(*there.routes()) as there.base:
-            desk = Desk(Replicate, "replicate", there.base, Spool(tmp_path / str(at)), knife)
-            answer = await desk.produce_with_cut(WANTED)
-            was_cut = knife.cut
-            if answer is None and desk.remembered:
-                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.remembered[-1]))
-            assert isinstance(answer, Produced) or not desk.remembered, (at, answer)
+        async with serve_routes(*there.routes()) as there.base:
+            desk = AttemptRunner(Replicate, "replicate", there.base, Spool(tmp_path / str(at)), knife)
+            answer = await desk.produce_until_cancelled(WANTED)
+            was_cut = knife.reached
+            if answer is None and desk.saved_refs:
+                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.saved_refs[-1]))
+            assert isinstance(answer, Produced) or not desk.saved_refs, (at, answer)
             assert len(there.bought) <= 1
             return was_cut
 
@@ -137,14 +147,14 @@ def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -
 
 def test_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
     there = Predictions(create_answers=["hang up"])
-    _, answer = buy(there, tmp_path)
+    _, answer = run(there, tmp_path)
     assert isinstance(answer, Unknown)
     assert len(there.bought) == 1
 
 
 def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
     there = Predictions(addresses="http://localhost:9")
-    _, answer = buy(there, tmp_path)
+    _, answer = run(there, tmp_path)
     assert isinstance(answer, Unknown)
     assert there.asked == 0
 
@@ -159,16 +169,16 @@ def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
 )
 def test_a_ratio_is_what_it_makes(tmp_path: Path, size: Size, ratio: str) -> None:
     there = Predictions()
-    buy(there, tmp_path, call(order=order(size=size), model="openai/gpt-image-2"))
+    run(there, tmp_path, make_call(order=make_order(size=size), model="openai/gpt-image-2"))
     assert there.bought[0]["input"]["aspect_ratio"] == ratio
 
 
 @pytest.mark.parametrize("size", [Size("16:9", 1360, 768, False, "1K"), Size("auto", 2048, 2048, True)])
 def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
     there = Predictions()
-    _, answer = buy(there, tmp_path, call(order=order(size=size), model="openai/gpt-image-2"))
+    _, answer = run(there, tmp_path, make_call(order=make_order(size=size), model="openai/gpt-image-2"))
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is Trouble.ours
+    assert answer.trouble is FailureKind.internal
     assert there.heads == []
 
 
@@ -177,17 +187,17 @@ def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
     [
         ({"status": "failed", "error": "flagged as sensitive. (E005)"}, Refused, None),
         ({"status": "failed", "error": "Invalid input. (E006)"}, Rejected, None),
-        ({"status": "failed", "error": "a sensitive word without a code"}, Unavailable, Trouble.failing),
-        ({"status": "aborted"}, Unavailable, Trouble.failing),
+        ({"status": "failed", "error": "a sensitive word without a code"}, Unavailable, FailureKind.failing),
+        ({"status": "aborted"}, Unavailable, FailureKind.failing),
         ({"status": "canceled"}, Unknown, None),
         ({"output": []}, Unknown, None),
     ],
 )
 def test_every_end_of_a_prediction_is_understood(
-    tmp_path: Path, end: dict[str, Any], kind: type[Any], trouble: Trouble | None
+    tmp_path: Path, end: dict[str, Any], kind: type[Any], trouble: FailureKind | None
 ) -> None:
     there = Predictions(end=end)
-    _, answer = buy(there, tmp_path)
+    _, answer = run(there, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
         assert answer.trouble is trouble
@@ -197,10 +207,10 @@ def test_every_end_of_a_prediction_is_understood(
 def test_one_output_may_stand_alone(tmp_path: Path) -> None:
     there = Predictions()
 
-    async def scene() -> Answer:
-        async with served(*there.routes()) as there.base:
+    async def scene() -> CallOutcome:
+        async with serve_routes(*there.routes()) as there.base:
             there.end = {"output": f"{there.base}/files/0.png"}
-            return await Desk(Replicate, "replicate", there.base, Spool(tmp_path)).produce(WANTED)
+            return await AttemptRunner(Replicate, "replicate", there.base, Spool(tmp_path)).produce(WANTED)
 
     answer = asyncio.run(scene())
     assert isinstance(answer, Produced)
@@ -210,9 +220,9 @@ def test_one_output_may_stand_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["canceled", "aborted"])
 def test_what_nobody_wants_is_cancelled_once(tmp_path: Path, state: str) -> None:
     there = Predictions(end={"status": state})
-    _, answer = buy(there, tmp_path, unwanted=True)
+    _, answer = run(there, tmp_path, unwanted=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (Trouble.ours, TaskErrorCode.request_cancelled)
+    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert there.cancels == 1
 
 
@@ -222,27 +232,27 @@ def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
         web.Response(status=502, text="<html>"),
         web.Response(text="<html>"),
     ]
-    _, answer = buy(Predictions(look_answers=bad), tmp_path)
+    _, answer = run(Predictions(look_answers=bad), tmp_path)
     assert isinstance(answer, Produced)
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "trouble"),
     [
-        (401, Unavailable, Trouble.bad_key),
-        (402, Unavailable, Trouble.unpaid),
-        (404, Unavailable, Trouble.no_model),
+        (401, Unavailable, FailureKind.bad_key),
+        (402, Unavailable, FailureKind.out_of_funds),
+        (404, Unavailable, FailureKind.no_model),
         (422, Rejected, None),
-        (429, Unavailable, Trouble.throttled),
-        (503, Unavailable, Trouble.failing),
+        (429, Unavailable, FailureKind.throttled),
+        (503, Unavailable, FailureKind.failing),
         (504, Unknown, None),
     ],
 )
 def test_a_refused_create_is_judged_by_its_status(
-    tmp_path: Path, status: int, kind: type[Any], trouble: Trouble | None
+    tmp_path: Path, status: int, kind: type[Any], trouble: FailureKind | None
 ) -> None:
     refused = web.json_response({"title": "no", "detail": "because", "status": status}, status=status)
-    _, answer = buy(Predictions(create_answers=[refused]), tmp_path)
+    _, answer = run(Predictions(create_answers=[refused]), tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
         assert answer.trouble is trouble

@@ -20,10 +20,29 @@ from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Answer, Produced, Refused, Rejected, Resumes, Trouble, Unavailable, Unknown
-from imagegate.upstreams.downloads import NotSaved, Saved
+from imagegate.upstreams.base import (
+    CallOutcome,
+    FailureKind,
+    Produced,
+    RecoveryMode,
+    Refused,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
+from imagegate.upstreams.downloads import Download, DownloadFailed
 from imagegate.upstreams.task_api import TaskApi
-from tests.upstreams.helpers import QUICK, Desk, Knife, call, hang_up, order, plain_fetch, png, served
+from tests.upstreams.helpers import (
+    FAST_SCHEDULE,
+    AttemptRunner,
+    CancelPoint,
+    abort_connection,
+    make_call,
+    make_order,
+    plain_fetch,
+    png,
+    serve_routes,
+)
 
 TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cached_input": 0, "image_output": 1756}
 
@@ -32,7 +51,7 @@ TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cac
 class Gateway:
     """The other side: tasks by Idempotency-Key, each a purchase; results of its own."""
 
-    knife: Knife = field(default_factory=Knife)
+    knife: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     keyed: bool = True
     count: int = 1
@@ -56,7 +75,7 @@ class Gateway:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         body = await request.json()
         self.heads.append(request.headers)
         self.bodies.append(body)
@@ -64,23 +83,23 @@ class Gateway:
         if isinstance(planned, web.Response):
             return planned
         if planned == "hang up":
-            return hang_up(request)
+            return abort_connection(request)
         key = request.headers.get("Idempotency-Key", "") if self.keyed else f"{len(self.bought)}"
         task = self.bought.setdefault(key, {"id": f"task-unified-1-{len(self.bought):08d}", "looks": 0})
-        await self.knife.moment()
+        await self.knife.hit()
         if planned == "buy and hang up":
-            return hang_up(request)
+            return abort_connection(request)
         if planned == "buy and garble":
             return web.Response(text="<html>ok</html>", content_type="text/html")
         return web.json_response({"id": task["id"], "status": "pending", "progress": 0})
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         self.asked += 1
         assert request.headers["Authorization"] == "Bearer sk-theirs"
         planned = self.look_answers.pop(0) if self.look_answers else None
         if planned == "hang up":
-            return hang_up(request)
+            return abort_connection(request)
         if isinstance(planned, web.Response):
             return planned
         task = next(task for task in self.bought.values() if task["id"] == request.match_info["id"])
@@ -100,19 +119,19 @@ class Gateway:
         return web.json_response({"id": request.match_info["id"], "status": "processing"})
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.moment()
+        await self.knife.hit()
         return web.Response(body=png(), content_type="image/png")
 
 
-async def meet(gateway: Gateway, spool: Path, **given: Any) -> tuple[Desk, Answer]:
-    async with served(*gateway.routes()) as gateway.base:
-        wanted = given.pop("call", None) or call()
-        desk = Desk(TaskApi, "task_api", gateway.base, Spool(spool), **given)
+async def run_attempt(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+    async with serve_routes(*gateway.routes()) as gateway.base:
+        wanted = given.pop("call", None) or make_call()
+        desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def buy(gateway: Gateway, spool: Path, **given: Any) -> tuple[Desk, Answer]:
-    return asyncio.run(meet(gateway, spool, **given))
+def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+    return asyncio.run(run_attempt(gateway, spool, **given))
 
 
 def failed(code: str, **more: str) -> dict[str, Any]:
@@ -121,8 +140,8 @@ def failed(code: str, **more: str) -> dict[str, Any]:
 
 def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_path: Path) -> None:
     gateway = Gateway(count=2)
-    wide = order(n=2, size=Size("16:9", 2736, 1536, False, "2K"), output_format="webp", output_compression=80)
-    desk, answer = buy(gateway, tmp_path, call=call(order=wide, model="gpt-image-2-theirs", hop=1))
+    wide = make_order(n=2, size=Size("16:9", 2736, 1536, False, "2K"), output_format="webp", output_compression=80)
+    desk, answer = run(gateway, tmp_path, call=make_call(order=wide, model="gpt-image-2-theirs", hop=1))
     assert isinstance(answer, Produced)
     spooled = answer.answer
     assert [(image.name, image.media_type, image.width) for image in spooled.images] == [
@@ -131,7 +150,7 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     ]
     assert spooled.usage == Usage(images=2, text_input=13, image_output=1756)
     assert (spooled.usage_source, spooled.cost_nanos) == (UsageSource.upstream, 47_470_500)
-    assert desk.spool.answer("att_1") == spooled
+    assert desk.spool.read_response("att_1") == spooled
     assert gateway.bodies == [
         {
             "model": "gpt-image-2-theirs",
@@ -149,21 +168,21 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == ("att_1", "2")
     assert head["Authorization"] == "Bearer sk-theirs"
     assert desk.progress == [30, 60]
-    assert json.loads(desk.remembered[-1])["id"] == "task-unified-1-00000000"
+    assert json.loads(desk.saved_refs[-1])["id"] == "task-unified-1-00000000"
 
 
 def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_path: Path) -> None:
     async def scene(at: int) -> bool:
         """Whether the cut came before the end."""
-        knife = Knife(at)
+        knife = CancelPoint(at)
         gateway = Gateway(knife, count=2)
-        async with served(*gateway.routes()) as gateway.base:
-            desk = Desk(TaskApi, "task_api", gateway.base, Spool(tmp_path / str(at)), knife)
-            wanted = call(order=order(n=2))
-            answer = await desk.produce_with_cut(wanted)
-            was_cut = knife.cut
+        async with serve_routes(*gateway.routes()) as gateway.base:
+            desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(tmp_path / str(at)), knife)
+            wanted = make_call(order=make_order(n=2))
+            answer = await desk.produce_until_cancelled(wanted)
+            was_cut = knife.reached
             if answer is None:
-                last = desk.remembered[-1] if desk.remembered else ""
+                last = desk.saved_refs[-1] if desk.saved_refs else ""
                 answer = await desk.produce(msgspec.structs.replace(wanted, ref=last))
             assert isinstance(answer, Produced), (at, answer)
             assert len(answer.answer.images) == 2
@@ -177,7 +196,7 @@ def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_p
 def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) -> None:
     busy = web.json_response({"error": {"code": "service_unavailable", "message": "-"}}, status=503)
     gateway = Gateway(create_answers=["buy and hang up", "hang up", busy, "buy and garble"])
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 5)
     assert all(body == gateway.bodies[0] for body in gateway.bodies)
@@ -185,25 +204,25 @@ def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) ->
 
 def test_without_an_answer_until_the_deadline_the_outcome_is_unknown(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=["buy and hang up"] * 200)
-    _, answer = buy(gateway, tmp_path, row={"timeout_s": 0.5})
+    _, answer = run(gateway, tmp_path, row={"timeout_s": 0.5})
     assert isinstance(answer, Unknown)
     assert len(gateway.bodies) > 2
 
 
 def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=["buy and hang up"], keyed=False)
-    desk, answer = buy(gateway, tmp_path, row={"dialect": "evolink"})
+    desk, answer = run(gateway, tmp_path, row={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 1)
     assert "Idempotency-Key" not in gateway.heads[0]
-    assert desk.upstream().resumes is Resumes.by_ref
-    assert desk.remembered == []
+    assert desk.upstream().recovery_mode is RecoveryMode.by_ref
+    assert desk.saved_refs == []
 
 
 def test_a_key_that_was_used_with_another_body_is_unknown_at_once(tmp_path: Path) -> None:
     conflict = web.json_response({"error": {"code": "idempotency_conflict", "message": "-"}}, status=409)
     gateway = Gateway(create_answers=[conflict])
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unknown)
     assert len(gateway.bodies) == 1
 
@@ -215,11 +234,11 @@ def nowhere() -> str:
 
 
 def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> None:
-    desk = Desk(TaskApi, "task_api", nowhere(), Spool(tmp_path), row={"timeout_s": 0.3})
-    fresh = asyncio.run(desk.produce(call()))
+    desk = AttemptRunner(TaskApi, "task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
+    fresh = asyncio.run(desk.produce(make_call()))
     assert isinstance(fresh, Unavailable)
-    assert fresh.trouble is Trouble.failing
-    again = asyncio.run(desk.produce(call(ref=desk.remembered[-1])))
+    assert fresh.trouble is FailureKind.failing
+    again = asyncio.run(desk.produce(make_call(ref=desk.saved_refs[-1])))
     assert isinstance(again, Unknown)
 
 
@@ -230,27 +249,27 @@ def refusal(status: int, code: str, **headers: str) -> web.Response:
 @pytest.mark.parametrize(
     ("status", "code", "trouble", "retry_after_s"),
     [
-        (401, "unauthorized", Trouble.bad_key, 0),
-        (402, "insufficient_quota", Trouble.unpaid, 0),
-        (403, "model_access_denied", Trouble.no_model, 0),
-        (403, "permission_denied", Trouble.bad_key, 0),
-        (403, "ip_restricted", Trouble.blocked, 0),
-        (403, "Forbidden", Trouble.blocked, 0),
-        (404, "model_not_found", Trouble.no_model, 0),
-        (413, "request_too_large", Trouble.bad_row, 0),
-        (429, "rate_limit_exceeded", Trouble.throttled, 7),
-        (429, "insufficient_quota", Trouble.unpaid, 0),
-        (400, "billing_hard_limit_reached", Trouble.unpaid, 0),
-        (500, "internal_error", Trouble.failing, 0),
-        (503, "service_unavailable", Trouble.failing, 9),
+        (401, "unauthorized", FailureKind.bad_key, 0),
+        (402, "insufficient_quota", FailureKind.out_of_funds, 0),
+        (403, "model_access_denied", FailureKind.no_model, 0),
+        (403, "permission_denied", FailureKind.bad_key, 0),
+        (403, "ip_restricted", FailureKind.blocked, 0),
+        (403, "Forbidden", FailureKind.blocked, 0),
+        (404, "model_not_found", FailureKind.no_model, 0),
+        (413, "request_too_large", FailureKind.misconfigured, 0),
+        (429, "rate_limit_exceeded", FailureKind.throttled, 7),
+        (429, "insufficient_quota", FailureKind.out_of_funds, 0),
+        (400, "billing_hard_limit_reached", FailureKind.out_of_funds, 0),
+        (500, "internal_error", FailureKind.failing, 0),
+        (503, "service_unavailable", FailureKind.failing, 9),
     ],
 )
 def test_a_refused_create_proves_that_there_is_no_task(
-    tmp_path: Path, status: int, code: str, trouble: Trouble, retry_after_s: float
+    tmp_path: Path, status: int, code: str, trouble: FailureKind, retry_after_s: float
 ) -> None:
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
     gateway = Gateway(create_answers=[refusal(status, code, **headers)])
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unavailable)
     assert (answer.trouble, answer.retry_after_s) == (trouble, retry_after_s)
     assert answer.error.code is not TaskErrorCode.quota_exceeded
@@ -259,17 +278,17 @@ def test_a_refused_create_proves_that_there_is_no_task(
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=[web.Response(status=307, headers={"Location": "/v1/images/generations"})])
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is Trouble.bad_row
+    assert answer.trouble is FailureKind.misconfigured
     assert len(gateway.bodies) == 1
 
 
 def test_a_bad_request_and_a_refusal_end_the_task(tmp_path: Path) -> None:
-    _, bad = buy(Gateway(create_answers=[refusal(400, "invalid_request")]), tmp_path)
+    _, bad = run(Gateway(create_answers=[refusal(400, "invalid_request")]), tmp_path)
     assert isinstance(bad, Rejected)
     assert (bad.error.code, bad.error.message) == (TaskErrorCode.invalid_parameters, "because invalid_request")
-    _, refused = buy(Gateway(create_answers=[refusal(400, "content_policy_violation")]), tmp_path)
+    _, refused = run(Gateway(create_answers=[refusal(400, "content_policy_violation")]), tmp_path)
     assert isinstance(refused, Refused)
 
 
@@ -277,7 +296,7 @@ def test_a_bad_request_and_a_refusal_end_the_task(tmp_path: Path) -> None:
 def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) -> None:
     page = web.Response(status=status, text="<html>gateway</html>", content_type="text/html")
     gateway = Gateway(create_answers=[page])
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert (len(gateway.bodies), len(gateway.bought)) == (2, 1)
 
@@ -289,19 +308,19 @@ def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) ->
         ("invalid_parameters", Rejected, None),
         ("image_processing_error", Rejected, None),
         ("image_dimension_mismatch", Rejected, None),
-        ("resource_exhausted", Unavailable, Trouble.throttled),
-        ("quota_exceeded", Unavailable, Trouble.unpaid),
-        ("service_unavailable", Unavailable, Trouble.failing),
-        ("generation_timeout", Unavailable, Trouble.failing),
-        ("generation_failed_no_content", Unavailable, Trouble.failing),
-        ("unknown_error", Unavailable, Trouble.failing),
-        ("something_new", Unavailable, Trouble.failing),
+        ("resource_exhausted", Unavailable, FailureKind.throttled),
+        ("quota_exceeded", Unavailable, FailureKind.out_of_funds),
+        ("service_unavailable", Unavailable, FailureKind.failing),
+        ("generation_timeout", Unavailable, FailureKind.failing),
+        ("generation_failed_no_content", Unavailable, FailureKind.failing),
+        ("unknown_error", Unavailable, FailureKind.failing),
+        ("something_new", Unavailable, FailureKind.failing),
     ],
 )
 def test_every_end_of_a_failed_task_is_understood(
-    tmp_path: Path, code: str, kind: type[Any], trouble: Trouble | None
+    tmp_path: Path, code: str, kind: type[Any], trouble: FailureKind | None
 ) -> None:
-    _, answer = buy(Gateway(end=failed(code)), tmp_path)
+    _, answer = run(Gateway(end=failed(code)), tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Refused | Rejected):
         assert (answer.error.code, answer.error.message) == (code, f"because {code}")
@@ -312,39 +331,39 @@ def test_every_end_of_a_failed_task_is_understood(
 
 
 def test_a_link_of_ours_that_they_cannot_read_is_not_the_customers_fault(tmp_path: Path) -> None:
-    _, answer = buy(Gateway(end=failed("image_processing_error", reason="reference_unreachable")), tmp_path)
+    _, answer = run(Gateway(end=failed("image_processing_error", reason="reference_unreachable")), tmp_path)
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is Trouble.ours
+    assert answer.trouble is FailureKind.internal
 
 
 def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
     gateway = Gateway(looks=5, end=failed("request_cancelled"), ends_when_cancelled=True)
-    _, answer = buy(gateway, tmp_path, unwanted=True)
+    _, answer = run(gateway, tmp_path, unwanted=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (Trouble.ours, TaskErrorCode.request_cancelled)
+    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert gateway.cancels == 1
 
 
 def test_what_was_made_all_the_same_is_taken(tmp_path: Path) -> None:
     gateway = Gateway(looks=5)
-    _, answer = buy(gateway, tmp_path, unwanted=True)
+    _, answer = run(gateway, tmp_path, unwanted=True)
     assert isinstance(answer, Produced)
     assert (gateway.cancels, gateway.asked) == (1, 6)
 
 
 def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -> None:
     late = Gateway(looks=10**6, ends_when_cancelled=True)
-    _, answer = buy(late, tmp_path, row={"timeout_s": 0.3})
+    _, answer = run(late, tmp_path, row={"timeout_s": 0.3})
     assert isinstance(answer, Produced)
     assert late.cancels == 1
-    _, ended = buy(
+    _, ended = run(
         Gateway(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled")),
         tmp_path,
         row={"timeout_s": 0.3},
     )
     assert isinstance(ended, Unavailable)
-    assert (ended.trouble, ended.error.code) == (Trouble.failing, TaskErrorCode.generation_timeout)
-    _, open_end = buy(Gateway(looks=10**6), tmp_path, row={"timeout_s": 0.3})
+    assert (ended.trouble, ended.error.code) == (FailureKind.failing, TaskErrorCode.generation_timeout)
+    _, open_end = run(Gateway(looks=10**6), tmp_path, row={"timeout_s": 0.3})
     assert isinstance(open_end, Unknown)
 
 
@@ -360,7 +379,7 @@ def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
         web.Response(body=b"\xff\xfe"),
     ]
     gateway = Gateway(look_answers=bad)
-    _, answer = buy(gateway, tmp_path)
+    _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert len(gateway.bought) == 1
 
@@ -368,14 +387,14 @@ def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
 def test_a_throttled_look_rests_as_long_as_it_was_asked_to(tmp_path: Path) -> None:
     began = time.monotonic()
     throttled = refusal(429, "rate_limit_exceeded", **{"Retry-After": "2"})
-    _, answer = buy(Gateway(looks=0, look_answers=[throttled]), tmp_path)
+    _, answer = run(Gateway(looks=0, look_answers=[throttled]), tmp_path)
     assert isinstance(answer, Produced)
     assert time.monotonic() - began >= 2
 
 
 def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
     deep = web.Response(status=502, text="[" * 200_000)
-    _, answer = buy(Gateway(create_answers=[deep], keyed=False), tmp_path, row={"dialect": "evolink"})
+    _, answer = run(Gateway(create_answers=[deep], keyed=False), tmp_path, row={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
 
 
@@ -387,29 +406,29 @@ def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
             return await super().look(request)
 
-    async def scene() -> tuple[Gateway, Answer]:
+    async def scene() -> tuple[Gateway, CallOutcome]:
         gateway = Holding(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled"))
-        async with served(*gateway.routes()) as gateway.base:
-            desk = Desk(TaskApi, "task_api", gateway.base, Spool(tmp_path))
-            running = asyncio.create_task(desk.produce(call()))
+        async with serve_routes(*gateway.routes()) as gateway.base:
+            desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(tmp_path))
+            running = asyncio.create_task(desk.produce(make_call()))
             while not gateway.bought:
                 await asyncio.sleep(0.01)
-            desk.unwanted = True
+            desk.cancel_requested = True
             return gateway, await asyncio.wait_for(running, 10)
 
     gateway, answer = asyncio.run(scene())
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, gateway.cancels) == (Trouble.ours, 1)
+    assert (answer.trouble, gateway.cancels) == (FailureKind.internal, 1)
 
 
 def test_usage_of_another_shape_does_not_cost_the_pictures(tmp_path: Path) -> None:
-    _, answer = buy(Gateway(end={"usage": {"tokens": "many", "cost": 3}}), tmp_path)
+    _, answer = run(Gateway(end={"usage": {"tokens": "many", "cost": 3}}), tmp_path)
     assert isinstance(answer, Produced)
     assert (answer.answer.usage, answer.answer.cost_nanos) == (None, None)
 
 
 def test_a_picture_of_an_embedded_engine_stays_labelled(tmp_path: Path) -> None:
-    _, answer = buy(Gateway(end={"engine": "embedded"}), tmp_path)
+    _, answer = run(Gateway(end={"engine": "embedded"}), tmp_path)
     assert isinstance(answer, Produced)
     assert (answer.answer.engine, answer.answer.usage_source) == ("embedded", UsageSource.formula)
 
@@ -429,11 +448,11 @@ def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
     task = f'{{"id":"t","status":"completed","results":["BASE/files/0.png"],"usage":{{"cost":{{"usd":{usd}}}}}}}'
     gateway = Gateway(looks=0)
 
-    async def scene() -> Answer:
-        async with served(*gateway.routes()) as base:
+    async def scene() -> CallOutcome:
+        async with serve_routes(*gateway.routes()) as base:
             done = web.Response(text=task.replace("BASE", base), content_type="application/json")
             gateway.look_answers = [done]
-            return await Desk(TaskApi, "task_api", base, Spool(tmp_path)).produce(call())
+            return await AttemptRunner(TaskApi, "task_api", base, Spool(tmp_path)).produce(make_call())
 
     answer = asyncio.run(scene())
     assert isinstance(answer, Produced)
@@ -441,7 +460,7 @@ def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
 
 
 def test_completed_without_results_is_unknown(tmp_path: Path) -> None:
-    _, answer = buy(Gateway(end={"results": []}), tmp_path)
+    _, answer = run(Gateway(end={"results": []}), tmp_path)
     assert isinstance(answer, Unknown)
     assert answer.bad_body
     assert answer.usage == Usage(images=0, text_input=13, image_output=1756)
@@ -450,45 +469,45 @@ def test_completed_without_results_is_unknown(tmp_path: Path) -> None:
 def test_a_failed_download_is_repeated_and_nothing_is_bought_again(tmp_path: Path) -> None:
     tries: list[str] = []
 
-    async def shaky(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+    async def shaky(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
         tries.append(url)
         if len(tries) == 1:
-            return NotSaved("reset")
+            return DownloadFailed("reset")
         if len(tries) == 2:
-            return Saved(target.write_bytes(b"<html>not yet</html>"))
+            return Download(target.write_bytes(b"<html>not yet</html>"))
         return await plain_fetch(url, target, max_bytes)
 
     gateway = Gateway()
-    _, answer = buy(gateway, tmp_path, fetch=shaky)
+    _, answer = run(gateway, tmp_path, fetch=shaky)
     assert isinstance(answer, Produced)
     assert (len(tries), len(gateway.bought)) == (3, 1)
 
 
 def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -> None:
-    async def never(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
-        return NotSaved("refused_address")
+    async def never(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
+        return DownloadFailed("refused_address")
 
     gateway = Gateway()
-    desk, answer = buy(gateway, tmp_path, fetch=never)
+    desk, answer = run(gateway, tmp_path, fetch=never)
     assert isinstance(answer, Unknown)
     assert answer.bad_body
     assert answer.usage is not None
-    assert (len(gateway.bought), desk.spool.answer("att_1")) == (1, None)
+    assert (len(gateway.bought), desk.spool.read_response("att_1")) == (1, None)
 
 
 def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
-    async def full(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
+    async def full(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
         raise OSError(errno.ENOSPC, "no space left")
 
     with pytest.raises(OSError, match="no space left"):
-        buy(Gateway(count=2), tmp_path, fetch=full, call=call(order=order(n=2)))
+        run(Gateway(count=2), tmp_path, fetch=full, call=make_call(order=make_order(n=2)))
 
 
 def test_of_two_pictures_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
-    async def half(url: str, target: Path, max_bytes: int) -> Saved | NotSaved:
-        return NotSaved("gone") if url.endswith("0.png") else await plain_fetch(url, target, max_bytes)
+    async def half(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
+        return DownloadFailed("gone") if url.endswith("0.png") else await plain_fetch(url, target, max_bytes)
 
-    _, answer = buy(Gateway(count=2), tmp_path, fetch=half, call=call(order=order(n=2)))
+    _, answer = run(Gateway(count=2), tmp_path, fetch=half, call=make_call(order=make_order(n=2)))
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["1.png"]
     assert (answer.answer.usage, answer.answer.usage_source) == (None, UsageSource.estimated)
@@ -503,14 +522,14 @@ def test_references_travel_as_links_and_a_repeat_after_a_crash_sends_the_same(tm
     def fresh_link(path: Path) -> str:
         return f"https://ours.example/{path.name}?exp={next(turns)}"
 
-    async def scene() -> tuple[Gateway, Answer]:
-        gateway = Gateway(Knife(4))  # cut when the task was bought and nobody was told
-        async with served(*gateway.routes()) as gateway.base:
+    async def scene() -> tuple[Gateway, CallOutcome]:
+        gateway = Gateway(CancelPoint(4))  # cut when the task was bought and nobody was told
+        async with serve_routes(*gateway.routes()) as gateway.base:
             spool = Spool(tmp_path / "spool")
-            desk = Desk(TaskApi, "task_api", gateway.base, spool, gateway.knife, link=fresh_link)
-            wanted = call(references=(first,), mask=mask)
-            assert await desk.produce_with_cut(wanted) is None
-            return gateway, await desk.produce(msgspec.structs.replace(wanted, ref=desk.remembered[-1]))
+            desk = AttemptRunner(TaskApi, "task_api", gateway.base, spool, gateway.knife, link=fresh_link)
+            wanted = make_call(references=(first,), mask=mask)
+            assert await desk.produce_until_cancelled(wanted) is None
+            return gateway, await desk.produce(msgspec.structs.replace(wanted, ref=desk.saved_refs[-1]))
 
     gateway, answer = asyncio.run(scene())
     assert isinstance(answer, Produced)
@@ -527,6 +546,6 @@ def test_a_side_that_holds_its_answers_is_asked_again_at_once(tmp_path: Path) ->
             return await super().look(request)
 
     began = time.monotonic()
-    _, answer = buy(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(QUICK, look_s=0.2))
+    _, answer = run(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(FAST_SCHEDULE, look_s=0.2))
     assert isinstance(answer, Produced)
     assert time.monotonic() - began < 9 * 0.2 + 8 * 0.2 * 0.7

@@ -14,14 +14,14 @@ from aiohttp import web
 from imagegate.domain.images import Size
 from imagegate.domain.usage import UsageSource
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Answer, Call, Produced, Unavailable
-from imagegate.upstreams.polling import Pace
+from imagegate.upstreams.base import Call, CallOutcome, Produced, Unavailable
+from imagegate.upstreams.polling import PollSchedule
 from imagegate.upstreams.task_api import TaskApi
 from tests.support import file_server
 from tests.support.gateway import Gateway
 from tests.upstreams import helpers
 
-PACE = Pace(look_s=0.1, first_s=0.1, most_s=0.5)
+PACE = PollSchedule(poll_interval_s=0.1, min_backoff_s=0.1, max_backoff_s=0.5)
 
 
 def free_port() -> int:
@@ -32,22 +32,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[file_server.Shelf]:
-    with file_server.Shelf() as open_shelf:
+def store() -> Iterator[file_server.FileServer]:
+    with file_server.FileServer() as open_shelf:
         yield open_shelf
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory, store: file_server.Shelf) -> Iterator[Gateway]:
+def other(tmp_path_factory: pytest.TempPathFactory, store: file_server.FileServer) -> Iterator[Gateway]:
     """Another gateway, which comes back at the same address after a restart."""
-    options = ("--port", str(free_port()), "--egress-allow", store.allowed)
+    options = ("--port", str(free_port()), "--egress-allow", store.egress_allow)
     with Gateway(tmp_path_factory.mktemp("other"), *options) as gateway:
         yield gateway
 
 
-def desk(other: Gateway, spool: Path, monkeypatch: pytest.MonkeyPatch, key: str = "") -> helpers.Desk:
+def make_runner(other: Gateway, spool: Path, monkeypatch: pytest.MonkeyPatch, key: str = "") -> helpers.AttemptRunner:
     monkeypatch.setattr(helpers, "SECRET", key or other.key)
-    return helpers.Desk(TaskApi, "task_api", other.url, Spool(spool), pace=PACE)
+    return helpers.AttemptRunner(TaskApi, "task_api", other.url, Spool(spool), schedule=PACE)
 
 
 def tasks_and_charges(other: Gateway, key: str) -> tuple[int, int]:
@@ -61,8 +61,8 @@ def test_another_gateway_paints_and_says_what_it_cost(
     other: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = other.new_key("reseller-a")
-    there = desk(other, tmp_path, monkeypatch, key)
-    wanted = helpers.call(order=helpers.order(n=2, size=Size("16:9", 1360, 768, False, "1K")))
+    there = make_runner(other, tmp_path, monkeypatch, key)
+    wanted = helpers.make_call(order=helpers.make_order(n=2, size=Size("16:9", 1360, 768, False, "1K")))
     answer = asyncio.run(there.produce(wanted))
     assert isinstance(answer, Produced)
     spooled = answer.answer
@@ -76,16 +76,16 @@ def test_another_gateway_paints_and_says_what_it_cost(
 
 
 def test_references_are_read_from_our_links(
-    other: Gateway, store: file_server.Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: Gateway, store: file_server.FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.put("/ours.png", file_server.body(helpers.png(256, 256)))
-    there = desk(other, tmp_path / "spool", monkeypatch)
+    store.serve("/ours.png", file_server.send_bytes(helpers.png(256, 256)))
+    there = make_runner(other, tmp_path / "spool", monkeypatch)
     there.link = lambda path: f"{store.url}/{path.name}"
-    answer = asyncio.run(there.produce(helpers.call(references=(tmp_path / "ours.png",))))
+    answer = asyncio.run(there.produce(helpers.make_call(references=(tmp_path / "ours.png",))))
     assert isinstance(answer, Produced)
     assert answer.answer.usage is not None
     assert answer.answer.usage.image_input == 1536
-    gone = asyncio.run(there.produce(helpers.call(attempt_id="att_2", references=(tmp_path / "gone.png",))))
+    gone = asyncio.run(there.produce(helpers.make_call(attempt_id="att_2", references=(tmp_path / "gone.png",))))
     assert isinstance(gone, Unavailable)
     assert gone.trouble == "ours"
 
@@ -96,7 +96,7 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
 ) -> None:
     """Killed when it has made the task and before anybody heard of it, or while it paints."""
     key = other.new_key(f"killed-{fatal}")
-    there = desk(other, tmp_path, monkeypatch, key)
+    there = make_runner(other, tmp_path, monkeypatch, key)
     deaths: list[int] = []
 
     async def relay(request: web.Request) -> web.Response:
@@ -116,14 +116,14 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
         deaths.append(status)
         await asyncio.to_thread(other.kill)
         await asyncio.to_thread(other.start)
-        return helpers.hang_up(request)
+        return helpers.abort_connection(request)
 
-    async def scene(wanted: Call) -> Answer:
-        async with helpers.served(web.route("*", "/{path:.*}", relay)) as there.base:
+    async def scene(wanted: Call) -> CallOutcome:
+        async with helpers.serve_routes(web.route("*", "/{path:.*}", relay)) as there.base:
             return await there.produce(wanted)
 
-    big = helpers.order(n=2, size=Size("1:1", 2048, 2048, False, "2K"), quality="high")
-    answer = asyncio.run(scene(helpers.call(order=big)))
+    big = helpers.make_order(n=2, size=Size("1:1", 2048, 2048, False, "2K"), quality="high")
+    answer = asyncio.run(scene(helpers.make_call(order=big)))
     assert isinstance(answer, Produced)
     assert (len(answer.answer.images), deaths) == (2, [200])
     assert tasks_and_charges(other, key) == (1, 1)
@@ -133,12 +133,14 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
 def test_a_key_without_credit_is_our_debt_and_a_foreign_key_is_a_bad_one(
     other: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poor = asyncio.run(desk(other, tmp_path, monkeypatch, other.new_key("poor", "0.001")).produce(helpers.call()))
+    poor = asyncio.run(
+        make_runner(other, tmp_path, monkeypatch, other.new_key("poor", "0.001")).produce(helpers.make_call())
+    )
     assert isinstance(poor, Unavailable)
     assert poor.trouble == "unpaid"
-    bad = asyncio.run(desk(other, tmp_path, monkeypatch, "sk-ig-nobody").produce(helpers.call()))
+    bad = asyncio.run(make_runner(other, tmp_path, monkeypatch, "sk-ig-nobody").produce(helpers.make_call()))
     assert isinstance(bad, Unavailable)
     assert bad.trouble == "bad_key"
-    model = asyncio.run(desk(other, tmp_path, monkeypatch).produce(helpers.call(model="gpt-image-9")))
+    model = asyncio.run(make_runner(other, tmp_path, monkeypatch).produce(helpers.make_call(model="gpt-image-9")))
     assert isinstance(model, Unavailable)
     assert model.trouble == "no_model"

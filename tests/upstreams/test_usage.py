@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.usage import Usage
-from imagegate.upstreams.usage import MOST_TOKENS, read_cost, read_usage
+from imagegate.upstreams.usage import MAX_TOKENS, read_cost, read_usage
 
 DETAILS = {"text_tokens": 26, "image_tokens": 1024}
 OUT = {"output_tokens": 1756, "total_tokens": 2806}
@@ -106,7 +106,7 @@ def test_output_without_details_is_image_output() -> None:
         {"input_tokens": 0, "output_tokens": 0},
         {"input_tokens": 5, "output_tokens": 0},
         {"input_tokens": 5, "output_tokens": -1756},
-        {"input_tokens": 5, "output_tokens": MOST_TOKENS + 1},
+        {"input_tokens": 5, "output_tokens": MAX_TOKENS + 1},
         {"input_tokens": 5, "output_tokens": True},
         {"input_tokens": 5, "output_tokens": "1756"},
         {"input_tokens": 5, "output_tokens": Decimal("1756.5")},
@@ -150,7 +150,7 @@ def test_whatever_is_reported_cached_is_a_part_and_nothing_is_negative(
     if found is None:
         return
     counts = [getattr(found, name) for name in found.__struct_fields__]
-    assert all(0 <= count <= MOST_TOKENS for count in counts)
+    assert all(0 <= count <= MAX_TOKENS for count in counts)
     assert found.text_cached_input <= found.text_input
     assert found.image_cached_input <= found.image_input
     assert found.text_input + found.image_input > 0

@@ -48,7 +48,7 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def visit(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+def open_page(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
     """A page of a new profile, and what its console complained about so far."""
     with contextlib.closing(browser.new_context(**options)) as context:
         page, complaints = context.new_page(), []
@@ -57,7 +57,7 @@ def visit(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
         yield page, complaints
 
 
-def violations(page: Page) -> list[str]:
+def accessibility_violations(page: Page) -> list[str]:
     """What axe finds against WCAG 2.2 A and AA, a line each."""
     page.evaluate(AXE.read_text("utf-8"))
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

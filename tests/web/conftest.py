@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.egress.raw_server import always, answer
+from tests.egress.raw_server import http_response, reply_with
 from tests.support.gateway import Gateway
-from tests.support.routed_gateway import Fronted, route, upstream
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
-from tests.support.webhook_receiver import Behaviour, Receiver, receiving, trust
-from tests.web.browser import open_browser, visit
+from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
+from tests.web.browser import open_browser, open_page
 
-DESK = {"width": 1280, "height": 1000}
+DESKTOP = {"width": 1280, "height": 1000}
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 
 
@@ -29,7 +29,7 @@ def browser() -> Iterator[Browser]:
 def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     """The same renderer for all tests of a file: a new one for each, as `about:blank` makes too, takes longer than most
     of them."""
-    with visit(browser, viewport=DESK, locale="en") as opened:
+    with open_page(browser, viewport=DESKTOP, locale="en") as opened:
         yield opened
 
 
@@ -49,21 +49,23 @@ def page(tab: tuple[Page, list[str]], gateway: Gateway) -> Iterator[Page]:
     assert [line for line in complaints if "Failed to load resource" not in line] == []
 
 
-class Front:
+class RoutedSite:
     """A gateway before two simulators, of which `cheap` does what it is told; with a customer and the operator."""
 
-    def __init__(self, gateway: Fronted, cheap: Simulator, receiver: Receiver) -> None:
+    def __init__(self, gateway: RoutedGateway, cheap: Simulator, receiver: Receiver) -> None:
         self.gateway, self.cheap, self.receiver = gateway, cheap, receiver
         self.customer = gateway.new_key("customer", "1000")
         self.operator = gateway.new_key("operator", "1000", *(word for one in SCOPES for word in ("--scope", one)))
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoutedSite]:
     folder = tmp_path_factory.mktemp("front")
-    hooks = receiving({"shop": Behaviour(always(answer(200, b"thank you")))})
+    hooks = webhook_receiver({"shop": Behaviour(reply_with(http_response(200, b"thank you")))})
     with Simulator() as cheap, Simulator() as dear, hooks as receiver:
-        rows = [upstream("cheap", f"{cheap.url}/v1"), upstream("dear", f"{dear.url}/v1")]
-        rows += [route("cheap", "0.001"), route("dear", "0.002")]
-        with Fronted(folder / "data", *rows, options=tuple(receiver.allowed), env=trust(folder)) as gateway:
-            yield Front(gateway, cheap, receiver)
+        rows = [upstream_config("cheap", f"{cheap.url}/v1"), upstream_config("dear", f"{dear.url}/v1")]
+        rows += [route_config("cheap", "0.001"), route_config("dear", "0.002")]
+        with RoutedGateway(
+            folder / "data", *rows, options=tuple(receiver.egress_options), env=trust_environment(folder)
+        ) as gateway:
+            yield RoutedSite(gateway, cheap, receiver)

@@ -14,10 +14,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.gateway import Gateway
 
-END_MS = 60_000
+TIMEOUT_MS = 60_000
 
 
-def write(page: Page, prompt: str, **settings: str) -> None:
+def fill_form(page: Page, prompt: str, **settings: str) -> None:
     """The prompt, and settings by the names of their fields: quality="low", ratio="1:1", tier="1K", n="2"."""
     page.fill("#pg-prompt", prompt)
     number = settings.pop("n", "")
@@ -29,14 +29,14 @@ def write(page: Page, prompt: str, **settings: str) -> None:
         page.select_option("#pg-n", number)
 
 
-def run(page: Page, prompt: str, **settings: str) -> Locator:
+def run_prompt(page: Page, prompt: str, **settings: str) -> Locator:
     """Write, press Run, and wait for the end."""
-    write(page, prompt, **{"quality": "low", "ratio": "1:1", **settings})
+    fill_form(page, prompt, **{"quality": "low", "ratio": "1:1", **settings})
     page.click("[data-run]")
-    return finished(page, prompt)
+    return completed_card(page, prompt)
 
 
-def settled(page: Page) -> Decimal:
+def quoted_credits(page: Page) -> Decimal:
     """The expected credits, once the price in sight is that of the form."""
     page.wait_for_timeout(160)
     page.locator("[data-price][aria-busy=false]").wait_for()
@@ -49,14 +49,14 @@ def card(page: Page, prompt: str) -> Locator:
     return page.locator("[data-task]").filter(has_text=prompt).first
 
 
-def finished(page: Page, prompt: str) -> Locator:
+def completed_card(page: Page, prompt: str) -> Locator:
     one = card(page, prompt)
-    expect(one).to_have_attribute("data-state", "completed", timeout=END_MS)
+    expect(one).to_have_attribute("data-state", "completed", timeout=TIMEOUT_MS)
     one.locator("[data-actual=price]").wait_for(state="attached")
     return one
 
 
-def task_of(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
+def read_task(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
     """The task of a card, as the API tells of it."""
     with gateway.client(key or gateway.key) as http:
         answer = http.get(f"/v1/tasks/{one.get_attribute('data-task')}?include=request,outputs,attempts")
@@ -64,7 +64,7 @@ def task_of(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
     return found
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "PNG") -> bytes:
+def noise_image(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "PNG") -> bytes:
     """A picture of its own: noise on a colour."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -72,7 +72,7 @@ def picture(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "PNG") 
     return file.getvalue()
 
 
-def give(page: Page, how: str, name: str, data: bytes, media_type: str = "image/png") -> None:
+def add_file(page: Page, how: str, name: str, data: bytes, media_type: str = "image/png") -> None:
     """`how` is drop or paste: the file arrives as the browser's own events bring it."""
     page.evaluate(
         """([how, name, text, type]) => {
@@ -88,14 +88,14 @@ def give(page: Page, how: str, name: str, data: bytes, media_type: str = "image/
     )
 
 
-def ready(page: Page, count: int) -> Locator:
+def ready_references(page: Page, count: int) -> Locator:
     """The references, once so many are there."""
     found = page.locator("[data-reference=ready]")
     expect(found).to_have_count(count, timeout=20_000)
     return found
 
 
-def asked(page: Page) -> dict[str, Any]:
+def request_body(page: Page) -> dict[str, Any]:
     """The request as the form has it now, read from what it offers as code."""
     page.click("[data-as-code]")
     text = page.locator("[data-program]").inner_text()

@@ -9,11 +9,22 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from imagegate.domain.money import decimal_text
-from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
+from imagegate.domain.money import format_decimal
+from imagegate.families.sizes import RATIOS, TIERS, pixels_for_ratio
 from tests.support.gateway import Gateway
 from tests.support.machine_speed import slowness
-from tests.web.playground import asked, card, finished, give, picture, ready, run, settled, task_of, write
+from tests.web.playground import (
+    add_file,
+    card,
+    completed_card,
+    fill_form,
+    noise_image,
+    quoted_credits,
+    read_task,
+    ready_references,
+    request_body,
+    run_prompt,
+)
 
 
 def _order(page: Page, *names: str) -> None:
@@ -24,33 +35,33 @@ def _order(page: Page, *names: str) -> None:
 
 
 def test_l01_references_come_by_drop_picker_paste_and_address_in_this_order(page: Page, gateway: Gateway) -> None:
-    source = run(page, "a logo as source").locator("[data-open] img").first.get_attribute("src")
-    give(page, "drop", "dropped.png", picture(1))
-    ready(page, 1)
+    source = run_prompt(page, "a logo as source").locator("[data-open] img").first.get_attribute("src")
+    add_file(page, "drop", "dropped.png", noise_image(1))
+    ready_references(page, 1)
     page.set_input_files(
-        "[data-files]", {"name": "picked.webp", "mimeType": "image/webp", "buffer": picture(2, kind="WEBP")}
+        "[data-files]", {"name": "picked.webp", "mimeType": "image/webp", "buffer": noise_image(2, kind="WEBP")}
     )
-    ready(page, 2)
-    give(page, "paste", "pasted.jpg", picture(3, kind="JPEG"), "image/jpeg")
-    ready(page, 3)
+    ready_references(page, 2)
+    add_file(page, "paste", "pasted.jpg", noise_image(3, kind="JPEG"), "image/jpeg")
+    ready_references(page, 3)
     page.fill(".add input[type=url]", f"{gateway.url}{source}")
     page.keyboard.press("Enter")
-    faces = ready(page, 4).locator("img")
+    faces = ready_references(page, 4).locator("img")
     expect(faces).to_have_count(4)
     assert all(one.evaluate("one => one.decode().then(() => one.naturalWidth > 0)") for one in faces.all())
     _order(page, "dropped.png", "picked.webp", "pasted.jpg")
-    wanted = asked(page)["image_urls"]
-    write(page, "a logo of four")
+    wanted = request_body(page)["image_urls"]
+    fill_form(page, "a logo of four")
     page.click("[data-run]")
-    request = task_of(gateway, finished(page, "a logo of four"))["request"]
+    request = read_task(gateway, completed_card(page, "a logo of four"))["request"]
     assert request["image_urls"] == wanted
     assert len(wanted) == 4
 
 
 def test_l01_order_changes_by_drag_and_by_keys_and_each_can_go(page: Page) -> None:
     for seed, name in enumerate("abc"):
-        give(page, "drop", f"{name}.png", picture(seed))
-        ready(page, seed + 1)
+        add_file(page, "drop", f"{name}.png", noise_image(seed))
+        ready_references(page, seed + 1)
     page.locator(".thumb").nth(0).drag_to(page.locator(".thumb").nth(2))
     _order(page, "b.png", "c.png", "a.png")
     page.locator(".thumb-face").nth(2).focus()
@@ -58,18 +69,18 @@ def test_l01_order_changes_by_drag_and_by_keys_and_each_can_go(page: Page) -> No
     _order(page, "b.png", "a.png", "c.png")
     page.keyboard.press("ArrowLeft")
     _order(page, "a.png", "b.png", "c.png")  # the focus went with the reference
-    before = asked(page)["image_urls"]
+    before = request_body(page)["image_urls"]
     page.locator(".thumb-face").nth(1).focus()
     page.keyboard.press("Delete")
     page.locator(".thumb-remove").first.click()
-    assert asked(page)["image_urls"] == before[2:]
+    assert request_body(page)["image_urls"] == before[2:]
 
 
 def test_l01_what_the_api_refuses_is_refused_in_its_words(page: Page, tmp_path: Path) -> None:
     large = tmp_path / "large.png"
-    large.write_bytes(picture() + bytes(51 * 1024 * 1024))
-    give(page, "drop", "words.png", b"no picture at all")
-    give(page, "paste", "moving.gif", picture(kind="GIF"), "image/gif")
+    large.write_bytes(noise_image() + bytes(51 * 1024 * 1024))
+    add_file(page, "drop", "words.png", b"no picture at all")
+    add_file(page, "paste", "moving.gif", noise_image(kind="GIF"), "image/gif")
     page.set_input_files("[data-files]", str(large))
     faults = page.locator("[data-reference=bad]")
     expect(faults).to_have_count(3, timeout=20_000)
@@ -79,16 +90,16 @@ def test_l01_what_the_api_refuses_is_refused_in_its_words(page: Page, tmp_path: 
     for _ in range(3):
         page.locator("[data-reference=bad] .thumb-remove").first.click()
     for seed in range(16):
-        give(page, "drop", f"{seed}.png", picture(seed))
-    ready(page, 16)
-    give(page, "drop", "one-more.png", picture(17))
+        add_file(page, "drop", f"{seed}.png", noise_image(seed))
+    ready_references(page, 16)
+    add_file(page, "drop", "one-more.png", noise_image(17))
     expect(page.locator(".toast.bad")).to_contain_text("At most 16 references")
     expect(page.locator(".thumb")).to_have_count(16)
 
 
 def test_l02_the_price_is_shown_within_50_ms_of_its_quote(page: Page) -> None:
     """From the last byte of the answer, as the browser itself timed it, to the changed figure."""
-    write(page, "a quick price", ratio="1:1")
+    fill_form(page, "a quick price", ratio="1:1")
     page.evaluate(
         """() => {
             window.shown = [];
@@ -99,7 +110,7 @@ def test_l02_the_price_is_shown_within_50_ms_of_its_quote(page: Page) -> None:
     )
     for quality in ("low", "high") * 5:
         page.check(f"input[name=pg-quality][value={quality}]")
-        settled(page)
+        quoted_credits(page)
     waits = page.evaluate(
         """() => {
             const answers = performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/quotes'));
@@ -114,12 +125,12 @@ def test_l02_the_price_is_shown_within_50_ms_of_its_quote(page: Page) -> None:
 def test_l02_expected_and_at_most_are_told_in_money_and_credits_with_their_lines(
     page: Page, gateway: Gateway, number: str
 ) -> None:
-    give(page, "drop", "one.png", picture(size=(512, 512)))
-    ready(page, 1)
-    write(page, "a priced edit", ratio="16:9", tier="2K", n=number, quality="high")
-    expected = settled(page)
+    add_file(page, "drop", "one.png", noise_image(size=(512, 512)))
+    ready_references(page, 1)
+    fill_form(page, "a priced edit", ratio="16:9", tier="2K", n=number, quality="high")
+    expected = quoted_credits(page)
     with gateway.client() as http:
-        quote = http.post("/v1/images/quotes", json=asked(page)).raise_for_status().json()
+        quote = http.post("/v1/images/quotes", json=request_body(page)).raise_for_status().json()
     assert Decimal(quote["expected"]["credits"]) == expected
     price = page.locator("[data-price]")
     expect(price).to_contain_text("Expected")
@@ -138,8 +149,8 @@ def test_l02_expected_and_at_most_are_told_in_money_and_credits_with_their_lines
 
 
 def test_l03_balance_hold_and_what_is_left_after_this_run(page: Page, gateway: Gateway) -> None:
-    write(page, "a long logo", tier="2K", n="4", quality="high")
-    settled(page)
+    fill_form(page, "a long logo", tier="2K", n="4", quality="high")
+    quoted_credits(page)
     page.click("[data-run]")
     expect(card(page, "a long logo")).to_have_attribute("data-state", re.compile("pending|processing"))
     held = page.locator(".purse dd").nth(1)
@@ -147,10 +158,10 @@ def test_l03_balance_hold_and_what_is_left_after_this_run(page: Page, gateway: G
     with gateway.client() as http:
         user = http.get("/v1/credits").json()["data"]["user"]
     assert Decimal(held.inner_text()) == round(Decimal(str(user["reserved_credits"])), 2)
-    finished(page, "a long logo")
+    completed_card(page, "a long logo")
     expect(held).to_have_text("0")
-    write(page, "the next one", quality="low", ratio="1:1", n="1")
-    expected = settled(page)
+    fill_form(page, "the next one", quality="low", ratio="1:1", n="1")
+    expected = quoted_credits(page)
     with gateway.client() as http:
         left = Decimal(http.get("/v1/credits").json()["data"]["user"]["exact"]["remaining"]["credits"])
     shown = page.locator("[data-after]").inner_text().replace(",", "")
@@ -158,18 +169,18 @@ def test_l03_balance_hold_and_what_is_left_after_this_run(page: Page, gateway: G
 
 
 def test_l04_every_ratio_shows_the_pixels_that_are_made(page: Page, gateway: Gateway) -> None:
-    write(page, "logo sizes", ratio="1:1", quality="low")
+    fill_form(page, "logo sizes", ratio="1:1", quality="low")
     for tier in TIERS:
         page.check(f"input[name=pg-tier][value='{tier}']")
         for ratio in RATIOS:
             label = page.locator("label").filter(has=page.locator(f"input[name=pg-ratio][value='{ratio}']"))
-            expect(label.locator("small")).to_have_text("×".join(map(str, ratio_pixels(ratio, tier))))
-    made = task_of(gateway, run(page, "logo sizes", tier="1K", ratio="21:9"))["result_data"][0]
-    assert (made["width"], made["height"]) == ratio_pixels("21:9", "1K")
+            expect(label.locator("small")).to_have_text("×".join(map(str, pixels_for_ratio(ratio, tier))))
+    made = read_task(gateway, run_prompt(page, "logo sizes", tier="1K", ratio="21:9"))["result_data"][0]
+    assert (made["width"], made["height"]) == pixels_for_ratio("21:9", "1K")
 
 
 def test_l04_custom_snaps_to_16_and_explains_what_is_refused(page: Page, gateway: Gateway) -> None:
-    write(page, "custom logo", quality="low")
+    fill_form(page, "custom logo", quality="low")
     page.check("input[name=pg-mode][value=custom]")
     page.fill("#pg-width", "1000")
     page.fill("#pg-height", "700")
@@ -193,11 +204,11 @@ def test_l04_custom_snaps_to_16_and_explains_what_is_refused(page: Page, gateway
     page.keyboard.press("Tab")
     expect(page.locator("[data-hindrance]")).to_be_empty()
     page.click("[data-run]")
-    made = task_of(gateway, finished(page, "custom logo"))["result_data"][0]
+    made = read_task(gateway, completed_card(page, "custom logo"))["result_data"][0]
     assert (made["width"], made["height"]) == (1008, 704)
     page.check("input[name=pg-mode][value=auto]")
     expect(page.locator(".settings")).to_contain_text("The model chooses")
-    assert asked(page)["size"] == "auto"
+    assert request_body(page)["size"] == "auto"
 
 
 def test_l05_the_prompt_is_counted_in_code_points_to_32_000(page: Page) -> None:
@@ -208,7 +219,7 @@ def test_l05_the_prompt_is_counted_in_code_points_to_32_000(page: Page) -> None:
     page.fill("#pg-prompt", "🦊" * 32_000)
     expect(count).to_have_text("32,000")
     expect(page.locator("#pg-prompt")).to_have_attribute("aria-invalid", "false")
-    settled(page)
+    quoted_credits(page)
     expect(page.locator("[data-hindrance]")).to_be_empty()
     page.fill("#pg-prompt", "🦊" * 32_001)
     expect(page.locator("#pg-prompt")).to_have_attribute("aria-invalid", "true")
@@ -221,10 +232,10 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     page.keyboard.press("/")
     page.keyboard.type("a kite / with ?")
     expect(page.locator("#pg-prompt")).to_have_value("a kite / with ?")
-    write(page, "a kite / with ?", quality="low", ratio="1:1")
+    fill_form(page, "a kite / with ?", quality="low", ratio="1:1")
     page.focus("#pg-prompt")
     page.keyboard.press("Control+Enter")
-    finished(page, "a kite")
+    completed_card(page, "a kite")
     page.locator("[data-code]").first.focus()
     page.keyboard.press("?")
     expect(page.locator("dialog[open] .keys")).to_be_visible()
@@ -237,7 +248,7 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
 
 def test_what_the_form_says_of_credits_is_what_the_api_says(page: Page) -> None:
     """The figure beside the dollars is the quote's own, rounded to three digits."""
-    write(page, "credits", ratio="1:1", quality="high")
-    expected = settled(page)
+    fill_form(page, "credits", ratio="1:1", quality="high")
+    expected = quoted_credits(page)
     shown = page.locator("[data-quote=expected] span").inner_text()
-    assert shown == f"{decimal_text(int(round(expected, 3) * 1000), 3)} credits"
+    assert shown == f"{format_decimal(int(round(expected, 3) * 1000), 3)} credits"

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 
 import imagegate.web
 from tests.support.gateway import Gateway
-from tests.web.browser import violations, visit
+from tests.web.browser import accessibility_violations, open_page
 
 STATIC = Path(imagegate.web.__file__).parent / "static"
 PAGES = ("/", "/models/gpt-image-2-beta", "/dashboard", "/status")
@@ -125,7 +125,7 @@ def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(g
 def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
     gateway: Gateway, browser: Browser, path: str
 ) -> None:
-    with visit(browser) as (page, complaints):
+    with open_page(browser) as (page, complaints):
         page.goto(gateway.url + path)
         page.wait_for_selector("[data-balance]")
         assert page.inner_text("[data-balance]").endswith("credits")
@@ -137,7 +137,7 @@ def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
 def test_first_paint_is_quick_and_little_is_sent(gateway: Gateway, browser: Browser) -> None:
     paints = []
     for _ in range(3):
-        with visit(browser) as (page, _complaints):
+        with open_page(browser) as (page, _complaints):
             page.goto(gateway.url)
             page.wait_for_selector("[data-balance]")
             paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
@@ -161,15 +161,15 @@ def test_first_paint_is_quick_and_little_is_sent(gateway: Gateway, browser: Brow
 def test_everybody_can_read_and_operate_the_pages(
     gateway: Gateway, browser: Browser, theme: str, language: str
 ) -> None:
-    with visit(browser, color_scheme=theme, locale=language) as (page, _complaints):
+    with open_page(browser, color_scheme=theme, locale=language) as (page, _complaints):
         for path in ("/", "/models/gpt-image-2-beta", "/status", "/nothing"):
             page.goto(gateway.url + path)
             page.wait_for_selector("[data-balance]")
-            assert violations(page) == [], path
+            assert accessibility_violations(page) == [], path
 
 
 def test_a_phone_never_scrolls_sideways(gateway: Gateway, browser: Browser) -> None:
-    with visit(browser, viewport={"width": 360, "height": 740}) as (page, _complaints):
+    with open_page(browser, viewport={"width": 360, "height": 740}) as (page, _complaints):
         for path in PAGES:
             page.goto(gateway.url + path)
             page.wait_for_selector("[data-balance]")
@@ -177,7 +177,7 @@ def test_a_phone_never_scrolls_sideways(gateway: Gateway, browser: Browser) -> N
 
 
 def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: Browser) -> None:
-    with visit(browser, color_scheme="light") as (page, _complaints):
+    with open_page(browser, color_scheme="light") as (page, _complaints):
         page.goto(gateway.url)
         page.wait_for_selector("[data-balance]")
         paper = "getComputedStyle(document.body).backgroundColor"
@@ -193,7 +193,7 @@ def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: B
 
 
 def test_endpoints_and_languages_are_picked_with_the_keyboard(gateway: Gateway, browser: Browser) -> None:
-    with visit(browser) as (page, _complaints):
+    with open_page(browser) as (page, _complaints):
         page.goto(f"{gateway.url}/#api-create_quote")
         page.wait_for_selector("[data-balance]")
         assert page.locator(".endpoint:visible").count() == 1

@@ -17,18 +17,27 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import visit
-from tests.web.conftest import DESK
-from tests.web.playground import asked, finished, give, picture, ready, run, task_of, write
+from tests.web.browser import open_page
+from tests.web.conftest import DESKTOP
+from tests.web.playground import (
+    add_file,
+    completed_card,
+    fill_form,
+    noise_image,
+    read_task,
+    ready_references,
+    request_body,
+    run_prompt,
+)
 
 
 def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
     browser: Browser, gateway: Gateway, tmp_path: Path
 ) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
-    with visit(browser, viewport=DESK, locale="en", permissions=allowed) as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en", permissions=allowed) as (page, complaints):
         page.goto(gateway.url)
-        one = run(page, "two logos, a logo each", n="2", ratio="3:2")
+        one = run_prompt(page, "two logos, a logo each", n="2", ratio="3:2")
         opener = one.locator("[data-open]").first
         opener.click()
         large = page.locator("dialog[open] .large img")
@@ -49,7 +58,7 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
         assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
         with page.expect_download() as download:
             page.locator("dialog[open]").get_by_role("button", name="Download").click()
-        original = httpx.get(task_of(gateway, one)["results"][0]).content
+        original = httpx.get(read_task(gateway, one)["results"][0]).content
         assert Path(download.value.path()).read_bytes() == original
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
@@ -58,7 +67,7 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
 
 
 def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> None:
-    one = run(page, "a logo in five", n="5")
+    one = run_prompt(page, "a logo in five", n="5")
     choose = one.locator("[data-choose]")
     choose.nth(0).check()
     expect(page.locator("[data-compare]")).to_be_disabled()
@@ -84,7 +93,7 @@ def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> 
     expect(page.locator("[data-compare]")).to_be_disabled()
 
 
-class Sheet:
+class MaskEditor:
     """The mask editor; places are fractions of the picture."""
 
     def __init__(self, page: Page) -> None:
@@ -110,7 +119,7 @@ class Sheet:
         """The mask's alpha, as the gateway got it."""
         self.page.click("[data-mask-save]")
         expect(self.page.locator("[data-mask-on=true]")).to_be_visible()
-        answer = httpx.get(asked(self.page)["mask_url"])
+        answer = httpx.get(request_body(self.page)["mask_url"])
         mask = Image.open(io.BytesIO(answer.content))
         assert (mask.format, mask.mode) == ("PNG", "RGBA")
         return np.asarray(mask)[:, :, 3]
@@ -119,9 +128,9 @@ class Sheet:
 def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_should(
     page: Page, gateway: Gateway
 ) -> None:
-    give(page, "drop", "base.png", picture(7, (640, 480)))
-    ready(page, 1)
-    sheet = Sheet(page)
+    add_file(page, "drop", "base.png", noise_image(7, (640, 480)))
+    ready_references(page, 1)
+    sheet = MaskEditor(page)
     sheet.draw((0.2, 0.5), (0.8, 0.5))
     sheet.press("Eraser")
     sheet.draw((0.5, 0.2), (0.5, 0.8))
@@ -142,10 +151,10 @@ def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_
         )
     }
     assert at == {"painted": 0, "erased": 255, "undone": 255, "bare": 255}
-    write(page, "a logo again", quality="low", ratio="4:3")
+    fill_form(page, "a logo again", quality="low", ratio="4:3")
     page.click("[data-run]")
-    finished(page, "a logo again")
-    sheet = Sheet(page)
+    completed_card(page, "a logo again")
+    sheet = MaskEditor(page)
     sheet.press("Invert")
     turned = sheet.save()
     assert np.array_equal(turned == 255, alpha == 0) or np.mean((turned > 127) != (alpha < 128)) < 0.001
@@ -153,10 +162,10 @@ def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_
 
 
 def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Page) -> None:
-    give(page, "drop", "base.png", picture(7, (400, 400)))
-    give(page, "drop", "other.png", picture(8, (400, 400)))
-    ready(page, 2)
-    sheet = Sheet(page)
+    add_file(page, "drop", "base.png", noise_image(7, (400, 400)))
+    add_file(page, "drop", "other.png", noise_image(8, (400, 400)))
+    ready_references(page, 2)
+    sheet = MaskEditor(page)
     page.click("[data-mask-save]")
     expect(page.locator(".toast.bad")).to_contain_text("Paint something first")
     page.locator(".mask-hand").focus()
@@ -168,13 +177,13 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     page.locator(".thumb-face").first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("[data-mask-on=false]")).to_contain_text("no longer the first")
-    assert "mask_url" not in asked(page)
+    assert "mask_url" not in request_body(page)
     page.get_by_role("button", name="Remove mask").click()
     expect(page.locator("[data-mask-on]")).to_have_count(0)
 
 
 def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway: Gateway) -> None:
-    one = run(page, "a logo for shoes", n="2")
+    one = run_prompt(page, "a logo for shoes", n="2")
     for box in one.locator("[data-choose]").all():
         box.check()
     expect(page.locator(".selection")).to_contain_text("2 selected")
@@ -182,7 +191,7 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
         page.click("[data-zip]")
     archive = zipfile.ZipFile(download.value.path())
     assert archive.testzip() is None
-    task = task_of(gateway, one)
+    task = read_task(gateway, one)
     names = [f"{task['id']}-{number}" for number in (1, 2)]
     assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in names for ext in ("json", "png"))
     for name, url in zip(names, task["results"], strict=True):
@@ -195,10 +204,10 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
 
 
 def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gateway: Gateway) -> None:
-    with visit(browser, viewport=DESK, locale="en") as (page, _):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, _):
         page.clock.install()
         page.goto(gateway.url)
-        one = run(page, "a logo of a short life")
+        one = run_prompt(page, "a logo of a short life")
         expiry = one.locator("[data-expiry]")
         left = _seconds(expiry)
         assert 24 * 3600 - 120 < left <= 24 * 3600 + 2
@@ -220,7 +229,7 @@ def _seconds(expiry: Locator) -> int:
     "name", ["Lightbox", "Mask", *(pytest.param(name, marks=pytest.mark.gate) for name in ("Compare", "Code"))]
 )
 def test_a_dialog_keeps_the_focus_inside_and_gives_it_back(page: Page, name: str) -> None:
-    one = run(page, f"a logo for the {name}", n="2")
+    one = run_prompt(page, f"a logo for the {name}", n="2")
     openers = {"Lightbox": "[data-open]", "Compare": "[data-compare]", "Mask": "[data-mask]", "Code": "[data-code]"}
     if name == "Compare":
         for box in one.locator("[data-choose]").all():

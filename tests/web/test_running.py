@@ -13,9 +13,21 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import sign_in, visit
-from tests.web.conftest import DESK, Front
-from tests.web.playground import END_MS, asked, card, finished, give, picture, ready, run, settled, task_of, write
+from tests.web.browser import open_page, sign_in
+from tests.web.conftest import DESKTOP, RoutedSite
+from tests.web.playground import (
+    TIMEOUT_MS,
+    add_file,
+    card,
+    completed_card,
+    fill_form,
+    noise_image,
+    quoted_credits,
+    read_task,
+    ready_references,
+    request_body,
+    run_prompt,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,27 +39,27 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 def test_l07_several_runs_each_with_its_state_and_a_cancel(page: Page, gateway: Gateway) -> None:
     for name in ("first", "second", "third"):
-        write(page, f"the {name}", tier="4K", ratio="1:1", quality="low", n="2")
+        fill_form(page, f"the {name}", tier="4K", ratio="1:1", quality="low", n="2")
         page.click("[data-run]")
         expect(card(page, f"the {name}").locator("[data-elapsed]")).to_have_text(re.compile(r"^\d+ s elapsed$"))
     first, waiting = card(page, "the first"), card(page, "the third")
-    expect(first.locator("progress")).not_to_have_attribute("value", "0", timeout=END_MS)
+    expect(first.locator("progress")).not_to_have_attribute("value", "0", timeout=TIMEOUT_MS)
     expect(first.locator(".waiting")).to_contain_text(re.compile(r"typically \d+ s"))
     expect(waiting.locator("[data-badge]")).to_have_text("Waiting")
     expect(page.locator("[data-tally]")).to_contain_text("3 running")
     waiting.locator("[data-cancel]").click()
     cancelled = page.locator("[data-state=cancelled]")
     expect(cancelled).to_contain_text("Nothing was charged")
-    assert task_of(gateway, cancelled)["billing"]["charged_credits"] == 0
-    finished(page, "the first")
-    finished(page, "the second")
+    assert read_task(gateway, cancelled)["billing"]["charged_credits"] == 0
+    completed_card(page, "the first")
+    completed_card(page, "the second")
 
 
 def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gateway: Gateway) -> None:
-    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         page.goto(gateway.url)
         for number in range(5):
-            write(page, f"run {number}", ratio="16:9", tier="2K", quality="low", n="1")
+            fill_form(page, f"run {number}", ratio="16:9", tier="2K", quality="low", n="1")
             page.click("[data-run]")
         expect(page.locator("[data-task^=task-]")).to_have_count(5)
         ids = {one.get_attribute("data-task") for one in page.locator("[data-task]").all()}
@@ -57,15 +69,15 @@ def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gatew
         assert set(json.loads(json.loads(kept)["imagegate.running"])) <= ids, "ids alone are kept"
         assert "run 0" not in kept
         for number in range(5):
-            finished(page, f"run {number}")
+            completed_card(page, f"run {number}")
         assert {one.get_attribute("data-task") for one in page.locator("[data-task]").all()} == ids
-        write(page, "a long one", tier="4K", quality="low")
+        fill_form(page, "a long one", tier="4K", quality="low")
         page.click("[data-run]")
         page.locator("[data-task^=task-]").nth(5).wait_for()
         page.close()
         again = page.context.new_page()
         again.goto(gateway.url)
-        finished(again, "a long one")
+        completed_card(again, "a long one")
         assert complaints == []
 
 
@@ -75,7 +87,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         for number in range(22):
             body = {"prompt": f"logo {number:02d}", "size": "640x1024", "quality": "low"}
             http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
-    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         sign_in(page, gateway.url, key)
         loaded: list[str] = []
         page.on("request", lambda request: loaded.append(request.url))
@@ -109,62 +121,66 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
 
 
 def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Gateway) -> None:
-    give(page, "drop", "one.png", picture(1))
-    ready(page, 1)
-    first = run(page, "the first logo", ratio="3:2", n="2")
-    before = task_of(gateway, first)["request"]
+    add_file(page, "drop", "one.png", noise_image(1))
+    ready_references(page, 1)
+    first = run_prompt(page, "the first logo", ratio="3:2", n="2")
+    before = read_task(gateway, first)["request"]
     first.locator("[data-again]").click()
-    expect(page.locator("[data-state=completed]").filter(has_text="the first logo")).to_have_count(2, timeout=END_MS)
+    expect(page.locator("[data-state=completed]").filter(has_text="the first logo")).to_have_count(
+        2, timeout=TIMEOUT_MS
+    )
     newest = page.locator("[data-task]").first
-    assert task_of(gateway, newest)["request"] == before
+    assert read_task(gateway, newest)["request"] == before
     page.locator(".thumb-remove").click()
-    write(page, "something else", ratio="1:1", quality="high", n="1")
+    fill_form(page, "something else", ratio="1:1", quality="high", n="1")
     first.locator("[data-edit]").click()
     expect(page.locator("#pg-prompt")).to_have_value("the first logo")
     expect(page.locator("#pg-prompt")).to_be_focused()
-    ready(page, 1)
-    body = asked(page)
+    ready_references(page, 1)
+    body = request_body(page)
     assert {name: body[name] for name in ("size", "quality", "n", "image_urls")} == {
         name: before[name] for name in ("size", "quality", "n", "image_urls")
     }
     first.locator("[data-use]").nth(1).click()
-    ready(page, 2)
-    write(page, "a logo of a result")
+    ready_references(page, 2)
+    fill_form(page, "a logo of a result")
     page.click("[data-run]")
-    urls = task_of(gateway, finished(page, "a logo of a result"))["request"]["image_urls"]
+    urls = read_task(gateway, completed_card(page, "a logo of a result"))["request"]["image_urls"]
     assert urls[0] == before["image_urls"][0]
-    assert urls[1].partition("?")[0] == task_of(gateway, first)["results"][1].partition("?")[0]
+    assert urls[1].partition("?")[0] == read_task(gateway, first)["results"][1].partition("?")[0]
 
 
 def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(page: Page, gateway: Gateway) -> None:
-    draft = run(page, "a draft of a logo", ratio="4:3")
+    draft = run_prompt(page, "a draft of a logo", ratio="4:3")
     final = draft.locator("[data-final]")
     expect(final).to_have_text(re.compile(r"^Final in high · \$0\.\d{1,4}$"))
     price = Decimal(final.inner_text().partition("$")[2])
     final.click()
-    expect(page.locator("[data-state=completed]").filter(has_text="a draft of a logo")).to_have_count(2, timeout=END_MS)
-    made = task_of(gateway, page.locator("[data-task]").first)
-    assert made["request"] == {**task_of(gateway, draft)["request"], "quality": "high"}
+    expect(page.locator("[data-state=completed]").filter(has_text="a draft of a logo")).to_have_count(
+        2, timeout=TIMEOUT_MS
+    )
+    made = read_task(gateway, page.locator("[data-task]").first)
+    assert made["request"] == {**read_task(gateway, draft)["request"], "quality": "high"}
     assert round(Decimal(made["usage"]["cost"]["usd"]), 4) == price
     expect(page.locator("[data-final]")).to_have_count(1)
 
 
 @pytest.mark.parametrize("who", ["customer", "operator"])
 def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
-    browser: Browser, front: Front, who: str
+    browser: Browser, front: RoutedSite, who: str
 ) -> None:
     key = front.customer if who == "customer" else front.operator
     front.cheap.script("503-json")
-    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         sign_in(page, front.gateway.url, key)
         page.goto(front.gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
-        write(page, f"a fox for the {who} [[size:832x832]]", quality="medium", ratio="1:1")
-        expected = settled(page)
+        fill_form(page, f"a fox for the {who} [[size:832x832]]", quality="medium", ratio="1:1")
+        expected = quoted_credits(page)
         page.click("[data-run]")
-        one = finished(page, f"a fox for the {who}")
+        one = completed_card(page, f"a fox for the {who}")
         one.locator(".facts summary").click()
-        task = task_of(front.gateway, one, key)
+        task = read_task(front.gateway, one, key)
         cells = {name: one.locator(f"[data-actual={name}]") for name in ("size", "quality", "tokens", "price", "n")}
         expect(cells["size"]).to_have_text("832 × 832")
         expect(cells["quality"]).to_have_text("medium")
@@ -198,23 +214,23 @@ def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gat
     """Random settings, driven through the form; the embedded engine uses exactly what the formula says."""
     chance = random.Random(count)
     key = gateway.new_key(f"chance {count}", "100000")
-    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         sign_in(page, gateway.url, key)
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
-        give(page, "drop", "a.png", picture(1, (640, 480)))
-        give(page, "drop", "b.png", picture(2, (300, 900)))
-        ready(page, 2)
-        source = asked(page)["image_urls"]
+        add_file(page, "drop", "a.png", noise_image(1, (640, 480)))
+        add_file(page, "drop", "b.png", noise_image(2, (300, 900)))
+        ready_references(page, 2)
+        source = request_body(page)["image_urls"]
         for number in range(count):
             _choose(page, chance, len(source))
             page.fill("#pg-prompt", f"logo number {number} " + "x" * chance.randrange(200))
-            expected = settled(page)
+            expected = quoted_credits(page)
             expect(page.locator("[data-hindrance]")).to_be_empty()
             page.click("[data-run]")
-            one = finished(page, f"logo number {number} ")
-            billed = task_of(gateway, one, key)["billing"]["charged_credits"]
-            assert Decimal(str(billed)) == expected, asked(page)
+            one = completed_card(page, f"logo number {number} ")
+            billed = read_task(gateway, one, key)["billing"]["charged_credits"]
+            assert Decimal(str(billed)) == expected, request_body(page)
             one.get_by_role("button", name="Take off this list").click()
         assert complaints == []
 
@@ -237,8 +253,8 @@ def _choose(page: Page, chance: random.Random, references: int) -> None:
     if kept and chance.random() < 0.2:
         page.locator(".thumb-remove").first.click()
     elif kept < references:
-        give(page, "drop", "c.png", picture(chance.randrange(99), (512, chance.randrange(200, 700))))
-        ready(page, kept + 1)
+        add_file(page, "drop", "c.png", noise_image(chance.randrange(99), (512, chance.randrange(200, 700))))
+        ready_references(page, kept + 1)
     if not page.locator("details.more").get_attribute("open"):
         page.evaluate("document.querySelector('details.more').open = true")
     page.check(f"input[name=pg-format][value={chance.choice(['png', 'jpeg', 'webp'])}]")

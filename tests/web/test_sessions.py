@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from imagegate.security.api_keys import make_key
-from imagegate.store.database import Database, engine_for
+from imagegate.security.api_keys import generate_key
+from imagegate.store.database import Database, create_engine
 from imagegate.store.transaction import Tx
-from tests.api.helpers import CREATE, SMALL
+from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.support.gateway import Gateway
-from tests.web.browser import open_browser, visit
+from tests.web.browser import open_browser, open_page
 
 PUBLIC = "https://images.example.com"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -28,7 +28,7 @@ HOUR_US = 3600 * 1_000_000
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway behind a proxy that speaks https; the proxy names the visitor."""
     env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1"}
-    with Gateway(tmp_path_factory.mktemp("public"), env=env, public=PUBLIC) as served:
+    with Gateway(tmp_path_factory.mktemp("public"), env=env, public_url=PUBLIC) as served:
         yield served
 
 
@@ -85,14 +85,14 @@ def until_refused(client: httpx.Client, bearer: str) -> float:
     return time.monotonic() - started
 
 
-def aged(gateway: Gateway, column: str, by_us: int) -> None:
+def make_older(gateway: Gateway, column: str, by_us: int) -> None:
     """As if every session had begun that much earlier."""
 
     def age(tx: Tx) -> None:
-        tx.run(f"UPDATE sessions SET {column} = {column} - :by", by=by_us)
+        tx.execute(f"UPDATE sessions SET {column} = {column} - :by", by=by_us)
 
     async def write() -> None:
-        database = Database(engine_for(str(gateway.data / "imagegate.db")))
+        database = Database(create_engine(str(gateway.data / "imagegate.db")))
         try:
             await database.write(age)
         finally:
@@ -148,20 +148,20 @@ def test_web_1_log_out_ends_this_session_and_everywhere_ends_all(public: Gateway
 def test_web_1_a_session_ends_after_an_hour_unused_and_after_twelve_hours(public: Gateway, operator: str) -> None:
     with visitor(public, "203.0.113.4") as client:
         cookie, _ = signed_in(client, new_key(public, operator, "idle"))
-        aged(public, "seen", HOUR_US - 60_000_000)
+        make_older(public, "seen", HOUR_US - 60_000_000)
         assert token(client, cookie)
-        aged(public, "seen", HOUR_US - 60_000_000)
+        make_older(public, "seen", HOUR_US - 60_000_000)
         assert token(client, cookie), "its use a moment ago counts"
-        aged(public, "seen", HOUR_US + 60_000_000)
+        make_older(public, "seen", HOUR_US + 60_000_000)
         assert token(client, cookie) is None
         cookie, _ = signed_in(client, new_key(public, operator, "old"))
-        aged(public, "expires", 12 * HOUR_US)
+        make_older(public, "expires", 12 * HOUR_US)
         assert token(client, cookie) is None
 
 
 def test_web_1_five_sign_ins_a_minute_for_an_address_and_for_an_account(public: Gateway, operator: str) -> None:
     with visitor(public, "198.51.100.7") as client:
-        answers = [client.post("/web/session", json={"key": make_key()}) for _ in range(7)]
+        answers = [client.post("/web/session", json={"key": generate_key()}) for _ in range(7)]
     assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
     assert int(answers[-1].headers["retry-after"]) <= 60
     key = new_key(public, operator, "popular")
@@ -192,7 +192,7 @@ def test_web_2_only_our_own_page_may_change_anything(public: Gateway, headers: d
         assert client.delete("/web/session").status_code == wanted
         assert client.delete("/web/sessions").status_code == wanted
         if not passes:
-            assert client.post("/web/session", json={"key": make_key()}).status_code == 403
+            assert client.post("/web/session", json={"key": generate_key()}).status_code == 403
 
 
 def test_web_2_the_api_has_no_eye_for_cookies_and_takes_the_token(public: Gateway, operator: str) -> None:
@@ -202,24 +202,24 @@ def test_web_2_the_api_has_no_eye_for_cookies_and_takes_the_token(public: Gatewa
         assert client.get("/v1/tasks", headers={"Cookie": cookie}).status_code == 401
         bearer = {"Authorization": f"Bearer {answer['token']}"}
         assert client.get("/v1/tasks", headers=bearer).status_code == 200
-        assert client.post(CREATE, json=SMALL, headers=bearer).status_code == 403, "the same scopes as the key"
+        assert client.post(CREATE, json=SMALL_IMAGE, headers=bearer).status_code == 403, "the same scopes as the key"
         assert client.get(f"/v1/tasks?x={answer['token']}").status_code == 400
         assert 590 <= answer["expires_at"] - time.time() <= 600
 
 
 def test_web_2_a_token_is_ours_whole_and_young(public: Gateway, operator: str) -> None:
     from imagegate.security.keyring import open_keyring
-    from imagegate.security.page_token import PageToken, read_token, write_token
+    from imagegate.security.page_token import PageToken, sign_page_token, verify_page_token
 
     with visitor(public, "203.0.113.11") as client:
         _, answer = signed_in(client, new_key(public, operator, "forged"))
         good = answer["token"]
-        secret = open_keyring(public.data, {}).key("page-token")
-        inside = read_token(secret, good, int(time.time()))
+        secret = open_keyring(public.data, {}).derive_key("page-token")
+        inside = verify_page_token(secret, good, int(time.time()))
         assert isinstance(inside, PageToken)
-        old = write_token(secret, PageToken(inside.account_id, inside.key_id, inside.session, int(time.time())))
-        foreign = write_token(b"x" * 32, inside)
-        local = write_token(b"x" * 32, PageToken(inside.account_id, inside.key_id, "", inside.exp))
+        old = sign_page_token(secret, PageToken(inside.account_id, inside.key_id, inside.session, int(time.time())))
+        foreign = sign_page_token(b"x" * 32, inside)
+        local = sign_page_token(b"x" * 32, PageToken(inside.account_id, inside.key_id, "", inside.exp))
         for bad in (old, foreign, local, good[:-1], good.replace(".", "x."), "imt_", "imt_.", "imt_é.x"):
             sent = {b"Authorization": f"Bearer {bad}".encode()}
             assert client.get("/v1/credits", headers=sent).status_code in (401, 429), bad
@@ -250,18 +250,18 @@ def test_the_demo_account_needs_no_sign_in_on_this_machine_alone(gateway: Gatewa
 
 
 def test_without_https_nobody_signs_in_from_afar(tmp_path: Path) -> None:
-    with Gateway(tmp_path, public="http://images.example.com") as gateway, visitor(gateway) as client:
-        refused = client.post("/web/session", json={"key": make_key()})
+    with Gateway(tmp_path, public_url="http://images.example.com") as gateway, visitor(gateway) as client:
+        refused = client.post("/web/session", json={"key": generate_key()})
     assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
 
 
 def test_signing_in_and_out_in_a_browser(gateway: Gateway) -> None:
     key = gateway.new_key("visitor", "42")
-    with open_browser() as browser, visit(browser) as (page, complaints):
+    with open_browser() as browser, open_page(browser) as (page, complaints):
         page.goto(gateway.url)
         page.click("#account .menu > button")
         page.click("#account .menu > div button")
-        page.fill("#sign-in-key", make_key())
+        page.fill("#sign-in-key", generate_key())
         page.click("dialog .main")
         page.wait_for_selector("#sign-in-fault:not(:empty)")
         page.fill("#sign-in-key", key)

@@ -17,9 +17,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import violations, visit
-from tests.web.conftest import DESK
-from tests.web.playground import give, picture, ready, run, settled, write
+from tests.web.browser import accessibility_violations, open_page
+from tests.web.conftest import DESKTOP
+from tests.web.playground import add_file, fill_form, noise_image, quoted_credits, ready_references, run_prompt
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 HARD = "a 'quoted' \"sign\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
@@ -27,9 +27,9 @@ HARD = "a 'quoted' \"sign\" with \\ and $HOME and `tick` and ${x}\nin two lines,
 
 @pytest.mark.parametrize("language", ["cURL", "Python", "JavaScript"])
 def test_l14_a_request_as_code_runs_unmodified(page: Page, gateway: Gateway, tmp_path: Path, language: str) -> None:
-    give(page, "drop", "one.png", picture(1))
-    ready(page, 1)
-    write(page, HARD, quality="low", ratio="1:1", n="2")
+    add_file(page, "drop", "one.png", noise_image(1))
+    ready_references(page, 1)
+    fill_form(page, HARD, quality="low", ratio="1:1", n="2")
     page.locator("details.more summary").click()
     page.check("input[name=pg-format][value=webp]")
     page.click("[data-as-code]")
@@ -98,20 +98,20 @@ def test_l17_nothing_stands_in_the_way_of_a_screen_reader_in_any_state(
     browser: Browser, gateway: Gateway, theme: str, language: str
 ) -> None:
     where: dict[str, Any] = {"locale": language, "color_scheme": theme}
-    where |= PHONE if language == "ko" else {"viewport": DESK}
-    with visit(browser, **where) as (page, _):
+    where |= PHONE if language == "ko" else {"viewport": DESKTOP}
+    with open_page(browser, **where) as (page, _):
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
         for state, reach in _STATES.items():
             reach(page)
             page.wait_for_timeout(150)
-            assert violations(page) == [], state
+            assert accessibility_violations(page) == [], state
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
             page.keyboard.press("Escape")
 
 
 def _filled(page: Page) -> None:
-    one = run(page, "a logo", n="2")
+    one = run_prompt(page, "a logo", n="2")
     one.locator(".facts summary").click()
     one.locator("[data-use]").first.click()
 
@@ -129,7 +129,7 @@ def _helped(page: Page) -> None:
 
 def _refused(page: Page) -> None:
     page.route("**/v1/images/generations", lambda one: one.abort())
-    write(page, "lost on the way")
+    fill_form(page, "lost on the way")
     page.click("[data-run]")
     page.locator("[data-state=refused]").wait_for()
 
@@ -147,10 +147,10 @@ _STATES: dict[str, Callable[[Page], None]] = {
 
 
 def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Browser, gateway: Gateway) -> None:
-    with visit(browser, viewport=DESK, locale="en") as (page, _):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, _):
         page.goto(gateway.url)
-        write(page, "a logo without a road", quality="low", ratio="1:1")
-        settled(page)
+        fill_form(page, "a logo without a road", quality="low", ratio="1:1")
+        quoted_credits(page)
         page.route("**/v1/images/generations", lambda one: one.abort(), times=1)
         page.click("[data-run]")
         lost = page.locator("[data-state=refused]")
@@ -165,8 +165,8 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Bro
             poor,
         )
         page.reload()
-        write(page, "too dear", quality="high", ratio="1:1")
-        settled(page)
+        fill_form(page, "too dear", quality="high", ratio="1:1")
+        quoted_credits(page)
         expect(page.locator("[data-hindrance]")).to_contain_text("Lower quality or size, or add credits")
         page.click("[data-run]")
         refused = page.locator("[data-state=refused]")
@@ -176,7 +176,7 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Bro
 
 def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gateway: Gateway) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
-    with visit(browser, color_scheme="dark") as (page, _):
+    with open_page(browser, color_scheme="dark") as (page, _):
         page.goto(gateway.url)
         dark = page.evaluate(paper)
         page.emulate_media(color_scheme="light")
@@ -192,7 +192,7 @@ def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gate
 
 def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browser, gateway: Gateway) -> None:
     hosts: set[str] = set()
-    with visit(browser, viewport=DESK, locale="en") as (page, complaints):
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
@@ -211,10 +211,10 @@ def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browse
         for quality, number in (("low", "1"), ("high", "10"), ("medium", "3")):
             page.check(f"input[name=pg-quality][value={quality}]")
             page.select_option("#pg-n", number)
-            settled(page)
+            quoted_credits(page)
             page.wait_for_timeout(600)
             assert page.evaluate(boxes) == before
         assert page.evaluate("window.shifts") < 0.001, "figures that stand at the right of their own box"
-        run(page, "a logo of one host", n="1")
+        run_prompt(page, "a logo of one host", n="1")
         assert complaints == []
     assert hosts == {urlsplit(gateway.url).netloc}

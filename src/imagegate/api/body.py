@@ -16,7 +16,7 @@ from imagegate.settings import Server
 
 T = TypeVar("T")
 
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+_ERROR_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 
@@ -25,32 +25,34 @@ async def read_json(request: Request[Any, Any, Any], kind: type[T], server: Serv
     check_json_type(request.headers.get("content-type", ""))
     try:
         async with asyncio.timeout(server.body_timeout_s):
-            body = await _limited(request, server.body_max_bytes)
+            body = await _read_limited(request, server.body_max_bytes)
     except TimeoutError:
         raise InvalidRequest(f"The body did not arrive within {server.body_timeout_s:g} seconds") from None
-    return decode(body, kind)
+    return decode_json(body, kind)
 
 
-def decode(body: bytes, kind: type[T]) -> T:
+def decode_json(body: bytes, kind: type[T]) -> T:
     try:
         body.decode("utf-8")  # fields that nobody asked for are skipped unread, and would carry anything
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _wrong_type(str(error)) from error
+        raise _type_problem(str(error)) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply") from error
 
 
-def _wrong_type(text: str) -> InvalidRequest:
+def _type_problem(text: str) -> InvalidRequest:
     """msgspec's `Expected `int | null`, got `bool` - at `$.n`` -> our words and the field's path."""
-    place = _PLACE.search(text)
-    path = place["path"].replace("[...]", "") if place else ""
-    said = text[: place.start()] if place else text
-    words = said.replace("`", "").replace(" | null", "").replace("Expected ", "must be ").replace("int", "an integer")
-    words = words.replace("must be str", "must be a string").replace("must be array", "must be a list")
-    return InvalidRequest(f"{path or 'The body'} {words[:200]}", param=path or None)
+    match = _ERROR_PATH.search(text)
+    path = match["path"].replace("[...]", "") if match else ""
+    expected = text[: match.start()] if match else text
+    message = (
+        expected.replace("`", "").replace(" | null", "").replace("Expected ", "must be ").replace("int", "an integer")
+    )
+    message = message.replace("must be str", "must be a string").replace("must be array", "must be a list")
+    return InvalidRequest(f"{path or 'The body'} {message[:200]}", param=path or None)
 
 
 def check_json_type(header: str) -> None:
@@ -60,38 +62,40 @@ def check_json_type(header: str) -> None:
         raise UnsupportedMediaType
 
 
-async def _limited(request: Request[Any, Any, Any], most: int) -> bytes:
+async def _read_limited(request: Request[Any, Any, Any], max_bytes: int) -> bytes:
     """Counted on the stream: a length that was announced is only a hint."""
-    if int(request.headers.get("content-length") or 0) > most:
+    if int(request.headers.get("content-length") or 0) > max_bytes:
         raise RequestTooLarge
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
             raise RequestTooLarge
     return bytes(body)
 
 
-async def pieces(request: Request[Any, Any, Any], most: int, idle_s: float, total_s: float) -> AsyncIterator[bytes]:
+async def stream_body(
+    request: Request[Any, Any, Any], max_bytes: int, idle_s: float, total_s: float
+) -> AsyncIterator[bytes]:
     """A large body as it comes: counted, each piece within `idle_s`, the whole within `total_s`.
 
-    RequestTooLarge above `most`; a length that is announced is believed where it is too much.
+    RequestTooLarge above `max_bytes`; a length that is announced is believed where it is too much.
     """
-    if int(request.headers.get("content-length") or 0) > most:
-        raise RequestTooLarge(f"The request body is over {most:,} bytes")
-    taken, ends = 0, asyncio.get_running_loop().time() + total_s
+    if int(request.headers.get("content-length") or 0) > max_bytes:
+        raise RequestTooLarge(f"The request body is over {max_bytes:,} bytes")
+    received_bytes, deadline = 0, asyncio.get_running_loop().time() + total_s
     stream = aiter(request.stream())
-    while piece := await _next_piece(stream, idle_s, ends):
-        taken += len(piece)
-        if taken > most:
-            raise RequestTooLarge(f"The request body is over {most:,} bytes")
-        yield piece
+    while chunk := await _next_chunk(stream, idle_s, deadline):
+        received_bytes += len(chunk)
+        if received_bytes > max_bytes:
+            raise RequestTooLarge(f"The request body is over {max_bytes:,} bytes")
+        yield chunk
 
 
-async def _next_piece(stream: AsyncIterator[bytes], idle_s: float, ends: float) -> bytes:
+async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: float) -> bytes:
     """Empty at the end of the body."""
     try:
-        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, ends)):
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
             return await anext(stream, b"")
     except TimeoutError:
         raise InvalidRequest("The body did not arrive in time") from None

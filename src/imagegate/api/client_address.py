@@ -14,27 +14,27 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Proxies:
+class TrustedProxies:
     """The proxies whose word is believed."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._trusted = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
+        self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
 
-    def client_of(self, request: Request[Any, Any, Any]) -> str:
+    def client_address(self, request: Request[Any, Any, Any]) -> str:
         """The last address that no trusted proxy has: what stands before it may be anybody's invention."""
         client = request.client.host if request.client else ""
-        told = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
-        while told and _inside(client, self._trusted):
-            address = parse_address(told.pop().strip())
+        forwarded = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
+        while forwarded and _in_networks(client, self._networks):
+            address = parse_address(forwarded.pop().strip())
             if address is None:
                 break
             client = str(address)
         return client
 
 
-def listed(client: str, entries: tuple[str, ...]) -> bool:
+def is_listed(client: str, entries: tuple[str, ...]) -> bool:
     """Whether the address is one of these addresses or in one of these networks."""
-    return _inside(client, tuple(ipaddress.ip_network(entry, strict=False) for entry in entries))
+    return _in_networks(client, tuple(ipaddress.ip_network(entry, strict=False) for entry in entries))
 
 
 def parse_address(text: str) -> Address | None:
@@ -47,6 +47,6 @@ def parse_address(text: str) -> Address | None:
     return mapped or address
 
 
-def _inside(client: str, networks: tuple[Network, ...]) -> bool:
+def _in_networks(client: str, networks: tuple[Network, ...]) -> bool:
     address = parse_address(client)
     return address is not None and any(address in network for network in networks)

@@ -8,11 +8,11 @@ import msgspec
 from litestar import Response, get
 
 from imagegate.api.openapi.operation import Operation, described
-from imagegate.api.responses import json_answer
-from imagegate.domain.fields import said
-from imagegate.flows.disk_space import short_of_space
+from imagegate.api.responses import json_response
+from imagegate.domain.fields import doc
+from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
-from imagegate.store.engines import StoreFailure
+from imagegate.store.engines import DatabaseError
 from imagegate.store.transaction import Tx
 
 
@@ -21,19 +21,25 @@ class Health(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    status: Annotated[str, said("Whether new work can be taken in", enum=["ok", "unavailable"])]
-    checks: Annotated[dict[str, str], said("Each part: ok, or what is wrong with it")]
+    status: Annotated[str, doc("Whether new work can be taken in", enum=["ok", "unavailable"])]
+    checks: Annotated[dict[str, str], doc("Each part: ok, or what is wrong with it")]
 
 
 @get(
     "/healthz",
     opt=described(
-        Operation(summary="The process lives", tag="operations", answer=Health, gives={"status": "ok"}, open=True)
+        Operation(
+            summary="The process lives",
+            tag="operations",
+            response_type=Health,
+            response_example={"status": "ok"},
+            public=True,
+        )
     ),
 )
 async def healthz() -> Response[bytes]:
     """200 while the process lives."""
-    return json_answer(Health("ok"))
+    return json_response(Health("ok"))
 
 
 @get(
@@ -42,9 +48,9 @@ async def healthz() -> Response[bytes]:
         Operation(
             summary="New work can be taken in",
             tag="operations",
-            answer=Readiness,
-            gives={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
-            open=True,
+            response_type=Readiness,
+            response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
+            public=True,
             statuses={200: "Ready", 503: "Not ready; the checks say why"},
         )
     ),
@@ -52,23 +58,23 @@ async def healthz() -> Response[bytes]:
 async def readyz(runtime: Runtime) -> Response[bytes]:
     """200 when new work can be taken in, else 503 with the part that stands in the way."""
     checks = {
-        "database": await _database(runtime),
-        "storage": "full" if short_of_space(runtime) else "ok",
-        "workers": "ok" if runtime.signals.working else "stopped",
+        "database": await _check_database(runtime),
+        "storage": "full" if is_disk_full(runtime) else "ok",
+        "workers": "ok" if runtime.wake_ups.worker_running else "stopped",
     }
     ready = all(state == "ok" for state in checks.values())
-    answer = json_answer(Readiness("ok" if ready else "unavailable", checks))
-    answer.status_code = 200 if ready else 503
-    return answer
+    response = json_response(Readiness("ok" if ready else "unavailable", checks))
+    response.status_code = 200 if ready else 503
+    return response
 
 
-async def _database(runtime: Runtime) -> str:
+async def _check_database(runtime: Runtime) -> str:
     try:
-        await runtime.db.read(_ask)
-    except StoreFailure as failure:
+        await runtime.db.read(_probe)
+    except DatabaseError as failure:
         return str(failure)
     return "ok"
 
 
-def _ask(tx: Tx) -> int:
-    return tx.count("SELECT 1 AS one")
+def _probe(tx: Tx) -> int:
+    return tx.fetch_int("SELECT 1 AS one")

@@ -12,11 +12,11 @@ from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest
 
 
-class Wire(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """Also meets paths with raw bytes outside of ASCII, lengths that are no numbers, and addresses above 64 kB."""
 
     def send_400_response(self, msg: str) -> None:
-        request_id = ids.request_id()
+        request_id = ids.new_request_id()
         body = problem_response(InvalidRequest(msg), request_id, "").content
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"

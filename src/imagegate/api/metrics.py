@@ -15,20 +15,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from imagegate.api.openapi.operation import Operation, described
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
-from imagegate.domain.tasks import Outcome
+from imagegate.domain.tasks import AttemptOutcome
 from imagegate.flows.views.routes import route_states
-from imagegate.runtime import PER_SECOND, Runtime, Tally
-from imagegate.store.invariants import CHEAP
-from imagegate.store.queries.stats import Standing, standing
+from imagegate.runtime import PER_SECOND, CallCounters, Runtime
+from imagegate.store.invariants import CHEAP_INVARIANTS
+from imagegate.store.queries.stats import StoreStats, load_stats
 
-_TEXT = "text/plain; version=0.0.4"
-_FRESH_S = 1.0
-_USD = 1e9
-_OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.sending)
-_PAID = (Outcome.produced, Outcome.unknown)
+_MEDIA_TYPE = "text/plain; version=0.0.4"
+_CACHE_S = 1.0
+_NANOS_PER_USD = 1e9
+_OUTCOMES = tuple(outcome for outcome in AttemptOutcome if outcome != AttemptOutcome.sending)
+_PAID_OUTCOMES = (AttemptOutcome.produced, AttemptOutcome.unknown)
 
 
-class Meter:
+class Metrics:
     """The numbers of one application. Nothing is registered for the whole process."""
 
     def __init__(self) -> None:
@@ -57,50 +57,52 @@ class Meter:
         self._calls = self._counter("imagegate_upstream_calls", "Ended calls to upstreams", "route", "outcome")
         self._cost = self._counter("imagegate_upstream_cost_usd", "What calls cost that brought images", "route")
         self._waste = self._counter("imagegate_upstream_waste_usd", "What calls of unknown outcome may cost", "route")
-        self._seen = Tally()
-        self._looked = 0.0
+        self._exported = CallCounters()
+        self._updated_at = 0.0
 
-    def _counter(self, name: str, says: str, *labels: str) -> Counter:
-        return Counter(name, says, labels, registry=self.registry)
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
 
-    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
-        return Gauge(name, says, labels, registry=self.registry)
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)
 
-    def count(self, route: str, method: str, status: int) -> None:
+    def count_request(self, route: str, method: str, status: int) -> None:
         self._requests.labels(route, method, str(status)).inc()
 
-    def count_calls(self, routes: Iterable[str], tally: Tally) -> None:
+    def count_calls(self, routes: Iterable[str], tally: CallCounters) -> None:
         """Bring the counters up to the tally. Every route has its lines before its first call, or its rate would miss
         that one."""
         known = {(route, outcome) for route in routes for outcome in _OUTCOMES}
         for route, outcome in known | set(tally.calls):
-            calls = tally.calls[route, outcome] - self._seen.calls[route, outcome]
-            nanos = tally.nanos[route, outcome] - self._seen.nanos[route, outcome]
+            calls = tally.calls[route, outcome] - self._exported.calls[route, outcome]
+            nanos = tally.cost_nanos[route, outcome] - self._exported.cost_nanos[route, outcome]
             self._calls.labels(route, str(outcome)).inc(calls)
-            if outcome in _PAID:
-                (self._cost if outcome == Outcome.produced else self._waste).labels(route).inc(nanos / _USD)
-            self._seen.calls[route, outcome] += calls
-            self._seen.nanos[route, outcome] += nanos
+            if outcome in _PAID_OUTCOMES:
+                (self._cost if outcome == AttemptOutcome.produced else self._waste).labels(route).inc(
+                    nanos / _NANOS_PER_USD
+                )
+            self._exported.calls[route, outcome] += calls
+            self._exported.cost_nanos[route, outcome] += nanos
 
-    def fresh(self) -> bool:
+    def is_fresh(self) -> bool:
         """Whether the database was asked a moment ago: many who look cost as much as one."""
-        return time.monotonic() - self._looked < _FRESH_S
+        return time.monotonic() - self._updated_at < _CACHE_S
 
-    def set(self, now: Standing, broken: frozenset[str], routes: Mapping[str, str]) -> None:
+    def update(self, stats: StoreStats, broken: frozenset[str], routes: Mapping[str, str]) -> None:
         """Floats are for the eye of an operator; nobody pays by them."""
-        self._looked = time.monotonic()
-        for state, number in now.tasks.items():
+        self._updated_at = time.monotonic()
+        for state, number in stats.tasks.items():
             self._tasks.labels(state).set(number)
-        self._holds.set(now.open_holds)
-        self._held.set(now.held / _USD)
-        self._oldest.set(now.oldest_queued / PER_SECOND)
-        self._overruns.set(now.overruns)
-        self._overrun.set(now.overrun / _USD)
-        for rule in CHEAP:
+        self._holds.set(stats.open_holds)
+        self._held.set(stats.held / _NANOS_PER_USD)
+        self._oldest.set(stats.oldest_queued / PER_SECOND)
+        self._overruns.set(stats.overruns)
+        self._overrun.set(stats.overrun / _NANOS_PER_USD)
+        for rule in CHEAP_INVARIANTS:
             self._broken.labels(rule.id).set(rule.id in broken)
-        self._duplicates.set(now.duplicates)
+        self._duplicates.set(stats.duplicates)
         for name, gauge in self._day.items():
-            gauge.set(getattr(now.today, name) / _USD)
+            gauge.set(getattr(stats.today, name) / _NANOS_PER_USD)
         self._route_broken.clear()  # a route that was taken out is neither well nor broken
         for route, state in routes.items():
             self._route_broken.labels(route).set(state == "broken")
@@ -110,15 +112,21 @@ class Meter:
     "/metrics",
     opt=described(
         Operation(
-            summary="Numbers for Prometheus", tag="operations", media="text/plain", open=True, errors=(errors.NotFound,)
+            summary="Numbers for Prometheus",
+            tag="operations",
+            media_type="text/plain",
+            public=True,
+            errors=(errors.NotFound,),
         )
     ),
 )
-async def get_metrics(runtime: Runtime, meter: Meter) -> Response[bytes]:
+async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
     """404 where the operator has closed it."""
     if not runtime.settings.server.metrics:
         raise NotFound
-    if not meter.fresh():
-        meter.set(await runtime.db.snapshot(standing), runtime.signals.broken, await route_states(runtime))
-    meter.count_calls(runtime.fleet.roster.routes, runtime.tally)
-    return Response(generate_latest(meter.registry), media_type=_TEXT)
+    if not meter.is_fresh():
+        meter.update(
+            await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)
+        )
+    meter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
+    return Response(generate_latest(meter.registry), media_type=_MEDIA_TYPE)

@@ -18,58 +18,60 @@ from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, UnsupportedMediaType
 from imagegate.settings import Server
 
-Count = Callable[[str, str, int], None]
+CountResponse = Callable[[str, str, int], None]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
-_HEALTH = ("/healthz", "/readyz", "/metrics")
+_UNCHECKED_HOST_PATHS = ("/healthz", "/readyz", "/metrics")
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, server: Server, count: Count) -> None:
+    def __init__(self, app: ASGIApp, server: Server, count: CountResponse) -> None:
         self._app = app
         self._count = count
-        own = urllib.parse.urlsplit(server.public_url).netloc
-        self._hosts = {host_name(host) for host in (*_LOOPBACK, *server.allowed_hosts, own) if host}
+        public_host = urllib.parse.urlsplit(server.public_url).netloc
+        self._hosts = {host_name(host) for host in (*_LOOPBACK, *server.allowed_hosts, public_host) if host}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = ids.request_id()
+        request_id = ids.new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
 
-        async def stamped(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 limits = scope["state"].get("limits", ())
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
-                self._count(_route(scope), _method(scope), message["status"])
+                self._count(_route_template(scope), _method_label(scope), message["status"])
             await send(message)
 
-        problem = self._refusal(scope)
+        problem = self._find_problem(scope)
         if problem is None:
-            await self._app(scope, receive, stamped)
+            await self._app(scope, receive, send_with_headers)
         else:
-            await _plain(problem_response(problem, request_id, scope["path"]), scope, receive, stamped)
+            await _send_response(
+                problem_response(problem, request_id, scope["path"]), scope, receive, send_with_headers
+            )
 
-    def _refusal(self, scope: Scope) -> Problem | None:
+    def _find_problem(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
-        if host_name(host) not in self._hosts and scope["path"] not in _HEALTH:
+        if host_name(host) not in self._hosts and scope["path"] not in _UNCHECKED_HOST_PATHS:
             return InvalidRequest("This host name is not served here; see the setting allowed_hosts", param="Host")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
 
 
-def _route(scope: Scope) -> str:
+def _route_template(scope: Scope) -> str:
     """The path as the router knows it: addresses that nobody serves are one, however many are tried."""
     return str(scope.get("path_template") or "unknown")
 
 
-def _method(scope: Scope) -> str:
+def _method_label(scope: Scope) -> str:
     method = str(scope.get("method", ""))
     return method if method in _METHODS else "other"
 
@@ -80,7 +82,7 @@ def host_name(host: str) -> str:
     return (name if colon and port.isdigit() else host).lower()
 
 
-async def _plain(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+async def _send_response(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
     """Send an answer that never reached the router."""
     headers = [
         (b"content-type", b"application/json"),

@@ -12,13 +12,13 @@ from msgspec import UNSET, UnsetType
 from imagegate.domain import errors
 from imagegate.domain.accounts import LimitScope
 from imagegate.domain.errors import Problem
-from imagegate.domain.fields import Number, RequestIdText, said
+from imagegate.domain.fields import Number, RequestIdText, doc
 from imagegate.logging import log_error
-from imagegate.store.engines import StoreFailure, StoreFull, StoreRefused
+from imagegate.store.engines import DatabaseError, DatabaseUnusable, DiskFull
 
 INVALID, AUTH, QUOTA = "invalid_request_error", "authentication_error", "insufficient_quota"
 RATE, SERVER = "rate_limit_error", "api_error"
-RETRY_AFTER_S = 5
+DEFAULT_RETRY_AFTER_S = 5
 
 STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.InvalidRequest: (400, INVALID),
@@ -53,7 +53,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 }
 
 
-FILES_API = "/api/v1/files"
+FILES_PATH = "/api/v1/files"
 # What the files API says in place of the status.
 FILE_CODES: dict[type[Problem], int] = {
     errors.FileTooLarge: 40001,
@@ -67,28 +67,28 @@ FILE_CODES: dict[type[Problem], int] = {
 class ErrorBody(msgspec.Struct, kw_only=True):
     """Why a request was refused. Programs decide by `code`."""
 
-    code: Annotated[str, said("Stable", pattern="^[a-z_]+$")]
-    message: Annotated[str, said("For people; may change", minLength=1)]
-    type: Annotated[str, said("The class of the error", enum=[INVALID, AUTH, QUOTA, RATE, SERVER])]
-    param: Annotated[str, said("The one input at fault: a field path or a header")] | UnsetType = UNSET
-    reason: Annotated[str, said("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
-    fallback_suggestion: Annotated[str, said("What to try instead")] | UnsetType = UNSET
-    limit_scope: Annotated[str, said("With 402: whose limit", enum=[*LimitScope])] | UnsetType = UNSET
-    estimated_credits: Annotated[Number, said("With 402: the maximum of the request")] | UnsetType = UNSET
-    remaining_credits: Annotated[Number, said("With 402: what that limit leaves")] | UnsetType = UNSET
+    code: Annotated[str, doc("Stable", pattern="^[a-z_]+$")]
+    message: Annotated[str, doc("For people; may change", minLength=1)]
+    type: Annotated[str, doc("The class of the error", enum=[INVALID, AUTH, QUOTA, RATE, SERVER])]
+    param: Annotated[str, doc("The one input at fault: a field path or a header")] | UnsetType = UNSET
+    reason: Annotated[str, doc("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
+    fallback_suggestion: Annotated[str, doc("What to try instead")] | UnsetType = UNSET
+    limit_scope: Annotated[str, doc("With 402: whose limit", enum=[*LimitScope])] | UnsetType = UNSET
+    estimated_credits: Annotated[Number, doc("With 402: the maximum of the request")] | UnsetType = UNSET
+    remaining_credits: Annotated[Number, doc("With 402: what that limit leaves")] | UnsetType = UNSET
     request_id: RequestIdText
 
 
-class ErrorAnswer(msgspec.Struct):
+class ErrorResponse(msgspec.Struct):
     error: ErrorBody
 
 
-class FileError(msgspec.Struct, kw_only=True):
+class FileErrorResponse(msgspec.Struct, kw_only=True):
     """An error in the envelope of the files API."""
 
     success: Literal[False] = False
-    code: Annotated[int, said("The status, or a finer number of this API")]
-    msg: Annotated[str, said("For people; may change", minLength=1)]
+    code: Annotated[int, doc("The status, or a finer number of this API")]
+    msg: Annotated[str, doc("For people; may change", minLength=1)]
     request_id: RequestIdText
 
 
@@ -99,7 +99,7 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
-        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+        headers.setdefault("Retry-After", str(DEFAULT_RETRY_AFTER_S))
     if status == 429 and problem.reason:  # one without is about requests: its headers say more
         headers["RateLimit"] = f'"{problem.reason}";r=0;t={headers["Retry-After"]}'
     return Response(
@@ -110,17 +110,17 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
     )
 
 
-def problem_body(problem: Problem, request_id: str, path: str) -> ErrorAnswer | FileError:
-    in_files = path == FILES_API or path.startswith(f"{FILES_API}/")
+def problem_body(problem: Problem, request_id: str, path: str) -> ErrorResponse | FileErrorResponse:
+    in_files = path == FILES_PATH or path.startswith(f"{FILES_PATH}/")
     return _file_error(problem, request_id) if in_files else _error(problem, request_id)
 
 
-def _file_error(problem: Problem, request_id: str) -> FileError:
+def _file_error(problem: Problem, request_id: str) -> FileErrorResponse:
     code = FILE_CODES.get(type(problem), STATUS[type(problem)][0])
-    return FileError(code=code, msg=problem.message, request_id=request_id)
+    return FileErrorResponse(code=code, msg=problem.message, request_id=request_id)
 
 
-def _error(problem: Problem, request_id: str) -> ErrorAnswer:
+def _error(problem: Problem, request_id: str) -> ErrorResponse:
     body = ErrorBody(
         code=problem.code,
         message=problem.message,
@@ -130,17 +130,17 @@ def _error(problem: Problem, request_id: str) -> ErrorAnswer:
         request_id=request_id,
         **problem.extra,
     )
-    return ErrorAnswer(body)
+    return ErrorResponse(body)
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """What an exception means to a caller; what means nothing is our fault and is logged."""
     match error:
         case Problem():
             return error
-        case StoreFull():
+        case DiskFull():
             return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
-        case StoreFailure() | StoreRefused():
+        case DatabaseError() | DatabaseUnusable():
             log_error("the database refused", error=str(error))
             return errors.ServiceUnavailable()
         case HTTPException(status_code=404):
@@ -155,5 +155,5 @@ def problem_of(error: Exception) -> Problem:
     return errors.InternalError()
 
 
-def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return problem_response(problem_of(error), request.scope["state"]["request_id"], request.scope["path"])
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return problem_response(to_problem(error), request.scope["state"]["request_id"], request.scope["path"])

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
-from imagegate.api.openapi.operation import Operation, answered, described, header
+from imagegate.api.openapi.operation import Operation, described, header, response_header
 from imagegate.api.reference_style import STYLE
-from imagegate.api_docs.curl import curl_line
-from imagegate.api_docs.rules import Fields, fields_of, resolve, rules_of, type_of
+from imagegate.api_docs.curl import curl_command
+from imagegate.api_docs.rules import Fields, describe_constraints, describe_type, object_fields, resolve
 
 _METHODS = ("get", "head", "post", "patch", "delete")
 _Entry = dict[str, Any]
@@ -50,11 +50,13 @@ def build_reference(document: bytes) -> Page:
         Operation(
             summary="This document as a page for people",
             tag="operations",
-            media="text/html",
-            open=True,
+            media_type="text/html",
+            public=True,
             parameters=(header("If-None-Match", {"type": "string"}, "The ETag of the page that is known"),),
-            headers=(
-                answered("ETag", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}, "Of this page", required=True),
+            response_headers=(
+                response_header(
+                    "ETag", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}, "Of this page", required=True
+                ),
             ),
             statuses={200: "The page", 304: "It is the page that is known"},
         )
@@ -121,7 +123,7 @@ def _operation(document: _Entry, method: str, path: str, one: _Entry) -> str:
     name, word = one["operationId"], "webhook" if sent else method.upper()
     title = f'<a href="#{name}"><b class="{method}">{word}</b> <code>{_text(path)}</code></a>'
     about = "".join(f"<p>{_inline(part)}" for part in one.get("description", "").split("\n\n") if part)
-    line = "" if sent else _text(curl_line(document["servers"][0]["url"], method, path, one))
+    line = "" if sent else _text(curl_command(document["servers"][0]["url"], method, path, one))
     return (
         f'<article id="{name}"><h3>{title}{"" if sent else _lock(one)}</h3>'
         f'<p class="lead">{_inline(one["summary"])}.{about}{_parameters(document, one)}{_request(document, one)}'
@@ -144,7 +146,7 @@ def _parameters(document: _Entry, one: _Entry) -> str:
 def _request(document: _Entry, one: _Entry) -> str:
     content = one.get("requestBody", {}).get("content", {})
     return "".join(
-        _table(f"Body: {media}", document, fields_of(document, body["schema"])) for media, body in content.items()
+        _table(f"Body: {media}", document, object_fields(document, body["schema"])) for media, body in content.items()
     )
 
 
@@ -160,12 +162,12 @@ def _table(title: str, document: _Entry, fields: Fields) -> str:
 def _type(document: _Entry, field: _Entry) -> str:
     """Names of structs lead to them."""
     schemas = document["components"]["schemas"]
-    words = re.split(r"\b", type_of(document, field))
+    words = re.split(r"\b", describe_type(document, field))
     return "".join(f'<a href="#type-{word}">{word}</a>' if word in schemas else _text(word) for word in words)
 
 
 def _rules(document: _Entry, field: _Entry) -> str:
-    rules = rules_of(document, field)
+    rules = describe_constraints(document, field)
     return f"<small>{_inline('; '.join(rules))}</small>" if rules else ""
 
 
@@ -202,7 +204,7 @@ def _types(document: _Entry) -> str:
     for name, schema in document["components"]["schemas"].items():
         words = f"<p>One of {_inline(' '.join(f'`{value}`' for value in schema['enum']))}" if "enum" in schema else ""
         about = f"<p>{_inline(schema.get('description', ''))}"
-        table = _table("Fields", document, fields_of(document, schema))
+        table = _table("Fields", document, object_fields(document, schema))
         shown += f'<article id="type-{name}"><h3><code>{name}</code></h3>{about}{words}{table}</article>'
     return f'<section id="types"><h2>types</h2>{shown}</section>'
 

@@ -10,36 +10,38 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request, Response
 
-from imagegate.api.openapi.operation import answered
+from imagegate.api.openapi.operation import response_header
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, InvalidTaskId, TaskNotFound
 from imagegate.domain.tasks import Task
 from imagegate.flows.views.task import task_view
-from imagegate.flows.wait import until_terminal
+from imagegate.flows.wait import wait_until_terminal
 from imagegate.runtime import Runtime
 from imagegate.store.tasks import find_task
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MOST_WAIT_S = 60
-_MOST_CURSOR = 1000
-REPLAYED = answered("Idempotency-Replayed", {"enum": ["true"]}, "Where this answer is that of an earlier request")
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_PREFER = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
+MAX_WAIT_S = 60
+_MAX_CURSOR_LENGTH = 1000
+REPLAYED_HEADER = response_header(
+    "Idempotency-Replayed", {"enum": ["true"]}, "Where this answer is that of an earlier request"
+)
+IDEMPOTENCY_KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
 
 
-def json_answer(value: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
+def json_response(value: Any, headers: dict[str, str] | None = None) -> Response[bytes]:
     """Compact JSON, 200."""
     return Response(msgspec.json.encode(value), headers=headers, media_type="application/json", status_code=200)
 
 
-def task_answer(runtime: Runtime, task: Task, headers: dict[str, str] | None = None) -> Response[bytes]:
-    return json_answer(task_view(runtime, task), headers)
+def task_response(runtime: Runtime, task: Task, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return json_response(task_view(runtime, task), headers)
 
 
 def preferred_wait(request: Request[Any, Any, Any]) -> int | None:
     """`Prefer: wait=n` in seconds, at most 60; malformed is as good as absent."""
-    found = _PREFER.search(request.headers.get("prefer", ""))
+    found = _PREFER_WAIT.search(request.headers.get("prefer", ""))
     return _seconds(found[1]) if found else None
 
 
@@ -53,34 +55,34 @@ def whole_number(request: Request[Any, Any, Any], name: str, default: int, least
     return int(text)
 
 
-def next_cursor(place: msgspec.Struct) -> str:
+def encode_cursor(position: msgspec.Struct) -> str:
     """Where the next page of a list begins, as text that only this gateway reads."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def cursor(request: Request[Any, Any, Any], kind: type[T]) -> T | None:
-    """The query parameter `cursor`; None where a list begins."""
+def decode_cursor(request: Request[Any, Any, Any], kind: type[T]) -> T | None:
+    """The query parameter `decode_cursor`; None where a list begins."""
     text = request.query_params.get("cursor", "")
     if not text:
         return None
     try:
-        raw = base64.b64decode(text[:_MOST_CURSOR] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        place = msgspec.json.decode(raw, type=kind)
+        raw = base64.b64decode(text[:_MAX_CURSOR_LENGTH] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        position = msgspec.json.decode(raw, type=kind)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
         raise InvalidRequest("cursor must be the next_cursor of an earlier answer", param="cursor") from error
-    if not all(_storable(getattr(place, name)) for name in place.__struct_fields__):
+    if not all(_is_comparable(getattr(position, name)) for name in position.__struct_fields__):
         raise InvalidRequest("cursor must be the next_cursor of an earlier answer", param="cursor")
-    return place
+    return position
 
 
-def _storable(value: Any) -> bool:
+def _is_comparable(value: Any) -> bool:
     """What both databases can compare with."""
     return -(2**62) < value < 2**62 if isinstance(value, int) else "\0" not in str(value)
 
 
 def idempotency_key(request: Request[Any, Any, Any]) -> str | None:
     value = request.headers.get("idempotency-key")
-    if value is not None and not IDEMPOTENCY_KEY.fullmatch(value):
+    if value is not None and not IDEMPOTENCY_KEY_PATTERN.fullmatch(value):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 visible ASCII characters", param="Idempotency-Key")
     return value
 
@@ -94,18 +96,18 @@ def wait_seconds(request: Request[Any, Any, Any]) -> int:
 
 
 def _seconds(digits: str) -> int:
-    return MOST_WAIT_S if len(digits.lstrip("0")) > 2 else min(int(digits), MOST_WAIT_S)
+    return MAX_WAIT_S if len(digits.lstrip("0")) > 2 else min(int(digits), MAX_WAIT_S)
 
 
-async def owned_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
+async def find_owned_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
     """The account's own task; another account's is as unknown as one that never was."""
     if not task_id.startswith(ids.TASK_PREFIX):
         raise InvalidTaskId(param="task_id")
-    task = await runtime.db.read(find_task, account_id, task_id) if ids.TASK_ID.fullmatch(task_id) else None
+    task = await runtime.db.read(find_task, account_id, task_id) if ids.TASK_ID_RE.fullmatch(task_id) else None
     if task is None:
         raise TaskNotFound
     return task
 
 
-async def waited(runtime: Runtime, task: Task, seconds: int) -> Task:
-    return task if task.terminal or seconds == 0 else await until_terminal(runtime, task, seconds)
+async def wait_for_task(runtime: Runtime, task: Task, seconds: int) -> Task:
+    return task if task.terminal or seconds == 0 else await wait_until_terminal(runtime, task, seconds)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.fields import NEEDED
+from imagegate.domain.fields import REQUIRED_KEYWORD
 
 _REF = "#/components/schemas/{name}"
 
@@ -47,7 +47,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 def _require_what_is_needed(component: dict[str, Any]) -> None:
     """Nor may it be null."""
     fields = component.get("properties", {})
-    needed = [name for name, field in fields.items() if field.pop(NEEDED, False)]
+    needed = [name for name, field in fields.items() if field.pop(REQUIRED_KEYWORD, False)]
     for name in needed:
         given = [one for one in fields[name].pop("anyOf") if one != {"type": "null"}]
         fields[name] = {**given[0], **fields[name]}

@@ -12,16 +12,16 @@ import shlex
 from typing import Any
 
 # One red pixel: small enough for a line, and a real picture.
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4YGAAAAMEATF0v3V3AAAAAElFTkSuQmCC"
+PIXEL_PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4YGAAAAMEATF0v3V3AAAAAElFTkSuQmCC"
 _BREAK = " \\\n  "
 
 
-def curl_line(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
+def curl_command(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = operation.get("parameters", [])
-    parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _streamed(operation)]
+    parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _no_buffer_flag(operation)]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
-    parts[0] += f" {_quoted(origin + filled(path, parameters, '$%s') + query_of(parameters))}"
+    parts[0] += f" {_quote(origin + fill_path(path, parameters, '$%s') + example_query(parameters))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
     headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
@@ -30,19 +30,19 @@ def curl_line(origin: str, method: str, path: str, operation: dict[str, Any]) ->
     if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
         parts.append("-o picture")
     line = _BREAK.join(parts)
-    return f"printf %s {DOT} | base64 -d | {line}" if "file=@-" in line else line
+    return f"printf %s {PIXEL_PNG_BASE64} | base64 -d | {line}" if "file=@-" in line else line
 
 
-def _streamed(operation: dict[str, Any]) -> str:
+def _no_buffer_flag(operation: dict[str, Any]) -> str:
     return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
 
 
-def _quoted(address: str) -> str:
+def _quote(address: str) -> str:
     """Its variables are for the shell, the rest is not."""
     return f'"{address}"' if "$" in address else shlex.quote(address)
 
 
-def filled(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
+def fill_path(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
     """The path with the examples of its parameters; an id is a variable, because the example's is nobody's.
 
     `variable` says how the language reads one: `%s` stands for its name."""
@@ -51,7 +51,7 @@ def filled(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
 
 
-def query_of(parameters: list[dict[str, Any]]) -> str:
+def example_query(parameters: list[dict[str, Any]]) -> str:
     """The query that the examples make, `?` included; empty where there is none."""
     given = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
     return "?" + "&".join(given) if given else ""

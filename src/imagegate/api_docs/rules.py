@@ -29,43 +29,47 @@ def resolve(document: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
     return one
 
 
-def fields_of(document: dict[str, Any], schema: dict[str, Any]) -> Fields:
+def object_fields(document: dict[str, Any], schema: dict[str, Any]) -> Fields:
     """Name, schema and whether it must be there, of each field of an object."""
     whole = resolve(document, schema)
     needed = whole.get("required", [])
     return [(name, field, name in needed) for name, field in whole.get("properties", {}).items()]
 
 
-def type_of(document: dict[str, Any], schema: dict[str, Any]) -> str:
+def describe_type(document: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         return (
-            type_of(document, resolve(document, schema)) if _plain(document, schema) else schema["$ref"].split("/")[-1]
+            describe_type(document, resolve(document, schema))
+            if _is_scalar(document, schema)
+            else schema["$ref"].split("/")[-1]
         )
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(type_of(document, one) for one in schema["anyOf"]))
+        return " or ".join(dict.fromkeys(describe_type(document, one) for one in schema["anyOf"]))
     if schema.get("type") == "array":
-        return f"list of {type_of(document, schema.get('items', {}))}"
+        return f"list of {describe_type(document, schema.get('items', {}))}"
     return str(schema.get("type") or ("string" if "enum" in schema else "any"))
 
 
-def _plain(document: dict[str, Any], schema: dict[str, Any]) -> bool:
+def _is_scalar(document: dict[str, Any], schema: dict[str, Any]) -> bool:
     return "properties" not in resolve(document, schema)
 
 
-def rules_of(document: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+def describe_constraints(document: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     """Bounds, allowed values and patterns; patterns and values are marked as code by backticks."""
-    schema = resolve(document, schema) if _plain(document, schema) else schema
-    said = [text.format(_number(schema[name])) for name, text in _BOUNDS.items() if schema.get(name) is not None]
+    schema = resolve(document, schema) if _is_scalar(document, schema) else schema
+    constraints = [
+        text.format(_format_number(schema[name])) for name, text in _BOUNDS.items() if schema.get(name) is not None
+    ]
     if "enum" in schema:
-        said.append("one of " + " ".join(f"`{value}`" for value in schema["enum"]))
-    said += [f"`{schema['pattern']}`"] if "pattern" in schema else []
-    said += [schema["format"]] if "format" in schema else []
+        constraints.append("one of " + " ".join(f"`{value}`" for value in schema["enum"]))
+    constraints += [f"`{schema['pattern']}`"] if "pattern" in schema else []
+    constraints += [schema["format"]] if "format" in schema else []
     if schema.get("type") == "array":
-        said += rules_of(document, schema["items"])
+        constraints += describe_constraints(document, schema["items"])
     for one in schema.get("anyOf", []):
-        said += rules_of(document, one)
-    return list(dict.fromkeys(said))
+        constraints += describe_constraints(document, one)
+    return list(dict.fromkeys(constraints))
 
 
-def _number(value: Any) -> str:
+def _format_number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

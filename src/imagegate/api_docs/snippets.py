@@ -11,7 +11,7 @@ import json
 import pprint
 from typing import Any
 
-from imagegate.api_docs.curl import filled, query_of
+from imagegate.api_docs.curl import example_query, fill_path
 
 _PYTHON = """import json
 import os
@@ -33,7 +33,7 @@ console.log(JSON.stringify(await answer.json(), null, 2));
 """
 
 
-def speaks_json(operation: dict[str, Any]) -> bool:
+def uses_only_json(operation: dict[str, Any]) -> bool:
     """Whether it takes and gives nothing but JSON."""
     takes = operation.get("requestBody", {}).get("content", {})
     gives = operation["responses"].get("200", {}).get("content", {})
@@ -66,7 +66,7 @@ def javascript_program(origin: str, method: str, path: str, operation: dict[str,
 
 def _address(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
     parameters = operation.get("parameters", [])
-    return origin + filled(path, parameters, variable) + query_of(parameters)
+    return origin + fill_path(path, parameters, variable) + example_query(parameters)
 
 
 def _body(operation: dict[str, Any]) -> Any:
@@ -74,12 +74,12 @@ def _body(operation: dict[str, Any]) -> Any:
 
 
 def _headers(operation: dict[str, Any]) -> list[tuple[str, str]]:
-    told = [
+    headers = [
         (one["name"], str(one["example"]))
         for one in operation.get("parameters", [])
         if one["in"] == "header" and "example" in one and (one["required"] or one["name"] == "Prefer")
     ]
-    return [*told, ("Content-Type", "application/json")] if _body(operation) is not None else told
+    return [*headers, ("Content-Type", "application/json")] if _body(operation) is not None else headers
 
 
 def _block(lines: list[str], indent: int) -> str:

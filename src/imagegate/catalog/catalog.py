@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from imagegate.catalog.schema import Alias, Model, PriceBlock, PriceRow, Rates
+from imagegate.catalog.schema import Alias, Model, ModelPrice, PriceBlock, TokenRates
 from imagegate.domain.money import PER_MILLION
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 
@@ -19,7 +19,7 @@ class CatalogError(ValueError):
     """The catalog's data contradicts itself; the text names the place."""
 
 
-class Book:
+class Catalog:
     """Models by name and price blocks by version. Built once, never changed."""
 
     def __init__(self, models: Sequence[Model], aliases: Sequence[Alias], blocks: Sequence[PriceBlock]) -> None:
@@ -46,31 +46,31 @@ class Book:
         model = self.models.get(alias.row if alias else name)
         return (model, alias) if model else None
 
-    def block_at(self, now_us: int) -> PriceBlock:
+    def price_block_at(self, now_us: int) -> PriceBlock:
         """The block that applies at this moment."""
-        due = [block for block in self.blocks.values() if block.effective_from * PER_MILLION <= now_us]
-        if not due:
+        in_effect = [block for block in self.blocks.values() if block.effective_from * PER_MILLION <= now_us]
+        if not in_effect:
             raise CatalogError("no price block is in effect yet")
-        return due[-1]
+        return in_effect[-1]
 
     def price(self, version: str, model_id: str, tier: str) -> Price | None:
         """The price of one request, or None where the model is not priced in that block."""
         row = self._rows.get((version, model_id))
-        return price_of(row, tier) if row else None
+        return price_for_tier(row, tier) if row else None
 
-    def price_row(self, version: str, model_id: str) -> PriceRow | None:
+    def model_price(self, version: str, model_id: str) -> ModelPrice | None:
         """The block's row as it was published, or None where the model is not priced in it."""
         return self._rows.get((version, model_id))
 
 
-def price_of(row: PriceRow, tier: str) -> Price:
+def price_for_tier(row: ModelPrice, tier: str) -> Price:
     if row.per_1k_tokens is not None:
         return token_price(row.per_1k_tokens)
     amounts = row.per_image_nanos or {}
     return CallPrice(per_image=amounts[tier] if tier in amounts else amounts["any"])
 
 
-def token_price(rates: Rates) -> TokenPrice:
+def token_price(rates: TokenRates) -> TokenPrice:
     """Decimal USD per 1K tokens -> integer nanos per million tokens, exactly."""
     return TokenPrice(**{name: _nanos_per_million(getattr(rates, name)) for name in rates.__struct_fields__})
 
@@ -82,6 +82,6 @@ def _nanos_per_million(usd_per_1k: str) -> int:
     return int(whole + fraction.ljust(12, "0"))
 
 
-def block_hash(block: PriceBlock) -> str:
+def hash_block(block: PriceBlock) -> str:
     """What the database keeps beside the version, so that an edited block is noticed."""
     return hashlib.sha256(msgspec.json.encode(block)).hexdigest()

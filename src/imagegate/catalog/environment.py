@@ -12,44 +12,44 @@ from importlib import resources
 
 import msgspec
 
-from imagegate.catalog.catalog import Book
-from imagegate.catalog.routes import Cost, RouteRow, UpstreamRow
-from imagegate.domain.money import nanos_of_usd
+from imagegate.catalog.catalog import Catalog
+from imagegate.catalog.routes import CostPerMillion, RouteConfig, UpstreamConfig
+from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import TokenPrice
 
-OPENAI_URL = "https://api.openai.com/v1"
-AZURE_DEPLOYMENT = "gpt-image-2"
+DEFAULT_OPENAI_URL = "https://api.openai.com/v1"
+DEFAULT_AZURE_DEPLOYMENT = "gpt-image-2"
 
 
 class ListCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
-    cost_per_million: Cost
+    cost_per_million: CostPerMillion
 
 
-def list_costs() -> dict[str, Cost]:
+def load_list_costs() -> dict[str, CostPerMillion]:
     text = (resources.files("imagegate.catalog") / "data" / "list-costs.toml").read_text("utf-8")
     return {row.model: row.cost_per_million for row in msgspec.convert(tomllib.loads(text)["cost"], list[ListCost])}
 
 
-def rows_from_environment(
-    env: Mapping[str, str], book: Book, today: str
-) -> tuple[tuple[UpstreamRow, ...], tuple[RouteRow, ...]]:
+def configs_from_environment(
+    env: Mapping[str, str], catalog: Catalog, today: str
+) -> tuple[tuple[UpstreamConfig, ...], tuple[RouteConfig, ...]]:
     """Empty where no vendor's key is set. `today` as YYYY-MM-DD: a model that is shut down gets no route."""
-    upstreams: list[UpstreamRow] = []
-    routes: list[RouteRow] = []
-    costs = {model: cost for model, cost in list_costs().items() if not _is_shut(book, model, today)}
+    upstreams: list[UpstreamConfig] = []
+    routes: list[RouteConfig] = []
+    costs = {model: cost for model, cost in load_list_costs().items() if not _is_shut_down(catalog, model, today)}
     if env.get("OPENAI_API_KEY"):
-        url = env.get("OPENAI_BASE_URL") or OPENAI_URL
-        upstreams.append(UpstreamRow(name="openai", protocol="openai", base_url=url, api_key_env="OPENAI_API_KEY"))
-        routes += [RouteRow(model=name, upstream="openai", cost_per_million=cost) for name, cost in costs.items()]
+        url = env.get("OPENAI_BASE_URL") or DEFAULT_OPENAI_URL
+        upstreams.append(UpstreamConfig(name="openai", protocol="openai", base_url=url, api_key_env="OPENAI_API_KEY"))
+        routes += [RouteConfig(model=name, upstream="openai", cost_per_million=cost) for name, cost in costs.items()]
     if env.get("AZURE_OPENAI_API_KEY") and env.get("AZURE_OPENAI_ENDPOINT"):
-        upstreams.append(_azure(env["AZURE_OPENAI_ENDPOINT"]))
-        routes.append(_azure_route(env.get("AZURE_OPENAI_DEPLOYMENT") or AZURE_DEPLOYMENT, costs))
+        upstreams.append(_azure_upstream(env["AZURE_OPENAI_ENDPOINT"]))
+        routes.append(_azure_route(env.get("AZURE_OPENAI_DEPLOYMENT") or DEFAULT_AZURE_DEPLOYMENT, costs))
     return tuple(upstreams), tuple(routes)
 
 
-def _azure(endpoint: str) -> UpstreamRow:
-    return UpstreamRow(
+def _azure_upstream(endpoint: str) -> UpstreamConfig:
+    return UpstreamConfig(
         name="azure",
         protocol="openai",
         dialect="azure",
@@ -58,24 +58,24 @@ def _azure(endpoint: str) -> UpstreamRow:
     )
 
 
-def _azure_route(deployment: str, costs: Mapping[str, Cost]) -> RouteRow:
+def _azure_route(deployment: str, costs: Mapping[str, CostPerMillion]) -> RouteConfig:
     """A deployment is of one model: the one it is named after, gpt-image-2 where its name says nothing."""
-    named = [model for model in costs if deployment.startswith(model)]
-    model = max(named, key=len, default="gpt-image-2")
-    return RouteRow(model=model, upstream="azure", upstream_model=deployment, cost_per_million=costs[model])
+    matches = [model for model in costs if deployment.startswith(model)]
+    model = max(matches, key=len, default="gpt-image-2")
+    return RouteConfig(model=model, upstream="azure", upstream_model=deployment, cost_per_million=costs[model])
 
 
-def _is_shut(book: Book, model: str, today: str) -> bool:
-    shutdown = book.models[model].shutdown
+def _is_shut_down(catalog: Catalog, model: str, today: str) -> bool:
+    shutdown = catalog.models[model].shutdown
     return bool(shutdown) and shutdown <= today
 
 
-def sold_below_cost(book: Book, version: str, rows: tuple[RouteRow, ...]) -> list[str]:
+def models_sold_below_cost(catalog: Catalog, version: str, routes: tuple[RouteConfig, ...]) -> list[str]:
     """Models whose selling price is below the list cost of a route, for whoever starts the gateway."""
-    found = []
-    for row in rows:
-        price = book.price(version, row.model, "1K")
-        cost = row.cost_per_million
-        if isinstance(price, TokenPrice) and cost is not None and price.image_output < nanos_of_usd(cost.image_output):
-            found.append(row.model)
-    return sorted(set(found))
+    models = []
+    for route in routes:
+        price = catalog.price(version, route.model, "1K")
+        cost = route.cost_per_million
+        if isinstance(price, TokenPrice) and cost is not None and price.image_output < parse_usd(cost.image_output):
+            models.append(route.model)
+    return sorted(set(models))

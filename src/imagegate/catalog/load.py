@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.catalog.catalog import Book, CatalogError
+from imagegate.catalog.catalog import Catalog, CatalogError
 from imagegate.catalog.schema import Alias, Model, PriceBlock
 
 
-def load_book(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) -> Book:
+def load_catalog(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) -> Catalog:
     """The shipped models, every shipped price block and the operator's. CatalogError names the file and the field."""
     models: list[Model] = []
     blocks: list[PriceBlock] = []
@@ -26,11 +26,11 @@ def load_book(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) ->
                 blocks.append(msgspec.convert(content, PriceBlock))
         except msgspec.ValidationError as error:
             raise CatalogError(f"{file.name}: {error}") from error
-    blocks += [_operators_block(Path(name)) for name in price_files]
-    return Book(models, aliases, [_extended(block, blocks) for block in blocks])
+    blocks += [_load_price_file(Path(name)) for name in price_files]
+    return Catalog(models, aliases, [_resolve_extends(block, blocks) for block in blocks])
 
 
-def _operators_block(file: Path) -> PriceBlock:
+def _load_price_file(file: Path) -> PriceBlock:
     try:
         return msgspec.convert(tomllib.loads(file.read_text("utf-8")), PriceBlock)
     except OSError as error:
@@ -39,7 +39,7 @@ def _operators_block(file: Path) -> PriceBlock:
         raise CatalogError(f"{file}: {error}") from error
 
 
-def _extended(block: PriceBlock, blocks: Sequence[PriceBlock]) -> PriceBlock:
+def _resolve_extends(block: PriceBlock, blocks: Sequence[PriceBlock]) -> PriceBlock:
     """The block with the rows that it takes over; a chain of blocks is followed to its end."""
     if not block.extends:
         return block
@@ -47,5 +47,5 @@ def _extended(block: PriceBlock, blocks: Sequence[PriceBlock]) -> PriceBlock:
     if base is None or base.effective_from >= block.effective_from:
         raise CatalogError(f"price block {block.version}: extends must name an earlier block")
     own = {row.model for row in block.price}
-    taken = tuple(row for row in _extended(base, blocks).price if row.model not in own)
-    return msgspec.structs.replace(block, price=block.price + taken)
+    inherited = tuple(row for row in _resolve_extends(base, blocks).price if row.model not in own)
+    return msgspec.structs.replace(block, price=block.price + inherited)

@@ -16,14 +16,14 @@ import msgspec
 
 from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.schema import Tier
-from imagegate.domain.money import nanos_of_usd
+from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 
 Protocol = Literal["openai", "task_api", "fal", "replicate", "embedded"]
 OnUnknown = Literal["wait", "retry", "fail"]
-Edits = Literal["multipart_image_array", "multipart_image", "json_images", "json_xai", "in_generations", "none"]
+EditStyle = Literal["multipart_image_array", "multipart_image", "json_images", "json_xai", "in_generations", "none"]
 
-_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
+_UPSTREAM_NAME_RE = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 
 
 class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,7 +47,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sizes: tuple[str, ...] = ()
     size_auto: bool = True
     response_format: Literal["never", "b64_json", "base64", "url"] = "never"
-    edits: Edits = "multipart_image_array"
+    edits: EditStyle = "multipart_image_array"
     edits_field: str = ""
     mask: bool = True
     transparent: bool = True
@@ -66,7 +66,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     error_shape: Literal["openai", "string", "detail"] = "openai"
 
 
-class UpstreamRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[upstream]]`: a place that makes images. `override` replaces single fields of the dialect.
 
     `concurrency` and `rate_per_min` of 0 mean no limit. `deployment` and `api_version` belong to Azure's dated paths.
@@ -88,7 +88,7 @@ class UpstreamRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     override: dict[str, Any] = {}
 
 
-class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CostPerMillion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """USD per million tokens as exact decimal strings. A cached rate left out is the full one."""
 
     image_output: str
@@ -99,7 +99,7 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     text_output: str = "0"
 
 
-class RouteRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[route]]`: this model, made there, at this cost. USD; `cost_per_image` is one amount or one per tier.
 
     `max_n`, `max_refs`, `mask`, `sizes`, `qualities` and `output_formats` narrow what the dialect can do; left out,
@@ -109,7 +109,7 @@ class RouteRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     model: str
     upstream: str
     upstream_model: str = ""
-    cost_per_million: Cost | None = None
+    cost_per_million: CostPerMillion | None = None
     cost_per_image: str | dict[Tier, str] | None = None
     max_n: int | None = None
     max_refs: int | None = None
@@ -142,80 +142,82 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     rate_per_min: int
 
-    def cost_price(self, tier: str) -> Price:
+    def price_for_tier(self, tier: str) -> Price:
         return self.prices.get(tier) or self.prices["any"]
 
 
-class Roster:
+class RouteTable:
     """Every upstream and route of this install. Built once per reload, never changed."""
 
-    def __init__(self, upstreams: Sequence[UpstreamRow], routes: Sequence[RouteRow], models: Sequence[str]) -> None:
+    def __init__(
+        self, upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], models: Sequence[str]
+    ) -> None:
         self.upstreams = {row.name: row for row in upstreams}
-        self.dialects = {row.name: dialect_of(row) for row in upstreams}
+        self.dialects = {row.name: resolve_dialect(row) for row in upstreams}
         if len(self.upstreams) != len(upstreams):
             raise CatalogError("two upstreams have the same name")
         for name in self.upstreams:
-            if not _NAME.fullmatch(name):
+            if not _UPSTREAM_NAME_RE.fullmatch(name):
                 raise CatalogError(f"upstream {name!r}: a name is made of a-z, 0-9, - and _, at most 40")
-        built = [self._route(row, models) for row in routes if row.enabled]
-        self.routes = {route.name: route for route in built}
-        if len(self.routes) != len(built):
+        enabled_routes = [self._build_route(row, models) for row in routes if row.enabled]
+        self.routes = {route.name: route for route in enabled_routes}
+        if len(self.routes) != len(enabled_routes):
             raise CatalogError("two routes lead the same model to the same upstream model of the same upstream")
 
-    def of_model(self, model: str) -> list[Route]:
+    def for_model(self, model: str) -> list[Route]:
         return [route for route in self.routes.values() if route.model == model]
 
     @property
-    def has_real(self) -> bool:
+    def has_real_upstream(self) -> bool:
         """Whether any route leads to a real upstream: then the embedded engine serves only where it is named."""
         return any(self.upstreams[route.upstream].protocol != "embedded" for route in self.routes.values())
 
-    def _route(self, row: RouteRow, models: Sequence[str]) -> Route:
-        place = f"route of {row.model!r} to {row.upstream!r}"
-        upstream = self.upstreams.get(row.upstream)
+    def _build_route(self, config: RouteConfig, models: Sequence[str]) -> Route:
+        label = f"route of {config.model!r} to {config.upstream!r}"
+        upstream = self.upstreams.get(config.upstream)
         if upstream is None:
-            raise CatalogError(f"{place}: there is no upstream of that name")
-        if row.model not in models:
-            raise CatalogError(f"{place}: there is no model of that name")
-        dialect = self.dialects[row.upstream]
-        theirs = row.upstream_model or row.model
+            raise CatalogError(f"{label}: there is no upstream of that name")
+        if config.model not in models:
+            raise CatalogError(f"{label}: there is no model of that name")
+        dialect = self.dialects[config.upstream]
+        upstream_model = config.upstream_model or config.model
         return Route(
-            name=f"{row.model}@{row.upstream}" + (f"/{theirs}" if theirs != row.model else ""),
-            model=row.model,
-            upstream=row.upstream,
-            upstream_model=theirs,
-            prices=_prices(row, upstream, place),
-            max_n=_or(row.max_n, dialect.max_n),
-            max_refs=0 if dialect.edits == "none" else _or(row.max_refs, dialect.max_refs),
-            mask=_or(row.mask, dialect.mask) and dialect.edits != "none",
-            transparent=_or(row.transparent, dialect.transparent),
+            name=f"{config.model}@{config.upstream}" + (f"/{upstream_model}" if upstream_model != config.model else ""),
+            model=config.model,
+            upstream=config.upstream,
+            upstream_model=upstream_model,
+            prices=_route_prices(config, upstream, label),
+            max_n=_value_or(config.max_n, dialect.max_n),
+            max_refs=0 if dialect.edits == "none" else _value_or(config.max_refs, dialect.max_refs),
+            mask=_value_or(config.mask, dialect.mask) and dialect.edits != "none",
+            transparent=_value_or(config.transparent, dialect.transparent),
             size_auto=dialect.size_auto,
-            sizes=_or(row.sizes, dialect.sizes),
-            qualities=_or(row.qualities, ()),
+            sizes=_value_or(config.sizes, dialect.sizes),
+            qualities=_value_or(config.qualities, ()),
             max_ref_bytes=dialect.max_ref_bytes,
-            on_unknown=row.on_unknown or upstream.on_unknown,
+            on_unknown=config.on_unknown or upstream.on_unknown,
             concurrency=upstream.concurrency,
             rate_per_min=upstream.rate_per_min,
         )
 
 
-def dialect_of(row: UpstreamRow) -> Dialect:
+def resolve_dialect(config: UpstreamConfig) -> Dialect:
     """The preset that the row names, with the row's own overrides. CatalogError names what does not fit.
 
     A protocol other than `openai` has a preset of its own name, used where the row names no other.
     """
     presets = load_dialects()
-    if row.protocol != "openai" and row.dialect == "openai":
-        preset = presets.get(row.protocol, Dialect(name=row.protocol))
-    elif row.dialect in presets:
-        preset = presets[row.dialect]
+    if config.protocol != "openai" and config.dialect == "openai":
+        preset = presets.get(config.protocol, Dialect(name=config.protocol))
+    elif config.dialect in presets:
+        preset = presets[config.dialect]
     else:
         known = ", ".join(sorted(presets))
-        raise CatalogError(f"upstream {row.name!r}: dialect {row.dialect!r} is not one of {known}")
+        raise CatalogError(f"upstream {config.name!r}: dialect {config.dialect!r} is not one of {known}")
     try:
-        return msgspec.convert({**msgspec.to_builtins(preset), **row.override}, Dialect)
+        return msgspec.convert({**msgspec.to_builtins(preset), **config.override}, Dialect)
     except msgspec.ValidationError as error:
-        raise CatalogError(f"upstream {row.name!r}: override: {error}") from error
+        raise CatalogError(f"upstream {config.name!r}: override: {error}") from error
 
 
 def load_dialects() -> dict[str, Dialect]:
@@ -224,33 +226,33 @@ def load_dialects() -> dict[str, Dialect]:
     return {row.name: row for row in rows}
 
 
-def _prices(row: RouteRow, upstream: UpstreamRow, place: str) -> dict[str, Price]:
+def _route_prices(config: RouteConfig, upstream: UpstreamConfig, label: str) -> dict[str, Price]:
     """The route's cost by tier. An upstream that buys nothing needs none."""
-    if (row.cost_per_million is not None) and (row.cost_per_image is not None):
-        raise CatalogError(f"{place}: give cost_per_million or cost_per_image, not both")
+    if (config.cost_per_million is not None) and (config.cost_per_image is not None):
+        raise CatalogError(f"{label}: give cost_per_million or cost_per_image, not both")
     try:
-        if row.cost_per_million is not None:
-            return {"any": _token_cost(row.cost_per_million)}
-        if row.cost_per_image is not None:
-            return _image_costs(row.cost_per_image)
+        if config.cost_per_million is not None:
+            return {"any": _token_price(config.cost_per_million)}
+        if config.cost_per_image is not None:
+            return _image_prices(config.cost_per_image)
     except ValueError as error:
-        raise CatalogError(f"{place}: {error}") from error
+        raise CatalogError(f"{label}: {error}") from error
     if upstream.protocol == "embedded":
         return {"any": CallPrice(per_image=0)}
-    raise CatalogError(f"{place}: give its cost, as cost_per_million = {{...}} or cost_per_image")
+    raise CatalogError(f"{label}: give its cost, as cost_per_million = {{...}} or cost_per_image")
 
 
-def _image_costs(costs: str | dict[Tier, str]) -> dict[str, Price]:
+def _image_prices(costs: str | dict[Tier, str]) -> dict[str, Price]:
     """A tier that is not named costs what the dearest named one does."""
     amounts = {"any": costs} if isinstance(costs, str) else costs
-    nanos = {str(tier): nanos_of_usd(usd) for tier, usd in amounts.items()}
+    nanos = {str(tier): parse_usd(usd) for tier, usd in amounts.items()}
     return {tier: CallPrice(per_image=cost) for tier, cost in {"any": max(nanos.values()), **nanos}.items()}
 
 
-def _token_cost(cost: Cost) -> TokenPrice:
-    full = {"image_cached_input": cost.image_input, "text_cached_input": cost.text_input}
-    return TokenPrice(**{name: nanos_of_usd(getattr(cost, name) or full[name]) for name in cost.__struct_fields__})
+def _token_price(cost: CostPerMillion) -> TokenPrice:
+    full_rates = {"image_cached_input": cost.image_input, "text_cached_input": cost.text_input}
+    return TokenPrice(**{name: parse_usd(getattr(cost, name) or full_rates[name]) for name in cost.__struct_fields__})
 
 
-def _or(given: Any, default: Any) -> Any:
-    return default if given is None else given
+def _value_or(value: Any, default: Any) -> Any:
+    return default if value is None else value

@@ -48,7 +48,7 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quality_is_tier: bool = False
 
 
-class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TokenRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """USD per 1K tokens as exact decimal strings, as price lists print them."""
 
     image_output: str
@@ -59,11 +59,11 @@ class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     text_output: str = "0"
 
 
-class PriceRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one model costs: either rates per token, or nanos per delivered image by tier (`any` for all)."""
 
     model: str
-    per_1k_tokens: Rates | None = None
+    per_1k_tokens: TokenRates | None = None
     per_image_nanos: dict[str, int] | None = None
 
 
@@ -75,5 +75,5 @@ class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     version: str
     effective_from: int
-    price: tuple[PriceRow, ...]
+    price: tuple[ModelPrice, ...]
     extends: str = ""

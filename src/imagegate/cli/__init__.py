@@ -13,12 +13,12 @@ import sys
 import click
 
 from imagegate import __version__
-from imagegate.cli.exit_codes import NOT_REACHABLE, Exit
-from imagegate.security.keyring import SecretRefused
+from imagegate.cli.exit_codes import UNREACHABLE, Exit
+from imagegate.security.keyring import SecretError
 from imagegate.settings import SettingsError
-from imagegate.store.engines import StoreFailure, StoreRefused
+from imagegate.store.engines import DatabaseError, DatabaseUnusable
 
-_WHERE = {
+_COMMANDS = {
     "serve": "serve:serve",
     "generate": "images:generate",
     "edit": "images:edit",
@@ -33,21 +33,21 @@ _WHERE = {
 }
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """Loads a command's module only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_WHERE)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _WHERE:
+        if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _WHERE[cmd_name].partition(":")
+        module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(f"imagegate.cli.{module}"), name)
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imagegate")
 def program() -> None:
     """The self-hosted gateway for image generation."""
@@ -57,16 +57,16 @@ def main() -> None:
     """Run, and turn what can go wrong into one line and an exit code."""
     try:
         program(standalone_mode=True)
-    except Exit as ended:
-        if ended.message:
-            click.echo(ended.message, err=True)
-        sys.exit(ended.code)
-    except (SettingsError, SecretRefused, StoreRefused, StoreFailure) as error:
+    except Exit as exit_error:
+        if exit_error.message:
+            click.echo(exit_error.message, err=True)
+        sys.exit(exit_error.code)
+    except (SettingsError, SecretError, DatabaseUnusable, DatabaseError) as error:
         click.echo(f"imagegate: {error}", err=True)
         sys.exit(1)
     except ConnectionError as error:
         click.echo(f"imagegate: the gateway cannot be reached: {error}", err=True)
-        sys.exit(NOT_REACHABLE)
+        sys.exit(UNREACHABLE)
     except OSError as error:
         click.echo(f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         sys.exit(1)

@@ -13,23 +13,23 @@ import click
 
 from imagegate.app import open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import gateway, installation, read_settings
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, Key, Scope
-from imagegate.domain.money import Nanos, credits_text, nanos_of_credits, usd_text
+from imagegate.cli.options import gateway_options, installation_options, read_settings
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
+from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.flows.accounts import NewKey, create_key, grant_credits, open_account
 from imagegate.flows.refunds import refund as give_back
 from imagegate.security.keyring import open_keyring
-from imagegate.security.rate_limit import MOST_PER_MINUTE
+from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
-from imagegate.store.refunds import Answer, Refund, RefundedBefore
+from imagegate.store.refunds import AlreadyRefunded, Refund, RefundOutcome
 
 T = TypeVar("T")
 
 
-def beside(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run `work` on the installation's database, beside a gateway that may be serving."""
 
     async def run() -> T:
@@ -42,23 +42,23 @@ def beside(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _nanos(settings: Settings, text: str | None) -> Nanos | None:
+def _parse_credits(settings: Settings, text: str | None) -> Nanos | None:
     if text is None:
         return None
     try:
-        return nanos_of_credits(text, settings.credit.credits_per_usd)
+        return parse_credits(text, settings.credit.credits_per_usd)
     except ValueError as error:
         raise Exit(USAGE, f"imagegate: {error}") from error
 
 
-def _limit(settings: Settings, text: str | None) -> Nanos | None:
-    nanos = _nanos(settings, text)
+def _parse_cap(settings: Settings, text: str | None) -> Nanos | None:
+    nanos = _parse_credits(settings, text)
     if nanos is not None and nanos < 0:
         raise Exit(USAGE, "imagegate: a cap cannot be negative")
     return nanos
 
 
-def _moment(text: str | None) -> int | None:
+def _parse_expiry(text: str | None) -> int | None:
     if text is None:
         return None
     try:
@@ -88,11 +88,11 @@ def keys() -> None:
 @click.option("--cap", metavar="N", help="The most credits that this key may ever spend.")
 @click.option("--daily-cap", metavar="N", help="The most credits that this key may spend in a day (UTC).")
 @click.option("--in-flight-cap", metavar="N", help="The most credits that its unfinished tasks may hold together.")
-@click.option("--rate-per-minute", type=click.IntRange(1, MOST_PER_MINUTE), help="Requests per minute.")
+@click.option("--rate-per-minute", type=click.IntRange(1, MAX_REQUESTS_PER_MINUTE), help="Requests per minute.")
 @click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks carried out side by side.")
 @click.option("--expires", metavar="DATE", help="When the key ends, ISO 8601.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation
+@installation_options
 def create(
     account: str,
     granted: str | None,
@@ -111,26 +111,26 @@ def create(
 ) -> None:
     """Make a key. Its value is shown this once."""
     settings = read_settings(config, data)
-    amount = _nanos(settings, granted)
+    amount = _parse_credits(settings, granted)
     new = NewKey(
         name=name,
         scopes=tuple(Scope(scope) for scope in scopes) or CUSTOMER_SCOPES,
         models=models or None,
-        cap=_limit(settings, cap),
-        daily_cap=_limit(settings, daily_cap),
-        expires=_moment(expires),
+        cap=_parse_cap(settings, cap),
+        daily_cap=_parse_cap(settings, daily_cap),
+        expires=_parse_expiry(expires),
         rate_per_minute=rate_per_minute,
         concurrent_tasks=concurrent_tasks,
-        in_flight_cap=_limit(settings, in_flight_cap),
+        in_flight_cap=_parse_cap(settings, in_flight_cap),
     )
 
-    async def work(db: Database) -> tuple[str, Key]:
+    async def work(db: Database) -> tuple[str, ApiKey]:
         owner = await open_account(db, account)
         if amount is not None:
             await _grant(db, owner, amount)
         return await create_key(db, open_keyring(settings.data_dir), owner, new)
 
-    value, key = beside(settings, work)
+    value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
@@ -142,15 +142,15 @@ async def _grant(db: Database, account: Account, amount: int) -> None:
 @keys.command("list")
 @click.option("--account", required=True)
 @click.option("--json", "as_json", is_flag=True)
-@installation
+@installation_options
 def list_keys(account: str, as_json: bool, data: str | None, config: Path | None) -> None:
     """List an account's keys, without their values."""
     settings = read_settings(config, data)
 
-    async def work(db: Database) -> list[Key]:
-        return await db.read(accounts.list_keys, (await _existing(db, account)).id)
+    async def work(db: Database) -> list[ApiKey]:
+        return await db.read(accounts.list_keys, (await _find_account(db, account)).id)
 
-    rows = [_key_row(key, settings) for key in beside(settings, work)]
+    rows = [_key_row(key, settings) for key in run_on_database(settings, work)]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -158,19 +158,19 @@ def list_keys(account: str, as_json: bool, data: str | None, config: Path | None
         click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value not in (None, "")))
 
 
-def _key_row(key: Key, settings: Settings) -> dict[str, Any]:
+def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
     rate = settings.credit.credits_per_usd
     return {
         "id": key.id,
         "name": key.name,
         "shown": key.shown,
-        "state": "live" if key.live(int(datetime.datetime.now(datetime.UTC).timestamp() * 1e6)) else "ended",
-        "spent": credits_text(key.spent, rate),
-        "cap": None if key.cap is None else credits_text(key.cap, rate),
-        "daily_cap": None if key.daily_cap is None else credits_text(key.daily_cap, rate),
+        "state": "live" if key.is_active(int(datetime.datetime.now(datetime.UTC).timestamp() * 1e6)) else "ended",
+        "spent": format_credits(key.spent, rate),
+        "cap": None if key.cap is None else format_credits(key.cap, rate),
+        "daily_cap": None if key.daily_cap is None else format_credits(key.daily_cap, rate),
         "rate_per_minute": key.rate_per_minute,
         "concurrent_tasks": key.concurrent_tasks,
-        "in_flight_cap": None if key.in_flight_cap is None else credits_text(key.in_flight_cap, rate),
+        "in_flight_cap": None if key.in_flight_cap is None else format_credits(key.in_flight_cap, rate),
         "expires": _date(key.expires),
         "disabled": _date(key.disabled),
     }
@@ -185,28 +185,28 @@ def _date(moment_us: int | None) -> str | None:
 @keys.command("disable")
 @click.option("--account", required=True)
 @click.argument("key_id")
-@installation
+@installation_options
 def disable(account: str, key_id: str, data: str | None, config: Path | None) -> None:
     """Disable a key by its id. A running gateway forgets it within seconds."""
     settings = read_settings(config, data)
 
     async def work(db: Database) -> bool:
-        return await db.write(accounts.disable_key, (await _existing(db, account)).id, key_id)
+        return await db.write(accounts.disable_key, (await _find_account(db, account)).id, key_id)
 
-    if not beside(settings, work):
+    if not run_on_database(settings, work):
         raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
     click.echo(f"{key_id} is disabled")
 
 
-async def _existing(db: Database, name: str) -> Account:
-    account = await db.read(accounts.account_named, name)
+async def _find_account(db: Database, name: str) -> Account:
+    account = await db.read(accounts.find_account_by_name, name)
     if account is None:
         raise Exit(FAILED, f"imagegate: there is no account {name!r}")
     return account
 
 
 @click.group("credits", invoke_without_command=True)
-@gateway
+@gateway_options
 @click.pass_context
 def credit(
     ctx: click.Context, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None
@@ -214,10 +214,10 @@ def credit(
     """Show what is left, grant more, or give a charge back."""
     if ctx.invoked_subcommand is not None:
         return
-    from imagegate.cli.client import Client
+    from imagegate.cli.client import GatewayClient
 
     settings = read_settings(config, data)
-    answer = asyncio.run(Client.once(settings, url, key, "GET", "/v1/credits"))
+    answer = asyncio.run(GatewayClient.request_once(settings, url, key, "GET", "/v1/credits"))
     if as_json:
         click.echo(json.dumps(answer["data"]))
         return
@@ -232,41 +232,41 @@ def credit(
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
 @click.option("--account", required=True)
 @click.argument("amount", metavar="CREDITS")
-@installation
+@installation_options
 def grant(account: str, amount: str, data: str | None, config: Path | None) -> None:
     """Grant credits to an account; a negative number takes them back."""
     settings = read_settings(config, data)
-    nanos = _nanos(settings, amount)
+    nanos = _parse_credits(settings, amount)
 
     async def work(db: Database) -> Account:
-        owner = await _existing(db, account)
+        owner = await _find_account(db, account)
         await _grant(db, owner, nanos or 0)
-        return await _existing(db, account)
+        return await _find_account(db, account)
 
-    owner = beside(settings, work)
+    owner = run_on_database(settings, work)
     rate = settings.credit.credits_per_usd
-    click.echo(f"{account} has {credits_text(owner.available, rate)} credits (${usd_text(owner.available)})")
+    click.echo(f"{account} has {format_credits(owner.available, rate)} credits (${format_usd(owner.available)})")
 
 
 @credit.command("refund")
 @click.argument("task_id", metavar="TASK")
 @click.option("--reason", default="refunded by the operator", show_default=True, help="Kept with the refund.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation
+@installation_options
 def refund(task_id: str, reason: str, as_json: bool, data: str | None, config: Path | None) -> None:
     """Give the whole charge of a task back to its account. A second time changes nothing and says so."""
     settings = read_settings(config, data)
 
-    async def work(db: Database) -> Answer:
+    async def work(db: Database) -> RefundOutcome:
         return await give_back(db, task_id, reason, "command line")
 
-    found = beside(settings, work)
-    if not isinstance(found, Refund | RefundedBefore):
+    found = run_on_database(settings, work)
+    if not isinstance(found, Refund | AlreadyRefunded):
         raise Exit(FAILED, f"imagegate: {task_id} was never charged, or there is no such task")
-    amount = {"credits": credits_text(found.amount, settings.credit.credits_per_usd), "usd": usd_text(found.amount)}
-    before = isinstance(found, RefundedBefore)
+    amount = {"credits": format_credits(found.amount, settings.credit.credits_per_usd), "usd": format_usd(found.amount)}
+    before = isinstance(found, AlreadyRefunded)
     if as_json:
         click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
         return
-    told = f"was given back before, on {_date(found.created)}" if before else "is given back"
-    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {told}")
+    outcome = f"was given back before, on {_date(found.created)}" if before else "is given back"
+    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {outcome}")

@@ -13,16 +13,16 @@ import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import connect_database, open_database, origin_of
-from imagegate.blobs import LocalBlobs
-from imagegate.catalog.load import load_book
+from imagegate.app import connect_database, open_database, public_origin
+from imagegate.blobs import LocalBlobStore
+from imagegate.catalog.load import load_catalog
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import installation, read_settings
-from imagegate.flows.blob_audit import broken_blobs
+from imagegate.cli.options import installation_options, read_settings
+from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
 from imagegate.settings import Settings
-from imagegate.store.engines import StoreFailure, StoreRefused, wall_clock
-from imagegate.store.invariants import INVARIANTS, Broken, broken_invariants
+from imagegate.store.engines import DatabaseError, DatabaseUnusable, wall_clock
+from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 
 COULD_NOT_RUN = USAGE
 
@@ -30,17 +30,17 @@ COULD_NOT_RUN = USAGE
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation
+@installation_options
 def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> None:
     """Ask the database whether everything that must be true is true. Only reads; safe beside a running gateway.
 
     Exits 0 when all holds, 1 when something does not, with the rows, 2 when it could not be asked.
     """
     settings = read_settings(config, data)
-    _must_exist(settings)
+    _require_database(settings)
     try:
-        broken = asyncio.run(_broken(settings, deep))
-    except (StoreFailure, StoreRefused) as error:
+        broken = asyncio.run(_find_violations(settings, deep))
+    except (DatabaseError, DatabaseUnusable) as error:
         raise Exit(COULD_NOT_RUN, f"imagegate: {error}") from error
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
@@ -50,23 +50,23 @@ def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> N
         raise Exit(FAILED)
 
 
-async def _broken(settings: Settings, deep: bool) -> list[Broken]:
+async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
     db = connect_database(settings)
     try:
-        broken = await db.snapshot(broken_invariants, int(2 * settings.work.lease_s * 1_000_000))
-        return broken + (await broken_blobs(db, LocalBlobs(settings.data_dir / "blobs")) if deep else [])
+        broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * 1_000_000))
+        return broken + (await audit_blobs(db, LocalBlobStore(settings.data_dir / "blobs")) if deep else [])
     finally:
         db.close()
 
 
-def _must_exist(settings: Settings) -> None:
+def _require_database(settings: Settings) -> None:
     if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
         raise Exit(COULD_NOT_RUN, f"imagegate: there is no database in {settings.data_dir}")
 
 
-def _report(broken: list[Broken]) -> None:
+def _report(broken: list[Violation]) -> None:
     for one in broken:
-        click.echo(f"{one.id} broken: {one.says}")
+        click.echo(f"{one.id} broken: {one.description}")
         for row in one.rows:
             click.echo("    " + "  ".join(f"{name}={value}" for name, value in row.items()))
     if not broken:
@@ -74,7 +74,7 @@ def _report(broken: list[Broken]) -> None:
 
 
 @click.command()
-@installation
+@installation_options
 def doctor(data: str | None, config: Path | None) -> None:
     """Look at everything that this installation needs, and say what to do about what is amiss."""
     settings = read_settings(config, data)
@@ -84,7 +84,7 @@ def doctor(data: str | None, config: Path | None) -> None:
         ("secret", _secret),
         ("database", _database),
         ("disk", _disk),
-        ("address", origin_of),
+        ("address", public_origin),
     ]
     failed = 0
     for name, probe in probes:
@@ -98,8 +98,8 @@ def doctor(data: str | None, config: Path | None) -> None:
 
 
 def _catalog(settings: Settings) -> str:
-    book = load_book(settings.alias, settings.credit.price_files)
-    return f"{len(book.names())} models, prices of {book.block_at(wall_clock()).version}"
+    book = load_catalog(settings.alias, settings.credit.price_files)
+    return f"{len(book.names())} models, prices of {book.price_block_at(wall_clock()).version}"
 
 
 def _secret(settings: Settings) -> str:
@@ -116,9 +116,9 @@ def _database(settings: Settings) -> str:
 
 def _disk(settings: Settings) -> str:
     usage = shutil.disk_usage(settings.data_dir)
-    least = min(settings.storage.free_min_bytes, usage.total * settings.storage.free_min_percent // 100)
-    if usage.free < least:
+    min_free_bytes = min(settings.storage.free_min_bytes, usage.total * settings.storage.free_min_percent // 100)
+    if usage.free < min_free_bytes:
         raise OSError(
-            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {least / 1e9:.1f}, submits stop"
+            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {min_free_bytes / 1e9:.1f}, submits stop"
         )
     return f"{usage.free / 1e9:.1f} GB free"

@@ -8,16 +8,16 @@ from typing import Any, Self
 
 import aiohttp
 
-from imagegate.cli.exit_codes import NOT_REACHABLE, USAGE, Exit, code_of
+from imagegate.cli.exit_codes import UNREACHABLE, USAGE, Exit, exit_code_for
 from imagegate.settings import Settings
 
 
-class Client:
+class GatewayClient:
     """One session with one gateway. Every failure is an `Exit` with its own code."""
 
     def __init__(self, settings: Settings, url: str | None, key: str | None) -> None:
-        self.base = (url or _told(settings.data_dir / "address", "--url")).rstrip("/")
-        token = key or _told(settings.data_dir / "demo-key", "--key")
+        self.base = (url or _read_hint(settings.data_dir / "address", "--url")).rstrip("/")
+        token = key or _read_hint(settings.data_dir / "demo-key", "--key")
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=120, sock_connect=5)
         )
@@ -31,29 +31,29 @@ class Client:
         await self._session.close()
 
     @classmethod
-    async def once(cls, settings: Settings, url: str | None, key: str | None, method: str, path: str) -> Any:
+    async def request_once(cls, settings: Settings, url: str | None, key: str | None, method: str, path: str) -> Any:
         async with cls(settings, url, key) as client:
-            return await client.call(method, path)
+            return await client.request(method, path)
 
-    async def call(self, method: str, path: str, **request: Any) -> Any:
+    async def request(self, method: str, path: str, **options: Any) -> Any:
         """The JSON of a good answer."""
         try:
-            async with self._session.request(method, self.base + path, **request) as response:
-                answer = await response.json(content_type=None)
+            async with self._session.request(method, self.base + path, **options) as response:
+                body = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Exit(NOT_REACHABLE, f"imagegate: no gateway answers at {self.base}: {error}") from error
+            raise Exit(UNREACHABLE, f"imagegate: no gateway answers at {self.base}: {error}") from error
         if response.status >= 400:
-            problem = answer.get("error", {})
-            message = problem.get("message") or answer.get("msg") or response.reason
-            raise Exit(code_of(problem.get("code", "")), f"imagegate: {message}")
-        return answer
+            problem = body.get("error", {})
+            message = problem.get("message") or body.get("msg") or response.reason
+            raise Exit(exit_code_for(problem.get("code", "")), f"imagegate: {message}")
+        return body
 
     async def upload(self, file: Path) -> str:
         """Keep a file with the gateway; the address that works as a reference."""
         with file.open("rb") as opened:
             form = aiohttp.FormData()
             form.add_field("file", opened, filename=file.name)
-            answer = await self.call("POST", "/api/v1/files/upload/stream", data=form)
+            answer = await self.request("POST", "/api/v1/files/upload/stream", data=form)
         address: str = answer["data"]["file_url"]
         return address
 
@@ -63,13 +63,13 @@ class Client:
             async with self._session.get(link) as response:
                 response.raise_for_status()
                 with target.open("wb") as file:
-                    async for piece in response.content.iter_chunked(1 << 18):
-                        file.write(piece)
+                    async for chunk in response.content.iter_chunked(1 << 18):
+                        file.write(chunk)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Exit(NOT_REACHABLE, f"imagegate: {link} cannot be read: {error}") from error
+            raise Exit(UNREACHABLE, f"imagegate: {link} cannot be read: {error}") from error
 
 
-def _told(file: Path, option: str) -> str:
+def _read_hint(file: Path, option: str) -> str:
     """What a gateway with this data folder left for us."""
     try:
         return file.read_text().strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DONE, FAILED, USAGE, REFUSED, NO_CREDIT, NOT_REACHABLE = 0, 1, 2, 3, 4, 5
+DONE, FAILED, USAGE, REFUSED, QUOTA_EXCEEDED, UNREACHABLE = 0, 1, 2, 3, 4, 5
 
 
 class Exit(Exception):
@@ -14,12 +14,12 @@ class Exit(Exception):
         self.message = message
 
 
-def code_of(error_code: str) -> int:
+def exit_code_for(error_code: str) -> int:
     """The exit code for an error code of the API."""
     if error_code == "content_policy_violation":
         return REFUSED
     if error_code in ("insufficient_quota", "insufficient_token_quota", "token_daily_quota_exceeded"):
-        return NO_CREDIT
+        return QUOTA_EXCEEDED
     if error_code in ("invalid_request", "model_not_found", "invalid_task_id", "invalid_parameters"):
         return USAGE
     return FAILED

@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from imagegate.cli.client import Client
-from imagegate.cli.exit_codes import FAILED, USAGE, Exit, code_of
-from imagegate.cli.options import gateway, read_settings
+from imagegate.cli.client import GatewayClient
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit, exit_code_for
+from imagegate.cli.options import gateway_options, read_settings
 from imagegate.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +44,7 @@ def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
 
 @click.command()
 @_image_options
-@gateway
+@gateway_options
 def quote(
     url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None, **options: Any
 ) -> None:
@@ -53,8 +53,8 @@ def quote(
     body = _request(options, options["prompt"])
 
     async def run() -> Any:
-        async with Client(settings, url, key) as client:
-            return await client.call("POST", "/v1/images/quotes", json=body)
+        async with GatewayClient(settings, url, key) as client:
+            return await client.request("POST", "/v1/images/quotes", json=body)
 
     answer = asyncio.run(run())
     click.echo(json.dumps(answer) if as_json else _quote_text(answer))
@@ -71,9 +71,9 @@ def _quote_text(answer: dict[str, Any]) -> str:
 
 
 def _price_text(answer: dict[str, Any]) -> str:
-    expected, most = answer["expected"], answer["maximum"]
+    expected, maximum = answer["expected"], answer["maximum"]
     usual = f"expected ${expected['usd']} ({expected['credits']} credits)"
-    return f"{usual}, at most ${most['usd']} ({most['credits']} credits)"
+    return f"{usual}, at most ${maximum['usd']} ({maximum['credits']} credits)"
 
 
 def _output_option(command: F) -> F:
@@ -84,7 +84,7 @@ def _output_option(command: F) -> F:
 @click.command()
 @_image_options
 @_output_option
-@gateway
+@gateway_options
 def generate(
     output: Path | None,
     url: str | None,
@@ -95,7 +95,9 @@ def generate(
     **options: Any,
 ) -> None:
     """Make images: shows the price, waits for the task, and saves the files."""
-    _make(read_settings(config, data), url, key, _request(options, options["prompt"]), output, as_json=as_json)
+    _generate_and_report(
+        read_settings(config, data), url, key, _request(options, options["prompt"]), output, as_json=as_json
+    )
 
 
 @click.command()
@@ -103,7 +105,7 @@ def generate(
 @click.option("-i", "--image", "images", multiple=True, required=True, help="A reference: a file or a URL. Up to 16.")
 @click.option("--mask", help="A PNG with alpha, a file or a URL: alpha below 255 is repainted.")
 @_output_option
-@gateway
+@gateway_options
 def edit(
     images: tuple[str, ...],
     mask: str | None,
@@ -120,10 +122,10 @@ def edit(
         if not name.startswith(("http://", "https://")) and not Path(name).is_file():
             raise Exit(USAGE, f"imagegate: there is no file {name}; nothing was bought")
     body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
-    _make(read_settings(config, data), url, key, body, output, as_json=as_json)
+    _generate_and_report(read_settings(config, data), url, key, body, output, as_json=as_json)
 
 
-def _make(
+def _generate_and_report(
     settings: Settings, url: str | None, key: str | None, body: dict[str, Any], output: Path | None, *, as_json: bool
 ) -> None:
     _check_writable(output)
@@ -153,20 +155,20 @@ async def _generate(
     *,
     quiet: bool,
 ) -> tuple[dict[str, Any], list[Path]]:
-    async with Client(settings, url, key) as client:
-        body = await _with_addresses(client, body)
+    async with GatewayClient(settings, url, key) as client:
+        body = await _upload_local_files(client, body)
         if not quiet:
-            click.echo(_price_text(await client.call("POST", "/v1/images/quotes", json=body)))
-        again = {"Idempotency-Key": secrets.token_hex(16)}
-        task = await client.call("POST", "/v1/images/generations", json=body, headers=again)
-        task = await _followed(client, task, quiet=quiet)
+            click.echo(_price_text(await client.request("POST", "/v1/images/quotes", json=body)))
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        task = await client.request("POST", "/v1/images/generations", json=body, headers=headers)
+        task = await _wait_for_task(client, task, quiet=quiet)
         if task["status"] == "failed":
             error = task["error"]
             raise Exit(
-                code_of(error["code"]),
+                exit_code_for(error["code"]),
                 f"imagegate: {error['message']} ({error['code']}); nothing was charged",
             )
-        files = [_target(output, task, position) for position in range(len(task["results"]))]
+        files = [_output_path(output, task, position) for position in range(len(task["results"]))]
         for link, file in zip(task["results"], files, strict=True):
             try:
                 await client.download(link, file)
@@ -176,19 +178,19 @@ async def _generate(
         return task, files
 
 
-async def _with_addresses(client: Client, body: dict[str, Any]) -> dict[str, Any]:
+async def _upload_local_files(client: GatewayClient, body: dict[str, Any]) -> dict[str, Any]:
     """Local files become addresses: they are uploaded to the gateway first, each once."""
-    named = [*body.get("image_urls", []), *([body["mask_url"]] if "mask_url" in body else [])]
-    known: dict[str, str] = {}
-    for one in named:
-        if not one.startswith(("http://", "https://")) and one not in known:
-            known[one] = await client.upload(Path(one))
-    urls = {"image_urls": [known.get(one, one) for one in body["image_urls"]]} if "image_urls" in body else {}
-    mask = {"mask_url": known.get(body["mask_url"], body["mask_url"])} if "mask_url" in body else {}
+    references = [*body.get("image_urls", []), *([body["mask_url"]] if "mask_url" in body else [])]
+    uploaded: dict[str, str] = {}
+    for one in references:
+        if not one.startswith(("http://", "https://")) and one not in uploaded:
+            uploaded[one] = await client.upload(Path(one))
+    urls = {"image_urls": [uploaded.get(one, one) for one in body["image_urls"]]} if "image_urls" in body else {}
+    mask = {"mask_url": uploaded.get(body["mask_url"], body["mask_url"])} if "mask_url" in body else {}
     return {**body, **urls, **mask}
 
 
-async def _followed(client: Client, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+async def _wait_for_task(client: GatewayClient, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Poll until the end, with a bar for whoever is watching."""
     columns = (
         TextColumn("{task.description}"),
@@ -201,14 +203,14 @@ async def _followed(client: Client, task: dict[str, Any], *, quiet: bool) -> dic
         line = bar.add_task(task["status"], total=100)
         while task["status"] not in ("completed", "failed"):
             started = time.monotonic()
-            task = await client.call("GET", f"/v1/tasks/{task['id']}")
+            task = await client.request("GET", f"/v1/tasks/{task['id']}")
             bar.update(line, completed=task["progress"], description=task["status"])
             await asyncio.sleep(max(0.0, 0.25 - (time.monotonic() - started)))
         bar.update(line, completed=task["progress"], description=task["status"])
     return task
 
 
-def _target(output: Path | None, task: dict[str, Any], position: int) -> Path:
+def _output_path(output: Path | None, task: dict[str, Any], position: int) -> Path:
     ext = task["results"][position].partition("?")[0].rpartition(".")[2]
     if output is None:
         return Path(f"{task['id']}_{position}.{ext}")

@@ -13,20 +13,22 @@ from imagegate.settings import Settings, load_settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def installation(command: F) -> F:
+def installation_options(command: F) -> F:
     """`--data DIR` and `--config FILE`."""
     command = click.option("--data", metavar="DIR", help="The data folder (default: ./data).")(command)
-    where = click.Path(dir_okay=False, path_type=Path)
-    return click.option("--config", type=where, metavar="FILE", envvar="IMAGEGATE_CONFIG", help="A TOML file.")(command)
+    path_type = click.Path(dir_okay=False, path_type=Path)
+    return click.option("--config", type=path_type, metavar="FILE", envvar="IMAGEGATE_CONFIG", help="A TOML file.")(
+        command
+    )
 
 
-def gateway(command: F) -> F:
+def gateway_options(command: F) -> F:
     """Where a gateway is, and with which key."""
     command = click.option("--url", envvar="IMAGEGATE_URL", help="A gateway's address.")(command)
     command = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(command)
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
-    return installation(command)
+    return installation_options(command)
 
 
 def read_settings(config: Path | None, data: str | None, **given: Any) -> Settings:
-    return load_settings(config, given={"data": data, **given})
+    return load_settings(config, overrides={"data": data, **given})

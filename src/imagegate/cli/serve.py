@@ -18,47 +18,47 @@ import msgspec
 import uvicorn
 import uvloop
 
-from imagegate.api.http_protocol import Wire
+from imagegate.api.http_protocol import HttpProtocol
 from imagegate.app import build_app, open_runtime, reload_routes
-from imagegate.catalog.environment import sold_below_cost
+from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
-from imagegate.cli.options import installation, read_settings
-from imagegate.flows.demo import demo_key
-from imagegate.logging import log, log_error, start_logging
+from imagegate.cli.options import installation_options, read_settings
+from imagegate.flows.demo import ensure_demo_key
+from imagegate.logging import configure_logging, log, log_error
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, SettingsError
-from imagegate.store.engines import StoreRefused
-from imagegate.store.invariants import broken_money
+from imagegate.store.engines import DatabaseUnusable
+from imagegate.store.invariants import find_money_violations
 
-_TRIES = 20
-_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
+_MAX_PORT_ATTEMPTS = 20
+_EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
 
 
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=int, help="The port to listen on (default: 8000, or the next one that is free).")
 @click.option("--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Let user-given URLs lead there too.")
-@installation
+@installation_options
 def serve(
     host: str | None, port: int | None, egress_allow: tuple[str, ...], data: str | None, config: Path | None
 ) -> None:
     """Serve the API and carry out its tasks."""
     settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
-    start_logging(settings.server.log_level)
-    lock = _lock(settings)
+    configure_logging(settings.server.log_level)
+    lock = _lock_data_dir(settings)
     listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
     with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        again = functools.partial(read_settings, config, data)
-        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, again))
+        reload_settings = functools.partial(read_settings, config, data)
+        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
 
 
-async def _serve(settings: Settings, listener: socket.socket, again: Callable[[], Settings]) -> None:
+async def _serve(settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings]) -> None:
     runtime = await open_runtime(settings)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, again)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:
         await _check_after_unclean_stop(runtime)
-        key = await demo_key(runtime) if runtime.on_loopback else None
+        key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
             build_app(runtime),
@@ -68,9 +68,9 @@ async def _serve(settings: Settings, listener: socket.socket, again: Callable[[]
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
-            http=Wire,
+            http=HttpProtocol,
         )
-        _greet(runtime, key)
+        _print_greeting(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])
         (settings.data_dir / "serving").unlink(missing_ok=True)
     finally:
@@ -79,20 +79,20 @@ async def _serve(settings: Settings, listener: socket.socket, again: Callable[[]
 
 async def _check_after_unclean_stop(runtime: Runtime) -> None:
     """After a crash the books are looked at before the first claim. The mark goes away at a clean stop."""
-    mark = runtime.settings.data_dir / "serving"
-    if mark.exists():
-        broken = await runtime.db.snapshot(broken_money)
+    marker = runtime.settings.data_dir / "serving"
+    if marker.exists():
+        broken = await runtime.db.snapshot(find_money_violations)
         if broken:
-            told = "; ".join(f"{one.id} {one.says}" for one in broken)
-            raise StoreRefused(f"the books do not balance ({told}); run: imagegate check")
-    mark.touch()
+            violations = "; ".join(f"{one.id} {one.description}" for one in broken)
+            raise DatabaseUnusable(f"the books do not balance ({violations}); run: imagegate check")
+    marker.touch()
 
 
-def _greet(runtime: Runtime, key: str | None) -> None:
+def _print_greeting(runtime: Runtime, key: str | None) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
-    for entry in runtime.egress.allow:
+    for entry in runtime.egress_rules.allow:
         click.echo(f"WARNING: URLs that users give may lead to {entry}: anybody with a key can reach it", err=True)
-    _greet_routes(runtime)
+    _print_routes(runtime)
     if key is None:
         click.echo("make a key with: imagegate keys create --account NAME --credits N")
         return
@@ -100,22 +100,22 @@ def _greet(runtime: Runtime, key: str | None) -> None:
     click.echo("try it:")
     click.echo(
         f"curl -sS {runtime.origin}/v1/images/generations -H 'Authorization: Bearer {key}'"
-        f" -H 'Content-Type: application/json' -H 'Prefer: wait=60' -d '{_BODY}'"
+        f" -H 'Content-Type: application/json' -H 'Prefer: wait=60' -d '{_EXAMPLE_BODY}'"
     )
 
 
-def _greet_routes(runtime: Runtime) -> None:
+def _print_routes(runtime: Runtime) -> None:
     """Where pictures come from, and what would be sold below its cost."""
-    fleet = runtime.fleet
-    if not fleet.roster.has_real:
+    fleet = runtime.registry
+    if not fleet.route_table.has_real_upstream:
         click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
         return
-    for name, row in fleet.roster.upstreams.items():
-        models = sorted({route.model for route in fleet.roster.routes.values() if route.upstream == name})
+    for name, row in fleet.route_table.upstreams.items():
+        models = sorted({route.model for route in fleet.route_table.routes.values() if route.upstream == name})
         found = "" if runtime.settings.upstream else " (from the environment, at list cost)"
         click.echo(f"upstream {name}{found}: {', '.join(models) or 'no route leads there'}; {row.base_url}")
-    version = runtime.book.block_at(runtime.clock()).version
-    for model in sold_below_cost(runtime.book, version, fleet.rows):
+    version = runtime.catalog.price_block_at(runtime.clock()).version
+    for model in models_sold_below_cost(runtime.catalog, version, fleet.route_configs):
         click.echo(
             f"WARNING: {model} is sold below what a route costs: the shipped prices are 0.9 of the list; "
             "see docs/upstreams.md for how to change prices",
@@ -123,17 +123,17 @@ def _greet_routes(runtime: Runtime) -> None:
         )
 
 
-def _reload(runtime: Runtime, again: Callable[[], Settings]) -> None:
+def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
     try:
-        reload_routes(runtime, again())
+        reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("the configuration was not read again", error=str(error))
         return
-    log("upstreams and routes were read again", routes=len(runtime.fleet.roster.routes))
+    log("upstreams and routes were read again", routes=len(runtime.registry.route_table.routes))
 
 
-def _lock(settings: Settings) -> _Lock:
+def _lock_data_dir(settings: Settings) -> _DataDirLock:
     """One serving process per data folder: two would each take the other's tasks for lost."""
     data = settings.data_dir
     try:
@@ -146,7 +146,7 @@ def _lock(settings: Settings) -> _Lock:
     except BlockingIOError:
         os.close(handle)
         raise Exit(FAILED, f"imagegate: another gateway is already serving from {data}") from None
-    return _Lock(handle)
+    return _DataDirLock(handle)
 
 
 class _Server(uvicorn.Server):
@@ -158,7 +158,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Whoever waits for a task is answered now: a cancelled answer would say that there is no task."""
-        self._runtime.signals.close()
+        self._runtime.wake_ups.close()
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
@@ -169,7 +169,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _Lock:
+class _DataDirLock:
     """Held until the process ends, however it ends."""
 
     def __init__(self, handle: int) -> None:
@@ -185,8 +185,8 @@ class _Lock:
 def _listen(settings: Settings, *, fixed: bool) -> socket.socket:
     """Bind the port; where nobody asked for this very one, the next that is free."""
     host, first = settings.server.host, settings.server.port
-    for port in range(first, first + (1 if fixed or first == 0 else _TRIES)):
-        listener = _bound(host, port)
+    for port in range(first, first + (1 if fixed or first == 0 else _MAX_PORT_ATTEMPTS)):
+        listener = _try_bind(host, port)
         if listener is not None:
             if port != first:
                 click.echo(f"port {first} is taken, using {port}")
@@ -194,7 +194,7 @@ def _listen(settings: Settings, *, fixed: bool) -> socket.socket:
     raise Exit(FAILED, f"imagegate: port {first} on {host} is taken; choose another with --port")
 
 
-def _bound(host: str, port: int) -> socket.socket | None:
+def _try_bind(host: str, port: int) -> socket.socket | None:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:

@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from imagegate.cli.exit_codes import USAGE, Exit
-from imagegate.simulator.app_state import Desk
-from imagegate.simulator.faults import FAULTS, seconds
-from imagegate.simulator.jobs import Tickets
-from imagegate.simulator.routes import KEY_VARIABLE, SHAPES, rows_for
+from imagegate.simulator.app_state import AppState
+from imagegate.simulator.faults import FAULTS, parse_seconds
+from imagegate.simulator.jobs import JobStore
+from imagegate.simulator.routes import KEY_VARIABLE, PROTOCOLS, gateway_config
 from imagegate.simulator.script import Script, parse_flag
 from imagegate.simulator.serve import serve
 
 
-def _list_faults(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested:
         for name, fault in FAULTS.items():
-            click.echo(f"{name:22} {fault.about}")
+            click.echo(f"{name:22} {fault.description}")
         ctx.exit()
 
 
@@ -48,24 +48,24 @@ def simulate(
     """Speak like OpenAI, Azure, fal, Replicate and a task API, fail on demand, and count what it would have cost."""
     try:
         flags = [parse_flag(text) for text in faults]
-        script = Script(flags, fault_rate, seconds(latency), seed)
-        tickets = Tickets(state)
+        script = Script(flags, fault_rate, parse_seconds(latency), seed)
+        tickets = JobStore(state)
     except ValueError as error:
         raise Exit(USAGE, f"imagegate: {error}") from error
-    strangers = {flag.shape for flag in flags} - {"", *SHAPES}
-    if strangers:
-        raise Exit(USAGE, f"imagegate: {', '.join(strangers)} is none of the shapes {', '.join(SHAPES)}")
-    desk = Desk(script, tickets, _silent if quiet else click.echo)
+    unknown_shapes = {flag.shape for flag in flags} - {"", *PROTOCOLS}
+    if unknown_shapes:
+        raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is none of the shapes {', '.join(PROTOCOLS)}")
+    desk = AppState(script, tickets, _discard if quiet else click.echo)
     asyncio.run(serve(desk, host, port, lambda origin: _greet(desk, origin)))
     total = desk.calls.total
     click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")
 
 
-def _silent(_: str) -> None:
+def _discard(_: str) -> None:
     """Tells nobody."""
 
 
-def _greet(desk: Desk, origin: str) -> None:
+def _greet(desk: AppState, origin: str) -> None:
     click.echo(f"the simulator is at {origin}; any key works but bad-key. Rows for a gateway's configuration:")
-    click.echo(f"\n{rows_for(desk, origin)}")
+    click.echo(f"\n{gateway_config(desk, origin)}")
     click.echo(f"start the gateway with {KEY_VARIABLE}=any in its environment")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from imagegate.cli.client import Client
-from imagegate.cli.options import gateway, read_settings
+from imagegate.cli.client import GatewayClient
+from imagegate.cli.options import gateway_options, read_settings
 
 
 @click.command()
 @click.argument("task_id", required=False)
 @click.option("--status", help="pending, processing, completed, failed or cancelled.")
 @click.option("--page", type=int, default=1, show_default=True)
-@gateway
+@gateway_options
 def tasks(
     task_id: str | None,
     status: str | None,
@@ -32,7 +32,7 @@ def tasks(
     settings = read_settings(config, data)
     newest = f"/v1/tasks?page={page}" + (f"&status={status}" if status else "")
     path = f"/v1/tasks/{task_id}" if task_id else newest
-    answer = asyncio.run(Client.once(settings, url, key, "GET", path))
+    answer = asyncio.run(GatewayClient.request_once(settings, url, key, "GET", path))
     if as_json or task_id:
         click.echo(json.dumps(answer, indent=None if as_json else 2, ensure_ascii=False))
         return

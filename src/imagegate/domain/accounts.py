@@ -45,7 +45,7 @@ class Account(msgspec.Struct, frozen=True):
         return self.posted - self.held + self.credit_line
 
 
-class Key(msgspec.Struct, frozen=True):
+class ApiKey(msgspec.Struct, frozen=True):
     """An API key without its value. A cap of None means none; `day` is days since 1970, UTC.
 
     `ips`: addresses and networks that it works from; None means any. `concurrent_tasks`: how many of its tasks are
@@ -73,7 +73,7 @@ class Key(msgspec.Struct, frozen=True):
     concurrent_tasks: int | None = None
     in_flight_cap: Nanos | None = None
 
-    def live(self, now: int) -> bool:
+    def is_active(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)
 
     def spent_today(self, now: int) -> int:
@@ -81,7 +81,7 @@ class Key(msgspec.Struct, frozen=True):
         return self.day_spent if self.day == now // DAY_US else 0
 
     @property
-    def limited(self) -> bool:
+    def has_limits(self) -> bool:
         """Whether it may do less than its scopes say."""
         limits = (
             self.models,
@@ -95,11 +95,11 @@ class Key(msgspec.Struct, frozen=True):
         )
         return any(limit is not None for limit in limits)
 
-    def covers(self, scopes: tuple[Scope, ...]) -> bool:
+    def has_scopes(self, scopes: tuple[Scope, ...]) -> bool:
         """Whether it has all of these scopes; `admin` has all."""
         return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
 
-    def allows(self, amount: int, now: int) -> bool:
+    def can_hold(self, amount: int, now: int) -> bool:
         """Whether the key's own limits leave room for holding `amount`, now or once its tasks have ended."""
         under_cap = self.cap is None or self.spent + self.held + amount <= self.cap
         under_daily_cap = self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap

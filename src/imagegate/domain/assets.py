@@ -7,8 +7,8 @@ import time
 
 import msgspec
 
-EXTENSION = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
-MEDIA_TYPE = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+EXTENSION_BY_MEDIA_TYPE = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 class AssetKind(enum.StrEnum):
@@ -41,7 +41,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int | None = None
 
 
-def asset_key(account_id: str, asset_id: str, media_type: str, now_us: int) -> str:
+def new_blob_key(account_id: str, asset_id: str, media_type: str, now_us: int) -> str:
     """The generated key of a blob: whose, of which day, and a true ending."""
     day = time.strftime("%Y/%m/%d", time.gmtime(now_us // 1_000_000))
-    return f"t/{account_id}/{day}/{asset_id}.{EXTENSION[media_type]}"
+    return f"t/{account_id}/{day}/{asset_id}.{EXTENSION_BY_MEDIA_TYPE[media_type]}"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.domain.fields import said
+from imagegate.domain.fields import doc
 
 
 class Problem(Exception):
@@ -205,8 +205,8 @@ class TaskError(msgspec.Struct, frozen=True):
     """The end of a failed task, as the customer reads it."""
 
     code: TaskErrorCode
-    message: Annotated[str, said("For people; may change", minLength=1)]
+    message: Annotated[str, doc("For people; may change", minLength=1)]
     type: Literal["task_error"] = "task_error"
-    param: Annotated[str, said("The field at fault, as a path")] | UnsetType = UNSET
-    reason: Annotated[str, said("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
-    fallback_suggestion: Annotated[str, said("What to try instead")] | UnsetType = UNSET
+    param: Annotated[str, doc("The field at fault, as a path")] | UnsetType = UNSET
+    reason: Annotated[str, doc("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
+    fallback_suggestion: Annotated[str, doc("What to try instead")] | UnsetType = UNSET

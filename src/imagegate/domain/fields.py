@@ -10,60 +10,60 @@ from typing import Annotated, Any
 
 import msgspec
 
-from imagegate.domain.ids import TASK_ID
+from imagegate.domain.ids import TASK_ID_RE
 
-NEEDED = "x-needed"
-_SORTABLE = "[0-9a-hjkmnp-tv-z]{26}"
+REQUIRED_KEYWORD = "x-needed"
+_SORTABLE_ID = "[0-9a-hjkmnp-tv-z]{26}"
 
 
-def said(about: str, **schema: Any) -> msgspec.Meta:
+def doc(description: str, **keywords: Any) -> msgspec.Meta:
     """A field's meaning and its JSON Schema, for the document alone."""
-    return msgspec.Meta(description=about, extra_json_schema=schema or None)
+    return msgspec.Meta(description=description, extra_json_schema=keywords or None)
 
 
-def needed(about: str) -> msgspec.Meta:
+def required(description: str) -> msgspec.Meta:
     """A field that must be given, though its struct lets it be absent: its absence is refused in words of ours."""
-    return said(about, **{NEEDED: True})
+    return doc(description, **{REQUIRED_KEYWORD: True})
 
 
-def shape(**schema: Any) -> msgspec.Meta:
+def schema(**keywords: Any) -> msgspec.Meta:
     """What a field's values look like, where the meaning is told elsewhere."""
-    return msgspec.Meta(extra_json_schema=schema)
+    return msgspec.Meta(extra_json_schema=keywords)
 
 
-def _whole(text: str) -> str:
-    return f"^{text}$"
+def _anchored(pattern: str) -> str:
+    return f"^{pattern}$"
 
 
-def _decimal(fraction: int) -> str:
-    return _whole(rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{fraction - 1}}}[1-9])?")
+def _decimal_pattern(fraction_digits: int) -> str:
+    return _anchored(rf"-?(0|[1-9][0-9]*)(\.[0-9]{{0,{fraction_digits - 1}}}[1-9])?")
 
 
-TaskIdText = Annotated[str, said("The id of a task", pattern=_whole(TASK_ID.pattern))]
-KEY_ID_PATTERN = _whole(f"key_{_SORTABLE}")
-KeyIdText = Annotated[str, said("The id of a key", pattern=KEY_ID_PATTERN)]
-AccountIdText = Annotated[str, said("The id of an account", pattern=_whole(f"acc_{_SORTABLE}"))]
-RefundIdText = Annotated[str, said("The id of a refund", pattern=_whole(f"rfd_{_SORTABLE}"))]
-FileIdText = Annotated[str, said("The id of a file; who has it may download the file", pattern="^file_[0-9a-f]{32}$")]
-DELIVERY_ID_PATTERN = _whole(f"evt_({TASK_ID.pattern}|test_{_SORTABLE})")
+TaskIdText = Annotated[str, doc("The id of a task", pattern=_anchored(TASK_ID_RE.pattern))]
+KEY_ID_PATTERN = _anchored(f"key_{_SORTABLE_ID}")
+KeyIdText = Annotated[str, doc("The id of a key", pattern=KEY_ID_PATTERN)]
+AccountIdText = Annotated[str, doc("The id of an account", pattern=_anchored(f"acc_{_SORTABLE_ID}"))]
+RefundIdText = Annotated[str, doc("The id of a refund", pattern=_anchored(f"rfd_{_SORTABLE_ID}"))]
+FileIdText = Annotated[str, doc("The id of a file; who has it may download the file", pattern="^file_[0-9a-f]{32}$")]
+DELIVERY_ID_PATTERN = _anchored(f"evt_({TASK_ID_RE.pattern}|test_{_SORTABLE_ID})")
 DeliveryIdText = Annotated[
-    str, said("The id of a delivery: the webhook-id of its attempts", pattern=DELIVERY_ID_PATTERN)
+    str, doc("The id of a delivery: the webhook-id of its attempts", pattern=DELIVERY_ID_PATTERN)
 ]
-RequestIdText = Annotated[str, said("Also in the header x-request-id", pattern="^req_[0-9a-f]{24}$")]
-KeyText = Annotated[str, said("The key itself, shown this once", pattern="^imk_(live|test)_[0-9A-Za-z]{49}$")]
-SecretText = Annotated[str, said("`whsec_` and 32 bytes in base64", pattern="^whsec_[A-Za-z0-9+/]{43}=$")]
+RequestIdText = Annotated[str, doc("Also in the header x-request-id", pattern="^req_[0-9a-f]{24}$")]
+ApiKeyText = Annotated[str, doc("The key itself, shown this once", pattern="^imk_(live|test)_[0-9A-Za-z]{49}$")]
+SecretText = Annotated[str, doc("`whsec_` and 32 bytes in base64", pattern="^whsec_[A-Za-z0-9+/]{43}=$")]
 
-Seconds = Annotated[int, said("Unix seconds", minimum=0)]
-DateTime = Annotated[str, said("RFC 3339 with a numeric offset", format="date-time")]
-Day = Annotated[str, said("A day in UTC", format="date", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-Count = Annotated[int, said("How many", minimum=0)]
-Link = Annotated[str, said("An absolute address", format="uri", pattern="^https?://")]
-MediaType = Annotated[str, said("True to the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
-PriceVersion = Annotated[str, said("The version of the prices", minLength=1)]
-BillingRule = Annotated[str, said("By tokens or by images, as the model's row says", enum=["per_token", "per_call"])]
-Status = Annotated[str, said("It never moves back", enum=["pending", "processing", "completed", "failed"])]
-NextCursor = Annotated[str | None, said("Give it as `cursor` for the next page; null at the end")]
-HasMore = Annotated[bool, said("Whether there is a next page")]
+Seconds = Annotated[int, doc("Unix seconds", minimum=0)]
+DateTime = Annotated[str, doc("RFC 3339 with a numeric offset", format="date-time")]
+Day = Annotated[str, doc("A day in UTC", format="date", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Count = Annotated[int, doc("How many", minimum=0)]
+Link = Annotated[str, doc("An absolute address", format="uri", pattern="^https?://")]
+MediaType = Annotated[str, doc("True to the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
+PriceVersion = Annotated[str, doc("The version of the prices", minLength=1)]
+BillingRule = Annotated[str, doc("By tokens or by images, as the model's row says", enum=["per_token", "per_call"])]
+Status = Annotated[str, doc("It never moves back", enum=["pending", "processing", "completed", "failed"])]
+NextCursor = Annotated[str | None, doc("Give it as `cursor` for the next page; null at the end")]
+HasMore = Annotated[bool, doc("Whether there is a next page")]
 
 Number = Annotated[
     msgspec.Raw,
@@ -71,7 +71,7 @@ Number = Annotated[
 ]
 
 CREDITS_PATTERN = r"^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$"
-CreditsText = Annotated[str, said("Exact decimal", pattern=_decimal(9))]
-UsdText = Annotated[str, said("Exact decimal", pattern=_decimal(9))]
-NanosText = Annotated[str, said("Whole nanos (1 nano = 10⁻⁹ USD): the truth", pattern="^-?(0|[1-9][0-9]*)$")]
-RateText = Annotated[str, said("Exact decimal, per 1K tokens", pattern=_decimal(12))]
+CreditsText = Annotated[str, doc("Exact decimal", pattern=_decimal_pattern(9))]
+UsdText = Annotated[str, doc("Exact decimal", pattern=_decimal_pattern(9))]
+NanosText = Annotated[str, doc("Whole nanos (1 nano = 10⁻⁹ USD): the truth", pattern="^-?(0|[1-9][0-9]*)$")]
+RateText = Annotated[str, doc("Exact decimal, per 1K tokens", pattern=_decimal_pattern(12))]

@@ -11,18 +11,18 @@ import secrets
 
 import msgspec
 
-from imagegate.domain.assets import EXTENSION
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 
 DEFAULT_PATH = "images"
-LONGEST_NAME = 255
-FILE_ID = re.compile(r"file_[0-9a-f]{32}")
+MAX_NAME_CHARS = 255
+FILE_ID_RE = re.compile(r"file_[0-9a-f]{32}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SLASHES = re.compile(r"[/\\]+")
-_ENDINGS = {"image/jpeg": ("jpg", "jpeg")}
-_LONGEST_STEM = 80
+_EXTENSIONS = {"image/jpeg": ("jpg", "jpeg")}
+_MAX_STEM_CHARS = 80
 
 
-class Standing(enum.Enum):
+class FileState(enum.Enum):
     """What a link to a file shows at a moment."""
 
     live = "live"
@@ -47,18 +47,18 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     bytes: int
 
-    def standing(self, now: int) -> Standing:
+    def state_at(self, now: int) -> FileState:
         if self.removed is not None:
-            return Standing.removed
-        return Standing.expired if self.expires <= now else Standing.live
+            return FileState.removed
+        return FileState.expired if self.expires <= now else FileState.live
 
 
-def file_id() -> str:
+def new_file_id() -> str:
     """128 random bits: who has the id may download the file."""
     return f"file_{secrets.token_hex(16)}"
 
 
-def file_secret() -> str:
+def new_file_secret() -> str:
     return secrets.token_hex(16)
 
 
@@ -67,19 +67,19 @@ def base_name(path: str) -> str:
     return _SLASHES.split(path)[-1]
 
 
-def safe_name(wanted: str, media_type: str) -> str:
+def safe_name(name: str, media_type: str) -> str:
     """ASCII letters, digits, `.`, `_`, `-`; no leading dot; an ending that is true to the bytes."""
-    stem, _, ending = _UNSAFE.sub("_", base_name(wanted)).rpartition(".")
-    true = EXTENSION[media_type]
-    if ending.lower() in _ENDINGS.get(media_type, (true,)):
-        true = ending.lower()
+    stem, _, suffix = _UNSAFE.sub("_", base_name(name)).rpartition(".")
+    extension = EXTENSION_BY_MEDIA_TYPE[media_type]
+    if suffix.lower() in _EXTENSIONS.get(media_type, (extension,)):
+        extension = suffix.lower()
     elif not stem:
-        stem = ending
-    stem = stem.strip("._-")[:_LONGEST_STEM] or "image"
-    return f"{stem}.{true}"
+        stem = suffix
+    stem = stem.strip("._-")[:_MAX_STEM_CHARS] or "image"
+    return f"{stem}.{extension}"
 
 
-def tidy_path(path: str) -> str:
+def normalize_path(path: str) -> str:
     """A label for people and for replacing, never a place on a disk."""
     parts = [part.strip() for part in _SLASHES.split(path)]
     return "/".join(part for part in parts if part not in ("", ".", "..")) or DEFAULT_PATH

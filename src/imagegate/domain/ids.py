@@ -9,12 +9,12 @@ import re
 import secrets
 
 TASK_PREFIX = "task-unified-"
-TASK_ID = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
+TASK_ID_RE = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def task_id(created_s: int) -> str:
+def new_task_id(created_s: int) -> str:
     """`task-unified-<created>-<8 of [a-z0-9]>`; `created_s` in Unix seconds."""
     return f"{TASK_PREFIX}{created_s}-" + "".join(secrets.choice(_BASE36) for _ in range(8))
 
@@ -25,5 +25,5 @@ def new_id(kind: str, now_us: int) -> str:
     return f"{kind}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
-def request_id() -> str:
+def new_request_id() -> str:
     return f"req_{secrets.token_hex(12)}"

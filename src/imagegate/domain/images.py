@@ -11,65 +11,65 @@ from typing import Annotated
 
 import msgspec
 
-from imagegate.domain.fields import needed, said, shape
+from imagegate.domain.fields import doc, required, schema
 
 SIZE_PATTERN = (
     "^(auto|1:1|1:2|2:1|1:3|3:1|2:3|3:2|3:4|4:3|4:5|5:4|9:16|16:9|21:9|9:21|[1-9][0-9]{1,3}[x×][1-9][0-9]{1,3})$"
 )
-_Size = Annotated[str, shape(pattern=SIZE_PATTERN)]
-_Tier = Annotated[str, shape(pattern="^[124][kK]$")]
-_Quality = Annotated[str, shape(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
-_Reference = Annotated[str, shape(format="uri", pattern="^https?://", maxLength=8192)]
-_References = Annotated[list[_Reference], shape(maxItems=16)]
-_Callback = Annotated[str, shape(format="uri", pattern="^https://", maxLength=2048)]
+_Size = Annotated[str, schema(pattern=SIZE_PATTERN)]
+_Tier = Annotated[str, schema(pattern="^[124][kK]$")]
+_Quality = Annotated[str, schema(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
+_ReferenceUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
+_ReferenceUrls = Annotated[list[_ReferenceUrl], schema(maxItems=16)]
+_CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 
 
 class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """The body of a create or a quote. Unknown fields are ignored; null means absent."""
 
     prompt: Annotated[
-        Annotated[str, shape(minLength=1, maxLength=32_000)] | None,
-        needed("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
+        Annotated[str, schema(minLength=1, maxLength=32_000)] | None,
+        required("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
     ] = None
-    model: Annotated[str | None, said("A name of GET /v1/models; gpt-image-2 when absent")] = None
+    model: Annotated[str | None, doc("A name of GET /v1/models; gpt-image-2 when absent")] = None
     size: Annotated[
         _Size | None,
-        said(
+        doc(
             "auto (the default), one of 15 ratios, or WxH: multiples of 16, edges up to 3840, 655,360 to 8,294,400"
             " pixels in all, at most 3:1"
         ),
     ] = None
     resolution: Annotated[
         _Tier | None,
-        said("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
+        doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
     ] = None
     quality: Annotated[
-        _Quality | None, said("low, medium (the default of most models), high, or what else the model names")
+        _Quality | None, doc("low, medium (the default of most models), high, or what else the model names")
     ] = None
     n: Annotated[
-        Annotated[int, shape(minimum=1, maximum=10)] | None,
-        said("How many images, 1 when absent; each that is delivered is billed"),
+        Annotated[int, schema(minimum=1, maximum=10)] | None,
+        doc("How many images, 1 when absent; each that is delivered is billed"),
     ] = None
     image_urls: Annotated[
-        _References | None,
-        said("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
+        _ReferenceUrls | None,
+        doc("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
     ] = None
     mask_url: Annotated[
-        _Reference | None, said("A PNG as large as the first reference: alpha below 255 is repainted")
+        _ReferenceUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")
     ] = None
     callback_url: Annotated[
-        _Callback | None, said("Where the ended task is sent; its query string arrives untouched")
+        _CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
     ] = None
     background: Annotated[
-        Annotated[str, shape(enum=["opaque", "transparent"])] | None,
-        said("opaque (the default) or transparent, which jpeg cannot be"),
+        Annotated[str, schema(enum=["opaque", "transparent"])] | None,
+        doc("opaque (the default) or transparent, which jpeg cannot be"),
     ] = None
     output_format: Annotated[
-        Annotated[str, shape(enum=["png", "jpeg", "webp"])] | None, said("png (the default), jpeg or webp")
+        Annotated[str, schema(enum=["png", "jpeg", "webp"])] | None, doc("png (the default), jpeg or webp")
     ] = None
     output_compression: Annotated[
-        Annotated[int, shape(minimum=0, maximum=100)] | None,
-        said("100 when absent; for jpeg and webp, else ignored"),
+        Annotated[int, schema(minimum=0, maximum=100)] | None,
+        doc("100 when absent; for jpeg and webp, else ignored"),
     ] = None
 
 
@@ -110,6 +110,6 @@ class ImageOrder(msgspec.Struct, frozen=True):
         return self.mask_url is not None
 
 
-def fingerprint(order: ImageOrder) -> str:
+def request_fingerprint(order: ImageOrder) -> str:
     """SHA-256 of the checked request: what 'the same body' means to an Idempotency-Key."""
     return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(order, hop=0))).hexdigest()

@@ -17,8 +17,8 @@ Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
 PER_MILLION = 1_000_000
-MOST_NANOS = 2**60
-_CREDITS = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[0-9]{0,18}))?")
+MAX_NANOS = 2**60
+_CREDITS_RE = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[0-9]{0,18}))?")
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Money(msgspec.Struct, frozen=True):
     nanos: NanosText
 
 
-def decimal_text(units: int, scale: int) -> str:
+def format_decimal(units: int, scale: int) -> str:
     """`units / 10**scale` as the shortest exact decimal: no exponent, no trailing zeros."""
     sign = "-" if units < 0 else ""
     whole, part = divmod(abs(units), 10**scale)
@@ -37,24 +37,24 @@ def decimal_text(units: int, scale: int) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
-def usd_text(nanos: int) -> str:
+def format_usd(nanos: int) -> str:
     """USD, exact, at most 9 fractional digits."""
-    return decimal_text(nanos, 9)
+    return format_decimal(nanos, 9)
 
 
-def credits_text(nanos: int, credits_per_usd: int) -> str:
+def format_credits(nanos: int, credits_per_usd: int) -> str:
     """Credits, exact, at most 9 fractional digits (credits per USD is a whole number)."""
-    return decimal_text(nanos * credits_per_usd, 9)
+    return format_decimal(nanos * credits_per_usd, 9)
 
 
-def rounded_credits_text(nanos: int, credits_per_usd: int) -> str:
+def format_rounded_credits(nanos: int, credits_per_usd: int) -> str:
     """Credits rounded half up to 6 decimals, for the balance that people read."""
     billionths = nanos * credits_per_usd
     sign = -1 if billionths < 0 else 1
-    return decimal_text(sign * ((abs(billionths) + 500) // 1000), 6)
+    return format_decimal(sign * ((abs(billionths) + 500) // 1000), 6)
 
 
-def nanos_of_usd(text: str) -> Nanos:
+def parse_usd(text: str) -> Nanos:
     """An exact decimal of USD, at most 9 digits after the point and none lost. ValueError otherwise."""
     whole, _, fraction = text.partition(".")
     if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(fraction) > 9 or len(whole) > 9:
@@ -62,23 +62,23 @@ def nanos_of_usd(text: str) -> Nanos:
     return Nanos(int(whole or "0") * NANOS_PER_USD + int(fraction.ljust(9, "0")))
 
 
-def money(nanos: int, credits_per_usd: int) -> Money:
-    return Money(credits_text(nanos, credits_per_usd), usd_text(nanos), str(nanos))
+def to_money(nanos: int, credits_per_usd: int) -> Money:
+    return Money(format_credits(nanos, credits_per_usd), format_usd(nanos), str(nanos))
 
 
-def nanos_of_credits(text: str, credits_per_usd: int) -> Nanos:
+def parse_credits(text: str, credits_per_usd: int) -> Nanos:
     """Credits typed by a person, converted once, rounded half up. ValueError unless a plain decimal."""
-    match = _CREDITS.fullmatch(text.strip())
+    match = _CREDITS_RE.fullmatch(text.strip())
     if match is None or not (match["whole"] or match["fraction"]):
         raise ValueError(f"credits must be a plain decimal number such as 100 or 2.5, not {text!r}")
     whole, fraction = match["whole"] or "0", match["fraction"] or ""
     divisor = credits_per_usd * 10 ** len(fraction)
     nanos = (2 * int(whole + fraction) * NANOS_PER_USD + divisor) // (2 * divisor)
-    if nanos > MOST_NANOS:
+    if nanos > MAX_NANOS:
         raise ValueError(f"{text} credits are more than any account may have")
     return Nanos(-nanos if match["sign"] == "-" else nanos)
 
 
-def number(text: str) -> msgspec.Raw:
+def json_number(text: str) -> msgspec.Raw:
     """An exact decimal text as a JSON number, so that it never passes through a binary float."""
     return msgspec.Raw(text.encode())

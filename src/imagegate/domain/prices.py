@@ -27,7 +27,7 @@ class CallPrice(msgspec.Struct, frozen=True, kw_only=True, tag="per_call"):
 Price = TokenPrice | CallPrice
 
 
-class Line(msgspec.Struct, frozen=True):
+class ChargeLine(msgspec.Struct, frozen=True):
     """One line of a charge. `rate_nanos` is exact text: nanos per token, or per image."""
 
     item: str
@@ -40,5 +40,5 @@ class Line(msgspec.Struct, frozen=True):
 class Charge(msgspec.Struct, frozen=True):
     """Lines and their total, in nanos. The lines add up to the total exactly."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[ChargeLine, ...]
     total: Nanos

@@ -25,7 +25,7 @@ class TaskState(enum.StrEnum):
     failed = "failed"
 
 
-TERMINAL = frozenset({TaskState.completed, TaskState.failed})
+TERMINAL_STATES = frozenset({TaskState.completed, TaskState.failed})
 
 ALLOWED_STEPS = frozenset(
     {
@@ -42,7 +42,7 @@ ALLOWED_STEPS = frozenset(
 )
 
 
-class Outcome(enum.StrEnum):
+class AttemptOutcome(enum.StrEnum):
     """How one attempt ended. `sending` is the dispatch mark: written before the first byte leaves."""
 
     sending = "sending"
@@ -54,25 +54,26 @@ class Outcome(enum.StrEnum):
     produced = "produced"
 
 
-class Trouble(enum.StrEnum):
+class FailureKind(enum.StrEnum):
     """What an unavailability says about the next call, and to how much of the upstream.
 
     `throttled` cools the route for `retry_after_s`. `failing` counts towards the route's breaker. `no_model` disables
-    the route. `unpaid`, `blocked` and `bad_key` concern the whole upstream: out of funds, blocked by its vendor, or
-    our key refused. `bad_row` means that the operator's row is wrong. `ours` says nothing about the upstream.
+    the route. `out_of_funds`, `blocked` and `bad_key` concern the whole upstream: out of funds, blocked by its vendor,
+    or
+    our key refused. `misconfigured` means that the operator's row is wrong. `internal` says nothing about the upstream.
     """
 
     throttled = "throttled"
     failing = "failing"
     no_model = "no_model"
-    unpaid = "unpaid"
+    out_of_funds = "unpaid"
     blocked = "blocked"
     bad_key = "bad_key"
-    bad_row = "bad_row"
-    ours = "ours"
+    misconfigured = "bad_row"
+    internal = "ours"
 
 
-class Result(msgspec.Struct, frozen=True):
+class ImageResult(msgspec.Struct, frozen=True):
     """One delivered image as the task remembers it; the bytes are an asset. `quality` is empty where nobody said it."""
 
     index: int
@@ -112,7 +113,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     usage_source: UsageSource | None = None
     engine: str | None = None
-    results: tuple[Result, ...] = ()
+    results: tuple[ImageResult, ...] = ()
     error: TaskError | None = None
     results_expire: int | None = None
     thumbnail_expires: int | None = None
@@ -127,7 +128,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def terminal(self) -> bool:
-        return self.state in TERMINAL
+        return self.state in TERMINAL_STATES
 
     @property
     def cancelled(self) -> bool:
@@ -158,7 +159,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     claim_no: int
     route: str
-    outcome: Outcome
+    outcome: AttemptOutcome
     started: int
     ended: int | None = None
     detail: str | None = None

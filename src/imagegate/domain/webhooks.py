@@ -24,7 +24,7 @@ class DeliveryState(enum.StrEnum):
     exhausted = "exhausted"
 
 
-class Closing(enum.StrEnum):
+class CloseReason(enum.StrEnum):
     """Why a delivery is exhausted."""
 
     failed = "failed"
@@ -64,7 +64,7 @@ class DeliveryAttempt(msgspec.Struct, frozen=True, kw_only=True):
     excerpt: str | None
 
 
-class Heard(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one attempt: a status, or the class of the error that kept one from coming."""
 
     duration_ms: int
@@ -90,7 +90,7 @@ class SecretVersion(msgspec.Struct, frozen=True):
     rotated: int | None
 
 
-def webhook_id(task_id: str) -> str:
+def task_delivery_id(task_id: str) -> str:
     """The same in every attempt; no dot, which ends the id in what is signed."""
     return f"{ID_PREFIX}{task_id}"
 
@@ -100,12 +100,12 @@ def host_of(url: str) -> str:
     return _AUTHORITY_END.split(url.partition("://")[2], maxsplit=1)[0].lower()
 
 
-def secret_text(key: bytes) -> str:
+def format_secret(key: bytes) -> str:
     """What the account is shown: `whsec_` and the key in base64."""
     return SECRET_PREFIX + base64.b64encode(key).decode()
 
 
-def signature(keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+def sign_webhook(keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """`v1,<base64>` for each key, separated by spaces."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)

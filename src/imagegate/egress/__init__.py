@@ -6,28 +6,28 @@ upstream's answer points to.
 """
 
 from imagegate.egress.addresses import AllowEntry, EgressRules, parse_allow
-from imagegate.egress.client import Outbound, Posted
-from imagegate.egress.exchange import Fetched, FetchFailed, Sink
-from imagegate.egress.fetch_limits import Turns
-from imagegate.egress.results import NotSaved, ResultLimits, Saved, fetch_result
+from imagegate.egress.client import EgressClient, PostResponse
+from imagegate.egress.exchange import FetchFailed, FetchResult, Sink
+from imagegate.egress.fetch_limits import FetchLimiter
+from imagegate.egress.results import Download, DownloadFailed, ResultLimits, download_result
 from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_url
 
 __all__ = [
     "AllowEntry",
     "CheckedUrl",
+    "Download",
+    "DownloadFailed",
+    "EgressClient",
     "EgressRules",
     "FetchFailed",
-    "Fetched",
-    "NotSaved",
-    "Outbound",
-    "Posted",
+    "FetchLimiter",
+    "FetchResult",
+    "PostResponse",
     "Purpose",
     "ResultLimits",
-    "Saved",
     "Sink",
-    "Turns",
     "UrlRefused",
     "check_url",
-    "fetch_result",
+    "download_result",
     "parse_allow",
 ]

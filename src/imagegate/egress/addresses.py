@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-USUAL_PORTS: Final = frozenset({80, 443})
-LOWEST_EXTRA_PORT: Final = 1024
+DEFAULT_PORTS: Final = frozenset({80, 443})
+MIN_EXTRA_PORT: Final = 1024
 
 DENIED_V4: Final = tuple(
     IPv4Network(block)
@@ -71,7 +71,7 @@ class EgressRules(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for cidr in (*self.deny, *(entry.cidr for entry in self.allow)):
-            _network(cidr)
+            _parse_network(cidr)
         for port in self.extra_ports:
             _check_port(port)
         # It becomes part of a header line.
@@ -87,7 +87,7 @@ def parse_allow(text: str) -> AllowEntry:
         raise ValueError(f"{text!r}: write CIDR[:PORT] with the prefix length, as in 127.0.0.1/32:8443")
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"{text!r}: {length!r} is not a prefix length")
-    cidr = str(_network(f"{address}/{length}"))
+    cidr = str(_parse_network(f"{address}/{length}"))
     if not colon:
         return AllowEntry(cidr)
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
@@ -95,44 +95,46 @@ def parse_allow(text: str) -> AllowEntry:
     return AllowEntry(cidr, _check_port(int(port)))
 
 
-class AddressBook:
+class AddressPolicy:
     """The table and the operator's entries, ready to judge an address and a port."""
 
     def __init__(self, rules: EgressRules) -> None:
-        self.ports: Final = USUAL_PORTS | frozenset(rules.extra_ports)
-        self._denied = tuple(_network(cidr) for cidr in rules.deny)
-        self._allowed = tuple((_network(entry.cidr), entry.port) for entry in rules.allow)
+        self.ports: Final = DEFAULT_PORTS | frozenset(rules.extra_ports)
+        self._denied = tuple(_parse_network(cidr) for cidr in rules.deny)
+        self._allowed = tuple((_parse_network(entry.cidr), entry.port) for entry in rules.allow)
 
-    def refusal(self, address: str, port: int) -> str | None:
+    def refusal_reason(self, address: str, port: int) -> str | None:
         """Why this address must not be dialled on this port, or None when it may be."""
-        ip = _parsed(address)
+        ip = _parse_address(address)
         if ip is None:
             return "is not an address"
         if any(ip in network for network in self._denied):
             return "is denied by the operator"
-        if self.allows(address, port):
+        if self.is_allowed(address, port):
             return None
         if port not in self.ports:
             return f"may not be reached on port {port}"
         return None if _is_public(ip) else "is not public"
 
-    def allows(self, address: str, port: int) -> bool:
+    def is_allowed(self, address: str, port: int) -> bool:
         """Whether the operator opened just this address and port."""
-        ip = _parsed(address)
-        return ip is not None and any(ip in network and self._opens(only, port) for network, only in self._allowed)
+        ip = _parse_address(address)
+        return ip is not None and any(
+            ip in network and self._entry_allows_port(only, port) for network, only in self._allowed
+        )
 
-    def opens(self, port: int) -> bool:
+    def is_port_open(self, port: int) -> bool:
         """Whether some entry of the operator opens this port for some address."""
-        return any(self._opens(only, port) for _, only in self._allowed)
+        return any(self._entry_allows_port(only, port) for _, only in self._allowed)
 
-    def _opens(self, only: int | None, port: int) -> bool:
+    def _entry_allows_port(self, only: int | None, port: int) -> bool:
         return port == only if only is not None else port in self.ports
 
 
 @lru_cache(maxsize=16)
-def address_book(rules: EgressRules) -> AddressBook:
+def address_policy(rules: EgressRules) -> AddressPolicy:
     """The book for these rules; built once, because URLs are judged on every request."""
-    return AddressBook(rules)
+    return AddressPolicy(rules)
 
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
@@ -141,7 +143,7 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
     return ip in ALLOWED_V6 and not any(ip in network for network in DENIED_V6)
 
 
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+def _parse_address(address: str) -> IPv4Address | IPv6Address | None:
     # A zone names an interface of this machine: no public address has one.
     if "%" in address:
         return None
@@ -151,11 +153,11 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _network(cidr: str) -> IPv4Network | IPv6Network:
+def _parse_network(cidr: str) -> IPv4Network | IPv6Network:
     return ip_network(cidr)
 
 
 def _check_port(port: int) -> int:
-    if port in USUAL_PORTS or LOWEST_EXTRA_PORT <= port <= 65535:
+    if port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535:
         return port
-    raise ValueError(f"port {port}: only 80, 443 and {LOWEST_EXTRA_PORT} to 65535 can be opened")
+    raise ValueError(f"port {port}: only 80, 443 and {MIN_EXTRA_PORT} to 65535 can be opened")

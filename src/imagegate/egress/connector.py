@@ -16,36 +16,36 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from imagegate.egress.addresses import AddressBook
+from imagegate.egress.addresses import AddressPolicy
 
 if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientTimeout
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-LOOKUP_S: Final = 5.0
+LOOKUP_TIMEOUT_S: Final = 5.0
 
 
 class AddressRefused(Exception):
     """An address that must not be reached. No OSError: the connector would go on to the next address."""
 
 
-class Guard:
+class AddressGuard:
     """Says no to sockets."""
 
-    def __init__(self, book: AddressBook) -> None:
-        self._book = book
+    def __init__(self, book: AddressPolicy) -> None:
+        self._policy = book
         # Where sockets may bind to foreign addresses, binding says nothing about which ones are ours.
-        self._binding_tells = not _binds("198.51.100.255")
+        self._detects_own_addresses = not _can_bind("198.51.100.255")
 
     def check(self, address: str, port: int) -> None:
         """Raise AddressRefused unless this address and port may be dialled."""
-        refusal = self._book.refusal(address, port)
+        refusal = self._policy.refusal_reason(address, port)
         if refusal is not None:
             raise AddressRefused(f"{address} port {port} {refusal}")
-        if self._book.allows(address, port):
+        if self._policy.is_allowed(address, port):
             return
-        if self._binding_tells and _binds(address):
+        if self._detects_own_addresses and _can_bind(address):
             raise AddressRefused(f"{address} is an address of this machine")
 
     def open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
@@ -63,14 +63,14 @@ class Guard:
             raise ConnectionResetError("the connection is gone")
         self.check(peer[0], peer[1])
         # A connection from an address to itself never left this machine.
-        if peer[0] == own[0] and not self._book.allows(peer[0], peer[1]):
+        if peer[0] == own[0] and not self._policy.is_allowed(peer[0], peer[1]):
             raise AddressRefused(f"{peer[0]} is an address of this machine")
 
 
-class GuardResolver(AbstractResolver):
+class GuardedResolver(AbstractResolver):
     """Refuses a whole answer for one refused address, so that no name can mix good ones with bad ones."""
 
-    def __init__(self, guard: Guard, inner: AbstractResolver) -> None:
+    def __init__(self, guard: AddressGuard, inner: AbstractResolver) -> None:
         self._guard = guard
         self._inner = inner
 
@@ -78,7 +78,7 @@ class GuardResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         try:
-            async with asyncio.timeout(LOOKUP_S):
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 answers = await self._inner.resolve(host, port, family)
         except TimeoutError:
             # An OSError with a text is what the connector reports as a failed lookup.
@@ -96,10 +96,10 @@ class GuardResolver(AbstractResolver):
 class GuardedConnector(aiohttp.TCPConnector):
     """A connector whose every connection has passed the guard three times: name, socket, peer."""
 
-    def __init__(self, guard: Guard, resolver: AbstractResolver, tls: ssl.SSLContext) -> None:
+    def __init__(self, guard: AddressGuard, resolver: AbstractResolver, tls: ssl.SSLContext) -> None:
         super().__init__(
             ssl=tls,
-            resolver=GuardResolver(guard, resolver),
+            resolver=GuardedResolver(guard, resolver),
             socket_factory=guard.open_socket,
             use_dns_cache=False,
             happy_eyeballs_delay=None,
@@ -123,7 +123,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         return connection
 
 
-def _binds(address: str) -> bool:
+def _can_bind(address: str) -> bool:
     """Whether a socket can be bound to the address: as a rule only those of our own interfaces let it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -39,12 +39,12 @@ FailureReason = Literal[
     "protocol",
 ]
 
-CONNECT_S: Final = 5.0
-_PIECE: Final = 256 * 1024
-_WRITERS: Final = 4
+CONNECT_TIMEOUT_S: Final = 5.0
+_CHUNK_BYTES: Final = 256 * 1024
+_WRITER_THREADS: Final = 4
 MAX_REDIRECTS: Final = 3
 MAX_HEADER_BYTES: Final = 32 * 1024
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
 # The order matters where one class is a kind of another.
 _REASONS: Final[tuple[tuple[type[BaseException], FailureReason], ...]] = (
@@ -66,7 +66,7 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class FetchResult(msgspec.Struct, frozen=True):
     """A body that arrived whole. What it is must be learnt from its bytes: headers can say anything."""
 
     bytes: int
@@ -82,7 +82,7 @@ class FetchFailed(Exception):
 
 
 @asynccontextmanager
-async def explained(url: CheckedUrl) -> AsyncIterator[None]:
+async def translate_errors(url: CheckedUrl) -> AsyncIterator[None]:
     """Every way to fail becomes FetchFailed. Errors of the sink are not ours and pass."""
     try:
         yield
@@ -106,7 +106,7 @@ def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         auto_decompress=False,
         trust_env=False,
         max_line_size=MAX_HEADER_BYTES // 2,
@@ -114,13 +114,13 @@ def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     )
 
 
-def own_headers(contact: str = "") -> dict[str, str]:
+def default_headers(contact: str = "") -> dict[str, str]:
     agent = f"imagegate/{__version__}"
     return {"User-Agent": f"{agent} ({contact})" if contact else agent, "Accept-Encoding": "identity"}
 
 
 @asynccontextmanager
-async def requested(
+async def send_request(
     session: aiohttp.ClientSession,
     method: str,
     url: CheckedUrl,
@@ -128,8 +128,10 @@ async def requested(
     body: bytes | None = None,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """One request, no redirect followed; the head of the answer is checked, its body still to be read."""
-    async with session.request(method, _wire_url(url), headers=headers, data=body, allow_redirects=False) as response:
-        _check_head(response)
+    async with session.request(
+        method, _aiohttp_url(url), headers=headers, data=body, allow_redirects=False
+    ) as response:
+        _check_headers(response)
         try:
             yield response
         finally:
@@ -137,12 +139,12 @@ async def requested(
             response.close()
 
 
-def redirect_of(response: aiohttp.ClientResponse) -> str | None:
+def redirect_location(response: aiohttp.ClientResponse) -> str | None:
     """Where the answer sends us, if it sends us anywhere."""
-    return response.headers.get("Location") if response.status in REDIRECTS else None
+    return response.headers.get("Location") if response.status in REDIRECT_STATUSES else None
 
 
-async def copied(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> Fetched:
+async def copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> FetchResult:
     """The body of a 200 into `sink`, counted on the stream."""
     if response.status != 200:
         raise FetchFailed("status", f"status {response.status}")
@@ -161,20 +163,20 @@ async def copied(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -
             raise FetchFailed("too_large", f"more than {max_bytes} bytes")
         piece += chunk
         # The first bytes at once: the sink may know enough by them.
-        if len(piece) >= _PIECE or total == len(chunk):
-            await loop.run_in_executor(_writers(), keep, bytes(piece))
+        if len(piece) >= _CHUNK_BYTES or total == len(chunk):
+            await loop.run_in_executor(_writer_threads(), keep, bytes(piece))
             piece.clear()
-    await loop.run_in_executor(_writers(), keep, bytes(piece))
-    return Fetched(total, digest.hexdigest())
+    await loop.run_in_executor(_writer_threads(), keep, bytes(piece))
+    return FetchResult(total, digest.hexdigest())
 
 
 @cache
-def _writers() -> ThreadPoolExecutor:
+def _writer_threads() -> ThreadPoolExecutor:
     """Threads for bytes alone: a slow disk must hold up neither the loop nor, in the loop's own threads, a lookup."""
-    return ThreadPoolExecutor(_WRITERS, "imagegate-fetch")
+    return ThreadPoolExecutor(_WRITER_THREADS, "imagegate-fetch")
 
 
-def _wire_url(url: CheckedUrl) -> URL:
+def _aiohttp_url(url: CheckedUrl) -> URL:
     """The URL for aiohttp, which must read in it what we read in it."""
     with suppress(ValueError):
         wire = URL(url.text, encoded=True)
@@ -184,7 +186,7 @@ def _wire_url(url: CheckedUrl) -> URL:
     raise FetchFailed("protocol", f"the URL at {url.origin} has two readings")
 
 
-def _check_head(response: aiohttp.ClientResponse) -> None:
+def _check_headers(response: aiohttp.ClientResponse) -> None:
     # Name, colon, space, value, line end.
     if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > MAX_HEADER_BYTES:
         raise FetchFailed("too_large", f"response headers over {MAX_HEADER_BYTES} bytes")

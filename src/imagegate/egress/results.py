@@ -18,24 +18,24 @@ import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver
 
-from imagegate.egress.addresses import EgressRules, address_book
-from imagegate.egress.connector import Guard, GuardedConnector
+from imagegate.egress.addresses import EgressRules, address_policy
+from imagegate.egress.connector import AddressGuard, GuardedConnector
 from imagegate.egress.exchange import (
     MAX_REDIRECTS,
-    Fetched,
     FetchFailed,
+    FetchResult,
     Sink,
-    copied,
-    explained,
+    copy_body,
+    default_headers,
     open_session,
-    own_headers,
-    redirect_of,
-    requested,
+    redirect_location,
+    send_request,
     strict_tls,
+    translate_errors,
 )
-from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_redirect, check_url, on_origin
+from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_redirect, check_url, url_on_origin
 
-_PIECE: Final = 256 * 1024
+_BUFFER_BYTES: Final = 256 * 1024
 
 
 class ResultLimits(msgspec.Struct, frozen=True):
@@ -45,20 +45,20 @@ class ResultLimits(msgspec.Struct, frozen=True):
     total_s: float = 60.0
 
 
-class Saved(msgspec.Struct, frozen=True):
+class Download(msgspec.Struct, frozen=True):
     """The result is in the target file, unflushed; what it is must be learnt from its bytes."""
 
     bytes: int
     sha256: str
 
 
-class NotSaved(msgspec.Struct, frozen=True):
+class DownloadFailed(msgspec.Struct, frozen=True):
     """No result; the target file is gone. `detail` is for the operator and names no path or query."""
 
     detail: str
 
 
-async def fetch_result(
+async def download_result(
     url: str,
     base_url: str,
     target: Path,
@@ -67,28 +67,28 @@ async def fetch_result(
     rules: EgressRules,
     resolver: AbstractResolver | None = None,
     ssl_context: ssl.SSLContext | None = None,
-) -> Saved | NotSaved:
+) -> Download | DownloadFailed:
     """GET `url`, which the upstream at `base_url` answered with, into the new file `target`.
 
     The two contexts and the rules are the process's, bound once where upstreams are put together. An OSError of the
     target, a full disk above all, is raised.
     """
     try:
-        async with _Hops(base_url, rules, resolver, ssl_context) as hops:
-            first = hops.judged(url)
+        async with _ResultFetcher(base_url, rules, resolver, ssl_context) as hops:
+            first = hops.check(url)
             with _new_file(target) as file:
                 fetched = await hops.fetch(first, file, limits)
     except UrlRefused as refused:
-        return NotSaved(f"{refused.reason}: {refused}")
+        return DownloadFailed(f"{refused.reason}: {refused}")
     except FetchFailed as failed:
-        return NotSaved(str(failed))
-    return Saved(fetched.bytes, fetched.sha256)
+        return DownloadFailed(str(failed))
+    return Download(fetched.bytes, fetched.sha256)
 
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
     """A file that was not there before, and is gone again where the caller fails."""
-    file = path.open("xb", buffering=_PIECE)
+    file = path.open("xb", buffering=_BUFFER_BYTES)
     try:
         with file:
             yield file
@@ -97,7 +97,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-class _Hops:
+class _ResultFetcher:
     """The two ways to the wire, for one result: the upstream's own, and the guarded one for everything else."""
 
     def __init__(
@@ -115,34 +115,34 @@ class _Hops:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def judged(self, text: str, base: CheckedUrl | None = None) -> CheckedUrl:
+    def check(self, text: str, base: CheckedUrl | None = None) -> CheckedUrl:
         """The URL, or where a redirect from `base` leads; UrlRefused."""
-        own = on_origin(text, self._base_url, base)
+        own = url_on_origin(text, self._base_url, base)
         if own is not None:
             return own
         if base is None:
             return check_url(text, Purpose.REFERENCE, self._rules)
         return check_redirect(text, base, self._rules)
 
-    async def fetch(self, url: CheckedUrl, sink: Sink, limits: ResultLimits) -> Fetched:
-        async with explained(url), asyncio.timeout(limits.total_s):
+    async def fetch(self, url: CheckedUrl, sink: Sink, limits: ResultLimits) -> FetchResult:
+        async with translate_errors(url), asyncio.timeout(limits.total_s):
             here = url
             for _ in range(MAX_REDIRECTS + 1):
                 session = await self._session(here)
-                async with requested(session, "GET", here, own_headers()) as response:
-                    location = redirect_of(response)
+                async with send_request(session, "GET", here, default_headers()) as response:
+                    location = redirect_location(response)
                     if location is None:
-                        return await copied(response, sink, limits.max_bytes)
-                    here = self.judged(location, here)
+                        return await copy_body(response, sink, limits.max_bytes)
+                    here = self.check(location, here)
             raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
 
     async def _session(self, url: CheckedUrl) -> aiohttp.ClientSession:
         """A session for one hop: nothing of one is left for the next."""
         resolver = self._resolver or aiohttp.ThreadedResolver()
-        if on_origin(url.text, self._base_url) is not None:
+        if url_on_origin(url.text, self._base_url) is not None:
             connector = aiohttp.TCPConnector(
                 ssl=self._tls, resolver=resolver, use_dns_cache=False, force_close=True, limit=0
             )
         else:
-            connector = GuardedConnector(Guard(address_book(self._rules)), resolver, self._tls)
+            connector = GuardedConnector(AddressGuard(address_policy(self._rules)), resolver, self._tls)
         return await self._stack.enter_async_context(open_session(connector))

@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin
 import idna
 import msgspec
 
-from imagegate.egress.addresses import AddressBook, EgressRules, address_book
+from imagegate.egress.addresses import AddressPolicy, EgressRules, address_policy
 
 RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
 
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _BAD: Final = re.compile(r"[\x00-\x20\\\x7f-\x9f\s\ud800-\udfff]")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _INTERNAL: Final = ("localhost", "local", "internal", "home.arpa")
-_LONGEST_NAME: Final = 253
+_MAX_NAME_CHARS: Final = 253
 
 
 class Purpose(Enum):
@@ -37,14 +37,14 @@ class Purpose(Enum):
     CALLBACK = "callback"
 
 
-class _Terms(NamedTuple):
-    longest: int
+class _PurposeLimits(NamedTuple):
+    max_chars: int
     ports: Mapping[str, int]
 
 
-_TERMS: Final = {
-    Purpose.REFERENCE: _Terms(8192, {"https": 443, "http": 80}),
-    Purpose.CALLBACK: _Terms(2048, {"https": 443}),
+_PURPOSE_LIMITS: Final = {
+    Purpose.REFERENCE: _PurposeLimits(8192, {"https": 443, "http": 80}),
+    Purpose.CALLBACK: _PurposeLimits(2048, {"https": 443}),
 }
 
 
@@ -69,7 +69,7 @@ class CheckedUrl(msgspec.Struct, frozen=True):
     def origin(self) -> str:
         """Scheme, host and port alone: safe for logs, where paths and queries may hold secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = _TERMS[Purpose.REFERENCE].ports[self.scheme]
+        usual = _PURPOSE_LIMITS[Purpose.REFERENCE].ports[self.scheme]
         return f"{self.scheme}://{host}" if self.port == usual else f"{self.scheme}://{host}:{self.port}"
 
     @property
@@ -80,43 +80,43 @@ class CheckedUrl(msgspec.Struct, frozen=True):
 
 def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
     """Parse and judge a URL as its sender wrote it; raises UrlRefused."""
-    terms = _TERMS[purpose]
+    terms = _PURPOSE_LIMITS[purpose]
     scheme = _scheme(text, terms)
     _check_text(text, terms)
     parts = _URL.fullmatch(text)
     if parts is None:
         raise UrlRefused("host", f"the URL must read {scheme}://host/path")
     host_text, port = _split_authority(parts[2], terms.ports[scheme])
-    book = address_book(rules)
-    if port != terms.ports[scheme] and port not in rules.extra_ports and not book.opens(port):
+    book = address_policy(rules)
+    if port != terms.ports[scheme] and port not in rules.extra_ports and not book.is_port_open(port):
         raise UrlRefused("port", f"port {port} is not open for {scheme} URLs")
     return CheckedUrl(purpose, scheme, _host(host_text, port, book), port, _target(parts[3]))
 
 
-def on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
+def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
     """The URL where its scheme, host and port are just those of `origin`, which the operator wrote; None for any other.
 
     Where it leads is the operator's word, so neither port nor address nor kind of name is judged. With `base`, the
     text is where a redirect from there leads. UrlRefused for an `origin` that is none.
     """
-    own = _bare(origin)
+    own = _parse_unchecked(origin)
     try:
-        asked = _bare(_absolute(text, base) if base else text)
+        asked = _parse_unchecked(_resolve_redirect(text, base) if base else text)
     except UrlRefused:
         return None
     return asked if (asked.scheme, asked.host, asked.port) == (own.scheme, own.host, own.port) else None
 
 
-def _bare(text: str) -> CheckedUrl:
+def _parse_unchecked(text: str) -> CheckedUrl:
     """Parsed by the same grammar and judged by none of the rules about where it leads."""
-    terms = _TERMS[Purpose.REFERENCE]
+    terms = _PURPOSE_LIMITS[Purpose.REFERENCE]
     scheme = _scheme(text, terms)
     _check_text(text, terms)
     parts = _URL.fullmatch(text)
     if parts is None:
         raise UrlRefused("host", f"the URL must read {scheme}://host/path")
     host, port = _split_authority(parts[2], terms.ports[scheme])
-    named = _ipv6(host[1:-1]) if host.startswith("[") else _ascii(host)
+    named = _ipv6(host[1:-1]) if host.startswith("[") else _ascii_host(host)
     if not named or not (":" in named or _NAME.fullmatch(named)):
         raise UrlRefused("host", "the host is not a valid name")
     return CheckedUrl(Purpose.REFERENCE, scheme, named, port, _target(parts[3]))
@@ -124,12 +124,12 @@ def _bare(text: str) -> CheckedUrl:
 
 def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> CheckedUrl:
     """Where a redirect leads, judged as fully as the first URL was."""
-    return check_url(_absolute(location, base), base.purpose, rules)
+    return check_url(_resolve_redirect(location, base), base.purpose, rules)
 
 
-def _absolute(location: str, base: CheckedUrl) -> str:
+def _resolve_redirect(location: str, base: CheckedUrl) -> str:
     # urljoin drops tabs and line breaks in silence, so what it may see is checked before it sees it.
-    _check_text(location, _TERMS[base.purpose])
+    _check_text(location, _PURPOSE_LIMITS[base.purpose])
     if _SCHEME.match(location):
         return location
     if location.startswith("//"):
@@ -139,7 +139,7 @@ def _absolute(location: str, base: CheckedUrl) -> str:
     return urljoin(base.text, location)
 
 
-def _scheme(text: str, terms: _Terms) -> str:
+def _scheme(text: str, terms: _PurposeLimits) -> str:
     found = _SCHEME.match(text)
     scheme = found[1].lower() if found else ""
     if scheme not in terms.ports:
@@ -147,10 +147,10 @@ def _scheme(text: str, terms: _Terms) -> str:
     return scheme
 
 
-def _check_text(text: str, terms: _Terms) -> None:
+def _check_text(text: str, terms: _PurposeLimits) -> None:
     # Before encoding, so that a text of many megabytes is not copied first.
-    if len(text) > terms.longest or len(text.encode("utf-8", "replace")) > terms.longest:
-        raise UrlRefused("too_long", f"the URL must have at most {terms.longest} characters")
+    if len(text) > terms.max_chars or len(text.encode("utf-8", "replace")) > terms.max_chars:
+        raise UrlRefused("too_long", f"the URL must have at most {terms.max_chars} characters")
     if _BAD.search(text):
         raise UrlRefused("bad_character", "the URL contains a space, a control character or a backslash")
 
@@ -170,17 +170,17 @@ def _split_authority(authority: str, usual: int) -> tuple[str, int]:
     return found[1], int(found[2][1:])
 
 
-def _host(text: str, port: int, book: AddressBook) -> str:
+def _host(text: str, port: int, book: AddressPolicy) -> str:
     if text.startswith("["):
-        return _literal(_ipv6(text[1:-1]), port, book)
-    host = _ascii(text)
+        return _checked_address(_ipv6(text[1:-1]), port, book)
+    host = _ascii_host(text)
     if re.fullmatch(r"[0-9.]+", host):
-        return _literal(_ipv4(host), port, book)
-    return _name(host, port, book)
+        return _checked_address(_ipv4(host), port, book)
+    return _checked_name(host, port, book)
 
 
-def _ascii(text: str) -> str:
-    if len(text) > _LONGEST_NAME:
+def _ascii_host(text: str) -> str:
+    if len(text) > _MAX_NAME_CHARS:
         raise UrlRefused("host", "the host name is too long")
     if text.isascii():
         return text.lower()
@@ -205,22 +205,22 @@ def _ipv6(text: str) -> str:
         raise UrlRefused("host", "the IPv6 address is not valid") from None
 
 
-def _literal(address: str, port: int, book: AddressBook) -> str:
-    refusal = book.refusal(address, port)
+def _checked_address(address: str, port: int, book: AddressPolicy) -> str:
+    refusal = book.refusal_reason(address, port)
     if refusal is not None:
         raise UrlRefused("address", f"the address {refusal}")
     return address
 
 
-def _name(host: str, port: int, book: AddressBook) -> str:
+def _checked_name(host: str, port: int, book: AddressPolicy) -> str:
     last = host.rpartition(".")[2]
-    if not _NAME.fullmatch(host) or len(host) > _LONGEST_NAME:
+    if not _NAME.fullmatch(host) or len(host) > _MAX_NAME_CHARS:
         raise UrlRefused("host", "the host is not a valid name")
     # A last label such as 0x7f would be read as a number by the C library.
     if not last[0].isalpha():
         raise UrlRefused("host", "the last part of the host name must begin with a letter")
     # Where the operator opened private addresses, private names lead there; the address still decides.
-    if not book.opens(port) and ("." not in host or _is_internal(host)):
+    if not book.is_port_open(port) and ("." not in host or _is_internal(host)):
         raise UrlRefused("internal_name", "the host must be a public name")
     return host
 

@@ -15,7 +15,7 @@ from imagegate.families import gpt_image
 
 
 class Family(Protocol):
-    def check(self, request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
+    def build_order(self, request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
         """The checked order with every default filled in. InvalidRequest names the field and its allowed values."""
 
     def price_tier(self, order: ImageOrder) -> str:
@@ -23,10 +23,10 @@ class Family(Protocol):
 
     def expected_usage(self, order: ImageOrder, model: Model) -> Usage: ...
 
-    def maximum_usage(self, order: ImageOrder, model: Model) -> Usage:
+    def max_usage(self, order: ImageOrder, model: Model) -> Usage:
         """A bound that no honest upstream exceeds: what is held."""
 
-    def usage_of(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
+    def usage_from_pixels(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
         """The formula on the real pixels of delivered images, for upstreams that do not count."""
 
     def parameters(self, model: Model, reference_max_bytes: int) -> dict[str, Any]:

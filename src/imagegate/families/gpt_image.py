@@ -16,44 +16,44 @@ from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest, Size
 from imagegate.domain.usage import Usage
 from imagegate.families.sizes import (
-    AREA_MAX,
-    AREA_MIN,
-    ASPECT_MAX,
-    EDGE_MAX,
+    EDGE_MULTIPLE,
+    MAX_AREA,
+    MAX_ASPECT,
+    MAX_EDGE,
+    MIN_AREA,
     RATIOS,
-    STEP,
     TIERS,
     output_tokens,
     parse_pixels,
-    pixels_fault,
-    ratio_pixels,
+    pixels_for_ratio,
+    size_error,
 )
 
-REFERENCE_TOKENS = 1536
-PARTIAL_TOKENS = 100
-URL_MAX = 8192
+TOKENS_PER_REFERENCE = 1536
+TOKENS_PER_PARTIAL_IMAGE = 100
+MAX_URL_CHARS = 8192
 BACKGROUNDS = ("opaque", "transparent")
-FORMATS = ("png", "jpeg", "webp")
+OUTPUT_FORMATS = ("png", "jpeg", "webp")
 _TABLE_RATIOS = {"1:1": "1024x1024", "2:3": "1024x1536", "3:2": "1536x1024"}
 
 
-def check(request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
-    request = _tier_from_quality(request, alias)
-    urls = _reference_urls(request.image_urls or [], model)
-    output_format = _one_of("output_format", request.output_format, FORMATS, "png")
+def build_order(request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
+    request = _apply_quality_tier(request, alias)
+    urls = _validate_reference_urls(request.image_urls or [], model)
+    output_format = _validate_choice("output_format", request.output_format, OUTPUT_FORMATS, "png")
     return ImageOrder(
         model=alias.name if alias else model.id,
         row=model.id,
-        prompt=_prompt(request.prompt, model),
-        size=_size(request, model, auto_cap),
-        quality=_quality(request.quality, model),
-        n=_count(request.n, model),
+        prompt=_validate_prompt(request.prompt, model),
+        size=_resolve_size(request, model, auto_cap),
+        quality=_resolve_quality(request.quality, model),
+        n=_resolve_count(request.n, model),
         image_urls=urls,
-        mask_url=_mask(request.mask_url, urls, model),
+        mask_url=_validate_mask_url(request.mask_url, urls, model),
         callback_url=request.callback_url,
-        background=_background(request.background, output_format),
+        background=_resolve_background(request.background, output_format),
         output_format=output_format,
-        output_compression=_compression(request.output_compression, output_format),
+        output_compression=_resolve_compression(request.output_compression, output_format),
     )
 
 
@@ -68,27 +68,27 @@ def price_tier(order: ImageOrder) -> str:
 
 
 def expected_usage(order: ImageOrder, model: Model) -> Usage:
-    return usage_of(order, model, [(order.size.width, order.size.height)] * order.n)
+    return usage_from_pixels(order, model, [(order.size.width, order.size.height)] * order.n)
 
 
-def usage_of(order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
+def usage_from_pixels(order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
     count = len(pixels)
     return Usage(
         images=count,
         text_input=(6 + len(order.prompt.encode()) // 3) * count,
-        image_input=REFERENCE_TOKENS * len(order.image_urls) * count,
+        image_input=TOKENS_PER_REFERENCE * len(order.image_urls) * count,
         image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels)
         + _partial_tokens(order, model) * count,
     )
 
 
-def maximum_usage(order: ImageOrder, model: Model) -> Usage:
+def max_usage(order: ImageOrder, model: Model) -> Usage:
     size = order.size
-    pictures = len(order.image_urls) + order.has_mask
+    images = len(order.image_urls) + order.has_mask
     return Usage(
         images=order.n,
         text_input=(128 + len(order.prompt.encode())) * order.n,
-        image_input=REFERENCE_TOKENS * pictures * order.n,
+        image_input=TOKENS_PER_REFERENCE * images * order.n,
         image_output=(_image_tokens(order, model, size.width, size.height) + _partial_tokens(order, model)) * order.n,
     )
 
@@ -106,19 +106,19 @@ def parameters(model: Model, reference_max_bytes: int) -> dict[str, Any]:
 
 
 def image_usages(model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:
-    for tier, width, height in _places(model, auto_cap):
+    for tier, width, height in _named_sizes(model, auto_cap):
         for quality in model.qualities or ("",):
             output = _tokens(model, quality, width, height)
             for references in range(model.references + 1):
-                yield tier, Usage(images=1, image_input=REFERENCE_TOKENS * references, image_output=output)
+                yield tier, Usage(images=1, image_input=TOKENS_PER_REFERENCE * references, image_output=output)
 
 
-def _places(model: Model, auto_cap: str) -> Iterator[tuple[str, int, int]]:
+def _named_sizes(model: Model, auto_cap: str) -> Iterator[tuple[str, int, int]]:
     """Tier and pixels of every named size of the row."""
     if model.sizes == "free":
         yield "1K", *(parse_pixels(model.auto or auto_cap) or (2048, 2048))
         for tier in TIERS:
-            yield from ((tier, *ratio_pixels(ratio, tier)) for ratio in RATIOS)
+            yield from ((tier, *pixels_for_ratio(ratio, tier)) for ratio in RATIOS)
         return
     for name in model.size_tokens:
         yield "1K", *(parse_pixels(name) or (0, 0))
@@ -128,17 +128,17 @@ def _size_rules(model: Model) -> dict[str, Any]:
     if model.sizes == "table":
         return {"ratios": list(_TABLE_RATIOS), "values": list(model.size_tokens), "default": "auto"}
     pixels = {
-        "multiple": STEP,
-        "edge_max": EDGE_MAX,
-        "area_min": AREA_MIN,
-        "area_max": AREA_MAX,
-        "aspect_max": ASPECT_MAX,
+        "multiple": EDGE_MULTIPLE,
+        "edge_max": MAX_EDGE,
+        "area_min": MIN_AREA,
+        "area_max": MAX_AREA,
+        "aspect_max": MAX_ASPECT,
     }
     return {"ratios": list(RATIOS), "pixels": pixels, "default": "auto"}
 
 
 def _partial_tokens(order: ImageOrder, model: Model) -> int:
-    return PARTIAL_TOKENS * order.partials if model.billing == "per_token" else 0
+    return TOKENS_PER_PARTIAL_IMAGE * order.partials if model.billing == "per_token" else 0
 
 
 def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> int:
@@ -155,24 +155,24 @@ def _tokens(model: Model, quality: str, width: int, height: int) -> int:
     return max(row[quality] for row in rows)
 
 
-def _tier_from_quality(request: ImageRequest, alias: Alias | None) -> ImageRequest:
+def _apply_quality_tier(request: ImageRequest, alias: Alias | None) -> ImageRequest:
     if alias and alias.quality_is_tier and (request.quality or "").upper() in TIERS:
         return msgspec.structs.replace(request, resolution=request.quality, quality=None)
     return request
 
 
-def _prompt(prompt: str | None, model: Model) -> str:
+def _validate_prompt(prompt: str | None, model: Model) -> str:
     if prompt is None or not prompt.strip():
         raise InvalidRequest("prompt is required and must not be blank", param="prompt")
     if "\0" in prompt:
         raise InvalidRequest("prompt must not contain U+0000", param="prompt")
     if len(prompt) > model.prompt_max:
-        over = f"prompt may have at most {model.prompt_max:,} characters (Unicode code points); this one has"
-        raise InvalidRequest(f"{over} {len(prompt):,}", param="prompt")
+        message = f"prompt may have at most {model.prompt_max:,} characters (Unicode code points); this one has"
+        raise InvalidRequest(f"{message} {len(prompt):,}", param="prompt")
     return prompt
 
 
-def _one_of(field: str, value: str | None, allowed: tuple[str, ...], default: str) -> str:
+def _validate_choice(field: str, value: str | None, allowed: tuple[str, ...], default: str) -> str:
     if value is None:
         return default
     if value not in allowed:
@@ -180,25 +180,25 @@ def _one_of(field: str, value: str | None, allowed: tuple[str, ...], default: st
     return value
 
 
-def _quality(quality: str | None, model: Model) -> str:
+def _resolve_quality(quality: str | None, model: Model) -> str:
     """Rows without qualities accept any value and ignore it."""
     if not model.qualities:
         return ""
-    named = model.quality_aliases.get(quality or "", quality)
-    if named is not None and named not in model.qualities:
+    resolved = model.quality_aliases.get(quality or "", quality)
+    if resolved is not None and resolved not in model.qualities:
         allowed = ", ".join([*model.qualities, *model.quality_aliases])
         raise InvalidRequest(f"quality must be one of {allowed}", param="quality")
-    return named or model.quality_default
+    return resolved or model.quality_default
 
 
-def _count(n: int | None, model: Model) -> int:
+def _resolve_count(n: int | None, model: Model) -> int:
     count = 1 if n is None else n
     if count not in model.n:
-        raise InvalidRequest(f"n must be {_counts(model)}", param="n")
+        raise InvalidRequest(f"n must be {_describe_counts(model)}", param="n")
     return count
 
 
-def _counts(model: Model) -> str:
+def _describe_counts(model: Model) -> str:
     if model.n == (1,):
         return f"1 for {model.id}"
     if len(model.n) == model.n[-1]:
@@ -206,49 +206,49 @@ def _counts(model: Model) -> str:
     return f"one of {', '.join(map(str, model.n))}"
 
 
-def _size(request: ImageRequest, model: Model, auto_cap: str) -> Size:
+def _resolve_size(request: ImageRequest, model: Model, auto_cap: str) -> Size:
     size = "auto" if request.size is None else request.size
     if model.sizes == "table":
-        return _table_size(size, model)
-    tier = _tier(request.resolution)
+        return _resolve_table_size(size, model)
+    tier = _resolve_tier(request.resolution)
     if size == "auto":
         width, height = parse_pixels(model.auto or auto_cap) or (2048, 2048)
         return Size("auto", width, height, assumed=True)
     if size in RATIOS:
-        return Size(size, *ratio_pixels(size, tier), assumed=False, resolution=tier)
-    return _explicit_size(size)
+        return Size(size, *pixels_for_ratio(size, tier), assumed=False, resolution=tier)
+    return _parse_explicit_size(size)
 
 
-def _tier(resolution: str | None) -> str:
+def _resolve_tier(resolution: str | None) -> str:
     tier = ("1K" if resolution is None else resolution).upper()
     if tier not in TIERS:
         raise InvalidRequest(f"resolution must be one of {', '.join(TIERS)}", param="resolution")
     return tier
 
 
-def _explicit_size(size: str) -> Size:
+def _parse_explicit_size(size: str) -> Size:
     pixels = parse_pixels(size)
     if pixels is None:
         known = ", ".join(RATIOS)
         raise InvalidRequest(f"size must be auto, one of the ratios {known}, or WxH in multiples of 16", param="size")
-    fault = pixels_fault(*pixels)
-    if fault:
-        raise InvalidRequest(f"size {size!r} is not possible: {fault}", param="size")
+    error = size_error(*pixels)
+    if error:
+        raise InvalidRequest(f"size {size!r} is not possible: {error}", param="size")
     return Size(f"{pixels[0]}x{pixels[1]}", *pixels, assumed=False)
 
 
-def _table_size(size: str, model: Model) -> Size:
+def _resolve_table_size(size: str, model: Model) -> Size:
     pixels = parse_pixels(size)
     named = f"{pixels[0]}x{pixels[1]}" if pixels else size
-    cell = model.auto if size == "auto" else _TABLE_RATIOS.get(named, named)
-    if cell not in model.size_tokens:
+    table_key = model.auto if size == "auto" else _TABLE_RATIOS.get(named, named)
+    if table_key not in model.size_tokens:
         allowed = ", ".join(["auto", *_TABLE_RATIOS, *model.size_tokens])
         raise InvalidRequest(f"size must be one of {allowed}", param="size")
-    width, height = parse_pixels(cell) or (0, 0)
+    width, height = parse_pixels(table_key) or (0, 0)
     return Size(named, width, height, assumed=size == "auto")
 
 
-def _reference_urls(urls: list[str], model: Model) -> tuple[str, ...]:
+def _validate_reference_urls(urls: list[str], model: Model) -> tuple[str, ...]:
     if len(urls) > model.references:
         raise InvalidRequest(f"image_urls may hold at most {model.references} URLs", param="image_urls")
     for position, url in enumerate(urls):
@@ -260,11 +260,11 @@ def _check_url_shape(url: str, field: str) -> None:
     if not url[: len("https://")].lower().startswith(("http://", "https://")):
         hint = "base64 and data: go through POST /api/v1/files/upload/base64, whose file_url can be used here"
         raise InvalidRequest(f"{field} must be an http or https URL; {hint}", param=field)
-    if len(url) > URL_MAX:
-        raise InvalidRequest(f"{field} may have at most {URL_MAX:,} characters", param=field)
+    if len(url) > MAX_URL_CHARS:
+        raise InvalidRequest(f"{field} may have at most {MAX_URL_CHARS:,} characters", param=field)
 
 
-def _mask(mask_url: str | None, urls: tuple[str, ...], model: Model) -> str | None:
+def _validate_mask_url(mask_url: str | None, urls: tuple[str, ...], model: Model) -> str | None:
     """Without references a mask has nothing to apply to and is ignored."""
     if mask_url is None or not urls:
         return None
@@ -274,15 +274,15 @@ def _mask(mask_url: str | None, urls: tuple[str, ...], model: Model) -> str | No
     return mask_url
 
 
-def _background(background: str | None, output_format: str) -> str:
-    chosen = _one_of("background", background, BACKGROUNDS, "opaque")
-    if chosen == "transparent" and output_format == "jpeg":
-        allowed = "background transparent needs output_format png or webp; jpeg has no transparency"
-        raise InvalidRequest(allowed, param="background")
-    return chosen
+def _resolve_background(background: str | None, output_format: str) -> str:
+    resolved = _validate_choice("background", background, BACKGROUNDS, "opaque")
+    if resolved == "transparent" and output_format == "jpeg":
+        message = "background transparent needs output_format png or webp; jpeg has no transparency"
+        raise InvalidRequest(message, param="background")
+    return resolved
 
 
-def _compression(value: int | None, output_format: str) -> int:
+def _resolve_compression(value: int | None, output_format: str) -> int:
     """Used for jpeg and webp; ignored for png, whatever whole number it is."""
     if value is None or output_format == "png":
         return 100

@@ -27,57 +27,57 @@ RATIOS = (
     "9:21",
 )
 TIERS = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": 3840 * 2160}
-STEP = 16
-EDGE_MIN, EDGE_MAX = 16, 3840
-AREA_MIN, AREA_MAX = 655_360, 8_294_400
-ASPECT_MAX = 3
-PIXELS = re.compile(r"([1-9][0-9]{1,3})[x×]([1-9][0-9]{1,3})")
+EDGE_MULTIPLE = 16
+MIN_EDGE, MAX_EDGE = 16, 3840
+MIN_AREA, MAX_AREA = 655_360, 8_294_400
+MAX_ASPECT = 3
+PIXELS_RE = re.compile(r"([1-9][0-9]{1,3})[x×]([1-9][0-9]{1,3})")
 
 
-def ratio_pixels(ratio: str, tier: str) -> tuple[int, int]:
+def pixels_for_ratio(ratio: str, tier: str) -> tuple[int, int]:
     """Width and height of a ratio at a tier: each edge to the nearest 16, then scaled down to fit the limits."""
     a, b = (int(part) for part in ratio.split(":"))
-    width, height = _edge(TIERS[tier], a, b), _edge(TIERS[tier], b, a)
+    width, height = _nearest_edge(TIERS[tier], a, b), _nearest_edge(TIERS[tier], b, a)
     longer, area = max(width, height), width * height
-    if longer <= EDGE_MAX and area <= AREA_MAX:
+    if longer <= MAX_EDGE and area <= MAX_AREA:
         return width, height
-    if EDGE_MAX**2 * area <= AREA_MAX * longer**2:
-        return _by_edge(width, longer), _by_edge(height, longer)
-    return _by_area(width, area), _by_area(height, area)
+    if MAX_EDGE**2 * area <= MAX_AREA * longer**2:
+        return _scale_to_max_edge(width, longer), _scale_to_max_edge(height, longer)
+    return _scale_to_max_area(width, area), _scale_to_max_area(height, area)
 
 
-def _edge(target: int, a: int, b: int) -> int:
+def _nearest_edge(target: int, a: int, b: int) -> int:
     """sqrt(target * a / b) to the nearest 16."""
-    steps = isqrt(target * a // b) // STEP + 2
-    while (STEP * steps - STEP // 2) ** 2 * b > target * a:
+    steps = isqrt(target * a // b) // EDGE_MULTIPLE + 2
+    while (EDGE_MULTIPLE * steps - EDGE_MULTIPLE // 2) ** 2 * b > target * a:
         steps -= 1
-    return STEP * steps
+    return EDGE_MULTIPLE * steps
 
 
-def _by_edge(edge: int, longer: int) -> int:
-    return edge * EDGE_MAX // longer // STEP * STEP
+def _scale_to_max_edge(edge: int, longer: int) -> int:
+    return edge * MAX_EDGE // longer // EDGE_MULTIPLE * EDGE_MULTIPLE
 
 
-def _by_area(edge: int, area: int) -> int:
-    return isqrt(AREA_MAX * edge * edge // area) // STEP * STEP
+def _scale_to_max_area(edge: int, area: int) -> int:
+    return isqrt(MAX_AREA * edge * edge // area) // EDGE_MULTIPLE * EDGE_MULTIPLE
 
 
 def parse_pixels(text: str) -> tuple[int, int] | None:
     """`WxH` or `W×H` in ASCII digits, or None where the text is no such thing."""
-    match = PIXELS.fullmatch(text)
+    match = PIXELS_RE.fullmatch(text)
     return (int(match[1]), int(match[2])) if match else None
 
 
-def pixels_fault(width: int, height: int) -> str | None:
+def size_error(width: int, height: int) -> str | None:
     """Why these explicit pixels are refused, or None where they are legal."""
-    if width % STEP or height % STEP:
-        return f"both edges must be multiples of {STEP}"
-    if not EDGE_MIN <= min(width, height) <= max(width, height) <= EDGE_MAX:
-        return f"each edge must be {EDGE_MIN} to {EDGE_MAX} pixels"
-    if max(width, height) > ASPECT_MAX * min(width, height):
-        return f"the longer edge may be at most {ASPECT_MAX} times the shorter"
-    if not AREA_MIN <= width * height <= AREA_MAX:
-        return f"width times height must be {AREA_MIN:,} to {AREA_MAX:,} pixels"
+    if width % EDGE_MULTIPLE or height % EDGE_MULTIPLE:
+        return f"both edges must be multiples of {EDGE_MULTIPLE}"
+    if not MIN_EDGE <= min(width, height) <= max(width, height) <= MAX_EDGE:
+        return f"each edge must be {MIN_EDGE} to {MAX_EDGE} pixels"
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        return f"the longer edge may be at most {MAX_ASPECT} times the shorter"
+    if not MIN_AREA <= width * height <= MAX_AREA:
+        return f"width times height must be {MIN_AREA:,} to {MAX_AREA:,} pixels"
     return None
 
 

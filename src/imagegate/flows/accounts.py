@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, Key, Scope
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
 from imagegate.domain.money import Nanos
-from imagegate.security.api_keys import digest, make_key, shown
+from imagegate.security.api_keys import generate_key, hash_key, mask_key
 from imagegate.security.keyring import Keyring
 from imagegate.store import accounts, ledger
 from imagegate.store.database import Database
@@ -34,14 +34,14 @@ async def open_account(db: Database, name: str) -> Account:
     return await db.write(accounts.open_account, ids.new_id("acc", wall_clock()), name)
 
 
-async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, Key]:
+async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, ApiKey]:
     """The key's value, which is shown this once, and its row."""
     now = wall_clock()
-    value = make_key()
-    key = Key(
+    secret = generate_key()
+    key = ApiKey(
         id=ids.new_id("key", now),
         account_id=account.id,
-        shown=shown(value),
+        shown=mask_key(secret),
         spent=Nanos(0),
         held=Nanos(0),
         day=0,
@@ -50,13 +50,13 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
         disabled=None,
         **msgspec.structs.asdict(new),
     )
-    await db.write(accounts.create_key, account.id, key, digest(keyring.key("pepper"), value))
-    return value, key
+    await db.write(accounts.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))
+    return secret, key
 
 
 async def grant_credits(
     db: Database, account: Account, amount: int, actor: str, ref: str | None = None
-) -> ledger.Granted | ledger.GrantRefused:
+) -> ledger.GrantPosted | ledger.GrantRefused:
     """Move `amount` nanos to the account; the same `ref` moves it once."""
     ref = ref or ids.new_id("grant", wall_clock())
     return await db.write(ledger.grant, account.id, amount, f"grant:{ref}", actor)

@@ -8,56 +8,56 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import NotFound, PermissionDenied
 from imagegate.flows.accounts import NewKey, create_key
 from imagegate.runtime import Runtime
 from imagegate.store import accounts
 
 
-async def make_key(runtime: Runtime, maker: Key, new: NewKey) -> tuple[str, Key]:
+async def make_key(runtime: Runtime, maker: ApiKey, new: NewKey) -> tuple[str, ApiKey]:
     """The new key's value, shown this once, and its row."""
-    _check_maker(maker)
-    _check_scopes(maker, new.scopes)
+    _reject_limited_maker(maker)
+    _reject_missing_scopes(maker, new.scopes)
     account = await runtime.db.read(accounts.find_account, maker.account_id)
     if account is None:
         raise NotFound
     return await create_key(runtime.db, runtime.keyring, account, new)
 
 
-async def change_key(runtime: Runtime, maker: Key, key_id: str, changes: dict[str, Any]) -> Key:
+async def change_key(runtime: Runtime, maker: ApiKey, key_id: str, changes: dict[str, Any]) -> ApiKey:
     """The key as it is after these changes of its columns."""
-    _check_maker(maker)
-    _check_scopes(maker, changes.get("scopes", ()))
-    await _own_key(runtime, maker, key_id)
-    changed = await runtime.db.write(accounts.change_key, maker.account_id, key_id, changes)
+    _reject_limited_maker(maker)
+    _reject_missing_scopes(maker, changes.get("scopes", ()))
+    await _find_manageable_key(runtime, maker, key_id)
+    changed = await runtime.db.write(accounts.update_key, maker.account_id, key_id, changes)
     if changed is None:
         raise NotFound
-    runtime.signals.work.set()
+    runtime.wake_ups.tasks_due.set()
     return changed
 
 
-async def delete_key(runtime: Runtime, maker: Key, key_id: str) -> None:
-    _check_maker(maker)
-    await _own_key(runtime, maker, key_id)
+async def delete_key(runtime: Runtime, maker: ApiKey, key_id: str) -> None:
+    _reject_limited_maker(maker)
+    await _find_manageable_key(runtime, maker, key_id)
     if not await runtime.db.write(accounts.delete_key, maker.account_id, key_id):
         raise NotFound
 
 
-async def _own_key(runtime: Runtime, maker: Key, key_id: str) -> Key:
+async def _find_manageable_key(runtime: Runtime, maker: ApiKey, key_id: str) -> ApiKey:
     """A key of the same account that may do no more than its maker. Another account's is as if it were not there."""
     key = None if "\0" in key_id else await runtime.db.read(accounts.find_key, maker.account_id, key_id)
     if key is None or key.deleted is not None:
         raise NotFound
-    _check_scopes(maker, key.scopes)
+    _reject_missing_scopes(maker, key.scopes)
     return key
 
 
-def _check_maker(maker: Key) -> None:
-    if maker.limited:
+def _reject_limited_maker(maker: ApiKey) -> None:
+    if maker.has_limits:
         raise PermissionDenied("A key with limits of its own cannot make or change keys")
 
 
-def _check_scopes(maker: Key, scopes: tuple[Scope, ...]) -> None:
-    if not maker.covers(scopes):
+def _reject_missing_scopes(maker: ApiKey, scopes: tuple[Scope, ...]) -> None:
+    if not maker.has_scopes(scopes):
         raise PermissionDenied("A key can give no scope that it lacks", param="scopes")

@@ -9,24 +9,24 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskNotCancellable, TaskNotFound
 from imagegate.domain.tasks import Task
-from imagegate.flows.views.task import task_body
+from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
-from imagegate.store.cancellation import Cancelled, TooLate, UnknownTask, Wished, cancel_task
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, NoSuchTask, cancel_task
 
 
 async def cancel(runtime: Runtime, task: Task) -> Task:
     """The task as it stands afterwards. TaskNotCancellable where it has ended otherwise."""
     commit_id = ids.new_id("cmt", runtime.clock())
-    answer = await runtime.db.write(cancel_task, task.account_id, task.id, commit_id, task_body(runtime))
-    match answer:
-        case Cancelled() | Wished():
-            if isinstance(answer, Wished):
-                runtime.signals.unwanted.add(task.id)
-            runtime.signals.task_changed(task.id)
-            runtime.signals.hooks.set()
+    result = await runtime.db.write(cancel_task, task.account_id, task.id, commit_id, task_encoder(runtime))
+    match result:
+        case Cancelled() | CancelRequested():
+            if isinstance(result, CancelRequested):
+                runtime.wake_ups.cancel_requested.add(task.id)
+            runtime.wake_ups.notify_task_changed(task.id)
+            runtime.wake_ups.webhooks_due.set()
             return await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
-        case TooLate():
+        case AlreadyFinished():
             raise TaskNotCancellable
-        case UnknownTask():
+        case NoSuchTask():
             raise TaskNotFound

@@ -7,7 +7,7 @@ import shutil
 from imagegate.runtime import Runtime
 
 
-def short_of_space(runtime: Runtime) -> bool:
+def is_disk_full(runtime: Runtime) -> bool:
     """True when the data volume has less free space than both settings allow."""
     storage = runtime.settings.storage
     usage = shutil.disk_usage(runtime.settings.data_dir)

@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from imagegate.blobs import BlobMissing
+from imagegate.blobs import BlobNotFound
 from imagegate.domain import files as names
 from imagegate.domain import ids
-from imagegate.domain.assets import Asset, AssetKind, asset_key
+from imagegate.domain.assets import Asset, AssetKind, new_blob_key
 from imagegate.domain.errors import (
     FileNotFetched,
     FileQuotaExceeded,
@@ -31,50 +31,50 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.files import StoredFile
 from imagegate.egress import CheckedUrl, FetchFailed, Purpose, UrlRefused, check_url
-from imagegate.flows.disk_space import short_of_space
-from imagegate.flows.execution.reference_fetch import SPENT_REASON, BudgetSpent, fetch_for
-from imagegate.flows.local_urls import is_own, own_asset
+from imagegate.flows.disk_space import is_disk_full
+from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
+from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import sniff
 from imagegate.logging import log, log_error
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.spool import seal
+from imagegate.spool import fsync_and_hash
 from imagegate.store import assets, files
 
-_ENOUGH = 16
-_PIECE = 256 * 1024
+_SNIFF_BYTES = 16
+_CHUNK_BYTES = 256 * 1024
 # Refusals that are read off the URL alone; those of an address or a name are told like a failure of the network.
-_PLAIN = ("scheme", "too_long", "bad_character", "userinfo", "host", "port")
+_SYNTAX_REASONS = ("scheme", "too_long", "bad_character", "userinfo", "host", "port")
 
 
-class Naming(msgspec.Struct, frozen=True):
-    """What the sender said of a file. `own_name` is what it was called before, where nobody named it for us."""
+class UploadNames(msgspec.Struct, frozen=True):
+    """What the sender said of a file. `original_name` is what it was called before, where nobody named it for us."""
 
     upload_path: str | None = None
     file_name: str | None = None
-    own_name: str | None = None
+    original_name: str | None = None
 
 
-class Incoming:
+class IncomingFile:
     """A file on its way in: a sink that counts, and refuses as soon as the bytes give a reason."""
 
-    def __init__(self, file: BinaryIO, path: Path, most: int) -> None:
+    def __init__(self, file: BinaryIO, path: Path, max_bytes: int) -> None:
         self.path = path
         self.bytes = 0
         self._file = file
-        self._most = most
+        self._max_bytes = max_bytes
         self._head = b""
 
     def write(self, data: bytes) -> None:
         self.bytes += len(data)
-        if self.bytes > self._most:
-            raise FileTooLarge(f"The file is too large: at most {self._most:,} bytes")
-        if len(self._head) < _ENOUGH:
-            self._head += data[: _ENOUGH - len(self._head)]
-            if len(self._head) == _ENOUGH:
-                self.media_type()
+        if self.bytes > self._max_bytes:
+            raise FileTooLarge(f"The file is too large: at most {self._max_bytes:,} bytes")
+        if len(self._head) < _SNIFF_BYTES:
+            self._head += data[: _SNIFF_BYTES - len(self._head)]
+            if len(self._head) == _SNIFF_BYTES:
+                self.sniff_media_type()
         self._file.write(data)
 
-    def media_type(self) -> str:
+    def sniff_media_type(self) -> str:
         """By the first bytes; names and headers are not asked."""
         found = sniff(self._head)
         if found is None:
@@ -86,20 +86,20 @@ class Incoming:
         self._file.close()
         if self.bytes == 0:
             raise InvalidRequest("The file is empty", param="file")
-        return self.media_type()
+        return self.sniff_media_type()
 
 
 @contextlib.asynccontextmanager
-async def receiving(runtime: Runtime) -> AsyncIterator[Incoming]:
+async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
     """A place for one file; what was not kept by the end is gone."""
-    if short_of_space(runtime):
+    if is_disk_full(runtime):
         raise StorageFailed("The service has no space left", reason="storage_full")
     folder = runtime.settings.data_dir / "incoming"
     path = folder / f"upload-{secrets.token_hex(8)}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("xb", buffering=_PIECE) as file:
-            yield Incoming(file, path, runtime.settings.limits.upload_max_bytes)
+        with path.open("xb", buffering=_CHUNK_BYTES) as file:
+            yield IncomingFile(file, path, runtime.settings.limits.upload_max_bytes)
     except OSError as error:
         log_error("an upload could not be stored", error=str(error))
         raise StorageFailed from error
@@ -107,42 +107,44 @@ async def receiving(runtime: Runtime) -> AsyncIterator[Incoming]:
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-async def keep_file(runtime: Runtime, account_id: str, incoming: Incoming, naming: Naming) -> StoredFile:
+async def store_file(
+    runtime: Runtime, account_id: str, incoming: IncomingFile, upload_names: UploadNames
+) -> StoredFile:
     """Bytes first, then [ file, asset, count ]."""
     media_type = incoming.finish()
-    size, digest = await asyncio.to_thread(seal, incoming.path)
-    new = _new_file(runtime, account_id, naming, media_type, size, digest)
+    size, digest = await asyncio.to_thread(fsync_and_hash, incoming.path)
+    new = _new_file(runtime, account_id, upload_names, media_type, size, digest)
     await runtime.blobs.put(incoming.path, new.asset.key)
     keep_us = runtime.settings.storage.upload_hours * 3600 * PER_SECOND
-    most = runtime.settings.limits.files_per_account
-    match await runtime.db.write(files.add_file, account_id, new, keep_us, most):
-        case files.Added(file=file, replaced=replaced):
-            await _delete_bytes(runtime, replaced)
+    max_files = runtime.settings.limits.files_per_account
+    match await runtime.db.write(files.add_file, account_id, new, keep_us, max_files):
+        case files.FileAdded(file=file, replaced=replaced):
+            await _delete_blobs(runtime, replaced)
             return file
-        case files.NoRoom():
+        case files.FileLimitReached():
             await runtime.blobs.delete(new.asset.key)
-            raise FileQuotaExceeded(f"The account keeps at most {most:,} files; delete some first")
+            raise FileQuotaExceeded(f"The account keeps at most {max_files:,} files; delete some first")
 
 
 def _new_file(
-    runtime: Runtime, account_id: str, naming: Naming, media_type: str, size: int, digest: str
+    runtime: Runtime, account_id: str, naming: UploadNames, media_type: str, size: int, digest: str
 ) -> files.NewFile:
     now = runtime.clock()
     asset_id, given = ids.new_id("ast", now), naming.file_name
-    name = names.safe_name(given or naming.own_name or "image", media_type)
+    name = names.safe_name(given or naming.original_name or "image", media_type)
     return files.NewFile(
-        id=names.file_id(),
-        secret=names.file_secret(),
+        id=names.new_file_id(),
+        secret=names.new_file_secret(),
         file_name=name,
-        original_name=given or naming.own_name or name,
+        original_name=given or naming.original_name or name,
         given_name=given,
-        upload_path=names.tidy_path(naming.upload_path or ""),
+        upload_path=names.normalize_path(naming.upload_path or ""),
         asset=assets.NewAsset(
             id=asset_id,
             task_id=None,
             kind=AssetKind.upload,
             position=0,
-            key=asset_key(account_id, asset_id, media_type, now),
+            key=new_blob_key(account_id, asset_id, media_type, now),
             media_type=media_type,
             bytes=size,
             width=0,
@@ -152,51 +154,51 @@ def _new_file(
     )
 
 
-async def _delete_bytes(runtime: Runtime, gone: tuple[Asset, ...]) -> None:
+async def _delete_blobs(runtime: Runtime, removed: tuple[Asset, ...]) -> None:
     """Their links have ended; should we die in between, the sweep finds them due."""
-    for asset in gone:
+    for asset in removed:
         await runtime.blobs.delete(asset.key)
-    if gone:
-        await runtime.db.write(assets.mark_deleted, [asset.id for asset in gone])
+    if removed:
+        await runtime.db.write(assets.mark_assets_deleted, [asset.id for asset in removed])
 
 
 async def delete_file(runtime: Runtime, account_id: str, file_id: str) -> None:
     """NotFound for a file that is unknown, foreign, expired or deleted: all alike."""
     match await runtime.db.write(files.remove_file, account_id, file_id):
-        case files.Removed(asset=asset):
-            await _delete_bytes(runtime, (asset,))
-        case files.Unknown():
+        case files.FileRemoved(asset=asset):
+            await _delete_blobs(runtime, (asset,))
+        case files.NoSuchFile():
             raise NotFound("The requested file could not be found", param="file_id")
 
 
-async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: Naming) -> StoredFile:
+async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: UploadNames) -> StoredFile:
     """Fetch under the rules of references, then keep it. Links of this origin are read from storage."""
-    checked = None if is_own(runtime, url) else _checked(runtime, url)
-    named = msgspec.structs.replace(naming, own_name=_name_in(url))
-    async with receiving(runtime) as incoming:
+    checked = None if is_local_url(runtime, url) else _check_file_url(runtime, url)
+    named = msgspec.structs.replace(naming, own_name=_name_from_url(url))
+    async with receive_file(runtime) as incoming:
         if checked is None:
-            await _copy_own(runtime, account_id, url, incoming)
+            await _copy_local(runtime, account_id, url, incoming)
         else:
-            await _fetch(runtime, account_id, checked, incoming)
-        return await keep_file(runtime, account_id, incoming, named)
+            await _download(runtime, account_id, checked, incoming)
+        return await store_file(runtime, account_id, incoming, named)
 
 
-def _checked(runtime: Runtime, url: str) -> CheckedUrl:
+def _check_file_url(runtime: Runtime, url: str) -> CheckedUrl:
     try:
-        return check_url(url, Purpose.REFERENCE, runtime.egress)
+        return check_url(url, Purpose.REFERENCE, runtime.egress_rules)
     except UrlRefused as refused:
-        if refused.reason in _PLAIN:
+        if refused.reason in _SYNTAX_REASONS:
             raise InvalidRequest(f"file_url: {refused}", param="file_url") from refused
         raise FileNotFetched(param="file_url") from refused
 
 
-async def _fetch(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: Incoming) -> None:
+async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: IncomingFile) -> None:
     limit = runtime.settings.limits.upload_max_bytes
     try:
-        await fetch_for(runtime, account_id, url, incoming, limit)
-    except BudgetSpent as spent:
+        await fetch_within_budget(runtime, account_id, url, incoming, limit)
+    except FetchBudgetExceeded as spent:
         message = "The account has had as many bytes fetched as it may in an hour; try again in the next one"
-        raise FileQuotaExceeded(message, param="file_url", reason=SPENT_REASON) from spent
+        raise FileQuotaExceeded(message, param="file_url", reason=BUDGET_EXCEEDED_REASON) from spent
     except FetchFailed as failed:
         log("upload not fetched", reason=str(failed))
         if failed.reason == "too_large":
@@ -204,19 +206,19 @@ async def _fetch(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: I
         raise FileNotFetched(param="file_url") from failed
 
 
-async def _copy_own(runtime: Runtime, account_id: str, url: str, incoming: Incoming) -> None:
-    asset = await own_asset(runtime, url, account_id)
+async def _copy_local(runtime: Runtime, account_id: str, url: str, incoming: IncomingFile) -> None:
+    asset = await resolve_local_url(runtime, url, account_id)
     try:
         if asset is None:
             raise FileNotFetched(param="file_url")
-        async for piece in runtime.blobs.read(asset.key, 0, asset.bytes):
-            incoming.write(piece)
-    except BlobMissing:
+        async for chunk in runtime.blobs.read(asset.key, 0, asset.bytes):
+            incoming.write(chunk)
+    except BlobNotFound:
         raise FileNotFetched(param="file_url") from None
 
 
-def _name_in(url: str) -> str | None:
+def _name_from_url(url: str) -> str | None:
     """The last part of a URL's path, without what no database can hold or no terminal should print."""
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = names.base_name(urllib.parse.unquote(path))
-    return "".join(letter for letter in name if letter.isprintable())[: names.LONGEST_NAME] or None
+    return "".join(letter for letter in name if letter.isprintable())[: names.MAX_NAME_CHARS] or None

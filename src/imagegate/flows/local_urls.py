@@ -9,54 +9,56 @@ import re
 import urllib.parse
 
 from imagegate.domain.assets import Asset, AssetKind
-from imagegate.domain.files import FILE_ID, Standing, StoredFile
+from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.security.signing import THUMBNAIL, Good, check_link
+from imagegate.security.signing import THUMBNAIL_EXTENSION, ValidLink, verify_result_link
 from imagegate.store import assets, files
 
-UPLOADS, DOWNLOADS = "/files/uploads", "/api/v1/files/download"
-_RESULT = re.compile(r"/files/results/([^/]{1,80})/([0-9]{1,2})\.([a-z.]{1,10})")
-_UPLOAD = re.compile(UPLOADS + r"/([0-9a-f]{32})/([A-Za-z0-9._-]{1,100})")
-_DOWNLOAD = re.compile(DOWNLOADS + f"/({FILE_ID.pattern})")
+UPLOADS_PATH, DOWNLOADS_PATH = "/files/uploads", "/api/v1/files/download"
+_RESULT_PATH = re.compile(r"/files/results/([^/]{1,80})/([0-9]{1,2})\.([a-z.]{1,10})")
+_UPLOAD_PATH = re.compile(UPLOADS_PATH + r"/([0-9a-f]{32})/([A-Za-z0-9._-]{1,100})")
+_DOWNLOAD_PATH = re.compile(DOWNLOADS_PATH + f"/({FILE_ID_RE.pattern})")
 
 
-def is_own(runtime: Runtime, url: str) -> bool:
+def is_local_url(runtime: Runtime, url: str) -> bool:
     return url.startswith(f"{runtime.origin}/")
 
 
 def upload_link(runtime: Runtime, file: StoredFile) -> str:
-    return f"{runtime.origin}{UPLOADS}/{file.secret}/{file.file_name}"
+    return f"{runtime.origin}{UPLOADS_PATH}/{file.secret}/{file.file_name}"
 
 
 def download_link(runtime: Runtime, file: StoredFile) -> str:
-    return f"{runtime.origin}{DOWNLOADS}/{file.id}"
+    return f"{runtime.origin}{DOWNLOADS_PATH}/{file.id}"
 
 
-async def own_asset(runtime: Runtime, url: str, account_id: str) -> Asset | None:
+async def resolve_local_url(runtime: Runtime, url: str, account_id: str) -> Asset | None:
     """The bytes behind a live link of this account; None for unknown, foreign, expired and removed alike."""
     path, _, query = url.removeprefix(runtime.origin).partition("#")[0].partition("?")
-    if result := _RESULT.fullmatch(path):
-        return await _result(runtime, account_id, result, query)
-    if upload := _UPLOAD.fullmatch(path):
-        file = await runtime.db.read(files.file_by_secret, upload[1])
-        return await _bytes_of(runtime, account_id, file if file and file.file_name == upload[2] else None)
-    if download := _DOWNLOAD.fullmatch(path):
-        return await _bytes_of(runtime, account_id, await runtime.db.read(files.find_file, account_id, download[1]))
+    if result := _RESULT_PATH.fullmatch(path):
+        return await _find_result(runtime, account_id, result, query)
+    if upload := _UPLOAD_PATH.fullmatch(path):
+        file = await runtime.db.read(files.find_file_by_secret, upload[1])
+        return await _find_file_asset(runtime, account_id, file if file and file.file_name == upload[2] else None)
+    if download := _DOWNLOAD_PATH.fullmatch(path):
+        return await _find_file_asset(
+            runtime, account_id, await runtime.db.read(files.find_file, account_id, download[1])
+        )
     return None
 
 
-async def _result(runtime: Runtime, account_id: str, found: re.Match[str], query: str) -> Asset | None:
+async def _find_result(runtime: Runtime, account_id: str, match: re.Match[str], query: str) -> Asset | None:
     given = urllib.parse.parse_qs(query)
     exp, sig = given.get("exp", [""])[0], given.get("sig", [""])[0]
-    link = check_link(runtime.keyring.key("links"), found[1], int(found[2]), found[3], exp, sig)
-    if not isinstance(link, Good) or link.exp * PER_SECOND <= runtime.clock():
+    link = verify_result_link(runtime.keyring.derive_key("links"), match[1], int(match[2]), match[3], exp, sig)
+    if not isinstance(link, ValidLink) or link.exp * PER_SECOND <= runtime.clock():
         return None
-    kind = AssetKind.thumbnail if found[3] == THUMBNAIL else AssetKind.result
-    return await runtime.db.read(assets.own_shown_asset, account_id, found[1], kind, int(found[2]))
+    kind = AssetKind.thumbnail if match[3] == THUMBNAIL_EXTENSION else AssetKind.result
+    return await runtime.db.read(assets.find_live_output_asset, account_id, match[1], kind, int(match[2]))
 
 
-async def _bytes_of(runtime: Runtime, account_id: str, file: StoredFile | None) -> Asset | None:
-    if file is None or file.standing(runtime.clock()) is not Standing.live:
+async def _find_file_asset(runtime: Runtime, account_id: str, file: StoredFile | None) -> Asset | None:
+    if file is None or file.state_at(runtime.clock()) is not FileState.live:
         return None
-    asset = await runtime.db.read(assets.asset_of, account_id, file.asset_id)
+    asset = await runtime.db.read(assets.find_asset, account_id, file.asset_id)
     return asset if asset and asset.deleted is None else None

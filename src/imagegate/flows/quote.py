@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.prices import Charge, Price
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.inputs import check_urls
-from imagegate.pricing import charge
+from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
 DEFAULT_MODEL = "gpt-image-2"
@@ -30,28 +30,28 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     maximum: Charge
 
 
-def make_quote(runtime: Runtime, request: ImageRequest, key: Key, now_us: int) -> Quote:
+def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int) -> Quote:
     """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request."""
     name = DEFAULT_MODEL if request.model is None else request.model
-    _check_text(request)
+    _reject_nul(request)
     model, alias = find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
-    order = FAMILIES[model.family].check(request, model, alias, runtime.settings.credit.auto_cap)
+    order = FAMILIES[model.family].build_order(request, model, alias, runtime.settings.credit.auto_cap)
     check_urls(runtime, order)
-    return price_order(runtime, order, model, runtime.book.block_at(now_us).version)
+    return price_order(runtime, order, model, runtime.catalog.price_block_at(now_us).version)
 
 
 def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
     """ModelNotFound for a name that means nothing, and for one that no route of this install serves."""
-    found = runtime.book.find(name)
+    found = runtime.catalog.find(name)
     if found is None:
         raise ModelNotFound(
             f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
         )
-    if not runtime.serves(found[0].id):
-        shut = found[0].shutdown
-        why = f"; its maker shut it down on {shut}" if shut else ""
+    if not runtime.serves_model(found[0].id):
+        shutdown_date = found[0].shutdown
+        why = f"; its maker shut it down on {shutdown_date}" if shutdown_date else ""
         raise ModelNotFound(f"The model {name!r} is not served here{why}", param="model")
     return found
 
@@ -59,7 +59,7 @@ def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
 def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str) -> Quote:
     """The one pricing of an order at a price version, for the quote and for the bound of a bill."""
     family = FAMILIES[model.family]
-    price = runtime.book.price(version, model.id, family.price_tier(order))
+    price = runtime.catalog.price(version, model.id, family.price_tier(order))
     if price is None:
         raise ServiceUnavailable(f"{order.model} has no price", reason="model_not_priced")
     usage = family.expected_usage(order, model)
@@ -69,12 +69,12 @@ def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str)
         price_version=version,
         price=price,
         usage=usage,
-        expected=charge(usage, price),
-        maximum=charge(family.maximum_usage(order, model), price),
+        expected=compute_charge(usage, price),
+        maximum=compute_charge(family.max_usage(order, model), price),
     )
 
 
-def _check_text(request: ImageRequest) -> None:
+def _reject_nul(request: ImageRequest) -> None:
     """U+0000 has no place in any text: databases and file formats end at it."""
     for name in request.__struct_fields__:
         value = getattr(request, name)

@@ -6,14 +6,15 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.store.database import Database
 from imagegate.store.engines import wall_clock
-from imagegate.store.refunds import Answer, NewRefund, NoTask, account_of_refund, refund_task
+from imagegate.store.refunds import NewRefund, NoSuchTask, RefundOutcome, find_refund_account, refund_task
 
 
-async def refund(db: Database, task_id: str, reason: str, actor: str, once: str = "") -> Answer:
-    """`once` names this refund for a repeat; without one only the task itself keeps it from being booked twice."""
-    account_id = await db.read(account_of_refund, task_id) if ids.TASK_ID.fullmatch(task_id) else None
+async def refund(db: Database, task_id: str, reason: str, actor: str, idempotency_key: str = "") -> RefundOutcome:
+    """`idempotency_key` names this refund for a repeat; without one only the task itself keeps it from being booked
+    twice."""
+    account_id = await db.read(find_refund_account, task_id) if ids.TASK_ID_RE.fullmatch(task_id) else None
     if account_id is None:
-        return NoTask()
+        return NoSuchTask()
     now = wall_clock()
     new_id = ids.new_id("rfd", now)
     new = NewRefund(
@@ -21,7 +22,7 @@ async def refund(db: Database, task_id: str, reason: str, actor: str, once: str 
         task_id=task_id,
         reason=reason,
         actor=actor,
-        once=once or new_id,
+        once=idempotency_key or new_id,
         commit_id=ids.new_id("cmt", now),
     )
     return await db.write(refund_task, account_id, new)

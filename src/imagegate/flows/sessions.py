@@ -11,106 +11,108 @@ import secrets
 
 import msgspec
 
-from imagegate.domain.accounts import Key
-from imagegate.flows.demo import ACCOUNT
+from imagegate.domain.accounts import ApiKey
+from imagegate.flows.demo import DEMO_ACCOUNT
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.security.api_keys import digest, well_formed
-from imagegate.security.page_token import LIFE_S, PageToken, write_token
+from imagegate.security.api_keys import hash_key, is_well_formed
+from imagegate.security.page_token import LIFETIME_S, PageToken, sign_page_token
 from imagegate.store import accounts, sessions
 
-_SEEN_US = 60 * PER_SECOND
+_SEEN_INTERVAL_US = 60 * PER_SECOND
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody with a live key. `session` is the hash of the session's id; empty for the local account."""
+    """Somebody with a live key. `session_digest` is the hash of the session's id; empty for the local account."""
 
-    key: Key
-    account: str
-    session: str
-    until: int
+    key: ApiKey
+    account_name: str
+    session_digest: str
+    expires: int
 
     @property
-    def local(self) -> bool:
-        return not self.session
+    def is_local(self) -> bool:
+        return not self.session_digest
 
 
-class Nobody(msgspec.Struct, frozen=True):
+class Anonymous(msgspec.Struct, frozen=True):
     """No session, or one that has ended, or whose key has."""
 
 
-class BadKey(msgspec.Struct, frozen=True):
+class InvalidKey(msgspec.Struct, frozen=True):
     """Unknown, disabled, expired and malformed keys alike."""
 
 
-class SignedIn(msgspec.Struct, frozen=True):
-    """`value` is for the browser alone; the database has its hash."""
+class NewSession(msgspec.Struct, frozen=True):
+    """`session_id` is for the browser alone; the database has its hash."""
 
-    value: str
+    session_id: str
     visitor: Visitor
 
 
-async def key_behind(runtime: Runtime, value: str) -> Key | BadKey:
+async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | InvalidKey:
     """The live key that this text is."""
-    if not well_formed(value):
-        return BadKey()
-    key = await runtime.db.read(accounts.key_by_digest, digest(runtime.keyring.key("pepper"), value))
-    return key if key and key.live(runtime.clock()) else BadKey()
+    if not is_well_formed(secret):
+        return InvalidKey()
+    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
+    return key if key and key.is_active(runtime.clock()) else InvalidKey()
 
 
-async def sign_in(runtime: Runtime, key: Key, replaced: str) -> SignedIn:
-    """A new session of this key; the one that the browser held, `replaced`, ends with it."""
-    value = secrets.token_urlsafe(32)
-    hashed = _hash(value)
-    await runtime.db.write(sessions.open_session, key.account_id, key.id, hashed, _hash(replaced))
-    until = runtime.clock() + sessions.LIFE_US
-    return SignedIn(value, await _visitor(runtime, key, hashed, until))
+async def sign_in(runtime: Runtime, key: ApiKey, replaced_session_id: str) -> NewSession:
+    """A new session of this key; the one that the browser held, `replaced_session_id`, ends with it."""
+    session_id = secrets.token_urlsafe(32)
+    hashed = _hash_session_id(session_id)
+    await runtime.db.write(sessions.open_session, key.account_id, key.id, hashed, _hash_session_id(replaced_session_id))
+    until = runtime.clock() + sessions.MAX_LIFETIME_US
+    return NewSession(session_id, await _build_visitor(runtime, key, hashed, until))
 
 
-async def who_is(runtime: Runtime, value: str) -> Visitor | Nobody:
+async def load_visitor(runtime: Runtime, session_id: str) -> Visitor | Anonymous:
     """Whose session this is. Asking counts as a use, and is written down at most once a minute."""
-    session = await runtime.db.read(sessions.session_by_digest, _hash(value)) if value else None
+    session = (
+        await runtime.db.read(sessions.find_session_by_digest, _hash_session_id(session_id)) if session_id else None
+    )
     now = runtime.clock()
-    if session is None or not session.live(now):
-        return Nobody()
+    if session is None or not session.is_live(now):
+        return Anonymous()
     key = await runtime.db.read(accounts.find_key, session.account_id, session.key_id)
-    if key is None or not key.live(now):
-        return Nobody()
-    if now - session.seen > _SEEN_US:
-        await runtime.db.write(sessions.mark_seen, session.account_id, session.digest)
-    return await _visitor(runtime, key, session.digest, session.expires)
+    if key is None or not key.is_active(now):
+        return Anonymous()
+    if now - session.seen > _SEEN_INTERVAL_US:
+        await runtime.db.write(sessions.touch_session, session.account_id, session.digest)
+    return await _build_visitor(runtime, key, session.digest, session.expires)
 
 
-async def local_visitor(runtime: Runtime) -> Visitor | Nobody:
+async def local_visitor(runtime: Runtime) -> Visitor | Anonymous:
     """The demo account, for whoever sits at the machine: ask for callers on it only."""
     file = runtime.settings.data_dir / "demo-key"
-    value = file.read_text().strip() if runtime.on_loopback and file.exists() else ""
-    key = await key_behind(runtime, value)
-    if isinstance(key, BadKey):
-        return Nobody()
-    return Visitor(key=key, account=ACCOUNT, session="", until=2**62)
+    value = file.read_text().strip() if runtime.is_loopback_only and file.exists() else ""
+    key = await find_live_key(runtime, value)
+    if isinstance(key, InvalidKey):
+        return Anonymous()
+    return Visitor(key=key, account_name=DEMO_ACCOUNT, session_digest="", expires=2**62)
 
 
 async def sign_out(runtime: Runtime, visitor: Visitor) -> None:
-    await runtime.db.write(sessions.close_session, visitor.key.account_id, visitor.session)
+    await runtime.db.write(sessions.close_session, visitor.key.account_id, visitor.session_digest)
 
 
 async def sign_out_everywhere(runtime: Runtime, visitor: Visitor) -> None:
     """Every session that was opened with the same key, on every device."""
-    await runtime.db.write(sessions.close_sessions, visitor.key.account_id, visitor.key.id)
+    await runtime.db.write(sessions.close_key_sessions, visitor.key.account_id, visitor.key.id)
 
 
-def token_for(runtime: Runtime, visitor: Visitor) -> tuple[str, int]:
+def issue_page_token(runtime: Runtime, visitor: Visitor) -> tuple[str, int]:
     """A token with the scopes of the visitor's key, and when it ends, Unix seconds."""
-    exp = min(runtime.clock() // PER_SECOND + LIFE_S, visitor.until // PER_SECOND)
-    token = PageToken(visitor.key.account_id, visitor.key.id, visitor.session, exp)
-    return write_token(runtime.keyring.key("page-token"), token), exp
+    exp = min(runtime.clock() // PER_SECOND + LIFETIME_S, visitor.expires // PER_SECOND)
+    token = PageToken(visitor.key.account_id, visitor.key.id, visitor.session_digest, exp)
+    return sign_page_token(runtime.keyring.derive_key("page-token"), token), exp
 
 
-async def _visitor(runtime: Runtime, key: Key, hashed: str, until: int) -> Visitor:
+async def _build_visitor(runtime: Runtime, key: ApiKey, hashed: str, until: int) -> Visitor:
     account = await runtime.db.read(accounts.find_account, key.account_id)
-    return Visitor(key=key, account=account.name if account else "", session=hashed, until=until)
+    return Visitor(key=key, account_name=account.name if account else "", session_digest=hashed, expires=until)
 
 
-def _hash(value: str) -> str:
+def _hash_session_id(session_id: str) -> str:
     """256 random bits need no slow hash."""
-    return hashlib.sha256(value.encode()).hexdigest()
+    return hashlib.sha256(session_id.encode()).hexdigest()

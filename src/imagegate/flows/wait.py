@@ -9,23 +9,23 @@ from imagegate.runtime import Runtime
 from imagegate.store.tasks import find_task
 
 
-async def until_terminal(runtime: Runtime, task: Task, seconds: float) -> Task:
-    """The task when it has ended, or as it stands after `seconds`. One look per change, and one at the end.
+async def wait_until_terminal(runtime: Runtime, task: Task, timeout_s: float) -> Task:
+    """The task when it has ended, or as it stands after `timeout_s`. One look per change, and one at the end.
 
     Where other processes carry tasks out too, nobody here is told: then it looks as often as the queue is looked at.
     """
-    rest = runtime.settings.work.poll_s if runtime.db.engine.shared else None
+    poll_s = runtime.settings.work.poll_s if runtime.db.engine.shared else None
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(timeout_s):
             while True:
-                with runtime.signals.watching(task.id) as changed:
-                    task = await _look(runtime, task)
-                    if task.terminal or runtime.signals.closing:
+                with runtime.wake_ups.watch_task(task.id) as changed:
+                    task = await _reload(runtime, task)
+                    if task.terminal or runtime.wake_ups.closing:
                         return task
-                    await asyncio.wait([changed], timeout=rest)
+                    await asyncio.wait([changed], timeout=poll_s)
     except TimeoutError:
-        return await _look(runtime, task)
+        return await _reload(runtime, task)
 
 
-async def _look(runtime: Runtime, task: Task) -> Task:
+async def _reload(runtime: Runtime, task: Task) -> Task:
     return await runtime.db.read(find_task, task.account_id, task.id) or task

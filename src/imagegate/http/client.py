@@ -17,91 +17,99 @@ import msgspec
 from yarl import URL
 
 from imagegate import __version__
-from imagegate.crash_points import point
-from imagegate.http.request_body import Body
+from imagegate.crash_points import crash_point
+from imagegate.http.request_body import RequestBody
 
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
-_INFLATED: Final = 64 * 1024
-_CODINGS = {"": 0, "identity": 0, "gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_INFLATE_CHUNK_BYTES: Final = 64 * 1024
+_WINDOW_BITS_BY_CODING = {
+    "": 0,
+    "identity": 0,
+    "gzip": 16 + zlib.MAX_WBITS,
+    "x-gzip": 16 + zlib.MAX_WBITS,
+    "deflate": zlib.MAX_WBITS,
+}
 
 
-class Silence(Exception):
-    """No answer, or not all of one. `sent`: the whole request had left, so that something may have been made.
+class NoResponse(Exception):
+    """No answer, or not all of one. `request_sent`: the whole request had left, so that something may have been made.
 
-    `cut`: an answer had begun and broke off. The text is for the operator.
+    `response_truncated`: an answer had begun and broke off. The text is for the operator.
     """
 
     def __init__(self, detail: str, *, sent: bool, cut: bool) -> None:
         super().__init__(detail)
-        self.sent = sent
-        self.cut = cut
+        self.request_sent = sent
+        self.response_truncated = cut
 
 
-class Deadlines(msgspec.Struct, frozen=True):
+class Timeouts(msgspec.Struct, frozen=True):
     connect_s: float = 5.0
     total_s: float = 600.0
 
 
-class Wire:
+class HttpClient:
     """One session, opened on first use in the loop that uses it; a connection carries one request.
 
     A kept connection that the other side has closed would turn a harmless failure into a doubtful one.
     """
 
-    def __init__(self, deadlines: Deadlines, tls: ssl.SSLContext | None = None) -> None:
-        self._deadlines = deadlines
+    def __init__(self, deadlines: Timeouts, tls: ssl.SSLContext | None = None) -> None:
+        self._timeouts = deadlines
         self._tls = tls
-        self._opened: aiohttp.ClientSession | None = None
+        self._open_session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
-    async def post(self, url: URL, headers: Mapping[str, str], body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def post(
+        self, url: URL, headers: Mapping[str, str], body: RequestBody
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer's head; its body is read inside. Raises Silence, also for what breaks while it is read."""
         begun = False
         try:
             async with self._session().post(
-                url, headers=_all_headers(headers, body), data=body.pieces(), allow_redirects=False
+                url, headers=_all_headers(headers, body), data=body.chunks(), allow_redirects=False
             ) as response:
                 begun = True
-                point("upstream.post_response")
-                _check_head(response)
+                crash_point("upstream.post_response")
+                _check_header_size(response)
                 try:
                     yield response
                 finally:
                     # Releasing would read on; what was not asked for is not wanted.
                     response.close()
         except (aiohttp.ClientError, TimeoutError) as error:
-            if body.fault is not None:
-                raise body.fault from error
+            if body.read_error is not None:
+                raise body.read_error from error
             cut = begun and not isinstance(error, TimeoutError)
             detail = f"{type(error).__name__}: {error}"[:400]
-            raise Silence(detail, sent=begun or body.sent, cut=cut) from error
+            raise NoResponse(detail, sent=begun or body.is_sent, cut=cut) from error
 
     async def close(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        if self._open_session is not None:
+            await self._open_session.close()
+            self._open_session = None
 
     def _session(self) -> aiohttp.ClientSession:
-        if self._opened is None:
-            self._opened = aiohttp.ClientSession(
+        if self._open_session is None:
+            self._open_session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0, force_close=True, ssl=self._tls or _strict_tls(), resolver=aiohttp.ThreadedResolver()
+                    limit=0, force_close=True, ssl=self._tls or _default_tls(), resolver=aiohttp.ThreadedResolver()
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=self._deadlines.total_s, sock_connect=self._deadlines.connect_s),
+                timeout=aiohttp.ClientTimeout(total=self._timeouts.total_s, sock_connect=self._timeouts.connect_s),
                 auto_decompress=False,
                 trust_env=False,
                 max_line_size=MAX_HEADER_BYTES // 2,
                 max_field_size=MAX_HEADER_BYTES // 2,
             )
-        return self._opened
+        return self._open_session
 
 
-async def pieces_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The body as it arrives, inflated where the server compressed it against our wish."""
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    window = _CODINGS.get(coding)
+    window = _WINDOW_BITS_BY_CODING.get(coding)
     if window is None:
         raise aiohttp.ClientPayloadError(f"an answer in content encoding {coding[:32]!r}")
     if not window:
@@ -112,26 +120,26 @@ async def pieces_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
         async for piece in response.content.iter_any():
             while piece:
-                yield inflater.decompress(piece, _INFLATED)
+                yield inflater.decompress(piece, _INFLATE_CHUNK_BYTES)
                 piece = inflater.unconsumed_tail  # noqa: PLW2901  # what did not fit comes next
     except zlib.error as error:
         raise aiohttp.ClientPayloadError(f"the answer is not {coding}: {error}") from error
 
 
-async def excerpt_of(response: aiohttp.ClientResponse, most: int = MAX_ERROR_BYTES) -> bytes:
+async def read_prefix(response: aiohttp.ClientResponse, max_bytes: int = MAX_ERROR_BYTES) -> bytes:
     """The body up to a cap; what came before it broke is enough for an error."""
     read = bytearray()
     try:
-        async for piece in pieces_of(response):
-            read += piece[: most - len(read)]
-            if len(read) >= most:
+        async for piece in iter_body(response):
+            read += piece[: max_bytes - len(read)]
+            if len(read) >= max_bytes:
                 break
     except (aiohttp.ClientError, TimeoutError):
         pass
     return bytes(read)
 
 
-def _all_headers(headers: Mapping[str, str], body: Body) -> dict[str, str]:
+def _all_headers(headers: Mapping[str, str], body: RequestBody) -> dict[str, str]:
     return {
         "User-Agent": f"imagegate/{__version__}",
         "Accept-Encoding": "identity",
@@ -141,13 +149,13 @@ def _all_headers(headers: Mapping[str, str], body: Body) -> dict[str, str]:
     }
 
 
-def _check_head(response: aiohttp.ClientResponse) -> None:
+def _check_header_size(response: aiohttp.ClientResponse) -> None:
     # Name, colon, space, value, line end.
     if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > MAX_HEADER_BYTES:
         raise aiohttp.ClientPayloadError(f"response headers over {MAX_HEADER_BYTES} bytes")
 
 
-def _strict_tls() -> ssl.SSLContext:
+def _default_tls() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 
 # A multiple of three: base64 of the pieces is base64 of the whole.
-_PIECE: Final = 3 * 64 * 1024
+_CHUNK_BYTES: Final = 3 * 64 * 1024
 
 
 class FilePart(msgspec.Struct, frozen=True):
@@ -34,42 +34,42 @@ class FilePart(msgspec.Struct, frozen=True):
 Part = bytes | FilePart
 
 
-class Body:
-    """Sent once. `sent` is set just before the last piece is handed over: until then no whole request has left.
+class RequestBody:
+    """Sent once. `is_sent` is set just before the last piece is handed over: until then no whole request has left.
 
-    `fault` is what reading a file raised: then the connection broke by our own doing.
+    `read_error` is what reading a file raised: then the connection broke by our own doing.
     """
 
     def __init__(self, media_type: str, parts: Sequence[Part]) -> None:
         self.media_type = media_type
         self.parts = tuple(parts)
         self.length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
-        self.sent = False
-        self.fault: OSError | None = None
+        self.is_sent = False
+        self.read_error: OSError | None = None
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         left = self.length
         for part in self.parts:
-            async for piece in self._pieces_of(part):
+            async for piece in self._part_chunks(part):
                 left -= len(piece)
-                self.sent = left <= 0
+                self.is_sent = left <= 0
                 yield piece
-        point("upstream.after_send")
+        crash_point("upstream.after_send")
 
-    async def _pieces_of(self, part: Part) -> AsyncIterator[bytes]:
+    async def _part_chunks(self, part: Part) -> AsyncIterator[bytes]:
         if isinstance(part, bytes):
             yield part
             return
         try:
-            for at in range(0, part.bytes, _PIECE):
-                piece = await asyncio.to_thread(_read, part.path, at, min(_PIECE, part.bytes - at))
+            for at in range(0, part.bytes, _CHUNK_BYTES):
+                piece = await asyncio.to_thread(_read_chunk, part.path, at, min(_CHUNK_BYTES, part.bytes - at))
                 yield base64.b64encode(piece) if part.base64 else piece
         except OSError as error:
-            self.fault = error
+            self.read_error = error
             raise
 
 
-def _read(path: Path, at: int, count: int) -> bytes:
+def _read_chunk(path: Path, at: int, count: int) -> bytes:
     """Opened for each piece: a sender that is given up in the middle leaves nothing open."""
     with path.open("rb", buffering=0) as file:
         file.seek(at)

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_MOST_S = 86_400.0
+MAX_RETRY_AFTER_S = 86_400.0
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
+def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
     """Seconds, at most a day; 0 where nothing readable was said. Header names in any case, as the mapping has it."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return _within(milliseconds / 1000)
-    said = headers.get("retry-after")
-    seconds = _number(said)
+        return _clamp(milliseconds / 1000)
+    value = headers.get("retry-after")
+    seconds = _number(value)
     if seconds is not None:
-        return _within(seconds)
-    return _within(_until(said or "", now or datetime.now(UTC)))
+        return _clamp(seconds)
+    return _clamp(_seconds_until(value or "", now or datetime.now(UTC)))
 
 
 def _number(text: str | None) -> float | None:
@@ -30,7 +30,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _until(text: str, now: datetime) -> float:
+def _seconds_until(text: str, now: datetime) -> float:
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError):
@@ -40,5 +40,5 @@ def _until(text: str, now: datetime) -> float:
     return (moment - now).total_seconds()
 
 
-def _within(seconds: float) -> float:
-    return min(max(seconds, 0.0), _MOST_S)
+def _clamp(seconds: float) -> float:
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)

@@ -11,7 +11,7 @@ import msgspec
 
 MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif"]
 
-Flaw = Literal[
+ImageFlaw = Literal[
     "unsupported_image_type",
     "mislabelled",
     "too_large",
@@ -26,10 +26,10 @@ Flaw = Literal[
 ]
 
 
-class NotAnImage(Exception):
+class InvalidImage(Exception):
     """The file is not an image that the gateway accepts. The detail is for logs and tests."""
 
-    def __init__(self, reason: Flaw, detail: str = "") -> None:
+    def __init__(self, reason: ImageFlaw, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason: Final = reason
 
@@ -44,10 +44,10 @@ class ImageFacts(msgspec.Struct, frozen=True):
     has_alpha: bool
 
 
-class Outline(msgspec.Struct, frozen=True):
+class ImageStructure(msgspec.Struct, frozen=True):
     """What a walk through the parts of one file found.
 
-    `head` is a tiny file of the same format with the same frame header and nothing else, for a second
+    `header_only_file` is a tiny file of the same format with the same frame header and nothing else, for a second
     opinion; it is empty where a second parser could not give one cheaply.
     """
 
@@ -56,4 +56,4 @@ class Outline(msgspec.Struct, frozen=True):
     has_alpha: bool = False
     animated: bool = False
     scans: int = 1
-    head: bytes = b""
+    header_only_file: bytes = b""

@@ -15,8 +15,8 @@ from typing import BinaryIO, Final
 from PIL import Image
 
 from imagegate.images import jpeg, png, webp
-from imagegate.images.facts import ImageFacts, MediaType, NotAnImage, Outline
-from imagegate.images.sniff import ENOUGH, sniff
+from imagegate.images.facts import ImageFacts, ImageStructure, InvalidImage, MediaType
+from imagegate.images.sniff import SNIFF_BYTES, sniff
 
 MAX_BYTES: Final = 52_428_800
 MAX_PIXELS: Final = 178_956_970
@@ -30,23 +30,23 @@ def inspect(path: Path) -> ImageFacts:
     with path.open("rb") as source:
         size = os.fstat(source.fileno()).st_size
         if size > MAX_BYTES:
-            raise NotAnImage("too_large", f"{size} bytes")
-        media_type = media_type_of(source)
-        outline = outline_of(source, size, media_type)
+            raise InvalidImage("too_large", f"{size} bytes")
+        media_type = read_media_type(source)
+        outline = read_structure(source, size, media_type)
     _check_limits(outline)
-    _ask_pillow(outline, media_type)
+    _compare_with_pillow(outline, media_type)
     return ImageFacts(media_type, outline.width, outline.height, size, outline.has_alpha)
 
 
-def media_type_of(source: BinaryIO) -> MediaType:
+def read_media_type(source: BinaryIO) -> MediaType:
     """The media type by the first bytes, if it is one that has a walk."""
-    media_type = sniff(source.read(ENOUGH))
+    media_type = sniff(source.read(SNIFF_BYTES))
     if media_type is None or media_type not in _PILLOW_NAMES:
-        raise NotAnImage("unsupported_image_type", media_type or "no known signature")
+        raise InvalidImage("unsupported_image_type", media_type or "no known signature")
     return media_type
 
 
-def outline_of(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool = False) -> Outline:
+def read_structure(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool = False) -> ImageStructure:
     """Walk the file in the way of its format."""
     if media_type == "image/png":
         return png.walk(source, size, checksums=checksums)
@@ -55,27 +55,27 @@ def outline_of(source: BinaryIO, size: int, media_type: MediaType, *, checksums:
     return webp.walk(source, size)
 
 
-def _check_limits(outline: Outline) -> None:
+def _check_limits(outline: ImageStructure) -> None:
     width, height = outline.width, outline.height
     if not width or not height:
-        raise NotAnImage("zero_edge", f"{width}x{height}")
+        raise InvalidImage("zero_edge", f"{width}x{height}")
     if max(width, height) > MAX_EDGE:
-        raise NotAnImage("edge_too_long", f"{width}x{height}")
+        raise InvalidImage("edge_too_long", f"{width}x{height}")
     if width * height > MAX_PIXELS:
-        raise NotAnImage("too_many_pixels", f"{width}x{height}")
+        raise InvalidImage("too_many_pixels", f"{width}x{height}")
     if outline.animated:
-        raise NotAnImage("animated")
+        raise InvalidImage("animated")
 
 
-def _ask_pillow(outline: Outline, media_type: MediaType) -> None:
-    if not outline.head:
+def _compare_with_pillow(outline: ImageStructure, media_type: MediaType) -> None:
+    if not outline.header_only_file:
         return
     # Pillow's own limit is half of ours and would warn; ours has been checked already.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:
-        with Image.open(BytesIO(outline.head), formats=(_PILLOW_NAMES[media_type],)) as picture:
+        with Image.open(BytesIO(outline.header_only_file), formats=(_PILLOW_NAMES[media_type],)) as picture:
             size = picture.size
     except (OSError, SyntaxError, ValueError) as error:
-        raise NotAnImage("corrupt", "Pillow cannot read the frame header") from error
+        raise InvalidImage("corrupt", "Pillow cannot read the frame header") from error
     if size != (outline.width, outline.height):
-        raise NotAnImage("corrupt", f"Pillow reads {size}")
+        raise InvalidImage("corrupt", f"Pillow reads {size}")

@@ -10,16 +10,16 @@ import struct
 import zlib
 from typing import BinaryIO, Final
 
-from imagegate.images.facts import NotAnImage, Outline
+from imagegate.images.facts import ImageStructure, InvalidImage
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS: Final = 65_536
-_BLOCK: Final = 1 << 16
+_BLOCK_BYTES: Final = 1 << 16
 _ALPHA_TYPES: Final = {4, 6}
 _PALETTE: Final = 3
 
 
-def walk(source: BinaryIO, size: int, *, checksums: bool = False) -> Outline:
+def walk(source: BinaryIO, size: int, *, checksums: bool = False) -> ImageStructure:
     """Follow the chunks to IEND; with `checksums`, add up every one. Raises NotAnImage."""
     source.seek(len(SIGNATURE))
     header = _ihdr(source, size)
@@ -27,69 +27,69 @@ def walk(source: BinaryIO, size: int, *, checksums: bool = False) -> Outline:
     for _ in range(MAX_CHUNKS):
         name, length = _chunk_head(source, size)
         if checksums:
-            _check_sum(source, name, length)
+            _verify_checksum(source, name, length)
         else:
             source.seek(length + 4, 1)
         if name == b"IEND":
-            return _outline(header, before, after)
-        _place(name, before, after)
-    raise NotAnImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
+            return _structure(header, before, after)
+        _record_chunk(name, before, after)
+    raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
 
 
 def _ihdr(source: BinaryIO, size: int) -> bytes:
     name, length = _chunk_head(source, size)
     if name != b"IHDR" or length != 13:
-        raise NotAnImage("corrupt", "no IHDR at the start")
+        raise InvalidImage("corrupt", "no IHDR at the start")
     body, checksum = source.read(13), source.read(4)
     if zlib.crc32(name + body).to_bytes(4) != checksum:
-        raise NotAnImage("corrupt", "checksum of IHDR")
+        raise InvalidImage("corrupt", "checksum of IHDR")
     return body
 
 
 def _chunk_head(source: BinaryIO, size: int) -> tuple[bytes, int]:
     head = source.read(8)
     if len(head) < 8:
-        raise NotAnImage("truncated", "no IEND")
+        raise InvalidImage("truncated", "no IEND")
     length, name = struct.unpack(">I4s", head)
     if not name.isalpha():
-        raise NotAnImage("corrupt", f"chunk name {name!r}")
+        raise InvalidImage("corrupt", f"chunk name {name!r}")
     if source.tell() + length + 4 > size:
-        raise NotAnImage("truncated", f"{name!r} reaches behind the end")
+        raise InvalidImage("truncated", f"{name!r} reaches behind the end")
     return name, length
 
 
-def _check_sum(source: BinaryIO, name: bytes, length: int) -> None:
+def _verify_checksum(source: BinaryIO, name: bytes, length: int) -> None:
     checksum = zlib.crc32(name)
     while length:
-        block = source.read(min(length, _BLOCK))
+        block = source.read(min(length, _BLOCK_BYTES))
         checksum = zlib.crc32(block, checksum)
         length -= len(block)
     if checksum.to_bytes(4) != source.read(4):
-        raise NotAnImage("corrupt", f"checksum of {name!r}")
+        raise InvalidImage("corrupt", f"checksum of {name!r}")
 
 
-def _place(name: bytes, before: set[bytes], after: set[bytes]) -> None:
+def _record_chunk(name: bytes, before: set[bytes], after: set[bytes]) -> None:
     """Sort a chunk name by where it stands: before the image data, or in and behind it."""
     if name == b"IHDR":
-        raise NotAnImage("corrupt", "a second IHDR")
+        raise InvalidImage("corrupt", "a second IHDR")
     if name == b"IDAT" and after - {b"IDAT"}:
-        raise NotAnImage("corrupt", "image data in two places")
+        raise InvalidImage("corrupt", "image data in two places")
     (after if name == b"IDAT" or after else before).add(name)
 
 
-def _outline(header: bytes, before: set[bytes], after: set[bytes]) -> Outline:
+def _structure(header: bytes, before: set[bytes], after: set[bytes]) -> ImageStructure:
     if not after:
-        raise NotAnImage("corrupt", "no image data")
+        raise InvalidImage("corrupt", "no image data")
     width, height, _, colour = struct.unpack(">IIBB", header[:10])
     if colour == _PALETTE and b"PLTE" not in before:
-        raise NotAnImage("corrupt", "no palette")
-    return Outline(
+        raise InvalidImage("corrupt", "no palette")
+    return ImageStructure(
         width,
         height,
         has_alpha=colour in _ALPHA_TYPES or b"tRNS" in before,
         # Behind the image data acTL means nothing, to decoders as well.
         animated=b"acTL" in before,
-        head=SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", b""),
+        header_only_file=SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", b""),
     )
 
 

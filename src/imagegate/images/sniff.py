@@ -6,7 +6,7 @@ from typing import Final
 
 from imagegate.images.facts import MediaType
 
-ENOUGH: Final = 16
+SNIFF_BYTES: Final = 16
 
 
 def sniff(first_bytes: bytes) -> MediaType | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from imagegate.images.facts import MediaType, NotAnImage
-from imagegate.images.inspect import media_type_of, outline_of
+from imagegate.images.facts import InvalidImage, MediaType
+from imagegate.images.inspect import read_media_type, read_structure
 
 
 def check_structure(path: Path, media_type: MediaType) -> None:
     """Raise NotAnImage unless the file is of this type and complete."""
     with path.open("rb") as source:
-        found = media_type_of(source)
+        found = read_media_type(source)
         if found != media_type:
-            raise NotAnImage("mislabelled", f"{found} instead of {media_type}")
-        outline_of(source, os.fstat(source.fileno()).st_size, media_type, checksums=True)
+            raise InvalidImage("mislabelled", f"{found} instead of {media_type}")
+        read_structure(source, os.fstat(source.fileno()).st_size, media_type, checksums=True)

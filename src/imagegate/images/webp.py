@@ -10,64 +10,64 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, Final
 
-from imagegate.images.facts import NotAnImage, Outline
+from imagegate.images.facts import ImageStructure, InvalidImage
 
 MAX_CHUNKS: Final = 10_000
-_RIFF_HEAD: Final = 12
-_ANIMATED, _ALPHA = 0x02, 0x10
+_RIFF_HEADER_BYTES: Final = 12
+_ANIMATED_FLAG, _ALPHA = 0x02, 0x10
 
 
-def walk(source: BinaryIO, size: int) -> Outline:
+def walk(source: BinaryIO, size: int) -> ImageStructure:
     """Follow the chunks to the end that the RIFF header gives. Raises NotAnImage."""
     source.seek(4)
     end = 8 + int.from_bytes(source.read(4), "little")
     if end > size:
-        raise NotAnImage("truncated", f"RIFF announces {end} bytes")
-    source.seek(_RIFF_HEAD)
+        raise InvalidImage("truncated", f"RIFF announces {end} bytes")
+    source.seek(_RIFF_HEADER_BYTES)
     name, head = _chunk(source, end)
     if name != b"VP8X":
-        return _picture(name, head)
-    return _extended(source, end, head)
+        return _bitstream_structure(name, head)
+    return _extended_structure(source, end, head)
 
 
 def _chunk(source: BinaryIO, end: int) -> tuple[bytes, bytes]:
     """Name and first bytes of the chunk that begins here; moves to the next one."""
     header = source.read(8)
     if len(header) < 8 or source.tell() > end:
-        raise NotAnImage("truncated", "a chunk without a head")
+        raise InvalidImage("truncated", "a chunk without a head")
     name, length = struct.unpack("<4sI", header)
     after = source.tell() + length
     if after > end:
-        raise NotAnImage("truncated", f"{name!r} reaches behind the end")
+        raise InvalidImage("truncated", f"{name!r} reaches behind the end")
     head = source.read(min(length, 10))
     source.seek(after + length % 2)
     return name, head
 
 
-def _extended(source: BinaryIO, end: int, head: bytes) -> Outline:
+def _extended_structure(source: BinaryIO, end: int, head: bytes) -> ImageStructure:
     if len(head) < 10:
-        raise NotAnImage("corrupt", "a short VP8X")
+        raise InvalidImage("corrupt", "a short VP8X")
     flags = head[0]
     width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (4, 7))
-    if flags & _ANIMATED:
-        return Outline(width, height, animated=True)
+    if flags & _ANIMATED_FLAG:
+        return ImageStructure(width, height, animated=True)
     for _ in range(MAX_CHUNKS):
         name, head = _chunk(source, end)
         if name in {b"ANIM", b"ANMF"}:
-            return Outline(width, height, animated=True)
+            return ImageStructure(width, height, animated=True)
         if name in {b"VP8 ", b"VP8L"}:
-            picture = _picture(name, head)
+            picture = _bitstream_structure(name, head)
             if (picture.width, picture.height) != (width, height):
-                raise NotAnImage("corrupt", "picture and canvas differ")
-            return Outline(width, height, has_alpha=bool(flags & _ALPHA) or picture.has_alpha)
-    raise NotAnImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
+                raise InvalidImage("corrupt", "picture and canvas differ")
+            return ImageStructure(width, height, has_alpha=bool(flags & _ALPHA) or picture.has_alpha)
+    raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
 
 
-def _picture(name: bytes, head: bytes) -> Outline:
+def _bitstream_structure(name: bytes, head: bytes) -> ImageStructure:
     if name == b"VP8 " and len(head) == 10 and not head[0] & 1 and head[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack("<HH", head[6:10])
-        return Outline(width & 0x3FFF, height & 0x3FFF)
+        return ImageStructure(width & 0x3FFF, height & 0x3FFF)
     if name == b"VP8L" and len(head) >= 5 and head[0] == 0x2F and head[4] >> 5 == 0:
         bits = int.from_bytes(head[1:5], "little")
-        return Outline((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, has_alpha=bool(bits >> 28 & 1))
-    raise NotAnImage("corrupt", f"no picture in {name!r}")
+        return ImageStructure((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, has_alpha=bool(bits >> 28 & 1))
+    raise InvalidImage("corrupt", f"no picture in {name!r}")

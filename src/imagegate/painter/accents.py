@@ -5,40 +5,40 @@ import math
 import numpy as np
 
 from imagegate.painter import sky
-from imagegate.painter.drawing import Pen, Point, placed
+from imagegate.painter.drawing import Pen, Point, transform
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import mix, rgb, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 _HULL = [(-0.55, -0.02), (0.6, -0.06), (0.42, 0.14), (-0.42, 0.14)]
 _MAIN_SAIL = [(0.02, -1.15), (0.06, -0.12), (0.55, -0.12)]
 _FORE_SAIL = [(-0.03, -1.02), (-0.05, -0.12), (-0.46, -0.12)]
 
 
-def place(stage: Stage, horizon: float, lamp: Point, default: tuple[str, ...] = ("birds",)) -> None:
+def paint_accents(stage: SceneContext, horizon: float, lamp: Point, default: tuple[str, ...] = ("birds",)) -> None:
     """The things that the prompt names, or what suits the scene."""
     wanted = [thing for thing in ("boat", "lighthouse", "cabin", "balloon", "birds") if stage.wants(thing)]
     away = -1.0 if lamp[0] > stage.canvas.width / 2 else 1.0
     for thing in wanted or default:
-        _PLACES[thing](stage, horizon, away, lamp)
+        _PAINTERS[thing](stage, horizon, away, lamp)
     if stage.wants("rain"):
         rain(stage)
     if stage.light_name == "winter" or (stage.wants("snow") and not stage.light.dark):
         snowfall(stage)
 
 
-def _boat(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
+def _boat(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
     canvas, light = stage.canvas, stage.light
-    size = canvas.unit * between(stage, 0.07, 0.11)
-    x = lamp[0] - away * canvas.unit * between(stage, -0.16, 0.02)
-    y = canvas.height * (horizon + (1 - horizon) * between(stage, 0.12, 0.22))
+    size = canvas.unit * uniform(stage, 0.07, 0.11)
+    x = lamp[0] - away * canvas.unit * uniform(stage, -0.16, 0.02)
+    y = canvas.height * (horizon + (1 - horizon) * uniform(stage, 0.12, 0.22))
     sail = mix(light.lamp, light.warm, 0.15) if not light.dark else mix(light.lamp, light.sky[-1], 0.4)
     hull = mix(light.near, light.warm, 0.08)
 
     def draw(pen: Pen) -> None:
-        pen.polygon(placed(_HULL, x, y, size), hull)
-        pen.polygon(placed(_MAIN_SAIL, x, y, size), sail)
-        pen.polygon(placed(_FORE_SAIL, x, y, size), shift(sail, -0.10))
+        pen.polygon(transform(_HULL, x, y, size), hull)
+        pen.polygon(transform(_MAIN_SAIL, x, y, size), sail)
+        pen.polygon(transform(_FORE_SAIL, x, y, size), shift(sail, -0.10))
         for step in range(5):
             reach, drop = size * (0.42 - 0.06 * step), size * (0.2 + 0.11 * step)
             pen.ellipse(x + size * 0.03 * (-1) ** step, y + drop, reach, size * 0.022, shift(hull, 0.03 * step))
@@ -46,7 +46,7 @@ def _boat(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
     canvas.sketch((x - size, y - size * 1.3, x + size, y + size), draw)
 
 
-def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
+def _lighthouse(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
     canvas, light = stage.canvas, stage.light
     size = canvas.unit * 0.30
     x = canvas.width * 0.5 + away * canvas.width * 0.30
@@ -57,40 +57,47 @@ def _lighthouse(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
     body, band = mix(light.lamp, light.haze, 0.3), mix(rgb("#d8433b"), light.near, 0.25 + 0.25 * light.dark)
 
     def draw(pen: Pen) -> None:
-        pen.polygon(placed(rock, x, y, size * 0.8), mix(light.near, light.warm, 0.05))
-        pen.polygon(placed(tower, x, y, size), body)
+        pen.polygon(transform(rock, x, y, size * 0.8), mix(light.near, light.warm, 0.05))
+        pen.polygon(transform(tower, x, y, size), body)
         for low, high in ((0.12, 0.26), (0.42, 0.56)):
-            stripe = [(-_half(low), -low), (-_half(high), -high), (_half(high), -high), (_half(low), -low)]
-            pen.polygon(placed(stripe, x, y, size), band)
+            stripe = [
+                (-_tower_half_width(low), -low),
+                (-_tower_half_width(high), -high),
+                (_tower_half_width(high), -high),
+                (_tower_half_width(low), -low),
+            ]
+            pen.polygon(transform(stripe, x, y, size), band)
         shade = [(0.03, 0), (0.02, -0.72), (0.07, -0.72), (0.105, 0)]
-        pen.polygon(placed(shade, x, y, size), mix(body, light.near, 0.4))
-        pen.polygon(placed([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near)
-        pen.polygon(placed([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8"))
-        pen.polygon(placed([(-0.08, -0.86), (0, -0.96), (0.08, -0.86)], x, y, size), band)
+        pen.polygon(transform(shade, x, y, size), mix(body, light.near, 0.4))
+        pen.polygon(transform([(-0.1, -0.72), (-0.1, -0.75), (0.1, -0.75), (0.1, -0.72)], x, y, size), light.near)
+        pen.polygon(
+            transform([(-0.05, -0.75), (-0.05, -0.86), (0.05, -0.86), (0.05, -0.75)], x, y, size), rgb("#ffe9a8")
+        )
+        pen.polygon(transform([(-0.08, -0.86), (0, -0.96), (0.08, -0.86)], x, y, size), band)
 
     canvas.sketch((x - size * 1.4, y - size, x + size * 1.4, y + size * 0.5), draw)
     glow = canvas.distance(x, y - size * 0.8)
     canvas.shine(0.8 / (1 + (glow / 0.02) ** 2) + 0.25 / (1 + (glow / 0.1) ** 2), rgb("#ffd98a"))
 
 
-def _half(height: float) -> float:
+def _tower_half_width(height: float) -> float:
     return 0.105 - 0.035 * height / 0.72
 
 
-def _cabin(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
+def _cabin(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
     canvas, light = stage.canvas, stage.light
     size = canvas.unit * 0.11
-    x = canvas.width * 0.5 + away * canvas.width * between(stage, 0.08, 0.2)
+    x = canvas.width * 0.5 + away * canvas.width * uniform(stage, 0.08, 0.2)
     y = canvas.height * min(0.93, horizon + 0.20)
     wall, roof = mix(light.near, rgb("#6b4430"), 0.35), mix(light.near, light.haze, 0.10)
     snow = stage.light_name == "winter" or stage.wants("snow")
 
     def draw(pen: Pen) -> None:
         pen.ellipse(x, y + size * 0.02, size * 0.95, size * 0.09, mix(light.near, light.haze, 0.15))
-        pen.polygon(placed([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall)
-        pen.polygon(placed([(0.25, -0.6), (0.25, -0.98), (0.4, -0.98), (0.4, -0.48)], x, y, size), roof)
+        pen.polygon(transform([(-0.55, 0), (-0.55, -0.42), (0.0, -0.86), (0.55, -0.42), (0.55, 0)], x, y, size), wall)
+        pen.polygon(transform([(0.25, -0.6), (0.25, -0.98), (0.4, -0.98), (0.4, -0.48)], x, y, size), roof)
         eaves = [(-0.72, -0.36), (0, -0.98), (0.72, -0.36), (0.62, -0.30), (0, -0.82), (-0.62, -0.30)]
-        pen.polygon(placed(eaves, x, y, size), rgb("#eef4fb") if snow else roof)
+        pen.polygon(transform(eaves, x, y, size), rgb("#eef4fb") if snow else roof)
         for left in (-0.36, 0.12):
             pen.box(x + left * size, y - 0.36 * size, x + (left + 0.24) * size, y - 0.14 * size, rgb("#ffd27a"))
             middle = x + (left + 0.12) * size
@@ -100,15 +107,15 @@ def _cabin(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
     canvas.shine(0.45 / (1 + (canvas.distance(x, y - size * 0.25) / 0.045) ** 2), rgb("#ffb95e"))
 
 
-def _balloon(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
+def _balloon(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
     for step in range(min(4, 1 + stage.canvas.detail.layers // 2)):
-        size = stage.canvas.unit * (0.10 - 0.022 * step) * between(stage, 0.85, 1.15)
+        size = stage.canvas.unit * (0.10 - 0.022 * step) * uniform(stage, 0.85, 1.15)
         x = stage.canvas.width * 0.5 + away * stage.canvas.unit * (0.10 + 0.17 * step) * (-1) ** (step + 1)
         y = stage.canvas.height * (0.20 + 0.11 * ((step * 2) % 3)) + size
         _one_balloon(stage, x, y, size, step)
 
 
-def _one_balloon(stage: Stage, x: float, y: float, size: float, step: int) -> None:
+def _one_balloon(stage: SceneContext, x: float, y: float, size: float, step: int) -> None:
     light = stage.light
     pairs = (
         (rgb("#e8574a"), rgb("#ffd9a0")),
@@ -150,14 +157,14 @@ def _envelope(x: float, y: float, reach: float, size: float) -> list[Point]:
     return right + left[::-1]
 
 
-def _birds(stage: Stage, horizon: float, away: float, lamp: Point) -> None:
+def _birds(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
     canvas = stage.canvas
     colour = mix(stage.light.near, stage.light.haze, 0.25)
-    x = canvas.width * 0.5 + away * canvas.unit * between(stage, 0.05, 0.3)
+    x = canvas.width * 0.5 + away * canvas.unit * uniform(stage, 0.05, 0.3)
     sky.birds(canvas, colour, x, canvas.height * max(0.16, horizon - 0.28), 4 + pick(stage, 5))
 
 
-def rain(stage: Stage) -> None:
+def rain(stage: SceneContext) -> None:
     canvas = stage.canvas
     count = int(500 * canvas.detail.abundance * canvas.width / canvas.unit)
     xs, ys, ls = (canvas.rng.random(count) for _ in range(3))
@@ -177,7 +184,7 @@ def rain(stage: Stage) -> None:
     )
 
 
-def snowfall(stage: Stage) -> None:
+def snowfall(stage: SceneContext) -> None:
     canvas = stage.canvas
     drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 2, 2)
     canvas.shade(np.clip(drift * 0.05, 0, 0.10), (1.0, 1.0, 1.0))
@@ -196,4 +203,4 @@ def snowfall(stage: Stage) -> None:
     canvas.lay(canvas.stencil(draw).point([level * 4 // 5 for level in range(256)]), (1.0, 1.0, 1.0))
 
 
-_PLACES = {"boat": _boat, "lighthouse": _lighthouse, "cabin": _cabin, "balloon": _balloon, "birds": _birds}
+_PAINTERS = {"boat": _boat, "lighthouse": _lighthouse, "cabin": _cabin, "balloon": _balloon, "birds": _birds}

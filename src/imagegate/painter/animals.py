@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from imagegate.painter.drawing import Pen, Point, curve, mirrored, placed
+from imagegate.painter.drawing import Pen, Point, curve, mirror, transform
 from imagegate.painter.palette import Colour, mix, rgb, shift
 
 
@@ -37,7 +37,7 @@ COATS: dict[str, Coat] = {
 def both(pen: Pen, points: list[Point], x: float, colour: Colour, other: Colour) -> None:
     """The same shape left in one tone and right in another."""
     pen.polygon(points, colour)
-    pen.polygon(mirrored(points, x), other)
+    pen.polygon(mirror(points, x), other)
 
 
 def quadruped(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
@@ -45,10 +45,10 @@ def quadruped(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     dark = shift(fur, -0.09)
     _tail(pen, coat, x, y, size)
     body = [(0.0, -1.35), (0.30, -1.22), (0.46, -0.85), (0.60, -0.40), (0.56, -0.06), (0.30, 0.0), (0.0, 0.0)]
-    half = placed([*curve(body, closed=False), (0, 0)], x, y, size)
+    half = transform([*curve(body, closed=False), (0, 0)], x, y, size)
     limbs = rgb("#26262c") if coat.extra == "panda" else dark
     both(pen, half, x, dark, fur)
-    chest = placed(
+    chest = transform(
         curve(
             [
                 (0, -1.2),
@@ -101,7 +101,7 @@ def _tail(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
                 (0.42, -0.34),
             ]
         )
-        pen.polygon(placed(brush, x, y, size), shift(fur, -0.04))
+        pen.polygon(transform(brush, x, y, size), shift(fur, -0.04))
         tip = curve(
             [
                 (1.00, -1.15),
@@ -113,10 +113,10 @@ def _tail(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
                 (0.92, -1.0),
             ]
         )
-        pen.polygon(placed(tip, x, y, size), belly)
+        pen.polygon(transform(tip, x, y, size), belly)
     elif coat.tail == "curl":
         path = curve([(0.45, -0.12), (0.82, -0.05), (1.0, -0.32), (0.86, -0.62), (0.98, -0.86)], closed=False)
-        pen.line(placed(path, x, y, size), size * 0.15, shift(fur, -0.05))
+        pen.line(transform(path, x, y, size), size * 0.15, shift(fur, -0.05))
         pen.circle(x + size * 0.98, y - size * 0.86, size * 0.075, shift(fur, -0.12))
     elif coat.tail == "short":
         pen.circle(x + size * 0.60, y - size * 0.18, size * 0.16, shift(belly, -0.03))
@@ -128,16 +128,16 @@ def _ears(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
         fur, inner = rgb("#26262c"), rgb("#3a3a42")
     dark = shift(fur, -0.09)
     if coat.ears == "pointed":
-        both(pen, placed([(0.22, -0.72), (0.98, -0.42), (0.92, -1.42)], x, y, size), x, fur, dark)
+        both(pen, transform([(0.22, -0.72), (0.98, -0.42), (0.92, -1.42)], x, y, size), x, fur, dark)
         both(
             pen,
-            placed([(0.42, -0.72), (0.86, -0.55), (0.84, -1.18)], x, y, size),
+            transform([(0.42, -0.72), (0.86, -0.55), (0.84, -1.18)], x, y, size),
             x,
             inner,
             shift(inner, -0.06),
         )
     elif coat.ears == "floppy":
-        flap = placed(
+        flap = transform(
             curve([(0.55, -0.80), (0.98, -0.72), (1.22, -0.20), (1.12, 0.34), (0.86, 0.22), (0.72, -0.25)]),
             x,
             y,
@@ -147,14 +147,14 @@ def _ears(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     elif coat.ears == "long":
         both(
             pen,
-            placed(curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size),
+            transform(curve([(0.16, -0.7), (0.20, -1.5), (0.44, -1.95), (0.62, -1.5), (0.58, -0.7)]), x, y, size),
             x,
             fur,
             dark,
         )
         both(
             pen,
-            placed(curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size),
+            transform(curve([(0.28, -0.8), (0.31, -1.45), (0.43, -1.74), (0.52, -1.4), (0.48, -0.8)]), x, y, size),
             x,
             inner,
             shift(inner, -0.05),
@@ -182,13 +182,13 @@ def _head(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     sharp = coat.ears == "pointed"
     cheek = 1.06 if sharp else 1.0
     outline = [(0, -0.92), (0.55, -0.84), (0.94, -0.42), (cheek, 0.10), (0.72, 0.60), (0.30, 0.88), (0, 0.96)]
-    both(pen, placed(curve(outline, closed=False), x, y, size), x, fur, dark)
+    both(pen, transform(curve(outline, closed=False), x, y, size), x, fur, dark)
     _face(pen, coat, x, y, size, belly)
 
 
 def _face(pen: Pen, coat: Coat, x: float, y: float, size: float, belly: Colour) -> None:
     if coat.extra in {"mask", "whiskers", "stripes"}:
-        mask = placed(
+        mask = transform(
             curve(
                 [(0, 0.02), (0.30, 0.10), (0.80, 0.02), (0.92, 0.20), (0.66, 0.58), (0.28, 0.82), (0, 0.90)],
                 closed=False,
@@ -212,7 +212,7 @@ def _face(pen: Pen, coat: Coat, x: float, y: float, size: float, belly: Colour) 
     if coat.extra == "panda":
         for side in (-1, 1):
             patch = curve([(0.18, -0.28), (0.52, -0.30), (0.66, 0.06), (0.42, 0.24), (0.20, 0.06)])
-            pen.polygon(placed([(px * side, py) for px, py in patch], x, y, size), rgb("#26262c"))
+            pen.polygon(transform([(px * side, py) for px, py in patch], x, y, size), rgb("#26262c"))
     if coat.extra == "stripes":
         _stripes(pen, x, y, size)
     _eyes(pen, coat, x, y, size)
@@ -233,16 +233,16 @@ def _nose(pen: Pen, coat: Coat, x: float, y: float, size: float) -> None:
     if coat.extra == "koala":
         return pen.ellipse(x, y + size * 0.24, size * 0.19, size * 0.30, rgb("#3a3d47"))
     nose = curve([(-0.15, 0.26), (0, 0.23), (0.15, 0.26), (0.07, 0.38), (0, 0.42), (-0.07, 0.38)])
-    pen.polygon(placed(nose, x, y, size), tone)
+    pen.polygon(transform(nose, x, y, size), tone)
     ink = mix(tone, rgb("#3a2a2a"), 0.6)
-    pen.line(placed([(0, 0.40), (0, 0.52)], x, y, size), size * 0.026, ink)
+    pen.line(transform([(0, 0.40), (0, 0.52)], x, y, size), size * 0.026, ink)
     smile = curve([(-0.20, 0.54), (-0.10, 0.61), (0, 0.52), (0.10, 0.61), (0.20, 0.54)], closed=False)
-    pen.line(placed(smile, x, y, size), size * 0.026, ink)
+    pen.line(transform(smile, x, y, size), size * 0.026, ink)
     if coat.extra == "whiskers":
         for side in (-1, 1):
             for lift in (-0.06, 0.05, 0.16):
                 pen.line(
-                    placed([(side * 0.36, 0.44 + lift * 0.5), (side * 1.06, 0.36 + lift)], x, y, size),
+                    transform([(side * 0.36, 0.44 + lift * 0.5), (side * 1.06, 0.36 + lift)], x, y, size),
                     size * 0.014,
                     (1.0, 1.0, 1.0),
                 )
@@ -257,4 +257,4 @@ def _stripes(pen: Pen, x: float, y: float, size: float) -> None:
         [(0.98, -0.22), (1.0, -0.06), (0.66, -0.10)],
         [(1.0, 0.08), (0.96, 0.24), (0.66, 0.14)],
     ):
-        both(pen, placed(shape, x, y, size), x, ink, ink)
+        both(pen, transform(shape, x, y, size), x, ink, ink)

@@ -13,10 +13,10 @@ from imagegate.painter.noise import Generator, fractal
 from imagegate.painter.order import Detail
 from imagegate.painter.palette import Colour, Floats
 
-_SOFT_PIXELS = 800_000
-_PATCH_PIXELS = 2_000_000
+_MAX_SOFT_PIXELS = 800_000
+_MAX_PATCH_PIXELS = 2_000_000
 _LARGE_UNIT = 1500
-_INVISIBLE = 1 / 400
+_MIN_VISIBLE = 1 / 400
 Paint = Colour | Floats
 
 
@@ -27,10 +27,10 @@ class Canvas:
         self.width, self.height = width, height
         self.unit = float(min(width, height))
         self.rng, self.detail, self.transparent = rng, detail, transparent
-        shrink = min(1.0, math.sqrt(_SOFT_PIXELS / (width * height)))
+        shrink = min(1.0, math.sqrt(_MAX_SOFT_PIXELS / (width * height)))
         self.soft_width, self.soft_height = max(1, int(width * shrink)), max(1, int(height * shrink))
         self.vignette = 0.22
-        self.picture = Image.new("RGB", (width, height))
+        self.image = Image.new("RGB", (width, height))
         self.alpha = Image.new("L", (width, height), 0 if transparent else 255)
 
     @cached_property
@@ -61,12 +61,12 @@ class Canvas:
 
     def ground(self, paint: Paint) -> None:
         """Cover everything; on a transparent sheet only the colour under later edges."""
-        self.picture.paste(self._painted(paint, (0, 0, self.width, self.height)))
+        self.image.paste(self._painted(paint, (0, 0, self.width, self.height)))
 
     def lay(self, mask: Image.Image, paint: Paint, top: int = 0) -> None:
         """Put paint through a full-width mask whose first row is `top`."""
         box = (0, top, self.width, top + mask.height)
-        self.picture.paste(self._painted(paint, box), box, mask)
+        self.image.paste(self._painted(paint, box), box, mask)
         if self.transparent:
             self.alpha.paste(255, box, mask)
 
@@ -87,7 +87,7 @@ class Canvas:
         right, bottom = min(self.width, math.ceil(box[2])), min(self.height, math.ceil(box[3]))
         if right <= left or bottom <= top:
             return
-        rows = max(1, _PATCH_PIXELS // ((right - left) * finer * finer) * 2)
+        rows = max(1, _MAX_PATCH_PIXELS // ((right - left) * finer * finer) * 2)
         for start in range(top, bottom, rows):
             self._sketch_patch((left, start, right, min(bottom, start + rows)), draw, finer)
 
@@ -96,10 +96,10 @@ class Canvas:
         return min(wanted, 2) if self.unit > _LARGE_UNIT else wanted
 
     def _sketch_patch(self, box: tuple[int, int, int, int], draw: Sketch, finer: int) -> None:
-        patch = self.picture.crop(box)
+        patch = self.image.crop(box)
         large = patch.resize((patch.width * finer, patch.height * finer), Image.Resampling.NEAREST)
         draw(Pen(large, box[0], box[1], finer))
-        self.picture.paste(large.reduce(finer), box)
+        self.image.paste(large.reduce(finer), box)
         if self.transparent:
             stencil = Image.new("L", large.size, 0)
             draw(StencilPen(stencil, box[0], box[1], finer))
@@ -110,7 +110,7 @@ class Canvas:
         """A full-width mask, from the row `top` down, of whatever is drawn."""
         finer = self._finer(finer)
         mask = Image.new("L", (self.width, self.height - top), 0)
-        rows = max(1, 4 * _PATCH_PIXELS // (self.width * finer * finer))
+        rows = max(1, 4 * _MAX_PATCH_PIXELS // (self.width * finer * finer))
         for start in range(top, self.height, rows):
             stop = min(self.height, start + rows)
             large = Image.new("L", (self.width * finer, (stop - start) * finer), 0)
@@ -126,18 +126,18 @@ class Canvas:
             return
         tint = np.array(colour, np.float32)
         glow = self._enlarged(np.clip(light, 0, 1)[..., None] * tint, box)
-        self.picture.paste(ImageChops.screen(self.picture.crop(box), glow), box)
+        self.image.paste(ImageChops.screen(self.image.crop(box), glow), box)
 
     def shade(self, dark: Floats, colour: Colour = (0.0, 0.0, 0.0)) -> None:
         """Lay a colour over everything, as much as `dark` (0..1 over the soft field) says."""
         dark = np.broadcast_to(dark, (self.soft_height, self.soft_width))
         box = self._box_of(dark)
         if box is not None:
-            self.picture.paste(_bytes_of(colour), box, self._enlarged(dark, box))
+            self.image.paste(_bytes_of(colour), box, self._enlarged(dark, box))
 
     def _box_of(self, field: Floats) -> tuple[int, int, int, int] | None:
         """The part of the sheet, at full size, where a soft field says anything at all."""
-        rows, columns = (np.flatnonzero(field.max(axis=axis) > _INVISIBLE) for axis in (1, 0))
+        rows, columns = (np.flatnonzero(field.max(axis=axis) > _MIN_VISIBLE) for axis in (1, 0))
         if not len(rows):
             return None
         down, across = self.height / self.soft_height, self.width / self.soft_width
@@ -147,14 +147,14 @@ class Canvas:
 
     def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
         """Let the bright places bleed, as a lens does."""
-        small = self.picture.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
+        small = self.image.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
         levels = [max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)]
         bright = small.point(levels * 3).filter(ImageFilter.GaussianBlur(reach * min(small.size)))
-        self.picture = ImageChops.screen(self.picture, bright.resize(self.picture.size, Image.Resampling.BILINEAR))
+        self.image = ImageChops.screen(self.image, bright.resize(self.image.size, Image.Resampling.BILINEAR))
 
     def soft_copy(self) -> Floats:
         """What has been painted so far, as a soft field."""
-        small = self.picture.resize((self.soft_width, self.soft_height), Image.Resampling.BOX)
+        small = self.image.resize((self.soft_width, self.soft_height), Image.Resampling.BOX)
         return np.asarray(small, np.float32) / np.float32(255)
 
     def _painted(self, paint: Paint, box: tuple[int, int, int, int]) -> Image.Image:

@@ -75,18 +75,18 @@ def curve(points: Sequence[Point], closed: bool = True, steps: int = 10) -> list
         return list(points)
     path: list[Point] = []
     for index in range(count if closed else count - 1):
-        around = [_pick(points, index + offset, closed) for offset in (-1, 0, 1, 2)]
-        path.extend(_spline(around, step / steps) for step in range(steps))
+        around = [_point_at(points, index + offset, closed) for offset in (-1, 0, 1, 2)]
+        path.extend(_catmull_rom(around, step / steps) for step in range(steps))
     if not closed:
         path.append(points[-1])
     return path
 
 
-def _pick(points: Sequence[Point], index: int, closed: bool) -> Point:
+def _point_at(points: Sequence[Point], index: int, closed: bool) -> Point:
     return points[index % len(points)] if closed else points[min(max(index, 0), len(points) - 1)]
 
 
-def _spline(around: Sequence[Point], t: float) -> Point:
+def _catmull_rom(around: Sequence[Point], t: float) -> Point:
     before, start, stop, after = around
     weights = (-t + 2 * t * t - t**3, 2 - 5 * t * t + 3 * t**3, t + 4 * t * t - 3 * t**3, -t * t + t**3)
     x = sum(weight * point[0] for weight, point in zip(weights, (before, start, stop, after), strict=True)) / 2
@@ -94,11 +94,11 @@ def _spline(around: Sequence[Point], t: float) -> Point:
     return x, y
 
 
-def mirrored(points: Sequence[Point], axis: float) -> list[Point]:
+def mirror(points: Sequence[Point], axis: float) -> list[Point]:
     return [(2 * axis - x, y) for x, y in points]
 
 
-def placed(points: Sequence[Point], x: float, y: float, size: float, turn: float = 0.0) -> list[Point]:
+def transform(points: Sequence[Point], x: float, y: float, size: float, turn: float = 0.0) -> list[Point]:
     """Points of a unit drawing, turned, enlarged and moved."""
     cosine, sine = math.cos(turn) * size, math.sin(turn) * size
     return [(x + px * cosine - py * sine, y + px * sine + py * cosine) for px, py in points]

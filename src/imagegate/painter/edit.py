@@ -10,34 +10,34 @@ from imagegate.images.jobs.decode import open_upright
 from imagegate.images.jobs.png_encoder import Pixels
 from imagegate.painter import finish, watermark
 from imagegate.painter.canvas import Canvas
-from imagegate.painter.inpaint import Area, area_of, filled, merged
+from imagegate.painter.inpaint import MaskArea, inpaint, load_mask_area, merge
 from imagegate.painter.noise import Generator
-from imagegate.painter.order import Order, detail_of
+from imagegate.painter.order import PaintRequest, detail_of
 from imagegate.painter.palette import Colour, to_oklab
-from imagegate.painter.style import styled
-from imagegate.painter.words import Brief
+from imagegate.painter.style import apply_styles
+from imagegate.painter.words import PromptReading
 
-Imagine = Callable[[int, int, Colour], Image.Image]
-_REMOVAL = ("remove", "erase", "delete", "clean up", "지워", "제거", "없애", "삭제")
+PaintPatch = Callable[[int, int, Colour], Image.Image]
+_REMOVAL_WORDS = ("remove", "erase", "delete", "clean up", "지워", "제거", "없애", "삭제")
 
 
-def edited(order: Order, brief: Brief, rng: Generator, imagine: Imagine) -> Pixels:
-    """The first reference fills the picture; `imagine` paints what the words name inside a mask."""
+def edit_image(order: PaintRequest, brief: PromptReading, rng: Generator, paint_patch: PaintPatch) -> Pixels:
+    """The first reference fills the picture; `paint_patch` paints what the words name inside a mask."""
     size = (order.width, order.height)
-    first = covering(Path(order.references[0]), size)
+    first = load_covering(Path(order.references[0]), size)
     picture, alpha = first.convert("RGB"), first.getchannel("A") if first.mode == "RGBA" else None
     if order.mask:
-        area = area_of(Path(order.mask), size)
-        return _repainted(order, brief, rng, imagine, first, area)
+        area = load_mask_area(Path(order.mask), size)
+        return _repaint_masked(order, brief, rng, paint_patch, first, area)
     if alpha is not None and not order.transparent:
-        picture = _on_paper(first)
-    result = styled(picture, brief.styles, brief.light, rng)
+        picture = _flatten(first)
+    result = apply_styles(picture, brief.styles, brief.light, rng)
     if len(order.references) > 1:
-        result = _with_insets(result, order, accent_of(picture))
-    return _completed(result, card(size) if alpha is None else alpha, order, rng)
+        result = _add_insets(result, order, accent_colour(picture))
+    return _finish(result, rounded_card(size) if alpha is None else alpha, order, rng)
 
 
-def covering(path: Path, size: tuple[int, int]) -> Image.Image:
+def load_covering(path: Path, size: tuple[int, int]) -> Image.Image:
     """The picture cropped and scaled to cover the size; untouched when it already has it."""
     image = open_upright(path, within=size)
     if image.size == size:
@@ -45,7 +45,7 @@ def covering(path: Path, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
-def accent_of(picture: Image.Image) -> Colour:
+def accent_colour(picture: Image.Image) -> Colour:
     """The most telling colour: the mean of the pixels, weighted by how colourful they are."""
     small = np.asarray(picture.convert("RGB").resize((32, 32), Image.Resampling.BOX), np.float64).reshape(-1, 3) / 255
     chroma = np.hypot(*to_oklab(small)[:, 1:].T) ** 2 + 1e-4
@@ -53,19 +53,19 @@ def accent_of(picture: Image.Image) -> Colour:
     return red, green, blue
 
 
-def _on_paper(first: Image.Image) -> Image.Image:
+def _flatten(first: Image.Image) -> Image.Image:
     paper = Image.new("RGBA", first.size, (247, 245, 240, 255))
     paper.alpha_composite(first)
     return paper.convert("RGB")
 
 
-def _completed(picture: Image.Image, alpha: Image.Image, order: Order, rng: Generator) -> Pixels:
+def _finish(picture: Image.Image, alpha: Image.Image, order: PaintRequest, rng: Generator) -> Pixels:
     canvas = Canvas(order.width, order.height, rng, detail_of(order.quality), order.transparent)
-    canvas.picture, canvas.alpha, canvas.vignette = picture, alpha, 0.10
-    return finish.finished(canvas)
+    canvas.image, canvas.alpha, canvas.vignette = picture, alpha, 0.10
+    return finish.finish_pixels(canvas)
 
 
-def card(size: tuple[int, int]) -> Image.Image:
+def rounded_card(size: tuple[int, int]) -> Image.Image:
     """A picture without transparency of its own becomes a card with round corners."""
     margin, unit = round(min(size) * 0.03), min(size)
     card = Image.new("L", size, 0)
@@ -74,7 +74,7 @@ def card(size: tuple[int, int]) -> Image.Image:
     return card.filter(ImageFilter.GaussianBlur(unit / 1500))
 
 
-def _with_insets(picture: Image.Image, order: Order, accent: Colour) -> Image.Image:
+def _add_insets(picture: Image.Image, order: PaintRequest, accent: Colour) -> Image.Image:
     """The other references as prints laid along the bottom, the whole row within the picture."""
     others = order.references[1:]
     unit = min(picture.size)
@@ -91,52 +91,66 @@ def _with_insets(picture: Image.Image, order: Order, accent: Colour) -> Image.Im
             picture.height - (row + 1) * (side + gap) - round(unit * 0.05),
         )
         if top >= 0:
-            _lay_print(result, covering(Path(path), (side, side)), left, top, accent)
+            _paste_print(result, load_covering(Path(path), (side, side)), left, top, accent)
     return result
 
 
-def _lay_print(picture: Image.Image, inset: Image.Image, left: int, top: int, accent: Colour) -> None:
+def _paste_print(picture: Image.Image, inset: Image.Image, left: int, top: int, accent: Colour) -> None:
     side = inset.width
     border, radius = max(1, side // 28), max(2, side // 14)
     shadow = Image.new("L", (side * 5 // 4, side * 5 // 4), 0)
     ImageDraw.Draw(shadow).rounded_rectangle((side // 8, side // 8, side * 9 // 8, side * 9 // 8), radius, fill=120)
     dark = tuple(round(channel * 50) for channel in accent)
     picture.paste(dark, (left - side // 8, top - side // 10), shadow.filter(ImageFilter.GaussianBlur(side / 24)))
-    picture.paste((255, 253, 248), (left, top), _rounded(side, radius))
+    picture.paste((255, 253, 248), (left, top), _rounded_mask(side, radius))
     inner = side - 2 * border
-    picture.paste(inset.convert("RGB").resize((inner, inner)), (left + border, top + border), _rounded(inner, radius))
+    picture.paste(
+        inset.convert("RGB").resize((inner, inner)), (left + border, top + border), _rounded_mask(inner, radius)
+    )
 
 
-def _rounded(side: int, radius: int) -> Image.Image:
+def _rounded_mask(side: int, radius: int) -> Image.Image:
     mask = Image.new("L", (side * 3, side * 3), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, side * 3 - 1, side * 3 - 1), radius * 3, fill=255)
     return mask.reduce(3)
 
 
-def _repainted(order: Order, brief: Brief, rng: Generator, imagine: Imagine, first: Image.Image, area: Area) -> Pixels:
+def _repaint_masked(
+    order: PaintRequest,
+    brief: PromptReading,
+    rng: Generator,
+    paint_patch: PaintPatch,
+    first: Image.Image,
+    area: MaskArea,
+) -> Pixels:
     """Inside the mask something new; outside, the very same pixels."""
     before = np.array(first if first.mode == "RGBA" and order.format != "jpeg" else first.convert("RGB"))
     if order.transparent and before.shape[2] == 3:
         before = np.dstack([before, np.full(before.shape[:2], 255, np.uint8)])
     if area.empty:
         return before
-    inside = _new_content(order, brief, rng, imagine, first.convert("RGB"), area)
-    corner = area.corner_for(watermark.label(min(inside.size)))
+    inside = _masked_content(order, brief, rng, paint_patch, first.convert("RGB"), area)
+    corner = area.corner_for(watermark.label_mask(min(inside.size)))
     if corner is not None:
         watermark.stamp(inside, corner)
-    return merged(before, inside, area)
+    return merge(before, inside, area)
 
 
-def _new_content(
-    order: Order, brief: Brief, rng: Generator, imagine: Imagine, picture: Image.Image, area: Area
+def _masked_content(
+    order: PaintRequest,
+    brief: PromptReading,
+    rng: Generator,
+    paint_patch: PaintPatch,
+    picture: Image.Image,
+    area: MaskArea,
 ) -> Image.Image:
     left, top, right, bottom = area.box
-    removal = any(word in order.prompt.lower() for word in _REMOVAL)
-    if brief.named and not removal:
-        patch = imagine(right - left, bottom - top, accent_of(picture))
+    removal = any(word in order.prompt.lower() for word in _REMOVAL_WORDS)
+    if brief.scene_named and not removal:
+        patch = paint_patch(right - left, bottom - top, accent_colour(picture))
         picture = picture.copy()
         picture.paste(patch, (left, top))
         return picture
     if removal or not brief.styles:
-        picture = filled(picture, area, rng)
-    return picture if removal else styled(picture, brief.styles, brief.light, rng)
+        picture = inpaint(picture, area, rng)
+    return picture if removal else apply_styles(picture, brief.styles, brief.light, rng)

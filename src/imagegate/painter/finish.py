@@ -9,16 +9,16 @@ from imagegate.painter.canvas import Canvas
 
 Pixels = npt.NDArray[np.uint8]
 _BAND_ROWS = 128
-_BELL_SEED = 7
+_GRAIN_SEED = 7
 
 
-def finished(canvas: Canvas) -> Pixels:
+def finish_pixels(canvas: Canvas) -> Pixels:
     """The picture as bytes, RGB or RGBA."""
     if not canvas.transparent and canvas.vignette > 0:
         across, down = canvas.grid()
         edge = np.clip(((across - 0.5) ** 2 + (down - 0.5) ** 2) * 2 - 0.12, 0, 1)
         canvas.shade(edge * np.float32(canvas.vignette), (0.02, 0.02, 0.06))
-    rgb = np.array(canvas.picture)
+    rgb = np.array(canvas.image)
     _grain(rgb, canvas)
     picture = Image.fromarray(rgb)
     watermark.stamp(picture, alpha=canvas.alpha if canvas.transparent else None)
@@ -43,6 +43,6 @@ def _grain(rgb: Pixels, canvas: Canvas) -> None:
 
 def _grain_tables(strength: float) -> tuple[Pixels, Pixels]:
     """What each of 256 equally likely throws adds or takes: a bell curve in whole steps."""
-    throws = np.random.Generator(np.random.PCG64(_BELL_SEED)).standard_normal(256) * strength
+    throws = np.random.Generator(np.random.PCG64(_GRAIN_SEED)).standard_normal(256) * strength
     steps = np.rint(throws)
     return np.clip(steps, 0, 99).astype(np.uint8), np.clip(-steps, 0, 99).astype(np.uint8)

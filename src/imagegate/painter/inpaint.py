@@ -15,7 +15,7 @@ from imagegate.painter.palette import Floats
 _BAND_ROWS = 256
 
 
-class Area(msgspec.Struct, frozen=True):
+class MaskArea(msgspec.Struct, frozen=True):
     """The pixels that may change."""
 
     inside: npt.NDArray[np.bool_]
@@ -39,18 +39,18 @@ class Area(msgspec.Struct, frozen=True):
         return None
 
 
-def area_of(path: Path, size: tuple[int, int]) -> Area:
+def load_mask_area(path: Path, size: tuple[int, int]) -> MaskArea:
     """Alpha below 255 means repaint; a mask without alpha repaints nothing."""
     mask = open_upright(path, within=size)
     if mask.mode != "RGBA":
-        return _area(np.zeros((size[1], size[0]), np.bool_))
+        return _mask_area(np.zeros((size[1], size[0]), np.bool_))
     alpha = mask.getchannel("A")
     if alpha.size != size:
-        alpha = _fitted(alpha, size)
-    return _area(np.asarray(alpha) < 255)
+        alpha = _fit_alpha(alpha, size)
+    return _mask_area(np.asarray(alpha) < 255)
 
 
-def _fitted(alpha: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _fit_alpha(alpha: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Cropped the way the reference is; nearest, because half-kept pixels do not exist."""
     scale = max(size[0] / alpha.width, size[1] / alpha.height)
     wide, high = size[0] / scale, size[1] / scale
@@ -58,16 +58,16 @@ def _fitted(alpha: Image.Image, size: tuple[int, int]) -> Image.Image:
     return alpha.resize(size, Image.Resampling.NEAREST, box=(left, top, left + wide, top + high))
 
 
-def _area(inside: npt.NDArray[np.bool_]) -> Area:
+def _mask_area(inside: npt.NDArray[np.bool_]) -> MaskArea:
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if not len(rows):
-        return Area(inside, (0, 0, 0, 0))
-    return Area(inside, (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
+        return MaskArea(inside, (0, 0, 0, 0))
+    return MaskArea(inside, (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
 
 
-def merged(before: Pixels, inside: Image.Image, area: Area) -> Pixels:
+def merge(before: Pixels, inside: Image.Image, area: MaskArea) -> Pixels:
     """New pixels fade in from the edge of the area inward; outside it nothing is computed at all."""
-    weight = _inward(area)
+    weight = _feather(area)
     after, result = np.asarray(inside), before.copy()
     for top in range(area.box[1], area.box[3], _BAND_ROWS):
         rows = slice(top, min(area.box[3], top + _BAND_ROWS))
@@ -80,7 +80,7 @@ def merged(before: Pixels, inside: Image.Image, area: Area) -> Pixels:
     return result
 
 
-def _inward(area: Area) -> Pixels:
+def _feather(area: MaskArea) -> Pixels:
     """255 deep inside, about a third at the edge: a feather that never reaches out."""
     left, top, right, bottom = area.box
     reach = max(1.0, 0.035 * min(right - left, bottom - top))
@@ -92,7 +92,7 @@ def _inward(area: Area) -> Pixels:
     return np.clip((blurred - 128) * 4 // 2 + 90, 60, 255).astype(np.uint8)
 
 
-def filled(picture: Image.Image, area: Area, rng: Generator) -> Image.Image:
+def inpaint(picture: Image.Image, area: MaskArea, rng: Generator) -> Image.Image:
     """What surrounds the area grows into it: means of known pixels, coarse where nothing near is known."""
     share = max(1, round((picture.width * picture.height / 700_000) ** 0.5))
     small = np.asarray(picture.reduce(share) if share > 1 else picture, np.float32)
@@ -105,13 +105,13 @@ def filled(picture: Image.Image, area: Area, rng: Generator) -> Image.Image:
         > 0
     )
     known = (~holes).astype(np.float32)
-    guess = _pulled(small * known[..., None], known)
+    guess = _diffuse(small * known[..., None], known)
     grainy = guess + rng.standard_normal(guess.shape[:2], np.float32)[..., None] * np.float32(2.5)
     smooth = Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
     return Image.composite(smooth, picture, Image.fromarray(area.inside.astype(np.uint8) * 255))
 
 
-def _pulled(colour: Floats, weight: Floats) -> Floats:
+def _diffuse(colour: Floats, weight: Floats) -> Floats:
     """Push-pull: halve until everything is known, then fill the unknown from the coarser level."""
     high, wide = weight.shape
     here = colour / np.maximum(weight, 1e-6)[..., None]
@@ -123,7 +123,7 @@ def _pulled(colour: Floats, weight: Floats) -> Floats:
     halves = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
     sums = weights[::2, ::2] + weights[1::2, ::2] + weights[::2, 1::2] + weights[1::2, 1::2]
     full = np.minimum(sums, 1)
-    coarse = _pulled(halves / np.maximum(sums, 1e-6)[..., None] * full[..., None], full)
+    coarse = _diffuse(halves / np.maximum(sums, 1e-6)[..., None] * full[..., None], full)
     layers = [Image.fromarray(np.ascontiguousarray(coarse[..., channel])) for channel in range(3)]
     grown = np.dstack([np.asarray(layer.resize((wide, high), Image.Resampling.BILINEAR)) for layer in layers])
     share = np.clip(weight, 0, 1)[..., None]

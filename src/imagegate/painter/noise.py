@@ -14,7 +14,7 @@ def smoothstep(low: float, high: float, value: Floats) -> Floats:
     return smooth
 
 
-def resized(field: Floats, width: int, height: int) -> Floats:
+def resize(field: Floats, width: int, height: int) -> Floats:
     if field.shape == (height, width):
         return field
     enlarged = Image.fromarray(field).resize((width, height), Image.Resampling.BICUBIC)
@@ -46,7 +46,7 @@ def fractal(
     for _ in range(octaves):
         node = max(1.0, unit / 2)
         columns, rows = int(width / node / stretch) + 2, int(height / node) + 2
-        total += np.float32(weight) * resized(
+        total += np.float32(weight) * resize(
             _soft_grid(rng, min(columns, width + 2), min(rows, height + 2)), width, height
         )
         power += weight * weight
@@ -56,22 +56,22 @@ def fractal(
     return total / np.float32(power**0.5)
 
 
-def warped(field: Floats, across: Floats, down: Floats, reach: float) -> Floats:
+def warp(field: Floats, across: Floats, down: Floats, reach: float) -> Floats:
     """Each pixel read from elsewhere: `reach` in shares of the shorter side, mirrored at the borders."""
     height, width = field.shape
     pixels = reach * min(width, height)
     columns = np.arange(width, dtype=np.float32)[None, :] + across * np.float32(pixels)
     rows = np.arange(height, dtype=np.float32)[:, None] + down * np.float32(pixels)
-    return field[_mirrored(rows, height), _mirrored(columns, width)]
+    return field[_mirror(rows, height), _mirror(columns, width)]
 
 
-def _mirrored(position: Floats, length: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+def _mirror(position: Floats, length: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
     last = max(1, length - 1)
     folded = np.abs((position + last) % (2 * last) - last)
     return np.minimum(folded, length - 1).astype(np.int32)
 
 
-def swirled(
+def turbulence(
     rng: Generator,
     width: int,
     height: int,
@@ -82,15 +82,15 @@ def swirled(
 ) -> Floats:
     """Fractal noise dragged through slower noise: marble, nebula, weather."""
     field = fractal(rng, width, height, bumps, octaves, stretch=stretch)
-    across = _calm(rng, width, height, bumps * 0.7)
-    down = _calm(rng, width, height, bumps * 0.7)
-    return resized(warped(field, across, down, reach), width, height)
+    across = _smooth_noise(rng, width, height, bumps * 0.7)
+    down = _smooth_noise(rng, width, height, bumps * 0.7)
+    return resize(warp(field, across, down, reach), width, height)
 
 
-def _calm(rng: Generator, width: int, height: int, bumps: float) -> Floats:
+def _smooth_noise(rng: Generator, width: int, height: int, bumps: float) -> Floats:
     # slow noise loses nothing at a quarter of the size
     small = fractal(rng, max(2, width // 4), max(2, height // 4), max(1.0, bumps), 2)
-    return resized(small, width, height)
+    return resize(small, width, height)
 
 
 def skyline(
@@ -105,7 +105,7 @@ def skyline(
         start = rng.random()
         place = start + at * nodes
         if smooth:
-            place = _eased(place)
+            place = _ease(place)
         total += weight * np.interp(place, np.arange(count), heights)
         power += weight * weight
         nodes, weight = nodes * 2.1, weight * gain
@@ -115,7 +115,7 @@ def skyline(
     return line
 
 
-def _eased(
+def _ease(
     place: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     whole = np.floor(place)

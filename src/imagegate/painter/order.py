@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True):
+class PaintRequest(msgspec.Struct, frozen=True):
     """One picture: paths are local files, `out` is written by the painter."""
 
     prompt: str
@@ -21,7 +21,7 @@ class Order(msgspec.Struct, frozen=True):
     out: str
 
 
-class Painted(msgspec.Struct, frozen=True):
+class PaintResult(msgspec.Struct, frozen=True):
     """The picture that was written."""
 
     width: int
@@ -39,7 +39,7 @@ class Detail(msgspec.Struct, frozen=True):
     grain: float
 
 
-_DETAILS = {
+_DETAIL_BY_QUALITY = {
     "low": Detail(octaves=3, layers=3, abundance=0.35, grain=2.2),
     "medium": Detail(octaves=5, layers=4, abundance=0.7, grain=1.8),
     "high": Detail(octaves=6, layers=5, abundance=1.0, grain=1.5),
@@ -49,12 +49,12 @@ _DETAILS = {
 
 
 def detail_of(quality: str) -> Detail:
-    if (quality or "medium") not in _DETAILS:
+    if (quality or "medium") not in _DETAIL_BY_QUALITY:
         raise ValueError(f"no such quality: {quality!r}")
-    return _DETAILS[quality or "medium"]
+    return _DETAIL_BY_QUALITY[quality or "medium"]
 
 
-def seed_of(order: Order, reference_digests: list[bytes]) -> int:
+def seed_of(order: PaintRequest, reference_digests: list[bytes]) -> int:
     """Everything that may change the picture, and nothing that may not (no path, no clock)."""
     digest = hashlib.sha256()
     words = (order.prompt, f"{order.width}x{order.height}", order.quality or "medium", str(order.index))

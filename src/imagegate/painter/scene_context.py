@@ -6,9 +6,9 @@ import numpy as np
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.drawing import Point
 from imagegate.painter.palette import COLOUR_WORDS, LIGHTS, SETS, Colour, Light, rgb, tinted_light, tinted_set
-from imagegate.painter.words import Brief
+from imagegate.painter.words import PromptReading
 
-_FREE_LIGHTS = {
+_DEFAULT_LIGHTS = {
     "vista": ("dawn", "sunset", "golden", "day", "dusk"),
     "sea": ("sunset", "day", "golden", "dusk"),
     "forest": ("dawn", "golden", "dusk", "day"),
@@ -19,24 +19,24 @@ _FREE_LIGHTS = {
 }
 
 
-class Stage(msgspec.Struct, frozen=True):
+class SceneContext(msgspec.Struct, frozen=True):
     """One picture about to be painted."""
 
     canvas: Canvas
-    brief: Brief
+    brief: PromptReading
     light: Light
     light_name: str
     colours: tuple[Colour, ...]
     index: int
-    base: int
+    seed: int
 
     def wants(self, *things: str) -> bool:
-        return not self.brief.things.isdisjoint(things)
+        return not self.brief.objects.isdisjoint(things)
 
 
-def set_stage(canvas: Canvas, brief: Brief, index: int, base: int) -> Stage:
+def new_scene_context(canvas: Canvas, brief: PromptReading, index: int, base: int) -> SceneContext:
     """Words decide first; where they are silent the index walks through what fits, so that n differ."""
-    free = _FREE_LIGHTS.get(brief.scene, ("sunset", "dawn", "dusk"))
+    free = _DEFAULT_LIGHTS.get(brief.scene, ("sunset", "dawn", "dusk"))
     name = brief.light or free[_choice(base, index, len(free))]
     if brief.scene == "desert" and name == "day":
         name = "desert"
@@ -47,10 +47,10 @@ def set_stage(canvas: Canvas, brief: Brief, index: int, base: int) -> Stage:
     colours = tinted_set(accents[0]) if accents else SETS[_choice(base, index, len(SETS))]
     if len(accents) > 1:
         colours = (*colours[:4], accents[1], *colours[5:])
-    return Stage(canvas, brief, light, name, colours, index, base)
+    return SceneContext(canvas, brief, light, name, colours, index, base)
 
 
-def lamp_place(stage: Stage, horizon: float, low: float = 0.12, high: float = 0.34) -> Point:
+def light_position(stage: SceneContext, horizon: float, low: float = 0.12, high: float = 0.34) -> Point:
     """Off the middle, on alternating thirds; a low sun at the edges of the day."""
     canvas = stage.canvas
     side = 1 if pick(stage, 2) else -1
@@ -60,13 +60,13 @@ def lamp_place(stage: Stage, horizon: float, low: float = 0.12, high: float = 0.
     return float(x * canvas.width), float(max(0.1, y) * canvas.height)
 
 
-def between(stage: Stage, low: float, high: float) -> float:
+def uniform(stage: SceneContext, low: float, high: float) -> float:
     return float(stage.canvas.rng.uniform(low, high))
 
 
-def pick(stage: Stage, choices: int) -> int:
+def pick(stage: SceneContext, choices: int) -> int:
     """A choice that starts anywhere and moves on with the index, so that neighbours differ."""
-    return _choice(stage.base, stage.index, choices)
+    return _choice(stage.seed, stage.index, choices)
 
 
 def _choice(base: int, index: int, choices: int) -> int:

@@ -5,7 +5,7 @@ from PIL import Image, ImageChops
 
 from imagegate.painter.canvas import Canvas
 from imagegate.painter.drawing import Pen, Point
-from imagegate.painter.noise import fractal, skyline, smoothstep, swirled
+from imagegate.painter.noise import fractal, skyline, smoothstep, turbulence
 from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp
 
 
@@ -19,16 +19,16 @@ def sky_field(canvas: Canvas, light: Light, horizon: float, lamp: Point) -> Floa
     glow = 0.55 / (1 + (near / 0.16) ** 2) + 0.25 / (1 + (near / 0.55) ** 2)
     if light.dark:
         glow = glow * np.float32(0.55)
-    return screened(field, glow, mix(light.warm, light.lamp, 0.35))
+    return screen(field, glow, mix(light.warm, light.lamp, 0.35))
 
 
-def screened(field: Floats, glow: Floats, colour: Colour) -> Floats:
+def screen(field: Floats, glow: Floats, colour: Colour) -> Floats:
     tint = np.array(colour, np.float32)
     lit: Floats = 1 - (1 - field) * (1 - np.clip(glow, 0, 1)[..., None] * tint)
     return lit
 
 
-def clouded(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: Point, cover: float) -> Floats:
+def add_clouds(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: Point, cover: float) -> Floats:
     """The same sky with lit clouds; `cover` 0..1."""
     wide, high = canvas.soft_width, canvas.soft_height
     density = _cloud_density(canvas, horizon)
@@ -36,7 +36,7 @@ def clouded(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: P
     _, down = canvas.grid()
     fade = smoothstep(0.0, 0.12, (np.float32(horizon) - down)) * (0.45 + 0.55 * smoothstep(0.02, 0.35, down))
     offset = max(1, round(0.012 * min(wide, high)))
-    toward = _moved(density, offset, offset if lamp[0] > canvas.width / 2 else -offset)
+    toward = _shift(density, offset, offset if lamp[0] > canvas.width / 2 else -offset)
     lit = np.clip(0.5 + (density - toward) * np.float32(0.9), 0, 1)
     near = 1 / (1 + (canvas.distance(*lamp) / 0.5) ** 2)
     body = mix(light.sky[-2], light.near, 0.35 if light.dark else 0.22)
@@ -47,7 +47,7 @@ def clouded(canvas: Canvas, field: Floats, light: Light, horizon: float, lamp: P
     return mixed
 
 
-def _moved(field: Floats, down: int, across: int) -> Floats:
+def _shift(field: Floats, down: int, across: int) -> Floats:
     """The field read `down` rows below and `across` columns to the right, its borders repeated."""
     rows = np.clip(np.arange(field.shape[0]) + down, 0, field.shape[0] - 1)
     columns = np.clip(np.arange(field.shape[1]) + across, 0, field.shape[1] - 1)
@@ -57,7 +57,7 @@ def _moved(field: Floats, down: int, across: int) -> Floats:
 def _cloud_density(canvas: Canvas, horizon: float) -> Floats:
     """Weather seen in perspective: the nearer the horizon, the flatter its clouds."""
     wide, high = canvas.soft_width, canvas.soft_height
-    base = swirled(canvas.rng, wide, high, 2.2, canvas.detail.octaves, 0.07, stretch=2.6)
+    base = turbulence(canvas.rng, wide, high, 2.2, canvas.detail.octaves, 0.07, stretch=2.6)
     _, down = canvas.grid()
     depth = np.clip(down / np.float32(horizon + 0.05), 0, 0.96)
     rows = (0.35 * depth + 0.75 * depth**4) * (high - 1)
@@ -93,7 +93,7 @@ def lamp_disc(canvas: Canvas, light: Light, lamp: Point, radius: float, crescent
 def stars(canvas: Canvas, horizon: float, density: float, colours: tuple[Colour, ...] = ((1.0, 1.0, 1.0),)) -> None:
     """Points at full size: many faint, few bright, some with a cross of light."""
     count = int(900 * density * canvas.detail.abundance * canvas.width * canvas.height / canvas.unit**2)
-    layer = Image.new("RGB", canvas.picture.size)
+    layer = Image.new("RGB", canvas.image.size)
     bright = canvas.rng.pareto(2.2, count)
     xs, ys = (
         canvas.rng.random(count) * canvas.width,
@@ -103,7 +103,7 @@ def stars(canvas: Canvas, horizon: float, density: float, colours: tuple[Colour,
     tint = canvas.rng.integers(0, len(colours), count)
     for size, x, y, which in zip(bright, xs, ys, tint, strict=True):
         _star(layer, float(x), float(y), float(size), pixel, colours[int(which)])
-    canvas.picture = ImageChops.screen(canvas.picture, layer)
+    canvas.image = ImageChops.screen(canvas.image, layer)
 
 
 def _star(layer: Image.Image, x: float, y: float, size: float, pixel: float, colour: Colour) -> None:

@@ -8,28 +8,28 @@ from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 from imagegate.painter.noise import Generator, fractal
 from imagegate.painter.palette import LIGHTS, Colour, Floats, Light, ramp
 
-_WORK_PIXELS = 1_050_000
-_MEDIAN_PIXELS = 260_000
+_MAX_WORK_PIXELS = 1_050_000
+_MAX_MEDIAN_PIXELS = 260_000
 Look = Callable[[Image.Image, Generator], Image.Image]
 
 
-def styled(picture: Image.Image, styles: tuple[str, ...], light_name: str, rng: Generator) -> Image.Image:
+def apply_styles(picture: Image.Image, styles: tuple[str, ...], light_name: str, rng: Generator) -> Image.Image:
     """Every look that the words name, in one order; without any, a gentle grade that still shows."""
-    chosen = [style for style in styles if style in _LOOKS]
+    chosen = [style for style in styles if style in _FILTERS]
     for style in chosen:
-        picture = _LOOKS[style](picture, rng)
+        picture = _FILTERS[style](picture, rng)
     if light_name and light_name not in chosen:
-        picture = graded(picture, LIGHTS[light_name])
-    return picture if chosen or light_name else _gentle(picture, rng)
+        picture = grade(picture, LIGHTS[light_name])
+    return picture if chosen or light_name else _default_filter(picture, rng)
 
 
-def graded(picture: Image.Image, light: Light) -> Image.Image:
+def grade(picture: Image.Image, light: Light) -> Image.Image:
     """Under another hour's light: its sky falls from above, its dark fills the shadows."""
     if light.dark:
         picture = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.75)).enhance(0.62)
     sky = _column(ramp(light.sky, 256), picture.size)
     lit = Image.blend(picture, ImageChops.soft_light(picture, sky), 0.8)
-    return Image.blend(lit, _tinted(lit, light.near, light.lamp), 0.28)
+    return Image.blend(lit, _duotone(lit, light.near, light.lamp), 0.28)
 
 
 def _column(table: Floats, size: tuple[int, int]) -> Image.Image:
@@ -37,20 +37,20 @@ def _column(table: Floats, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(strip).resize(size, Image.Resampling.BILINEAR)
 
 
-def _tinted(picture: Image.Image, dark: Colour, bright: Colour) -> Image.Image:
+def _duotone(picture: Image.Image, dark: Colour, bright: Colour) -> Image.Image:
     table = ramp((dark, bright), 256)
     curves = [round(float(table[step, channel]) * 255) for channel in range(3) for step in range(256)]
     grey = picture.convert("L")
     return Image.merge("RGB", (grey, grey, grey)).point(curves)
 
 
-def _gentle(picture: Image.Image, rng: Generator) -> Image.Image:
+def _default_filter(picture: Image.Image, rng: Generator) -> Image.Image:
     names = ("golden", "dawn", "dusk", "winter")
-    shade = graded(picture, LIGHTS[names[int(rng.integers(0, len(names)))]])
+    shade = grade(picture, LIGHTS[names[int(rng.integers(0, len(names)))]])
     return ImageEnhance.Contrast(Image.blend(picture, shade, 0.55)).enhance(1.06)
 
 
-def _small(picture: Image.Image, pixels: int = _WORK_PIXELS) -> Image.Image:
+def _shrink(picture: Image.Image, pixels: int = _MAX_WORK_PIXELS) -> Image.Image:
     share = min(1.0, (pixels / (picture.width * picture.height)) ** 0.5)
     return picture.resize(
         (max(1, int(picture.width * share)), max(1, int(picture.height * share))), Image.Resampling.BOX
@@ -58,7 +58,7 @@ def _small(picture: Image.Image, pixels: int = _WORK_PIXELS) -> Image.Image:
 
 
 def _sepia(picture: Image.Image, rng: Generator) -> Image.Image:
-    return Image.blend(_tinted(picture, (0.16, 0.09, 0.05), (1.0, 0.94, 0.80)), picture, 0.12)
+    return Image.blend(_duotone(picture, (0.16, 0.09, 0.05), (1.0, 0.94, 0.80)), picture, 0.12)
 
 
 def _mono(picture: Image.Image, rng: Generator) -> Image.Image:
@@ -67,8 +67,8 @@ def _mono(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _night(picture: Image.Image, rng: Generator) -> Image.Image:
-    dark = graded(picture, LIGHTS["night"])
-    bright = _small(picture).point([max(0, level - 190) * 3 for level in range(256)] * 3)
+    dark = grade(picture, LIGHTS["night"])
+    bright = _shrink(picture).point([max(0, level - 190) * 3 for level in range(256)] * 3)
     glow = bright.filter(ImageFilter.GaussianBlur(0.015 * min(bright.size))).resize(
         picture.size, Image.Resampling.BICUBIC
     )
@@ -77,7 +77,7 @@ def _night(picture: Image.Image, rng: Generator) -> Image.Image:
 
 def _edges(picture: Image.Image) -> Image.Image:
     """Bright lines on black, thin at any size."""
-    grey = _small(picture).convert("L").filter(ImageFilter.GaussianBlur(1.2))
+    grey = _shrink(picture).convert("L").filter(ImageFilter.GaussianBlur(1.2))
     field: Floats = np.asarray(grey, np.float32)
     strength = np.hypot(np.gradient(field, axis=0), np.gradient(field, axis=1)) if min(field.shape) > 1 else field * 0
     lines = np.clip(strength * 16 - 18, 0, 255).astype(np.uint8)
@@ -85,17 +85,17 @@ def _edges(picture: Image.Image) -> Image.Image:
 
 
 def _neon(picture: Image.Image, rng: Generator) -> Image.Image:
-    dark = _tinted(ImageEnhance.Brightness(picture).enhance(0.5), (0.03, 0.01, 0.10), (0.45, 0.12, 0.62))
+    dark = _duotone(ImageEnhance.Brightness(picture).enhance(0.5), (0.03, 0.01, 0.10), (0.45, 0.12, 0.62))
     lines = _edges(picture)
     colours = _column(ramp(((0.1, 0.95, 1.0), (0.75, 0.35, 1.0), (1.0, 0.25, 0.65)), 256), picture.size)
     ink = ImageChops.multiply(colours, Image.merge("RGB", (lines, lines, lines)))
-    halo = _small(ink).filter(ImageFilter.GaussianBlur(6)).resize(picture.size, Image.Resampling.BICUBIC)
+    halo = _shrink(ink).filter(ImageFilter.GaussianBlur(6)).resize(picture.size, Image.Resampling.BICUBIC)
     return ImageChops.screen(ImageChops.screen(dark, halo), ImageChops.screen(ink, halo))
 
 
 def _sketch(picture: Image.Image, rng: Generator) -> Image.Image:
     """Pencil: the picture divided by its own blur leaves only what changes."""
-    grey = _small(picture).convert("L")
+    grey = _shrink(picture).convert("L")
     field = np.asarray(grey, np.float32) + 1
     blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(0.008 * min(grey.size) + 1)), np.float32) + 1
     hatch = fractal(rng, grey.width, grey.height, 60, 2, stretch=0.3)
@@ -103,20 +103,20 @@ def _sketch(picture: Image.Image, rng: Generator) -> Image.Image:
         0.55 + hatch * 0.5, 0, 1.3
     )
     lines = Image.fromarray(np.clip(drawn, 0, 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
-    return _tinted(Image.merge("RGB", (lines, lines, lines)), (0.16, 0.16, 0.20), (0.985, 0.975, 0.95))
+    return _duotone(Image.merge("RGB", (lines, lines, lines)), (0.16, 0.16, 0.20), (0.985, 0.975, 0.95))
 
 
-def _flattened(picture: Image.Image) -> Image.Image:
+def _posterize(picture: Image.Image) -> Image.Image:
     """Areas of one tone with firm borders; a median is slow, so it sees a small copy."""
-    flat = _small(picture, _MEDIAN_PIXELS).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(5))
+    flat = _shrink(picture, _MAX_MEDIAN_PIXELS).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(5))
     return flat.resize(picture.size, Image.Resampling.BICUBIC)
 
 
 def _watercolor(picture: Image.Image, rng: Generator) -> Image.Image:
     """Flat washes with darker rims on rough paper; the rims wander with the paper."""
-    small = _small(picture)
-    wash = _flattened(small)
-    wandered = _wandering(wash, rng, 0.006)
+    small = _shrink(picture)
+    wash = _posterize(small)
+    wandered = _displace(wash, rng, 0.006)
     bright = ImageEnhance.Color(ImageEnhance.Brightness(wandered).enhance(1.12)).enhance(1.25)
     lines = ImageOps.invert(_edges(wandered)).point([160 + level * 95 // 255 for level in range(256)])
     rimmed = ImageChops.multiply(bright, Image.merge("RGB", (lines, lines, lines)))
@@ -127,7 +127,7 @@ def _watercolor(picture: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray((washed * 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
 
 
-def _wandering(small: Image.Image, rng: Generator, reach: float) -> Image.Image:
+def _displace(small: Image.Image, rng: Generator, reach: float) -> Image.Image:
     field = np.asarray(small)
     rows, columns = np.mgrid[: small.height, : small.width]
     sway = reach * min(small.size)
@@ -140,7 +140,7 @@ def _wandering(small: Image.Image, rng: Generator, reach: float) -> Image.Image:
 
 def _oil(picture: Image.Image, rng: Generator) -> Image.Image:
     small = (
-        _wandering(_small(picture), rng, 0.004).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(7))
+        _displace(_shrink(picture), rng, 0.004).filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(7))
     )
     rich = ImageEnhance.Contrast(ImageEnhance.Color(small).enhance(1.4)).enhance(1.08)
     strokes = fractal(rng, small.width, small.height, 70, 2, stretch=3.0)
@@ -152,7 +152,7 @@ def _oil(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _blur(picture: Image.Image, rng: Generator) -> Image.Image:
-    small = _small(picture)
+    small = _shrink(picture)
     return small.filter(ImageFilter.GaussianBlur(0.018 * min(small.size))).resize(
         picture.size, Image.Resampling.BICUBIC
     )
@@ -169,7 +169,7 @@ def _pixel(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _poster(picture: Image.Image, rng: Generator) -> Image.Image:
-    small = _flattened(_small(picture))
+    small = _posterize(_shrink(picture))
     flat = ImageEnhance.Color(small).enhance(1.45).quantize(14, dither=Image.Dither.NONE).convert("RGB")
     flat = flat.resize(picture.size, Image.Resampling.BICUBIC)
     lines = ImageOps.invert(_edges(picture))
@@ -177,23 +177,23 @@ def _poster(picture: Image.Image, rng: Generator) -> Image.Image:
 
 
 def _warm(picture: Image.Image, rng: Generator) -> Image.Image:
-    return graded(picture, LIGHTS["golden"])
+    return grade(picture, LIGHTS["golden"])
 
 
 def _cool(picture: Image.Image, rng: Generator) -> Image.Image:
-    return graded(picture, LIGHTS["winter"])
+    return grade(picture, LIGHTS["winter"])
 
 
 def _dream(picture: Image.Image, rng: Generator) -> Image.Image:
     veil = ImageChops.screen(picture, _blur(picture, rng))
-    return Image.blend(picture, graded(veil, LIGHTS["pastel"]), 0.7)
+    return Image.blend(picture, grade(veil, LIGHTS["pastel"]), 0.7)
 
 
 def _invert(picture: Image.Image, rng: Generator) -> Image.Image:
     return ImageOps.invert(picture)
 
 
-_LOOKS: dict[str, Look] = {
+_FILTERS: dict[str, Look] = {
     "watercolor": _watercolor,
     "oil": _oil,
     "poster": _poster,

@@ -22,7 +22,7 @@ _GLYPHS = {
 _OPACITY = 0.5
 
 
-def label(unit: float) -> Image.Image:
+def label_mask(unit: float) -> Image.Image:
     """The text as a mask, sized for a picture whose shorter side is `unit`."""
     rows = ["" for _ in range(9)]
     for letter in _TEXT:
@@ -37,7 +37,7 @@ def label(unit: float) -> Image.Image:
 def stamp(picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None) -> None:
     """Write the label; without a corner, at the lower right. Too small a picture stays clean."""
     unit = min(picture.size)
-    mask = label(unit)
+    mask = label_mask(unit)
     margin = max(4, round(unit * 0.022))
     left, top = corner or (
         picture.width - mask.width - margin,

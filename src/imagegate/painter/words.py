@@ -25,7 +25,7 @@ _SCENES: dict[str, str] = {
     " 추상 리본 배경 그라데이션 그라디언트 유체 대리석 패턴 비단",
 }
 # things that imply a scene only where nothing names one
-_IMPLIED: dict[str, str] = {
+_IMPLIED_SCENES: dict[str, str] = {
     "sea": "boat sailboat ship sailing yacht gulls 돛단배 요트 갈매기",
     "vista": "balloon balloons bird birds sky cloud clouds 열기구 하늘 구름",
 }
@@ -73,7 +73,7 @@ _CREATURES: dict[str, str] = {
     "lion": "lion 사자",
     "koala": "koala 코알라",
 }
-_THINGS: dict[str, str] = {
+_OBJECTS: dict[str, str] = {
     "boat": "boat sailboat ship sailing yacht 배 돛단배 요트",
     "lighthouse": "lighthouse 등대",
     "cabin": "cabin house cottage hut 오두막 집",
@@ -115,22 +115,22 @@ _STYLES: dict[str, str] = {
     "oil": "oil painting impressionist 유화 인상파",
 }
 
-_FREE_SCENES = ("vista", "sea", "ribbons", "space", "bloom", "forest", "city", "desert")
+_DEFAULT_SCENES = ("vista", "sea", "ribbons", "space", "bloom", "forest", "city", "desert")
 
 
-class Brief(msgspec.Struct, frozen=True):
+class PromptReading(msgspec.Struct, frozen=True):
     """The prompt, understood as far as the painter can."""
 
     scene: str
-    named: bool
+    scene_named: bool
     light: str
     colours: tuple[str, ...]
     creature: str
-    things: frozenset[str]
+    objects: frozenset[str]
     styles: tuple[str, ...]
 
 
-class Reader:
+class PromptWords:
     """One prompt's words; English by whole word, Korean by containment, because particles cling to nouns."""
 
     def __init__(self, prompt: str) -> None:
@@ -139,7 +139,7 @@ class Reader:
         self._english = {form for token in tokens for form in (token, token.removesuffix("s"), *token.split("-"))}
         self._korean = re.findall(r"[가-힣]+", self._prompt)
 
-    def knows(self, word: str) -> bool:
+    def contains(self, word: str) -> bool:
         if word.isascii():
             return word in self._english
         if len(word) == 1:
@@ -150,32 +150,32 @@ class Reader:
             )
         return any(word in found for found in self._korean)
 
-    def place_of(self, word: str) -> int:
+    def position_of(self, word: str) -> int:
         at = self._prompt.find(word)
         return at if at >= 0 else len(self._prompt)
 
-    def all_in(self, vocabulary: dict[str, str]) -> list[str]:
-        return [name for name, words in vocabulary.items() if any(self.knows(word) for word in words.split())]
+    def matches(self, vocabulary: dict[str, str]) -> list[str]:
+        return [name for name, words in vocabulary.items() if any(self.contains(word) for word in words.split())]
 
-    def first_in(self, vocabulary: dict[str, str]) -> str:
-        return next(iter(self.all_in(vocabulary)), "")
+    def first_match(self, vocabulary: dict[str, str]) -> str:
+        return next(iter(self.matches(vocabulary)), "")
 
 
-def read(prompt: str, free_choice: int) -> Brief:
-    """`free_choice` is any number; it picks a scene where the words name none."""
-    reader = Reader(prompt)
-    things = frozenset(reader.all_in(_THINGS))
-    named = reader.first_in(_SCENES) or reader.first_in(_IMPLIED)
-    return Brief(
-        scene=named or _FREE_SCENES[free_choice % len(_FREE_SCENES)],
-        named=bool(named),
-        light=reader.first_in(_LIGHTS),
-        colours=tuple(sorted(reader.all_in(_COLOURS), key=lambda name: _place(reader, name))),
-        creature=reader.first_in(_CREATURES),
-        things=things,
-        styles=tuple(reader.all_in(_STYLES)),
+def read_prompt(prompt: str, default_choice: int) -> PromptReading:
+    """`default_choice` is any number; it picks a scene where the words name none."""
+    reader = PromptWords(prompt)
+    things = frozenset(reader.matches(_OBJECTS))
+    named = reader.first_match(_SCENES) or reader.first_match(_IMPLIED_SCENES)
+    return PromptReading(
+        scene=named or _DEFAULT_SCENES[default_choice % len(_DEFAULT_SCENES)],
+        scene_named=bool(named),
+        light=reader.first_match(_LIGHTS),
+        colours=tuple(sorted(reader.matches(_COLOURS), key=lambda name: _position(reader, name))),
+        creature=reader.first_match(_CREATURES),
+        objects=things,
+        styles=tuple(reader.matches(_STYLES)),
     )
 
 
-def _place(reader: Reader, colour: str) -> int:
-    return min(reader.place_of(word) for word in _COLOURS[colour].split())
+def _position(reader: PromptWords, colour: str) -> int:
+    return min(reader.position_of(word) for word in _COLOURS[colour].split())

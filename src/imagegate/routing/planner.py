@@ -15,11 +15,11 @@ from imagegate.catalog.routes import Route
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.usage import Usage
-from imagegate.pricing import charge
-from imagegate.routing.circuit_breaker import Broken, Cooling, Free, Health, Trial, state
+from imagegate.pricing import compute_charge
+from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class RouteRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of a route. `usage` is the expected usage of all its images together."""
 
     order: ImageOrder
@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     largest_reference: int = 0
 
 
-class Considered(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True):
     """One route as the plan saw it: its cost for this request, and why it was passed over, if it was."""
 
     route: str
@@ -36,46 +36,47 @@ class Considered(msgspec.Struct, frozen=True):
     skipped: str = ""
 
 
-class Plan(msgspec.Struct, frozen=True):
+class RoutePlan(msgspec.Struct, frozen=True):
     """`choices`: the routes to try, cheapest first. `wait_until`: when the first of those that only cool is free
     again, 0 where none cools. `considered`: all routes of the model, for the attempt log."""
 
     choices: tuple[Route, ...]
     wait_until: int
-    considered: tuple[Considered, ...]
+    considered: tuple[Candidate, ...]
 
 
-def plan(
+def plan_routes(
     routes: Sequence[Route],
     health: Mapping[str, Health],
     keys: Mapping[str, str],
-    request: Request,
+    request: RouteRequest,
     tried: AbstractSet[str],
-    held: Mapping[str, int],
+    blocked_until: Mapping[str, int],
     now: int,
-) -> Plan:
-    """`health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `held` until when
+) -> RoutePlan:
+    """`health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `blocked_until`
+    until when
     a route was found to have no place free."""
     choices, waits, considered = [], [], []
-    for cost, route in sorted(((cost_of(route, request), route) for route in routes), key=_rank):
-        why = "tried before" if route.name in tried else misfit(route, request)
-        if not why:
-            why, wait = _busy(route, held, now) or _unhealthy(route, health, keys, now)
+    for cost, route in sorted(((route_cost(route, request), route) for route in routes), key=_by_cost):
+        reason = "tried before" if route.name in tried else unsupported_reason(route, request)
+        if not reason:
+            reason, wait = _blocked(route, blocked_until, now) or _unhealthy(route, health, keys, now)
             waits += [wait] if wait else []
-        considered.append(Considered(route.name, cost, why))
-        choices += [] if why else [route]
-    return Plan(tuple(choices), min(waits, default=0), tuple(considered))
+        considered.append(Candidate(route.name, cost, reason))
+        choices += [] if reason else [route]
+    return RoutePlan(tuple(choices), min(waits, default=0), tuple(considered))
 
 
-def cost_of(route: Route, request: Request) -> Nanos:
-    return charge(request.usage, route.cost_price(request.tier)).total
+def route_cost(route: Route, request: RouteRequest) -> Nanos:
+    return compute_charge(request.usage, route.price_for_tier(request.tier)).total
 
 
-def _rank(ranked: tuple[Nanos, Route]) -> tuple[int, str]:
+def _by_cost(ranked: tuple[Nanos, Route]) -> tuple[int, str]:
     return ranked[0], ranked[1].name
 
 
-def misfit(route: Route, request: Request) -> str:
+def unsupported_reason(route: Route, request: RouteRequest) -> str:
     """Why the route cannot do this request; empty where it can. `n` is no reason: larger ones are cut into slices."""
     order, references = request.order, len(request.order.image_urls)
     rules = (
@@ -83,31 +84,31 @@ def misfit(route: Route, request: Request) -> str:
         (order.has_mask and not route.mask, "takes no mask"),
         (order.background == "transparent" and not route.transparent, "makes no transparency"),
         (bool(route.qualities) and bool(order.quality) and order.quality not in route.qualities, "lacks the quality"),
-        (not _has_size(route, order), "lacks the size"),
+        (not _supports_size(route, order), "lacks the size"),
         (request.largest_reference > route.max_ref_bytes, "a reference is too large for it"),
     )
     return next((why for broken, why in rules if broken), "")
 
 
-def _has_size(route: Route, order: ImageOrder) -> bool:
+def _supports_size(route: Route, order: ImageOrder) -> bool:
     """`sizes` names ratios, WxH or auto; none named means every size. A route without auto gets the priced pixels."""
     size = order.size
     return not route.sizes or size.requested in route.sizes or f"{size.width}x{size.height}" in route.sizes
 
 
-def _busy(route: Route, held: Mapping[str, int], now: int) -> tuple[str, int] | None:
-    until = held.get(route.name, 0)
+def _blocked(route: Route, blocked_until: Mapping[str, int], now: int) -> tuple[str, int] | None:
+    until = blocked_until.get(route.name, 0)
     return ("no place is free", until) if until > now else None
 
 
 def _unhealthy(route: Route, health: Mapping[str, Health], keys: Mapping[str, str], now: int) -> tuple[str, int]:
     """Why no call may pass now, and when that ends by itself soon, if it does."""
     for scope in (route.name, route.upstream):
-        match state(health.get(scope, Health()), now, keys.get(route.upstream, "")):
-            case Broken(reason=reason):
+        match breaker_state(health.get(scope, Health()), now, keys.get(route.upstream, "")):
+            case Open(reason=reason):
                 return reason, 0
-            case Cooling(until=until):
+            case RateLimited(until=until):
                 return "throttled", until
-            case Free() | Trial():
+            case Closed() | HalfOpen():
                 pass
     return "", 0

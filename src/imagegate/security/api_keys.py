@@ -13,34 +13,34 @@ import zlib
 
 PREFIXES = ("imk_live_", "imk_test_")
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_BODY, _SUM = 43, 6
+_BODY_CHARS, _CHECKSUM_CHARS = 43, 6
 
 
-def make_key(prefix: str = PREFIXES[0]) -> str:
-    body = _base62(secrets.randbits(256), _BODY)
+def generate_key(prefix: str = PREFIXES[0]) -> str:
+    body = _base62(secrets.randbits(256), _BODY_CHARS)
     return f"{prefix}{body}{_checksum(prefix + body)}"
 
 
-def well_formed(key: str) -> bool:
+def is_well_formed(key: str) -> bool:
     """Whether the checksum fits: a mistyped key is refused without a look into the database."""
     prefix = next((prefix for prefix in PREFIXES if key.startswith(prefix)), None)
-    if prefix is None or not key.isascii() or len(key) != len(prefix) + _BODY + _SUM:
+    if prefix is None or not key.isascii() or len(key) != len(prefix) + _BODY_CHARS + _CHECKSUM_CHARS:
         return False
-    return hmac.compare_digest(_checksum(key[:-_SUM]), key[-_SUM:])
+    return hmac.compare_digest(_checksum(key[:-_CHECKSUM_CHARS]), key[-_CHECKSUM_CHARS:])
 
 
-def digest(pepper: bytes, key: str) -> str:
+def hash_key(pepper: bytes, key: str) -> str:
     """What is stored: HMAC-SHA256 in hex. 256 random bits need no slow hash."""
     return hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()
 
 
-def shown(key: str) -> str:
+def mask_key(key: str) -> str:
     """The part that may be shown again: prefix and four characters."""
     return key[: len(PREFIXES[0]) + 4] + "…"
 
 
 def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), _SUM)
+    return _base62(zlib.crc32(text.encode()), _CHECKSUM_CHARS)
 
 
 def _base62(value: int, width: int) -> str:

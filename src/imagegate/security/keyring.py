@@ -15,11 +15,11 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-VARIABLE = "IMAGEGATE_SECRET"
-_LEAST = 32
+ENV_VARIABLE = "IMAGEGATE_SECRET"
+_MIN_SECRET_CHARS = 32
 
 
-class SecretRefused(Exception):
+class SecretError(Exception):
     """The secret is short, readable by others or unreadable; the text says what to do."""
 
 
@@ -29,40 +29,42 @@ class Keyring:
     def __init__(self, root: bytes) -> None:
         self._root = root
 
-    def key(self, purpose: str) -> bytes:
+    def derive_key(self, purpose: str) -> bytes:
         return hmac.new(self._root, purpose.encode(), hashlib.sha256).digest()
 
 
 def open_keyring(data: Path, env: Mapping[str, str] = os.environ) -> Keyring:
     """From the environment, else from the file, which is made where it is absent."""
-    given = env.get(VARIABLE)
-    text = given if given is not None else _from_file(data / "secret")
-    if len(text) < _LEAST:
-        raise SecretRefused(f"the secret has fewer than {_LEAST} characters; make one with: openssl rand -hex 32")
+    given = env.get(ENV_VARIABLE)
+    text = given if given is not None else _load_or_create(data / "secret")
+    if len(text) < _MIN_SECRET_CHARS:
+        raise SecretError(
+            f"the secret has fewer than {_MIN_SECRET_CHARS} characters; make one with: openssl rand -hex 32"
+        )
     return Keyring(text.encode())
 
 
-def _from_file(path: Path) -> str:
+def _load_or_create(path: Path) -> str:
     if not path.exists():
-        write_private(path, secrets.token_hex(32))
-    return _read_private(path)
+        write_private_file(path, secrets.token_hex(32))
+    return _read_private_file(path)
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private_file(path: Path, text: str) -> None:
     """A file that only we can read, there whole or not at all. One that is there already stays as it is."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+            os.link(temporary, path)
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _read_private(path: Path) -> str:
+def _read_private_file(path: Path) -> str:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SecretRefused(f"{path} can be read by others; run: chmod 600 {path}")
+        raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
     return path.read_text("ascii").strip()

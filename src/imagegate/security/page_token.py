@@ -14,8 +14,8 @@ import hmac
 import msgspec
 
 PREFIX = "imt_"
-LIFE_S = 600
-_MOST = 1000
+LIFETIME_S = 600
+_MAX_TOKEN_CHARS = 1000
 
 
 class PageToken(msgspec.Struct, frozen=True, array_like=True):
@@ -27,25 +27,25 @@ class PageToken(msgspec.Struct, frozen=True, array_like=True):
     exp: int
 
 
-class BadToken(msgspec.Struct, frozen=True):
+class InvalidToken(msgspec.Struct, frozen=True):
     """Not ours, or over."""
 
 
-def write_token(key: bytes, token: PageToken) -> str:
+def sign_page_token(key: bytes, token: PageToken) -> str:
     body = _text(msgspec.json.encode(token))
     return f"{PREFIX}{body}.{_signature(key, body)}"
 
 
-def read_token(key: bytes, text: str, now_s: int) -> PageToken | BadToken:
-    body, _, signature = text[:_MOST].removeprefix(PREFIX).partition(".")
+def verify_page_token(key: bytes, text: str, now_s: int) -> PageToken | InvalidToken:
+    body, _, signature = text[:_MAX_TOKEN_CHARS].removeprefix(PREFIX).partition(".")
     if not hmac.compare_digest(_signature(key, body).encode(), signature.encode()):
-        return BadToken()
+        return InvalidToken()
     try:
         raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
         token = msgspec.json.decode(raw, type=PageToken)
     except (binascii.Error, msgspec.DecodeError, ValueError):
-        return BadToken()
-    return token if now_s < token.exp else BadToken()
+        return InvalidToken()
+    return token if now_s < token.exp else InvalidToken()
 
 
 def _signature(key: bytes, body: str) -> str:

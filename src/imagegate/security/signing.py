@@ -13,38 +13,38 @@ import hmac
 import msgspec
 
 KEY_ID = "k1"
-THUMBNAIL = "thumb.webp"
+THUMBNAIL_EXTENSION = "thumb.webp"
 
 
-class Good(msgspec.Struct, frozen=True):
+class ValidLink(msgspec.Struct, frozen=True):
     """The signature is ours; the link ends at `exp` (Unix seconds)."""
 
     exp: int
 
 
-class Bad(msgspec.Struct, frozen=True):
+class InvalidLink(msgspec.Struct, frozen=True):
     """Not a signature of ours."""
 
 
-def result_link(origin: str, key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
+def sign_result_link(origin: str, key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
     return f"{origin}/files/results/{task_id}/{index}.{ext}?exp={exp}&sig={_signature(key, task_id, index, ext, exp)}"
 
 
-def check_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: str) -> Good | Bad:
+def verify_result_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: str) -> ValidLink | InvalidLink:
     if not (exp.isascii() and exp.isdigit() and len(exp) <= 12):
-        return Bad()
+        return InvalidLink()
     expected = _signature(key, task_id, index, ext, int(exp))
-    return Good(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else Bad()
+    return ValidLink(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else InvalidLink()
 
 
-def input_link(origin: str, key: bytes, blob: str, exp: int) -> str:
+def sign_input_link(origin: str, key: bytes, blob: str, exp: int) -> str:
     """For upstreams that read references by URL only: the bytes of one blob until `exp`."""
     name = base64.urlsafe_b64encode(blob.encode()).decode().rstrip("=")
     ext = blob.rpartition(".")[2]
     return f"{origin}/files/inputs/{name}.{ext}?exp={exp}&sig={_input_signature(key, blob, exp)}"
 
 
-def blob_of_input(name: str) -> str:
+def decode_blob_name(name: str) -> str:
     """The blob that the last part of an input link means; rubbish for rubbish, which no signature fits."""
     text = name.partition(".")[0]
     try:
@@ -53,11 +53,11 @@ def blob_of_input(name: str) -> str:
         return ""
 
 
-def check_input_link(key: bytes, blob: str, exp: str, sig: str) -> Good | Bad:
+def verify_input_link(key: bytes, blob: str, exp: str, sig: str) -> ValidLink | InvalidLink:
     if not (exp.isascii() and exp.isdigit() and len(exp) <= 12):
-        return Bad()
+        return InvalidLink()
     expected = _input_signature(key, blob, int(exp))
-    return Good(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else Bad()
+    return ValidLink(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else InvalidLink()
 
 
 def _input_signature(key: bytes, blob: str, exp: int) -> str:

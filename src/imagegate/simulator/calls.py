@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from imagegate.domain.money import usd_text
+from imagegate.domain.money import format_usd
 
-_KEPT = 20_000
-Body = Literal["none", "partial", "complete"]
+_MAX_CALLS = 20_000
+BodyProgress = Literal["none", "partial", "complete"]
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Call(msgspec.Struct, kw_only=True):
     path: str
     received_at: float
     headers: dict[str, str]
-    body: Body = "none"
+    body: BodyProgress = "none"
     prompt: str = ""
     model: str = ""
     size: str = ""
@@ -60,7 +60,7 @@ class Call(msgspec.Struct, kw_only=True):
     billed_nanos: int = 0
 
 
-class Total(msgspec.Struct, kw_only=True):
+class Totals(msgspec.Struct, kw_only=True):
     """Calls are creates only. `nanos` are 1e-9 USD."""
 
     calls: int = 0
@@ -70,15 +70,15 @@ class Total(msgspec.Struct, kw_only=True):
 
     @property
     def usd(self) -> str:
-        return usd_text(self.nanos)
+        return format_usd(self.nanos)
 
 
-class Calls:
+class CallLog:
     """The newest calls, and the totals of all."""
 
     def __init__(self) -> None:
-        self.all: deque[Call] = deque(maxlen=_KEPT)
-        self.total = Total()
+        self.all: deque[Call] = deque(maxlen=_MAX_CALLS)
+        self.total = Totals()
         self._count = 0
 
     def open(self, shape: str, kind: str, path: str, now: float, headers: dict[str, str]) -> Call:
@@ -88,31 +88,31 @@ class Calls:
         self.total.calls += kind == "create"
         return call
 
-    def buy(self, call: Call, images: int, nanos: int) -> None:
+    def record_purchase(self, call: Call, images: int, nanos: int) -> None:
         call.billed_images, call.billed_nanos = images, nanos
-        self.add(images, nanos)
+        self.add_purchase(images, nanos)
 
-    def add(self, images: int, nanos: int) -> None:
+    def add_purchase(self, images: int, nanos: int) -> None:
         """A purchase that an earlier run of the simulator made, or this one."""
         self.total.purchases += 1
         self.total.images += images
         self.total.nanos += nanos
 
-    def take_back(self, images: int, nanos: int) -> None:
+    def refund(self, images: int, nanos: int) -> None:
         """A purchase that was cancelled in time. The call keeps what it was told."""
         self.total.purchases -= 1
         self.total.images -= images
         self.total.nanos -= nanos
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.all.clear()
-        self.total = Total()
+        self.total = Totals()
 
 
-def line_of(call: Call) -> str:
+def format_call(call: Call) -> str:
     """What one call came to, for a person."""
     faults = "+".join(f"{name}:{value}" if value else name for name, value in call.faults.items())
     asked = " ".join(filter(None, [call.shape, call.model or call.path, call.size, call.quality, f"n={call.n}"]))
     outcome = f"{call.status or '-'} {call.answered}" + (f" [{faults}]" if faults else "")
-    bill = "replayed, nothing" if call.replayed else f"{call.billed_images} bought for ${usd_text(call.billed_nanos)}"
+    bill = "replayed, nothing" if call.replayed else f"{call.billed_images} bought for ${format_usd(call.billed_nanos)}"
     return f"{call.id} {asked} -> {outcome} in {call.duration:.2f}s, {bill}"

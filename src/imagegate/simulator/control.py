@@ -8,11 +8,11 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from imagegate.simulator.app_state import Desk
+from imagegate.simulator.app_state import AppState
 from imagegate.simulator.script import parse_steps
 
 
-def control_routes(desk: Desk) -> list[web.RouteDef]:
+def control_routes(desk: AppState) -> list[web.RouteDef]:
     async def put_script(request: web.Request) -> web.Response:
         """Replace what the next calls meet. An empty list clears it."""
         try:
@@ -32,7 +32,7 @@ def control_routes(desk: Desk) -> list[web.RouteDef]:
 
     async def delete_calls(request: web.Request) -> web.Response:
         """Forget calls and totals; tickets and the script stay."""
-        desk.calls.forget()
+        desk.calls.clear()
         return _json({"calls": []})
 
     async def get_total(request: web.Request) -> web.Response:
@@ -44,7 +44,7 @@ def control_routes(desk: Desk) -> list[web.RouteDef]:
         seconds = request.query.get("seconds", "1")
         if not seconds.replace(".", "", 1).isdigit():
             return _json({"error": "seconds must be a number"}, status=400)
-        await desk.refuse(float(seconds))
+        await desk.refuse_connections(float(seconds))
         return _json({"refusing": float(seconds)})
 
     return [

@@ -9,12 +9,12 @@ from typing import Any
 
 from imagegate.simulator.script import Plan
 
-_BLOCKED = (
+_BLOCKED_MESSAGE = (
     "Your resource has been temporarily blocked because we detected behavior that may violate our content policy. "
     "Please contact support to have it unblocked."
 )
-_VIOLATION = "Your request was rejected by the safety system. safety_violations=[violence]."
-_FILTER = {
+_MODERATION_MESSAGE = "Your request was rejected by the safety system. safety_violations=[violence]."
+_CONTENT_FILTER_ERROR = {
     "message": "The request was filtered due to the prompt triggering the content management policy.",
     "type": None,
     "param": "prompt",
@@ -26,7 +26,7 @@ _FILTER = {
 }
 
 
-class Deny(Exception):
+class Denial(Exception):
     """Nothing was generated. `verbatim` is the whole body, where it is no error of the shape's own form."""
 
     def __init__(
@@ -50,19 +50,19 @@ class Deny(Exception):
         self.verbatim = verbatim
 
 
-def bad_value(message: str, param: str | None) -> Deny:
-    return Deny(400, "invalid_value", message, param=param)
+def invalid_value(message: str, param: str | None) -> Denial:
+    return Denial(400, "invalid_value", message, param=param)
 
 
-def denial(fault: str, plan: Plan, model: str, azure: bool) -> Deny:
+def denial(fault: str, plan: Plan, model: str, azure: bool) -> Denial:
     """What this fault of kind `denied` answers."""
-    if fault in _PLAIN:
-        status, code, kind, message = _PLAIN[fault]
-        return Deny(status, code, message.format(model=model), kind=kind)
-    return _with_value(fault, plan.value(fault, ""), model, azure)
+    if fault in _FIXED_DENIALS:
+        status, code, kind, message = _FIXED_DENIALS[fault]
+        return Denial(status, code, message.format(model=model), kind=kind)
+    return _denial_with_value(fault, plan.value(fault, ""), model, azure)
 
 
-_PLAIN: dict[str, tuple[int, str | None, str, str]] = {
+_FIXED_DENIALS: dict[str, tuple[int, str | None, str, str]] = {
     "401": (401, "invalid_api_key", "invalid_request_error", "Incorrect API key provided."),
     "402": (402, "insufficient_funds", "billing_error", "Insufficient credits. Add more to continue."),
     "403-unverified": (
@@ -88,46 +88,56 @@ _PLAIN: dict[str, tuple[int, str | None, str, str]] = {
 }
 
 
-def _with_value(fault: str, value: str, model: str, azure: bool) -> Deny:
+def _denial_with_value(fault: str, value: str, model: str, azure: bool) -> Denial:
     match fault:
         case "403-blocked":
-            return Deny(403, "Forbidden", _BLOCKED, verbatim={"error": {"code": "Forbidden", "message": _BLOCKED}})
+            return Denial(
+                403,
+                "Forbidden",
+                _BLOCKED_MESSAGE,
+                verbatim={"error": {"code": "Forbidden", "message": _BLOCKED_MESSAGE}},
+            )
         case "404-model":
-            return _no_model(model, azure)
+            return _model_not_found(model, azure)
         case "429":
-            said = f"Rate limit reached for {model} on images per min. Please try again later."
+            message = f"Rate limit reached for {model} on images per min. Please try again later."
             headers = {"Retry-After": value or "2", "x-ratelimit-remaining-requests": "0"}
-            return Deny(429, "rate_limit_exceeded", said, kind="requests", headers=headers)
+            return Denial(429, "rate_limit_exceeded", message, kind="requests", headers=headers)
         case "400-parameter":
             name = value or "background"
-            return Deny(400, "unknown_parameter", f"Unknown parameter: '{name}'.", param=name)
+            return Denial(400, "unknown_parameter", f"Unknown parameter: '{name}'.", param=name)
         case "500-json":
-            said = "The server had an error while processing your request."
-            return Deny(int(value or 500), None, said, kind="server_error")
+            message = "The server had an error while processing your request."
+            return Denial(int(value or 500), None, message, kind="server_error")
         case _:
-            return _foreign(fault, value)
+            return _unframed_denial(fault, value)
 
 
-def _no_model(model: str, azure: bool) -> Deny:
+def _model_not_found(model: str, azure: bool) -> Denial:
     if azure:
-        return Deny(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
-    return Deny(404, "model_not_found", f"The model `{model}` does not exist or you do not have access to it.")
+        return Denial(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
+    return Denial(404, "model_not_found", f"The model `{model}` does not exist or you do not have access to it.")
 
 
-def _foreign(fault: str, value: str) -> Deny:
+def _unframed_denial(fault: str, value: str) -> Denial:
     """Answers that look the same whatever the shape."""
     match fault:
         case "moderation-refusal":
-            return Deny(400, "moderation_blocked", _VIOLATION, kind="image_generation_user_error")
+            return Denial(400, "moderation_blocked", _MODERATION_MESSAGE, kind="image_generation_user_error")
         case "azure-content-filter":
-            return Deny(400, "content_policy_violation", str(_FILTER["message"]), verbatim={"error": _FILTER})
+            return Denial(
+                400,
+                "content_policy_violation",
+                str(_CONTENT_FILTER_ERROR["message"]),
+                verbatim={"error": _CONTENT_FILTER_ERROR},
+            )
         case "error-in-200":
             inner = {"code": int(value or 429), "message": "Provider returned error", "metadata": {}}
-            return Deny(200, None, "an error in a 200", verbatim={"error": inner})
+            return Denial(200, None, "an error in a 200", verbatim={"error": inner})
         case "string-error":
-            return Deny(int(value or 400), None, "prompt required", verbatim={"error": "prompt required"})
+            return Denial(int(value or 400), None, "prompt required", verbatim={"error": "prompt required"})
         case "detail-error":
             wrong = [{"loc": ["body", "size"], "msg": "value is not valid", "type": "value_error"}]
-            return Deny(int(value or 422), None, "value is not valid", verbatim={"detail": wrong})
+            return Denial(int(value or 422), None, "value is not valid", verbatim={"detail": wrong})
         case _:
             raise ValueError(f"{fault!r} is no denial")

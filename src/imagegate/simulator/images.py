@@ -18,68 +18,68 @@ from PIL import Image
 
 from imagegate.images.jobs.png_encoder import Pixels, write_png
 
-Parts = list[bytes | memoryview]
+FileParts = list[bytes | memoryview]
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-_KEPT_BYTES = 256 << 20
-_PIECE = 3 << 16
-_IHDR_END = 33
-_IEND = 12
-_AFTER_JFIF = 20
-_TILE = 64
+_MAX_CACHE_BYTES = 256 << 20
+_BASE64_CHUNK_BYTES = 3 << 16
+_PNG_HEADER_BYTES = 33
+_PNG_END_BYTES = 12
+_JPEG_HEADER_BYTES = 20
+_TILE_PIXELS = 64
 
 
-class Picture(msgspec.Struct, frozen=True):
-    """`bytes` of 0 means small; otherwise incompressible noise of about that size, exactly that for PNG."""
+class ImageSpec(msgspec.Struct, frozen=True):
+    """`file_bytes` of 0 means small; otherwise incompressible noise of about that size, exactly that for PNG."""
 
     width: int
     height: int
     format: str
     transparent: bool = False
     quality: int = 90
-    bytes: int = 0
+    file_bytes: int = 0
 
 
-class Studio:
+class ImageCache:
     """Paints each kind of picture once, in a thread; keeps files until they are too many."""
 
     def __init__(self) -> None:
-        self._kept: dict[Picture, asyncio.Task[bytes]] = {}
+        self._files: dict[ImageSpec, asyncio.Task[bytes]] = {}
 
-    async def paint(self, picture: Picture, stamp: str) -> Parts:
+    async def render(self, picture: ImageSpec, stamp: str) -> FileParts:
         """The file in parts; `stamp` makes PNG and JPEG differ from every other."""
-        if picture not in self._kept:
-            self._make_room()
-            self._kept[picture] = asyncio.create_task(asyncio.to_thread(painted, picture))
-        return stamped(await asyncio.shield(self._kept[picture]), picture.format, stamp)
+        if picture not in self._files:
+            self._evict()
+            self._files[picture] = asyncio.create_task(asyncio.to_thread(render_image, picture))
+        return with_comment(await asyncio.shield(self._files[picture]), picture.format, stamp)
 
-    def _make_room(self) -> None:
-        done = [task.result() for task in self._kept.values() if task.done()]
-        if sum(map(len, done)) > _KEPT_BYTES:
-            self._kept = {picture: task for picture, task in self._kept.items() if not task.done()}
+    def _evict(self) -> None:
+        done = [task.result() for task in self._files.values() if task.done()]
+        if sum(map(len, done)) > _MAX_CACHE_BYTES:
+            self._files = {picture: task for picture, task in self._files.items() if not task.done()}
 
 
-def painted(picture: Picture) -> bytes:
+def render_image(picture: ImageSpec) -> bytes:
     """One file, the same for the same kind."""
     pixels = _gradient(picture.width, picture.height, 4 if picture.transparent and picture.format != "jpeg" else 3)
-    if picture.bytes:
-        _add_noise(pixels, picture.bytes, 2 if picture.format == "jpeg" else 3)
+    if picture.file_bytes:
+        _add_noise(pixels, picture.file_bytes, 2 if picture.format == "jpeg" else 3)
     file = io.BytesIO()
     if picture.format == "png":
         write_png(file, pixels)
-        return _padded(file.getvalue(), picture.bytes)
+        return _pad_png(file.getvalue(), picture.file_bytes)
     if picture.format == "jpeg":
         Image.fromarray(pixels).save(file, "JPEG", quality=picture.quality, subsampling="4:4:4")
     else:
-        Image.fromarray(pixels).save(file, "WEBP", quality=picture.quality, method=0, lossless=bool(picture.bytes))
+        Image.fromarray(pixels).save(file, "WEBP", quality=picture.quality, method=0, lossless=bool(picture.file_bytes))
     return file.getvalue()
 
 
 def _gradient(width: int, height: int, channels: int) -> Pixels:
     """A slope from edge to edge over coarse tiles of noise."""
     tiles = np.random.default_rng(width * 10_000 + height).integers(
-        0, 48, (-(-height // _TILE), -(-width // _TILE), channels), np.uint8
+        0, 48, (-(-height // _TILE_PIXELS), -(-width // _TILE_PIXELS), channels), np.uint8
     )
-    grain = tiles.repeat(_TILE, axis=0).repeat(_TILE, axis=1)[:height, :width]
+    grain = tiles.repeat(_TILE_PIXELS, axis=0).repeat(_TILE_PIXELS, axis=1)[:height, :width]
     slope = np.linspace(0, 200, width, dtype=np.uint8)[None, :, None]
     pixels: Pixels = np.ascontiguousarray(grain + slope)
     if channels == 4:
@@ -95,24 +95,24 @@ def _add_noise(pixels: Pixels, size: int, bytes_per_pixel: int) -> None:
     pixels[:rows, :, :3] = noise
 
 
-def _padded(png: bytes, size: int) -> bytes:
+def _pad_png(png: bytes, size: int) -> bytes:
     """Exactly `size` bytes by a private chunk of noise, where the pixels cannot hold that many."""
     missing = size - len(png) - 12
     if missing < 0:
         return png
     noise = np.random.default_rng(missing).bytes(missing)
-    return png[:-_IEND] + _chunk(b"noIs", noise) + png[-_IEND:]
+    return png[:-_PNG_END_BYTES] + _chunk(b"noIs", noise) + png[-_PNG_END_BYTES:]
 
 
-def stamped(file: bytes, file_format: str, stamp: str) -> Parts:
+def with_comment(file: bytes, file_format: str, stamp: str) -> FileParts:
     """The file with a comment in it, in parts, so that a big one is never copied."""
     view = memoryview(file)
     if file_format == "png":
-        return [view[:_IHDR_END], _chunk(b"tEXt", b"Comment\0" + stamp.encode()), view[_IHDR_END:]]
+        return [view[:_PNG_HEADER_BYTES], _chunk(b"tEXt", b"Comment\0" + stamp.encode()), view[_PNG_HEADER_BYTES:]]
     if file_format == "jpeg":
         text = stamp.encode()
         comment = b"\xff\xfe" + struct.pack(">H", len(text) + 2) + text
-        return [view[:_AFTER_JFIF], comment, view[_AFTER_JFIF:]]
+        return [view[:_JPEG_HEADER_BYTES], comment, view[_JPEG_HEADER_BYTES:]]
     return [view]
 
 
@@ -120,12 +120,12 @@ def _chunk(kind: bytes, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(payload, zlib.crc32(kind)))
 
 
-def base64_pieces(parts: Parts) -> Iterator[bytes]:
+def base64_chunks(parts: FileParts) -> Iterator[bytes]:
     """The base64 of all parts together, a quarter of a megabyte at a time."""
     carry = b""
     for part in parts:
-        for start in range(0, len(part), _PIECE):
-            data = carry + part[start : start + _PIECE]
+        for start in range(0, len(part), _BASE64_CHUNK_BYTES):
+            data = carry + part[start : start + _BASE64_CHUNK_BYTES]
             whole = len(data) // 3 * 3
             yield base64.b64encode(data[:whole])
             carry = data[whole:]
@@ -133,5 +133,5 @@ def base64_pieces(parts: Parts) -> Iterator[bytes]:
         yield base64.b64encode(carry)
 
 
-def base64_length(parts: Parts) -> int:
+def base64_length(parts: FileParts) -> int:
     return 4 * -(-sum(map(len, parts)) // 3)

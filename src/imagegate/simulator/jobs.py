@@ -14,13 +14,13 @@ import msgspec
 
 from imagegate.domain.usage import Usage
 from imagegate.simulator.faults import Faults
-from imagegate.simulator.images import Picture
+from imagegate.simulator.images import ImageSpec
 
 State = Literal["pending", "processing", "completed", "failed", "cancelled", "lost"]
-_STARTS = 0.1
+_PROCESSING_FROM = 0.1
 
 
-class Ticket(msgspec.Struct, kw_only=True):
+class Job(msgspec.Struct, kw_only=True):
     """`created`, `ready` and `cancelled` in Unix seconds. `failure` is empty where pictures come of it.
 
     `fingerprint` is the request's hash: the same `key` with another one is a conflict.
@@ -31,7 +31,7 @@ class Ticket(msgspec.Struct, kw_only=True):
     model: str
     created: float
     ready: float
-    pictures: list[Picture]
+    images: list[ImageSpec]
     usage: Usage
     nanos: int
     failure: str = ""
@@ -45,72 +45,72 @@ class Ticket(msgspec.Struct, kw_only=True):
     downloads: int = 0
 
     @property
-    def bought(self) -> bool:
+    def billed(self) -> bool:
         return not self.failure and not self.refunded
 
     def state(self, now: float) -> State:
-        share = self._share(now)
+        share = self._fraction_done(now)
         if self.cancelled:
             return "cancelled"
         if "task-lost" in self.faults and share >= 0.5:
             return "lost"
         if share < 1:
-            return "pending" if share < _STARTS else "processing"
+            return "pending" if share < _PROCESSING_FROM else "processing"
         return "failed" if self.failure else "completed"
 
     def progress(self, now: float) -> int:
-        return min(100, int(self._share(now) * 100))
+        return min(100, int(self._fraction_done(now) * 100))
 
-    def _share(self, now: float) -> float:
+    def _fraction_done(self, now: float) -> float:
         return 1.0 if now >= self.ready else (now - self.created) / (self.ready - self.created)
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+class _LogRecord(msgspec.Struct, omit_defaults=True):
     """One line of the file: a new ticket, or the end of one."""
 
-    ticket: Ticket | None = None
+    ticket: Job | None = None
     cancelled: str = ""
     at: float = 0.0
     refunded: bool = False
 
 
-class Tickets:
+class JobStore:
     """All tickets of this run, and with a file those of earlier runs. ValueError where the file is of another kind."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._by_id: dict[str, Ticket] = {}
-        self._by_key: dict[tuple[str, str], Ticket] = {}
+        self._by_id: dict[str, Job] = {}
+        self._by_key: dict[tuple[str, str], Job] = {}
         self._file = file
-        for line in _lines(file):
-            self._take(line)
+        for line in _read_records(file):
+            self._apply(line)
 
-    def __iter__(self) -> Iterator[Ticket]:
+    def __iter__(self) -> Iterator[Job]:
         return iter(self._by_id.values())
 
-    def by_id(self, ticket_id: str) -> Ticket | None:
+    def get(self, ticket_id: str) -> Job | None:
         return self._by_id.get(ticket_id)
 
-    def find(self, shape: str, ticket_id: str) -> Ticket | None:
+    def find(self, shape: str, ticket_id: str) -> Job | None:
         found = self._by_id.get(ticket_id)
         return found if found and found.shape == shape else None
 
-    def of_key(self, shape: str, key: str) -> Ticket | None:
+    def find_by_key(self, shape: str, key: str) -> Job | None:
         return self._by_key.get((shape, key)) if key else None
 
-    def add(self, ticket: Ticket) -> None:
-        self._keep(_Line(ticket=ticket))
+    def add(self, ticket: Job) -> None:
+        self._append(_LogRecord(ticket=ticket))
 
-    def cancel(self, ticket: Ticket, now: float, *, refunded: bool) -> None:
-        self._keep(_Line(cancelled=ticket.id, at=now, refunded=refunded))
+    def cancel(self, ticket: Job, now: float, *, refunded: bool) -> None:
+        self._append(_LogRecord(cancelled=ticket.id, at=now, refunded=refunded))
 
-    def _keep(self, line: _Line) -> None:
+    def _append(self, line: _LogRecord) -> None:
         """On file first: what was announced is remembered even if the process is killed."""
         if self._file is not None:
             with self._file.open("ab", buffering=0) as file:
                 file.write(msgspec.json.encode(line) + b"\n")
-        self._take(line)
+        self._apply(line)
 
-    def _take(self, line: _Line) -> None:
+    def _apply(self, line: _LogRecord) -> None:
         if line.ticket is not None:
             self._by_id[line.ticket.id] = line.ticket
             if line.ticket.key:
@@ -120,12 +120,12 @@ class Tickets:
             ended.cancelled, ended.refunded = line.at, line.refunded
 
 
-def _lines(file: Path | None) -> Iterator[_Line]:
+def _read_records(file: Path | None) -> Iterator[_LogRecord]:
     """A last line that was cut off by a crash was never announced and is passed over."""
     if file is None or not file.exists():
         return
     for number, text in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
         try:
-            yield msgspec.json.decode(text, type=_Line)
+            yield msgspec.json.decode(text, type=_LogRecord)
         except msgspec.DecodeError as error:
             raise ValueError(f"{file} holds no tasks of a simulator; line {number}: {error}") from error

@@ -16,12 +16,12 @@ from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, M
 from PIL import Image
 
 from imagegate.simulator.calls import Call, Reference
-from imagegate.simulator.error_responses import Deny, bad_value
+from imagegate.simulator.error_responses import Denial, invalid_value
 
-_HEAD = 1 << 18
-_CHUNK = 1 << 16
+_MAX_HEADER_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 16
 MOST_REFERENCE = 50 << 20
-_FETCH_S = 30
+_FETCH_TIMEOUT_S = 30
 
 
 async def read_object(request: web.Request, call: Call) -> dict[str, Any]:
@@ -32,9 +32,9 @@ async def read_object(request: web.Request, call: Call) -> dict[str, Any]:
     try:
         content = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise bad_value("We could not parse the JSON body of your request.", None) from error
+        raise invalid_value("We could not parse the JSON body of your request.", None) from error
     if not isinstance(content, dict):
-        raise bad_value("The body must be a JSON object.", None)
+        raise invalid_value("The body must be a JSON object.", None)
     return content
 
 
@@ -51,70 +51,72 @@ async def read_form(request: web.Request, call: Call) -> Form:
     form = Form({}, [])
     try:
         async for part in await request.multipart():
-            await _take(form, part)
+            await _read_part(form, part)
     except ValueError as error:
-        raise bad_value("The form is not readable.", None) from error
+        raise invalid_value("The form is not readable.", None) from error
     call.body = "complete"
     return form
 
 
-async def _take(form: Form, part: MultipartReader | BodyPartReader | None) -> None:
+async def _read_part(form: Form, part: MultipartReader | BodyPartReader | None) -> None:
     if not isinstance(part, BodyPartReader) or not part.name:
-        raise bad_value("Each part of the form needs a name.", None)
+        raise invalid_value("Each part of the form needs a name.", None)
     if part.filename is None:
         form.fields[part.name] = await part.text()
     else:
-        form.files.append((part.name, await measured(part.filename, _chunks(part))))
+        form.files.append((part.name, await measure_image(part.filename, _chunks(part))))
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(_CHUNK):
+    while chunk := await part.read_chunk(_CHUNK_BYTES):
         yield chunk
 
 
-async def measured(name: str, chunks: AsyncIterator[bytes]) -> Reference:
+async def measure_image(name: str, chunks: AsyncIterator[bytes]) -> Reference:
     """Size, hash and edges of a picture that passes by. Deny where it is none."""
     digest, size, head = hashlib.sha256(), 0, bytearray()
     async for chunk in chunks:
         digest.update(chunk)
         size += len(chunk)
-        if len(head) < _HEAD:
+        if len(head) < _MAX_HEADER_BYTES:
             head += chunk
-    width, height = _edges(bytes(head))
+    width, height = _image_size(bytes(head))
     return Reference(size, digest.hexdigest(), width, height, name)
 
 
-def _edges(head: bytes) -> tuple[int, int]:
+def _image_size(head: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(head), formats=("PNG", "JPEG", "WEBP")) as picture:
             return picture.size
     except (OSError, SyntaxError, ValueError) as error:
-        raise Deny(400, "invalid_image_file", "Invalid image file or mode for image.", param="image") from error
+        raise Denial(400, "invalid_image_file", "Invalid image file or mode for image.", param="image") from error
 
 
-async def reference_of(url: str, outside: ClientSession | None) -> Reference:
-    """What a `data:` or http address holds. Without `outside` nothing is fetched and the edges stay unknown."""
+async def read_reference(url: str, http_client: ClientSession | None) -> Reference:
+    """What a `data:` or http address holds. Without `http_client` nothing is fetched and the edges stay unknown."""
     if url.startswith("data:"):
-        return await measured("data:", _data(url))
+        return await measure_image("data:", _decode_data_url(url))
     if not url.startswith(("http://", "https://")):
-        raise bad_value("Expected a URL or a data URL of an image.", "image_urls")
-    if outside is None:
+        raise invalid_value("Expected a URL or a data URL of an image.", "image_urls")
+    if http_client is None:
         return Reference(0, "", 0, 0, url)
     try:
-        async with outside.get(url, timeout=ClientTimeout(total=_FETCH_S)) as answer:
+        async with http_client.get(url, timeout=ClientTimeout(total=_FETCH_TIMEOUT_S)) as answer:
             if answer.status != 200:
-                raise _not_fetched(url, f"HTTP {answer.status}")
-            return await measured(url, answer.content.iter_chunked(_CHUNK))
+                raise _download_failed(url, f"HTTP {answer.status}")
+            return await measure_image(url, answer.content.iter_chunked(_CHUNK_BYTES))
     except (ClientError, TimeoutError) as error:
-        raise _not_fetched(url, type(error).__name__) from error
+        raise _download_failed(url, type(error).__name__) from error
 
 
-def _not_fetched(url: str, why: str) -> Deny:
-    return Deny(400, "image_processing_error", f"Failed to download {url.partition('?')[0]}: {why}", param="image_urls")
+def _download_failed(url: str, why: str) -> Denial:
+    return Denial(
+        400, "image_processing_error", f"Failed to download {url.partition('?')[0]}: {why}", param="image_urls"
+    )
 
 
-async def _data(url: str) -> AsyncIterator[bytes]:
+async def _decode_data_url(url: str) -> AsyncIterator[bytes]:
     try:
         yield base64.b64decode(url.partition(",")[2], validate=True)
     except ValueError as error:
-        raise bad_value("The data URL holds no base64.", "image_urls") from error
+        raise invalid_value("The data URL holds no base64.", "image_urls") from error

@@ -15,31 +15,31 @@ import msgspec
 from aiohttp import web
 
 from imagegate.simulator.calls import Call
-from imagegate.simulator.faults import byte_count
+from imagegate.simulator.faults import parse_byte_count
 from imagegate.simulator.script import Plan
 
-Piece = bytes | float
-_LINGER_OFF = struct.pack("ii", 1, 0)
-_TICK_S = 0.05
+BodyPart = bytes | float
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+_DRIP_INTERVAL_S = 0.05
 
 
 class Reply(msgspec.Struct, kw_only=True):
-    """`pieces` are bytes, and floats that mean a pause in seconds. A `length` of None is sent chunked.
+    """`body` are bytes, and floats that mean a pause in seconds. A `length` of None is sent chunked.
 
-    `pause`: seconds before the first byte.
+    `delay_s`: seconds before the first byte.
     """
 
     status: int = 200
     headers: dict[str, str] = {}
     content_type: str = "application/json"
-    pieces: Iterable[Piece] = ()
+    body: Iterable[BodyPart] = ()
     length: int | None = None
-    pause: float = 0.0
+    delay_s: float = 0.0
 
 
-def plain(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> Reply:
+def fixed_reply(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status=status, headers=named, content_type=content_type, pieces=(body,), length=len(body))
+    return Reply(status=status, headers=named, content_type=content_type, body=(body,), length=len(body))
 
 
 def reset(request: web.Request) -> None:
@@ -50,26 +50,26 @@ def reset(request: web.Request) -> None:
     connection = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
 
 
 async def send(request: web.Request, reply: Reply, plan: Plan, call: Call) -> web.StreamResponse:
     """Send the reply as the plan's faults of the wire want it; `call` learns what became of it."""
-    await asyncio.sleep(reply.pause)
+    await asyncio.sleep(reply.delay_s)
     if "black-hole" in plan.faults:
         await asyncio.sleep(float(plan.value("black-hole", "3600")))
     if "black-hole" in plan.faults or "reset-after-send" in plan.faults:
-        return _broken(request, call)
+        return _reset_connection(request, call)
     call.status = reply.status
     if "slow-headers" in plan.faults:
-        await _head_by_byte(request, reply, float(plan.value("slow-headers", "30")))
+        await _send_slow_headers(request, reply, float(plan.value("slow-headers", "30")))
         call.answered = "cut"
         return web.Response()
     return await _stream(request, reply, plan, call)
 
 
-def _broken(request: web.Request, call: Call) -> web.StreamResponse:
+def _reset_connection(request: web.Request, call: Call) -> web.StreamResponse:
     call.answered = "reset"
     reset(request)
     return web.Response()
@@ -80,8 +80,12 @@ async def _stream(request: web.Request, reply: Reply, plan: Plan, call: Call) ->
     response.content_length = reply.length
     await response.prepare(request)
     cut = "truncated" in plan.faults
-    pieces = _slowly(reply, byte_count(plan.value("drip", "1kB"))) if "drip" in plan.faults else _at_once(reply)
-    await _write(response, _half(reply, pieces) if cut else pieces)
+    pieces = (
+        _body_at_rate(reply, parse_byte_count(plan.value("drip", "1kB")))
+        if "drip" in plan.faults
+        else _body_at_full_speed(reply)
+    )
+    await _write_body(response, _truncated_body(reply, pieces) if cut else pieces)
     if cut:
         call.answered = "cut"
         if request.transport is not None:
@@ -91,31 +95,31 @@ async def _stream(request: web.Request, reply: Reply, plan: Plan, call: Call) ->
     return response
 
 
-async def _write(response: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
+async def _write_body(response: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
     async for piece in pieces:
         await response.write(piece)
 
 
-async def _at_once(reply: Reply) -> AsyncIterator[bytes]:
-    for piece in reply.pieces:
+async def _body_at_full_speed(reply: Reply) -> AsyncIterator[bytes]:
+    for piece in reply.body:
         if isinstance(piece, float):
             await asyncio.sleep(piece)
         else:
             yield piece
 
 
-async def _slowly(reply: Reply, per_second: int) -> AsyncIterator[bytes]:
-    step = max(1, int(per_second * _TICK_S))
-    async for piece in _at_once(reply):
+async def _body_at_rate(reply: Reply, per_second: int) -> AsyncIterator[bytes]:
+    step = max(1, int(per_second * _DRIP_INTERVAL_S))
+    async for piece in _body_at_full_speed(reply):
         for start in range(0, len(piece), step):
             yield piece[start : start + step]
             await asyncio.sleep(step / per_second)
 
 
-async def _half(reply: Reply, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _truncated_body(reply: Reply, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Half of a known length; of a stream everything but its last piece."""
     if reply.length is None:
-        async for piece in _all_but_last(pieces):
+        async for piece in _without_last_chunk(pieces):
             yield piece
         return
     left = reply.length // 2
@@ -126,7 +130,7 @@ async def _half(reply: Reply, pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
             return
 
 
-async def _all_but_last(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _without_last_chunk(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     held = b""
     async for piece in pieces:
         if held:
@@ -134,7 +138,7 @@ async def _all_but_last(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         held = piece
 
 
-async def _head_by_byte(request: web.Request, reply: Reply, seconds: float) -> None:
+async def _send_slow_headers(request: web.Request, reply: Reply, seconds: float) -> None:
     """The head one byte at a time, then the body at full speed, then the end."""
     transport = request.transport
     if transport is None:
@@ -146,6 +150,6 @@ async def _head_by_byte(request: web.Request, reply: Reply, seconds: float) -> N
     for position in range(len(head)):
         transport.write(head[position : position + 1])
         await asyncio.sleep(seconds / len(head))
-    async for piece in _at_once(reply):
+    async for piece in _body_at_full_speed(reply):
         transport.write(piece)
     transport.close()

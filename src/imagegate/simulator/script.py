@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from imagegate.simulator.faults import Faults, byte_count, parse_faults, seconds
+from imagegate.simulator.faults import Faults, parse_byte_count, parse_faults, parse_seconds
 
-_WORDS = re.compile(r"\[\[\s*(fault|latency|size|format|bytes|refuse)\s*(?::\s*([^\]]*?))?\s*\]\]")
-_PIXELS = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
+_DIRECTIVE = re.compile(r"\[\[\s*(fault|latency|size|format|bytes|refuse)\s*(?::\s*([^\]]*?))?\s*\]\]")
+_SIZE = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})")
 _FORMATS = ("png", "jpeg", "webp")
-MOST_BYTES = 64 << 20
-MOST_EDGE = 4096
+MAX_IMAGE_BYTES = 64 << 20
+MAX_EDGE_PIXELS = 4096
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call meets. `size`, `format` and `bytes` change the pictures, whatever was asked for.
+    """What one call meets. `size`, `format` and `file_bytes` change the pictures, whatever was asked for.
 
     `scripted`: it came from a step, which no prompt changes and which strikes repeats of a submit too.
     """
@@ -30,7 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     latency: float = 0.0
     size: tuple[int, int] | None = None
     format: str = ""
-    bytes: int = 0
+    file_bytes: int = 0
     scripted: bool = False
 
     def value(self, fault: str, default: str) -> str:
@@ -61,53 +61,53 @@ class Script:
         self._flags = flags
         self._rate = rate
         self._latency = latency
-        self._dice = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
+        self._random = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
 
-    def draw(self, shape: str) -> Plan:
+    def next_plan(self, shape: str) -> Plan:
         """The plan of a call that has just arrived."""
         for position, step in enumerate(self.steps):
             if step.shape in ("", shape):
-                self._use_up(position, step)
-                latency = self._latency if step.latency is None else seconds(str(step.latency))
+                self._consume(position, step)
+                latency = self._latency if step.latency is None else parse_seconds(str(step.latency))
                 return Plan(faults=parse_faults(step.fault), latency=latency, scripted=True)
-        return Plan(faults=self._by_chance(shape), latency=self._latency)
+        return Plan(faults=self._random_faults(shape), latency=self._latency)
 
-    def _use_up(self, position: int, step: Step) -> None:
+    def _consume(self, position: int, step: Step) -> None:
         rest = [msgspec.structs.replace(step, times=step.times - 1)] if step.times > 1 else []
         self.steps[position : position + 1] = rest
 
-    def _by_chance(self, shape: str) -> Faults:
+    def _random_faults(self, shape: str) -> Faults:
         fitting = [flag.faults for flag in self._flags if flag.shape in ("", shape)]
-        strikes = bool(fitting) and self._dice.random() < self._rate
-        return self._dice.choice(fitting) if strikes else {}
+        strikes = bool(fitting) and self._random.random() < self._rate
+        return self._random.choice(fitting) if strikes else {}
 
 
 def with_prompt(plan: Plan, prompt: str) -> Plan:
     """The plan with what the prompt says. ValueError where it says something that does not exist."""
-    words = {name: value or "" for name, value in _WORDS.findall(prompt)}
+    words = {name: value or "" for name, value in _DIRECTIVE.findall(prompt)}
     changes: dict[str, object] = {}
-    asked = [value for name, value in _WORDS.findall(prompt) if name == "fault"]
+    asked = [value for name, value in _DIRECTIVE.findall(prompt) if name == "fault"]
     asked += ["moderation-refusal"] if "refuse" in words else []
     if asked and not plan.scripted:
         changes["faults"] = parse_faults("+".join(asked))
     if "latency" in words:
-        changes["latency"] = seconds(words["latency"])
-    return msgspec.structs.replace(plan, **changes, **_picture_words(words))
+        changes["latency"] = parse_seconds(words["latency"])
+    return msgspec.structs.replace(plan, **changes, **_image_directives(words))
 
 
-def _picture_words(words: dict[str, str]) -> dict[str, object]:
+def _image_directives(words: dict[str, str]) -> dict[str, object]:
     changes: dict[str, object] = {}
     if "size" in words:
-        found = _PIXELS.fullmatch(words["size"])
-        if not found or max(map(int, found.groups())) > MOST_EDGE:
-            raise ValueError(f"{words['size']!r} is no size such as 512x512 with edges up to {MOST_EDGE}")
+        found = _SIZE.fullmatch(words["size"])
+        if not found or max(map(int, found.groups())) > MAX_EDGE_PIXELS:
+            raise ValueError(f"{words['size']!r} is no size such as 512x512 with edges up to {MAX_EDGE_PIXELS}")
         changes["size"] = (int(found[1]), int(found[2]))
     if "format" in words:
         if words["format"] not in _FORMATS:
             raise ValueError(f"{words['format']!r} is none of {', '.join(_FORMATS)}")
         changes["format"] = words["format"]
     if "bytes" in words:
-        changes["bytes"] = min(byte_count(words["bytes"]), MOST_BYTES)
+        changes["bytes"] = min(parse_byte_count(words["bytes"]), MAX_IMAGE_BYTES)
     return changes
 
 
@@ -123,6 +123,6 @@ def parse_steps(body: bytes) -> list[Step]:
         step = item if isinstance(item, Step) else Step(fault=item or "none")
         parse_faults(step.fault)
         if step.latency is not None:
-            seconds(str(step.latency))
+            parse_seconds(str(step.latency))
         steps.append(step)
     return steps

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import ClientSession, web
 
-from imagegate.simulator.app_state import Desk
+from imagegate.simulator.app_state import AppState
 from imagegate.simulator.routes import build_app
 
 _BACKLOG = 1024
@@ -25,44 +25,44 @@ class Listener:
         self._server = server
         self._host = host
         self.port = port
-        self._open: asyncio.Server | None = None
-        self._again: asyncio.TimerHandle | None = None
-        self._opening: set[asyncio.Task[None]] = set()
+        self._server_socket: asyncio.Server | None = None
+        self._reopen_timer: asyncio.TimerHandle | None = None
+        self._reopen_tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """OSError where the port is taken."""
         loop = asyncio.get_running_loop()
-        self._open = await loop.create_server(self._server, self._host, self.port, backlog=_BACKLOG)
-        self.port = self._open.sockets[0].getsockname()[1]
+        self._server_socket = await loop.create_server(self._server, self._host, self.port, backlog=_BACKLOG)
+        self.port = self._server_socket.sockets[0].getsockname()[1]
 
     async def refuse(self, seconds: float) -> None:
         """From now on nobody connects. A later call extends the time."""
         self.close()
-        self._again = asyncio.get_running_loop().call_later(seconds, self._reopen)
+        self._reopen_timer = asyncio.get_running_loop().call_later(seconds, self._reopen)
 
     def _reopen(self) -> None:
         task = asyncio.ensure_future(self.open())
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._reopen_tasks.add(task)
+        task.add_done_callback(self._reopen_tasks.discard)
 
     def close(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        if self._reopen_timer is not None:
+            self._reopen_timer.cancel()
+        if self._server_socket is not None:
+            self._server_socket.close()
+            self._server_socket = None
 
 
 @contextlib.asynccontextmanager
-async def running(desk: Desk, host: str, port: int) -> AsyncIterator[Listener]:
+async def run_simulator(desk: AppState, host: str, port: int) -> AsyncIterator[Listener]:
     """The simulator listens while the context is open; it yields the listener with its real port."""
     runner = web.AppRunner(build_app(desk), handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     assert runner.server is not None
     listener = Listener(runner.server, host, port)
-    desk.refuse = listener.refuse
+    desk.refuse_connections = listener.refuse
     async with ClientSession() as outside:
-        desk.outside = outside
+        desk.http_client = outside
         try:
             await listener.open()
             yield listener
@@ -71,11 +71,11 @@ async def running(desk: Desk, host: str, port: int) -> AsyncIterator[Listener]:
             await runner.cleanup()
 
 
-async def serve(desk: Desk, host: str, port: int, greet: Callable[[str], None]) -> None:
+async def serve(desk: AppState, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Until SIGINT or SIGTERM."""
-    ended = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with running(desk, host, port) as listener:
-        greet(f"http://{f'[{host}]' if ':' in host else host}:{listener.port}")
-        await ended.wait()
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with run_simulator(desk, host, port) as listener:
+        announce(f"http://{f'[{host}]' if ':' in host else host}:{listener.port}")
+        await stop.wait()

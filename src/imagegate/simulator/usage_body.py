@@ -15,7 +15,7 @@ def usage_json(usage: Usage, plan: Plan, *, stream: bool = False) -> dict[str, A
     factor = 0 if "usage-zero" in plan.faults else -1 if "usage-negative" in plan.faults else 1
     factor = 1_000_000_000 if "usage-huge" in plan.faults else factor
     text, image, output = (factor * tokens for tokens in (usage.text_input, usage.image_input, usage.image_output))
-    counted: dict[str, Any] = {
+    body: dict[str, Any] = {
         "input_tokens": text + image,
         "input_tokens_details": {"text_tokens": text, "image_tokens": image},
         "output_tokens": output,
@@ -23,23 +23,23 @@ def usage_json(usage: Usage, plan: Plan, *, stream: bool = False) -> dict[str, A
         "total_tokens": text + image + output,
     }
     if stream:
-        del counted["output_tokens_details"]
+        del body["output_tokens_details"]
     if "usage-cached" in plan.faults:
-        _add_cached(counted, int(plan.value("usage-cached", "1")), text // 2, image // 2)
-    return counted
+        _add_cached(body, int(plan.value("usage-cached", "1")), text // 2, image // 2)
+    return body
 
 
-def _add_cached(counted: dict[str, Any], spelling: int, text: int, image: int) -> None:
+def _add_cached(body: dict[str, Any], spelling: int, text: int, image: int) -> None:
     """Half of each kind of input, in one of the five spellings that are seen."""
-    details = counted["input_tokens_details"]
+    details = body["input_tokens_details"]
     match spelling:
         case 1:
             details["cached_tokens_details"] = {"text_tokens": text, "image_tokens": image}
         case 2:
             details |= {"cached_text_tokens": text, "cached_image_tokens": image}
         case 3:
-            counted["cached_tokens_details"] = {"cached_text_tokens": text, "cached_image_tokens": image}
+            body["cached_tokens_details"] = {"cached_text_tokens": text, "cached_image_tokens": image}
         case 4:
             details["cached_tokens"] = text + image
         case _:
-            counted["cached_tokens"] = text + image
+            body["cached_tokens"] = text + image

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import DAY_US, Account, Key, LimitScope, Scope
+from imagegate.domain.accounts import DAY_US, Account, ApiKey, LimitScope, Scope
 from imagegate.domain.money import Nanos
 from imagegate.store import key_concurrency
 from imagegate.store.engines import Row
@@ -21,7 +21,7 @@ _KEY = """SELECT id, account_id, name, shown, scopes, models, cap, spent, held, 
     created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap FROM api_keys"""
 
 
-CHANGEABLE = (
+UPDATABLE_COLUMNS = (
     "name",
     "scopes",
     "models",
@@ -36,22 +36,22 @@ CHANGEABLE = (
 )
 
 
-class Held(msgspec.Struct, frozen=True):
+class HoldPlaced(msgspec.Struct, frozen=True):
     """The amount is held."""
 
 
-class NoCredit(msgspec.Struct, frozen=True):
+class InsufficientCredit(msgspec.Struct, frozen=True):
     """Nothing was held: this limit leaves only `remaining` nanos."""
 
     scope: LimitScope
     remaining: int
 
 
-class TooManyUnfinished(msgspec.Struct, frozen=True):
+class TooManyUnfinishedTasks(msgspec.Struct, frozen=True):
     """Nothing was held: the account has as many unfinished tasks as it may."""
 
 
-class TooMuchInFlight(msgspec.Struct, frozen=True):
+class InFlightCapReached(msgspec.Struct, frozen=True):
     """Nothing was held: the key's unfinished tasks leave only `remaining` nanos; more when some have ended."""
 
     remaining: int
@@ -59,28 +59,28 @@ class TooMuchInFlight(msgspec.Struct, frozen=True):
 
 def open_account(tx: Tx, account_id: str, name: str) -> Account:
     """The account of this name, made now under `account_id` where there is none."""
-    tx.run(
+    tx.execute(
         "INSERT INTO accounts (id, name, created) VALUES (:id, :name, :now) ON CONFLICT (name) DO NOTHING",
         id=account_id,
         name=name,
         now=tx.now,
     )
-    return _account(tx.all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
+    return _account_from_row(tx.fetch_all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
 
 
 def find_account(tx: Tx, account_id: str) -> Account | None:
-    row = tx.one("SELECT * FROM accounts WHERE id = :id", id=account_id)
-    return _account(row) if row else None
+    row = tx.fetch_one("SELECT * FROM accounts WHERE id = :id", id=account_id)
+    return _account_from_row(row) if row else None
 
 
-def account_named(tx: Tx, name: str) -> Account | None:
-    row = tx.one("SELECT * FROM accounts WHERE name = :name", name=name)
-    return _account(row) if row else None
+def find_account_by_name(tx: Tx, name: str) -> Account | None:
+    row = tx.fetch_one("SELECT * FROM accounts WHERE name = :name", name=name)
+    return _account_from_row(row) if row else None
 
 
-def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
+def list_accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
     """Ids of accounts that have unfinished tasks, in order, starting behind `after`."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         "SELECT id FROM accounts WHERE unfinished > 0 AND id > :after ORDER BY id LIMIT :limit",
         after=after,
         limit=limit,
@@ -88,8 +88,8 @@ def accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
-    tx.put(
+def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str) -> ApiKey:
+    tx.execute_nowait(
         """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, models, cap, daily_cap, created, expires,
             ips, rate_per_minute, concurrent_tasks, in_flight_cap)
         VALUES (:id, :account_id, :name, :digest, :shown, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips,
@@ -100,13 +100,13 @@ def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
         name=key.name,
         digest=digest,
         shown=key.shown,
-        scopes=_column(key.scopes),
-        models=_column(key.models),
+        scopes=_to_column(key.scopes),
+        models=_to_column(key.models),
         cap=key.cap,
         daily_cap=key.daily_cap,
         now=tx.now,
         expires=key.expires,
-        ips=_column(key.ips),
+        ips=_to_column(key.ips),
         rate_per_minute=key.rate_per_minute,
         concurrent_tasks=key.concurrent_tasks,
         in_flight_cap=key.in_flight_cap,
@@ -116,7 +116,7 @@ def create_key(tx: Tx, account_id: str, key: Key, digest: str) -> Key:
 
 def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
     """True where such a key exists; disabling twice keeps the first moment."""
-    changed = tx.run(
+    changed = tx.execute(
         "UPDATE api_keys SET disabled = COALESCE(disabled, :now) WHERE id = :id AND account_id = :account_id",
         id=key_id,
         account_id=account_id,
@@ -125,12 +125,12 @@ def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
     return changed == 1
 
 
-def change_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) -> Key | None:
-    """Set these columns of `CHANGEABLE`; the key as it is then, or None where there is no such key."""
-    names = [name for name in CHANGEABLE if name in changes]
+def update_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) -> ApiKey | None:
+    """Set these columns of `UPDATABLE_COLUMNS`; the key as it is then, or None where there is no such key."""
+    names = [name for name in UPDATABLE_COLUMNS if name in changes]
     if names:
-        values = {name: _column(changes[name]) for name in names}
-        tx.run(
+        values = {name: _to_column(changes[name]) for name in names}
+        tx.execute(
             f"""UPDATE api_keys SET {", ".join(f"{name} = :{name}" for name in names)}
             WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
             key_id=key_id,
@@ -138,14 +138,14 @@ def change_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) ->
             **values,
         )
     if "concurrent_tasks" in changes:
-        key_concurrency.reline(tx, account_id, key_id, changes["concurrent_tasks"])
+        key_concurrency.apply_new_limit(tx, account_id, key_id, changes["concurrent_tasks"])
     key = find_key(tx, account_id, key_id)
     return key if key and key.deleted is None else None
 
 
 def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     """It stops working and leaves every list; its row stays, because tasks and holds name it."""
-    changed = tx.run(
+    changed = tx.execute(
         """UPDATE api_keys SET deleted = :now, disabled = COALESCE(disabled, :now)
         WHERE id = :id AND account_id = :account_id AND deleted IS NULL""",
         id=key_id,
@@ -155,10 +155,10 @@ def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     return changed == 1
 
 
-def page_of_keys(tx: Tx, account_id: str, below: tuple[int, str] | None, limit: int) -> list[Key]:
-    """Newest first; `below` is the moment and the id of the last key of the page before."""
-    created, key_id = below or (2**62, "")
-    rows = tx.all(
+def list_keys_page(tx: Tx, account_id: str, before: tuple[int, str] | None, limit: int) -> list[ApiKey]:
+    """Newest first; `before` is the moment and the id of the last key of the page before."""
+    created, key_id = before or (2**62, "")
+    rows = tx.fetch_all(
         f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
             AND (created < :created OR (created = :created AND id < :id))
         ORDER BY created DESC, id DESC LIMIT :limit""",
@@ -167,47 +167,53 @@ def page_of_keys(tx: Tx, account_id: str, below: tuple[int, str] | None, limit: 
         id=key_id,
         limit=limit,
     )
-    return [_key(row) for row in rows]
+    return [_key_from_row(row) for row in rows]
 
 
-def key_by_digest(tx: Tx, digest: str) -> Key | None:
+def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:
     """The way in: whose key is this? The only look-up that starts without an account."""
-    row = tx.one(f"{_KEY} WHERE digest = :digest", digest=digest)
-    return _key(row) if row else None
+    row = tx.fetch_one(f"{_KEY} WHERE digest = :digest", digest=digest)
+    return _key_from_row(row) if row else None
 
 
-def find_key(tx: Tx, account_id: str, key_id: str) -> Key | None:
-    row = tx.one(f"{_KEY} WHERE id = :id AND account_id = :account_id", id=key_id, account_id=account_id)
-    return _key(row) if row else None
+def find_key(tx: Tx, account_id: str, key_id: str) -> ApiKey | None:
+    row = tx.fetch_one(f"{_KEY} WHERE id = :id AND account_id = :account_id", id=key_id, account_id=account_id)
+    return _key_from_row(row) if row else None
 
 
-def list_keys(tx: Tx, account_id: str) -> list[Key]:
-    return [_key(row) for row in tx.all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", id=account_id)]
+def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
+    return [
+        _key_from_row(row) for row in tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", id=account_id)
+    ]
 
 
-def every_account(tx: Tx) -> list[Account]:
+def list_accounts(tx: Tx) -> list[Account]:
     """For the operator."""
-    return [_account(row) for row in tx.all("SELECT * FROM accounts ORDER BY name")]
+    return [_account_from_row(row) for row in tx.fetch_all("SELECT * FROM accounts ORDER BY name")]
 
 
 def place_hold(
-    tx: Tx, account_id: str, key_id: str, amount: int, unfinished_max: int
-) -> Held | NoCredit | TooManyUnfinished | TooMuchInFlight:
+    tx: Tx, account_id: str, key_id: str, amount: int, max_unfinished: int
+) -> HoldPlaced | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached:
     """Hold `amount` on the key and on the account, or change nothing and say which limit is in the way."""
     if not _hold_on_key(tx, account_id, key_id, amount):
-        return _key_refusal(tx, account_id, key_id, amount)
-    changed = tx.run(
+        return _explain_key_refusal(tx, account_id, key_id, amount)
+    changed = tx.execute(
         """UPDATE accounts SET held = held + :amount, unfinished = unfinished + 1
         WHERE id = :id AND posted - held + credit_line >= :amount AND unfinished < :most""",
         id=account_id,
         amount=amount,
-        most=unfinished_max,
+        most=max_unfinished,
     )
     if changed == 1:
-        return Held()
-    _settle_key(tx, account_id, key_id, amount, 0, _day(tx))
-    account = _account(tx.all("SELECT * FROM accounts WHERE id = :id", id=account_id)[0])
-    return NoCredit(LimitScope.account, account.available) if account.available < amount else TooManyUnfinished()
+        return HoldPlaced()
+    _settle_on_key(tx, account_id, key_id, amount, 0, _today(tx))
+    account = _account_from_row(tx.fetch_all("SELECT * FROM accounts WHERE id = :id", id=account_id)[0])
+    return (
+        InsufficientCredit(LimitScope.account, account.available)
+        if account.available < amount
+        else TooManyUnfinishedTasks()
+    )
 
 
 def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
@@ -215,8 +221,8 @@ def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, char
 
     The key's row before the account's, as when the hold was placed: who meets another never waits in a circle.
     """
-    _settle_key(tx, account_id, key_id, amount, charge, day)
-    tx.put(
+    _settle_on_key(tx, account_id, key_id, amount, charge, day)
+    tx.execute_nowait(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
         WHERE id = :id""",
         id=account_id,
@@ -225,15 +231,15 @@ def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, char
     )
 
 
-def give_back(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:
+def reverse_charge(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:
     """Undo a charge: to the account, and to the caps of the key that had spent it. The key's row first, as above."""
-    _settle_key(tx, account_id, key_id, 0, -charge, day)
-    tx.put("UPDATE accounts SET posted = posted + :charge WHERE id = :id", id=account_id, charge=charge)
+    _settle_on_key(tx, account_id, key_id, 0, -charge, day)
+    tx.execute_nowait("UPDATE accounts SET posted = posted + :charge WHERE id = :id", id=account_id, charge=charge)
 
 
-def post(tx: Tx, account_id: str, amount: int) -> bool:
+def adjust_posted(tx: Tx, account_id: str, amount: int) -> bool:
     """Change the posted balance; False where that would leave less than what is held."""
-    changed = tx.run(
+    changed = tx.execute(
         "UPDATE accounts SET posted = posted + :amount WHERE id = :id AND posted + :amount - held + credit_line >= 0",
         id=account_id,
         amount=amount,
@@ -242,7 +248,7 @@ def post(tx: Tx, account_id: str, amount: int) -> bool:
 
 
 def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
-    changed = tx.run(
+    changed = tx.execute(
         """UPDATE api_keys SET held = held + :amount, day = :day,
             day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
         WHERE id = :id AND account_id = :account_id AND disabled IS NULL
@@ -252,13 +258,13 @@ def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
         id=key_id,
         account_id=account_id,
         amount=amount,
-        day=_day(tx),
+        day=_today(tx),
     )
     return changed == 1
 
 
-def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, day: int) -> None:
-    tx.put(
+def _settle_on_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, day: int) -> None:
+    tx.execute_nowait(
         """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
             day_spent = day_spent + (CASE WHEN day = :day THEN :charge - :amount ELSE 0 END)
         WHERE id = :id AND account_id = :account_id""",
@@ -270,46 +276,46 @@ def _settle_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, 
     )
 
 
-def _key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> NoCredit | TooMuchInFlight:
+def _explain_key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> InsufficientCredit | InFlightCapReached:
     key = find_key(tx, account_id, key_id)
     if key is None or key.disabled is not None:
-        return NoCredit(LimitScope.key, 0)
+        return InsufficientCredit(LimitScope.key, 0)
     if key.cap is not None and key.spent + key.held + amount > key.cap:
-        return NoCredit(LimitScope.key, key.cap - key.spent - key.held)
+        return InsufficientCredit(LimitScope.key, key.cap - key.spent - key.held)
     if key.daily_cap is not None and key.spent_today(tx.now) + amount > key.daily_cap:
-        return NoCredit(LimitScope.key_daily, key.daily_cap - key.spent_today(tx.now))
-    most = key.in_flight_cap or 0
+        return InsufficientCredit(LimitScope.key_daily, key.daily_cap - key.spent_today(tx.now))
+    cap = key.in_flight_cap or 0
     # What is above the limit by itself stays so however long its caller waits.
-    return NoCredit(LimitScope.key, most) if amount > most else TooMuchInFlight(most - key.held)
+    return InsufficientCredit(LimitScope.key, cap) if amount > cap else InFlightCapReached(cap - key.held)
 
 
-def _day(tx: Tx) -> int:
+def _today(tx: Tx) -> int:
     """Days since 1970, UTC."""
     return tx.now // DAY_US
 
 
-def _account(row: Row) -> Account:
+def _account_from_row(row: Row) -> Account:
     return Account(row["id"], row["name"], Nanos(row["posted"]), Nanos(row["held"]), Nanos(row["credit_line"]))
 
 
-def _key(row: Row) -> Key:
+def _key_from_row(row: Row) -> ApiKey:
     scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
     models = tuple(json.loads(row["models"])) if row["models"] else None
     ips = tuple(json.loads(row["ips"])) if row["ips"] else None
-    return Key(**{**row, "scopes": scopes, "models": models, "ips": ips})
+    return ApiKey(**{**row, "scopes": scopes, "models": models, "ips": ips})
 
 
-def _column(value: Any) -> Any:
+def _to_column(value: Any) -> Any:
     """A list as the JSON text that its column holds."""
     return json.dumps(value) if isinstance(value, tuple) else value
 
 
-def balance_of(tx: Tx, account_id: str, key_id: str) -> tuple[Account, Key, int] | None:
+def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey, int] | None:
     """Account, key, and what the account was charged in all less what was refunded, in nanos."""
     account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
     if account is None or key is None:
         return None
-    charged = tx.count(
+    charged = tx.fetch_int(
         "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
         " WHERE account = :account_id AND kind IN ('charge', 'refund')",
         account_id=account_id,

@@ -28,7 +28,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str | None) -> None:
-    tx.put(
+    tx.execute_nowait(
         """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
             created, expires, commit_id)
         VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
@@ -41,43 +41,43 @@ def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id:
     )
 
 
-def shown_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
+def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
     """The result or thumbnail behind a signed link: the signature stands in for the account."""
-    row = tx.one(
+    row = tx.fetch_one(
         f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
         task_id=task_id,
         kind=str(kind),
         position=position,
     )
-    return _asset(row) if row else None
+    return _asset_from_row(row) if row else None
 
 
-def inputs_of(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
+def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
     """The references of a task in their order, its mask, and what was made of that."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
         task_id=task_id,
         account_id=account_id,
     )
-    return [_asset(row) for row in rows]
+    return [_asset_from_row(row) for row in rows]
 
 
-def asset_of(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
+def find_asset(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
     """One asset of this account."""
-    row = tx.one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
-    return _asset(row) if row else None
+    row = tx.fetch_one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
+    return _asset_from_row(row) if row else None
 
 
-def own_shown_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
+def find_live_output_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
     """A live result or thumbnail of this account."""
-    asset = shown_asset(tx, task_id, kind, position)
+    asset = find_output_asset(tx, task_id, kind, position)
     return asset if asset and asset.account_id == account_id and asset.deleted is None else None
 
 
-def end_inputs(tx: Tx, account_id: str, task_id: str) -> None:
+def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     """References and masks live as long as their task: the next sweep deletes their bytes."""
-    tx.put(
+    tx.execute_nowait(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
             AND kind IN ('reference', 'mask', 'repaint')""",
         now=tx.now,
@@ -86,33 +86,35 @@ def end_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     )
 
 
-def expired_assets(tx: Tx, limit: int) -> list[Asset]:
-    rows = tx.all(
+def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
+    rows = tx.fetch_all(
         f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit",
         now=tx.now,
         limit=limit,
     )
-    return [_asset(row) for row in rows]
+    return [_asset_from_row(row) for row in rows]
 
 
-def mark_deleted(tx: Tx, asset_ids: list[str]) -> None:
+def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
     """The bytes are gone."""
     for asset_id in asset_ids:
-        tx.put("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now)
+        tx.execute_nowait(
+            "UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now
+        )
 
 
-def is_live(tx: Tx, key: str) -> bool:
-    return tx.one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", key=key) is not None
+def is_blob_live(tx: Tx, key: str) -> bool:
+    return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", key=key) is not None
 
 
-def is_known(tx: Tx, key: str) -> bool:
-    return tx.one("SELECT id FROM assets WHERE key = :key", key=key) is not None
+def is_blob_known(tx: Tx, key: str) -> bool:
+    return tx.fetch_one("SELECT id FROM assets WHERE key = :key", key=key) is not None
 
 
-def live_assets(tx: Tx) -> list[Asset]:
+def list_live_assets(tx: Tx) -> list[Asset]:
     """Every asset whose bytes should be there."""
-    return [_asset(row) for row in tx.all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
+    return [_asset_from_row(row) for row in tx.fetch_all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
 
 
-def _asset(row: Row) -> Asset:
+def _asset_from_row(row: Row) -> Asset:
     return Asset(**{**row, "kind": AssetKind(row["kind"])})

@@ -8,51 +8,51 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.store.deliveries import Render
+from imagegate.store.deliveries import RenderWebhook
 from imagegate.store.settlement import fail_task
-from imagegate.store.tasks import UNFINISHED, find_task
+from imagegate.store.tasks import UNFINISHED_STATES, find_task
 from imagegate.store.transaction import Tx
 
-CANCELLED = TaskError(TaskErrorCode.request_cancelled, "The task was cancelled.")
+CANCELLED_ERROR = TaskError(TaskErrorCode.request_cancelled, "The task was cancelled.")
 
 
 class Cancelled(msgspec.Struct, frozen=True):
     """The task is failed with `request_cancelled`, now or before; nothing was charged."""
 
 
-class Wished(msgspec.Struct, frozen=True):
+class CancelRequested(msgspec.Struct, frozen=True):
     """A request is with an upstream: the wish is stored, no further one will be made."""
 
 
-class TooLate(msgspec.Struct, frozen=True):
+class AlreadyFinished(msgspec.Struct, frozen=True):
     """The task has ended otherwise."""
 
 
-class UnknownTask(msgspec.Struct, frozen=True):
+class NoSuchTask(msgspec.Struct, frozen=True):
     """The account has no such task."""
 
 
 def cancel_task(
-    tx: Tx, account_id: str, task_id: str, commit_id: str, render: Render
-) -> Cancelled | Wished | TooLate | UnknownTask:
+    tx: Tx, account_id: str, task_id: str, commit_id: str, render: RenderWebhook
+) -> Cancelled | CancelRequested | AlreadyFinished | NoSuchTask:
     """The first statement takes the row: whoever else would end the task or send for it comes before or after."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"""UPDATE tasks SET cancel_wished = COALESCE(cancel_wished, :now)
-        WHERE id = :id AND account_id = :account_id AND state IN {UNFINISHED} RETURNING claim_no, sent""",
+        WHERE id = :id AND account_id = :account_id AND state IN {UNFINISHED_STATES} RETURNING claim_no, sent""",
         now=tx.now,
         id=task_id,
         account_id=account_id,
     )
     if not rows:
-        return _ended(tx, account_id, task_id)
+        return _finished_result(tx, account_id, task_id)
     if rows[0]["sent"] is not None:
-        return Wished()
-    fail_task(tx, account_id, task_id, rows[0]["claim_no"], CANCELLED, commit_id, render)
+        return CancelRequested()
+    fail_task(tx, account_id, task_id, rows[0]["claim_no"], CANCELLED_ERROR, commit_id, render)
     return Cancelled()
 
 
-def _ended(tx: Tx, account_id: str, task_id: str) -> Cancelled | TooLate | UnknownTask:
+def _finished_result(tx: Tx, account_id: str, task_id: str) -> Cancelled | AlreadyFinished | NoSuchTask:
     task = find_task(tx, account_id, task_id)
     if task is None:
-        return UnknownTask()
-    return Cancelled() if task.cancelled else TooLate()
+        return NoSuchTask()
+    return Cancelled() if task.cancelled else AlreadyFinished()

@@ -5,26 +5,26 @@ Knows: that every write after a claim carries `claim_no`. Refuses to know: what 
 
 from __future__ import annotations
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.store import assets, key_concurrency
-from imagegate.store.deliveries import Render
+from imagegate.store.deliveries import RenderWebhook
 from imagegate.store.engines import SKIP_LOCKED
 from imagegate.store.settlement import fail_task
-from imagegate.store.tasks import TASK, Done, LostLease, step, stepped, task_of
+from imagegate.store.tasks import SELECT_TASK, Done, LostLease, record_step, record_step_if_changed, task_from_row
 from imagegate.store.transaction import Tx
 
-CRASH_LOOP = TaskError(
+CRASH_LOOP_ERROR = TaskError(
     TaskErrorCode.service_error, "The task stopped its worker too often.", reason="worker_crash_loop"
 )
 
 
-def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
+def claim_due_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
-    key_concurrency.let_in(tx, account_id)
+    key_concurrency.fill_slots(tx, account_id)
     # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"""WITH due AS MATERIALIZED (
             SELECT id FROM tasks WHERE account_id = :account_id AND state = 'queued' AND due <= :now
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
@@ -38,17 +38,17 @@ def claim_due(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) ->
         limit=limit,
     )
     for row in rows:
-        step(tx, row["id"])
+        record_step(tx, row["id"])
     if rows:
-        point("claim.pre_commit")
-    return [task_of(tx.all(f"{TASK} WHERE id = :id", id=row["id"])[0]) for row in rows]
+        crash_point("claim.pre_commit")
+    return [task_from_row(tx.fetch_all(f"{SELECT_TASK} WHERE id = :id", id=row["id"])[0]) for row in rows]
 
 
 def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: int) -> list[str]:
     """Extend what is still ours; the ids of those that are not."""
     lost = []
     for task_id, claim_no in claims:
-        changed = tx.run(
+        changed = tx.execute(
             """UPDATE tasks SET lease_until = :lease
             WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state IN ('running', 'finalizing')""",
             lease=tx.now + lease_us,
@@ -61,14 +61,16 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
     return lost
 
 
-def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int, render: Render) -> list[str]:
+def recover_lost_tasks(
+    tx: Tx, owner: str, shared: bool, max_crashes: int, limit: int, render: RenderWebhook
+) -> list[str]:
     """Put tasks of dead workers back in the queue, and end those that killed too many; all their ids.
 
     On an engine with one process every task of another owner is lost, whatever its lease says, and none of our own
     is; on a shared engine the lease decides.
     """
     lost = "lease_until <= :now" if shared else "owner <> :owner"
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"""WITH lost AS MATERIALIZED (
             SELECT id FROM tasks WHERE state IN ('running', 'finalizing') AND {lost}
             ORDER BY lease_until LIMIT :limit {SKIP_LOCKED})
@@ -80,31 +82,31 @@ def reclaim_lost(tx: Tx, owner: str, shared: bool, crashes_max: int, limit: int,
         limit=limit,
     )
     for row in rows:
-        step(tx, row["id"])
-        if row["crashes"] > crashes_max:
+        record_step(tx, row["id"])
+        if row["crashes"] > max_crashes:
             commit_id = f"cmt_crashed_{row['id']}"
-            fail_task(tx, row["account_id"], row["id"], row["claim_no"], CRASH_LOOP, commit_id, render)
+            fail_task(tx, row["account_id"], row["id"], row["claim_no"], CRASH_LOOP_ERROR, commit_id, render)
     return [row["id"] for row in rows]
 
 
-def hand_back(tx: Tx, account_id: str, task_id: str, claim_no: int, wait_us: int = 0) -> Done | LostLease:
-    """Give a task that nothing works on back to the queue, due after `wait_us`. That is no crash."""
-    changed = tx.run(
+def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us: int = 0) -> Done | LostLease:
+    """Give a task that nothing works on back to the queue, due after `delay_us`. That is no crash."""
+    changed = tx.execute(
         """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        due=tx.now + wait_us,
+        due=tx.now + delay_us,
         id=task_id,
         account_id=account_id,
         claim_no=claim_no,
     )
-    return stepped(tx, task_id, changed)
+    return record_step_if_changed(tx, task_id, changed)
 
 
-def add_inputs(
-    tx: Tx, account_id: str, task_id: str, claim_no: int, fetched: list[assets.NewAsset]
+def add_input_assets(
+    tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[assets.NewAsset]
 ) -> Done | LostLease:
     """[ assets ]: what was fetched for a task that is still ours. They live as long as the task may."""
-    row = tx.one(
+    row = tx.fetch_one(
         """SELECT deadline FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
         id=task_id,
@@ -113,7 +115,7 @@ def add_inputs(
     )
     if row is None:
         return LostLease()
-    for asset in fetched:
-        if not tx.again or not assets.is_known(tx, asset.key):
+    for asset in new_assets:
+        if not tx.is_retry or not assets.is_blob_known(tx, asset.key):
             assets.add_asset(tx, account_id, asset, row["deadline"], None)
     return Done()

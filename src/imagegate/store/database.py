@@ -16,22 +16,30 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from imagegate.store.engines import Clock, Connection, Engine, Postgres, Sqlite, StoreFailure, StoreRefused
+from imagegate.store.engines import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    Engine,
+    PostgresEngine,
+    SqliteEngine,
+)
 from imagegate.store.transaction import Tx
-from imagegate.store.writer import Waiting, Writer
+from imagegate.store.writer import QueuedCommand, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_MIGRATIONS = """CREATE TABLE IF NOT EXISTS migrations (
+_CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
 
 
-def engine_for(url: str, clock: Clock | None = None) -> Engine:
+def create_engine(url: str, clock: Clock | None = None) -> Engine:
     """`postgresql://…` or the path of a SQLite file."""
     if url.startswith(("postgresql://", "postgres://")):
-        return Postgres(url, clock)
-    return Sqlite(Path(url), clock)
+        return PostgresEngine(url, clock)
+    return SqliteEngine(Path(url), clock)
 
 
 class Database:
@@ -39,7 +47,7 @@ class Database:
 
     def __init__(self, engine: Engine, *, readers: int = 4, batch: int = 256, writers: int = 1) -> None:
         self.engine = engine
-        self._inbox: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
         self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
         self._readers = concurrent.futures.ThreadPoolExecutor(readers, "imagegate-reader")
         self._local = threading.local()
@@ -52,9 +60,9 @@ class Database:
             self._started = True
             for writer in self._writers:
                 writer.start()
-        waiting = Waiting(command, args)
-        self._inbox.put(waiting)
-        return waiting.future
+        queued = QueuedCommand(command, args)
+        self._inbox.put(queued)
+        return queued.future
 
     async def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run a query on a reader connection, each statement seeing what is committed."""
@@ -66,21 +74,21 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
 
-    def _run_query(self, query: Callable[..., T], args: tuple[Any, ...], whole: bool) -> T:
+    def _run_query(self, query: Callable[..., T], args: tuple[Any, ...], in_snapshot: bool) -> T:
         connection = self._reader()
         try:
-            if whole:
+            if in_snapshot:
                 connection.begin()
-            answer = query(Tx(connection), *args)
-            if whole:
+            result = query(Tx(connection), *args)
+            if in_snapshot:
                 connection.commit()
         except Exception as error:
-            self._forget_reader()
-            failure = self.engine.failure(error)
+            self._close_reader()
+            failure = self.engine.translate_error(error)
             if failure is None:
                 raise
             raise failure from error
-        return answer
+        return result
 
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -89,7 +97,7 @@ class Database:
             self._connections.append(connection)
         return connection
 
-    def _forget_reader(self) -> None:
+    def _close_reader(self) -> None:
         connection: Connection = self._local.connection
         self._local.connection = None
         self._connections.remove(connection)
@@ -100,15 +108,15 @@ class Database:
         connection = self.engine.connect(readonly=False)
         try:
             connection.begin()
-            connection.execute(self.engine.migration_lock(), {})
-            connection.script(_MIGRATIONS)
-            for name, text in schema_files():
-                _apply(connection, name, text)
+            connection.execute(self.engine.migration_lock_sql(), {})
+            connection.execute_script(_CREATE_MIGRATIONS_TABLE)
+            for name, text in load_migrations():
+                _apply_migration(connection, name, text)
             connection.commit()
         except Exception as error:
             connection.rollback()
-            failure = self.engine.failure(error)
-            raise (StoreRefused(str(failure)) if failure else error) from error
+            failure = self.engine.translate_error(error)
+            raise (DatabaseUnusable(str(failure)) if failure else error) from error
         finally:
             connection.close()
 
@@ -124,22 +132,22 @@ class Database:
             connection.close()
 
 
-def schema_files() -> list[tuple[str, str]]:
+def load_migrations() -> list[tuple[str, str]]:
     """Name and text of each migration, in order."""
     folder = resources.files("imagegate.store") / "schema"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     return [(file.name, file.read_text("utf-8")) for file in files]
 
 
-def _apply(connection: Connection, name: str, text: str) -> None:
+def _apply_migration(connection: Connection, name: str, text: str) -> None:
     checksum = hashlib.sha256(text.encode()).hexdigest()
     applied = connection.execute("SELECT checksum FROM migrations WHERE name = :name", {"name": name})[1]
     if applied and applied[0]["checksum"] != checksum:
-        raise StoreRefused(f"migration {name} differs from the one that made this database")
+        raise DatabaseUnusable(f"migration {name} differs from the one that made this database")
     if not applied:
-        connection.script(text)
+        connection.execute_script(text)
         row = {"name": name, "checksum": checksum, "applied": connection.now()}
         connection.execute("INSERT INTO migrations VALUES (:name, :checksum, :applied)", row)
 
 
-__all__ = ["Database", "StoreFailure", "StoreRefused", "engine_for", "schema_files"]
+__all__ = ["Database", "DatabaseError", "DatabaseUnusable", "create_engine", "load_migrations"]

@@ -14,63 +14,63 @@ import msgspec
 
 from imagegate.domain.tasks import Task
 from imagegate.domain.webhooks import (
-    Closing,
+    CloseReason,
     Delivery,
     DeliveryAttempt,
+    DeliveryResult,
     DeliveryState,
-    Heard,
     SecretVersion,
     host_of,
-    webhook_id,
+    task_delivery_id,
 )
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
-Render = Callable[[Task], bytes]
+RenderWebhook = Callable[[Task], bytes]
 
-PER_HOST = 2
-PARK_AFTER = 20
-HOST_DOWN_US = 3_600_000_000
-INTERRUPTED = Heard(duration_ms=0, error="interrupted")
+MAX_PER_HOST = 2
+PARK_AFTER_FAILURES = 20
+HOST_DOWN_AFTER_US = 3_600_000_000
+INTERRUPTED = DeliveryResult(duration_ms=0, error="interrupted")
 
 _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, round, number, due, created, closed
     FROM deliveries"""
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class ClaimedDelivery(msgspec.Struct, frozen=True):
     """A delivery in our hands: its attempt is begun. Sign with `secret`."""
 
     delivery: Delivery
     secret: SecretVersion
 
 
-class NextDue(msgspec.Struct, frozen=True):
-    """The attempt failed; the next one may be made `wait_us` from now."""
+class RetryScheduled(msgspec.Struct, frozen=True):
+    """The attempt failed; the next one may be made `delay_us` from now."""
 
-    wait_us: int
+    delay_us: int
 
 
-class Closed(msgspec.Struct, frozen=True):
+class DeliveryClosed(msgspec.Struct, frozen=True):
     """Nothing more will be sent."""
 
     state: DeliveryState
 
 
-class Stale(msgspec.Struct, frozen=True):
+class StaleAttempt(msgspec.Struct, frozen=True):
     """Somebody else has already ended this attempt."""
 
 
-def tell(tx: Tx, account_id: str, task: Task, url: str, body: bytes, commit_id: str) -> None:
+def enqueue(tx: Tx, account_id: str, task: Task, url: str, body: bytes, commit_id: str) -> None:
     """The webhook of a task that ends in this commit."""
-    add_delivery(tx, account_id, webhook_id(task.id), task.id, url, body, commit_id)
+    add_delivery(tx, account_id, task_delivery_id(task.id), task.id, url, body, commit_id)
 
 
 def add_delivery(
     tx: Tx, account_id: str, delivery_id: str, task_id: str | None, url: str, body: bytes, commit_id: str
 ) -> None:
     host = host_of(url)
-    tx.put("INSERT INTO hook_hosts (host) VALUES (:host) ON CONFLICT (host) DO NOTHING", host=host)
-    tx.put(
+    tx.execute_nowait("INSERT INTO hook_hosts (host) VALUES (:host) ON CONFLICT (host) DO NOTHING", host=host)
+    tx.execute_nowait(
         """INSERT INTO deliveries (id, account_id, task_id, url, host, body, state, due, created, commit_id)
         VALUES (:id, :account_id, :task_id, :url, :host, :body, 'waiting', :now, :now, :commit_id)
         ON CONFLICT (id) DO NOTHING""",
@@ -85,9 +85,9 @@ def add_delivery(
     )
 
 
-def hosts_due(tx: Tx, after: str, limit: int) -> list[str]:
+def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
     """Hosts that something is due for and that have a place free, in order, starting behind `after`."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         """SELECT host FROM hook_hosts h WHERE host > :after
             AND EXISTS (SELECT 1 FROM deliveries d
                 WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now)
@@ -96,41 +96,43 @@ def hosts_due(tx: Tx, after: str, limit: int) -> list[str]:
         ORDER BY host LIMIT :limit""",
         after=after,
         now=tx.now,
-        places=PER_HOST,
+        places=MAX_PER_HOST,
         limit=limit,
     )
     return [row["host"] for row in rows]
 
 
-def claim_deliveries(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Claimed]:
+def claim_deliveries(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[ClaimedDelivery]:
     """Lease what is due for the host, as far as its places go, and begin an attempt of each."""
-    known = tx.all("UPDATE hook_hosts SET failures = failures WHERE host = :host RETURNING parked", host=host)
+    known = tx.fetch_all("UPDATE hook_hosts SET failures = failures WHERE host = :host RETURNING parked", host=host)
     if not known:
         return []
     parked = known[0]["parked"]
     if parked is not None:
-        _give_up_waiting(tx, host, parked)
-    leased = tx.count("SELECT COUNT(*) AS leased FROM deliveries WHERE host = :host AND owner IS NOT NULL", host=host)
-    places = min(limit, (PER_HOST if parked is None else 1) - leased)
-    return [_begin(tx, row) for row in _lease(tx, host, owner, lease_us, places)] if places > 0 else []
+        _exhaust_overdue(tx, host, parked)
+    leased = tx.fetch_int(
+        "SELECT COUNT(*) AS leased FROM deliveries WHERE host = :host AND owner IS NOT NULL", host=host
+    )
+    free_slots = min(limit, (MAX_PER_HOST if parked is None else 1) - leased)
+    return [_begin_attempt(tx, row) for row in _lease(tx, host, owner, lease_us, free_slots)] if free_slots > 0 else []
 
 
-def _give_up_waiting(tx: Tx, host: str, parked: int) -> None:
+def _exhaust_overdue(tx: Tx, host: str, parked: int) -> None:
     """A delivery that has waited too long for a host that is down for as long closes unsent."""
-    long_ago = tx.now - HOST_DOWN_US
-    if parked <= long_ago:
-        tx.put(
+    cutoff = tx.now - HOST_DOWN_AFTER_US
+    if parked <= cutoff:
+        tx.execute_nowait(
             """UPDATE deliveries SET state = 'exhausted', reason = :reason, closed = :now
             WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :long_ago""",
-            reason=str(Closing.host_down),
+            reason=str(CloseReason.host_down),
             now=tx.now,
             host=host,
-            long_ago=long_ago,
+            long_ago=cutoff,
         )
 
 
 def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row]:
-    return tx.all(
+    return tx.fetch_all(
         f"""WITH next AS MATERIALIZED (
             SELECT id FROM deliveries WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :now
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
@@ -145,9 +147,9 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
     )
 
 
-def _begin(tx: Tx, row: Row) -> Claimed:
-    delivery = _delivery(tx.all(f"{_DELIVERY} WHERE id = :id", id=row["id"])[0])
-    tx.put(
+def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
+    delivery = _delivery_from_row(tx.fetch_all(f"{_DELIVERY} WHERE id = :id", id=row["id"])[0])
+    tx.execute_nowait(
         """INSERT INTO delivery_attempts (delivery_id, number, account_id, round, not_before, started)
         VALUES (:id, :number, :account_id, :round, :due, :now)""",
         id=delivery.id,
@@ -157,57 +159,58 @@ def _begin(tx: Tx, row: Row) -> Claimed:
         due=delivery.due,
         now=tx.now,
     )
-    return Claimed(delivery, secret_version(tx, delivery.account_id))
+    return ClaimedDelivery(delivery, load_secret_version(tx, delivery.account_id))
 
 
 def end_attempt(
-    tx: Tx, account_id: str, delivery_id: str, number: int, heard: Heard, retry_us: tuple[int, ...]
-) -> NextDue | Closed | Stale:
-    """[ attempt, its delivery, its host ]. `retry_us`: how long to wait after the first failure, the second, …"""
-    ended = tx.run(
+    tx: Tx, account_id: str, delivery_id: str, number: int, result: DeliveryResult, retry_delays_us: tuple[int, ...]
+) -> RetryScheduled | DeliveryClosed | StaleAttempt:
+    """[ attempt, its delivery, its host ]. `retry_delays_us`: how long to wait after the first failure, the second,
+    …"""
+    ended = tx.execute(
         """UPDATE delivery_attempts SET ended = :now, duration_ms = :duration_ms, status = :status, error = :error,
             retry_after = :retry_after, excerpt = :excerpt
         WHERE delivery_id = :id AND number = :number AND account_id = :account_id AND ended IS NULL""",
         now=tx.now,
-        duration_ms=heard.duration_ms,
-        status=heard.status,
-        error=heard.error,
-        retry_after=heard.retry_after,
-        excerpt=heard.excerpt,
+        duration_ms=result.duration_ms,
+        status=result.status,
+        error=result.error,
+        retry_after=result.retry_after,
+        excerpt=result.excerpt,
         id=delivery_id,
         number=number,
         account_id=account_id,
     )
     if ended == 0:
-        return Stale()
-    row = tx.all("SELECT host, tried FROM deliveries WHERE id = :id", id=delivery_id)[0]
-    _judge_host(tx, row["host"], heard)
-    if heard.accepted:
+        return StaleAttempt()
+    row = tx.fetch_all("SELECT host, tried FROM deliveries WHERE id = :id", id=delivery_id)[0]
+    _update_host(tx, row["host"], result)
+    if result.accepted:
         return _close(tx, delivery_id, DeliveryState.delivered, None)
-    if heard.gone:
-        return _close(tx, delivery_id, DeliveryState.exhausted, Closing.gone)
-    if row["tried"] > len(retry_us):
-        return _close(tx, delivery_id, DeliveryState.exhausted, Closing.failed)
-    return _wait(tx, delivery_id, retry_us[row["tried"] - 1])
+    if result.gone:
+        return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.gone)
+    if row["tried"] > len(retry_delays_us):
+        return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.failed)
+    return _schedule_retry(tx, delivery_id, retry_delays_us[row["tried"] - 1])
 
 
-def _judge_host(tx: Tx, host: str, heard: Heard) -> None:
+def _update_host(tx: Tx, host: str, result: DeliveryResult) -> None:
     """Failures in a row park a host; one success frees it. A 410 and our own death say nothing about it."""
-    if heard.accepted:
-        tx.put("UPDATE hook_hosts SET failures = 0, parked = NULL WHERE host = :host", host=host)
-    elif not heard.gone and heard != INTERRUPTED:
-        tx.put(
+    if result.accepted:
+        tx.execute_nowait("UPDATE hook_hosts SET failures = 0, parked = NULL WHERE host = :host", host=host)
+    elif not result.gone and result != INTERRUPTED:
+        tx.execute_nowait(
             """UPDATE hook_hosts SET failures = failures + 1,
                 parked = CASE WHEN failures + 1 >= :most THEN COALESCE(parked, :now) ELSE parked END
             WHERE host = :host""",
-            most=PARK_AFTER,
+            most=PARK_AFTER_FAILURES,
             now=tx.now,
             host=host,
         )
 
 
-def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: Closing | None) -> Closed:
-    tx.put(
+def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: CloseReason | None) -> DeliveryClosed:
+    tx.execute_nowait(
         """UPDATE deliveries SET state = :state, reason = :reason, closed = :now, owner = NULL, lease_until = NULL
         WHERE id = :id""",
         state=str(state),
@@ -215,69 +218,71 @@ def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: Closing | Non
         now=tx.now,
         id=delivery_id,
     )
-    return Closed(state)
+    return DeliveryClosed(state)
 
 
-def _wait(tx: Tx, delivery_id: str, wait_us: int) -> NextDue:
-    tx.put(
+def _schedule_retry(tx: Tx, delivery_id: str, delay_us: int) -> RetryScheduled:
+    tx.execute_nowait(
         "UPDATE deliveries SET due = :due, owner = NULL, lease_until = NULL WHERE id = :id",
-        due=tx.now + wait_us,
+        due=tx.now + delay_us,
         id=delivery_id,
     )
-    return NextDue(wait_us)
+    return RetryScheduled(delay_us)
 
 
-def reclaim_attempts(tx: Tx, owner: str, shared: bool, retry_us: tuple[int, ...], limit: int) -> int:
+def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tuple[int, ...], limit: int) -> int:
     """Close attempts whose sender died or lost them: they count as made, for the receiver may have been asked."""
     lost = "lease_until <= :now" if shared else "(lease_until <= :now OR owner <> :owner)"
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"SELECT id, account_id, number FROM deliveries WHERE owner IS NOT NULL AND {lost} ORDER BY id LIMIT :limit",
         now=tx.now,
         owner=owner,
         limit=limit,
     )
     for row in rows:
-        end_attempt(tx, row["account_id"], row["id"], row["number"], INTERRUPTED, retry_us)
+        end_attempt(tx, row["account_id"], row["id"], row["number"], INTERRUPTED, retry_delays_us)
     return len(rows)
 
 
-def replay(tx: Tx, account_id: str, delivery_id: str, round_seen: int) -> Delivery | None:
+def replay_delivery(tx: Tx, account_id: str, delivery_id: str, expected_round: int) -> Delivery | None:
     """Send a closed delivery again, same id and bytes; one that is still waiting stays as it is. None: no such one."""
-    tx.put(
+    tx.execute_nowait(
         """UPDATE deliveries SET state = 'waiting', reason = NULL, closed = NULL, round = round + 1, tried = 0,
             due = :now
         WHERE id = :id AND account_id = :account_id AND state <> 'waiting' AND round = :round""",
         id=delivery_id,
         account_id=account_id,
         now=tx.now,
-        round=round_seen,
+        round=expected_round,
     )
     return find_delivery(tx, account_id, delivery_id)
 
 
 def find_delivery(tx: Tx, account_id: str, delivery_id: str) -> Delivery | None:
-    row = tx.one(f"{_DELIVERY} WHERE id = :id AND account_id = :account_id", id=delivery_id, account_id=account_id)
-    return _delivery(row) if row else None
+    row = tx.fetch_one(
+        f"{_DELIVERY} WHERE id = :id AND account_id = :account_id", id=delivery_id, account_id=account_id
+    )
+    return _delivery_from_row(row) if row else None
 
 
-def newest_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> list[Delivery]:
+def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> list[Delivery]:
     """Newest first, starting behind `after`."""
     behind = (
         "AND (created, id) < (SELECT created, id FROM deliveries WHERE id = :after AND account_id = :account_id)"
         if after
         else ""
     )
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"{_DELIVERY} WHERE account_id = :account_id {behind} ORDER BY created DESC, id DESC LIMIT :limit",
         account_id=account_id,
         after=after,
         limit=limit,
     )
-    return [_delivery(row) for row in rows]
+    return [_delivery_from_row(row) for row in rows]
 
 
-def attempts_of(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttempt]:
-    rows = tx.all(
+def list_delivery_attempts(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttempt]:
+    rows = tx.fetch_all(
         """SELECT number, round, started, ended, duration_ms, status, error, retry_after, excerpt
         FROM delivery_attempts WHERE delivery_id = :id AND account_id = :account_id ORDER BY number""",
         id=delivery_id,
@@ -286,22 +291,22 @@ def attempts_of(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttem
     return [DeliveryAttempt(**row) for row in rows]
 
 
-def secret_version(tx: Tx, account_id: str) -> SecretVersion:
-    row = tx.all("SELECT hook_version, hook_rotated FROM accounts WHERE id = :id", id=account_id)[0]
+def load_secret_version(tx: Tx, account_id: str) -> SecretVersion:
+    row = tx.fetch_all("SELECT hook_version, hook_rotated FROM accounts WHERE id = :id", id=account_id)[0]
     return SecretVersion(row["hook_version"], row["hook_rotated"])
 
 
-def rotate_secret(tx: Tx, account_id: str, version_seen: int) -> SecretVersion:
-    """The next secret, unless somebody has rotated since `version_seen` was read."""
-    tx.put(
+def rotate_secret(tx: Tx, account_id: str, expected_version: int) -> SecretVersion:
+    """The next secret, unless somebody has rotated since `expected_version` was read."""
+    tx.execute_nowait(
         """UPDATE accounts SET hook_version = hook_version + 1, hook_rotated = :now
         WHERE id = :id AND hook_version = :seen""",
         now=tx.now,
         id=account_id,
-        seen=version_seen,
+        seen=expected_version,
     )
-    return secret_version(tx, account_id)
+    return load_secret_version(tx, account_id)
 
 
-def _delivery(row: Row) -> Delivery:
+def _delivery_from_row(row: Row) -> Delivery:
     return Delivery(**{**row, "state": DeliveryState(row["state"])})

@@ -20,28 +20,28 @@ import apsw
 if TYPE_CHECKING:
     import psycopg
 
-SQLITE_FLOOR = (3, 51, 3)
+MIN_SQLITE_VERSION = (3, 51, 3)
 SKIP_LOCKED = "/* skip locked */"
-LOCKED = "/* locked */"
+FOR_UPDATE = "/* locked */"
 ORDER_PROMPT = "/* prompt of the order */"
 
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
 
-class StoreFailure(Exception):
-    """The database could not do it. `retry`: the same commands may be run again at once."""
+class DatabaseError(Exception):
+    """The database could not do it. `is_retryable`: the same commands may be run again at once."""
 
-    def __init__(self, message: str, *, retry: bool = False) -> None:
+    def __init__(self, message: str, *, is_retryable: bool = False) -> None:
         super().__init__(message)
-        self.retry = retry
+        self.is_retryable = is_retryable
 
 
-class StoreFull(StoreFailure):
+class DiskFull(DatabaseError):
     """No space left: nothing of the transaction was written."""
 
 
-class StoreRefused(Exception):
+class DatabaseUnusable(Exception):
     """This database cannot be used at all; the text says why and what to do."""
 
 
@@ -54,10 +54,10 @@ class Connection(Protocol):
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         """Rows changed, and the rows that came back."""
 
-    def put(self, sql: str, params: dict[str, Any]) -> None:
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         """Execute without waiting for the answer, where the engine can."""
 
-    def script(self, sql: str) -> None: ...
+    def execute_script(self, sql: str) -> None: ...
     def now(self) -> int: ...
     def close(self) -> None: ...
 
@@ -67,13 +67,13 @@ class Engine(Protocol):
     shared: bool  # several processes may serve from it
 
     def connect(self, *, readonly: bool) -> Connection: ...
-    def failure(self, error: Exception) -> StoreFailure | None:
+    def translate_error(self, error: Exception) -> DatabaseError | None:
         """Our word for the driver's error, or None where it is a fault of the program."""
 
-    def migration_lock(self) -> str: ...
+    def migration_lock_sql(self) -> str: ...
 
 
-def words(sql: str, types: dict[str, str]) -> str:
+def replace_type_words(sql: str, types: dict[str, str]) -> str:
     """Replace the schema's type words."""
     return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: types[match[1]], sql)
 
@@ -87,7 +87,7 @@ class SqliteConnection:
         self._set_pragmas(readonly=readonly)
 
     def _set_pragmas(self, *, readonly: bool) -> None:
-        wanted: dict[str, Any] = {
+        pragmas: dict[str, Any] = {
             "journal_mode": "wal",
             "synchronous": 2,
             "foreign_keys": 1,
@@ -97,11 +97,11 @@ class SqliteConnection:
             "fullfsync": 1,
             "checkpoint_fullfsync": 1,
         }
-        for name, value in wanted.items():
+        for name, value in pragmas.items():
             self._db.pragma(name, value)
-            got = self._db.pragma(name)
-            if got not in (value, None):
-                raise StoreRefused(f"SQLite keeps {name}={got!r}, {value!r} is needed: is this a local disk?")
+            actual = self._db.pragma(name)
+            if actual not in (value, None):
+                raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
         if readonly:
             self._db.pragma("query_only", 1)
 
@@ -117,7 +117,7 @@ class SqliteConnection:
             self._db.execute("ROLLBACK")
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
-        cursor = self._db.execute(_without_marker(sql), params)
+        cursor = self._db.execute(_sqlite_text(sql), params)
         names: list[str] = []
         rows: list[Row] = []
         for row in cursor:
@@ -125,12 +125,12 @@ class SqliteConnection:
             rows.append(dict(zip(names, row, strict=True)))
         return self._db.changes(), rows
 
-    def put(self, sql: str, params: dict[str, Any]) -> None:
-        self._db.execute(_without_marker(sql), params)
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
+        self._db.execute(_sqlite_text(sql), params)
 
-    def script(self, sql: str) -> None:
+    def execute_script(self, sql: str) -> None:
         types = {"ID": "TEXT", "NANOS": "INTEGER", "MICROS": "INTEGER", "COUNT": "INTEGER", "JSON": "TEXT"}
-        self._db.execute(words(sql, types))
+        self._db.execute(replace_type_words(sql, types))
 
     def now(self) -> int:
         return self._clock()
@@ -140,11 +140,11 @@ class SqliteConnection:
 
 
 @functools.cache
-def _without_marker(sql: str) -> str:
-    return sql.replace(SKIP_LOCKED, "").replace(LOCKED, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
+def _sqlite_text(sql: str) -> str:
+    return sql.replace(SKIP_LOCKED, "").replace(FOR_UPDATE, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
 
 
-class Sqlite:
+class SqliteEngine:
     """One file, one serving process."""
 
     name = "sqlite"
@@ -152,8 +152,10 @@ class Sqlite:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         found = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-        if found < SQLITE_FLOOR:
-            raise StoreRefused(f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log; 3.51.3 is needed")
+        if found < MIN_SQLITE_VERSION:
+            raise DatabaseUnusable(
+                f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log; 3.51.3 is needed"
+            )
         self._path = path
         self._clock = clock or wall_clock
 
@@ -161,20 +163,20 @@ class Sqlite:
         try:
             return SqliteConnection(self._path, self._clock, readonly=readonly)
         except apsw.Error as error:
-            raise StoreRefused(f"cannot open the database {self._path}: {error}") from error
+            raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
 
-    def failure(self, error: Exception) -> StoreFailure | None:
+    def translate_error(self, error: Exception) -> DatabaseError | None:
         match error:
             case apsw.FullError():
-                return StoreFull("the disk of the database is full")
+                return DiskFull("the disk of the database is full")
             case apsw.BusyError():
-                return StoreFailure("the database is locked by another program")
+                return DatabaseError("the database is locked by another program")
             case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
-                return StoreFailure(f"the database cannot be written: {error}")
+                return DatabaseError(f"the database cannot be written: {error}")
             case _:
                 return None
 
-    def migration_lock(self) -> str:
+    def migration_lock_sql(self) -> str:
         return "SELECT 1"
 
 
@@ -220,19 +222,19 @@ class PostgresConnection:
         cursor = self._db.execute(_postgres_text(sql), params)
         return _rows(cursor)
 
-    def put(self, sql: str, params: dict[str, Any]) -> None:
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         self._db.execute(_postgres_text(sql), params)
 
-    def script(self, sql: str) -> None:
+    def execute_script(self, sql: str) -> None:
         self._leave_pipeline()  # several statements in one text have no place in a pipeline
         types = {"ID": "TEXT", "NANOS": "BIGINT", "MICROS": "BIGINT", "COUNT": "BIGINT", "JSON": "TEXT"}
-        self._db.execute(words(sql, types).replace(") STRICT;", ");"))
+        self._db.execute(replace_type_words(sql, types).replace(") STRICT;", ");"))
 
     def now(self) -> int:
         if self._clock:
             return self._clock()
-        asked = self.execute("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now", {})
-        return int(asked[1][0]["now"])
+        result = self.execute("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now", {})
+        return int(result[1][0]["now"])
 
     def close(self) -> None:
         self._db.close()
@@ -256,17 +258,21 @@ def _postgres_text(sql: str) -> str:
     """`:name` -> `%(name)s`, and the markers -> what they stand for."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
     prompt = "CAST(order_body AS JSON) ->> 'prompt'"
-    for marker, meaning in ((SKIP_LOCKED, "FOR UPDATE SKIP LOCKED"), (LOCKED, "FOR UPDATE"), (ORDER_PROMPT, prompt)):
+    for marker, meaning in (
+        (SKIP_LOCKED, "FOR UPDATE SKIP LOCKED"),
+        (FOR_UPDATE, "FOR UPDATE"),
+        (ORDER_PROMPT, prompt),
+    ):
         named = named.replace(marker, meaning)
     return named
 
 
-class Postgres:
+class PostgresEngine:
     """A server, shared by many processes."""
 
     name = "postgres"
     shared = True
-    _unsafe = ("fsync", "full_page_writes", "synchronous_commit")
+    _required_settings = ("fsync", "full_page_writes", "synchronous_commit")
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self._url = url
@@ -276,12 +282,12 @@ class Postgres:
     def _check_server(self) -> None:
         connection = self.connect(readonly=True)
         try:
-            for name in self._unsafe:
+            for name in self._required_settings:
                 if connection.execute(f"SHOW {name}", {})[1][0][name] == "off":
-                    raise StoreRefused(f"PostgreSQL runs with {name}=off: an acknowledged task could be lost")
+                    raise DatabaseUnusable(f"PostgreSQL runs with {name}=off: an acknowledged task could be lost")
             version = int(connection.execute("SHOW server_version_num", {})[1][0]["server_version_num"])
             if version < 150_000:
-                raise StoreRefused(f"PostgreSQL 15 or later is needed, this is {version // 10_000}")
+                raise DatabaseUnusable(f"PostgreSQL 15 or later is needed, this is {version // 10_000}")
         finally:
             connection.close()
 
@@ -291,22 +297,22 @@ class Postgres:
         try:
             return PostgresConnection(self._url, self._clock, readonly=readonly)
         except psycopg.OperationalError as error:
-            raise StoreFailure(f"PostgreSQL does not answer: {error}", retry=True) from error
+            raise DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True) from error
 
-    def failure(self, error: Exception) -> StoreFailure | None:
+    def translate_error(self, error: Exception) -> DatabaseError | None:
         import psycopg
 
         match error:
             case psycopg.errors.DiskFull():
-                return StoreFull("the disk of the database is full")
+                return DiskFull("the disk of the database is full")
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
-                return StoreFailure(str(error), retry=True)
+                return DatabaseError(str(error), is_retryable=True)
             case psycopg.OperationalError() | psycopg.InterfaceError():
-                return StoreFailure(f"PostgreSQL does not answer: {error}", retry=True)
+                return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
             case _:
                 return None
 
-    def migration_lock(self) -> str:
+    def migration_lock_sql(self) -> str:
         return "SELECT pg_advisory_xact_lock(7263541)"
 
 

@@ -13,25 +13,28 @@ from imagegate.store.transaction import Tx
 _HOUR_US = 3_600_000_000
 
 
-class Granted(msgspec.Struct, frozen=True):
-    """A fetch may bring `most` bytes. Give the grant back with `book_fetch`."""
+class FetchReservation(msgspec.Struct, frozen=True):
+    """A fetch may bring `max_bytes` bytes. Give the grant back with `settle_fetch`."""
 
     hour: int
-    most: int
+    max_bytes: int
 
 
-class Busy(msgspec.Struct, frozen=True):
+class BudgetReserved(msgspec.Struct, frozen=True):
     """Fetches under way hold what is left; they may bring less."""
 
 
-class Spent(msgspec.Struct, frozen=True):
+class BudgetExhausted(msgspec.Struct, frozen=True):
     """Nothing is left in this hour."""
 
 
-def hold_fetch(tx: Tx, account_id: str, most: int, budget: int) -> Granted | Busy | Spent:
-    """Hold up to `most` bytes of the account's `budget`; less than that only where nobody else may give some back."""
+def reserve_fetch(
+    tx: Tx, account_id: str, max_bytes: int, budget_bytes: int
+) -> FetchReservation | BudgetReserved | BudgetExhausted:
+    """Hold up to `max_bytes` bytes of the account's `budget_bytes`; less than that only where nobody else may give
+    some back."""
     hour = tx.now // _HOUR_US
-    row = tx.all(
+    row = tx.fetch_all(
         """INSERT INTO fetched (account_id, hour, bytes, held) VALUES (:account_id, :hour, 0, 0)
         ON CONFLICT (account_id) DO UPDATE SET hour = :hour,
             bytes = CASE WHEN fetched.hour = :hour THEN fetched.bytes ELSE 0 END,
@@ -40,23 +43,25 @@ def hold_fetch(tx: Tx, account_id: str, most: int, budget: int) -> Granted | Bus
         account_id=account_id,
         hour=hour,
     )[0]
-    if row["bytes"] >= budget:
-        return Spent()
-    left = budget - row["bytes"] - row["held"]
-    if left < most and row["held"] > 0:
-        return Busy()
-    held = min(most, left)
-    tx.put("UPDATE fetched SET held = held + :held WHERE account_id = :account_id", held=held, account_id=account_id)
-    return Granted(hour, held)
+    if row["bytes"] >= budget_bytes:
+        return BudgetExhausted()
+    left = budget_bytes - row["bytes"] - row["held"]
+    if left < max_bytes and row["held"] > 0:
+        return BudgetReserved()
+    reserved = min(max_bytes, left)
+    tx.execute_nowait(
+        "UPDATE fetched SET held = held + :held WHERE account_id = :account_id", held=reserved, account_id=account_id
+    )
+    return FetchReservation(hour, reserved)
 
 
-def book_fetch(tx: Tx, account_id: str, grant: Granted, came: int) -> None:
-    """Give the grant back and book the `came` bytes; a grant of an hour that is over has ended with it."""
-    tx.put(
+def settle_fetch(tx: Tx, account_id: str, reservation: FetchReservation, fetched_bytes: int) -> None:
+    """Give the grant back and book the `fetched_bytes` bytes; a grant of an hour that is over has ended with it."""
+    tx.execute_nowait(
         """UPDATE fetched SET bytes = bytes + :came, held = CASE WHEN held > :most THEN held - :most ELSE 0 END
         WHERE account_id = :account_id AND hour = :hour""",
         account_id=account_id,
-        came=came,
-        most=grant.most,
-        hour=grant.hour,
+        came=fetched_bytes,
+        most=reservation.max_bytes,
+        hour=reservation.hour,
     )

@@ -10,25 +10,25 @@ import msgspec
 from imagegate.store.transaction import Tx
 
 
-class Fresh(msgspec.Struct, frozen=True):
+class KeyClaimed(msgspec.Struct, frozen=True):
     """The key now belongs to this task."""
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class Replay(msgspec.Struct, frozen=True):
     """The key already belongs to this task, for the same request."""
 
     task_id: str
 
 
-class Conflict(msgspec.Struct, frozen=True):
+class KeyConflict(msgspec.Struct, frozen=True):
     """The key already belongs to another request."""
 
 
 def claim_key(
-    tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, keep_us: int
-) -> Fresh | Replayed | Conflict:
+    tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, retention_us: int
+) -> KeyClaimed | Replay | KeyConflict:
     """Take the key for this task unless it is taken. A caller at the same time waits here for the other's commit."""
-    tx.run(
+    tx.execute(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
         " AND expires <= :now",
         account_id=account_id,
@@ -36,7 +36,7 @@ def claim_key(
         key=key,
         now=tx.now,
     )
-    changed = tx.run(
+    changed = tx.execute(
         """INSERT INTO idempotency (account_id, endpoint, key, fingerprint, task_id, expires)
         VALUES (:account_id, :endpoint, :key, :fingerprint, :task_id, :expires)
         ON CONFLICT (account_id, endpoint, key) DO NOTHING""",
@@ -45,22 +45,22 @@ def claim_key(
         key=key,
         fingerprint=fingerprint,
         task_id=task_id,
-        expires=tx.now + keep_us,
+        expires=tx.now + retention_us,
     )
     if changed == 1:
-        return Fresh()
-    row = tx.all(
+        return KeyClaimed()
+    row = tx.fetch_all(
         "SELECT fingerprint, task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint"
         " AND key = :key",
         account_id=account_id,
         endpoint=endpoint,
         key=key,
     )[0]
-    return Replayed(row["task_id"]) if row["fingerprint"] == fingerprint else Conflict()
+    return Replay(row["task_id"]) if row["fingerprint"] == fingerprint else KeyConflict()
 
 
-def is_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
-    row = tx.one(
+def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
+    row = tx.fetch_one(
         "SELECT task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
         account_id=account_id,
         endpoint=endpoint,
@@ -69,9 +69,9 @@ def is_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
     return row is not None
 
 
-def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
+def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """A refused request does not use its key up."""
-    tx.put(
+    tx.execute_nowait(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
         account_id=account_id,
         endpoint=endpoint,
@@ -79,9 +79,9 @@ def free_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     )
 
 
-def forget_expired(tx: Tx, limit: int) -> int:
+def purge_expired_keys(tx: Tx, limit: int) -> int:
     """How many keys were forgotten."""
-    return tx.run(
+    return tx.execute(
         """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
             SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",
         now=tx.now,

@@ -16,20 +16,20 @@ from imagegate.store.engines import Row
 from imagegate.store.key_concurrency import LATER
 from imagegate.store.transaction import Tx
 
-SHOWN = 20
+MAX_ROWS_SHOWN = 20
 
 
 class Invariant(msgspec.Struct, frozen=True):
     id: str
-    says: str
+    description: str
     sql: str
 
 
-class Broken(msgspec.Struct, frozen=True):
-    """An invariant that does not hold, with up to `SHOWN` of the rows that break it."""
+class Violation(msgspec.Struct, frozen=True):
+    """An invariant that does not hold, with up to `MAX_ROWS_SHOWN` of the rows that break it."""
 
     id: str
-    says: str
+    description: str
     rows: list[Row]
 
 
@@ -240,39 +240,45 @@ INVARIANTS = (
 )
 
 
-MONEY = tuple(rule for rule in INVARIANTS if rule.id.partition(".")[0] in {"I1", "I2", "I3", "I4", "I5", "I6"})
+MONEY_INVARIANTS = tuple(
+    rule for rule in INVARIANTS if rule.id.partition(".")[0] in {"I1", "I2", "I3", "I4", "I5", "I6"}
+)
 
 # What a sweep can ask each time, however old the books are: none of them reads what is closed.
-CHEAP = tuple(rule for rule in INVARIANTS if rule.id in {"I2.held", "I3", "I11"})
+CHEAP_INVARIANTS = tuple(rule for rule in INVARIANTS if rule.id in {"I2.held", "I3", "I11"})
 
 
-def broken_invariants(tx: Tx, grace_us: int) -> list[Broken]:
+def find_violations(tx: Tx, grace_us: int) -> list[Violation]:
     """Ask all. `grace_us`: how late a sweep may be before it counts as one that does not come."""
-    return [*_ask(tx, INVARIANTS, grace_us), *_edited_prices(tx)]
+    return [*_evaluate(tx, INVARIANTS, grace_us), *_find_edited_prices(tx)]
 
 
-def broken_money(tx: Tx) -> list[Broken]:
+def find_money_violations(tx: Tx) -> list[Violation]:
     """Ask those about money alone: none of them depends on how long nobody was serving."""
-    return _ask(tx, MONEY, 0)
+    return _evaluate(tx, MONEY_INVARIANTS, 0)
 
 
-def broken_cheap(tx: Tx, grace_us: int) -> list[Broken]:
+def find_cheap_violations(tx: Tx, grace_us: int) -> list[Violation]:
     """Ask the few that cost little."""
-    return _ask(tx, CHEAP, grace_us)
+    return _evaluate(tx, CHEAP_INVARIANTS, grace_us)
 
 
-def _ask(tx: Tx, rules: tuple[Invariant, ...], grace_us: int) -> list[Broken]:
-    asked = ((rule, tx.all(rule.sql, now=tx.now, grace=grace_us)) for rule in rules)
-    return [Broken(rule.id, rule.says, rows[:SHOWN]) for rule, rows in asked if rows]
+def _evaluate(tx: Tx, rules: tuple[Invariant, ...], grace_us: int) -> list[Violation]:
+    results = ((rule, tx.fetch_all(rule.sql, now=tx.now, grace=grace_us)) for rule in rules)
+    return [Violation(rule.id, rule.description, rows[:MAX_ROWS_SHOWN]) for rule, rows in results if rows]
 
 
-def _edited_prices(tx: Tx) -> list[Broken]:
+def _find_edited_prices(tx: Tx) -> list[Violation]:
     """I16: no engine hashes text the same way, so this one is asked here."""
-    rows = tx.all("SELECT version, hash, body FROM prices")
+    rows = tx.fetch_all("SELECT version, hash, body FROM prices")
     edited = [row for row in rows if hashlib.sha256(row["body"].encode()).hexdigest() != row["hash"]]
-    return [Broken("I16", "the stored hash of every price version still matches", edited[:SHOWN])] if edited else []
+    return (
+        [Violation("I16", "the stored hash of every price version still matches", edited[:MAX_ROWS_SHOWN])]
+        if edited
+        else []
+    )
 
 
-def ledger_total(tx: Tx) -> Nanos:
+def sum_entries(tx: Tx) -> Nanos:
     """The sum of all entries: zero."""
-    return Nanos(tx.count("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries"))
+    return Nanos(tx.fetch_int("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries"))

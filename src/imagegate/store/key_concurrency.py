@@ -9,7 +9,7 @@ or handed back, it is due at once and keeps its place among those that count.
 
 from __future__ import annotations
 
-from imagegate.store.engines import LOCKED, SKIP_LOCKED
+from imagegate.store.engines import FOR_UPDATE, SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 LATER = 2**61
@@ -19,39 +19,39 @@ DUE = f""":now + COALESCE((SELECT CAST({LATER} AS BIGINT) FROM api_keys
 _UNFINISHED = "state IN ('queued', 'running', 'finalizing')"
 
 
-def let_in(tx: Tx, account_id: str) -> None:
+def fill_slots(tx: Tx, account_id: str) -> None:
     """Make due what the account's keys have room for; the oldest first."""
-    limited = tx.all(
+    limited = tx.fetch_all(
         f"""SELECT id, concurrent_tasks FROM api_keys
-        WHERE account_id = :account_id AND concurrent_tasks IS NOT NULL ORDER BY id {LOCKED}""",
+        WHERE account_id = :account_id AND concurrent_tasks IS NOT NULL ORDER BY id {FOR_UPDATE}""",
         account_id=account_id,
     )
     for key in limited:
         # Counted after the lock: workers of other processes let in before or after this, never beside it.
-        inside = tx.count(
+        occupied = tx.fetch_int(
             f"SELECT COUNT(*) AS n FROM tasks WHERE key_id = :key_id AND {_UNFINISHED} AND due < {LATER}",
             key_id=key["id"],
         )
-        if inside < key["concurrent_tasks"]:
-            _admit(tx, key["id"], key["concurrent_tasks"] - inside)
+        if occupied < key["concurrent_tasks"]:
+            _fill_key_slots(tx, key["id"], key["concurrent_tasks"] - occupied)
 
 
-def _admit(tx: Tx, key_id: str, room: int) -> None:
+def _fill_key_slots(tx: Tx, key_id: str, free_slots: int) -> None:
     # A row that somebody locks is being cancelled; to wait for it would be to wait for one who waits for our key.
-    tx.put(
+    tx.execute_nowait(
         f"""WITH next AS MATERIALIZED (
             SELECT id FROM tasks WHERE key_id = :key_id AND {_UNFINISHED} AND state = 'queued' AND due >= {LATER}
             ORDER BY due LIMIT :room {SKIP_LOCKED})
         UPDATE tasks SET due = due - {LATER} WHERE id IN (SELECT id FROM next) AND due >= {LATER}""",
         key_id=key_id,
-        room=room,
+        room=free_slots,
     )
 
 
-def reline(tx: Tx, account_id: str, key_id: str, limit: int | None) -> None:
+def apply_new_limit(tx: Tx, account_id: str, key_id: str, limit: int | None) -> None:
     """The key's limit has changed: what is queued waits from now on, or waits no longer."""
     before, shift = (f"due < {LATER}", LATER) if limit is not None else (f"due >= {LATER}", -LATER)
-    tx.put(
+    tx.execute_nowait(
         f"""UPDATE tasks SET due = due + CAST(:shift AS BIGINT)
         WHERE key_id = :key_id AND account_id = :account_id AND {_UNFINISHED} AND state = 'queued' AND {before}""",
         key_id=key_id,

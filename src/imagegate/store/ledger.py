@@ -13,7 +13,7 @@ from imagegate.store import accounts
 from imagegate.store.transaction import Tx
 
 
-class Granted(msgspec.Struct, frozen=True):
+class GrantPosted(msgspec.Struct, frozen=True):
     """The grant is on the books, now or since an earlier call with the same ref."""
 
 
@@ -21,20 +21,20 @@ class GrantRefused(msgspec.Struct, frozen=True):
     """A negative grant would take what is held or not there."""
 
 
-def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> Granted | GrantRefused:
+def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPosted | GrantRefused:
     """Move `amount` nanos from the bank to the account, once per ref."""
-    if tx.one("SELECT ref FROM entries WHERE ref = :ref", ref=ref):
-        return Granted()
-    if not accounts.post(tx, account_id, amount):
+    if tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", ref=ref):
+        return GrantPosted()
+    if not accounts.adjust_posted(tx, account_id, amount):
         return GrantRefused()
     kind = EntryKind.grant if amount >= 0 else EntryKind.adjustment
     commit_id = ids.new_id("cmt", tx.now)
-    book(tx, account_id, amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
-    book(tx, SYS_BANK, -amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
-    return Granted()
+    post_entry(tx, account_id, amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
+    post_entry(tx, SYS_BANK, -amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
+    return GrantPosted()
 
 
-def book_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:
+def post_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:
     """Take `charge` from the account. What the price exceeds it by is the operator's overrun. The results' rows come
     before: the lines say what they are for, and outlive the task."""
     ref = f"settle:{task_id}"
@@ -42,26 +42,28 @@ def book_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, 
     if price != charge:
         parts.append((SYS_OVERRUN, charge - price, EntryKind.overrun))
     for account, amount, kind in parts:
-        book(tx, account, amount, ref=ref, kind=kind, actor="settle", commit_id=commit_id, task_id=task_id)
+        post_entry(tx, account, amount, ref=ref, kind=kind, actor="settle", commit_id=commit_id, task_id=task_id)
 
 
-def book_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind, commit_id: str) -> None:
+def post_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind, commit_id: str) -> None:
     """What a call cost us, or may have: `cost` bought pictures, `waste` bought none that are known of."""
     ref, account = f"{kind}:{attempt_id}", SYS_COST if kind == EntryKind.cost else SYS_WASTE
-    for side, amount in ((account, cost), (SYS_UPSTREAM, -cost)):
-        book(tx, side, amount, ref=ref, kind=kind, actor="execute", commit_id=commit_id, task_id=task_id)
+    for ledger_account, amount in ((account, cost), (SYS_UPSTREAM, -cost)):
+        post_entry(
+            tx, ledger_account, amount, ref=ref, kind=kind, actor="execute", commit_id=commit_id, task_id=task_id
+        )
 
 
-def total_since(tx: Tx, account: str, moment: int) -> int:
-    return tx.count(
+def sum_since(tx: Tx, account: str, since: int) -> int:
+    return tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
         WHERE account = :account AND created >= :moment""",
         account=account,
-        moment=moment,
+        moment=since,
     )
 
 
-def book(
+def post_entry(
     tx: Tx,
     account: str,
     amount: int,
@@ -72,7 +74,7 @@ def book(
     commit_id: str,
     task_id: str | None = None,
 ) -> None:
-    tx.put(
+    tx.execute_nowait(
         """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created, model, key_id,
             price_version, images)
         VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from imagegate.store.transaction import Tx
 
 
-def register_block(tx: Tx, version: str, digest: str, body: str) -> bool:
+def register_price_version(tx: Tx, version: str, digest: str, body: str) -> bool:
     """True where this version is on record with this content; False where its content was edited since."""
-    tx.run(
+    tx.execute(
         "INSERT INTO prices (version, hash, body, created) VALUES (:version, :hash, :body, :now)"
         " ON CONFLICT (version) DO NOTHING",
         version=version,
@@ -15,5 +15,5 @@ def register_block(tx: Tx, version: str, digest: str, body: str) -> bool:
         body=body,
         now=tx.now,
     )
-    row = tx.all("SELECT hash FROM prices WHERE version = :version", version=version)[0]
+    row = tx.fetch_all("SELECT hash FROM prices WHERE version = :version", version=version)[0]
     return bool(row["hash"] == digest)

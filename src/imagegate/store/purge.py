@@ -11,7 +11,7 @@ from imagegate.store.engines import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 # the webhook's attempts before the webhook, and everything before the task
-_OF_A_TASK = (
+_DELETE_TASK_ROWS = (
     "DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE task_id = :id)",
     "DELETE FROM deliveries WHERE task_id = :id",
     "DELETE FROM attempts WHERE task_id = :id",
@@ -22,33 +22,33 @@ _OF_A_TASK = (
 )
 
 
-def purge_tasks(tx: Tx, keep_us: int, limit: int) -> int:
-    """Tasks that ended `keep_us` ago, whose bytes are gone, whose webhook is closed and whose Idempotency-Key is
+def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
+    """Tasks that ended `retention_us` ago, whose bytes are gone, whose webhook is closed and whose Idempotency-Key is
     forgotten; how many."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.state IN ('completed', 'failed') AND t.ended <= :before
             AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.task_id = t.id AND a.deleted IS NULL)
             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.task_id = t.id AND d.state = 'waiting')
             AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
         ORDER BY t.ended LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - keep_us,
+        before=tx.now - retention_us,
         limit=limit,
     )
     for row in rows:
-        for statement in _OF_A_TASK:
-            tx.put(statement, id=row["id"])
+        for statement in _DELETE_TASK_ROWS:
+            tx.execute_nowait(statement, id=row["id"])
     return len(rows)
 
 
-def purge_tests(tx: Tx, keep_us: int, limit: int) -> int:
-    """Test webhooks, which belong to no task, closed `keep_us` ago; how many."""
-    rows = tx.all(
+def purge_test_webhooks(tx: Tx, retention_us: int, limit: int) -> int:
+    """Test webhooks, which belong to no task, closed `retention_us` ago; how many."""
+    rows = tx.fetch_all(
         f"""SELECT id FROM deliveries WHERE task_id IS NULL AND closed <= :before
         ORDER BY closed LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - keep_us,
+        before=tx.now - retention_us,
         limit=limit,
     )
     for row in rows:
-        tx.put("DELETE FROM delivery_attempts WHERE delivery_id = :id", id=row["id"])
-        tx.put("DELETE FROM deliveries WHERE id = :id", id=row["id"])
+        tx.execute_nowait("DELETE FROM delivery_attempts WHERE delivery_id = :id", id=row["id"])
+        tx.execute_nowait("DELETE FROM deliveries WHERE id = :id", id=row["id"])
     return len(rows)

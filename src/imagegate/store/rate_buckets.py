@@ -5,8 +5,8 @@ Knows: how two requests of one bucket come one after the other. Refuses to know:
 
 from __future__ import annotations
 
-from imagegate.security.rate_limit import MINUTE_US, Passed, Quota, Refused, take
-from imagegate.store.engines import LOCKED, SKIP_LOCKED
+from imagegate.security.rate_limit import MINUTE_US, Allowed, Denied, Quota, take
+from imagegate.store.engines import FOR_UPDATE, SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 
@@ -19,30 +19,30 @@ def order_of(quotas: tuple[Quota, ...]) -> str:
     return "!" + min(quota.bucket for quota in quotas)
 
 
-def take_shared(tx: Tx, _order: str, quotas: tuple[Quota, ...]) -> Passed | Refused:
+def take_shared(tx: Tx, _order: str, quotas: tuple[Quota, ...]) -> Allowed | Denied:
     """One request out of every quota, or out of none; `_order` is their `order_of`."""
-    result = take(quotas, _locked(tx, [quota.bucket for quota in quotas]), tx.now)
-    if isinstance(result, Passed):
-        for bucket, moment in result.whole_at.items():
-            tx.put("UPDATE rates SET whole_at = :at WHERE bucket = :bucket", bucket=bucket, at=moment)
+    result = take(quotas, _lock_buckets(tx, [quota.bucket for quota in quotas]), tx.now)
+    if isinstance(result, Allowed):
+        for bucket, moment in result.full_at.items():
+            tx.execute_nowait("UPDATE rates SET whole_at = :at WHERE bucket = :bucket", bucket=bucket, at=moment)
     return result
 
 
-def _locked(tx: Tx, buckets: list[str]) -> dict[str, int]:
+def _lock_buckets(tx: Tx, buckets: list[str]) -> dict[str, int]:
     """The moments of these buckets. A new one is made before it is locked, so that two first requests meet too."""
     moments = {}
     for bucket in sorted(buckets):
-        tx.put(
+        tx.execute_nowait(
             "INSERT INTO rates (bucket, whole_at) VALUES (:bucket, 0) ON CONFLICT (bucket) DO NOTHING", bucket=bucket
         )
-        row = tx.one(f"SELECT whole_at FROM rates WHERE bucket = :bucket {LOCKED}", bucket=bucket)
+        row = tx.fetch_one(f"SELECT whole_at FROM rates WHERE bucket = :bucket {FOR_UPDATE}", bucket=bucket)
         moments[bucket] = row["whole_at"] if row else 0  # forgotten in between: it was whole
     return moments
 
 
-def forget_whole(tx: Tx) -> int:
+def purge_full_buckets(tx: Tx) -> int:
     """Buckets that have been whole for minutes say nothing that an absent one would not say."""
-    return tx.run(
+    return tx.execute(
         f"""DELETE FROM rates WHERE bucket IN (
             SELECT bucket FROM rates WHERE whole_at < :before {SKIP_LOCKED})""",
         before=tx.now - 2 * MINUTE_US,

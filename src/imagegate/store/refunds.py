@@ -41,7 +41,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-class RefundedBefore(msgspec.Struct, frozen=True):
+class AlreadyRefunded(msgspec.Struct, frozen=True):
     """Somebody has given it back already, under another key."""
 
     amount: int
@@ -58,16 +58,16 @@ class NotCharged(msgspec.Struct, frozen=True):
     state: str
 
 
-class NoTask(msgspec.Struct, frozen=True):
+class NoSuchTask(msgspec.Struct, frozen=True):
     """There is no such task, or no more."""
 
 
-Answer = Refund | RefundedBefore | RefundConflict | NotCharged | NoTask
+RefundOutcome = Refund | AlreadyRefunded | RefundConflict | NotCharged | NoSuchTask
 
 
-def account_of_refund(tx: Tx, task_id: str) -> str | None:
+def find_refund_account(tx: Tx, task_id: str) -> str | None:
     """Whose task it is, or was when it was refunded."""
-    row = tx.one(
+    row = tx.fetch_one(
         """SELECT account_id FROM tasks WHERE id = :id
         UNION SELECT account_id FROM refunds WHERE task_id = :id""",
         id=task_id,
@@ -75,9 +75,9 @@ def account_of_refund(tx: Tx, task_id: str) -> str | None:
     return row["account_id"] if row else None
 
 
-def refund_task(tx: Tx, account_id: str, new: NewRefund) -> Answer:
+def refund_task(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
     """[ refund, entries, balance, what the key has spent ]: all or none."""
-    if tx.run(
+    if tx.execute(
         """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, once, commit_id, created)
         SELECT id, :id, account_id, charge, :reason, :actor, :once, :commit_id, :now FROM tasks
         WHERE id = :task_id AND account_id = :account_id AND state = 'completed' AND charge > 0
@@ -86,19 +86,19 @@ def refund_task(tx: Tx, account_id: str, new: NewRefund) -> Answer:
         now=tx.now,
         **msgspec.structs.asdict(new),
     ):
-        _give_back(tx, account_id, new)
-    return _answer(tx, account_id, new)
+        _reverse_charge(tx, account_id, new)
+    return _load_outcome(tx, account_id, new)
 
 
-def _give_back(tx: Tx, account_id: str, new: NewRefund) -> None:
-    hold = tx.all(
+def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
+    hold = tx.fetch_all(
         "SELECT key_id, charge, day FROM holds WHERE task_id = :id AND account_id = :account_id",
         id=new.task_id,
         account_id=account_id,
     )[0]
-    accounts.give_back(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
+    accounts.reverse_charge(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
     for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
-        ledger.book(
+        ledger.post_entry(
             tx,
             account,
             amount,
@@ -110,21 +110,21 @@ def _give_back(tx: Tx, account_id: str, new: NewRefund) -> None:
         )
 
 
-def _answer(tx: Tx, account_id: str, new: NewRefund) -> Answer:
-    found = tx.one(f"{_REFUND} WHERE task_id = :id", id=new.task_id)
-    same_key = tx.one(f"{_REFUND} WHERE once = :once", once=new.once)
+def _load_outcome(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
+    found = tx.fetch_one(f"{_REFUND} WHERE task_id = :id", id=new.task_id)
+    same_key = tx.fetch_one(f"{_REFUND} WHERE once = :once", once=new.once)
     if same_key is not None:
         same = (same_key["task_id"], same_key["reason"]) == (new.task_id, new.reason)
-        return _refund(tx, same_key, new.id) if same else RefundConflict()
+        return _refund_from_row(tx, same_key, new.id) if same else RefundConflict()
     if found is not None:
-        return RefundedBefore(found["amount"], found["created"])
-    task = tx.one(
+        return AlreadyRefunded(found["amount"], found["created"])
+    task = tx.fetch_one(
         "SELECT state FROM tasks WHERE id = :id AND account_id = :account_id", id=new.task_id, account_id=account_id
     )
-    return NotCharged(task["state"]) if task else NoTask()
+    return NotCharged(task["state"]) if task else NoSuchTask()
 
 
-def _refund(tx: Tx, row: Row, new_id: str) -> Refund:
-    available = tx.count("SELECT posted - held AS available FROM accounts WHERE id = :id", id=row["account_id"])
+def _refund_from_row(tx: Tx, row: Row, new_id: str) -> Refund:
+    available = tx.fetch_int("SELECT posted - held AS available FROM accounts WHERE id = :id", id=row["account_id"])
     shown = {name: value for name, value in row.items() if name != "once"}
     return Refund(**shown, available=available, replayed=row["id"] != new_id)

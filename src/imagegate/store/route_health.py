@@ -10,106 +10,113 @@ from collections.abc import Callable
 
 import msgspec
 
-from imagegate.routing.circuit_breaker import Broken, Cooling, Free, Health, Trial, state
+from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.store.transaction import Tx
 
 _MINUTE_US = 60_000_000
-_SLOT_US = 500_000
+_SLOT_RETRY_US = 500_000
 
 
-class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call has to pass. `key` is the fingerprint of the upstream's key; 0 means no limit.
+class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call has to pass. `key_fingerprint` is the fingerprint of the upstream's key; 0 means no limit.
 
-    `trial_us`: for how long a trial keeps others out at most.
+    `max_trial_us`: for how long a trial keeps others out at most.
     """
 
     route: str
     upstream: str
-    key: str = ""
+    key_fingerprint: str = ""
     concurrency: int = 0
     rate_per_min: int = 0
     images: int = 1
-    trial_us: int = 600_000_000
+    max_trial_us: int = 600_000_000
 
 
-class Held(msgspec.Struct, frozen=True):
+class Blocked(msgspec.Struct, frozen=True):
     """Not now. `until` is when to ask again, 0 where that is not worth waiting for."""
 
     until: int
-    why: str
+    reason: str
 
 
-def all_health(tx: Tx) -> dict[str, Health]:
-    return {row["scope"]: _health(row["body"]) for row in tx.all("SELECT scope, body FROM health")}
+def load_health(tx: Tx) -> dict[str, Health]:
+    return {row["scope"]: _decode_health(row["body"]) for row in tx.fetch_all("SELECT scope, body FROM health")}
 
 
-def note_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
+def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
     """Apply `change` to the row as it stands."""
-    _store(tx, scope, change(_take(tx, scope)[0]))
+    _save_health(tx, scope, change(_lock_health(tx, scope)[0]))
 
 
-def forget_health(tx: Tx, scope: str) -> None:
+def reset_health(tx: Tx, scope: str) -> None:
     """The operator has looked after it: the next call passes."""
-    tx.put("DELETE FROM health WHERE scope = :scope", scope=scope)
+    tx.execute_nowait("DELETE FROM health WHERE scope = :scope", scope=scope)
 
 
-def pass_gate(tx: Tx, gate: Gate) -> Held | None:
+def try_dispatch(tx: Tx, limits: DispatchLimits) -> Blocked | None:
     """None lets the call through and counts it. The upstream's row is taken first, so callers come one by one."""
-    upstream, free_at = _take(tx, gate.upstream)
-    route, _ = _take(tx, gate.route)
-    held = _unhealthy(tx, gate, upstream, route) or _crowded(tx, gate) or _too_fast(tx, gate, free_at)
-    if held is None:
-        for scope, health in ((gate.upstream, upstream), (gate.route, route)):
-            if isinstance(state(health, tx.now, gate.key), Trial):
-                _store(tx, scope, msgspec.structs.replace(health, trial_until=tx.now + gate.trial_us))
-    return held
+    upstream, free_at = _lock_health(tx, limits.upstream)
+    route, _ = _lock_health(tx, limits.route)
+    blocked = (
+        _check_health(tx, limits, upstream, route) or _check_concurrency(tx, limits) or _check_rate(tx, limits, free_at)
+    )
+    if blocked is None:
+        for scope, health in ((limits.upstream, upstream), (limits.route, route)):
+            if isinstance(breaker_state(health, tx.now, limits.key_fingerprint), HalfOpen):
+                _save_health(tx, scope, msgspec.structs.replace(health, trial_until=tx.now + limits.max_trial_us))
+    return blocked
 
 
-def _unhealthy(tx: Tx, gate: Gate, upstream: Health, route: Health) -> Held | None:
+def _check_health(tx: Tx, limits: DispatchLimits, upstream: Health, route: Health) -> Blocked | None:
     for health in (upstream, route):
-        match state(health, tx.now, gate.key):
-            case Broken(reason=reason):
-                return Held(0, reason)
-            case Cooling(until=until):
-                return Held(until, "throttled")
-            case Free() | Trial():
+        match breaker_state(health, tx.now, limits.key_fingerprint):
+            case Open(reason=reason):
+                return Blocked(0, reason)
+            case RateLimited(until=until):
+                return Blocked(until, "throttled")
+            case Closed() | HalfOpen():
                 pass
     return None
 
 
-def _crowded(tx: Tx, gate: Gate) -> Held | None:
-    if not gate.concurrency:
+def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
+    if not limits.concurrency:
         return None
-    sending = tx.count(
-        "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'", upstream=gate.upstream
+    in_flight = tx.fetch_int(
+        "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
+        upstream=limits.upstream,
     )
-    return Held(tx.now + _SLOT_US, "all its places are taken") if sending >= gate.concurrency else None
+    return Blocked(tx.now + _SLOT_RETRY_US, "all its places are taken") if in_flight >= limits.concurrency else None
 
 
-def _too_fast(tx: Tx, gate: Gate, free_at: int) -> Held | None:
+def _check_rate(tx: Tx, limits: DispatchLimits, free_at: int) -> Blocked | None:
     """A cell of `images` every `images / rate` of a minute, with a fifth of the minute's worth at once."""
-    if not gate.rate_per_min:
+    if not limits.rate_per_min:
         return None
-    step = _MINUTE_US // gate.rate_per_min
+    step = _MINUTE_US // limits.rate_per_min
     at = max(free_at, tx.now)
-    early = at - (tx.now + step * max(1, gate.rate_per_min // 5) - step)
+    early = at - (tx.now + step * max(1, limits.rate_per_min // 5) - step)
     if early > 0:
-        return Held(tx.now + early, "its rate is used up")
-    tx.put("UPDATE health SET free_at = :at WHERE scope = :scope", at=at + step * gate.images, scope=gate.upstream)
+        return Blocked(tx.now + early, "its rate is used up")
+    tx.execute_nowait(
+        "UPDATE health SET free_at = :at WHERE scope = :scope", at=at + step * limits.images, scope=limits.upstream
+    )
     return None
 
 
-def _take(tx: Tx, scope: str) -> tuple[Health, int]:
+def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
     """Lock the row, made where it is absent."""
-    tx.put("INSERT INTO health (scope, body) VALUES (:scope, '{}') ON CONFLICT (scope) DO NOTHING", scope=scope)
-    row = tx.all("UPDATE health SET body = body WHERE scope = :scope RETURNING body, free_at", scope=scope)[0]
-    return _health(row["body"]), row["free_at"]
+    tx.execute_nowait(
+        "INSERT INTO health (scope, body) VALUES (:scope, '{}') ON CONFLICT (scope) DO NOTHING", scope=scope
+    )
+    row = tx.fetch_all("UPDATE health SET body = body WHERE scope = :scope RETURNING body, free_at", scope=scope)[0]
+    return _decode_health(row["body"]), row["free_at"]
 
 
-def _store(tx: Tx, scope: str, health: Health) -> None:
+def _save_health(tx: Tx, scope: str, health: Health) -> None:
     body = msgspec.json.encode(health).decode()
-    tx.put("UPDATE health SET body = :body WHERE scope = :scope", body=body, scope=scope)
+    tx.execute_nowait("UPDATE health SET body = :body WHERE scope = :scope", body=body, scope=scope)
 
 
-def _health(body: str) -> Health:
+def _decode_health(body: str) -> Health:
     return msgspec.json.decode(body, type=Health)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.accounts import Key
+from imagegate.domain.accounts import ApiKey
 from imagegate.store.accounts import find_key
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
-IDLE_US = 3600 * 1_000_000
-LIFE_US = 12 * 3600 * 1_000_000
+IDLE_TIMEOUT_US = 3600 * 1_000_000
+MAX_LIFETIME_US = 12 * 3600 * 1_000_000
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,32 +27,32 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     seen: int
     expires: int
 
-    def live(self, now: int) -> bool:
-        return now < self.expires and now < self.seen + IDLE_US
+    def is_live(self, now: int) -> bool:
+        return now < self.expires and now < self.seen + IDLE_TIMEOUT_US
 
 
-def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced: str) -> None:
+def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_digest: str) -> None:
     """A session that begins now; the one that the browser held before, if any, ends."""
-    tx.run("DELETE FROM sessions WHERE digest = :digest", digest=replaced)
-    tx.run(
+    tx.execute("DELETE FROM sessions WHERE digest = :digest", digest=replaced_digest)
+    tx.execute(
         """INSERT INTO sessions (digest, account_id, key_id, created, seen, expires)
         VALUES (:digest, :account_id, :key_id, :now, :now, :expires) ON CONFLICT (digest) DO NOTHING""",
         digest=digest,
         account_id=account_id,
         key_id=key_id,
         now=tx.now,
-        expires=tx.now + LIFE_US,
+        expires=tx.now + MAX_LIFETIME_US,
     )
 
 
-def session_by_digest(tx: Tx, digest: str) -> Session | None:
+def find_session_by_digest(tx: Tx, digest: str) -> Session | None:
     """The way in from a cookie, as `key_by_digest` is the one from a header: it starts without an account."""
-    row = tx.one("SELECT * FROM sessions WHERE digest = :digest", digest=digest)
-    return _session(row) if row else None
+    row = tx.fetch_one("SELECT * FROM sessions WHERE digest = :digest", digest=digest)
+    return _session_from_row(row) if row else None
 
 
-def mark_seen(tx: Tx, account_id: str, digest: str) -> None:
-    tx.run(
+def touch_session(tx: Tx, account_id: str, digest: str) -> None:
+    tx.execute(
         "UPDATE sessions SET seen = :now WHERE digest = :digest AND account_id = :account_id",
         digest=digest,
         account_id=account_id,
@@ -61,39 +61,39 @@ def mark_seen(tx: Tx, account_id: str, digest: str) -> None:
 
 
 def close_session(tx: Tx, account_id: str, digest: str) -> None:
-    tx.run(
+    tx.execute(
         "DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id", digest=digest, account_id=account_id
     )
 
 
-def close_sessions(tx: Tx, account_id: str, key_id: str) -> int:
+def close_key_sessions(tx: Tx, account_id: str, key_id: str) -> int:
     """Every session of this key, on every device; how many."""
-    return tx.run(
+    return tx.execute(
         "DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id", account_id=account_id, key_id=key_id
     )
 
 
-def key_of_session(tx: Tx, account_id: str, key_id: str, digest: str) -> Key | None:
+def find_session_key(tx: Tx, account_id: str, key_id: str, digest: str) -> ApiKey | None:
     """The key as it is now, where the session has not ended."""
-    row = tx.one(
+    row = tx.fetch_one(
         "SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
         digest=digest,
         account_id=account_id,
         key_id=key_id,
     )
-    return find_key(tx, account_id, key_id) if row and _session(row).live(tx.now) else None
+    return find_key(tx, account_id, key_id) if row and _session_from_row(row).is_live(tx.now) else None
 
 
-def forget_ended(tx: Tx, limit: int) -> int:
+def purge_ended_sessions(tx: Tx, limit: int) -> int:
     """Rows of sessions that have ended; how many."""
-    return tx.run(
+    return tx.execute(
         f"""DELETE FROM sessions WHERE digest IN (
             SELECT digest FROM sessions WHERE seen < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
-        idle=tx.now - IDLE_US,
+        idle=tx.now - IDLE_TIMEOUT_US,
         now=tx.now,
         limit=limit,
     )
 
 
-def _session(row: Row) -> Session:
+def _session_from_row(row: Row) -> Session:
     return Session(**row)

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain.accounts import DAY_US
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
-from imagegate.domain.tasks import Result, Task, TaskState
+from imagegate.domain.tasks import ImageResult, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, assets, idempotency, key_concurrency
-from imagegate.store.accounts import NoCredit, TooManyUnfinished, TooMuchInFlight
+from imagegate.store.accounts import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.engines import Row
-from imagegate.store.idempotency import Conflict, Replayed
+from imagegate.store.idempotency import KeyConflict, Replay
 from imagegate.store.transaction import Tx
 
-TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule, price_version,
+SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule,
+price_version,
     hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source, engine, results,
     error, results_expire, thumbnail_expires, sent, cancel_wished,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
-UNFINISHED = "('queued', 'running', 'finalizing')"
+UNFINISHED_STATES = "('queued', 'running', 'finalizing')"
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,19 +40,19 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     hold: int
     created: int
     deadline: int
-    pinned: tuple[assets.NewAsset, ...] = ()
+    input_assets: tuple[assets.NewAsset, ...] = ()
 
 
-class KeyUse(msgspec.Struct, frozen=True):
+class IdempotencyKey(msgspec.Struct, frozen=True):
     """The Idempotency-Key of a submit."""
 
     endpoint: str
     key: str
     fingerprint: str
-    keep_us: int
+    retention_us: int
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class TaskSubmitted(msgspec.Struct, frozen=True):
     """Task, hold and key are one commit."""
 
 
@@ -64,28 +65,36 @@ class LostLease(msgspec.Struct, frozen=True):
 
 
 def submit_task(
-    tx: Tx, account_id: str, new: NewTask, use: KeyUse | None, unfinished_max: int
-) -> Submitted | Replayed | Conflict | NoCredit | TooManyUnfinished | TooMuchInFlight:
+    tx: Tx, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
+) -> TaskSubmitted | Replay | KeyConflict | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached:
     """[ idempotency key, hold, task ]: all or none."""
-    if tx.again and find_task(tx, account_id, new.id):
-        return Submitted()
-    if use is not None:
-        claim = idempotency.claim_key(tx, account_id, use.endpoint, use.key, use.fingerprint, new.id, use.keep_us)
-        if isinstance(claim, Replayed | Conflict):
-            return claim
-        point("submit.key_inserted")
-    held = accounts.place_hold(tx, account_id, new.key_id, new.hold, unfinished_max)
-    if isinstance(held, NoCredit | TooManyUnfinished | TooMuchInFlight):
-        if use is not None:
-            idempotency.free_key(tx, account_id, use.endpoint, use.key)
-        return held
+    if tx.is_retry and find_task(tx, account_id, new.id):
+        return TaskSubmitted()
+    if idempotency_key is not None:
+        key_claim = idempotency.claim_key(
+            tx,
+            account_id,
+            idempotency_key.endpoint,
+            idempotency_key.key,
+            idempotency_key.fingerprint,
+            new.id,
+            idempotency_key.retention_us,
+        )
+        if isinstance(key_claim, Replay | KeyConflict):
+            return key_claim
+        crash_point("submit.key_inserted")
+    hold = accounts.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
+    if isinstance(hold, InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached):
+        if idempotency_key is not None:
+            idempotency.release_key(tx, account_id, idempotency_key.endpoint, idempotency_key.key)
+        return hold
     _insert_task(tx, new)
-    point("submit.pre_commit")
-    return Submitted()
+    crash_point("submit.pre_commit")
+    return TaskSubmitted()
 
 
 def _insert_task(tx: Tx, new: NewTask) -> None:
-    tx.put(
+    tx.execute_nowait(
         f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
             created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
@@ -103,7 +112,7 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         deadline=new.deadline,
         callback_url=new.order.callback_url,
     )
-    tx.put(
+    tx.execute_nowait(
         """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
         VALUES (:task_id, :account_id, :key_id, :amount, :day, 'open', :created)""",
         task_id=new.id,
@@ -113,16 +122,16 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         day=tx.now // DAY_US,
         created=new.created,
     )
-    tx.put(
+    tx.execute_nowait(
         "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
         id=new.id,
         at=new.created,
     )
-    for asset in new.pinned:
+    for asset in new.input_assets:
         assets.add_asset(tx, new.account_id, asset, new.deadline, None)
 
 
-def fresh_task(new: NewTask) -> Task:
+def build_submitted_task(new: NewTask) -> Task:
     """The task as the commit that made it left it."""
     return Task(
         id=new.id,
@@ -141,44 +150,44 @@ def fresh_task(new: NewTask) -> Task:
     )
 
 
-def overdue(tx: Tx, limit: int) -> list[Task]:
+def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:
     """Unfinished tasks past their deadline."""
-    rows = tx.all(
-        f"{TASK} WHERE state IN {UNFINISHED} AND deadline <= :now ORDER BY deadline LIMIT :limit",
+    rows = tx.fetch_all(
+        f"{SELECT_TASK} WHERE state IN {UNFINISHED_STATES} AND deadline <= :now ORDER BY deadline LIMIT :limit",
         now=tx.now,
         limit=limit,
     )
-    return [task_of(row) for row in rows]
+    return [task_from_row(row) for row in rows]
 
 
-def account_of(tx: Tx, task_id: str) -> str | None:
+def find_task_account(tx: Tx, task_id: str) -> str | None:
     """Whose task it is, for the operator alone."""
-    row = tx.one("SELECT account_id FROM tasks WHERE id = :id", id=task_id)
+    row = tx.fetch_one("SELECT account_id FROM tasks WHERE id = :id", id=task_id)
     return row["account_id"] if row else None
 
 
 def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
-    row = tx.one(f"{TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id)
-    return task_of(row) if row else None
+    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id)
+    return task_from_row(row) if row else None
 
 
-def any_task(tx: Tx, task_id: str) -> Task | None:
+def find_task_of_any_account(tx: Tx, task_id: str) -> Task | None:
     """For workers, who act for every account."""
-    row = tx.one(f"{TASK} WHERE id = :id", id=task_id)
-    return task_of(row) if row else None
+    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id", id=task_id)
+    return task_from_row(row) if row else None
 
 
-def stepped(tx: Tx, task_id: str, changed: int) -> Done | LostLease:
+def record_step_if_changed(tx: Tx, task_id: str, changed: int) -> Done | LostLease:
     if changed == 0:
         return LostLease()
-    step(tx, task_id)
+    record_step(tx, task_id)
     return Done()
 
 
-def step(tx: Tx, task_id: str) -> None:
+def record_step(tx: Tx, task_id: str) -> None:
     """Number this change and log it."""
-    tx.put("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
-    tx.put(
+    tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
+    tx.execute_nowait(
         """INSERT INTO steps (task_id, seq, claim_no, state, progress, at)
         SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
         id=task_id,
@@ -186,21 +195,21 @@ def step(tx: Tx, task_id: str) -> None:
     )
 
 
-def task_of(row: Row) -> Task:
+def task_from_row(row: Row) -> Task:
     return Task(
-        **{name: row[name] for name in _PLAIN},
+        **{name: row[name] for name in _PLAIN_COLUMNS},
         state=TaskState(row["state"]),
         hold=Nanos(row["hold"]),
         charge=None if row["charge"] is None else Nanos(row["charge"]),
         order=msgspec.json.decode(row["order_body"], type=ImageOrder),
         usage=msgspec.json.decode(row["usage_body"], type=Usage) if row["usage_body"] else None,
         usage_source=UsageSource(row["usage_source"]) if row["usage_source"] else None,
-        results=msgspec.json.decode(row["results"], type=tuple[Result, ...]) if row["results"] else (),
+        results=msgspec.json.decode(row["results"], type=tuple[ImageResult, ...]) if row["results"] else (),
         error=msgspec.json.decode(row["error"], type=TaskError) if row["error"] else None,
     )
 
 
-_PLAIN = (
+_PLAIN_COLUMNS = (
     "id",
     "account_id",
     "key_id",

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from imagegate.store.engines import Connection, Engine, StoreFailure
+from imagegate.store.engines import Connection, DatabaseError, Engine
 from imagegate.store.transaction import Tx
 
-GIVE_UP_S = 10.0
-_PAUSE_S = 0.05
+MAX_RETRY_S = 10.0
+_RETRY_PAUSE_S = 0.05
 
 
-class Waiting:
+class QueuedCommand:
     """A command in the queue, and where its answer goes."""
 
     __slots__ = ("answer", "args", "command", "error", "future", "loop")
@@ -38,7 +38,7 @@ class Waiting:
         """Commands name the account that they touch first: writers that meet lock in the same order."""
         return str(self.args[0]) if self.args else ""
 
-    def deliver(self) -> None:
+    def resolve(self) -> None:
         if self.future.cancelled():
             return
         if self.error is not None:
@@ -50,7 +50,7 @@ class Waiting:
 class Writer(threading.Thread):
     """One thread, one connection. `batch` bounds how many commands share a commit."""
 
-    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[Waiting | None], batch: int) -> None:
+    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], batch: int) -> None:
         super().__init__(name="imagegate-writer", daemon=True)
         self._engine = engine
         self._inbox = inbox
@@ -62,11 +62,11 @@ class Writer(threading.Thread):
             commands = [first, *self._drain()]
             if self._engine.shared:
                 commands.sort(key=lambda waiting: waiting.order)
-            self._settle_batch(commands)
-            _answer(commands)
+            self._run_batch(commands)
+            _resolve_batch(commands)
         self._disconnect()
 
-    def _drain(self) -> Iterable[Waiting]:
+    def _drain(self) -> Iterable[QueuedCommand]:
         for _ in range(self._batch - 1):
             try:
                 waiting = self._inbox.get_nowait()
@@ -77,56 +77,56 @@ class Writer(threading.Thread):
                 return
             yield waiting
 
-    def _settle_batch(self, commands: list[Waiting]) -> None:
+    def _run_batch(self, commands: list[QueuedCommand]) -> None:
         """All in one commit; where one of them fails, one by one, so that its fault hurts nobody else."""
         try:
             self._commit(commands)
         except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's answer
-            failure = self._undo(error)
-            if failure is None or failure.retry:
-                self._settle_each(commands)
+            failure = self._roll_back(error)
+            if failure is None or failure.is_retryable:
+                self._run_individually(commands)
             else:
                 commands.extend(self._drain())  # they have waited as long as these
-                _refuse(commands, failure)
+                _fail_all(commands, failure)
 
-    def _settle_each(self, commands: list[Waiting]) -> None:
+    def _run_individually(self, commands: list[QueuedCommand]) -> None:
         """A database that does not come back is given up once for all who wait."""
-        give_up = time.monotonic() + GIVE_UP_S
+        retry_until = time.monotonic() + MAX_RETRY_S
         for position, waiting in enumerate(commands):
-            failure = self._settle_one(waiting, give_up)
-            if failure is not None and time.monotonic() > give_up:
-                _refuse(commands[position:], failure)
+            failure = self._run_one(waiting, retry_until)
+            if failure is not None and time.monotonic() > retry_until:
+                _fail_all(commands[position:], failure)
                 return
 
-    def _settle_one(self, waiting: Waiting, give_up: float) -> StoreFailure | None:
+    def _run_one(self, waiting: QueuedCommand, retry_until: float) -> DatabaseError | None:
         """Alone, repeated while the failure says that a repeat is sound: commands are made to be repeatable."""
         while True:
             try:
-                self._commit([waiting], again=True)
+                self._commit([waiting], is_retry=True)
             except Exception as error:  # noqa: BLE001  the thread's edge
-                failure = self._undo(error)
-                if failure is None or not failure.retry or time.monotonic() > give_up:
+                failure = self._roll_back(error)
+                if failure is None or not failure.is_retryable or time.monotonic() > retry_until:
                     waiting.error = failure or error
                     return failure
-                time.sleep(_PAUSE_S)
+                time.sleep(_RETRY_PAUSE_S)
             else:
                 return None
 
-    def _commit(self, commands: list[Waiting], *, again: bool = False) -> None:
+    def _commit(self, commands: list[QueuedCommand], *, is_retry: bool = False) -> None:
         if self._connection is None:
             self._connection = self._engine.connect(readonly=False)
         self._connection.begin()
-        tx = Tx(self._connection, again=again)
+        tx = Tx(self._connection, is_retry=is_retry)
         for waiting in commands:
             waiting.answer = waiting.command(tx, *waiting.args)
         self._connection.commit()
 
-    def _undo(self, error: Exception) -> StoreFailure | None:
+    def _roll_back(self, error: Exception) -> DatabaseError | None:
         """Roll back; a connection that may be broken is left behind."""
-        failure = error if isinstance(error, StoreFailure) else self._engine.failure(error)
+        failure = error if isinstance(error, DatabaseError) else self._engine.translate_error(error)
         if self._connection is None:
             return failure
-        if failure is not None and failure.retry:
+        if failure is not None and failure.is_retryable:
             self._disconnect()
             return failure
         try:
@@ -141,21 +141,21 @@ class Writer(threading.Thread):
             connection.close()
 
 
-def _refuse(commands: list[Waiting], failure: StoreFailure) -> None:
+def _fail_all(commands: list[QueuedCommand], failure: DatabaseError) -> None:
     for waiting in commands:
         waiting.error = failure
 
 
-def _answer(commands: list[Waiting]) -> None:
+def _resolve_batch(commands: list[QueuedCommand]) -> None:
     """One wake-up of the event loop for the whole batch."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[QueuedCommand]] = {}
     for waiting in commands:
         by_loop.setdefault(waiting.loop, []).append(waiting)
-    for loop, answered in by_loop.items():
+    for loop, resolved in by_loop.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_deliver_all, answered)
+            loop.call_soon_threadsafe(_resolve_all, resolved)
 
 
-def _deliver_all(answered: list[Waiting]) -> None:
-    for waiting in answered:
-        waiting.deliver()
+def _resolve_all(commands: list[QueuedCommand]) -> None:
+    for waiting in commands:
+        waiting.resolve()

@@ -15,45 +15,46 @@ import msgspec
 
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
-from imagegate.domain.tasks import Trouble
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
-from imagegate.spool import SpooledAnswer
+from imagegate.spool import SpooledResponse
 
 __all__ = [
-    "Answer",
     "Call",
+    "CallHooks",
+    "CallOutcome",
+    "FailureKind",
     "Produced",
-    "Progress",
+    "ProgressHook",
+    "RecoveryMode",
     "Refused",
     "Rejected",
-    "Resumes",
-    "Ties",
-    "Trouble",
     "Unavailable",
     "Unknown",
     "Upstream",
 ]
 
-Progress = Callable[[int], Awaitable[None]]
-Partial = Callable[[int, Path], Awaitable[None]]
+ProgressHook = Callable[[int], Awaitable[None]]
+PartialImageHook = Callable[[int, Path], Awaitable[None]]
 
 
-async def _nowhere(*_: object) -> None:
+async def _ignore(*_: object) -> None:
     """Tells nobody."""
 
 
-class Ties(msgspec.Struct, frozen=True, kw_only=True):
+class CallHooks(msgspec.Struct, frozen=True, kw_only=True):
     """What a call may tell its task while it runs, and ask of it.
 
-    `progress` takes 0 to 99. `remember` returns after the upstream's own id of the work is committed: from then on a
-    call that was cut off is taken up again with `ref`. `unwanted` tells that the customer wishes no more of it.
-    `partial` takes the number, from 0, and the file of an unfinished picture; the file is gone when it returns.
+    `on_progress` takes 0 to 99. `save_ref` returns after the upstream's own id of the work is committed: from then on a
+    call that was cut off is taken up again with `ref`. `cancel_requested` tells that the customer wishes no more of it.
+    `on_partial_image` takes the number, from 0, and the file of an unfinished picture; the file is gone when it
+    returns.
     """
 
-    progress: Progress = _nowhere
-    partial: Partial = _nowhere
-    remember: Callable[[str], Awaitable[None]] = _nowhere
-    unwanted: Callable[[], bool] = lambda: False
+    on_progress: ProgressHook = _ignore
+    on_partial_image: PartialImageHook = _ignore
+    save_ref: Callable[[str], Awaitable[None]] = _ignore
+    cancel_requested: Callable[[], bool] = lambda: False
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     `order.n` images are wanted of `model`, the upstream's own name. `expected` is the formula's usage, for upstreams
     that count by it. `customer` is an opaque name of the account that tells upstreams customers apart. `ref` is what
-    `Ties.remember` was given by an earlier call of this very attempt, empty when it was never called. `partials`
+    `CallHooks.save_ref` was given by an earlier call of this very attempt, empty when it was never called.
+    `partial_images`
     unfinished pictures are wanted on the way; an upstream that shows none may ignore it. In the mask, alpha 0 is
     repainted and alpha 255 stays: files with other values are made to fit before they come here.
     `hop` counts the gateways that the request has passed before this one.
@@ -75,14 +77,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mask: Path | None = None
     customer: str = ""
     ref: str = ""
-    partials: int = 0
+    partial_images: int = 0
     hop: int = 0
 
 
 class Produced(msgspec.Struct, frozen=True):
     """At least one image, in the spool."""
 
-    answer: SpooledAnswer
+    answer: SpooledResponse
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ class Unavailable(msgspec.Struct, frozen=True):
 
     detail: str
     error: TaskError
-    trouble: Trouble = Trouble.failing
+    trouble: FailureKind = FailureKind.failing
     retry_after_s: float = 0.0
     request_id: str = ""
 
@@ -130,21 +132,22 @@ class Unknown(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
-Answer = Produced | Refused | Rejected | Unavailable | Unknown
+CallOutcome = Produced | Refused | Rejected | Unavailable | Unknown
 
 
-class Resumes(enum.StrEnum):
+class RecoveryMode(enum.StrEnum):
     """What may be done with a call that a crash cut off.
 
     `never`: its outcome is unknown. `by_ref`: taken up again where an id was remembered, unknown otherwise. `by_key`:
-    the same attempt id may simply be sent again, the upstream makes one purchase of it. `exactly`: it buys nothing
+    the same attempt id may simply be sent again, the upstream makes one purchase of it. `deterministic`: it buys
+    nothing
     and makes the same bytes.
     """
 
     never = "never"
     by_ref = "by_ref"
     by_key = "by_key"
-    exactly = "exactly"
+    deterministic = "exactly"
 
 
 class Upstream(Protocol):
@@ -154,7 +157,7 @@ class Upstream(Protocol):
     """
 
     name: str
-    resumes: Resumes
+    recovery_mode: RecoveryMode
 
-    async def produce(self, call: Call, ties: Ties) -> Answer: ...
+    async def produce(self, call: Call, hooks: CallHooks) -> CallOutcome: ...
     async def close(self) -> None: ...

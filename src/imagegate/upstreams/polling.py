@@ -16,17 +16,17 @@ from typing import Protocol
 import aiohttp
 import msgspec
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.spool import Spool, SpooledAnswer
-from imagegate.upstreams.base import Answer, Call, Produced, Ties, Unknown
-from imagegate.upstreams.downloads import Fetch, NotSaved, Patience, collect
+from imagegate.spool import Spool, SpooledResponse
+from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Produced, Unknown
+from imagegate.upstreams.downloads import DownloadFailed, Fetch, RetrySchedule, download_images
 
-ANSWER_MAX_BYTES = 1024 * 1024
-ASK_S = 30.0
-SUBMIT_S = 120.0
+MAX_RESPONSE_BYTES = 1024 * 1024
+POLL_TIMEOUT_S = 30.0
+SUBMIT_TIMEOUT_S = 120.0
 _PIECE = 64 * 1024
-_WISH_S = 1.0
+_CANCEL_CHECK_INTERVAL_S = 1.0
 _RETRY_AFTER_MOST_S = 300.0
 _PAID, _ASKED = "paid", "asked"
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
@@ -62,7 +62,7 @@ class Wire:
         self._opened: dict[str, aiohttp.ClientSession] = {}
 
     async def submit(
-        self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = SUBMIT_S
+        self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = SUBMIT_TIMEOUT_S
     ) -> Reply | NotSent | Lost:
         """POST the JSON body once. It has left when its last piece was handed over."""
         left = False
@@ -72,20 +72,20 @@ class Wire:
             for start in range(0, len(body), _PIECE):
                 left = start + _PIECE >= len(body)
                 yield body[start : start + _PIECE]
-            point("upstream.after_send")
+            crash_point("upstream.after_send")
 
         own = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
         try:
             async with self._session(_PAID).post(
                 url, data=pieces(), headers=own, timeout=self._timeout(total_s), allow_redirects=False
             ) as response:
-                point("upstream.post_response")
+                crash_point("upstream.post_response")
                 return await _read(response)
         except _FAILURES as error:
             detail = f"{type(error).__name__}: {error}"
             return Lost(detail) if left else NotSent(detail)
 
-    async def ask(self, method: str, url: str, total_s: float = ASK_S) -> Reply | Lost:
+    async def ask(self, method: str, url: str, total_s: float = POLL_TIMEOUT_S) -> Reply | Lost:
         """A request that may be repeated."""
         try:
             async with self._session(_ASKED).request(
@@ -120,8 +120,8 @@ async def _read(response: aiohttp.ClientResponse) -> Reply:
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
-        if len(body) > ANSWER_MAX_BYTES:
-            raise aiohttp.ClientPayloadError(f"status {response.status} with more than {ANSWER_MAX_BYTES} bytes")
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise aiohttp.ClientPayloadError(f"status {response.status} with more than {MAX_RESPONSE_BYTES} bytes")
     names = ("x-request-id", "x-fal-request-id")
     request_id = next((response.headers[name] for name in names if name in response.headers), "")
     return Reply(
@@ -147,17 +147,17 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     return min(max(seconds, 0.0), _RETRY_AFTER_MOST_S)
 
 
-class Pace(msgspec.Struct, frozen=True):
+class PollSchedule(msgspec.Struct, frozen=True):
     """Seconds: between two looks that found it unfinished, and after the first and later failures to look."""
 
-    look_s: float = 3.0
-    first_s: float = 1.0
-    most_s: float = 15.0
-    patience: Patience = Patience()
+    poll_interval_s: float = 3.0
+    min_backoff_s: float = 1.0
+    max_backoff_s: float = 15.0
+    download_retry: RetrySchedule = RetrySchedule()
 
     def backoff(self, failures: int) -> float:
         """Doubling, with a fifth of jitter."""
-        return min(self.first_s * 2.0 ** min(failures - 1, 16), self.most_s) * random.uniform(0.8, 1.2)  # noqa: S311
+        return min(self.min_backoff_s * 2.0 ** min(failures - 1, 16), self.max_backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -166,14 +166,14 @@ class Pending(msgspec.Struct, frozen=True):
     percent: int = 0
 
 
-class Unseen(msgspec.Struct, frozen=True):
+class PollFailed(msgspec.Struct, frozen=True):
     """The look failed; it says nothing about the work."""
 
     detail: str
     retry_after_s: float = 0.0
 
 
-class Landed(msgspec.Struct, frozen=True, kw_only=True):
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     """Finished: where the pictures are, and what the other side says of their tokens and of their cost to us."""
 
     urls: tuple[str, ...]
@@ -184,110 +184,112 @@ class Landed(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-Seen = Pending | Unseen | Landed | Answer
+PollResult = Pending | PollFailed | JobResult | CallOutcome
 
 
-class Work(Protocol):
-    """Work that the other side has accepted under `id`. `stopped` after it was told to stop."""
+class RemoteJob(Protocol):
+    """Work that the other side has accepted under `id`. `cancel_sent` after it was told to stop."""
 
     id: str
-    stopped: bool
+    cancel_sent: bool
 
-    async def look(self, left_s: float) -> Seen: ...
-    async def stop(self) -> None: ...
+    async def poll(self, remaining_s: float) -> PollResult: ...
+    async def cancel(self) -> None: ...
 
 
-class Hands(msgspec.Struct, frozen=True):
+class PollDeps(msgspec.Struct, frozen=True):
     """What it takes to bring results home."""
 
     spool: Spool
     fetch: Fetch
-    pace: Pace
+    schedule: PollSchedule
 
 
-async def see_through(work: Work, call: Call, ties: Ties, end: float, hands: Hands) -> Answer:
+async def run_job(job: RemoteJob, call: Call, hooks: CallHooks, end: float, deps: PollDeps) -> CallOutcome:
     """From accepted work to pictures in the spool, or to the answer that takes their place."""
-    match await follow(work, ties, end, hands.pace):
-        case Landed() as landed:
-            return await _land(call, landed, hands)
+    match await poll_until_done(job, hooks, end, deps.schedule):
+        case JobResult() as landed:
+            return await _save_results(call, landed, deps)
         case answer:
             return answer
 
 
-async def follow(work: Work, ties: Ties, end: float, pace: Pace) -> Landed | Answer:
+async def poll_until_done(
+    job: RemoteJob, hooks: CallHooks, end: float, schedule: PollSchedule
+) -> JobResult | CallOutcome:
     """Look until it has ended, at the latest at `end` by the loop's clock: then stop it and look once more."""
     clock = asyncio.get_running_loop().time
     failures, shown = 0, 0
     while clock() < end:
         began = clock()
-        seen = await _look(work, ties, end - began)
+        seen = await _poll_once(job, hooks, end - began)
         match seen:
             case Pending(percent=percent):
-                failures, rest = 0, pace.look_s - (clock() - began)
+                failures, rest = 0, schedule.poll_interval_s - (clock() - began)
                 if percent > shown:
                     shown = percent
-                    await ties.progress(min(percent, 99))
-            case Unseen(retry_after_s=asked):
+                    await hooks.on_progress(min(percent, 99))
+            case PollFailed(retry_after_s=asked):
                 failures += 1
-                rest = max(pace.backoff(failures), asked)
+                rest = max(schedule.backoff(failures), asked)
             case _:
                 return seen
         await asyncio.sleep(max(min(rest, end - clock()), 0))
-    return await _last_look(work, pace)
+    return await _final_poll(job, schedule)
 
 
-async def _look(work: Work, ties: Ties, left_s: float) -> Seen:
+async def _poll_once(job: RemoteJob, hooks: CallHooks, left_s: float) -> PollResult:
     """A look may last as long as the other side holds its answer: a wish to stop does not wait for that, and neither
     does what comes of it."""
-    if ties.unwanted():
-        await _stop_once(work)
-    looking = asyncio.create_task(work.look(left_s))
+    if hooks.cancel_requested():
+        await _cancel_once(job)
+    polling = asyncio.create_task(job.poll(left_s))
     try:
-        while not (await asyncio.wait({looking}, timeout=_WISH_S))[0]:
-            if ties.unwanted() and not work.stopped:
-                await _stop_once(work)
+        while not (await asyncio.wait({polling}, timeout=_CANCEL_CHECK_INTERVAL_S))[0]:
+            if hooks.cancel_requested() and not job.cancel_sent:
+                await _cancel_once(job)
                 return Pending()
-        return looking.result()
+        return polling.result()
     finally:
-        if looking.cancel():
-            await asyncio.wait({looking})
+        if polling.cancel():
+            await asyncio.wait({polling})
 
 
-async def _stop_once(work: Work) -> None:
-    if not work.stopped:
-        work.stopped = True
-        await work.stop()
+async def _cancel_once(job: RemoteJob) -> None:
+    if not job.cancel_sent:
+        job.cancel_sent = True
+        await job.cancel()
 
 
-async def _last_look(work: Work, pace: Pace) -> Landed | Answer:
+async def _final_poll(job: RemoteJob, schedule: PollSchedule) -> JobResult | CallOutcome:
     """The wish to stop can lose the race against a finished picture."""
-    await _stop_once(work)
-    await asyncio.sleep(pace.look_s)
-    match await work.look(ASK_S):
+    await _cancel_once(job)
+    await asyncio.sleep(schedule.poll_interval_s)
+    match await job.poll(POLL_TIMEOUT_S):
         case Pending():
-            return Unknown("not finished at the deadline, nor after it was told to stop", request_id=work.id)
-        case Unseen(detail=detail):
-            return Unknown(f"not finished at the deadline; the last look failed: {detail}", request_id=work.id)
+            return Unknown("not finished at the deadline, nor after it was told to stop", request_id=job.id)
+        case PollFailed(detail=detail):
+            return Unknown(f"not finished at the deadline; the last look failed: {detail}", request_id=job.id)
         case end:
             return end
 
 
-async def _land(call: Call, landed: Landed, hands: Hands) -> Answer:
+async def _save_results(call: Call, result: JobResult, deps: PollDeps) -> CallOutcome:
     """The pictures into the spool. Usage is for all of them: where one is missing the formula counts instead."""
-    wanted = landed.urls[: call.order.n]
-    got = await collect(hands.fetch, hands.spool, call.attempt_id, wanted, hands.pace.patience)
-    images = tuple(image for image in got if not isinstance(image, NotSaved))
+    wanted = result.urls[: call.order.n]
+    downloads = await download_images(deps.fetch, deps.spool, call.attempt_id, wanted, deps.schedule.download_retry)
+    images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
     if not images:
-        details = "; ".join(lost.detail for lost in got if isinstance(lost, NotSaved))
-        return Unknown(f"no result could be read: {details}", True, landed.usage, landed.request_id)
-    usage = landed.usage if len(images) == len(landed.urls) else None
-    answer = SpooledAnswer(
+        details = "; ".join(lost.detail for lost in downloads if isinstance(lost, DownloadFailed))
+        return Unknown(f"no result could be read: {details}", True, result.usage, result.request_id)
+    usage = result.usage if len(images) == len(result.urls) else None
+    answer = SpooledResponse(
         images,
         usage,
-        landed.source if usage else UsageSource.estimated,
-        engine=landed.engine,
-        request_id=landed.request_id,
-        cost_nanos=landed.cost_nanos,
+        result.source if usage else UsageSource.estimated,
+        engine=result.engine,
+        request_id=result.request_id,
+        cost_nanos=result.cost_nanos,
     )
-    await asyncio.to_thread(hands.spool.finish, call.attempt_id, answer)
+    await asyncio.to_thread(deps.spool.write_response, call.attempt_id, answer)
     return Produced(answer)

@@ -9,61 +9,78 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from imagegate.catalog.catalog import Book, CatalogError
-from imagegate.catalog.environment import rows_from_environment
-from imagegate.catalog.routes import Roster, RouteRow, UpstreamRow
+from imagegate.catalog.catalog import Catalog, CatalogError
+from imagegate.catalog.environment import configs_from_environment
+from imagegate.catalog.routes import RouteConfig, RouteTable, UpstreamConfig
 from imagegate.upstreams.base import Upstream
-from imagegate.upstreams.connect import NotConnected, Plugs, connect, read_secret
+from imagegate.upstreams.connect import InvalidUpstreamConfig, UpstreamDeps, build_upstream, read_api_key
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 
 
-class Fleet:
-    """`keys` holds the fingerprint of each upstream's key: a changed key is a new chance. `rows` are its routes as they
+class UpstreamRegistry:
+    """`key_fingerprints` holds the fingerprint of each upstream's key: a changed key is a new chance. `route_configs`
+    are its routes as they
     were written."""
 
     def __init__(
-        self, roster: Roster, upstreams: Mapping[str, Upstream], keys: Mapping[str, str], rows: Sequence[RouteRow] = ()
+        self,
+        roster: RouteTable,
+        upstreams: Mapping[str, Upstream],
+        keys: Mapping[str, str],
+        rows: Sequence[RouteConfig] = (),
     ) -> None:
-        self.roster, self.upstreams, self.keys, self.rows = roster, dict(upstreams), dict(keys), tuple(rows)
+        self.route_table, self.upstreams, self.key_fingerprints, self.route_configs = (
+            roster,
+            dict(upstreams),
+            dict(keys),
+            tuple(rows),
+        )
         self._retired: list[Upstream] = []
 
-    def change(self, newer: Fleet) -> None:
+    def replace_with(self, newer: UpstreamRegistry) -> None:
         """Calls under way keep the upstream that they began with."""
         self._retired += self.upstreams.values()
-        self.roster, self.upstreams, self.keys, self.rows = newer.roster, newer.upstreams, newer.keys, newer.rows
+        self.route_table, self.upstreams, self.key_fingerprints, self.route_configs = (
+            newer.route_table,
+            newer.upstreams,
+            newer.key_fingerprints,
+            newer.route_configs,
+        )
 
     async def close(self) -> None:
         for upstream in [*self.upstreams.values(), *self._retired]:
             await upstream.close()
 
 
-def muster(upstreams: Sequence[UpstreamRow], routes: Sequence[RouteRow], book: Book, plugs: Plugs, today: str) -> Fleet:
+def build_registry(
+    upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], book: Catalog, deps: UpstreamDeps, today: str
+) -> UpstreamRegistry:
     """The operator's rows; without any, what the environment holds keys for; without those, the embedded engine for
     every model. CatalogError says what does not fit. `today` as YYYY-MM-DD."""
     if not upstreams:
-        upstreams, found = rows_from_environment(plugs.env, book, today)
-        routes = [*routes, *found]
+        upstreams, found_routes = configs_from_environment(deps.env, book, today)
+        routes = [*routes, *found_routes]
     if not upstreams:
-        upstreams, routes = _embedded(book)
-    roster = Roster(upstreams, routes, list(book.models))
-    connected = {row.name: _connected(row, roster, plugs) for row in upstreams}
-    return Fleet(roster, connected, {row.name: _fingerprint(row, plugs) for row in upstreams}, routes)
+        upstreams, routes = _embedded_configs(book)
+    roster = RouteTable(upstreams, routes, list(book.models))
+    connected = {row.name: _build_checked(row, roster, deps) for row in upstreams}
+    return UpstreamRegistry(roster, connected, {row.name: _key_fingerprint(row, deps) for row in upstreams}, routes)
 
 
-def _embedded(book: Book) -> tuple[list[UpstreamRow], list[RouteRow]]:
-    row = UpstreamRow(name=EMBEDDED, protocol="embedded", on_unknown="fail")
-    return [row], [RouteRow(model=model, upstream=EMBEDDED) for model in book.models]
+def _embedded_configs(book: Catalog) -> tuple[list[UpstreamConfig], list[RouteConfig]]:
+    row = UpstreamConfig(name=EMBEDDED, protocol="embedded", on_unknown="fail")
+    return [row], [RouteConfig(model=model, upstream=EMBEDDED) for model in book.models]
 
 
-def _connected(row: UpstreamRow, roster: Roster, plugs: Plugs) -> Upstream:
-    upstream = connect(row, roster.dialects[row.name], plugs)
-    if isinstance(upstream, NotConnected):
+def _build_checked(config: UpstreamConfig, route_table: RouteTable, deps: UpstreamDeps) -> Upstream:
+    upstream = build_upstream(config, route_table.dialects[config.name], deps)
+    if isinstance(upstream, InvalidUpstreamConfig):
         raise CatalogError(upstream.detail)
     return upstream
 
 
-def _fingerprint(row: UpstreamRow, plugs: Plugs) -> str:
+def _key_fingerprint(config: UpstreamConfig, deps: UpstreamDeps) -> str:
     """Tells keys apart and nothing else; empty for an upstream without a key."""
-    named = bool(row.api_key_env or row.api_key_file)
-    secret = read_secret(row, plugs.env) if named else ""
+    named = bool(config.api_key_env or config.api_key_file)
+    secret = read_api_key(config, deps.env) if named else ""
     return hashlib.sha256(secret.encode()).hexdigest()[:12] if isinstance(secret, str) and secret else ""

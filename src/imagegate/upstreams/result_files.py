@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imagegate.domain.assets import EXTENSION
-from imagegate.images import NotAnImage, check_structure, inspect
-from imagegate.spool import SpooledImage, seal
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
+from imagegate.images import InvalidImage, check_structure, inspect
+from imagegate.spool import SpooledImage, fsync_and_hash
 
 
-def adopt_picture(draft: Path, index: int) -> SpooledImage:
+def adopt_image(draft: Path, index: int) -> SpooledImage:
     """Check a finished file of an attempt's folder, flush it and name it. Raises NotAnImage.
 
     Blocking: whole files are read. Call it in a thread.
     """
     facts = inspect(draft)
     check_structure(draft, facts.media_type)
-    size, digest = seal(draft)
-    name = f"{index}.{EXTENSION[facts.media_type]}"
+    size, digest = fsync_and_hash(draft)
+    name = f"{index}.{EXTENSION_BY_MEDIA_TYPE[facts.media_type]}"
     draft.rename(draft.with_name(name))
     return SpooledImage(name, facts.media_type, facts.width, facts.height, size, digest)
 
 
-__all__ = ["NotAnImage", "adopt_picture"]
+__all__ = ["InvalidImage", "adopt_image"]

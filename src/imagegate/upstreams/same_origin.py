@@ -5,7 +5,7 @@ from __future__ import annotations
 from yarl import URL
 
 
-def same_place(url: str, base: str, domain: str = "") -> bool:
+def is_same_origin(url: str, base: str, domain: str = "") -> bool:
     """Scheme, host and port of `base`; or https on a host of `domain`, itself or below it."""
     try:
         here, there = URL(base), URL(url)
@@ -14,9 +14,9 @@ def same_place(url: str, base: str, domain: str = "") -> bool:
         same = (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port)
     except ValueError:
         return False
-    return same or (bool(domain) and _below(there, domain))
+    return same or (bool(domain) and _is_subdomain(there, domain))
 
 
-def _below(url: URL, domain: str) -> bool:
+def _is_subdomain(url: URL, domain: str) -> bool:
     host = url.host or ""
     return url.scheme == "https" and url.port == 443 and (host == domain or host.endswith(f".{domain}"))

@@ -11,12 +11,12 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, Final
 
-from imagegate.domain.money import MOST_NANOS, NANOS_PER_USD
+from imagegate.domain.money import MAX_NANOS, NANOS_PER_USD
 from imagegate.domain.usage import Usage
 
-MOST_TOKENS: Final = 2**40
-_IN = ("input_tokens", "prompt_tokens")
-_OUT = ("output_tokens", "completion_tokens")
+MAX_TOKENS: Final = 2**40
+_INPUT_KEYS = ("input_tokens", "prompt_tokens")
+_OUTPUT_KEYS = ("output_tokens", "completion_tokens")
 
 
 def read_usage(reported: Any, *, images: int, text_estimate: int, references: bool) -> Usage | None:
@@ -26,13 +26,15 @@ def read_usage(reported: Any, *, images: int, text_estimate: int, references: bo
     """
     if not isinstance(reported, dict):
         return None
-    put_in, out = _detail(reported, _IN), _detail(reported, _OUT)
-    text_input, image_input = _split(_count(reported, *_IN), put_in, text_estimate if references else MOST_TOKENS)
-    text_output, image_output = _split(_count(reported, *_OUT), out, 0)
+    input_details, output_details = _details_of(reported, _INPUT_KEYS), _details_of(reported, _OUTPUT_KEYS)
+    text_input, image_input = _split(
+        _token_count(reported, *_INPUT_KEYS), input_details, text_estimate if references else MAX_TOKENS
+    )
+    text_output, image_output = _split(_token_count(reported, *_OUTPUT_KEYS), output_details, 0)
     # A call without a prompt or without a picture is not what happened: half a report is no report.
     if text_input + image_input == 0 or text_output + image_output == 0:
         return None
-    text_cached, image_cached = _cached(reported, put_in, image_input)
+    text_cached, image_cached = _cached(reported, input_details, image_input)
     return Usage(
         images=images,
         text_input=text_input,
@@ -49,18 +51,18 @@ def read_cost(reported: Any) -> int | None:
     cost = reported.get("cost") if isinstance(reported, dict) else None
     if isinstance(cost, bool) or not isinstance(cost, int | Decimal):
         return None
-    if not 0 <= cost < MOST_NANOS // NANOS_PER_USD:
+    if not 0 <= cost < MAX_NANOS // NANOS_PER_USD:
         return None
     return ceil(Decimal(cost) * NANOS_PER_USD)
 
 
-def _split(total: int | None, details: dict[str, Any], text_most: int) -> tuple[int, int]:
-    """Text and image tokens. Details that say nothing leave the total: text up to `text_most`, the rest image."""
-    text, image = _count(details, "text_tokens"), _count(details, "image_tokens")
+def _split(total: int | None, details: dict[str, Any], max_text: int) -> tuple[int, int]:
+    """Text and image tokens. Details that say nothing leave the total: text up to `max_text`, the rest image."""
+    text, image = _token_count(details, "text_tokens"), _token_count(details, "image_tokens")
     whole = total or 0
     if not text and not image:
-        plain = min(whole, text_most)
-        return plain, whole - plain
+        text_share = min(whole, max_text)
+        return text_share, whole - text_share
     if text is None or image is None:
         known = (text or 0) + (image or 0)
         rest = max(0, whole - known)
@@ -71,11 +73,11 @@ def _split(total: int | None, details: dict[str, Any], text_most: int) -> tuple[
 def _cached(usage: dict[str, Any], details: dict[str, Any], image_input: int) -> tuple[int, int]:
     """Cached text and image tokens: the most specific spelling that is there."""
     for place, text_key, image_key in _pairs(usage, details):
-        text, image = _count(place, text_key), _count(place, image_key)
+        text, image = _token_count(place, text_key), _token_count(place, image_key)
         if text is not None or image is not None:
             return text or 0, image or 0
     for place in (details, usage):
-        lump = _count(place, "cached_tokens")
+        lump = _token_count(place, "cached_tokens")
         if lump is not None:
             image = min(lump, image_input)
             return lump - image, image
@@ -83,24 +85,24 @@ def _cached(usage: dict[str, Any], details: dict[str, Any], image_input: int) ->
 
 
 def _pairs(usage: dict[str, Any], details: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    yield _part(details, "cached_tokens_details"), "text_tokens", "image_tokens"
+    yield _child_object(details, "cached_tokens_details"), "text_tokens", "image_tokens"
     yield details, "cached_text_tokens", "cached_image_tokens"
-    yield _part(usage, "cached_tokens_details"), "cached_text_tokens", "cached_image_tokens"
+    yield _child_object(usage, "cached_tokens_details"), "cached_text_tokens", "cached_image_tokens"
 
 
-def _detail(usage: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return next((part for name in names if (part := _part(usage, f"{name}_details"))), {})
+def _details_of(usage: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return next((part for name in names if (part := _child_object(usage, f"{name}_details"))), {})
 
 
-def _part(place: dict[str, Any], name: str) -> dict[str, Any]:
-    part = place.get(name)
+def _child_object(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    part = parent.get(name)
     return part if isinstance(part, dict) else {}
 
 
-def _count(place: dict[str, Any], *names: str) -> int | None:
+def _token_count(parent: dict[str, Any], *names: str) -> int | None:
     """A count of tokens under the first of the names that has one; negative or absurd figures are none."""
     for name in names:
-        value = place.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        value = parent.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
             return value
     return None

@@ -13,7 +13,7 @@ import msgspec
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.upstreams.base import Answer, Refused, Rejected, Trouble, Unavailable, Unknown
+from imagegate.upstreams.base import CallOutcome, FailureKind, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.polling import Lost, NotSent, Reply, Wire
 
 REFUSED_CODES = frozenset(
@@ -33,22 +33,22 @@ NO_MODEL_CODES = frozenset({"model_not_found", "model_access_denied", "Deploymen
 BAD_KEY_CODES = frozenset({"unauthorized", "invalid_api_key", "permission_denied"})
 
 _BY_STATUS = {
-    301: Trouble.bad_row,
-    302: Trouble.bad_row,
-    307: Trouble.bad_row,
-    308: Trouble.bad_row,
-    401: Trouble.bad_key,
-    402: Trouble.unpaid,
-    403: Trouble.blocked,
-    404: Trouble.no_model,
-    405: Trouble.bad_row,
-    413: Trouble.bad_row,
-    429: Trouble.throttled,
+    301: FailureKind.misconfigured,
+    302: FailureKind.misconfigured,
+    307: FailureKind.misconfigured,
+    308: FailureKind.misconfigured,
+    401: FailureKind.bad_key,
+    402: FailureKind.out_of_funds,
+    403: FailureKind.blocked,
+    404: FailureKind.no_model,
+    405: FailureKind.misconfigured,
+    413: FailureKind.misconfigured,
+    429: FailureKind.throttled,
 }
 _BY_CODE = {
-    **dict.fromkeys(UNPAID_CODES, Trouble.unpaid),
-    **dict.fromkeys(NO_MODEL_CODES, Trouble.no_model),
-    **dict.fromkeys(BAD_KEY_CODES, Trouble.bad_key),
+    **dict.fromkeys(UNPAID_CODES, FailureKind.out_of_funds),
+    **dict.fromkeys(NO_MODEL_CODES, FailureKind.no_model),
+    **dict.fromkeys(BAD_KEY_CODES, FailureKind.bad_key),
 }
 _FAILED = frozenset({500, 502, 503, 529})
 _AMBIGUOUS = frozenset({303, 408, 409})
@@ -102,11 +102,11 @@ def _text(value: Any) -> str:
 
 async def submit_once(
     wire: Wire, url: str, body: bytes, headers: Mapping[str, str], dialect: Dialect, ticket: type[T]
-) -> T | Answer:
+) -> T | CallOutcome:
     """The ticket that the other side gave for the request, or what took its place. Never sent twice."""
     match await wire.submit(url, body, headers):
         case NotSent(detail=detail):
-            return unavailable(Trouble.failing, f"not sent: {detail}")
+            return unavailable(FailureKind.failing, f"not sent: {detail}")
         case Lost(detail=detail):
             return Unknown(detail)
         case Reply(status=status, body=content) as reply if 200 <= status < 300:
@@ -118,7 +118,7 @@ async def submit_once(
             return judge(reply, dialect)
 
 
-def judge(reply: Reply, dialect: Dialect) -> Answer:
+def judge(reply: Reply, dialect: Dialect) -> CallOutcome:
     """The outcome of a submit that was not accepted."""
     status, words = reply.status, words_of(reply.body)
     detail = f"status {status} {words.code} {words.message}".strip()
@@ -133,12 +133,12 @@ def judge(reply: Reply, dialect: Dialect) -> Answer:
     return rejected(TaskErrorCode.invalid_parameters, words.message, reply.request_id, status not in _BAD_REQUEST)
 
 
-def _trouble(status: int, words: Words, dialect: Dialect) -> Trouble | None:
+def _trouble(status: int, words: Words, dialect: Dialect) -> FailureKind | None:
     """None where the status is no proof that nothing was made."""
     if status in dialect.never_billed_statuses or (status in _FAILED and words.said):
-        return Trouble.failing
+        return FailureKind.failing
     if status == 400 and words.param == HOP:  # routes lead in a circle: the operator's fault, not the caller's
-        return Trouble.bad_row
+        return FailureKind.misconfigured
     if 400 <= status < 500 and words.code in _BY_CODE and status not in _AMBIGUOUS:
         return _BY_CODE[words.code]
     return _BY_STATUS.get(status)
@@ -152,7 +152,7 @@ def rejected(code: TaskErrorCode, message: str, request_id: str = "", unmapped: 
     return Rejected(TaskError(code, message or PARAMETERS), request_id, unmapped)
 
 
-def unavailable(trouble: Trouble, detail: str, reply: Reply | None = None) -> Unavailable:
+def unavailable(trouble: FailureKind, detail: str, reply: Reply | None = None) -> Unavailable:
     """What the customer reads says nothing of the operator's accounts."""
     return Unavailable(
         detail,
@@ -163,11 +163,11 @@ def unavailable(trouble: Trouble, detail: str, reply: Reply | None = None) -> Un
     )
 
 
-def for_customer(trouble: Trouble) -> TaskError:
+def for_customer(trouble: FailureKind) -> TaskError:
     match trouble:
-        case Trouble.throttled:
+        case FailureKind.throttled:
             return TaskError(TaskErrorCode.resource_exhausted, "Every route is busy; please try again later.")
-        case Trouble.failing:
+        case FailureKind.failing:
             return TaskError(TaskErrorCode.service_unavailable, "The upstream failed to make the image.")
         case _:
             return TaskError(
@@ -181,6 +181,6 @@ def stopped(wanted: bool, detail: str) -> Unavailable:
     """It ended without a picture because it was told to: by its customer, or by us at the deadline."""
     if wanted:
         late = TaskError(TaskErrorCode.generation_timeout, "The image was not finished in time.")
-        return Unavailable(detail, late, Trouble.failing)
+        return Unavailable(detail, late, FailureKind.failing)
     gone = TaskError(TaskErrorCode.request_cancelled, "The request was cancelled.")
-    return Unavailable(detail, gone, Trouble.ours)
+    return Unavailable(detail, gone, FailureKind.internal)

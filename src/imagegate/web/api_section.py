@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from imagegate.api_docs.curl import curl_line
-from imagegate.api_docs.rules import fields_of, resolve, rules_of, type_of
-from imagegate.api_docs.snippets import javascript_program, python_program, speaks_json
+from imagegate.api_docs.curl import curl_command
+from imagegate.api_docs.rules import describe_constraints, describe_type, object_fields, resolve
+from imagegate.api_docs.snippets import javascript_program, python_program, uses_only_json
 
 SHOWN = (
     "create_image",
@@ -80,8 +80,8 @@ def _endpoint(tree: dict[str, Any], method: str, path: str, one: dict[str, Any])
 
 def _programs(tree: dict[str, Any], method: str, path: str, one: dict[str, Any]) -> list[tuple[str, str]]:
     origin = tree["servers"][0]["url"]
-    programs = [("cURL", curl_line(origin, method, path, one))]
-    if speaks_json(one):
+    programs = [("cURL", curl_command(origin, method, path, one))]
+    if uses_only_json(one):
         programs.append(("Python", python_program(origin, method, path, one)))
         programs.append(("JavaScript", javascript_program(origin, method, path, one)))
     return programs
@@ -91,10 +91,10 @@ def _parameters(tree: dict[str, Any], one: dict[str, Any]) -> list[Field]:
     return [
         Field(
             parameter["name"],
-            f"{type_of(tree, parameter['schema'])}, {parameter['in']}",
+            f"{describe_type(tree, parameter['schema'])}, {parameter['in']}",
             parameter["required"],
             parameter["description"],
-            "; ".join(rules_of(tree, parameter["schema"])),
+            "; ".join(describe_constraints(tree, parameter["schema"])),
         )
         for parameter in one.get("parameters", [])
     ]
@@ -105,13 +105,13 @@ def _body(tree: dict[str, Any], one: dict[str, Any]) -> list[Field]:
     return [
         Field(
             name,
-            type_of(tree, schema),
+            describe_type(tree, schema),
             needed,
             resolve(tree, schema).get("description", ""),
-            "; ".join(rules_of(tree, schema)),
+            "; ".join(describe_constraints(tree, schema)),
         )
         for body in content.values()
-        for name, schema, needed in fields_of(tree, body["schema"])
+        for name, schema, needed in object_fields(tree, body["schema"])
     ]
 
 

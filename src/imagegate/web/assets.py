@@ -35,18 +35,18 @@ _TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-_PACKED = (".js", ".css", ".json", ".svg", ".txt")
+_COMPRESSIBLE = (".js", ".css", ".json", ".svg", ".txt")
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """A file as it is sent; `zipped` is empty where packing gains nothing."""
+    """A file as it is sent; `gzipped` is empty where packing gains nothing."""
 
-    media: str
-    plain: bytes
-    zipped: bytes
+    media_type: str
+    content: bytes
+    gzipped: bytes
 
 
-class Absent(msgspec.Struct, frozen=True):
+class MissingAsset(msgspec.Struct, frozen=True):
     """No such file."""
 
 
@@ -60,10 +60,10 @@ class Assets:
     @functools.cached_property
     def version(self) -> str:
         """12 hex digits over the names and bytes of all files."""
-        mark = hashlib.sha256()
+        digest = hashlib.sha256()
         for name, content in self._files.items():
-            mark.update(f"{name}\0{len(content)}\0".encode() + content)
-        return mark.hexdigest()[:12]
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()[:12]
 
     def url(self, name: str) -> str:
         """KeyError for a file that is not there: a page never names one."""
@@ -77,11 +77,11 @@ class Assets:
     def import_map(self) -> str:
         return json.dumps({"imports": {name: self.url(file) for name, file in MODULES.items()}}, separators=(",", ":"))
 
-    def open(self, name: str) -> Asset | Absent:
-        return self._packed(name) if name in self._files else Absent()
+    def find(self, name: str) -> Asset | MissingAsset:
+        return self._load(name) if name in self._files else MissingAsset()
 
     @functools.cache  # noqa: B019  one for the whole process, like the files
-    def _packed(self, name: str) -> Asset:
-        plain, suffix = self._files[name], Path(name).suffix
-        zipped = gzip.compress(plain, 9, mtime=0) if suffix in _PACKED else b""
-        return Asset(_TYPES[suffix], plain, zipped if len(zipped) < len(plain) else b"")
+    def _load(self, name: str) -> Asset:
+        content, suffix = self._files[name], Path(name).suffix
+        gzipped = gzip.compress(content, 9, mtime=0) if suffix in _COMPRESSIBLE else b""
+        return Asset(_TYPES[suffix], content, gzipped if len(gzipped) < len(content) else b"")

@@ -10,18 +10,18 @@ import base64
 import hashlib
 
 
-def policy(import_map: str, origin: str) -> str:
+def content_security_policy(import_map: str, origin: str) -> str:
     """`import_map` is the text between the script's tags; `origin` is where result links begin."""
-    mark = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     return (
-        f"default-src 'none'; script-src 'self' 'sha256-{mark}'; style-src 'self'; connect-src 'self' {origin}; "
+        f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; connect-src 'self' {origin}; "
         f"img-src 'self' blob: {origin}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
 def page_headers(import_map: str, origin: str) -> dict[str, str]:
     return {
-        "Content-Security-Policy": policy(import_map, origin),
+        "Content-Security-Policy": content_security_policy(import_map, origin),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",

@@ -17,19 +17,19 @@ from imagegate.web.assets import Assets
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 COOKIE = "lang"
-_WISH = re.compile(r"\s*([a-zA-Z]{1,8})(?:-[a-zA-Z0-9-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
+_LANGUAGE_RANGE = re.compile(r"\s*([a-zA-Z]{1,8})(?:-[a-zA-Z0-9-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 
 
-def coded(text: str) -> Markup:
+def render_inline(text: str) -> Markup:
     """Escaped; what stands in backticks is code, between double asterisks strong."""
     return Markup(  # noqa: S704  escaped first
         _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     )
 
 
-class Words:
+class Translations:
     """One language."""
 
     def __init__(self, language: str, tree: dict[str, Any]) -> None:
@@ -37,8 +37,8 @@ class Words:
         self._tree = tree
 
     def __call__(self, name: str, /, **values: object) -> Markup:
-        """The text under a name such as `page.hero.lead`, as `coded` shows it."""
-        return coded(self.plain(name, **values))
+        """The text under a name such as `page.hero.lead`, as `render_inline` shows it."""
+        return render_inline(self.plain(name, **values))
 
     def plain(self, name: str, /, **values: object) -> str:
         text = self.under(name)
@@ -52,19 +52,21 @@ class Words:
         return found
 
 
-def open_words(assets: Assets) -> dict[str, Words]:
-    return {language: Words(language, json.loads(assets.text(f"lang/{language}.json"))) for language in LANGUAGES}
+def load_translations(assets: Assets) -> dict[str, Translations]:
+    return {
+        language: Translations(language, json.loads(assets.text(f"lang/{language}.json"))) for language in LANGUAGES
+    }
 
 
-def choose_language(asked: str | None, remembered: str | None, accepted: str) -> str:
+def choose_language(requested: str | None, cookie: str | None, accept_language: str) -> str:
     """What the address asks for, else the cookie, else the best of Accept-Language, else English."""
-    for wish in (asked, remembered):
-        if wish in LANGUAGES:
-            return wish
-    return next((language for language in _ranked(accepted) if language in LANGUAGES), "en")
+    for choice in (requested, cookie):
+        if choice in LANGUAGES:
+            return choice
+    return next((language for language in _rank_languages(accept_language) if language in LANGUAGES), "en")
 
 
-def _ranked(accepted: str) -> Iterable[str]:
-    found = [_WISH.fullmatch(part) for part in accepted[:500].split(",")]
-    wishes = [(float(one[2] or 1), one[1].lower()) for one in found if one]
-    return [language for weight, language in sorted(wishes, key=lambda wish: -wish[0]) if weight > 0]
+def _rank_languages(accept_language: str) -> Iterable[str]:
+    found = [_LANGUAGE_RANGE.fullmatch(part) for part in accept_language[:500].split(",")]
+    ranges = [(float(one[2] or 1), one[1].lower()) for one in found if one]
+    return [language for weight, language in sorted(ranges, key=lambda wish: -wish[0]) if weight > 0]

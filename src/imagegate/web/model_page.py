@@ -12,11 +12,11 @@ from msgspec import UNSET
 
 from imagegate.catalog.schema import Model
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import decimal_text, rounded_credits_text
+from imagegate.domain.money import format_decimal, format_rounded_credits
 from imagegate.families import FAMILIES
-from imagegate.families.sizes import RATIOS, TIERS, ratio_pixels
+from imagegate.families.sizes import RATIOS, TIERS, pixels_for_ratio
 from imagegate.flows.quote import price_order
-from imagegate.flows.views.pricing import ModelDetail, PriceView, model_facts, price_list
+from imagegate.flows.views.pricing import ModelDetail, PriceView, price_list, public_model_detail
 from imagegate.runtime import Runtime
 
 _KINDS = ("image_output", "image_input", "image_cached_input", "text_input", "text_cached_input", "text_output")
@@ -82,40 +82,40 @@ def model_page(runtime: Runtime, name: str) -> ModelPage:
     """`name` is one of `sold(runtime)`."""
     version, prices = price_list(runtime)
     price = next(one for one in prices if one.model == name)
-    model = _row(runtime, name)
+    model = _find_model(runtime, name)
     return ModelPage(
         model=model,
         name=name,
         price_version=version,
-        low=_amount(price.range.min, runtime.credits_per_usd),
-        high=_amount(price.range.max, runtime.credits_per_usd),
+        low=_display_money(price.range.min, runtime.credits_per_usd),
+        high=_display_money(price.range.max, runtime.credits_per_usd),
         rates=_rates(price),
         examples=_examples(runtime, model, version),
         sizes=_sizes(model),
-        variants=[_variant(runtime, one) for one in prices if one.model in runtime.book.models],
-        detail=model_facts(runtime, name),
+        variants=[_variant(runtime, one) for one in prices if one.model in runtime.catalog.models],
+        detail=public_model_detail(runtime, name),
     )
 
 
-def sold(runtime: Runtime) -> list[str]:
+def models_for_sale(runtime: Runtime) -> list[str]:
     """Names that have a page: what is served here and priced."""
     return [one.model for one in price_list(runtime)[1]]
 
 
-def _row(runtime: Runtime, name: str) -> Model:
-    found = runtime.book.find(name)
+def _find_model(runtime: Runtime, name: str) -> Model:
+    found = runtime.catalog.find(name)
     assert found is not None  # the name comes from the price list
     return found[0]
 
 
 def _variant(runtime: Runtime, price: PriceView) -> Variant:
-    model, rate = _row(runtime, price.model), runtime.credits_per_usd
+    model, rate = _find_model(runtime, price.model), runtime.credits_per_usd
     return Variant(
         id=price.model,
         title=model.title,
         billing=model.billing,
-        low=_amount(price.range.min, rate),
-        high=_amount(price.range.max, rate),
+        low=_display_money(price.range.min, rate),
+        high=_display_money(price.range.max, rate),
         prompt_max=model.prompt_max,
         references=model.references,
         images=model.n[-1],
@@ -137,42 +137,42 @@ def _rates(price: PriceView) -> list[RateRow]:
 
 def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
     """The same square picture at each quality, without references."""
-    totals = {quality: _total(runtime, model, version, quality) for quality in model.qualities}
+    totals = {quality: _image_total(runtime, model, version, quality) for quality in model.qualities}
     usual = totals.get(model.quality_default, 0)
     return [
-        Example(quality, amount_of(nanos, runtime.credits_per_usd), _times(nanos, usual))
+        Example(quality, display_amount(nanos, runtime.credits_per_usd), _times_default(nanos, usual))
         for quality, nanos in totals.items()
     ]
 
 
-def _total(runtime: Runtime, model: Model, version: str, quality: str) -> int:
+def _image_total(runtime: Runtime, model: Model, version: str, quality: str) -> int:
     request = ImageRequest(prompt="-", size="1:1", quality=quality)
-    order = FAMILIES[model.family].check(request, model, None, runtime.settings.credit.auto_cap)
+    order = FAMILIES[model.family].build_order(request, model, None, runtime.settings.credit.auto_cap)
     return price_order(runtime, order, model, version).expected.total
 
 
-def _times(nanos: int, usual: int) -> str:
-    hundredths = (200 * nanos + usual) // (2 * usual) if usual else 100
-    return decimal_text(hundredths, 2) if hundredths < 1000 else str((hundredths + 50) // 100)
+def _times_default(nanos: int, default_nanos: int) -> str:
+    hundredths = (200 * nanos + default_nanos) // (2 * default_nanos) if default_nanos else 100
+    return format_decimal(hundredths, 2) if hundredths < 1000 else str((hundredths + 50) // 100)
 
 
 def _sizes(model: Model) -> list[tuple[str, list[str]]]:
     """Each ratio with its pixels by tier; the sizes of a table as they are."""
     if model.sizes == "table":
         return [(size, []) for size in model.size_tokens]
-    return [(ratio, ["×".join(map(str, ratio_pixels(ratio, tier))) for tier in TIERS]) for ratio in RATIOS]
+    return [(ratio, ["×".join(map(str, pixels_for_ratio(ratio, tier))) for tier in TIERS]) for ratio in RATIOS]
 
 
-def _amount(money: Any, rate: int) -> Amount:
-    return amount_of(int(money.nanos), rate)
+def _display_money(money: Any, rate: int) -> Amount:
+    return display_amount(int(money.nanos), rate)
 
 
-def amount_of(nanos: int, rate: int) -> Amount:
+def display_amount(nanos: int, rate: int) -> Amount:
     """USD to 4 decimals below a dollar and to 2 from there; credits to 3. Half rounds up."""
     digits = 4 if nanos < 1_000_000_000 else 2
     scale: int = 10 ** (9 - digits)
-    usd = decimal_text((nanos + scale // 2) // scale, digits)
+    usd = format_decimal((nanos + scale // 2) // scale, digits)
     millicredits = (nanos * rate + 500_000) // 1_000_000
     return Amount(
-        usd, decimal_text(millicredits, 3), f"{decimal_text(nanos, 9)} USD, {rounded_credits_text(nanos, rate)}"
+        usd, format_decimal(millicredits, 3), f"{format_decimal(nanos, 9)} USD, {format_rounded_credits(nanos, rate)}"
     )

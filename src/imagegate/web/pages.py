@@ -11,79 +11,79 @@ from typing import Any
 from litestar import Request, Response, get
 
 from imagegate.flows.quote import DEFAULT_MODEL
-from imagegate.flows.views.status import StatusBoard
-from imagegate.web.assets import Absent
-from imagegate.web.model_page import model_page, sold
-from imagegate.web.renderer import GZIP, Site
+from imagegate.flows.views.status import StatusCache
+from imagegate.web.assets import MissingAsset
+from imagegate.web.model_page import model_page, models_for_sale
+from imagegate.web.renderer import GZIP, PageRenderer
 
 # Whatever begins with one of these belongs to programs: what is unknown there is answered in JSON.
-API = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
-_FOREVER = "public, max-age=31536000, immutable"
+API_PREFIXES = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @get("/")
-async def home(request: Request[Any, Any, Any], site: Site) -> Response[bytes]:
+async def home(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
     """The playground, prices and documentation of the usual model."""
-    names = sold(site.runtime)
-    return _model(request, site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
+    names = models_for_sale(site.runtime)
+    return _model_page(request, site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
 
 
 @get("/models/{model:str}")
-async def of_model(request: Request[Any, Any, Any], site: Site, model: str) -> Response[bytes]:
-    return _model(request, site, model)
+async def show_model(request: Request[Any, Any, Any], site: PageRenderer, model: str) -> Response[bytes]:
+    return _model_page(request, site, model)
 
 
-def _model(request: Request[Any, Any, Any], site: Site, name: str) -> Response[bytes]:
-    if name not in sold(site.runtime):
-        return unknown_page(request, site)
+def _model_page(request: Request[Any, Any, Any], site: PageRenderer, name: str) -> Response[bytes]:
+    if name not in models_for_sale(site.runtime):
+        return not_found_page(request, site)
     settings = site.runtime.settings
-    return site.answer(
+    return site.render(
         request,
         "home.html",
         page=model_page(site.runtime, name),
         settings=settings,
         endpoints=site.endpoints,
-        embedded=not site.runtime.fleet.roster.has_real,
+        embedded=not site.runtime.registry.route_table.has_real_upstream,
         usual=DEFAULT_MODEL,
     )
 
 
 @get("/dashboard")
-async def dashboard(request: Request[Any, Any, Any], site: Site) -> Response[bytes]:
-    return site.answer(request, "dashboard.html")
+async def dashboard(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
+    return site.render(request, "dashboard.html")
 
 
 @get("/status")
-async def status(request: Request[Any, Any, Any], site: Site, board: StatusBoard) -> Response[bytes]:
-    found = await board.now(site.runtime)
-    return site.answer(
+async def status(request: Request[Any, Any, Any], site: PageRenderer, board: StatusCache) -> Response[bytes]:
+    found = await board.get(site.runtime)
+    return site.render(
         request,
         "status.html",
         status=found,
-        titles={one.id: one.title for one in site.runtime.book.models.values()},
+        titles={one.id: one.title for one in site.runtime.catalog.models.values()},
         checked=datetime.fromtimestamp(found.checked, UTC).isoformat(timespec="seconds"),
     )
 
 
 @get("/static/{version:str}/{file:path}")
-async def static(request: Request[Any, Any, Any], site: Site, version: str, file: str) -> Response[bytes]:
+async def static(request: Request[Any, Any, Any], site: PageRenderer, version: str, file: str) -> Response[bytes]:
     """A page from before an update asks for an old version: it gets the present file, to be asked for again."""
-    asset = site.assets.open(file.lstrip("/"))
-    if isinstance(asset, Absent):
+    asset = site.assets.find(file.lstrip("/"))
+    if isinstance(asset, MissingAsset):
         return Response(b"no such file\n", status_code=404, media_type="text/plain")
     headers = {
-        "Cache-Control": _FOREVER if version == site.assets.version else "no-cache",
+        "Cache-Control": _IMMUTABLE if version == site.assets.version else "no-cache",
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    packed = asset.zipped and GZIP.search(request.headers.get("accept-encoding", ""))
-    headers |= {"Content-Encoding": "gzip"} if packed else {}
-    return Response(asset.zipped if packed else asset.plain, headers=headers, media_type=asset.media)
+    compressed = asset.gzipped and GZIP.search(request.headers.get("accept-encoding", ""))
+    headers |= {"Content-Encoding": "gzip"} if compressed else {}
+    return Response(asset.gzipped if compressed else asset.content, headers=headers, media_type=asset.media_type)
 
 
-def outside_the_api(path: str) -> bool:
-    return path.split("/")[1] not in API if path.startswith("/") else False
+def is_page_path(path: str) -> bool:
+    return path.split("/")[1] not in API_PREFIXES if path.startswith("/") else False
 
 
-def unknown_page(request: Request[Any, Any, Any], site: Site) -> Response[bytes]:
-    return site.answer(request, "missing.html", status_code=404)
+def not_found_page(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
+    return site.render(request, "missing.html", status_code=404)

@@ -21,14 +21,14 @@ from imagegate.runtime import Runtime
 from imagegate.web.api_section import Endpoint, endpoints_of
 from imagegate.web.assets import Assets
 from imagegate.web.csp import page_headers
-from imagegate.web.i18n import COOKIE, LANGUAGES, Words, choose_language, coded, open_words
+from imagegate.web.i18n import COOKIE, LANGUAGES, Translations, choose_language, load_translations, render_inline
 
 THEMES = ("light", "dark")
 GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _YEAR_S = 365 * 24 * 3600
 
 
-class Site:
+class PageRenderer:
     """Everything is made at the first use: a gateway that shows no page pays nothing for them."""
 
     def __init__(self, runtime: Runtime, document: Callable[[], bytes]) -> None:
@@ -41,8 +41,8 @@ class Site:
         return endpoints_of(self._document())
 
     @functools.cached_property
-    def words(self) -> dict[str, Words]:
-        return open_words(self.assets)
+    def translations(self) -> dict[str, Translations]:
+        return load_translations(self.assets)
 
     @functools.cached_property
     def _templates(self) -> Any:
@@ -55,18 +55,20 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        templates.filters["coded"] = coded
+        templates.filters["coded"] = render_inline
         return templates
 
-    def answer(
-        self, request: Request[Any, Any, Any], template: str, status_code: int = 200, **facts: Any
+    def render(
+        self, request: Request[Any, Any, Any], template: str, status_code: int = 200, **context: Any
     ) -> Response[bytes]:
         """The page for this visitor. A choice of language in the address is remembered."""
-        asked = request.query_params.get("lang")
-        language = choose_language(asked, request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        requested_language = request.query_params.get("lang")
+        language = choose_language(
+            requested_language, request.cookies.get(COOKIE), request.headers.get("accept-language", "")
+        )
         theme = request.cookies.get("theme", "")
-        shown = self._templates.get_template(template).render(
-            t=self.words[language],
+        html = self._templates.get_template(template).render(
+            t=self.translations[language],
             language=language,
             languages=LANGUAGES,
             theme=theme if theme in THEMES else "",
@@ -75,9 +77,11 @@ class Site:
             origin=self.runtime.origin,
             path=request.url.path,
             version=__version__,
-            **facts,
+            **context,
         )
-        return _sent(request, shown.encode(), status_code, self._headers(language), _remember(asked))
+        return _page_response(
+            request, html.encode(), status_code, self._headers(language), _language_cookie(requested_language)
+        )
 
     def _headers(self, language: str) -> dict[str, str]:
         return {
@@ -88,13 +92,13 @@ class Site:
         }
 
 
-def _remember(asked: str | None) -> list[Cookie]:
-    if asked not in LANGUAGES:
+def _language_cookie(requested: str | None) -> list[Cookie]:
+    if requested not in LANGUAGES:
         return []
-    return [Cookie(COOKIE, value=asked, max_age=_YEAR_S, path="/", samesite="lax")]
+    return [Cookie(COOKIE, value=requested, max_age=_YEAR_S, path="/", samesite="lax")]
 
 
-def _sent(
+def _page_response(
     request: Request[Any, Any, Any], html: bytes, status: int, headers: dict[str, str], cookies: list[Cookie]
 ) -> Response[bytes]:
     etag = f'"{hashlib.sha256(html).hexdigest()[:20]}"'

@@ -8,12 +8,12 @@ from imagegate.web import pages, sessions
 
 HANDLERS: list[HTTPRouteHandler] = [
     pages.home,
-    pages.of_model,
+    pages.show_model,
     pages.dashboard,
     pages.status,
     pages.static,
     sessions.open_session,
-    sessions.trade_token,
+    sessions.exchange_token,
     sessions.close_session,
     sessions.close_all_sessions,
 ]

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable
 from imagegate.logging import log_error
 
 
-async def every(
+async def run_periodically(
     name: str,
-    pause_s: float,
+    interval_s: float,
     step: Callable[[], Awaitable[object]],
     stop: asyncio.Event,
     wake: asyncio.Event | None = None,
 ) -> None:
-    """Run `step` now and then each `pause_s` seconds, sooner when `wake` is set, until `stop` is set."""
+    """Run `step` now and then each `timeout_s` seconds, sooner when `wake` is set, until `stop` is set."""
     wake = wake or asyncio.Event()
     while not stop.is_set():
         wake.clear()
@@ -26,13 +26,13 @@ async def every(
             await step()
         except Exception as error:  # noqa: BLE001  the edge of a loop: it must go on
             log_error("loop step failed", loop=name, exc_info=error)
-        await _either(wake, stop, pause_s)
+        await _wait_for_either(wake, stop, interval_s)
 
 
-async def _either(wake: asyncio.Event, stop: asyncio.Event, pause_s: float) -> None:
+async def _wait_for_either(wake: asyncio.Event, stop: asyncio.Event, timeout_s: float) -> None:
     waits = [asyncio.create_task(wake.wait()), asyncio.create_task(stop.wait())]
     try:
-        await asyncio.wait(waits, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()

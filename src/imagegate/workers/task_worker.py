@@ -7,68 +7,76 @@ from __future__ import annotations
 
 import asyncio
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain.tasks import Task
-from imagegate.egress.fetch_limits import PER_ACCOUNT
+from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.execution.lease import Lease
-from imagegate.flows.execution.run import FAULT, execute, fail
-from imagegate.flows.maintenance import delete_orphans, forget_old, reclaim, sweep
+from imagegate.flows.execution.run import SERVICE_ERROR, execute, fail_task
+from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
 from imagegate.logging import log_error
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import claims
-from imagegate.store.accounts import accounts_with_work
-from imagegate.store.engines import StoreFailure
-from imagegate.workers.loop import every
+from imagegate.store.accounts import list_accounts_with_work
+from imagegate.store.engines import DatabaseError
+from imagegate.workers.loop import run_periodically
 
-_ACCOUNTS_AT_ONCE = 64
+_ACCOUNT_BATCH_SIZE = 64
 
 
-class Carried:
+class RunningTask:
     """A task in our hands: its lease and the coroutine that carries it out."""
 
     def __init__(self, task: Task, lease: Lease) -> None:
         self.task = task
         self.lease = lease
-        self.work: asyncio.Task[None] | None = None
-        self.broken = False
+        self.job: asyncio.Task[None] | None = None
+        self.failed = False
 
 
-class Runner:
+class TaskWorker:
     """One per process. `start`, then `stop` once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._work = runtime.settings.work
-        self._carried: dict[str, Carried] = {}
+        self._settings = runtime.settings.work
+        self._running: dict[str, RunningTask] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
         self._last_account = ""
 
     async def start(self) -> None:
         """Take back what died before us, then begin to claim."""
-        await reclaim(self._runtime)
-        wake = self._runtime.signals.work
-        self._runtime.signals.working = True
+        await reclaim_lost_tasks(self._runtime)
+        wake = self._runtime.wake_ups.tasks_due
+        self._runtime.wake_ups.worker_running = True
         self._loops = [
-            asyncio.create_task(every("claim", self._work.poll_s, self._claim, self._stop, wake)),
-            asyncio.create_task(every("renew", self._work.lease_s / 4, self._renew, self._stop)),
-            asyncio.create_task(every("orphans", 3600, lambda: delete_orphans(self._runtime), self._stop)),
-            asyncio.create_task(every("history", self._work.sweep_s, lambda: forget_old(self._runtime), self._stop)),
-            asyncio.create_task(every("sweep", self._work.sweep_s, lambda: sweep(self._runtime), self._stop)),
+            asyncio.create_task(run_periodically("claim", self._settings.poll_s, self._claim, self._stop, wake)),
+            asyncio.create_task(run_periodically("renew", self._settings.lease_s / 4, self._renew, self._stop)),
+            asyncio.create_task(
+                run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._stop)
+            ),
+            asyncio.create_task(
+                run_periodically("history", self._settings.sweep_s, lambda: purge_old(self._runtime), self._stop)
+            ),
+            asyncio.create_task(
+                run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._stop)
+            ),
         ]
 
     async def stop(self) -> None:
         """Claim nothing more, let running tasks finish for a while, hand the rest back to the queue."""
         self._stop.set()
-        self._runtime.signals.working = False
+        self._runtime.wake_ups.worker_running = False
         await asyncio.gather(*self._loops)
-        works = [carried.work for carried in self._carried.values() if carried.work]
-        if works:
-            await self._drain(works)
+        jobs = [carried.job for carried in self._running.values() if carried.job]
+        if jobs:
+            await self._drain(jobs)
 
-    async def _drain(self, works: list[asyncio.Task[None]]) -> None:
-        renewing = asyncio.create_task(every("renew", self._work.lease_s / 4, self._renew, asyncio.Event()))
-        _, left = await asyncio.wait(works, timeout=self._work.drain_s)
+    async def _drain(self, jobs: list[asyncio.Task[None]]) -> None:
+        renewing = asyncio.create_task(
+            run_periodically("renew", self._settings.lease_s / 4, self._renew, asyncio.Event())
+        )
+        _, left = await asyncio.wait(jobs, timeout=self._settings.drain_s)
         renewing.cancel()
         for work in left:
             work.cancel()
@@ -76,88 +84,92 @@ class Runner:
 
     async def _claim(self) -> None:
         """Fill the free places, one account after the other, so that a long queue holds nobody else up."""
-        places = self._runtime.places
-        while (free := places.free) > 0:
-            turn = await self._whose_turn()
+        slots = self._runtime.worker_slots
+        while (free := slots.free) > 0:
+            accounts = await self._next_accounts()
             claimed = 0
-            for account_id in turn:
-                share = max(1, free // len(turn))
-                claimed += await self._claim_for(account_id, min(share, places.free))
+            for account_id in accounts:
+                share = max(1, free // len(accounts))
+                claimed += await self._claim_for_account(account_id, min(share, slots.free))
             if claimed == 0:
                 return
 
-    async def _whose_turn(self) -> list[str]:
+    async def _next_accounts(self) -> list[str]:
         read = self._runtime.db.read
-        turn = await read(accounts_with_work, self._last_account, _ACCOUNTS_AT_ONCE)
-        if len(turn) < _ACCOUNTS_AT_ONCE:
-            turn += [name for name in await read(accounts_with_work, "", _ACCOUNTS_AT_ONCE) if name not in turn]
-        return turn
+        accounts = await read(list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE)
+        if len(accounts) < _ACCOUNT_BATCH_SIZE:
+            accounts += [
+                name for name in await read(list_accounts_with_work, "", _ACCOUNT_BATCH_SIZE) if name not in accounts
+            ]
+        return accounts
 
-    async def _claim_for(self, account_id: str, limit: int) -> int:
+    async def _claim_for_account(self, account_id: str, limit: int) -> int:
         self._last_account = account_id
         # Whose tasks wait for their references already would only wait with more.
-        if limit < 1 or self._runtime.places.away(account_id) >= PER_ACCOUNT:
+        if limit < 1 or self._runtime.worker_slots.waiting_count(account_id) >= MAX_PER_ACCOUNT:
             return 0
-        lease_us = int(self._work.lease_s * PER_SECOND)
-        lease = Lease(self._work.lease_s)
-        claimed = await self._runtime.db.write(claims.claim_due, account_id, self._runtime.boot_id, lease_us, limit)
+        lease_us = int(self._settings.lease_s * PER_SECOND)
+        lease = Lease(self._settings.lease_s)
+        claimed = await self._runtime.db.write(
+            claims.claim_due_tasks, account_id, self._runtime.boot_id, lease_us, limit
+        )
         if claimed:
-            point("claim.post_commit")
+            crash_point("claim.post_commit")
         for task in claimed:
-            self._carry(task, lease if len(claimed) == 1 else Lease(self._work.lease_s))
+            self._start(task, lease if len(claimed) == 1 else Lease(self._settings.lease_s))
         return len(claimed)
 
-    def _carry(self, task: Task, lease: Lease) -> None:
-        carried = self._carried[task.id] = Carried(task, lease)
-        self._runtime.places.take()
-        self._runtime.signals.task_changed(task.id)
-        carried.work = asyncio.create_task(self._execute(carried))
+    def _start(self, task: Task, lease: Lease) -> None:
+        running = self._running[task.id] = RunningTask(task, lease)
+        self._runtime.worker_slots.acquire()
+        self._runtime.wake_ups.notify_task_changed(task.id)
+        running.job = asyncio.create_task(self._run(running))
 
-    async def _execute(self, carried: Carried) -> None:
+    async def _run(self, running: RunningTask) -> None:
         """The edge of one task: whatever it raises ends that task and no other."""
         try:
-            done = await self._executed(carried)
+            done = await self._run_once(running)
             while not done:
-                await asyncio.sleep(min(1.0, self._work.poll_s))
-                done = await self._executed(carried)
+                await asyncio.sleep(min(1.0, self._settings.poll_s))
+                done = await self._run_once(running)
         except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(carried.task))
+            await asyncio.shield(self._release(running.task))
             raise
         finally:
-            del self._carried[carried.task.id]
-            self._runtime.places.give()
+            del self._running[running.task.id]
+            self._runtime.worker_slots.release()
 
-    async def _executed(self, carried: Carried) -> bool:
+    async def _run_once(self, running: RunningTask) -> bool:
         """False where the database could not take it: the spool keeps what was made until it can."""
-        task = carried.task
+        task = running.task
         try:
-            if carried.broken:
-                await fail(self._runtime, task, FAULT)
+            if running.failed:
+                await fail_task(self._runtime, task, SERVICE_ERROR)
             else:
-                await execute(self._runtime, task, carried.lease)
-        except StoreFailure as error:
+                await execute(self._runtime, task, running.lease)
+        except DatabaseError as error:
             log_error("the database refuses; the task waits", task=task.id, error=str(error))
             return False
         except Exception as error:  # noqa: BLE001  the edge of a task
             log_error("task failed by a fault of ours", task=task.id, exc_info=error)
-            carried.broken = True
+            running.failed = True
             return False
         return True
 
-    async def _give_back(self, task: Task) -> None:
-        await self._runtime.db.write(claims.hand_back, task.account_id, task.id, task.claim_no)
+    async def _release(self, task: Task) -> None:
+        await self._runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no)
 
     async def _renew(self) -> None:
         """Extend every lease at once; work on a task that is no longer ours stops."""
-        carried = list(self._carried.values())
-        if not carried:
+        running = list(self._running.values())
+        if not running:
             return
-        moments = [(one, Lease(self._work.lease_s)) for one in carried]
-        held = [(one.task.id, one.task.claim_no) for one in carried]
-        lease_us = int(self._work.lease_s * PER_SECOND)
+        renewals = [(one, Lease(self._settings.lease_s)) for one in running]
+        held = [(one.task.id, one.task.claim_no) for one in running]
+        lease_us = int(self._settings.lease_s * PER_SECOND)
         lost = await self._runtime.db.write(claims.renew_leases, self._runtime.boot_id, held, lease_us)
-        for one, renewed in moments:
+        for one, renewed in renewals:
             if one.task.id not in lost:
-                one.lease.renew_as(renewed)
-            elif one.work:
-                one.work.cancel()
+                one.lease.renew_from(renewed)
+            elif one.job:
+                one.job.cancel()

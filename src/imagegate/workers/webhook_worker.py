@@ -7,76 +7,76 @@ from __future__ import annotations
 
 import asyncio
 
-from imagegate.flows.webhooks.deliver import claim_hooks, deliver, reclaim_hooks
+from imagegate.flows.webhooks.deliver import claim_deliveries, deliver, reclaim_deliveries
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
-from imagegate.store.deliveries import Claimed, hosts_due
-from imagegate.workers.loop import every
+from imagegate.store.deliveries import ClaimedDelivery, list_due_hosts
+from imagegate.workers.loop import run_periodically
 
-PLACES = 256
-_HOSTS_AT_ONCE = 128
-_LOOK_S = 1.0
+MAX_CONCURRENT_DELIVERIES = 256
+_HOST_BATCH_SIZE = 128
+_MAX_POLL_S = 1.0
 _GRACE_S = 1.0
 
 
-class Courier:
+class WebhookWorker:
     """One per process. `start`, then `stop` once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._work = runtime.settings.work
-        self._sending: set[asyncio.Task[None]] = set()
+        self._settings = runtime.settings.work
+        self._running: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
         self._last_host = ""
 
     async def start(self) -> None:
-        look = min(_LOOK_S, self._work.poll_s)
-        wake = self._runtime.signals.hooks
+        poll_s = min(_MAX_POLL_S, self._settings.poll_s)
+        wake = self._runtime.wake_ups.webhooks_due
         self._loops = [
-            asyncio.create_task(every("webhooks", look, self._claim, self._stop, wake)),
-            asyncio.create_task(every("lost webhooks", self._work.sweep_s, self._reclaim, self._stop)),
+            asyncio.create_task(run_periodically("webhooks", poll_s, self._claim, self._stop, wake)),
+            asyncio.create_task(run_periodically("lost webhooks", self._settings.sweep_s, self._reclaim, self._stop)),
         ]
 
     async def stop(self) -> None:
         """Begin nothing more and let what is under way be answered; the rest counts as interrupted."""
         self._stop.set()
         await asyncio.gather(*self._loops)
-        if self._sending:
-            _, left = await asyncio.wait(self._sending, timeout=self._work.hook_timeout_s + _GRACE_S)
+        if self._running:
+            _, left = await asyncio.wait(self._running, timeout=self._settings.hook_timeout_s + _GRACE_S)
             for one in left:
                 one.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
     async def _claim(self) -> None:
         """One turn over the hosts that something is due for; each gets what its own limit leaves."""
-        turn = await self._turn()
-        for host in turn:
-            free = PLACES - len(self._sending)
+        hosts = await self._next_hosts()
+        for host in hosts:
+            free = MAX_CONCURRENT_DELIVERIES - len(self._running)
             if free < 1:
                 return
             self._last_host = host
-            for claimed in await claim_hooks(self._runtime, host, free):
-                self._send(claimed)
-        if len(turn) >= _HOSTS_AT_ONCE:
-            self._runtime.signals.hooks.set()
+            for claimed in await claim_deliveries(self._runtime, host, free):
+                self._start(claimed)
+        if len(hosts) >= _HOST_BATCH_SIZE:
+            self._runtime.wake_ups.webhooks_due.set()
 
-    async def _turn(self) -> list[str]:
+    async def _next_hosts(self) -> list[str]:
         """Hosts behind the last one first: nobody waits twice while others are served twice."""
         read = self._runtime.db.read
-        turn = await read(hosts_due, self._last_host, _HOSTS_AT_ONCE)
-        if len(turn) < _HOSTS_AT_ONCE:
-            turn += [host for host in await read(hosts_due, "", _HOSTS_AT_ONCE) if host not in turn]
-        return turn
+        hosts = await read(list_due_hosts, self._last_host, _HOST_BATCH_SIZE)
+        if len(hosts) < _HOST_BATCH_SIZE:
+            hosts += [host for host in await read(list_due_hosts, "", _HOST_BATCH_SIZE) if host not in hosts]
+        return hosts
 
-    def _send(self, claimed: Claimed) -> None:
-        sending = asyncio.create_task(self._deliver(claimed))
-        self._sending.add(sending)
-        sending.add_done_callback(self._sending.discard)
+    def _start(self, claimed: ClaimedDelivery) -> None:
+        attempt = asyncio.create_task(self._run(claimed))
+        self._running.add(attempt)
+        attempt.add_done_callback(self._running.discard)
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _run(self, claimed: ClaimedDelivery) -> None:
         """The edge of one attempt: what it raises is logged, and its lease ends it."""
-        wake = self._runtime.signals.hooks
+        wake = self._runtime.wake_ups.webhooks_due
         try:
             wait_s = await deliver(self._runtime, claimed)
         except Exception as error:  # noqa: BLE001  the edge of an attempt
@@ -87,5 +87,5 @@ class Courier:
         wake.set()
 
     async def _reclaim(self) -> None:
-        await reclaim_hooks(self._runtime)
-        self._runtime.signals.hooks.set()
+        await reclaim_deliveries(self._runtime)
+        self._runtime.wake_ups.webhooks_due.set()

@@ -10,14 +10,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from imagegate.images import inspect
 from imagegate.images.jobs import mask
-from imagegate.images.jobs.mask import MaskOrder, Rewritten
-from imagegate.images.jobs.process_pool import ChildDied, ChildPool, ChildRefused
+from imagegate.images.jobs.mask import MaskRequest, MaskResult
+from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 
 
-def rewritten(source: Path, target: Path, cpu_s: float = 5) -> Rewritten:
-    async def story() -> Rewritten:
-        async with ChildPool(1) as pool:
-            return await pool.run(mask.JOB, MaskOrder(str(source), str(target)), Rewritten, cpu_s=cpu_s, wall_s=10)
+def rewritten(source: Path, target: Path, cpu_s: float = 5) -> MaskResult:
+    async def story() -> MaskResult:
+        async with ProcessPool(1) as pool:
+            return await pool.run(mask.JOB, MaskRequest(str(source), str(target)), MaskResult, cpu_s=cpu_s, wall_s=10)
 
     return asyncio.run(story())
 
@@ -82,14 +82,14 @@ def test_a_noisy_4k_mask_becomes_small(tmp_path: Path) -> None:
 def test_the_largest_that_is_decoded_fits_the_child_and_more_is_refused(tmp_path: Path) -> None:
     Image.new("RGBA", (8000, 8000), (9, 9, 9, 0)).save(tmp_path / "in.png", compress_level=1)
     rewritten(tmp_path / "in.png", tmp_path / "out.png")
-    with pytest.raises(ChildDied, match="signal 24"):
+    with pytest.raises(WorkerDied, match="signal 24"):
         rewritten(tmp_path / "in.png", tmp_path / "late.png", cpu_s=0)
     Image.new("LA", (8001, 8000)).save(tmp_path / "in.png", compress_level=1)
-    with pytest.raises(ChildRefused, match="8001x8000 is too large to decode"):
+    with pytest.raises(JobFailed, match="8001x8000 is too large to decode"):
         rewritten(tmp_path / "in.png", tmp_path / "out.png")
 
 
 def test_a_picture_without_alpha_is_no_mask(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "in.png")
-    with pytest.raises(ChildRefused, match="no alpha channel"):
+    with pytest.raises(JobFailed, match="no alpha channel"):
         rewritten(tmp_path / "in.png", tmp_path / "out.png")

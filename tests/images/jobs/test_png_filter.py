@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from imagegate.images.jobs.decode import open_upright
-from imagegate.images.jobs.png_filter import open_slim
-from tests.images.corpus import CORPUS, chunk, picture
+from imagegate.images.jobs.png_filter import open_filtered
+from tests.images.corpus import CORPUS, chunk, encoded_image
 
 
 def with_extras(data: bytes, *extras: bytes) -> bytes:
@@ -22,10 +22,10 @@ def with_extras(data: bytes, *extras: bytes) -> bytes:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "LA", "1", "I;16"])
 def test_the_pixels_are_the_same(mode: str, tmp_path: Path) -> None:
-    data = picture("PNG", mode)
+    data = encoded_image("PNG", mode)
     path = tmp_path / "x.png"
     path.write_bytes(with_extras(data, chunk(b"tEXt", b"k\0v" * 999), chunk(b"paDd", bytes(5_000_000))))
-    with open_slim(path) as slim:
+    with open_filtered(path) as slim:
         assert slim.read() == data
     with Image.open(io.BytesIO(data)) as image:
         expected = image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -34,7 +34,7 @@ def test_the_pixels_are_the_same(mode: str, tmp_path: Path) -> None:
 
 def test_extras_take_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
-    path.write_bytes(with_extras(picture("PNG"), chunk(b"paDd", bytes(20_000_000))))
+    path.write_bytes(with_extras(encoded_image("PNG"), chunk(b"paDd", bytes(20_000_000))))
     tracemalloc.start()
     try:
         open_upright(path)
@@ -47,7 +47,7 @@ def test_extras_take_no_memory(tmp_path: Path) -> None:
 def test_a_bomb_in_a_caption_is_never_looked_at(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(CORPUS[name].make())
-    with open_slim(path) as slim:
+    with open_filtered(path) as slim:
         assert len(slim.read()) < 100
 
 
@@ -56,7 +56,7 @@ def test_other_files_and_broken_ones_are_left_as_they_are(name: str, tmp_path: P
     data = CORPUS[name].make()
     path = tmp_path / "x.png"
     path.write_bytes(data)
-    with open_slim(path) as slim:
+    with open_filtered(path) as slim:
         seen = slim.read()
         assert slim.seek(0, io.SEEK_END) == len(seen)
         assert slim.seek(3) == slim.tell() == 3

@@ -13,22 +13,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from imagegate.images.jobs.limit_probes import Drill, Report
-from imagegate.images.jobs.process_pool import ChildDied, ChildPool, ChildRefused
-from imagegate.images.jobs.worker import Answer, Call, packed
-from imagegate.painter.order import Order, Painted
+from imagegate.images.jobs.limit_probes import ProbeReport, ProbeRequest
+from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
+from imagegate.images.jobs.worker import JobRequest, JobResponse, encode_message
+from imagegate.painter.order import PaintRequest, PaintResult
 from tests.support.machine_speed import slowness
 
 _DRILL = "imagegate.images.jobs.limit_probes:"
 
 
-async def _drill(pool: ChildPool, name: str, amount: float = 0, text: str = "", wall_s: float = 20) -> Report:
-    return await pool.run(_DRILL + name, Drill(amount, text), Report, cpu_s=1, wall_s=wall_s)
+async def _drill(pool: ProcessPool, name: str, amount: float = 0, text: str = "", wall_s: float = 20) -> ProbeReport:
+    return await pool.run(_DRILL + name, ProbeRequest(amount, text), ProbeReport, cpu_s=1, wall_s=wall_s)
 
 
-def _with_pool(story: Callable[[ChildPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
+def _with_pool(story: Callable[[ProcessPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
     async def told() -> None:
-        async with ChildPool(size, idle_s=idle_s) as pool:
+        async with ProcessPool(size, idle_s=idle_s) as pool:
             await story(pool)
             pids = pool.pids
         for pid in pids:
@@ -46,7 +46,7 @@ def _alive(pid: int) -> bool:
 
 
 def test_a_child_serves_many_orders() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         reports = [await _drill(pool, "echo", text=str(number)) for number in range(3)]
         assert [report.text for report in reports] == ["0", "1", "2"]
         assert len({report.pid for report in reports}) == 1
@@ -55,7 +55,7 @@ def test_a_child_serves_many_orders() -> None:
 
 
 def test_printing_does_not_reach_the_answers_nor_reading_the_orders() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         assert (await _drill(pool, "chatter", text="noise")).text == ""
         assert (await _drill(pool, "echo", text="clean")).text == "clean"
 
@@ -63,9 +63,9 @@ def test_printing_does_not_reach_the_answers_nor_reading_the_orders() -> None:
 
 
 def test_a_refusal_leaves_the_child_alive() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         before = (await _drill(pool, "echo")).pid
-        with pytest.raises(ChildRefused) as caught:
+        with pytest.raises(JobFailed) as caught:
             await _drill(pool, "refuse", text="no such thing")
         assert (caught.value.kind, caught.value.message) == ("ValueError", "no such thing")
         assert (await _drill(pool, "echo")).pid == before
@@ -83,9 +83,9 @@ def test_a_refusal_leaves_the_child_alive() -> None:
     ],
 )
 def test_a_death_is_reported_and_the_pool_goes_on(name: str, amount: float, wall_s: float, cause: str) -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         before = (await _drill(pool, "echo")).pid
-        with pytest.raises(ChildDied, match=cause):
+        with pytest.raises(WorkerDied, match=cause):
             await _drill(pool, name, amount, wall_s=wall_s)
         after = (await _drill(pool, "echo")).pid
         assert after != before
@@ -95,7 +95,7 @@ def test_a_death_is_reported_and_the_pool_goes_on(name: str, amount: float, wall
 
 
 def test_the_cpu_allowance_is_per_order_and_not_per_life() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         pids = {(await _drill(pool, "burn", 0.6)).pid for _ in range(4)}
         assert len(pids) == 1
 
@@ -103,16 +103,16 @@ def test_the_cpu_allowance_is_per_order_and_not_per_life() -> None:
 
 
 def test_memory_below_the_limit_is_granted_and_files_above_theirs_are_not(tmp_path: Path) -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         assert (await _drill(pool, "hoard", 300)).text == str(300 << 20)
-        with pytest.raises(ChildRefused, match="File too large"):
+        with pytest.raises(JobFailed, match="File too large"):
             await _drill(pool, "scribble", 65, str(tmp_path / "big"))
 
     _with_pool(story)
 
 
 def test_a_cancelled_caller_never_leaves_its_answer_to_the_next() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         before = (await _drill(pool, "echo")).pid
         waiting = asyncio.create_task(_drill(pool, "sleep", 0.4, "late"))
         await asyncio.sleep(0.1)
@@ -127,7 +127,7 @@ def test_a_cancelled_caller_never_leaves_its_answer_to_the_next() -> None:
 
 
 def test_cancelling_during_the_start_loses_no_child() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         waiting = asyncio.create_task(_drill(pool, "echo"))
         await asyncio.sleep(0)
         waiting.cancel()
@@ -139,7 +139,7 @@ def test_cancelling_during_the_start_loses_no_child() -> None:
 
 
 def test_no_more_children_than_the_size_and_all_at_once() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         await asyncio.gather(*(_drill(pool, "echo") for _ in range(2)))
         started = time.monotonic()
         reports = await asyncio.gather(*(_drill(pool, "sleep", 0.4) for _ in range(4)))
@@ -150,7 +150,7 @@ def test_no_more_children_than_the_size_and_all_at_once() -> None:
 
 
 def test_idle_children_go_home() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         pid = (await _drill(pool, "echo")).pid
         assert pool.pids == [pid]
         await asyncio.sleep(0.8)
@@ -163,21 +163,21 @@ def test_idle_children_go_home() -> None:
 
 def test_closing_kills_what_runs_and_refuses_what_comes() -> None:
     async def told() -> None:
-        pool = ChildPool(1)
+        pool = ProcessPool(1)
         await _drill(pool, "echo")
         running = asyncio.create_task(_drill(pool, "sleep", 30))
         await asyncio.sleep(0.1)
         await pool.close()
-        with pytest.raises(ChildDied):
+        with pytest.raises(WorkerDied):
             await running
-        with pytest.raises(ChildDied, match="closed"):
+        with pytest.raises(WorkerDied, match="closed"):
             await _drill(pool, "echo")
 
     asyncio.run(told())
 
 
 def test_an_idle_child_that_died_is_replaced() -> None:
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         pid = (await _drill(pool, "echo")).pid
         os.kill(pid, 9)
         await asyncio.sleep(0.3)
@@ -188,9 +188,9 @@ def test_an_idle_child_that_died_is_replaced() -> None:
 
 @pytest.mark.parametrize("job", ["os:getcwd", "json:loads", "imagegateway.x:y"])
 def test_only_jobs_of_this_program_run(job: str) -> None:
-    async def story(pool: ChildPool) -> None:
-        with pytest.raises(ChildRefused, match="not a job"):
-            await pool.run(job, Drill(), Report, cpu_s=1, wall_s=20)
+    async def story(pool: ProcessPool) -> None:
+        with pytest.raises(JobFailed, match="not a job"):
+            await pool.run(job, ProbeRequest(), ProbeReport, cpu_s=1, wall_s=20)
 
     _with_pool(story)
 
@@ -200,7 +200,7 @@ def test_the_child_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
 
-        async def story(pool: ChildPool) -> None:
+        async def story(pool: ProcessPool) -> None:
             names, files, _ = (await _drill(pool, "surroundings")).text.split("|")
             assert "IMAGEGATE_SECRET" not in names
             assert set(names.split(",")) <= {"LC_CTYPE", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
@@ -219,8 +219,8 @@ def test_the_child_has_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-        async def story(pool: ChildPool) -> None:
-            with pytest.raises(ChildRefused, match="unreachable"):
+        async def story(pool: ProcessPool) -> None:
+            with pytest.raises(JobFailed, match="unreachable"):
                 await _drill(pool, "dial", port)
 
         _with_pool(story)
@@ -254,23 +254,23 @@ def _running(pid: int) -> bool:
 
 
 def test_the_wire_is_length_and_msgpack() -> None:
-    call = Call("imagegate.images.jobs.limit_probes:echo", msgspec.msgpack.encode(Drill(1, "한글")), 1.0)
+    call = JobRequest("imagegate.images.jobs.limit_probes:echo", msgspec.msgpack.encode(ProbeRequest(1, "한글")), 1.0)
     command = [sys.executable, "-I", "-m", "imagegate.images.jobs.worker", str(600 << 20), "1000"]
-    done = subprocess.run(command, input=packed(call), capture_output=True, timeout=20)
-    answer = msgspec.msgpack.decode(done.stdout[4:], type=Answer)
+    done = subprocess.run(command, input=encode_message(call), capture_output=True, timeout=20)
+    answer = msgspec.msgpack.decode(done.stdout[4:], type=JobResponse)
     assert (done.returncode, answer.ok) == (0, True)
-    assert msgspec.msgpack.decode(answer.result, type=Report).text == "한글"
+    assert msgspec.msgpack.decode(answer.result, type=ProbeReport).text == "한글"
 
 
-def _order(out: Path, **changes: object) -> Order:
-    plain = Order("a mountain lake at dawn", 256, 160, "high", 0, (), "", False, "png", 90, str(out))
+def _order(out: Path, **changes: object) -> PaintRequest:
+    plain = PaintRequest("a mountain lake at dawn", 256, 160, "high", 0, (), "", False, "png", 90, str(out))
     return msgspec.structs.replace(plain, **changes)
 
 
 def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
     async def once(out: Path) -> bytes:
-        async with ChildPool(1) as pool:
-            await pool.run("imagegate.painter.paint:paint", _order(out), Painted, cpu_s=10, wall_s=30)
+        async with ProcessPool(1) as pool:
+            await pool.run("imagegate.painter.paint:paint", _order(out), PaintResult, cpu_s=10, wall_s=30)
         return out.read_bytes()
 
     assert asyncio.run(once(tmp_path / "a")) == asyncio.run(once(tmp_path / "b"))
@@ -280,9 +280,9 @@ def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
 def test_the_largest_pictures_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
     """Under 500 MB within the default limits, and 2 s of CPU on a quiet core; a busy one pays half again."""
 
-    async def story(pool: ChildPool) -> None:
+    async def story(pool: ProcessPool) -> None:
         order = _order(tmp_path / "big", width=size[0], height=size[1])
-        painted = await pool.run("imagegate.painter.paint:paint", order, Painted, cpu_s=4, wall_s=60)
+        painted = await pool.run("imagegate.painter.paint:paint", order, PaintResult, cpu_s=4, wall_s=60)
         assert (painted.width, painted.height) == size
         peak_kb = int((await _drill(pool, "surroundings")).text.split("|")[2])
         assert peak_kb < 500_000

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from imagegate.images.jobs import thumbnail
-from imagegate.images.jobs.process_pool import ChildPool, ChildRefused
-from imagegate.images.jobs.thumbnail import Drawn, ThumbnailOrder
+from imagegate.images.jobs.process_pool import JobFailed, ProcessPool
+from imagegate.images.jobs.thumbnail import ThumbnailRequest, ThumbnailResult
 
 
-def drawn(source: Path, target: Path, edge: int = 1024) -> Drawn:
-    async def story() -> Drawn:
-        async with ChildPool(1) as pool:
-            order = ThumbnailOrder(str(source), str(target), edge)
-            return await pool.run(thumbnail.JOB, order, Drawn, cpu_s=5, wall_s=10)
+def drawn(source: Path, target: Path, edge: int = 1024) -> ThumbnailResult:
+    async def story() -> ThumbnailResult:
+        async with ProcessPool(1) as pool:
+            order = ThumbnailRequest(str(source), str(target), edge)
+            return await pool.run(thumbnail.JOB, order, ThumbnailResult, cpu_s=5, wall_s=10)
 
     return asyncio.run(story())
 
@@ -65,9 +65,9 @@ def test_transparency_stays_and_exif_goes_once_it_is_obeyed(tmp_path: Path) -> N
 
 def test_what_is_too_large_to_decode_or_no_picture_is_refused(tmp_path: Path) -> None:
     Image.new("1", (8001, 8001)).save(tmp_path / "huge.png")
-    with pytest.raises(ChildRefused, match="8001x8001 is too large to decode"):
+    with pytest.raises(JobFailed, match="8001x8001 is too large to decode"):
         drawn(tmp_path / "huge.png", tmp_path / "out.webp")
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(ChildRefused, match="UnidentifiedImageError"):
+    with pytest.raises(JobFailed, match="UnidentifiedImageError"):
         drawn(tmp_path / "text.png", tmp_path / "out.webp")
     assert not (tmp_path / "out.webp").exists()

@@ -9,18 +9,18 @@ from PIL import Image, ImageCms
 
 from imagegate.images import MediaType, check_structure, inspect
 from imagegate.images.jobs import transcode
-from imagegate.images.jobs.process_pool import ChildDied, ChildPool, ChildRefused
-from imagegate.images.jobs.transcode import Transcoded, TranscodeOrder
+from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
+from imagegate.images.jobs.transcode import TranscodeRequest, TranscodeResult
 
 TYPES: dict[str, MediaType] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 SIZE = (640, 400)
 
 
-def transcoded(source: Path, target: Path, media_type: str, compression: int = 100, **limits: float) -> Transcoded:
-    async def story() -> Transcoded:
-        async with ChildPool(1) as pool:
-            order = TranscodeOrder(str(source), str(target), media_type, compression)
-            return await pool.run(transcode.JOB, order, Transcoded, **{"cpu_s": 5.0, "wall_s": 10.0, **limits})
+def transcoded(source: Path, target: Path, media_type: str, compression: int = 100, **limits: float) -> TranscodeResult:
+    async def story() -> TranscodeResult:
+        async with ProcessPool(1) as pool:
+            order = TranscodeRequest(str(source), str(target), media_type, compression)
+            return await pool.run(transcode.JOB, order, TranscodeResult, **{"cpu_s": 5.0, "wall_s": 10.0, **limits})
 
     return asyncio.run(story())
 
@@ -96,15 +96,15 @@ def test_a_profile_of_ink_is_not_put_on_light(tmp_path: Path) -> None:
 )
 def test_what_is_not_offered_is_refused(tmp_path: Path, order: dict[str, Any], why: str) -> None:
     soft().save(tmp_path / "in.png")
-    with pytest.raises(ChildRefused, match=why):
+    with pytest.raises(JobFailed, match=why):
         transcoded(tmp_path / "in.png", tmp_path / "out", **{"media_type": "image/png", **order})
     assert not (tmp_path / "out").exists()
 
 
 def test_the_limits_hold(tmp_path: Path) -> None:
     Image.new("1", (8001, 8001)).save(tmp_path / "large.png")
-    with pytest.raises(ChildRefused, match="8001x8001 is too large to decode"):
+    with pytest.raises(JobFailed, match="8001x8001 is too large to decode"):
         transcoded(tmp_path / "large.png", tmp_path / "out.webp", "image/webp")
     Image.effect_noise((4000, 4000), 60).convert("RGB").save(tmp_path / "noise.jpg")
-    with pytest.raises(ChildDied, match="longer than"):
+    with pytest.raises(WorkerDied, match="longer than"):
         transcoded(tmp_path / "noise.jpg", tmp_path / "out.webp", "image/webp", wall_s=0.3)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Response
 
-from imagegate.api.responses import json_answer
-from imagegate.domain.fields import DateTime, FileIdText, Link, MediaType, said
+from imagegate.api.responses import json_response
+from imagegate.domain.fields import DateTime, FileIdText, Link, MediaType, doc
 from imagegate.domain.files import StoredFile
 from imagegate.flows.local_urls import download_link, upload_link
 from imagegate.runtime import PER_SECOND, Runtime
@@ -18,7 +18,7 @@ from imagegate.runtime import PER_SECOND, Runtime
 class Envelope(msgspec.Struct, kw_only=True):
     success: Literal[True] = True
     code: Literal[200] = 200
-    msg: Annotated[str, said("For people; may change")]
+    msg: Annotated[str, doc("For people; may change")]
     data: Any
 
 
@@ -27,26 +27,26 @@ class FileView(msgspec.Struct, kw_only=True):
 
     file_id: FileIdText
     file_name: Annotated[
-        str, said("Made safe, with an ending true to the bytes", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
+        str, doc("Made safe, with an ending true to the bytes", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
     ]
-    original_name: Annotated[str, said("As it was sent")]
-    file_size: Annotated[int, said("In bytes", minimum=1)]
+    original_name: Annotated[str, doc("As it was sent")]
+    file_size: Annotated[int, doc("In bytes", minimum=1)]
     mime_type: MediaType
-    upload_path: Annotated[str, said("A label; the same path and name replace the older file", minLength=1)]
-    file_url: Annotated[Link, said("Works in image_urls and mask_url")]
-    download_url: Annotated[Link, said("Opens as a download")]
+    upload_path: Annotated[str, doc("A label; the same path and name replace the older file", minLength=1)]
+    file_url: Annotated[Link, doc("Works in image_urls and mask_url")]
+    download_url: Annotated[Link, doc("Opens as a download")]
     upload_time: DateTime
     expires_at: DateTime
 
 
-class FileAnswer(Envelope, kw_only=True):
+class FileResponse(Envelope, kw_only=True):
     """One file, in the envelope of the files API."""
 
     data: FileView
 
 
-def file_answer(runtime: Runtime, msg: str, file: StoredFile) -> Response[bytes]:
-    return json_answer(FileAnswer(msg=msg, data=file_view(runtime, file)))
+def file_response(runtime: Runtime, msg: str, file: StoredFile) -> Response[bytes]:
+    return json_response(FileResponse(msg=msg, data=file_view(runtime, file)))
 
 
 def file_view(runtime: Runtime, file: StoredFile) -> FileView:
@@ -64,6 +64,6 @@ def file_view(runtime: Runtime, file: StoredFile) -> FileView:
     )
 
 
-def rfc_3339(micros: int) -> str:
+def rfc_3339(timestamp_us: int) -> str:
     """Whole seconds with a numeric offset."""
-    return datetime.datetime.fromtimestamp(micros // PER_SECOND, datetime.UTC).isoformat()
+    return datetime.datetime.fromtimestamp(timestamp_us // PER_SECOND, datetime.UTC).isoformat()

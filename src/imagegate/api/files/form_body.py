@@ -10,12 +10,14 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from imagegate.api.files.naming import NamingFields
 from imagegate.domain.errors import InvalidRequest, UnsupportedMediaType
-from imagegate.flows.files import Incoming
+from imagegate.flows.files import IncomingFile
 
-PARTS_MOST = 32
-HEADERS_MOST = 8 * 1024
-TEXT_MOST = 64 * 1024
-BESIDE_FILE = PARTS_MOST * (HEADERS_MOST + TEXT_MOST)  # what a form may hold apart from its file
+MAX_PARTS = 32
+MAX_PART_HEADER_BYTES = 8 * 1024
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FORM_OVERHEAD_BYTES = MAX_PARTS * (
+    MAX_PART_HEADER_BYTES + MAX_FIELD_BYTES
+)  # what a form may hold apart from its file
 _FIELDS = {
     "upload_path": "upload_path",
     "uploadPath": "upload_path_too",
@@ -24,11 +26,11 @@ _FIELDS = {
 }
 
 
-class FormBody:
-    """`feed` every piece, then `finish`. `own_name` is what the sender's disk called the file."""
+class FormBodyParser:
+    """`feed` every piece, then `finish`. `filename` is what the sender's disk called the file."""
 
-    def __init__(self, content_type: str, sink: Incoming) -> None:
-        self.own_name: str | None = None
+    def __init__(self, content_type: str, sink: IncomingFile) -> None:
+        self.filename: str | None = None
         self._sink = sink
         self._parser = _parser(content_type)
         self._part: MultipartSegment | None = None
@@ -36,49 +38,49 @@ class FormBody:
         self._text = b""
         self._texts: dict[str, str] = {}
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         try:
-            for event in self._parser.parse(piece):
+            for event in self._parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
-                    self._begin(event)
+                    self._begin_part(event)
                 elif event is None:
-                    self._end()
+                    self._end_part()
                 else:
-                    self._take(bytes(event))
+                    self._take_data(bytes(event))
         except MultipartError as error:
-            raise _bad(error) from error
+            raise _invalid_form(error) from error
 
     def finish(self) -> NamingFields:
         try:
             self._parser.close()
         except MultipartError as error:
-            raise _bad(error) from error
+            raise _invalid_form(error) from error
         if self._files == 0:
             raise InvalidRequest("The form must have a part named file", param="file")
         return NamingFields(**self._texts)
 
-    def _begin(self, part: MultipartSegment) -> None:
-        if sum(len(name) + len(value) + 4 for name, value in part.headerlist) > HEADERS_MOST:
-            raise InvalidRequest(f"The headers of a part must not take more than {HEADERS_MOST:,} bytes")
+    def _begin_part(self, part: MultipartSegment) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in part.headerlist) > MAX_PART_HEADER_BYTES:
+            raise InvalidRequest(f"The headers of a part must not take more than {MAX_PART_HEADER_BYTES:,} bytes")
         self._part, self._text = part, b""
         if part.name == "file":
             self._files += 1
-            self.own_name = part.filename
+            self.filename = part.filename
         if self._files > 1:
             raise InvalidRequest("Send one file per request", param="file")
 
-    def _take(self, data: bytes) -> None:
+    def _take_data(self, data: bytes) -> None:
         assert self._part is not None
         if self._part.name == "file":
             self._sink.write(data)
             return
-        if self._part.bytes_received > TEXT_MOST:
+        if self._part.bytes_received > MAX_FIELD_BYTES:
             name = str(self._part.name)[:100]
-            raise InvalidRequest(f"A field must not take more than {TEXT_MOST:,} bytes", param=name)
+            raise InvalidRequest(f"A field must not take more than {MAX_FIELD_BYTES:,} bytes", param=name)
         if self._part.name in _FIELDS:
             self._text += data
 
-    def _end(self) -> None:
+    def _end_part(self) -> None:
         assert self._part is not None
         field = _FIELDS.get(self._part.name or "")
         if field:
@@ -94,11 +96,11 @@ def _parser(content_type: str) -> PushMultipartParser:
         raise UnsupportedMediaType("The body must be multipart/form-data")
     try:
         return PushMultipartParser(
-            options.get("boundary", ""), max_header_size=HEADERS_MOST, max_segment_count=PARTS_MOST
+            options.get("boundary", ""), max_header_size=MAX_PART_HEADER_BYTES, max_segment_count=MAX_PARTS
         )
     except MultipartError as error:
-        raise _bad(error) from error
+        raise _invalid_form(error) from error
 
 
-def _bad(error: MultipartError) -> InvalidRequest:
+def _invalid_form(error: MultipartError) -> InvalidRequest:
     return InvalidRequest(f"The form is not valid multipart/form-data: {str(error)[:100]}")

@@ -9,21 +9,21 @@ from litestar import Request, Response, route
 from litestar.response import Stream
 
 from imagegate.api.openapi.operation import Operation, described, path, query
-from imagegate.blobs import BlobMissing
+from imagegate.blobs import BlobNotFound
 from imagegate.domain import errors
-from imagegate.domain.assets import MEDIA_TYPE
+from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT
 from imagegate.domain.errors import InvalidSignature, ResultExpired
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.security.signing import Good, blob_of_input, check_input_link
+from imagegate.security.signing import ValidLink, decode_blob_name, verify_input_link
 
-_FIXED = {
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
 }
 
-_NAME = {
+_NAME_SCHEMA = {
     "type": "string",
     "pattern": r"^[A-Za-z0-9_-]+\.(png|jpg|webp|gif)$",
     "examples": ["dC9hY2NfMDEvMjAyNi8xMS8yMi9hc3QucG5n.png"],
@@ -38,10 +38,10 @@ _NAME = {
         Operation(
             summary="A reference behind a link that only an upstream was given",
             tag="files",
-            media="image/*",
-            open=True,
+            media_type="image/*",
+            public=True,
             parameters=(
-                path("name", _NAME, "What is stored"),
+                path("name", _NAME_SCHEMA, "What is stored"),
                 query("exp", {"type": "integer"}, "When the link ends, Unix seconds"),
                 query("sig", {"type": "string"}, "The signature"),
             ),
@@ -50,21 +50,25 @@ _NAME = {
     ),
 )
 async def get_input(request: Request[Any, Any, Any], runtime: Runtime, name: str) -> Response[Any]:
-    key = blob_of_input(name)
+    key = decode_blob_name(name)
     exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
-    link = check_input_link(runtime.keyring.key("links"), key, exp, sig)
-    if not isinstance(link, Good):
+    link = verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig)
+    if not isinstance(link, ValidLink):
         raise InvalidSignature
     if link.exp * PER_SECOND <= runtime.clock():
         raise ResultExpired
     try:
         size = await runtime.blobs.size(key)
-    except BlobMissing:
+    except BlobNotFound:
         raise ResultExpired from None
-    headers = {**_FIXED, "Content-Type": MEDIA_TYPE[key.rpartition(".")[2]], "Content-Length": str(size)}
-    stream = _nothing() if request.method == "HEAD" else runtime.blobs.read(key, 0, size)
+    headers = {
+        **_SECURITY_HEADERS,
+        "Content-Type": MEDIA_TYPE_BY_FORMAT[key.rpartition(".")[2]],
+        "Content-Length": str(size),
+    }
+    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(key, 0, size)
     return Stream(stream, headers=headers)
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _empty_body() -> AsyncIterator[bytes]:
     yield b""

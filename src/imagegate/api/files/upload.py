@@ -8,35 +8,35 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, post
 
-from imagegate.api.auth import need
-from imagegate.api.body import check_json_type, pieces, read_json
-from imagegate.api.files.base64_body import Base64Body, Base64Fields
-from imagegate.api.files.envelope import FileAnswer, file_answer
-from imagegate.api.files.form_body import BESIDE_FILE, FormBody
-from imagegate.api.files.naming import NamingFields, naming_of
+from imagegate.api.auth import require_scope
+from imagegate.api.body import check_json_type, read_json, stream_body
+from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
+from imagegate.api.files.envelope import FileResponse, file_response
+from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
+from imagegate.api.files.naming import NamingFields, parse_naming
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Follow, Operation, described
-from imagegate.api.problems import FILES_API, FileError
+from imagegate.api.openapi.operation import Operation, ResponseLink, described
+from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem, RequestTooLarge
-from imagegate.domain.fields import needed, said, shape
+from imagegate.domain.fields import doc, required, schema
 from imagegate.domain.files import StoredFile
-from imagegate.flows.files import fetch_file, keep_file, receiving
+from imagegate.flows.files import fetch_file, receive_file, store_file
 from imagegate.runtime import Runtime
 
-_BESIDE_BASE64 = 4096
-_REFUSALS: tuple[type[Problem], ...] = (
+_MAX_JSON_OVERHEAD_BYTES = 4096
+_UPLOAD_ERRORS: tuple[type[Problem], ...] = (
     errors.FileTooLarge,
     errors.FileTypeNotAllowed,
     errors.FileQuotaExceeded,
     errors.StorageFailed,
 )
 _ID = {"file_id": "$response.body#/data/file_id"}
-_FOLLOW = (
-    Follow("download_file", "Download it", _ID),
-    Follow("remove_file", "Delete it", _ID),
-    Follow(
+_LINKS = (
+    ResponseLink("download_file", "Download it", _ID),
+    ResponseLink("remove_file", "Delete it", _ID),
+    ResponseLink(
         "create_image",
         "Use it as a reference",
         body={"prompt": "At dusk", "image_urls": ["$response.body#/data/file_url"]},
@@ -48,113 +48,113 @@ class UrlFields(NamingFields):
     """Where to fetch a picture."""
 
     file_url: Annotated[
-        Annotated[str, shape(format="uri", pattern="^https?://", maxLength=8192)] | None,
-        needed("Where the picture is; a public address"),
+        Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)] | None,
+        required("Where the picture is; a public address"),
     ] = None
 
 
 class FileForm(NamingFields, kw_only=True):
     """A form of multipart/form-data."""
 
-    file: Annotated[msgspec.Raw, said("The picture", type="string", format="binary")]
+    file: Annotated[msgspec.Raw, doc("The picture", type="string", format="binary")]
 
 
 @post(
-    f"{FILES_API}/upload/base64",
+    f"{FILES_PATH}/upload/base64",
     status_code=200,
     request_max_body_size=None,
     opt=described(
         Operation(
             summary="Keep a file given as base64 or a data URL",
-            takes=Base64Fields,
-            example=examples.BASE64,
-            answer=FileAnswer,
-            gives=examples.FILE,
+            request_type=Base64Fields,
+            request_example=examples.BASE64_UPLOAD,
+            response_type=FileResponse,
+            response_example=examples.FILE,
             scope=Scope.files_write,
-            follow=_FOLLOW,
-            failure=FileError,
+            links=_LINKS,
+            error_type=FileErrorResponse,
             tag="files",
-            errors=_REFUSALS,
+            errors=_UPLOAD_ERRORS,
         )
     ),
 )
-async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.files_write)
+async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.files_write)
     check_json_type(request.headers.get("content-type", ""))
-    most = runtime.settings.limits.upload_max_bytes * 4 // 3 + _BESIDE_BASE64
-    async with receiving(runtime) as incoming:
-        body = Base64Body(incoming)
-        async for piece in _file_body(request, runtime, most):
-            body.feed(piece)
-        naming = naming_of(body.finish())
-        return _answer(runtime, await keep_file(runtime, key.account_id, incoming, naming))
+    max_bytes = runtime.settings.limits.upload_max_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
+    async with receive_file(runtime) as incoming:
+        body = Base64BodyParser(incoming)
+        async for chunk in _stream_file_body(request, runtime, max_bytes):
+            body.feed(chunk)
+        naming = parse_naming(body.finish())
+        return _uploaded_response(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
 @post(
-    f"{FILES_API}/upload/stream",
+    f"{FILES_PATH}/upload/stream",
     status_code=200,
     request_max_body_size=None,
     opt=described(
         Operation(
             summary="Keep a file given as multipart/form-data in the field file",
-            form=FileForm,
-            answer=FileAnswer,
-            gives=examples.FILE,
+            form_type=FileForm,
+            response_type=FileResponse,
+            response_example=examples.FILE,
             scope=Scope.files_write,
-            follow=_FOLLOW,
-            failure=FileError,
+            links=_LINKS,
+            error_type=FileErrorResponse,
             tag="files",
-            errors=_REFUSALS,
+            errors=_UPLOAD_ERRORS,
         )
     ),
 )
-async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.files_write)
-    most = runtime.settings.limits.upload_max_bytes + BESIDE_FILE
-    async with receiving(runtime) as incoming:
-        form = FormBody(request.headers.get("content-type", ""), incoming)
-        async for piece in _file_body(request, runtime, most):
-            form.feed(piece)
-        naming = naming_of(form.finish(), form.own_name)
-        return _answer(runtime, await keep_file(runtime, key.account_id, incoming, naming))
+async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.files_write)
+    max_bytes = runtime.settings.limits.upload_max_bytes + MAX_FORM_OVERHEAD_BYTES
+    async with receive_file(runtime) as incoming:
+        form = FormBodyParser(request.headers.get("content-type", ""), incoming)
+        async for chunk in _stream_file_body(request, runtime, max_bytes):
+            form.feed(chunk)
+        naming = parse_naming(form.finish(), form.filename)
+        return _uploaded_response(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
 @post(
-    f"{FILES_API}/upload/url",
+    f"{FILES_PATH}/upload/url",
     status_code=200,
     opt=described(
         Operation(
             summary="Keep a file that is fetched from a URL",
-            takes=UrlFields,
-            example=examples.BY_URL,
-            answer=FileAnswer,
-            gives=examples.FILE,
+            request_type=UrlFields,
+            request_example=examples.URL_UPLOAD,
+            response_type=FileResponse,
+            response_example=examples.FILE,
             scope=Scope.files_write,
-            follow=_FOLLOW,
-            failure=FileError,
+            links=_LINKS,
+            error_type=FileErrorResponse,
             tag="files",
-            errors=(*_REFUSALS, errors.FileNotFetched),
+            errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
         )
     ),
 )
-async def upload_url(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.files_write)
+async def upload_url(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.files_write)
     fields = await read_json(request, UrlFields, runtime.settings.server)
     if not fields.file_url:
         raise InvalidRequest("file_url is required", param="file_url")
-    return _answer(runtime, await fetch_file(runtime, key.account_id, fields.file_url, naming_of(fields)))
+    return _uploaded_response(runtime, await fetch_file(runtime, key.account_id, fields.file_url, parse_naming(fields)))
 
 
-async def _file_body(request: Request[Any, Any, Any], runtime: Runtime, most: int) -> AsyncIterator[bytes]:
+async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
     """A body above its cap is a file above its limit: all else in it is small."""
     idle_s, total_s = runtime.settings.server.body_timeout_s, runtime.settings.limits.upload_timeout_s
     try:
-        async for piece in pieces(request, most, idle_s, total_s):
-            yield piece
+        async for chunk in stream_body(request, max_bytes, idle_s, total_s):
+            yield chunk
     except RequestTooLarge:
         limit = runtime.settings.limits.upload_max_bytes
         raise FileTooLarge(f"The file is too large: at most {limit:,} bytes") from None
 
 
-def _answer(runtime: Runtime, file: StoredFile) -> Response[bytes]:
-    return file_answer(runtime, "File uploaded successfully", file)
+def _uploaded_response(runtime: Runtime, file: StoredFile) -> Response[bytes]:
+    return file_response(runtime, "File uploaded successfully", file)

@@ -14,9 +14,9 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from imagegate import __version__
-from imagegate.api.openapi.errors import body_of_failure, failure_examples, failures
-from imagegate.api.openapi.operation import Follow, Operation, Parameter, described
-from imagegate.api.openapi.webhooks import BODIES, announced
+from imagegate.api.openapi.errors import error_body_type, error_examples, error_responses
+from imagegate.api.openapi.operation import Operation, Parameter, ResponseLink, described
+from imagegate.api.openapi.webhooks import BODY_TYPES, webhooks_section
 from imagegate.api.schemas import Schemas
 from imagegate.domain.fields import RequestIdText
 
@@ -53,8 +53,12 @@ def build_document(handlers: Sequence[HTTPRouteHandler], origin: str) -> bytes:
     """The whole document for these handlers; a handler without a description is a fault of the program."""
     operations = [_operation(handler) for handler in handlers]
     schemas = Schemas(
-        [kind for one in operations for kind in (one.takes, one.form) if kind is not None],
-        [RequestIdText, *BODIES, *(kind for one in operations for kind in (one.answer, body_of_failure(one)) if kind)],
+        [kind for one in operations for kind in (one.request_type, one.form_type) if kind is not None],
+        [
+            RequestIdText,
+            *BODY_TYPES,
+            *(kind for one in operations for kind in (one.response_type, error_body_type(one)) if kind),
+        ],
     )
     paths: dict[str, dict[str, Any]] = {}
     for handler, one in zip(handlers, operations, strict=True):
@@ -73,10 +77,10 @@ def build_document(handlers: Sequence[HTTPRouteHandler], origin: str) -> bytes:
         "security": [{"key": []}],
         "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
         "paths": paths,
-        "webhooks": announced(schemas),
+        "webhooks": webhooks_section(schemas),
         "components": {
             "schemas": schemas.components,
-            "examples": failure_examples(operations),
+            "examples": error_examples(operations),
             "securitySchemes": {"key": _KEY},
             "headers": {
                 "x-request-id": {"description": "To ask about", "required": True, "schema": schemas.of(RequestIdText)}
@@ -107,16 +111,16 @@ def _template(place: str) -> str:
 
 def _describe(one: Operation, name: str, schemas: Schemas) -> dict[str, Any]:
     entry: dict[str, Any] = {"operationId": name, "summary": one.summary, "tags": [one.tag]}
-    about = [one.about, f"Needs the scope `{one.scope}`." if one.scope else ""]
+    about = [one.description, f"Needs the scope `{one.scope}`." if one.scope else ""]
     if any(about):
         entry["description"] = " ".join(filter(None, about))
-    if one.open:
+    if one.public:
         entry["security"] = []
     if one.parameters:
         entry["parameters"] = [_parameter(parameter) for parameter in one.parameters]
-    if one.takes is not None or one.form is not None:
+    if one.request_type is not None or one.form_type is not None:
         entry["requestBody"] = _body(one, schemas)
-    entry["responses"] = {**_good(one, schemas), **failures(one, schemas.of(body_of_failure(one)), _ALWAYS)}
+    entry["responses"] = {**_good(one, schemas), **error_responses(one, schemas.of(error_body_type(one)), _ALWAYS)}
     return entry
 
 
@@ -124,32 +128,32 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     known = parameter.schema.get("examples")
     return {
         "name": parameter.name,
-        "in": parameter.place,
+        "in": parameter.location,
         "required": parameter.required,
-        "description": parameter.about,
+        "description": parameter.description,
         "schema": {name: value for name, value in parameter.schema.items() if name != "examples"},
         **({"example": known[0]} if known else {}),
     }
 
 
 def _body(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    if one.form is not None:
-        return {"required": True, "content": {"multipart/form-data": {"schema": schemas.of(one.form)}}}
-    example = {} if one.example is None else {"example": one.example}
-    return {"required": True, "content": {"application/json": {"schema": schemas.of(one.takes), **example}}}
+    if one.form_type is not None:
+        return {"required": True, "content": {"multipart/form-data": {"schema": schemas.of(one.form_type)}}}
+    example = {} if one.request_example is None else {"example": one.request_example}
+    return {"required": True, "content": {"application/json": {"schema": schemas.of(one.request_type), **example}}}
 
 
 def _good(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    headers = {**_ALWAYS, **{header.name: _header(header) for header in one.headers}}
-    content: dict[str, Any] = {} if one.answer is None else {"schema": schemas.of(one.answer)}
-    if one.gives is not None:
-        content["example"] = one.gives
-    links = {f"{number}_{follow.to}": _link(follow) for number, follow in enumerate(one.follow, 1)}
+    headers = {**_ALWAYS, **{header.name: _header(header) for header in one.response_headers}}
+    content: dict[str, Any] = {} if one.response_type is None else {"schema": schemas.of(one.response_type)}
+    if one.response_example is not None:
+        content["example"] = one.response_example
+    links = {f"{number}_{follow.operation_id}": _link(follow) for number, follow in enumerate(one.links, 1)}
     return {
         str(status): {
             "description": about,
             "headers": headers,
-            **({"content": {one.media: content}} if status not in (204, 304) else {}),
+            **({"content": {one.media_type: content}} if status not in (204, 304) else {}),
             **({"links": links} if links and status == 200 else {}),
         }
         for status, about in one.statuses.items()
@@ -157,11 +161,11 @@ def _good(one: Operation, schemas: Schemas) -> dict[str, Any]:
 
 
 def _header(header: Parameter) -> dict[str, Any]:
-    return {"description": header.about, "required": header.required, "schema": header.schema}
+    return {"description": header.description, "required": header.required, "schema": header.schema}
 
 
-def _link(follow: Follow) -> dict[str, Any]:
-    link: dict[str, Any] = {"operationId": follow.to, "description": follow.about}
+def _link(follow: ResponseLink) -> dict[str, Any]:
+    link: dict[str, Any] = {"operationId": follow.operation_id, "description": follow.description}
     if follow.parameters:
         link["parameters"] = dict(follow.parameters)
     if follow.body is not None:
@@ -171,7 +175,7 @@ def _link(follow: Follow) -> dict[str, Any]:
 
 @get(
     "/openapi.json",
-    opt=described(Operation(summary="This document", tag="operations", answer=dict[str, Any], open=True)),
+    opt=described(Operation(summary="This document", tag="operations", response_type=dict[str, Any], public=True)),
 )
 async def openapi_json(document: bytes) -> Response[bytes]:
     return Response(document, media_type="application/json", status_code=200)

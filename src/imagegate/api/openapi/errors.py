@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from imagegate.api.openapi.operation import Operation
-from imagegate.api.problems import FILES_API, RETRY_AFTER_S, STATUS, ErrorAnswer, problem_body
+from imagegate.api.problems import DEFAULT_RETRY_AFTER_S, FILES_PATH, STATUS, ErrorResponse, problem_body
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem
-from imagegate.domain.money import number
+from imagegate.domain.money import json_number
 
 _KEY_ERRORS: tuple[type[Problem], ...] = (
     errors.Unauthorized,
@@ -28,68 +28,79 @@ _BODY_ERRORS: tuple[type[Problem], ...] = (
     errors.RequestTooLarge,
     errors.UnsupportedMediaType,
 )
-_ALWAYS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.InternalError, errors.ServiceUnavailable)
+_COMMON_ERRORS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.InternalError, errors.ServiceUnavailable)
 _REQUEST_ID = "req_847d20a4dc389caf632961cc"
-_SHORT = {"estimated_credits": number("29.623248"), "remaining_credits": number("12.5")}
+_QUOTA_AMOUNTS = {"estimated_credits": json_number("29.623248"), "remaining_credits": json_number("12.5")}
 # What an example says beyond its default message.
-_MORE: dict[type[Problem], dict[str, Any]] = {
+_EXAMPLE_DETAILS: dict[type[Problem], dict[str, Any]] = {
     errors.InvalidTaskId: {"param": "task_id"},
-    errors.InsufficientQuota: {"limit_scope": "account", **_SHORT},
-    errors.InsufficientTokenQuota: {"limit_scope": "key", **_SHORT},
-    errors.TokenDailyQuotaExceeded: {"limit_scope": "key_daily", **_SHORT},
+    errors.InsufficientQuota: {"limit_scope": "account", **_QUOTA_AMOUNTS},
+    errors.InsufficientTokenQuota: {"limit_scope": "key", **_QUOTA_AMOUNTS},
+    errors.TokenDailyQuotaExceeded: {"limit_scope": "key_daily", **_QUOTA_AMOUNTS},
     errors.ModelNotFound: {"param": "model", "fallback_suggestion": "gpt-image-2"},
     errors.ModelAccessDenied: {"param": "model"},
     errors.IdempotencyConflict: {"param": "Idempotency-Key"},
     errors.RangeNotSatisfiable: {"param": "Range"},
 }
-_RETRY = {"description": "Seconds", "required": True, "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"}}
+_RETRY_AFTER_HEADER = {
+    "description": "Seconds",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[1-9][0-9]*$"},
+}
 _HEADERS: Mapping[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "Bearer", "required": True, "schema": {"enum": ["Bearer"]}}},
-    429: {"Retry-After": _RETRY},
-    503: {"Retry-After": {**_RETRY, "description": f"Seconds, usually {RETRY_AFTER_S}"}},
+    429: {"Retry-After": _RETRY_AFTER_HEADER},
+    503: {"Retry-After": {**_RETRY_AFTER_HEADER, "description": f"Seconds, usually {DEFAULT_RETRY_AFTER_S}"}},
 }
 
 
-def failures(one: Operation, schema: Mapping[str, Any], always: Mapping[str, Any]) -> dict[str, Any]:
-    """The error answers by status. `schema` is that of the body, `always` the headers of every answer."""
+def error_responses(
+    operation: Operation, schema: Mapping[str, Any], common_headers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The error answers by status. `schema` is that of the body, `common_headers` the headers of every answer."""
     by_status: dict[int, list[type[Problem]]] = {}
-    for kind in dict.fromkeys(_kinds(one)):
-        if STATUS[kind][0] not in one.statuses:
+    for kind in dict.fromkeys(_problem_types(operation)):
+        if STATUS[kind][0] not in operation.statuses:
             by_status.setdefault(STATUS[kind][0], []).append(kind)
     return {
         str(status): {
             "description": ", ".join(dict.fromkeys(kind.code for kind in kinds)),
-            "headers": {**always, **_HEADERS.get(status, {})},
-            "content": {"application/json": {"schema": schema, "examples": _named(kinds, one.failure is not None)}},
+            "headers": {**common_headers, **_HEADERS.get(status, {})},
+            "content": {
+                "application/json": {
+                    "schema": schema,
+                    "examples": _example_refs(kinds, operation.error_type is not None),
+                }
+            },
         }
         for status, kinds in sorted(by_status.items())
     }
 
 
-def body_of_failure(one: Operation) -> Any:
-    return one.failure or ErrorAnswer
+def error_body_type(operation: Operation) -> Any:
+    return operation.error_type or ErrorResponse
 
 
-def failure_examples(operations: Iterable[Operation]) -> dict[str, Any]:
+def error_examples(operations: Iterable[Operation]) -> dict[str, Any]:
     """The components that the answers above refer to."""
-    wanted = {(kind, one.failure is not None) for one in operations for kind in _kinds(one)}
-    shown = {_name(kind, in_files): _example(kind, in_files) for kind, in_files in wanted}
-    return dict(sorted(shown.items()))
+    used = {(kind, one.error_type is not None) for one in operations for kind in _problem_types(one)}
+    examples = {_example_name(kind, in_files): _example(kind, in_files) for kind, in_files in used}
+    return dict(sorted(examples.items()))
 
 
-def _kinds(one: Operation) -> tuple[type[Problem], ...]:
-    with_body = _BODY_ERRORS if one.takes or one.form else ()
-    return (*one.errors, *_ALWAYS, *(() if one.open else _KEY_ERRORS), *with_body)
+def _problem_types(operation: Operation) -> tuple[type[Problem], ...]:
+    with_body = _BODY_ERRORS if operation.request_type or operation.form_type else ()
+    return (*operation.errors, *_COMMON_ERRORS, *(() if operation.public else _KEY_ERRORS), *with_body)
 
 
-def _named(kinds: list[type[Problem]], in_files: bool) -> dict[str, Any]:
-    return {kind.code: {"$ref": f"#/components/examples/{_name(kind, in_files)}"} for kind in kinds}
+def _example_refs(kinds: list[type[Problem]], in_files: bool) -> dict[str, Any]:
+    return {kind.code: {"$ref": f"#/components/examples/{_example_name(kind, in_files)}"} for kind in kinds}
 
 
-def _name(kind: type[Problem], in_files: bool) -> str:
+def _example_name(kind: type[Problem], in_files: bool) -> str:
     return f"Files{kind.__name__}" if in_files else kind.__name__
 
 
 def _example(kind: type[Problem], in_files: bool) -> dict[str, Any]:
-    body = problem_body(kind(**_MORE.get(kind, {})), _REQUEST_ID, FILES_API if in_files else "")
+    body = problem_body(kind(**_EXAMPLE_DETAILS.get(kind, {})), _REQUEST_ID, FILES_PATH if in_files else "")
     return {"summary": kind.default_message, "value": msgspec.json.decode(msgspec.json.encode(body))}

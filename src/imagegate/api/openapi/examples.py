@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.api_docs.curl import DOT
+from imagegate.api_docs.curl import PIXEL_PNG_BASE64
 
 TASK_ID = "task-unified-1795341693-imcg5zqt"
 KEY_ID, ACCOUNT_ID = "key_01kay5m0c1v7d3q2w9r8t6y4zx", "acc_01kay5kz7n4e8h2j5m9p3s6v0b"
 DELIVERY_ID, FILE_ID = f"evt_{TASK_ID}", "file_7c0d9e51a64b4f0c8d2e93b1a5f60714"
 CREATED, ENDED, EXPIRES = 1795341693, 1795341730, 1795428130
 VERSION = "2026-11-01.1"
-LINK = f"https://images.example.com/files/results/{TASK_ID}/0.png?exp={EXPIRES}&sig=k1.9mZkYp3vQxT7wLr2Nc5bJd8HsFg1aE6uKoRiVt4MzXy"
-UPLOAD = "https://images.example.com/files/uploads/9f2c4b7e1d8a4c6fb0e35a92d7c8146e/fox.png"
+RESULT_URL = f"https://images.example.com/files/results/{TASK_ID}/0.png?exp={EXPIRES}&sig=k1.9mZkYp3vQxT7wLr2Nc5bJd8HsFg1aE6uKoRiVt4MzXy"
+UPLOAD_URL = "https://images.example.com/files/uploads/9f2c4b7e1d8a4c6fb0e35a92d7c8146e/fox.png"
 
 
 def _money(credits_: str, usd: str, nanos: str) -> dict[str, str]:
     return {"credits": credits_, "usd": usd, "nanos": nanos}
 
 
-_NOTHING = _money("0", "0", "0")
+_ZERO = _money("0", "0", "0")
 _AVAILABLE = _money("1095.399599996", "16.108817647", "16108817647")
 _CHARGE = _money("-3.227994", "-0.0474705", "-47470500")
 
@@ -45,21 +45,21 @@ def _billing(charge: str, refund: str, charged: float, refunded: float, at: int 
     }
 
 
-_HELD = {"billing_rule": "per_token", "credits_reserved": 3.276036, "user_group": "default"}
-PENDING = _task(
+_RESERVED = {"billing_rule": "per_token", "credits_reserved": 3.276036, "user_group": "default"}
+PENDING_TASK = _task(
     "pending",
     0,
     {"can_cancel": True, "estimated_time": 45},
-    {"usage": _HELD, "billing": _billing("reserved", "not_required", 0, 0, None)},
+    {"usage": _RESERVED, "billing": _billing("reserved", "not_required", 0, 0, None)},
 )
-COMPLETED = _task(
+COMPLETED_TASK = _task(
     "completed",
     100,
     {"can_cancel": False},
     {
-        "results": [LINK],
+        "results": [RESULT_URL],
         "usage": {
-            **_HELD,
+            **_RESERVED,
             "credits_used": 3.227994,
             "cost": {"credits": 3.227994, "usd": 0.0474705},
             "tokens": {
@@ -77,12 +77,12 @@ COMPLETED = _task(
         "results_expire_at": EXPIRES,
     },
 )
-CANCELLED = _task(
+CANCELLED_TASK = _task(
     "failed",
     0,
     {"can_cancel": False},
     {
-        "usage": {**_HELD, "credits_used": 0, "cost": {"credits": 0, "usd": 0}},
+        "usage": {**_RESERVED, "credits_used": 0, "cost": {"credits": 0, "usd": 0}},
         "billing": _billing("released", "completed", 0, 3.276036, ENDED),
         "error": {"code": "request_cancelled", "message": "The task was cancelled.", "type": "task_error"},
         "duration": 2.151,
@@ -90,7 +90,7 @@ CANCELLED = _task(
 )
 _EVENT = f'event: task\ndata: {{"created":{CREATED},"id":"{TASK_ID}",'
 EVENTS = f'retry: 2000\n\nid: 1\n{_EVENT}…,"status":"pending",…}}\n\nid: 2\n{_EVENT}…,"status":"completed",…}}\n\n'
-BATCH = {"code": 200, "data": [COMPLETED]}
+BATCH = {"code": 200, "data": [COMPLETED_TASK]}
 _ROW = {
     "id": TASK_ID,
     "model": "gpt-image-2",
@@ -110,19 +110,21 @@ def _list(*data: Any) -> dict[str, Any]:
     return {"object": "list", "data": list(data), "has_more": False, "next_cursor": None}
 
 
-def _line(item: str, expected: int, maximum: int, rate: str, usual: Any, most: Any) -> dict[str, Any]:
+def _line(
+    item: str, expected: int, maximum: int, rate: str, expected_amount: Any, maximum_amount: Any
+) -> dict[str, Any]:
     quantity = {"expected": expected, "maximum": maximum}
     return {
         "item": item,
         "unit": "token",
         "quantity": quantity,
         "rate_nanos": rate,
-        "expected": usual,
-        "maximum": most,
+        "expected": expected_amount,
+        "maximum": maximum_amount,
     }
 
 
-_PICTURES = _money("29.519208", "0.434106", "434106000")
+_IMAGES_AMOUNT = _money("29.519208", "0.434106", "434106000")
 QUOTE = {
     "object": "image.quote",
     "model": "gpt-image-2",
@@ -143,7 +145,7 @@ QUOTE = {
             _money("0.01224", "0.00018", "180000"),
             _money("0.10404", "0.00153", "1530000"),
         ),
-        _line("image_output", 16078, 16078, "27000", _PICTURES, _PICTURES),
+        _line("image_output", 16078, 16078, "27000", _IMAGES_AMOUNT, _IMAGES_AMOUNT),
     ],
 }
 CREDITS = {
@@ -170,7 +172,7 @@ LEDGER = _list(
         "price_version": VERSION,
     }
 )
-_TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500"), "refunded": _NOTHING}
+_TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500"), "refunded": _ZERO}
 USAGE = {
     **_list({"day": "2026-11-22", **_TOTAL}),
     "first_day": "2026-10-24",
@@ -188,26 +190,26 @@ KEY = {
     "allowed_ips": None,
     "cap": None,
     "daily_cap": _money("100", "1.470588235", "1470588235"),
-    "spent": _NOTHING,
-    "spent_today": _NOTHING,
+    "spent": _ZERO,
+    "spent_today": _ZERO,
     "rate_per_minute": 60,
     "concurrent_tasks": None,
     "in_flight_cap": None,
-    "in_flight": _NOTHING,
+    "in_flight": _ZERO,
     "created": CREATED,
     "expires_at": None,
     "disabled_at": None,
 }
-_VALUE = "imk_live_4fQ7" + "x" * 45  # no checksum fits it: it works nowhere
-NEW_KEY = {**KEY, "key": _VALUE}
-KEYS, KEY_DELETED = _list(KEY), {"id": KEY_ID, "object": "api_key", "deleted": True}
+_KEY_VALUE = "imk_live_4fQ7" + "x" * 45  # no checksum fits it: it works nowhere
+NEW_KEY = {**KEY, "key": _KEY_VALUE}
+KEYS, DELETED_KEY = _list(KEY), {"id": KEY_ID, "object": "api_key", "deleted": True}
 _MODEL = {"id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate"}
-_SPAN = {"min": _money("0.113832", "0.001674", "1674000"), "max": _money("55.5804936", "0.8173602", "817360200")}
+_PRICE_RANGE = {"min": _money("0.113832", "0.001674", "1674000"), "max": _money("55.5804936", "0.8173602", "817360200")}
 MODELS = {"object": "list", "data": [_MODEL]}
 MODEL = {
     **_MODEL,
     "billing_rule": "per_token",
-    "price_range": _SPAN,
+    "price_range": _PRICE_RANGE,
     "parameters": {
         "prompt": {"max_code_points": 32000},
         "size": {"ratios": ["1:1", "16:9", "9:16"], "pixels": {"multiple": 16, "edge_max": 3840}, "default": "auto"},
@@ -231,14 +233,14 @@ PRICES = {
                 "image_output": _money("1.836", "0.027", "27000000"),
                 "text_input": _money("0.306", "0.0045", "4500000"),
             },
-            "range": _SPAN,
+            "range": _PRICE_RANGE,
         }
     ],
 }
-_ACCOUNT = {"id": ACCOUNT_ID, "object": "account", "name": "shop", "available": _AVAILABLE, "held": _NOTHING}
-ACCOUNT, ACCOUNTS = {**_ACCOUNT, "key": _VALUE}, _list(_ACCOUNT)
-GRANT = {"account_id": ACCOUNT_ID, "credits": "2.5"}
-GRANTED = {
+_ACCOUNT = {"id": ACCOUNT_ID, "object": "account", "name": "shop", "available": _AVAILABLE, "held": _ZERO}
+ACCOUNT, ACCOUNTS = {**_ACCOUNT, "key": _KEY_VALUE}, _list(_ACCOUNT)
+GRANT_REQUEST = {"account_id": ACCOUNT_ID, "credits": "2.5"}
+GRANT_RESPONSE = {
     "id": "led_01kay5p2f8g3k6m9q1s4v7x0yz",
     "object": "grant",
     "account_id": ACCOUNT_ID,
@@ -247,15 +249,15 @@ GRANTED = {
     "actor": f"key:{KEY_ID}",
     "created": CREATED,
 }
-REFUND = {"task_id": TASK_ID, "reason": "The picture was cut off at the left"}
-REFUNDED = {
+REFUND_REQUEST = {"task_id": TASK_ID, "reason": "The picture was cut off at the left"}
+REFUND_RESPONSE = {
     "id": "rfd_01kay9p2f8g3k6m9q1s4v7x0yz",
     "object": "refund",
     "task_id": TASK_ID,
     "account_id": ACCOUNT_ID,
     "amount": _money("3.227994", "0.0474705", "47470500"),
     "available": _AVAILABLE,
-    "reason": REFUND["reason"],
+    "reason": REFUND_REQUEST["reason"],
     "actor": f"key:{KEY_ID}",
     "created": ENDED,
 }
@@ -313,9 +315,13 @@ SECRET = {
     "version": 1,
     "previous": None,
 }
-ROTATED = {**SECRET, "version": 2, "previous": {"secret": "whsec_" + "WxYz" * 10 + "WxA=", "expires_at": EXPIRES}}
-BASE64 = {"base64_data": DOT, "file_name": "dot.png"}
-BY_URL = {"file_url": "https://example.com/fox.png", "upload_path": "references"}
+ROTATED_SECRET = {
+    **SECRET,
+    "version": 2,
+    "previous": {"secret": "whsec_" + "WxYz" * 10 + "WxA=", "expires_at": EXPIRES},
+}
+BASE64_UPLOAD = {"base64_data": PIXEL_PNG_BASE64, "file_name": "dot.png"}
+URL_UPLOAD = {"file_url": "https://example.com/fox.png", "upload_path": "references"}
 _FILE = {
     "file_id": FILE_ID,
     "file_name": "fox.png",
@@ -323,23 +329,23 @@ _FILE = {
     "file_size": 2048,
     "mime_type": "image/png",
     "upload_path": "images",
-    "file_url": UPLOAD,
+    "file_url": UPLOAD_URL,
     "download_url": f"https://images.example.com/api/v1/files/download/{FILE_ID}",
     "upload_time": "2026-11-22T10:00:00+00:00",
     "expires_at": "2026-11-25T10:00:00+00:00",
 }
 
 
-def _enveloped(msg: str, data: Any) -> dict[str, Any]:
+def _envelope(msg: str, data: Any) -> dict[str, Any]:
     return {"success": True, "code": 200, "msg": msg, "data": data}
 
 
-FILE = _enveloped("File uploaded successfully", _FILE)
-FILES = _enveloped("Files listed", {"total": 1, "page": 1, "page_size": 20, "files": [_FILE]})
-FILE_QUOTA = _enveloped(
+FILE = _envelope("File uploaded successfully", _FILE)
+FILES = _envelope("Files listed", {"total": 1, "page": 1, "page_size": 20, "files": [_FILE]})
+FILE_QUOTA = _envelope(
     "Files counted", {"user_group": "default", "max_files": 100, "used_files": 1, "remain_files": 99}
 )
-FILE_DELETED = _enveloped("File deleted", {"file_id": FILE_ID})
+DELETED_FILE = _envelope("File deleted", {"file_id": FILE_ID})
 STATUS = {
     "object": "status",
     "state": "operational",
@@ -389,9 +395,9 @@ TASK_COST = {
     "id": TASK_ID,
     "object": "task.cost",
     "charged": _money("3.227994", "0.0474705", "47470500"),
-    "refunded": _NOTHING,
+    "refunded": _ZERO,
     "cost": _money("3.58666", "0.052745", "52745000"),
-    "waste": _NOTHING,
+    "waste": _ZERO,
     "margin": _money("-0.358666", "-0.0052745", "-5274500"),
     "attempts": [
         {

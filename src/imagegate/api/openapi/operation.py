@@ -18,67 +18,70 @@ class Parameter(msgspec.Struct, frozen=True):
     """A query, path or header parameter, or a header of an answer; `schema` is JSON Schema."""
 
     name: str
-    place: str
+    location: str
     schema: dict[str, Any]
-    about: str
+    description: str
     required: bool = False
 
 
-class Follow(msgspec.Struct, frozen=True):
-    """What can be done with an answer: the handler `to`, its parameters and body as OpenAPI runtime expressions."""
+class ResponseLink(msgspec.Struct, frozen=True):
+    """What can be done with an answer: the handler `operation_id`, its parameters and body as OpenAPI runtime
+    expressions."""
 
-    to: str
-    about: str
+    operation_id: str
+    description: str
     parameters: Mapping[str, str] = _NONE
     body: Any = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `answer` None means bytes, `failure` None the usual error.
+    """One method of one path. `response_type` None means bytes, `error_type` None the usual error.
 
-    A tuple of answers means one of them. `statuses` are the good ones with their meaning. `takes` is a JSON body and
-    `example` one of it, `form` a multipart one; `gives` is an example of the answer. `scope` None: any key will do.
+    A tuple of answers means one of them. `statuses` are the good ones with their meaning. `request_type` is a JSON
+    body and
+    `request_example` one of it, `form_type` a multipart one; `response_example` is an example of the answer. `scope`
+    None: any key will do.
     """
 
     summary: str
     tag: str
-    about: str = ""
-    takes: Any = None
-    form: Any = None
-    answer: Any = None
-    failure: Any = None
-    media: str = "application/json"
-    open: bool = False
+    description: str = ""
+    request_type: Any = None
+    form_type: Any = None
+    response_type: Any = None
+    error_type: Any = None
+    media_type: str = "application/json"
+    public: bool = False
     scope: Scope | None = None
     parameters: tuple[Parameter, ...] = ()
-    headers: tuple[Parameter, ...] = ()
+    response_headers: tuple[Parameter, ...] = ()
     errors: tuple[type[Problem], ...] = ()
-    example: Any = None
-    gives: Any = None
-    follow: tuple[Follow, ...] = ()
+    request_example: Any = None
+    response_example: Any = None
+    links: tuple[ResponseLink, ...] = ()
     statuses: Mapping[int, str] = MappingProxyType({200: "Done"})
 
 
-def query(name: str, schema: dict[str, Any], about: str) -> Parameter:
-    return Parameter(name, "query", schema, about)
+def query(name: str, schema: dict[str, Any], description: str) -> Parameter:
+    return Parameter(name, "query", schema, description)
 
 
-def header(name: str, schema: dict[str, Any], about: str, *, required: bool = False) -> Parameter:
-    return Parameter(name, "header", schema, about, required)
+def header(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> Parameter:
+    return Parameter(name, "header", schema, description, required)
 
 
-def path(name: str, schema: dict[str, Any], about: str) -> Parameter:
-    return Parameter(name, "path", schema, about, required=True)
+def path(name: str, schema: dict[str, Any], description: str) -> Parameter:
+    return Parameter(name, "path", schema, description, required=True)
 
 
-def answered(name: str, schema: dict[str, Any], about: str, *, required: bool = False) -> Parameter:
+def response_header(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> Parameter:
     """A header of the answer."""
-    return Parameter(name, "answer", schema, about, required)
+    return Parameter(name, "answer", schema, description, required)
 
 
-def page_of(what: str, most: int = 200, usual: int = 50) -> tuple[Parameter, Parameter]:
+def page_parameters(what: str, max_limit: int = 200, default_limit: int = 50) -> tuple[Parameter, Parameter]:
     """`limit` and `cursor` of a list."""
-    size = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}
+    size = {"type": "integer", "minimum": 1, "maximum": max_limit, "default": default_limit}
     return (
         query("limit", size, f"{what} in an answer"),
         query("cursor", {"type": "string", "maxLength": 1000}, "next_cursor of the answer before"),

@@ -13,8 +13,8 @@ from imagegate.domain.fields import DELIVERY_ID_PATTERN
 from imagegate.flows.views.task import TaskView
 from imagegate.flows.webhooks.log import TestBody
 
-BODIES = (TaskView, TestBody)
-_ABOUT = """A POST to the `callback_url` of a create when its task has completed, failed or been cancelled, and \
+BODY_TYPES = (TaskView, TestBody)
+_DESCRIPTION = """A POST to the `callback_url` of a create when its task has completed, failed or been cancelled, and \
 never before it is settled. The body is what `GET /v1/tasks/{task_id}` answers at that moment, and the same bytes in \
 every attempt.
 
@@ -25,7 +25,7 @@ Signed by Standard Webhooks v1: the signature is the HMAC-SHA256 of `<webhook-id
 base64; its key is the base64-decoded part of the account's secret behind `whsec_`. Refuse timestamps older than 5 \
 minutes, and take the same `webhook-id` only once."""
 _SIGNATURE = "v1,[A-Za-z0-9+/]{43}="
-_SAYS = (
+_HEADERS = (
     ("webhook-id", DELIVERY_ID_PATTERN, "The same in every attempt and replay", examples.DELIVERY_ID),
     ("webhook-timestamp", "^[1-9][0-9]*$", "Unix seconds of this attempt", str(examples.ENDED)),
     (
@@ -36,33 +36,40 @@ _SAYS = (
     ),
     ("user-agent", "^imagegate/", "imagegate and its version", "imagegate/0.1.0"),
 )
-_ANSWERS = {
+_RESPONSES = {
     "2XX": {"description": "Accepted: it is not sent again"},
     "410": {"description": "Nothing more is wanted of this delivery: it is not tried again"},
     "default": {"description": "Tried again, up to three times"},
 }
 
 
-def announced(schemas: Schemas) -> dict[str, Any]:
-    task = _hook("task_ended", "A task has ended", _ABOUT, schemas.of(TaskView), examples.COMPLETED)
+def webhooks_section(schemas: Schemas) -> dict[str, Any]:
+    task = _webhook("task_ended", "A task has ended", _DESCRIPTION, schemas.of(TaskView), examples.COMPLETED_TASK)
     about = "Asked for with `POST /v1/webhooks/test`; signed, retried and listed like any other."
-    test = _hook("webhook_test", "A test", about, schemas.of(TestBody), examples.WEBHOOK_TEST)
+    test = _webhook("webhook_test", "A test", about, schemas.of(TestBody), examples.WEBHOOK_TEST)
     return {"task_ended": {"post": task}, "webhook_test": {"post": test}}
 
 
-def _hook(name: str, summary: str, about: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+def _webhook(name: str, summary: str, description: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
     return {
         "operationId": name,
         "summary": summary,
-        "description": about,
+        "description": description,
         "tags": ["webhooks"],
         "security": [],
-        "parameters": [_header(*one) for one in _SAYS],
+        "parameters": [_header(*one) for one in _HEADERS],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}},
-        "responses": _ANSWERS,
+        "responses": _RESPONSES,
     }
 
 
-def _header(name: str, pattern: str, about: str, example: str) -> dict[str, Any]:
+def _header(name: str, pattern: str, description: str, example: str) -> dict[str, Any]:
     schema = {"type": "string", "pattern": pattern}
-    return {"name": name, "in": "header", "required": True, "description": about, "schema": schema, "example": example}
+    return {
+        "name": name,
+        "in": "header",
+        "required": True,
+        "description": description,
+        "schema": schema,
+        "example": example,
+    }

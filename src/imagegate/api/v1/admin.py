@@ -9,55 +9,55 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Follow, Operation, described, header, page_of
+from imagegate.api.openapi.operation import Operation, ResponseLink, described, header, page_parameters
 from imagegate.api.responses import (
-    IDEMPOTENCY_KEY,
-    REPLAYED,
-    cursor,
+    IDEMPOTENCY_KEY_PATTERN,
+    REPLAYED_HEADER,
+    decode_cursor,
+    encode_cursor,
     idempotency_key,
-    json_answer,
-    next_cursor,
+    json_response,
     whole_number,
 )
 from imagegate.domain import errors
-from imagegate.domain.accounts import Account, Key, Scope
+from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
 from imagegate.domain.fields import (
     CREDITS_PATTERN,
     AccountIdText,
+    ApiKeyText,
     HasMore,
-    KeyText,
     NextCursor,
     Seconds,
     TaskIdText,
-    said,
-    shape,
+    doc,
+    schema,
 )
-from imagegate.domain.money import Money, Nanos, money, nanos_of_credits
+from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.flows.accounts import NewKey, create_key, open_account
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
     GrantConflict,
     GrantEntry,
-    NoAccount,
+    NoSuchAccount,
     Overrun,
     grant_once,
-    page_of_accounts,
-    page_of_overruns,
+    list_accounts_page,
+    list_overruns_page,
 )
 
-_MOST_NAME = 100
+_MAX_NAME_LENGTH = 100
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
     """An account that is made where it is absent."""
 
-    name: Annotated[str, said("Not only white space", minLength=1, maxLength=_MOST_NAME, pattern=r"[^\s\u0000]")]
-    with_key: Annotated[bool, said("Make a key of it too")] = False
+    name: Annotated[str, doc("Not only white space", minLength=1, maxLength=_MAX_NAME_LENGTH, pattern=r"[^\s\u0000]")]
+    with_key: Annotated[bool, doc("Make a key of it too")] = False
 
 
 class GrantBody(msgspec.Struct, kw_only=True):
@@ -65,7 +65,7 @@ class GrantBody(msgspec.Struct, kw_only=True):
 
     account_id: AccountIdText
     credits: Annotated[
-        Annotated[str, shape(pattern=CREDITS_PATTERN)] | int, said('A decimal such as "2.5", or a whole number; not 0')
+        Annotated[str, schema(pattern=CREDITS_PATTERN)] | int, doc('A decimal such as "2.5", or a whole number; not 0')
     ]
 
 
@@ -75,7 +75,7 @@ class AccountView(msgspec.Struct, kw_only=True):
     name: str
     available: Money
     held: Money
-    key: KeyText | UnsetType = UNSET
+    key: ApiKeyText | UnsetType = UNSET
 
 
 class GrantView(msgspec.Struct, kw_only=True):
@@ -84,7 +84,7 @@ class GrantView(msgspec.Struct, kw_only=True):
     account_id: AccountIdText
     amount: Money
     available: Money
-    actor: Annotated[str, said("The key that gave it, as `key:<id>`")]
+    actor: Annotated[str, doc("The key that gave it, as `key:<id>`")]
     created: Seconds
 
 
@@ -131,20 +131,20 @@ class Place(msgspec.Struct, array_like=True):
             summary="Every account",
             tag="admin",
             scope=Scope.admin,
-            answer=AccountPage,
-            gives=examples.ACCOUNTS,
-            parameters=page_of("Accounts"),
+            response_type=AccountPage,
+            response_example=examples.ACCOUNTS,
+            parameters=page_parameters("Accounts"),
         )
     ),
 )
-async def list_accounts(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.admin)
-    limit, below = whole_number(request, "limit", 50, 1, 200), cursor(request, Name)
-    found = await runtime.db.read(page_of_accounts, below.name if below else "", limit + 1)
+async def list_accounts(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.admin)
+    limit, below = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Name)
+    found = await runtime.db.read(list_accounts_page, below.name if below else "", limit + 1)
     shown, more = found[:limit], len(found) > limit
-    data = [_account(runtime, one) for one in shown]
-    return json_answer(
-        AccountPage(data=data, has_more=more, next_cursor=next_cursor(Name(shown[-1].name)) if more else None)
+    data = [_account_view(runtime, one) for one in shown]
+    return json_response(
+        AccountPage(data=data, has_more=more, next_cursor=encode_cursor(Name(shown[-1].name)) if more else None)
     )
 
 
@@ -155,28 +155,30 @@ async def list_accounts(request: Request[Any, Any, Any], runtime: Runtime, key: 
         Operation(
             summary="Open an account; with_key makes a key of it, shown once",
             tag="admin",
-            takes=AccountBody,
+            request_type=AccountBody,
             scope=Scope.admin,
-            answer=AccountView,
-            example={"name": "shop", "with_key": True},
-            gives=examples.ACCOUNT,
-            follow=(
-                Follow("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
+            response_type=AccountView,
+            request_example={"name": "shop", "with_key": True},
+            response_example=examples.ACCOUNT,
+            links=(
+                ResponseLink(
+                    "create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}
+                ),
             ),
         )
     ),
 )
-async def create_account(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+async def create_account(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     """The account of this name, made where it is absent; with a new key where that is asked for."""
-    need(key, Scope.admin)
+    require_scope(key, Scope.admin)
     body = await read_json(request, AccountBody, runtime.settings.server)
-    if not body.name.strip() or "\0" in body.name or len(body.name) > _MOST_NAME:
-        raise InvalidRequest(f"name must be 1 to {_MOST_NAME} characters, not only white space", param="name")
+    if not body.name.strip() or "\0" in body.name or len(body.name) > _MAX_NAME_LENGTH:
+        raise InvalidRequest(f"name must be 1 to {_MAX_NAME_LENGTH} characters, not only white space", param="name")
     account = await open_account(runtime.db, body.name)
-    view = _account(runtime, account)
+    view = _account_view(runtime, account)
     if body.with_key:
         view.key, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name="key"))
-    return json_answer(view)
+    return json_response(view)
 
 
 @post(
@@ -186,42 +188,46 @@ async def create_account(request: Request[Any, Any, Any], runtime: Runtime, key:
         Operation(
             summary="Give credits, or take them back; once per Idempotency-Key",
             tag="admin",
-            takes=GrantBody,
+            request_type=GrantBody,
             scope=Scope.admin,
-            answer=GrantView,
-            example=examples.GRANT,
-            gives=examples.GRANTED,
+            response_type=GrantView,
+            request_example=examples.GRANT_REQUEST,
+            response_example=examples.GRANT_RESPONSE,
             parameters=(
                 header(
                     "Idempotency-Key",
-                    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$", "examples": ["grant-2026-11"]},
+                    {
+                        "type": "string",
+                        "pattern": f"^{IDEMPOTENCY_KEY_PATTERN.pattern}$",
+                        "examples": ["grant-2026-11"],
+                    },
                     "Makes a repeat safe: the same grant is booked once",
                     required=True,
                 ),
             ),
-            headers=(REPLAYED,),
+            response_headers=(REPLAYED_HEADER,),
             errors=(errors.IdempotencyConflict, errors.NotFound),
         )
     ),
 )
-async def create_grant(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+async def create_grant(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     """Credits given, or taken back where the number is negative. Once per Idempotency-Key."""
-    need(key, Scope.admin)
+    require_scope(key, Scope.admin)
     once = idempotency_key(request)
     if once is None:
         raise InvalidRequest("A grant needs an Idempotency-Key", param="Idempotency-Key")
     body = await read_json(request, GrantBody, runtime.settings.server)
-    amount, account_id = _amount(runtime, body.credits), body.account_id.replace("\0", " ")
-    granted = await runtime.db.write(grant_once, account_id, amount, _ref(key, once), f"key:{key.id}")
+    amount, account_id = _parse_amount(runtime, body.credits), body.account_id.replace("\0", " ")
+    granted = await runtime.db.write(grant_once, account_id, amount, _grant_ref(key, once), f"key:{key.id}")
     match granted:
         case GrantEntry():
             headers = {"Idempotency-Replayed": "true"} if granted.replayed else {}
-            return json_answer(_grant(runtime, granted), headers)
+            return json_response(_grant_view(runtime, granted), headers)
         case GrantConflict():
             raise IdempotencyConflict
         case GrantRefused():
             raise InvalidRequest("The account cannot have that much, or has less than that to take", param="credits")
-        case NoAccount():
+        case NoSuchAccount():
             raise NotFound("There is no account of this id", param="account_id")
 
 
@@ -232,30 +238,32 @@ async def create_grant(request: Request[Any, Any, Any], runtime: Runtime, key: K
             summary="Bills that were cut at their hold, newest first",
             tag="admin",
             scope=Scope.admin,
-            answer=OverrunPage,
-            gives=examples.OVERRUNS,
-            parameters=page_of("Overruns"),
+            response_type=OverrunPage,
+            response_example=examples.OVERRUNS,
+            parameters=page_parameters("Overruns"),
         )
     ),
 )
-async def list_overruns(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
+async def list_overruns(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     """Bills that were cut at their hold, newest first."""
-    need(key, Scope.admin)
-    limit, below = whole_number(request, "limit", 50, 1, 200), cursor(request, Place)
-    found = await runtime.db.read(page_of_overruns, (below.created, below.id) if below else None, limit + 1)
+    require_scope(key, Scope.admin)
+    limit, below = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Place)
+    found = await runtime.db.read(list_overruns_page, (below.created, below.id) if below else None, limit + 1)
     shown, more = found[:limit], len(found) > limit
-    end = next_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    return json_answer(OverrunPage(data=[_overrun(runtime, one) for one in shown], has_more=more, next_cursor=end))
+    end = encode_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
+    return json_response(
+        OverrunPage(data=[_overrun_view(runtime, one) for one in shown], has_more=more, next_cursor=end)
+    )
 
 
-def _ref(key: Key, once: str) -> str:
+def _grant_ref(key: ApiKey, once: str) -> str:
     """Two operators may choose the same Idempotency-Key: it counts within the operator's account."""
     return "grant:api:" + hashlib.sha256(f"{key.account_id}:{once}".encode()).hexdigest()
 
 
-def _amount(runtime: Runtime, given: str | int) -> Nanos:
+def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
     try:
-        amount = nanos_of_credits(str(given), runtime.credits_per_usd)
+        amount = parse_credits(str(given), runtime.credits_per_usd)
     except ValueError as error:
         raise InvalidRequest(str(error)[:300], param="credits") from error
     if amount == 0:
@@ -263,33 +271,33 @@ def _amount(runtime: Runtime, given: str | int) -> Nanos:
     return amount
 
 
-def _account(runtime: Runtime, account: Account) -> AccountView:
+def _account_view(runtime: Runtime, account: Account) -> AccountView:
     rate = runtime.credits_per_usd
     return AccountView(
-        id=account.id, name=account.name, available=money(account.available, rate), held=money(account.held, rate)
+        id=account.id, name=account.name, available=to_money(account.available, rate), held=to_money(account.held, rate)
     )
 
 
-def _grant(runtime: Runtime, entry: GrantEntry) -> GrantView:
+def _grant_view(runtime: Runtime, entry: GrantEntry) -> GrantView:
     rate = runtime.credits_per_usd
     return GrantView(
         id=entry.id,
         account_id=entry.account_id,
-        amount=money(entry.amount, rate),
-        available=money(entry.available, rate),
+        amount=to_money(entry.amount, rate),
+        available=to_money(entry.available, rate),
         actor=entry.actor,
         created=entry.created // PER_SECOND,
     )
 
 
-def _overrun(runtime: Runtime, one: Overrun) -> OverrunView:
+def _overrun_view(runtime: Runtime, one: Overrun) -> OverrunView:
     rate = runtime.credits_per_usd
     return OverrunView(
         id=one.id,
         task_id=one.task_id,
         account_id=one.account_id,
         created=one.created // PER_SECOND,
-        charged=money(one.charged, rate),
-        price=money(one.charged + one.overrun, rate),
-        overrun=money(one.overrun, rate),
+        charged=to_money(one.charged, rate),
+        price=to_money(one.charged + one.overrun, rate),
+        overrun=to_money(one.overrun, rate),
     )

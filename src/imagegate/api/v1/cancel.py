@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from litestar import Response, post
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described
-from imagegate.api.responses import owned_task, task_answer
-from imagegate.api.v1.tasks import FOLLOW, TASK_ID
+from imagegate.api.responses import find_owned_task, task_response
+from imagegate.api.v1.tasks import TASK_ID, TASK_LINKS
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.flows.cancel import cancel
 from imagegate.flows.views.task import TaskView
 from imagegate.runtime import Runtime
@@ -24,15 +24,15 @@ from imagegate.runtime import Runtime
             summary="Cancel: free before anything was sent, afterwards as it ends",
             tag="tasks",
             scope=Scope.images_write,
-            answer=TaskView,
-            gives=examples.CANCELLED,
-            follow=(FOLLOW[0],),
+            response_type=TaskView,
+            response_example=examples.CANCELLED_TASK,
+            links=(TASK_LINKS[0],),
             parameters=(TASK_ID,),
             errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotCancellable),
         )
     ),
 )
-async def cancel_task(runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
-    need(key, Scope.images_write)
-    task = await owned_task(runtime, key.account_id, task_id)
-    return task_answer(runtime, await cancel(runtime, task))
+async def cancel_task(runtime: Runtime, key: ApiKey, task_id: str) -> Response[bytes]:
+    require_scope(key, Scope.images_write)
+    task = await find_owned_task(runtime, key.account_id, task_id)
+    return task_response(runtime, await cancel(runtime, task))

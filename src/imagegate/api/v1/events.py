@@ -9,20 +9,20 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.response import Stream
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described, header
-from imagegate.api.responses import owned_task
+from imagegate.api.responses import find_owned_task
 from imagegate.api.v1.tasks import TASK_ID
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.tasks import Task
-from imagegate.flows.views.task_stream import Event, Silence, events, is_over
+from imagegate.flows.views.task_stream import Heartbeat, TaskEvent, has_seen_end, stream_events
 from imagegate.runtime import Runtime
 
 RETRY_MS = 2000
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 
 
 @get(
@@ -31,11 +31,11 @@ _MOST_DIGITS = 9
         Operation(
             summary="A task's changes as server-sent events, each once and in order",
             tag="tasks",
-            about="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored change"
-            " of status or progress; `: ping` after 15 seconds of silence.",
+            description="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored"
+            " change of status or progress; `: ping` after 15 seconds of silence.",
             scope=Scope.tasks_read,
-            media="text/event-stream",
-            gives=examples.EVENTS,
+            media_type="text/event-stream",
+            response_example=examples.EVENTS,
             statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
             parameters=(
                 TASK_ID,
@@ -45,27 +45,27 @@ _MOST_DIGITS = 9
         )
     ),
 )
-async def get_events(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[Any]:
+async def get_events(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, task_id: str) -> Response[Any]:
     """204 where nothing is left: it stops a client's automatic reconnection."""
-    need(key, Scope.tasks_read)
-    task, seen = await owned_task(runtime, key.account_id, task_id), _seen(request)
-    if seen and await is_over(runtime, task, seen):
+    require_scope(key, Scope.tasks_read)
+    task, seen = await find_owned_task(runtime, key.account_id, task_id), _last_event_number(request)
+    if seen and await has_seen_end(runtime, task, seen):
         return Response(b"", status_code=204)
-    return Stream(_lines(runtime, task, seen), headers=_HEADERS, media_type="text/event-stream")
+    return Stream(_encode_events(runtime, task, seen), headers=_HEADERS, media_type="text/event-stream")
 
 
-def _seen(request: Request[Any, Any, Any]) -> int:
+def _last_event_number(request: Request[Any, Any, Any]) -> int:
     """`Last-Event-ID`; absent or malformed: nothing was seen."""
     text = request.headers.get("last-event-id", "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
 
 
-async def _lines(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
+async def _encode_events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
-    async for one in events(runtime, task, seen):
+    async for one in stream_events(runtime, task, seen):
         match one:
-            case Event():
+            case TaskEvent():
                 data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
                 yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
-            case Silence():
+            case Heartbeat():
                 yield b": ping\n\n"

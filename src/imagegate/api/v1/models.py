@@ -8,12 +8,12 @@ import msgspec
 from litestar import Response, get
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Follow, Operation, described, path
-from imagegate.api.responses import json_answer
+from imagegate.api.openapi.operation import Operation, ResponseLink, described, path
+from imagegate.api.responses import json_response
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key
-from imagegate.domain.fields import PriceVersion, said
-from imagegate.flows.views.pricing import ModelDetail, ModelView, PriceView, model_detail, price_list, usable_models
+from imagegate.domain.accounts import ApiKey
+from imagegate.domain.fields import PriceVersion, doc
+from imagegate.flows.views.pricing import ModelDetail, ModelView, PriceView, model_detail, models_for_key, price_list
 from imagegate.runtime import Runtime
 
 
@@ -25,7 +25,7 @@ class ModelList(msgspec.Struct, kw_only=True):
 class PriceList(msgspec.Struct, kw_only=True):
     object: Literal["list"] = "list"
     price_version: PriceVersion
-    credits_per_usd: Annotated[int, said("How many credits people read for 1 USD", minimum=1)]
+    credits_per_usd: Annotated[int, doc("How many credits people read for 1 USD", minimum=1)]
     data: list[PriceView]
 
 
@@ -35,14 +35,14 @@ class PriceList(msgspec.Struct, kw_only=True):
         Operation(
             summary="Names that this key may use",
             tag="models",
-            answer=ModelList,
-            gives=examples.MODELS,
-            follow=(Follow("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
+            response_type=ModelList,
+            response_example=examples.MODELS,
+            links=(ResponseLink("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
         )
     ),
 )
-async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
-    return json_answer(ModelList(data=usable_models(runtime, key)))
+async def list_models(runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    return json_response(ModelList(data=models_for_key(runtime, key)))
 
 
 @get(
@@ -51,8 +51,8 @@ async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
         Operation(
             summary="What a model accepts and costs",
             tag="models",
-            answer=ModelDetail,
-            gives=examples.MODEL,
+            response_type=ModelDetail,
+            response_example=examples.MODEL,
             parameters=(
                 path("name", {"type": "string", "minLength": 1, "examples": ["gpt-image-2"]}, "A name of the list"),
             ),
@@ -60,8 +60,8 @@ async def list_models(runtime: Runtime, key: Key) -> Response[bytes]:
         )
     ),
 )
-async def get_model(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
-    return json_answer(model_detail(runtime, key, name))
+async def get_model(runtime: Runtime, key: ApiKey, name: str) -> Response[bytes]:
+    return json_response(model_detail(runtime, key, name))
 
 
 @get(
@@ -70,13 +70,13 @@ async def get_model(runtime: Runtime, key: Key, name: str) -> Response[bytes]:
         Operation(
             summary="What everything costs; needs no key",
             tag="models",
-            answer=PriceList,
-            gives=examples.PRICES,
-            open=True,
+            response_type=PriceList,
+            response_example=examples.PRICES,
+            public=True,
         )
     ),
 )
 async def get_pricing(runtime: Runtime) -> Response[bytes]:
     """Prices are public: no key."""
     version, data = price_list(runtime)
-    return json_answer(PriceList(price_version=version, credits_per_usd=runtime.credits_per_usd, data=data))
+    return json_response(PriceList(price_version=version, credits_per_usd=runtime.credits_per_usd, data=data))

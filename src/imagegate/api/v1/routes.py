@@ -7,18 +7,18 @@ from typing import Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described
-from imagegate.api.responses import json_answer
+from imagegate.api.responses import json_response
 from imagegate.api.v1.tasks import TASK_ID
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import NotFound, TaskNotFound
 from imagegate.domain.money import Money
 from imagegate.flows.views import routes
-from imagegate.flows.views.routes import RouteView, TriedView
+from imagegate.flows.views.routes import AdminAttemptView, RouteView
 from imagegate.runtime import Runtime
 
 
@@ -43,7 +43,7 @@ class TaskCost(msgspec.Struct, kw_only=True):
     cost: Money
     waste: Money
     margin: Money
-    attempts: list[TriedView]
+    attempts: list[AdminAttemptView]
 
 
 @get(
@@ -52,14 +52,14 @@ class TaskCost(msgspec.Struct, kw_only=True):
         Operation(
             summary="Every route: its health, and what its calls of the last day cost",
             tag="admin",
-            answer=RouteList,
-            gives=examples.ROUTES,
+            response_type=RouteList,
+            response_example=examples.ROUTES,
         )
     ),
 )
-async def list_routes(runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.admin)
-    return json_answer(RouteList(data=await routes.route_views(runtime)))
+async def list_routes(runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.admin)
+    return json_response(RouteList(data=await routes.route_views(runtime)))
 
 
 @post(
@@ -69,20 +69,20 @@ async def list_routes(runtime: Runtime, key: Key) -> Response[bytes]:
         Operation(
             summary="Forget the health of a route or an upstream: its next call passes",
             tag="admin",
-            takes=ResetBody,
-            answer=RouteList,
-            gives=examples.ROUTES,
-            example={"name": "gpt-image-2@azure-eu"},
+            request_type=ResetBody,
+            response_type=RouteList,
+            response_example=examples.ROUTES,
+            request_example={"name": "gpt-image-2@azure-eu"},
             errors=(errors.NotFound,),
         )
     ),
 )
-async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.admin)
+async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.admin)
     body = await read_json(request, ResetBody, runtime.settings.server)
-    if not await routes.forget_route(runtime, body.name):
+    if not await routes.reset_route_health(runtime, body.name):
         raise NotFound("There is no route or upstream of this name", param="name")
-    return json_answer(RouteList(data=await routes.route_views(runtime)))
+    return json_response(RouteList(data=await routes.route_views(runtime)))
 
 
 @get(
@@ -91,17 +91,17 @@ async def reset_route(request: Request[Any, Any, Any], runtime: Runtime, key: Ke
         Operation(
             summary="What a task of any account brought and cost, and each of its attempts",
             tag="admin",
-            answer=TaskCost,
-            gives=examples.TASK_COST,
+            response_type=TaskCost,
+            response_example=examples.TASK_COST,
             parameters=(TASK_ID,),
             errors=(errors.TaskNotFound,),
         )
     ),
 )
-async def get_task_cost(runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
-    need(key, Scope.admin)
-    found: Any = await routes.tried_views(runtime, task_id)
+async def get_task_cost(runtime: Runtime, key: ApiKey, task_id: str) -> Response[bytes]:
+    require_scope(key, Scope.admin)
+    found: Any = await routes.attempt_views(runtime, task_id)
     if found is None:
         raise TaskNotFound
     margin, attempts = found
-    return json_answer(TaskCost(id=task_id, attempts=attempts, **margin))
+    return json_response(TaskCost(id=task_id, attempts=attempts, **margin))

@@ -6,8 +6,8 @@ from litestar import Response, get
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described
-from imagegate.api.responses import json_answer
-from imagegate.flows.views.status import Status, StatusBoard
+from imagegate.api.responses import json_response
+from imagegate.flows.views.status import Status, StatusCache
 from imagegate.runtime import Runtime
 
 
@@ -17,11 +17,11 @@ from imagegate.runtime import Runtime
         Operation(
             summary="Health per model, from the calls of the last hour; needs no key",
             tag="operations",
-            answer=Status,
-            gives=examples.STATUS,
-            open=True,
+            response_type=Status,
+            response_example=examples.STATUS,
+            public=True,
         )
     ),
 )
-async def get_status(runtime: Runtime, board: StatusBoard) -> Response[bytes]:
-    return json_answer(await board.now(runtime))
+async def get_status(runtime: Runtime, board: StatusCache) -> Response[bytes]:
+    return json_response(await board.get(runtime))

@@ -8,22 +8,22 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Follow, Operation, described, path, query
+from imagegate.api.openapi.operation import Operation, ResponseLink, described, path, query
 from imagegate.api.responses import (
-    cursor,
-    json_answer,
-    next_cursor,
-    owned_task,
-    task_answer,
+    decode_cursor,
+    encode_cursor,
+    find_owned_task,
+    json_response,
+    task_response,
+    wait_for_task,
     wait_seconds,
-    waited,
     whole_number,
 )
 from imagegate.domain import errors, ids
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import (
     Count,
@@ -34,21 +34,21 @@ from imagegate.domain.fields import (
     Seconds,
     Status,
     TaskIdText,
-    needed,
-    said,
-    shape,
+    doc,
+    required,
+    schema,
 )
-from imagegate.domain.money import credits_text, number
+from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task, public_status
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
-from imagegate.flows.views.task_detail import PARTS, DetailedTask, detailed_view
+from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.queries.tasks import STATUS_SQL, Filter, page_of_tasks, several_tasks, tasks_below
+from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
-_BATCH, _MOST_SEARCH = 50, 200
+_MAX_BATCH_SIZE, _MAX_SEARCH_LENGTH = 50, 200
 TASK_ID = path(
     "task_id",
-    {"type": "string", "pattern": f"^{ids.TASK_ID.pattern}$", "examples": [examples.TASK_ID]},
+    {"type": "string", "pattern": f"^{ids.TASK_ID_RE.pattern}$", "examples": [examples.TASK_ID]},
     "The id of a task of this account",
 )
 WAIT = query(
@@ -56,22 +56,24 @@ WAIT = query(
     {"type": "integer", "minimum": 0, "default": 0, "examples": [1]},
     "Answer when the task has ended, or after this many seconds; above 60 counts as 60",
 )
-_THIS = {"task_id": "$response.body#/id"}
-FOLLOW = (
-    Follow("get_task", "How far it is", _THIS),
-    Follow("get_events", "Its changes as they come", _THIS),
-    Follow("cancel_task", "End it", _THIS),
-    Follow("batch_tasks", "Several at once", body={"task_ids": ["$response.body#/id"]}),
-    Follow("get_ledger", "What it cost", _THIS),
+_TASK_ID_LINK = {"task_id": "$response.body#/id"}
+TASK_LINKS = (
+    ResponseLink("get_task", "How far it is", _TASK_ID_LINK),
+    ResponseLink("get_events", "Its changes as they come", _TASK_ID_LINK),
+    ResponseLink("cancel_task", "End it", _TASK_ID_LINK),
+    ResponseLink("batch_tasks", "Several at once", body={"task_ids": ["$response.body#/id"]}),
+    ResponseLink("get_ledger", "What it cost", _TASK_ID_LINK),
 )
-_FIRST = {"task_id": "$response.body#/data/0/id"}
-_LIST = (
+_FIRST_TASK_LINK = {"task_id": "$response.body#/data/0/id"}
+_LIST_PARAMETERS = (
     query("status", {"type": "string", "enum": list(STATUS_SQL)}, "Only tasks in this state"),
     query("model", {"type": "string", "examples": ["gpt-image-2"]}, "Only tasks of this model"),
     query("type", {"type": "string", "enum": ["image"]}, "Only image tasks exist"),
     query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}, "From 1"),
     query(
-        "q", {"type": "string", "maxLength": _MOST_SEARCH, "examples": ["fox"]}, "Only tasks whose prompt has this text"
+        "q",
+        {"type": "string", "maxLength": _MAX_SEARCH_LENGTH, "examples": ["fox"]},
+        "Only tasks whose prompt has this text",
     ),
     query(
         "cursor",
@@ -90,13 +92,13 @@ class TaskRow(msgspec.Struct, kw_only=True):
     model: str
     type: Literal["image"]
     status: Status
-    progress: Annotated[int, said("It never falls; 100 only when completed", minimum=0, maximum=100)]
+    progress: Annotated[int, doc("It never falls; 100 only when completed", minimum=0, maximum=100)]
     created_at: Seconds
     has_results: bool
     result_count: Count
-    credits_used: Annotated[Number, said("Once the task has ended")] | UnsetType = UNSET
+    credits_used: Annotated[Number, doc("Once the task has ended")] | UnsetType = UNSET
     has_error: bool
-    thumbnail_url: Annotated[Link, said("A WebP of at most 1024 pixels of the first result")] | UnsetType = UNSET
+    thumbnail_url: Annotated[Link, doc("A WebP of at most 1024 pixels of the first result")] | UnsetType = UNSET
 
 
 class TaskPage(msgspec.Struct, kw_only=True):
@@ -105,8 +107,8 @@ class TaskPage(msgspec.Struct, kw_only=True):
     object: Literal["list"] = "list"
     data: list[TaskRow]
     total: Count
-    page: Annotated[int, said("From 1", minimum=1)]
-    page_size: Annotated[int, said("Tasks on a page", minimum=1, maximum=100)]
+    page: Annotated[int, doc("From 1", minimum=1)]
+    page_size: Annotated[int, doc("Tasks on a page", minimum=1, maximum=100)]
 
 
 class TaskList(msgspec.Struct, kw_only=True):
@@ -127,11 +129,11 @@ class BatchRequest(msgspec.Struct):
     """Unknown and malformed ids are left out of the answer."""
 
     task_ids: Annotated[
-        Annotated[list[str], shape(minItems=1, maxItems=_BATCH)] | None, needed("Up to 50 ids of tasks")
+        Annotated[list[str], schema(minItems=1, maxItems=_MAX_BATCH_SIZE)] | None, required("Up to 50 ids of tasks")
     ] = None
 
 
-class BatchAnswer(msgspec.Struct):
+class BatchResponse(msgspec.Struct):
     code: Literal[200]
     data: list[TaskView]
 
@@ -143,8 +145,8 @@ class BatchAnswer(msgspec.Struct):
             summary="One task",
             tag="tasks",
             scope=Scope.tasks_read,
-            answer=DetailedTask,
-            gives=examples.COMPLETED,
+            response_type=DetailedTask,
+            response_example=examples.COMPLETED_TASK,
             parameters=(
                 TASK_ID,
                 WAIT,
@@ -152,7 +154,7 @@ class BatchAnswer(msgspec.Struct):
                     "include",
                     {
                         "type": "string",
-                        "pattern": f"^(({'|'.join(PARTS)})(,({'|'.join(PARTS)})){{0,5}})?$",
+                        "pattern": f"^(({'|'.join(INCLUDE_PARTS)})(,({'|'.join(INCLUDE_PARTS)})){{0,5}})?$",
                         "examples": ["request,outputs,attempts"],
                     },
                     "What to tell beside the task; a comma list of request, outputs and attempts",
@@ -162,12 +164,12 @@ class BatchAnswer(msgspec.Struct):
         )
     ),
 )
-async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, task_id: str) -> Response[bytes]:
-    need(key, Scope.tasks_read)
-    seconds, wanted = wait_seconds(request), _include(request)
-    task = await owned_task(runtime, key.account_id, task_id)
-    task = await waited(runtime, task, seconds)
-    return json_answer(await detailed_view(runtime, task, wanted)) if wanted else task_answer(runtime, task)
+async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, task_id: str) -> Response[bytes]:
+    require_scope(key, Scope.tasks_read)
+    seconds, parts = wait_seconds(request), _included_parts(request)
+    task = await find_owned_task(runtime, key.account_id, task_id)
+    task = await wait_for_task(runtime, task, seconds)
+    return json_response(await task_detail_view(runtime, task, parts)) if parts else task_response(runtime, task)
 
 
 @get(
@@ -177,33 +179,35 @@ async def get_task(request: Request[Any, Any, Any], runtime: Runtime, key: Key, 
             summary="Tasks, newest first, by page or by cursor",
             tag="tasks",
             scope=Scope.tasks_read,
-            answer=(TaskPage, TaskList),
-            gives=examples.TASKS,
-            follow=(Follow("get_task", "The newest of them", _FIRST),),
-            parameters=_LIST,
+            response_type=(TaskPage, TaskList),
+            response_example=examples.TASKS,
+            links=(ResponseLink("get_task", "The newest of them", _FIRST_TASK_LINK),),
+            parameters=_LIST_PARAMETERS,
         )
     ),
 )
-async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.tasks_read)
+async def list_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.tasks_read)
     page = whole_number(request, "page", 1, 1, 1_000_000)
     page_size = whole_number(request, "page_size", 20, 1, 100)
     if "cursor" in request.query_params:
-        return await _by_cursor(request, runtime, key, page_size)
-    found, total = await runtime.db.read(page_of_tasks, key.account_id, _filter(request), page, page_size)
-    rows = [_row(runtime, task) for task in found]
-    return json_answer(TaskPage(data=rows, total=total, page=page, page_size=page_size))
+        return await _list_by_cursor(request, runtime, key, page_size)
+    found, total = await runtime.db.read(list_tasks_page, key.account_id, _filter(request), page, page_size)
+    rows = [_task_row(runtime, task) for task in found]
+    return json_response(TaskPage(data=rows, total=total, page=page, page_size=page_size))
 
 
-async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key, page_size: int) -> Response[bytes]:
+async def _list_by_cursor(
+    request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, page_size: int
+) -> Response[bytes]:
     """The list for who reads it to its end: `cursor` empty, then each answer's `next_cursor`."""
-    limit, below = whole_number(request, "limit", page_size, 1, 100), cursor(request, Place)
+    limit, below = whole_number(request, "limit", page_size, 1, 100), decode_cursor(request, Place)
     start = (below.created, below.id) if below else None
-    found = await runtime.db.read(tasks_below, key.account_id, _filter(request), start, limit + 1)
+    found = await runtime.db.read(list_tasks_before, key.account_id, _filter(request), start, limit + 1)
     shown, more = found[:limit], len(found) > limit
-    end = next_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    rows = [_row(runtime, task) for task in shown]
-    return json_answer(TaskList(data=rows, has_more=more, next_cursor=end))
+    end = encode_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
+    rows = [_task_row(runtime, task) for task in shown]
+    return json_response(TaskList(data=rows, has_more=more, next_cursor=end))
 
 
 @post(
@@ -213,26 +217,26 @@ async def _by_cursor(request: Request[Any, Any, Any], runtime: Runtime, key: Key
         Operation(
             summary="Up to 50 tasks by id, in the order asked",
             tag="tasks",
-            takes=BatchRequest,
+            request_type=BatchRequest,
             scope=Scope.tasks_read,
-            answer=BatchAnswer,
-            example={"task_ids": [examples.TASK_ID]},
-            gives=examples.BATCH,
+            response_type=BatchResponse,
+            request_example={"task_ids": [examples.TASK_ID]},
+            response_example=examples.BATCH,
         )
     ),
 )
-async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.tasks_read)
+async def batch_tasks(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.tasks_read)
     body = await read_json(request, BatchRequest, runtime.settings.server)
     wanted = list(dict.fromkeys(body.task_ids or []))
-    if not 1 <= len(body.task_ids or []) <= _BATCH:
-        raise InvalidRequest(f"task_ids must hold 1 to {_BATCH} task ids", param="task_ids")
-    known = [task_id for task_id in wanted if ids.TASK_ID.fullmatch(task_id)]
-    found = await runtime.db.read(several_tasks, key.account_id, known)
-    return json_answer(BatchAnswer(200, [task_view(runtime, task) for task in found]))
+    if not 1 <= len(body.task_ids or []) <= _MAX_BATCH_SIZE:
+        raise InvalidRequest(f"task_ids must hold 1 to {_MAX_BATCH_SIZE} task ids", param="task_ids")
+    known = [task_id for task_id in wanted if ids.TASK_ID_RE.fullmatch(task_id)]
+    found = await runtime.db.read(find_tasks, key.account_id, known)
+    return json_response(BatchResponse(200, [task_view(runtime, task) for task in found]))
 
 
-def _filter(request: Request[Any, Any, Any]) -> Filter:
+def _filter(request: Request[Any, Any, Any]) -> TaskFilter:
     status = request.query_params.get("status", "")
     kind = request.query_params.get("type", "") or "image"
     if status and status not in STATUS_SQL:
@@ -240,24 +244,24 @@ def _filter(request: Request[Any, Any, Any]) -> Filter:
     if kind != "image":
         raise InvalidRequest("type must be image", param="type")
     q = request.query_params.get("q", "")
-    if len(q) > _MOST_SEARCH:
-        raise InvalidRequest(f"q may have at most {_MOST_SEARCH} characters", param="q")
+    if len(q) > _MAX_SEARCH_LENGTH:
+        raise InvalidRequest(f"q may have at most {_MAX_SEARCH_LENGTH} characters", param="q")
     # a database has no U+0000 in its text, and so no model and no prompt of that name
-    return Filter(status, _stored(request.query_params.get("model", "")), _stored(q))
+    return TaskFilter(status, _without_null(request.query_params.get("model", "")), _without_null(q))
 
 
-def _stored(text: str) -> str:
+def _without_null(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _include(request: Request[Any, Any, Any]) -> frozenset[str]:
+def _included_parts(request: Request[Any, Any, Any]) -> frozenset[str]:
     wanted = frozenset(filter(None, request.query_params.get("include", "").split(",")))
-    if not wanted <= set(PARTS):
-        raise InvalidRequest(f"include must list some of {', '.join(PARTS)}", param="include")
+    if not wanted <= set(INCLUDE_PARTS):
+        raise InvalidRequest(f"include must list some of {', '.join(INCLUDE_PARTS)}", param="include")
     return wanted
 
 
-def _row(runtime: Runtime, task: Task) -> TaskRow:
+def _task_row(runtime: Runtime, task: Task) -> TaskRow:
     return TaskRow(
         id=task.id,
         model=task.order.model,
@@ -267,7 +271,7 @@ def _row(runtime: Runtime, task: Task) -> TaskRow:
         created_at=task.created // PER_SECOND,
         has_results=bool(task.results),
         result_count=len(task.results),
-        credits_used=number(credits_text(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,
+        credits_used=json_number(format_credits(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,
         has_error=task.error is not None,
         thumbnail_url=thumbnail_link(runtime, task),
     )

@@ -9,21 +9,21 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described, query
-from imagegate.api.responses import json_answer
-from imagegate.domain.accounts import DAY_US, Key, Scope
+from imagegate.api.responses import json_response
+from imagegate.domain.accounts import DAY_US, ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import Count, Day, KeyIdText, said
-from imagegate.domain.money import Money, money
+from imagegate.domain.fields import Count, Day, KeyIdText, doc
+from imagegate.domain.money import Money, to_money
 from imagegate.runtime import Runtime
-from imagegate.store.queries.usage import GROUPS, Total, settled
+from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
 
-_USUAL_DAYS, _MOST_DAYS = 30, 366
-_GROUP_LIST = f"^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)})){{0,5}}$"
+_DEFAULT_DAYS, _MAX_DAYS = 30, 366
+_GROUP_LIST = f"^({'|'.join(GROUP_COLUMNS)})(,({'|'.join(GROUP_COLUMNS)})){{0,5}}$"
 _DAY = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_START = datetime.date(1970, 1, 1)
+_EPOCH = datetime.date(1970, 1, 1)
 
 
 class UsageRow(msgspec.Struct, kw_only=True):
@@ -34,14 +34,14 @@ class UsageRow(msgspec.Struct, kw_only=True):
     key: KeyIdText | UnsetType = UNSET
     tasks: Count
     images: Count
-    amount: Annotated[Money, said("Charges less refunds")]
-    refunded: Annotated[Money, said("What operators gave back, on the day of the refund; tasks and images stay")]
+    amount: Annotated[Money, doc("Charges less refunds")]
+    refunded: Annotated[Money, doc("What operators gave back, on the day of the refund; tasks and images stay")]
 
 
 class UsageList(msgspec.Struct, kw_only=True):
     object: Literal["list"] = "list"
     data: list[UsageRow]
-    has_more: Annotated[Literal[False], said("All is in one answer")] = False
+    has_more: Annotated[Literal[False], doc("All is in one answer")] = False
     next_cursor: None = None
     first_day: Day
     last_day: Day
@@ -55,8 +55,8 @@ class UsageList(msgspec.Struct, kw_only=True):
             summary="Settled totals",
             tag="credits",
             scope=Scope.billing_read,
-            answer=UsageList,
-            gives=examples.USAGE,
+            response_type=UsageList,
+            response_example=examples.USAGE,
             parameters=(
                 query(
                     "group_by",
@@ -69,60 +69,60 @@ class UsageList(msgspec.Struct, kw_only=True):
         )
     ),
 )
-async def get_usage(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.billing_read)
-    groups, (first, last) = _groups(request), _days(request, runtime.clock())
-    found = await runtime.db.read(settled, key.account_id, groups, first, last)
-    whole = Total(
+async def get_usage(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.billing_read)
+    groups, (first, last) = _groups(request), _day_range(request, runtime.clock())
+    found = await runtime.db.read(sum_usage, key.account_id, groups, first, last)
+    sum_total = UsageTotal(
         amount=sum(one.amount for one in found),
         refunded=sum(one.refunded for one in found),
         tasks=sum(one.tasks for one in found),
         images=sum(one.images for one in found),
     )
-    rows = [_row(one, runtime.credits_per_usd) for one in found]
-    total = _row(whole, runtime.credits_per_usd)
-    return json_answer(UsageList(data=rows, first_day=_date(first), last_day=_date(last), total=total))
+    rows = [_usage_row(one, runtime.credits_per_usd) for one in found]
+    total = _usage_row(sum_total, runtime.credits_per_usd)
+    return json_response(UsageList(data=rows, first_day=_iso_date(first), last_day=_iso_date(last), total=total))
 
 
 def _groups(request: Request[Any, Any, Any]) -> tuple[str, ...]:
-    asked = request.query_params.get("group_by", "day").split(",")
-    if not set(asked) <= set(GROUPS):
-        raise InvalidRequest(f"group_by must list some of {', '.join(GROUPS)}", param="group_by")
-    return tuple(dict.fromkeys(asked))
+    requested = request.query_params.get("group_by", "day").split(",")
+    if not set(requested) <= set(GROUP_COLUMNS):
+        raise InvalidRequest(f"group_by must list some of {', '.join(GROUP_COLUMNS)}", param="group_by")
+    return tuple(dict.fromkeys(requested))
 
 
-def _days(request: Request[Any, Any, Any], now: int) -> tuple[int, int]:
+def _day_range(request: Request[Any, Any, Any], now: int) -> tuple[int, int]:
     """First and last day, both included; by default the last 30."""
-    last = _day(request, "to", now // DAY_US)
-    first = _day(request, "from", last - _USUAL_DAYS + 1)
-    if not 0 <= last - first < _MOST_DAYS:
-        raise InvalidRequest(f"from must lie 0 to {_MOST_DAYS - 1} days before to", param="from")
+    last = _read_day(request, "to", now // DAY_US)
+    first = _read_day(request, "from", last - _DEFAULT_DAYS + 1)
+    if not 0 <= last - first < _MAX_DAYS:
+        raise InvalidRequest(f"from must lie 0 to {_MAX_DAYS - 1} days before to", param="from")
     return first, last
 
 
-def _day(request: Request[Any, Any, Any], name: str, default: int) -> int:
+def _read_day(request: Request[Any, Any, Any], name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
     try:
         if len(text) != len("2026-11-22"):
             raise ValueError(text)
-        return (datetime.date.fromisoformat(text) - _START).days
+        return (datetime.date.fromisoformat(text) - _EPOCH).days
     except ValueError as error:
         raise InvalidRequest(f"{name} must be a day such as 2026-11-22, in UTC", param=name) from error
 
 
-def _date(day: int) -> str:
-    return (_START + datetime.timedelta(days=day)).isoformat()
+def _iso_date(day: int) -> str:
+    return (_EPOCH + datetime.timedelta(days=day)).isoformat()
 
 
-def _row(total: Total, rate: int) -> UsageRow:
+def _usage_row(total: UsageTotal, rate: int) -> UsageRow:
     return UsageRow(
-        day=UNSET if total.day is None else _date(total.day),
+        day=UNSET if total.day is None else _iso_date(total.day),
         model=total.model or UNSET,
         key=total.key or UNSET,
         tasks=total.tasks,
         images=total.images,
-        amount=money(total.amount, rate),
-        refunded=money(total.refunded, rate),
+        amount=to_money(total.amount, rate),
+        refunded=to_money(total.refunded, rate),
     )

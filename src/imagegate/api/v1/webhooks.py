@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 
-from imagegate.api.auth import need
+from imagegate.api.auth import require_scope
 from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Follow, Operation, described, page_of, path
-from imagegate.api.responses import json_answer, whole_number
+from imagegate.api.openapi.operation import Operation, ResponseLink, described, page_parameters, path
+from imagegate.api.responses import json_response, whole_number
 from imagegate.domain import errors
-from imagegate.domain.accounts import Key, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import (
     DELIVERY_ID_PATTERN,
@@ -24,28 +24,28 @@ from imagegate.domain.fields import (
     Seconds,
     SecretText,
     TaskIdText,
-    needed,
-    said,
-    shape,
+    doc,
+    required,
+    schema,
 )
-from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, secret_text
-from imagegate.flows.webhooks.log import page_of_hooks, replay_hook, send_test
-from imagegate.flows.webhooks.secrets import old_until, rotate, secret_key
+from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
+from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
+from imagegate.flows.webhooks.secrets import derive_secret, previous_secret_expires, rotate_account_secret
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.store.deliveries import secret_version
+from imagegate.store.deliveries import load_secret_version
 
 
 class DeliveryAttemptView(msgspec.Struct, kw_only=True):
     """One request of a delivery."""
 
-    number: Annotated[int, said("From 1, over all rounds", minimum=1)]
-    replay: Annotated[int, said("0 for the first round, then one more for each replay", minimum=0)]
+    number: Annotated[int, doc("From 1, over all rounds", minimum=1)]
+    replay: Annotated[int, doc("0 for the first round, then one more for each replay", minimum=0)]
     started_at: Seconds
-    duration_ms: Annotated[int | None, said("null while it runs")]
-    status_code: Annotated[int | None, said("null where no answer came")]
-    error: Annotated[str | None, said("The class of what went wrong")]
-    retry_after: Annotated[str | None, said("The answer's Retry-After, for the eye")]
-    excerpt: Annotated[str | None, said("The first kilobyte of the answer, escaped")]
+    duration_ms: Annotated[int | None, doc("null while it runs")]
+    status_code: Annotated[int | None, doc("null where no answer came")]
+    error: Annotated[str | None, doc("The class of what went wrong")]
+    retry_after: Annotated[str | None, doc("The answer's Retry-After, for the eye")]
+    excerpt: Annotated[str | None, doc("The first kilobyte of the answer, escaped")]
 
 
 class DeliveryView(msgspec.Struct, kw_only=True):
@@ -53,11 +53,11 @@ class DeliveryView(msgspec.Struct, kw_only=True):
 
     id: DeliveryIdText
     object: Literal["webhook.delivery"] = "webhook.delivery"
-    task_id: Annotated[TaskIdText | None, said("null for a test")]
+    task_id: Annotated[TaskIdText | None, doc("null for a test")]
     url: str
-    body: Annotated[str, said("What is sent, byte for byte; the signature covers it")]
+    body: Annotated[str, doc("What is sent, byte for byte; the signature covers it")]
     status: DeliveryState
-    reason: Annotated[str | None, said("Why it is exhausted: failed, gone or host_down")]
+    reason: Annotated[str | None, doc("Why it is exhausted: failed, gone or host_down")]
     created_at: Seconds
     closed_at: Seconds | None
     next_attempt_at: Seconds | None
@@ -77,11 +77,11 @@ _DELIVERY_ID = path(
     {"type": "string", "pattern": DELIVERY_ID_PATTERN, "examples": [examples.DELIVERY_ID]},
     "The id of a delivery",
 )
-_Callback = Annotated[str, shape(format="uri", pattern="^https://", maxLength=2048)]
+_Callback = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 
 
 class WebhookTest(msgspec.Struct):
-    callback_url: Annotated[_Callback | None, needed("Where the test is sent")] = None
+    callback_url: Annotated[_Callback | None, required("Where the test is sent")] = None
 
 
 class OldSecret(msgspec.Struct):
@@ -94,7 +94,7 @@ class OldSecret(msgspec.Struct):
 class SecretView(msgspec.Struct, kw_only=True):
     object: Literal["webhook.secret"] = "webhook.secret"
     secret: SecretText
-    version: Annotated[int, said("From 1, one more for each rotation", minimum=1)]
+    version: Annotated[int, doc("From 1, one more for each rotation", minimum=1)]
     previous: OldSecret | None
 
 
@@ -105,22 +105,22 @@ class SecretView(msgspec.Struct, kw_only=True):
             summary="Webhooks that were sent or wait, newest first, with every attempt",
             tag="webhooks",
             scope=Scope.tasks_read,
-            answer=DeliveryPage,
-            gives=examples.DELIVERIES,
-            follow=(Follow("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
-            parameters=page_of("Deliveries", 100, 20),
+            response_type=DeliveryPage,
+            response_example=examples.DELIVERIES,
+            links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
+            parameters=page_parameters("Deliveries", 100, 20),
         )
     ),
 )
-async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.tasks_read)
+async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.tasks_read)
     limit = whole_number(request, "limit", 20, 1, 100)
     cursor = request.query_params.get("cursor") or None
     if cursor is not None and "\0" in cursor:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found, more = await page_of_hooks(runtime, key.account_id, cursor, limit)
-    data = [_delivery(delivery, attempts) for delivery, attempts in found]
-    return json_answer(DeliveryPage(data=data, has_more=more, next_cursor=data[-1].id if more else None))
+    found, more = await delivery_page(runtime, key.account_id, cursor, limit)
+    data = [_delivery_view(delivery, attempts) for delivery, attempts in found]
+    return json_response(DeliveryPage(data=data, has_more=more, next_cursor=data[-1].id if more else None))
 
 
 @post(
@@ -131,16 +131,18 @@ async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key
             summary="Send a webhook again: the same id and bytes",
             tag="webhooks",
             scope=Scope.images_write,
-            answer=DeliveryView,
-            gives=examples.DELIVERY,
+            response_type=DeliveryView,
+            response_example=examples.DELIVERY,
             parameters=(_DELIVERY_ID,),
             errors=(errors.NotFound,),
         )
     ),
 )
-async def replay_delivery(runtime: Runtime, key: Key, delivery_id: str) -> Response[bytes]:
-    need(key, Scope.images_write)
-    return json_answer(_delivery(*await replay_hook(runtime, key.account_id, delivery_id.replace("\0", "?"))))
+async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: str) -> Response[bytes]:
+    require_scope(key, Scope.images_write)
+    return json_response(
+        _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
+    )
 
 
 @post(
@@ -151,20 +153,20 @@ async def replay_delivery(runtime: Runtime, key: Key, delivery_id: str) -> Respo
             summary="Send a test event to an address",
             tag="webhooks",
             scope=Scope.images_write,
-            takes=WebhookTest,
-            answer=DeliveryView,
-            gives=examples.TEST_DELIVERY,
-            follow=(Follow("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
-            example={"callback_url": "https://your-domain.com/webhook"},
+            request_type=WebhookTest,
+            response_type=DeliveryView,
+            response_example=examples.TEST_DELIVERY,
+            links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
+            request_example={"callback_url": "https://your-domain.com/webhook"},
         )
     ),
 )
-async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.images_write)
+async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.images_write)
     body = await read_json(request, WebhookTest, runtime.settings.server)
     if not body.callback_url:
         raise InvalidRequest("callback_url is needed: where the test is sent", param="callback_url")
-    return json_answer(_delivery(*await send_test(runtime, key.account_id, body.callback_url)))
+    return json_response(_delivery_view(*await send_test_delivery(runtime, key.account_id, body.callback_url)))
 
 
 @get(
@@ -174,14 +176,14 @@ async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: K
             summary="The secret that signs this account's webhooks",
             tag="webhooks",
             scope=Scope.images_write,
-            answer=SecretView,
-            gives=examples.SECRET,
+            response_type=SecretView,
+            response_example=examples.SECRET,
         )
     ),
 )
-async def get_secret(runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.images_write)
-    return _secret(runtime, key.account_id, await runtime.db.read(secret_version, key.account_id))
+async def get_secret(runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.images_write)
+    return _secret_response(runtime, key.account_id, await runtime.db.read(load_secret_version, key.account_id))
 
 
 @post(
@@ -192,28 +194,28 @@ async def get_secret(runtime: Runtime, key: Key) -> Response[bytes]:
             summary="Make a new secret; the old one signs beside it for 24 hours",
             tag="webhooks",
             scope=Scope.images_write,
-            answer=SecretView,
-            gives=examples.ROTATED,
+            response_type=SecretView,
+            response_example=examples.ROTATED_SECRET,
         )
     ),
 )
-async def rotate_secret(runtime: Runtime, key: Key) -> Response[bytes]:
-    need(key, Scope.images_write)
-    return _secret(runtime, key.account_id, await rotate(runtime, key.account_id))
+async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[bytes]:
+    require_scope(key, Scope.images_write)
+    return _secret_response(runtime, key.account_id, await rotate_account_secret(runtime, key.account_id))
 
 
-def _secret(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[bytes]:
-    until = old_until(secret, runtime.clock())
-    old = secret_text(secret_key(runtime, account_id, secret.version - 1))
+def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[bytes]:
+    until = previous_secret_expires(secret, runtime.clock())
+    old = format_secret(derive_secret(runtime, account_id, secret.version - 1))
     view = SecretView(
-        secret=secret_text(secret_key(runtime, account_id, secret.version)),
+        secret=format_secret(derive_secret(runtime, account_id, secret.version)),
         version=secret.version,
         previous=OldSecret(old, until // PER_SECOND) if until else None,
     )
-    return json_answer(view, {"Cache-Control": "no-store"})
+    return json_response(view, {"Cache-Control": "no-store"})
 
 
-def _delivery(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:
+def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:
     waiting = delivery.state == DeliveryState.waiting
     return DeliveryView(
         id=delivery.id,
@@ -226,11 +228,11 @@ def _delivery(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryVi
         closed_at=delivery.closed // PER_SECOND if delivery.closed else None,
         next_attempt_at=delivery.due // PER_SECOND if waiting else None,
         replays=delivery.round,
-        attempts=[_attempt(one) for one in attempts],
+        attempts=[_attempt_view(one) for one in attempts],
     )
 
 
-def _attempt(attempt: DeliveryAttempt) -> DeliveryAttemptView:
+def _attempt_view(attempt: DeliveryAttempt) -> DeliveryAttemptView:
     return DeliveryAttemptView(
         number=attempt.number,
         replay=attempt.round,

@@ -14,10 +14,10 @@ from imagegate.domain.tasks import Task
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.flows.quote import price_order
-from imagegate.pricing import charge
+from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
-_MOST = 2**40
+_MAX_TOKENS = 2**40
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Bill(msgspec.Struct, frozen=True):
     source: UsageSource
 
 
-class Part(msgspec.Struct, frozen=True):
+class BilledPart(msgspec.Struct, frozen=True):
     """What one call delivered: the usage it reported, if any, and the pixels of its images, read from their bytes."""
 
     usage: Usage | None
@@ -37,17 +37,19 @@ class Part(msgspec.Struct, frozen=True):
     pixels: list[tuple[int, int]]
 
 
-def make_bill(runtime: Runtime, task: Task, parts: list[Part]) -> Bill:
+def make_bill(runtime: Runtime, task: Task, parts: list[BilledPart]) -> Bill:
     """Price what was delivered, by however many calls."""
-    model = runtime.book.models[task.order.row]
-    believed = [_believed(_of(task.order, part), model, part.usage, part.source, part.pixels) for part in parts]
-    usage, source = _sum([usage for usage, _ in believed]), _source([source for _, source in believed])
+    model = runtime.catalog.models[task.order.row]
+    trusted = [
+        _trusted_usage(_order_for(task.order, part), model, part.usage, part.source, part.pixels) for part in parts
+    ]
+    usage, source = _sum([usage for usage, _ in trusted]), _source([source for _, source in trusted])
     bound = price_order(runtime, msgspec.structs.replace(task.order, n=usage.images), model, task.price_version)
-    price = charge(usage, bound.price).total
+    price = compute_charge(usage, bound.price).total
     return Bill(Nanos(min(price, bound.maximum.total, task.hold)), price, usage, source)
 
 
-def _of(order: ImageOrder, part: Part) -> ImageOrder:
+def _order_for(order: ImageOrder, part: BilledPart) -> ImageOrder:
     return msgspec.structs.replace(order, n=len(part.pixels))
 
 
@@ -60,7 +62,7 @@ def _source(sources: list[UsageSource]) -> UsageSource:
     return UsageSource.estimated if UsageSource.estimated in sources else sources[0]
 
 
-def _believed(
+def _trusted_usage(
     order: ImageOrder,
     model: Model,
     reported: Usage | None,
@@ -68,15 +70,15 @@ def _believed(
     pixels: list[tuple[int, int]],
 ) -> tuple[Usage, UsageSource]:
     """Missing, zero or absurd usage is replaced by the formula on the real pixels and marked as estimated."""
-    if reported is not None and plausible(reported, model):
+    if reported is not None and is_plausible(reported, model):
         return msgspec.structs.replace(reported, images=len(pixels)), source
-    return FAMILIES[model.family].usage_of(order, model, pixels), UsageSource.estimated
+    return FAMILIES[model.family].usage_from_pixels(order, model, pixels), UsageSource.estimated
 
 
-def plausible(usage: Usage, model: Model) -> bool:
+def is_plausible(usage: Usage, model: Model) -> bool:
     counts = [getattr(usage, name) for name in usage.__struct_fields__]
     return (
-        all(0 <= count <= _MOST for count in counts)
+        all(0 <= count <= _MAX_TOKENS for count in counts)
         and usage.text_cached_input <= usage.text_input
         and usage.image_cached_input <= usage.image_input
         and (usage.image_output > 0 or model.billing == "per_call")

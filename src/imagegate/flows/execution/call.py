@@ -14,28 +14,30 @@ from imagegate.families import FAMILIES
 from imagegate.flows.execution.inputs import Inputs
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
-from imagegate.store.attempts import advance, remember_ref
-from imagegate.store.engines import StoreFailure
-from imagegate.upstreams.base import Answer, Call, Progress, Resumes, Ties
+from imagegate.store.attempts import save_remote_ref, update_progress
+from imagegate.store.engines import DatabaseError
+from imagegate.upstreams.base import Call, CallHooks, CallOutcome, ProgressHook, RecoveryMode
 
 # An account's waiting calls do not keep more of its tasks from being claimed, as its waiting references do.
-_NOBODY = ""
+_NO_ACCOUNT = ""
 
 
-async def make_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs, delivered: int) -> Answer:
+async def make_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs, delivered: int) -> CallOutcome:
     """`delivered` images of the task are there already."""
-    upstream = runtime.fleet.upstreams[attempt.upstream]
-    call, ties = _call(runtime, task, attempt, inputs), _ties(runtime, task, attempt, delivered)
-    if upstream.resumes == Resumes.exactly:  # painted by this machine: the worker's place is what it takes
-        return await upstream.produce(call, ties)
-    async with runtime.calling, runtime.places.left_by(_NOBODY):
-        return await upstream.produce(call, ties)
+    upstream = runtime.registry.upstreams[attempt.upstream]
+    call, hooks = _build_call(runtime, task, attempt, inputs), _build_hooks(runtime, task, attempt, delivered)
+    if (
+        upstream.recovery_mode == RecoveryMode.deterministic
+    ):  # painted by this machine: the worker's place is what it takes
+        return await upstream.produce(call, hooks)
+    async with runtime.upstream_call_slots, runtime.worker_slots.release_while_waiting(_NO_ACCOUNT):
+        return await upstream.produce(call, hooks)
 
 
-def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
-    model = runtime.book.models[task.order.row]
+def _build_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
+    model = runtime.catalog.models[task.order.row]
     order = msgspec.structs.replace(task.order, n=attempt.images)
-    route = runtime.fleet.roster.routes.get(attempt.route)
+    route = runtime.registry.route_table.routes.get(attempt.route)
     return Call(
         attempt_id=attempt.id,
         order=order,
@@ -46,28 +48,28 @@ def _call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Cal
         customer=hashlib.sha256(f"imagegate:{task.account_id}".encode()).hexdigest()[:32],
         ref=attempt.ref,
         hop=task.order.hop,
-        partials=task.order.partials,
+        partial_images=task.order.partials,
     )
 
 
-def _ties(runtime: Runtime, task: Task, attempt: Attempt, delivered: int) -> Ties:
-    async def remember(ref: str) -> None:
-        await runtime.db.write(remember_ref, task.account_id, attempt.id, ref)
+def _build_hooks(runtime: Runtime, task: Task, attempt: Attempt, delivered: int) -> CallHooks:
+    async def save_ref(ref: str) -> None:
+        await runtime.db.write(save_remote_ref, task.account_id, attempt.id, ref)
 
-    def unwanted() -> bool:
-        return task.cancel_wished is not None or task.id in runtime.signals.unwanted
+    def is_cancel_requested() -> bool:
+        return task.cancel_wished is not None or task.id in runtime.wake_ups.cancel_requested
 
-    progress = _progress(runtime, task, delivered, attempt.images)
-    return Ties(progress=progress, remember=remember, unwanted=unwanted)
+    progress = _progress_reporter(runtime, task, delivered, attempt.images)
+    return CallHooks(on_progress=progress, save_ref=save_ref, cancel_requested=is_cancel_requested)
 
 
-def _progress(runtime: Runtime, task: Task, delivered: int, images: int) -> Progress:
+def _progress_reporter(runtime: Runtime, task: Task, delivered: int, images: int) -> ProgressHook:
     async def report(percent: int) -> None:
         reached = (100 * delivered + percent * images) // task.order.n
         try:
-            await runtime.db.write(advance, task.account_id, task.id, task.claim_no, reached)
-        except StoreFailure as failure:  # a bar that stands still is no reason to give up what is being made
+            await runtime.db.write(update_progress, task.account_id, task.id, task.claim_no, reached)
+        except DatabaseError as failure:  # a bar that stands still is no reason to give up what is being made
             log_error("progress not stored", task=task.id, error=str(failure))
-        runtime.signals.task_changed(task.id)
+        runtime.wake_ups.notify_task_changed(task.id)
 
     return report

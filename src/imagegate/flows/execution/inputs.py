@@ -14,25 +14,25 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.blobs import BlobMissing
-from imagegate.crash_points import point
+from imagegate.blobs import BlobNotFound
+from imagegate.crash_points import crash_point
 from imagegate.domain import ids
-from imagegate.domain.assets import Asset, AssetKind, asset_key
+from imagegate.domain.assets import Asset, AssetKind, new_blob_key
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
-from imagegate.flows.execution.masks import BadMask, PlainMask, rewrite_mask
-from imagegate.flows.execution.reference_fetch import SPENT_REASON, BudgetSpent, fetch_for
-from imagegate.flows.local_urls import is_own, own_asset
-from imagegate.images import ImageFacts, NotAnImage, inspect
+from imagegate.flows.execution.masks import InvalidMask, RewrittenMask, rewrite_mask
+from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
+from imagegate.flows.local_urls import is_local_url, resolve_local_url
+from imagegate.images import ImageFacts, InvalidImage, inspect
 from imagegate.logging import log
 from imagegate.runtime import Runtime
-from imagegate.spool import flush
+from imagegate.spool import fsync_file
 from imagegate.store import assets, claims
 
 
-class Source(msgspec.Struct, frozen=True):
+class InputSource(msgspec.Struct, frozen=True):
     """One input as the order names it; `field` is its path in the request."""
 
     kind: AssetKind
@@ -48,13 +48,13 @@ class Inputs(msgspec.Struct, frozen=True):
     mask: Path | None
 
 
-class BadInput(msgspec.Struct, frozen=True):
+class InvalidInput(msgspec.Struct, frozen=True):
     """An input that ends the task."""
 
     error: TaskError
 
 
-class _Unusable(Exception):
+class _UnusableInput(Exception):
     """Carries the task's error out of the fetching of one input."""
 
     def __init__(self, error: TaskError) -> None:
@@ -62,78 +62,82 @@ class _Unusable(Exception):
         self.error = error
 
 
-def sources(order: ImageOrder) -> list[Source]:
-    named = [Source(AssetKind.reference, n, url, f"image_urls[{n}]") for n, url in enumerate(order.image_urls)]
-    mask = [Source(AssetKind.mask, 0, order.mask_url, "mask_url")] if order.mask_url else []
-    return named + mask
+def list_sources(order: ImageOrder) -> list[InputSource]:
+    references = [
+        InputSource(AssetKind.reference, n, url, f"image_urls[{n}]") for n, url in enumerate(order.image_urls)
+    ]
+    mask = [InputSource(AssetKind.mask, 0, order.mask_url, "mask_url")] if order.mask_url else []
+    return references + mask
 
 
 def check_urls(runtime: Runtime, order: ImageOrder) -> None:
     """InvalidRequest for a URL that no guard would ever let through; nothing is resolved here."""
-    for source in sources(order):
-        if not is_own(runtime, source.url):
-            _check(runtime, source.url, Purpose.REFERENCE, source.field)
+    for source in list_sources(order):
+        if not is_local_url(runtime, source.url):
+            _check_url(runtime, source.url, Purpose.REFERENCE, source.field)
     if order.callback_url is not None:
-        _check(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
+        _check_url(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
 
 
-def _check(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
+def _check_url(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
     try:
-        check_url(url, purpose, runtime.egress)
+        check_url(url, purpose, runtime.egress_rules)
     except UrlRefused as refused:
         raise InvalidRequest(f"{field}: {refused}", param=field) from refused
 
 
-async def pin_own(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[assets.NewAsset, ...]:
+async def pin_local_inputs(
+    runtime: Runtime, order: ImageOrder, account_id: str, task_id: str
+) -> tuple[assets.NewAsset, ...]:
     """Keep what links of this origin show now, whatever becomes of them later. InvalidRequest for a dead link."""
     pinned = []
-    for source in sources(order):
-        if is_own(runtime, source.url):
-            asset = await _own_asset(runtime, source, account_id)
+    for source in list_sources(order):
+        if is_local_url(runtime, source.url):
+            asset = await _find_local_asset(runtime, source, account_id)
             new = _new_asset(runtime, source, task_id, account_id, asset)
             try:
-                await runtime.blobs.put(await runtime.blobs.local(asset.key), new.key)
-            except BlobMissing:
+                await runtime.blobs.put(await runtime.blobs.local_path(asset.key), new.key)
+            except BlobNotFound:
                 raise _dead_link(source) from None
             pinned.append(new)
     return tuple(pinned)
 
 
-async def unpin(runtime: Runtime, pinned: tuple[assets.NewAsset, ...]) -> None:
+async def delete_pinned(runtime: Runtime, pinned: tuple[assets.NewAsset, ...]) -> None:
     """The task was not made: its blobs go too."""
     for asset in pinned:
         await runtime.blobs.delete(asset.key)
 
 
-async def _own_asset(runtime: Runtime, source: Source, account_id: str) -> Asset:
+async def _find_local_asset(runtime: Runtime, source: InputSource, account_id: str) -> Asset:
     """What the link shows, with the facts of its bytes; an upload is read for the first time here."""
-    asset = await own_asset(runtime, source.url, account_id)
+    asset = await resolve_local_url(runtime, source.url, account_id)
     if asset is None:
         raise _dead_link(source)
     return await _read_upload(runtime, source, asset) if asset.kind == AssetKind.upload else asset
 
 
-async def _read_upload(runtime: Runtime, source: Source, asset: Asset) -> Asset:
+async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> Asset:
     if asset.bytes > runtime.settings.limits.reference_max_bytes:
         raise InvalidRequest(f"{source.field}: the file is too large", param=source.field, reason="reference_too_large")
     try:
-        facts = await asyncio.to_thread(inspect, await runtime.blobs.local(asset.key))
+        facts = await asyncio.to_thread(inspect, await runtime.blobs.local_path(asset.key))
     except FileNotFoundError:
         raise _dead_link(source) from None
-    except NotAnImage as flaw:
+    except InvalidImage as flaw:
         message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}"
         raise InvalidRequest(message, param=source.field, reason=_reason(flaw)) from flaw
     return msgspec.structs.replace(asset, width=facts.width, height=facts.height)
 
 
-def _dead_link(source: Source) -> InvalidRequest:
+def _dead_link(source: InputSource) -> InvalidRequest:
     return InvalidRequest(
         f"{source.field} is a link of this service that is unknown or has expired", param=source.field
     )
 
 
 def _new_asset(
-    runtime: Runtime, source: Source, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
+    runtime: Runtime, source: InputSource, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
 ) -> assets.NewAsset:
     asset_id = ids.new_id("ast", runtime.clock())
     return assets.NewAsset(
@@ -141,7 +145,7 @@ def _new_asset(
         task_id=task_id,
         kind=source.kind,
         position=source.position,
-        key=asset_key(account_id, asset_id, facts.media_type, runtime.clock()),
+        key=new_blob_key(account_id, asset_id, facts.media_type, runtime.clock()),
         media_type=facts.media_type,
         bytes=facts.bytes,
         width=facts.width,
@@ -150,48 +154,48 @@ def _new_asset(
     )
 
 
-async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | BadInput:
+async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | InvalidInput:
     """Every reference and the mask as local files: reused where an earlier claim stored them, else fetched."""
-    wanted = sources(task.order)
-    if not wanted:
+    needed = list_sources(task.order)
+    if not needed:
         return Inputs((), None)
-    have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
-    known = {(asset.kind, asset.position) for asset in have}
-    missing = [source for source in wanted if (source.kind, source.position) not in known]
+    stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
+    known = {(asset.kind, asset.position) for asset in stored}
+    missing = [source for source in needed if (source.kind, source.position) not in known]
     try:
         if missing:
-            async with runtime.places.left_by(task.account_id):
+            async with runtime.worker_slots.release_while_waiting(task.account_id):
                 await _fetch_all(runtime, task, missing)
-            have = await runtime.db.read(assets.inputs_of, task.account_id, task.id)
-        return await _as_files(runtime, task, have)
-    except _Unusable as unusable:
-        return BadInput(unusable.error)
+            stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
+        return await _local_files(runtime, task, stored)
+    except _UnusableInput as unusable:
+        return InvalidInput(unusable.error)
 
 
-async def _as_files(runtime: Runtime, task: Task, have: list[Asset]) -> Inputs:
-    references = [asset for asset in have if asset.kind == AssetKind.reference]
-    paths = [await runtime.blobs.local(asset.key) for asset in references]
-    masks = {asset.kind: asset for asset in have if asset.kind in (AssetKind.mask, AssetKind.repaint)}
+async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inputs:
+    references = [asset for asset in stored if asset.kind == AssetKind.reference]
+    paths = [await runtime.blobs.local_path(asset.key) for asset in references]
+    masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
         return Inputs(tuple(paths), None)
     ready = masks.get(AssetKind.repaint)
-    key = ready.key if ready else await _rewritten(runtime, task, masks[AssetKind.mask], references[0])
-    return Inputs(tuple(paths), await runtime.blobs.local(key))
+    key = ready.key if ready else await _rewrite_mask_once(runtime, task, masks[AssetKind.mask], references[0])
+    return Inputs(tuple(paths), await runtime.blobs.local_path(key))
 
 
-async def _rewritten(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
+async def _rewrite_mask_once(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
     """The key of the mask as upstreams get it. [ asset ]"""
-    async with _workplace(runtime, task) as folder:
+    async with _scratch_directory(runtime, task) as folder:
         match await rewrite_mask(runtime, task, mask, first, folder / "mask.png"):
-            case BadMask(error=error):
-                raise _Unusable(error)
-            case PlainMask(asset=new):
-                await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, [new])
+            case InvalidMask(error=error):
+                raise _UnusableInput(error)
+            case RewrittenMask(asset=new):
+                await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [new])
                 return new.key
 
 
 @contextlib.asynccontextmanager
-async def _workplace(runtime: Runtime, task: Task) -> AsyncIterator[Path]:
+async def _scratch_directory(runtime: Runtime, task: Task) -> AsyncIterator[Path]:
     """A folder for files of this claim that are not stored yet; gone afterwards."""
     folder = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -202,56 +206,56 @@ async def _workplace(runtime: Runtime, task: Task) -> AsyncIterator[Path]:
             await asyncio.to_thread(shutil.rmtree, folder)
 
 
-async def _fetch_all(runtime: Runtime, task: Task, missing: list[Source]) -> None:
+async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -> None:
     """Fetch one after the other, each address once; the first bad one ends it. [ assets ]"""
     fetched: list[assets.NewAsset] = []
     files: dict[str, tuple[Path, ImageFacts, str]] = {}
-    async with _workplace(runtime, task) as folder:
+    async with _scratch_directory(runtime, task) as folder:
         for source in missing:
             if source.url not in files:
                 files[source.url] = await _fetch(runtime, task.account_id, source, folder / str(len(files)))
             path, facts, digest = files[source.url]
             new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
             await runtime.blobs.put(path, new.key)
-            point("fetch.mid")
+            crash_point("fetch.mid")
             fetched.append(new)
-        await runtime.db.write(claims.add_inputs, task.account_id, task.id, task.claim_no, fetched)
-        point("fetch.stored")
+        await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, fetched)
+        crash_point("fetch.stored")
 
 
-async def _fetch(runtime: Runtime, account_id: str, source: Source, path: Path) -> tuple[Path, ImageFacts, str]:
+async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: Path) -> tuple[Path, ImageFacts, str]:
     limit = runtime.settings.limits.reference_max_bytes
     try:
-        checked = check_url(source.url, Purpose.REFERENCE, runtime.egress)
+        checked = check_url(source.url, Purpose.REFERENCE, runtime.egress_rules)
         with path.open("wb") as file:
-            fetched = await fetch_for(runtime, account_id, checked, file, limit)
+            fetched = await fetch_within_budget(runtime, account_id, checked, file, limit)
         facts = await asyncio.to_thread(inspect, path)
-    except BudgetSpent as spent:
-        raise _Unusable(_over_budget(source.field)) from spent
+    except FetchBudgetExceeded as spent:
+        raise _UnusableInput(_over_budget(source.field)) from spent
     except (FetchFailed, UrlRefused) as failed:
         log("reference not fetched", field=source.field, reason=str(failed))
-        raise _Unusable(_fetch_error(source.field, failed.reason)) from failed
-    except NotAnImage as flaw:
+        raise _UnusableInput(_fetch_error(source.field, failed.reason)) from failed
+    except InvalidImage as flaw:
         message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}."
-        raise _Unusable(_unreadable(source.field, message, _reason(flaw))) from flaw
-    await asyncio.to_thread(flush, path)
+        raise _UnusableInput(_processing_error(source.field, message, _reason(flaw))) from flaw
+    await asyncio.to_thread(fsync_file, path)
     return path, facts, fetched.sha256
 
 
 def _over_budget(field: str) -> TaskError:
     message = f"{field}: the account has had as many bytes fetched as it may in an hour; try again in the next one."
-    return TaskError(TaskErrorCode.quota_exceeded, message, param=field, reason=SPENT_REASON)
+    return TaskError(TaskErrorCode.quota_exceeded, message, param=field, reason=BUDGET_EXCEEDED_REASON)
 
 
 def _fetch_error(field: str, reason: str) -> TaskError:
     if reason == "too_large":
-        return _unreadable(field, f"{field}: the file is too large.", "reference_too_large")
-    return _unreadable(field, f"{field} could not be fetched.", "reference_unreachable")
+        return _processing_error(field, f"{field}: the file is too large.", "reference_too_large")
+    return _processing_error(field, f"{field} could not be fetched.", "reference_unreachable")
 
 
-def _reason(flaw: NotAnImage) -> str:
+def _reason(flaw: InvalidImage) -> str:
     return "unsupported_image_type" if flaw.reason in ("unsupported_image_type", "mislabelled") else flaw.reason
 
 
-def _unreadable(field: str, message: str, reason: str) -> TaskError:
+def _processing_error(field: str, message: str, reason: str) -> TaskError:
     return TaskError(TaskErrorCode.image_processing_error, message, param=field, reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from imagegate.store.engines import StoreFailure
+from imagegate.store.engines import DatabaseError
 
 
 class Lease:
@@ -14,12 +14,12 @@ class Lease:
         self._lease_s = lease_s
         self._renewed = time.monotonic()
 
-    def renew_as(self, renewed: Lease) -> None:
+    def renew_from(self, renewed: Lease) -> None:
         """The lease runs from the moment the renewal was asked for, not from when it was answered."""
         self._renewed = renewed._renewed
 
-    def must_be_sure(self) -> None:
+    def ensure_valid(self) -> None:
         """Before anything that cannot be undone. StoreFailure where no renewal went through for too long: the task
         waits until one does, or is found lost."""
         if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
-            raise StoreFailure("the lease could not be renewed in time", retry=True)
+            raise DatabaseError("the lease could not be renewed in time", is_retryable=True)

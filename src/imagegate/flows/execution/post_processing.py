@@ -10,47 +10,49 @@ import asyncio
 
 import msgspec
 
-from imagegate.domain.assets import EXTENSION
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.images.jobs import transcode
 from imagegate.images.jobs.decode import CPU_S, WALL_S
-from imagegate.images.jobs.process_pool import ChildDied, ChildRefused
+from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log
 from imagegate.runtime import Runtime
-from imagegate.spool import SpooledAnswer, SpooledImage, seal
+from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 
-_SLACK = 3  # encoding takes longer than the looking that these limits were made for
+_LIMIT_FACTOR = 3  # encoding takes longer than the looking that these limits were made for
 
 
-async def conform(
-    runtime: Runtime, task: Task, slices: list[tuple[Attempt, SpooledAnswer]]
-) -> list[tuple[Attempt, SpooledAnswer]]:
+async def convert_formats(
+    runtime: Runtime, task: Task, batches: list[tuple[Attempt, SpooledResponse]]
+) -> list[tuple[Attempt, SpooledResponse]]:
     """The same answers, their pictures of the type that the order asks for where that can be had."""
-    return [(attempt, await _answer(runtime, task, attempt, answer)) for attempt, answer in slices]
+    return [(attempt, await _convert_response(runtime, task, attempt, answer)) for attempt, answer in batches]
 
 
-async def _answer(runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledAnswer) -> SpooledAnswer:
-    asked = f"image/{task.order.output_format}"
-    if all(image.media_type == asked for image in answer.images):
+async def _convert_response(runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledResponse) -> SpooledResponse:
+    media_type = f"image/{task.order.output_format}"
+    if all(image.media_type == media_type for image in answer.images):
         return answer
-    images = [await _image(runtime, task, attempt, image, asked) for image in answer.images]
+    images = [await _convert_image(runtime, task, attempt, image, media_type) for image in answer.images]
     return msgspec.structs.replace(answer, images=tuple(images))
 
 
-async def _image(runtime: Runtime, task: Task, attempt: Attempt, image: SpooledImage, asked: str) -> SpooledImage:
-    if image.media_type == asked:
+async def _convert_image(
+    runtime: Runtime, task: Task, attempt: Attempt, image: SpooledImage, media_type: str
+) -> SpooledImage:
+    if image.media_type == media_type:
         return image
-    name = f"{image.name.partition('.')[0]}-as.{EXTENSION[asked]}"
+    name = f"{image.name.partition('.')[0]}-as.{EXTENSION_BY_MEDIA_TYPE[media_type]}"
     target = runtime.spool.path(attempt.id, name)
-    order = transcode.TranscodeOrder(
-        str(runtime.spool.path(attempt.id, image.name)), str(target), asked, task.order.output_compression
+    order = transcode.TranscodeRequest(
+        str(runtime.spool.path(attempt.id, image.name)), str(target), media_type, task.order.output_compression
     )
     try:
-        made = await runtime.pixels.run(
-            transcode.JOB, order, transcode.Transcoded, cpu_s=_SLACK * CPU_S, wall_s=_SLACK * WALL_S
+        transcoded = await runtime.image_pool.run(
+            transcode.JOB, order, transcode.TranscodeResult, cpu_s=_LIMIT_FACTOR * CPU_S, wall_s=_LIMIT_FACTOR * WALL_S
         )
-    except (ChildDied, ChildRefused) as error:
+    except (WorkerDied, JobFailed) as error:
         log("delivered as it came", task=task.id, image=image.name, reason=str(error))
         return image
-    size, digest = await asyncio.to_thread(seal, target)
-    return SpooledImage(name, asked, made.width, made.height, size, digest)
+    size, digest = await asyncio.to_thread(fsync_and_hash, target)
+    return SpooledImage(name, media_type, transcoded.width, transcoded.height, size, digest)

@@ -16,42 +16,48 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Task
 from imagegate.families import FAMILIES
 from imagegate.routing.circuit_breaker import Health
-from imagegate.routing.planner import Considered, Plan, Request, cost_of, plan
+from imagegate.routing.planner import Candidate, RoutePlan, RouteRequest, plan_routes, route_cost
 from imagegate.runtime import Runtime
-from imagegate.store.route_health import all_health
+from imagegate.store.route_health import load_health
 
 
-class Chosen(msgspec.Struct, frozen=True):
+class RouteChoice(msgspec.Struct, frozen=True):
     """Call this route for `order.n` images; `cost` is what that is expected to cost us."""
 
     route: Route
     order: ImageOrder
     cost: Nanos
-    considered: tuple[Considered, ...]
+    considered: tuple[Candidate, ...]
 
 
-class Later(msgspec.Struct, frozen=True):
+class RetryAt(msgspec.Struct, frozen=True):
     """Every route that could do it is throttled or full: ask again then."""
 
     until: int
 
 
-class Nothing(msgspec.Struct, frozen=True):
+class NoRoute(msgspec.Struct, frozen=True):
     """No route can do it, now or soon."""
 
-    considered: tuple[Considered, ...]
+    considered: tuple[Candidate, ...]
 
 
-async def choose(
-    runtime: Runtime, task: Task, wanted: int, largest: int, tried: AbstractSet[str], held: Mapping[str, int]
-) -> Chosen | Later | Nothing:
-    """`wanted` images are still missing; `largest` is the size of the largest reference in bytes."""
-    request = request_of(runtime, task.order, wanted, largest)
-    health = await runtime.db.read(all_health)
-    planned = plan_for(runtime, request, health, tried, held)
-    if planned.choices:
-        return _chosen(runtime, task, planned, wanted, largest)
-    return Later(planned.wait_until) if planned.wait_until else Nothing(planned.considered)
+async def select_route(
+    runtime: Runtime,
+    task: Task,
+    missing_images: int,
+    largest_reference_bytes: int,
+    tried_routes: AbstractSet[str],
+    blocked_until: Mapping[str, int],
+) -> RouteChoice | RetryAt | NoRoute:
+    """`missing_images` images are still missing; `largest_reference_bytes` is the size of the largest reference in
+    bytes."""
+    request = build_route_request(runtime, task.order, missing_images, largest_reference_bytes)
+    health = await runtime.db.read(load_health)
+    route_plan = make_plan(runtime, request, health, tried_routes, blocked_until)
+    if route_plan.choices:
+        return _first_choice(runtime, task, route_plan, missing_images, largest_reference_bytes)
+    return RetryAt(route_plan.wait_until) if route_plan.wait_until else NoRoute(route_plan.considered)
 
 
 async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
@@ -59,34 +65,43 @@ async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
 
     Routes that buy nothing are never broken for long: an install without real ones is not asked.
     """
-    if not runtime.fleet.roster.has_real:
+    if not runtime.registry.route_table.has_real_upstream:
         return True
-    health = await runtime.health.fresh(lambda: runtime.db.read(all_health))
-    planned = plan_for(runtime, request_of(runtime, order, order.n), health)
+    health = await runtime.route_health.get(lambda: runtime.db.read(load_health))
+    planned = make_plan(runtime, build_route_request(runtime, order, order.n), health)
     return bool(planned.choices or planned.wait_until)
 
 
-def plan_for(
+def make_plan(
     runtime: Runtime,
-    request: Request,
+    request: RouteRequest,
     health: Mapping[str, Health],
-    tried: AbstractSet[str] = frozenset(),
-    held: Mapping[str, int] | None = None,
-) -> Plan:
-    routes = runtime.fleet.roster.of_model(request.order.row)
-    return plan(routes, health, runtime.fleet.keys, request, tried, held or {}, runtime.clock())
-
-
-def request_of(runtime: Runtime, order: ImageOrder, wanted: int, largest: int = 0) -> Request:
-    model = runtime.book.models[order.row]
-    family = FAMILIES[model.family]
-    part = msgspec.structs.replace(order, n=wanted)
-    return Request(
-        order=part, usage=family.expected_usage(part, model), tier=family.price_tier(order), largest_reference=largest
+    tried_routes: AbstractSet[str] = frozenset(),
+    blocked_until: Mapping[str, int] | None = None,
+) -> RoutePlan:
+    routes = runtime.registry.route_table.for_model(request.order.row)
+    return plan_routes(
+        routes, health, runtime.registry.key_fingerprints, request, tried_routes, blocked_until or {}, runtime.clock()
     )
 
 
-def _chosen(runtime: Runtime, task: Task, planned: Plan, wanted: int, largest: int) -> Chosen:
-    route = planned.choices[0]
-    request = request_of(runtime, task.order, min(wanted, route.max_n), largest)
-    return Chosen(route, request.order, cost_of(route, request), planned.considered)
+def build_route_request(
+    runtime: Runtime, order: ImageOrder, missing_images: int, largest_reference_bytes: int = 0
+) -> RouteRequest:
+    model = runtime.catalog.models[order.row]
+    family = FAMILIES[model.family]
+    part = msgspec.structs.replace(order, n=missing_images)
+    return RouteRequest(
+        order=part,
+        usage=family.expected_usage(part, model),
+        tier=family.price_tier(order),
+        largest_reference=largest_reference_bytes,
+    )
+
+
+def _first_choice(
+    runtime: Runtime, task: Task, route_plan: RoutePlan, missing_images: int, largest_reference_bytes: int
+) -> RouteChoice:
+    route = route_plan.choices[0]
+    request = build_route_request(runtime, task.order, min(missing_images, route.max_n), largest_reference_bytes)
+    return RouteChoice(route, request.order, route_cost(route, request), route_plan.considered)

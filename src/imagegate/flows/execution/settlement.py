@@ -8,45 +8,47 @@ from __future__ import annotations
 
 import time
 
-from imagegate.crash_points import point
+from imagegate.crash_points import crash_point
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION, AssetKind
-from imagegate.domain.tasks import Attempt, Result, Task
-from imagegate.flows.execution.billing import Part, make_bill
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind
+from imagegate.domain.tasks import Attempt, ImageResult, Task
+from imagegate.flows.execution.billing import BilledPart, make_bill
 from imagegate.flows.execution.lease import Lease
-from imagegate.flows.execution.post_processing import conform
+from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.thumbnail import Thumbnail, make_thumbnail
-from imagegate.flows.views.task import task_body
+from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.spool import SpooledAnswer, SpooledImage
+from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import assets, settlement
 
-Slice = tuple[Attempt, SpooledAnswer]
+ImageBatch = tuple[Attempt, SpooledResponse]
 
 
-async def settle(runtime: Runtime, task: Task, slices: list[Slice], lease: Lease) -> None:
+async def settle(runtime: Runtime, task: Task, batches: list[ImageBatch], lease: Lease) -> None:
     """[ task done (fenced), assets, hold settled, entries, webhook ]."""
-    slices = await conform(runtime, task, slices)
-    images = [(attempt, image) for attempt, answer in slices for image in answer.images]
+    batches = await convert_formats(runtime, task, batches)
+    images = [(attempt, image) for attempt, answer in batches for image in answer.images]
     keys = [blob_key(task, attempt.id, image.name) for attempt, image in images]
     for (attempt, image), key in zip(images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
-    small = await make_thumbnail(runtime, task, images[0][0].id, images[0][1])
-    lease.must_be_sure()
-    done = _settlement(runtime, task, slices, keys, small.asset if isinstance(small, Thumbnail) else None)
-    await runtime.db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_body(runtime))
-    point("settle.post_commit")
-    for attempt, _ in slices:
+    preview = await make_thumbnail(runtime, task, images[0][0].id, images[0][1])
+    lease.ensure_valid()
+    done = _settlement(runtime, task, batches, keys, preview.asset if isinstance(preview, Thumbnail) else None)
+    await runtime.db.write(
+        settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_encoder(runtime)
+    )
+    crash_point("settle.post_commit")
+    for attempt, _ in batches:
         runtime.spool.discard(attempt.id)
-    runtime.signals.task_ended(task.id)
+    runtime.wake_ups.notify_task_ended(task.id)
 
 
 def _settlement(
-    runtime: Runtime, task: Task, slices: list[Slice], keys: list[str], thumbnail: assets.NewAsset | None
+    runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str], thumbnail: assets.NewAsset | None
 ) -> settlement.Settlement:
-    answers = [answer for _, answer in slices]
+    answers = [answer for _, answer in batches]
     images = [image for answer in answers for image in answer.images]
-    bill = make_bill(runtime, task, [_part(answer) for answer in answers])
+    bill = make_bill(runtime, task, [_billed_part(answer) for answer in answers])
     return settlement.Settlement(
         charge=bill.charge,
         price=bill.price,
@@ -55,21 +57,23 @@ def _settlement(
         engine=next((answer.engine for answer in answers if answer.engine), None),
         results=_results(answers),
         assets=_assets(runtime, task, images, keys),
-        keep_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
+        retention_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
         thumbnail=thumbnail,
-        keep_thumbnail_us=runtime.settings.storage.thumbnail_days * 24 * 3600 * PER_SECOND,
+        thumbnail_retention_us=runtime.settings.storage.thumbnail_days * 24 * 3600 * PER_SECOND,
         commit_id=ids.new_id("cmt", runtime.clock()),
     )
 
 
-def _part(answer: SpooledAnswer) -> Part:
-    return Part(answer.usage, answer.usage_source, [(image.width, image.height) for image in answer.images])
+def _billed_part(answer: SpooledResponse) -> BilledPart:
+    return BilledPart(answer.usage, answer.usage_source, [(image.width, image.height) for image in answer.images])
 
 
-def _results(answers: list[SpooledAnswer]) -> tuple[Result, ...]:
+def _results(answers: list[SpooledResponse]) -> tuple[ImageResult, ...]:
     made = [(image, answer.quality) for answer in answers for image in answer.images]
     return tuple(
-        Result(index, EXTENSION[one.media_type], one.media_type, one.width, one.height, one.bytes, quality)
+        ImageResult(
+            index, EXTENSION_BY_MEDIA_TYPE[one.media_type], one.media_type, one.width, one.height, one.bytes, quality
+        )
         for index, (one, quality) in enumerate(made)
     )
 

@@ -10,17 +10,17 @@ import dataclasses
 
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.tasks import Attempt, Outcome, Task, Trouble
-from imagegate.flows.execution.outcome import conclude_cut_off
-from imagegate.flows.execution.settlement import Slice
+from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
+from imagegate.flows.execution.outcome import record_interrupted
+from imagegate.flows.execution.settlement import ImageBatch
 from imagegate.runtime import Runtime
 from imagegate.store.attempts import list_attempts
-from imagegate.upstreams.base import Resumes
+from imagegate.upstreams.base import RecoveryMode
 
 NO_ROUTE = TaskError(
     TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
 )
-UNKNOWN = TaskError(
+OUTCOME_UNKNOWN = TaskError(
     TaskErrorCode.unknown_error,
     "It could not be established whether an image was made.",
     reason="upstream_unknown",
@@ -28,82 +28,89 @@ UNKNOWN = TaskError(
 
 
 @dataclasses.dataclass
-class Story:
-    """`slices`: what calls delivered. `tried` and `calls` concern the slice that is missing now.
+class ExecutionState:
+    """`batches`: what calls delivered. `tried_routes` and `call_count` concern the slice that is missing now.
 
-    `cut_off`: a call that can be taken up where it was. `unclear`: the attempt whose outcome is unknown and whose work
+    `interrupted`: a call that can be taken up where it was. `unknown_attempt`: the attempt whose outcome is unknown
+    and whose work
     may be bought once more if the budget allows. `error`: what the customer reads if nothing else can be tried.
     """
 
-    slices: list[Slice] = dataclasses.field(default_factory=list)
-    tried: set[str] = dataclasses.field(default_factory=set)
-    held: dict[str, int] = dataclasses.field(default_factory=dict)
-    calls: int = 0
-    cut_off: Attempt | None = None
-    unclear: Attempt | None = None
+    batches: list[ImageBatch] = dataclasses.field(default_factory=list)
+    tried_routes: set[str] = dataclasses.field(default_factory=set)
+    blocked_until: dict[str, int] = dataclasses.field(default_factory=dict)
+    call_count: int = 0
+    interrupted: Attempt | None = None
+    unknown_attempt: Attempt | None = None
     error: TaskError = NO_ROUTE
 
     @property
-    def delivered(self) -> int:
-        return sum(len(answer.images) for _, answer in self.slices)
+    def delivered_count(self) -> int:
+        return sum(len(answer.images) for _, answer in self.batches)
 
-    def deliver(self, piece: Slice) -> None:
+    def add_batch(self, batch: ImageBatch) -> None:
         """The next slice begins with a clean sheet."""
-        self.slices.append(piece)
-        self.tried, self.calls, self.cut_off, self.unclear, self.error = set(), 0, None, None, NO_ROUTE
+        self.batches.append(batch)
+        self.tried_routes, self.call_count, self.interrupted, self.unknown_attempt, self.error = (
+            set(),
+            0,
+            None,
+            None,
+            NO_ROUTE,
+        )
 
-    def passed_over(self, attempt: Attempt, error: TaskError, *, throttled: bool) -> None:
+    def mark_unavailable(self, attempt: Attempt, error: TaskError, *, throttled: bool) -> None:
         """Proven that nothing was bought. A throttled route may be tried again once it has cooled."""
         self.error = error
         if not throttled:
-            self.tried.add(attempt.route)
-            self.calls += 1
+            self.tried_routes.add(attempt.route)
+            self.call_count += 1
 
-    def lost_sight(self, attempt: Attempt, error: TaskError) -> None:
+    def mark_unknown(self, attempt: Attempt, error: TaskError) -> None:
         """Possibly bought."""
-        self.tried.add(attempt.route)
-        self.calls += 1
-        self.unclear, self.error = attempt, error
+        self.tried_routes.add(attempt.route)
+        self.call_count += 1
+        self.unknown_attempt, self.error = attempt, error
 
 
-async def recall(runtime: Runtime, task: Task) -> Story:
+async def load_state(runtime: Runtime, task: Task) -> ExecutionState:
     """The story of a task that was just claimed. What a dead worker left open is closed, or kept to be taken up."""
-    story = Story()
+    state = ExecutionState()
     for attempt in await runtime.db.read(list_attempts, task.account_id, task.id):
         match attempt.outcome:
-            case Outcome.produced | Outcome.sending:
-                await _recall_call(runtime, task, story, attempt)
-            case Outcome.unknown:
-                story.lost_sight(attempt, UNKNOWN)
-            case Outcome.unavailable:
-                story.passed_over(attempt, NO_ROUTE, throttled=attempt.trouble == Trouble.throttled)
-            case Outcome.not_sent | Outcome.refused | Outcome.rejected:
+            case AttemptOutcome.produced | AttemptOutcome.sending:
+                await _load_call(runtime, task, state, attempt)
+            case AttemptOutcome.unknown:
+                state.mark_unknown(attempt, OUTCOME_UNKNOWN)
+            case AttemptOutcome.unavailable:
+                state.mark_unavailable(attempt, NO_ROUTE, throttled=attempt.trouble == FailureKind.throttled)
+            case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
                 pass
-    return story
+    return state
 
 
-async def _recall_call(runtime: Runtime, task: Task, story: Story, attempt: Attempt) -> None:
-    answer = runtime.spool.answer(attempt.id)
+async def _load_call(runtime: Runtime, task: Task, state: ExecutionState, attempt: Attempt) -> None:
+    answer = runtime.spool.read_response(attempt.id)
     if answer is not None:
-        await conclude_cut_off(runtime, task, attempt, answer)
-        story.deliver((attempt, answer))
-    elif attempt.outcome == Outcome.sending and _resumes(runtime, attempt):
-        story.cut_off = attempt
+        await record_interrupted(runtime, task, attempt, answer)
+        state.add_batch((attempt, answer))
+    elif attempt.outcome == AttemptOutcome.sending and _can_resume(runtime, attempt):
+        state.interrupted = attempt
     else:
-        await conclude_cut_off(runtime, task, attempt, None)
-        if _again(runtime, attempt) != Resumes.exactly:
-            story.lost_sight(attempt, UNKNOWN)
+        await record_interrupted(runtime, task, attempt, None)
+        if _recovery_mode(runtime, attempt) != RecoveryMode.deterministic:
+            state.mark_unknown(attempt, OUTCOME_UNKNOWN)
 
 
-def _resumes(runtime: Runtime, attempt: Attempt) -> bool:
-    again = _again(runtime, attempt)
-    return again == Resumes.by_key or (again == Resumes.by_ref and bool(attempt.ref))
+def _can_resume(runtime: Runtime, attempt: Attempt) -> bool:
+    again = _recovery_mode(runtime, attempt)
+    return again == RecoveryMode.by_key or (again == RecoveryMode.by_ref and bool(attempt.ref))
 
 
-def _again(runtime: Runtime, attempt: Attempt) -> Resumes:
+def _recovery_mode(runtime: Runtime, attempt: Attempt) -> RecoveryMode:
     """An upstream that is not there any more cannot be asked."""
-    upstream = runtime.fleet.upstreams.get(attempt.upstream)
-    return upstream.resumes if upstream else Resumes.never
+    upstream = runtime.registry.upstreams.get(attempt.upstream)
+    return upstream.recovery_mode if upstream else RecoveryMode.never
 
 
 def new_attempt_id(runtime: Runtime) -> str:

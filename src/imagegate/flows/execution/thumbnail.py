@@ -12,18 +12,18 @@ import asyncio
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.assets import AssetKind, asset_key
+from imagegate.domain.assets import AssetKind, new_blob_key
 from imagegate.domain.tasks import Task
 from imagegate.images.jobs import thumbnail
 from imagegate.images.jobs.decode import CPU_S, WALL_S
-from imagegate.images.jobs.process_pool import ChildDied, ChildRefused
+from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log
 from imagegate.runtime import Runtime
-from imagegate.spool import SpooledImage, seal
+from imagegate.spool import SpooledImage, fsync_and_hash
 from imagegate.store.assets import NewAsset
 
-EDGE = 1024
-_PATIENCE_S = 15.0  # with the wait for a child that is free
+MAX_EDGE_PX = 1024
+_TIMEOUT_S = 15.0  # with the wait for a child that is free
 
 
 class Thumbnail(msgspec.Struct, frozen=True):
@@ -41,20 +41,20 @@ async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: S
     if runtime.settings.storage.thumbnail_days == 0:
         return NoThumbnail()
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             return await _make(runtime, task, attempt_id, image)
-    except (ChildDied, ChildRefused, OSError) as error:  # TimeoutError is an OSError
+    except (WorkerDied, JobFailed, OSError) as error:  # TimeoutError is an OSError
         log("no thumbnail", task=task.id, reason=str(error) or "it took too long")
         return NoThumbnail()
 
 
 async def _make(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> Thumbnail:
     asset_id = ids.new_id("ast", runtime.clock())
-    key = asset_key(task.account_id, asset_id, thumbnail.MEDIA_TYPE, task.created)
+    key = new_blob_key(task.account_id, asset_id, thumbnail.MEDIA_TYPE, task.created)
     target = runtime.spool.path(attempt_id, f"{asset_id}.webp")
-    order = thumbnail.ThumbnailOrder(str(runtime.spool.path(attempt_id, image.name)), str(target), EDGE)
-    drawn = await runtime.pixels.run(thumbnail.JOB, order, thumbnail.Drawn, cpu_s=CPU_S, wall_s=WALL_S)
-    size, digest = await asyncio.to_thread(seal, target)
+    order = thumbnail.ThumbnailRequest(str(runtime.spool.path(attempt_id, image.name)), str(target), MAX_EDGE_PX)
+    drawn = await runtime.image_pool.run(thumbnail.JOB, order, thumbnail.ThumbnailResult, cpu_s=CPU_S, wall_s=WALL_S)
+    size, digest = await asyncio.to_thread(fsync_and_hash, target)
     await runtime.blobs.put(target, key)
     return Thumbnail(
         NewAsset(

@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.catalog.catalog import Book, token_price
-from imagegate.catalog.schema import Model, PriceRow
-from imagegate.domain.accounts import Key
+from imagegate.catalog.catalog import Catalog, token_price
+from imagegate.catalog.schema import Model, ModelPrice
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import ModelAccessDenied
-from imagegate.domain.fields import BillingRule, RateText, Seconds, said
-from imagegate.domain.money import Money, decimal_text, money
+from imagegate.domain.fields import BillingRule, RateText, Seconds, doc
+from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES
 from imagegate.flows.quote import find_model
-from imagegate.pricing import charge
+from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
 
@@ -50,67 +50,70 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 class ModelDetail(ModelView, frozen=True, kw_only=True):
     billing_rule: BillingRule
     price_range: Span | UnsetType = UNSET
-    parameters: Annotated[dict[str, Any], said("What each field of a request may be for this model")]
+    parameters: Annotated[dict[str, Any], doc("What each field of a request may be for this model")]
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     billing_rule: BillingRule
     effective_from: Seconds
-    per_1k_tokens: Annotated[dict[str, Rate], said("By kind of token; rule per_token")] | UnsetType = UNSET
-    per_image: Annotated[dict[str, Money], said("By tier; rule per_call")] | UnsetType = UNSET
+    per_1k_tokens: Annotated[dict[str, Rate], doc("By kind of token; rule per_token")] | UnsetType = UNSET
+    per_image: Annotated[dict[str, Money], doc("By tier; rule per_call")] | UnsetType = UNSET
     range: Span
 
 
-def usable_models(runtime: Runtime, key: Key) -> list[ModelView]:
+def models_for_key(runtime: Runtime, key: ApiKey) -> list[ModelView]:
     """Every name that this key may use, aliases included."""
-    names = [name for name in _served(runtime) if key.models is None or name in key.models]
-    return [ModelView(id=name, created=_model(runtime, name).created) for name in names]
+    names = [name for name in _served_names(runtime) if key.models is None or name in key.models]
+    return [ModelView(id=name, created=_find_served_model(runtime, name).created) for name in names]
 
 
-def _served(runtime: Runtime) -> list[str]:
-    return [name for name in runtime.book.names() if runtime.serves(_model(runtime, name).id)]
+def _served_names(runtime: Runtime) -> list[str]:
+    return [name for name in runtime.catalog.names() if runtime.serves_model(_find_served_model(runtime, name).id)]
 
 
-def model_detail(runtime: Runtime, key: Key, name: str) -> ModelDetail:
+def model_detail(runtime: Runtime, key: ApiKey, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as a create would say."""
     find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
-    return model_facts(runtime, name)
+    return public_model_detail(runtime, name)
 
 
-def model_facts(runtime: Runtime, name: str) -> ModelDetail:
+def public_model_detail(runtime: Runtime, name: str) -> ModelDetail:
     """What everybody may know of a model that is served; ModelNotFound for any other name."""
     model, _ = find_model(runtime, name)
-    row = runtime.book.price_row(runtime.book.block_at(runtime.clock()).version, model.id)
-    family, most = FAMILIES[model.family], runtime.settings.limits.reference_max_bytes
+    row = runtime.catalog.model_price(runtime.catalog.price_block_at(runtime.clock()).version, model.id)
+    family, max_bytes = FAMILIES[model.family], runtime.settings.limits.reference_max_bytes
     return ModelDetail(
         id=name,
         created=model.created,
         billing_rule=model.billing,
-        price_range=_span(runtime, model) if row else UNSET,
-        parameters=family.parameters(model, most),
+        price_range=_price_span(runtime, model) if row else UNSET,
+        parameters=family.parameters(model, max_bytes),
     )
 
 
 def price_list(runtime: Runtime) -> tuple[str, list[PriceView]]:
     """The version of the moment, and every name that has a price in it."""
-    block = runtime.book.block_at(runtime.clock())
-    rows = [(name, runtime.book.price_row(block.version, _model(runtime, name).id)) for name in _served(runtime)]
-    return block.version, [_priced(runtime, name, row, block.effective_from) for name, row in rows if row]
+    block = runtime.catalog.price_block_at(runtime.clock())
+    rows = [
+        (name, runtime.catalog.model_price(block.version, _find_served_model(runtime, name).id))
+        for name in _served_names(runtime)
+    ]
+    return block.version, [_price_view(runtime, name, row, block.effective_from) for name, row in rows if row]
 
 
-def _priced(runtime: Runtime, name: str, row: PriceRow, since: int) -> PriceView:
-    model, rate = _model(runtime, name), runtime.credits_per_usd
+def _price_view(runtime: Runtime, name: str, row: ModelPrice, effective_from: int) -> PriceView:
+    model, rate = _find_served_model(runtime, name), runtime.credits_per_usd
     images = row.per_image_nanos
     return PriceView(
         model=name,
         billing_rule=model.billing,
-        effective_from=since,
+        effective_from=effective_from,
         per_1k_tokens=_rates(token_price(row.per_1k_tokens), rate) if row.per_1k_tokens else UNSET,
-        per_image={tier: money(nanos, rate) for tier, nanos in images.items()} if images else UNSET,
-        range=_span(runtime, model),
+        per_image={tier: to_money(nanos, rate) for tier, nanos in images.items()} if images else UNSET,
+        range=_price_span(runtime, model),
     )
 
 
@@ -118,29 +121,29 @@ def _rates(price: TokenPrice, rate: int) -> dict[str, Rate]:
     """Nanos per million tokens, printed exactly as amounts per thousand. A rate of nothing is left out."""
     rates = {name: getattr(price, name) for name in price.__struct_fields__}
     return {
-        name: Rate(decimal_text(nanos * rate, 12), decimal_text(nanos, 12), decimal_text(nanos, 3))
+        name: Rate(format_decimal(nanos * rate, 12), format_decimal(nanos, 12), format_decimal(nanos, 3))
         for name, nanos in rates.items()
         if nanos
     }
 
 
-def _span(runtime: Runtime, model: Model) -> Span:
-    version, cap = runtime.book.block_at(runtime.clock()).version, runtime.settings.credit.auto_cap
-    least, most = _ends(runtime.book, version, model.id, cap)
-    return Span(money(least, runtime.credits_per_usd), money(most, runtime.credits_per_usd))
+def _price_span(runtime: Runtime, model: Model) -> Span:
+    version, cap = runtime.catalog.price_block_at(runtime.clock()).version, runtime.settings.credit.auto_cap
+    least, most = _cost_range(runtime.catalog, version, model.id, cap)
+    return Span(to_money(least, runtime.credits_per_usd), to_money(most, runtime.credits_per_usd))
 
 
 @functools.lru_cache(maxsize=1024)
-def _ends(book: Book, version: str, model_id: str, auto_cap: str) -> tuple[int, int]:
+def _cost_range(catalog: Catalog, version: str, model_id: str, auto_cap: str) -> tuple[int, int]:
     """Found by pricing every combination that the family knows; a block never changes, so once is enough."""
-    model = book.models[model_id]
+    model = catalog.models[model_id]
     usages = FAMILIES[model.family].image_usages(model, auto_cap)
-    priced = ((book.price(version, model_id, tier), usage) for tier, usage in usages)
-    totals = [charge(usage, price).total for price, usage in priced if price]
+    priced = ((catalog.price(version, model_id, tier), usage) for tier, usage in usages)
+    totals = [compute_charge(usage, price).total for price, usage in priced if price]
     return min(totals), max(totals)
 
 
-def _model(runtime: Runtime, name: str) -> Model:
-    found = runtime.book.find(name)
+def _find_served_model(runtime: Runtime, name: str) -> Model:
+    found = runtime.catalog.find(name)
     assert found is not None  # the name comes from the book itself
     return found[0]

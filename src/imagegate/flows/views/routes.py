@@ -12,17 +12,17 @@ import msgspec
 
 from imagegate.catalog.routes import Route
 from imagegate.domain.accounts import DAY_US
-from imagegate.domain.fields import Number, said
-from imagegate.domain.money import Money, decimal_text, money, number
+from imagegate.domain.fields import Number, doc
+from imagegate.domain.money import Money, format_decimal, json_number, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
-from imagegate.routing.circuit_breaker import Broken, Cooling, Free, Health, Trial, state
-from imagegate.routing.planner import Considered
+from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
+from imagegate.routing.planner import Candidate
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.attempts import list_attempts
-from imagegate.store.queries.route_stats import Spend, margin_of, spend_by_route
-from imagegate.store.route_health import all_health, forget_health
-from imagegate.store.tasks import account_of
+from imagegate.store.queries.route_stats import RouteSpend, load_margin, sum_spend_by_route
+from imagegate.store.route_health import load_health, reset_health
+from imagegate.store.tasks import find_task_account
 
 HealthState = Literal["healthy", "trial", "cooling", "broken"]
 
@@ -47,11 +47,11 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     possible_duplicates: int
     spent: Money
-    brought: Annotated[Money, said("What customers were charged for its images, less refunds")]
-    margin: Annotated[Money, said("What is left of `brought` after `spent`")]
+    brought: Annotated[Money, doc("What customers were charged for its images, less refunds")]
+    margin: Annotated[Money, doc("What is left of `brought` after `spent`")]
 
 
-class TriedView(msgspec.Struct, frozen=True, kw_only=True):
+class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt with everything. `considered` is the plan: each route, its cost, and why it was passed over."""
 
     id: str
@@ -67,65 +67,67 @@ class TriedView(msgspec.Struct, frozen=True, kw_only=True):
     cost: Money
     request_id: str
     possible_duplicate: bool
-    considered: list[Considered]
+    considered: list[Candidate]
 
 
 async def route_views(runtime: Runtime) -> list[RouteView]:
     """Cheapest first is decided per request; here they stand by name."""
-    health = await runtime.db.read(all_health)
-    spent = {one.route: one for one in await runtime.db.read(spend_by_route, runtime.clock() - DAY_US)}
-    routes = sorted(runtime.fleet.roster.routes.values(), key=lambda route: route.name)
-    return [_route_view(runtime, route, health, spent.get(route.name, _nothing(route))) for route in routes]
+    health = await runtime.db.read(load_health)
+    spent = {one.route: one for one in await runtime.db.read(sum_spend_by_route, runtime.clock() - DAY_US)}
+    routes = sorted(runtime.registry.route_table.routes.values(), key=lambda route: route.name)
+    return [_route_view(runtime, route, health, spent.get(route.name, _no_spend(route))) for route in routes]
 
 
 async def route_states(runtime: Runtime) -> dict[str, HealthState]:
     """How each route is, by its name; one that its upstream keeps from working is not well either."""
-    health = await runtime.db.read(all_health)
-    return {route.name: _worst_state(runtime, route, health)[0] for route in runtime.fleet.roster.routes.values()}
+    health = await runtime.db.read(load_health)
+    return {
+        route.name: _worst_state(runtime, route, health)[0] for route in runtime.registry.route_table.routes.values()
+    }
 
 
-async def forget_route(runtime: Runtime, name: str) -> bool:
+async def reset_route_health(runtime: Runtime, name: str) -> bool:
     """False where neither a route nor an upstream has this name."""
-    roster = runtime.fleet.roster
+    roster = runtime.registry.route_table
     if name not in roster.routes and name not in roster.upstreams:
         return False
-    await runtime.db.write(forget_health, name)
+    await runtime.db.write(reset_health, name)
     return True
 
 
-async def tried_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money], list[TriedView]] | None:
+async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money], list[AdminAttemptView]] | None:
     """What a task of any account brought and cost, and its attempts; None where there is no such task."""
-    account_id = await runtime.db.read(account_of, task_id)
+    account_id = await runtime.db.read(find_task_account, task_id)
     if account_id is None:
         return None
-    margin = await runtime.db.read(margin_of, task_id)
-    tries = await runtime.db.read(list_attempts, account_id, task_id)
+    margin = await runtime.db.read(load_margin, task_id)
+    attempts = await runtime.db.read(list_attempts, account_id, task_id)
     rate = runtime.credits_per_usd
     sums = {
         "charged": margin.charge,
         "refunded": margin.refund,
         "cost": margin.cost,
         "waste": margin.waste,
-        "margin": margin.left,
+        "margin": margin.net,
     }
-    views = [_tried_view(runtime, place, one) for place, one in enumerate(tries, 1)]
-    return {name: money(nanos, rate) for name, nanos in sums.items()}, views
+    views = [_attempt_view(runtime, place, one) for place, one in enumerate(attempts, 1)]
+    return {name: to_money(nanos, rate) for name, nanos in sums.items()}, views
 
 
-def _nothing(route: Route) -> Spend:
-    return Spend(route=route.name, calls=0, images=0, cost=0, brought=0, produced=0, unknown=0, duplicates=0)
+def _no_spend(route: Route) -> RouteSpend:
+    return RouteSpend(route=route.name, calls=0, images=0, cost=0, brought=0, produced=0, unknown=0, duplicates=0)
 
 
-def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: Spend) -> RouteView:
+def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: RouteSpend) -> RouteView:
     own, rate = health.get(route.name, Health()), runtime.credits_per_usd
-    told, reason, until = _worst_state(runtime, route, health)
+    health_state, reason, until = _worst_state(runtime, route, health)
     return RouteView(
         name=route.name,
         model=route.model,
         upstream=route.upstream,
         upstream_model=route.upstream_model,
         cost=_cost(route),
-        state=told,
+        state=health_state,
         reason=reason,
         until=until,
         flags=own.flags,
@@ -135,46 +137,46 @@ def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], sp
         produced=spent.produced,
         unknown=spent.unknown,
         possible_duplicates=spent.duplicates,
-        spent=money(spent.cost, rate),
-        brought=money(spent.brought, rate),
-        margin=money(spent.brought - spent.cost, rate),
+        spent=to_money(spent.cost, rate),
+        brought=to_money(spent.brought, rate),
+        margin=to_money(spent.brought - spent.cost, rate),
     )
 
 
 def _worst_state(runtime: Runtime, route: Route, health: Mapping[str, Health]) -> tuple[HealthState, str, int | None]:
-    now, key = runtime.clock(), runtime.fleet.keys.get(route.upstream, "")
-    found = [_state(health.get(scope, Health()), now, key) for scope in (route.upstream, route.name)]
-    return max(found, key=lambda one: _BADNESS[one[0]])
+    now, key = runtime.clock(), runtime.registry.key_fingerprints.get(route.upstream, "")
+    found = [_health_state(health.get(scope, Health()), now, key) for scope in (route.upstream, route.name)]
+    return max(found, key=lambda one: _SEVERITY[one[0]])
 
 
-_BADNESS: dict[HealthState, int] = {"healthy": 0, "trial": 1, "cooling": 2, "broken": 3}
+_SEVERITY: dict[HealthState, int] = {"healthy": 0, "trial": 1, "cooling": 2, "broken": 3}
 
 
-def _state(health: Health, now: int, key: str) -> tuple[HealthState, str, int | None]:
-    match state(health, now, key):
-        case Free():
+def _health_state(health: Health, now: int, key: str) -> tuple[HealthState, str, int | None]:
+    match breaker_state(health, now, key):
+        case Closed():
             return "healthy", "", None
-        case Trial():
+        case HalfOpen():
             return "trial", health.reason, None
-        case Cooling(until=until):
+        case RateLimited(until=until):
             return "cooling", "throttled", until // PER_SECOND
-        case Broken(until=until, reason=reason):
+        case Open(until=until, reason=reason):
             return "broken", reason, None if until > now + 365 * DAY_US else until // PER_SECOND
 
 
 def _cost(route: Route) -> dict[str, str]:
     """USD as decimals: per million tokens by kind, or per image by tier."""
-    shown: dict[str, str] = {}
+    rates: dict[str, str] = {}
     for tier, price in route.prices.items():
         if isinstance(price, TokenPrice):
-            return {name: decimal_text(getattr(price, name), 9) for name in price.__struct_fields__}
-        shown["per_image" if tier == "any" else f"per_image_{tier}"] = decimal_text(price.per_image, 9)
-    return shown
+            return {name: format_decimal(getattr(price, name), 9) for name in price.__struct_fields__}
+        rates["per_image" if tier == "any" else f"per_image_{tier}"] = format_decimal(price.per_image, 9)
+    return rates
 
 
-def _tried_view(runtime: Runtime, place: int, one: Attempt) -> TriedView:
-    took = None if one.ended is None else number(decimal_text((one.ended - one.started) // 1000, 3))
-    return TriedView(
+def _attempt_view(runtime: Runtime, place: int, one: Attempt) -> AdminAttemptView:
+    took = None if one.ended is None else json_number(format_decimal((one.ended - one.started) // 1000, 3))
+    return AdminAttemptView(
         id=one.id,
         attempt=place,
         route=one.route,
@@ -185,8 +187,8 @@ def _tried_view(runtime: Runtime, place: int, one: Attempt) -> TriedView:
         trouble=one.trouble,
         detail=one.detail or "",
         images=one.images,
-        cost=money(one.cost, runtime.credits_per_usd),
+        cost=to_money(one.cost, runtime.credits_per_usd),
         request_id=one.request_id,
         possible_duplicate=one.duplicate,
-        considered=msgspec.json.decode(one.considered, type=list[Considered]) if one.considered else [],
+        considered=msgspec.json.decode(one.considered, type=list[Candidate]) if one.considered else [],
     )

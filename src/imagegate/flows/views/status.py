@@ -12,16 +12,16 @@ from typing import Literal
 
 import msgspec
 
-from imagegate.domain.tasks import Outcome, Trouble
-from imagegate.routing.circuit_breaker import Broken, Health, state
-from imagegate.runtime import PER_SECOND, Recent, Runtime
-from imagegate.store.queries.route_stats import Recently, recent_calls
-from imagegate.store.route_health import all_health
+from imagegate.domain.tasks import AttemptOutcome, FailureKind
+from imagegate.routing.circuit_breaker import Health, Open, breaker_state
+from imagegate.runtime import PER_SECOND, Runtime, TtlCache
+from imagegate.store.queries.route_stats import RecentCall, list_recent_calls
+from imagegate.store.route_health import load_health
 
 HOUR_US = 3600 * PER_SECOND
 State = Literal["operational", "degraded", "down", "unknown"]
-_GOOD = 0.95
-_OURS = frozenset({Trouble.throttled, Trouble.ours})
+_MIN_HEALTHY_SUCCESS = 0.95
+_OWN_TROUBLES = frozenset({FailureKind.throttled, FailureKind.internal})
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,64 +48,64 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ModelStatus]
 
 
-class StatusBoard:
+class StatusCache:
     """Everybody may look: the database is asked at most every few seconds."""
 
     def __init__(self) -> None:
-        self._seen: Recent[Status] = Recent(5.0)
+        self._cache: TtlCache[Status] = TtlCache(5.0)
 
-    async def now(self, runtime: Runtime) -> Status:
-        return await self._seen.fresh(lambda: look(runtime))
+    async def get(self, runtime: Runtime) -> Status:
+        return await self._cache.get(lambda: build_status(runtime))
 
 
-async def look(runtime: Runtime) -> Status:
+async def build_status(runtime: Runtime) -> Status:
     now = runtime.clock()
-    calls = await runtime.db.read(recent_calls, now - HOUR_US)
-    health = await runtime.db.read(all_health)
-    models = [name for name in runtime.book.models if runtime.serves(name)]
-    data = [_model_status(runtime, name, _of_model(calls, name), health) for name in models]
-    return Status(state=_worst([one.state for one in data]), checked=now // PER_SECOND, data=data)
+    calls = await runtime.db.read(list_recent_calls, now - HOUR_US)
+    health = await runtime.db.read(load_health)
+    models = [name for name in runtime.catalog.models if runtime.serves_model(name)]
+    data = [_model_status(runtime, name, _calls_of_model(calls, name), health) for name in models]
+    return Status(state=_overall_state([one.state for one in data]), checked=now // PER_SECOND, data=data)
 
 
-def _of_model(calls: Sequence[Recently], model: str) -> list[Recently]:
+def _calls_of_model(calls: Sequence[RecentCall], model: str) -> list[RecentCall]:
     return [call for call in calls if call.route.partition("@")[0] == model]
 
 
-def _model_status(runtime: Runtime, model: str, calls: list[Recently], health: Mapping[str, Health]) -> ModelStatus:
-    good = sorted(call.took for call in calls if call.outcome == Outcome.produced)
-    judged = len(good) + sum(map(_is_failure, calls))
-    success = len(good) / judged if judged else None
+def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health: Mapping[str, Health]) -> ModelStatus:
+    produced_us = sorted(call.took for call in calls if call.outcome == AttemptOutcome.produced)
+    judged = len(produced_us) + sum(map(_is_failure, calls))
+    success = len(produced_us) / judged if judged else None
     return ModelStatus(
         model=model,
-        state=_state(runtime, model, success, health),
+        state=_model_state(runtime, model, success, health),
         calls=len(calls),
         success=None if success is None else round(success, 4),
-        p50_seconds=_percentile(good, 0.5),
-        p95_seconds=_percentile(good, 0.95),
+        p50_seconds=_percentile(produced_us, 0.5),
+        p95_seconds=_percentile(produced_us, 0.95),
     )
 
 
-def _is_failure(call: Recently) -> bool:
-    lost = call.outcome == Outcome.unknown
-    return lost or (call.outcome == Outcome.unavailable and call.trouble not in _OURS)
+def _is_failure(call: RecentCall) -> bool:
+    lost = call.outcome == AttemptOutcome.unknown
+    return lost or (call.outcome == AttemptOutcome.unavailable and call.trouble not in _OWN_TROUBLES)
 
 
-def _state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:
-    routes = runtime.fleet.roster.of_model(model)
+def _model_state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:
+    routes = runtime.registry.route_table.for_model(model)
     broken = [_is_broken(runtime, (route.name, route.upstream), route.upstream, health) for route in routes]
     if all(broken):
         return "down"
-    if any(broken) or (success is not None and success < _GOOD):
+    if any(broken) or (success is not None and success < _MIN_HEALTHY_SUCCESS):
         return "degraded"
     return "unknown" if success is None else "operational"
 
 
 def _is_broken(runtime: Runtime, scopes: tuple[str, str], upstream: str, health: Mapping[str, Health]) -> bool:
-    now, key = runtime.clock(), runtime.fleet.keys.get(upstream, "")
-    return any(isinstance(state(health.get(scope, Health()), now, key), Broken) for scope in scopes)
+    now, key = runtime.clock(), runtime.registry.key_fingerprints.get(upstream, "")
+    return any(isinstance(breaker_state(health.get(scope, Health()), now, key), Open) for scope in scopes)
 
 
-def _worst(states: list[State]) -> State:
+def _overall_state(states: list[State]) -> State:
     order: list[State] = ["down", "degraded", "operational", "unknown"]
     if not states:
         return "down"

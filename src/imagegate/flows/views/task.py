@@ -12,24 +12,24 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from imagegate.domain.errors import TaskError
-from imagegate.domain.fields import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, said
-from imagegate.domain.money import credits_text, decimal_text, number, usd_text
+from imagegate.domain.fields import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
+from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, public_status
 from imagegate.domain.usage import UsageSource
 from imagegate.runtime import PER_SECOND, Runtime
-from imagegate.security.signing import THUMBNAIL, result_link
+from imagegate.security.signing import THUMBNAIL_EXTENSION, sign_result_link
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
 
-ZERO = number("0")
+_ZERO = json_number("0")
 # Observed with gpt-image-2, per image; the embedded engine is faster than anybody waits.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
-_PAINTED_S = 2.0
+_EMBEDDED_TYPICAL_S = 2.0
 
 
 class TaskInfo(msgspec.Struct, frozen=True):
-    can_cancel: Annotated[bool, said("True while nothing was sent for it: a cancel is free")]
-    estimated_time: Annotated[int, said("Seconds still expected; absent at the end", minimum=1)] | UnsetType = UNSET
+    can_cancel: Annotated[bool, doc("True while nothing was sent for it: a cancel is free")]
+    estimated_time: Annotated[int, doc("Seconds still expected; absent at the end", minimum=1)] | UnsetType = UNSET
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -47,20 +47,20 @@ class Tokens(msgspec.Struct, frozen=True):
 
 class UsageView(msgspec.Struct, frozen=True, kw_only=True):
     billing_rule: BillingRule
-    credits_reserved: Annotated[Number, said("The hold: the quoted maximum. It keeps its value")]
-    credits_used: Annotated[Number, said("The charge; once the task has ended")] | UnsetType = UNSET
+    credits_reserved: Annotated[Number, doc("The hold: the quoted maximum. It keeps its value")]
+    credits_used: Annotated[Number, doc("The charge; once the task has ended")] | UnsetType = UNSET
     cost: Cost | UnsetType = UNSET
     tokens: Tokens | UnsetType = UNSET
-    source: Annotated[str, said("Who counted", enum=[*UsageSource])] | UnsetType = UNSET
+    source: Annotated[str, doc("Who counted", enum=[*UsageSource])] | UnsetType = UNSET
     price_version: PriceVersion | UnsetType = UNSET
     user_group: str = "default"
 
 
 class BillingView(msgspec.Struct, frozen=True, kw_only=True):
     refund_scope: Literal["account_balance"] = "account_balance"
-    charge_status: Annotated[str, said("Of the hold", enum=["reserved", "charged", "released", "unknown"])]
+    charge_status: Annotated[str, doc("Of the hold", enum=["reserved", "charged", "released", "unknown"])]
     refund_status: Annotated[
-        str, said("Of the release or refund", enum=["not_required", "pending", "completed", "failed", "unknown"])
+        str, doc("Of the release or refund", enum=["not_required", "pending", "completed", "failed", "unknown"])
     ]
     reserved_credits: Number
     charged_credits: Number
@@ -73,20 +73,20 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
 
     created: Seconds
     id: TaskIdText
-    model: Annotated[str, said("As the request named it")]
+    model: Annotated[str, doc("As the request named it")]
     object: Literal["image.generation.task"] = "image.generation.task"
-    progress: Annotated[int, said("It never falls; 100 only when completed", minimum=0, maximum=100)]
-    results: Annotated[list[Link], said("Links that need no key and live 24 hours", minItems=1)] | UnsetType = UNSET
+    progress: Annotated[int, doc("It never falls; 100 only when completed", minimum=0, maximum=100)]
+    results: Annotated[list[Link], doc("Links that need no key and live 24 hours", minItems=1)] | UnsetType = UNSET
     status: Status
     task_info: TaskInfo
     type: Literal["image"] = "image"
     usage: UsageView
     billing: BillingView
     error: TaskError | UnsetType = UNSET
-    duration: Annotated[Number, said("Seconds from create to end")] | UnsetType = UNSET
+    duration: Annotated[Number, doc("Seconds from create to end")] | UnsetType = UNSET
     results_expire_at: Seconds | UnsetType = UNSET
-    engine: Annotated[str, said("The embedded engine names itself; no other does")] | UnsetType = UNSET
-    notice: Annotated[str, said("What the embedded engine is")] | UnsetType = UNSET
+    engine: Annotated[str, doc("The embedded engine names itself; no other does")] | UnsetType = UNSET
+    notice: Annotated[str, doc("What the embedded engine is")] | UnsetType = UNSET
 
 
 def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
@@ -99,7 +99,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
         progress=task.progress,
         results=result_links(runtime, task) if task.results else UNSET,
         status=public_status(task.state, task.claim_no),
-        task_info=_info(runtime, task, runtime.clock() if at is None else at),
+        task_info=_task_info(runtime, task, runtime.clock() if at is None else at),
         usage=_usage(task, runtime.credits_per_usd),
         billing=_billing(task, runtime.credits_per_usd),
         error=task.error or UNSET,
@@ -110,7 +110,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
     )
 
 
-def task_body(runtime: Runtime) -> Callable[[Task], bytes]:
+def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
     """What a webhook carries: the bytes that a query is answered with at that moment."""
     return lambda task: msgspec.json.encode(task_view(runtime, task))
 
@@ -118,8 +118,8 @@ def task_body(runtime: Runtime) -> Callable[[Task], bytes]:
 def result_links(runtime: Runtime, task: Task) -> list[str]:
     """The same strings in every answer."""
     exp = (task.results_expire or 0) // PER_SECOND
-    key = runtime.keyring.key("links")
-    return [result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
+    key = runtime.keyring.derive_key("links")
+    return [sign_result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
 
 
 def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
@@ -128,23 +128,27 @@ def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
     if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
         return UNSET
     exp = task.thumbnail_expires // PER_SECOND
-    return result_link(runtime.origin, runtime.keyring.key("links"), task.id, 0, THUMBNAIL, exp)
+    return sign_result_link(runtime.origin, runtime.keyring.derive_key("links"), task.id, 0, THUMBNAIL_EXTENSION, exp)
 
 
-def _info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
+def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
     if task.terminal:
         return TaskInfo(can_cancel=False)
-    typical = _TYPICAL_S.get(task.order.quality, 60.0) if runtime.fleet.roster.has_real else _PAINTED_S
+    typical = (
+        _TYPICAL_S.get(task.order.quality, 60.0)
+        if runtime.registry.route_table.has_real_upstream
+        else _EMBEDDED_TYPICAL_S
+    )
     elapsed = (now - task.created) / PER_SECOND
     return TaskInfo(can_cancel=task.cancellable, estimated_time=max(1, round(typical * task.order.n - elapsed)))
 
 
 def _usage(task: Task, rate: int) -> UsageView:
-    reserved = number(credits_text(task.hold, rate))
+    reserved = json_number(format_credits(task.hold, rate))
     if not task.terminal:
         return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved)
-    used = number(credits_text(task.charge or 0, rate))
-    cost = Cost(used, number(usd_text(task.charge or 0)))
+    used = json_number(format_credits(task.charge or 0, rate))
+    cost = Cost(used, json_number(format_usd(task.charge or 0)))
     if task.usage is None:
         return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved, credits_used=used, cost=cost)
     usage = task.usage
@@ -167,19 +171,19 @@ def _usage(task: Task, rate: int) -> UsageView:
 
 
 def _billing(task: Task, rate: int) -> BillingView:
-    reserved = number(credits_text(task.hold, rate))
-    charged = number(credits_text(task.charge or 0, rate))
+    reserved = json_number(format_credits(task.hold, rate))
+    charged = json_number(format_credits(task.charge or 0, rate))
     if not task.terminal:
-        words, refunded, at = ("reserved", "not_required"), ZERO, None
+        statuses, refunded, at = ("reserved", "not_required"), _ZERO, None
     elif task.refunded is not None:
-        words, refunded, at = ("charged", "completed"), charged, task.refunded // PER_SECOND
+        statuses, refunded, at = ("charged", "completed"), charged, task.refunded // PER_SECOND
     elif task.error is None:
-        words, refunded, at = ("charged", "not_required"), ZERO, None
+        statuses, refunded, at = ("charged", "not_required"), _ZERO, None
     else:
-        words, refunded, at = ("released", "completed"), reserved, (task.ended or 0) // PER_SECOND
+        statuses, refunded, at = ("released", "completed"), reserved, (task.ended or 0) // PER_SECOND
     return BillingView(
-        charge_status=words[0],
-        refund_status=words[1],
+        charge_status=statuses[0],
+        refund_status=statuses[1],
         reserved_credits=reserved,
         charged_credits=charged,
         refunded_credits=refunded,
@@ -191,4 +195,4 @@ def _duration(task: Task) -> Number | UnsetType:
     """Seconds from create to end, to the millisecond."""
     if task.ended is None:
         return UNSET
-    return number(decimal_text((task.ended - task.created) // 1000, 3))
+    return json_number(format_decimal((task.ended - task.created) // 1000, 3))

@@ -11,15 +11,15 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.domain.fields import Link, MediaType, Number, Seconds, said, shape
+from imagegate.domain.fields import Link, MediaType, Number, Seconds, doc, schema
 from imagegate.domain.images import SIZE_PATTERN
-from imagegate.domain.money import decimal_text, number
-from imagegate.domain.tasks import Attempt, Outcome, Task
+from imagegate.domain.money import format_decimal, json_number
+from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.flows.views.task import TaskView, result_links, task_view, thumbnail_link
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store.attempts import list_attempts
 
-PARTS = ("request", "outputs", "attempts")
+INCLUDE_PARTS = ("request", "outputs", "attempts")
 
 
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,36 +27,36 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     prompt: str
-    size: Annotated[str, said("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
-    resolution: Annotated[str | None, said("The tier; null where it has no effect")]
-    quality: Annotated[str | None, said("null where the model has none")]
-    n: Annotated[int, said("How many images", minimum=1, maximum=10)]
+    size: Annotated[str, doc("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
+    resolution: Annotated[str | None, doc("The tier; null where it has no effect")]
+    quality: Annotated[str | None, doc("null where the model has none")]
+    n: Annotated[int, doc("How many images", minimum=1, maximum=10)]
     image_urls: tuple[str, ...]
     mask_url: str | None
     callback_url: str | None
-    background: Annotated[str, shape(enum=["opaque", "transparent"])]
-    output_format: Annotated[str, shape(enum=["png", "jpeg", "webp"])]
-    output_compression: Annotated[int, shape(minimum=0, maximum=100)]
+    background: Annotated[str, schema(enum=["opaque", "transparent"])]
+    output_format: Annotated[str, schema(enum=["png", "jpeg", "webp"])]
+    output_compression: Annotated[int, schema(minimum=0, maximum=100)]
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
-    result_id: Annotated[str, said("The position in `results`", pattern="^[0-9]$")]
+    result_id: Annotated[str, doc("The position in `results`", pattern="^[0-9]$")]
     image_url: Link
-    thumbnail_url: Annotated[Link, said("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
-    width: Annotated[int, said("Real pixels", minimum=1)]
-    height: Annotated[int, said("Real pixels", minimum=1)]
+    thumbnail_url: Annotated[Link, doc("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
+    width: Annotated[int, doc("Real pixels", minimum=1)]
+    height: Annotated[int, doc("Real pixels", minimum=1)]
     mime_type: MediaType
-    bytes: Annotated[int, said("Size of the file", minimum=1)]
-    quality: Annotated[str, said("What it was made in, where the upstream told")] | UnsetType = UNSET
+    bytes: Annotated[int, doc("Size of the file", minimum=1)]
+    quality: Annotated[str, doc("What it was made in, where the upstream told")] | UnsetType = UNSET
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One try of one route."""
 
-    attempt: Annotated[int, said("From 1", minimum=1)]
+    attempt: Annotated[int, doc("From 1", minimum=1)]
     started: Seconds
-    duration: Annotated[Number | None, said("Seconds; null while it runs")]
-    outcome: Annotated[str, said("How it ended", enum=[*Outcome])]
+    duration: Annotated[Number | None, doc("Seconds; null while it runs")]
+    outcome: Annotated[str, doc("How it ended", enum=[*AttemptOutcome])]
     charged: bool
 
 
@@ -68,15 +68,15 @@ class DetailedTask(TaskView, frozen=True, kw_only=True):
     attempts: list[AttemptView] | UnsetType = UNSET
 
 
-async def detailed_view(runtime: Runtime, task: Task, wanted: AbstractSet[str]) -> DetailedTask:
+async def task_detail_view(runtime: Runtime, task: Task, include: AbstractSet[str]) -> DetailedTask:
     view = task_view(runtime, task)
     known = {name: getattr(view, name) for name in view.__struct_fields__}
-    tries = await runtime.db.read(list_attempts, task.account_id, task.id) if "attempts" in wanted else []
+    attempts = await runtime.db.read(list_attempts, task.account_id, task.id) if "attempts" in include else []
     return DetailedTask(
         **known,
-        request=_request(task) if "request" in wanted else UNSET,
-        result_data=_outputs(runtime, task) if "outputs" in wanted and task.results else UNSET,
-        attempts=_attempts(task, tries) if "attempts" in wanted else UNSET,
+        request=_request(task) if "request" in include else UNSET,
+        result_data=_outputs(runtime, task) if "outputs" in include and task.results else UNSET,
+        attempts=_attempts(task, attempts) if "attempts" in include else UNSET,
     )
 
 
@@ -117,15 +117,15 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
     ]
 
 
-def _attempts(task: Task, tries: list[Attempt]) -> list[AttemptView]:
+def _attempts(task: Task, attempts: list[Attempt]) -> list[AttemptView]:
     """Only what was delivered is charged, and only when the task was."""
     return [
         AttemptView(
             attempt=place,
             started=one.started // PER_SECOND,
-            duration=None if one.ended is None else number(decimal_text((one.ended - one.started) // 1000, 3)),
+            duration=None if one.ended is None else json_number(format_decimal((one.ended - one.started) // 1000, 3)),
             outcome=str(one.outcome),
-            charged=bool(task.charge) and one.outcome == Outcome.produced,
+            charged=bool(task.charge) and one.outcome == AttemptOutcome.produced,
         )
-        for place, one in enumerate(tries, 1)
+        for place, one in enumerate(attempts, 1)
     ]

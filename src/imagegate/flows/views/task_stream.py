@@ -10,51 +10,51 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from imagegate.domain.tasks import TERMINAL, Task
+from imagegate.domain.tasks import TERMINAL_STATES, Task
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
-from imagegate.store.queries.task_history import Change, history
+from imagegate.store.queries.task_history import TaskChange, load_history
 
-SILENCE_S = 15.0
+HEARTBEAT_S = 15.0
 
 
-class Event(msgspec.Struct, frozen=True):
+class TaskEvent(msgspec.Struct, frozen=True):
     """One change, and the task as it was then."""
 
     number: int
     task: TaskView
 
 
-class Silence(msgspec.Struct, frozen=True):
+class Heartbeat(msgspec.Struct, frozen=True):
     """Nothing has happened for a while."""
 
 
-async def is_over(runtime: Runtime, task: Task, seen: int) -> bool:
-    """Whether somebody who has seen change number `seen` has seen the end."""
-    found = await runtime.db.snapshot(history, task.account_id, task.id)
-    return found is None or (found[1][-1].state in TERMINAL and found[1][-1].number <= seen)
+async def has_seen_end(runtime: Runtime, task: Task, last_number: int) -> bool:
+    """Whether somebody who has seen change number `last_number` has seen the end."""
+    found = await runtime.db.snapshot(load_history, task.account_id, task.id)
+    return found is None or (found[1][-1].state in TERMINAL_STATES and found[1][-1].number <= last_number)
 
 
-async def events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[Event | Silence]:
-    """Every change after number `seen`, until the terminal one. One look per wake-up, and one per silence."""
+async def stream_events(runtime: Runtime, task: Task, last_number: int) -> AsyncIterator[TaskEvent | Heartbeat]:
+    """Every change after number `last_number`, until the terminal one. One look per wake-up, and one per silence."""
     while True:
-        with runtime.signals.watching(task.id) as changed:
-            found = await runtime.db.snapshot(history, task.account_id, task.id)
+        with runtime.wake_ups.watch_task(task.id) as changed:
+            found = await runtime.db.snapshot(load_history, task.account_id, task.id)
             if found is None:
                 return
-            for change in found[1][seen:]:
-                yield Event(change.number, task_view(runtime, as_it_was(found[0], change), change.at))
-            seen = max(seen, found[1][-1].number)
-            if found[1][-1].state in TERMINAL or runtime.signals.closing:
+            for change in found[1][last_number:]:
+                yield TaskEvent(change.number, task_view(runtime, task_at(found[0], change), change.at))
+            last_number = max(last_number, found[1][-1].number)
+            if found[1][-1].state in TERMINAL_STATES or runtime.wake_ups.closing:
                 return
-            await asyncio.wait([changed], timeout=SILENCE_S)
+            await asyncio.wait([changed], timeout=HEARTBEAT_S)
             if not changed.done():
-                yield Silence()
+                yield Heartbeat()
 
 
-def as_it_was(task: Task, change: Change) -> Task:
+def task_at(task: Task, change: TaskChange) -> Task:
     """The task at one of its changes: what came later is taken away."""
-    if change.state in TERMINAL:
+    if change.state in TERMINAL_STATES:
         return task
     return msgspec.structs.replace(
         task,

@@ -9,65 +9,65 @@ from __future__ import annotations
 
 import time
 
-from imagegate.crash_points import point
-from imagegate.domain.webhooks import Delivery, Heard, SecretVersion, signature
+from imagegate.crash_points import crash_point
+from imagegate.domain.webhooks import Delivery, DeliveryResult, SecretVersion, sign_webhook
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.webhooks.secrets import signing_keys
 from imagegate.logging import log
 from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import deliveries
-from imagegate.store.deliveries import Claimed, Closed, NextDue, Stale
+from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 
-_AT_ONCE = 200
-_BEYOND_S = 30
+_BATCH_SIZE = 200
+_LEASE_MARGIN_S = 30
 
 
-async def claim_hooks(runtime: Runtime, host: str, limit: int) -> list[Claimed]:
+async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:
     """[ lease, attempt begun ] for what is due for this host, as far as its places go."""
-    lease_us = int((runtime.settings.work.hook_timeout_s + _BEYOND_S) * PER_SECOND)
+    lease_us = int((runtime.settings.work.hook_timeout_s + _LEASE_MARGIN_S) * PER_SECOND)
     return await runtime.db.write(deliveries.claim_deliveries, host, runtime.boot_id, lease_us, limit)
 
 
-async def deliver(runtime: Runtime, claimed: Claimed) -> float | None:
+async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
     """One attempt. The seconds until the next one may be made, or None where none will be."""
     delivery = claimed.delivery
-    point("hook.claimed")
-    heard = await _ask(runtime, delivery, claimed.secret)
-    point("hook.post_send")
+    crash_point("hook.claimed")
+    result = await _post(runtime, delivery, claimed.secret)
+    crash_point("hook.post_send")
     answer = await runtime.db.write(
-        deliveries.end_attempt, delivery.account_id, delivery.id, delivery.number, heard, retry_us(runtime)
+        deliveries.end_attempt, delivery.account_id, delivery.id, delivery.number, result, retry_schedule_us(runtime)
     )
-    point("hook.post_mark")
+    crash_point("hook.post_mark")
     log(
         "webhook",
         delivery=delivery.id,
         attempt=delivery.number,
         host=delivery.host,
-        status=heard.status,
-        error=heard.error,
-        ms=heard.duration_ms,
-        retry_after=heard.retry_after,
+        status=result.status,
+        error=result.error,
+        ms=result.duration_ms,
+        retry_after=result.retry_after,
     )
     match answer:
-        case NextDue(wait_us=wait_us):
+        case RetryScheduled(delay_us=wait_us):
             return wait_us / PER_SECOND
-        case Closed() | Stale():
+        case DeliveryClosed() | StaleAttempt():
             return None
 
 
-async def _ask(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> Heard:
+async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> DeliveryResult:
     """The URL is judged anew each time: what may be reached can have changed since the task was made."""
     started = time.monotonic()
     body = delivery.body.encode()
     headers = _headers(runtime, delivery, secret, body)
     try:
-        url = check_url(delivery.url, Purpose.CALLBACK, runtime.egress)
-        posted = await runtime.outbound.post(url, body, headers, total_s=runtime.settings.work.hook_timeout_s)
+        url = check_url(delivery.url, Purpose.CALLBACK, runtime.egress_rules)
+        posted = await runtime.egress_client.post(url, body, headers, total_s=runtime.settings.work.hook_timeout_s)
     except UrlRefused:
-        return Heard(duration_ms=0, error="refused_url")
+        return DeliveryResult(duration_ms=0, error="refused_url")
     except FetchFailed as failed:
-        return Heard(duration_ms=round((time.monotonic() - started) * 1000), error=failed.reason)
-    return Heard(
+        return DeliveryResult(duration_ms=round((time.monotonic() - started) * 1000), error=failed.reason)
+    return DeliveryResult(
         duration_ms=posted.elapsed_ms,
         status=posted.status,
         error=None if 200 <= posted.status < 300 else "status",
@@ -83,21 +83,23 @@ def _headers(runtime: Runtime, delivery: Delivery, secret: SecretVersion, body: 
         "content-type": "application/json",
         "webhook-id": delivery.id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(
+        "webhook-signature": sign_webhook(
             signing_keys(runtime, delivery.account_id, secret, now), delivery.id, timestamp, body
         ),
     }
 
 
-def retry_us(runtime: Runtime) -> tuple[int, ...]:
+def retry_schedule_us(runtime: Runtime) -> tuple[int, ...]:
     return tuple(int(wait * PER_SECOND) for wait in runtime.settings.work.hook_retry_s)
 
 
-async def reclaim_hooks(runtime: Runtime) -> None:
+async def reclaim_deliveries(runtime: Runtime) -> None:
     """Attempts of dead senders are over; what they were for is due again or exhausted."""
     shared = runtime.db.engine.shared
     while (
-        await runtime.db.write(deliveries.reclaim_attempts, runtime.boot_id, shared, retry_us(runtime), _AT_ONCE)
-        == _AT_ONCE
+        await runtime.db.write(
+            deliveries.recover_lost_attempts, runtime.boot_id, shared, retry_schedule_us(runtime), _BATCH_SIZE
+        )
+        == _BATCH_SIZE
     ):
         pass

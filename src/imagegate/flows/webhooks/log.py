@@ -15,7 +15,7 @@ from imagegate.runtime import PER_SECOND, Runtime
 from imagegate.store import deliveries
 from imagegate.store.transaction import Tx
 
-Logged = tuple[Delivery, list[DeliveryAttempt]]
+DeliveryWithAttempts = tuple[Delivery, list[DeliveryAttempt]]
 
 
 class TestBody(msgspec.Struct):
@@ -26,41 +26,43 @@ class TestBody(msgspec.Struct):
     object: Literal["webhook.test"] = "webhook.test"
 
 
-async def page_of_hooks(runtime: Runtime, account_id: str, after: str | None, limit: int) -> tuple[list[Logged], bool]:
+async def delivery_page(
+    runtime: Runtime, account_id: str, after: str | None, limit: int
+) -> tuple[list[DeliveryWithAttempts], bool]:
     """Newest first, starting behind `after`, and whether there are more."""
     if after is not None and await runtime.db.read(deliveries.find_delivery, account_id, after) is None:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found = await runtime.db.read(_logged, account_id, after, limit + 1)
+    found = await runtime.db.read(_newest_with_attempts, account_id, after, limit + 1)
     return found[:limit], len(found) > limit
 
 
-def _logged(tx: Tx, account_id: str, after: str | None, limit: int) -> list[Logged]:
-    found = deliveries.newest_deliveries(tx, account_id, after, limit)
-    return [(one, deliveries.attempts_of(tx, account_id, one.id)) for one in found]
+def _newest_with_attempts(tx: Tx, account_id: str, after: str | None, limit: int) -> list[DeliveryWithAttempts]:
+    found = deliveries.list_deliveries(tx, account_id, after, limit)
+    return [(one, deliveries.list_delivery_attempts(tx, account_id, one.id)) for one in found]
 
 
-async def replay_hook(runtime: Runtime, account_id: str, delivery_id: str) -> Logged:
+async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -> DeliveryWithAttempts:
     """Send it again, same id and bytes. One that is still on its way stays as it is."""
-    seen = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
-    if seen is None:
+    current = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
+    if current is None:
         raise NotFound("The requested delivery could not be found")
-    delivery = await runtime.db.write(deliveries.replay, account_id, delivery_id, seen.round) or seen
-    runtime.signals.hooks.set()
-    return delivery, await runtime.db.read(deliveries.attempts_of, account_id, delivery_id)
+    delivery = await runtime.db.write(deliveries.replay_delivery, account_id, delivery_id, current.round) or current
+    runtime.wake_ups.webhooks_due.set()
+    return delivery, await runtime.db.read(deliveries.list_delivery_attempts, account_id, delivery_id)
 
 
-async def send_test(runtime: Runtime, account_id: str, url: str) -> Logged:
+async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> DeliveryWithAttempts:
     """A webhook of no task, delivered like any other."""
     try:
-        check_url(url, Purpose.CALLBACK, runtime.egress)
+        check_url(url, Purpose.CALLBACK, runtime.egress_rules)
     except UrlRefused as refused:
         raise InvalidRequest(f"callback_url: {refused}", param="callback_url") from refused
     now = runtime.clock()
-    name = ids.new_id(f"{ID_PREFIX}test", now)
-    body = msgspec.json.encode(TestBody(now // PER_SECOND, name))
-    await runtime.db.write(deliveries.add_delivery, account_id, name, None, url, body, ids.new_id("cmt", now))
-    runtime.signals.hooks.set()
-    delivery = await runtime.db.read(deliveries.find_delivery, account_id, name)
+    delivery_id = ids.new_id(f"{ID_PREFIX}test", now)
+    body = msgspec.json.encode(TestBody(now // PER_SECOND, delivery_id))
+    await runtime.db.write(deliveries.add_delivery, account_id, delivery_id, None, url, body, ids.new_id("cmt", now))
+    runtime.wake_ups.webhooks_due.set()
+    delivery = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
     if delivery is None:
         raise NotFound
     return delivery, []

@@ -13,11 +13,11 @@ from imagegate.store import deliveries
 OVERLAP_US = 24 * 3600 * PER_SECOND
 
 
-def secret_key(runtime: Runtime, account_id: str, version: int) -> bytes:
-    return runtime.keyring.key(f"webhook:{account_id}:{version}")
+def derive_secret(runtime: Runtime, account_id: str, version: int) -> bytes:
+    return runtime.keyring.derive_key(f"webhook:{account_id}:{version}")
 
 
-def old_until(secret: SecretVersion, now: int) -> int | None:
+def previous_secret_expires(secret: SecretVersion, now: int) -> int | None:
     """When the secret before this one stops signing; None where it has, or never was."""
     if secret.rotated is None or now >= secret.rotated + OVERLAP_US:
         return None
@@ -26,10 +26,10 @@ def old_until(secret: SecretVersion, now: int) -> int | None:
 
 def signing_keys(runtime: Runtime, account_id: str, secret: SecretVersion, now: int) -> list[bytes]:
     """The present one, and for a day after a rotation the one before it."""
-    versions = [secret.version] + ([secret.version - 1] if old_until(secret, now) else [])
-    return [secret_key(runtime, account_id, version) for version in versions]
+    versions = [secret.version] + ([secret.version - 1] if previous_secret_expires(secret, now) else [])
+    return [derive_secret(runtime, account_id, version) for version in versions]
 
 
-async def rotate(runtime: Runtime, account_id: str) -> SecretVersion:
-    seen = await runtime.db.read(deliveries.secret_version, account_id)
-    return await runtime.db.write(deliveries.rotate_secret, account_id, seen.version)
+async def rotate_account_secret(runtime: Runtime, account_id: str) -> SecretVersion:
+    current = await runtime.db.read(deliveries.load_secret_version, account_id)
+    return await runtime.db.write(deliveries.rotate_secret, account_id, current.version)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from imagegate.images.jobs.png_filter import open_slim
+from imagegate.images.jobs.png_filter import open_filtered
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
@@ -23,13 +23,13 @@ _STRIP_PIXELS = 1 << 20
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
     """Decode upright, as RGB or RGBA. With `within`, a big picture shrinks to a size that still covers it."""
-    with _opened(path) as image:
+    with _open_checked(path) as image:
         return _upright(image, within)
 
 
 def open_alpha(path: Path) -> Image.Image:
     """The alpha alone, not turned. ValueError for a picture that has none."""
-    with _opened(path) as image:
+    with _open_checked(path) as image:
         if not image.has_transparency_data:
             raise ValueError("no alpha channel")
         image.load()
@@ -37,16 +37,16 @@ def open_alpha(path: Path) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _open_checked(path: Path) -> Iterator[Image.Image]:
     Image.MAX_IMAGE_PIXELS = MAX_OPEN_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with open_slim(path) as file, Image.open(file, formats=FORMATS) as image:
-            _refuse_too_large(image)
+        with open_filtered(path) as file, Image.open(file, formats=FORMATS) as image:
+            _check_size(image)
             yield image
 
 
-def _refuse_too_large(image: Image.Image) -> None:
+def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_DECODE_PIXELS or max(image.size) > MAX_DECODE_SIDE:
         raise ValueError(f"{image.width}x{image.height} is too large to decode")
 
@@ -56,23 +56,23 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
         # JPEG can decode at a half, quarter or eighth; it must still cover both orientations
         cover = max(within)
         image.draft("RGB", (cover, cover))
-    plain = _with_plain_mode(image)
+    plain = _to_rgb(image)
     if within:
-        plain = _reduced(plain, max(within))
+        plain = _shrink(plain, max(within))
     upright = _keep_orientation(plain, image)
     # in place: turning a copy would hold a large picture twice even where nothing turns
     ImageOps.exif_transpose(upright, in_place=True)
     return upright
 
 
-def _with_plain_mode(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode in ("RGB", "RGBA"):
         return image
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _reduced(image: Image.Image, cover: int) -> Image.Image:
+def _shrink(image: Image.Image, cover: int) -> Image.Image:
     factor = min(image.width, image.height) // max(1, cover)
     if factor <= 1:
         return image

@@ -15,8 +15,8 @@ Format = Literal["png", "jpeg", "webp"]
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 # above 95 a JPEG or WebP grows by half and no eye sees the difference
-_BEST_QUALITY = 95
-_FULL_CHROMA_FROM = 85
+_MAX_QUALITY = 95
+_MIN_FULL_CHROMA_QUALITY = 85
 _SOFTWARE, _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x0131, 0x010E, 0x013B, 0x8298
 _EXIF_TAGS = {"Software": _SOFTWARE, "Description": _DESCRIPTION, "Author": _ARTIST, "Copyright": _COPYRIGHT}
 
@@ -49,12 +49,12 @@ def encode(
 
 def jpeg_options(compression: int) -> dict[str, Any]:
     """What Pillow calls a compression of 0 to 100."""
-    quality = min(compression, _BEST_QUALITY)
-    return {"quality": quality, "subsampling": "4:4:4" if quality >= _FULL_CHROMA_FROM else "4:2:0"}
+    quality = min(compression, _MAX_QUALITY)
+    return {"quality": quality, "subsampling": "4:4:4" if quality >= _MIN_FULL_CHROMA_QUALITY else "4:2:0"}
 
 
 def webp_options(compression: int) -> dict[str, Any]:
-    return {"quality": min(compression, _BEST_QUALITY), "method": 0}
+    return {"quality": min(compression, _MAX_QUALITY), "method": 0}
 
 
 def _exif(metadata: Mapping[str, str]) -> Image.Exif:

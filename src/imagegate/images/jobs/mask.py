@@ -12,29 +12,29 @@ from PIL import Image
 from imagegate.images.jobs.decode import open_alpha
 
 JOB = "imagegate.images.jobs.mask:rewrite"
-_SOLID = 255
+_OPAQUE = 255
 _COMPRESSION = 1
 
 
-class MaskOrder(msgspec.Struct, frozen=True):
+class MaskRequest(msgspec.Struct, frozen=True):
     """Write the mask at `source` anew to `target`, a PNG."""
 
     source: str
     target: str
 
 
-class Rewritten(msgspec.Struct, frozen=True):
+class MaskResult(msgspec.Struct, frozen=True):
     """Its size in pixels, that of the source as stored."""
 
     width: int
     height: int
 
 
-def rewrite(order: MaskOrder) -> Rewritten:
+def rewrite(request: MaskRequest) -> MaskResult:
     """Raises what the decoder raises, and ValueError for a picture without alpha."""
-    alpha = open_alpha(Path(order.source)).point(lambda value: _SOLID if value == _SOLID else 0)
+    alpha = open_alpha(Path(request.source)).point(lambda value: _OPAQUE if value == _OPAQUE else 0)
     plain = Image.new("RGBA", alpha.size)
     plain.putalpha(alpha)
     # every upstream that takes masks takes this form; grey with alpha is rarer and hardly smaller
-    plain.save(order.target, "PNG", compress_level=_COMPRESSION)
-    return Rewritten(plain.width, plain.height)
+    plain.save(request.target, "PNG", compress_level=_COMPRESSION)
+    return MaskResult(plain.width, plain.height)

@@ -16,8 +16,8 @@ Pixels = npt.NDArray[np.uint8]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {3: 2, 4: 6}
 _SUB = 1
-_BAND_BYTES = 1 << 20
-_KEYWORD_LIMIT = 79
+_MAX_BAND_BYTES = 1 << 20
+_MAX_KEYWORD_BYTES = 79
 
 
 class _Deflater(Protocol):
@@ -35,7 +35,7 @@ def write_png(file: BinaryIO, pixels: Pixels, metadata: Mapping[str, str] | None
         written += _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
     for keyword, text in (metadata or {}).items():
         written += _write_chunk(file, b"iTXt", _international_text(keyword, text))
-    for piece in _deflated(pixels):
+    for piece in _compressed_chunks(pixels):
         written += _write_chunk(file, b"IDAT", piece)
     return written + _write_chunk(file, b"IEND", b"")
 
@@ -59,22 +59,22 @@ def _write_chunk(file: BinaryIO, kind: bytes, payload: bytes) -> int:
 
 def _international_text(keyword: str, text: str) -> bytes:
     name = keyword.encode("latin-1")
-    if not 0 < len(name) <= _KEYWORD_LIMIT or b"\0" in name or "\0" in text:
+    if not 0 < len(name) <= _MAX_KEYWORD_BYTES or b"\0" in name or "\0" in text:
         raise ValueError(f"not a PNG text entry: {keyword!r}")
     return name + b"\0" + b"\0\0" + b"\0" + b"\0" + text.encode("utf-8")
 
 
-def _deflated(pixels: Pixels) -> Iterator[bytes]:
+def _compressed_chunks(pixels: Pixels) -> Iterator[bytes]:
     deflater = _deflater()
-    rows_per_band = max(1, _BAND_BYTES // (pixels.shape[1] * pixels.shape[2] + 1))
+    rows_per_band = max(1, _MAX_BAND_BYTES // (pixels.shape[1] * pixels.shape[2] + 1))
     for top in range(0, pixels.shape[0], rows_per_band):
-        piece = deflater.compress(_filtered(pixels[top : top + rows_per_band]).data.cast("B"))
+        piece = deflater.compress(_apply_sub_filter(pixels[top : top + rows_per_band]).data.cast("B"))
         if piece:
             yield piece
     yield deflater.flush()
 
 
-def _filtered(band: Pixels) -> Pixels:
+def _apply_sub_filter(band: Pixels) -> Pixels:
     rows, width, channels = band.shape
     flat = band.reshape(rows, width * channels)
     lines = np.empty((rows, 1 + width * channels), np.uint8)

@@ -10,38 +10,38 @@ from pathlib import Path
 from typing import BinaryIO
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TELLING = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"gAMA", b"sRGB", b"cHRM"}
-_CHUNKS_MOST = 65_536
+_KEPT_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"gAMA", b"sRGB", b"cHRM"}
+_MAX_CHUNKS = 65_536
 Span = tuple[int, int]
 
 
-def open_slim(path: Path) -> BinaryIO:
+def open_filtered(path: Path) -> BinaryIO:
     """The file for reading; a PNG without its extras."""
     file = path.open("rb")
     if file.read(len(_SIGNATURE)) != _SIGNATURE:
         file.seek(0)
         return file
-    return io.BufferedReader(_Excerpt(file, _spans(file, path.stat().st_size)), 1 << 16)
+    return io.BufferedReader(_SpanReader(file, _kept_spans(file, path.stat().st_size)), 1 << 16)
 
 
-def _spans(file: BinaryIO, size: int) -> list[Span]:
+def _kept_spans(file: BinaryIO, size: int) -> list[Span]:
     """Start and end of the parts to show; from the first flaw on everything, for the decoder to judge."""
     spans = [(0, len(_SIGNATURE))]
-    for _ in range(_CHUNKS_MOST):
+    for _ in range(_MAX_CHUNKS):
         start = file.tell()
         head = file.read(8)
         end = start + 12 + int.from_bytes(head[:4])
         if len(head) < 8 or end > size:
-            return _joined(spans, (start, size))
-        if head[4:] in _TELLING:
-            spans = _joined(spans, (start, end))
+            return _append_span(spans, (start, size))
+        if head[4:] in _KEPT_CHUNKS:
+            spans = _append_span(spans, (start, end))
         if head[4:] == b"IEND":
             return spans
         file.seek(end)
-    return _joined(spans, (file.tell(), size))
+    return _append_span(spans, (file.tell(), size))
 
 
-def _joined(spans: list[Span], new: Span) -> list[Span]:
+def _append_span(spans: list[Span], new: Span) -> list[Span]:
     if spans[-1][1] == new[0]:
         spans[-1] = (spans[-1][0], new[1])
     else:
@@ -49,7 +49,7 @@ def _joined(spans: list[Span], new: Span) -> list[Span]:
     return spans
 
 
-class _Excerpt(io.RawIOBase):
+class _SpanReader(io.RawIOBase):
     """Some spans of a file, as if they were the whole of it."""
 
     def __init__(self, file: BinaryIO, spans: list[Span]) -> None:

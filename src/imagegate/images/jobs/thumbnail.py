@@ -14,7 +14,7 @@ _QUALITY = 80
 _METHOD = 0
 
 
-class ThumbnailOrder(msgspec.Struct, frozen=True):
+class ThumbnailRequest(msgspec.Struct, frozen=True):
     """Draw the picture at `source` into `target`, no edge longer than `edge` pixels."""
 
     source: str
@@ -22,16 +22,16 @@ class ThumbnailOrder(msgspec.Struct, frozen=True):
     edge: int
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class ThumbnailResult(msgspec.Struct, frozen=True):
     """The size of what was drawn, in pixels."""
 
     width: int
     height: int
 
 
-def draw(order: ThumbnailOrder) -> Drawn:
+def draw(request: ThumbnailRequest) -> ThumbnailResult:
     """Upright, of the same shape, never enlarged. Raises what the decoder raises."""
-    picture = open_upright(Path(order.source), within=(order.edge, order.edge))
-    picture.thumbnail((order.edge, order.edge), Image.Resampling.LANCZOS)
-    picture.save(order.target, "WEBP", quality=_QUALITY, method=_METHOD, exif=b"", xmp=b"")
-    return Drawn(picture.width, picture.height)
+    image = open_upright(Path(request.source), within=(request.edge, request.edge))
+    image.thumbnail((request.edge, request.edge), Image.Resampling.LANCZOS)
+    image.save(request.target, "WEBP", quality=_QUALITY, method=_METHOD, exif=b"", xmp=b"")
+    return ThumbnailResult(image.width, image.height)

@@ -14,11 +14,11 @@ from imagegate.images.jobs.encode import jpeg_options, webp_options
 from imagegate.images.jobs.png_encoder import write_png
 
 JOB = "imagegate.images.jobs.transcode:transcode"
-_PAPER = (255, 255, 255)
+_WHITE = (255, 255, 255)
 _RGB_PROFILE = b"RGB "
 
 
-class TranscodeOrder(msgspec.Struct, frozen=True):
+class TranscodeRequest(msgspec.Struct, frozen=True):
     """Write `source` (PNG, JPEG, WebP) to `target` as `media_type`; `compression` 0 to 100, of no meaning for PNG."""
 
     source: str
@@ -27,44 +27,46 @@ class TranscodeOrder(msgspec.Struct, frozen=True):
     compression: int = 100
 
 
-class Transcoded(msgspec.Struct, frozen=True):
+class TranscodeResult(msgspec.Struct, frozen=True):
     """The size of what was written, in pixels."""
 
     width: int
     height: int
 
 
-def transcode(order: TranscodeOrder) -> Transcoded:
+def transcode(request: TranscodeRequest) -> TranscodeResult:
     """ValueError for another media type or compression; else raises what decoder and encoder raise."""
-    if not 0 <= order.compression <= 100:
-        raise ValueError(f"compression is 0..100, not {order.compression}")
-    picture = open_upright(Path(order.source))
-    profile = _profile(picture)
-    match order.media_type:
+    if not 0 <= request.compression <= 100:
+        raise ValueError(f"compression is 0..100, not {request.compression}")
+    image = open_upright(Path(request.source))
+    profile = _profile(image)
+    match request.media_type:
         case "image/png":
-            with Path(order.target).open("wb") as file:
-                write_png(file, np.asarray(picture), profile=profile)
+            with Path(request.target).open("wb") as file:
+                write_png(file, np.asarray(image), profile=profile)
         case "image/jpeg":
-            _opaque(picture).save(order.target, "JPEG", icc_profile=profile, **jpeg_options(order.compression))
+            _flatten_on_white(image).save(
+                request.target, "JPEG", icc_profile=profile, **jpeg_options(request.compression)
+            )
         case "image/webp":
-            picture.save(
-                order.target, "WEBP", icc_profile=profile, exif=b"", xmp=b"", **webp_options(order.compression)
+            image.save(
+                request.target, "WEBP", icc_profile=profile, exif=b"", xmp=b"", **webp_options(request.compression)
             )
         case _:
-            raise ValueError(f"{order.media_type} is not written here")
-    return Transcoded(picture.width, picture.height)
+            raise ValueError(f"{request.media_type} is not written here")
+    return TranscodeResult(image.width, image.height)
 
 
-def _profile(picture: Image.Image) -> bytes:
+def _profile(image: Image.Image) -> bytes:
     """A profile of the mode that the picture now has; one for ink or grey would be a lie."""
-    profile = picture.info.get("icc_profile") or b""
+    profile = image.info.get("icc_profile") or b""
     return profile if profile[16:20] == _RGB_PROFILE else b""
 
 
-def _opaque(picture: Image.Image) -> Image.Image:
+def _flatten_on_white(image: Image.Image) -> Image.Image:
     """On white: JPEG has no transparency."""
-    if picture.mode == "RGB":
-        return picture
-    paper = Image.new("RGB", picture.size, _PAPER)
-    paper.paste(picture, mask=picture.getchannel("A"))
+    if image.mode == "RGB":
+        return image
+    paper = Image.new("RGB", image.size, _WHITE)
+    paper.paste(image, mask=image.getchannel("A"))
     return paper

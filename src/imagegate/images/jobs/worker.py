@@ -20,22 +20,22 @@ import msgspec
 
 DEFAULT_MEMORY_BYTES = 600 << 20
 DEFAULT_FILE_BYTES = 64 << 20
-MESSAGE_LIMIT = 16 << 20
-OUT_OF_MEMORY = 71
-_JOBS_LIVE_UNDER = "imagegate."
+MAX_MESSAGE_BYTES = 16 << 20
+EXIT_OUT_OF_MEMORY = 71
+_JOB_PACKAGE = "imagegate."
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 _LENGTH = struct.Struct(">I")
 
 
-class Call(msgspec.Struct, frozen=True):
+class JobRequest(msgspec.Struct, frozen=True):
     """What the parent sends: a `module:function`, its order still packed, and the CPU seconds it may burn."""
 
     job: str
-    order: bytes
+    request: bytes
     cpu_s: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class JobResponse(msgspec.Struct, frozen=True):
     """What the child sends back: the packed result, or the kind and text of the exception."""
 
     ok: bool
@@ -44,14 +44,14 @@ class Answer(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-def packed(message: msgspec.Struct) -> bytes:
+def encode_message(message: msgspec.Struct) -> bytes:
     body = msgspec.msgpack.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
-def length_of(prefix: bytes) -> int:
+def message_length(prefix: bytes) -> int:
     (length,) = _LENGTH.unpack(prefix)
-    if length > MESSAGE_LIMIT:
+    if length > MAX_MESSAGE_BYTES:
         raise ValueError(f"a message of {length} bytes is too long")
     return int(length)
 
@@ -64,13 +64,13 @@ def main(arguments: list[str]) -> int:
     orders, answers = _private_streams()
     _limit_self(memory_bytes, file_bytes)
     while prefix := orders.read(PREFIX_BYTES):
-        call = msgspec.msgpack.decode(orders.read(length_of(prefix)), type=Call)
+        call = msgspec.msgpack.decode(orders.read(message_length(prefix)), type=JobRequest)
         try:
-            answer = _carry_out(call)
+            answer = _run_job(call)
         except MemoryError:
             # what survives a failed allocation is not worth trusting with the next order
-            return OUT_OF_MEMORY
-        answers.write(packed(answer))
+            return EXIT_OUT_OF_MEMORY
+        answers.write(encode_message(answer))
         answers.flush()
     return 0
 
@@ -92,10 +92,10 @@ def _limit_self(memory_bytes: int, file_bytes: int) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (value, value))
-    _leave_the_network()
+    _drop_network()
 
 
-def _leave_the_network() -> None:
+def _drop_network() -> None:
     # best effort: containers often forbid new namespaces, and other systems have none
     unshare = getattr(ctypes.CDLL(None), "unshare", None)
     if unshare is None:
@@ -104,35 +104,35 @@ def _leave_the_network() -> None:
         unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
 
 
-def _allow_cpu(seconds: float) -> None:
+def _limit_cpu(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     until = math.ceil(used.ru_utime + used.ru_stime + seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
 
 
-def _carry_out(call: Call) -> Answer:
-    _allow_cpu(call.cpu_s)
+def _run_job(call: JobRequest) -> JobResponse:
+    _limit_cpu(call.cpu_s)
     try:
         job = _find_job(call.job)
-        order = msgspec.msgpack.decode(call.order, type=_order_type(job))
-        return Answer(ok=True, result=msgspec.msgpack.encode(job(order)))
+        order = msgspec.msgpack.decode(call.request, type=_request_type(job))
+        return JobResponse(ok=True, result=msgspec.msgpack.encode(job(order)))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  # every failure of a job is an answer, not the end of the child
         traceback.print_exc()
-        return Answer(ok=False, kind=type(error).__name__, message=str(error))
+        return JobResponse(ok=False, kind=type(error).__name__, message=str(error))
 
 
 def _find_job(name: str) -> Callable[[object], object]:
     module, _, function = name.partition(":")
-    if not module.startswith(_JOBS_LIVE_UNDER):
+    if not module.startswith(_JOB_PACKAGE):
         raise LookupError(f"{name!r} is not a job of this program")
     job: Callable[[object], object] = getattr(importlib.import_module(module), function)
     return job
 
 
-def _order_type(job: Callable[[object], object]) -> type[object]:
+def _request_type(job: Callable[[object], object]) -> type[object]:
     hints = typing.get_type_hints(job)
     hints.pop("return", None)
     (order_type,) = hints.values()

@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 
-from imagegate.painter.drawing import Pen, Point, curve, placed
+from imagegate.painter.drawing import Pen, Point, curve, transform
 from imagegate.painter.noise import fractal, smoothstep
 from imagegate.painter.palette import COLOUR_WORDS, Colour, along, mix, ramp, rgb, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 _FREE = ("pink", "orange", "purple", "yellow", "red", "blue")
 _LEAF, _LEAF_DARK = rgb("#3f8f6b"), rgb("#1f5a4c")
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     named = stage.brief.colours[0] if stage.brief.colours else _FREE[pick(stage, len(_FREE))]
     main = COLOUR_WORDS[named]
     _garden(stage, main)
@@ -25,7 +25,7 @@ def paint(stage: Stage) -> None:
         _flower(stage, (x, y), size, hue, number)
 
 
-def _garden(stage: Stage, main: Colour) -> None:
+def _garden(stage: SceneContext, main: Colour) -> None:
     """Out of focus: a pale gradient and discs of light."""
     canvas = stage.canvas
     if canvas.transparent:
@@ -45,14 +45,14 @@ def _garden(stage: Stage, main: Colour) -> None:
     light = np.zeros((canvas.soft_height, canvas.soft_width), np.float32)
     for _ in range(int(16 * canvas.detail.abundance)):
         x, y = float(canvas.rng.random()) * canvas.width, float(canvas.rng.random()) * canvas.height
-        radius = between(stage, 0.02, 0.085)
+        radius = uniform(stage, 0.02, 0.085)
         disc = 1 - smoothstep(radius * 0.93, radius * 1.07, canvas.distance(x, y))
-        light += disc * np.float32(between(stage, 0.08, 0.36))
+        light += disc * np.float32(uniform(stage, 0.08, 0.36))
     canvas.shine(np.clip(light, 0, 0.6), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.3))
     return None
 
 
-def _heads(stage: Stage) -> list[tuple[float, float, float]]:
+def _heads(stage: SceneContext) -> list[tuple[float, float, float]]:
     """One flower leads, the others keep below and beside it."""
     canvas, unit = stage.canvas, stage.canvas.unit
     x, y = canvas.width / 2, canvas.height / 2
@@ -69,23 +69,23 @@ def _heads(stage: Stage) -> list[tuple[float, float, float]]:
     count = 1 + min(len(places), canvas.detail.layers)
     heads = [
         (
-            x + side * px * unit * wide + between(stage, -0.02, 0.02) * unit,
+            x + side * px * unit * wide + uniform(stage, -0.02, 0.02) * unit,
             y + py * unit,
-            size * unit * between(stage, 0.9, 1.1),
+            size * unit * uniform(stage, 0.9, 1.1),
         )
         for px, py, size in places[: count - 1]
     ]
     return [*heads[::-1], (x - side * 0.03 * unit, y - 0.07 * unit, 0.215 * unit)]
 
 
-def _stem(stage: Stage, head: tuple[float, float, float], number: int) -> None:
+def _stem(stage: SceneContext, head: tuple[float, float, float], number: int) -> None:
     canvas = stage.canvas
     x, y, size = head
     foot = (canvas.width / 2 + (x - canvas.width / 2) * 0.45, canvas.height * 1.02)
-    bend = (x + (foot[0] - x) * 0.25 + between(stage, -0.04, 0.04) * canvas.unit, (y + foot[1]) / 2)
+    bend = (x + (foot[0] - x) * 0.25 + uniform(stage, -0.04, 0.04) * canvas.unit, (y + foot[1]) / 2)
     path = curve([(x, y), bend, foot], closed=False, steps=24)
     tone = mix(_LEAF, _LEAF_DARK, 0.35 + 0.1 * (number % 3))
-    turns = (-0.7 + between(stage, -0.2, 0.2), 0.75 + between(stage, -0.2, 0.2))
+    turns = (-0.7 + uniform(stage, -0.2, 0.2), 0.75 + uniform(stage, -0.2, 0.2))
 
     def draw(pen: Pen) -> None:
         pen.line(path, size * 0.055 + canvas.unit * 0.003, tone)
@@ -98,9 +98,9 @@ def _stem(stage: Stage, head: tuple[float, float, float], number: int) -> None:
 
 def _leaf(pen: Pen, x: float, y: float, size: float, turn: float, tone: Colour) -> None:
     outline = curve([(0, 0), (0.2, -0.35), (0.16, -0.75), (0, -1.1), (-0.16, -0.7), (-0.18, -0.3)])
-    pen.polygon(placed(outline, x, y, size, turn), tone)
+    pen.polygon(transform(outline, x, y, size, turn), tone)
     half = curve([(0, 0), (0.2, -0.35), (0.16, -0.75), (0, -1.1)], closed=False)
-    pen.polygon(placed(half, x, y, size, turn), shift(tone, 0.06))
+    pen.polygon(transform(half, x, y, size, turn), shift(tone, 0.06))
 
 
 _PETALS: dict[str, list[Point]] = {
@@ -148,7 +148,7 @@ _PETALS: dict[str, list[Point]] = {
 }
 
 
-def _kind(stage: Stage) -> tuple[str, int, int]:
+def _kind(stage: SceneContext) -> tuple[str, int, int]:
     """Petal shape, petals in a whorl, whorls."""
     for name, kind in (
         ("rose", ("round", 6, 6)),
@@ -162,11 +162,11 @@ def _kind(stage: Stage) -> tuple[str, int, int]:
     return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[pick(stage, 5)]
 
 
-def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -> None:
+def _flower(stage: SceneContext, at: Point, size: float, colour: Colour, number: int) -> None:
     shape, petals, whorls = _kind(stage)
     outline = curve(_PETALS[shape], steps=8)
-    start = between(stage, 0, 2 * math.pi)
-    wobble = [between(stage, 0.93, 1.07) for _ in range(petals * whorls)]
+    start = uniform(stage, 0, 2 * math.pi)
+    wobble = [uniform(stage, 0.93, 1.07) for _ in range(petals * whorls)]
 
     def draw(pen: Pen) -> None:
         for whorl in range(whorls):
@@ -186,17 +186,17 @@ def _flower(stage: Stage, at: Point, size: float, colour: Colour, number: int) -
 def _petal(pen: Pen, outline: list[Point], at: Point, length: float, turn: float, tone: Colour) -> None:
     """Five insets from a dark edge to a light middle stand for a gradient."""
     pen.polygon(
-        placed(outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn),
+        transform(outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn),
         shift(tone, -0.11, 1.05),
     )
     for step in range(5):
         share = step / 4
         inner = [(px * (1 - 0.42 * share), py * (1 - 0.10 * share) - 0.02 * share) for px, py in outline]
         pen.polygon(
-            placed(inner, at[0], at[1], length, turn),
+            transform(inner, at[0], at[1], length, turn),
             shift(tone, -0.035 + 0.095 * share, 1.05 - -0.22 * share),
         )
-    lines = placed([(0, -0.16), (0, -0.72)], at[0], at[1], length, turn)
+    lines = transform([(0, -0.16), (0, -0.72)], at[0], at[1], length, turn)
     pen.line(lines, length * 0.012, shift(tone, -0.03))
 
 

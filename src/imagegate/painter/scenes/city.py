@@ -5,7 +5,7 @@ import numpy as np
 from imagegate.painter import accents, terrain
 from imagegate.painter.drawing import Pen
 from imagegate.painter.palette import Colour, mix, rgb, shift
-from imagegate.painter.scene_context import Stage, between, lamp_place, pick
+from imagegate.painter.scene_context import SceneContext, light_position, pick, uniform
 from imagegate.painter.scenes.vista import backdrop
 
 Tower = tuple[float, float, float, int]
@@ -13,11 +13,11 @@ _WINDOWS = (rgb("#ffd98a"), rgb("#ffc26b"), rgb("#fff0c9"), rgb("#ffe3a3"))
 _NEON_WINDOWS = (rgb("#25e0ff"), rgb("#ff4fa3"), rgb("#ffe27a"), rgb("#b98cff"))
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
     with_water = pick(stage, 3) != 0
-    horizon = between(stage, 0.66, 0.72) if with_water else 1.0
-    lamp = lamp_place(stage, horizon, low=0.26, high=0.50)
+    horizon = uniform(stage, 0.66, 0.72) if with_water else 1.0
+    lamp = light_position(stage, horizon, low=0.26, high=0.50)
     backdrop(stage, horizon, lamp)
     rows = max(2, canvas.detail.layers - 1)
     for step in range(rows):
@@ -29,10 +29,10 @@ def paint(stage: Stage) -> None:
         terrain.water(canvas, light, horizon, lamp, calm=0.7, glitter=0.55)
     if light.dark or stage.light_name in {"dusk", "sunset"}:
         canvas.bloom(0.55, 0.55)
-    accents.place(stage, 0.5, lamp)
+    accents.paint_accents(stage, 0.5, lamp)
 
 
-def _row(stage: Stage, horizon: float, near: float) -> None:
+def _row(stage: SceneContext, horizon: float, near: float) -> None:
     canvas, light = stage.canvas, stage.light
     towers = _towers(stage, horizon, near)
     body = mix(terrain.air(light, 0.80 * (1 - near) ** 0.9 + 0.02), light.sky[-1], 0.22 * (1 - near))
@@ -49,10 +49,10 @@ def _row(stage: Stage, horizon: float, near: float) -> None:
     canvas.sketch((0, top, canvas.width, ground), draw, finer=2)
 
 
-def _towers(stage: Stage, horizon: float, near: float) -> list[Tower]:
+def _towers(stage: SceneContext, horizon: float, near: float) -> list[Tower]:
     """(left, width, top, kind), tallest around one centre so that the skyline has a shape."""
     canvas, rng = stage.canvas, stage.canvas.rng
-    centre, towers = between(stage, 0.32, 0.68), []
+    centre, towers = uniform(stage, 0.32, 0.68), []
     x = -0.02 * canvas.unit
     tall = (0.30 + 0.10 * near) if horizon < 0.9 else (0.62 - 0.28 * near)
     while x < canvas.width:
@@ -84,7 +84,9 @@ def _draw_tower(pen: Pen, tower: Tower, ground: float, body: Colour, warm: Colou
         pen.line([(middle + width * 0.2, top), (middle + width * 0.2, top - width * 0.7)], width * 0.06, face)
 
 
-def _windows(stage: Stage, tower: Tower, ground: float, near: float) -> list[tuple[float, float, float, float, Colour]]:
+def _windows(
+    stage: SceneContext, tower: Tower, ground: float, near: float
+) -> list[tuple[float, float, float, float, Colour]]:
     canvas, rng = stage.canvas, stage.canvas.rng
     left, width, top, _ = tower
     evening = stage.light.dark or stage.light_name in {"dusk", "sunset"}
@@ -107,7 +109,7 @@ def _window(x: float, y: float, pitch: float, colour: Colour) -> tuple[float, fl
     return float(x + pitch * 0.2), float(y), float(x + pitch * 0.78), float(y + pitch * 0.72), colour
 
 
-def _street_glow(stage: Stage, horizon: float, near: float) -> None:
+def _street_glow(stage: SceneContext, horizon: float, near: float) -> None:
     """Haze between the rows, warm where streets are lit."""
     canvas, light = stage.canvas, stage.light
     _, down = canvas.grid()

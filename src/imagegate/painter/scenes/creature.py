@@ -6,20 +6,20 @@ import msgspec
 
 from imagegate.painter import accents, sky, terrain
 from imagegate.painter.animals import COATS, Coat, both, quadruped
-from imagegate.painter.drawing import Pen, curve, placed
+from imagegate.painter.drawing import Pen, curve, transform
 from imagegate.painter.palette import COLOUR_WORDS, Colour, mix, rgb, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 _FREE = ("fox", "cat", "owl", "bear", "rabbit", "robot")
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas = stage.canvas
     name = stage.brief.creature or _FREE[pick(stage, len(_FREE))]
     tall = 2.9 if name in {"rabbit", "robot", "owl"} else 2.6
     size = canvas.unit * (0.72 if not canvas.transparent else 0.90) / tall
     x = canvas.width * 0.5 + (
-        0 if canvas.transparent or canvas.width < canvas.height * 1.2 else between(stage, -0.06, 0.06) * canvas.width
+        0 if canvas.transparent or canvas.width < canvas.height * 1.2 else uniform(stage, -0.06, 0.06) * canvas.width
     )
     y = canvas.height * 0.5 + size * tall * 0.5 - canvas.unit * (0.0 if not canvas.transparent else 0.01)
     ground = y - size * 0.10
@@ -33,7 +33,7 @@ def paint(stage: Stage) -> None:
         _place_before(stage, y, size)
 
 
-def _figure(pen: Pen, name: str, x: float, y: float, size: float, stage: Stage) -> None:
+def _figure(pen: Pen, name: str, x: float, y: float, size: float, stage: SceneContext) -> None:
     if name == "robot":
         return _robot(pen, x, y, size, stage)
     if name == "owl":
@@ -43,7 +43,7 @@ def _figure(pen: Pen, name: str, x: float, y: float, size: float, stage: Stage) 
     return quadruped(pen, _coloured(COATS[name], stage), x, y, size)
 
 
-def _coloured(coat: Coat, stage: Stage) -> Coat:
+def _coloured(coat: Coat, stage: SceneContext) -> Coat:
     if not stage.brief.colours or stage.brief.colours[0] in {"white", "black"}:
         if "black" in stage.brief.colours:
             return msgspec.structs.replace(coat, fur="#35363f", belly="#5a5c68")
@@ -57,13 +57,13 @@ def _coloured(coat: Coat, stage: Stage) -> Coat:
     )
 
 
-def _place_behind(stage: Stage, x: float, ground: float, size: float) -> None:
+def _place_behind(stage: SceneContext, x: float, ground: float, size: float) -> None:
     """A big lamp behind the head, hills behind the body."""
     canvas, light = stage.canvas, stage.light
     lamp = (x, ground - size * 1.55)
     horizon = ground / canvas.height
     field = sky.sky_field(canvas, light, horizon, lamp)
-    canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, 0.45))
+    canvas.ground(sky.add_clouds(canvas, field, light, horizon, lamp, 0.45))
     if light.dark:
         sky.stars(canvas, horizon, 0.9)
     halo, radius = mix(light.sky[-1], light.lamp, 0.85 if light.dark else 0.55), size * 1.28
@@ -81,14 +81,14 @@ def _place_behind(stage: Stage, x: float, ground: float, size: float) -> None:
         canvas.lay_below(edge, terrain.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4), light.warm))
 
 
-def _hill(stage: Stage, near: float, snow: bool) -> Colour:
+def _hill(stage: SceneContext, near: float, snow: bool) -> Colour:
     light = stage.light
     if snow:
         return mix(mix((0.93, 0.96, 1.0), light.sky[1], 0.4 * (1 - near) + 0.1), light.haze, 0.3 * (1 - near))
     return mix(mix(light.near, rgb("#4c8a5f"), 0.0 if light.dark else 0.30), light.haze, 0.72 * (1 - near))
 
 
-def _place_before(stage: Stage, y: float, size: float) -> None:
+def _place_before(stage: SceneContext, y: float, size: float) -> None:
     canvas, light = stage.canvas, stage.light
     snow = stage.light_name == "winter" or stage.wants("snow")
     base = (y - size * 0.02) / canvas.height
@@ -107,14 +107,14 @@ def _place_before(stage: Stage, y: float, size: float) -> None:
     )
 
 
-def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
+def _owl(pen: Pen, x: float, y: float, size: float, stage: SceneContext) -> None:
     fur = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#8a5f45")
     dark, pale = shift(fur, -0.09), rgb("#f7e6cc")
     body = curve([(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False)
-    both(pen, placed(body, x, y, size), x, fur, shift(fur, -0.035))
-    both(pen, placed([(0.30, -2.15), (0.86, -1.80), (0.82, -2.62)], x, y, size), x, fur, dark)
+    both(pen, transform(body, x, y, size), x, fur, shift(fur, -0.035))
+    both(pen, transform([(0.30, -2.15), (0.86, -1.80), (0.82, -2.62)], x, y, size), x, fur, dark)
     pen.polygon(
-        placed(
+        transform(
             curve([(0, -1.35), (0.44, -1.05), (0.42, -0.4), (0, -0.04), (-0.42, -0.4), (-0.44, -1.05)]),
             x,
             y,
@@ -125,9 +125,9 @@ def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
     for row in range(4):
         for column in range(-2 + row % 2, 3 - row % 2):
             px, py = x + column * size * 0.17 + (row % 2) * size * 0.0, y - size * (1.02 - 0.2 * row)
-            pen.polygon(placed([(-0.07, 0), (0.07, 0), (0, 0.10)], px, py, size), mix(fur, pale, 0.35))
+            pen.polygon(transform([(-0.07, 0), (0.07, 0), (0, 0.10)], px, py, size), mix(fur, pale, 0.35))
     wing = curve([(0.66, -1.45), (0.98, -1.0), (0.92, -0.35), (0.62, -0.10), (0.52, -0.7)])
-    both(pen, placed(wing, x, y, size), x, dark, shift(dark, -0.03))
+    both(pen, transform(wing, x, y, size), x, dark, shift(dark, -0.03))
     for side in (-1, 1):
         ex, ey = x + side * size * 0.34, y - size * 1.66
         pen.circle(ex, ey, size * 0.36, pale)
@@ -136,7 +136,7 @@ def _owl(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
         pen.circle(ex + size * 0.05, ey - size * 0.06, size * 0.048, (1.0, 1.0, 1.0))
         for toe in (-0.1, 0, 0.1):
             pen.ellipse(x + side * size * 0.26 + toe * size, y, size * 0.055, size * 0.09, rgb("#e8963a"))
-    pen.polygon(placed([(-0.10, -1.56), (0.10, -1.56), (0, -1.30)], x, y, size), rgb("#e8963a"))
+    pen.polygon(transform([(-0.10, -1.56), (0.10, -1.56), (0, -1.30)], x, y, size), rgb("#e8963a"))
 
 
 def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
@@ -144,11 +144,11 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     for side in (-1, 1):
         pen.ellipse(x + side * size * 0.28, y, size * 0.24, size * 0.09, warm)
     body = curve([(0, -2.3), (0.46, -2.18), (0.66, -1.6), (0.78, -0.8), (0.60, -0.15), (0, 0.0)], closed=False)
-    both(pen, placed(body, x, y, size), x, ink, shift(ink, -0.04))
+    both(pen, transform(body, x, y, size), x, ink, shift(ink, -0.04))
     flipper = curve([(0.60, -1.50), (0.98, -0.95), (1.02, -0.55), (0.78, -0.75), (0.62, -1.05)])
-    both(pen, placed(flipper, x, y, size), x, shift(ink, 0.03), shift(ink, -0.07))
+    both(pen, transform(flipper, x, y, size), x, shift(ink, 0.03), shift(ink, -0.07))
     pen.polygon(
-        placed(
+        transform(
             curve(
                 [
                     (0, -1.62),
@@ -175,13 +175,13 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
         pen.circle(x + side * size * 0.22, y - size * 1.68, size * 0.085, rgb("#1c2233"))
         pen.circle(x + side * size * 0.22 + size * 0.03, y - size * 1.71, size * 0.028, (1.0, 1.0, 1.0))
         pen.ellipse(x + side * size * 0.34, y - size * 1.48, size * 0.09, size * 0.055, rgb("#f7c0b4"))
-    pen.polygon(placed(curve([(-0.14, -1.54), (0, -1.60), (0.14, -1.54), (0, -1.36)]), x, y, size), warm)
+    pen.polygon(transform(curve([(-0.14, -1.54), (0, -1.60), (0.14, -1.54), (0, -1.36)]), x, y, size), warm)
     scarf = rgb("#d9483f")
     pen.box(x - size * 0.52, y - size * 1.33, x + size * 0.52, y - size * 1.15, scarf, size * 0.09)
-    pen.polygon(placed([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05))
+    pen.polygon(transform([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05))
 
 
-def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
+def _robot(pen: Pen, x: float, y: float, size: float, stage: SceneContext) -> None:
     shell = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#e9eef2")
     trim, screen, glow = mix(shell, rgb("#3f6f9a"), 0.65), rgb("#14233b"), rgb("#55f0e0")
     dark = shift(shell, -0.10)
@@ -204,14 +204,14 @@ def _robot(pen: Pen, x: float, y: float, size: float, stage: Stage) -> None:
             s * 0.07,
         )
         arm = curve([(side * 0.58, -1.02), (side * 0.86, -0.86), (side * 0.88, -0.46)], closed=False)
-        pen.line(placed(arm, x, y, s), s * 0.17, trim)
+        pen.line(transform(arm, x, y, s), s * 0.17, trim)
         pen.circle(x + side * s * 0.88, y - s * 0.42, s * 0.14, dark)
     pen.box(x - s * 0.60, y - s * 1.22, x + s * 0.60, y - s * 0.30, shell, s * 0.22)
     pen.box(x, y - s * 1.22, x + s * 0.60, y - s * 0.30, dark, s * 0.22)
     pen.box(x - s * 0.2, y - s * 1.22, x + s * 0.3, y - s * 0.30, mix(shell, dark, 0.5))
     pen.box(x - s * 0.34, y - s * 1.02, x + s * 0.34, y - s * 0.55, trim, s * 0.10)
     heart = curve([(0, -0.62), (-0.16, -0.79), (-0.10, -0.92), (0, -0.85), (0.10, -0.92), (0.16, -0.79)])
-    pen.polygon(placed(heart, x, y, s), rgb("#ff7a70"))
+    pen.polygon(transform(heart, x, y, s), rgb("#ff7a70"))
     pen.box(x - s * 0.16, y - s * 1.38, x + s * 0.16, y - s * 1.16, trim)
     pen.line([(x, y - s * 2.28), (x, y - s * 2.52)], s * 0.05, trim)
     pen.circle(x, y - s * 2.56, s * 0.09, rgb("#ffb13d"))

@@ -3,23 +3,23 @@
 import numpy as np
 
 from imagegate.painter import sky
-from imagegate.painter.drawing import Pen, Point, curve, placed
+from imagegate.painter.drawing import Pen, Point, curve, transform
 from imagegate.painter.noise import fractal, skyline
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, rgb, shift
-from imagegate.painter.scene_context import Stage, between, lamp_place, pick
+from imagegate.painter.scene_context import SceneContext, light_position, pick, uniform
 
 _SAND = rgb("#e9a765")
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
-    horizon = between(stage, 0.50, 0.58)
-    lamp = lamp_place(stage, horizon, low=0.16, high=0.30)
+    horizon = uniform(stage, 0.50, 0.58)
+    lamp = light_position(stage, horizon, low=0.16, high=0.30)
     field = sky.sky_field(canvas, light, horizon + 0.06, lamp)
-    canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, 0.22))
+    canvas.ground(sky.add_clouds(canvas, field, light, horizon, lamp, 0.22))
     if light.dark:
         sky.stars(canvas, horizon, 1.2)
-    sky.lamp_disc(canvas, light, lamp, canvas.unit * between(stage, 0.06, 0.10))
+    sky.lamp_disc(canvas, light, lamp, canvas.unit * uniform(stage, 0.06, 0.10))
     if stage.wants("pyramid"):
         _pyramids(stage, horizon, lamp)
     count = canvas.detail.layers + 1
@@ -37,7 +37,7 @@ def paint(stage: Stage) -> None:
     )
 
 
-def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
+def _sand(stage: SceneContext, near: float) -> tuple[Colour, Colour]:
     light = stage.light
     base = mix(_SAND, light.warm, 0.3) if not light.dark else mix(light.sky[2], _SAND, 0.16)
     lit = mix(shift(base, 0.05 - 0.10 * near), light.haze, 0.55 * (1 - near))
@@ -45,7 +45,7 @@ def _sand(stage: Stage, near: float) -> tuple[Colour, Colour]:
     return lit, dark
 
 
-def _dune(stage: Stage, horizon: float, near: float, lamp: Point) -> None:
+def _dune(stage: SceneContext, horizon: float, near: float, lamp: Point) -> None:
     canvas = stage.canvas
     base = horizon + 0.40 * near**1.3
     line = skyline(canvas.rng, canvas.width, (2.6 - 1.2 * near) * canvas.width / canvas.unit, 2, 0.3, smooth=True)
@@ -53,7 +53,7 @@ def _dune(stage: Stage, horizon: float, near: float, lamp: Point) -> None:
     canvas.lay_below(edge, _dune_paint(stage, edge, near, lamp))
 
 
-def _dune_paint(stage: Stage, edge: Floats, near: float, lamp: Point) -> Floats:
+def _dune_paint(stage: SceneContext, edge: Floats, near: float, lamp: Point) -> Floats:
     """The crest wanders down the slope from each top: light on the lamp's side of it, shadow on the other."""
     canvas = stage.canvas
     wide, high = canvas.soft_width, canvas.soft_height
@@ -82,7 +82,7 @@ def _dune_paint(stage: Stage, edge: Floats, near: float, lamp: Point) -> Floats:
     )
 
 
-def _wind_ripples(stage: Stage, under: Floats, near: float) -> Floats:
+def _wind_ripples(stage: SceneContext, under: Floats, near: float) -> Floats:
     canvas = stage.canvas
     if near < 0.55:
         return np.zeros_like(under)
@@ -95,11 +95,11 @@ def _wind_ripples(stage: Stage, under: Floats, near: float) -> Floats:
     return ripples
 
 
-def _caravan(stage: Stage, horizon: float, near: float) -> None:
+def _caravan(stage: SceneContext, horizon: float, near: float) -> None:
     """A few riders on the way, dark against the sand."""
     canvas, light = stage.canvas, stage.light
     size = canvas.unit * 0.035
-    start, y = canvas.width * between(stage, 0.3, 0.5), canvas.height * (horizon + 0.40 * near**1.3 + 0.02)
+    start, y = canvas.width * uniform(stage, 0.3, 0.5), canvas.height * (horizon + 0.40 * near**1.3 + 0.02)
     camel = curve(
         [
             (-0.9, -0.6),
@@ -119,7 +119,7 @@ def _caravan(stage: Stage, horizon: float, near: float) -> None:
     def draw(pen: Pen) -> None:
         for step in range(4):
             x = start + step * size * 3.1
-            pen.polygon(placed(camel, x, y, size), colour)
+            pen.polygon(transform(camel, x, y, size), colour)
             for leg in (-0.7, -0.5, 0.4, 0.62):
                 pen.line(
                     [(x + leg * size, y - 0.5 * size), (x + (leg + 0.06) * size, y + 0.2 * size)],
@@ -130,7 +130,7 @@ def _caravan(stage: Stage, horizon: float, near: float) -> None:
     canvas.sketch((start - size * 2, y - size * 2, start + size * 13, y + size), draw)
 
 
-def _cacti(stage: Stage, horizon: float, near: float) -> None:
+def _cacti(stage: SceneContext, horizon: float, near: float) -> None:
     canvas, light = stage.canvas, stage.light
     colour = mix(mix(light.near, rgb("#2f6b4f"), 0.45), light.haze, 0.1)
     for step in range(3):
@@ -142,7 +142,7 @@ def _cacti(stage: Stage, horizon: float, near: float) -> None:
         _cactus(stage, x, y, size, shift(colour, 0.03 * step))
 
 
-def _cactus(stage: Stage, x: float, y: float, size: float, colour: Colour) -> None:
+def _cactus(stage: SceneContext, x: float, y: float, size: float, colour: Colour) -> None:
     def draw(pen: Pen) -> None:
         pen.box(x - size * 0.09, y - size, x + size * 0.09, y + size * 0.05, colour, size * 0.09)
         for side, low, high in ((-1, 0.38, 0.78), (1, 0.5, 0.9)):
@@ -160,7 +160,7 @@ def _cactus(stage: Stage, x: float, y: float, size: float, colour: Colour) -> No
     stage.canvas.sketch((x - size * 0.5, y - size * 1.1, x + size * 0.5, y + size * 0.1), draw)
 
 
-def _pyramids(stage: Stage, horizon: float, lamp: Point) -> None:
+def _pyramids(stage: SceneContext, horizon: float, lamp: Point) -> None:
     canvas = stage.canvas
     lit, dark = _sand(stage, 0.35)
     side = 1.0 if lamp[0] > canvas.width / 2 else -1.0

@@ -5,12 +5,12 @@ import math
 import numpy as np
 from PIL import Image, ImageChops
 
-from imagegate.painter.drawing import Pen, placed
+from imagegate.painter.drawing import Pen, transform
 from imagegate.painter.palette import Colour, mix, shift
-from imagegate.painter.scene_context import Stage, pick
+from imagegate.painter.scene_context import SceneContext, pick
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas = stage.canvas
     pale, deep = stage.colours[0], stage.colours[1]
     inverse = stage.light_name in {"night", "neon"} or "black" in stage.brief.colours or pick(stage, 4) == 3
@@ -25,13 +25,13 @@ def paint(stage: Stage) -> None:
             mix(ground, (1.0, 1.0, 1.0), 0.6),
         )
     mark = (_rings, _petals, _peaks, _hexagon, _tide, _orbit)[pick(stage, 6)]
-    before, box = canvas.picture.copy(), (x - size * 1.2, y - size * 1.2, x + size * 1.2, y + size * 1.2)
+    before, box = canvas.image.copy(), (x - size * 1.2, y - size * 1.2, x + size * 1.2, y + size * 1.2)
     canvas.sketch(box, lambda pen: mark(pen, x, y, size, stage, ground, ink))
     if mark in (_peaks, _tide):
         _trim(stage, before, x, y, size)
 
 
-def _rings(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _rings(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """Open rings, each turned a little further."""
     for step, colour in enumerate((ink, stage.colours[2], stage.colours[3], stage.colours[5])):
         radius = size * (0.95 - 0.22 * step)
@@ -40,7 +40,7 @@ def _rings(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colo
     pen.circle(x, y, size * 0.10, ink)
 
 
-def _petals(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _petals(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """Six leaves that overlap; the overlaps are drawn as their own colour."""
     tones = stage.colours[2:6]
     for step in range(6):
@@ -50,22 +50,22 @@ def _petals(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Col
             for side, span in ((1, range(31)), (-1, range(30, -1, -1)))
             for t in span
         ]
-        pen.polygon(placed(lens, x, y, size, turn), tones[step % len(tones)])
+        pen.polygon(transform(lens, x, y, size, turn), tones[step % len(tones)])
         half = [(0.36 * math.sin(math.pi * t / 30), -t / 30) for t in range(31)]
-        pen.polygon(placed(half, x, y, size, turn), shift(tones[step % len(tones)], -0.07))
+        pen.polygon(transform(half, x, y, size, turn), shift(tones[step % len(tones)], -0.07))
     pen.circle(x, y, size * 0.13, ground)
 
 
-def _peaks(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _peaks(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """Two peaks and a sun inside a disc."""
     pen.circle(x, y, size, stage.colours[4])
     pen.circle(x + size * 0.28, y - size * 0.32, size * 0.21, stage.colours[5])
     left = [(-1.2, 0.75), (-0.3, -0.35), (0.55, 0.75)]
     right = [(-0.35, 0.75), (0.42, -0.02), (1.3, 0.75)]
-    pen.polygon(placed(right, x, y, size), stage.colours[2])
-    pen.polygon(placed(left, x, y, size), ink)
+    pen.polygon(transform(right, x, y, size), stage.colours[2])
+    pen.polygon(transform(left, x, y, size), ink)
     pen.polygon(
-        placed(
+        transform(
             [(-0.3, -0.35), (-0.55, -0.05), (-0.36, 0.05), (-0.24, -0.04), (-0.1, 0.08), (-0.06, -0.04)],
             x,
             y,
@@ -83,34 +83,34 @@ def _peaks(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colo
         )
 
 
-def _trim(stage: Stage, before: Image.Image, x: float, y: float, size: float) -> None:
+def _trim(stage: SceneContext, before: Image.Image, x: float, y: float, size: float) -> None:
     """Keep only what lies inside the disc."""
     canvas = stage.canvas
     disc = canvas.stencil(lambda pen: pen.circle(x, y, size, (1.0, 1.0, 1.0)))
-    canvas.picture = Image.composite(canvas.picture, before, disc)
+    canvas.image = Image.composite(canvas.image, before, disc)
     canvas.alpha = ImageChops.darker(canvas.alpha, disc) if canvas.transparent else canvas.alpha
 
 
-def _hexagon(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _hexagon(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """A cube of three tones with a core cut out."""
     corner = [(math.sin(step * math.pi / 3), -math.cos(step * math.pi / 3)) for step in range(6)]
     for step, colour in zip((0, 2, 4), (stage.colours[3], stage.colours[2], ink), strict=True):
         face = [(0.0, 0.0), corner[step], corner[step + 1], corner[(step + 2) % 6]]
-        pen.polygon(placed(face, x, y, size), colour)
+        pen.polygon(transform(face, x, y, size), colour)
         inner = [(px * 0.46, py * 0.46) for px, py in face]
-        pen.polygon(placed(inner, x, y, size), mix(colour, stage.colours[5], 0.72))
+        pen.polygon(transform(inner, x, y, size), mix(colour, stage.colours[5], 0.72))
 
 
-def _tide(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _tide(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """Waves rising in a disc."""
     pen.circle(x, y, size, stage.colours[4])
     for step, colour in enumerate((stage.colours[3], stage.colours[2], ink)):
         level = -0.22 + 0.36 * step
         wave = [(-1.3 + 2.6 * t / 60, level + 0.13 * math.sin(t / 60 * 2.6 * math.pi + step * 1.9)) for t in range(61)]
-        pen.polygon(placed([*wave, (1.3, 1.3), (-1.3, 1.3)], x, y, size), colour)
+        pen.polygon(transform([*wave, (1.3, 1.3), (-1.3, 1.3)], x, y, size), colour)
 
 
-def _orbit(pen: Pen, x: float, y: float, size: float, stage: Stage, ground: Colour, ink: Colour) -> None:
+def _orbit(pen: Pen, x: float, y: float, size: float, stage: SceneContext, ground: Colour, ink: Colour) -> None:
     """Two discs that share a lens, and a satellite."""
     shift_by, radius = size * 0.36, size * 0.62
     pen.circle(x - shift_by, y, radius, stage.colours[2])

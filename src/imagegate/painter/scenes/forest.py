@@ -5,13 +5,13 @@ import numpy as np
 from imagegate.painter import accents, terrain
 from imagegate.painter.noise import fractal, skyline
 from imagegate.painter.palette import mix, shift
-from imagegate.painter.scene_context import Stage, lamp_place
+from imagegate.painter.scene_context import SceneContext, light_position
 from imagegate.painter.scenes.vista import backdrop
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
-    lamp = lamp_place(stage, 0.42, low=0.10, high=0.26)
+    lamp = light_position(stage, 0.42, low=0.10, high=0.26)
     backdrop(stage, 0.62, lamp)
     rows = canvas.detail.layers + 1
     for step in range(rows):
@@ -27,10 +27,10 @@ def paint(stage: Stage) -> None:
             _mist(stage, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)
     if not light.dark:
         _shafts(stage, lamp)
-    accents.place(stage, 0.55, lamp)
+    accents.paint_accents(stage, 0.55, lamp)
 
 
-def _mist(stage: Stage, height: float, strength: float) -> None:
+def _mist(stage: SceneContext, height: float, strength: float) -> None:
     canvas = stage.canvas
     _, down = canvas.grid()
     wisps = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 3, 4, stretch=3.5)
@@ -39,7 +39,7 @@ def _mist(stage: Stage, height: float, strength: float) -> None:
     canvas.shade(band * np.clip(0.65 + 0.3 * wisps, 0, 1) * np.float32(strength), veil)
 
 
-def _shafts(stage: Stage, lamp: tuple[float, float]) -> None:
+def _shafts(stage: SceneContext, lamp: tuple[float, float]) -> None:
     """Rays from the lamp, cut by the crowns."""
     canvas = stage.canvas
     across, down = canvas.grid()

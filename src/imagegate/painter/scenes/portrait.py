@@ -4,10 +4,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from imagegate.painter import sky, terrain
-from imagegate.painter.drawing import Pen, curve, mirrored, placed
+from imagegate.painter.drawing import Pen, curve, mirror, transform
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import along, mix, ramp
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 from imagegate.painter.scenes.vista import backdrop, ranges
 
 # facing right, origin at the ear, one unit = chin to crown
@@ -57,7 +57,7 @@ _PROFILE = [
 _BUN = [(-0.34, -0.46), (-0.52, -0.62), (-0.70, -0.56), (-0.72, -0.36), (-0.60, -0.22), (-0.44, -0.24)]
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
     size = canvas.unit * 0.56
     side = 1 if pick(stage, 2) else -1
@@ -67,11 +67,11 @@ def paint(stage: Stage) -> None:
     ranges(stage, 0.66, lamp)
     _inner_wood(stage)
     canvas.shade(np.full((canvas.soft_height, canvas.soft_width), 0.26, np.float32), light.near)
-    inside = canvas.picture
-    canvas.picture = Image.new("RGB", inside.size)
+    inside = canvas.image
+    canvas.image = Image.new("RGB", inside.size)
     _wall(stage, lamp, size)
     figure = _figure_mask(stage, x, y, size, side)
-    canvas.picture.paste(inside, mask=figure)
+    canvas.image.paste(inside, mask=figure)
     if canvas.transparent:
         canvas.alpha.paste(figure)
         return
@@ -85,20 +85,20 @@ def paint(stage: Stage) -> None:
     )
 
 
-def _figure_mask(stage: Stage, x: float, y: float, size: float, side: int) -> Image.Image:
+def _figure_mask(stage: SceneContext, x: float, y: float, size: float, side: int) -> Image.Image:
     outlines = [curve(_PROFILE, steps=6)]
     if pick(stage, 2):
         outlines.append(curve(_BUN, steps=8))
 
     def draw(pen: Pen) -> None:
         for outline in outlines:
-            points = placed(outline, x, y, size)
-            pen.polygon(points if side > 0 else mirrored(points, x), (1.0, 1.0, 1.0))
+            points = transform(outline, x, y, size)
+            pen.polygon(points if side > 0 else mirror(points, x), (1.0, 1.0, 1.0))
 
     return stage.canvas.stencil(draw, finer=3)
 
 
-def _inner_wood(stage: Stage) -> None:
+def _inner_wood(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
     for near in (0.4, 0.7, 1.0):
         edge = terrain.ridge(canvas, 0.66 + 0.24 * near, 0.05, 1.4, smooth=True)
@@ -107,7 +107,7 @@ def _inner_wood(stage: Stage) -> None:
         canvas.lay_below(edge, tone)
 
 
-def _wall(stage: Stage, lamp: tuple[float, float], size: float) -> None:
+def _wall(stage: SceneContext, lamp: tuple[float, float], size: float) -> None:
     """A pale paper wall and one large disc behind the head."""
     canvas, light = stage.canvas, stage.light
     pale = mix(light.sky[-1], (1.0, 0.99, 0.96), 0.72)
@@ -123,10 +123,10 @@ def _wall(stage: Stage, lamp: tuple[float, float], size: float) -> None:
             np.clip(far / 1.6, 0, 1),
         ),
     )
-    canvas.vignette = between(stage, 0.08, 0.12)
+    canvas.vignette = uniform(stage, 0.08, 0.12)
 
 
-def _edge_light(stage: Stage, figure: Image.Image) -> None:
+def _edge_light(stage: SceneContext, figure: Image.Image) -> None:
     """The figure's light spills a little over its own edge."""
     canvas = stage.canvas
     small = figure.resize((canvas.soft_width // 2 or 1, canvas.soft_height // 2 or 1), Image.Resampling.BOX)

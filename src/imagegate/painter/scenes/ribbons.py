@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from imagegate.painter.canvas import Canvas
-from imagegate.painter.noise import fractal, resized, skyline, smoothstep, swirled
+from imagegate.painter.noise import fractal, resize, skyline, smoothstep, turbulence
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     kind = pick(stage, 3)
     if stage.wants("marble"):
         kind = 1
@@ -24,7 +24,7 @@ def _gradient(canvas: Canvas, first: Colour, second: Colour, third: Colour, angl
     return along(ramp((first, second, third)), np.clip(slant + 0.5 + bend, 0, 1))
 
 
-def _silk(stage: Stage) -> None:
+def _silk(stage: SceneContext) -> None:
     """Sheets one over the other; each has a bright fold at its edge and throws a soft shadow."""
     canvas = stage.canvas
     pale, deep, main, second, bright, spice = stage.colours
@@ -37,7 +37,7 @@ def _silk(stage: Stage) -> None:
             mix(pale, bright, 0.15),
             mix(pale, bright, 0.4),
             mix(pale, second, 0.4),
-            between(stage, 0.6, 1.4),
+            uniform(stage, 0.6, 1.4),
         )
     )
     sheets = canvas.detail.layers + 4
@@ -52,10 +52,10 @@ def _silk(stage: Stage) -> None:
         canvas.lay_below(edge, sheet if last else _shadowed(canvas, sheet, edges[step + 1], deep), 1.0 if last else 0.3)
 
 
-def _edges(stage: Stage, sheets: int) -> list[Floats]:
+def _edges(stage: SceneContext, sheets: int) -> list[Floats]:
     """Lines that follow one another down the slope, each with a sway of its own."""
     canvas = stage.canvas
-    slope = between(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
+    slope = uniform(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
     at = np.linspace(-0.5, 0.5, canvas.width, dtype=np.float32)
     sway = skyline(canvas.rng, canvas.width, 1.5, 2, smooth=True)
     edges = []
@@ -101,16 +101,16 @@ def _sheet(canvas: Canvas, edge: Floats, first: Colour, after: Colour, fold: Col
 
 
 def _quartered(canvas: Canvas, small: Floats) -> Floats:
-    return resized(small, canvas.soft_width, canvas.soft_height)
+    return resize(small, canvas.soft_width, canvas.soft_height)
 
 
-def _marble(stage: Stage) -> None:
+def _marble(stage: SceneContext) -> None:
     """Noise through noise through noise, coloured along its own contours, with thin veins of light."""
     canvas = stage.canvas
     wide, high = canvas.soft_width, canvas.soft_height
     pale, deep, main, second, bright, spice = stage.colours
-    flow = swirled(canvas.rng, wide, high, 1.1, 2, 0.22)
-    fine = swirled(canvas.rng, wide, high, 2.2, min(3, canvas.detail.octaves), 0.14)
+    flow = turbulence(canvas.rng, wide, high, 1.1, 2, 0.22)
+    fine = turbulence(canvas.rng, wide, high, 2.2, min(3, canvas.detail.octaves), 0.14)
     level = flow + fine * np.float32(0.30)
     field = along(
         ramp((deep, main, second, spice, bright, pale, second, main, deep)), np.clip(0.5 + level * 0.22, 0, 1)
@@ -125,7 +125,7 @@ def _marble(stage: Stage) -> None:
     canvas.shine(vein * smoothstep(0.0, 1.6, flow) * 0.5, mix(bright, pale, 0.5))
 
 
-def _glass(stage: Stage) -> None:
+def _glass(stage: SceneContext) -> None:
     """Translucent discs and arcs over a quiet gradient."""
     canvas = stage.canvas
     pale, deep, main, second, bright, spice = stage.colours
@@ -135,7 +135,7 @@ def _glass(stage: Stage) -> None:
             mix(pale, bright, 0.2),
             mix(pale, bright, 0.45),
             mix(pale, spice, 0.30),
-            between(stage, 0.2, 1.4),
+            uniform(stage, 0.2, 1.4),
         )
     )
     spots = (
@@ -147,13 +147,13 @@ def _glass(stage: Stage) -> None:
         (0.20, 0.24, 0.06, second),
         (0.82, 0.76, 0.07, main),
     )
-    flip, turn = pick(stage, 2) == 1, between(stage, -0.08, 0.08)
+    flip, turn = pick(stage, 2) == 1, uniform(stage, -0.08, 0.08)
     for x, y, size, colour in spots[: 2 + canvas.detail.layers]:
         at = ((1 - x if flip else x) + turn) * canvas.width, (y - turn) * canvas.height
-        _disc(stage, at, size * canvas.unit * between(stage, 0.9, 1.1), colour, pale)
+        _disc(stage, at, size * canvas.unit * uniform(stage, 0.9, 1.1), colour, pale)
 
 
-def _disc(stage: Stage, at: tuple[float, float], radius: float, colour: Colour, pale: Colour) -> None:
+def _disc(stage: SceneContext, at: tuple[float, float], radius: float, colour: Colour, pale: Colour) -> None:
     canvas = stage.canvas
     far = canvas.distance(at[0] + radius * 0.12, at[1] + radius * 0.22) * np.float32(canvas.unit / radius)
     canvas.shade(np.exp(-np.clip(far - 0.82, 0, 9) / 0.16) * np.float32(0.20), shift(colour, -0.25))

@@ -7,16 +7,16 @@ from PIL import Image
 
 from imagegate.painter import sky
 from imagegate.painter.drawing import Point
-from imagegate.painter.noise import fractal, smoothstep, swirled
+from imagegate.painter.noise import fractal, smoothstep, turbulence
 from imagegate.painter.palette import Floats, along, hue_of, mix, oklch, ramp, rgb, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 _STAR_COLOURS = (rgb("#ffffff"), rgb("#cfe0ff"), rgb("#ffe6c4"), rgb("#ffffff"))
 # pairs of hues that stay rich when they meet: blue and rose, violet and amber, teal and violet ...
 _HUES = ((4.3, 0.2), (5.1, 0.9), (3.6, 5.3), (5.7, 4.2), (4.5, 5.9))
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas = stage.canvas
     hue, other = _HUES[pick(stage, len(_HUES))]
     if stage.brief.colours:
@@ -32,31 +32,31 @@ def paint(stage: Stage) -> None:
         return _spiral(stage, hue)
     side = 1 if pick(stage, 2) else -1
     centre = (
-        canvas.width * (0.5 + side * between(stage, 0.10, 0.2)),
-        canvas.height * between(stage, 0.46, 0.58),
+        canvas.width * (0.5 + side * uniform(stage, 0.10, 0.2)),
+        canvas.height * uniform(stage, 0.46, 0.58),
     )
     _planet(
         stage,
         centre,
-        canvas.unit * between(stage, 0.20, 0.27),
+        canvas.unit * uniform(stage, 0.20, 0.27),
         other,
         ringed=stage.wants("planet") or pick(stage, 2) == 0,
     )
     moon = (
-        canvas.width * (0.5 - side * between(stage, 0.22, 0.32)),
-        canvas.height * between(stage, 0.2, 0.34),
+        canvas.width * (0.5 - side * uniform(stage, 0.22, 0.32)),
+        canvas.height * uniform(stage, 0.2, 0.34),
     )
-    return _planet(stage, moon, canvas.unit * between(stage, 0.035, 0.06), hue, ringed=False)
+    return _planet(stage, moon, canvas.unit * uniform(stage, 0.035, 0.06), hue, ringed=False)
 
 
-def _nebula(stage: Stage, hue: float, other: float, strength: float) -> None:
+def _nebula(stage: SceneContext, hue: float, other: float, strength: float) -> None:
     canvas = stage.canvas
     wide, high = canvas.soft_width, canvas.soft_height
-    cloud = swirled(canvas.rng, wide, high, 2.4, canvas.detail.octaves, 0.08)
-    lanes = swirled(canvas.rng, wide, high, 3.4, canvas.detail.octaves, 0.07)
+    cloud = turbulence(canvas.rng, wide, high, 2.4, canvas.detail.octaves, 0.08)
+    lanes = turbulence(canvas.rng, wide, high, 3.4, canvas.detail.octaves, 0.07)
     tint = fractal(canvas.rng, wide, high, 1.4, 2)
     across, down = canvas.grid()
-    tilt = between(stage, -0.7, 0.7)
+    tilt = uniform(stage, -0.7, 0.7)
     band = np.exp(-(((down - 0.5) - (across - 0.5) * np.float32(tilt)) ** 2) / np.float32(0.09))
     depth = cloud * 0.8 + band * 1.5 - 0.5 - np.clip(lanes, 0, 2) * 0.75
     density = smoothstep(-0.6, 3.3, depth) * np.float32(strength)
@@ -76,11 +76,11 @@ def _gas(hue: float) -> Floats:
     return ramp((rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps)))
 
 
-def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool) -> None:
+def _planet(stage: SceneContext, centre: Point, radius: float, hue: float, ringed: bool) -> None:
     """A lit sphere in bands, with its air, and a ring that passes behind and before it."""
     canvas = stage.canvas
     x, y = centre
-    tilt = between(stage, -0.5, -0.25)
+    tilt = uniform(stage, -0.5, -0.25)
     if ringed:
         _ring(stage, centre, radius, tilt, hue, front=False)
     disc = canvas.stencil(lambda pen: pen.circle(x, y, radius, (1.0, 1.0, 1.0)))
@@ -94,7 +94,7 @@ def _planet(stage: Stage, centre: Point, radius: float, hue: float, ringed: bool
         _ring(stage, centre, radius, tilt, hue, front=True)
 
 
-def _sphere(stage: Stage, centre: Point, radius: float, tilt: float, hue: float) -> Floats:
+def _sphere(stage: SceneContext, centre: Point, radius: float, tilt: float, hue: float) -> Floats:
     canvas = stage.canvas
     across, down = canvas.grid()
     dx = (across * canvas.width - centre[0]) / np.float32(radius)
@@ -123,7 +123,7 @@ def _sphere(stage: Stage, centre: Point, radius: float, tilt: float, hue: float)
     return night
 
 
-def _ring(stage: Stage, centre: Point, radius: float, tilt: float, hue: float, front: bool) -> None:
+def _ring(stage: SceneContext, centre: Point, radius: float, tilt: float, hue: float, front: bool) -> None:
     canvas = stage.canvas
     across, down = canvas.grid()
     dx, dy = across * canvas.width - centre[0], down * canvas.height - centre[1]
@@ -143,21 +143,21 @@ def _ring(stage: Stage, centre: Point, radius: float, tilt: float, hue: float, f
     paint = along(
         ramp((oklch(0.55, 0.05, hue + 0.6), oklch(0.92, 0.05, hue + 0.8))), np.clip(grooves * shadow, 0, 1)
     ) * shadow[..., None].astype(np.float32)
-    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(canvas.picture.size, Image.Resampling.BICUBIC)
+    mask = Image.fromarray((cover * 255).astype(np.uint8)).resize(canvas.image.size, Image.Resampling.BICUBIC)
     canvas.lay(mask, paint.astype(np.float32))
 
 
-def _spiral(stage: Stage, hue: float) -> None:
+def _spiral(stage: SceneContext, hue: float) -> None:
     """Two arms wound logarithmically, dust between them, a warm heart."""
     canvas = stage.canvas
     across, down = canvas.grid()
-    tilt, squash = between(stage, -0.6, 0.6), between(stage, 0.42, 0.6)
+    tilt, squash = uniform(stage, -0.6, 0.6), uniform(stage, 0.42, 0.6)
     dx = (across - 0.5) * np.float32(canvas.width / canvas.unit)
     dy = (down - 0.5) * np.float32(canvas.height / canvas.unit)
     u = dx * np.float32(math.cos(tilt)) + dy * np.float32(math.sin(tilt))
     v = (dy * np.float32(math.cos(tilt)) - dx * np.float32(math.sin(tilt))) / np.float32(squash)
     far = np.sqrt(u * u + v * v) + np.float32(1e-4)
-    rough = swirled(canvas.rng, canvas.soft_width, canvas.soft_height, 6, canvas.detail.octaves, 0.05)
+    rough = turbulence(canvas.rng, canvas.soft_width, canvas.soft_height, 6, canvas.detail.octaves, 0.05)
     phase = 2 * np.arctan2(v, u) - 6.5 * np.log(far + 0.05) + rough * np.float32(0.5)
     arms = (0.5 + 0.5 * np.cos(phase)) ** 2
     envelope = np.exp(-((far / 0.46) ** 2)) + 0.5 * np.exp(-((far / 0.22) ** 2))

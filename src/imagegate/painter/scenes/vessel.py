@@ -7,7 +7,7 @@ import numpy as np
 from imagegate.painter.drawing import Pen, Point, curve
 from imagegate.painter.noise import fractal
 from imagegate.painter.palette import Colour, Floats, along, mix, ramp, rgb, shift
-from imagegate.painter.scene_context import Stage, between, pick
+from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 # (height from the foot, half width), one unit = height of the body
 _FORMS: dict[str, list[Point]] = {
@@ -49,7 +49,7 @@ _FORMS: dict[str, list[Point]] = {
 }
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas = stage.canvas
     canvas.vignette = 0.10
     form = (
@@ -79,7 +79,7 @@ def paint(stage: Stage) -> None:
         _twigs(stage, x, foot - height, bright, spice)
 
 
-def _studio(stage: Stage, x: float, foot: float, wall: Colour, spice: Colour) -> None:
+def _studio(stage: SceneContext, x: float, foot: float, wall: Colour, spice: Colour) -> None:
     """A wall with an arch, a floor, a plinth, one soft shadow."""
     canvas = stage.canvas
     _, down = canvas.grid()
@@ -112,7 +112,7 @@ def _studio(stage: Stage, x: float, foot: float, wall: Colour, spice: Colour) ->
     _plinth(stage, x, foot, mix(wall, (1.0, 1.0, 1.0), 0.35))
 
 
-def _plinth(stage: Stage, x: float, foot: float, tone: Colour) -> None:
+def _plinth(stage: SceneContext, x: float, foot: float, tone: Colour) -> None:
     canvas = stage.canvas
     wide, deep, tall = canvas.unit * 0.36, canvas.unit * 0.055, canvas.unit * 0.13
     across, down = canvas.grid()
@@ -151,7 +151,7 @@ def _profile(form: list[Point], steps: int = 14) -> tuple[Floats, Floats]:
     return heights, np.array([point[0] for point in path], np.float32)
 
 
-def _turned(stage: Stage, form: list[Point], x: float, foot: float, height: float, colour: Colour) -> None:
+def _turned(stage: SceneContext, form: list[Point], x: float, foot: float, height: float, colour: Colour) -> None:
     """Shade by the angle round the axis: dark edge, broad light, a window's reflection."""
     canvas = stage.canvas
     heights, halves = _profile(form)
@@ -168,7 +168,7 @@ def _turned(stage: Stage, form: list[Point], x: float, foot: float, height: floa
 
 
 def _glaze(
-    stage: Stage, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour
+    stage: SceneContext, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour
 ) -> Floats:
     canvas = stage.canvas
     across, down = canvas.grid()
@@ -186,7 +186,7 @@ def _glaze(
     return lit
 
 
-def _handle(stage: Stage, x: float, foot: float, height: float, colour: Colour) -> None:
+def _handle(stage: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
     side = 1 if pick(stage, 2) else -1
     cx, cy = x + side * height * 0.36, foot - height * 0.34
 
@@ -198,7 +198,7 @@ def _handle(stage: Stage, x: float, foot: float, height: float, colour: Colour) 
     stage.canvas.sketch((cx - reach, cy - reach, cx + reach, cy + reach), draw)
 
 
-def _coffee(stage: Stage, x: float, foot: float, height: float, colour: Colour) -> None:
+def _coffee(stage: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
     top, half = foot - 0.64 * height, 0.375 * height
     coffee = rgb("#6b4028")
 
@@ -215,7 +215,7 @@ def _coffee(stage: Stage, x: float, foot: float, height: float, colour: Colour) 
         _steam(stage, x, top, half)
 
 
-def _steam(stage: Stage, x: float, top: float, half: float) -> None:
+def _steam(stage: SceneContext, x: float, top: float, half: float) -> None:
     canvas = stage.canvas
     across, down = canvas.grid()
     rise = (top - down * canvas.height) / np.float32(half)
@@ -227,7 +227,7 @@ def _steam(stage: Stage, x: float, top: float, half: float) -> None:
     canvas.shine(np.clip(light * 0.34, 0, 1), (1.0, 1.0, 1.0))
 
 
-def _cap(stage: Stage, x: float, foot: float, height: float, metal: Colour) -> None:
+def _cap(stage: SceneContext, x: float, foot: float, height: float, metal: Colour) -> None:
     canvas = stage.canvas
     low, high, half = foot - 0.785 * height, foot - 1.0 * height, 0.137 * height
     mask = canvas.stencil(lambda pen: pen.box(x - half, high, x + half, low, metal, half * 0.12), finer=3)
@@ -267,12 +267,12 @@ def _cap(stage: Stage, x: float, foot: float, height: float, metal: Colour) -> N
     canvas.sketch(plate, draw)
 
 
-def _twigs(stage: Stage, x: float, mouth: float, bright: Colour, spice: Colour) -> None:
+def _twigs(stage: SceneContext, x: float, mouth: float, bright: Colour, spice: Colour) -> None:
     canvas = stage.canvas
     branches = []
     for step in range(5):
-        lean = (step - 2) * 0.16 + between(stage, -0.05, 0.05)
-        tall = canvas.unit * between(stage, 0.16, 0.25)
+        lean = (step - 2) * 0.16 + uniform(stage, -0.05, 0.05)
+        tall = canvas.unit * uniform(stage, 0.16, 0.25)
         tip = (x + lean * tall * 2.2, mouth - tall * math.cos(lean))
         branches.append(
             curve(

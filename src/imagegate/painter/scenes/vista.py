@@ -5,14 +5,14 @@ import numpy as np
 from imagegate.painter import accents, sky, terrain
 from imagegate.painter.drawing import Point
 from imagegate.painter.palette import Floats, Light, mix
-from imagegate.painter.scene_context import Stage, between, lamp_place, pick
+from imagegate.painter.scene_context import SceneContext, light_position, pick, uniform
 
 
-def paint(stage: Stage) -> None:
+def paint(stage: SceneContext) -> None:
     canvas, light = stage.canvas, stage.light
     with_lake = stage.wants("lake") or (not stage.wants("meadow") and pick(stage, 3) == 0)
-    horizon = between(stage, 0.56, 0.62) if with_lake else between(stage, 0.60, 0.68)
-    lamp = lamp_place(stage, horizon, low=0.20, high=0.44)
+    horizon = uniform(stage, 0.56, 0.62) if with_lake else uniform(stage, 0.60, 0.68)
+    lamp = light_position(stage, horizon, low=0.20, high=0.44)
     backdrop(stage, horizon, lamp)
     ranges(stage, horizon, lamp)
     if with_lake:
@@ -20,24 +20,24 @@ def paint(stage: Stage) -> None:
         _shore(stage, horizon)
     else:
         foothills(stage, horizon)
-    accents.place(stage, horizon + 0.10, lamp)
+    accents.paint_accents(stage, horizon + 0.10, lamp)
 
 
-def backdrop(stage: Stage, horizon: float, lamp: Point) -> None:
+def backdrop(stage: SceneContext, horizon: float, lamp: Point) -> None:
     canvas, light = stage.canvas, stage.light
     field = sky.sky_field(canvas, light, horizon, lamp)
     cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(stage.light_name, 0.6)
-    canvas.ground(sky.clouded(canvas, field, light, horizon, lamp, cover))
+    canvas.ground(sky.add_clouds(canvas, field, light, horizon, lamp, cover))
     if light.dark:
         sky.stars(canvas, horizon, 1.0)
     if stage.light_name == "aurora":
         sky.aurora(canvas, horizon)
     elif stage.light_name != "storm":
-        size = between(stage, 0.034, 0.05) if light.dark else between(stage, 0.04, 0.062)
+        size = uniform(stage, 0.034, 0.05) if light.dark else uniform(stage, 0.04, 0.062)
         sky.lamp_disc(canvas, light, lamp, size * canvas.unit)
 
 
-def ranges(stage: Stage, horizon: float, lamp: Point) -> None:
+def ranges(stage: SceneContext, horizon: float, lamp: Point) -> None:
     """Far ranges first; the farthest is highest and palest."""
     canvas, light = stage.canvas, stage.light
     count = max(2, canvas.detail.layers - 1)
@@ -54,19 +54,19 @@ def ranges(stage: Stage, horizon: float, lamp: Point) -> None:
         canvas.lay_below(edge, terrain.mountain_paint(canvas, edge, body, haze, lit, side, snow), deep=0.4)
 
 
-def _range_edge(stage: Stage, base: float, rise: float, bumps: float, depth: float) -> Floats:
+def _range_edge(stage: SceneContext, base: float, rise: float, bumps: float, depth: float) -> Floats:
     """A ridge with one summit that leads the eye."""
     canvas = stage.canvas
     edge = terrain.ridge(canvas, base, rise, bumps)
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)
-    summit = between(stage, 0.2, 0.8)
-    width = between(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
+    summit = uniform(stage, 0.2, 0.8)
+    width = uniform(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
     lift = rise * canvas.height * np.float32(0.85 * depth) * np.exp(-np.abs(across - summit) / np.float32(width))
     lifted: Floats = edge - lift
     return lifted
 
 
-def foothills(stage: Stage, horizon: float) -> None:
+def foothills(stage: SceneContext, horizon: float) -> None:
     canvas, light = stage.canvas, stage.light
     count = max(2, canvas.detail.layers - 2)
     snow = stage.light_name == "winter" or stage.wants("snow")
@@ -88,7 +88,7 @@ def _hill_colour(light: Light, near: float, snow: bool) -> tuple[float, float, f
     return mix(light.near, light.haze, 0.42 * (1 - near))
 
 
-def _shore(stage: Stage, horizon: float) -> None:
+def _shore(stage: SceneContext, horizon: float) -> None:
     """A dark near bank in one corner frames the lake."""
     canvas, light = stage.canvas, stage.light
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)

@@ -11,19 +11,19 @@ import msgspec
 from aiohttp import web
 
 from imagegate.domain.images import ImageRequest, Size
-from imagegate.simulator.app_state import Ask, Desk
+from imagegate.simulator.app_state import AppState, ParsedRequest
 from imagegate.simulator.calls import Call
-from imagegate.simulator.error_responses import Deny, bad_value
-from imagegate.simulator.faults import When, named
+from imagegate.simulator.error_responses import Denial, invalid_value
+from imagegate.simulator.faults import FaultKind, first_fault
 from imagegate.simulator.images import MEDIA_TYPES
-from imagegate.simulator.job_routes import REFUSALS, result_urls, submitted, take
-from imagegate.simulator.jobs import Ticket
-from imagegate.simulator.protocols.task_api import withdraw
-from imagegate.simulator.request_parsing import read_object, reference_of
-from imagegate.simulator.responses import Reply, plain
+from imagegate.simulator.job_routes import MODERATION_FAULTS, result_urls, submit_job, submit_reply
+from imagegate.simulator.jobs import Job
+from imagegate.simulator.protocols.task_api import refund
+from imagegate.simulator.request_parsing import read_object, read_reference
+from imagegate.simulator.responses import Reply, fixed_reply
 from imagegate.simulator.script import Plan
 
-_PRESETS = {
+_SIZE_PRESETS = {
     "square_hd": (1024, 1024),
     "square": (512, 512),
     "portrait_4_3": (768, 1024),
@@ -31,44 +31,44 @@ _PRESETS = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
-_NEVER_BILLED = ("504", "5xx-html")  # fal's own promise for every 5xx
+_UNBILLED_FAULTS = ("504", "5xx-html")  # fal's own promise for every 5xx
 _STATUS = {"pending": "IN_QUEUE", "processing": "IN_PROGRESS"}
 
 
 class Fal:
     name = "fal"
     azure = False
-    ends_failed: tuple[str, ...] = REFUSALS
+    deferred_denials: tuple[str, ...] = MODERATION_FAULTS
 
-    def key_of(self, request: web.Request) -> str:
+    def api_key(self, request: web.Request) -> str:
         return request.headers.get("Authorization", "").removeprefix("Key ").strip()
 
-    async def read(self, desk: Desk, request: web.Request, call: Call) -> Ask:
+    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
         fields = await read_object(request, call)
-        order = desk.order(_wanted(fields), model_of(request.match_info["app"]))
-        preset = _PRESETS.get(str(fields.get("image_size")))
+        order = desk.check_order(_image_request(fields), model_of(request.match_info["app"]))
+        preset = _SIZE_PRESETS.get(str(fields.get("image_size")))
         if preset:
             order = msgspec.structs.replace(order, size=Size(str(fields["image_size"]), *preset, assumed=False))
-        references = [await reference_of(url, desk.outside) for url in fields.get("image_urls") or []]
-        mask = await reference_of(fields["mask_url"], desk.outside) if fields.get("mask_url") else None
+        references = [await read_reference(url, desk.http_client) for url in fields.get("image_urls") or []]
+        mask = await read_reference(fields["mask_url"], desk.http_client) if fields.get("mask_url") else None
         seen = hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
-        return Ask(order=order, references=references, mask=mask, seen=seen)
+        return ParsedRequest(order=order, references=references, mask=mask, fingerprint=seen)
 
-    async def answer(self, desk: Desk, request: web.Request, call: Call, ask: Ask, plan: Plan) -> Reply:
-        if named(plan.faults, When.answer) in _NEVER_BILLED:
-            return submitted(plain(200, b""), plan, call)
-        ticket = take(desk, self.name, call, ask, plan, str(uuid.uuid4()), keyed=False)
-        content = {"status": "IN_QUEUE", "queue_position": 0, **_addresses(request, ticket)}
-        return submitted(plain(200, msgspec.json.encode(content)), plan, call)
+    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
+        if first_fault(plan.faults, FaultKind.answer) in _UNBILLED_FAULTS:
+            return submit_reply(fixed_reply(200, b""), plan, call)
+        ticket = submit_job(desk, self.name, call, ask, plan, str(uuid.uuid4()), keyed=False)
+        content = {"status": "IN_QUEUE", "queue_position": 0, **_job_urls(request, ticket)}
+        return submit_reply(fixed_reply(200, msgspec.json.encode(content)), plan, call)
 
-    def denial(self, deny: Deny) -> Reply:
+    def error_reply(self, deny: Denial) -> Reply:
         """Infrastructure speaks in one sentence, models in a list."""
         kind = deny.code or "internal_server_error"
         detail: Any = deny.message
         if deny.status == 400:
             detail = [{"loc": ["body", deny.param], "msg": deny.message, "type": kind}]
         body = {"detail": detail, "error_type": kind} if deny.verbatim is None else deny.verbatim
-        reply = plain(422 if deny.status == 400 else deny.status, msgspec.json.encode(body))
+        reply = fixed_reply(422 if deny.status == 400 else deny.status, msgspec.json.encode(body))
         reply.headers = {"X-Fal-Error-Type": kind, **deny.headers}
         return reply
 
@@ -79,7 +79,7 @@ def model_of(app: str) -> str:
     return "-".join(parts)
 
 
-def _wanted(fields: dict[str, Any]) -> ImageRequest:
+def _image_request(fields: dict[str, Any]) -> ImageRequest:
     size = fields.get("image_size")
     if isinstance(size, dict):
         size = f"{size.get('width')}x{size.get('height')}"
@@ -87,7 +87,7 @@ def _wanted(fields: dict[str, Any]) -> ImageRequest:
         return msgspec.convert(
             {
                 "prompt": fields.get("prompt"),
-                "size": None if size in _PRESETS else size,
+                "size": None if size in _SIZE_PRESETS else size,
                 "quality": fields.get("quality") or "high",
                 "n": fields.get("num_images"),
                 "output_format": fields.get("output_format"),
@@ -95,10 +95,10 @@ def _wanted(fields: dict[str, Any]) -> ImageRequest:
             ImageRequest,
         )
     except msgspec.ValidationError as error:
-        raise bad_value(str(error), None) from error
+        raise invalid_value(str(error), None) from error
 
 
-def _addresses(request: web.Request, ticket: Ticket) -> dict[str, str]:
+def _job_urls(request: web.Request, ticket: Job) -> dict[str, str]:
     base = f"{request.url.origin()}/fal/requests/{ticket.id}"
     return {
         "request_id": ticket.id,
@@ -108,33 +108,33 @@ def _addresses(request: web.Request, ticket: Ticket) -> dict[str, str]:
     }
 
 
-async def status(request: web.Request, call: Call, ticket: Ticket) -> Reply:
+async def status(request: web.Request, call: Call, ticket: Job) -> Reply:
     state = _STATUS.get(ticket.state(time.time()), "COMPLETED")
-    content: dict[str, Any] = {"status": state, **_addresses(request, ticket)}
+    content: dict[str, Any] = {"status": state, **_job_urls(request, ticket)}
     if state == "COMPLETED" and ticket.failure:
         content["error"] = ticket.message
-    return plain(200 if state == "COMPLETED" else 202, msgspec.json.encode(content))
+    return fixed_reply(200 if state == "COMPLETED" else 202, msgspec.json.encode(content))
 
 
-async def response(request: web.Request, call: Call, ticket: Ticket) -> Reply:
+async def response(request: web.Request, call: Call, ticket: Job) -> Reply:
     state = ticket.state(time.time())
     if state in _STATUS:
-        raise Deny(404, "request_in_progress", "Request is still in progress.")
+        raise Denial(404, "request_in_progress", "Request is still in progress.")
     if state != "completed":
         refused = ticket.failure == "content_policy_violation"
         code = ticket.failure or "request_cancelled"
-        raise Deny(400 if refused else 500, code, ticket.message or "The request was cancelled.", param="prompt")
+        raise Denial(400 if refused else 500, code, ticket.message or "The request was cancelled.", param="prompt")
     images = [
         {"url": url, "content_type": MEDIA_TYPES[picture.format], "width": picture.width, "height": picture.height}
-        for url, picture in zip(result_urls(request, ticket), ticket.pictures, strict=False)
+        for url, picture in zip(result_urls(request, ticket), ticket.images, strict=False)
     ]
-    return plain(200, msgspec.json.encode({"images": images}))
+    return fixed_reply(200, msgspec.json.encode({"images": images}))
 
 
-async def cancel(desk: Desk, ticket: Ticket) -> Reply:
+async def cancel(desk: AppState, ticket: Job) -> Reply:
     now = time.time()
     if ticket.state(now) not in _STATUS:
-        return plain(400, b'{"status":"ALREADY_COMPLETED"}')
+        return fixed_reply(400, b'{"status":"ALREADY_COMPLETED"}')
     if ticket.state(now) == "pending":
-        withdraw(desk, ticket, now)
-    return plain(202, b'{"status":"CANCELLATION_REQUESTED"}')
+        refund(desk, ticket, now)
+    return fixed_reply(202, b'{"status":"CANCELLATION_REQUESTED"}')

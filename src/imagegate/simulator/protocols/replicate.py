@@ -12,16 +12,16 @@ import msgspec
 from aiohttp import web
 
 from imagegate.domain.images import ImageRequest
-from imagegate.simulator.app_state import Ask, Desk
+from imagegate.simulator.app_state import AppState, ParsedRequest
 from imagegate.simulator.calls import Call
-from imagegate.simulator.error_responses import Deny, bad_value
-from imagegate.simulator.job_routes import REFUSALS, result_urls, submitted, take
-from imagegate.simulator.jobs import Ticket
-from imagegate.simulator.request_parsing import read_object, reference_of
-from imagegate.simulator.responses import Reply, plain
+from imagegate.simulator.error_responses import Denial, invalid_value
+from imagegate.simulator.job_routes import MODERATION_FAULTS, result_urls, submit_job, submit_reply
+from imagegate.simulator.jobs import Job
+from imagegate.simulator.request_parsing import read_object, read_reference
+from imagegate.simulator.responses import Reply, fixed_reply
 from imagegate.simulator.script import Plan
 
-_RATIOS = {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}
+_SIZE_BY_RATIO = {"1:1": "1024x1024", "3:2": "1536x1024", "2:3": "1024x1536"}
 _STATUS = {
     "pending": "starting",
     "processing": "processing",
@@ -34,46 +34,46 @@ _STATUS = {
 class Replicate:
     name = "replicate"
     azure = False
-    ends_failed: tuple[str, ...] = REFUSALS
+    deferred_denials: tuple[str, ...] = MODERATION_FAULTS
 
-    def key_of(self, request: web.Request) -> str:
+    def api_key(self, request: web.Request) -> str:
         return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
-    async def read(self, desk: Desk, request: web.Request, call: Call) -> Ask:
+    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
         content = await read_object(request, call)
         fields = content.get("input")
         if not isinstance(fields, dict):
-            raise bad_value("input is required", "input")
-        order = desk.order(_wanted(fields), request.match_info["model"])
-        references = [await reference_of(url, desk.outside) for url in fields.get("input_images") or []]
+            raise invalid_value("input is required", "input")
+        order = desk.check_order(_image_request(fields), request.match_info["model"])
+        references = [await read_reference(url, desk.http_client) for url in fields.get("input_images") or []]
         seen = hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
-        return Ask(order=order, references=references, seen=seen)
+        return ParsedRequest(order=order, references=references, fingerprint=seen)
 
-    async def answer(self, desk: Desk, request: web.Request, call: Call, ask: Ask, plan: Plan) -> Reply:
-        ticket = take(desk, self.name, call, ask, plan, uuid.uuid4().hex[:26], keyed=False)
-        return submitted(plain(201, msgspec.json.encode(prediction(request, ticket))), plan, call)
+    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
+        ticket = submit_job(desk, self.name, call, ask, plan, uuid.uuid4().hex[:26], keyed=False)
+        return submit_reply(fixed_reply(201, msgspec.json.encode(prediction(request, ticket))), plan, call)
 
-    def denial(self, deny: Deny) -> Reply:
+    def error_reply(self, deny: Denial) -> Reply:
         status = 422 if deny.status == 400 else deny.status
         detail = deny.message
         if deny.status == 429 and "Retry-After" in deny.headers:
             detail = f"Request was throttled. Your rate limit resets in ~{deny.headers['Retry-After']}s."
         body = {"title": deny.code, "detail": detail, "status": status} if deny.verbatim is None else deny.verbatim
-        reply = plain(status, msgspec.json.encode(body))
+        reply = fixed_reply(status, msgspec.json.encode(body))
         reply.headers = deny.headers
         return reply
 
 
-def _wanted(fields: dict[str, Any]) -> ImageRequest:
+def _image_request(fields: dict[str, Any]) -> ImageRequest:
     ratio = str(fields.get("aspect_ratio") or "1:1")
-    if ratio not in _RATIOS:
-        raise bad_value(f"aspect_ratio must be one of {', '.join(_RATIOS)}", "aspect_ratio")
+    if ratio not in _SIZE_BY_RATIO:
+        raise invalid_value(f"aspect_ratio must be one of {', '.join(_SIZE_BY_RATIO)}", "aspect_ratio")
     quality = fields.get("quality")
     try:
         return msgspec.convert(
             {
                 "prompt": fields.get("prompt"),
-                "size": _RATIOS[ratio],
+                "size": _SIZE_BY_RATIO[ratio],
                 "quality": None if quality == "auto" else quality,
                 "n": fields.get("number_of_images"),
                 "background": None if fields.get("background") == "auto" else fields.get("background"),
@@ -83,10 +83,10 @@ def _wanted(fields: dict[str, Any]) -> ImageRequest:
             ImageRequest,
         )
     except msgspec.ValidationError as error:
-        raise bad_value(str(error), None) from error
+        raise invalid_value(str(error), None) from error
 
 
-def prediction(request: web.Request, ticket: Ticket) -> dict[str, Any]:
+def prediction(request: web.Request, ticket: Job) -> dict[str, Any]:
     state = ticket.state(time.time())
     base = f"{request.url.origin()}/replicate/v1/predictions/{ticket.id}"
     refused = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
@@ -102,13 +102,13 @@ def prediction(request: web.Request, ticket: Ticket) -> dict[str, Any]:
     }
 
 
-async def poll(request: web.Request, call: Call, ticket: Ticket) -> Reply:
-    return plain(200, msgspec.json.encode(prediction(request, ticket)))
+async def poll(request: web.Request, call: Call, ticket: Job) -> Reply:
+    return fixed_reply(200, msgspec.json.encode(prediction(request, ticket)))
 
 
-async def cancel(desk: Desk, request: web.Request, ticket: Ticket) -> Reply:
+async def cancel(desk: AppState, request: web.Request, ticket: Job) -> Reply:
     """Ends it at once; what was bought stays bought."""
     now = time.time()
     if ticket.state(now) in ("pending", "processing"):
-        desk.tickets.cancel(ticket, now, refunded=False)
-    return plain(200, msgspec.json.encode(prediction(request, ticket)))
+        desk.jobs.cancel(ticket, now, refunded=False)
+    return fixed_reply(200, msgspec.json.encode(prediction(request, ticket)))

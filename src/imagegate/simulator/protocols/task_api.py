@@ -14,91 +14,91 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from imagegate.domain.ids import task_id
+from imagegate.domain.ids import new_task_id
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import credits_text, number, usd_text
-from imagegate.simulator.app_state import Ask, Desk
+from imagegate.domain.money import format_credits, format_usd, json_number
+from imagegate.simulator.app_state import AppState, ParsedRequest
 from imagegate.simulator.calls import Call
-from imagegate.simulator.error_responses import Deny, bad_value
-from imagegate.simulator.job_routes import REFUSALS, result_urls, submitted, take
-from imagegate.simulator.jobs import Ticket
-from imagegate.simulator.request_parsing import read_object, reference_of
-from imagegate.simulator.responses import Reply, plain
+from imagegate.simulator.error_responses import Denial, invalid_value
+from imagegate.simulator.job_routes import MODERATION_FAULTS, result_urls, submit_job, submit_reply
+from imagegate.simulator.jobs import Job
+from imagegate.simulator.request_parsing import read_object, read_reference
+from imagegate.simulator.responses import Reply, fixed_reply
 from imagegate.simulator.script import Plan
 
 CREDITS_PER_USD = 68
-_MOST_HOPS = 3
-_LONGEST_WAIT_S = 60
-_TICK_S = 0.05
+_MAX_HOPS = 3
+_MAX_WAIT_S = 60
+_POLL_INTERVAL_S = 0.05
 _UNFINISHED = ("pending", "processing")
 
 
 class TaskApi:
     name = "task"
     azure = False
-    ends_failed: tuple[str, ...] = REFUSALS
+    deferred_denials: tuple[str, ...] = MODERATION_FAULTS
 
-    def key_of(self, request: web.Request) -> str:
+    def api_key(self, request: web.Request) -> str:
         return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
-    async def read(self, desk: Desk, request: web.Request, call: Call) -> Ask:
+    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
         hop = call.headers.get("x-imagegate-hop", "0")
-        if hop.isdigit() and int(hop) > _MOST_HOPS:
-            raise Deny(400, "invalid_request", "This request has passed too many gateways.", param="X-Imagegate-Hop")
+        if hop.isdigit() and int(hop) > _MAX_HOPS:
+            raise Denial(400, "invalid_request", "This request has passed too many gateways.", param="X-Imagegate-Hop")
         fields = await read_object(request, call)
         try:
             wanted = msgspec.convert(fields, ImageRequest)
         except msgspec.ValidationError as error:
-            raise bad_value(str(error), None) from error
-        order = desk.order(wanted, wanted.model or "gpt-image-2")
-        references = [await reference_of(url, desk.outside) for url in order.image_urls]
-        mask = await reference_of(order.mask_url, desk.outside) if order.mask_url else None
+            raise invalid_value(str(error), None) from error
+        order = desk.check_order(wanted, wanted.model or "gpt-image-2")
+        references = [await read_reference(url, desk.http_client) for url in order.image_urls]
+        mask = await read_reference(order.mask_url, desk.http_client) if order.mask_url else None
         seen = hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
-        return Ask(order=order, references=references, mask=mask, seen=seen)
+        return ParsedRequest(order=order, references=references, mask=mask, fingerprint=seen)
 
-    async def answer(self, desk: Desk, request: web.Request, call: Call, ask: Ask, plan: Plan) -> Reply:
-        ticket = take(desk, self.name, call, ask, plan, task_id(int(time.time())))
-        reply = plain(200, msgspec.json.encode(task_json(request, ticket)))
+    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
+        ticket = submit_job(desk, self.name, call, ask, plan, new_task_id(int(time.time())))
+        reply = fixed_reply(200, msgspec.json.encode(task_json(request, ticket)))
         if call.replayed:
             reply.headers = {"Idempotency-Replayed": "true"}
-        return submitted(reply, plan, call)
+        return submit_reply(reply, plan, call)
 
-    def denial(self, deny: Deny) -> Reply:
+    def error_reply(self, deny: Denial) -> Reply:
         error = {"message": deny.message, "type": deny.kind, "param": deny.param, "code": deny.code}
         body = {"error": error} if deny.verbatim is None else deny.verbatim
-        reply = plain(deny.status, msgspec.json.encode(body))
+        reply = fixed_reply(deny.status, msgspec.json.encode(body))
         reply.headers = {"X-Request-Id": f"req_{secrets.token_hex(12)}", **deny.headers}
         return reply
 
 
-async def poll(request: web.Request, call: Call, ticket: Ticket) -> Reply:
+async def poll(request: web.Request, call: Call, ticket: Job) -> Reply:
     """`?wait=n` answers when the task has ended, or after n seconds."""
     wait = request.query.get("wait", "0")
-    end = time.time() + min(float(wait) if wait.isdigit() else 0, _LONGEST_WAIT_S)
+    end = time.time() + min(float(wait) if wait.isdigit() else 0, _MAX_WAIT_S)
     while ticket.state(time.time()) in _UNFINISHED and time.time() < end:  # noqa: ASYNC110 -- its state is the clock's
-        await asyncio.sleep(max(0.0, min(ticket.ready - time.time(), end - time.time(), _TICK_S)))
-    return plain(200, msgspec.json.encode(task_json(request, ticket)))
+        await asyncio.sleep(max(0.0, min(ticket.ready - time.time(), end - time.time(), _POLL_INTERVAL_S)))
+    return fixed_reply(200, msgspec.json.encode(task_json(request, ticket)))
 
 
-async def cancel(desk: Desk, request: web.Request, ticket: Ticket) -> Reply:
+async def cancel(desk: AppState, request: web.Request, ticket: Job) -> Reply:
     """Work that has begun goes on; work that waits ends here, and is not charged."""
     now = time.time()
     state = ticket.state(now)
     if state in ("completed", "failed"):
-        raise Deny(409, "task_not_cancellable", "The task has already ended.")
+        raise Denial(409, "task_not_cancellable", "The task has already ended.")
     if state == "pending":
-        withdraw(desk, ticket, now)
-    return plain(200, msgspec.json.encode(task_json(request, ticket)))
+        refund(desk, ticket, now)
+    return fixed_reply(200, msgspec.json.encode(task_json(request, ticket)))
 
 
-def withdraw(desk: Desk, ticket: Ticket, now: float) -> None:
+def refund(desk: AppState, ticket: Job, now: float) -> None:
     """The purchase is taken back."""
-    if ticket.bought:
-        desk.calls.take_back(len(ticket.pictures), ticket.nanos)
-    desk.tickets.cancel(ticket, now, refunded=True)
+    if ticket.billed:
+        desk.calls.refund(len(ticket.images), ticket.nanos)
+    desk.jobs.cancel(ticket, now, refunded=True)
 
 
-def task_json(request: web.Request, ticket: Ticket) -> dict[str, Any]:
+def task_json(request: web.Request, ticket: Job) -> dict[str, Any]:
     """The task as it stands at this moment."""
     now = time.time()
     state = ticket.state(now)
@@ -123,39 +123,39 @@ def task_json(request: web.Request, ticket: Ticket) -> dict[str, Any]:
     return task
 
 
-def _error(ticket: Ticket, state: str) -> dict[str, str]:
+def _error(ticket: Job, state: str) -> dict[str, str]:
     if state == "cancelled":
         return {"code": "request_cancelled", "message": "The task was cancelled.", "type": "task_error"}
     return {"code": ticket.failure, "message": ticket.message, "type": "task_error"}
 
 
-def _usage(ticket: Ticket, ended: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"billing_rule": "per_token", "credits_reserved": _credits(ticket.nanos)}
+def _usage(ticket: Job, ended: bool) -> dict[str, Any]:
+    usage: dict[str, Any] = {"billing_rule": "per_token", "credits_reserved": _credits(ticket.nanos)}
     if not ended:
-        return told
-    charged = ticket.nanos if ticket.bought else 0
-    told |= {
+        return usage
+    charged = ticket.nanos if ticket.billed else 0
+    usage |= {
         "credits_used": _credits(charged),
-        "cost": {"credits": _credits(charged), "usd": number(usd_text(charged))},
+        "cost": {"credits": _credits(charged), "usd": json_number(format_usd(charged))},
     }
-    if ticket.bought and "usage-missing" not in ticket.faults:
-        told |= {"tokens": _tokens(ticket), "source": "upstream"}
-    return told
+    if ticket.billed and "usage-missing" not in ticket.faults:
+        usage |= {"tokens": _tokens(ticket), "source": "upstream"}
+    return usage
 
 
-def _tokens(ticket: Ticket) -> dict[str, int]:
+def _tokens(ticket: Job) -> dict[str, int]:
     """True counts, or as a fault wants them."""
     factor = 0 if "usage-zero" in ticket.faults else -1 if "usage-negative" in ticket.faults else 1
     factor = 1_000_000_000 if "usage-huge" in ticket.faults else factor
-    usage, half = ticket.usage, 2 if "usage-cached" in ticket.faults else 0
+    usage, cached = ticket.usage, 2 if "usage-cached" in ticket.faults else 0
     return {
         "text_input": factor * usage.text_input,
-        "text_cached_input": usage.text_input // half if half else 0,
+        "text_cached_input": usage.text_input // cached if cached else 0,
         "image_input": factor * usage.image_input,
-        "image_cached_input": usage.image_input // half if half else 0,
+        "image_cached_input": usage.image_input // cached if cached else 0,
         "image_output": factor * usage.image_output,
     }
 
 
 def _credits(nanos: int) -> msgspec.Raw:
-    return number(credits_text(nanos, CREDITS_PER_USD))
+    return json_number(format_credits(nanos, CREDITS_PER_USD))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.accounts import Account
-from imagegate.domain.money import MOST_NANOS
+from imagegate.domain.money import MAX_NANOS
 from imagegate.store import accounts, ledger
-from imagegate.store.ledger import Granted, GrantRefused
+from imagegate.store.ledger import GrantPosted, GrantRefused
 from imagegate.store.transaction import Tx
 
 
@@ -30,7 +30,7 @@ class GrantConflict(msgspec.Struct, frozen=True):
     """The ref belongs to another account or another amount."""
 
 
-class NoAccount(msgspec.Struct, frozen=True):
+class NoSuchAccount(msgspec.Struct, frozen=True):
     """There is no such account."""
 
 
@@ -47,23 +47,23 @@ class Overrun(msgspec.Struct, frozen=True, kw_only=True):
 
 def grant_once(
     tx: Tx, account_id: str, amount: int, ref: str, actor: str
-) -> GrantEntry | GrantRefused | GrantConflict | NoAccount:
+) -> GrantEntry | GrantRefused | GrantConflict | NoSuchAccount:
     """Grant under a ref that a caller chose: the same call again changes nothing and finds its line."""
     account = accounts.find_account(tx, account_id)
     if account is None:
-        return NoAccount()
-    before = tx.one("SELECT ref FROM entries WHERE ref = :ref", ref=ref)
-    if before is None and abs(account.posted + amount) > MOST_NANOS:
+        return NoSuchAccount()
+    before = tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", ref=ref)
+    if before is None and abs(account.posted + amount) > MAX_NANOS:
         return GrantRefused()
     match ledger.grant(tx, account_id, amount, ref, actor):
         case GrantRefused() as refused:
             return refused
-        case Granted():
-            return _granted(tx, account_id, amount, ref, replayed=before is not None)
+        case GrantPosted():
+            return _find_grant(tx, account_id, amount, ref, replayed=before is not None)
 
 
-def _granted(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: bool) -> GrantEntry | GrantConflict:
-    row = tx.one(
+def _find_grant(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: bool) -> GrantEntry | GrantConflict:
+    row = tx.fetch_one(
         """SELECT e.id, e.account AS account_id, e.amount, a.posted - a.held AS available, e.actor, e.created
         FROM entries e JOIN accounts a ON a.id = e.account
         WHERE e.ref = :ref AND e.account = :account_id AND e.amount = :amount""",
@@ -74,17 +74,19 @@ def _granted(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: bool) 
     return GrantEntry(**row, replayed=replayed) if row else GrantConflict()
 
 
-def page_of_accounts(tx: Tx, after: str, limit: int) -> list[Account]:
+def list_accounts_page(tx: Tx, after: str, limit: int) -> list[Account]:
     """By name, from the one behind `after`."""
-    rows = tx.all("SELECT id FROM accounts WHERE name > :after ORDER BY name LIMIT :limit", after=after, limit=limit)
+    rows = tx.fetch_all(
+        "SELECT id FROM accounts WHERE name > :after ORDER BY name LIMIT :limit", after=after, limit=limit
+    )
     found = (accounts.find_account(tx, row["id"]) for row in rows)
     return [account for account in found if account is not None]
 
 
-def page_of_overruns(tx: Tx, below: tuple[int, str] | None, limit: int) -> list[Overrun]:
-    """Newest first; `below` is the moment and the id of the last one of the page before."""
-    created, entry_id = below or (2**62, "")
-    rows = tx.all(
+def list_overruns_page(tx: Tx, before: tuple[int, str] | None, limit: int) -> list[Overrun]:
+    """Newest first; `before` is the moment and the id of the last one of the page before."""
+    created, entry_id = before or (2**62, "")
+    rows = tx.fetch_all(
         """SELECT o.id, o.task_id, c.account AS account_id, o.created, -c.amount AS charged, -o.amount AS overrun
         FROM entries o JOIN entries c ON c.ref = o.ref AND c.account NOT IN ('sys:overrun', 'sys:revenue')
         WHERE o.account = 'sys:overrun' AND (o.created < :created OR (o.created = :created AND o.id < :id))

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.tasks import Outcome
+from imagegate.domain.tasks import AttemptOutcome
 from imagegate.store.transaction import Tx
 
-_MOST = 20_000
+_MAX_CALLS = 20_000
 
 
-class Recently(msgspec.Struct, frozen=True, kw_only=True):
+class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call that ended lately; `took` in microseconds, `trouble` empty or a word of Trouble."""
 
     route: str
-    outcome: Outcome
+    outcome: AttemptOutcome
     trouble: str
     took: int
 
@@ -32,11 +32,11 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
     waste: int
 
     @property
-    def left(self) -> int:
+    def net(self) -> int:
         return self.charge - self.refund - self.cost - self.waste
 
 
-class Spend(msgspec.Struct, frozen=True, kw_only=True):
+class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     """All calls of one route since a moment; amounts in nanos. `brought` is what customers were charged for its
     pictures: of a task that several routes shared, each has its part by pictures; a refunded one brought nothing."""
 
@@ -50,19 +50,19 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
 
 
-def recent_calls(tx: Tx, since: int) -> list[Recently]:
+def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
     """Newest first, at most 20,000."""
-    rows = tx.all(
+    rows = tx.fetch_all(
         """SELECT route, outcome, trouble, ended - started AS took FROM attempts
         WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :most""",
         since=since,
-        most=_MOST,
+        most=_MAX_CALLS,
     )
-    return [Recently(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+    return [RecentCall(**{**row, "outcome": AttemptOutcome(row["outcome"])}) for row in rows]
 
 
-def spend_by_route(tx: Tx, since: int) -> list[Spend]:
-    rows = tx.all(
+def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
+    rows = tx.fetch_all(
         """SELECT route, COUNT(*) AS calls, CAST(SUM(images) AS BIGINT) AS images, CAST(SUM(cost) AS BIGINT) AS cost,
             CAST(SUM(CASE WHEN outcome = 'produced' THEN 1 ELSE 0 END) AS BIGINT) AS produced,
             CAST(SUM(CASE WHEN outcome = 'unknown' THEN 1 ELSE 0 END) AS BIGINT) AS unknown,
@@ -70,12 +70,12 @@ def spend_by_route(tx: Tx, since: int) -> list[Spend]:
         FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
         since=since,
     )
-    brought = brought_by_route(tx, since)
-    return [Spend(**row, brought=brought.get(row["route"], 0)) for row in rows]
+    brought = sum_revenue_by_route(tx, since)
+    return [RouteSpend(**row, brought=brought.get(row["route"], 0)) for row in rows]
 
 
-def brought_by_route(tx: Tx, since: int) -> dict[str, int]:
-    rows = tx.all(
+def sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
+    rows = tx.fetch_all(
         """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
             WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS brought
         FROM attempts a JOIN tasks t ON t.id = a.task_id
@@ -87,8 +87,8 @@ def brought_by_route(tx: Tx, since: int) -> dict[str, int]:
     return {row["route"]: row["brought"] for row in rows}
 
 
-def margin_of(tx: Tx, task_id: str) -> Margin:
-    rows = tx.all(
+def load_margin(tx: Tx, task_id: str) -> Margin:
+    rows = tx.fetch_all(
         """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
         WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
         id=task_id,

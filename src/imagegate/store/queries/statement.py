@@ -11,10 +11,10 @@ import msgspec
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
-TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
+LINE_TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
 
 # Lines of one moment stand in the order in which they happen: a hold, its release, its charge, its refund.
-_PARTS = (
+_LINE_SOURCES = (
     (
         "created",
         """SELECT id, kind AS type, task_id, created AS at,
@@ -32,11 +32,11 @@ _PARTS = (
         2 AS step, amount, NULL AS price_version FROM holds WHERE account_id = :account_id AND closed IS NOT NULL""",
     ),
 )
-_EARLIER = "(at < :at OR (at = :at AND (step < :step OR (step = :step AND id < :id))))"
+_BEFORE_CURSOR = "(at < :at OR (at = :at AND (step < :step OR (step = :step AND id < :id))))"
 _NEWEST_FIRST = "ORDER BY at DESC, step DESC, id DESC"
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class LinePosition(msgspec.Struct, frozen=True, array_like=True):
     """Where a line stands in the order of the statement; the end of a page."""
 
     at: int
@@ -44,12 +44,12 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     id: str
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class StatementFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines; empty text means all."""
 
     task_id: str = ""
     type: str = ""
-    below: Place | None = None
+    before: LinePosition | None = None
     limit: int = 50
 
 
@@ -66,52 +66,53 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     price_version: str | None
 
     @property
-    def place(self) -> Place:
-        return Place(self.at, self.step, self.id)
+    def position(self) -> LinePosition:
+        return LinePosition(self.at, self.step, self.id)
 
 
-def statement(tx: Tx, account_id: str, wanted: Wanted) -> list[StatementLine]:
+def list_statement_lines(tx: Tx, account_id: str, filters: StatementFilter) -> list[StatementLine]:
     """Up to `limit` lines, newest first. Ask for it in a snapshot: balance and lines must be of one moment."""
-    rows = _page(tx, account_id, wanted)
-    after = _available_after(tx, account_id, rows) if rows else {}
+    rows = _fetch_page(tx, account_id, filters)
+    after = _load_balances_after(tx, account_id, rows) if rows else {}
     return [StatementLine(**row, available_after=after[row["id"]]) for row in rows]
 
 
-def _page(tx: Tx, account_id: str, wanted: Wanted) -> list[Row]:
+def _fetch_page(tx: Tx, account_id: str, filters: StatementFilter) -> list[Row]:
     where = ["1 = 1"]
-    where += [_EARLIER] if wanted.below else []
-    where += ["task_id = :task_id"] if wanted.task_id else []
-    where += ["type = :type"] if wanted.type else []
-    below = wanted.below or Place(0, 0, "")
+    where += [_BEFORE_CURSOR] if filters.before else []
+    where += ["task_id = :task_id"] if filters.task_id else []
+    where += ["type = :type"] if filters.type else []
+    before = filters.before or LinePosition(0, 0, "")
+    conditions = " AND ".join(where)
     limited = (
-        f"SELECT * FROM (SELECT * FROM ({text}{_not_after(column, wanted.below)}) AS one WHERE {' AND '.join(where)}"
+        f"SELECT * FROM (SELECT * FROM ({text}{_index_bound(column, filters.before)}) AS one WHERE {conditions}"
         f" {_NEWEST_FIRST} LIMIT :limit) AS part_{number}"
-        for number, (column, text) in enumerate(_PARTS)
+        for number, (column, text) in enumerate(_LINE_SOURCES)
     )
-    return tx.all(
+    return tx.fetch_all(
         f"""SELECT line.id, type, task_id, at, step, amount,
             COALESCE(line.price_version, t.price_version) AS price_version
         FROM ({" UNION ALL ".join(limited)}) AS line LEFT JOIN tasks t ON t.id = line.task_id
         ORDER BY at DESC, step DESC, line.id DESC LIMIT :limit""",
         account_id=account_id,
-        task_id=wanted.task_id,
-        type=wanted.type,
-        limit=wanted.limit,
-        at=below.at,
-        step=below.step,
-        id=below.id,
+        task_id=filters.task_id,
+        type=filters.type,
+        limit=filters.limit,
+        at=before.at,
+        step=before.step,
+        id=before.id,
     )
 
 
-def _not_after(column: str, below: Place | None) -> str:
+def _index_bound(column: str, before: LinePosition | None) -> str:
     """The same bound on the bare column, so that the index finds it."""
-    return f" AND {column} <= :at" if below else ""
+    return f" AND {column} <= :at" if before else ""
 
 
-def _available_after(tx: Tx, account_id: str, page: list[Row]) -> dict[str, int]:
+def _load_balances_after(tx: Tx, account_id: str, page: list[Row]) -> dict[str, int]:
     """The balance of now without every line that is newer: looks at no line older than the page."""
-    lines = " UNION ALL ".join(f"{text} AND {column} >= :oldest" for column, text in _PARTS)
-    rows = tx.all(
+    lines = " UNION ALL ".join(f"{text} AND {column} >= :oldest" for column, text in _LINE_SOURCES)
+    rows = tx.fetch_all(
         f"""SELECT id, newer FROM (SELECT id, at, step,
             CAST(SUM(amount) OVER ({_NEWEST_FIRST} ROWS UNBOUNDED PRECEDING) - amount AS BIGINT) AS newer
             FROM ({lines}) AS line) AS summed
@@ -120,5 +121,5 @@ def _available_after(tx: Tx, account_id: str, page: list[Row]) -> dict[str, int]
         oldest=page[-1]["at"],
         newest=page[0]["at"],
     )
-    balance = tx.count("SELECT posted - held AS balance FROM accounts WHERE id = :id", id=account_id)
+    balance = tx.fetch_int("SELECT posted - held AS balance FROM accounts WHERE id = :id", id=account_id)
     return {row["id"]: balance - row["newer"] for row in rows}

@@ -13,7 +13,7 @@ from imagegate.store import ledger
 from imagegate.store.transaction import Tx
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
     """Amounts in nanos, the age in microseconds; 0 where nothing is queued."""
 
     tasks: dict[str, int]
@@ -23,10 +23,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     overrun: int
     duplicates: int
-    today: Today
+    today: DayTotals
 
 
-class Today(msgspec.Struct, frozen=True, kw_only=True):
+class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
     """The books since midnight UTC, in nanos: charges less refunds, what calls cost, and what bought nothing known."""
 
     charged: int
@@ -38,34 +38,34 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         return self.charged - self.cost - self.waste
 
 
-def standing(tx: Tx) -> Standing:
-    found = tx.all("SELECT state, COUNT(*) AS number FROM tasks GROUP BY state")
+def load_stats(tx: Tx) -> StoreStats:
+    found = tx.fetch_all("SELECT state, COUNT(*) AS number FROM tasks GROUP BY state")
     counted = {row["state"]: row["number"] for row in found}
-    holds = tx.all(
+    holds = tx.fetch_all(
         "SELECT COUNT(*) AS number, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM holds WHERE state = 'open'"
     )[0]
-    overruns = tx.all(
+    overruns = tx.fetch_all(
         """SELECT COUNT(*) AS number, CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS total FROM entries
         WHERE account = 'sys:overrun'"""
     )[0]
-    oldest = tx.count("SELECT COALESCE(MIN(created), 0) AS oldest FROM tasks WHERE state = 'queued'")
-    return Standing(
+    oldest = tx.fetch_int("SELECT COALESCE(MIN(created), 0) AS oldest FROM tasks WHERE state = 'queued'")
+    return StoreStats(
         tasks={state.value: counted.get(state.value, 0) for state in TaskState},
         open_holds=holds["number"],
         held=holds["total"],
         oldest_queued=max(0, tx.now - oldest) if oldest else 0,
         overruns=overruns["number"],
         overrun=overruns["total"],
-        duplicates=tx.count("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
-        today=_today(tx),
+        duplicates=tx.fetch_int("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
+        today=_load_day_totals(tx),
     )
 
 
-def _today(tx: Tx) -> Today:
+def _load_day_totals(tx: Tx) -> DayTotals:
     """Overruns stand against revenue: what was cut from a bill was never charged."""
     midnight = tx.now - tx.now % DAY_US
-    return Today(
-        charged=ledger.total_since(tx, SYS_REVENUE, midnight) + ledger.total_since(tx, SYS_OVERRUN, midnight),
-        cost=ledger.total_since(tx, SYS_COST, midnight),
-        waste=ledger.total_since(tx, SYS_WASTE, midnight),
+    return DayTotals(
+        charged=ledger.sum_since(tx, SYS_REVENUE, midnight) + ledger.sum_since(tx, SYS_OVERRUN, midnight),
+        cost=ledger.sum_since(tx, SYS_COST, midnight),
+        waste=ledger.sum_since(tx, SYS_WASTE, midnight),
     )

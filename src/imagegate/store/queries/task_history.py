@@ -14,7 +14,7 @@ from imagegate.store.transaction import Tx
 _SECOND = 1_000_000
 
 
-class Change(msgspec.Struct, frozen=True):
+class TaskChange(msgspec.Struct, frozen=True):
     """Change number `number`, from 1: the task had this state, claim number and progress from `at` on."""
 
     number: int
@@ -28,21 +28,21 @@ class Change(msgspec.Struct, frozen=True):
         return public_status(self.state, self.claim_no)
 
 
-def history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Change]] | None:
+def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
     """The task and its changes so far. Ask for it in a snapshot: both must be of one moment."""
     task = find_task(tx, account_id, task_id)
     if task is None:
         return None
-    rows = tx.all("SELECT state, claim_no, progress, at FROM steps WHERE task_id = :id ORDER BY seq", id=task_id)
-    changes: list[Change] = []
+    rows = tx.fetch_all("SELECT state, claim_no, progress, at FROM steps WHERE task_id = :id ORDER BY seq", id=task_id)
+    changes: list[TaskChange] = []
     for row in rows:
-        change = Change(len(changes) + 1, TaskState(row["state"]), row["claim_no"], row["progress"], row["at"])
-        if not changes or _tells_apart(changes[-1], change):
+        change = TaskChange(len(changes) + 1, TaskState(row["state"]), row["claim_no"], row["progress"], row["at"])
+        if not changes or _is_distinct(changes[-1], change):
             changes.append(change)
     return task, changes
 
 
-def _tells_apart(last: Change, change: Change) -> bool:
+def _is_distinct(last: TaskChange, change: TaskChange) -> bool:
     """Another status, or progress that is a second younger. It depends on what came before alone: every server, now
     or later, gives a change the same number."""
     if change.status != last.status:

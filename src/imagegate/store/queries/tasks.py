@@ -22,7 +22,7 @@ STATUS_SQL = {
 }
 
 
-class Filter(msgspec.Struct, frozen=True):
+class TaskFilter(msgspec.Struct, frozen=True):
     """Empty text means no filter."""
 
     status: str = ""
@@ -30,25 +30,27 @@ class Filter(msgspec.Struct, frozen=True):
     q: str = ""
 
 
-def page_of_tasks(tx: Tx, account_id: str, wanted: Filter, page: int, page_size: int) -> tuple[list[Task], int]:
+def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
     """Newest first; page from 1; with the total."""
-    text, named = _where(account_id, wanted)
-    total = tx.count(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
-    rows = tx.all(
+    text, named = _build_where(account_id, filters)
+    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
+    rows = tx.fetch_all(
         f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
         **named,
         limit=page_size,
         skip=(page - 1) * page_size,
     )
-    return several_tasks(tx, account_id, [row["id"] for row in rows]), total
+    return find_tasks(tx, account_id, [row["id"] for row in rows]), total
 
 
-def tasks_below(tx: Tx, account_id: str, wanted: Filter, below: tuple[int, str] | None, limit: int) -> list[Task]:
-    """Newest first; `below` is the moment and the id of the last task of the page before. Counts nothing, and new
+def list_tasks_before(
+    tx: Tx, account_id: str, filters: TaskFilter, before: tuple[int, str] | None, limit: int
+) -> list[Task]:
+    """Newest first; `before` is the moment and the id of the last task of the page before. Counts nothing, and new
     tasks do not shift its pages."""
-    text, named = _where(account_id, wanted)
-    created, task_id = below or (2**62, "")
-    rows = tx.all(
+    text, named = _build_where(account_id, filters)
+    created, task_id = before or (2**62, "")
+    rows = tx.fetch_all(
         f"""SELECT id FROM tasks WHERE {text} AND (created < :created OR (created = :created AND id < :id))
         ORDER BY created DESC, id DESC LIMIT :limit""",
         **named,
@@ -56,23 +58,23 @@ def tasks_below(tx: Tx, account_id: str, wanted: Filter, below: tuple[int, str] 
         id=task_id,
         limit=limit,
     )
-    return several_tasks(tx, account_id, [row["id"] for row in rows])
+    return find_tasks(tx, account_id, [row["id"] for row in rows])
 
 
-def _where(account_id: str, wanted: Filter) -> tuple[str, dict[str, str]]:
+def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, str]]:
     where = ["account_id = :account_id"]
-    where += [STATUS_SQL[wanted.status]] if wanted.status else []
-    where += ["model = :model"] if wanted.model else []
-    where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if wanted.q else []
-    return " AND ".join(where), {"account_id": account_id, "model": wanted.model, "q": _anywhere(wanted.q)}
+    where += [STATUS_SQL[filters.status]] if filters.status else []
+    where += ["model = :model"] if filters.model else []
+    where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if filters.q else []
+    return " AND ".join(where), {"account_id": account_id, "model": filters.model, "q": _substring_pattern(filters.q)}
 
 
-def _anywhere(text: str) -> str:
+def _substring_pattern(text: str) -> str:
     """A pattern that finds the text itself wherever it stands."""
     return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
-def several_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
+def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
     """In the order asked; what is unknown or another account's is left out."""
     found = (find_task(tx, account_id, task_id) for task_id in task_ids)
     return [task for task in found if task is not None]

@@ -10,14 +10,14 @@ import msgspec
 from imagegate.domain.accounts import DAY_US
 from imagegate.store.transaction import Tx
 
-GROUPS = {"day": f"e.created / {DAY_US}", "model": "e.model", "key": "e.key_id"}
+GROUP_COLUMNS = {"day": f"e.created / {DAY_US}", "model": "e.model", "key": "e.key_id"}
 _AMOUNTS = """CAST(SUM(-e.amount) AS BIGINT) AS amount,
     CAST(SUM(CASE WHEN e.kind = 'refund' THEN e.amount ELSE 0 END) AS BIGINT) AS refunded,
     COUNT(DISTINCT CASE WHEN e.kind = 'charge' THEN e.task_id END) AS tasks,
     CAST(SUM(CASE WHEN e.kind = 'charge' THEN e.images ELSE 0 END) AS BIGINT) AS images"""
 
 
-class Total(msgspec.Struct, frozen=True, kw_only=True):
+class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     """`day` in days since 1970, UTC, of the settlement or the refund; a part that was not grouped by is None.
 
     `amount` is charges less `refunded`. Tasks and images count where they were charged: a refund takes back the money,
@@ -33,19 +33,21 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     images: int
 
 
-def settled(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, last_day: int) -> list[Total]:
+def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, last_day: int) -> list[UsageTotal]:
     """Charges less refunds of these days, both ends included, one total for each combination of `groups`."""
-    names = [f"{GROUPS[group]} AS {group}_" for group in groups]
-    places = ", ".join(str(place) for place in range(1, len(groups) + 1))
-    rows = tx.all(
+    names = [f"{GROUP_COLUMNS[group]} AS {group}_" for group in groups]
+    positions = ", ".join(str(place) for place in range(1, len(groups) + 1))
+    rows = tx.fetch_all(
         f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e
         WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')
             AND e.created >= :start AND e.created < :end
-        {f"GROUP BY {places} ORDER BY {places}" if groups else ""}""",
+        {f"GROUP BY {positions} ORDER BY {positions}" if groups else ""}""",
         account_id=account_id,
         start=first_day * DAY_US,
         end=(last_day + 1) * DAY_US,
     )
     return [
-        Total(**{name.rstrip("_"): value for name, value in row.items()}) for row in rows if row["amount"] is not None
+        UsageTotal(**{name.rstrip("_"): value for name, value in row.items()})
+        for row in rows
+        if row["amount"] is not None
     ]

@@ -11,34 +11,34 @@ from typing import Any
 
 import msgspec
 
-from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, BadAnswer, Scanner
+from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 
-class Events:
+class EventReader:
     """What a scanner kept, as decoded objects with `event` set where it was named.
 
     After each piece that the scanner was fed, `read` gives the events that are complete.
     """
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: JsonImageScanner) -> None:
         self._scanner = scanner
-        self._looked = 0
+        self._scanned = 0
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
 
     def read(self) -> Iterator[dict[str, Any]]:
         kept = self._scanner.kept
-        while (end := kept.find(b"\n", self._looked)) >= 0:
+        while (end := kept.find(b"\n", self._scanned)) >= 0:
             line = bytes(kept[:end]).rstrip(b"\r")
-            self._scanner.cut(end + 1)
-            self._looked = 0
-            event = self._take(line)
+            self._scanner.discard(end + 1)
+            self._scanned = 0
+            event = self._read_line(line)
             if event is not None:
                 yield event
-        self._looked = len(kept)
+        self._scanned = len(kept)
 
     def finish(self) -> Iterator[dict[str, Any]]:
         """What came last without the empty line that should follow it."""
@@ -46,7 +46,7 @@ class Events:
         self._scanner.feed(b"\n\n")
         yield from self.read()
 
-    def _take(self, line: bytes) -> dict[str, Any] | None:
+    def _read_line(self, line: bytes) -> dict[str, Any] | None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
@@ -55,12 +55,12 @@ class Events:
             self._data.append(value)
             self._size += len(value) + 1
             if self._size > MAX_ENVELOPE_BYTES:
-                raise BadAnswer("an event is too large")
+                raise UnreadableResponse("an event is too large")
         elif not line:
-            return self._close()
+            return self._finish_event()
         return None
 
-    def _close(self) -> dict[str, Any] | None:
+    def _finish_event(self) -> dict[str, Any] | None:
         text, event = b"\n".join(self._data), self._name
         self._data, self._name, self._size = [], "", 0
         if text.strip() in (b"", b"[DONE]"):
@@ -68,7 +68,7 @@ class Events:
         try:
             decoded = _JSON.decode(text)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise BadAnswer(f"an event is no JSON: {error}"[:200]) from None
+            raise UnreadableResponse(f"an event is no JSON: {error}"[:200]) from None
         if not isinstance(decoded, dict):
-            raise BadAnswer("an event is no object")
+            raise UnreadableResponse("an event is no object")
         return {"event": event, **decoded}

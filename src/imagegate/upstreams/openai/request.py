@@ -15,20 +15,20 @@ from typing import Any, Final
 import msgspec
 
 from imagegate.catalog.routes import Dialect
-from imagegate.domain.assets import EXTENSION
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.families.sizes import RATIOS, TIERS
-from imagegate.http.request_body import Body, FilePart, Part, file_part
-from imagegate.images.sniff import ENOUGH, sniff
+from imagegate.http.request_body import FilePart, Part, RequestBody, file_part
+from imagegate.images.sniff import SNIFF_BYTES, sniff
 from imagegate.upstreams.base import Call
 
 # Up to here a picture counts as the tier below; the same borders price it.
-_TIER_UP_TO: Final = {"1K": 1_700_000, "2K": 4_400_000}
+_MAX_TIER_PIXELS: Final = {"1K": 1_700_000, "2K": 4_400_000}
 _TIER_NAMES: Final = {"1K": "1k", "2K": "2k", "4K": "4k"}
 _Form = list[tuple[str, str | FilePart]]
 
 
-def request_of(call: Call, dialect: Dialect) -> tuple[str, Body]:
+def build_request(call: Call, dialect: Dialect) -> tuple[str, RequestBody]:
     """Which of the two operations is called (`generations` or `edits`) and its body. OSError where a file is gone."""
     fields = _fields(call, dialect)
     if not call.references:
@@ -42,7 +42,7 @@ def request_of(call: Call, dialect: Dialect) -> tuple[str, Body]:
             return "edits", _json_edit(call, dialect, fields)
 
 
-def cannot(call: Call, dialect: Dialect) -> str:
+def unsupported_reason(call: Call, dialect: Dialect) -> str:
     """Why this dialect cannot carry the call, or nothing. Routes are filtered before; this is the last look."""
     if call.references and dialect.edits == "none":
         return "it takes no references"
@@ -59,12 +59,12 @@ def cannot(call: Call, dialect: Dialect) -> str:
     return ""
 
 
-def streams(call: Call, dialect: Dialect) -> bool:
+def uses_stream(call: Call, dialect: Dialect) -> bool:
     """Whether the answer is asked for as events.
 
     Only for a single picture: how the usage of several is spread over their events is documented nowhere.
     """
-    return dialect.stream and call.partials > 0 and call.order.n == 1
+    return dialect.stream and call.partial_images > 0 and call.order.n == 1
 
 
 def _fields(call: Call, dialect: Dialect) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def _fields(call: Call, dialect: Dialect) -> dict[str, Any]:
         fields["response_format"] = dialect.response_format
     if call.customer:
         fields["safety_identifier"] = call.customer
-    if streams(call, dialect):
-        fields |= {"stream": True, "partial_images": min(call.partials, 3)}
+    if uses_stream(call, dialect):
+        fields |= {"stream": True, "partial_images": min(call.partial_images, 3)}
     return fields
 
 
@@ -119,7 +119,7 @@ def _tier(size: Size) -> str:
     if size.resolution in TIERS:
         return size.resolution
     area = size.width * size.height
-    return next((tier for tier, most in _TIER_UP_TO.items() if area <= most), "4K")
+    return next((tier for tier, most in _MAX_TIER_PIXELS.items() if area <= most), "4K")
 
 
 def _format_fields(order: ImageOrder, dialect: Dialect) -> dict[str, Any]:
@@ -131,25 +131,25 @@ def _format_fields(order: ImageOrder, dialect: Dialect) -> dict[str, Any]:
     return {"output_format": order.output_format, "output_compression": order.output_compression}
 
 
-def json_body(fields: dict[str, Any], files: dict[str, FilePart]) -> Body:
+def json_body(fields: dict[str, Any], files: dict[str, FilePart]) -> RequestBody:
     """JSON in which some texts end with a mark that stands for a file's base64."""
     rest = msgspec.json.encode(fields)
     parts: list[Part] = []
     for mark, file in files.items():
         before, _, rest = rest.partition(mark.encode())
         parts += [before, file]
-    return Body("application/json", [*parts, rest])
+    return RequestBody("application/json", [*parts, rest])
 
 
-def _json_edit(call: Call, dialect: Dialect, fields: dict[str, Any]) -> Body:
+def _json_edit(call: Call, dialect: Dialect, fields: dict[str, Any]) -> RequestBody:
     """References and mask as data URLs. A dialect may rename their fields, not drop them."""
     files: dict[str, FilePart] = {}
-    pictures = _picture_fields([_data_url(path, files) for path in call.references], dialect)
+    image_fields = _image_fields([_data_url(path, files) for path in call.references], dialect)
     if call.mask:
-        pictures["mask"] = _mask_field(_data_url(call.mask, files), dialect)
+        image_fields["mask"] = _mask_field(_data_url(call.mask, files), dialect)
     # Last in the text and in the order of their marks.
     rest = _in_dialect(fields, dialect)
-    return json_body(rest | {dialect.rename.get(name, name): value for name, value in pictures.items()}, files)
+    return json_body(rest | {dialect.rename.get(name, name): value for name, value in image_fields.items()}, files)
 
 
 def _mask_field(url: str, dialect: Dialect) -> Any:
@@ -158,7 +158,7 @@ def _mask_field(url: str, dialect: Dialect) -> Any:
     return {"image_url" if dialect.edits == "json_images" else "url": url}
 
 
-def _picture_fields(urls: list[str], dialect: Dialect) -> dict[str, Any]:
+def _image_fields(urls: list[str], dialect: Dialect) -> dict[str, Any]:
     if dialect.edits == "json_images":
         return {"images": [{"image_url": url} for url in urls]}
     if dialect.edits == "in_generations":
@@ -175,7 +175,7 @@ def _data_url(path: Path, files: dict[str, FilePart]) -> str:
     return f"data:{_media_type(path)};base64,{mark}"
 
 
-def _form_body(call: Call, dialect: Dialect, fields: dict[str, Any]) -> Body:
+def _form_body(call: Call, dialect: Dialect, fields: dict[str, Any]) -> RequestBody:
     """multipart/form-data: the fields, then the files, each in the order that was given."""
     form: _Form = [(name, _form_text(value)) for name, value in _in_dialect(fields, dialect).items()]
     array = dialect.edits == "multipart_image_array" and len(call.references) > 1
@@ -184,7 +184,7 @@ def _form_body(call: Call, dialect: Dialect, fields: dict[str, Any]) -> Body:
     if call.mask:
         form.append((dialect.rename.get("mask", "mask"), file_part(call.mask)))
     boundary = f"imagegate-{secrets.token_hex(16)}"
-    return Body(f"multipart/form-data; boundary={boundary}", list(_form_parts(form, boundary)))
+    return RequestBody(f"multipart/form-data; boundary={boundary}", list(_form_parts(form, boundary)))
 
 
 def _form_parts(form: _Form, boundary: str) -> Iterator[Part]:
@@ -194,7 +194,7 @@ def _form_parts(form: _Form, boundary: str) -> Iterator[Part]:
             yield f"{head}\r\n\r\n{value}\r\n".encode()
             continue
         media_type = _media_type(value.path)
-        ending = EXTENSION.get(media_type, "bin")
+        ending = EXTENSION_BY_MEDIA_TYPE.get(media_type, "bin")
         yield f'{head}; filename="{number}.{ending}"\r\nContent-Type: {media_type}\r\n\r\n'.encode()
         yield value
         yield b"\r\n"
@@ -207,4 +207,4 @@ def _form_text(value: Any) -> str:
 
 def _media_type(path: Path) -> str:
     with path.open("rb") as file:
-        return sniff(file.read(ENOUGH)) or "application/octet-stream"
+        return sniff(file.read(SNIFF_BYTES)) or "application/octet-stream"

@@ -16,115 +16,116 @@ import aiohttp
 import msgspec
 
 from imagegate.catalog.routes import Dialect
-from imagegate.http.client import pieces_of
-from imagegate.upstreams.base import Partial
-from imagegate.upstreams.error_body import Fault, fault_of
-from imagegate.upstreams.openai.events import Events
-from imagegate.upstreams.openai.json_images import BadAnswer, Scanner
+from imagegate.http.client import iter_body
+from imagegate.upstreams.base import PartialImageHook
+from imagegate.upstreams.error_body import ErrorBody, parse_error
+from imagegate.upstreams.openai.events import EventReader
+from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
-_MOST_PARTIALS = 4
+_MAX_PARTIALS_PER_IMAGE = 4
 _QUALITY = re.compile("(?!auto$)[a-z]{1,16}")
 
 
-class Said(msgspec.Struct):
+class ParsedResponse(msgspec.Struct):
     """`items` are the pictures in their order, as the answer describes them; `drafts` the files that they name.
 
-    `flaws` says for the operator why a picture is none. `fault` is an error that came in place of pictures. `quality`
+    `image_errors` says for the operator why a picture is none. `error` is an error that came in place of pictures.
+    `quality`
     is in our words, empty where nothing was said.
     """
 
     items: list[dict[str, Any]]
     drafts: dict[str, Path]
-    flaws: list[str]
+    image_errors: list[str]
     usage: Any = None
-    fault: Fault | None = None
+    error: ErrorBody | None = None
     partials: int = 0
     quality: str = ""
 
 
-class Reader:
+class ResponseReader:
     """Reads one answer of at most `wanted` pictures into `folder`. Raises BadAnswer, and what the wire raises."""
 
-    def __init__(self, folder: Path, wanted: int, dialect: Dialect, partial: Partial) -> None:
+    def __init__(self, folder: Path, wanted: int, dialect: Dialect, partial: PartialImageHook) -> None:
         self._folder = folder
-        self._wanted = wanted
+        self._max_images = wanted
         self._dialect = dialect
-        self._partial = partial
+        self._on_partial_image = partial
 
-    async def read(self, response: aiohttp.ClientResponse) -> Said:
+    async def read(self, response: aiohttp.ClientResponse) -> ParsedResponse:
         if response.content_type == "text/event-stream":
             return await self._read_events(response)
-        scanner = Scanner(self._place, self._wanted)
+        scanner = JsonImageScanner(self._draft_path, self._max_images)
         try:
-            async for piece in pieces_of(response):
+            async for piece in iter_body(response):
                 await _write(scanner.feed, piece)
-            return self._whole(scanner)
+            return self._parse_object(scanner)
         finally:
             scanner.close()
 
-    def _place(self, number: int) -> Path | None:
-        return self._folder / f"p{number}.part" if number < self._wanted else None
+    def _draft_path(self, number: int) -> Path | None:
+        return self._folder / f"p{number}.part" if number < self._max_images else None
 
-    def _place_event(self, number: int) -> Path:
+    def _event_draft_path(self, number: int) -> Path:
         return self._folder / f"p{number}.part"
 
-    def _whole(self, scanner: Scanner) -> Said:
+    def _parse_object(self, scanner: JsonImageScanner) -> ParsedResponse:
         try:
             decoded = _JSON.decode(scanner.finish())
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise BadAnswer(f"the answer is no JSON: {error}"[:200]) from None
+            raise UnreadableResponse(f"the answer is no JSON: {error}"[:200]) from None
         if not isinstance(decoded, dict):
-            raise BadAnswer("the answer is no object")
+            raise UnreadableResponse("the answer is no object")
         data = decoded.get("data")
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-        said = Said(items[: self._wanted], *_files(scanner), usage=decoded.get("usage"))
-        said.fault = fault_of(decoded, self._dialect)
-        said.quality = self._quality(decoded)
-        return said
+        parsed = ParsedResponse(items[: self._max_images], *_split_files(scanner), usage=decoded.get("usage"))
+        parsed.error = parse_error(decoded, self._dialect)
+        parsed.quality = self._quality(decoded)
+        return parsed
 
-    async def _read_events(self, response: aiohttp.ClientResponse) -> Said:
-        scanner = Scanner(self._place_event, self._wanted * _MOST_PARTIALS)
-        events, said = Events(scanner), Said([], {}, [])
+    async def _read_events(self, response: aiohttp.ClientResponse) -> ParsedResponse:
+        scanner = JsonImageScanner(self._event_draft_path, self._max_images * _MAX_PARTIALS_PER_IMAGE)
+        events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
-            async for piece in pieces_of(response):
+            async for piece in iter_body(response):
                 await _write(scanner.feed, piece)
                 for event in events.read():
-                    await self._take(event, scanner, said)
-                if len(said.items) >= self._wanted or said.fault:
+                    await self._handle_event(event, scanner, parsed)
+                if len(parsed.items) >= self._max_images or parsed.error:
                     break
             else:
                 for event in events.finish():
-                    await self._take(event, scanner, said)
+                    await self._handle_event(event, scanner, parsed)
         finally:
             scanner.close()
-        said.drafts, said.flaws = _files(scanner)
-        return said
+        parsed.drafts, parsed.image_errors = _split_files(scanner)
+        return parsed
 
-    async def _take(self, event: dict[str, Any], scanner: Scanner, said: Said) -> None:
+    async def _handle_event(self, event: dict[str, Any], scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
         kind = str(event.get("type") or event["event"])
         if kind.endswith(".partial_image"):
-            said.partials += 1
-            await self._show(event, scanner)
+            parsed.partials += 1
+            await self._forward_partial(event, scanner)
         elif kind.endswith(".completed"):
-            said.items.append(event)
-            said.usage = event.get("usage", said.usage)
-            said.quality = self._quality(event) or said.quality
+            parsed.items.append(event)
+            parsed.usage = event.get("usage", parsed.usage)
+            parsed.quality = self._quality(event) or parsed.quality
         elif event.get("error") or "error" in (kind, event["event"]):
-            said.fault = fault_of(event if event.get("error") else {"error": event}, self._dialect)
+            parsed.error = parse_error(event if event.get("error") else {"error": event}, self._dialect)
 
-    def _quality(self, told: dict[str, Any]) -> str:
+    def _quality(self, response: dict[str, Any]) -> str:
         """Our word for what was used; `auto` says nothing."""
-        theirs = str(told.get("quality", ""))
+        theirs = str(response.get("quality", ""))
         word = next((ours for ours, word in self._dialect.qualities.items() if word == theirs), theirs)
         return word if _QUALITY.fullmatch(word) else ""
 
-    async def _show(self, event: dict[str, Any], scanner: Scanner) -> None:
-        index, draft = event.get("partial_image_index"), _files(scanner)[0].get(str(event.get("b64_json")))
+    async def _forward_partial(self, event: dict[str, Any], scanner: JsonImageScanner) -> None:
+        index, draft = event.get("partial_image_index"), _split_files(scanner)[0].get(str(event.get("b64_json")))
         if draft is None or not draft.exists():
             return
         if isinstance(index, int):
-            await self._partial(index, draft)
+            await self._on_partial_image(index, draft)
         draft.unlink(missing_ok=True)
 
 
@@ -139,7 +140,7 @@ async def _write(feed: Callable[[bytes], None], piece: bytes) -> None:
         raise
 
 
-def _files(scanner: Scanner) -> tuple[dict[str, Path], list[str]]:
-    payloads = scanner.payloads
+def _split_files(scanner: JsonImageScanner) -> tuple[dict[str, Path], list[str]]:
+    payloads = scanner.files
     drafts = {f"@{number}": payload.draft for number, payload in enumerate(payloads) if payload.draft}
-    return drafts, [f"picture {number}: {payload.fault}" for number, payload in enumerate(payloads) if payload.fault]
+    return drafts, [f"picture {number}: {payload.error}" for number, payload in enumerate(payloads) if payload.error]
