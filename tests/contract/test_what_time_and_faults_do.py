@@ -142,7 +142,7 @@ def test_s10_2_generation_timeout_at_the_deadline(tmp_path: Path) -> None:
 
 def test_s5_6_ping_breaks_the_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert task_stream.HEARTBEAT_S == 15
-    monkeypatch.setattr(task_stream, "SILENCE_S", 0.05)
+    monkeypatch.setattr(task_stream, "HEARTBEAT_S", 0.05)
 
     async def story(place: Installation, upstream: ScriptedUpstream) -> None:
         task = parse_response(await create_task(place, HOLD))

@@ -20,13 +20,13 @@ Reply = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 
 @cache
-def test_ca() -> trustme.CA:
+def make_test_ca() -> trustme.CA:
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
 def client_tls(ca: trustme.CA | None = None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    (ca or test_ca()).configure_trust(context)
+    (ca or make_test_ca()).configure_trust(context)
     return context
 
 
@@ -38,7 +38,7 @@ def server_tls(
     not_before: datetime | None = None,
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    cert = (ca or test_ca()).issue_cert(
+    cert = (ca or make_test_ca()).issue_cert(
         *names, key_type=trustme.KeyType.ECDSA, not_after=not_after, not_before=not_before
     )
     cert.configure_cert(context)

@@ -42,11 +42,11 @@ from tests.egress.raw_server import (
     Server,
     client_tls,
     http_response,
+    make_test_ca,
     record_connects,
     reply_with,
     serve_raw,
     server_tls,
-    test_ca,
 )
 from tests.support.image_files import PNG
 
@@ -95,7 +95,7 @@ async def attack_setup(
             entries = () if way == "result" else (AllowEntry("127.0.0.1/32", door.port),)
             rules = EgressRules(extra_ports=(canary.port,), allow=entries)
             resolver = ScriptedResolver(door_example=[["127.0.0.1"]], **names)
-            outbound = EgressClient(rules, resolver=resolver, ssl_context=client_tls(test_ca()))
+            outbound = EgressClient(rules, resolver=resolver, ssl_context=client_tls(make_test_ca()))
             with record_connects() as dialled:
                 try:
                     yield AttackSetup(way, canary, door, rules, resolver, outbound, folder, dialled)

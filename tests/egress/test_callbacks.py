@@ -32,12 +32,12 @@ from tests.egress.raw_server import (
     endless,
     hang,
     http_response,
+    make_test_ca,
     record_connects,
     reply_with,
     reset,
     serve_raw,
     server_tls,
-    test_ca,
 )
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ def test_tls_is_really_checked() -> None:
 
 def test_old_tls_is_refused() -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    test_ca().issue_cert("hook.test").configure_cert(old)
+    make_test_ca().issue_cert("hook.test").configure_cert(old)
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     assert hook_failure(reply_with(http_response(200)), old) in {"tls", "reset", "connect"}

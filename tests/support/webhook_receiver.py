@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal
 
-from tests.egress.raw_server import Reply, Server, serve_raw, server_tls, test_ca
+from tests.egress.raw_server import Reply, Server, make_test_ca, serve_raw, server_tls
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,5 +109,5 @@ def webhook_receiver(behaviours: Mapping[str, Behaviour]) -> Iterator[Receiver]:
 def trust_environment(folder: Path) -> dict[str, str]:
     """The environment in which a program trusts the authority of these receivers, and no other."""
     file = folder / "authority.pem"
-    test_ca().cert_pem.write_to_path(str(file))
+    make_test_ca().cert_pem.write_to_path(str(file))
     return {"SSL_CERT_FILE": str(file)}

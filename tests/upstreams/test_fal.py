@@ -297,12 +297,12 @@ def test_a_refused_submit_is_judged_by_its_status(
 
 def test_what_nobody_wants_is_taken_out_of_the_queue(tmp_path: Path) -> None:
     queue = Queue(looks=9, cancelled_status=404)
-    _, answer = run(queue, tmp_path, unwanted=True)
+    _, answer = run(queue, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
     assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert queue.cancels == 1
     made = Queue()
-    _, kept = run(made, tmp_path, unwanted=True)
+    _, kept = run(made, tmp_path, cancel_requested=True)
     assert isinstance(kept, Produced)
     assert made.cancels == 1
 
@@ -314,9 +314,9 @@ def test_at_the_deadline_a_picture_wins_against_the_stop(tmp_path: Path) -> None
             return await super().cancel(request)
 
     late = Late(looks=10**6)
-    _, answer = run(late, tmp_path, row={"timeout_s": 0.2})
+    _, answer = run(late, tmp_path, config={"timeout_s": 0.2})
     assert isinstance(answer, Produced)
-    _, never = run(Queue(looks=10**6), tmp_path, row={"timeout_s": 0.2})
+    _, never = run(Queue(looks=10**6), tmp_path, config={"timeout_s": 0.2})
     assert isinstance(never, Unknown)
 
 

@@ -105,7 +105,7 @@ def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     there = Predictions()
-    desk, answer = run(there, tmp_path, row={"timeout_s": 90})
+    desk, answer = run(there, tmp_path, config={"timeout_s": 90})
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
     assert (answer.answer.usage, answer.answer.request_id) == (None, "p1")
@@ -220,7 +220,7 @@ def test_one_output_may_stand_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", ["canceled", "aborted"])
 def test_what_nobody_wants_is_cancelled_once(tmp_path: Path, state: str) -> None:
     there = Predictions(end={"status": state})
-    _, answer = run(there, tmp_path, unwanted=True)
+    _, answer = run(there, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
     assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert there.cancels == 1

@@ -204,14 +204,14 @@ def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) ->
 
 def test_without_an_answer_until_the_deadline_the_outcome_is_unknown(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=["buy and hang up"] * 200)
-    _, answer = run(gateway, tmp_path, row={"timeout_s": 0.5})
+    _, answer = run(gateway, tmp_path, config={"timeout_s": 0.5})
     assert isinstance(answer, Unknown)
     assert len(gateway.bodies) > 2
 
 
 def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=["buy and hang up"], keyed=False)
-    desk, answer = run(gateway, tmp_path, row={"dialect": "evolink"})
+    desk, answer = run(gateway, tmp_path, config={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 1)
     assert "Idempotency-Key" not in gateway.heads[0]
@@ -338,7 +338,7 @@ def test_a_link_of_ours_that_they_cannot_read_is_not_the_customers_fault(tmp_pat
 
 def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
     gateway = Gateway(looks=5, end=failed("request_cancelled"), ends_when_cancelled=True)
-    _, answer = run(gateway, tmp_path, unwanted=True)
+    _, answer = run(gateway, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
     assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert gateway.cancels == 1
@@ -346,24 +346,24 @@ def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
 
 def test_what_was_made_all_the_same_is_taken(tmp_path: Path) -> None:
     gateway = Gateway(looks=5)
-    _, answer = run(gateway, tmp_path, unwanted=True)
+    _, answer = run(gateway, tmp_path, cancel_requested=True)
     assert isinstance(answer, Produced)
     assert (gateway.cancels, gateway.asked) == (1, 6)
 
 
 def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -> None:
     late = Gateway(looks=10**6, ends_when_cancelled=True)
-    _, answer = run(late, tmp_path, row={"timeout_s": 0.3})
+    _, answer = run(late, tmp_path, config={"timeout_s": 0.3})
     assert isinstance(answer, Produced)
     assert late.cancels == 1
     _, ended = run(
         Gateway(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled")),
         tmp_path,
-        row={"timeout_s": 0.3},
+        config={"timeout_s": 0.3},
     )
     assert isinstance(ended, Unavailable)
     assert (ended.trouble, ended.error.code) == (FailureKind.failing, TaskErrorCode.generation_timeout)
-    _, open_end = run(Gateway(looks=10**6), tmp_path, row={"timeout_s": 0.3})
+    _, open_end = run(Gateway(looks=10**6), tmp_path, config={"timeout_s": 0.3})
     assert isinstance(open_end, Unknown)
 
 
@@ -394,7 +394,7 @@ def test_a_throttled_look_rests_as_long_as_it_was_asked_to(tmp_path: Path) -> No
 
 def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
     deep = web.Response(status=502, text="[" * 200_000)
-    _, answer = run(Gateway(create_answers=[deep], keyed=False), tmp_path, row={"dialect": "evolink"})
+    _, answer = run(Gateway(create_answers=[deep], keyed=False), tmp_path, config={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
 
 
@@ -546,6 +546,6 @@ def test_a_side_that_holds_its_answers_is_asked_again_at_once(tmp_path: Path) ->
             return await super().look(request)
 
     began = time.monotonic()
-    _, answer = run(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(FAST_SCHEDULE, look_s=0.2))
+    _, answer = run(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(FAST_SCHEDULE, poll_interval_s=0.2))
     assert isinstance(answer, Produced)
     assert time.monotonic() - began < 9 * 0.2 + 8 * 0.2 * 0.7

@@ -174,7 +174,7 @@ async def delete_file(runtime: Runtime, account_id: str, file_id: str) -> None:
 async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: UploadNames) -> StoredFile:
     """Fetch under the rules of references, then keep it. Links of this origin are read from storage."""
     checked = None if is_local_url(runtime, url) else _check_file_url(runtime, url)
-    named = msgspec.structs.replace(naming, own_name=_name_from_url(url))
+    named = msgspec.structs.replace(naming, original_name=_name_from_url(url))
     async with receive_file(runtime) as incoming:
         if checked is None:
             await _copy_local(runtime, account_id, url, incoming)

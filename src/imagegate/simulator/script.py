@@ -107,7 +107,7 @@ def _image_directives(words: dict[str, str]) -> dict[str, object]:
             raise ValueError(f"{words['format']!r} is none of {', '.join(_FORMATS)}")
         changes["format"] = words["format"]
     if "bytes" in words:
-        changes["bytes"] = min(parse_byte_count(words["bytes"]), MAX_IMAGE_BYTES)
+        changes["file_bytes"] = min(parse_byte_count(words["bytes"]), MAX_IMAGE_BYTES)
     return changes
 
 

@@ -25,7 +25,7 @@ class Invariant(msgspec.Struct, frozen=True):
     sql: str
 
 
-class Violation(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True, rename={"description": "says"}):
     """An invariant that does not hold, with up to `MAX_ROWS_SHOWN` of the rows that break it."""
 
     id: str
