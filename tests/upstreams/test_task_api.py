@@ -546,6 +546,6 @@ def test_a_side_that_holds_its_answers_is_asked_again_at_once(tmp_path: Path) ->
             return await super().look(request)
 
     began = time.monotonic()
-    _, answer = run(Patient(looks=8), tmp_path, pace=msgspec.structs.replace(FAST_SCHEDULE, poll_interval_s=0.2))
+    _, answer = run(Patient(looks=8), tmp_path, schedule=msgspec.structs.replace(FAST_SCHEDULE, poll_interval_s=0.2))
     assert isinstance(answer, Produced)
     assert time.monotonic() - began < 9 * 0.2 + 8 * 0.2 * 0.7
