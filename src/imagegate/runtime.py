@@ -28,7 +28,6 @@ from imagegate.store.engines import Clock, wall_clock
 from imagegate.upstreams.connect import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
 
-PER_SECOND = 1_000_000
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from imagegate.catalog.schema import Alias, ModelPrice, PriceBlock, TokenRates
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.money import format_credits, format_decimal, format_usd
 from imagegate.domain.prices import CallPrice, Charge, Price, TokenPrice
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
@@ -214,8 +215,8 @@ def test_s3_3_dated_prices_and_a_block_is_known_by_its_content() -> None:
     old = msgspec.structs.replace(CATALOG.blocks[VERSION], version="old", effective_from=100)
     book = Catalog(list(CATALOG.models.values()), [], [CATALOG.blocks[VERSION], old])
     start = CATALOG.blocks[VERSION].effective_from
-    assert book.price_block_at(start * 1_000_000).version == VERSION
-    assert book.price_block_at(start * 1_000_000 - 1).version == "old"
+    assert book.price_block_at(start * US_PER_SECOND).version == VERSION
+    assert book.price_block_at(start * US_PER_SECOND - 1).version == "old"
     with pytest.raises(CatalogError):
         book.price_block_at(99_999_999)
     assert hash_block(old) != hash_block(CATALOG.blocks[VERSION])

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.maintenance import sweep
 from imagegate.flows.views import task_stream
-from imagegate.runtime import PER_SECOND
 from imagegate.store.transaction import Tx
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.contract.scripted import HOLD, ScriptedUpstream, scripted_gateway
@@ -58,12 +58,12 @@ def test_s6_exp_is_24_hours_after_the_end_and_reading_adds_nothing(tmp_path: Pat
         task = parse_response(await create_task(place, **WAIT))
         [link], end = task["results"], task["results_expire_at"]
         assert f"?exp={end}&" in link
-        assert end == place.clock.now // PER_SECOND + 24 * 3600
+        assert end == place.clock.now // US_PER_SECOND + 24 * 3600
         for _hour in range(23):
             place.clock.now += HOUR
             assert (await place.client.get(link)).status_code == 200
         assert (await place.task(task["id"]))["results"] == [link]
-        place.clock.now = end * PER_SECOND
+        place.clock.now = end * US_PER_SECOND
         assert (await place.client.get(link)).status_code == 410
 
     run_scenario(tmp_path, story)
@@ -109,9 +109,9 @@ def test_s8_life_is_72_hours(tmp_path: Path) -> None:
         sent = await place.client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)})
         file = parse_response(sent)["data"]
         links = (file["file_url"], file["download_url"])
-        place.clock.now += 72 * HOUR - PER_SECOND  # the end is told in whole seconds
+        place.clock.now += 72 * HOUR - US_PER_SECOND  # the end is told in whole seconds
         assert [(await place.client.get(link)).status_code for link in links] == [200, 200]
-        place.clock.now += PER_SECOND
+        place.clock.now += US_PER_SECOND
         assert [(await place.client.get(link)).status_code for link in links] == [410, 410]
 
     run_scenario(tmp_path, story)
@@ -120,9 +120,9 @@ def test_s8_life_is_72_hours(tmp_path: Path) -> None:
 def test_s7_rotation_ends_after_24_hours(tmp_path: Path) -> None:
     async def story(place: Installation, _: ScriptedUpstream) -> None:
         rotated = parse_response(await place.client.post("/v1/webhooks/secret/rotate"))
-        place.clock.now += 24 * HOUR - PER_SECOND
+        place.clock.now += 24 * HOUR - US_PER_SECOND
         assert parse_response(await place.client.get("/v1/webhooks/secret")) == rotated
-        place.clock.now += PER_SECOND
+        place.clock.now += US_PER_SECOND
         alone = parse_response(await place.client.get("/v1/webhooks/secret"))
         assert (alone["secret"], alone["previous"]) == (rotated["secret"], None)
 

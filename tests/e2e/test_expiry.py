@@ -16,11 +16,12 @@ from litestar.types import ASGIApp
 
 from imagegate.app import build_app, open_runtime
 from imagegate.domain.tasks import Task
+from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.flows.execution.run import SERVICE_ERROR, fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, reclaim_lost_tasks, sweep
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage, Work
 from imagegate.spool import fsync_directory
 from imagegate.store import claims, tasks
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDep
 
 SMALL = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
 LARGE = {"prompt": "a lighthouse", "size": "2560x1440", "quality": "high", "output_format": "jpeg"}
-HOUR = 3600 * PER_SECOND
+HOUR = US_PER_HOUR
 END_S = 30.0
 
 
@@ -137,10 +138,10 @@ def test_p10_a_result_link_works_for_24_hours_and_then_stops(tmp_path: Path) -> 
             task = parse_response(await place.client.post(CREATE, json=SMALL, headers=WAIT))
             assert task["status"] == "completed"
             [link] = task["results"]
-            end = task["results_expire_at"] * PER_SECOND
-            assert 0 <= before + 24 * HOUR - end < PER_SECOND
+            end = task["results_expire_at"] * US_PER_SECOND
+            assert 0 <= before + 24 * HOUR - end < US_PER_SECOND
 
-            place.clock.now = end - PER_SECOND
+            place.clock.now = end - US_PER_SECOND
             await sweep(place.runtime)
             fetched = await place.client.get(link)
             assert (fetched.status_code, fetched.content[:3]) == (200, b"\xff\xd8\xff")
@@ -246,8 +247,8 @@ def test_tsk_3_leases_of_running_tasks_are_renewed_by_the_databases_clock(tmp_pa
         async with open_installation(tmp_path, lease_s=0.4) as place:
             task = parse_response(await place.client.post(CREATE, json=LARGE))
             await wait_until(lambda: has_status(place, task["id"], "processing"))
-            place.clock.now += 100 * PER_SECOND
-            renewed = place.clock.now + int(0.4 * PER_SECOND)
+            place.clock.now += 100 * US_PER_SECOND
+            renewed = place.clock.now + int(0.4 * US_PER_SECOND)
             await wait_until(lambda: has_lease_until(place, task["id"], renewed))
             done = parse_response(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
             assert done["status"] == "completed"
@@ -267,8 +268,8 @@ def test_tsk_7_what_an_older_process_holds_is_taken_back_at_once_and_fenced(tmp_
         async with open_installation(tmp_path, workers=0) as place:
             task = parse_response(await place.client.post(CREATE, json=SMALL))
             account = (await place.row(task["id"])).account_id
-            [stale] = await place.runtime.db.write(claims.claim_due_tasks, account, "boot_dead", 60 * PER_SECOND, 1)
-            assert stale.lease_until == place.clock.now + 60 * PER_SECOND
+            [stale] = await place.runtime.db.write(claims.claim_due_tasks, account, "boot_dead", US_PER_MINUTE, 1)
+            assert stale.lease_until == place.clock.now + US_PER_MINUTE
         async with open_installation(tmp_path) as place:
             done = parse_response(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
             assert done["status"] == "completed"
@@ -289,7 +290,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
             account = (await place.row(task["id"])).account_id
             for number in range(1, 5):
                 assert await has_status(place, task["id"], "pending" if number == 1 else "processing")
-                await place.runtime.db.write(claims.claim_due_tasks, account, f"boot_{number}", PER_SECOND, 1)
+                await place.runtime.db.write(claims.claim_due_tasks, account, f"boot_{number}", US_PER_SECOND, 1)
                 assert await reclaim_lost_tasks(place.runtime) == 1
             failed = await place.task(task["id"])
             assert (failed["error"]["code"], failed["error"]["reason"]) == ("service_error", "worker_crash_loop")

@@ -10,6 +10,7 @@ import apsw
 import httpx
 import pytest
 
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.maintenance import purge_old, sweep
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, open_installation
@@ -75,7 +76,7 @@ def test_s5_1_kept_for_thirty_days_and_its_charge_for_ever(tmp_path: Path) -> No
 
 
 def _day(moment: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(moment // 1_000_000))
+    return time.strftime("%Y-%m-%d", time.gmtime(moment // US_PER_SECOND))
 
 
 def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:

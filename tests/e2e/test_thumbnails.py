@@ -13,12 +13,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import UsageSource
 from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.run import execute
 from imagegate.flows.maintenance import delete_orphan_blobs, sweep
 from imagegate.images.jobs import thumbnail
-from imagegate.runtime import PER_SECOND
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.store import attempts, claims
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
@@ -48,7 +48,7 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
             ]
             assert (first["thumbnail_url"], second.get("thumbnail_url")) == (link, None)
 
-            place.clock.now = task["results_expire_at"] * PER_SECOND
+            place.clock.now = task["results_expire_at"] * US_PER_SECOND
             await sweep(place.runtime)
             parse_error(await place.client.get(task["results"][0]), 410, "result_expired")
             fetched = await place.client.get(link)
@@ -62,8 +62,8 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
                 parse_error(await place.client.get(other), 403, "invalid_signature")
             await place.check()
 
-            end = int(link.partition("exp=")[2].partition("&")[0]) * PER_SECOND
-            assert 0 <= place.clock.now + 29 * DAY - end < PER_SECOND
+            end = int(link.partition("exp=")[2].partition("&")[0]) * US_PER_SECOND
+            assert 0 <= place.clock.now + 29 * DAY - end < US_PER_SECOND
             place.clock.now = end
             parse_error(await place.client.get(link), 410, "result_expired")
             assert "thumbnail_url" not in await listed(place, task["id"])

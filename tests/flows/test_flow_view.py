@@ -15,6 +15,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ImageResult, Task, TaskState
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.views.task import task_view
 from imagegate.runtime import Runtime
@@ -35,7 +36,7 @@ WAITING = Task(
     price_version="2026-11-01.1",
     hold=Nanos(48_177_000),
     created=CREATED,
-    deadline=CREATED + 3_600_000_000,
+    deadline=CREATED + US_PER_HOUR,
 )
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.tasks import FailureKind
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.routing.circuit_breaker import (
     MAX_OPEN_US,
     MIN_LONG_OPEN_US,
     MIN_OPEN_US,
-    SECOND,
     Closed,
     HalfOpen,
     Health,
@@ -21,10 +21,10 @@ from imagegate.routing.circuit_breaker import (
     on_success,
 )
 
-NOW = 1_795_000_000 * SECOND
+NOW = 1_795_000_000 * US_PER_SECOND
 
 
-def fail(*troubles: FailureKind, health: Health | None = None, step_us: int = SECOND) -> tuple[Health, int]:
+def fail(*troubles: FailureKind, health: Health | None = None, step_us: int = US_PER_SECOND) -> tuple[Health, int]:
     health, now = health or Health(), NOW
     for trouble in troubles:
         now += step_us
@@ -42,7 +42,7 @@ def test_up_4_five_failures_in_a_row_break_a_route() -> None:
 def test_up_4_half_of_ten_calls_in_half_a_minute_break_it() -> None:
     health, now = Health(), NOW
     for turn in range(10):
-        now += SECOND
+        now += US_PER_SECOND
         health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
     assert isinstance(breaker_state(health, now), Open)
 
@@ -50,7 +50,7 @@ def test_up_4_half_of_ten_calls_in_half_a_minute_break_it() -> None:
 def test_up_4_half_of_ten_calls_over_a_longer_time_do_not() -> None:
     health, now = Health(), NOW
     for turn in range(30):
-        now += 10 * SECOND
+        now += 10 * US_PER_SECOND
         health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
     assert breaker_state(health, now) == Closed()
 
@@ -70,12 +70,12 @@ def test_up_4_one_trial_then_double_the_time_up_to_five_minutes() -> None:
 
 
 def test_up_4_throttling_cools_by_retry_after_and_is_no_failure() -> None:
-    health = on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=7 * SECOND)
-    assert breaker_state(health, NOW) == RateLimited(NOW + 7 * SECOND)
-    assert breaker_state(health, NOW + 7 * SECOND) == Closed()
+    health = on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=7 * US_PER_SECOND)
+    assert breaker_state(health, NOW) == RateLimited(NOW + 7 * US_PER_SECOND)
+    assert breaker_state(health, NOW + 7 * US_PER_SECOND) == Closed()
     assert health.fails == 0
     unsaid = on_failure(Health(), FailureKind.throttled, NOW)
-    assert breaker_state(unsaid, NOW) == RateLimited(NOW + 10 * SECOND)
+    assert breaker_state(unsaid, NOW) == RateLimited(NOW + 10 * US_PER_SECOND)
 
 
 def test_an_unpaid_account_stays_shut_for_half_an_hour_and_longer_each_time() -> None:
@@ -100,7 +100,7 @@ def test_our_own_trouble_says_nothing_about_the_upstream() -> None:
 def test_every_history_ends_in_a_state_that_a_success_heals(history: list[FailureKind | None], step: int) -> None:
     health, now = Health(), NOW
     for trouble in history:
-        now += step * SECOND
+        now += step * US_PER_SECOND
         health = on_success(health, now) if trouble is None else on_failure(health, trouble, now, key="k")
         assert isinstance(breaker_state(health, now, "k"), Closed | HalfOpen | RateLimited | Open)
     assert breaker_state(on_success(health, now), now, "k") == Closed()

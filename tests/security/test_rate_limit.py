@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE, MINUTE_US, Allowed, Denied, Quota, take
+from imagegate.domain.time import US_PER_MINUTE
+from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE, Allowed, Denied, Quota, take
 
 START = 1_795_000_000_000_000
 RATES = [1, 2, 7, 60, 999, MAX_REQUESTS_PER_MINUTE]
@@ -34,7 +35,7 @@ def test_a_whole_quota_passes_at_once_and_then_one_each_step(requests: int) -> N
 
 @given(
     requests=st.sampled_from(RATES[:5]),
-    gaps=st.lists(st.integers(0, MINUTE_US // 4), min_size=1, max_size=300),
+    gaps=st.lists(st.integers(0, US_PER_MINUTE // 4), min_size=1, max_size=300),
 )
 def test_over_any_minutes_no_more_than_a_quota_more_than_minutes(requests: int, gaps: list[int]) -> None:
     moments = [START]
@@ -44,10 +45,10 @@ def test_over_any_minutes_no_more_than_a_quota_more_than_minutes(requests: int, 
     for first in range(len(found)):
         for last in range(first, len(found)):
             stretch = found[last] - found[first]
-            assert last - first + 1 <= requests + stretch * requests // MINUTE_US
+            assert last - first + 1 <= requests + stretch * requests // US_PER_MINUTE
 
 
-@given(requests=st.sampled_from(RATES), used=st.integers(1, 2000), wait=st.integers(0, 2 * MINUTE_US))
+@given(requests=st.sampled_from(RATES), used=st.integers(1, 2000), wait=st.integers(0, 2 * US_PER_MINUTE))
 def test_who_comes_when_told_passes_and_who_comes_before_does_not(requests: int, used: int, wait: int) -> None:
     quota, now = Quota("key", "k", requests), START
     state: dict[str, int] = {}
@@ -86,13 +87,13 @@ def test_two_quotas_are_taken_together_or_not_at_all() -> None:
     again = take((narrow, wide), first.full_at, START + 1)
     assert isinstance(again, Denied)
     assert [one.remaining for one in again.statuses] == [0, 9]
-    assert again.retry_after_us == MINUTE_US - 1
+    assert again.retry_after_us == US_PER_MINUTE - 1
 
 
 def test_a_clock_that_is_set_back_blocks_nobody_for_long() -> None:
-    quota, hour = Quota("key", "k", 5), 60 * MINUTE_US
+    quota, hour = Quota("key", "k", 5), 60 * US_PER_MINUTE
     assert isinstance(take((quota,), {"k": START + hour}, START), Allowed)
-    near = take((quota,), {"k": START + MINUTE_US + 1}, START)
+    near = take((quota,), {"k": START + US_PER_MINUTE + 1}, START)
     assert isinstance(near, Denied)
-    assert near.retry_after_us <= MINUTE_US
+    assert near.retry_after_us <= US_PER_MINUTE
     assert near.statuses[0].remaining == 0

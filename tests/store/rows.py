@@ -14,6 +14,7 @@ from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
@@ -26,7 +27,7 @@ ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 204
 PRICE_VERSION = "test.1"
 PRICE_BODY = "{}"
 PRICE_BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-LEASE_US = 60_000_000
+LEASE_US = US_PER_MINUTE
 
 
 DISPATCH_LIMITS = DispatchLimits(route="embedded", upstream="embedded")
@@ -72,7 +73,7 @@ def render_webhook(task: Task) -> bytes:
 def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> tasks.NewTask:
     now = time.time_ns() // 1000
     return tasks.NewTask(
-        id=ids.new_task_id(now // 1_000_000),
+        id=ids.new_task_id(now // US_PER_SECOND),
         account_id=key.account_id,
         key_id=key.id,
         order=msgspec.structs.replace(ORDER, callback_url=callback_url),
@@ -80,7 +81,7 @@ def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> 
         price_version=PRICE_VERSION,
         hold=hold,
         created=now,
-        deadline=now + 3_600_000_000,
+        deadline=now + US_PER_HOUR,
     )
 
 
@@ -106,9 +107,9 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
         engine="embedded",
         results=(ImageResult(0, "png", "image/png", 2048, 2048, 10),),
         assets=(asset,),
-        retention_us=86_400_000_000,
+        retention_us=US_PER_DAY,
         thumbnail=_new_asset(task, AssetKind.thumbnail),
-        thumbnail_retention_us=30 * 86_400_000_000,
+        thumbnail_retention_us=30 * US_PER_DAY,
         commit_id=f"cmt_{uuid.uuid4().hex}",
     )
 

@@ -9,6 +9,7 @@ import pytest
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
+from imagegate.domain.time import US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult, DeliveryState, SecretVersion, host_of
 from imagegate.store import attempts, claims, deliveries, settlement, tasks
 from imagegate.store.database import Database
@@ -248,7 +249,7 @@ def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_da
             for one in await claim(db):
                 clock.now += 10_000_000
                 await answer(db, one, DeliveryResult(duration_ms=10_000, error="timeout"))
-            clock.now += 60_000_000
+            clock.now += US_PER_MINUTE
         late = await fail_new_task(db, key)
         await claim(db)
         every = await db.read(deliveries.list_deliveries, account_id, None, 200)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.database import Database
 from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation, reserve_fetch, settle_fetch
 from tests.conftest import OpenDatabase
 from tests.store.rows import create_customer
 
-HOUR = 3_600_000_000
+HOUR = US_PER_HOUR
 NOON = 500_000 * HOUR
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from imagegate.domain.files import FileState
+from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.store import assets, files
 from imagegate.store.database import Database
 from imagegate.store.files import FileAdded, FileLimitReached, FileRemoved, NoSuchFile
@@ -15,7 +16,7 @@ from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.rows import create_customer, new_file
 
-KEEP = 72 * 3600 * 1_000_000
+KEEP = 72 * US_PER_HOUR
 CLIENTS, FILES, ROOM = 32, 5, 20
 
 
@@ -116,7 +117,7 @@ def test_what_has_expired_takes_no_room_and_is_due(open_database: OpenDatabase) 
         db = open_database(lambda: now)
         account_id, _ = await create_customer(db, 0)
         old = (await add_file(db, account_id, new_file(account_id, "a.png"), most=1)).file
-        assert old.expires == now // 1_000_000 * 1_000_000 + KEEP
+        assert old.expires == now // US_PER_SECOND * US_PER_SECOND + KEEP
         later = open_database(lambda: now + KEEP)
         assert old.state_at(now + KEEP) is FileState.expired
         assert await later.read(files.count_files, account_id) == 0

@@ -12,6 +12,7 @@ import pytest
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
@@ -31,7 +32,7 @@ from tests.store.rows import (
     render_webhook,
 )
 
-FAR, HOUR = 10**15, 3_600_000_000
+FAR, HOUR = 10**15, US_PER_HOUR
 FAULTS = {
     "I1": "UPDATE entries SET amount = amount + 1 WHERE account = 'sys:bank'",
     "I2.posted": "UPDATE accounts SET posted = posted + 1",
@@ -107,7 +108,7 @@ def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
     async def story() -> None:
         db = open_database()
         await populate(db)
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
     asyncio.run(story())
 
@@ -118,7 +119,7 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(FAULTS[invariant])) > 0
-        found = await db.snapshot(find_violations, 60_000_000)
+        found = await db.snapshot(find_violations, US_PER_MINUTE)
         assert invariant in {one.id for one in found}
         assert all(one.rows for one in found)
 
@@ -131,7 +132,7 @@ def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(sql)) > 0
-        assert invariant in {one.id for one in await db.snapshot(find_violations, 60_000_000)}
+        assert invariant in {one.id for one in await db.snapshot(find_violations, US_PER_MINUTE)}
 
     asyncio.run(story())
 
@@ -143,7 +144,7 @@ def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: Op
         await db.write(files.add_file, account_id, new_file(account_id), HOUR, 100)
         for hours, found in ((1, False), (2, False), (3, True)):
             late = open_database(lambda hours=hours: FAR + hours * HOUR)
-            broken = await late.snapshot(find_violations, 60_000_000)
+            broken = await late.snapshot(find_violations, US_PER_MINUTE)
             assert ("I13.files" in {one.id for one in broken}) is found
 
     asyncio.run(story())

@@ -9,6 +9,7 @@ import msgspec
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
 from imagegate.store import assets, attempts, claims, deliveries, files, idempotency, purge, settlement, tasks
 from imagegate.store.database import Database
@@ -30,7 +31,7 @@ from tests.store.rows import (
     render_webhook,
 )
 
-DAY = 86_400_000_000
+DAY = US_PER_DAY
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 OF_TASKS = ("tasks", "holds", "steps", "attempts", "deliveries", "delivery_attempts")
 
@@ -124,7 +125,7 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await db.read(tasks.find_task, account_id, young) is not None
         assert await load_money(db, account_id) == before
         assert [line.price_version for line in before["entries"]] == ["test.1", "test.1", None]
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0
 
     asyncio.run(story())
@@ -151,10 +152,10 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
             heard = DeliveryResult(duration_ms=1, status=204)
             await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, heard, ())
         assert await db.write(purge.purge_tasks, 42 * DAY, 50) == 0, "it is not that old"
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert await db.write(purge.purge_tasks, 41 * DAY, 50) == 1
         assert await db.read(tasks.find_task, account_id, keyed) is None
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
     asyncio.run(story())
 
@@ -172,7 +173,7 @@ def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> N
         left = [7]
         while await db.write(purge.purge_tasks, 30 * DAY, 3):
             left.append((await db.read(count_rows))["tasks"])
-            assert await db.snapshot(find_violations, 60_000_000) == []
+            assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert left == [7, 4, 1, 0]
 
     asyncio.run(story())
@@ -196,10 +197,10 @@ def test_ended_files_go_with_their_rows_and_the_count_of_the_account_holds(open_
         assert await db.write(files.purge_files, 30 * DAY, 50) == 2
         assert await db.read(find_file_by_id, old.id) is None
         assert {"files": 0, "assets": 0}.items() <= (await db.read(count_rows)).items()
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         await db.write(files.add_file, account_id, live, 3 * DAY, 1)
         assert await db.read(find_file_by_id, live.id) is not None, "there is room for one again"
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
     asyncio.run(story())
 
@@ -218,6 +219,6 @@ def test_closed_test_webhooks_go_and_waiting_ones_stay(open_database: OpenDataba
         clock.now += 30 * DAY
         assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
         assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(count_rows)).items()
-        assert await db.snapshot(find_violations, 60_000_000) == []
+        assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
     asyncio.run(story())

@@ -7,7 +7,8 @@ import time
 
 import psycopg
 
-from imagegate.security.rate_limit import MINUTE_US, Allowed, Denied, Quota
+from imagegate.domain.time import US_PER_MINUTE
+from imagegate.security.rate_limit import Allowed, Denied, Quota
 from imagegate.store import rate_buckets
 from imagegate.store.database import Database, create_engine
 from imagegate.store.rate_buckets import order_of, take_shared
@@ -58,9 +59,9 @@ def test_key_5_a_bucket_is_forgotten_only_once_it_is_whole(open_database: OpenDa
         clock = Clock()
         db = open_database(clock)
         await db.write(take_shared, order_of((KEY,)), (KEY,))
-        clock.now += MINUTE_US
+        clock.now += US_PER_MINUTE
         assert await db.write(rate_buckets.purge_full_buckets) == 0
-        clock.now += 2 * MINUTE_US
+        clock.now += 2 * US_PER_MINUTE
         assert await db.write(rate_buckets.purge_full_buckets) == 1
         answer = await db.write(take_shared, order_of((KEY,)), (KEY,))
         assert answer.statuses[0].remaining == KEY.requests - 1

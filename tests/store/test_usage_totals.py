@@ -8,7 +8,8 @@ import random
 import msgspec
 import pytest
 
-from imagegate.domain.accounts import DAY_US, ApiKey
+from imagegate.domain.accounts import ApiKey
+from imagegate.domain.time import US_PER_DAY
 from imagegate.store import accounts, attempts, claims, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.usage import sum_usage
@@ -30,7 +31,7 @@ FIRST = 20_000
 
 @pytest.mark.parametrize("seed", range(4))
 def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: OpenDatabase, seed: int) -> None:
-    chance, now = random.Random(seed), [FIRST * DAY_US]
+    chance, now = random.Random(seed), [FIRST * US_PER_DAY]
     db = open_database(lambda: now[0])
 
     async def story() -> None:
@@ -40,16 +41,16 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
         stranger_id, stranger = await create_customer(db, 10**9, "stranger")
         charged: dict[tuple[int, str, str], list[int]] = {}
         for _ in range(25):
-            now[0] += chance.randrange(DAY_US // 2)
+            now[0] += chance.randrange(US_PER_DAY // 2)
             model, maker = chance.choice(["a", "b"]), chance.choice([key, other])
             task_id, charge = await _settle_one(db, maker, model, chance.randrange(1, 1000))
-            charged.setdefault((now[0] // DAY_US, model, maker.id), []).append(charge)
+            charged.setdefault((now[0] // US_PER_DAY, model, maker.id), []).append(charge)
             if chance.random() < 0.3:
-                now[0] += chance.randrange(2 * DAY_US)
+                now[0] += chance.randrange(2 * US_PER_DAY)
                 await db.write(refunds.refund_task, account_id, new_refund(task_id))
-                charged.setdefault((now[0] // DAY_US, model, maker.id), []).append(-charge)
+                charged.setdefault((now[0] // US_PER_DAY, model, maker.id), []).append(-charge)
             await _settle_one(db, stranger, model, 5)
-        last = now[0] // DAY_US
+        last = now[0] // US_PER_DAY
         whole = await db.read(sum_usage, account_id, ("day", "model", "key"), FIRST, last)
         assert {(one.day, one.model, one.key): one.amount for one in whole} == {
             place: sum(charges) for place, charges in charged.items()

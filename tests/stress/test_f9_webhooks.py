@@ -15,6 +15,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from imagegate.domain.time import US_PER_SECOND
 from tests.api.helpers import CREATE, SMALL_IMAGE, parse_response
 from tests.e2e.test_webhooks import BEHAVIOURS as ALL
 from tests.support.gateway import Gateway
@@ -141,7 +142,7 @@ def _judge_attempts(attempts: list[dict[str, Any]], names: dict[str, str]) -> di
         assert (made[0]["state"], [one["number"] for one in made]) == (state, list(range(1, count + 1)))
         assert made[0]["started"] >= made[0]["settled"], "never before the settlement"
         for wait, before, after in zip(RETRY_WAITS_S, made, made[1:], strict=False):
-            assert after["started"] - before["ended"] >= wait * 1_000_000
+            assert after["started"] - before["ended"] >= wait * US_PER_SECOND
     longest = max(one["duration_ms"] for one in attempts)
     assert longest <= MAX_ATTEMPT_MS
     return {

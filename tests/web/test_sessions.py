@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.security.api_keys import generate_key
 from imagegate.store.database import Database, create_engine
 from imagegate.store.transaction import Tx
@@ -21,7 +22,6 @@ from tests.web.browser import open_browser, open_page
 
 PUBLIC = "https://images.example.com"
 OURS = {"Sec-Fetch-Site": "same-origin"}
-HOUR_US = 3600 * 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +148,14 @@ def test_web_1_log_out_ends_this_session_and_everywhere_ends_all(public: Gateway
 def test_web_1_a_session_ends_after_an_hour_unused_and_after_twelve_hours(public: Gateway, operator: str) -> None:
     with visitor(public, "203.0.113.4") as client:
         cookie, _ = signed_in(client, new_key(public, operator, "idle"))
-        make_older(public, "seen", HOUR_US - 60_000_000)
+        make_older(public, "seen", US_PER_HOUR - US_PER_MINUTE)
         assert token(client, cookie)
-        make_older(public, "seen", HOUR_US - 60_000_000)
+        make_older(public, "seen", US_PER_HOUR - US_PER_MINUTE)
         assert token(client, cookie), "its use a moment ago counts"
-        make_older(public, "seen", HOUR_US + 60_000_000)
+        make_older(public, "seen", US_PER_HOUR + US_PER_MINUTE)
         assert token(client, cookie) is None
         cookie, _ = signed_in(client, new_key(public, operator, "old"))
-        make_older(public, "expires", 12 * HOUR_US)
+        make_older(public, "expires", 12 * US_PER_HOUR)
         assert token(client, cookie) is None
 
 

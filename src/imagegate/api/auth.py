@@ -16,7 +16,8 @@ from imagegate.api.client_address import TrustedProxies, is_listed
 from imagegate.api.rate_limits import RequestRateLimiter, rate_limit_headers, rate_limit_problem
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.page_token import PREFIX as TOKEN_PREFIX
 from imagegate.security.page_token import InvalidToken, PageToken, verify_page_token
@@ -86,7 +87,7 @@ class Authenticator:
         return key if key and key.is_active(self._runtime.clock()) else None
 
     def _read_token(self, value: str) -> PageToken | InvalidToken:
-        return verify_page_token(self._token_key, value, self._runtime.clock() // PER_SECOND)
+        return verify_page_token(self._token_key, value, self._runtime.clock() // US_PER_SECOND)
 
     async def _find_token_key(self, value: str) -> ApiKey | None:
         """The page's token stands for its key for as long as the session lives; the local account has no session."""

@@ -16,8 +16,9 @@ from imagegate.api.openapi.operation import Operation, described
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
 from imagegate.domain.tasks import AttemptOutcome
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
-from imagegate.runtime import PER_SECOND, CallCounters, Runtime
+from imagegate.runtime import CallCounters, Runtime
 from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats, load_stats
 
@@ -95,7 +96,7 @@ class Metrics:
             self._tasks.labels(state).set(number)
         self._holds.set(stats.open_holds)
         self._held.set(stats.held / _NANOS_PER_USD)
-        self._oldest.set(stats.oldest_queued / PER_SECOND)
+        self._oldest.set(stats.oldest_queued / US_PER_SECOND)
         self._overruns.set(stats.overruns)
         self._overrun.set(stats.overrun / _NANOS_PER_USD)
         for rule in CHEAP_INVARIANTS:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import RateLimitExceeded
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import Allowed, Denied, Quota, QuotaStatus, take
 from imagegate.store.rate_buckets import order_of, take_shared
 
@@ -61,7 +62,7 @@ class RequestRateLimiter:
 
     async def _take_shared(self, quotas: tuple[Quota, ...]) -> Allowed | Denied:
         until, refused = self._refused.get(quotas, (0.0, None))
-        left_us = int((until - self._monotonic()) * PER_SECOND)
+        left_us = int((until - self._monotonic()) * US_PER_SECOND)
         if refused is not None and left_us > 0:
             return refused.after(refused.retry_after_us - left_us)
         self._refused.pop(quotas, None)
@@ -75,7 +76,7 @@ class RequestRateLimiter:
         if len(self._refused) > self._prune_at:
             self._refused = {known: one for known, one in self._refused.items() if one[0] > now}
             self._prune_at = max(_MAX_REMEMBERED, 2 * len(self._refused))
-        self._refused[quotas] = (now + refused.retry_after_us / PER_SECOND, refused)
+        self._refused[quotas] = (now + refused.retry_after_us / US_PER_SECOND, refused)
 
 
 def rate_limit_problem(refused: Denied) -> RateLimitExceeded:
@@ -110,4 +111,4 @@ def _reset_s(one: QuotaStatus) -> int:
 
 def _ceil_seconds(microseconds: int) -> int:
     """Whole seconds, never too few."""
-    return -(-microseconds // PER_SECOND)
+    return -(-microseconds // US_PER_SECOND)

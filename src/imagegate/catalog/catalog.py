@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model, ModelPrice, PriceBlock, TokenRates
-from imagegate.domain.money import PER_MILLION
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
+from imagegate.domain.time import US_PER_SECOND
 
 
 class CatalogError(ValueError):
@@ -48,7 +48,7 @@ class Catalog:
 
     def price_block_at(self, now_us: int) -> PriceBlock:
         """The block that applies at this moment."""
-        in_effect = [block for block in self.blocks.values() if block.effective_from * PER_MILLION <= now_us]
+        in_effect = [block for block in self.blocks.values() if block.effective_from * US_PER_SECOND <= now_us]
         if not in_effect:
             raise CatalogError("no price block is in effect yet")
         return in_effect[-1]

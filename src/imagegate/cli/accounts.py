@@ -16,6 +16,7 @@ from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import gateway_options, installation_options, read_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import NewKey, create_key, grant_credits, open_account
 from imagegate.flows.refunds import refund as give_back
 from imagegate.security.keyring import open_keyring
@@ -65,7 +66,7 @@ def _parse_expiry(text: str | None) -> int | None:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
         raise Exit(USAGE, "imagegate: --expires takes a date such as 2027-01-31 or 2027-01-31T12:00+09:00") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp() * 1_000_000)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp() * US_PER_SECOND)
 
 
 @click.group()
@@ -179,7 +180,7 @@ def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
 def _date(moment_us: int | None) -> str | None:
     if moment_us is None:
         return None
-    return datetime.datetime.fromtimestamp(moment_us // 1_000_000, datetime.UTC).isoformat()
+    return datetime.datetime.fromtimestamp(moment_us // US_PER_SECOND, datetime.UTC).isoformat()
 
 
 @keys.command("disable")

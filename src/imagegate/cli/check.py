@@ -18,6 +18,7 @@ from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import installation_options, read_settings
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
 from imagegate.settings import Settings
@@ -53,7 +54,7 @@ def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> N
 async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
     db = connect_database(settings)
     try:
-        broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * 1_000_000))
+        broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
         return broken + (await audit_blobs(db, LocalBlobStore(settings.data_dir / "blobs")) if deep else [])
     finally:
         db.close()

@@ -10,8 +10,8 @@ import enum
 import msgspec
 
 from imagegate.domain.money import Nanos
+from imagegate.domain.time import US_PER_DAY
 
-DAY_US = 86_400_000_000
 SYS_BANK = "sys:bank"
 SYS_REVENUE = "sys:revenue"
 SYS_OVERRUN = "sys:overrun"
@@ -78,7 +78,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
     def spent_today(self, now: int) -> int:
         """Held or charged on the UTC day of `now`."""
-        return self.day_spent if self.day == now // DAY_US else 0
+        return self.day_spent if self.day == now // US_PER_DAY else 0
 
     @property
     def has_limits(self) -> bool:

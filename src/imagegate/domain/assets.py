@@ -7,6 +7,8 @@ import time
 
 import msgspec
 
+from imagegate.domain.time import US_PER_SECOND
+
 EXTENSION_BY_MEDIA_TYPE = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -43,5 +45,5 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_blob_key(account_id: str, asset_id: str, media_type: str, now_us: int) -> str:
     """The generated key of a blob: whose, of which day, and a true ending."""
-    day = time.strftime("%Y/%m/%d", time.gmtime(now_us // 1_000_000))
+    day = time.strftime("%Y/%m/%d", time.gmtime(now_us // US_PER_SECOND))
     return f"t/{account_id}/{day}/{asset_id}.{EXTENSION_BY_MEDIA_TYPE[media_type]}"

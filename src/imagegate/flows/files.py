@@ -30,13 +30,14 @@ from imagegate.domain.errors import (
     StorageFailed,
 )
 from imagegate.domain.files import StoredFile
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.egress import CheckedUrl, FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import sniff
 from imagegate.logging import log, log_error
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.spool import fsync_and_hash
 from imagegate.store import assets, files
 
@@ -115,7 +116,7 @@ async def store_file(
     size, digest = await asyncio.to_thread(fsync_and_hash, incoming.path)
     new = _new_file(runtime, account_id, upload_names, media_type, size, digest)
     await runtime.blobs.put(incoming.path, new.asset.key)
-    keep_us = runtime.settings.storage.upload_hours * 3600 * PER_SECOND
+    keep_us = runtime.settings.storage.upload_hours * US_PER_HOUR
     max_files = runtime.settings.limits.files_per_account
     match await runtime.db.write(files.add_file, account_id, new, keep_us, max_files):
         case files.FileAdded(file=file, replaced=replaced):

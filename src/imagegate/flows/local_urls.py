@@ -10,7 +10,8 @@ import urllib.parse
 
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, ValidLink, verify_result_link
 from imagegate.store import assets, files
 
@@ -51,7 +52,7 @@ async def _find_result(runtime: Runtime, account_id: str, match: re.Match[str], 
     given = urllib.parse.parse_qs(query)
     exp, sig = given.get("exp", [""])[0], given.get("sig", [""])[0]
     link = verify_result_link(runtime.keyring.derive_key("links"), match[1], int(match[2]), match[3], exp, sig)
-    if not isinstance(link, ValidLink) or link.exp * PER_SECOND <= runtime.clock():
+    if not isinstance(link, ValidLink) or link.exp * US_PER_SECOND <= runtime.clock():
         return None
     kind = AssetKind.thumbnail if match[3] == THUMBNAIL_EXTENSION else AssetKind.result
     return await runtime.db.read(assets.find_live_output_asset, account_id, match[1], kind, int(match[2]))

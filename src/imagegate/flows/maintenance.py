@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.execution.run import fail_task
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log_error
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import assets, attempts, claims, files, idempotency, purge, rate_buckets, sessions, tasks
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
 _PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100  # short commands, between which everybody else has a turn
-DAY_US = 24 * 3600 * PER_SECOND
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
 
 
@@ -63,7 +63,7 @@ async def delete_expired_assets(runtime: Runtime) -> int:
 
 async def purge_old(runtime: Runtime) -> None:
     """Rows that nobody will ask for again: keys that are used up, then tasks, files and test webhooks of long ago."""
-    keep = runtime.settings.storage.task_days * DAY_US
+    keep = runtime.settings.storage.task_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
     await _run_batches(lambda: runtime.db.write(sessions.purge_ended_sessions, _PURGE_BATCH_SIZE))
     for command in (purge.purge_tasks, files.purge_files, purge.purge_test_webhooks):
@@ -94,7 +94,7 @@ async def delete_orphan_blobs(runtime: Runtime) -> None:
 
 async def check_invariants(runtime: Runtime) -> None:
     """Ask the cheap invariants, and tell whoever reads the log or the metrics."""
-    grace_us = int(2 * runtime.settings.work.sweep_s * PER_SECOND)
+    grace_us = int(2 * runtime.settings.work.sweep_s * US_PER_SECOND)
     found = await runtime.db.snapshot(find_cheap_violations, grace_us)
     runtime.wake_ups.broken_invariants = frozenset(one.id for one in found)
     for one in found:

@@ -12,13 +12,14 @@ import secrets
 import msgspec
 
 from imagegate.domain.accounts import ApiKey
+from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.demo import DEMO_ACCOUNT
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.security.api_keys import hash_key, is_well_formed
 from imagegate.security.page_token import LIFETIME_S, PageToken, sign_page_token
 from imagegate.store import accounts, sessions
 
-_SEEN_INTERVAL_US = 60 * PER_SECOND
+_SEEN_INTERVAL_US = US_PER_MINUTE
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +104,7 @@ async def sign_out_everywhere(runtime: Runtime, visitor: Visitor) -> None:
 
 def issue_page_token(runtime: Runtime, visitor: Visitor) -> tuple[str, int]:
     """A token with the scopes of the visitor's key, and when it ends, Unix seconds."""
-    exp = min(runtime.clock() // PER_SECOND + LIFETIME_S, visitor.expires // PER_SECOND)
+    exp = min(runtime.clock() // US_PER_SECOND + LIFETIME_S, visitor.expires // US_PER_SECOND)
     token = PageToken(visitor.key.account_id, visitor.key.id, visitor.session_digest, exp)
     return sign_page_token(runtime.keyring.derive_key("page-token"), token), exp
 

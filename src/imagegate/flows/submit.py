@@ -24,11 +24,12 @@ from imagegate.domain.errors import (
 from imagegate.domain.images import ImageRequest, request_fingerprint
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task
+from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.inputs import delete_pinned, pin_local_inputs
 from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
 from imagegate.store.accounts import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
@@ -77,7 +78,7 @@ async def submit(
 
 
 async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> tasks.NewTask:
-    task_id = ids.new_task_id(now // PER_SECOND)
+    task_id = ids.new_task_id(now // US_PER_SECOND)
     return tasks.NewTask(
         id=task_id,
         account_id=key.account_id,
@@ -87,7 +88,7 @@ async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> ta
         price_version=quote.price_version,
         hold=quote.maximum.total,
         created=now,
-        deadline=now + int(runtime.settings.work.deadline_s * PER_SECOND),
+        deadline=now + int(runtime.settings.work.deadline_s * US_PER_SECOND),
         input_assets=await pin_local_inputs(runtime, quote.order, key.account_id, task_id),
     )
 
@@ -102,7 +103,7 @@ async def _is_replay(runtime: Runtime, key: ApiKey, idempotency_key: str | None)
 def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> tasks.IdempotencyKey | None:
     if idempotency_key is None:
         return None
-    keep = runtime.settings.limits.idempotency_hours * 3600 * PER_SECOND
+    keep = runtime.settings.limits.idempotency_hours * US_PER_HOUR
     return tasks.IdempotencyKey(ENDPOINT, idempotency_key, request_fingerprint(quote.order), keep)
 
 

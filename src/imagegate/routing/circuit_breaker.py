@@ -9,13 +9,13 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.tasks import FailureKind
+from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE, US_PER_SECOND
 
-SECOND = 1_000_000
 MAX_CONSECUTIVE_FAILURES = 5
-WINDOW_US, MIN_WINDOW_CALLS = 30 * SECOND, 10
-MIN_OPEN_US, MAX_OPEN_US = 15 * SECOND, 300 * SECOND
-MIN_LONG_OPEN_US, MAX_LONG_OPEN_US = 1800 * SECOND, 86_400 * SECOND
-DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US = 10 * SECOND, 600 * SECOND
+WINDOW_US, MIN_WINDOW_CALLS = 30 * US_PER_SECOND, 10
+MIN_OPEN_US, MAX_OPEN_US = 15 * US_PER_SECOND, 5 * US_PER_MINUTE
+MIN_LONG_OPEN_US, MAX_LONG_OPEN_US = 30 * US_PER_MINUTE, US_PER_DAY
+DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US = 10 * US_PER_SECOND, 10 * US_PER_MINUTE
 
 # Troubles of a whole upstream: its account is out of funds, blocked, or our key is refused.
 UPSTREAM_WIDE_FAILURES = frozenset({FailureKind.out_of_funds, FailureKind.blocked, FailureKind.bad_key})

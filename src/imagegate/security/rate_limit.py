@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
-MINUTE_US = 60_000_000
+from imagegate.domain.time import US_PER_MINUTE
+
 MAX_REQUESTS_PER_MINUTE = 1_000_000
 
 
@@ -26,7 +27,7 @@ class Quota(msgspec.Struct, frozen=True):
     @property
     def interval_us(self) -> int:
         """Between two requests at the full rate, in microseconds, rounded up: never more than the quota."""
-        return -(-MINUTE_US // self.requests)
+        return -(-US_PER_MINUTE // self.requests)
 
     @property
     def burst_us(self) -> int:

@@ -19,8 +19,9 @@ from imagegate.catalog.load import load_catalog
 from imagegate.catalog.routes import CostPerMillion
 from imagegate.catalog.schema import Model
 from imagegate.domain.images import ImageOrder, ImageRequest
-from imagegate.domain.money import PER_MILLION, Nanos, parse_usd
+from imagegate.domain.money import Nanos, parse_usd
 from imagegate.domain.prices import Price, TokenPrice
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.pricing import compute_charge
@@ -65,7 +66,7 @@ class PriceList:
     def _price(self, order: ImageOrder) -> Price:
         if order.row in self.costs:
             return _token_price(self.costs[order.row])
-        block = self.catalog.price_block_at(int(time.time() * PER_MILLION))
+        block = self.catalog.price_block_at(int(time.time() * US_PER_SECOND))
         tier = FAMILIES[self.catalog.models[order.row].family].price_tier(order)
         price = self.catalog.price(block.version, order.row, tier)
         assert price is not None, f"the catalog has no price of {order.row}"

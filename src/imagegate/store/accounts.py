@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import DAY_US, Account, ApiKey, LimitScope, Scope
+from imagegate.domain.accounts import Account, ApiKey, LimitScope, Scope
 from imagegate.domain.money import Nanos
+from imagegate.domain.time import US_PER_DAY
 from imagegate.store import key_concurrency
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
@@ -291,7 +292,7 @@ def _explain_key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> I
 
 def _today(tx: Tx) -> int:
     """Days since 1970, UTC."""
-    return tx.now // DAY_US
+    return tx.now // US_PER_DAY
 
 
 def _account_from_row(row: Row) -> Account:

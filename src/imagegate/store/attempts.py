@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from imagegate.domain.accounts import DAY_US, SYS_COST, EntryKind
+from imagegate.domain.accounts import SYS_COST, EntryKind
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome
+from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
 from imagegate.store.route_health import Blocked, DispatchLimits, try_dispatch, update_health
@@ -146,7 +147,7 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     if row["duplicate"]:
         return True
     update_health(tx, "sys:repeats", lambda health: health)  # callers come one by one
-    day_start = tx.now - tx.now % DAY_US
+    day_start = tx.now - tx.now % US_PER_DAY
     spent = ledger.sum_since(tx, SYS_COST, day_start)
     duplicate_cost = tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS total FROM attempts

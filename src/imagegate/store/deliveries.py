@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from imagegate.domain.tasks import Task
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.domain.webhooks import (
     CloseReason,
     Delivery,
@@ -30,7 +31,7 @@ RenderWebhook = Callable[[Task], bytes]
 
 MAX_PER_HOST = 2
 PARK_AFTER_FAILURES = 20
-HOST_DOWN_AFTER_US = 3_600_000_000
+HOST_DOWN_AFTER_US = US_PER_HOUR
 INTERRUPTED = DeliveryResult(duration_ms=0, error="interrupted")
 
 _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, round, number, due, created, closed

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.transaction import Tx
-
-_HOUR_US = 3_600_000_000
 
 
 class FetchReservation(msgspec.Struct, frozen=True):
@@ -33,7 +32,7 @@ def reserve_fetch(
 ) -> FetchReservation | BudgetReserved | BudgetExhausted:
     """Hold up to `max_bytes` bytes of the account's `budget_bytes`; less than that only where nobody else may give
     some back."""
-    hour = tx.now // _HOUR_US
+    hour = tx.now // US_PER_HOUR
     row = tx.fetch_all(
         """INSERT INTO fetched (account_id, hour, bytes, held) VALUES (:account_id, :hour, 0, 0)
         ON CONFLICT (account_id) DO UPDATE SET hour = :hour,

@@ -9,11 +9,11 @@ import msgspec
 
 from imagegate.domain.assets import Asset
 from imagegate.domain.files import StoredFile
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.assets import NewAsset, add_asset, find_asset
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
-_SECOND = 1_000_000
 _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.original_name, f.upload_path, f.created,
     f.expires, f.removed, a.key, a.media_type, a.bytes FROM files f
     JOIN assets a ON a.id = f.asset_id AND a.account_id = f.account_id"""
@@ -67,7 +67,7 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
     )
     if counted == 0:
         return FileLimitReached()
-    expires = tx.now // _SECOND * _SECOND + retention_us
+    expires = tx.now // US_PER_SECOND * US_PER_SECOND + retention_us
     add_asset(tx, account_id, new.asset, expires, None)
     _insert_file(tx, account_id, new, expires)
     stored = find_file(tx, account_id, new.id)

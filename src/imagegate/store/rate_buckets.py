@@ -5,7 +5,8 @@ Knows: how two requests of one bucket come one after the other. Refuses to know:
 
 from __future__ import annotations
 
-from imagegate.security.rate_limit import MINUTE_US, Allowed, Denied, Quota, take
+from imagegate.domain.time import US_PER_MINUTE
+from imagegate.security.rate_limit import Allowed, Denied, Quota, take
 from imagegate.store.engines import FOR_UPDATE, SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
@@ -45,5 +46,5 @@ def purge_full_buckets(tx: Tx) -> int:
     return tx.execute(
         f"""DELETE FROM rates WHERE bucket IN (
             SELECT bucket FROM rates WHERE whole_at < :before {SKIP_LOCKED})""",
-        before=tx.now - 2 * MINUTE_US,
+        before=tx.now - 2 * US_PER_MINUTE,
     )

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from imagegate.domain.time import US_PER_MINUTE
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.store.transaction import Tx
 
-_MINUTE_US = 60_000_000
 _SLOT_RETRY_US = 500_000
 
 
@@ -93,7 +93,7 @@ def _check_rate(tx: Tx, limits: DispatchLimits, free_at: int) -> Blocked | None:
     """A cell of `images` every `images / rate` of a minute, with a fifth of the minute's worth at once."""
     if not limits.rate_per_min:
         return None
-    step = _MINUTE_US // limits.rate_per_min
+    step = US_PER_MINUTE // limits.rate_per_min
     at = max(free_at, tx.now)
     early = at - (tx.now + step * max(1, limits.rate_per_min // 5) - step)
     if early > 0:

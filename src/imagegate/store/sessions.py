@@ -9,12 +9,13 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.accounts import ApiKey
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.accounts import find_key
 from imagegate.store.engines import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
-IDLE_TIMEOUT_US = 3600 * 1_000_000
-MAX_LIFETIME_US = 12 * 3600 * 1_000_000
+IDLE_TIMEOUT_US = US_PER_HOUR
+MAX_LIFETIME_US = 12 * US_PER_HOUR
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ import msgspec
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError
-from imagegate.domain.money import PER_MILLION
 from imagegate.domain.tasks import ImageResult
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, assets, deliveries, ledger
 from imagegate.store.attempts import close_open_attempts
@@ -82,7 +82,7 @@ def complete_task(
 
 def _floor_to_second(moment: int) -> int:
     """Links name their end in seconds."""
-    return moment // PER_MILLION * PER_MILLION
+    return moment // US_PER_SECOND * US_PER_SECOND
 
 
 def fail_task(

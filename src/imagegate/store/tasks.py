@@ -8,11 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.crash_points import crash_point
-from imagegate.domain.accounts import DAY_US
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ImageResult, Task, TaskState
+from imagegate.domain.time import US_PER_DAY
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, assets, idempotency, key_concurrency
 from imagegate.store.accounts import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
@@ -119,7 +119,7 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         account_id=new.account_id,
         key_id=new.key_id,
         amount=new.hold,
-        day=tx.now // DAY_US,
+        day=tx.now // US_PER_DAY,
         created=new.created,
     )
     tx.execute_nowait(

@@ -14,6 +14,7 @@ from litestar import Request, Response, delete, post
 from litestar.datastructures import Cookie
 
 from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.sessions import (
     Anonymous,
     InvalidKey,
@@ -26,7 +27,7 @@ from imagegate.flows.sessions import (
     sign_out,
     sign_out_everywhere,
 )
-from imagegate.runtime import LOOPBACK, PER_SECOND, Runtime
+from imagegate.runtime import LOOPBACK, Runtime
 from imagegate.security.rate_limit import Allowed, Denied, Quota, take
 from imagegate.store.rate_buckets import order_of, take_shared
 from imagegate.store.sessions import MAX_LIFETIME_US
@@ -70,7 +71,7 @@ class SignInLimiter:
         quota = (Quota("sign_in", f"sign-in:{bucket}", MAX_SIGN_INS_PER_MINUTE),)
         result = await self._take_one(quota)
         if isinstance(result, Denied):
-            wait = {"Retry-After": str(math.ceil(result.retry_after_us / PER_SECOND))}
+            wait = {"Retry-After": str(math.ceil(result.retry_after_us / US_PER_SECOND))}
             raise RateLimitExceeded("Too many sign-ins, please try again in a minute", reason="sign_in", headers=wait)
 
     async def _take_one(self, quota: tuple[Quota, ...]) -> Allowed | Denied:
@@ -100,7 +101,7 @@ async def open_session(
     opened = await sign_in(runtime, key, request.cookies.get(cookie_name(runtime), ""))
     return _token_response(
         _issue_token(runtime, opened.visitor),
-        [_session_cookie(runtime, opened.session_id, MAX_LIFETIME_US // PER_SECOND)],
+        [_session_cookie(runtime, opened.session_id, MAX_LIFETIME_US // US_PER_SECOND)],
     )
 
 

@@ -9,12 +9,13 @@ import asyncio
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.tasks import Task
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.run import SERVICE_ERROR, execute, fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
 from imagegate.logging import log_error
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.engines import DatabaseError
@@ -108,7 +109,7 @@ class TaskWorker:
         # Whose tasks wait for their references already would only wait with more.
         if limit < 1 or self._runtime.worker_slots.waiting_count(account_id) >= MAX_PER_ACCOUNT:
             return 0
-        lease_us = int(self._settings.lease_s * PER_SECOND)
+        lease_us = int(self._settings.lease_s * US_PER_SECOND)
         lease = Lease(self._settings.lease_s)
         claimed = await self._runtime.db.write(
             claims.claim_due_tasks, account_id, self._runtime.boot_id, lease_us, limit
@@ -166,7 +167,7 @@ class TaskWorker:
             return
         renewals = [(one, Lease(self._settings.lease_s)) for one in running]
         held = [(one.task.id, one.task.claim_no) for one in running]
-        lease_us = int(self._settings.lease_s * PER_SECOND)
+        lease_us = int(self._settings.lease_s * US_PER_SECOND)
         lost = await self._runtime.db.write(claims.renew_leases, self._runtime.boot_id, held, lease_us)
         for one, renewed in renewals:
             if one.task.id not in lost:

@@ -11,8 +11,9 @@ from litestar import Response
 from imagegate.api.responses import json_response
 from imagegate.domain.fields import DateTime, FileIdText, Link, MediaType, doc
 from imagegate.domain.files import StoredFile
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.local_urls import download_link, upload_link
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -66,4 +67,4 @@ def file_view(runtime: Runtime, file: StoredFile) -> FileView:
 
 def rfc_3339(timestamp_us: int) -> str:
     """Whole seconds with a numeric offset."""
-    return datetime.datetime.fromtimestamp(timestamp_us // PER_SECOND, datetime.UTC).isoformat()
+    return datetime.datetime.fromtimestamp(timestamp_us // US_PER_SECOND, datetime.UTC).isoformat()

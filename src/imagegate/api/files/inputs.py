@@ -13,7 +13,8 @@ from imagegate.blobs import BlobNotFound
 from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT
 from imagegate.domain.errors import InvalidSignature, ResultExpired
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.security.signing import ValidLink, decode_blob_name, verify_input_link
 
 _SECURITY_HEADERS = {
@@ -55,7 +56,7 @@ async def get_input(request: Request[Any, Any, Any], runtime: Runtime, name: str
     link = verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig)
     if not isinstance(link, ValidLink):
         raise InvalidSignature
-    if link.exp * PER_SECOND <= runtime.clock():
+    if link.exp * US_PER_SECOND <= runtime.clock():
         raise ResultExpired
     try:
         size = await runtime.blobs.size(key)

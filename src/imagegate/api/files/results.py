@@ -18,7 +18,8 @@ from imagegate.domain import errors, ids
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, ValidLink, verify_result_link
 from imagegate.store.assets import find_output_asset
 
@@ -86,7 +87,7 @@ async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id:
     headers = {
         **_CROSS_ORIGIN_HEADERS,
         "Content-Disposition": f'inline; filename="{task_id}_{name}"',
-        "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // PER_SECOND)}",
+        "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // US_PER_SECOND)}",
     }
     return send_file(request, runtime, asset, headers)
 
@@ -116,7 +117,7 @@ async def _find_linked_asset(
     link = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
     if not isinstance(link, ValidLink):
         raise InvalidSignature
-    if link.exp * PER_SECOND <= runtime.clock():
+    if link.exp * US_PER_SECOND <= runtime.clock():
         raise ResultExpired
     kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
     asset = await runtime.db.read(find_output_asset, task_id, kind, index)

@@ -37,8 +37,9 @@ from imagegate.domain.fields import (
     schema,
 )
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import NewKey, create_key, open_account
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
     GrantConflict,
@@ -286,7 +287,7 @@ def _grant_view(runtime: Runtime, entry: GrantEntry) -> GrantView:
         amount=to_money(entry.amount, rate),
         available=to_money(entry.available, rate),
         actor=entry.actor,
-        created=entry.created // PER_SECOND,
+        created=entry.created // US_PER_SECOND,
     )
 
 
@@ -296,7 +297,7 @@ def _overrun_view(runtime: Runtime, one: Overrun) -> OverrunView:
         id=one.id,
         task_id=one.task_id,
         account_id=one.account_id,
-        created=one.created // PER_SECOND,
+        created=one.created // US_PER_SECOND,
         charged=to_money(one.charged, rate),
         price=to_money(one.charged + one.overrun, rate),
         overrun=to_money(one.overrun, rate),

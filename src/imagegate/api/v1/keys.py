@@ -29,9 +29,10 @@ from imagegate.domain.fields import (
     schema,
 )
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import api_keys
 from imagegate.flows.accounts import NewKey
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.store.accounts import list_keys_page
 
@@ -314,9 +315,9 @@ def _number(field: str, number: int | None, most: int) -> int | None:
 
 
 def _check_expiry(runtime: Runtime, seconds: int | None) -> int | None:
-    if seconds is not None and not runtime.clock() < seconds * PER_SECOND < _MAX_EXPIRES_AT * PER_SECOND:
+    if seconds is not None and not runtime.clock() < seconds * US_PER_SECOND < _MAX_EXPIRES_AT * US_PER_SECOND:
         raise InvalidRequest("expires_at must be a moment to come, in Unix seconds", param="expires_at")
-    return None if seconds is None else seconds * PER_SECOND
+    return None if seconds is None else seconds * US_PER_SECOND
 
 
 def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
@@ -337,7 +338,7 @@ def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
         concurrent_tasks=key.concurrent_tasks,
         in_flight_cap=None if key.in_flight_cap is None else to_money(key.in_flight_cap, rate),
         in_flight=to_money(key.held, rate),
-        created=key.created // PER_SECOND,
-        expires_at=None if key.expires is None else key.expires // PER_SECOND,
-        disabled_at=None if key.disabled is None else key.disabled // PER_SECOND,
+        created=key.created // US_PER_SECOND,
+        expires_at=None if key.expires is None else key.expires // US_PER_SECOND,
+        disabled_at=None if key.disabled is None else key.disabled // US_PER_SECOND,
     )

@@ -16,7 +16,8 @@ from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import HasMore, NextCursor, PriceVersion, Seconds, TaskIdText, doc
 from imagegate.domain.money import Money, to_money
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.runtime import Runtime
 from imagegate.store.queries.statement import (
     LINE_TYPES,
     LinePosition,
@@ -99,7 +100,7 @@ def _ledger_line(line: StatementLine, rate: int) -> LedgerLine:
         id=line.id,
         type=line.type,
         task_id=line.task_id,
-        created=line.at // PER_SECOND,
+        created=line.at // US_PER_SECOND,
         amount=to_money(line.amount, rate),
         available_after=to_money(line.available_after, rate),
         price_version=line.price_version,

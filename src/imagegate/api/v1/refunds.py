@@ -24,8 +24,9 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.fields import AccountIdText, RefundIdText, Seconds, TaskIdText, doc
 from imagegate.domain.money import Money, to_money
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.refunds import refund
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Refund, RefundConflict
 
 _MAX_REASON_LENGTH = 500
@@ -134,5 +135,5 @@ def _refund_view(runtime: Runtime, booked: Refund) -> RefundView:
         available=to_money(booked.available, rate),
         reason=booked.reason,
         actor=booked.actor,
-        created=booked.created // PER_SECOND,
+        created=booked.created // US_PER_SECOND,
     )

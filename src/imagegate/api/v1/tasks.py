@@ -40,9 +40,10 @@ from imagegate.domain.fields import (
 )
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task, public_status
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
 from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
 _MAX_BATCH_SIZE, _MAX_SEARCH_LENGTH = 50, 200
@@ -268,7 +269,7 @@ def _task_row(runtime: Runtime, task: Task) -> TaskRow:
         type="image",
         status=public_status(task.state, task.claim_no),
         progress=task.progress,
-        created_at=task.created // PER_SECOND,
+        created_at=task.created // US_PER_SECOND,
         has_results=bool(task.results),
         result_count=len(task.results),
         credits_used=json_number(format_credits(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,

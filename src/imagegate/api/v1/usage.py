@@ -13,10 +13,11 @@ from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, described, query
 from imagegate.api.responses import json_response
-from imagegate.domain.accounts import DAY_US, ApiKey, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.fields import Count, Day, KeyIdText, doc
 from imagegate.domain.money import Money, to_money
+from imagegate.domain.time import US_PER_DAY
 from imagegate.runtime import Runtime
 from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
 
@@ -93,7 +94,7 @@ def _groups(request: Request[Any, Any, Any]) -> tuple[str, ...]:
 
 def _day_range(request: Request[Any, Any, Any], now: int) -> tuple[int, int]:
     """First and last day, both included; by default the last 30."""
-    last = _read_day(request, "to", now // DAY_US)
+    last = _read_day(request, "to", now // US_PER_DAY)
     first = _read_day(request, "from", last - _DEFAULT_DAYS + 1)
     if not 0 <= last - first < _MAX_DAYS:
         raise InvalidRequest(f"from must lie 0 to {_MAX_DAYS - 1} days before to", param="from")

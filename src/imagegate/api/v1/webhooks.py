@@ -28,10 +28,11 @@ from imagegate.domain.fields import (
     required,
     schema,
 )
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
 from imagegate.flows.webhooks.secrets import derive_secret, previous_secret_expires, rotate_account_secret
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.deliveries import load_secret_version
 
 
@@ -210,7 +211,7 @@ def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -
     view = SecretView(
         secret=format_secret(derive_secret(runtime, account_id, secret.version)),
         version=secret.version,
-        previous=OldSecret(old, until // PER_SECOND) if until else None,
+        previous=OldSecret(old, until // US_PER_SECOND) if until else None,
     )
     return json_response(view, {"Cache-Control": "no-store"})
 
@@ -224,9 +225,9 @@ def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> Deliv
         body=delivery.body,
         status=delivery.state,
         reason=delivery.reason,
-        created_at=delivery.created // PER_SECOND,
-        closed_at=delivery.closed // PER_SECOND if delivery.closed else None,
-        next_attempt_at=delivery.due // PER_SECOND if waiting else None,
+        created_at=delivery.created // US_PER_SECOND,
+        closed_at=delivery.closed // US_PER_SECOND if delivery.closed else None,
+        next_attempt_at=delivery.due // US_PER_SECOND if waiting else None,
         replays=delivery.round,
         attempts=[_attempt_view(one) for one in attempts],
     )
@@ -236,7 +237,7 @@ def _attempt_view(attempt: DeliveryAttempt) -> DeliveryAttemptView:
     return DeliveryAttemptView(
         number=attempt.number,
         replay=attempt.round,
-        started_at=attempt.started // PER_SECOND,
+        started_at=attempt.started // US_PER_SECOND,
         duration_ms=attempt.duration_ms,
         status_code=attempt.status,
         error=attempt.error,

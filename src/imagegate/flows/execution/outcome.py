@@ -12,6 +12,7 @@ import msgspec
 from imagegate.catalog.routes import Route
 from imagegate.domain import ids
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.anomalies import describe_anomalies
@@ -19,7 +20,7 @@ from imagegate.logging import log, log_error
 from imagegate.pricing import compute_charge
 from imagegate.routing import circuit_breaker
 from imagegate.routing.circuit_breaker import Health
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import AttemptResult, HealthUpdate, end_attempt
 from imagegate.upstreams.base import CallOutcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
@@ -156,7 +157,7 @@ def _health_update(runtime: Runtime, task: Task, attempt: Attempt, answer: CallO
                 )
             case Unavailable(trouble=trouble, retry_after_s=seconds):
                 mine = (trouble in circuit_breaker.UPSTREAM_WIDE_FAILURES) == (scope == attempt.upstream)
-                wait = int(seconds * PER_SECOND)
+                wait = int(seconds * US_PER_SECOND)
                 trouble_here = trouble if mine else FailureKind.internal
                 return circuit_breaker.on_failure(health, trouble_here, now, retry_after_us=wait, key=key)
             case Unknown():

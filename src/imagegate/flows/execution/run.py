@@ -19,6 +19,7 @@ from imagegate.domain import ids
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import parse_usd
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
+from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.execution.call import make_call
 from imagegate.flows.execution.inputs import Inputs, InvalidInput, gather_inputs
 from imagegate.flows.execution.lease import Lease
@@ -28,7 +29,7 @@ from imagegate.flows.execution.settlement import settle
 from imagegate.flows.execution.state import OUTCOME_UNKNOWN, ExecutionState, load_state, new_attempt_id
 from imagegate.flows.views.task import task_encoder
 from imagegate.routing.planner import Candidate
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import claims, settlement
 from imagegate.store.attempts import CancelRequested, add_unsent_attempt, begin_attempt, permit_repeat
 from imagegate.store.cancellation import CANCELLED_ERROR
@@ -45,8 +46,8 @@ NO_READABLE_IMAGE = TaskError(
 )
 # What the caller did wrong is told even to one who has given up.
 _CALLER_ERRORS = frozenset({TaskErrorCode.content_policy_violation, TaskErrorCode.invalid_parameters})
-_MAX_SLEEP_US = 3 * PER_SECOND
-_MAX_REQUEUE_US = 60 * PER_SECOND
+_MAX_SLEEP_US = 3 * US_PER_SECOND
+_MAX_REQUEUE_US = US_PER_MINUTE
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -201,7 +202,7 @@ async def _wait_for_route(runtime: Runtime, task: Task, until: int) -> Step:
     if until >= task.deadline:
         return Stop(ALL_ROUTES_BUSY)
     if wait_us <= _MAX_SLEEP_US and not runtime.wake_ups.closing:
-        await asyncio.sleep(max(wait_us, 50_000) / PER_SECOND)
+        await asyncio.sleep(max(wait_us, 50_000) / US_PER_SECOND)
         return Continue()
     await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, min(wait_us, _MAX_REQUEUE_US))
     return Released()

@@ -12,12 +12,13 @@ from imagegate.crash_points import crash_point
 from imagegate.domain import ids
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind
 from imagegate.domain.tasks import Attempt, ImageResult, Task
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.execution.billing import BilledPart, make_bill
 from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.thumbnail import Thumbnail, make_thumbnail
 from imagegate.flows.views.task import task_encoder
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import assets, settlement
 
@@ -57,9 +58,9 @@ def _settlement(
         engine=next((answer.engine for answer in answers if answer.engine), None),
         results=_results(answers),
         assets=_assets(runtime, task, images, keys),
-        retention_us=runtime.settings.storage.result_hours * 3600 * PER_SECOND,
+        retention_us=runtime.settings.storage.result_hours * US_PER_HOUR,
         thumbnail=thumbnail,
-        thumbnail_retention_us=runtime.settings.storage.thumbnail_days * 24 * 3600 * PER_SECOND,
+        thumbnail_retention_us=runtime.settings.storage.thumbnail_days * US_PER_DAY,
         commit_id=ids.new_id("cmt", runtime.clock()),
     )
 
@@ -98,5 +99,5 @@ def _assets(runtime: Runtime, task: Task, images: list[SpooledImage], keys: list
 
 def blob_key(task: Task, attempt_id: str, name: str) -> str:
     """The same for every repeat of the same attempt: a blob published twice is one blob."""
-    day = time.strftime("%Y/%m/%d", time.gmtime(task.created // PER_SECOND))
+    day = time.strftime("%Y/%m/%d", time.gmtime(task.created // US_PER_SECOND))
     return f"t/{task.account_id}/{day}/{attempt_id}-{name}"

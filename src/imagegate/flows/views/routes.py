@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from imagegate.catalog.routes import Route
-from imagegate.domain.accounts import DAY_US
 from imagegate.domain.fields import Number, doc
 from imagegate.domain.money import Money, format_decimal, json_number, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
+from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.routing.planner import Candidate
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.attempts import list_attempts
 from imagegate.store.queries.route_stats import RouteSpend, load_margin, sum_spend_by_route
 from imagegate.store.route_health import load_health, reset_health
@@ -73,7 +73,7 @@ class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):
 async def route_views(runtime: Runtime) -> list[RouteView]:
     """Cheapest first is decided per request; here they stand by name."""
     health = await runtime.db.read(load_health)
-    spent = {one.route: one for one in await runtime.db.read(sum_spend_by_route, runtime.clock() - DAY_US)}
+    spent = {one.route: one for one in await runtime.db.read(sum_spend_by_route, runtime.clock() - US_PER_DAY)}
     routes = sorted(runtime.registry.route_table.routes.values(), key=lambda route: route.name)
     return [_route_view(runtime, route, health, spent.get(route.name, _no_spend(route))) for route in routes]
 
@@ -159,9 +159,9 @@ def _health_state(health: Health, now: int, key: str) -> tuple[HealthState, str,
         case HalfOpen():
             return "trial", health.reason, None
         case RateLimited(until=until):
-            return "cooling", "throttled", until // PER_SECOND
+            return "cooling", "throttled", until // US_PER_SECOND
         case Open(until=until, reason=reason):
-            return "broken", reason, None if until > now + 365 * DAY_US else until // PER_SECOND
+            return "broken", reason, None if until > now + 365 * US_PER_DAY else until // US_PER_SECOND
 
 
 def _cost(route: Route) -> dict[str, str]:
@@ -181,7 +181,7 @@ def _attempt_view(runtime: Runtime, place: int, one: Attempt) -> AdminAttemptVie
         attempt=place,
         route=one.route,
         upstream=one.upstream,
-        started=one.started // PER_SECOND,
+        started=one.started // US_PER_SECOND,
         duration=took,
         outcome=str(one.outcome),
         trouble=one.trouble,

@@ -13,12 +13,12 @@ from typing import Literal
 import msgspec
 
 from imagegate.domain.tasks import AttemptOutcome, FailureKind
+from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.routing.circuit_breaker import Health, Open, breaker_state
-from imagegate.runtime import PER_SECOND, Runtime, TtlCache
+from imagegate.runtime import Runtime, TtlCache
 from imagegate.store.queries.route_stats import RecentCall, list_recent_calls
 from imagegate.store.route_health import load_health
 
-HOUR_US = 3600 * PER_SECOND
 State = Literal["operational", "degraded", "down", "unknown"]
 _MIN_HEALTHY_SUCCESS = 0.95
 _OWN_TROUBLES = frozenset({FailureKind.throttled, FailureKind.internal})
@@ -44,7 +44,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["status"] = "status"
     state: State
     checked: int
-    window_seconds: int = HOUR_US // PER_SECOND
+    window_seconds: int = US_PER_HOUR // US_PER_SECOND
     data: list[ModelStatus]
 
 
@@ -60,11 +60,11 @@ class StatusCache:
 
 async def build_status(runtime: Runtime) -> Status:
     now = runtime.clock()
-    calls = await runtime.db.read(list_recent_calls, now - HOUR_US)
+    calls = await runtime.db.read(list_recent_calls, now - US_PER_HOUR)
     health = await runtime.db.read(load_health)
     models = [name for name in runtime.catalog.models if runtime.serves_model(name)]
     data = [_model_status(runtime, name, _calls_of_model(calls, name), health) for name in models]
-    return Status(state=_overall_state([one.state for one in data]), checked=now // PER_SECOND, data=data)
+    return Status(state=_overall_state([one.state for one in data]), checked=now // US_PER_SECOND, data=data)
 
 
 def _calls_of_model(calls: Sequence[RecentCall], model: str) -> list[RecentCall]:
@@ -118,4 +118,4 @@ def _percentile(ordered: list[int], share: float) -> float | None:
     """Nearest rank, in seconds."""
     if not ordered:
         return None
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)] / PER_SECOND, 3)
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)] / US_PER_SECOND, 3)

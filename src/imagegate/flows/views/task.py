@@ -15,8 +15,9 @@ from imagegate.domain.errors import TaskError
 from imagegate.domain.fields import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, public_status
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import UsageSource
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, sign_result_link
 from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
@@ -93,7 +94,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
     """`at`: the moment to look from, for what is expected of the future; now by default."""
     embedded = task.engine == EMBEDDED
     return TaskView(
-        created=task.created // PER_SECOND,
+        created=task.created // US_PER_SECOND,
         id=task.id,
         model=task.order.model,
         progress=task.progress,
@@ -104,7 +105,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
         billing=_billing(task, runtime.credits_per_usd),
         error=task.error or UNSET,
         duration=_duration(task),
-        results_expire_at=task.results_expire // PER_SECOND if task.results_expire else UNSET,
+        results_expire_at=task.results_expire // US_PER_SECOND if task.results_expire else UNSET,
         engine=EMBEDDED if embedded else UNSET,
         notice=NOTICE if embedded else UNSET,
     )
@@ -117,7 +118,7 @@ def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
 
 def result_links(runtime: Runtime, task: Task) -> list[str]:
     """The same strings in every answer."""
-    exp = (task.results_expire or 0) // PER_SECOND
+    exp = (task.results_expire or 0) // US_PER_SECOND
     key = runtime.keyring.derive_key("links")
     return [sign_result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
 
@@ -127,7 +128,7 @@ def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
     nothing."""
     if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
         return UNSET
-    exp = task.thumbnail_expires // PER_SECOND
+    exp = task.thumbnail_expires // US_PER_SECOND
     return sign_result_link(runtime.origin, runtime.keyring.derive_key("links"), task.id, 0, THUMBNAIL_EXTENSION, exp)
 
 
@@ -139,7 +140,7 @@ def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
         if runtime.registry.route_table.has_real_upstream
         else _EMBEDDED_TYPICAL_S
     )
-    elapsed = (now - task.created) / PER_SECOND
+    elapsed = (now - task.created) / US_PER_SECOND
     return TaskInfo(can_cancel=task.cancellable, estimated_time=max(1, round(typical * task.order.n - elapsed)))
 
 
@@ -176,11 +177,11 @@ def _billing(task: Task, rate: int) -> BillingView:
     if not task.terminal:
         statuses, refunded, at = ("reserved", "not_required"), _ZERO, None
     elif task.refunded is not None:
-        statuses, refunded, at = ("charged", "completed"), charged, task.refunded // PER_SECOND
+        statuses, refunded, at = ("charged", "completed"), charged, task.refunded // US_PER_SECOND
     elif task.error is None:
         statuses, refunded, at = ("charged", "not_required"), _ZERO, None
     else:
-        statuses, refunded, at = ("released", "completed"), reserved, (task.ended or 0) // PER_SECOND
+        statuses, refunded, at = ("released", "completed"), reserved, (task.ended or 0) // US_PER_SECOND
     return BillingView(
         charge_status=statuses[0],
         refund_status=statuses[1],

@@ -15,8 +15,9 @@ from imagegate.domain.fields import Link, MediaType, Number, Seconds, doc, schem
 from imagegate.domain.images import SIZE_PATTERN
 from imagegate.domain.money import format_decimal, json_number
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task import TaskView, result_links, task_view, thumbnail_link
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.attempts import list_attempts
 
 INCLUDE_PARTS = ("request", "outputs", "attempts")
@@ -122,7 +123,7 @@ def _attempts(task: Task, attempts: list[Attempt]) -> list[AttemptView]:
     return [
         AttemptView(
             attempt=place,
-            started=one.started // PER_SECOND,
+            started=one.started // US_PER_SECOND,
             duration=None if one.ended is None else json_number(format_decimal((one.ended - one.started) // 1000, 3)),
             outcome=str(one.outcome),
             charged=bool(task.charge) and one.outcome == AttemptOutcome.produced,

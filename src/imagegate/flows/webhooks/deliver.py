@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryResult, SecretVersion, sign_webhook
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.webhooks.secrets import signing_keys
 from imagegate.logging import log
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import deliveries
 from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 
@@ -24,7 +25,7 @@ _LEASE_MARGIN_S = 30
 
 async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:
     """[ lease, attempt begun ] for what is due for this host, as far as its places go."""
-    lease_us = int((runtime.settings.work.hook_timeout_s + _LEASE_MARGIN_S) * PER_SECOND)
+    lease_us = int((runtime.settings.work.hook_timeout_s + _LEASE_MARGIN_S) * US_PER_SECOND)
     return await runtime.db.write(deliveries.claim_deliveries, host, runtime.boot_id, lease_us, limit)
 
 
@@ -50,7 +51,7 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
     )
     match answer:
         case RetryScheduled(delay_us=wait_us):
-            return wait_us / PER_SECOND
+            return wait_us / US_PER_SECOND
         case DeliveryClosed() | StaleAttempt():
             return None
 
@@ -78,7 +79,7 @@ async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> 
 
 def _headers(runtime: Runtime, delivery: Delivery, secret: SecretVersion, body: bytes) -> dict[str, str]:
     now = runtime.clock()
-    timestamp = now // PER_SECOND
+    timestamp = now // US_PER_SECOND
     return {
         "content-type": "application/json",
         "webhook-id": delivery.id,
@@ -90,7 +91,7 @@ def _headers(runtime: Runtime, delivery: Delivery, secret: SecretVersion, body: 
 
 
 def retry_schedule_us(runtime: Runtime) -> tuple[int, ...]:
-    return tuple(int(wait * PER_SECOND) for wait in runtime.settings.work.hook_retry_s)
+    return tuple(int(wait * US_PER_SECOND) for wait in runtime.settings.work.hook_retry_s)
 
 
 async def reclaim_deliveries(runtime: Runtime) -> None:

@@ -9,9 +9,10 @@ import msgspec
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, NotFound
 from imagegate.domain.fields import DeliveryIdText, Seconds
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
 from imagegate.egress import Purpose, UrlRefused, check_url
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import deliveries
 from imagegate.store.transaction import Tx
 
@@ -59,7 +60,7 @@ async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> Del
         raise InvalidRequest(f"callback_url: {refused}", param="callback_url") from refused
     now = runtime.clock()
     delivery_id = ids.new_id(f"{ID_PREFIX}test", now)
-    body = msgspec.json.encode(TestBody(now // PER_SECOND, delivery_id))
+    body = msgspec.json.encode(TestBody(now // US_PER_SECOND, delivery_id))
     await runtime.db.write(deliveries.add_delivery, account_id, delivery_id, None, url, body, ids.new_id("cmt", now))
     runtime.wake_ups.webhooks_due.set()
     delivery = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)

@@ -6,11 +6,12 @@ the installation's own secret; the database holds the version alone.
 
 from __future__ import annotations
 
+from imagegate.domain.time import US_PER_DAY
 from imagegate.domain.webhooks import SecretVersion
-from imagegate.runtime import PER_SECOND, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store import deliveries
 
-OVERLAP_US = 24 * 3600 * PER_SECOND
+OVERLAP_US = US_PER_DAY
 
 
 def derive_secret(runtime: Runtime, account_id: str, version: int) -> bytes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.accounts import DAY_US, SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
+from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
+from imagegate.domain.time import US_PER_DAY
 from imagegate.store import ledger
 from imagegate.store.transaction import Tx
 
@@ -63,7 +64,7 @@ def load_stats(tx: Tx) -> StoreStats:
 
 def _load_day_totals(tx: Tx) -> DayTotals:
     """Overruns stand against revenue: what was cut from a bill was never charged."""
-    midnight = tx.now - tx.now % DAY_US
+    midnight = tx.now - tx.now % US_PER_DAY
     return DayTotals(
         charged=ledger.sum_since(tx, SYS_REVENUE, midnight) + ledger.sum_since(tx, SYS_OVERRUN, midnight),
         cost=ledger.sum_since(tx, SYS_COST, midnight),

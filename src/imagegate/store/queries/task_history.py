@@ -8,10 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.tasks import Task, TaskState, public_status
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.tasks import find_task
 from imagegate.store.transaction import Tx
-
-_SECOND = 1_000_000
 
 
 class TaskChange(msgspec.Struct, frozen=True):
@@ -47,4 +46,4 @@ def _is_distinct(last: TaskChange, change: TaskChange) -> bool:
     or later, gives a change the same number."""
     if change.status != last.status:
         return True
-    return change.progress != last.progress and change.at - last.at >= _SECOND
+    return change.progress != last.progress and change.at - last.at >= US_PER_SECOND

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.accounts import DAY_US
+from imagegate.domain.time import US_PER_DAY
 from imagegate.store.transaction import Tx
 
-GROUP_COLUMNS = {"day": f"e.created / {DAY_US}", "model": "e.model", "key": "e.key_id"}
+GROUP_COLUMNS = {"day": f"e.created / {US_PER_DAY}", "model": "e.model", "key": "e.key_id"}
 _AMOUNTS = """CAST(SUM(-e.amount) AS BIGINT) AS amount,
     CAST(SUM(CASE WHEN e.kind = 'refund' THEN e.amount ELSE 0 END) AS BIGINT) AS refunded,
     COUNT(DISTINCT CASE WHEN e.kind = 'charge' THEN e.task_id END) AS tasks,
@@ -43,8 +43,8 @@ def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, 
             AND e.created >= :start AND e.created < :end
         {f"GROUP BY {positions} ORDER BY {positions}" if groups else ""}""",
         account_id=account_id,
-        start=first_day * DAY_US,
-        end=(last_day + 1) * DAY_US,
+        start=first_day * US_PER_DAY,
+        end=(last_day + 1) * US_PER_DAY,
     )
     return [
         UsageTotal(**{name.rstrip("_"): value for name, value in row.items()})
