@@ -70,42 +70,42 @@ def left(http: httpx.Client) -> tuple[float, float]:
     return user["reserved_credits"], user["used_credits"]
 
 
-def test_a_task_upstream_is_told_to_stop(front: CancelSetup) -> None:
-    with front.new_customer({"latency": "60s"}) as http:
+def test_a_task_upstream_is_told_to_stop(setup: CancelSetup) -> None:
+    with setup.new_customer({"latency": "60s"}) as http:
         began = time.monotonic()
-        ended = front.cancel_and_wait(http, TASKS)
+        ended = setup.cancel_and_wait(http, TASKS)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
         assert time.monotonic() - began < 15, "its long poll was waited for"
-        assert len(front.sim.calls("cancel")) == 1
-        assert front.sim.total["images"] == 0
+        assert len(setup.sim.calls("cancel")) == 1
+        assert setup.sim.total["images"] == 0
         assert left(http) == (0, 0)
 
 
-def test_a_wish_outlives_the_process_that_took_it(front: CancelSetup) -> None:
-    with front.new_customer({"latency": "60s"}) as http:
-        task_id = front.cancel_while_running(http, TASKS)
-        front.gateway.kill()
-        front.gateway.start()
-        http.base_url = front.gateway.url
-        ended = front.wait_for_end(http, task_id)
+def test_a_wish_outlives_the_process_that_took_it(setup: CancelSetup) -> None:
+    with setup.new_customer({"latency": "60s"}) as http:
+        task_id = setup.cancel_while_running(http, TASKS)
+        setup.gateway.kill()
+        setup.gateway.start()
+        http.base_url = setup.gateway.url
+        ended = setup.wait_for_end(http, task_id)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
-        assert front.sim.total["images"] == 0
+        assert setup.sim.total["images"] == 0
         assert left(http) == (0, 0)
 
 
-def test_what_cannot_be_stopped_is_delivered_and_paid(front: CancelSetup) -> None:
-    with front.new_customer({"latency": "2s"}) as http:
-        ended = front.cancel_and_wait(http, CALLS)
+def test_what_cannot_be_stopped_is_delivered_and_paid(setup: CancelSetup) -> None:
+    with setup.new_customer({"latency": "2s"}) as http:
+        ended = setup.cancel_and_wait(http, CALLS)
         assert ended["status"] == "completed", ended
         assert http.get(ended["results"][0]).status_code == 200
-        assert front.sim.total["images"] == 1
+        assert setup.sim.total["images"] == 1
         assert left(http) == (0, ended["usage"]["credits_used"])
         assert ended["usage"]["credits_used"] > 0
 
 
-def test_nothing_is_bought_again_for_one_who_has_given_up(front: CancelSetup) -> None:
-    with front.new_customer("black-hole:2") as http:
-        ended = front.cancel_and_wait(http, CALLS)
+def test_nothing_is_bought_again_for_one_who_has_given_up(setup: CancelSetup) -> None:
+    with setup.new_customer("black-hole:2") as http:
+        ended = setup.cancel_and_wait(http, CALLS)
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled"), ended
-        assert front.backup.calls() == []
+        assert setup.backup.calls() == []
         assert left(http) == (0, 0)
