@@ -10,10 +10,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from imagegate.store.database import Database, create_engine
 from imagegate.store.engines import Clock
 from tests.support.gateway import Gateway
+
+# No property is red by the clock of a busy machine: neither by the time an example takes nor by that of drawing one.
+settings.register_profile("imagegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("imagegate")
 
 OpenDatabase = Callable[..., Database]
 

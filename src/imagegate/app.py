@@ -217,7 +217,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "reference": Provide(provide_reference, sync_to_thread=False),
             "meter": _provide_value(meter),
             "site": _provide_value(site),
-            "brake": _provide_value(SignInLimiter(runtime)),
+            "sign_in_limiter": _provide_value(SignInLimiter(runtime)),
         },
         exception_handlers={Exception: _error_handler(site)},
         openapi_config=None,

@@ -14,8 +14,8 @@ import pytest
 from imagegate.api.router import HANDLERS
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.images import SIZE_PATTERN
-from imagegate.domain.webhooks import sign_webhook
 from imagegate.families.sizes import PIXELS_RE, RATIOS
+from imagegate.security.signing import sign_webhook
 from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""KEY-5: how often, as arithmetic: a quota at once, then evenly, and never more."""
+"""KEY-5: how often: a quota at once, then evenly, and never more; in memory and in shared buckets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.time import US_PER_MINUTE
-from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE, Allowed, Denied, Quota, take
+from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
+from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE, Allowed, Denied, Quota, RateLimiter, take
 
 START = 1_795_000_000_000_000
 RATES = [1, 2, 7, 60, 999, MAX_REQUESTS_PER_MINUTE]
@@ -97,3 +97,66 @@ def test_a_clock_that_is_set_back_blocks_nobody_for_long() -> None:
     assert isinstance(near, Denied)
     assert near.retry_after_us <= US_PER_MINUTE
     assert near.statuses[0].remaining == 0
+
+
+@given(rate=st.integers(1, 1000), costs=st.lists(st.integers(1, 10), min_size=1, max_size=60))
+def test_requests_of_a_higher_cost_are_paid_for_by_those_that_follow(rate: int, costs: list[int]) -> None:
+    """Whatever the costs: each request comes as soon as it may, and no minute passes more than rate and burst."""
+    burst = max(1, rate // 5)
+    quota, now, state = Quota("rate", "u", rate, burst=burst, max_cost=10), START, dict[str, int]()
+    passed: list[tuple[int, int]] = []
+    for cost in costs:
+        result = take((quota,), state, now, cost)
+        if isinstance(result, Denied):
+            assert isinstance(take((quota,), state, now + result.retry_after_us - 1, cost), Denied)
+            now += result.retry_after_us
+            result = take((quota,), state, now, cost)
+        assert isinstance(result, Allowed)
+        state |= result.full_at
+        passed.append((now, cost))
+    for first, (begin, _) in enumerate(passed):
+        within = [cost for moment, cost in passed[first:] if moment < begin + US_PER_MINUTE]
+        assert sum(within[:-1]) <= rate + burst
+
+
+async def test_a_limiter_keeps_its_buckets_in_memory() -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(clock)
+    key, account = Quota("key", "k", 2), Quota("account", "a", 10)
+    assert [isinstance(await limiter.take(key, account), Allowed) for _ in range(3)] == [True, True, False]
+    assert isinstance(await limiter.take(account), Allowed)
+    clock.now += key.interval_us
+    assert isinstance(await limiter.take(key), Allowed)
+
+
+async def test_a_refusal_by_shared_buckets_is_remembered_until_it_ends() -> None:
+    clock, asked, state = FakeClock(), [], dict[str, int]()
+
+    async def take_shared(quotas: tuple[Quota, ...]) -> Allowed | Denied:
+        asked.append(quotas)
+        result = take(quotas, state, clock.now)
+        if isinstance(result, Allowed):
+            state.update(result.full_at)
+        return result
+
+    limiter = RateLimiter(clock, take_shared, monotonic=lambda: clock.now / US_PER_SECOND)
+    quota = Quota("key", "k", 1)
+    assert isinstance(await limiter.take(quota), Allowed)
+    first = await limiter.take(quota)
+    assert isinstance(first, Denied)
+    clock.now += US_PER_MINUTE // 2
+    later = await limiter.take(quota)
+    assert isinstance(later, Denied)
+    assert later == first.after(US_PER_MINUTE // 2)
+    assert len(asked) == 2
+    clock.now += US_PER_MINUTE // 2
+    assert isinstance(await limiter.take(quota), Allowed)
+    assert len(asked) == 3
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now

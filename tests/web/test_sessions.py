@@ -209,7 +209,7 @@ def test_web_2_the_api_has_no_eye_for_cookies_and_takes_the_token(public: Gatewa
 
 def test_web_2_a_token_is_ours_whole_and_young(public: Gateway, operator: str) -> None:
     from imagegate.security.keyring import open_keyring
-    from imagegate.security.page_token import PageToken, sign_page_token, verify_page_token
+    from imagegate.security.signing import PageToken, sign_page_token, verify_page_token
 
     with visitor(public, "203.0.113.11") as client:
         _, answer = signed_in(client, new_key(public, operator, "forged"))

@@ -13,16 +13,16 @@ from typing import Any
 from litestar import Request
 
 from imagegate.api.client_address import TrustedProxies, is_listed
-from imagegate.api.rate_limits import RequestRateLimiter, rate_limit_headers, rate_limit_problem
+from imagegate.api.rate_limits import ceil_seconds, rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
-from imagegate.security.page_token import PREFIX as TOKEN_PREFIX
-from imagegate.security.page_token import InvalidToken, PageToken, verify_page_token
-from imagegate.security.rate_limit import Denied
+from imagegate.security.rate_limit import Denied, Quota, RateLimiter
+from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
 from imagegate.store.accounts import find_key, find_key_by_digest
+from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
 _MAX_CACHED = 10_000
@@ -35,11 +35,11 @@ class Authenticator:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._proxies = TrustedProxies(runtime.settings.server.trusted_proxies)
-        self._rate_limiter = RequestRateLimiter(runtime)
+        self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
+        self._failed_logins = RateLimiter(runtime.clock)
         self._pepper = runtime.keyring.derive_key("pepper")
         self._token_key = runtime.keyring.derive_key("page-token")
         self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
-        self._failed_logins: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     async def authenticate(self, request: Request[Any, Any, Any]) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
@@ -53,7 +53,7 @@ class Authenticator:
         header = request.headers.get("authorization")
         key = await self._find_live_key(_bearer(header)) if header is not None else None
         if key is None:
-            self._record_failure(self._proxies.client_address(request))
+            await self._count_failure(self._proxies.client_address(request))
             raise Unauthorized("Authentication required" if header is None else "")
         if key.ips is not None and not is_listed(self._proxies.client_address(request), key.ips):
             raise IpRestricted
@@ -62,9 +62,10 @@ class Authenticator:
 
     async def _check_rate_limit(self, request: Request[Any, Any, Any], key: ApiKey) -> None:
         """Before the body is read and anything is looked up: behind a refusal there is nothing."""
-        result = await self._rate_limiter.take_request(key)
-        if result is None:
+        quotas = request_quotas(self._runtime.settings.limits, key)
+        if not quotas:
             return
+        result = await self._limiter.take(*quotas)
         request.scope["state"]["limits"] = rate_limit_headers(result)
         if isinstance(result, Denied):
             raise rate_limit_problem(result)
@@ -74,7 +75,7 @@ class Authenticator:
         token = value.startswith(TOKEN_PREFIX)
         if not token and not is_well_formed(value):
             return None
-        if token and isinstance(self._read_token(value), InvalidToken):
+        if token and self._read_token(value) is None:
             return None
         now, hashed = time.monotonic(), value if token else hash_key(self._pepper, value)
         until, key = self._cached_keys.get(hashed, (0.0, None))
@@ -86,7 +87,7 @@ class Authenticator:
                 self._cache_key(hashed, now + self._runtime.settings.limits.key_cache_s, key)
         return key if key and key.is_active(self._runtime.clock()) else None
 
-    def _read_token(self, value: str) -> PageToken | InvalidToken:
+    def _read_token(self, value: str) -> PageToken | None:
         return verify_page_token(self._token_key, value, self._runtime.clock() // US_PER_SECOND)
 
     async def _find_token_key(self, value: str) -> ApiKey | None:
@@ -96,7 +97,7 @@ class Authenticator:
                 return await self._runtime.db.read(find_key, account_id, key_id)
             case PageToken(account_id, key_id, session):
                 return await self._runtime.db.read(find_session_key, account_id, key_id, session)
-            case InvalidToken():
+            case None:
                 return None
 
     def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
@@ -105,16 +106,16 @@ class Authenticator:
         if len(self._cached_keys) > _MAX_CACHED:
             self._cached_keys.popitem(last=False)
 
-    def _record_failure(self, address: str) -> None:
-        """Guessing is slowed down: past the limit of a minute the answer is 429."""
-        bucket = (address, int(time.monotonic() // 60))
-        self._failed_logins[bucket] = self._failed_logins.get(bucket, 0) + 1
-        if len(self._failed_logins) > _MAX_CACHED:
-            self._failed_logins.popitem(last=False)
-        if self._failed_logins[bucket] > self._runtime.settings.limits.failed_logins_per_minute:
-            headers = {"Retry-After": str(60 - int(time.monotonic() % 60))}
-            message = "Too many failed authentications, please try again in a minute"
-            raise RateLimitExceeded(message, reason="failed_logins", headers=headers)
+    async def _count_failure(self, address: str) -> None:
+        """Guessing is slowed down: above the limit the answer is 429. Each process counts for itself."""
+        limit = max(1, self._runtime.settings.limits.failed_logins_per_minute)
+        result = await self._failed_logins.take(Quota("failed_logins", address, limit))
+        if isinstance(result, Denied):
+            raise RateLimitExceeded(
+                "Too many failed authentications, please try again in a minute",
+                reason="failed_logins",
+                headers={"Retry-After": str(ceil_seconds(result.retry_after_us))},
+            )
 
 
 def _bearer(header: str) -> str:

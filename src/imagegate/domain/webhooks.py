@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import enum
-import hashlib
-import hmac
 import re
 
 import msgspec
@@ -103,9 +101,3 @@ def host_of(url: str) -> str:
 def format_secret(key: bytes) -> str:
     """What the account is shown: `whsec_` and the key in base64."""
     return SECRET_PREFIX + base64.b64encode(key).decode()
-
-
-def sign_webhook(keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """`v1,<base64>` for each key, separated by spaces."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)

@@ -12,7 +12,7 @@ from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.security.signing import THUMBNAIL_EXTENSION, ValidLink, verify_result_link
+from imagegate.security.signing import THUMBNAIL_EXTENSION, verify_result_link
 from imagegate.store import assets, files
 
 UPLOADS_PATH, DOWNLOADS_PATH = "/files/uploads", "/api/v1/files/download"
@@ -51,8 +51,8 @@ async def resolve_local_url(runtime: Runtime, url: str, account_id: str) -> Asse
 async def _find_result(runtime: Runtime, account_id: str, match: re.Match[str], query: str) -> Asset | None:
     given = urllib.parse.parse_qs(query)
     exp, sig = given.get("exp", [""])[0], given.get("sig", [""])[0]
-    link = verify_result_link(runtime.keyring.derive_key("links"), match[1], int(match[2]), match[3], exp, sig)
-    if not isinstance(link, ValidLink) or link.exp * US_PER_SECOND <= runtime.clock():
+    expires_s = verify_result_link(runtime.keyring.derive_key("links"), match[1], int(match[2]), match[3], exp, sig)
+    if expires_s is None or expires_s * US_PER_SECOND <= runtime.clock():
         return None
     kind = AssetKind.thumbnail if match[3] == THUMBNAIL_EXTENSION else AssetKind.result
     return await runtime.db.read(assets.find_live_output_asset, account_id, match[1], kind, int(match[2]))

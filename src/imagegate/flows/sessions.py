@@ -16,7 +16,7 @@ from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.demo import DEMO_ACCOUNT
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import hash_key, is_well_formed
-from imagegate.security.page_token import LIFETIME_S, PageToken, sign_page_token
+from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, sign_page_token
 from imagegate.store import accounts, sessions
 
 _SEEN_INTERVAL_US = US_PER_MINUTE
@@ -104,7 +104,7 @@ async def sign_out_everywhere(runtime: Runtime, visitor: Visitor) -> None:
 
 def issue_page_token(runtime: Runtime, visitor: Visitor) -> tuple[str, int]:
     """A token with the scopes of the visitor's key, and when it ends, Unix seconds."""
-    exp = min(runtime.clock() // US_PER_SECOND + LIFETIME_S, visitor.expires // US_PER_SECOND)
+    exp = min(runtime.clock() // US_PER_SECOND + TOKEN_LIFETIME_S, visitor.expires // US_PER_SECOND)
     token = PageToken(visitor.key.account_id, visitor.key.id, visitor.session_digest, exp)
     return sign_page_token(runtime.keyring.derive_key("page-token"), token), exp
 

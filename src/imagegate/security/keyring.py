@@ -1,19 +1,19 @@
-"""The one secret of an installation, and the keys derived from it.
+"""The installation's secret and the keys derived from it.
 
-Knows: the file `<data>/secret` (0600, made at the first start) and the variable `IMAGEGATE_SECRET` in its place.
-Refuses to know: what the derived keys sign. The secret is never written to the database.
+The secret is the file `<data>/secret` (0600, made at the first start) or the variable `IMAGEGATE_SECRET`; it is never
+written to the database.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import os
 import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+from imagegate.security.signing import mac
 
 ENV_VARIABLE = "IMAGEGATE_SECRET"
 _MIN_SECRET_CHARS = 32
@@ -30,11 +30,11 @@ class Keyring:
         self._root = root
 
     def derive_key(self, purpose: str) -> bytes:
-        return hmac.new(self._root, purpose.encode(), hashlib.sha256).digest()
+        return mac(self._root, purpose.encode())
 
 
 def open_keyring(data: Path, env: Mapping[str, str] = os.environ) -> Keyring:
-    """From the environment, else from the file, which is made where it is absent."""
+    """From the environment, else from the file, made at the first start. SecretError where it is not usable."""
     given = env.get(ENV_VARIABLE)
     text = given if given is not None else _load_or_create(data / "secret")
     if len(text) < _MIN_SECRET_CHARS:
@@ -51,7 +51,10 @@ def _load_or_create(path: Path) -> str:
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """A file that only we can read, there whole or not at all. One that is there already stays as it is."""
+    """A file with mode 0600, whole or absent even after a power cut. An existing file is kept.
+
+    Flushed under a temporary name first; `link` then fails where another process was faster, and its file wins.
+    """
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

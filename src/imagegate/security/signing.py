@@ -1,7 +1,7 @@
-"""Signed addresses of results and thumbnails: who has the link may read the image until the link ends.
+"""What is signed with keys of the installation: links to files, the page's bearer tokens, webhook messages.
 
-Knows: `/files/results/<task>/<index>.<ext>?exp=<unix>&sig=<key id>.<signature>`, and that
-a thumbnail's extension is `thumb.webp`. Refuses to know: where the bytes are.
+Every signature is an HMAC-SHA256 over a text that begins with its purpose or comes from a key of its own, so that one
+never passes for another, and is compared in constant time.
 """
 
 from __future__ import annotations
@@ -12,62 +12,112 @@ import hmac
 
 import msgspec
 
-KEY_ID = "k1"
 THUMBNAIL_EXTENSION = "thumb.webp"
+TOKEN_PREFIX = "imt_"  # noqa: S105  the public prefix of every token, not one of them
+TOKEN_LIFETIME_S = 600
+_MAX_TOKEN_CHARS = 1000  # ours have about 150; longer text is cut before anything is computed over it
+_MAX_EXPIRY_DIGITS = 12
+_KEY_VERSION = "k1"  # stands in every link, so that links of two keys can be told apart should the key ever change
 
 
-class ValidLink(msgspec.Struct, frozen=True):
-    """The signature is ours; the link ends at `exp` (Unix seconds)."""
+def mac(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA256."""
+    return hmac.digest(key, message, hashlib.sha256)
 
-    exp: int
+
+def equal(expected: str, received: str) -> bool:
+    """Compared in constant time; `received` may be any text."""
+    return hmac.compare_digest(expected.encode(), received.encode())
 
 
-class InvalidLink(msgspec.Struct, frozen=True):
-    """Not a signature of ours."""
+def to_base64url(raw: bytes) -> str:
+    """Without padding."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def from_base64url(text: str) -> bytes:
+    """Padding may be absent. ValueError where the text is not base64url."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def sign_result_link(origin: str, key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
-    return f"{origin}/files/results/{task_id}/{index}.{ext}?exp={exp}&sig={_signature(key, task_id, index, ext, exp)}"
+    """The link of a result, or of a thumbnail (`ext` THUMBNAIL_EXTENSION), until `exp` in Unix seconds."""
+    signature = _link_signature(key, f"{task_id}\n{index}\n{ext}", exp)
+    return f"{origin}/files/results/{task_id}/{index}.{ext}?exp={exp}&sig={signature}"
 
 
-def verify_result_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: str) -> ValidLink | InvalidLink:
-    if not (exp.isascii() and exp.isdigit() and len(exp) <= 12):
-        return InvalidLink()
-    expected = _signature(key, task_id, index, ext, int(exp))
-    return ValidLink(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else InvalidLink()
+def verify_result_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: str) -> int | None:
+    """When the link ends (Unix seconds), past or not; None where the signature is not ours."""
+    return _verified_expiry(key, f"{task_id}\n{index}\n{ext}", exp, sig)
 
 
-def sign_input_link(origin: str, key: bytes, blob: str, exp: int) -> str:
-    """For upstreams that read references by URL only: the bytes of one blob until `exp`."""
-    name = base64.urlsafe_b64encode(blob.encode()).decode().rstrip("=")
-    ext = blob.rpartition(".")[2]
-    return f"{origin}/files/inputs/{name}.{ext}?exp={exp}&sig={_input_signature(key, blob, exp)}"
+def sign_input_link(origin: str, key: bytes, blob_key: str, exp: int) -> str:
+    """The link of one blob until `exp`, for upstreams that read references by URL only."""
+    name = f"{to_base64url(blob_key.encode())}.{blob_key.rpartition('.')[2]}"
+    return f"{origin}/files/inputs/{name}?exp={exp}&sig={_link_signature(key, _input_subject(blob_key), exp)}"
 
 
-def decode_blob_name(name: str) -> str:
-    """The blob that the last part of an input link means; rubbish for rubbish, which no signature fits."""
-    text = name.partition(".")[0]
+def decode_blob_key(name: str) -> str:
+    """The blob key in the last part of an input link; for any other text some key that no signature fits."""
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        return from_base64url(name.partition(".")[0]).decode()
     except ValueError:
         return ""
 
 
-def verify_input_link(key: bytes, blob: str, exp: str, sig: str) -> ValidLink | InvalidLink:
-    if not (exp.isascii() and exp.isdigit() and len(exp) <= 12):
-        return InvalidLink()
-    expected = _input_signature(key, blob, int(exp))
-    return ValidLink(int(exp)) if hmac.compare_digest(expected.encode(), sig.encode()) else InvalidLink()
+def verify_input_link(key: bytes, blob_key: str, exp: str, sig: str) -> int | None:
+    """When the link ends (Unix seconds), past or not; None where the signature is not ours."""
+    return _verified_expiry(key, _input_subject(blob_key), exp, sig)
 
 
-def _input_signature(key: bytes, blob: str, exp: int) -> str:
-    return _sign(key, f"v1\nGET\ninput\n{blob}\n{exp}\n{KEY_ID}")
+def _input_subject(blob_key: str) -> str:
+    return f"input\n{blob_key}"
 
 
-def _signature(key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
-    return _sign(key, f"v1\nGET\n{task_id}\n{index}\n{ext}\n{exp}\n{KEY_ID}")
+def _verified_expiry(key: bytes, subject: str, exp: str, sig: str) -> int | None:
+    if not (exp.isascii() and exp.isdigit() and len(exp) <= _MAX_EXPIRY_DIGITS):
+        return None
+    return int(exp) if equal(_link_signature(key, subject, int(exp)), sig) else None
 
 
-def _sign(key: bytes, text: str) -> str:
-    mac = hmac.new(key, text.encode(), hashlib.sha256).digest()
-    return f"{KEY_ID}." + base64.urlsafe_b64encode(mac).decode().rstrip("=")
+def _link_signature(key: bytes, subject: str, exp: int) -> str:
+    signed = f"v1\nGET\n{subject}\n{exp}\n{_KEY_VERSION}"
+    return f"{_KEY_VERSION}.{to_base64url(mac(key, signed.encode()))}"
+
+
+class PageToken(msgspec.Struct, frozen=True, array_like=True):
+    """Whom a page's bearer token stands for, until `exp` (Unix seconds).
+
+    `session` is the hash of the session's id, empty for the local account. That key and session still live is for the
+    caller to ask: a token is checked without a database.
+    """
+
+    account_id: str
+    key_id: str
+    session: str
+    exp: int
+
+
+def sign_page_token(key: bytes, token: PageToken) -> str:
+    """`imt_<base64url of the token as JSON>.<signature>`."""
+    body = to_base64url(msgspec.json.encode(token))
+    return f"{TOKEN_PREFIX}{body}.{_token_signature(key, body)}"
+
+
+def verify_page_token(key: bytes, text: str, now_s: int) -> PageToken | None:
+    """None where the token is not ours or has expired."""
+    body, _, signature = text[:_MAX_TOKEN_CHARS].removeprefix(TOKEN_PREFIX).partition(".")
+    if not equal(_token_signature(key, body), signature):
+        return None
+    token = msgspec.json.decode(from_base64url(body), type=PageToken)  # signed by us, so it decodes
+    return token if now_s < token.exp else None
+
+
+def _token_signature(key: bytes, body: str) -> str:
+    return to_base64url(mac(key, f"page-token\n{body}".encode()))
+
+
+def sign_webhook(keys: list[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """The `webhook-signature` of Standard Webhooks: `v1,<base64>` for each key, separated by spaces."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join("v1," + base64.b64encode(mac(key, signed)).decode() for key in keys)

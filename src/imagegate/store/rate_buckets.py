@@ -1,14 +1,23 @@
-"""Buckets that several processes share: one row per limited key or account.
-
-Knows: how two requests of one bucket come one after the other. Refuses to know: the arithmetic, and who asks.
-"""
+"""Rate limit buckets that several processes share: one row per limited key, account or address."""
 
 from __future__ import annotations
 
 from imagegate.domain.time import US_PER_MINUTE
-from imagegate.security.rate_limit import Allowed, Denied, Quota, take
+from imagegate.security.rate_limit import Allowed, Denied, Quota, TakeShared, take
+from imagegate.store.database import Database
 from imagegate.store.engines import FOR_UPDATE, SKIP_LOCKED
 from imagegate.store.transaction import Tx
+
+
+def bucket_table(db: Database) -> TakeShared | None:
+    """How a RateLimiter takes from the table; None where one process serves and its memory is enough."""
+    if not db.engine.shared:
+        return None
+
+    async def take_from_table(quotas: tuple[Quota, ...]) -> Allowed | Denied:
+        return await db.write(take_shared, order_of(quotas), quotas)
+
+    return take_from_table
 
 
 def order_of(quotas: tuple[Quota, ...]) -> str:
@@ -37,12 +46,12 @@ def _lock_buckets(tx: Tx, buckets: list[str]) -> dict[str, int]:
             "INSERT INTO rates (bucket, whole_at) VALUES (:bucket, 0) ON CONFLICT (bucket) DO NOTHING", bucket=bucket
         )
         row = tx.fetch_one(f"SELECT whole_at FROM rates WHERE bucket = :bucket {FOR_UPDATE}", bucket=bucket)
-        moments[bucket] = row["whole_at"] if row else 0  # forgotten in between: it was whole
+        moments[bucket] = row["whole_at"] if row else 0  # purged in between: it was full
     return moments
 
 
 def purge_full_buckets(tx: Tx) -> int:
-    """Buckets that have been whole for minutes say nothing that an absent one would not say."""
+    """Buckets that have been full for minutes say nothing that an absent one would not say."""
     return tx.execute(
         f"""DELETE FROM rates WHERE bucket IN (
             SELECT bucket FROM rates WHERE whole_at < :before {SKIP_LOCKED})""",

@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from imagegate.domain.time import US_PER_MINUTE
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
+from imagegate.security.rate_limit import Denied, Quota, take
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000
+_MAX_IMAGES_PER_CALL = 10
 
 
 class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,16 +91,16 @@ def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
 
 
 def _check_rate(tx: Tx, limits: DispatchLimits, free_at: int) -> Blocked | None:
-    """A cell of `images` every `images / rate` of a minute, with a fifth of the minute's worth at once."""
+    """Images per minute, of which a fifth of a minute's worth may be asked for at once."""
     if not limits.rate_per_min:
         return None
-    step = US_PER_MINUTE // limits.rate_per_min
-    at = max(free_at, tx.now)
-    early = at - (tx.now + step * max(1, limits.rate_per_min // 5) - step)
-    if early > 0:
-        return Blocked(tx.now + early, "its rate is used up")
+    burst = max(1, limits.rate_per_min // 5)
+    quota = Quota("rate", limits.upstream, limits.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
+    result = take((quota,), {quota.bucket: free_at}, tx.now, cost=limits.images)
+    if isinstance(result, Denied):
+        return Blocked(tx.now + result.retry_after_us, "its rate is used up")
     tx.execute_nowait(
-        "UPDATE health SET free_at = :at WHERE scope = :scope", at=at + step * limits.images, scope=limits.upstream
+        "UPDATE health SET free_at = :at WHERE scope = :scope", at=result.full_at[quota.bucket], scope=limits.upstream
     )
     return None
 

@@ -28,13 +28,12 @@ from imagegate.flows.sessions import (
     sign_out_everywhere,
 )
 from imagegate.runtime import LOOPBACK, Runtime
-from imagegate.security.rate_limit import Allowed, Denied, Quota, take
-from imagegate.store.rate_buckets import order_of, take_shared
+from imagegate.security.rate_limit import Denied, Quota, RateLimiter
+from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import MAX_LIFETIME_US
 
 MAX_SIGN_INS_PER_MINUTE = 5
 _MAX_BODY_BYTES = 4096
-_MAX_BUCKETS = 10_000
 
 
 class SignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,44 +59,31 @@ class TokenResponse(msgspec.Struct, kw_only=True):
 
 
 class SignInLimiter:
-    """Counts sign-ins by address and by account, right or wrong."""
+    """Counts sign-ins by address and by account, successful or not."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._whole_at: dict[str, int] = {}
+        self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
 
     async def check(self, bucket: str) -> None:
         """RateLimitExceeded where there were too many."""
-        quota = (Quota("sign_in", f"sign-in:{bucket}", MAX_SIGN_INS_PER_MINUTE),)
-        result = await self._take_one(quota)
+        result = await self._limiter.take(Quota("sign_in", f"sign-in:{bucket}", MAX_SIGN_INS_PER_MINUTE))
         if isinstance(result, Denied):
             wait = {"Retry-After": str(math.ceil(result.retry_after_us / US_PER_SECOND))}
             raise RateLimitExceeded("Too many sign-ins, please try again in a minute", reason="sign_in", headers=wait)
 
-    async def _take_one(self, quota: tuple[Quota, ...]) -> Allowed | Denied:
-        if self._runtime.db.engine.shared:
-            return await self._runtime.db.write(take_shared, order_of(quota), quota)
-        now = self._runtime.clock()
-        result = take(quota, self._whole_at, now)
-        if isinstance(result, Allowed):
-            self._whole_at.update(result.full_at)
-        if len(self._whole_at) > _MAX_BUCKETS:
-            self._whole_at = {one: moment for one, moment in self._whole_at.items() if moment > now}
-        return result
-
 
 @post("/web/session", request_max_body_size=_MAX_BODY_BYTES, status_code=200)
 async def open_session(
-    request: Request[Any, Any, Any], runtime: Runtime, brake: SignInLimiter, client: str
+    request: Request[Any, Any, Any], runtime: Runtime, sign_in_limiter: SignInLimiter, client: str
 ) -> Response[bytes]:
     """A key for a session. The session is a new one whatever the browser held before."""
     check_origin(request, runtime)
     _check_transport(runtime)
-    await brake.check(f"address:{client}")
+    await sign_in_limiter.check(f"address:{client}")
     key = await find_live_key(runtime, await _read_key(request))
     if isinstance(key, InvalidKey):
         raise Unauthorized
-    await brake.check(f"account:{key.account_id}")
+    await sign_in_limiter.check(f"account:{key.account_id}")
     opened = await sign_in(runtime, key, request.cookies.get(cookie_name(runtime), ""))
     return _token_response(
         _issue_token(runtime, opened.visitor),

@@ -15,7 +15,7 @@ from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT
 from imagegate.domain.errors import InvalidSignature, ResultExpired
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.security.signing import ValidLink, decode_blob_name, verify_input_link
+from imagegate.security.signing import decode_blob_key, verify_input_link
 
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -51,12 +51,12 @@ _NAME_SCHEMA = {
     ),
 )
 async def get_input(request: Request[Any, Any, Any], runtime: Runtime, name: str) -> Response[Any]:
-    key = decode_blob_name(name)
+    key = decode_blob_key(name)
     exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
-    link = verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig)
-    if not isinstance(link, ValidLink):
+    expires_s = verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig)
+    if expires_s is None:
         raise InvalidSignature
-    if link.exp * US_PER_SECOND <= runtime.clock():
+    if expires_s * US_PER_SECOND <= runtime.clock():
         raise ResultExpired
     try:
         size = await runtime.blobs.size(key)

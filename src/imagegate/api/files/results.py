@@ -20,7 +20,7 @@ from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfia
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.security.signing import THUMBNAIL_EXTENSION, ValidLink, verify_result_link
+from imagegate.security.signing import THUMBNAIL_EXTENSION, verify_result_link
 from imagegate.store.assets import find_output_asset
 
 _NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
@@ -114,16 +114,16 @@ async def _find_linked_asset(
         raise NotFound
     index, ext = int(match[1]), match[2]
     exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
-    link = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
-    if not isinstance(link, ValidLink):
+    expires_s = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
+    if expires_s is None:
         raise InvalidSignature
-    if link.exp * US_PER_SECOND <= runtime.clock():
+    if expires_s * US_PER_SECOND <= runtime.clock():
         raise ResultExpired
     kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
     asset = await runtime.db.read(find_output_asset, task_id, kind, index)
     if asset is None or asset.deleted is not None:
         raise ResultExpired
-    return asset, link.exp
+    return asset, expires_s
 
 
 def byte_range(header: str, size: int) -> tuple[int, int]:

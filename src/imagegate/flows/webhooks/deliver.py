@@ -11,11 +11,12 @@ import time
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.domain.webhooks import Delivery, DeliveryResult, SecretVersion, sign_webhook
+from imagegate.domain.webhooks import Delivery, DeliveryResult, SecretVersion
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.webhooks.secrets import signing_keys
 from imagegate.logging import log
 from imagegate.runtime import Runtime
+from imagegate.security.signing import sign_webhook
 from imagegate.store import deliveries
 from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 
