@@ -86,7 +86,7 @@ async def delete_bytes(db: Database) -> None:
 
 
 async def load_money(db: Database, account_id: str) -> dict[str, Any]:
-    lines = await db.snapshot(list_statement_lines, account_id, StatementFilter(limit=200))
+    lines = (await db.snapshot(list_statement_lines, account_id, StatementFilter(limit=200))).rows
     return {
         "total": await db.read(sum_entries),
         "usage": await db.read(sum_usage, account_id, ("day", "model", "key"), 19_000, 21_000),

@@ -14,7 +14,13 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
 from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.queries.statement import LINE_TYPES, StatementFilter, StatementLine, list_statement_lines
+from imagegate.store.queries.statement import (
+    LINE_TYPES,
+    LinePosition,
+    StatementFilter,
+    StatementLine,
+    list_statement_lines,
+)
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
     DISPATCH_LIMITS,
@@ -61,11 +67,13 @@ async def _end_one(db: Database, account_id: str, chance: random.Random) -> None
 async def _load_all(db: Database, account_id: str, limit: int, **wanted: str) -> list[StatementLine]:
     """Every line, page by page."""
     lines: list[StatementLine] = []
+    before: LinePosition | None = None
     while True:
-        below = lines[-1].position if lines else None
-        page = await db.snapshot(list_statement_lines, account_id, StatementFilter(**wanted, before=below, limit=limit))
-        lines += page
-        if len(page) < limit:
+        filters = StatementFilter(**wanted, before=before, limit=limit)
+        page = await db.snapshot(list_statement_lines, account_id, filters)
+        lines += page.rows
+        before = page.next_position
+        if before is None:
             return lines
 
 

@@ -68,7 +68,7 @@ def test_key_changes_touch_the_own_account_alone(open_database: OpenDatabase) ->
         assert await db.write(accounts.delete_key, account_id, second.id)
         assert not await db.write(accounts.delete_key, account_id, second.id)
         assert await db.write(accounts.update_key, account_id, second.id, {"disabled": None}) is None
-        assert [one.id for one in await db.read(accounts.list_keys_page, account_id, None, 10)] == [key.id]
+        assert [one.id for one in (await db.read(accounts.list_keys_page, account_id, None, 10)).rows] == [key.id]
 
     asyncio.run(story())
 

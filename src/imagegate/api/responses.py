@@ -55,8 +55,10 @@ def whole_number(request: Request[Any, Any, Any], name: str, default: int, least
     return int(text)
 
 
-def encode_cursor(position: msgspec.Struct) -> str:
-    """Where the next page of a list begins, as text that only this gateway reads."""
+def encode_cursor(position: msgspec.Struct | None) -> str | None:
+    """Where the next page of a list begins, as text that only this gateway reads; None where no page follows."""
+    if position is None:
+        return None
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 

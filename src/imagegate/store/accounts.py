@@ -13,6 +13,7 @@ import msgspec
 
 from imagegate.domain.accounts import Account, ApiKey, LimitScope, Scope
 from imagegate.domain.money import Nanos
+from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import key_concurrency
 from imagegate.store.engines import Row
@@ -156,19 +157,19 @@ def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     return changed == 1
 
 
-def list_keys_page(tx: Tx, account_id: str, before: tuple[int, str] | None, limit: int) -> list[ApiKey]:
-    """Newest first; `before` is the moment and the id of the last key of the page before."""
-    created, key_id = before or (2**62, "")
+def list_keys_page(tx: Tx, account_id: str, before: Position | None, limit: int) -> Page[ApiKey, Position]:
+    """The account's keys, newest first, from the one after `before`."""
+    start = before or NEWEST
     rows = tx.fetch_all(
         f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
-            AND (created < :created OR (created = :created AND id < :id))
+            AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
         account_id=account_id,
-        created=created,
-        id=key_id,
-        limit=limit,
+        created=start.created,
+        id=start.id,
+        limit=limit + 1,
     )
-    return [_key_from_row(row) for row in rows]
+    return paged([_key_from_row(row) for row in rows], limit, lambda key: Position(key.created, key.id))
 
 
 def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:

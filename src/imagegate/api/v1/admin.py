@@ -37,11 +37,13 @@ from imagegate.domain.fields import (
     schema,
 )
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import NewKey, create_key, open_account
 from imagegate.runtime import Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
+    AccountName,
     GrantConflict,
     GrantEntry,
     NoSuchAccount,
@@ -116,15 +118,6 @@ class OverrunPage(msgspec.Struct, kw_only=True):
     next_cursor: NextCursor
 
 
-class Name(msgspec.Struct, array_like=True):
-    name: str
-
-
-class Place(msgspec.Struct, array_like=True):
-    created: int
-    id: str
-
-
 @get(
     "/v1/admin/accounts",
     opt=described(
@@ -140,13 +133,10 @@ class Place(msgspec.Struct, array_like=True):
 )
 async def list_accounts(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     require_scope(key, Scope.admin)
-    limit, below = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Name)
-    found = await runtime.db.read(list_accounts_page, below.name if below else "", limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    data = [_account_view(runtime, one) for one in shown]
-    return json_response(
-        AccountPage(data=data, has_more=more, next_cursor=encode_cursor(Name(shown[-1].name)) if more else None)
-    )
+    limit, after = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, AccountName)
+    page = await runtime.db.read(list_accounts_page, after, limit)
+    data = [_account_view(runtime, account) for account in page.rows]
+    return json_response(AccountPage(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
 
 
 @post(
@@ -248,13 +238,10 @@ async def create_grant(request: Request[Any, Any, Any], runtime: Runtime, key: A
 async def list_overruns(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     """Bills that were cut at their hold, newest first."""
     require_scope(key, Scope.admin)
-    limit, below = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Place)
-    found = await runtime.db.read(list_overruns_page, (below.created, below.id) if below else None, limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    end = encode_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    return json_response(
-        OverrunPage(data=[_overrun_view(runtime, one) for one in shown], has_more=more, next_cursor=end)
-    )
+    limit, before = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Position)
+    page = await runtime.db.read(list_overruns_page, before, limit)
+    data = [_overrun_view(runtime, overrun) for overrun in page.rows]
+    return json_response(OverrunPage(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
 
 
 def _grant_ref(key: ApiKey, once: str) -> str:

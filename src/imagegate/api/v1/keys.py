@@ -29,6 +29,7 @@ from imagegate.domain.fields import (
     schema,
 )
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import api_keys
 from imagegate.flows.accounts import NewKey
@@ -121,11 +122,6 @@ class DeletedKey(msgspec.Struct, kw_only=True):
     deleted: Literal[True] = True
 
 
-class Place(msgspec.Struct, array_like=True):
-    created: int
-    id: str
-
-
 @get(
     "/v1/keys",
     opt=described(
@@ -141,12 +137,10 @@ class Place(msgspec.Struct, array_like=True):
 )
 async def list_keys(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     require_scope(key, Scope.billing_read)
-    limit, below = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Place)
-    start = (below.created, below.id) if below else None
-    found = await runtime.db.read(list_keys_page, key.account_id, start, limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    end = encode_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    return json_response(KeyList(data=[_key_view(runtime, one) for one in shown], has_more=more, next_cursor=end))
+    limit, before = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Position)
+    page = await runtime.db.read(list_keys_page, key.account_id, before, limit)
+    data = [_key_view(runtime, one) for one in page.rows]
+    return json_response(KeyList(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
 
 
 @post(

@@ -72,14 +72,11 @@ async def get_ledger(request: Request[Any, Any, Any], runtime: Runtime, key: Api
         task_id=_task_filter(request),
         type=_type_filter(request),
         before=decode_cursor(request, LinePosition),
-        limit=limit + 1,
+        limit=limit,
     )
-    lines = await runtime.db.snapshot(list_statement_lines, key.account_id, wanted)
-    shown, more = lines[:limit], len(lines) > limit
-    data = [_ledger_line(line, runtime.credits_per_usd) for line in shown]
-    return json_response(
-        Ledger(data=data, has_more=more, next_cursor=encode_cursor(shown[-1].position) if more else None)
-    )
+    page = await runtime.db.snapshot(list_statement_lines, key.account_id, wanted)
+    data = [_ledger_line(line, runtime.credits_per_usd) for line in page.rows]
+    return json_response(Ledger(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
 
 
 def _type_filter(request: Request[Any, Any, Any]) -> str:

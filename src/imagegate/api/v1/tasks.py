@@ -39,6 +39,7 @@ from imagegate.domain.fields import (
     schema,
 )
 from imagegate.domain.money import format_credits, json_number
+from imagegate.domain.pages import Position
 from imagegate.domain.tasks import Task, public_status
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
@@ -121,11 +122,6 @@ class TaskList(msgspec.Struct, kw_only=True):
     next_cursor: NextCursor
 
 
-class Place(msgspec.Struct, array_like=True):
-    created: int
-    id: str
-
-
 class BatchRequest(msgspec.Struct):
     """Unknown and malformed ids are left out of the answer."""
 
@@ -202,13 +198,10 @@ async def _list_by_cursor(
     request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, page_size: int
 ) -> Response[bytes]:
     """The list for who reads it to its end: `cursor` empty, then each answer's `next_cursor`."""
-    limit, below = whole_number(request, "limit", page_size, 1, 100), decode_cursor(request, Place)
-    start = (below.created, below.id) if below else None
-    found = await runtime.db.read(list_tasks_before, key.account_id, _filter(request), start, limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    end = encode_cursor(Place(shown[-1].created, shown[-1].id)) if more else None
-    rows = [_task_row(runtime, task) for task in shown]
-    return json_response(TaskList(data=rows, has_more=more, next_cursor=end))
+    limit, before = whole_number(request, "limit", page_size, 1, 100), decode_cursor(request, Position)
+    page = await runtime.db.read(list_tasks_before, key.account_id, _filter(request), before, limit)
+    data = [_task_row(runtime, task) for task in page.rows]
+    return json_response(TaskList(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
 
 
 @post(

@@ -9,6 +9,7 @@ import msgspec
 
 from imagegate.domain.accounts import Account
 from imagegate.domain.money import MAX_NANOS
+from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import accounts, ledger
 from imagegate.store.ledger import GrantPosted, GrantRefused
 from imagegate.store.transaction import Tx
@@ -45,6 +46,12 @@ class Overrun(msgspec.Struct, frozen=True, kw_only=True):
     overrun: int
 
 
+class AccountName(msgspec.Struct, frozen=True, array_like=True):
+    """Where an account stands in the list of all accounts."""
+
+    name: str
+
+
 def grant_once(
     tx: Tx, account_id: str, amount: int, ref: str, actor: str
 ) -> GrantEntry | GrantRefused | GrantConflict | NoSuchAccount:
@@ -74,25 +81,27 @@ def _find_grant(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: boo
     return GrantEntry(**row, replayed=replayed) if row else GrantConflict()
 
 
-def list_accounts_page(tx: Tx, after: str, limit: int) -> list[Account]:
-    """By name, from the one behind `after`."""
+def list_accounts_page(tx: Tx, after: AccountName | None, limit: int) -> Page[Account, AccountName]:
+    """By name, from the one after `after`."""
     rows = tx.fetch_all(
-        "SELECT id FROM accounts WHERE name > :after ORDER BY name LIMIT :limit", after=after, limit=limit
+        "SELECT id FROM accounts WHERE name > :after ORDER BY name LIMIT :limit",
+        after=after.name if after else "",
+        limit=limit + 1,
     )
     found = (accounts.find_account(tx, row["id"]) for row in rows)
-    return [account for account in found if account is not None]
+    return paged([account for account in found if account], limit, lambda account: AccountName(account.name))
 
 
-def list_overruns_page(tx: Tx, before: tuple[int, str] | None, limit: int) -> list[Overrun]:
-    """Newest first; `before` is the moment and the id of the last one of the page before."""
-    created, entry_id = before or (2**62, "")
+def list_overruns_page(tx: Tx, before: Position | None, limit: int) -> Page[Overrun, Position]:
+    """Newest first, from the one after `before`."""
+    start = before or NEWEST
     rows = tx.fetch_all(
         """SELECT o.id, o.task_id, c.account AS account_id, o.created, -c.amount AS charged, -o.amount AS overrun
         FROM entries o JOIN entries c ON c.ref = o.ref AND c.account NOT IN ('sys:overrun', 'sys:revenue')
-        WHERE o.account = 'sys:overrun' AND (o.created < :created OR (o.created = :created AND o.id < :id))
+        WHERE o.account = 'sys:overrun' AND (o.created, o.id) < (:created, :id)
         ORDER BY o.created DESC, o.id DESC LIMIT :limit""",
-        created=created,
-        id=entry_id,
-        limit=limit,
+        created=start.created,
+        id=start.id,
+        limit=limit + 1,
     )
-    return [Overrun(**row) for row in rows]
+    return paged([Overrun(**row) for row in rows], limit, lambda overrun: Position(overrun.created, overrun.id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.domain.pages import Page, paged
 from imagegate.store.engines import Row
 from imagegate.store.transaction import Tx
 
@@ -65,16 +66,13 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     available_after: int
     price_version: str | None
 
-    @property
-    def position(self) -> LinePosition:
-        return LinePosition(self.at, self.step, self.id)
 
-
-def list_statement_lines(tx: Tx, account_id: str, filters: StatementFilter) -> list[StatementLine]:
+def list_statement_lines(tx: Tx, account_id: str, filters: StatementFilter) -> Page[StatementLine, LinePosition]:
     """Up to `limit` lines, newest first. Ask for it in a snapshot: balance and lines must be of one moment."""
     rows = _fetch_page(tx, account_id, filters)
     after = _load_balances_after(tx, account_id, rows) if rows else {}
-    return [StatementLine(**row, available_after=after[row["id"]]) for row in rows]
+    lines = [StatementLine(**row, available_after=after[row["id"]]) for row in rows]
+    return paged(lines, filters.limit, lambda line: LinePosition(line.at, line.step, line.id))
 
 
 def _fetch_page(tx: Tx, account_id: str, filters: StatementFilter) -> list[Row]:
@@ -97,7 +95,7 @@ def _fetch_page(tx: Tx, account_id: str, filters: StatementFilter) -> list[Row]:
         account_id=account_id,
         task_id=filters.task_id,
         type=filters.type,
-        limit=filters.limit,
+        limit=filters.limit + 1,
         at=before.at,
         step=before.step,
         id=before.id,

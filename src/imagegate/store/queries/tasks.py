@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.domain.tasks import Task
 from imagegate.store.engines import ORDER_PROMPT
 from imagegate.store.tasks import find_task
@@ -44,21 +45,21 @@ def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, pag
 
 
 def list_tasks_before(
-    tx: Tx, account_id: str, filters: TaskFilter, before: tuple[int, str] | None, limit: int
-) -> list[Task]:
-    """Newest first; `before` is the moment and the id of the last task of the page before. Counts nothing, and new
-    tasks do not shift its pages."""
+    tx: Tx, account_id: str, filters: TaskFilter, before: Position | None, limit: int
+) -> Page[Task, Position]:
+    """Newest first, from the one after `before`. Counts nothing, and new tasks do not shift its pages."""
     text, named = _build_where(account_id, filters)
-    created, task_id = before or (2**62, "")
+    start = before or NEWEST
     rows = tx.fetch_all(
-        f"""SELECT id FROM tasks WHERE {text} AND (created < :created OR (created = :created AND id < :id))
+        f"""SELECT id FROM tasks WHERE {text} AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
         **named,
-        created=created,
-        id=task_id,
-        limit=limit,
+        created=start.created,
+        id=start.id,
+        limit=limit + 1,
     )
-    return find_tasks(tx, account_id, [row["id"] for row in rows])
+    tasks = find_tasks(tx, account_id, [row["id"] for row in rows])
+    return paged(tasks, limit, lambda task: Position(task.created, task.id))
 
 
 def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, str]]:
