@@ -129,9 +129,9 @@ def test_l02_expected_and_at_most_are_told_in_money_and_credits_with_their_lines
     assert nanos == int(quote["expected"]["nanos"])
     rows = page.locator(".price-lines tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows] == [
-        "Text in",
-        "Images in",
-        "Images out" + (" ×3" if number == "3" else ""),
+        "Text input",
+        "Image input",
+        "Image output" + (" ×3" if number == "3" else ""),
     ]
     tokens = [int(re.sub(r"\D", "", row.split("\t")[1])) for row in rows]
     assert tokens == [line["quantity"]["expected"] for line in quote["lines"]]

@@ -127,14 +127,14 @@ def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, browser: Browser) 
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("a shop")
-        page.get_by_label("Cap per day, credits").fill("12.5")
-        page.get_by_label("Allowed addresses and networks").fill("127.0.0.0/8, ::1")
-        page.get_by_role("button", name="Make the key").click()
+        page.get_by_label("Daily cap (credits)").fill("12.5")
+        page.get_by_label("Allowed IP addresses and networks").fill("127.0.0.0/8, ::1")
+        page.get_by_role("button", name="Create key").click()
         key = page.locator("#secret-value").input_value()
         page.get_by_role("button", name="Close").click()
         assert _balance(gateway, key) == 200
         row = page.locator("tr", has_text="a shop")
-        expect(row).to_contain_text("12.5 credits a day")
+        expect(row).to_contain_text("12.5 credits per day")
         assert key not in page.content()
         row.get_by_role("button", name="Disable").click()
         expect(row.locator("[data-state]")).to_have_attribute("data-state", "disabled")
@@ -163,16 +163,16 @@ def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: B
         _open(page, gateway, "keys")
         row = page.locator(f"[data-row='{made['id']}']")
         row.get_by_role("button", name="Change").click()
-        expect(page.get_by_label("Cap per day, credits")).to_have_value("5")
+        expect(page.get_by_label("Daily cap (credits)")).to_have_value("5")
         page.get_by_label("Name").fill("after")
-        page.get_by_label("Cap per day, credits").fill("")
-        page.get_by_label("Cap, credits").fill("7.25")
+        page.get_by_label("Daily cap (credits)").fill("")
+        page.get_by_label("Total cap (credits)").fill("7.25")
         page.get_by_label("Requests per minute").fill("30")
         page.get_by_label("Expires").fill("2037-01-02T03:04")
         page.get_by_label("files:write").uncheck()
-        page.get_by_role("button", name="Save the changes").click()
+        page.get_by_role("button", name="Save changes").click()
         expect(row).to_contain_text("after")
-        expect(row).to_contain_text("At most 7.25 credits in all")
+        expect(row).to_contain_text("At most 7.25 credits in total")
         expect(row).to_contain_text("Jan 2, 2037")
         assert complaints == []
     with gateway.client() as http:
@@ -235,10 +235,10 @@ def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gat
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("nowhere")
-        page.get_by_label("Allowed addresses and networks").fill("not-an-address")
-        page.get_by_role("button", name="Make the key").click()
+        page.get_by_label("Allowed IP addresses and networks").fill("not-an-address")
+        page.get_by_role("button", name="Create key").click()
         expect(page.locator("#key-fault")).to_contain_text("allowed_ips[0] must be an address")
-        expect(page.get_by_label("Allowed addresses and networks")).to_have_attribute("aria-invalid", "true")
+        expect(page.get_by_label("Allowed IP addresses and networks")).to_have_attribute("aria-invalid", "true")
 
 
 def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(
@@ -283,14 +283,14 @@ def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_dema
 ) -> None:
     with visit(browser, locale="en-US") as (page, _):
         _open(page, gateway, "webhooks")
-        page.get_by_label("Address for a test event").fill("https://127.0.0.1/hook")
-        page.get_by_role("button", name="Send a test").click()
+        page.get_by_label("URL for a test event").fill("https://127.0.0.1/hook")
+        page.get_by_role("button", name="Send test").click()
         expect(page.locator("#hook-fault")).not_to_be_empty()
         assert "whsec_" not in page.content()
-        page.get_by_role("button", name="Show the secret").click()
+        page.get_by_role("button", name="Show secret").click()
         expect(page.locator("#secret-value")).to_have_value(re.compile("^whsec_"))
         page.keyboard.press("Escape")
-        expect(page.get_by_role("button", name="Show the secret")).to_be_focused()
+        expect(page.get_by_role("button", name="Show secret")).to_be_focused()
 
 
 def test_what_fails_can_be_tried_again(gateway: Gateway, browser: Browser) -> None:

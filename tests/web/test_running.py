@@ -88,7 +88,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         page.fill(".history input[type=search]", "logo 07")
         expect(tiles).to_have_count(1)
         page.fill(".history input[type=search]", "no such words")
-        expect(page.locator(".history")).to_contain_text("No prompt has these words")
+        expect(page.locator(".history")).to_contain_text("No prompt matches")
         page.fill(".history input[type=search]", "")
         expect(tiles).to_have_count(20)
         sides = page.evaluate(
@@ -169,7 +169,7 @@ def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
         expect(cells["size"]).to_have_text("832 × 832")
         expect(cells["quality"]).to_have_text("medium")
         expect(cells["n"]).to_have_text("1")
-        expect(cells["tokens"]).to_contain_text(f"images out {task['usage']['tokens']['image_output']:,}")
+        expect(cells["tokens"]).to_contain_text(f"image output {task['usage']['tokens']['image_output']:,}")
         expect(cells["price"]).to_contain_text(_credits(task["billing"]["charged_credits"]))
         asked_for = one.locator("tr").filter(has=page.locator("[data-actual=price]")).locator("td").first
         expect(asked_for).to_contain_text(f"quoted {_credits(expected)}")
@@ -215,7 +215,7 @@ def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gat
             one = finished(page, f"logo number {number} ")
             billed = task_of(gateway, one, key)["billing"]["charged_credits"]
             assert Decimal(str(billed)) == expected, asked(page)
-            one.get_by_role("button", name="Take off this list").click()
+            one.get_by_role("button", name="Remove from this list").click()
         assert complaints == []
 
 
