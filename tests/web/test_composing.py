@@ -142,7 +142,7 @@ def test_l03_balance_hold_and_what_is_left_after_this_run(page: Page, gateway: G
     settled(page)
     page.click("[data-run]")
     expect(card(page, "a long logo")).to_have_attribute("data-state", re.compile("pending|processing"))
-    held = page.locator(".purse dd").nth(1)
+    held = page.locator(".balance-after dd").nth(1)
     expect(held).not_to_have_text("0")
     with gateway.client() as http:
         user = http.get("/v1/credits").json()["data"]["user"]

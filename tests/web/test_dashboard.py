@@ -237,7 +237,7 @@ def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gat
         page.get_by_label("Name").fill("nowhere")
         page.get_by_label("Allowed IP addresses and networks").fill("not-an-address")
         page.get_by_role("button", name="Create key").click()
-        expect(page.locator("#key-fault")).to_contain_text("allowed_ips[0] must be an address")
+        expect(page.locator("#key-error")).to_contain_text("allowed_ips[0] must be an address")
         expect(page.get_by_label("Allowed IP addresses and networks")).to_have_attribute("aria-invalid", "true")
 
 
@@ -253,7 +253,7 @@ def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(
         page.locator("#grant-credits").fill("7.5")
         page.route("**/v1/admin/grants", lambda route: (route.fetch(), route.abort()), times=1)
         page.get_by_role("dialog").get_by_role("button", name="Grant credits").click()
-        expect(page.locator("#grant-fault")).to_contain_text("cannot be reached")
+        expect(page.locator("#grant-credits-error")).to_contain_text("cannot be reached")
         page.get_by_role("dialog").get_by_role("button", name="Grant credits").click()
         expect(page.locator("tr", has_text=name)).to_contain_text("7.5")
     with gateway.client(poor) as http:
@@ -285,7 +285,7 @@ def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_dema
         _open(page, gateway, "webhooks")
         page.get_by_label("URL for a test event").fill("https://127.0.0.1/hook")
         page.get_by_role("button", name="Send test").click()
-        expect(page.locator("#hook-fault")).not_to_be_empty()
+        expect(page.locator("#hook-url-error")).not_to_be_empty()
         assert "whsec_" not in page.content()
         page.get_by_role("button", name="Show secret").click()
         expect(page.locator("#secret-value")).to_have_value(re.compile("^whsec_"))

@@ -91,7 +91,7 @@ class Sheet:
         self.page = page
         page.click("[data-mask]")
         self.canvas = page.locator(".mask-sheet canvas")
-        page.wait_for_function("document.querySelector('.mask-hand') !== null")
+        page.wait_for_function("document.querySelector('.mask-cursor') !== null")
         box = self.canvas.bounding_box()
         assert box
         self.box: Any = box
@@ -153,7 +153,7 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     sheet = Sheet(page)
     page.click("[data-mask-save]")
     expect(page.locator(".toast.bad")).to_contain_text("Paint something first")
-    page.locator(".mask-hand").focus()
+    page.locator(".mask-cursor").focus()
     for key in ("ArrowRight", "ArrowDown", "Space"):
         page.keyboard.press(key)
     alpha = sheet.save()

@@ -6,6 +6,7 @@ import { signIn, signOut, signOutEverywhere } from "./api.js";
 import { Dialog } from "./dialog.js";
 import { withForm } from "./dom.js";
 import { errorText } from "./errors.js";
+import { TextField } from "./fields.js";
 import { t } from "./i18n.js";
 import { roundDecimal } from "./money.js";
 import { account, balance, refreshAccount, refreshBalance, signInOpen } from "./store.js";
@@ -112,22 +113,17 @@ function SignInDialog() {
   return html`
     <${Dialog} title=${t("app.account.title")} onClose=${closeSignIn}>
       <form onSubmit=${submit}>
-        <div class="field">
-          <label for="sign-in-key">${t("app.account.key")}</label>
-          <input
-            class="input"
-            id="sign-in-key"
-            name="key"
-            type="password"
-            autocomplete="current-password"
-            required
-            spellcheck=${false}
-            aria-invalid=${error ? "true" : "false"}
-            aria-describedby="sign-in-about sign-in-fault"
-          />
-          <p class="fault" id="sign-in-fault" role="alert">${error}</p>
-          <p class="hint" id="sign-in-about">${t("app.account.about")}</p>
-        </div>
+        <${TextField}
+          id="sign-in-key"
+          label=${t("app.account.key")}
+          name="key"
+          type="password"
+          autocomplete="current-password"
+          required
+          spellcheck=${false}
+          hint=${t("app.account.about")}
+          error=${error}
+        />
         <footer>
           <button type="button" class="button bare" onClick=${closeSignIn}>${t("app.cancel")}</button>
           <button class="button main">${t("app.account.sign_in")}</button>

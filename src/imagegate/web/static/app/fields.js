@@ -17,3 +17,26 @@ export function SelectField({ id, label, value, options, onPick }) {
     </div>
   `;
 }
+
+/**
+ * A text input with its label, hint and error; `error` is "" while there is none. Other props go to the input.
+ * @param {{id: string, label: string, className?: string, hint?: string, error?: string, [input: string]: any}} props
+ */
+export function TextField({ id, label, className = "", hint, error, ...input }) {
+  const [hintId, errorId] = [`${id}-hint`, `${id}-error`];
+  const described = [hint && hintId, error !== undefined && errorId].filter(Boolean).join(" ");
+  return html`
+    <div class=${`field ${className}`}>
+      <label for=${id}>${label}</label>
+      <input
+        class="input"
+        id=${id}
+        aria-invalid=${error ? "true" : "false"}
+        aria-describedby=${described || undefined}
+        ...${input}
+      />
+      ${hint && html`<p class="hint" id=${hintId}>${hint}</p>`}
+      ${error !== undefined && html`<p class="error" id=${errorId} role="alert">${error}</p>`}
+    </div>
+  `;
+}

@@ -5,6 +5,7 @@ import { post } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { withForm } from "../dom.js";
 import { errorText } from "../errors.js";
+import { TextField } from "../fields.js";
 import { randomId } from "../ids.js";
 import { formatCredits } from "../money.js";
 import { refreshBalance, showToast } from "../store.js";
@@ -62,23 +63,19 @@ function AccountDialog({ onClose, onAdd }) {
   return html`
     <${Dialog} title=${d("accounts.add")} onClose=${onClose}>
       <form class="stack" onSubmit=${submit}>
-        <div class="field">
-          <label for="account-name">${d("columns.name")}</label>
-          <input
-            class="input"
-            id="account-name"
-            name="name"
-            required
-            maxlength="100"
-            autofocus
-            aria-describedby="account-fault"
-          />
-        </div>
+        <${TextField}
+          id="account-name"
+          label=${d("columns.name")}
+          name="name"
+          required
+          maxlength="100"
+          autofocus
+          error=${error}
+        />
         <label class="check">
           <input type="checkbox" name="with_key" defaultChecked />${" "}
           <span>${d("accounts.with_key")}</span>
         </label>
-        <p class="fault" id="account-fault" role="alert">${error}</p>
         <${FormFooter} onCancel=${onClose} verb=${d("accounts.add")} />
       </form>
     <//>
@@ -106,21 +103,17 @@ function GrantDialog({ account, onClose, onGrant }) {
   return html`
     <${Dialog} title=${d("accounts.grant_title", { name: account.name })} onClose=${onClose}>
       <form class="stack" onSubmit=${submit}>
-        <div class="field">
-          <label for="grant-credits">${d("columns.credits")}</label>
-          <input
-            class="input"
-            id="grant-credits"
-            name="credits"
-            required
-            inputmode="decimal"
-            pattern="[+\\-]?[0-9]+(\\.[0-9]+)?"
-            autofocus
-            aria-describedby="grant-about grant-fault"
-          />
-          <p class="hint" id="grant-about">${d("accounts.grant_about")}</p>
-          <p class="fault" id="grant-fault" role="alert">${error}</p>
-        </div>
+        <${TextField}
+          id="grant-credits"
+          label=${d("columns.credits")}
+          name="credits"
+          required
+          inputmode="decimal"
+          pattern="[+\\-]?[0-9]+(\\.[0-9]+)?"
+          autofocus
+          hint=${d("accounts.grant_about")}
+          error=${error}
+        />
         <${FormFooter} onCancel=${onClose} verb=${d("accounts.grant")} busy=${busy} />
       </form>
     <//>

@@ -101,7 +101,7 @@ function explain(error) {
 /** @param {{error: ApiError, reload?: () => void}} props */
 export function ErrorNote({ error, reload }) {
   return html`
-    <div class="note sun stack" role="alert" data-fault=${error.code}>
+    <div class="note sun stack" role="alert" data-error=${error.code}>
       <p><strong>${t("app.errors.title")}</strong> ${explain(error)}</p>
       ${error.requestId && html`<p class="small soft">${d("error.request")} <code>${error.requestId}</code></p>`}
       <div class="row">

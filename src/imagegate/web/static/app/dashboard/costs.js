@@ -1,6 +1,7 @@
 // What a task of any account earned and cost, and which routes were considered for it.
 import { html } from "html";
 import { withForm } from "../dom.js";
+import { TextField } from "../fields.js";
 import { formatNumber } from "../i18n.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
 import { Amount, d, Facts, Loader, Margin, StateBadge, Table, View } from "./components.js";
@@ -15,19 +16,17 @@ export function Costs({ id }) {
   return html`
     <${View} title=${d("views.costs")} about=${d("costs.about")}>
       <form class="filters" onSubmit=${submit}>
-        <div class="field wide">
-          <label for="cost-task">${d("costs.id")}</label>
-          <input
-            class="input"
-            id="cost-task"
-            name="task"
-            required
-            defaultValue=${id}
-            key=${id}
-            placeholder="task-unified-…"
-            spellcheck=${false}
-          />
-        </div>
+        <${TextField}
+          id="cost-task"
+          key=${id}
+          className="wide"
+          label=${d("costs.id")}
+          name="task"
+          required
+          defaultValue=${id}
+          placeholder="task-unified-…"
+          spellcheck=${false}
+        />
         <button class="button main">${d("costs.find")}</button>
       </form>
       ${id && html`<${TaskCosts} id=${id} key=${id} />`}

@@ -67,7 +67,7 @@ function Field({ name, error, ...input }) {
         id=${`key-${name}`}
         name=${name}
         aria-invalid=${invalid ? "true" : "false"}
-        aria-describedby=${invalid ? "key-fault" : undefined}
+        aria-describedby=${invalid ? "key-error" : undefined}
         ...${input}
       />
     </div>
@@ -97,7 +97,7 @@ export function KeyForm({ of, onClose, onSave }) {
         <${Field} name="allowed_ips" error=${error} placeholder="192.0.2.7, 2001:db8::/32" defaultValue=${ips} />
         <${Models} chosen=${of?.models ?? []} />
         <p class="hint small soft">${d("keys.form.about")}</p>
-        ${error && html`<p class="fault" id="key-fault" role="alert">${errorText(error)}</p>`}
+        ${error && html`<p class="error" id="key-error" role="alert">${errorText(error)}</p>`}
         <${FormFooter} onCancel=${onClose} verb=${d(of ? "keys.form.save" : "keys.form.create")} busy=${busy} />
       </form>
     <//>

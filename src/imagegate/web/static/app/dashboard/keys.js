@@ -120,7 +120,7 @@ const Limits = ({ lines }) => html`
 function Actions({ of, edit, toggle, end }) {
   const verb = d(of.status === "disabled" ? "keys.enable" : "keys.disable");
   return html`
-    <span class="row acts">
+    <span class="row row-actions">
       <${RowButton} text=${d("keys.change")} name=${of.name} onClick=${() => edit(of)} />
       ${of.status !== "expired" && html`<${RowButton} text=${verb} name=${of.name} onClick=${() => toggle(of)} />`}
       <${RowButton} text=${d("keys.delete")} name=${of.name} className="bad" onClick=${() => end(of)} />

@@ -3,7 +3,7 @@ import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { isFinal, localPath } from "../api.js";
 import { withValue } from "../dom.js";
-import { SelectField } from "../fields.js";
+import { SelectField, TextField } from "../fields.js";
 import {
   d,
   Empty,
@@ -87,12 +87,16 @@ function SearchField({ value }) {
     return () => clearTimeout(timer);
   }, [text]);
   useEffect(() => setText(value), [value]);
-  const onInput = withValue(setText);
   return html`
-    <div class="field wide">
-      <label for="task-q">${d("tasks.search")}</label>
-      <input class="input" id="task-q" type="search" maxlength="200" value=${text} onInput=${onInput} />
-    </div>
+    <${TextField}
+      id="task-q"
+      className="wide"
+      label=${d("tasks.search")}
+      type="search"
+      maxlength="200"
+      value=${text}
+      onInput=${withValue(setText)}
+    />
   `;
 }
 

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { get, post } from "../api.js";
 import { withForm } from "../dom.js";
 import { errorText, showError } from "../errors.js";
+import { TextField } from "../fields.js";
 import { showToast } from "../store.js";
 import {
   ConfirmDialog,
@@ -51,20 +52,16 @@ function TestForm({ onSend }) {
   });
   return html`
     <form class="filters" onSubmit=${send}>
-      <div class="field wide">
-        <label for="hook-url">${d("webhooks.test_url")}</label>
-        <input
-          class="input"
-          id="hook-url"
-          name="url"
-          type="url"
-          required
-          placeholder="https://"
-          aria-invalid=${error ? "true" : "false"}
-          aria-describedby="hook-fault"
-        />
-        <p class="fault" id="hook-fault" role="alert">${error}</p>
-      </div>
+      <${TextField}
+        id="hook-url"
+        className="wide"
+        label=${d("webhooks.test_url")}
+        name="url"
+        type="url"
+        required
+        placeholder="https://"
+        error=${error}
+      />
       <button class="button">${d("webhooks.test")}</button>
     </form>
   `;

@@ -117,5 +117,5 @@ function Progress({ run }) {
 
 /** @param {{error: import("../api.js").ApiError}} props */
 const CancelError = ({ error }) => html`
-  <p class="small fault-text wide" role="alert">${error.message} ${advice(error.code)}</p>
+  <p class="small error-text wide" role="alert">${error.message} ${advice(error.code)}</p>
 `;

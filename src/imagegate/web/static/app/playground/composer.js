@@ -24,7 +24,7 @@ export function Composer({ children }) {
       <${Settings} />
       <${PriceDetails} />
       <${More} />
-      <div class="pay"><${Price} /><${RunButton} /></div>
+      <div class="run-bar"><${Price} /><${RunButton} /></div>
     </form>
   `;
 }
@@ -73,7 +73,7 @@ function Prompt() {
         aria-keyshortcuts="/ Control+Enter Meta+Enter"
         onInput=${setPrompt}
       ></textarea>
-      <p class=${`count small ${count > max ? "fault-text" : "soft"}`} id="pg-count">
+      <p class=${`count small ${count > max ? "error-text" : "soft"}`} id="pg-count">
         <span data-count>${formatNumber(count)}</span> / ${formatNumber(max)}
       </p>
     </div>
@@ -91,8 +91,8 @@ function RunButton() {
   const text = t(account.value === null ? "app.account.sign_in" : "playground.run");
   const modifier = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
   return html`
-    <div class="go">
-      <p class="fault-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
+    <div class="run-button">
+      <p class="error-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
       <button class="button main tall" type="submit" data-run>
         ${text} <kbd aria-hidden="true">${modifier} ↵</kbd>
       </button>
@@ -108,7 +108,7 @@ function More() {
     shortcutsOpen.value = true;
   };
   return html`
-    <div class="go-more">
+    <div class="more-actions">
       <p class="small soft">${t("playground.price.about")}</p>
       <p class="row">
         <button class="button tight" type="button" data-as-code onClick=${showCode}>

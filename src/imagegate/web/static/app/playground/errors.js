@@ -39,7 +39,7 @@ export const errorWithAdvice = (error) => `${errorText(error)} ${advice(error.co
 
 /** @param {{title: string, text: string}} props */
 const ErrorBox = ({ title, text }) => html`
-  <div class="fault-box" role="alert">
+  <div class="error-box" role="alert">
     <p><b>${title}</b></p>
     <p>${text}</p>
   </div>

@@ -64,7 +64,7 @@ export function History() {
         <p class="small soft" aria-live="polite" data-tally>${t("playground.history.counts", counts)}</p>
         <${SearchField} />
       </header>
-      ${error.value && html`<p class="fault-text small" role="alert">${error.value}</p>`}
+      ${error.value && html`<p class="error-text small" role="alert">${error.value}</p>`}
       ${!tasks.value.length && html`<p class="soft small">${none}</p>`}
       <ul class="tiles">${tasks.value.map((task) => html`<${Tile} key=${task.id} task=${task} />`)}</ul>
       ${nextCursor.value && html`<${MoreButton} />`}

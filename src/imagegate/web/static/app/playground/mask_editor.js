@@ -82,7 +82,7 @@ function Editor({ reference }) {
     <p class="small soft" id="pg-mask-about">${t("playground.mask.about")}</p>
     <${Tools} canvas=${canvas} ready=${ready} />
     <${Sheet} canvas=${canvas} reference=${reference} ready=${ready} setState=${setState} />
-    ${state === "lost" && html`<p class="fault-text small" role="alert">${t("playground.mask.lost")}</p>`}
+    ${state === "lost" && html`<p class="error-text small" role="alert">${t("playground.mask.lost")}</p>`}
     <footer>
       <button type="button" class="button bare" onClick=${close}>${t("app.cancel")}</button>
       <button type="button" class="button main" disabled=${!ready} data-mask-save onClick=${save}>
@@ -185,7 +185,7 @@ function KeyboardBrush({ canvas }) {
   return html`
     <button
       type="button"
-      class="mask-hand"
+      class="mask-cursor"
       aria-label=${t("playground.mask.brush")}
       aria-describedby="pg-mask-about"
       style=${{ left: `${x * 100}%`, top: `${y * 100}%` }}

@@ -111,7 +111,7 @@ function BalanceAfter() {
   const after = remaining && quote.value ? subtractDecimals(remaining, quote.value.expected.credits) : "";
   const amount = (/** @type {string | undefined} */ text) => (text ? roundDecimal(text, 2) : "–");
   return html`
-    <dl class="purse">
+    <dl class="balance-after">
       <div><dt>${t("playground.price.balance")}</dt><dd>${amount(remaining)}</dd></div>
       <div><dt>${t("playground.price.held")}</dt><dd>${amount(held)}</dd></div>
       <div class=${after.startsWith("-") ? "short" : ""}>

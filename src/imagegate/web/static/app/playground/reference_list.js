@@ -67,7 +67,7 @@ function MaskNote({ preview, applies }) {
   return html`
     <p class="small row" data-mask-on=${String(applies)}>
       ${preview && html`<img class="mask-small" src=${preview} alt="" width="40" height="40" />`}
-      <span class=${applies ? "" : "fault-text"}>${t(`playground.mask.${applies ? "applies" : "not_first"}`)}</span>
+      <span class=${applies ? "" : "error-text"}>${t(`playground.mask.${applies ? "applies" : "not_first"}`)}</span>
       <button type="button" class="button tight bare" onClick=${remove}>${t("playground.mask.remove")}</button>
     </p>
   `;
@@ -147,7 +147,7 @@ function Thumbnail({ reference, index, count }) {
         onClick=${remove}
       >✕</button>
       ${maskable && html`<${MaskButton} reference=${reference} />`}
-      ${error && html`<p class="small fault-text" role="alert">${name}: ${error}</p>`}
+      ${error && html`<p class="small error-text" role="alert">${name}: ${error}</p>`}
     </li>
   `;
 }
@@ -170,7 +170,7 @@ const dragHandlers = (index) => ({
 function Preview({ reference: { key, state, preview } }) {
   const forget = () => updateReference(key, { preview: "" });
   if (preview) return html`<img src=${preview} alt="" width="72" height="72" draggable=${false} onError=${forget} />`;
-  return html`<span class=${state === "loading" ? "skeleton" : "gone"}>${state === "bad" ? "!" : ""}</span>`;
+  return html`<span class=${state === "loading" ? "skeleton" : "not-stored"}>${state === "bad" ? "!" : ""}</span>`;
 }
 
 /** @param {{reference: Reference}} props */

@@ -83,7 +83,7 @@ function Figure({ image, expired }) {
 /** @param {{image: Image, expired: boolean}} props */
 function Preview({ image: { run, result, index }, expired }) {
   const source = result.thumbnail_url ?? (expired ? "" : result.image_url);
-  if (!source) return html`<span class="gone">${t("playground.not_stored")}</span>`;
+  if (!source) return html`<span class="not-stored">${t("playground.not_stored")}</span>`;
   const prompt = run.task.request?.prompt.slice(0, 120) ?? "";
   return html`
     <img

@@ -176,7 +176,7 @@ function CustomSize() {
     </div>
     <p
       id="pg-custom-about"
-      class=${`small custom-about ${error ? "fault-text" : "soft"}`}
+      class=${`small custom-about ${error ? "error-text" : "soft"}`}
       role=${error ? "alert" : null}
     >${customSizeText(error, rules)}</p>
   `;
