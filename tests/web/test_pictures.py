@@ -205,7 +205,7 @@ def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gatew
 
 
 def _seconds(expiry: Locator) -> int:
-    expect(expiry).to_have_text(re.compile(r"Kept for \d+:\d\d:\d\d more"))
+    expect(expiry).to_have_text(re.compile(r"Expires in \d+:\d\d:\d\d"))
     hours, minutes, seconds = (int(one) for one in re.findall(r"\d+", expiry.inner_text()))
     return hours * 3600 + minutes * 60 + seconds
 

@@ -139,7 +139,7 @@ def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Ga
 def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(page: Page, gateway: Gateway) -> None:
     draft = run(page, "a draft of a logo", ratio="4:3")
     final = draft.locator("[data-final]")
-    expect(final).to_have_text(re.compile(r"^Final in high · \$0\.\d{1,4}$"))
+    expect(final).to_have_text(re.compile(r"^Finish in high quality · \$0\.\d{1,4}$"))
     price = Decimal(final.inner_text().partition("$")[2])
     final.click()
     expect(page.locator("[data-state=completed]").filter(has_text="a draft of a logo")).to_have_count(2, timeout=END_MS)

@@ -5,6 +5,7 @@ import { patch, post } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { withForm } from "../dom.js";
 import { errorText } from "../errors.js";
+import { TextField } from "../fields.js";
 import { roundDecimal } from "../money.js";
 import { account } from "../store.js";
 import { d, FormFooter } from "./components.js";
@@ -60,17 +61,14 @@ const capText = (money) => (money ? roundDecimal(money.credits, 6).replaceAll(",
 function Field({ name, error, ...input }) {
   const invalid = error?.param?.startsWith(name);
   return html`
-    <div class="field">
-      <label for=${`key-${name}`}>${d(`keys.form.${name}`)}</label>
-      <input
-        class="input"
-        id=${`key-${name}`}
-        name=${name}
-        aria-invalid=${invalid ? "true" : "false"}
-        aria-describedby=${invalid ? "key-error" : undefined}
-        ...${input}
-      />
-    </div>
+    <${TextField}
+      id=${`key-${name}`}
+      label=${d(`keys.form.${name}`)}
+      name=${name}
+      aria-invalid=${invalid ? "true" : "false"}
+      aria-describedby=${invalid ? "key-error" : undefined}
+      ...${input}
+    />
   `;
 }
 

@@ -128,9 +128,11 @@ const withPlace = (act) => (/** @type {any} */ event) => {
   act((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
 };
 
+/** @typedef {(state: "ready" | "lost") => void} SetState */
+
 /**
  * The reference with the mask over it.
- * @param {{canvas: MaskCanvas, reference: Reference, ready: boolean, setState: (state: "ready" | "lost") => void}} props
+ * @param {{canvas: MaskCanvas, reference: Reference, ready: boolean, setState: SetState}} props
  */
 function Sheet({ canvas, reference, ready, setState }) {
   const sheet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
