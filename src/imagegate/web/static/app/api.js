@@ -1,13 +1,12 @@
 // The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
 
 /**
- * @typedef {{ok: true, status: number, value: any, headers: Headers}} Success
- * @typedef {{ok: false, status: number, code: string, message: string, param?: string, reason?: string,
- *   requestId?: string, retryAfter?: number}} ApiError   status 0: unreachable; code "signed_out": no session
+ * @typedef {{ok: true, status: number, value: any}} Success
+ * @typedef {{ok: false, status: number, code: string, message: string, param?: string, requestId?: string,
+ *   retryAfter?: number}} ApiError   status 0: unreachable; code "signed_out": no session
  * @typedef {Success | ApiError} Reply
  * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
- * @typedef {{id: string, event: string, data: any}} TaskEvent
  */
 
 // A token is replaced this long before its end, so that none expires on the way.
@@ -66,18 +65,18 @@ export function upload(file, name) {
 }
 
 /**
- * A task's events until it has ended; a lost connection is resumed after the last event received.
- * @param {string} path @returns {AsyncGenerator<TaskEvent, void, void>}
+ * The task after each of its events, until it has ended; a lost connection is resumed after the last one received.
+ * @param {string} path of the events @returns {AsyncGenerator<any, void, void>}
  */
-export async function* events(path) {
+export async function* followTask(path) {
   const stream = { lastId: "", reconnectMs: DEFAULT_RECONNECT_MS };
   for (;;) {
     const response = await openStream(path, stream.lastId);
     if (response && !response.ok && !isTransient(response.status)) return;
     if (response?.ok && response.body) {
-      for await (const event of readEvents(response.body, stream)) {
-        yield event;
-        if (isFinal(event.data.status)) return;
+      for await (const task of readEvents(response.body, stream)) {
+        yield task;
+        if (isFinal(task.status)) return;
       }
     }
     await new Promise((resolve) => setTimeout(resolve, stream.reconnectMs));
@@ -148,7 +147,7 @@ async function readReply(response, bearerToken) {
   const { status, headers } = response;
   const text = await response.text();
   const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
-  if (response.ok) return { ok: true, status, value, headers };
+  if (response.ok) return { ok: true, status, value };
   // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}.
   const error = value?.error ?? {};
   return {
@@ -157,7 +156,6 @@ async function readReply(response, bearerToken) {
     code: status === 401 && !bearerToken ? "signed_out" : String(error.code ?? value?.code ?? status),
     message: error.message ?? value?.msg ?? response.statusText,
     param: error.param,
-    reason: error.reason,
     requestId: headers.get("x-request-id") ?? undefined,
     retryAfter: Number(headers.get("retry-after")) || undefined,
   };
@@ -180,15 +178,15 @@ const isTransient = (status) => status === 401 || status === 429 || status >= 50
 
 /**
  * @param {ReadableStream<Uint8Array>} body @param {{lastId: string, reconnectMs: number}} stream is kept up to date
- * @returns {AsyncGenerator<TaskEvent, void, void>}
+ * @returns {AsyncGenerator<any, void, void>} the data of each event
  */
 async function* readEvents(body, stream) {
   for await (const block of readBlocks(body)) {
-    const { id, event, data, retry } = parseBlock(block);
+    const { id, data, retry } = parseBlock(block);
     stream.reconnectMs = retry ?? stream.reconnectMs;
     if (data === undefined) continue;
     stream.lastId = id || stream.lastId;
-    yield { id: stream.lastId, event, data: JSON.parse(data) };
+    yield JSON.parse(data);
   }
 }
 
@@ -211,7 +209,7 @@ async function* readBlocks(body) {
   }
 }
 
-/** @param {string} block @returns {{id: string, event: string, data?: string, retry?: number}} */
+/** @param {string} block @returns {{id: string, data?: string, retry?: number}} */
 function parseBlock(block) {
   /** @type {Record<string, string>} */
   const fields = {};
@@ -219,6 +217,6 @@ function parseBlock(block) {
     const colon = line.indexOf(":");
     if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
   }
-  const { id = "", event = "message", data, retry } = fields;
-  return { id, event, data, retry: retry ? Number(retry) : undefined };
+  const { id = "", data, retry } = fields;
+  return { id, data, retry: retry ? Number(retry) : undefined };
 }

@@ -9,8 +9,10 @@ import { TextField } from "../fields.js";
 import { randomId } from "../ids.js";
 import { formatCredits } from "../money.js";
 import { refreshBalance, showToast } from "../store.js";
-import { Amount, d, Empty, FormFooter, NewKeyDialog, PagedTable, RowButton, View } from "./components.js";
+import { Amount, d, Empty, RowButton, View } from "./components.js";
 import { usePages } from "./data.js";
+import { FormFooter, NewKeyDialog } from "./dialogs.js";
+import { PagedTable } from "./table.js";
 
 export function Accounts() {
   const pages = usePages("/v1/admin/accounts?limit=100");
@@ -40,7 +42,7 @@ export function Accounts() {
   `;
 }
 
-/** @param {(account: any) => void} grant @returns {import("./components.js").Column[]} */
+/** @param {(account: any) => void} grant @returns {import("./table.js").Column[]} */
 const columns = (grant) => [
   { title: d("columns.name"), head: true, cell: (row) => html`${row.name}<br /><code>${row.id}</code>` },
   { title: d("columns.available"), num: true, cell: (row) => html`<${Amount} money=${row.available} />` },

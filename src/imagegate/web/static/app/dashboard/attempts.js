@@ -3,7 +3,7 @@ import { html } from "html";
 import { formatNumber } from "../i18n.js";
 import { d, Time } from "./components.js";
 
-/** @typedef {import("./components.js").Column} Column */
+/** @typedef {import("./table.js").Column} Column */
 
 /** @returns {Column} */
 export const attemptColumn = () => ({ title: d("columns.attempt"), head: true, cell: (row) => row.attempt });

@@ -1,17 +1,14 @@
-// What every view is built of: heading, loading and error states, tables, amounts, secrets.
+// What every view is built of: heading, badges, amounts, loading and error states.
 import { html } from "html";
-import { useRef } from "preact/hooks";
-import { Dialog } from "../dialog.js";
 import { errorText } from "../errors.js";
 import { formatTime, t } from "../i18n.js";
 import { formatCredits, formatUsd, isNegative, roundDecimal } from "../money.js";
-import { showToast, signInOpen } from "../store.js";
+import { signInOpen } from "../store.js";
 import { linkTo } from "./router.js";
 
 /**
  * @typedef {import("../api.js").ApiError} ApiError
  * @typedef {import("../money.js").Money} Money
- * @typedef {{title: string, cell: (row: any) => any, head?: boolean, num?: boolean}} Column
  */
 
 /** @param {string} name @param {Record<string, string | number>} [values] */
@@ -153,58 +150,6 @@ export function Loader({ data, view, ...props }) {
   `;
 }
 
-/** @param {{caption: string, columns: Column[], rows: any[], id?: (row: any) => string}} props */
-export function Table({ caption, columns, rows, id = (row) => row.id }) {
-  // Roles are explicit: on phones the CSS turns rows into blocks, which takes the implicit ones away.
-  return html`
-    <div class="card table">
-      <div class="scroll" role="group" aria-label=${caption} tabindex="0">
-        <table class="list" role="table">
-          <caption class="unseen">${caption}</caption>
-          <thead role="rowgroup"><tr role="row">${columns.map(headCell)}</tr></thead>
-          <tbody role="rowgroup">${rows.map((row) => bodyRow(columns, row, id(row)))}</tbody>
-        </table>
-      </div>
-    </div>
-  `;
-}
-
-/** @param {Column} column */
-const headCell = ({ title, num }) => html`<th scope="col" role="columnheader" class=${num ? "num" : ""}>${title}</th>`;
-
-/** @param {Column[]} columns @param {any} row @param {string} id */
-const bodyRow = (columns, row, id) =>
-  html`<tr role="row" key=${id} data-row=${id}>${columns.map((column) => bodyCell(column, row))}</tr>`;
-
-/** @param {Column} column @param {any} row */
-function bodyCell({ title, cell, head, num }, row) {
-  const content = html`<div>${cell(row)}</div>`;
-  if (head) return html`<th scope="row" role="rowheader" data-label=${title}>${content}</th>`;
-  return html`<td role="cell" class=${num ? "num" : ""} data-label=${title}>${content}</td>`;
-}
-
-/**
- * A list with its states; `empty` is shown where there are no rows.
- * @param {{pages: import("./data.js").Pages, empty: any, children: any}} props
- */
-export function PagedList({ pages, empty, children }) {
-  const { rows, error, more, busy, next, reload } = pages;
-  const button = html`<button class="button" disabled=${busy} onClick=${next}>${d("more")}</button>`;
-  return html`
-    ${error && html`<${ErrorNote} error=${error} reload=${reload} />`}
-    ${!rows && !error && html`<${Loading} />`}
-    ${rows && (rows.length ? children : empty)}
-    ${more && html`<div class="row">${button}</div>`}
-  `;
-}
-
-/** @param {{pages: import("./data.js").Pages, caption: string, columns: Column[], empty: any}} props */
-export const PagedTable = ({ pages, caption, columns, empty }) => html`
-  <${PagedList} pages=${pages} empty=${empty}>
-    <${Table} caption=${caption} columns=${columns} rows=${pages.rows ?? []} />
-  <//>
-`;
-
 /** @param {{pages: import("./data.js").Pages}} props */
 export const ReloadButton = ({ pages }) =>
   html`<button class="button" disabled=${pages.busy} onClick=${pages.reload}>${d("reload")}</button>`;
@@ -221,65 +166,5 @@ export function Facts({ pairs }) {
   const present = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
   return html`
     <dl class="facts">${present.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-  `;
-}
-
-/** A value that is shown once. @param {{label: string, value: string, about?: string}} props */
-export function Secret({ label, value, about }) {
-  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const select = () => field.current?.select();
-  const copy = async () => {
-    await navigator.clipboard.writeText(value);
-    showToast(t("app.copied"));
-  };
-  return html`
-    <div class="field">
-      <label for="secret-value">${label}</label>
-      <div class="row secret">
-        <input class="input" id="secret-value" ref=${field} readonly value=${value} onFocus=${select} />
-        ${navigator.clipboard && html`<button type="button" class="button" onClick=${copy}>${d("copy")}</button>`}
-      </div>
-      ${about && html`<p class="hint">${about}</p>`}
-    </div>
-  `;
-}
-
-/** @param {{title: string, onClose: () => void, children: any}} props */
-export const SecretDialog = ({ title, onClose, children }) => html`
-  <${Dialog} title=${title} onClose=${onClose}>
-    ${children}
-    <footer><button class="button main" onClick=${onClose}>${t("app.close")}</button></footer>
-  <//>
-`;
-
-/** A key's value, which no one can show again. @param {{of: any, onClose: () => void}} props */
-export const NewKeyDialog = ({ of, onClose }) => html`
-  <${SecretDialog} title=${d("keys.new_title")} onClose=${onClose}>
-    <${Secret} label=${of.name} value=${of.key} about=${d("keys.once")} />
-  <//>
-`;
-
-/** @param {{onCancel: () => void, verb: string, busy?: boolean}} props */
-export const FormFooter = ({ onCancel, verb, busy = false }) => html`
-  <footer>
-    <button type="button" class="button bare" onClick=${onCancel}>${t("app.cancel")}</button>
-    <button class="button main" disabled=${busy}>${verb}</button>
-  </footer>
-`;
-
-/** @param {{title: string, text: string, verb: string, onConfirm: () => void, onClose: () => void}} props */
-export function ConfirmDialog({ title, text, verb, onConfirm, onClose }) {
-  const confirm = () => {
-    onClose();
-    onConfirm();
-  };
-  return html`
-    <${Dialog} title=${title} onClose=${onClose}>
-      <p>${text}</p>
-      <footer>
-        <button class="button bare" onClick=${onClose}>${t("app.cancel")}</button>
-        <button class="button bad" onClick=${confirm}>${verb}</button>
-      </footer>
-    <//>
   `;
 }

@@ -4,9 +4,10 @@ import { withForm } from "../dom.js";
 import { TextField } from "../fields.js";
 import { formatNumber } from "../i18n.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
-import { Amount, d, Facts, Loader, Margin, StateBadge, Table, View } from "./components.js";
+import { Amount, d, Facts, Loader, Margin, StateBadge, View } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
+import { Table } from "./table.js";
 
 /** @param {{id: string}} props */
 export function Costs({ id }) {
@@ -59,7 +60,7 @@ const Attempts = ({ attempts }) => html`
   ${attempts.map((attempt) => html`<${Plan} key=${attempt.id} attempt=${attempt} />`)}
 `;
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const attemptColumns = () => [
   attemptColumn(),
   {
@@ -95,7 +96,7 @@ function Plan({ attempt: { attempt, considered } }) {
 /** @param {any} row */
 const routeOf = (row) => row.route;
 
-/** Costs of a plan are whole nanos. @returns {import("./components.js").Column[]} */
+/** Costs of a plan are whole nanos. @returns {import("./table.js").Column[]} */
 const planColumns = () => [
   { title: d("columns.route"), head: true, cell: routeOf },
   {

@@ -8,8 +8,9 @@ import { errorText } from "../errors.js";
 import { TextField } from "../fields.js";
 import { roundDecimal } from "../money.js";
 import { account } from "../store.js";
-import { d, FormFooter } from "./components.js";
+import { d } from "./components.js";
 import { useData } from "./data.js";
+import { FormFooter } from "./dialogs.js";
 
 /** @typedef {import("../api.js").ApiError} ApiError */
 

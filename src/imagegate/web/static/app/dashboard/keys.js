@@ -5,20 +5,11 @@ import { patch, remove } from "../api.js";
 import { showError } from "../errors.js";
 import { formatCredits } from "../money.js";
 import { account, showToast } from "../store.js";
-import {
-  Amount,
-  ConfirmDialog,
-  d,
-  Empty,
-  NewKeyDialog,
-  PagedTable,
-  RowButton,
-  StateBadge,
-  Time,
-  View,
-} from "./components.js";
+import { Amount, d, Empty, RowButton, StateBadge, Time, View } from "./components.js";
 import { usePages } from "./data.js";
+import { ConfirmDialog, NewKeyDialog } from "./dialogs.js";
 import { KeyForm } from "./key_form.js";
+import { PagedTable } from "./table.js";
 
 /** @param {any} key @returns {string[]} */
 function limits(key) {
@@ -90,7 +81,7 @@ function DeleteDialog({ of, onClose, onConfirm }) {
 
 /** @typedef {(key: any) => void} Act */
 
-/** @param {{edit: Act, toggle: Act, end: Act}} actions @returns {import("./components.js").Column[]} */
+/** @param {{edit: Act, toggle: Act, end: Act}} actions @returns {import("./table.js").Column[]} */
 const columns = (actions) => [
   {
     title: d("columns.name"),

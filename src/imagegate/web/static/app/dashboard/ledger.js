@@ -2,16 +2,17 @@
 import { html } from "html";
 import { SelectField } from "../fields.js";
 import { isNegative } from "../money.js";
-import { Amount, d, Empty, Facts, formatCreditNumber, Loader, PagedTable, Time, View } from "./components.js";
+import { Amount, d, Empty, Facts, formatCreditNumber, Loader, Time, View } from "./components.js";
 import { useData, usePages } from "./data.js";
 import { linkTo, queryValue, setQuery } from "./router.js";
+import { PagedTable } from "./table.js";
 
 const TYPES = ["grant", "hold", "release", "charge", "refund", "adjustment"];
 
 /** @param {string} type */
 const typeName = (type) => d(`ledger.types.${type}.name`);
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const columns = () => [
   { title: d("columns.created"), cell: (row) => html`<${Time} seconds=${row.created} />` },
   { title: d("columns.type"), head: true, cell: (row) => typeName(row.type) },

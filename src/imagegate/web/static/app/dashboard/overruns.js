@@ -1,9 +1,10 @@
 // Bills that were capped at their hold: the operator pays the rest.
 import { html } from "html";
-import { Amount, d, Empty, PagedTable, TaskLink, Time, View } from "./components.js";
+import { Amount, d, Empty, TaskLink, Time, View } from "./components.js";
 import { usePages } from "./data.js";
+import { PagedTable } from "./table.js";
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const columns = () => [
   { title: d("columns.task"), head: true, cell: (row) => html`<${TaskLink} id=${row.task_id} view="costs" />` },
   { title: d("columns.created"), cell: (row) => html`<${Time} seconds=${row.created} />` },

@@ -4,20 +4,10 @@ import { formatNumber } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { account, isOperator } from "../store.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import {
-  Amount,
-  d,
-  Empty,
-  formatCreditNumber,
-  Loader,
-  PlaygroundLink,
-  StateBadge,
-  Table,
-  Time,
-  View,
-} from "./components.js";
+import { Amount, d, Empty, formatCreditNumber, Loader, PlaygroundLink, StateBadge, Time, View } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
+import { Table } from "./table.js";
 
 const INTERVAL_S = 10;
 
@@ -115,7 +105,7 @@ const AccountsLink = () => html`
 /** @param {any} row */
 const dayOf = (row) => row.day;
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const spendingColumns = () => [
   { title: d("columns.day"), head: true, cell: dayOf },
   { title: d("columns.images"), num: true, cell: (row) => formatNumber(row.images) },
@@ -161,7 +151,7 @@ function TaskTable({ value, caption, empty }) {
   return html`<${Table} caption=${caption} rows=${value.data} columns=${taskColumns()} />`;
 }
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const taskColumns = () => [
   {
     title: d("columns.task"),

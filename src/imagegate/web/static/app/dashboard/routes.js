@@ -5,20 +5,10 @@ import { post } from "../api.js";
 import { showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { showToast } from "../store.js";
-import {
-  Amount,
-  ConfirmDialog,
-  d,
-  Empty,
-  Loader,
-  Margin,
-  RowButton,
-  StateBadge,
-  Table,
-  Time,
-  View,
-} from "./components.js";
+import { Amount, d, Empty, Loader, Margin, RowButton, StateBadge, Time, View } from "./components.js";
 import { useData } from "./data.js";
+import { ConfirmDialog } from "./dialogs.js";
+import { Table } from "./table.js";
 
 const INTERVAL_S = 15;
 
@@ -59,7 +49,7 @@ function RouteTable({ value, onReset }) {
   return html`<${Table} caption=${d("views.routes")} rows=${value.data} columns=${columns(onReset)} id=${nameOf} />`;
 }
 
-/** @param {(name: string) => void} reset @returns {import("./components.js").Column[]} */
+/** @param {(name: string) => void} reset @returns {import("./table.js").Column[]} */
 const columns = (reset) => [
   { title: d("columns.route"), head: true, cell: (row) => html`<${Name} route=${row} />` },
   { title: d("columns.status"), cell: (row) => html`<${Status} route=${row} />` },

@@ -6,9 +6,10 @@ import { showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
-import { d, Facts, formatCreditNumber, Loader, StateBadge, Table, Time, View } from "./components.js";
+import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
+import { Table } from "./table.js";
 
 const INTERVAL_S = 3;
 
@@ -163,7 +164,7 @@ function Comparison({ task: { request, result_data: images = [] } }) {
   return html`<${Table} caption=${d("tasks.compare")} rows=${rows} columns=${comparisonColumns()} />`;
 }
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const comparisonColumns = () => [
   { title: d("columns.property"), head: true, cell: (row) => d(`tasks.field.${row.id}`) },
   { title: d("columns.requested"), cell: (row) => row.requested },
@@ -179,7 +180,7 @@ function Attempts({ rows }) {
   return html`<${Table} caption=${d("tasks.attempts")} rows=${rows} id=${attemptId} columns=${attemptColumns()} />`;
 }
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const attemptColumns = () => [
   attemptColumn(),
   startedColumn(),

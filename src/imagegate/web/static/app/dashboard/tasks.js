@@ -8,7 +8,6 @@ import {
   d,
   Empty,
   formatCreditNumber,
-  PagedTable,
   PlaygroundLink,
   ReloadButton,
   StateBadge,
@@ -18,6 +17,7 @@ import {
 } from "./components.js";
 import { useData, usePages } from "./data.js";
 import { queryValue, setQuery } from "./router.js";
+import { PagedTable } from "./table.js";
 import { Task } from "./task.js";
 
 const STATUSES = ["pending", "processing", "completed", "failed", "cancelled"];
@@ -26,7 +26,7 @@ const TYPING_MS = 300;
 /** @param {{id: string}} props */
 export const Tasks = ({ id }) => (id ? html`<${Task} id=${id} key=${id} />` : html`<${TaskList} />`);
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const columns = () => [
   { title: d("columns.image"), cell: (row) => html`<${Thumbnail} url=${row.thumbnail_url} />` },
   { title: d("columns.task"), head: true, cell: (row) => html`<${TaskLink} id=${row.id} />` },

@@ -4,9 +4,10 @@ import { SelectField } from "../fields.js";
 import { formatNumber } from "../i18n.js";
 import { formatCredits } from "../money.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { Amount, d, Empty, Loader, Table, View } from "./components.js";
+import { Amount, d, Empty, Loader, View } from "./components.js";
 import { useData } from "./data.js";
 import { queryValue, setQuery } from "./router.js";
+import { Table } from "./table.js";
 
 const GROUPS = ["day", "model", "key"];
 const RANGES_DAYS = ["7", "30", "90", "365"];
@@ -98,7 +99,7 @@ function UsageTable({ value: usage, group, keyNames }) {
   `;
 }
 
-/** @param {string} group @param {Map<string, string>} keyNames @returns {import("./components.js").Column[]} */
+/** @param {string} group @param {Map<string, string>} keyNames @returns {import("./table.js").Column[]} */
 const columns = (group, keyNames) => [
   {
     title: d(`columns.${group}`),

@@ -6,24 +6,10 @@ import { withForm } from "../dom.js";
 import { errorText, showError } from "../errors.js";
 import { TextField } from "../fields.js";
 import { showToast } from "../store.js";
-import {
-  ConfirmDialog,
-  d,
-  Empty,
-  Facts,
-  PagedList,
-  ReloadButton,
-  RowButton,
-  Secret,
-  SecretDialog,
-  StateBadge,
-  Table,
-  TaskLink,
-  Time,
-  View,
-  valueText,
-} from "./components.js";
+import { d, Empty, Facts, ReloadButton, RowButton, StateBadge, TaskLink, Time, View, valueText } from "./components.js";
 import { usePages } from "./data.js";
+import { ConfirmDialog, Secret, SecretDialog } from "./dialogs.js";
+import { PagedList, Table } from "./table.js";
 
 export function Webhooks() {
   const pages = usePages("/v1/webhooks/deliveries?limit=20");
@@ -170,7 +156,7 @@ function Attempts({ attempts }) {
   `;
 }
 
-/** @returns {import("./components.js").Column[]} */
+/** @returns {import("./table.js").Column[]} */
 const attemptColumns = () => [
   { title: d("columns.attempt"), head: true, cell: numberOf },
   { title: d("columns.started"), cell: (row) => html`<${Time} seconds=${row.started_at} />` },

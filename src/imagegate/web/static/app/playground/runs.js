@@ -1,6 +1,6 @@
 // Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
-import { events, get, isFinal, post } from "../api.js";
+import { followTask, get, isFinal, post } from "../api.js";
 import { randomId } from "../ids.js";
 import { refreshBalance } from "../store.js";
 
@@ -55,7 +55,7 @@ async function submit({ key, body }) {
   updateRun(key, { id: reply.value.id, task: reply.value });
   storeRunningIds();
   refreshBalance();
-  followTask(key, reply.value.id);
+  followRun(key, reply.value.id);
 }
 
 /** @param {Run} run */
@@ -79,7 +79,7 @@ export async function resumeRuns() {
   const resumed = tasks.map((task) => newRun({ key: task.id, id: task.id, task, startedAt: task.created }));
   if (!resumed.length) return;
   runs.value = [...runs.value, ...resumed].sort((a, b) => b.startedAt - a.startedAt);
-  for (const run of resumed) (isOver(run) ? endRun : followTask)(run.key, run.id);
+  for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
 }
 
 /** Show an older task. @param {string} id */
@@ -136,11 +136,11 @@ function updateRun(key, changes) {
  * Until the task has ended: by its events, or by polling while streams are short.
  * @param {string} key @param {string} id
  */
-async function followTask(key, id) {
+async function followRun(key, id) {
   if (streams >= MAX_STREAMS) return poll();
   streams += 1;
   try {
-    for await (const event of events(`/v1/tasks/${id}/events`)) updateRun(key, { task: event.data });
+    for await (const task of followTask(`/v1/tasks/${id}/events`)) updateRun(key, { task });
   } finally {
     streams -= 1;
   }
