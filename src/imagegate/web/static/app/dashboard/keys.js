@@ -32,35 +32,39 @@ export function Keys() {
     setDialog({ kind: "created", key });
     pages.reload();
   };
-  /** Say what was done to a key, or why it was not. @param {import("../api.js").Reply} reply */
-  const report = (reply, /** @type {string} */ text, /** @type {any} */ key) => {
-    if (!reply.ok) return showError(reply);
+  /** @param {string} text @param {any} key */
+  const announce = (text, key) => {
     showToast(d(text, { name: key.name }));
     pages.reload();
   };
   const onChange = (/** @type {any} */ key) => {
     onClose();
-    showToast(d("keys.was_changed", { name: key.name }));
-    pages.reload();
+    announce("keys.was_changed", key);
   };
   const toggle = async (/** @type {any} */ key) => {
     const disabled = key.status !== "disabled";
     const reply = await patch(`/v1/keys/${key.id}`, { disabled });
-    report(reply, disabled ? "keys.was_disabled" : "keys.was_enabled", key);
+    if (!reply.ok) return showError(reply);
+    announce(disabled ? "keys.was_disabled" : "keys.was_enabled", key);
   };
-  const end = async () => report(await remove(`/v1/keys/${dialog.key.id}`), "keys.was_deleted", dialog.key);
+  const deleteKey = async () => {
+    const reply = await remove(`/v1/keys/${dialog.key.id}`);
+    if (!reply.ok) return showError(reply);
+    announce("keys.was_deleted", dialog.key);
+  };
   const open = (/** @type {string} */ kind) => (/** @type {any} */ key) => setDialog({ kind, key });
   const openForm = () => setDialog({ kind: "add" });
   const add = html`<button class="button main" data-new-key onClick=${openForm}>${d("keys.add")}</button>`;
   const empty = html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`;
-  const all = columns({ edit: open("edit"), toggle, end: open("delete") });
+  const all = columns({ onEdit: open("edit"), onToggle: toggle, onDelete: open("delete") });
+  const confirmation = html`<${DeleteDialog} of=${dialog.key} onClose=${onClose} onConfirm=${deleteKey} />`;
   return html`
     <${View} title=${d("views.keys")} about=${d("keys.about")} actions=${add}>
       <${PagedTable} pages=${pages} caption=${d("views.keys")} columns=${all} empty=${empty} />
       ${dialog.kind === "add" && html`<${KeyForm} onClose=${onClose} onSave=${onCreate} />`}
       ${dialog.kind === "edit" && html`<${KeyForm} of=${dialog.key} onClose=${onClose} onSave=${onChange} />`}
       ${dialog.kind === "created" && html`<${NewKeyDialog} of=${dialog.key} onClose=${onClose} />`}
-      ${dialog.kind === "delete" && html`<${DeleteDialog} of=${dialog.key} onClose=${onClose} onConfirm=${end} />`}
+      ${dialog.kind === "delete" && confirmation}
     <//>
   `;
 }
@@ -81,7 +85,7 @@ function DeleteDialog({ of, onClose, onConfirm }) {
 
 /** @typedef {(key: any) => void} Act */
 
-/** @param {{edit: Act, toggle: Act, end: Act}} actions @returns {import("./table.js").Column[]} */
+/** @param {{onEdit: Act, onToggle: Act, onDelete: Act}} actions @returns {import("./table.js").Column[]} */
 const columns = (actions) => [
   {
     title: d("columns.name"),
@@ -107,14 +111,14 @@ const Limits = ({ lines }) => html`
   <span class="small">${lines.length ? lines.map((line) => html`<span class="line">${line}</span>`) : "–"}</span>
 `;
 
-/** @param {{of: any, edit: Act, toggle: Act, end: Act}} props */
-function Actions({ of, edit, toggle, end }) {
+/** @param {{of: any, onEdit: Act, onToggle: Act, onDelete: Act}} props */
+function Actions({ of, onEdit, onToggle, onDelete }) {
   const verb = d(of.status === "disabled" ? "keys.enable" : "keys.disable");
   return html`
     <span class="row row-actions">
-      <${RowButton} text=${d("keys.change")} name=${of.name} onClick=${() => edit(of)} />
-      ${of.status !== "expired" && html`<${RowButton} text=${verb} name=${of.name} onClick=${() => toggle(of)} />`}
-      <${RowButton} text=${d("keys.delete")} name=${of.name} className="bad" onClick=${() => end(of)} />
+      <${RowButton} text=${d("keys.change")} name=${of.name} onClick=${() => onEdit(of)} />
+      ${of.status !== "expired" && html`<${RowButton} text=${verb} name=${of.name} onClick=${() => onToggle(of)} />`}
+      <${RowButton} text=${d("keys.delete")} name=${of.name} className="bad" onClick=${() => onDelete(of)} />
     </span>
   `;
 }
