@@ -47,7 +47,7 @@ check: setup-dev .venv/packages/done
 vendor: setup-dev
 	$(BIN)/python tools/vendor.py write
 
-# The same packages whole, with their types, and the compiler that checks ours.
+# The same packages whole, with their types, and the tools that check and format our own modules.
 .venv/packages/done: .venv/dev vendor.toml tools/vendor.py
 	$(BIN)/python tools/vendor.py unpack .venv/packages
 	@touch $@

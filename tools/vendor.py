@@ -1,8 +1,8 @@
 """Third-party code of the page, from the pins in `vendor.toml`.
 
-`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for the check of
-types. Knows: npm, which comes in a wheel with Node. Refuses to know: what the packages do. A package whose sha256 is
-not the pinned one ends the program.
+`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for
+`make check`. They come from npm, which a wheel brings with Node. A package whose sha256 is not the pinned one ends the
+program.
 """
 
 from __future__ import annotations
