@@ -89,6 +89,7 @@ def test_l01_what_the_api_refuses_is_refused_in_its_words(page: Page, tmp_path: 
 def test_l02_the_price_is_shown_within_50_ms_of_its_quote(page: Page) -> None:
     """From the last byte of the answer, as the browser itself timed it, to the changed figure."""
     write(page, "a quick price", ratio="1:1")
+    settled(page)  # else the quote of what was just written is counted on a busy machine
     page.evaluate(
         """() => {
             window.shown = [];
