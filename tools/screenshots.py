@@ -105,7 +105,7 @@ def settle(page: Page) -> None:
 def prepare_full_page(page: Page) -> None:
     """Fit for one long picture: nothing sticks, and what loads when it comes into sight is loaded."""
     page.evaluate("""async () => {
-        for (const one of document.querySelectorAll('.top, .pay')) one.style.position = 'static';
+        for (const one of document.querySelectorAll('.top, .run-bar')) one.style.position = 'static';
         for (let at = 0; at < document.body.scrollHeight; at += 600) {
             scrollTo(0, at);
             await new Promise((done) => setTimeout(done, 30));

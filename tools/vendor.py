@@ -1,13 +1,14 @@
 """Third-party code of the page, from the pins in `vendor.toml`.
 
-`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for the check of
-types. Knows: npm, which comes in a wheel with Node. Refuses to know: what the packages do. A package whose sha256 is
-not the pinned one ends the program.
+`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for
+`make check`. They come from npm, which a wheel brings with Node. A package whose sha256 is not the pinned one ends the
+program.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -29,8 +30,8 @@ def main(arguments: list[str]) -> None:
                 if "files" in package:
                     _write(package)
         case ["unpack", folder]:
-            for package in packages:
-                _unpack(package, ROOT / folder / package["name"])
+            for package in filter(_runs_here, packages):
+                _unpack(package, ROOT / folder / package.get("folder", package["name"]))
         case _:
             sys.exit("vendor.py write | unpack FOLDER")
 
@@ -49,6 +50,12 @@ def _strip_source_map(text: str) -> str:
     """Without the mark that makes browsers ask for a map which is not here."""
     lines = [line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")]
     return "\n".join(lines) + "\n"
+
+
+def _runs_here(package: dict[str, Any]) -> bool:
+    """Whether the package is for every platform, or for this one."""
+    here = f"{platform.system()} {platform.machine()}"
+    return bool(package.get("platform", here) == here)
 
 
 def _unpack(package: dict[str, Any], target: Path) -> None:

@@ -29,7 +29,7 @@ def test_d_tasks_are_filtered_and_tell_of_each_attempt(browser: Browser, front: 
         expect(page.locator("tbody tr")).to_have_count(1)
         expect(page.locator("tbody tr")).to_have_attribute("data-row", refused["id"])
         page.get_by_label("Status").select_option("")
-        page.get_by_label("Text in the prompt").fill("two tries")
+        page.get_by_label("Search prompts").fill("two tries")
         expect(page.locator("tbody tr")).to_have_count(1)
         page.locator(f"[data-row='{task['id']}'] a").click()
         attempts = page.get_by_role("table", name="Attempts").locator("tbody tr")
@@ -46,7 +46,7 @@ def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(browser: B
     with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
         _open(page, front, "routes", front.operator)
         cheap, dear = (page.locator(f"[data-row='gpt-image-2@{name}']") for name in ("cheap", "dear"))
-        expect(cheap.locator("[data-state]")).to_have_text("Cooling down")
+        expect(cheap.locator("[data-state]")).to_have_text("Rate-limited")
         expect(cheap).to_contain_text("until")
         with front.gateway.client(front.operator) as http:
             rows = {one["upstream"]: one for one in http.get("/v1/admin/routes").json()["data"]}

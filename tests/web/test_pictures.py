@@ -100,7 +100,7 @@ class MaskEditor:
         self.page = page
         page.click("[data-mask]")
         self.canvas = page.locator(".mask-sheet canvas")
-        page.wait_for_function("document.querySelector('.mask-hand') !== null")
+        page.wait_for_function("document.querySelector('.mask-cursor') !== null")
         box = self.canvas.bounding_box()
         assert box
         self.box: Any = box
@@ -168,7 +168,7 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     sheet = MaskEditor(page)
     page.click("[data-mask-save]")
     expect(page.locator(".toast.bad")).to_contain_text("Paint something first")
-    page.locator(".mask-hand").focus()
+    page.locator(".mask-cursor").focus()
     for key in ("ArrowRight", "ArrowDown", "Space"):
         page.keyboard.press(key)
     alpha = sheet.save()
@@ -220,7 +220,7 @@ def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gatew
 
 
 def _seconds(expiry: Locator) -> int:
-    expect(expiry).to_have_text(re.compile(r"Kept for \d+:\d\d:\d\d more"))
+    expect(expiry).to_have_text(re.compile(r"Expires in \d+:\d\d:\d\d"))
     hours, minutes, seconds = (int(one) for one in re.findall(r"\d+", expiry.inner_text()))
     return hours * 3600 + minutes * 60 + seconds
 

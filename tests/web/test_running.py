@@ -100,7 +100,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         page.fill(".history input[type=search]", "logo 07")
         expect(tiles).to_have_count(1)
         page.fill(".history input[type=search]", "no such words")
-        expect(page.locator(".history")).to_contain_text("No prompt has these words")
+        expect(page.locator(".history")).to_contain_text("No prompt matches")
         page.fill(".history input[type=search]", "")
         expect(tiles).to_have_count(20)
         sides = page.evaluate(
@@ -153,7 +153,7 @@ def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Ga
 def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(page: Page, gateway: Gateway) -> None:
     draft = run_prompt(page, "a draft of a logo", ratio="4:3")
     final = draft.locator("[data-final]")
-    expect(final).to_have_text(re.compile(r"^Final in high · \$0\.\d{1,4}$"))
+    expect(final).to_have_text(re.compile(r"^Finish in high quality · \$0\.\d{1,4}$"))
     price = Decimal(final.inner_text().partition("$")[2])
     final.click()
     expect(page.locator("[data-state=completed]").filter(has_text="a draft of a logo")).to_have_count(
@@ -185,7 +185,7 @@ def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
         expect(cells["size"]).to_have_text("832 × 832")
         expect(cells["quality"]).to_have_text("medium")
         expect(cells["n"]).to_have_text("1")
-        expect(cells["tokens"]).to_contain_text(f"images out {task['usage']['tokens']['image_output']:,}")
+        expect(cells["tokens"]).to_contain_text(f"image output {task['usage']['tokens']['image_output']:,}")
         expect(cells["price"]).to_contain_text(_credits(task["billing"]["charged_credits"]))
         asked_for = one.locator("tr").filter(has=page.locator("[data-actual=price]")).locator("td").first
         expect(asked_for).to_contain_text(f"quoted {_credits(expected)}")
@@ -231,7 +231,7 @@ def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gat
             one = completed_card(page, f"logo number {number} ")
             billed = read_task(gateway, one, key)["billing"]["charged_credits"]
             assert Decimal(str(billed)) == expected, request_body(page)
-            one.get_by_role("button", name="Take off this list").click()
+            one.get_by_role("button", name="Remove from this list").click()
         assert complaints == []
 
 

@@ -263,7 +263,7 @@ def test_signing_in_and_out_in_a_browser(gateway: Gateway) -> None:
         page.click("#account .menu > div button")
         page.fill("#sign-in-key", generate_key())
         page.click("dialog .main")
-        page.wait_for_selector("#sign-in-fault:not(:empty)")
+        page.wait_for_selector("#sign-in-key-error:not(:empty)")
         page.fill("#sign-in-key", key)
         page.click("dialog .main")
         page.locator("[data-balance]", has_text="42 credits").wait_for()

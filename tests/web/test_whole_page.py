@@ -155,7 +155,7 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Bro
         page.click("[data-run]")
         lost = page.locator("[data-state=refused]")
         expect(lost).to_contain_text("cannot be reached")
-        expect(lost).to_contain_text("Try again is safe")
+        expect(lost).to_contain_text("Trying again is safe")
         lost.get_by_role("button", name="Try again").click()
         expect(page.locator("[data-state=completed]")).to_contain_text("a logo without a road", timeout=60_000)
         poor = gateway.new_key("poor at the page", "0.2")

@@ -1,170 +1,206 @@
-// The public API, as the page calls it: the session is traded for a token that lives in this module's memory alone.
+// The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
 
 /**
- * @typedef {{ok: true, status: number, value: any, headers: Headers}} Good
- * @typedef {{ok: false, status: number, code: string, message: string, param?: string, reason?: string,
- *   requestId?: string, retryAfter?: number, body?: any}} Bad   status 0: the network; code "signed_out": no session
- * @typedef {{method?: string, body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
+ * @typedef {{ok: true, status: number, value: any}} Success
+ * @typedef {{ok: false, status: number, code: string, message: string, param?: string, requestId?: string,
+ *   retryAfter?: number}} ApiError   status 0: unreachable; code "signed_out": no session
+ * @typedef {Success | ApiError} Reply
+ * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
- * @typedef {{id: string, event: string, data: any}} Event
  */
 
-const EARLY_S = 60;
-/** @type {{token: string, until: number} | null} */
-let held = null;
-/** @type {Promise<Account | null | Bad> | null} */
-let trading = null;
+// A token is replaced this long before its end, so that none expires on the way.
+const TOKEN_MARGIN_S = 60;
+const DEFAULT_RECONNECT_MS = 2000;
+
+/** @type {{value: string, expiresAt: number} | null} */
+let token = null;
+/** The exchange under way, which all callers share. @type {Promise<Account | null | ApiError> | null} */
+let exchange = null;
 /** @type {(account: Account | null) => void} */
-let changed = () => {};
+let accountListener = () => {};
 
-/** Tell `listener` who is signed in, whenever that was asked. @param {(account: Account | null) => void} listener */
+/** Whether a task has reached a final state. @param {string | undefined} status */
+export const isFinal = (status) => status === "completed" || status === "failed";
+
+/** Notify `listener` after every exchange. @param {(account: Account | null) => void} listener */
 export function onAccount(listener) {
-  changed = listener;
+  accountListener = listener;
 }
 
-/** Who is signed in: an account, null for nobody, or why it could not be asked. @returns {Promise<Account | null | Bad>} */
-export function whoAmI() {
-  trading ??= trade().finally(() => (trading = null));
-  return trading;
+/** The account that is signed in, null for nobody, or the error. @returns {Promise<Account | null | ApiError>} */
+export function loadAccount() {
+  exchange ??= exchangeSession().finally(() => {
+    exchange = null;
+  });
+  return exchange;
 }
 
-/** @param {string} key @returns {Promise<Good | Bad>} */
-export const signIn = (key) => session("POST", "/web/session", { key });
-/** @returns {Promise<Good | Bad>} */
-export const signOut = () => session("DELETE", "/web/session");
-/** @returns {Promise<Good | Bad>} */
-export const signOutEverywhere = () => session("DELETE", "/web/sessions");
+/** @param {string} key */
+export async function signIn(key) {
+  const reply = await request("POST", "/web/session", { body: { key } });
+  if (reply.ok) storeToken(reply.value);
+  return reply;
+}
+
+export const signOut = () => endSession("/web/session");
+export const signOutEverywhere = () => endSession("/web/sessions");
+
+// One function for each kind of call. Errors are values; only an aborted signal throws.
+
+/** @param {string} path @param {Options} [options] */
+export const get = (path, options) => call("GET", path, options);
+/** @param {string} path @param {any} [body] sent as JSON @param {Options} [options] */
+export const post = (path, body, options) => call("POST", path, { ...options, body });
+/** @param {string} path @param {any} body */
+export const patch = (path, body) => call("PATCH", path, { body });
+/** @param {string} path */
+export const remove = (path) => call("DELETE", path);
+
+/** @param {Blob} file @param {string} name */
+export function upload(file, name) {
+  const form = new FormData();
+  form.append("file", file, name);
+  return call("POST", "/api/v1/files/upload/stream", { form });
+}
 
 /**
- * One call of the public API. Never throws but for `signal`: what goes wrong is a value.
- * @param {string} path such as "/v1/credits" @param {Options} [options] `body` is sent as JSON
- * @returns {Promise<Good | Bad>}
+ * The task after each of its events, until it has ended; a lost connection is resumed after the last one received.
+ * @param {string} path of the events @returns {AsyncGenerator<any, void, void>}
  */
-export async function call(path, options = {}) {
-  const first = await once(path, options, await token());
-  return !first.ok && first.status === 401 && held ? once(path, options, await token(true)) : first;
-}
-
-/**
- * A task's events until it has ended; a lost connection is resumed behind the last event.
- * @param {string} path @param {AbortSignal} [signal] @returns {AsyncGenerator<Event, void, void>}
- */
-export async function* events(path, signal) {
-  let last = "";
-  let wait = 2000;
+export async function* followTask(path) {
+  const stream = { lastId: "", reconnectMs: DEFAULT_RECONNECT_MS };
   for (;;) {
-    const reply = await open(path, last, signal);
-    if (reply instanceof Response && reply.body) {
-      for await (const block of blocks(reply.body)) {
-        const found = parse(block);
-        wait = found.retry ?? wait;
-        if (found.data === undefined) continue;
-        last = found.id || last;
-        const event = { id: last, event: found.event, data: JSON.parse(found.data) };
-        yield event;
-        if (["completed", "failed"].includes(event.data.status)) return;
+    const response = await openStream(path, stream.lastId);
+    if (response && !response.ok && !isTransient(response.status)) return;
+    if (response?.ok && response.body) {
+      for await (const task of readEvents(response.body, stream)) {
+        yield task;
+        if (isFinal(task.status)) return;
       }
-    } else if (reply !== null && reply !== "again") {
-      return;
     }
-    if (signal?.aborted) return;
-    await new Promise((done) => setTimeout(done, wait));
+    await new Promise((resolve) => setTimeout(resolve, stream.reconnectMs));
   }
 }
 
 /** A link of this gateway as a path, so that it works under whatever name the page was opened. @param {string} url */
-export function local(url) {
+export function localPath(url) {
   const origin = document.documentElement.dataset.origin ?? "";
   return origin && url.startsWith(`${origin}/`) ? url.slice(origin.length) : url;
 }
 
-/** @param {boolean} [anew] @returns {Promise<string>} empty where nobody is signed in */
-async function token(anew = false) {
-  if (anew || held === null || held.until - EARLY_S < Date.now() / 1000) await whoAmI();
-  return held?.token ?? "";
+/** A refused token is replaced once. @param {string} method @param {string} path @param {Options} [options] */
+async function call(method, path, options) {
+  const reply = await request(method, path, options, await bearer());
+  if (reply.ok || reply.status !== 401 || !token) return reply;
+  await loadAccount();
+  return request(method, path, options, await bearer());
 }
 
-/** @returns {Promise<Account | null | Bad>} */
-async function trade() {
-  const reply = await once("/web/session/token", { method: "POST" }, "");
+/** Empty where nobody is signed in. @returns {Promise<string>} */
+async function bearer() {
+  if (!token || token.expiresAt - TOKEN_MARGIN_S < Date.now() / 1000) await loadAccount();
+  return token?.value ?? "";
+}
+
+async function exchangeSession() {
+  const reply = await request("POST", "/web/session/token");
+  return reply.ok ? storeToken(reply.value) : reply;
+}
+
+/** @param {string} path */
+async function endSession(path) {
+  const reply = await request("DELETE", path);
   if (!reply.ok) return reply;
-  return learn(reply.value);
-}
-
-/** @param {any} answer @returns {Account | null} */
-function learn(answer) {
-  held = answer.token ? { token: answer.token, until: answer.expires_at } : null;
-  changed(answer.account ?? null);
-  return answer.account ?? null;
-}
-
-/** @param {string} method @param {string} path @param {any} [body] @returns {Promise<Good | Bad>} */
-async function session(method, path, body) {
-  const reply = await once(path, { method, body }, "");
-  if (reply.ok) learn(reply.value.token ? reply.value : {});
-  if (reply.ok && method === "DELETE") await whoAmI();
+  storeToken({});
+  await loadAccount();
   return reply;
 }
 
-/** @param {string} path @param {Options} options @param {string} bearer @returns {Promise<Good | Bad>} */
-async function once(path, options, bearer) {
-  const { body, form, signal } = options;
-  const headers = new Headers(options.headers);
-  if (bearer) headers.set("Authorization", `Bearer ${bearer}`);
-  if (body !== undefined) headers.set("Content-Type", "application/json");
-  const method = options.method ?? (body !== undefined || form ? "POST" : "GET");
+/** @param {{token?: string, expires_at?: number, account?: Account}} session @returns {Account | null} */
+function storeToken(session) {
+  token = session.token ? { value: session.token, expiresAt: session.expires_at ?? 0 } : null;
+  const account = session.account ?? null;
+  accountListener(account);
+  return account;
+}
+
+/**
+ * @param {string} method @param {string} path @param {Options} [options] @param {string} [bearerToken]
+ * @returns {Promise<Reply>}
+ */
+async function request(method, path, { body, form, headers, signal } = {}, bearerToken = "") {
+  const sent = new Headers(headers);
+  if (bearerToken) sent.set("Authorization", `Bearer ${bearerToken}`);
+  if (body !== undefined) sent.set("Content-Type", "application/json");
+  const content = form ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
-    const reply = await fetch(path, { method, headers, signal, body: form ?? (body === undefined ? undefined : JSON.stringify(body)) });
-    return await judged(reply, bearer);
+    return await readReply(await fetch(path, { method, headers: sent, signal, body: content }), bearerToken);
   } catch (error) {
     if (signal?.aborted) throw error;
     return { ok: false, status: 0, code: "network", message: String(error) };
   }
 }
 
-/** @param {Response} reply @param {string} bearer @returns {Promise<Good | Bad>} */
-async function judged(reply, bearer) {
-  const text = await reply.text();
-  const value = text && reply.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
-  if (reply.ok) return { ok: true, status: reply.status, value, headers: reply.headers };
+/** @param {Response} response @param {string} bearerToken @returns {Promise<Reply>} */
+async function readReply(response, bearerToken) {
+  const { status, headers } = response;
+  const text = await response.text();
+  const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
+  if (response.ok) return { ok: true, status, value };
+  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}.
   const error = value?.error ?? {};
   return {
     ok: false,
-    status: reply.status,
-    code: reply.status === 401 && !bearer ? "signed_out" : String(error.code ?? value?.code ?? reply.status),
-    message: error.message ?? value?.msg ?? reply.statusText,
+    status,
+    code: status === 401 && !bearerToken ? "signed_out" : String(error.code ?? value?.code ?? status),
+    message: error.message ?? value?.msg ?? response.statusText,
     param: error.param,
-    reason: error.reason,
-    requestId: reply.headers.get("x-request-id") ?? undefined,
-    retryAfter: Number(reply.headers.get("retry-after")) || undefined,
-    body: value,
+    requestId: headers.get("x-request-id") ?? undefined,
+    retryAfter: Number(headers.get("retry-after")) || undefined,
   };
 }
 
-/** @param {string} path @param {string} last @param {AbortSignal} [signal] @returns {Promise<Response | "again" | "gone" | null>} */
-async function open(path, last, signal) {
+/** @param {string} path @param {string} lastId @returns {Promise<Response | null>} null where nothing answered */
+async function openStream(path, lastId) {
+  const headers = { Authorization: `Bearer ${await bearer()}`, ...(lastId ? { "Last-Event-ID": lastId } : {}) };
   try {
-    const headers = { Authorization: `Bearer ${await token()}`, ...(last ? { "Last-Event-ID": last } : {}) };
-    const reply = await fetch(path, { headers, signal });
-    if (reply.ok) return reply;
-    if (reply.status === 401) held = null;
-    return reply.status === 401 || reply.status === 429 || reply.status >= 500 ? "again" : "gone";
+    const response = await fetch(path, { headers });
+    if (response.status === 401) token = null;
+    return response;
   } catch {
     return null;
   }
 }
 
-/** @param {ReadableStream<Uint8Array>} stream @returns {AsyncGenerator<string, void, void>} */
-async function* blocks(stream) {
-  const reader = stream.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
+/** @param {number} status of a stream that was refused; 401 brings a new token, the others pass */
+const isTransient = (status) => status === 401 || status === 429 || status >= 500;
+
+/**
+ * @param {ReadableStream<Uint8Array>} body @param {{lastId: string, reconnectMs: number}} stream is kept up to date
+ * @returns {AsyncGenerator<any, void, void>} the data of each event
+ */
+async function* readEvents(body, stream) {
+  for await (const block of readBlocks(body)) {
+    const { id, data, retry } = parseBlock(block);
+    stream.reconnectMs = retry ?? stream.reconnectMs;
+    if (data === undefined) continue;
+    stream.lastId = id || stream.lastId;
+    yield JSON.parse(data);
+  }
+}
+
+/** @param {ReadableStream<Uint8Array>} body @returns {AsyncGenerator<string, void, void>} */
+async function* readBlocks(body) {
+  const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
   let rest = "";
   try {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      const parts = (rest + value).split("\n\n");
-      rest = parts.pop() ?? "";
-      yield* parts;
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop() ?? "";
+      yield* blocks;
     }
   } catch {
     // a cut connection is resumed by the caller
@@ -173,13 +209,14 @@ async function* blocks(stream) {
   }
 }
 
-/** @param {string} block @returns {{id: string, event: string, data?: string, retry?: number}} */
-function parse(block) {
+/** @param {string} block @returns {{id: string, data?: string, retry?: number}} */
+function parseBlock(block) {
   /** @type {Record<string, string>} */
   const fields = {};
   for (const line of block.split("\n")) {
-    const at = line.indexOf(":");
-    if (at > 0) fields[line.slice(0, at)] = line.slice(at + 1).trimStart();
+    const colon = line.indexOf(":");
+    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
   }
-  return { id: fields.id ?? "", event: fields.event ?? "message", data: fields.data, retry: fields.retry ? Number(fields.retry) : undefined };
+  const { id = "", data, retry } = fields;
+  return { id, data, retry: retry ? Number(retry) : undefined };
 }

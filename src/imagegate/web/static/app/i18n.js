@@ -1,4 +1,4 @@
-// The words of the visitor's language, from the file that the server used for this page.
+// The texts in the visitor's language, from the file that the server used for this page.
 
 const root = document.documentElement;
 
@@ -6,7 +6,7 @@ const root = document.documentElement;
 export const language = root.lang;
 
 /** @type {Record<string, any>} */
-const words = await (await fetch(root.dataset.words ?? "")).json();
+const texts = await (await fetch(root.dataset.texts ?? "")).json();
 
 /**
  * The text under a name such as "playground.run", with `{name}` filled in. A name that is missing is shown as it is.
@@ -15,19 +15,18 @@ const words = await (await fetch(root.dataset.words ?? "")).json();
  * @returns {string}
  */
 export function t(name, values = {}) {
-  let found = /** @type {any} */ (words);
+  let found = /** @type {any} */ (texts);
   for (const part of name.split(".")) found = found?.[part];
-  return typeof found === "string" ? found.replace(/\{(\w+)\}/g, (whole, key) => String(values[key] ?? whole)) : name;
+  if (typeof found !== "string") return name;
+  return found.replace(/\{(\w+)\}/g, (whole, key) => String(values[key] ?? whole));
 }
 
-/**
- * A moment as people write it. @param {number} seconds Unix seconds @param {Intl.DateTimeFormatOptions} [options]
- */
-export function moment(seconds, options = { dateStyle: "medium", timeStyle: "short" }) {
+/** @param {number} seconds Unix seconds @param {Intl.DateTimeFormatOptions} [options] */
+export function formatTime(seconds, options = { dateStyle: "medium", timeStyle: "short" }) {
   return new Intl.DateTimeFormat(language, options).format(new Date(seconds * 1000));
 }
 
 /** @param {number} value @param {Intl.NumberFormatOptions} [options] */
-export function number(value, options) {
+export function formatNumber(value, options) {
   return new Intl.NumberFormat(language, options).format(value);
 }

@@ -2,11 +2,14 @@
 
 /** @typedef {{credits: string, usd: string, nanos: string}} Money */
 
+const NANO_DIGITS = 9;
+const NANOS_PER_USD = 1_000_000_000n;
+
 /**
  * Decimal text with at most `digits` after the point, half rounded up, thousands grouped.
  * @param {string} text @param {number} digits
  */
-export function rounded(text, digits) {
+export function roundDecimal(text, digits) {
   const negative = text.startsWith("-");
   const [whole, fraction = ""] = text.replace("-", "").split(".");
   const scaled = BigInt(whole + fraction.padEnd(digits + 1, "0").slice(0, digits + 1)) + 5n;
@@ -17,14 +20,32 @@ export function rounded(text, digits) {
   return (negative && !zero ? "-" : "") + head + (tail ? `.${tail}` : "");
 }
 
+/** The difference of two decimal texts, exact to nine digits. @param {string} from @param {string} amount */
+export function subtractDecimals(from, amount) {
+  const left = toNanos(from) - toNanos(amount);
+  const digits = (left < 0n ? -left : left).toString().padStart(NANO_DIGITS + 1, "0");
+  return `${left < 0n ? "-" : ""}${digits.slice(0, -NANO_DIGITS)}.${digits.slice(-NANO_DIGITS)}`;
+}
+
+/** @param {string} text */
+function toNanos(text) {
+  const [whole, fraction = ""] = text.replace("-", "").split(".");
+  const value = BigInt(whole + fraction.slice(0, NANO_DIGITS).padEnd(NANO_DIGITS, "0"));
+  return text.startsWith("-") ? -value : value;
+}
+
+/** @param {Money} money */
+export const isNegative = (money) => money.nanos.startsWith("-");
+
 /** "$0.0475": four digits below a dollar, two from there. @param {Money} money */
-export function usd(money) {
-  const large = BigInt(money.nanos) >= 1_000_000_000n || BigInt(money.nanos) <= -1_000_000_000n;
-  const text = rounded(money.usd, large ? 2 : 4);
+export function formatUsd(money) {
+  const nanos = BigInt(money.nanos);
+  const large = nanos >= NANOS_PER_USD || nanos <= -NANOS_PER_USD;
+  const text = roundDecimal(money.usd, large ? 2 : 4);
   return text.startsWith("-") ? `-$${text.slice(1)}` : `$${text}`;
 }
 
 /** "3.23": three digits, two from a hundred. @param {Money} money */
-export function credits(money) {
-  return rounded(money.credits, Math.abs(Number(money.credits)) >= 100 ? 2 : 3);
+export function formatCredits(money) {
+  return roundDecimal(money.credits, Math.abs(Number(money.credits)) >= 100 ? 2 : 3);
 }

@@ -1,36 +1,40 @@
-// What several parts of the page share, as signals.
+// State that the whole page shares, as signals.
 import { signal } from "@preact/signals";
-import { call, onAccount, whoAmI } from "./api.js";
+import { get, loadAccount, onAccount } from "./api.js";
 
 /** @typedef {import("./api.js").Account} Account */
 /** @typedef {{remaining: string, held: string}} Balance credits as decimal text */
 
-/** undefined: not asked yet; null: nobody is signed in. */
+const YEAR_S = 31_536_000;
+const TOAST_MS = 6000;
+
+/** undefined: not known yet; null: nobody is signed in. */
 export const account = signal(/** @type {Account | null | undefined} */ (undefined));
 export const balance = signal(/** @type {Balance | null} */ (null));
-/** Open the sign-in dialog by setting this. */
-export const signingIn = signal(false);
+/** Whether the sign-in dialog is open. */
+export const signInOpen = signal(false);
 /** "light", "dark" or "" for the system's. */
 export const theme = signal(document.documentElement.dataset.theme ?? "");
+
+export const isOperator = () => Boolean(account.value?.scopes.includes("admin"));
 
 onAccount((found) => {
   if (found === null) balance.value = null;
   account.value = found;
 });
 
-/** Ask who is signed in, and what they have. */
-export async function refresh() {
-  const found = await whoAmI();
+export async function refreshAccount() {
+  const found = await loadAccount();
   if (found === null || "code" in found) account.value = null;
   else await refreshBalance();
 }
 
-/** After anything that holds or charges. */
+/** To be called after anything that holds or charges. */
 export async function refreshBalance() {
-  const reply = await call("/v1/credits");
+  const reply = await get("/v1/credits");
   if (!reply.ok) return;
-  const user = reply.value.data.user;
-  balance.value = { remaining: String(user.remaining_credits), held: String(user.reserved_credits) };
+  const { remaining_credits: remaining, reserved_credits: held } = reply.value.data.user;
+  balance.value = { remaining: String(remaining), held: String(held) };
 }
 
 /** @param {string} choice */
@@ -39,14 +43,15 @@ export function chooseTheme(choice) {
   if (choice) document.documentElement.dataset.theme = choice;
   else delete document.documentElement.dataset.theme;
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `theme=${choice}; Path=/; SameSite=Lax; Max-Age=${choice ? 31536000 : 0}${secure}`;
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is missing on plain http
+  document.cookie = `theme=${choice}; Path=/; SameSite=Lax; Max-Age=${choice ? YEAR_S : 0}${secure}`;
 }
 
 /** A short message at the edge of the page. @param {string} text @param {"" | "bad"} [kind] */
-export function toast(text, kind = "") {
+export function showToast(text, kind = "") {
   const box = document.createElement("div");
   box.className = `toast ${kind}`;
   box.textContent = text;
   document.getElementById("toasts")?.append(box);
-  setTimeout(() => box.remove(), 6000);
+  setTimeout(() => box.remove(), TOAST_MS);
 }

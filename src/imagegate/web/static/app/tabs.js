@@ -1,6 +1,6 @@
-// What a page without a script shows one below the other becomes tabs; and code can be copied.
+// Enhances what a page without a script shows one below the other: tabs, the endpoint picker, copy buttons.
 import { t } from "./i18n.js";
-import { toast } from "./store.js";
+import { showToast } from "./store.js";
 
 /** @param {HTMLElement} box */
 function makeTabs(box) {
@@ -9,19 +9,19 @@ function makeTabs(box) {
   const tabs = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[role=tab]")]);
   const choose = (/** @type {HTMLElement} */ chosen) => {
     for (const tab of tabs) {
-      const on = tab === chosen;
-      tab.setAttribute("aria-selected", String(on));
-      tab.tabIndex = on ? 0 : -1;
+      const selected = tab === chosen;
+      tab.setAttribute("aria-selected", String(selected));
+      tab.tabIndex = selected ? 0 : -1;
       const panel = document.getElementById(tab.getAttribute("aria-controls") ?? "");
-      if (panel) panel.hidden = !on;
+      if (panel) panel.hidden = !selected;
     }
   };
-  for (const [at, tab] of tabs.entries()) {
+  for (const [index, tab] of tabs.entries()) {
     tab.addEventListener("click", () => choose(tab));
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const next = tabs[(at + step + tabs.length) % tabs.length];
+      const next = tabs[(index + step + tabs.length) % tabs.length];
       choose(next);
       next.focus();
     });
@@ -30,33 +30,39 @@ function makeTabs(box) {
   choose(tabs[0]);
 }
 
-/** Endpoints: one at a time, by the address. @param {HTMLElement} box */
-function makePicker(box) {
+/** Shows one endpoint at a time, by the address. @param {HTMLElement} box */
+function makeEndpointPicker(box) {
   const articles = /** @type {HTMLElement[]} */ ([...box.querySelectorAll(".endpoint")]);
   const links = [...box.querySelectorAll(".picker a[href^='#']")];
-  const show = () => {
-    const wanted = articles.find((one) => `#${one.id}` === location.hash) ?? articles[0];
-    for (const one of articles) one.hidden = one !== wanted;
+  const current = () => articles.find((article) => `#${article.id}` === location.hash);
+  const show = (/** @type {HTMLElement} */ chosen) => {
+    for (const article of articles) article.hidden = article !== chosen;
     for (const link of links) link.toggleAttribute("aria-current", false);
-    links.find((link) => link.getAttribute("href") === `#${wanted.id}`)?.setAttribute("aria-current", "true");
+    links.find((link) => link.getAttribute("href") === `#${chosen.id}`)?.setAttribute("aria-current", "true");
   };
   addEventListener("hashchange", () => {
-    if (articles.some((one) => `#${one.id}` === location.hash)) show();
+    const chosen = current();
+    if (chosen) show(chosen);
   });
-  show();
+  show(current() ?? articles[0]);
 }
 
 /** @param {HTMLButtonElement} button */
-function makeCopy(button) {
+function makeCopyButton(button) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.parentElement?.querySelector("code")?.textContent ?? "");
-    toast(t("app.copied"));
+    showToast(t("app.copied"));
   });
 }
 
-export function enhance() {
-  for (const box of document.querySelectorAll("[data-tabs]")) makeTabs(/** @type {HTMLElement} */ (box));
-  for (const box of document.querySelectorAll("[data-reference]")) makePicker(/** @type {HTMLElement} */ (box));
-  if (navigator.clipboard) for (const one of document.querySelectorAll("[data-copy]")) makeCopy(/** @type {HTMLButtonElement} */ (one));
+/** @param {string} selector @param {(element: any) => void} enhance */
+function forEach(selector, enhance) {
+  for (const element of document.querySelectorAll(selector)) enhance(element);
+}
+
+export function enhancePage() {
+  forEach("[data-tabs]", makeTabs);
+  forEach("[data-reference]", makeEndpointPicker);
+  if (navigator.clipboard) forEach("[data-copy]", makeCopyButton);
 }

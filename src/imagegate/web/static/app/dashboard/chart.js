@@ -1,84 +1,113 @@
-// A plot over days. It is for the eye: the same figures stand in a table beside it.
+// A chart over days. It is for the eye: the same figures are in a table beside it.
+import { html } from "html";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { html } from "html";
-import { language } from "../i18n.js";
+import { formatNumber, language } from "../i18n.js";
 import { theme } from "../store.js";
-import { d } from "./parts.js";
+import { d } from "./components.js";
 
 /** @typedef {{label: string, values: (number | null)[]}} Line */
 
-const INKS = ["--accent", "--sun", "--warn", "--good", "--bad", "--soft"];
+const COLORS = ["--accent", "--sun", "--warn", "--good", "--bad", "--soft"];
 const DASHES = [[], [8, 4], [2, 3], [12, 4, 2, 4], [6, 6], [1, 6]];
 const DAY_S = 86400;
+const HEIGHT_PX = 240;
+/** Up to so many days each value gets a dot. */
+const MAX_DOTS = 40;
 
-/** @param {string} name */
-const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const short = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
-const figure = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
+const dayFormat = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
+/** @param {number} seconds */
+const shortDay = (seconds) => dayFormat.format(seconds * 1000);
+/** @param {number | null} value */
+const shortNumber = (value) => (value === null ? "–" : formatNumber(value, { maximumFractionDigits: 3 }));
 
-/** Every day from first to last, Unix seconds. @param {string} first @param {string} last @returns {number[]} */
-export function days(first, last) {
+/** Every day from first to last, in Unix seconds. @param {string} first @param {string} last @returns {number[]} */
+export function listDays(first, last) {
   const found = [];
   for (let at = Date.parse(first) / 1000; at <= Date.parse(last) / 1000; at += DAY_S) found.push(at);
   return found;
 }
 
-/** @param {number} seconds */
-export const dayName = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
+/** "2026-01-31" @param {number} seconds */
+export const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
 
-/** @param {HTMLElement} box @param {number[]} x @param {Line[]} lines @param {boolean} bars */
-function draw(box, x, lines, bars) {
-  const axis = { stroke: ink("--soft"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
-  const series = lines.map((line, at) => ({
-    label: line.label,
-    stroke: ink(INKS[at % INKS.length]),
-    width: bars ? 0 : 2,
-    fill: bars ? ink(INKS[at % INKS.length]) : undefined,
-    dash: bars ? undefined : DASHES[at % DASHES.length],
-    paths: bars ? uPlot.paths.bars?.({ size: [0.7, 40] }) : undefined,
-    points: { show: !bars && x.length < 40, size: 5 },
-    value: (/** @type {any} */ _plot, /** @type {number | null} */ value) => (value === null ? "–" : figure.format(value)),
-  }));
+/** @param {string} name */
+const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** @param {Line} line @param {number} index @param {boolean} bars @param {number} count @returns {uPlot.Series} */
+function lineSeries({ label }, index, bars, count) {
+  const color = cssColor(COLORS[index % COLORS.length]);
+  const common = {
+    label,
+    stroke: color,
+    value: (/** @type {any} */ _, /** @type {any} */ value) => shortNumber(value),
+  };
+  if (bars)
+    return {
+      ...common,
+      width: 0,
+      fill: color,
+      paths: uPlot.paths.bars?.({ size: [0.7, 40] }),
+      points: { show: false },
+    };
+  const points = { show: count < MAX_DOTS, size: 5 };
+  return { ...common, width: 2, dash: DASHES[index % DASHES.length], points };
+}
+
+/** @returns {uPlot.Axis[]} */
+function chartAxes() {
+  const stroke = { stroke: cssColor("--line"), width: 1 };
+  const axis = { stroke: cssColor("--soft"), grid: stroke, ticks: stroke };
+  return [
+    { ...axis, values: (_, splits) => splits.map((at) => (at % DAY_S ? "" : shortDay(at))), space: 60 },
+    { ...axis, size: 64, values: (_, splits) => splits.map(shortNumber) },
+  ];
+}
+
+/** @param {HTMLElement} box @param {number[]} days @param {Line[]} lines @param {boolean} bars */
+function drawChart(box, days, lines, bars) {
+  /** @type {uPlot.Series} */
+  const daySeries = { label: d("columns.day"), value: (_, at) => (at ? shortDay(at) : "–") };
   return new uPlot(
     {
       width: box.clientWidth || 300,
-      height: 240,
+      height: HEIGHT_PX,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [
-        { ...axis, values: (_plot, splits) => splits.map((at) => (at % DAY_S ? "" : short.format(at * 1000))), space: 60 },
-        { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => figure.format(value)) },
-      ],
-      series: [{ label: d("columns.day"), value: (_plot, at) => (at ? short.format(at * 1000) : "–") }, ...series],
+      axes: chartAxes(),
+      series: [daySeries, ...lines.map((line, index) => lineSeries(line, index, bars, days.length))],
     },
-    [x, ...lines.map((line) => line.values)],
+    [days, ...lines.map((line) => line.values)],
     box,
   );
 }
 
-/** @param {{x: number[], lines: Line[], label: string, bars?: boolean}} props x in Unix seconds */
-export function Chart({ x, lines, label, bars = false }) {
+/** @param {{days: number[], lines: Line[], label: string, bars?: boolean}} props days in Unix seconds */
+export function Chart({ days, lines, label, bars = false }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const mode = theme.value;
-  const facts = JSON.stringify([x, lines]);
+  const data = JSON.stringify([days, lines]);
   useEffect(() => {
-    const place = box.current;
-    if (!place) return undefined;
-    let plot = draw(place, x, lines, bars);
-    const watch = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 240 }));
-    watch.observe(place);
+    const container = box.current;
+    if (!container) return undefined;
+    let chart = drawChart(container, days, lines, bars);
+    const redraw = () => {
+      chart.destroy();
+      chart = drawChart(container, days, lines, bars);
+    };
+    const resize = new ResizeObserver(() => chart.setSize({ width: container.clientWidth, height: HEIGHT_PX }));
+    resize.observe(container);
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    const again = () => {
-      plot.destroy();
-      plot = draw(place, x, lines, bars);
-    };
-    dark.addEventListener("change", again);
+    dark.addEventListener("change", redraw);
     return () => {
-      dark.removeEventListener("change", again);
-      watch.disconnect();
-      plot.destroy();
+      dark.removeEventListener("change", redraw);
+      resize.disconnect();
+      chart.destroy();
     };
-  }, [facts, mode, bars]);
-  return html`<figure class="plot"><figcaption class="label">${label}</figcaption><div ref=${box} aria-hidden="true"></div></figure>`;
+  }, [data, theme.value, bars]);
+  return html`
+    <figure class="plot">
+      <figcaption class="label">${label}</figcaption>
+      <div ref=${box} aria-hidden="true"></div>
+    </figure>
+  `;
 }

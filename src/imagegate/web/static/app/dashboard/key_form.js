@@ -1,99 +1,156 @@
-// A key's limits: of a new one, or changed ones. Empty fields set no limit.
-import { useState } from "preact/hooks";
+// The form of a key's limits, for a new key and for an existing one. An empty field sets no limit.
 import { html } from "html";
-import { t } from "../i18n.js";
-import { rounded } from "../money.js";
+import { useState } from "preact/hooks";
+import { patch, post } from "../api.js";
+import { Dialog } from "../dialog.js";
+import { withForm } from "../dom.js";
+import { errorText } from "../errors.js";
+import { TextField } from "../fields.js";
+import { roundDecimal } from "../money.js";
 import { account } from "../store.js";
-import { call } from "../api.js";
-import { useLoad } from "./load.js";
-import { d, Dialog } from "./parts.js";
+import { d } from "./components.js";
+import { useData } from "./data.js";
+import { FormFooter } from "./dialogs.js";
 
-const USUAL = ["images:write", "tasks:read", "files:write", "billing:read"];
+/** @typedef {import("../api.js").ApiError} ApiError */
+
+const DEFAULT_SCOPES = ["images:write", "tasks:read", "files:write", "billing:read"];
 const CAPS = ["cap_credits", "daily_cap_credits", "in_flight_cap_credits"];
 const COUNTS = ["rate_per_minute", "concurrent_tasks"];
 
-/** @param {string} text */
-const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+/** @template T @param {T[]} list */
+const orNull = (list) => (list.length ? list : null);
 
 /** The body of POST and PATCH /v1/keys: null where a field is empty. @param {FormData} form */
-export function bodyOf(form) {
+function keyBody(form) {
   const text = (/** @type {string} */ name) => String(form.get(name) ?? "").trim();
   /** @type {Record<string, any>} */
   const body = { name: text("name"), scopes: form.getAll("scopes") };
   for (const name of CAPS) body[name] = text(name) || null;
   for (const name of COUNTS) body[name] = text(name) ? Number(text(name)) : null;
   body.expires_at = text("expires_at") ? Math.floor(new Date(text("expires_at")).getTime() / 1000) : null;
-  body.models = form.getAll("models").length ? form.getAll("models") : null;
-  body.allowed_ips = words(text("allowed_ips")).length ? words(text("allowed_ips")) : null;
+  body.models = orNull(form.getAll("models"));
+  body.allowed_ips = orNull(
+    text("allowed_ips")
+      .split(/[\s,]+/)
+      .filter(Boolean),
+  );
   return body;
 }
 
-/** Fields that no longer hold what they showed at first. @param {HTMLFormElement} form @returns {Set<string>} */
-function touched(form) {
-  const inputs = /** @type {HTMLInputElement[]} */ ([...form.elements].filter((one) => one instanceof HTMLInputElement));
-  return new Set(inputs.filter((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked).map((one) => one.name));
+/** The part of the body whose fields no longer hold what they first showed. @param {HTMLFormElement} form */
+function changedBody(form) {
+  const inputs = /** @type {HTMLInputElement[]} */ (
+    [...form.elements].filter((one) => one instanceof HTMLInputElement)
+  );
+  const changed = inputs.filter((one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked);
+  const names = new Set(changed.map((one) => one.name));
+  return Object.fromEntries(Object.entries(keyBody(new FormData(form))).filter(([name]) => names.has(name)));
 }
 
-/** @param {Record<string, any>} body @param {Set<string>} names */
-const only = (body, names) => Object.fromEntries(Object.entries(body).filter(([name]) => names.has(name)));
-
-/** A moment as a field of type datetime-local writes it. @param {number | null} seconds */
-function here(seconds) {
+/** Local time as a field of type datetime-local has it. @param {number | null} seconds */
+function localTime(seconds) {
   if (!seconds) return "";
-  const moment = new Date(seconds * 1000);
-  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const time = new Date(seconds * 1000);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** @param {{name: string, fault: any, [more: string]: any}} props */
-function Field({ name, fault, ...more }) {
-  const wrong = fault?.param?.startsWith(name);
-  return html`<div class="field"><label for=${`key-${name}`}>${d(`keys.form.${name}`)}</label>
-    <input class="input" id=${`key-${name}`} name=${name} aria-invalid=${wrong ? "true" : "false"} aria-describedby=${wrong ? "key-fault" : undefined} ...${more} /></div>`;
+/** @param {import("../money.js").Money | null | undefined} money */
+const capText = (money) => (money ? roundDecimal(money.credits, 6).replaceAll(",", "") : "");
+
+/** @param {{name: string, error: ApiError | null, [input: string]: any}} props */
+function Field({ name, error, ...input }) {
+  const invalid = error?.param?.startsWith(name);
+  return html`
+    <${TextField}
+      id=${`key-${name}`}
+      label=${d(`keys.form.${name}`)}
+      name=${name}
+      aria-invalid=${invalid ? "true" : "false"}
+      aria-describedby=${invalid ? "key-error" : undefined}
+      ...${input}
+    />
+  `;
 }
 
-/** Without `of` a new key is made. @param {{of?: any, close: () => void, done: (key: any) => void}} props */
-export function KeyForm({ of, close, done }) {
-  const models = useLoad("/v1/models");
-  const [fault, setFault] = useState(/** @type {any} */ (null));
+/** Without `of` it makes a new key. @param {{of?: any, onClose: () => void, onSave: (key: any) => void}} props */
+export function KeyForm({ of, onClose, onSave }) {
+  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
   const [busy, setBusy] = useState(false);
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
+  const submit = withForm(async (form) => {
     setBusy(true);
-    const form = /** @type {HTMLFormElement} */ (event.target);
-    const body = bodyOf(new FormData(form));
-    const reply = of ? await call(`/v1/keys/${of.id}`, { method: "PATCH", body: only(body, touched(form)) }) : await call("/v1/keys", { body });
+    const reply = of
+      ? await patch(`/v1/keys/${of.id}`, changedBody(form))
+      : await post("/v1/keys", keyBody(new FormData(form)));
     setBusy(false);
-    if (reply.ok) done(reply.value);
-    else setFault(reply);
-  };
-  const scopes = account.value?.scopes ?? [];
-  const cap = (/** @type {any} */ money) => (money ? rounded(money.credits, 6).replaceAll(",", "") : "");
-  const sold = (models.value?.data ?? []).map((/** @type {any} */ one) => one.id);
-  const offered = [...new Set([...sold, ...(of?.models ?? [])])];
-  return html`<${Dialog} title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")} close=${close}>
-    <form class="stack" onSubmit=${submit}>
-      <${Field} name="name" fault=${fault} required maxlength="100" autofocus defaultValue=${of?.name ?? ""} />
-      <fieldset><legend class="label">${d("keys.form.scopes")}</legend>
-        ${scopes.map((one) => html`<label class="check"><input type="checkbox" name="scopes" value=${one} defaultChecked=${(of?.scopes ?? USUAL).includes(one)} /> <span><code>${one}</code> <span class="small soft">${d(`scopes.${one.replace(":", "_")}`)}</span></span></label>`)}
-      </fieldset>
-      <div class="pairs">
-        <${Field} name="cap_credits" fault=${fault} inputmode="decimal" defaultValue=${cap(of?.cap)} />
-        <${Field} name="daily_cap_credits" fault=${fault} inputmode="decimal" defaultValue=${cap(of?.daily_cap)} />
-        <${Field} name="in_flight_cap_credits" fault=${fault} inputmode="decimal" defaultValue=${cap(of?.in_flight_cap)} />
-        <${Field} name="expires_at" fault=${fault} type="datetime-local" defaultValue=${here(of?.expires_at)} />
-        <${Field} name="rate_per_minute" fault=${fault} type="number" min="1" defaultValue=${of?.rate_per_minute ?? ""} />
-        <${Field} name="concurrent_tasks" fault=${fault} type="number" min="1" defaultValue=${of?.concurrent_tasks ?? ""} />
-      </div>
-      <${Field} name="allowed_ips" fault=${fault} placeholder="192.0.2.7, 2001:db8::/32" defaultValue=${(of?.allowed_ips ?? []).join(", ")} />
-      <details><summary class="small">${d("keys.form.models")}</summary><div class="checks">
-        ${offered.map((one) => html`<label class="check" key=${one}><input type="checkbox" name="models" value=${one} defaultChecked=${(of?.models ?? []).includes(one)} /> <code>${one}</code></label>`)}
-      </div></details>
-      <p class="hint small soft">${d("keys.form.about")}</p>
-      ${fault && html`<p class="fault" id="key-fault" role="alert">${fault.status ? fault.message : t("app.errors.network")}</p>`}
-      <footer>
-        <button type="button" class="button bare" onClick=${close}>${t("app.cancel")}</button>
-        <button class="button main" disabled=${busy}>${d(of ? "keys.form.save" : "keys.form.make")}</button>
-      </footer>
-    </form>
-  </${Dialog}>`;
+    if (reply.ok) onSave(reply.value);
+    else setError(reply);
+  });
+  const ips = (of?.allowed_ips ?? []).join(", ");
+  return html`
+    <${Dialog} title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")} onClose=${onClose}>
+      <form class="stack" onSubmit=${submit}>
+        <${Field} name="name" error=${error} required maxlength="100" autofocus defaultValue=${of?.name ?? ""} />
+        <${Scopes} chosen=${of?.scopes ?? DEFAULT_SCOPES} />
+        <${Limits} of=${of} error=${error} />
+        <${Field} name="allowed_ips" error=${error} placeholder="192.0.2.7, 2001:db8::/32" defaultValue=${ips} />
+        <${Models} chosen=${of?.models ?? []} />
+        <p class="hint small soft">${d("keys.form.about")}</p>
+        ${error && html`<p class="error" id="key-error" role="alert">${errorText(error)}</p>`}
+        <${FormFooter} onCancel=${onClose} verb=${d(of ? "keys.form.save" : "keys.form.create")} busy=${busy} />
+      </form>
+    <//>
+  `;
+}
+
+/** A key can grant only its own scopes. @param {{chosen: string[]}} props */
+function Scopes({ chosen }) {
+  const box = (/** @type {string} */ scope) => html`
+    <label class="check">
+      <input type="checkbox" name="scopes" value=${scope} defaultChecked=${chosen.includes(scope)} />${" "}
+      <span><code>${scope}</code> <span class="small soft">${d(`scopes.${scope.replace(":", "_")}`)}</span></span>
+    </label>
+  `;
+  return html`
+    <fieldset>
+      <legend class="label">${d("keys.form.scopes")}</legend>
+      ${(account.value?.scopes ?? []).map(box)}
+    </fieldset>
+  `;
+}
+
+/** @param {{of: any, error: ApiError | null}} props */
+function Limits({ of, error }) {
+  const caps = [of?.cap, of?.daily_cap, of?.in_flight_cap].map(capText);
+  const cap = (/** @type {string} */ name, /** @type {number} */ index) =>
+    html`<${Field} key=${name} name=${name} error=${error} inputmode="decimal" defaultValue=${caps[index]} />`;
+  const count = (/** @type {string} */ name) =>
+    html`<${Field} key=${name} name=${name} error=${error} type="number" min="1" defaultValue=${of?.[name] ?? ""} />`;
+  const expiry = localTime(of?.expires_at);
+  return html`
+    <div class="pairs">
+      ${CAPS.map(cap)}
+      <${Field} name="expires_at" error=${error} type="datetime-local" defaultValue=${expiry} />
+      ${COUNTS.map(count)}
+    </div>
+  `;
+}
+
+/** The models for sale, and those that the key has already. @param {{chosen: string[]}} props */
+function Models({ chosen }) {
+  const models = useData("/v1/models");
+  const forSale = (models.value?.data ?? []).map((/** @type {any} */ model) => model.id);
+  const names = [...new Set(/** @type {string[]} */ ([...forSale, ...chosen]))];
+  const box = (/** @type {string} */ name) => html`
+    <label class="check" key=${name}>
+      <input type="checkbox" name="models" value=${name} defaultChecked=${chosen.includes(name)} />${" "}
+      <code>${name}</code>
+    </label>
+  `;
+  return html`
+    <details>
+      <summary class="small">${d("keys.form.models")}</summary>
+      <div class="checks">${names.map(box)}</div>
+    </details>
+  `;
 }

@@ -1,20 +1,22 @@
 // The account's keys: their limits, and how they end.
-import { useState } from "preact/hooks";
 import { html } from "html";
-import { t } from "../i18n.js";
-import { credits } from "../money.js";
-import { account, toast } from "../store.js";
-import { call } from "../api.js";
+import { useState } from "preact/hooks";
+import { patch, remove } from "../api.js";
+import { showError } from "../errors.js";
+import { formatCredits } from "../money.js";
+import { account, showToast } from "../store.js";
+import { Amount, d, Empty, RowButton, StateBadge, Time, View } from "./components.js";
+import { usePages } from "./data.js";
+import { ConfirmDialog, NewKeyDialog } from "./dialogs.js";
 import { KeyForm } from "./key_form.js";
-import { usePages } from "./load.js";
-import { Amount, complain, Confirm, d, Dialog, Empty, List, Secret, State, View, When } from "./parts.js";
+import { PagedTable } from "./table.js";
 
 /** @param {any} key @returns {string[]} */
 function limits(key) {
   const found = [];
-  if (key.cap) found.push(d("keys.limit.cap", { amount: credits(key.cap) }));
-  if (key.daily_cap) found.push(d("keys.limit.daily", { amount: credits(key.daily_cap) }));
-  if (key.in_flight_cap) found.push(d("keys.limit.in_flight", { amount: credits(key.in_flight_cap) }));
+  if (key.cap) found.push(d("keys.limit.cap", { amount: formatCredits(key.cap) }));
+  if (key.daily_cap) found.push(d("keys.limit.daily", { amount: formatCredits(key.daily_cap) }));
+  if (key.in_flight_cap) found.push(d("keys.limit.in_flight", { amount: formatCredits(key.in_flight_cap) }));
   if (key.rate_per_minute) found.push(d("keys.limit.rate", { n: key.rate_per_minute }));
   if (key.concurrent_tasks) found.push(d("keys.limit.concurrent", { n: key.concurrent_tasks }));
   if (key.models) found.push(d("keys.limit.models", { names: key.models.join(", ") }));
@@ -24,59 +26,99 @@ function limits(key) {
 
 export function Keys() {
   const pages = usePages("/v1/keys?limit=50");
-  const [form, setForm] = useState(false);
-  const [changing, setChanging] = useState(/** @type {any} */ (null));
-  const [made, setMade] = useState(/** @type {any} */ (null));
-  const [ending, setEnding] = useState(/** @type {any} */ (null));
-  const change = async (/** @type {any} */ key) => {
-    const reply = await call(`/v1/keys/${key.id}`, { method: "PATCH", body: { disabled: key.status !== "disabled" } });
-    if (!reply.ok) return complain(reply);
-    toast(d(reply.value.status === "disabled" ? "keys.was_disabled" : "keys.was_enabled", { name: key.name }));
-    pages.again();
+  const [dialog, setDialog] = useState(/** @type {{kind: string, key?: any}} */ ({ kind: "" }));
+  const onClose = () => setDialog({ kind: "" });
+  const onCreate = (/** @type {any} */ key) => {
+    setDialog({ kind: "created", key });
+    pages.reload();
   };
-  const end = async (/** @type {any} */ key) => {
-    const reply = await call(`/v1/keys/${key.id}`, { method: "DELETE" });
-    if (!reply.ok) return complain(reply);
-    toast(d("keys.was_deleted", { name: key.name }));
-    pages.again();
+  /** @param {string} text @param {any} key */
+  const announce = (text, key) => {
+    showToast(d(text, { name: key.name }));
+    pages.reload();
   };
-  const done = (/** @type {any} */ key) => {
-    setForm(false);
-    setMade(key);
-    pages.again();
+  const onChange = (/** @type {any} */ key) => {
+    onClose();
+    announce("keys.was_changed", key);
   };
-  const changed = (/** @type {any} */ key) => {
-    setChanging(null);
-    toast(d("keys.was_changed", { name: key.name }));
-    pages.again();
+  const toggle = async (/** @type {any} */ key) => {
+    const disabled = key.status !== "disabled";
+    const reply = await patch(`/v1/keys/${key.id}`, { disabled });
+    if (!reply.ok) return showError(reply);
+    announce(disabled ? "keys.was_disabled" : "keys.was_enabled", key);
   };
-  const add = html`<button class="button main" data-new-key onClick=${() => setForm(true)}>${d("keys.add")}</button>`;
-  return html`<${View} title=${d("views.keys")} about=${d("keys.about")} actions=${add}>
-    <${List} pages=${pages} caption=${d("views.keys")} columns=${columns(setChanging, change, setEnding)} empty=${html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`} />
-    ${form && html`<${KeyForm} close=${() => setForm(false)} done=${done} />`}
-    ${changing && html`<${KeyForm} of=${changing} close=${() => setChanging(null)} done=${changed} />`}
-    ${made && html`<${Dialog} title=${d("keys.made")} close=${() => setMade(null)}>
-      <${Secret} label=${made.name} value=${made.key} about=${d("keys.once")} />
-      <footer><button class="button main" onClick=${() => setMade(null)}>${t("app.close")}</button></footer>
-    </${Dialog}>`}
-    ${ending && html`<${Confirm} title=${d("keys.delete_title", { name: ending.name })} text=${`${d("keys.delete_text")} ${ending.shown === account.value?.key_shown ? d("keys.own") : ""}`} verb=${d("keys.delete")} act=${() => end(ending)} close=${() => setEnding(null)} />`}
-  </${View}>`;
+  const deleteKey = async () => {
+    const reply = await remove(`/v1/keys/${dialog.key.id}`);
+    if (!reply.ok) return showError(reply);
+    announce("keys.was_deleted", dialog.key);
+  };
+  const open = (/** @type {string} */ kind) => (/** @type {any} */ key) => setDialog({ kind, key });
+  const openForm = () => setDialog({ kind: "add" });
+  const add = html`<button class="button main" data-new-key onClick=${openForm}>${d("keys.add")}</button>`;
+  const empty = html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`;
+  const all = columns({ onEdit: open("edit"), onToggle: toggle, onDelete: open("delete") });
+  const confirmation = html`<${DeleteDialog} of=${dialog.key} onClose=${onClose} onConfirm=${deleteKey} />`;
+  return html`
+    <${View} title=${d("views.keys")} about=${d("keys.about")} actions=${add}>
+      <${PagedTable} pages=${pages} caption=${d("views.keys")} columns=${all} empty=${empty} />
+      ${dialog.kind === "add" && html`<${KeyForm} onClose=${onClose} onSave=${onCreate} />`}
+      ${dialog.kind === "edit" && html`<${KeyForm} of=${dialog.key} onClose=${onClose} onSave=${onChange} />`}
+      ${dialog.kind === "created" && html`<${NewKeyDialog} of=${dialog.key} onClose=${onClose} />`}
+      ${dialog.kind === "delete" && confirmation}
+    <//>
+  `;
 }
 
-/** @param {(key: any) => void} edit @param {(key: any) => void} change @param {(key: any) => void} end @returns {import("./parts.js").Column[]} */
-function columns(edit, change, end) {
-  return [
-    { name: "name", title: d("columns.name"), head: true, cell: (key) => html`<span>${key.name}</span><br /><code>${key.shown}</code>` },
-    { name: "status", title: d("columns.status"), cell: (key) => html`<${State} word=${key.status} />` },
-    { name: "scopes", title: d("columns.scopes"), cell: (key) => html`<span class="chips">${key.scopes.map((/** @type {string} */ one) => html`<code>${one}</code>`)}</span>` },
-    { name: "limits", title: d("columns.limits"), cell: (key) => html`<span class="small">${limits(key).map((one) => html`<span class="line">${one}</span>`)}${limits(key).length ? "" : "–"}</span>` },
-    { name: "spent", title: d("columns.spent"), num: true, cell: (key) => html`<${Amount} money=${key.spent} />` },
-    { name: "expires", title: d("columns.expires"), cell: (key) => (key.expires_at ? html`<${When} seconds=${key.expires_at} />` : d("never")) },
-    {
-      name: "act", title: d("columns.actions"), cell: (key) => html`<span class="row acts">
-        <button class="button tight" onClick=${() => edit(key)}>${d("keys.change")}<span class="unseen"> ${key.name}</span></button>
-        ${key.status !== "expired" && html`<button class="button tight" onClick=${() => change(key)}>${d(key.status === "disabled" ? "keys.enable" : "keys.disable")}<span class="unseen"> ${key.name}</span></button>`}
-        <button class="button tight bad" onClick=${() => end(key)}>${d("keys.delete")}<span class="unseen"> ${key.name}</span></button></span>`,
-    },
-  ];
+/** @param {{of: any, onClose: () => void, onConfirm: () => void}} props */
+function DeleteDialog({ of, onClose, onConfirm }) {
+  const own = of.shown === account.value?.key_shown ? d("keys.own") : "";
+  return html`
+    <${ConfirmDialog}
+      title=${d("keys.delete_title", { name: of.name })}
+      text=${`${d("keys.delete_text")} ${own}`}
+      verb=${d("keys.delete")}
+      onConfirm=${onConfirm}
+      onClose=${onClose}
+    />
+  `;
+}
+
+/** @typedef {(key: any) => void} Act */
+
+/** @param {{onEdit: Act, onToggle: Act, onDelete: Act}} actions @returns {import("./table.js").Column[]} */
+const columns = (actions) => [
+  {
+    title: d("columns.name"),
+    head: true,
+    cell: (key) => html`<span>${key.name}</span><br /><code>${key.shown}</code>`,
+  },
+  { title: d("columns.status"), cell: (key) => html`<${StateBadge} state=${key.status} />` },
+  { title: d("columns.scopes"), cell: (key) => html`<${Scopes} names=${key.scopes} />` },
+  { title: d("columns.limits"), cell: (key) => html`<${Limits} lines=${limits(key)} />` },
+  { title: d("columns.spent"), num: true, cell: (key) => html`<${Amount} money=${key.spent} />` },
+  {
+    title: d("columns.expires"),
+    cell: (key) => (key.expires_at ? html`<${Time} seconds=${key.expires_at} />` : d("never")),
+  },
+  { title: d("columns.actions"), cell: (key) => html`<${Actions} of=${key} ...${actions} />` },
+];
+
+/** @param {{names: string[]}} props */
+const Scopes = ({ names }) => html`<span class="chips">${names.map((name) => html`<code>${name}</code>`)}</span>`;
+
+/** @param {{lines: string[]}} props */
+const Limits = ({ lines }) => html`
+  <span class="small">${lines.length ? lines.map((line) => html`<span class="line">${line}</span>`) : "–"}</span>
+`;
+
+/** @param {{of: any, onEdit: Act, onToggle: Act, onDelete: Act}} props */
+function Actions({ of, onEdit, onToggle, onDelete }) {
+  const verb = d(of.status === "disabled" ? "keys.enable" : "keys.disable");
+  return html`
+    <span class="row row-actions">
+      <${RowButton} text=${d("keys.change")} name=${of.name} onClick=${() => onEdit(of)} />
+      ${of.status !== "expired" && html`<${RowButton} text=${verb} name=${of.name} onClick=${() => onToggle(of)} />`}
+      <${RowButton} text=${d("keys.delete")} name=${of.name} className="bad" onClick=${() => onDelete(of)} />
+    </span>
+  `;
 }

@@ -1,44 +1,82 @@
 // Every change of the available balance.
 import { html } from "html";
-import { useLoad, usePages } from "./load.js";
-import { Amount, d, Empty, Facts, List, Loaded, plain, View, When } from "./parts.js";
-import { filter, link, place } from "./place.js";
+import { SelectField } from "../fields.js";
+import { isNegative } from "../money.js";
+import { Amount, d, Empty, Facts, formatCreditNumber, Loader, Time, View } from "./components.js";
+import { useData, usePages } from "./data.js";
+import { linkTo, queryValue, setQuery } from "./router.js";
+import { PagedTable } from "./table.js";
 
 const TYPES = ["grant", "hold", "release", "charge", "refund", "adjustment"];
 
-/** @type {() => import("./parts.js").Column[]} */
+/** @param {string} type */
+const typeName = (type) => d(`ledger.types.${type}.name`);
+
+/** @returns {import("./table.js").Column[]} */
 const columns = () => [
-  { name: "created", title: d("columns.created"), cell: (row) => html`<${When} seconds=${row.created} />` },
-  { name: "type", title: d("columns.type"), head: true, cell: (row) => d(`ledger.types.${row.type}.name`) },
-  { name: "task", title: d("columns.task"), cell: (row) => (row.task_id ? html`<a href=${link("tasks", row.task_id)}><code>${row.task_id.slice(-8)}</code><span class="unseen"> ${row.task_id}</span></a>` : "–") },
-  { name: "amount", title: d("columns.amount"), num: true, cell: (row) => html`<span class=${row.amount.nanos.startsWith("-") ? "minus" : "plus"}><${Amount} money=${row.amount} sign /></span>` },
-  { name: "after", title: d("columns.after"), num: true, cell: (row) => html`<${Amount} money=${row.available_after} />` },
+  { title: d("columns.created"), cell: (row) => html`<${Time} seconds=${row.created} />` },
+  { title: d("columns.type"), head: true, cell: (row) => typeName(row.type) },
+  { title: d("columns.task"), cell: (row) => (row.task_id ? html`<${ShortTaskLink} id=${row.task_id} />` : "–") },
+  { title: d("columns.amount"), num: true, cell: (row) => html`<${Change} money=${row.amount} />` },
+  { title: d("columns.after"), num: true, cell: (row) => html`<${Amount} money=${row.available_after} />` },
 ];
 
+/** @param {{id: string}} props */
+const ShortTaskLink = ({ id }) =>
+  html`<a href=${linkTo("tasks", id)}><code>${id.slice(-8)}</code><span class="unseen"> ${id}</span></a>`;
+
+/** @param {{money: import("../money.js").Money}} props */
+const Change = ({ money }) =>
+  html`<span class=${isNegative(money) ? "minus" : "plus"}><${Amount} money=${money} sign /></span>`;
+
 export function Credits() {
-  const type = place.value.query.get("type") ?? "";
-  const task = place.value.query.get("task_id") ?? "";
-  const money = useLoad("/v1/credits");
+  const type = queryValue("type");
+  const task = queryValue("task_id");
+  const credits = useData("/v1/credits");
   const pages = usePages(`/v1/ledger?limit=50&type=${encodeURIComponent(type)}&task_id=${encodeURIComponent(task)}`);
-  return html`<${View} title=${d("views.credits")} about=${d("ledger.about")}>
-    <${Loaded} load=${money}>${(/** @type {any} */ found) => html`<div class="card"><${Figures} data=${found.data} /></div>`}</${Loaded}>
-    <div class="filters">
-      <div class="field"><label for="ledger-type">${d("columns.type")}</label>
-        <select class="input" id="ledger-type" value=${type} onChange=${(/** @type {any} */ event) => filter({ type: event.target.value })}>
-          <option value="">${d("all")}</option>${TYPES.map((one) => html`<option value=${one} selected=${one === type}>${d(`ledger.types.${one}.name`)}</option>`)}
-        </select></div>
-      ${task && html`<button class="button" onClick=${() => filter({ task_id: "" })}>${d("ledger.every_task")}</button>`}
-    </div>
-    <${List} pages=${pages} caption=${d("ledger.caption")} columns=${columns()} empty=${html`<${Empty} title=${d("ledger.none")} />`} />
-    <details><summary class="small">${d("ledger.explain")}</summary><div class="card"><${Facts} pairs=${TYPES.map((one) => [d(`ledger.types.${one}.name`), d(`ledger.types.${one}.about`)])} /></div></details>
-  </${View}>`;
+  const showAllTasks = () => setQuery({ task_id: "" });
+  const empty = html`<${Empty} title=${d("ledger.none")} />`;
+  return html`
+    <${View} title=${d("views.credits")} about=${d("ledger.about")}>
+      <${Loader} data=${credits} view=${Totals} />
+      <div class="filters">
+        <${TypeField} value=${type} />
+        ${task && html`<button class="button" onClick=${showAllTasks}>${d("ledger.every_task")}</button>`}
+      </div>
+      <${PagedTable} pages=${pages} caption=${d("ledger.caption")} columns=${columns()} empty=${empty} />
+      <${TypesExplained} />
+    <//>
+  `;
 }
 
-/** @param {{data: any}} props */
-const Figures = ({ data: { user, token } }) => html`<${Facts} pairs=${[
-  [d("ledger.remaining"), html`<${Amount} money=${user.exact.remaining} />`],
-  [d("overview.held"), plain(user.reserved_credits)],
-  [d("ledger.used"), plain(user.used_credits)],
-  [d("ledger.key_remaining"), token.unlimited_credits ? d("ledger.unlimited") : plain(token.remaining_credits)],
-  [d("ledger.key_today"), token.daily_limit_credits === undefined ? undefined : `${plain(token.daily_used_credits)} / ${plain(token.daily_limit_credits)}`],
-]} />`;
+/** @param {{value: string}} props */
+function TypeField({ value }) {
+  const options = [["", d("all")], ...TYPES.map((type) => [type, typeName(type)])];
+  const pick = (/** @type {string} */ type) => setQuery({ type });
+  return html`
+    <${SelectField} id="ledger-type" label=${d("columns.type")} value=${value} options=${options} onPick=${pick} />
+  `;
+}
+
+const TypesExplained = () => html`
+  <details>
+    <summary class="small">${d("ledger.explain")}</summary>
+    <div class="card"><${Facts} pairs=${TYPES.map((type) => [typeName(type), d(`ledger.types.${type}.about`)])} /></div>
+  </details>
+`;
+
+/** @param {{value: any}} props */
+function Totals({ value }) {
+  const { user, token } = value.data;
+  const today = `${formatCreditNumber(token.daily_used_credits)} / ${formatCreditNumber(token.daily_limit_credits)}`;
+  const left = token.unlimited_credits ? d("ledger.unlimited") : formatCreditNumber(token.remaining_credits);
+  /** @type {[string, any][]} */
+  const pairs = [
+    [d("ledger.remaining"), html`<${Amount} money=${user.exact.remaining} />`],
+    [d("overview.held"), formatCreditNumber(user.reserved_credits)],
+    [d("ledger.used"), formatCreditNumber(user.used_credits)],
+    [d("ledger.key_remaining"), left],
+    [d("ledger.key_today"), token.daily_limit_credits === undefined ? undefined : today],
+  ];
+  return html`<div class="card"><${Facts} pairs=${pairs} /></div>`;
+}

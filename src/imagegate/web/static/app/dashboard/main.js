@@ -1,61 +1,86 @@
-// The dashboard: who looks decides which views there are, the address decides which one is shown.
+// The dashboard: the signed-in account decides which views there are, the address which one is shown.
+import { html } from "html";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { html } from "html";
-import { t } from "../i18n.js";
-import { account, signingIn } from "../store.js";
+import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
+import { d, Empty, Loading, SignInButton } from "./components.js";
 import { Costs } from "./costs.js";
 import { Keys } from "./keys.js";
+import { Credits } from "./ledger.js";
 import { Overruns } from "./overruns.js";
 import { Overview } from "./overview.js";
-import { Credits } from "./ledger.js";
-import { d, Empty, Waiting } from "./parts.js";
-import { link, place } from "./place.js";
+import { address, linkTo } from "./router.js";
 import { Routes } from "./routes.js";
 import { Tasks } from "./tasks.js";
 import { Usage } from "./usage.js";
 import { Webhooks } from "./webhooks.js";
 
 /** @type {Record<string, any>} */
-const CUSTOMER = { overview: Overview, tasks: Tasks, usage: Usage, credits: Credits, keys: Keys, webhooks: Webhooks };
+const CUSTOMER_VIEWS = {
+  overview: Overview,
+  tasks: Tasks,
+  usage: Usage,
+  credits: Credits,
+  keys: Keys,
+  webhooks: Webhooks,
+};
 /** @type {Record<string, any>} */
-const OPERATOR = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns };
+const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns };
 
 /** @param {{names: string[], title?: string}} props */
-const Links = ({ names, title }) => html`${title && html`<p class="label">${title}</p>`}<ul>
-  ${names.map((name) => html`<li><a href=${link(name)} aria-current=${place.value.view === name ? "page" : undefined}>${d(`views.${name}`)}</a></li>`)}
-</ul>`;
+function Links({ names, title }) {
+  const link = (/** @type {string} */ name) => {
+    const current = address.value.view === name ? "page" : undefined;
+    return html`<li><a href=${linkTo(name)} aria-current=${current}>${d(`views.${name}`)}</a></li>`;
+  };
+  return html`
+    ${title && html`<p class="label">${title}</p>`}
+    <ul>${names.map(link)}</ul>
+  `;
+}
+
+/** Focus a new view's heading and scroll its link into the strip; the first view leaves the focus where it is. */
+function useViewFocus() {
+  const first = useRef(true);
+  const { view, id } = address.value;
+  const signedIn = Boolean(account.value);
+  useEffect(() => {
+    if (!first.current && signedIn) document.getElementById("view-title")?.focus();
+    if (signedIn) first.current = false;
+    const link = document.querySelector(".dash-nav [aria-current]");
+    const strip = link?.closest("ul");
+    if (link instanceof HTMLElement && strip) strip.scrollLeft = link.offsetLeft - strip.offsetLeft - 24;
+  }, [view, id, signedIn]);
+}
 
 function Dashboard() {
   const who = account.value;
-  const { view, id } = place.value;
-  const first = useRef(true);
-  useEffect(() => {
-    if (!first.current && who) document.getElementById("view-title")?.focus();
-    if (who) first.current = false;
-    const current = document.querySelector(".dash-nav [aria-current]");
-    const strip = current?.closest("ul");
-    if (current instanceof HTMLElement && strip) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - 24;
-  }, [view, id, Boolean(who)]);
-  if (who === undefined) return html`<${Waiting} />`;
+  useViewFocus();
+  if (who === undefined) return html`<${Loading} />`;
   if (who === null) return html`<${SignedOut} />`;
-  const operator = who.scopes.includes("admin");
-  const Shown = CUSTOMER[view] ?? (operator ? OPERATOR[view] : undefined);
-  return html`<div class="dash">
-    <nav class="dash-nav" aria-label=${d("navigation")}>
-      <${Links} names=${Object.keys(CUSTOMER)} />
-      ${operator && html`<${Links} names=${Object.keys(OPERATOR)} title=${d("operator")} />`}
-    </nav>
-    <div class="dash-body" key=${`${who.key_shown} ${who.name}`}>
-      ${Shown ? html`<${Shown} id=${id} />` : html`<${Empty} title=${d("absent.title")} text=${d("absent.text")}><a class="button" href=${link("overview")}>${d("views.overview")}</a></${Empty}>`}
+  const { view, id } = address.value;
+  const shown = CUSTOMER_VIEWS[view] ?? (isOperator() ? OPERATOR_VIEWS[view] : undefined) ?? UnknownView;
+  return html`
+    <div class="dash">
+      <nav class="dash-nav" aria-label=${d("navigation")}>
+        <${Links} names=${Object.keys(CUSTOMER_VIEWS)} />
+        ${isOperator() && html`<${Links} names=${Object.keys(OPERATOR_VIEWS)} title=${d("operator")} />`}
+      </nav>
+      <div class="dash-body" key=${`${who.key_shown} ${who.name}`}><${shown} id=${id} /></div>
     </div>
-  </div>`;
+  `;
 }
 
-const SignedOut = () => html`<${Empty} title=${d("signed_out.title")} text=${d("signed_out.text")}>
-  <button class="button main" onClick=${() => (signingIn.value = true)}>${t("app.account.sign_in")}</button>
-</${Empty}>`;
+const SignedOut = () => html`
+  <${Empty} title=${d("signed_out.title")} text=${d("signed_out.text")}><${SignInButton} /><//>
+`;
 
-const box = document.getElementById("dashboard");
-if (box) render(html`<${Dashboard} />`, box);
+const UnknownView = () => html`
+  <${Empty} title=${d("unknown_view.title")} text=${d("unknown_view.text")}>
+    <a class="button" href=${linkTo("overview")}>${d("views.overview")}</a>
+  <//>
+`;
+
+const container = document.getElementById("dashboard");
+if (container) render(html`<${Dashboard} />`, container);

@@ -1,77 +1,115 @@
 // What was settled: by day, model or key, in a range of days.
 import { html } from "html";
-import { number } from "../i18n.js";
-import { credits } from "../money.js";
-import { Chart, dayName, days } from "./chart.js";
-import { useLoad } from "./load.js";
-import { Amount, d, Empty, Loaded, Table, View } from "./parts.js";
-import { filter, place } from "./place.js";
+import { SelectField } from "../fields.js";
+import { formatNumber } from "../i18n.js";
+import { formatCredits } from "../money.js";
+import { Chart, isoDay, listDays } from "./chart.js";
+import { Amount, d, Empty, Loader, View } from "./components.js";
+import { useData } from "./data.js";
+import { queryValue, setQuery } from "./router.js";
+import { Table } from "./table.js";
 
 const GROUPS = ["day", "model", "key"];
-const RANGES = ["7", "30", "90", "365"];
-const MOST_LINES = 6;
+const RANGES_DAYS = ["7", "30", "90", "365"];
+const MAX_LINES = 6;
+const DAY_S = 86400;
 
-/** Sums by model or key: exact, in nanos. @param {any[]} rows @param {string} group */
-function sums(rows, group) {
-  /** @type {Map<string, any>} */
-  const found = new Map();
-  for (const row of rows) {
-    const sum = found.get(row[group]) ?? { name: row[group], tasks: 0, images: 0, nanos: 0n, credits: 0, days: new Map() };
-    sum.tasks += row.tasks;
-    sum.images += row.images;
-    sum.nanos += BigInt(row.amount.nanos);
-    sum.days.set(row.day, Number(row.amount.credits));
-    found.set(row[group], sum);
-  }
-  return [...found.values()].sort((a, b) => (a.nanos < b.nanos ? 1 : -1));
-}
+/** @param {string} value @param {string[]} allowed @param {string} usual */
+const oneOf = (value, allowed, usual) => (allowed.includes(value) ? value : usual);
 
 export function Usage() {
-  const query = place.value.query;
-  const group = GROUPS.includes(query.get("by") ?? "") ? String(query.get("by")) : "day";
-  const range = RANGES.includes(query.get("days") ?? "") ? String(query.get("days")) : "30";
-  const from = dayName(Math.floor(Date.now() / 1000) - (Number(range) - 1) * 86400);
-  const load = useLoad(`/v1/usage?from=${from}&group_by=${group === "day" ? "day" : `day,${group}`}`);
-  const totals = useLoad(`/v1/usage?from=${from}&group_by=${group}`);
-  const keys = useLoad("/v1/keys?limit=200");
-  const named = new Map((keys.value?.data ?? []).map((/** @type {any} */ key) => [key.id, key.name]));
-  return html`<${View} title=${d("views.usage")} about=${d("usage.about")}>
-    <div class="filters">
-      <${Choice} id="usage-by" label=${d("usage.by")} name="by" chosen=${group} options=${GROUPS.map((one) => [one, d(`usage.group.${one}`)])} />
-      <${Choice} id="usage-days" label=${d("usage.range")} name="days" chosen=${range} options=${RANGES.map((one) => [one, d("usage.days", { n: one })])} />
-    </div>
-    <${Loaded} load=${load}>${(/** @type {any} */ usage) => html`<${Plot} usage=${usage} group=${group} named=${named} />`}</${Loaded}>
-    <${Loaded} load=${totals}>${(/** @type {any} */ usage) => html`<${Figures} usage=${usage} group=${group} named=${named} />`}</${Loaded}>
-  </${View}>`;
+  const group = oneOf(queryValue("by"), GROUPS, "day");
+  const range = oneOf(queryValue("days"), RANGES_DAYS, "30");
+  const from = isoDay(Math.floor(Date.now() / 1000) - (Number(range) - 1) * DAY_S);
+  const byDay = useData(`/v1/usage?from=${from}&group_by=${group === "day" ? "day" : `day,${group}`}`);
+  const totals = useData(`/v1/usage?from=${from}&group_by=${group}`);
+  const keys = useData("/v1/keys?limit=200");
+  const keyNames = new Map((keys.value?.data ?? []).map((/** @type {any} */ key) => [key.id, key.name]));
+  return html`
+    <${View} title=${d("views.usage")} about=${d("usage.about")}>
+      <div class="filters"><${GroupField} value=${group} /><${RangeField} value=${range} /></div>
+      <${Loader} data=${byDay} view=${UsageChart} group=${group} keyNames=${keyNames} />
+      <${Loader} data=${totals} view=${UsageTable} group=${group} keyNames=${keyNames} />
+    <//>
+  `;
 }
 
-/** @param {{id: string, label: string, name: string, chosen: string, options: string[][]}} props */
-const Choice = ({ id, label, name, chosen, options }) => html`<div class="field"><label for=${id}>${label}</label>
-  <select class="input" id=${id} onChange=${(/** @type {any} */ event) => filter({ [name]: event.target.value })}>
-    ${options.map(([value, text]) => html`<option value=${value} selected=${value === chosen}>${text}</option>`)}
-  </select></div>`;
+/** @param {{value: string}} props */
+function GroupField({ value }) {
+  const options = GROUPS.map((group) => [group, d(`usage.group.${group}`)]);
+  const pick = (/** @type {string} */ by) => setQuery({ by });
+  return html`
+    <${SelectField} id="usage-by" label=${d("usage.by")} value=${value} options=${options} onPick=${pick} />
+  `;
+}
 
-/** @param {{usage: any, group: string, named: Map<string, string>}} props */
-function Plot({ usage, group, named }) {
+/** @param {{value: string}} props */
+function RangeField({ value }) {
+  const options = RANGES_DAYS.map((n) => [n, d("usage.days", { n })]);
+  const pick = (/** @type {string} */ days) => setQuery({ days });
+  return html`
+    <${SelectField} id="usage-days" label=${d("usage.range")} value=${value} options=${options} onPick=${pick} />
+  `;
+}
+
+/**
+ * The models or keys that spent most, with their credits by day; what ranks them is exact.
+ * @param {any[]} rows @param {string} group
+ */
+function largestSpenders(rows, group) {
+  /** @type {Map<string, {name: string, nanos: bigint, creditsByDay: Map<string, number>}>} */
+  const spenders = new Map();
+  for (const row of rows) {
+    const spender = spenders.get(row[group]) ?? { name: row[group], nanos: 0n, creditsByDay: new Map() };
+    spender.nanos += BigInt(row.amount.nanos);
+    spender.creditsByDay.set(row.day, Number(row.amount.credits));
+    spenders.set(row[group], spender);
+  }
+  return [...spenders.values()].sort((a, b) => (a.nanos < b.nanos ? 1 : -1)).slice(0, MAX_LINES);
+}
+
+/** @param {{value: any, group: string, keyNames: Map<string, string>}} props */
+function UsageChart({ value: usage, group, keyNames }) {
   if (!usage.data.length) return html`<${Empty} title=${d("usage.none")} text=${d("usage.none_text")} />`;
-  const x = days(usage.first_day, usage.last_day);
-  const several = group === "day" ? [] : sums(usage.data, group).slice(0, MOST_LINES);
-  const lines = several.map((one) => ({ label: named.get(one.name) ?? one.name, values: x.map((at) => one.days.get(dayName(at)) ?? 0) }));
-  const by = new Map(usage.data.map((/** @type {any} */ row) => [row.day, Number(row.amount.credits)]));
-  const whole = [{ label: d("columns.credits"), values: x.map((at) => by.get(dayName(at)) ?? 0) }];
-  return html`<div class="card"><${Chart} x=${x} lines=${group === "day" ? whole : lines} bars=${group === "day"} label=${d("usage.plot")} /></div>`;
+  const days = listDays(usage.first_day, usage.last_day);
+  const values = (/** @type {Map<string, number>} */ credits) => days.map((day) => credits.get(isoDay(day)) ?? 0);
+  const all = new Map(usage.data.map((/** @type {any} */ row) => [row.day, Number(row.amount.credits)]));
+  const lines =
+    group === "day"
+      ? [{ label: d("columns.credits"), values: values(all) }]
+      : largestSpenders(usage.data, group).map(({ name, creditsByDay }) => ({
+          label: keyNames.get(name) ?? name,
+          values: values(creditsByDay),
+        }));
+  return html`
+    <div class="card"><${Chart} days=${days} lines=${lines} bars=${group === "day"} label=${d("usage.chart")} /></div>
+  `;
 }
 
-/** @param {{usage: any, group: string, named: Map<string, string>}} props */
-function Figures({ usage, group, named }) {
+/** @param {{value: any, group: string, keyNames: Map<string, string>}} props */
+function UsageTable({ value: usage, group, keyNames }) {
   const rows = group === "day" ? [...usage.data].reverse() : usage.data;
-  const { total } = usage;
   if (!rows.length) return null;
-  return html`<p>${d("usage.total", { tasks: number(total.tasks), images: number(total.images), credits: credits(total.amount) })}</p>
-    <${Table} caption=${d("usage.caption")} rows=${rows} id=${(/** @type {any} */ row) => row[group]} columns=${[
-      { name: group, title: d(`columns.${group}`), head: true, cell: (/** @type {any} */ row) => (group === "key" ? html`${named.get(row.key) ?? d("usage.deleted")}<br /><code class="small">${row.key}</code>` : row[group]) },
-      { name: "tasks", title: d("columns.tasks"), num: true, cell: (/** @type {any} */ row) => number(row.tasks) },
-      { name: "images", title: d("columns.images"), num: true, cell: (/** @type {any} */ row) => number(row.images) },
-      { name: "credits", title: d("columns.credits"), num: true, cell: (/** @type {any} */ row) => html`<${Amount} money=${row.amount} />` },
-    ]} />`;
+  const { tasks, images, amount } = usage.total;
+  const total = { tasks: formatNumber(tasks), images: formatNumber(images), credits: formatCredits(amount) };
+  const id = (/** @type {any} */ row) => row[group];
+  return html`
+    <p>${d("usage.total", total)}</p>
+    <${Table} caption=${d("usage.caption")} rows=${rows} id=${id} columns=${columns(group, keyNames)} />
+  `;
 }
+
+/** @param {string} group @param {Map<string, string>} keyNames @returns {import("./table.js").Column[]} */
+const columns = (group, keyNames) => [
+  {
+    title: d(`columns.${group}`),
+    head: true,
+    cell: (row) => (group === "key" ? html`<${KeyName} id=${row.key} name=${keyNames.get(row.key)} />` : row[group]),
+  },
+  { title: d("columns.tasks"), num: true, cell: (row) => formatNumber(row.tasks) },
+  { title: d("columns.images"), num: true, cell: (row) => formatNumber(row.images) },
+  { title: d("columns.credits"), num: true, cell: (row) => html`<${Amount} money=${row.amount} />` },
+];
+
+/** @param {{id: string, name?: string}} props */
+const KeyName = ({ id, name }) => html`${name ?? d("usage.deleted")}<br /><code class="small">${id}</code>`;

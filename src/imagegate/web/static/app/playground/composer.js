@@ -1,82 +1,123 @@
 // The left side: prompt, references, settings, price, run.
 import { html } from "html";
-import { number, t } from "../i18n.js";
-import { account, signingIn, toast } from "../store.js";
-import { change, codePoints, fields, model, references, request } from "./form.js";
-import { Price, PriceLines, quote, quoteFault, quoting } from "./price.js";
+import { withValue } from "../dom.js";
+import { formatNumber, t } from "../i18n.js";
+import { account, showToast, signInOpen } from "../store.js";
+import { errorWithAdvice } from "./errors.js";
+import { countCodePoints, fields, focusPrompt, maxPrompt, references, request, setFields } from "./form.js";
+import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
+import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
-import { coding } from "./snippets.js";
-import { start } from "./runs.js";
-import { helping } from "./keys.js";
-import { advice } from "./faults.js";
+import { shortcutsOpen } from "./shortcuts.js";
+import { codeBody } from "./snippets.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
-  return html`<form class="composer card" onSubmit=${submit} aria-label=${t("playground.form")}>
-    <${Prompt} />
-    ${children}
-    <${Settings} />
-    <${PriceLines} />
-    <${More} />
-    <div class="pay"><${Price} /><${Go} /></div>
-  </form>`;
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    run();
+  };
+  return html`
+    <form class="composer card" onSubmit=${submit} aria-label=${t("playground.form")}>
+      <${Prompt} />
+      ${children}
+      <${Settings} />
+      <${PriceDetails} />
+      <${More} />
+      <div class="run-bar"><${Price} /><${RunButton} /></div>
+    </form>
+  `;
 }
 
-/** @param {Event} event */
-function submit(event) {
-  event.preventDefault();
-  go();
+/** Why the form cannot be run: the name of a text, or "". */
+function obstacle() {
+  const { prompt } = fields.value;
+  if (!prompt.trim()) return "empty";
+  if (countCodePoints(prompt) > maxPrompt.value) return "long";
+  return references.value.some((reference) => reference.state === "loading") ? "uploading" : "";
 }
 
-/** Why nothing can run now: the name of a text, or "". */
-export function obstacle() {
-  const most = model.value.parameters.prompt?.max_code_points ?? 32000;
-  if (!account.value) return "signed_out";
-  if (!fields.value.prompt.trim()) return "empty";
-  if (codePoints(fields.value.prompt) > most) return "long";
-  return references.value.some((one) => one.state === "loading") ? "uploading" : "";
-}
-
-export function go() {
-  const why = obstacle();
-  if (why === "signed_out") signingIn.value = true;
-  else if (why) {
-    toast(t(`playground.obstacle.${why}`), "bad");
-    document.getElementById("pg-prompt")?.focus();
-  } else {
-    const body = request.value;
-    start(body, quote.value?.of === body ? quote.value : null);
-    toast(t("playground.started"));
+/** Run what the form says, or say what is missing. */
+export function run() {
+  if (!account.value) {
+    signInOpen.value = true;
+    return;
   }
+  const reason = obstacle();
+  if (reason) {
+    showToast(t(`playground.obstacle.${reason}`), "bad");
+    focusPrompt();
+    return;
+  }
+  const body = request.value;
+  startRun(body, quote.value?.body === body ? quote.value : null);
+  showToast(t("playground.started"));
 }
 
 function Prompt() {
   const text = fields.value.prompt;
-  const most = model.value.parameters.prompt?.max_code_points ?? 32000;
-  const count = codePoints(text);
-  return html`<div class="field">
-    <label for="pg-prompt">${t("playground.prompt.title")}</label>
-    <textarea class="input prompt" id="pg-prompt" rows="5" placeholder=${t("playground.prompt.example")} value=${text} aria-describedby="pg-count" aria-invalid=${count > most ? "true" : "false"} aria-keyshortcuts="/ Control+Enter Meta+Enter" onInput=${(/** @type {any} */ event) => change({ prompt: event.target.value })}></textarea>
-    <p class=${`count small ${count > most ? "fault-text" : "soft"}`} id="pg-count"><span data-count>${number(count)}</span> / ${number(most)}</p>
-  </div>`;
+  const max = maxPrompt.value;
+  const count = countCodePoints(text);
+  const setPrompt = withValue((prompt) => setFields({ prompt }));
+  return html`
+    <div class="field">
+      <label for="pg-prompt">${t("playground.prompt.title")}</label>
+      <textarea
+        class="input prompt"
+        id="pg-prompt"
+        rows="5"
+        placeholder=${t("playground.prompt.example")}
+        value=${text}
+        aria-describedby="pg-count"
+        aria-invalid=${count > max ? "true" : "false"}
+        aria-keyshortcuts="/ Control+Enter Meta+Enter"
+        onInput=${setPrompt}
+      ></textarea>
+      <p class=${`count small ${count > max ? "error-text" : "soft"}`} id="pg-count">
+        <span data-count>${formatNumber(count)}</span> / ${formatNumber(max)}
+      </p>
+    </div>
+  `;
 }
 
-/** What stands between the visitor and the run, if anything. */
+/** What is in the way of a run as the gateway sees it, if anything. */
 function hindrance() {
-  const fault = quoteFault.value;
   if (account.value === null) return t("playground.obstacle.signed_out");
-  if (fault) return `${fault.status ? fault.message : t("app.errors.network")} ${advice(fault.code, fault.retryAfter)}`;
-  return quote.value && !quote.value.affordable && !quoting.value ? t("playground.short") : "";
+  if (quoteError.value) return errorWithAdvice(quoteError.value);
+  return quote.value && !quote.value.affordable && !quoting.value ? t("playground.unaffordable") : "";
 }
 
-function Go() {
-  return html`<div class="go">
-    <p class="fault-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
-    <button class="button main tall" type="submit" data-run>${t(account.value === null ? "app.account.sign_in" : "playground.run")} <kbd aria-hidden="true">${/Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl"} ↵</kbd></button>
-  </div>`;
+function RunButton() {
+  const text = t(account.value === null ? "app.account.sign_in" : "playground.run");
+  const modifier = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
+  return html`
+    <div class="run-button">
+      <p class="error-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
+      <button class="button main tall" type="submit" data-run>
+        ${text} <kbd aria-hidden="true">${modifier} ↵</kbd>
+      </button>
+    </div>
+  `;
 }
 
-const More = () => html`<div class="go-more">
-  <p class="small soft">${t("playground.about_price")}</p>
-  <p class="row"><button class="button tight" type="button" data-as-code onClick=${() => (coding.value = request.value)}>${t("playground.code.open")}</button><button class="button tight" type="button" onClick=${() => (helping.value = true)}>${t("playground.keys.open")}</button></p>
-</div>`;
+function More() {
+  const showCode = () => {
+    codeBody.value = request.value;
+  };
+  const showShortcuts = () => {
+    shortcutsOpen.value = true;
+  };
+  return html`
+    <div class="more-actions">
+      <p class="small soft">${t("playground.price.about")}</p>
+      <p class="row">
+        <button class="button tight" type="button" data-as-code onClick=${showCode}>
+          ${t("playground.code.open")}
+        </button>
+        <button class="button tight" type="button" onClick=${showShortcuts}>
+          ${t("playground.shortcuts.open")}
+        </button>
+      </p>
+    </div>
+  `;
+}

@@ -1,118 +1,149 @@
-// What is being asked for: the fields of the form, and the request that they make.
+// What is asked for: the fields of the form, and the request that they make.
 import { computed, signal } from "@preact/signals";
-import { call } from "../api.js";
+import { get } from "../api.js";
 
 /**
  * @typedef {{id: string, billing_rule: string, parameters: any}} Model
  * @typedef {{prompt: string, mode: "auto" | "ratio" | "custom" | "table", ratio: string, tier: string, width: number,
  *   height: number, table: string, quality: string, n: number, format: string, compression: number,
- *   background: string}} Fields
+ *   background: string}} Fields   `table`: a size out of the model's own list
  * @typedef {{key: string, name: string, state: "loading" | "ready" | "bad", url: string, preview: string,
- *   fault: string}} Reference   `url`: what the API is given; `preview`: what is shown
+ *   error: string}} Reference   `url`: what the API is given; `preview`: what is shown
+ * @typedef {{url: string, preview: string, referenceKey: string, edits: import("./mask_strokes.js").Edit[]}} Mask
  */
 
-const place = document.getElementById("playground");
+const DEFAULT_MODEL = "gpt-image-2";
+const DEFAULT_MAX_PROMPT = 32_000;
+const DEFAULT_MAX_REFERENCES = 16;
 
-/** Names that the key may use. */
-export const names = signal(/** @type {string[]} */ ([]));
-export const modelName = signal(place?.dataset.model ?? "gpt-image-2");
-/** Empty parameters until it was asked for. */
+/** The models that the key may use. */
+export const modelNames = signal(/** @type {string[]} */ ([]));
+export const modelName = signal(document.getElementById("playground")?.dataset.model ?? DEFAULT_MODEL);
+/** Without parameters until it was loaded. */
 export const model = signal(/** @type {Model} */ ({ id: modelName.value, billing_rule: "per_token", parameters: {} }));
-export const fields = signal(/** @type {Fields} */ ({
-  prompt: "", mode: "auto", ratio: "1:1", tier: "1K", width: 1024, height: 1024, table: "auto", quality: "", n: 1,
-  format: "png", compression: 90, background: "opaque",
-}));
+export const fields = signal(
+  /** @type {Fields} */ ({
+    prompt: "",
+    mode: "auto",
+    ratio: "1:1",
+    tier: "1K",
+    width: 1024,
+    height: 1024,
+    table: "auto",
+    quality: "",
+    n: 1,
+    format: "png",
+    compression: 90,
+    background: "opaque",
+  }),
+);
 export const references = signal(/** @type {Reference[]} */ ([]));
-/** The mask on the reference whose key is `of`; it counts while that one is the first. */
-export const mask = signal(/** @type {{url: string, preview: string, of: string, marks: import("./marks.js").Mark[]} | null} */ (null));
+/** It counts only while its reference is the first one. */
+export const mask = signal(/** @type {Mask | null} */ (null));
 
 /** @param {Partial<Fields>} changes */
-export function change(changes) {
+export function setFields(changes) {
   fields.value = { ...fields.value, ...changes };
 }
 
+export function focusPrompt() {
+  document.getElementById("pg-prompt")?.focus();
+}
+
 /** Unicode code points, as the API counts. @param {string} text */
-export const codePoints = (text) => [...text].length;
+export const countCodePoints = (text) => [...text].length;
+
+export const maxPrompt = computed(() => model.value.parameters.prompt?.max_code_points ?? DEFAULT_MAX_PROMPT);
+export const maxReferences = computed(() => model.value.parameters.image_urls?.max ?? DEFAULT_MAX_REFERENCES);
 
 /** The size as the API names it. */
-export const size = computed(() => {
-  const one = fields.value;
-  if (one.mode === "ratio") return one.ratio;
-  if (one.mode === "custom") return `${one.width}x${one.height}`;
-  return one.mode === "table" ? one.table : "auto";
+const size = computed(() => {
+  const { mode, ratio, width, height, table } = fields.value;
+  if (mode === "ratio") return ratio;
+  if (mode === "custom") return `${width}x${height}`;
+  return mode === "table" ? table : "auto";
 });
 
-export const readyReferences = computed(() => references.value.filter((one) => one.state === "ready"));
+const readyReferences = computed(() => references.value.filter((reference) => reference.state === "ready"));
 
 /** Whether the mask belongs to the reference that the API applies it to. */
-export const masked = computed(() => mask.value !== null && readyReferences.value[0]?.key === mask.value.of);
+export const maskApplies = computed(
+  () => mask.value !== null && readyReferences.value[0]?.key === mask.value.referenceKey,
+);
 
 export const request = computed(() => {
-  const one = fields.value;
-  const known = model.value.parameters;
+  const { prompt, mode, tier, quality, n, format, compression, background } = fields.value;
+  const { parameters } = model.value;
   const urls = readyReferences.value.map((reference) => reference.url);
   return {
     model: modelName.value,
-    prompt: one.prompt,
+    prompt,
     size: size.value,
-    ...(one.mode === "ratio" && known.resolution ? { resolution: one.tier } : {}),
-    ...(known.quality ? { quality: one.quality || known.quality.default } : {}),
-    n: one.n,
+    ...(mode === "ratio" && parameters.resolution ? { resolution: tier } : {}),
+    ...(parameters.quality ? { quality: quality || parameters.quality.default } : {}),
+    n,
     ...(urls.length ? { image_urls: urls } : {}),
-    ...(masked.value && known.mask_url ? { mask_url: mask.value?.url } : {}),
-    output_format: one.format,
-    ...(one.format === "png" ? {} : { output_compression: one.compression }),
-    ...(one.background === "opaque" ? {} : { background: one.background }),
+    ...(maskApplies.value && parameters.mask_url ? { mask_url: mask.value?.url } : {}),
+    output_format: format,
+    ...(format === "png" ? {} : { output_compression: compression }),
+    ...(background === "opaque" ? {} : { background }),
   };
 });
 
 /** @param {string} name */
 export async function chooseModel(name) {
   modelName.value = name;
-  const reply = await call(`/v1/models/${encodeURIComponent(name)}`);
+  const reply = await get(`/v1/models/${encodeURIComponent(name)}`);
   if (!reply.ok || modelName.value !== name) return;
   model.value = reply.value;
-  fit();
+  fitFieldsToModel();
 }
 
 export async function loadModels() {
-  const reply = await call("/v1/models");
-  if (reply.ok) names.value = reply.value.data.map((/** @type {Model} */ one) => one.id);
+  const reply = await get("/v1/models");
+  if (reply.ok) modelNames.value = reply.value.data.map((/** @type {Model} */ found) => found.id);
   await chooseModel(modelName.value);
 }
 
-/** What the model does not know goes back to its default. */
-function fit() {
-  const known = model.value.parameters;
-  const one = fields.value;
-  const counts = countsOf(known.n);
-  const table = known.size?.values;
-  change({
-    quality: known.quality?.values.includes(one.quality) ? one.quality : known.quality?.default ?? "",
-    n: counts.includes(one.n) ? one.n : counts[0],
-    mode: table ? "table" : one.mode === "table" ? "auto" : one.mode,
-    table: table?.includes(one.table) ? one.table : "auto",
+/** What the model does not offer goes back to its default. */
+function fitFieldsToModel() {
+  const { quality: qualities, n, size: sizes } = model.value.parameters;
+  const { quality, n: count, mode, table } = fields.value;
+  const counts = imageCounts(n);
+  setFields({
+    quality: qualities?.values.includes(quality) ? quality : (qualities?.default ?? ""),
+    n: counts.includes(count) ? count : counts[0],
+    mode: sizes?.values ? "table" : mode === "table" ? "auto" : mode,
+    table: sizes?.values?.includes(table) ? table : "auto",
   });
 }
 
 /** @param {{max?: number, values?: number[]} | undefined} rule @returns {number[]} */
-export function countsOf(rule) {
-  return rule?.values ?? Array.from({ length: rule?.max ?? 1 }, (_, at) => at + 1);
+export function imageCounts(rule) {
+  return rule?.values ?? Array.from({ length: rule?.max ?? 1 }, (_, index) => index + 1);
 }
 
 /** Fill the form from a request that was made before. @param {any} old */
-export async function edit(old) {
+export async function fillForm(old) {
   if (old.model !== modelName.value) await chooseModel(old.model);
-  const pixels = /^(\d+)x(\d+)$/.exec(old.size);
-  const known = model.value.parameters;
-  /** @type {Partial<Fields>} */
-  const sized = known.size?.values ? { mode: "table", table: old.size }
-    : pixels ? { mode: "custom", width: Number(pixels[1]), height: Number(pixels[2]) }
-    : old.size === "auto" ? { mode: "auto" } : { mode: "ratio", ratio: old.size, tier: old.resolution ?? "1K" };
-  change({
-    ...sized, prompt: old.prompt, quality: old.quality ?? "", n: old.n, format: old.output_format ?? "png",
-    compression: old.output_format === "png" ? fields.value.compression : old.output_compression ?? 90,
+  const format = old.output_format ?? "png";
+  setFields({
+    ...sizeFields(old),
+    prompt: old.prompt,
+    quality: old.quality ?? "",
+    n: old.n,
+    format,
+    compression: format === "png" ? fields.value.compression : (old.output_compression ?? 90),
     background: old.background ?? "opaque",
   });
-  fit();
+  fitFieldsToModel();
+}
+
+/** @param {{size: string, resolution?: string}} old @returns {Partial<Fields>} */
+function sizeFields({ size: name, resolution }) {
+  if (model.value.parameters.size?.values) return { mode: "table", table: name };
+  if (name === "auto") return { mode: "auto" };
+  const pixels = /^(\d+)x(\d+)$/.exec(name);
+  if (pixels) return { mode: "custom", width: Number(pixels[1]), height: Number(pixels[2]) };
+  return { mode: "ratio", ratio: name, tier: resolution ?? "1K" };
 }

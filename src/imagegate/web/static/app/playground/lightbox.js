@@ -1,124 +1,109 @@
-// One picture large, with its neighbours a key away; and two to four beside each other.
-import { signal } from "@preact/signals";
+// One image enlarged, with its neighbours a key away.
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
-import { local } from "../api.js";
+import { localPath } from "../api.js";
+import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
-import { toast } from "../store.js";
-import { fileName, save } from "./actions.js";
-import { Modal } from "./modal.js";
-import { runs } from "./runs.js";
+import { showToast } from "../store.js";
+import { fileName, saveFile } from "./files.js";
+import { allImages, enlarged, findImage, refOf } from "./images.js";
 
-/** @typedef {{id: string, at: number}} Place a picture of a task */
+/** @typedef {import("./images.js").Image} Image */
 
-export const shown = signal(/** @type {Place | null} */ (null));
-export const comparing = signal(/** @type {Place[]} */ ([]));
+const MAX_ZOOM = 8;
 
-/** Every picture in sight, in the order of the cards. */
-function all() {
-  return runs.value.flatMap((run) => (run.task?.result_data ?? []).map((/** @type {any} */ image, /** @type {number} */ at) => ({ run, image, at })));
-}
-
-/** @param {Place} one */
-export const find = (one) => all().find(({ run, at }) => run.id === one.id && at === one.at);
+const close = () => {
+  enlarged.value = null;
+};
 
 export function Lightbox() {
-  const found = shown.value && find(shown.value);
-  return found && html`<${Modal} title=${t("playground.picture_short", { place: found.at + 1 })} wide onClose=${() => (shown.value = null)}><${Large} found=${found} /><//>`;
+  const image = enlarged.value && findImage(enlarged.value);
+  if (!image) return null;
+  return html`
+    <${Dialog} title=${imageTitle(image)} className="pg-dialog wide" closeButton onClose=${close}>
+      <${Enlarged} image=${image} />
+    <//>
+  `;
 }
+
+/** @param {Image} image */
+const imageTitle = (image) => t("playground.image_title", { number: image.index + 1 });
 
 /** @param {number} by */
 function step(by) {
-  const list = all();
-  const here = list.findIndex(({ run, at }) => run.id === shown.value?.id && at === shown.value?.at);
-  const next = list[(here + by + list.length) % list.length];
-  if (next) shown.value = { id: next.run.id, at: next.at };
+  const images = allImages();
+  const { id, index } = enlarged.value ?? {};
+  const current = images.findIndex((image) => image.run.id === id && image.index === index);
+  const next = images[(current + by + images.length) % images.length];
+  if (next) enlarged.value = refOf(next);
 }
 
-/** @param {{found: any}} props */
-function Large({ found }) {
+/** @param {{image: Image}} props */
+function Enlarged({ image }) {
   const [zoom, setZoom] = useState(1);
-  const { run, image, at } = found;
-  useEffect(() => {
-    const keyed = (/** @type {KeyboardEvent} */ event) => {
-      /** @type {Record<string, () => void>} */
-      const moves = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), "+": () => setZoom((one) => Math.min(one * 2, 8)), "=": () => setZoom((one) => Math.min(one * 2, 8)), "-": () => setZoom((one) => Math.max(one / 2, 1)), "0": () => setZoom(1) };
-      if (event.ctrlKey || event.metaKey || !moves[event.key]) return;
-      event.preventDefault();
-      moves[event.key]();
-    };
-    document.addEventListener("keydown", keyed);
-    return () => document.removeEventListener("keydown", keyed);
-  }, []);
-  useEffect(() => setZoom(1), [image.image_url]);
-  return html`<div class="row large-tools">
-      <button type="button" class="button tight" onClick=${() => step(-1)} aria-label=${t("playground.previous")}>←</button>
-      <button type="button" class="button tight" onClick=${() => step(1)} aria-label=${t("playground.next")}>→</button>
-      <button type="button" class="button tight" onClick=${() => setZoom(Math.max(zoom / 2, 1))} aria-label=${t("playground.zoom_out")}>−</button>
+  const { run, result } = image;
+  const url = localPath(result.image_url);
+  const zoomIn = () => setZoom((old) => Math.min(old * 2, MAX_ZOOM));
+  const zoomOut = () => setZoom((old) => Math.max(old / 2, 1));
+  const reset = () => setZoom(1);
+  useKeys({ ArrowLeft: previous, ArrowRight: next, "+": zoomIn, "=": zoomIn, "-": zoomOut, 0: reset });
+  useEffect(reset, [result.image_url]);
+  return html`
+    <div class="row large-tools">
+      <${Tool} text="←" label=${t("playground.previous")} onClick=${previous} />
+      <${Tool} text="→" label=${t("playground.next")} onClick=${next} />
+      <${Tool} text="−" label=${t("playground.zoom_out")} onClick=${zoomOut} />
       <span class="small soft" aria-live="polite">${zoom * 100} %</span>
-      <button type="button" class="button tight" onClick=${() => setZoom(Math.min(zoom * 2, 8))} aria-label=${t("playground.zoom_in")}>+</button>
-      <button type="button" class="button tight" onClick=${() => copy(local(image.image_url))}>${t("playground.copy_image")}</button>
-      <button type="button" class="button tight" onClick=${() => save(local(image.image_url), fileName(run, at))}>${t("playground.download")}</button>
-      <span class="small soft">${image.width} × ${image.height}</span>
+      <${Tool} text="+" label=${t("playground.zoom_in")} onClick=${zoomIn} />
+      <${Tool} text=${t("playground.copy_image")} onClick=${() => copyImage(url)} />
+      <${Tool} text=${t("playground.download")} onClick=${() => saveFile(url, fileName(image))} />
+      <span class="small soft">${result.width} × ${result.height}</span>
     </div>
-    <div class="large" tabindex="0" role="region" aria-label=${t("playground.picture_short", { place: at + 1 })}>
-      <img class=${`zoom-${zoom}`} src=${local(image.image_url)} width=${image.width} height=${image.height} alt=${run.task.request?.prompt ?? ""} onDblClick=${() => setZoom(zoom === 1 ? 2 : 1)} />
-    </div>`;
+    <div class="large" tabindex="0" role="region" aria-label=${imageTitle(image)}>
+      <img
+        class=${`zoom-${zoom}`}
+        src=${url}
+        width=${result.width}
+        height=${result.height}
+        alt=${run.task.request?.prompt ?? ""}
+        onDblClick=${() => setZoom(zoom === 1 ? 2 : 1)}
+      />
+    </div>
+  `;
 }
 
-/** The clipboard takes PNG alone. @param {string} url */
-async function copy(url) {
+const previous = () => step(-1);
+const next = () => step(1);
+
+/** @param {{text: string, label?: string, onClick: () => void}} props */
+const Tool = ({ text, label, onClick }) =>
+  html`<button type="button" class="button tight" onClick=${onClick} aria-label=${label}>${text}</button>`;
+
+/** @param {Record<string, () => void>} actions by key; those of the first rendering stay */
+function useKeys(actions) {
+  useEffect(() => {
+    const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+      if (event.ctrlKey || event.metaKey || !actions[event.key]) return;
+      event.preventDefault();
+      actions[event.key]();
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, []);
+}
+
+/** The clipboard takes PNG only. @param {string} url */
+async function copyImage(url) {
   try {
     const bitmap = await createImageBitmap(await (await fetch(url)).blob());
     const canvas = document.createElement("canvas");
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
     canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-    const png = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    const png = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
-    toast(t("app.copied"));
+    showToast(t("app.copied"));
   } catch {
-    toast(t("playground.no_clipboard"), "bad");
+    showToast(t("playground.no_clipboard"), "bad");
   }
-}
-
-export function Compare() {
-  const found = comparing.value.map(find).filter(Boolean);
-  return found.length > 1 && html`<${Modal} title=${t("playground.compare.title")} wide onClose=${() => (comparing.value = [])}><${Compared} list=${found} /><//>`;
-}
-
-/** @param {any} run @param {any} image */
-const about = (run, image) => [run.task.request?.quality, `${image.width} × ${image.height}`, run.task.request?.prompt.slice(0, 80)].filter(Boolean).join(" · ");
-
-/** @param {{list: any[]}} props */
-function Compared({ list }) {
-  const [mode, setMode] = useState(list.length === 2 ? "slider" : "beside");
-  const button = (/** @type {string} */ name) => html`<button type="button" class="button tight" aria-pressed=${mode === name} data-mode=${name} onClick=${() => setMode(name)}>${t(`playground.compare.${name}`)}</button>`;
-  return html`<p class="row">${button("beside")}${button("slider")}</p>${mode === "beside" ? html`<${Beside} list=${list} />` : html`<${Slider} list=${list} />`}`;
-}
-
-/** @param {{list: any[]}} props */
-function Beside({ list }) {
-  return html`<ul class=${`beside of-${list.length}`}>${list.map(({ run, image, at }) => html`<li key=${run.id + at}><figure><img src=${local(image.image_url)} width=${image.width} height=${image.height} alt=${about(run, image)} /><figcaption class="small">${about(run, image)}</figcaption></figure></li>`)}</ul>`;
-}
-
-/** Two of them over each other; which two is chosen where there are more. @param {{list: any[]}} props */
-function Slider({ list }) {
-  const [cut, setCut] = useState(50);
-  const [sides, setSides] = useState([0, 1]);
-  const [left, right] = sides.map((at) => list[at]);
-  const side = (/** @type {number} */ place, /** @type {string} */ name) => list.length === 2
-    ? html`<p class="small">${t(`playground.compare.${name}`)}: <span class="soft">${about(list[place].run, list[place].image)}</span></p>`
-    : html`<label class="row small">${t(`playground.compare.${name}`)} <select class="input tight" data-side=${name} onChange=${(/** @type {any} */ event) => setSides(sides.map((old, at) => (at === place ? Number(event.target.value) : old)))}>
-      ${list.map((one, at) => html`<option key=${at} value=${at} selected=${at === sides[place]}>${at + 1} · ${about(one.run, one.image)}</option>`)}
-    </select></label>`;
-  return html`<div class="slider">
-    <div class="slider-sheet">
-      <img src=${local(right.image.image_url)} width=${right.image.width} height=${right.image.height} alt=${about(right.run, right.image)} />
-      <img class="over" src=${local(left.image.image_url)} alt=${about(left.run, left.image)} style=${{ clipPath: `inset(0 ${100 - cut}% 0 0)` }} />
-      <span class="slider-edge" style=${{ left: `${cut}%` }} aria-hidden="true"></span>
-    </div>
-    <input type="range" min="0" max="100" value=${cut} aria-label=${t("playground.compare.slider")} onInput=${(/** @type {any} */ event) => setCut(Number(event.target.value))} />
-    ${side(0, "left")}${side(1, "right")}
-  </div>`;
 }

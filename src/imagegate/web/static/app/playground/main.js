@@ -1,43 +1,49 @@
 // The playground: composer on the left, runs and history on the right.
 import { effect } from "@preact/signals";
-import { render } from "preact";
 import { html } from "html";
+import { render } from "preact";
 import { account } from "../store.js";
-import { Composer } from "./composer.js";
+import { Runs } from "./cards.js";
+import { CompareDialog } from "./compare.js";
+import { Composer, run } from "./composer.js";
 import { loadModels } from "./form.js";
 import { History, watchHistory } from "./history.js";
-import { Help, watchKeys } from "./keys.js";
-import { Compare, Lightbox } from "./lightbox.js";
-import { MaskEditor } from "./mask.js";
+import { Lightbox } from "./lightbox.js";
+import { MaskEditor } from "./mask_editor.js";
 import { watchPrice } from "./price.js";
-import { Runs } from "./cards.js";
-import { References } from "./references.js";
-import { resume, runs } from "./runs.js";
-import { Selection } from "./selection.js";
-import { Code } from "./snippets.js";
+import { References } from "./reference_list.js";
+import { resumeRuns, runs } from "./runs.js";
+import { SelectionBar } from "./selection.js";
+import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
+import { CodeDialog } from "./snippets.js";
 
-function Playground() {
-  return html`<div class="playground">
+const Playground = () => html`
+  <div class="playground">
     <${Composer}><${References} /><//>
     <div class="stage"><${Runs} /><${History} /></div>
-    <${Selection} /><${Lightbox} /><${Compare} /><${MaskEditor} /><${Code} /><${Help} />
-  </div>`;
+    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+  </div>
+`;
+
+/** Another account sees none of the runs of the one before. */
+function watchAccount() {
+  let lastKey = "";
+  effect(() => {
+    const key = account.value?.key_shown ?? "";
+    if (lastKey && lastKey !== key) runs.value = [];
+    lastKey = key;
+    if (!account.value) return;
+    loadModels();
+    resumeRuns();
+  });
 }
 
-const place = document.getElementById("playground");
-if (place) {
-  place.textContent = "";
-  render(html`<${Playground} />`, place);
+const container = document.getElementById("playground");
+if (container) {
+  container.textContent = "";
+  render(html`<${Playground} />`, container);
   watchPrice();
   watchHistory();
-  watchKeys();
-  let before = "";
-  effect(() => {
-    const who = account.value;
-    if (before && before !== who?.key_shown) runs.value = [];
-    before = who?.key_shown ?? "";
-    if (!who) return;
-    loadModels();
-    resume();
-  });
+  watchKeys(run);
+  watchAccount();
 }

@@ -1,179 +1,202 @@
 // Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
-import { call, events } from "../api.js";
+import { followTask, get, isFinal, post } from "../api.js";
+import { randomId } from "../ids.js";
 import { refreshBalance } from "../store.js";
 
 /**
- * @typedef {import("../api.js").Bad} Bad
- * @typedef {{key: string, id: string, body: any, quoted: any, task: any, fault: Bad | null, notice: Bad | null,
- *   started: number, cancelling: boolean, typical: number}} Run   `id` is empty until the task exists; `started` in
- *   Unix seconds; `typical`: seconds from create to end, 0 while unknown
+ * @typedef {import("../api.js").ApiError} ApiError
+ * @typedef {{key: string, id: string, body: any, quote: any, task: any, error: ApiError | null,
+ *   cancelError: ApiError | null, startedAt: number, cancelling: boolean, typicalSeconds: number}} Run
+ *   `id` is empty until the task exists; `startedAt` in Unix seconds; `typicalSeconds` from create to end, 0: unknown
  */
 
-const STORED = "imagegate.running";
+const STORAGE_KEY = "imagegate.running";
 // A browser opens six connections to a host; the rest of the page needs some of them.
-const MOST_STREAMS = 2;
+const MAX_STREAMS = 2;
+const MAX_BATCH = 50;
 const POLL_MS = 1500;
 
-export const runs = signal(/** @type {Run[]} */ ([]));
-/** Counts up with every task that ends, so that lists look again. */
-export const endings = signal(0);
-/** Unix seconds, once a second. */
-export const now = signal(Math.floor(Date.now() / 1000));
-setInterval(() => (now.value = Math.floor(Date.now() / 1000)), 1000);
+const nowSeconds = () => Date.now() / 1000;
 
-export const isOver = (/** @type {Run} */ run) => Boolean(run.fault) || ["completed", "failed"].includes(run.task?.status);
-export const running = computed(() => runs.value.filter((run) => !isOver(run)));
+export const runs = signal(/** @type {Run[]} */ ([]));
+/** Counts the tasks that ended, so that lists reload. */
+export const endedCount = signal(0);
+/** Unix seconds, updated every second. */
+export const clock = signal(Math.floor(nowSeconds()));
+setInterval(() => {
+  clock.value = Math.floor(nowSeconds());
+}, 1000);
+
+/** @param {Run} run */
+export const isOver = (run) => Boolean(run.error) || isFinal(run.task?.status);
+export const runningRuns = computed(() => runs.value.filter((run) => !isOver(run)));
 
 let streams = 0;
 let polling = false;
 
-/** Start a run. @param {any} body @param {any} [quoted] the quote that was in sight */
-export async function start(body, quoted = null) {
-  const run = fresh({ key: unique(), body, quoted });
+/** @param {any} body @param {any} [quote] the one that was in sight */
+export async function startRun(body, quote = null) {
+  const run = newRun({ key: randomId(), body, quote });
   runs.value = [run, ...runs.value];
   await submit(run);
 }
 
-/** The same request once more under the same key: what was lost on the way is not bought twice. @param {Run} run */
-export async function again(run) {
-  patch(run.key, { fault: null, started: Date.now() / 1000 });
+/** The same request under the same key: what was lost on the way is not bought twice. @param {Run} run */
+export async function retryRun(run) {
+  updateRun(run.key, { error: null, startedAt: nowSeconds() });
   await submit(run);
 }
 
 /** @param {Run} run */
-async function submit(run) {
-  const reply = await call("/v1/images/generations", { body: run.body, headers: { "Idempotency-Key": run.key } });
-  if (!reply.ok) return patch(run.key, { fault: reply });
-  patch(run.key, { id: reply.value.id, task: reply.value });
-  keep();
+async function submit({ key, body }) {
+  const reply = await post("/v1/images/generations", body, { headers: { "Idempotency-Key": key } });
+  if (!reply.ok) return updateRun(key, { error: reply });
+  updateRun(key, { id: reply.value.id, task: reply.value });
+  storeRunningIds();
   refreshBalance();
-  follow(run.key, reply.value.id);
+  followRun(key, reply.value.id);
 }
 
 /** @param {Run} run */
-export async function cancel(run) {
-  patch(run.key, { cancelling: true, notice: null });
-  const reply = await call(`/v1/tasks/${run.id}/cancel`, { method: "POST" });
-  patch(run.key, reply.ok ? { task: reply.value } : { notice: reply, cancelling: false });
+export async function cancelRun({ key, id }) {
+  updateRun(key, { cancelling: true, cancelError: null });
+  const reply = await post(`/v1/tasks/${id}/cancel`);
+  updateRun(key, reply.ok ? { task: reply.value } : { cancelError: reply, cancelling: false });
 }
 
 /** @param {Run} run */
-export function dismiss(run) {
-  runs.value = runs.value.filter((one) => one.key !== run.key);
+export function dismissRun({ key }) {
+  runs.value = runs.value.filter((run) => run.key !== key);
 }
 
-/** Everything that still runs, wherever it was started. */
-export async function resume() {
-  const ids = new Set(stored());
-  for (const status of ["pending", "processing"]) {
-    const reply = await call(`/v1/tasks?status=${status}&page_size=50`);
-    if (reply.ok) for (const row of reply.value.data) ids.add(row.id);
-  }
+/** Show everything that is still running, wherever it was started. */
+export async function resumeRuns() {
+  const unfinished = [await listIds("pending"), await listIds("processing")].flat();
+  const ids = new Set([...storedIds(), ...unfinished]);
   for (const run of runs.value) ids.delete(run.id);
-  if (!ids.size) return;
-  const reply = await call("/v1/tasks/batch", { body: { task_ids: [...ids].slice(0, 50) } });
-  if (!reply.ok) return;
-  const found = reply.value.data.map((/** @type {any} */ task) => fresh({ key: task.id, id: task.id, task, started: task.created }));
-  runs.value = [...runs.value, ...found].sort((a, b) => b.started - a.started);
-  for (const run of found) (isOver(run) ? ended : follow)(run.key, run.id);
+  const tasks = await loadTasks([...ids]);
+  const resumed = tasks.map((task) => newRun({ key: task.id, id: task.id, task, startedAt: task.created }));
+  if (!resumed.length) return;
+  runs.value = [...runs.value, ...resumed].sort((a, b) => b.startedAt - a.startedAt);
+  for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
 }
 
 /** Show an older task. @param {string} id */
-export async function open(id) {
+export async function openTask(id) {
   if (runs.value.some((run) => run.id === id)) return;
-  const run = fresh({ key: id, id });
-  runs.value = [run, ...runs.value];
-  await detail(run.key, id);
+  runs.value = [newRun({ key: id, id }), ...runs.value];
+  await loadDetails(id, id);
+}
+
+/** @param {string} status @returns {Promise<string[]>} */
+async function listIds(status) {
+  const reply = await get(`/v1/tasks?status=${status}&page_size=${MAX_BATCH}`);
+  return reply.ok ? reply.value.data.map((/** @type {any} */ task) => task.id) : [];
+}
+
+/** @param {string[]} ids @returns {Promise<any[]>} */
+async function loadTasks(ids) {
+  if (!ids.length) return [];
+  const reply = await post("/v1/tasks/batch", { task_ids: ids.slice(0, MAX_BATCH) });
+  return reply.ok ? reply.value.data : [];
 }
 
 /** @param {Partial<Run> & {key: string}} known @returns {Run} */
-function fresh(known) {
-  return { id: "", body: null, quoted: null, task: null, fault: null, notice: null, started: Date.now() / 1000, cancelling: false, typical: typicalOf(known.task), ...known };
+function newRun(known) {
+  return {
+    id: "",
+    body: null,
+    quote: null,
+    task: null,
+    error: null,
+    cancelError: null,
+    startedAt: nowSeconds(),
+    cancelling: false,
+    typicalSeconds: typicalSeconds(known.task),
+    ...known,
+  };
 }
 
 /** The gateway says what is left; from the first time that it does, the whole is known. @param {any} task */
-function typicalOf(task) {
+function typicalSeconds(task) {
   const left = task?.task_info.estimated_time;
-  return left ? Math.round(left + Math.max(0, Date.now() / 1000 - task.created)) : 0;
+  return left ? Math.round(left + Math.max(0, nowSeconds() - task.created)) : 0;
 }
 
 /** @param {string} key @param {Partial<Run>} changes */
-function patch(key, changes) {
-  runs.value = runs.value.map((run) => (run.key === key ? { ...run, ...changes, typical: run.typical || typicalOf(changes.task) } : run));
+function updateRun(key, changes) {
+  runs.value = runs.value.map((run) => {
+    if (run.key !== key) return run;
+    return { ...run, ...changes, typicalSeconds: run.typicalSeconds || typicalSeconds(changes.task) };
+  });
 }
 
-/** Until the task has ended: by its events, or by asking where streams are short. @param {string} key @param {string} id */
-async function follow(key, id) {
-  if (streams < MOST_STREAMS) {
-    streams += 1;
-    try {
-      for await (const event of events(`/v1/tasks/${id}/events`)) patch(key, { task: event.data });
-    } finally {
-      streams -= 1;
-    }
-    const run = runs.value.find((one) => one.key === key);
-    if (run && isOver(run)) return ended(key, id);
+/**
+ * Until the task has ended: by its events, or by polling while streams are short.
+ * @param {string} key @param {string} id
+ */
+async function followRun(key, id) {
+  if (streams >= MAX_STREAMS) return poll();
+  streams += 1;
+  try {
+    for await (const task of followTask(`/v1/tasks/${id}/events`)) updateRun(key, { task });
+  } finally {
+    streams -= 1;
   }
-  poll();
+  const run = runs.value.find((one) => one.key === key);
+  if (run && isOver(run)) await endRun(key, id);
+  else await poll();
 }
 
 async function poll() {
   if (polling) return;
   polling = true;
-  while (running.value.some((run) => run.id)) {
-    await new Promise((done) => setTimeout(done, POLL_MS));
-    const wanted = running.value.filter((run) => run.id).slice(0, 50);
-    if (!wanted.length) break;
-    const reply = await call("/v1/tasks/batch", { body: { task_ids: wanted.map((run) => run.id) } });
-    if (reply.ok) for (const task of reply.value.data) await polled(task);
+  while (runningRuns.value.some((run) => run.id)) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const ids = runningRuns.value.map((run) => run.id).filter(Boolean);
+    for (const task of await loadTasks(ids)) await applyTask(task);
   }
   polling = false;
 }
 
 /** @param {any} task */
-async function polled(task) {
+async function applyTask(task) {
   const run = runs.value.find((one) => one.id === task.id);
   if (!run || isOver(run)) return;
-  patch(run.key, { task });
-  if (["completed", "failed"].includes(task.status)) await ended(run.key, run.id);
+  updateRun(run.key, { task });
+  if (isFinal(task.status)) await endRun(run.key, run.id);
 }
 
 /** @param {string} key @param {string} id */
-async function ended(key, id) {
-  keep();
-  await detail(key, id);
-  endings.value += 1;
+async function endRun(key, id) {
+  storeRunningIds();
+  await loadDetails(key, id);
+  endedCount.value += 1;
   refreshBalance();
 }
 
 /** @param {string} key @param {string} id */
-async function detail(key, id) {
-  const reply = await call(`/v1/tasks/${id}?include=request,outputs,attempts`);
-  if (reply.ok) patch(key, { task: reply.value, started: reply.value.created });
-  else patch(key, { fault: reply });
+async function loadDetails(key, id) {
+  const reply = await get(`/v1/tasks/${id}?include=request,outputs,attempts`);
+  updateRun(key, reply.ok ? { task: reply.value, startedAt: reply.value.created } : { error: reply });
 }
 
-function keep() {
-  const ids = running.value.map((run) => run.id).filter(Boolean);
+function storeRunningIds() {
+  const ids = runningRuns.value.map((run) => run.id).filter(Boolean);
   try {
-    localStorage.setItem(STORED, JSON.stringify(ids));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(ids));
   } catch {
-    // private windows may refuse; the list of tasks is asked for as well
+    // private windows may refuse; the list of tasks is read as well
   }
 }
 
 /** @returns {string[]} */
-function stored() {
+function storedIds() {
   try {
-    const ids = JSON.parse(localStorage.getItem(STORED) ?? "[]");
+    const ids = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
     return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
   } catch {
     return [];
   }
-}
-
-/** 128 random bits; `crypto.randomUUID` is missing where the page has no TLS. */
-export function unique() {
-  return `page-${[...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

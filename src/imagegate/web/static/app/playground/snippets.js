@@ -1,24 +1,25 @@
-// The request as programs that run as they are where IMAGEGATE_KEY holds a key: they wait for the end and keep the files.
+// The request as programs that run unchanged where IMAGEGATE_KEY holds a key: they wait for the end and save the files.
 import { signal } from "@preact/signals";
 import { html } from "html";
 import { useState } from "preact/hooks";
+import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
-import { toast } from "../store.js";
-import { Modal } from "./modal.js";
+import { showToast } from "../store.js";
 
-/** The body that is being shown as code. */
-export const coding = signal(/** @type {any} */ (null));
+/** The body that is shown as code. */
+export const codeBody = signal(/** @type {any} */ (null));
 
 const origin = () => document.documentElement.dataset.origin || location.origin;
-const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}'`;
+/** For a POSIX shell. */
+const shellQuote = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** @param {any} body */
 function curl(body) {
-  return `curl -sS ${quoted(`${origin()}/v1/images/generations`)} \\
+  return `curl -sS ${shellQuote(`${origin()}/v1/images/generations`)} \\
   -H "Authorization: Bearer $IMAGEGATE_KEY" \\
   -H 'Content-Type: application/json' \\
   -H 'Prefer: wait=60' \\
-  -d ${quoted(JSON.stringify(body))}
+  -d ${shellQuote(JSON.stringify(body))}
 `;
 }
 
@@ -35,8 +36,8 @@ BODY = ${JSON.stringify(body, null, 4)}
 def call(path, body=None):
     headers = {"Authorization": "Bearer " + os.environ["IMAGEGATE_KEY"], "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(BASE + path, data, headers)) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(urllib.request.Request(BASE + path, data, headers)) as response:
+        return json.load(response)
 
 
 task = call("/v1/images/generations", BODY)
@@ -62,9 +63,10 @@ const body = ${JSON.stringify(body, null, 2)};
 
 async function call(path, body) {
   const headers = { Authorization: \`Bearer \${process.env.IMAGEGATE_KEY}\`, "Content-Type": "application/json" };
-  const answer = await fetch(base + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
-  if (!answer.ok) throw new Error(await answer.text());
-  return answer.json();
+  const init = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) };
+  const response = await fetch(base + path, init);
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
 }
 
 let task = await call("/v1/images/generations", body);
@@ -82,17 +84,51 @@ console.log(task.usage.cost);
 /** @type {Record<string, (body: any) => string>} */
 const PROGRAMS = { cURL: curl, Python: python, JavaScript: javascript };
 
-export function Code() {
-  const body = coding.value;
-  return body && html`<${Modal} title=${t("playground.code.title")} wide onClose=${() => (coding.value = null)}><${Programs} body=${body} /><//>`;
+export function CodeDialog() {
+  const body = codeBody.value;
+  if (!body) return null;
+  const close = () => {
+    codeBody.value = null;
+  };
+  return html`
+    <${Dialog} title=${t("playground.code.title")} className="pg-dialog wide" closeButton onClose=${close}>
+      <${Programs} body=${body} />
+    <//>
+  `;
+}
+
+/** @param {string} text */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    showToast(t("app.copied"));
+  } catch {
+    showToast(t("playground.no_clipboard"), "bad");
+  }
 }
 
 /** @param {{body: any}} props */
 function Programs({ body }) {
-  const [name, setName] = useState("cURL");
-  const text = PROGRAMS[name](body);
-  const copy = () => navigator.clipboard.writeText(text).then(() => toast(t("app.copied")), () => toast(t("playground.no_clipboard"), "bad"));
-  return html`<p class="small soft">${t("playground.code.about")}</p>
-    <div class="row code-names">${Object.keys(PROGRAMS).map((one) => html`<button key=${one} type="button" class="button tight" aria-pressed=${one === name} data-language=${one} onClick=${() => setName(one)}>${one}</button>`)}<button type="button" class="button tight main" onClick=${copy}>${t("playground.code.copy")}</button></div>
-    <div class="code"><pre tabindex="0"><code data-program>${text}</code></pre></div>`;
+  const [language, setLanguage] = useState("cURL");
+  const text = PROGRAMS[language](body);
+  const button = (/** @type {string} */ name) => html`
+    <button
+      key=${name}
+      type="button"
+      class="button tight"
+      aria-pressed=${name === language}
+      data-language=${name}
+      onClick=${() => setLanguage(name)}
+    >${name}</button>
+  `;
+  return html`
+    <p class="small soft">${t("playground.code.about")}</p>
+    <div class="row code-names">
+      ${Object.keys(PROGRAMS).map(button)}
+      <button type="button" class="button tight main" onClick=${() => copyText(text)}>
+        ${t("playground.code.copy")}
+      </button>
+    </div>
+    <div class="code"><pre tabindex="0"><code data-program>${text}</code></pre></div>
+  `;
 }

@@ -1,0 +1,170 @@
+// What every view is built of: heading, badges, amounts, loading and error states.
+import { html } from "html";
+import { errorText } from "../errors.js";
+import { formatTime, t } from "../i18n.js";
+import { formatCredits, formatUsd, isNegative, roundDecimal } from "../money.js";
+import { signInOpen } from "../store.js";
+import { linkTo } from "./router.js";
+
+/**
+ * @typedef {import("../api.js").ApiError} ApiError
+ * @typedef {import("../money.js").Money} Money
+ */
+
+/** @param {string} name @param {Record<string, string | number>} [values] */
+export const d = (name, values) => t(`dashboard.${name}`, values);
+
+/** A value of the API in the visitor's language, or as it came. @param {string} family @param {string} value */
+export function valueText(family, value) {
+  const name = `dashboard.${family}.${value}`;
+  const text = t(name);
+  return text === name ? value : text;
+}
+
+/** @param {{title: string, about?: any, actions?: any, children?: any}} props */
+export function View({ title, about, actions, children }) {
+  return html`
+    <section class="view" aria-labelledby="view-title">
+      <header class="view-head">
+        <div>
+          <h2 class="small-title" id="view-title" tabindex="-1">${title}</h2>
+          ${about && html`<p class="soft">${about}</p>`}
+        </div>
+        ${actions && html`<div class="row">${actions}</div>`}
+      </header>
+      ${children}
+    </section>
+  `;
+}
+
+/** Badge colours of states; those not named here have none. @type {Record<string, string[]>} */
+const STATES_BY_COLOR = {
+  good: ["completed", "live", "delivered", "healthy", "produced"],
+  accent: ["pending", "processing", "waiting", "sending"],
+  warn: ["expired", "trial", "cooling", "unknown", "refused", "rejected"],
+  bad: ["failed", "exhausted", "broken"],
+};
+
+/** @param {{state: string}} props */
+export function StateBadge({ state }) {
+  const color = Object.keys(STATES_BY_COLOR).find((name) => STATES_BY_COLOR[name].includes(state)) ?? "";
+  return html`
+    <span class=${`badge ${color}`} data-state=${state}>
+      <span class="dot" aria-hidden="true"></span>${valueText("states", state)}
+    </span>
+  `;
+}
+
+/** @param {{seconds: number | null | undefined}} props Unix seconds */
+export function Time({ seconds }) {
+  if (!seconds) return "–";
+  return html`<time dateTime=${new Date(seconds * 1000).toISOString()}>${formatTime(seconds)}</time>`;
+}
+
+/** @param {{money: Money | null, sign?: boolean}} props */
+export function Amount({ money, sign = false }) {
+  if (!money) return "–";
+  const plus = sign && !isNegative(money) ? "+" : "";
+  return html`
+    <span class="amount">
+      <span>${plus}${formatCredits(money)}</span>${" "}
+      <small class="soft">${formatUsd(money)}</small>
+    </span>
+  `;
+}
+
+/** Revenue less cost; below zero it is the operator's loss. @param {{money: Money}} props */
+export const Margin = ({ money }) => html`
+  <${Amount} money=${money} />
+  ${isNegative(money) && html` <span class="badge bad">${d("costs.loss")}</span>`}
+`;
+
+/** Credits that came as a JSON number. @param {number | undefined} value */
+export const formatCreditNumber = (value) => (value === undefined ? "–" : roundDecimal(String(value), 3));
+
+/** @param {{id: string, view?: string}} props */
+export const TaskLink = ({ id, view = "tasks" }) => html`<a href=${linkTo(view, id)}><code>${id}</code></a>`;
+
+/** @param {ApiError} error */
+const isSignedOut = (error) => error.code === "signed_out" || error.status === 401;
+
+/** @param {ApiError} error */
+function explain(error) {
+  if (isSignedOut(error)) return t("app.errors.signed_out");
+  if (error.status === 403) return d("error.scope", { message: error.message });
+  return errorText(error);
+}
+
+/** @param {{error: ApiError, reload?: () => void}} props */
+export function ErrorNote({ error, reload }) {
+  return html`
+    <div class="note sun stack" role="alert" data-error=${error.code}>
+      <p><strong>${t("app.errors.title")}</strong> ${explain(error)}</p>
+      ${error.requestId && html`<p class="small soft">${d("error.request")} <code>${error.requestId}</code></p>`}
+      <div class="row">
+        ${isSignedOut(error) && html`<${SignInButton} className="tight" />`}
+        ${reload && html`<button class="button tight" onClick=${reload}>${t("app.retry")}</button>`}
+      </div>
+    </div>
+  `;
+}
+
+/** @param {{className?: string}} props */
+export function SignInButton({ className = "" }) {
+  const open = () => {
+    signInOpen.value = true;
+  };
+  return html`<button class=${`button main ${className}`} onClick=${open}>${t("app.account.sign_in")}</button>`;
+}
+
+export const Loading = () => html`
+  <div class="waiting" role="status">
+    <span class="unseen">${d("loading")}</span>
+    <span class="skeleton"></span><span class="skeleton"></span><span class="skeleton"></span>
+  </div>
+`;
+
+/** @param {{title: string, text?: string, children?: any}} props */
+export const Empty = ({ title, text, children }) => html`
+  <div class="empty" data-empty>
+    <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+      <path d="M8 40V22a16 16 0 0 1 32 0v18" /><path d="M4 40h40M24 16v10M24 31v.5" />
+    </svg>
+    <strong>${title}</strong>
+    ${text && html`<p>${text}</p>`}
+    ${children}
+  </div>
+`;
+
+export const PlaygroundLink = () => html`<a class="button main" href="/#playground">${d("playground")}</a>`;
+
+/**
+ * `view` with the `value` of the data, or what stands in for it. Other props are passed on.
+ * @param {{data: import("./data.js").Data, view: any, [prop: string]: any}} props
+ */
+export function Loader({ data, view, ...props }) {
+  const { value, error, reload } = data;
+  return html`
+    ${error && html`<${ErrorNote} error=${error} reload=${reload} />`}
+    ${value === undefined ? !error && html`<${Loading} />` : html`<${view} value=${value} ...${props} />`}
+  `;
+}
+
+/** @param {{pages: import("./data.js").Pages}} props */
+export const ReloadButton = ({ pages }) =>
+  html`<button class="button" disabled=${pages.busy} onClick=${pages.reload}>${d("reload")}</button>`;
+
+/** A button of a row, whose name only screen readers need. @param {any} props */
+export const RowButton = ({ text, name, className = "", onClick }) => html`
+  <button class=${`button tight ${className}`} onClick=${onClick}>
+    ${text}<span class="unseen"> ${name}</span>
+  </button>
+`;
+
+/** @param {{pairs: [string, any][]}} props pairs without a value are left out */
+export function Facts({ pairs }) {
+  const present = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return html`
+    <dl class="facts">${present.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+  `;
+}

@@ -1,0 +1,102 @@
+// The result of a run: its images, what can be done with them, and its figures.
+import { html } from "html";
+import { localPath } from "../api.js";
+import { formatTime, t } from "../i18n.js";
+import { addAsReference, RunActions } from "./actions.js";
+import { Facts } from "./facts.js";
+import { fileName, saveFile } from "./files.js";
+import { enlarged, isSelected, refOf, toggleSelected } from "./images.js";
+import { clock } from "./runs.js";
+
+/** @typedef {import("./runs.js").Run} Run */
+/** @typedef {import("./images.js").Image} Image */
+
+/** @param {{run: Run}} props */
+export function RunResult({ run }) {
+  const task = run.task;
+  return html`
+    ${task.status === "completed" && html`<${Images} run=${run} />`}
+    <${RunActions} run=${run} />
+    ${task.request && html`<${Facts} run=${run} />`}
+  `;
+}
+
+/** @param {{run: Run}} props */
+function Images({ run }) {
+  const { result_data: results = [], results_expire_at: expiresAt, notice } = run.task;
+  const expired = Boolean(expiresAt) && expiresAt <= clock.value;
+  const item = (/** @type {any} */ result, /** @type {number} */ index) =>
+    html`<li key=${result.result_id}><${Figure} image=${{ run, result, index }} expired=${expired} /></li>`;
+  return html`
+    <ul class=${`images ${results.length > 1 ? "many" : ""}`}>${results.map(item)}</ul>
+    ${expiresAt && html`<p class="small soft" data-expiry><${Countdown} until=${expiresAt} /></p>`}
+    ${notice && html`<p class="small soft">${t("playground.embedded")}</p>`}
+  `;
+}
+
+/** @param {{image: Image, expired: boolean}} props */
+function Figure({ image, expired }) {
+  const preview = html`<${Preview} image=${image} expired=${expired} />`;
+  if (expired) return html`<figure><div class="image">${preview}</div></figure>`;
+  const { result, index } = image;
+  const name = fileName(image);
+  const ref = refOf(image);
+  const enlarge = () => {
+    enlarged.value = ref;
+  };
+  const use = () => addAsReference(result, name);
+  const save = () => saveFile(localPath(result.image_url), name);
+  const number = index + 1;
+  return html`
+    <figure>
+      <div class="image">
+        <button
+          class="open"
+          type="button"
+          data-open
+          aria-label=${t("playground.enlarge", { number })}
+          onClick=${enlarge}
+        >${preview}</button>
+        <label class="choose">
+          <input
+            type="checkbox"
+            checked=${isSelected(ref)}
+            onChange=${() => toggleSelected(ref)}
+            aria-label=${t("playground.selection.select", { number })}
+            data-choose
+          />
+        </label>
+      </div>
+      <figcaption class="row">
+        <button class="button tight bare" type="button" data-use onClick=${use}>${t("playground.use")}</button>
+        <button class="button tight bare" type="button" onClick=${save}>${t("playground.download")}</button>
+      </figcaption>
+    </figure>
+  `;
+}
+
+/** @param {{image: Image, expired: boolean}} props */
+function Preview({ image: { run, result, index }, expired }) {
+  const source = result.thumbnail_url ?? (expired ? "" : result.image_url);
+  if (!source) return html`<span class="not-stored">${t("playground.not_stored")}</span>`;
+  const prompt = run.task.request?.prompt.slice(0, 120) ?? "";
+  return html`
+    <img
+      src=${localPath(source)}
+      width=${result.width}
+      height=${result.height}
+      alt=${t("playground.image_alt", { number: index + 1, prompt })}
+      loading="lazy"
+      decoding="async"
+    />
+  `;
+}
+
+/** @param {{until: number}} props */
+function Countdown({ until }) {
+  const left = until - clock.value;
+  if (left <= 0) return html`<span>${t("playground.expired")}</span>`;
+  const [minutes, seconds] = [Math.floor((left % 3600) / 60), left % 60].map((one) => String(one).padStart(2, "0"));
+  const time = `${Math.floor(left / 3600)}:${minutes}:${seconds}`;
+  return html`<span title=${formatTime(until)}>${t("playground.expires", { left: time })}</span>`;
+}
