@@ -1,6 +1,8 @@
-"""Log lines as JSON, and what may never stand in them.
+"""Log lines as JSON on standard error, with secrets removed.
 
-Knows: how a line is written and which secrets are removed. Refuses to know: what happened.
+An event is a stable snake_case name; everything that varies is a field. Three levels: `log` for what happens in normal
+operation, `log_warning` for what was refused or done less well than asked, `log_error` for what the operator must
+act on.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _SECRET_PATTERN = re.compile(r"\b(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0
 
 
 def configure_logging(level: str) -> None:
-    """JSON lines on standard error; secrets are cut out of every text by their prefix."""
+    """`level` is a name such as "info". Secrets are cut out of every text field by their prefix."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -33,6 +35,10 @@ def configure_logging(level: str) -> None:
 
 def log(event: str, **fields: Any) -> None:
     structlog.get_logger().info(event, **fields)
+
+
+def log_warning(event: str, **fields: Any) -> None:
+    structlog.get_logger().warning(event, **fields)
 
 
 def log_error(event: str, **fields: Any) -> None:

@@ -19,7 +19,7 @@ from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.demo import ensure_demo_key
-from imagegate.flows.execution.run import SERVICE_ERROR, fail_task
+from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, reclaim_lost_tasks, sweep
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage, Work
@@ -28,6 +28,7 @@ from imagegate.store import claims, tasks
 from imagegate.store.engines import Row, wall_clock
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
+from imagegate.workers.task_worker import SERVICE_ERROR
 from tests.api.helpers import CREATE, WAIT, parse_error, parse_response
 
 # only building the application in the test's own process makes its framework's advice for its next version heard

@@ -52,12 +52,12 @@ def test_a_reload_changes_routes_for_what_begins_afterwards(tmp_path: Path) -> N
                 "\n".join([*rows, upstream_config("other", f"{other.url}/v1"), route_config("other", "0.001")])
             )
             os.kill(gateway.pid, signal.SIGHUP)
-            until(lambda: any("were read again" in line for line in gateway.output))
+            until(lambda: any("configuration_reloaded" in line for line in gateway.output))
             assert gateway.create()["status"] == "completed"
             assert (one.total["images"], other.total["images"]) == (1, 1)
             gateway.file.write_text("[[upstream]]\nname = 1\n")
             os.kill(gateway.pid, signal.SIGHUP)
-            until(lambda: any("was not read again" in line for line in gateway.output))
+            until(lambda: any("configuration_not_reloaded" in line for line in gateway.output))
             assert gateway.create()["status"] == "completed"
             assert other.total["images"] == 2
 

@@ -13,12 +13,13 @@ from litestar import Response, get
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
 from imagegate.api.openapi.operation import Operation, described
+from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
-from imagegate.runtime import CallCounters, Runtime
+from imagegate.runtime import Runtime
 from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats, load_stats
 

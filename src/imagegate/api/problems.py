@@ -141,7 +141,7 @@ def to_problem(error: Exception) -> Problem:
         case DiskFull():
             return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
         case DatabaseError() | DatabaseUnusable():
-            log_error("the database refused", error=str(error))
+            log_error("database_unavailable", error=str(error))
             return errors.ServiceUnavailable()
         case HTTPException(status_code=404):
             return errors.NotFound()
@@ -151,7 +151,7 @@ def to_problem(error: Exception) -> Problem:
             return errors.RequestTooLarge()
         case HTTPException(status_code=status) if 400 <= status < 500:
             return errors.InvalidRequest()
-    log_error("unexpected error", exc_info=error)
+    log_error("request_failed", exc_info=error)
     return errors.InternalError()
 
 

@@ -128,9 +128,9 @@ def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     try:
         reload_routes(runtime, reload_settings())
     except SettingsError as error:
-        log_error("the configuration was not read again", error=str(error))
+        log_error("configuration_not_reloaded", error=str(error))
         return
-    log("upstreams and routes were read again", routes=len(runtime.registry.route_table.routes))
+    log("configuration_reloaded", routes=len(runtime.registry.route_table.routes))
 
 
 def _lock_data_dir(settings: Settings) -> _DataDirLock:

@@ -36,7 +36,7 @@ from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import sniff
-from imagegate.logging import log, log_error
+from imagegate.logging import log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import fsync_and_hash
 from imagegate.store import assets, files
@@ -102,7 +102,7 @@ async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
         with path.open("xb", buffering=_CHUNK_BYTES) as file:
             yield IncomingFile(file, path, runtime.settings.limits.upload_max_bytes)
     except OSError as error:
-        log_error("an upload could not be stored", error=str(error))
+        log_error("upload_not_stored", error=str(error))
         raise StorageFailed from error
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -201,7 +201,7 @@ async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming
         message = "The account has had as many bytes fetched as it may in an hour; try again in the next one"
         raise FileQuotaExceeded(message, param="file_url", reason=BUDGET_EXCEEDED_REASON) from spent
     except FetchFailed as failed:
-        log("upload not fetched", reason=str(failed))
+        log_warning("upload_not_fetched", reason=str(failed))
         if failed.reason == "too_large":
             raise FileTooLarge(f"The file is too large: at most {limit:,} bytes", param="file_url") from failed
         raise FileNotFetched(param="file_url") from failed

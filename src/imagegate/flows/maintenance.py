@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
-from imagegate.flows.execution.run import fail_task
+from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
@@ -98,7 +98,7 @@ async def check_invariants(runtime: Runtime) -> None:
     found = await runtime.db.snapshot(find_cheap_violations, grace_us)
     runtime.wake_ups.broken_invariants = frozenset(one.id for one in found)
     for one in found:
-        log_error("an invariant does not hold", invariant=one.id, says=one.description, rows=len(one.rows))
+        log_error("invariant_broken", invariant=one.id, description=one.description, rows=len(one.rows))
 
 
 async def sweep(runtime: Runtime) -> None:

@@ -25,7 +25,7 @@ async def run_periodically(
         try:
             await step()
         except Exception as error:  # noqa: BLE001  the edge of a loop: it must go on
-            log_error("loop step failed", loop=name, exc_info=error)
+            log_error("loop_step_failed", loop=name, exc_info=error)
         await _wait_for_either(wake, stop, interval_s)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.execution.lease import Lease
-from imagegate.flows.execution.run import SERVICE_ERROR, execute, fail_task
+from imagegate.flows.execution.run import execute
+from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
@@ -21,6 +23,7 @@ from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.engines import DatabaseError
 from imagegate.workers.loop import run_periodically
 
+SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
 
 
@@ -149,10 +152,10 @@ class TaskWorker:
             else:
                 await execute(self._runtime, task, running.lease)
         except DatabaseError as error:
-            log_error("the database refuses; the task waits", task=task.id, error=str(error))
+            log_error("task_waiting_for_database", task=task.id, error=str(error))
             return False
         except Exception as error:  # noqa: BLE001  the edge of a task
-            log_error("task failed by a fault of ours", task=task.id, exc_info=error)
+            log_error("task_crashed", task=task.id, exc_info=error)
             running.failed = True
             return False
         return True

@@ -80,7 +80,7 @@ class WebhookWorker:
         try:
             wait_s = await deliver(self._runtime, claimed)
         except Exception as error:  # noqa: BLE001  the edge of an attempt
-            log_error("webhook failed by a fault of ours", delivery=claimed.delivery.id, exc_info=error)
+            log_error("webhook_attempt_crashed", delivery=claimed.delivery.id, exc_info=error)
             return
         if wait_s is not None:
             asyncio.get_running_loop().call_later(wait_s, wake.set)

@@ -1,7 +1,4 @@
-"""From usage to the charge: never above the quoted maximum, never for an image that is not there.
-
-Knows: when reported usage can be believed, and the bound for the images that arrived. Refuses to know: the ledger.
-"""
+"""From usage to the charge: never above the quoted maximum, never for an image that was not delivered."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from imagegate.flows.quote import price_order
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
+# Far above any real count; the price of so many tokens still fits into 64 bits of nanos.
 _MAX_TOKENS = 2**40
 
 
@@ -40,42 +38,30 @@ class BilledPart(msgspec.Struct, frozen=True):
 def make_bill(runtime: Runtime, task: Task, parts: list[BilledPart]) -> Bill:
     """Price what was delivered, by however many calls."""
     model = runtime.catalog.models[task.order.row]
-    trusted = [
-        _trusted_usage(_order_for(task.order, part), model, part.usage, part.source, part.pixels) for part in parts
-    ]
-    usage, source = _sum([usage for usage, _ in trusted]), _source([source for _, source in trusted])
+    trusted = [_trusted_usage(task.order, model, part) for part in parts]
+    usage = _sum([usage for usage, _ in trusted])
+    # One estimated part makes the whole an estimate.
+    sources = [source for _, source in trusted]
+    source = UsageSource.estimated if UsageSource.estimated in sources else sources[0]
     bound = price_order(runtime, msgspec.structs.replace(task.order, n=usage.images), model, task.price_version)
     price = compute_charge(usage, bound.price).total
     return Bill(Nanos(min(price, bound.maximum.total, task.hold)), price, usage, source)
-
-
-def _order_for(order: ImageOrder, part: BilledPart) -> ImageOrder:
-    return msgspec.structs.replace(order, n=len(part.pixels))
 
 
 def _sum(usages: list[Usage]) -> Usage:
     return Usage(**{name: sum(getattr(usage, name) for usage in usages) for name in Usage.__struct_fields__})
 
 
-def _source(sources: list[UsageSource]) -> UsageSource:
-    """One estimated part makes the whole an estimate."""
-    return UsageSource.estimated if UsageSource.estimated in sources else sources[0]
-
-
-def _trusted_usage(
-    order: ImageOrder,
-    model: Model,
-    reported: Usage | None,
-    source: UsageSource,
-    pixels: list[tuple[int, int]],
-) -> tuple[Usage, UsageSource]:
+def _trusted_usage(order: ImageOrder, model: Model, part: BilledPart) -> tuple[Usage, UsageSource]:
     """Missing, zero or absurd usage is replaced by the formula on the real pixels and marked as estimated."""
-    if reported is not None and is_plausible(reported, model):
-        return msgspec.structs.replace(reported, images=len(pixels)), source
-    return FAMILIES[model.family].usage_from_pixels(order, model, pixels), UsageSource.estimated
+    if part.usage is not None and is_plausible(part.usage, model):
+        return msgspec.structs.replace(part.usage, images=len(part.pixels)), part.source
+    order = msgspec.structs.replace(order, n=len(part.pixels))
+    return FAMILIES[model.family].usage_from_pixels(order, model, part.pixels), UsageSource.estimated
 
 
 def is_plausible(usage: Usage, model: Model) -> bool:
+    """Whether usage that an upstream reported can be billed."""
     counts = [getattr(usage, name) for name in usage.__struct_fields__]
     return (
         all(0 <= count <= _MAX_TOKENS for count in counts)

@@ -1,7 +1,4 @@
-"""Make one call: what an attempt needs of its task, and what it may tell it.
-
-Refuses to know: which route was chosen and why, and what its answer means.
-"""
+"""Makes one call: what an upstream needs of the task, and what the call may report while it runs."""
 
 from __future__ import annotations
 
@@ -9,32 +6,32 @@ import hashlib
 
 import msgspec
 
-from imagegate.domain.tasks import Attempt, Task
+from imagegate.domain.tasks import Attempt
 from imagegate.families import FAMILIES
-from imagegate.flows.execution.inputs import Inputs
-from imagegate.logging import log_error
-from imagegate.runtime import Runtime
+from imagegate.flows.execution.state import Execution
+from imagegate.logging import log_warning
 from imagegate.store.attempts import save_remote_ref, update_progress
 from imagegate.store.engines import DatabaseError
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, ProgressHook, RecoveryMode
+from imagegate.upstreams.base import Call, CallHooks, CallOutcome, RecoveryMode
 
-# An account's waiting calls do not keep more of its tasks from being claimed, as its waiting references do.
+# Waiting calls are counted for no account: unlike waiting references they do not keep more of its tasks from being
+# claimed.
 _NO_ACCOUNT = ""
 
 
-async def make_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs, delivered: int) -> CallOutcome:
-    """`delivered` images of the task are there already."""
+async def make_call(execution: Execution, attempt: Attempt) -> CallOutcome:
+    """Call the attempt's upstream. The worker slot is free for other tasks while the upstream works."""
+    runtime = execution.runtime
     upstream = runtime.registry.upstreams[attempt.upstream]
-    call, hooks = _build_call(runtime, task, attempt, inputs), _build_hooks(runtime, task, attempt, delivered)
-    if (
-        upstream.recovery_mode == RecoveryMode.deterministic
-    ):  # painted by this machine: the worker's place is what it takes
+    call, hooks = _build_call(execution, attempt), _build_hooks(execution, attempt)
+    if upstream.recovery_mode == RecoveryMode.deterministic:  # generated on this machine: it takes the worker slot
         return await upstream.produce(call, hooks)
     async with runtime.upstream_call_slots, runtime.worker_slots.release_while_waiting(_NO_ACCOUNT):
         return await upstream.produce(call, hooks)
 
 
-def _build_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) -> Call:
+def _build_call(execution: Execution, attempt: Attempt) -> Call:
+    runtime, task, inputs = execution.runtime, execution.task, execution.inputs
     model = runtime.catalog.models[task.order.row]
     order = msgspec.structs.replace(task.order, n=attempt.images)
     route = runtime.registry.route_table.routes.get(attempt.route)
@@ -52,24 +49,21 @@ def _build_call(runtime: Runtime, task: Task, attempt: Attempt, inputs: Inputs) 
     )
 
 
-def _build_hooks(runtime: Runtime, task: Task, attempt: Attempt, delivered: int) -> CallHooks:
+def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
+    runtime, task, delivered_count = execution.runtime, execution.task, execution.state.delivered_count
+
     async def save_ref(ref: str) -> None:
         await runtime.db.write(save_remote_ref, task.account_id, attempt.id, ref)
 
     def is_cancel_requested() -> bool:
         return task.cancel_wished is not None or task.id in runtime.wake_ups.cancel_requested
 
-    progress = _progress_reporter(runtime, task, delivered, attempt.images)
-    return CallHooks(on_progress=progress, save_ref=save_ref, cancel_requested=is_cancel_requested)
-
-
-def _progress_reporter(runtime: Runtime, task: Task, delivered: int, images: int) -> ProgressHook:
     async def report(percent: int) -> None:
-        reached = (100 * delivered + percent * images) // task.order.n
+        progress = (100 * delivered_count + percent * attempt.images) // task.order.n
         try:
-            await runtime.db.write(update_progress, task.account_id, task.id, task.claim_no, reached)
-        except DatabaseError as failure:  # a bar that stands still is no reason to give up what is being made
-            log_error("progress not stored", task=task.id, error=str(failure))
+            await runtime.db.write(update_progress, task.account_id, task.id, task.claim_no, progress)
+        except DatabaseError as error:  # a progress bar that stops is no reason to give up what is being generated
+            log_warning("progress_not_stored", task=task.id, error=str(error))
         runtime.wake_ups.notify_task_changed(task.id)
 
-    return report
+    return CallHooks(on_progress=report, save_ref=save_ref, cancel_requested=is_cancel_requested)

@@ -1,7 +1,8 @@
-"""References and masks: from what a customer wrote to checked files of ours.
+"""References and masks: from the URLs in a request to checked local files.
 
-Links of this origin are pinned at create; everything else is fetched by the worker, once per task, under the guard.
-What is found here is the caller's fault and ends the task; one message serves for every reason of the network.
+URLs of this origin are pinned when the task is created; all others are fetched by the worker, once per task, under the
+egress rules. An unusable input is the customer's error and ends the task. One message serves for every network error,
+so that it tells nothing about hosts that the customer cannot reach.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
-from imagegate.flows.execution.masks import InvalidMask, RewrittenMask, rewrite_mask
+from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
+from imagegate.flows.execution.state import Execution, Inputs
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import ImageFacts, InvalidImage, inspect
-from imagegate.logging import log
+from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import fsync_file
 from imagegate.store import assets, claims
@@ -41,21 +43,8 @@ class InputSource(msgspec.Struct, frozen=True):
     field: str
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """Checked local files, references in the customer's order."""
-
-    references: tuple[Path, ...]
-    mask: Path | None
-
-
-class InvalidInput(msgspec.Struct, frozen=True):
-    """An input that ends the task."""
-
-    error: TaskError
-
-
 class _UnusableInput(Exception):
-    """Carries the task's error out of the fetching of one input."""
+    """An input that ends the task with `error`."""
 
     def __init__(self, error: TaskError) -> None:
         super().__init__(error.message)
@@ -71,7 +60,7 @@ def list_sources(order: ImageOrder) -> list[InputSource]:
 
 
 def check_urls(runtime: Runtime, order: ImageOrder) -> None:
-    """InvalidRequest for a URL that no guard would ever let through; nothing is resolved here."""
+    """InvalidRequest for a URL that the egress rules can never allow. Nothing is resolved here."""
     for source in list_sources(order):
         if not is_local_url(runtime, source.url):
             _check_url(runtime, source.url, Purpose.REFERENCE, source.field)
@@ -125,7 +114,7 @@ async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> A
     except FileNotFoundError:
         raise _dead_link(source) from None
     except InvalidImage as flaw:
-        message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}"
+        message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}"
         raise InvalidRequest(message, param=source.field, reason=_reason(flaw)) from flaw
     return msgspec.structs.replace(asset, width=facts.width, height=facts.height)
 
@@ -154,11 +143,15 @@ def _new_asset(
     )
 
 
-async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | InvalidInput:
-    """Every reference and the mask as local files: reused where an earlier claim stored them, else fetched."""
+async def gather_inputs(execution: Execution) -> Inputs | TaskError:
+    """Every reference and the mask as local files: reused where an earlier claim stored them, else fetched.
+
+    The TaskError says which input ends the task, and why.
+    """
+    runtime, task = execution.runtime, execution.task
     needed = list_sources(task.order)
     if not needed:
-        return Inputs((), None)
+        return Inputs()
     stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
     known = {(asset.kind, asset.position) for asset in stored}
     missing = [source for source in needed if (source.kind, source.position) not in known]
@@ -169,7 +162,7 @@ async def gather_inputs(runtime: Runtime, task: Task) -> Inputs | InvalidInput:
             stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
         return await _local_files(runtime, task, stored)
     except _UnusableInput as unusable:
-        return InvalidInput(unusable.error)
+        return unusable.error
 
 
 async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inputs:
@@ -178,42 +171,41 @@ async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inp
     masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
         return Inputs(tuple(paths), None)
-    ready = masks.get(AssetKind.repaint)
-    key = ready.key if ready else await _rewrite_mask_once(runtime, task, masks[AssetKind.mask], references[0])
+    rewritten = masks.get(AssetKind.repaint)
+    key = rewritten.key if rewritten else await _rewrite_mask(runtime, task, masks[AssetKind.mask], references[0])
     return Inputs(tuple(paths), await runtime.blobs.local_path(key))
 
 
-async def _rewrite_mask_once(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
-    """The key of the mask as upstreams get it. [ asset ]"""
-    async with _scratch_directory(runtime, task) as folder:
-        match await rewrite_mask(runtime, task, mask, first, folder / "mask.png"):
-            case InvalidMask(error=error):
-                raise _UnusableInput(error)
-            case RewrittenMask(asset=new):
-                await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [new])
-                return new.key
+async def _rewrite_mask(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
+    """[ asset ]; the key of the mask as upstreams get it."""
+    async with _scratch_directory(runtime, task) as directory:
+        rewritten = await rewrite_mask(runtime, task, mask, first, directory / "mask.png")
+    if isinstance(rewritten, TaskError):
+        raise _UnusableInput(rewritten)
+    await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [rewritten])
+    return rewritten.key
 
 
 @contextlib.asynccontextmanager
 async def _scratch_directory(runtime: Runtime, task: Task) -> AsyncIterator[Path]:
-    """A folder for files of this claim that are not stored yet; gone afterwards."""
-    folder = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """A directory for files of this claim that are not stored yet; removed afterwards."""
+    directory = runtime.settings.data_dir / "incoming" / f"{task.id}-{task.claim_no}"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        yield folder
+        yield directory
     finally:
         with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread(shutil.rmtree, folder)
+            await asyncio.to_thread(shutil.rmtree, directory)
 
 
 async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -> None:
-    """Fetch one after the other, each address once; the first bad one ends it. [ assets ]"""
+    """[ assets ]. Fetch one after the other, each URL once; the first unusable one ends the task."""
     fetched: list[assets.NewAsset] = []
     files: dict[str, tuple[Path, ImageFacts, str]] = {}
-    async with _scratch_directory(runtime, task) as folder:
+    async with _scratch_directory(runtime, task) as directory:
         for source in missing:
             if source.url not in files:
-                files[source.url] = await _fetch(runtime, task.account_id, source, folder / str(len(files)))
+                files[source.url] = await _fetch(runtime, task.account_id, source, directory / str(len(files)))
             path, facts, digest = files[source.url]
             new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
             await runtime.blobs.put(path, new.key)
@@ -233,17 +225,17 @@ async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: P
     except FetchBudgetExceeded as spent:
         raise _UnusableInput(_over_budget(source.field)) from spent
     except (FetchFailed, UrlRefused) as failed:
-        log("reference not fetched", field=source.field, reason=str(failed))
+        log_warning("reference_not_fetched", field=source.field, reason=str(failed))
         raise _UnusableInput(_fetch_error(source.field, failed.reason)) from failed
     except InvalidImage as flaw:
-        message = f"{source.field} is not a picture that can be used: {flaw.reason.replace('_', ' ')}."
+        message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}."
         raise _UnusableInput(_processing_error(source.field, message, _reason(flaw))) from flaw
     await asyncio.to_thread(fsync_file, path)
     return path, facts, fetched.sha256
 
 
 def _over_budget(field: str) -> TaskError:
-    message = f"{field}: the account has had as many bytes fetched as it may in an hour; try again in the next one."
+    message = f"{field}: the account's hourly fetch budget is used up; try again in the next hour."
     return TaskError(TaskErrorCode.quota_exceeded, message, param=field, reason=BUDGET_EXCEEDED_REASON)
 
 

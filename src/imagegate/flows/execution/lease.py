@@ -1,4 +1,4 @@
-"""A worker's timed right to one task, as the worker itself judges it. Refuses to know the database's view."""
+"""A worker's timed right to one task, as the worker itself judges it, without asking the database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from imagegate.store.engines import DatabaseError
 
 
 class Lease:
-    """Runs on this process's own monotonic clock."""
+    """Measured by this process's monotonic clock: clocks of other machines do not matter."""
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
@@ -19,7 +19,10 @@ class Lease:
         self._renewed = renewed._renewed
 
     def ensure_valid(self) -> None:
-        """Before anything that cannot be undone. StoreFailure where no renewal went through for too long: the task
-        waits until one does, or is found lost."""
+        """Call it before anything that cannot be undone.
+
+        DatabaseError where no renewal succeeded for three quarters of the lease: the task waits until one does, or
+        until the lease turns out to be lost. The last quarter leaves time for the step itself.
+        """
         if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
             raise DatabaseError("the lease could not be renewed in time", is_retryable=True)

@@ -1,6 +1,6 @@
-"""Write down how an attempt ended: [ outcome, what it cost us, health of its route and upstream ].
+"""What the outcome of a call means: for the attempt's row, the health of its route, the operator, and the next step.
 
-Knows: what an answer says about money and health. Refuses to know: what is tried next.
+`effects_of` is the only place where an outcome is interpreted.
 """
 
 from __future__ import annotations
@@ -9,14 +9,25 @@ from typing import assert_never
 
 import msgspec
 
-from imagegate.catalog.routes import Route
 from imagegate.domain import ids
+from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
-from imagegate.flows.execution.anomalies import describe_anomalies
-from imagegate.logging import log, log_error
+from imagegate.flows.execution.billing import is_plausible
+from imagegate.flows.execution.state import (
+    OUTCOME_UNKNOWN,
+    Delivered,
+    Execution,
+    MaybeBought,
+    NextStep,
+    OpenAttempt,
+    RouteUnavailable,
+    Stop,
+    recovery_mode,
+)
+from imagegate.logging import log, log_error, log_warning
 from imagegate.pricing import compute_charge
 from imagegate.routing import circuit_breaker
 from imagegate.routing.circuit_breaker import Health
@@ -25,71 +36,106 @@ from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import AttemptResult, HealthUpdate, end_attempt
 from imagegate.upstreams.base import CallOutcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 
+NO_READABLE_IMAGE = TaskError(
+    TaskErrorCode.generation_failed_no_content,
+    "The upstream's response contained no readable image.",
+    reason="upstream_invalid_response",
+)
+# The route does not come back until the operator pays, unblocks or changes something.
+_NEEDS_OPERATOR = frozenset(
+    {
+        FailureKind.out_of_funds,
+        FailureKind.blocked,
+        FailureKind.bad_key,
+        FailureKind.misconfigured,
+        FailureKind.no_model,
+    }
+)
+_MAX_TOKEN_DEVIATION = 0.02
 
-async def record_outcome(runtime: Runtime, task: Task, attempt: Attempt, answer: CallOutcome) -> None:
-    """[ outcome, cost, health ] of a call that was answered. The spool of a call that delivered nothing is emptied."""
-    ended = _attempt_end(runtime, task, attempt, answer)
-    await _end_attempt(runtime, task, ended, _health_update(runtime, task, attempt, answer))
-    if not isinstance(answer, Produced):
-        runtime.spool.discard(attempt.id)
-    _log_attempt(attempt, answer, ended)
+
+class OutcomeEffects(msgspec.Struct, frozen=True):
+    """Everything that follows from one outcome."""
+
+    result: AttemptResult
+    update_health: HealthUpdate
+    next_step: NextStep
+    needs_operator: bool = False
 
 
-async def record_interrupted(runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledResponse | None) -> None:
-    """The same for a call whose worker died: delivered where the spool has its answer, else unknown, or not sent where
+async def record_outcome(execution: Execution, attempt: Attempt, outcome: CallOutcome) -> NextStep:
+    """[ outcome, cost, health ]; then the spool of a call that delivered nothing is emptied."""
+    effects = effects_of(execution, attempt, outcome)
+    await _end_attempt(execution, effects.result, effects.update_health)
+    if not isinstance(outcome, Produced):
+        execution.runtime.spool.discard(attempt.id)
+    _log_attempt(attempt, effects)
+    return effects.next_step
+
+
+async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
+    """Record an attempt whose worker died: delivered where the spool has its response, else unknown, or not sent where
     it bought nothing."""
-    if answer is not None:
-        await record_outcome(runtime, task, attempt, Produced(answer))
-        return
-    upstream = runtime.registry.upstreams.get(attempt.upstream)
-    detail = "the worker stopped in the middle"
-    if upstream is not None and upstream.recovery_mode == RecoveryMode.deterministic:
-        ended = _build_end(runtime, attempt, AttemptOutcome.not_sent, detail=detail)
-        await _end_attempt(runtime, task, ended, _keep_health)
-        runtime.spool.discard(attempt.id)
-        return
-    await record_outcome(runtime, task, attempt, Unknown(detail))
+    attempt, detail = found.attempt, "the worker stopped during the call"
+    if found.response is not None:
+        await record_outcome(execution, attempt, Produced(found.response))
+    elif recovery_mode(execution.runtime, attempt) == RecoveryMode.deterministic:
+        await _end_attempt(execution, _result(execution, attempt, AttemptOutcome.not_sent, detail=detail), _keep_health)
+        execution.runtime.spool.discard(attempt.id)
+    else:
+        await record_outcome(execution, attempt, Unknown(detail))
 
 
-async def _end_attempt(runtime: Runtime, task: Task, ended: AttemptResult, judge: HealthUpdate) -> None:
-    if await runtime.db.write(end_attempt, task.account_id, ended, judge):
-        runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+async def _end_attempt(execution: Execution, result: AttemptResult, update_health: HealthUpdate) -> None:
+    runtime = execution.runtime
+    # False where it had ended already, so that no call is counted twice.
+    if await runtime.db.write(end_attempt, execution.task.account_id, result, update_health):
+        runtime.call_counters.count(result.route, result.outcome, result.cost)
 
 
-def _attempt_end(runtime: Runtime, task: Task, attempt: Attempt, answer: CallOutcome) -> AttemptResult:
-    match answer:
-        case Produced(answer=spooled):
-            cost = _cost(runtime, task, attempt, spooled)
-            return _build_end(
-                runtime,
+def effects_of(execution: Execution, attempt: Attempt, outcome: CallOutcome) -> OutcomeEffects:
+    match outcome:
+        case Produced(answer=response):
+            anomalies = describe_anomalies(execution.runtime, execution.task, attempt, response)
+            result = _result(
+                execution,
                 attempt,
                 AttemptOutcome.produced,
-                request_id=spooled.request_id,
-                images=len(spooled.images),
-                cost=cost,
-                detail=describe_anomalies(runtime, task, attempt, spooled),
+                detail=anomalies,
+                request_id=response.request_id,
+                images=len(response.images),
+                cost=_cost_of_response(execution, attempt, response),
             )
+            return OutcomeEffects(result, _on_response(attempt, anomalies), Delivered(response))
         case Refused(error=error, request_id=request_id, detail=detail):
-            return _build_end(
-                runtime, attempt, AttemptOutcome.refused, detail=detail or error.message, request_id=request_id
+            result = _result(
+                execution, attempt, AttemptOutcome.refused, detail=detail or error.message, request_id=request_id
             )
-        case Rejected(error=error, request_id=request_id, detail=detail):
-            return _build_end(
-                runtime, attempt, AttemptOutcome.rejected, detail=detail or error.message, request_id=request_id
+            return OutcomeEffects(result, _on_response(attempt), Stop(error))
+        case Rejected(error=error, request_id=request_id, detail=detail, unmapped=unmapped):
+            result = _result(
+                execution, attempt, AttemptOutcome.rejected, detail=detail or error.message, request_id=request_id
             )
-        case Unavailable(detail=detail, trouble=trouble, request_id=request_id):
-            return _build_end(
-                runtime, attempt, AttemptOutcome.unavailable, detail=detail, request_id=request_id, trouble=str(trouble)
+            return OutcomeEffects(result, _on_response(attempt), Stop(error), needs_operator=unmapped)
+        case Unavailable(error=error, detail=detail, trouble=kind, request_id=request_id):
+            result = _result(
+                execution, attempt, AttemptOutcome.unavailable, detail=detail, request_id=request_id, trouble=kind
             )
-        case Unknown(detail=detail, request_id=request_id, usage=usage):
-            cost = attempt.cost if usage is None else _cost_of_usage(runtime, task, attempt, usage)
-            return _build_end(runtime, attempt, AttemptOutcome.unknown, detail=detail, request_id=request_id, cost=cost)
+            step = RouteUnavailable(error, throttled=kind == FailureKind.throttled)
+            return OutcomeEffects(result, _on_unavailable(execution, attempt, outcome), step, kind in _NEEDS_OPERATOR)
+        case Unknown(detail=detail, request_id=request_id, bad_body=bad_body, usage=usage):
+            cost = attempt.cost if usage is None else _cost_of_usage(execution, attempt, usage)
+            result = _result(
+                execution, attempt, AttemptOutcome.unknown, detail=detail, request_id=request_id, cost=cost
+            )
+            error = NO_READABLE_IMAGE if bad_body else OUTCOME_UNKNOWN
+            return OutcomeEffects(result, _on_unknown(attempt), MaybeBought(error))
         case _:
-            assert_never(answer)
+            assert_never(outcome)
 
 
-def _build_end(
-    runtime: Runtime,
+def _result(
+    execution: Execution,
     attempt: Attempt,
     outcome: AttemptOutcome,
     *,
@@ -108,85 +154,131 @@ def _build_end(
         request_id=request_id,
         images=images,
         cost=cost,
-        trouble=trouble,
-        commit_id=ids.new_id("cmt", runtime.clock()),
+        trouble=str(trouble),
+        commit_id=ids.new_id("cmt", execution.runtime.clock()),
     )
 
 
-def _cost(runtime: Runtime, task: Task, attempt: Attempt, spooled: SpooledResponse) -> int:
-    """What the upstream says, else its usage at the route's rates, else the formula on what it delivered."""
-    if spooled.cost_nanos is not None:
-        return spooled.cost_nanos
-    model = runtime.catalog.models[task.order.row]
-    pixels = [(image.width, image.height) for image in spooled.images]
-    order = msgspec.structs.replace(task.order, n=len(pixels))
-    usage = spooled.usage or FAMILIES[model.family].usage_from_pixels(order, model, pixels)
-    return _cost_of_usage(runtime, task, attempt, msgspec.structs.replace(usage, images=len(pixels)))
-
-
-def _cost_of_usage(runtime: Runtime, task: Task, attempt: Attempt, usage: Usage) -> int:
-    route = _route(runtime, attempt)
-    if route is None:
-        return attempt.cost
-    tier = FAMILIES[runtime.catalog.models[task.order.row].family].price_tier(task.order)
-    return max(0, compute_charge(usage, route.price_for_tier(tier)).total)
-
-
-def _route(runtime: Runtime, attempt: Attempt) -> Route | None:
-    """None where the operator has taken it out since."""
-    return runtime.registry.route_table.routes.get(attempt.route)
-
-
-def _keep_health(_: str, health: Health, __: int) -> Health:
+def _keep_health(_scope: str, health: Health, _now: int) -> Health:
     return health
 
 
-def _health_update(runtime: Runtime, task: Task, attempt: Attempt, answer: CallOutcome) -> HealthUpdate:
-    """What the answer does to the health of the upstream and of the route."""
-    key = runtime.registry.key_fingerprints.get(attempt.upstream, "")
-    anomalies = describe_anomalies(runtime, task, attempt, answer.answer) if isinstance(answer, Produced) else ""
+def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:
+    """The route and the upstream work, even where they refuse this request."""
 
     def update(scope: str, health: Health, now: int) -> Health:
-        match answer:
-            case Produced() | Refused() | Rejected():
-                recovered = circuit_breaker.on_success(health, now)
-                return (
-                    circuit_breaker.on_anomaly(recovered, anomalies)
-                    if anomalies and scope == attempt.route
-                    else recovered
-                )
-            case Unavailable(trouble=trouble, retry_after_s=seconds):
-                mine = (trouble in circuit_breaker.UPSTREAM_WIDE_FAILURES) == (scope == attempt.upstream)
-                wait = int(seconds * US_PER_SECOND)
-                trouble_here = trouble if mine else FailureKind.internal
-                return circuit_breaker.on_failure(health, trouble_here, now, retry_after_us=wait, key=key)
-            case Unknown():
-                trouble_here = FailureKind.failing if scope == attempt.route else FailureKind.internal
-                return circuit_breaker.on_failure(health, trouble_here, now)
+        recovered = circuit_breaker.on_success(health, now)
+        has_anomaly = anomalies and scope == attempt.route
+        return circuit_breaker.on_anomaly(recovered, anomalies) if has_anomaly else recovered
 
     return update
 
 
-def _log_attempt(attempt: Attempt, answer: CallOutcome, ended: AttemptResult) -> None:
-    needs_operator = (
-        isinstance(answer, Unavailable)
-        and answer.trouble
-        in {
-            FailureKind.out_of_funds,
-            FailureKind.blocked,
-            FailureKind.bad_key,
-            FailureKind.misconfigured,
-            FailureKind.no_model,
-        }
-    ) or (isinstance(answer, Rejected) and answer.unmapped)
-    write = log_error if needs_operator else log
+def _on_unavailable(execution: Execution, attempt: Attempt, outcome: Unavailable) -> HealthUpdate:
+    """Counts against the upstream where all its routes are concerned, else against the route."""
+    key = execution.runtime.registry.key_fingerprints.get(attempt.upstream, "")
+    concerned = attempt.upstream if outcome.trouble in circuit_breaker.UPSTREAM_WIDE_FAILURES else attempt.route
+    retry_after_us = int(outcome.retry_after_s * US_PER_SECOND)
+
+    def update(scope: str, health: Health, now: int) -> Health:
+        kind = outcome.trouble if scope == concerned else FailureKind.internal
+        return circuit_breaker.on_failure(health, kind, now, retry_after_us=retry_after_us, key=key)
+
+    return update
+
+
+def _on_unknown(attempt: Attempt) -> HealthUpdate:
+    def update(scope: str, health: Health, now: int) -> Health:
+        kind = FailureKind.failing if scope == attempt.route else FailureKind.internal
+        return circuit_breaker.on_failure(health, kind, now)
+
+    return update
+
+
+def _cost_of_response(execution: Execution, attempt: Attempt, response: SpooledResponse) -> int:
+    """Nanos: what the upstream says, else its usage at the route's rates, else the formula on what it delivered."""
+    if response.cost_nanos is not None:
+        return response.cost_nanos
+    usage = response.usage or _formula_usage(execution.runtime, execution.task, response)
+    return _cost_of_usage(execution, attempt, msgspec.structs.replace(usage, images=len(response.images)))
+
+
+def _cost_of_usage(execution: Execution, attempt: Attempt, usage: Usage) -> int:
+    """Nanos at the route's rates; what was expected where the operator has removed the route since."""
+    runtime, order = execution.runtime, execution.task.order
+    route = runtime.registry.route_table.routes.get(attempt.route)
+    if route is None:
+        return attempt.cost
+    tier = FAMILIES[runtime.catalog.models[order.row].family].price_tier(order)
+    return max(0, compute_charge(usage, route.price_for_tier(tier)).total)
+
+
+def _formula_usage(runtime: Runtime, task: Task, response: SpooledResponse) -> Usage:
+    """The usage that the family's formula gives for the images that arrived."""
+    model = runtime.catalog.models[task.order.row]
+    pixels = [(image.width, image.height) for image in response.images]
+    order = msgspec.structs.replace(task.order, n=len(pixels))
+    return FAMILIES[model.family].usage_from_pixels(order, model, pixels)
+
+
+def describe_anomalies(runtime: Runtime, task: Task, attempt: Attempt, response: SpooledResponse) -> str:
+    """Another size, another type, fewer images or usage off the formula; empty where everything is as requested.
+
+    Such a response is delivered and billed by what it is. The text is kept with the attempt and counted against the
+    route, for the operator.
+    """
+    found = [
+        _size_anomaly(task, response),
+        _type_anomaly(task, response),
+        _count_anomaly(attempt, response),
+        _usage_anomaly(runtime, task, response),
+    ]
+    return "; ".join(text for text in found if text)
+
+
+def _size_anomaly(task: Task, response: SpooledResponse) -> str:
+    size = task.order.size
+    other = [image for image in response.images if (image.width, image.height) != (size.width, size.height)]
+    if size.assumed or not other:
+        return ""
+    return f"size {other[0].width}x{other[0].height} instead of {size.width}x{size.height}"
+
+
+def _type_anomaly(task: Task, response: SpooledResponse) -> str:
+    requested = f"image/{task.order.output_format}"
+    other = [image.media_type for image in response.images if image.media_type != requested]
+    return f"{other[0]} instead of {requested}" if other else ""
+
+
+def _count_anomaly(attempt: Attempt, response: SpooledResponse) -> str:
+    missing = attempt.images - len(response.images)
+    return f"{len(response.images)} of {attempt.images} images" if missing > 0 else ""
+
+
+def _usage_anomaly(runtime: Runtime, task: Task, response: SpooledResponse) -> str:
+    model, reported = runtime.catalog.models[task.order.row], response.usage
+    if reported is None or model.billing != "per_token":
+        return ""
+    if not is_plausible(reported, model):
+        return "usage is absurd"
+    expected = _formula_usage(runtime, task, response).image_output
+    ratio = reported.image_output / max(expected, 1)
+    if abs(ratio - 1) <= _MAX_TOKEN_DEVIATION:
+        return ""
+    return f"output tokens {reported.image_output} where the formula says {expected}"
+
+
+def _log_attempt(attempt: Attempt, effects: OutcomeEffects) -> None:
+    result = effects.result
+    delivered_or_stopped = isinstance(effects.next_step, Delivered | Stop)
+    write = log_error if effects.needs_operator else log if delivered_or_stopped else log_warning
     write(
-        "attempt ended",
+        "attempt_ended",
         task=attempt.task_id,
         attempt=attempt.id,
         route=attempt.route,
-        outcome=str(ended.outcome),
-        trouble=ended.trouble,
-        detail=ended.detail,
-        request_id=ended.request_id,
+        outcome=str(result.outcome),
+        failure=result.trouble,
+        detail=result.detail,
+        request_id=result.request_id,
     )

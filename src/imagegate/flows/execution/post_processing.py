@@ -1,7 +1,7 @@
-"""Pictures of another file type than asked are written anew in the child, before they are settled.
+"""What is made of delivered images before they are settled: the requested file type, and a thumbnail.
 
-Knows: that a transcode never buys anything, and that a picture which cannot be transcoded is delivered as it came: it
-was bought. If we die in the middle it is simply done again. Refuses to know: how a picture is decoded.
+Both run in the image processes and buy nothing: if the process dies in between they are simply done again. Neither
+can fail a task, because its images are paid for.
 """
 
 from __future__ import annotations
@@ -10,31 +10,41 @@ import asyncio
 
 import msgspec
 
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
+from imagegate.domain import ids
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind, new_blob_key
 from imagegate.domain.tasks import Attempt, Task
-from imagegate.images.jobs import transcode
+from imagegate.flows.execution.state import ImageBatch
+from imagegate.images.jobs import thumbnail, transcode
 from imagegate.images.jobs.decode import CPU_S, WALL_S
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
-from imagegate.logging import log
+from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
+from imagegate.store.assets import NewAsset
 
-_LIMIT_FACTOR = 3  # encoding takes longer than the looking that these limits were made for
-
-
-async def convert_formats(
-    runtime: Runtime, task: Task, batches: list[tuple[Attempt, SpooledResponse]]
-) -> list[tuple[Attempt, SpooledResponse]]:
-    """The same answers, their pictures of the type that the order asks for where that can be had."""
-    return [(attempt, await _convert_response(runtime, task, attempt, answer)) for attempt, answer in batches]
+MAX_THUMBNAIL_EDGE_PX = 1024
+# The limits were set for decoding; encoding takes longer.
+_TRANSCODE_LIMIT_FACTOR = 3
+# Includes the wait for a free image process: a task does not wait longer for its thumbnail.
+_THUMBNAIL_TIMEOUT_S = 15.0
 
 
-async def _convert_response(runtime: Runtime, task: Task, attempt: Attempt, answer: SpooledResponse) -> SpooledResponse:
+async def convert_formats(runtime: Runtime, task: Task, batches: list[ImageBatch]) -> list[ImageBatch]:
+    """The same batches with every image in the file type that the order asks for.
+
+    An image that cannot be transcoded is delivered as it arrived.
+    """
+    return [(attempt, await _convert_response(runtime, task, attempt, response)) for attempt, response in batches]
+
+
+async def _convert_response(
+    runtime: Runtime, task: Task, attempt: Attempt, response: SpooledResponse
+) -> SpooledResponse:
     media_type = f"image/{task.order.output_format}"
-    if all(image.media_type == media_type for image in answer.images):
-        return answer
-    images = [await _convert_image(runtime, task, attempt, image, media_type) for image in answer.images]
-    return msgspec.structs.replace(answer, images=tuple(images))
+    if all(image.media_type == media_type for image in response.images):
+        return response
+    images = [await _convert_image(runtime, task, attempt, image, media_type) for image in response.images]
+    return msgspec.structs.replace(response, images=tuple(images))
 
 
 async def _convert_image(
@@ -44,15 +54,59 @@ async def _convert_image(
         return image
     name = f"{image.name.partition('.')[0]}-as.{EXTENSION_BY_MEDIA_TYPE[media_type]}"
     target = runtime.spool.path(attempt.id, name)
-    order = transcode.TranscodeRequest(
+    request = transcode.TranscodeRequest(
         str(runtime.spool.path(attempt.id, image.name)), str(target), media_type, task.order.output_compression
     )
     try:
         transcoded = await runtime.image_pool.run(
-            transcode.JOB, order, transcode.TranscodeResult, cpu_s=_LIMIT_FACTOR * CPU_S, wall_s=_LIMIT_FACTOR * WALL_S
+            transcode.JOB,
+            request,
+            transcode.TranscodeResult,
+            cpu_s=_TRANSCODE_LIMIT_FACTOR * CPU_S,
+            wall_s=_TRANSCODE_LIMIT_FACTOR * WALL_S,
         )
     except (WorkerDied, JobFailed) as error:
-        log("delivered as it came", task=task.id, image=image.name, reason=str(error))
+        log_warning("image_not_transcoded", task=task.id, image=image.name, reason=str(error))
         return image
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
     return SpooledImage(name, media_type, transcoded.width, transcoded.height, size, digest)
+
+
+async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> NewAsset | None:
+    """Publish a thumbnail of the spooled image; the row is for the settling commit.
+
+    None where the settings want none, or none could be made. Its blob gets a new key each time: one that was published
+    by a process that died before the commit is an orphan, and never what a later commit means.
+    """
+    if runtime.settings.storage.thumbnail_days == 0:
+        return None
+    try:
+        async with asyncio.timeout(_THUMBNAIL_TIMEOUT_S):
+            return await _draw_thumbnail(runtime, task, attempt_id, image)
+    except (WorkerDied, JobFailed, OSError) as error:  # TimeoutError is an OSError
+        log_warning("thumbnail_not_made", task=task.id, reason=str(error) or "timeout")
+        return None
+
+
+async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> NewAsset:
+    asset_id = ids.new_id("ast", runtime.clock())
+    key = new_blob_key(task.account_id, asset_id, thumbnail.MEDIA_TYPE, task.created)
+    target = runtime.spool.path(attempt_id, f"{asset_id}.webp")
+    request = thumbnail.ThumbnailRequest(
+        str(runtime.spool.path(attempt_id, image.name)), str(target), MAX_THUMBNAIL_EDGE_PX
+    )
+    drawn = await runtime.image_pool.run(thumbnail.JOB, request, thumbnail.ThumbnailResult, cpu_s=CPU_S, wall_s=WALL_S)
+    size, digest = await asyncio.to_thread(fsync_and_hash, target)
+    await runtime.blobs.put(target, key)
+    return NewAsset(
+        id=asset_id,
+        task_id=task.id,
+        kind=AssetKind.thumbnail,
+        position=0,
+        key=key,
+        media_type=thumbnail.MEDIA_TYPE,
+        bytes=size,
+        width=drawn.width,
+        height=drawn.height,
+        sha256=digest,
+    )

@@ -1,7 +1,7 @@
-"""Fetch a URL for an account: its turn, its bytes of this hour, the guard.
+"""Fetches a URL for an account: within its number of concurrent fetches, its bytes of this hour and the egress rules.
 
-`[ bytes held ]`, the fetch, `[ bytes booked ]`. If we die in between, what was held is out of reach until the hour
-ends. Refuses to know what the bytes are and what becomes of them.
+`[ bytes reserved ]`, the fetch, `[ bytes used ]`. If the process dies in between, the reserved bytes are lost to the
+account until the hour ends.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _POLL_S = 0.2
 
 
 class FetchBudgetExceeded(Exception):
-    """The account has had as many bytes fetched as it may in an hour."""
+    """The account has used up its bytes of this hour."""
 
 
-class CountingSink:
-    """A sink that counts on the way to another."""
+class _CountingSink:
+    """Counts the bytes that pass to another sink."""
 
     def __init__(self, sink: Sink) -> None:
         self.bytes = 0
@@ -36,32 +36,38 @@ class CountingSink:
 async def fetch_within_budget(
     runtime: Runtime, account_id: str, url: CheckedUrl, sink: Sink, max_bytes: int
 ) -> FetchResult:
-    """GET the URL into `sink`, at most `max_bytes` bytes. FetchFailed or BudgetSpent leave rubbish in `sink`."""
+    """GET the URL into `sink`, at most `max_bytes` bytes.
+
+    FetchFailed or FetchBudgetExceeded may leave a part of the body in `sink`.
+    """
     async with runtime.fetch_limits.account_slot(account_id):
-        grant, total_s = await _reserve_bytes(runtime, account_id, max_bytes), runtime.settings.limits.fetch_timeout_s
-        counted = CountingSink(sink)
+        reservation = await _reserve_bytes(runtime, account_id, max_bytes)
+        total_s = runtime.settings.limits.fetch_timeout_s
+        counted = _CountingSink(sink)
         try:
             async with runtime.fetch_limits.overall_slot:
-                return await runtime.egress_client.fetch(url, counted, max_bytes=grant.max_bytes, total_s=total_s)
+                return await runtime.egress_client.fetch(url, counted, max_bytes=reservation.max_bytes, total_s=total_s)
         except FetchFailed as failed:
             if failed.reason == "too_large":
-                counted.bytes = grant.max_bytes if counted.bytes else 0
-                if grant.max_bytes < max_bytes:
+                # Too large by its announced length costs nothing; otherwise all that was allowed has arrived.
+                counted.bytes = reservation.max_bytes if counted.bytes else 0
+                if reservation.max_bytes < max_bytes:
                     raise FetchBudgetExceeded from failed
             raise
         finally:
-            await asyncio.shield(runtime.db.write(fetch_budget.settle_fetch, account_id, grant, counted.bytes))
+            # Shielded: a cancelled task still gives back what it reserved.
+            await asyncio.shield(runtime.db.write(fetch_budget.settle_fetch, account_id, reservation, counted.bytes))
 
 
 async def _reserve_bytes(runtime: Runtime, account_id: str, max_bytes: int) -> FetchReservation:
-    """Patient while others of the account hold what is left: they end in time, and may give some back."""
+    """Waits while other fetches of the account have reserved what is left: they end in time and may give some back."""
     clock = asyncio.get_running_loop().time
     limits = runtime.settings.limits
     give_up, budget = clock() + limits.fetch_timeout_s, limits.fetch_bytes_per_hour
     while True:
         match await runtime.db.write(fetch_budget.reserve_fetch, account_id, max_bytes, budget):
-            case FetchReservation() as grant:
-                return grant
+            case FetchReservation() as reservation:
+                return reservation
             case BudgetReserved() if clock() < give_up:
                 await asyncio.sleep(_POLL_S)
             case BudgetReserved() | BudgetExhausted():

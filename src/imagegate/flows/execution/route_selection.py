@@ -1,7 +1,4 @@
-"""Which route the next call of a task takes, if any.
-
-Knows: what of the task, the roster and the shared health makes a plan. Refuses to know: how a route is called.
-"""
+"""Which route the next call of a task takes, if any."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ import msgspec
 from imagegate.catalog.routes import Route
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
-from imagegate.domain.tasks import Task
 from imagegate.families import FAMILIES
+from imagegate.flows.execution.state import Execution
 from imagegate.routing.circuit_breaker import Health
 from imagegate.routing.planner import Candidate, RoutePlan, RouteRequest, plan_routes, route_cost
 from imagegate.runtime import Runtime
@@ -22,7 +19,7 @@ from imagegate.store.route_health import load_health
 
 
 class RouteChoice(msgspec.Struct, frozen=True):
-    """Call this route for `order.n` images; `cost` is what that is expected to cost us."""
+    """Call this route for `order.n` images; `cost` in nanos is what the call is expected to cost us."""
 
     route: Route
     order: ImageOrder
@@ -31,7 +28,7 @@ class RouteChoice(msgspec.Struct, frozen=True):
 
 
 class RetryAt(msgspec.Struct, frozen=True):
-    """Every route that could do it is throttled or full: ask again then."""
+    """Every route that could do it is rate limited or full until then, in UTC microseconds."""
 
     until: int
 
@@ -42,34 +39,30 @@ class NoRoute(msgspec.Struct, frozen=True):
     considered: tuple[Candidate, ...]
 
 
-async def select_route(
-    runtime: Runtime,
-    task: Task,
-    missing_images: int,
-    largest_reference_bytes: int,
-    tried_routes: AbstractSet[str],
-    blocked_until: Mapping[str, int],
-) -> RouteChoice | RetryAt | NoRoute:
-    """`missing_images` images are still missing; `largest_reference_bytes` is the size of the largest reference in
-    bytes."""
-    request = build_route_request(runtime, task.order, missing_images, largest_reference_bytes)
+async def select_route(execution: Execution) -> RouteChoice | RetryAt | NoRoute:
+    """The best route for the images that are still missing."""
+    runtime, order, state = execution.runtime, execution.task.order, execution.state
+    largest = max((path.stat().st_size for path in execution.inputs.references), default=0)
+    request = build_route_request(runtime, order, execution.missing_count, largest)
     health = await runtime.db.read(load_health)
-    route_plan = make_plan(runtime, request, health, tried_routes, blocked_until)
-    if route_plan.choices:
-        return _first_choice(runtime, task, route_plan, missing_images, largest_reference_bytes)
-    return RetryAt(route_plan.wait_until) if route_plan.wait_until else NoRoute(route_plan.considered)
+    plan = make_plan(runtime, request, health, state.tried_routes, state.blocked_until)
+    if not plan.choices:
+        return RetryAt(plan.wait_until) if plan.wait_until else NoRoute(plan.considered)
+    route = plan.choices[0]
+    request = build_route_request(runtime, order, min(execution.missing_count, route.max_n), largest)
+    return RouteChoice(route, request.order, route_cost(route, request), plan.considered)
 
 
 async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
     """Whether any route could take this order now or soon; asked before a hold is placed.
 
-    Routes that buy nothing are never broken for long: an install without real ones is not asked.
+    The embedded engine is always there: an installation with nothing else is not asked.
     """
     if not runtime.registry.route_table.has_real_upstream:
         return True
     health = await runtime.route_health.get(lambda: runtime.db.read(load_health))
-    planned = make_plan(runtime, build_route_request(runtime, order, order.n), health)
-    return bool(planned.choices or planned.wait_until)
+    plan = make_plan(runtime, build_route_request(runtime, order, order.n), health)
+    return bool(plan.choices or plan.wait_until)
 
 
 def make_plan(
@@ -79,29 +72,22 @@ def make_plan(
     tried_routes: AbstractSet[str] = frozenset(),
     blocked_until: Mapping[str, int] | None = None,
 ) -> RoutePlan:
-    routes = runtime.registry.route_table.for_model(request.order.row)
+    registry = runtime.registry
+    routes = registry.route_table.for_model(request.order.row)
     return plan_routes(
-        routes, health, runtime.registry.key_fingerprints, request, tried_routes, blocked_until or {}, runtime.clock()
+        routes, health, registry.key_fingerprints, request, tried_routes, blocked_until or {}, runtime.clock()
     )
 
 
 def build_route_request(
-    runtime: Runtime, order: ImageOrder, missing_images: int, largest_reference_bytes: int = 0
+    runtime: Runtime, order: ImageOrder, images: int, largest_reference_bytes: int = 0
 ) -> RouteRequest:
     model = runtime.catalog.models[order.row]
     family = FAMILIES[model.family]
-    part = msgspec.structs.replace(order, n=missing_images)
+    part = msgspec.structs.replace(order, n=images)
     return RouteRequest(
         order=part,
         usage=family.expected_usage(part, model),
         tier=family.price_tier(order),
         largest_reference=largest_reference_bytes,
     )
-
-
-def _first_choice(
-    runtime: Runtime, task: Task, route_plan: RoutePlan, missing_images: int, largest_reference_bytes: int
-) -> RouteChoice:
-    route = route_plan.choices[0]
-    request = build_route_request(runtime, task.order, min(missing_images, route.max_n), largest_reference_bytes)
-    return RouteChoice(route, request.order, route_cost(route, request), route_plan.considered)

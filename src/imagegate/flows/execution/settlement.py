@@ -1,7 +1,7 @@
-"""Settle a task with what its calls delivered: bytes to storage first, then everything else in one commit.
+"""Ends a task: completed with what its calls delivered, or failed.
 
-If we die before the commit, the spool still has it all and the next claim settles; after it, only the spool is left to
-sweep. Refuses to know: how the pictures were made.
+The bytes go to storage first, then everything else is one commit. If the process dies before that commit, the spool
+still has everything and the next claim settles; after it, only the spool is left to sweep.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import time
 from imagegate.crash_points import crash_point
 from imagegate.domain import ids
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind
-from imagegate.domain.tasks import Attempt, ImageResult, Task
+from imagegate.domain.errors import TaskError
+from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.execution.billing import BilledPart, make_bill
-from imagegate.flows.execution.lease import Lease
-from imagegate.flows.execution.post_processing import convert_formats
-from imagegate.flows.execution.thumbnail import Thumbnail, make_thumbnail
+from imagegate.flows.execution.post_processing import convert_formats, make_thumbnail
+from imagegate.flows.execution.state import Execution, ImageBatch
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import assets, settlement
 
-ImageBatch = tuple[Attempt, SpooledResponse]
 
-
-async def settle(runtime: Runtime, task: Task, batches: list[ImageBatch], lease: Lease) -> None:
+async def settle(execution: Execution) -> None:
     """[ task done (fenced), assets, hold settled, entries, webhook ]."""
-    batches = await convert_formats(runtime, task, batches)
-    images = [(attempt, image) for attempt, answer in batches for image in answer.images]
-    keys = [blob_key(task, attempt.id, image.name) for attempt, image in images]
-    for (attempt, image), key in zip(images, keys, strict=True):
-        await runtime.blobs.put(runtime.spool.path(attempt.id, image.name), key)
-    preview = await make_thumbnail(runtime, task, images[0][0].id, images[0][1])
-    lease.ensure_valid()
-    done = _settlement(runtime, task, batches, keys, preview.asset if isinstance(preview, Thumbnail) else None)
+    runtime, task = execution.runtime, execution.task
+    batches = await convert_formats(runtime, task, execution.state.batches)
+    images = [(attempt.id, image) for attempt, response in batches for image in response.images]
+    keys = [_blob_key(task, attempt_id, image.name) for attempt_id, image in images]
+    for (attempt_id, image), key in zip(images, keys, strict=True):
+        await runtime.blobs.put(runtime.spool.path(attempt_id, image.name), key)
+    thumbnail = await make_thumbnail(runtime, task, *images[0])
+    # Nothing may be charged by a worker whose lease may have passed to another.
+    execution.lease.ensure_valid()
+    done = _settlement(runtime, task, batches, keys, thumbnail)
     await runtime.db.write(
         settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_encoder(runtime)
     )
@@ -44,19 +44,28 @@ async def settle(runtime: Runtime, task: Task, batches: list[ImageBatch], lease:
     runtime.wake_ups.notify_task_ended(task.id)
 
 
+async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
+    """[ task failed, hold released, webhook ]; nothing happens where the task is no longer ours."""
+    commit_id = ids.new_id("cmt", runtime.clock())
+    await runtime.db.write(
+        settlement.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_encoder(runtime)
+    )
+    runtime.wake_ups.notify_task_ended(task.id)
+
+
 def _settlement(
     runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str], thumbnail: assets.NewAsset | None
 ) -> settlement.Settlement:
-    answers = [answer for _, answer in batches]
-    images = [image for answer in answers for image in answer.images]
-    bill = make_bill(runtime, task, [_billed_part(answer) for answer in answers])
+    responses = [response for _, response in batches]
+    images = [image for response in responses for image in response.images]
+    bill = make_bill(runtime, task, [_billed_part(response) for response in responses])
     return settlement.Settlement(
         charge=bill.charge,
         price=bill.price,
         usage=bill.usage,
         usage_source=bill.source,
-        engine=next((answer.engine for answer in answers if answer.engine), None),
-        results=_results(answers),
+        engine=next((response.engine for response in responses if response.engine), None),
+        results=_results(responses),
         assets=_assets(runtime, task, images, keys),
         retention_us=runtime.settings.storage.result_hours * US_PER_HOUR,
         thumbnail=thumbnail,
@@ -65,17 +74,23 @@ def _settlement(
     )
 
 
-def _billed_part(answer: SpooledResponse) -> BilledPart:
-    return BilledPart(answer.usage, answer.usage_source, [(image.width, image.height) for image in answer.images])
+def _billed_part(response: SpooledResponse) -> BilledPart:
+    return BilledPart(response.usage, response.usage_source, [(image.width, image.height) for image in response.images])
 
 
-def _results(answers: list[SpooledResponse]) -> tuple[ImageResult, ...]:
-    made = [(image, answer.quality) for answer in answers for image in answer.images]
+def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:
+    delivered = [(image, response.quality) for response in responses for image in response.images]
     return tuple(
         ImageResult(
-            index, EXTENSION_BY_MEDIA_TYPE[one.media_type], one.media_type, one.width, one.height, one.bytes, quality
+            index=index,
+            ext=EXTENSION_BY_MEDIA_TYPE[image.media_type],
+            media_type=image.media_type,
+            width=image.width,
+            height=image.height,
+            bytes=image.bytes,
+            quality=quality,
         )
-        for index, (one, quality) in enumerate(made)
+        for index, (image, quality) in enumerate(delivered)
     )
 
 
@@ -97,7 +112,7 @@ def _assets(runtime: Runtime, task: Task, images: list[SpooledImage], keys: list
     )
 
 
-def blob_key(task: Task, attempt_id: str, name: str) -> str:
+def _blob_key(task: Task, attempt_id: str, name: str) -> str:
     """The same for every repeat of the same attempt: a blob published twice is one blob."""
     day = time.strftime("%Y/%m/%d", time.gmtime(task.created // US_PER_SECOND))
     return f"t/{task.account_id}/{day}/{attempt_id}-{name}"

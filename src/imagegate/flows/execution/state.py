@@ -1,19 +1,22 @@
-"""What has been tried for a task so far, read back from its attempts and the spool.
+"""One task being carried out: its lease, what its calls have delivered, and what may still be tried.
 
-Knows: which calls delivered, which route may not be tried again, and which call was cut off. Refuses to know: what is
-tried next.
+`load_state` rebuilds this from the attempts and the spool after a claim. It only reads; attempts that a dead worker
+left open are returned, for `outcome.close_open_attempt`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import assert_never
 
-from imagegate.domain import ids
+import msgspec
+
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
-from imagegate.flows.execution.outcome import record_interrupted
-from imagegate.flows.execution.settlement import ImageBatch
+from imagegate.flows.execution.lease import Lease
 from imagegate.runtime import Runtime
+from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import list_attempts
 from imagegate.upstreams.base import RecoveryMode
 
@@ -26,14 +29,60 @@ OUTCOME_UNKNOWN = TaskError(
     reason="upstream_unknown",
 )
 
+ImageBatch = tuple[Attempt, SpooledResponse]
+"""One call that delivered: its attempt and its images in the spool."""
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """At least one image is in the spool."""
+
+    response: SpooledResponse
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """No further call. What was delivered is settled; if nothing was, the task fails with `error`."""
+
+    error: TaskError
+
+
+class RouteUnavailable(msgspec.Struct, frozen=True):
+    """Proven that nothing was bought: another route may be tried, and this one again if it only was `throttled`."""
+
+    error: TaskError
+    throttled: bool
+
+
+class MaybeBought(msgspec.Struct, frozen=True):
+    """An image may have been bought and is lost: the policy of the route decides whether it is bought again."""
+
+    error: TaskError
+
+
+NextStep = Delivered | Stop | RouteUnavailable | MaybeBought
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """Checked local files, references in the customer's order."""
+
+    references: tuple[Path, ...] = ()
+    mask: Path | None = None
+
+
+class OpenAttempt(msgspec.Struct, frozen=True):
+    """An attempt whose worker died before its outcome was recorded; `response` where the spool has it."""
+
+    attempt: Attempt
+    response: SpooledResponse | None
+
 
 @dataclasses.dataclass
 class ExecutionState:
-    """`batches`: what calls delivered. `tried_routes` and `call_count` concern the slice that is missing now.
+    """`batches`: what calls delivered. The other fields concern the images that are still missing.
 
-    `interrupted`: a call that can be taken up where it was. `unknown_attempt`: the attempt whose outcome is unknown
-    and whose work
-    may be bought once more if the budget allows. `error`: what the customer reads if nothing else can be tried.
+    `tried_routes` may not be tried again, and `call_count` calls were made for nothing. `blocked_until` is when a route
+    takes calls again, by name, in UTC microseconds. `interrupted` is an attempt that can be resumed, `unknown_attempt`
+    one that may have bought and may be repeated once if the budget allows. `error` is what the customer gets if
+    nothing else can be tried.
     """
 
     batches: list[ImageBatch] = dataclasses.field(default_factory=list)
@@ -46,72 +95,88 @@ class ExecutionState:
 
     @property
     def delivered_count(self) -> int:
-        return sum(len(answer.images) for _, answer in self.batches)
+        return sum(len(response.images) for _, response in self.batches)
 
-    def add_batch(self, batch: ImageBatch) -> None:
-        """The next slice begins with a clean sheet."""
-        self.batches.append(batch)
-        self.tried_routes, self.call_count, self.interrupted, self.unknown_attempt, self.error = (
-            set(),
-            0,
-            None,
-            None,
-            NO_ROUTE,
-        )
-
-    def mark_unavailable(self, attempt: Attempt, error: TaskError, *, throttled: bool) -> None:
-        """Proven that nothing was bought. A throttled route may be tried again once it has cooled."""
-        self.error = error
-        if not throttled:
-            self.tried_routes.add(attempt.route)
-            self.call_count += 1
-
-    def mark_unknown(self, attempt: Attempt, error: TaskError) -> None:
-        """Possibly bought."""
-        self.tried_routes.add(attempt.route)
-        self.call_count += 1
-        self.unknown_attempt, self.error = attempt, error
+    def apply(self, attempt: Attempt, step: NextStep) -> None:
+        """Take the result of one call into account."""
+        match step:
+            case Delivered(response=response):
+                self.batches.append((attempt, response))
+                # Every route may be tried again for the next images.
+                self.tried_routes, self.call_count = set(), 0
+                self.interrupted, self.unknown_attempt, self.error = None, None, NO_ROUTE
+            case RouteUnavailable(error=error, throttled=throttled):
+                self.error = error
+                if not throttled:
+                    self.tried_routes.add(attempt.route)
+                    self.call_count += 1
+            case MaybeBought(error=error):
+                self.tried_routes.add(attempt.route)
+                self.call_count += 1
+                self.unknown_attempt, self.error = attempt, error
+            case Stop(error=error):
+                self.error = error
+            case _:
+                assert_never(step)
 
 
-async def load_state(runtime: Runtime, task: Task) -> ExecutionState:
-    """The story of a task that was just claimed. What a dead worker left open is closed, or kept to be taken up."""
-    state = ExecutionState()
+@dataclasses.dataclass
+class Execution:
+    """A claimed task, the lease on it, and how far it has come."""
+
+    runtime: Runtime
+    task: Task
+    lease: Lease
+    state: ExecutionState
+    inputs: Inputs = Inputs()  # noqa: RUF009  frozen
+
+    @property
+    def missing_count(self) -> int:
+        return self.task.order.n - self.state.delivered_count
+
+
+async def load_state(runtime: Runtime, task: Task) -> tuple[ExecutionState, list[OpenAttempt]]:
+    """The state of a task that was just claimed, and the attempts that its last worker left open."""
+    state, left_open = ExecutionState(), []
     for attempt in await runtime.db.read(list_attempts, task.account_id, task.id):
-        match attempt.outcome:
-            case AttemptOutcome.produced | AttemptOutcome.sending:
-                await _load_call(runtime, task, state, attempt)
-            case AttemptOutcome.unknown:
-                state.mark_unknown(attempt, OUTCOME_UNKNOWN)
-            case AttemptOutcome.unavailable:
-                state.mark_unavailable(attempt, NO_ROUTE, throttled=attempt.trouble == FailureKind.throttled)
-            case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
-                pass
-    return state
+        is_open = attempt.outcome == AttemptOutcome.sending
+        response = runtime.spool.read_response(attempt.id) if is_open or attempt.outcome == "produced" else None
+        if is_open and response is None and _can_resume(runtime, attempt):
+            state.interrupted = attempt
+            continue
+        if is_open:
+            left_open.append(OpenAttempt(attempt, response))
+        step = _recorded_step(runtime, attempt, response)
+        if step is not None:
+            state.apply(attempt, step)
+    return state, left_open
 
 
-async def _load_call(runtime: Runtime, task: Task, state: ExecutionState, attempt: Attempt) -> None:
-    answer = runtime.spool.read_response(attempt.id)
-    if answer is not None:
-        await record_interrupted(runtime, task, attempt, answer)
-        state.add_batch((attempt, answer))
-    elif attempt.outcome == AttemptOutcome.sending and _can_resume(runtime, attempt):
-        state.interrupted = attempt
-    else:
-        await record_interrupted(runtime, task, attempt, None)
-        if _recovery_mode(runtime, attempt) != RecoveryMode.deterministic:
-            state.mark_unknown(attempt, OUTCOME_UNKNOWN)
+def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse | None) -> NextStep | None:
+    """What an attempt of an earlier claim came to; None where it does not matter any more."""
+    match attempt.outcome:
+        case AttemptOutcome.produced | AttemptOutcome.sending:
+            if response is not None:
+                return Delivered(response)
+            # A deterministic upstream buys nothing: the same images are simply generated again.
+            is_free = recovery_mode(runtime, attempt) == RecoveryMode.deterministic
+            return None if is_free else MaybeBought(OUTCOME_UNKNOWN)
+        case AttemptOutcome.unknown:
+            return MaybeBought(OUTCOME_UNKNOWN)
+        case AttemptOutcome.unavailable:
+            return RouteUnavailable(NO_ROUTE, throttled=attempt.trouble == FailureKind.throttled)
+        case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
+            return None
+        case _:
+            assert_never(attempt.outcome)
 
 
 def _can_resume(runtime: Runtime, attempt: Attempt) -> bool:
-    again = _recovery_mode(runtime, attempt)
-    return again == RecoveryMode.by_key or (again == RecoveryMode.by_ref and bool(attempt.ref))
+    mode = recovery_mode(runtime, attempt)
+    return mode == RecoveryMode.by_key or (mode == RecoveryMode.by_ref and bool(attempt.ref))
 
 
-def _recovery_mode(runtime: Runtime, attempt: Attempt) -> RecoveryMode:
-    """An upstream that is not there any more cannot be asked."""
+def recovery_mode(runtime: Runtime, attempt: Attempt) -> RecoveryMode:
+    """`never` where the operator has removed the upstream since: it cannot be asked."""
     upstream = runtime.registry.upstreams.get(attempt.upstream)
     return upstream.recovery_mode if upstream else RecoveryMode.never
-
-
-def new_attempt_id(runtime: Runtime) -> str:
-    return ids.new_id("att", runtime.clock())

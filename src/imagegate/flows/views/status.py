@@ -12,10 +12,11 @@ from typing import Literal
 
 import msgspec
 
+from imagegate.concurrency import TtlCache
 from imagegate.domain.tasks import AttemptOutcome, FailureKind
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.routing.circuit_breaker import Health, Open, breaker_state
-from imagegate.runtime import Runtime, TtlCache
+from imagegate.runtime import Runtime
 from imagegate.store.queries.route_stats import RecentCall, list_recent_calls
 from imagegate.store.route_health import load_health
 

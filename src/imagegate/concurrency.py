@@ -1,0 +1,167 @@
+"""How tasks share one process: worker slots, wake-ups, a short-lived cache, and counters of upstream calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Generic, TypeVar
+
+from imagegate.domain.tasks import AttemptOutcome
+
+T = TypeVar("T")
+
+
+class WakeUps:
+    """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
+
+    `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `broken_invariants`: what
+    the last sweep found. `cancel_requested`: the running tasks that their customers have asked to cancel.
+    """
+
+    def __init__(self) -> None:
+        self.tasks_due = asyncio.Event()
+        self.webhooks_due = asyncio.Event()
+        self.worker_running = False
+        self.closing = False
+        self.broken_invariants: frozenset[str] = frozenset()
+        self.cancel_requested: set[str] = set()
+        self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
+
+    def close(self) -> None:
+        """End every wait now; whoever waits answers with the task as it is."""
+        self.closing = True
+        for task_id in list(self._waiters):
+            self.notify_task_changed(task_id)
+
+    def notify_task_changed(self, task_id: str) -> None:
+        for waiter in self._waiters.pop(task_id, []):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def notify_task_ended(self, task_id: str) -> None:
+        """Its webhook is due too."""
+        self.cancel_requested.discard(task_id)
+        self.notify_task_changed(task_id)
+        self.webhooks_due.set()
+
+    @contextlib.contextmanager
+    def watch_task(self, task_id: str) -> Iterator[asyncio.Future[None]]:
+        """A future that is done at the next change; take it before reading the task, so that no change is missed."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[task_id].append(waiter)
+        try:
+            yield waiter
+        finally:
+            waiters = self._waiters.get(task_id, [])
+            if waiter in waiters:
+                waiters.remove(waiter)
+            if not waiters:
+                self._waiters.pop(task_id, None)
+
+
+class TtlCache(Generic[T]):
+    """A value that may be `max_age_s` seconds old. Concurrent callers share one load."""
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._loaded_at = -max_age_s
+        self._value: asyncio.Future[T] | None = None
+
+    async def get(self, load: Callable[[], Awaitable[T]]) -> T:
+        """The cached value, or what `load` returns. A failure is not cached."""
+        now = time.monotonic()
+        if self._value is None or now - self._loaded_at > self._max_age_s or _failed(self._value):
+            self._loaded_at, self._value = now, asyncio.ensure_future(load())
+        # One cancelled caller must not cancel the load that others wait for.
+        return await asyncio.shield(self._value)
+
+
+def _failed(value: asyncio.Future[T]) -> bool:
+    return value.done() and (value.cancelled() or value.exception() is not None)
+
+
+class WorkerSlots:
+    """How many tasks are carried out at once. A task that only waits for the network gives its slot up meanwhile.
+
+    A task that needs its slot back is served before a new one; `free` counts what is left for new ones.
+    """
+
+    def __init__(self, size: int, wake: Callable[[], None]) -> None:
+        self._free = size
+        self._wake = wake
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiting: Counter[str] = Counter()
+
+    @property
+    def free(self) -> int:
+        return max(0, self._free)
+
+    def waiting_count(self, account_id: str) -> int:
+        """How many of the account's tasks have given their slots up for now."""
+        return self._waiting[account_id]
+
+    def acquire(self) -> None:
+        self._free -= 1
+
+    def release(self) -> None:
+        self._free += 1
+        while self._free > 0 and self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                self._free -= 1
+        self._wake()
+
+    @contextlib.asynccontextmanager
+    async def release_while_waiting(self, account_id: str) -> AsyncIterator[None]:
+        """Give the caller's slot up for the block, and wait for one at its end.
+
+        A task that fails in the block does not wait: it takes a slot at once, beyond the size if need be, and its
+        worker releases it right away.
+        """
+        self._waiting[account_id] += 1
+        self.release()
+        try:
+            yield
+        except BaseException:
+            self.acquire()
+            raise
+        else:
+            await self._reacquire()
+        finally:
+            self._waiting[account_id] -= 1
+            if not self._waiting[account_id]:
+                del self._waiting[account_id]
+            self._wake()
+
+    async def _reacquire(self) -> None:
+        if self._free > 0:
+            self.acquire()
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            # `release` has not counted the slot for this waiter, and its worker will release one.
+            if not waiter.done() or waiter.cancelled():
+                self.acquire()
+            raise
+
+
+class CallCounters:
+    """Upstream calls that ended in this process since its start, and what they cost or may have cost in nanos.
+
+    Both by route and outcome.
+    """
+
+    def __init__(self) -> None:
+        self.calls: Counter[tuple[str, AttemptOutcome]] = Counter()
+        self.cost_nanos: Counter[tuple[str, AttemptOutcome]] = Counter()
+
+    def count(self, route: str, outcome: AttemptOutcome, nanos: int) -> None:
+        self.calls[route, outcome] += 1
+        self.cost_nanos[route, outcome] += nanos
