@@ -16,7 +16,7 @@ import pytest
 from imagegate.images.jobs.limit_probes import ProbeReport, ProbeRequest
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.images.jobs.worker import JobRequest, JobResponse, encode_message
-from imagegate.painter.order import PaintRequest, PaintResult
+from imagegate.painter.request import PaintRequest, PaintResult
 from tests.support.machine_speed import slowness
 
 _DRILL = "imagegate.images.jobs.limit_probes:"
