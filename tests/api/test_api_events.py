@@ -212,6 +212,4 @@ def test_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:
             assert "id: 1" in itertools.islice(stream.iter_lines(), 2, None)
-            began = time.monotonic()
-            assert gateway.stop() == 0
-            assert time.monotonic() - began < 20
+            assert gateway.stop(timeout_s=30) == 0

@@ -223,11 +223,11 @@ def test_key_5_processes_on_one_postgres_share_a_keys_requests(postgres_url: str
     with Gateway(tmp_path / "a", env=env) as one, Gateway(tmp_path / "b", env=env) as two:
         key = one.new_key("shared", "10", "--rate-per-minute", "30")
         with one.client(key) as first, two.client(key) as second:
-            begun = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 answers = list(pool.map(lambda n: (first, second)[n % 2].get("/v1/credits"), range(120)))
             passed = sum(answer.status_code == 200 for answer in answers)
-            assert 30 <= passed <= 30 + (time.monotonic() - begun) / 2 + 1
+            # One bucket of 30, refilled every two seconds; a bucket in each process would pass 60 at once.
+            assert 30 <= passed < 60
             for client in (first, second):
                 refused = until_refused(client)
                 parse_error(refused, 429, "rate_limit_exceeded")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,10 +86,8 @@ def _nested(value: Any) -> set[str]:
 
 def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
     task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "poll"}))
-    started = time.monotonic()
-    ended = parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60"))
+    ended = parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60", timeout=45))  # less than the wait
     assert ended["status"] == "completed"
-    assert time.monotonic() - started < 30
 
 
 @pytest.fixture(scope="module")

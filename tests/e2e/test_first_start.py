@@ -14,9 +14,7 @@ import psutil
 from PIL import Image
 
 from tests.support.gateway import PROGRAM, Gateway, StandaloneGateway
-from tests.support.machine_speed import slowness
 
-START_LIMIT_S = 2.5
 IDLE_LIMIT_MB = 120
 
 
@@ -36,14 +34,11 @@ def test_demo_key_is_private_and_kept(gateway: Gateway) -> None:
     assert any(gateway.key in line for line in gateway.output)
 
 
-def test_start_is_quick_and_idle_memory_is_small(tmp_path: Path) -> None:
-    served = StandaloneGateway(tmp_path)
-    took = min(_seconds_to_start(served) for _ in range(3))
-    with served:
+def test_idle_memory_is_small(tmp_path: Path) -> None:
+    with StandaloneGateway(tmp_path) as served:
         time.sleep(0.5)
         process = psutil.Process(served.pid)
         memory = sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 2**20
-    assert took < START_LIMIT_S * slowness()
     assert memory < IDLE_LIMIT_MB
 
 

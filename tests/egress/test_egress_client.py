@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import hashlib
 import io
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -150,9 +149,7 @@ def test_proxy_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_every_failure_has_its_reason(reply: Reply, options: dict[str, float], reason: str) -> None:
-    started = time.monotonic()
     assert failure(reply, **options) == reason
-    assert time.monotonic() - started < options.get("total_s", 2) + 1
 
 
 def test_the_cap_is_exact() -> None:

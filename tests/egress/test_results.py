@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import time
 from pathlib import Path
 
 import pytest
@@ -129,13 +128,11 @@ def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_pat
     async def scene() -> None:
         async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
-            started = time.monotonic()
             failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", ResultLimits(1000, 0.5))
             assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith(f"{word}: ")
             assert "secret" not in failed.detail
             assert "token" not in failed.detail
-            assert time.monotonic() - started < 2
             assert list(tmp_path.iterdir()) == []
 
     asyncio.run(scene())

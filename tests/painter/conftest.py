@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from imagegate.painter.order import PaintRequest
 from imagegate.painter.paint import paint
+from imagegate.painter.request import PaintRequest
 
 Pixels = npt.NDArray[np.uint8]
 MakeOrder = Callable[..., PaintRequest]

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.painter.conftest import MakeOrder, paint_bytes, paint_pixels
 
 from imagegate.images.jobs.encode import read_metadata
-from imagegate.painter.order import PaintResult
 from imagegate.painter.paint import METADATA, paint
+from imagegate.painter.request import PaintResult
 from imagegate.painter.scenes import SCENES
 
 _VECTORS = Path(__file__).parents[1] / "vectors" / "sizes.json"

@@ -144,9 +144,9 @@ class Gateway:
         """SIGKILL: nothing of the program runs after this."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> int:
-        """SIGTERM, and its exit code."""
-        return self._end(signal.SIGTERM)
+    def stop(self, timeout_s: float = 60) -> int:
+        """SIGTERM, and its exit code. Raises TimeoutExpired where it takes longer than `timeout_s`."""
+        return self._end(signal.SIGTERM, timeout_s)
 
     def wait_for_exit(self, timeout_s: float = 30) -> int:
         """Wait until it has ended by itself; its exit code, negative for a signal."""
@@ -157,11 +157,11 @@ class Gateway:
             raise AssertionError("the gateway lives: " + "\n".join(self.output)) from None
         return self._end(signal.SIGKILL)
 
-    def _end(self, how: signal.Signals) -> int:
+    def _end(self, how: signal.Signals, timeout_s: float = 60) -> int:
         if self._process is None:
             return 0
         self._process.send_signal(how)
-        code = self._process.wait(timeout=60)
+        code = self._process.wait(timeout=timeout_s)
         assert self._reader is not None
         self._reader.join(timeout=10)
         assert self._process.stdout is not None

@@ -76,13 +76,12 @@ def credits_with(client: httpx.Client, bearer: str) -> int:
     return client.get("/v1/credits", headers={"Authorization": f"Bearer {bearer}"}).status_code
 
 
-def until_refused(client: httpx.Client, bearer: str) -> float:
-    """Seconds until the token stopped working, 5 at most."""
-    started = time.monotonic()
+def until_refused(client: httpx.Client, bearer: str) -> None:
+    """Wait until the token has stopped working."""
+    give_up = time.monotonic() + 20
     while credits_with(client, bearer) == 200:
-        assert time.monotonic() - started < 5
+        assert time.monotonic() < give_up
         time.sleep(0.05)
-    return time.monotonic() - started
 
 
 def make_older(gateway: Gateway, column: str, by_us: int) -> None:

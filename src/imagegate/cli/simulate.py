@@ -52,9 +52,9 @@ def simulate(
         tickets = JobStore(state)
     except ValueError as error:
         raise Exit(USAGE, f"imagegate: {error}") from error
-    unknown_shapes = {flag.shape for flag in flags} - {"", *PROTOCOLS}
+    unknown_shapes = {flag.protocol for flag in flags} - {"", *PROTOCOLS}
     if unknown_shapes:
-        raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is none of the shapes {', '.join(PROTOCOLS)}")
+        raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is not one of the protocols {', '.join(PROTOCOLS)}")
     desk = AppState(script, tickets, _discard if quiet else click.echo)
     asyncio.run(serve(desk, host, port, lambda origin: _greet(desk, origin)))
     total = desk.calls.total

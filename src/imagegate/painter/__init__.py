@@ -1,1 +1,4 @@
-"""The embedded engine's procedural painter: a prompt in, a labelled picture out. No network, no clock, no luck."""
+"""The embedded engine's procedural painter: a prompt in, a labelled image out.
+
+Deterministic: the same request gives the same bytes. It uses no network and no clock.
+"""

@@ -1,4 +1,4 @@
-"""Small things that give a landscape its scale: boats, balloons, a cabin, a lighthouse, birds, rain."""
+"""Small objects that give a landscape its scale: boats, balloons, a cabin, a lighthouse, birds, rain."""
 
 import math
 
@@ -15,23 +15,23 @@ _MAIN_SAIL = [(0.02, -1.15), (0.06, -0.12), (0.55, -0.12)]
 _FORE_SAIL = [(-0.03, -1.02), (-0.05, -0.12), (-0.46, -0.12)]
 
 
-def paint_accents(stage: SceneContext, horizon: float, lamp: Point, default: tuple[str, ...] = ("birds",)) -> None:
-    """The things that the prompt names, or what suits the scene."""
-    wanted = [thing for thing in ("boat", "lighthouse", "cabin", "balloon", "birds") if stage.wants(thing)]
-    away = -1.0 if lamp[0] > stage.canvas.width / 2 else 1.0
+def paint_accents(context: SceneContext, horizon: float, lamp: Point, default: tuple[str, ...] = ("birds",)) -> None:
+    """Paint the objects that the prompt names, or the default ones of the scene."""
+    wanted = [thing for thing in ("boat", "lighthouse", "cabin", "balloon", "birds") if context.wants(thing)]
+    away = -1.0 if lamp[0] > context.canvas.width / 2 else 1.0
     for thing in wanted or default:
-        _PAINTERS[thing](stage, horizon, away, lamp)
-    if stage.wants("rain"):
-        rain(stage)
-    if stage.light_name == "winter" or (stage.wants("snow") and not stage.light.dark):
-        snowfall(stage)
+        _PAINTERS[thing](context, horizon, away, lamp)
+    if context.wants("rain"):
+        rain(context)
+    if context.light_name == "winter" or (context.wants("snow") and not context.light.dark):
+        snowfall(context)
 
 
-def _boat(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
-    canvas, light = stage.canvas, stage.light
-    size = canvas.unit * uniform(stage, 0.07, 0.11)
-    x = lamp[0] - away * canvas.unit * uniform(stage, -0.16, 0.02)
-    y = canvas.height * (horizon + (1 - horizon) * uniform(stage, 0.12, 0.22))
+def _boat(context: SceneContext, horizon: float, away: float, lamp: Point) -> None:
+    canvas, light = context.canvas, context.light
+    size = canvas.unit * uniform(context, 0.07, 0.11)
+    x = lamp[0] - away * canvas.unit * uniform(context, -0.16, 0.02)
+    y = canvas.height * (horizon + (1 - horizon) * uniform(context, 0.12, 0.22))
     sail = mix(light.lamp, light.warm, 0.15) if not light.dark else mix(light.lamp, light.sky[-1], 0.4)
     hull = mix(light.near, light.warm, 0.08)
 
@@ -46,8 +46,8 @@ def _boat(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None
     canvas.sketch((x - size, y - size * 1.3, x + size, y + size), draw)
 
 
-def _lighthouse(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
-    canvas, light = stage.canvas, stage.light
+def _lighthouse(context: SceneContext, horizon: float, away: float, lamp: Point) -> None:
+    canvas, light = context.canvas, context.light
     size = canvas.unit * 0.30
     x = canvas.width * 0.5 + away * canvas.width * 0.30
     y = canvas.height * (horizon + 0.045)
@@ -84,13 +84,13 @@ def _tower_half_width(height: float) -> float:
     return 0.105 - 0.035 * height / 0.72
 
 
-def _cabin(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
-    canvas, light = stage.canvas, stage.light
+def _cabin(context: SceneContext, horizon: float, away: float, lamp: Point) -> None:
+    canvas, light = context.canvas, context.light
     size = canvas.unit * 0.11
-    x = canvas.width * 0.5 + away * canvas.width * uniform(stage, 0.08, 0.2)
+    x = canvas.width * 0.5 + away * canvas.width * uniform(context, 0.08, 0.2)
     y = canvas.height * min(0.93, horizon + 0.20)
     wall, roof = mix(light.near, rgb("#6b4430"), 0.35), mix(light.near, light.haze, 0.10)
-    snow = stage.light_name == "winter" or stage.wants("snow")
+    snow = context.light_name == "winter" or context.wants("snow")
 
     def draw(pen: Pen) -> None:
         pen.ellipse(x, y + size * 0.02, size * 0.95, size * 0.09, mix(light.near, light.haze, 0.15))
@@ -107,16 +107,16 @@ def _cabin(stage: SceneContext, horizon: float, away: float, lamp: Point) -> Non
     canvas.shine(0.45 / (1 + (canvas.distance(x, y - size * 0.25) / 0.045) ** 2), rgb("#ffb95e"))
 
 
-def _balloon(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
-    for step in range(min(4, 1 + stage.canvas.detail.layers // 2)):
-        size = stage.canvas.unit * (0.10 - 0.022 * step) * uniform(stage, 0.85, 1.15)
-        x = stage.canvas.width * 0.5 + away * stage.canvas.unit * (0.10 + 0.17 * step) * (-1) ** (step + 1)
-        y = stage.canvas.height * (0.20 + 0.11 * ((step * 2) % 3)) + size
-        _one_balloon(stage, x, y, size, step)
+def _balloon(context: SceneContext, horizon: float, away: float, lamp: Point) -> None:
+    for step in range(min(4, 1 + context.canvas.detail.layers // 2)):
+        size = context.canvas.unit * (0.10 - 0.022 * step) * uniform(context, 0.85, 1.15)
+        x = context.canvas.width * 0.5 + away * context.canvas.unit * (0.10 + 0.17 * step) * (-1) ** (step + 1)
+        y = context.canvas.height * (0.20 + 0.11 * ((step * 2) % 3)) + size
+        _one_balloon(context, x, y, size, step)
 
 
-def _one_balloon(stage: SceneContext, x: float, y: float, size: float, step: int) -> None:
-    light = stage.light
+def _one_balloon(context: SceneContext, x: float, y: float, size: float, step: int) -> None:
+    light = context.light
     pairs = (
         (rgb("#e8574a"), rgb("#ffd9a0")),
         (rgb("#2f7f9e"), rgb("#f4efe0")),
@@ -142,7 +142,7 @@ def _one_balloon(stage: SceneContext, x: float, y: float, size: float, step: int
             rope = [(x + side * size * 0.2, y + size * 1.05), (x + side * size * 0.11, y + size * 1.44)]
             pen.line(rope, size * 0.02, light.near)
 
-    stage.canvas.sketch((x - size * 1.1, y - size * 1.1, x + size * 1.1, y + size * 1.7), draw)
+    context.canvas.sketch((x - size * 1.1, y - size * 1.1, x + size * 1.1, y + size * 1.7), draw)
 
 
 def _envelope(x: float, y: float, reach: float, size: float) -> list[Point]:
@@ -157,15 +157,15 @@ def _envelope(x: float, y: float, reach: float, size: float) -> list[Point]:
     return right + left[::-1]
 
 
-def _birds(stage: SceneContext, horizon: float, away: float, lamp: Point) -> None:
-    canvas = stage.canvas
-    colour = mix(stage.light.near, stage.light.haze, 0.25)
-    x = canvas.width * 0.5 + away * canvas.unit * uniform(stage, 0.05, 0.3)
-    sky.birds(canvas, colour, x, canvas.height * max(0.16, horizon - 0.28), 4 + pick(stage, 5))
+def _birds(context: SceneContext, horizon: float, away: float, lamp: Point) -> None:
+    canvas = context.canvas
+    colour = mix(context.light.near, context.light.haze, 0.25)
+    x = canvas.width * 0.5 + away * canvas.unit * uniform(context, 0.05, 0.3)
+    sky.birds(canvas, colour, x, canvas.height * max(0.16, horizon - 0.28), 4 + pick(context, 5))
 
 
-def rain(stage: SceneContext) -> None:
-    canvas = stage.canvas
+def rain(context: SceneContext) -> None:
+    canvas = context.canvas
     count = int(500 * canvas.detail.abundance * canvas.width / canvas.unit)
     xs, ys, ls = (canvas.rng.random(count) for _ in range(3))
 
@@ -180,12 +180,12 @@ def rain(stage: SceneContext) -> None:
 
     canvas.lay(
         canvas.stencil(draw).point([level // 3 for level in range(256)]),
-        mix(stage.light.lamp, stage.light.haze, 0.5),
+        mix(context.light.lamp, context.light.haze, 0.5),
     )
 
 
-def snowfall(stage: SceneContext) -> None:
-    canvas = stage.canvas
+def snowfall(context: SceneContext) -> None:
+    canvas = context.canvas
     drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 2, 2)
     canvas.shade(np.clip(drift * 0.05, 0, 0.10), (1.0, 1.0, 1.0))
     count = int(420 * canvas.detail.abundance * canvas.width * canvas.height / canvas.unit**2)

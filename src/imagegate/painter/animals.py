@@ -1,4 +1,4 @@
-"""Four-legged animals, sitting and facing you: one skeleton, many coats. Knows shapes, no places."""
+"""Sitting four-legged animals, seen from the front: one skeleton with many coats."""
 
 import math
 
@@ -9,7 +9,7 @@ from imagegate.painter.palette import Colour, mix, rgb, shift
 
 
 class Coat(msgspec.Struct, frozen=True):
-    """What tells one animal from another on the same bones."""
+    """The colours and features of one kind of animal."""
 
     fur: str
     belly: str
@@ -35,7 +35,7 @@ COATS: dict[str, Coat] = {
 
 
 def both(pen: Pen, points: list[Point], x: float, colour: Colour, other: Colour) -> None:
-    """The same shape left in one tone and right in another."""
+    """The same shape in one colour on the left and mirrored in another on the right."""
     pen.polygon(points, colour)
     pen.polygon(mirror(points, x), other)
 

@@ -1,4 +1,4 @@
-"""The sheet that scenes paint on: soft fields at about a megapixel, crisp shapes at full size. Knows no subject."""
+"""The canvas of a scene: soft fields at about a megapixel, sharp shapes at full size."""
 
 import math
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from PIL import Image, ImageChops, ImageFilter
 
 from imagegate.painter.drawing import Pen, Sketch, StencilPen
 from imagegate.painter.noise import Generator, fractal
-from imagegate.painter.order import Detail
 from imagegate.painter.palette import Colour, Floats
+from imagegate.painter.request import Detail
 
 _MAX_SOFT_PIXELS = 800_000
 _MAX_PATCH_PIXELS = 2_000_000
@@ -21,7 +21,7 @@ Paint = Colour | Floats
 
 
 class Canvas:
-    """A picture in the making. Points are in full-size pixels; `unit` is the shorter side."""
+    """An image being painted. Points are in full-size pixels; `unit` is the shorter side in pixels."""
 
     def __init__(self, width: int, height: int, rng: Generator, detail: Detail, transparent: bool = False) -> None:
         self.width, self.height = width, height
@@ -40,13 +40,13 @@ class Canvas:
 
     @cached_property
     def rough(self) -> Floats:
-        """How rock turns to and from the light: broad spurs, then finer ones; deviation about 1."""
+        """Slope of a rocky surface: broad spurs, then finer ones; standard deviation about 1."""
         height = fractal(self.rng, self.soft_width, self.soft_height, 5, self.detail.octaves, 0.42)
         slope = np.gradient(height, axis=1)
         return slope / np.float32(float(slope.std()) or 1.0)
 
     def grid(self) -> tuple[Floats, Floats]:
-        """Columns (1 x w) and rows (h x 1) of the soft field, 0..1 over the picture."""
+        """Columns (1 x w) and rows (h x 1) of the soft field, 0..1 over the image."""
         across = (np.arange(self.soft_width, dtype=np.float32)[None, :] + 0.5) / self.soft_width
         down = (np.arange(self.soft_height, dtype=np.float32)[:, None] + 0.5) / self.soft_height
         return across, down
@@ -60,7 +60,7 @@ class Canvas:
         return far
 
     def ground(self, paint: Paint) -> None:
-        """Cover everything; on a transparent sheet only the colour under later edges."""
+        """Cover everything. A transparent canvas stays transparent: only the colour beneath later edges is set."""
         self.image.paste(self._painted(paint, (0, 0, self.width, self.height)))
 
     def lay(self, mask: Image.Image, paint: Paint, top: int = 0) -> None:
@@ -81,7 +81,7 @@ class Canvas:
             self.lay(_below(edge, top, bottom), paint, top)
 
     def sketch(self, box: tuple[float, float, float, float], draw: Sketch, finer: int = 3) -> None:
-        """Run a drawing inside a box, `finer` times supersampled, in patches so that memory stays small."""
+        """Run a drawing inside a box, supersampled `finer` times, in patches to bound the memory."""
         finer = self._finer(finer)
         left, top = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
         right, bottom = min(self.width, math.ceil(box[2])), min(self.height, math.ceil(box[3]))
@@ -92,7 +92,7 @@ class Canvas:
             self._sketch_patch((left, start, right, min(bottom, start + rows)), draw, finer)
 
     def _finer(self, wanted: int) -> int:
-        # on a large sheet an edge pixel is small already
+        # on a large canvas an edge pixel is small already
         return min(wanted, 2) if self.unit > _LARGE_UNIT else wanted
 
     def _sketch_patch(self, box: tuple[int, int, int, int], draw: Sketch, finer: int) -> None:
@@ -119,7 +119,7 @@ class Canvas:
         return mask
 
     def shine(self, light: Floats, colour: Colour) -> None:
-        """Add light (0..1 over the soft field) without ever burning out."""
+        """Add light (0..1 over the soft field) by screening, so that it never clips."""
         light = np.broadcast_to(light, (self.soft_height, self.soft_width))
         box = self._box_of(light)
         if box is None:
@@ -136,7 +136,7 @@ class Canvas:
             self.image.paste(_bytes_of(colour), box, self._enlarged(dark, box))
 
     def _box_of(self, field: Floats) -> tuple[int, int, int, int] | None:
-        """The part of the sheet, at full size, where a soft field says anything at all."""
+        """The box, in full-size pixels, outside which a soft field is invisible; None where it is all invisible."""
         rows, columns = (np.flatnonzero(field.max(axis=axis) > _MIN_VISIBLE) for axis in (1, 0))
         if not len(rows):
             return None
@@ -146,7 +146,7 @@ class Canvas:
         return max(0, left), max(0, top), min(self.width, right), min(self.height, bottom)
 
     def bloom(self, strength: float, threshold: float = 0.62, reach: float = 0.02) -> None:
-        """Let the bright places bleed, as a lens does."""
+        """Let bright areas bleed into their surroundings, as a lens does."""
         small = self.image.resize((max(1, self.soft_width // 2), max(1, self.soft_height // 2)), Image.Resampling.BOX)
         levels = [max(0, round((step / 255 - threshold) / (1 - threshold) * 255 * strength)) for step in range(256)]
         bright = small.point(levels * 3).filter(ImageFilter.GaussianBlur(reach * min(small.size)))
@@ -164,7 +164,7 @@ class Canvas:
         return self._enlarged(paint, box)
 
     def _enlarged(self, field: Floats, box: tuple[int, int, int, int]) -> Image.Image:
-        """Only the rows that the box needs, and one more on either side to blend from."""
+        """The part of a soft field in a box, at full size. One row more on each side is read to interpolate."""
         scale = self.soft_height / self.height
         first = max(0, math.floor(box[1] * scale) - 1)
         last = min(self.soft_height, math.ceil(box[3] * scale) + 1)

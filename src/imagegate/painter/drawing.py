@@ -1,4 +1,4 @@
-"""Draws shapes in full-size pixels on an enlarged patch. Knows geometry, no scenes."""
+"""Draws shapes, given in full-size pixels, on an enlarged patch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 class Pen:
-    """Shapes in one colour each."""
+    """Draws shapes of one colour each."""
 
     def __init__(self, patch: Image.Image, left: float, top: float, finer: int) -> None:
         self._draw = ImageDraw.Draw(patch)
@@ -59,7 +59,7 @@ class Pen:
 
 
 class StencilPen(Pen):
-    """The same shapes, but only where they are."""
+    """Draws the coverage of the same shapes instead of their colour."""
 
     def _ink(self, colour: Colour) -> tuple[int, int, int] | int:
         return 255
@@ -99,6 +99,6 @@ def mirror(points: Sequence[Point], axis: float) -> list[Point]:
 
 
 def transform(points: Sequence[Point], x: float, y: float, size: float, turn: float = 0.0) -> list[Point]:
-    """Points of a unit drawing, turned, enlarged and moved."""
+    """Points of a unit drawing, rotated by `turn` radians, scaled and translated."""
     cosine, sine = math.cos(turn) * size, math.sin(turn) * size
     return [(x + px * cosine - py * sine, y + px * sine + py * cosine) for px, py in points]

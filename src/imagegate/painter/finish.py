@@ -1,4 +1,4 @@
-"""The last touch at full size: vignette, grain, label. Knows the whole picture, nothing in it."""
+"""Final pass at full size: vignette, grain and label."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +13,18 @@ _GRAIN_SEED = 7
 
 
 def finish_pixels(canvas: Canvas) -> Pixels:
-    """The picture as bytes, RGB or RGBA."""
+    """The finished pixels, RGB or RGBA."""
     if not canvas.transparent and canvas.vignette > 0:
         across, down = canvas.grid()
         edge = np.clip(((across - 0.5) ** 2 + (down - 0.5) ** 2) * 2 - 0.12, 0, 1)
         canvas.shade(edge * np.float32(canvas.vignette), (0.02, 0.02, 0.06))
     rgb = np.array(canvas.image)
     _grain(rgb, canvas)
-    picture = Image.fromarray(rgb)
-    watermark.stamp(picture, alpha=canvas.alpha if canvas.transparent else None)
+    image = Image.fromarray(rgb)
+    watermark.stamp(image, alpha=canvas.alpha if canvas.transparent else None)
     if not canvas.transparent:
-        return np.asarray(picture)
-    return np.dstack([np.asarray(picture), np.asarray(canvas.alpha)])
+        return np.asarray(image)
+    return np.dstack([np.asarray(image), np.asarray(canvas.alpha)])
 
 
 def _grain(rgb: Pixels, canvas: Canvas) -> None:
@@ -42,7 +42,7 @@ def _grain(rgb: Pixels, canvas: Canvas) -> None:
 
 
 def _grain_tables(strength: float) -> tuple[Pixels, Pixels]:
-    """What each of 256 equally likely throws adds or takes: a bell curve in whole steps."""
+    """What each of 256 equally likely values adds or subtracts: a normal distribution in whole steps."""
     throws = np.random.Generator(np.random.PCG64(_GRAIN_SEED)).standard_normal(256) * strength
     steps = np.rint(throws)
     return np.clip(steps, 0, 99).astype(np.uint8), np.clip(-steps, 0, 99).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Masks: where to repaint, how to blend inside that, what to put where something was removed. Touches nothing else."""
+"""Masks: the area to repaint, blending inside it, and filling it where something is removed."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class MaskArea(msgspec.Struct, frozen=True):
         return self.box[2] <= self.box[0]
 
     def corner_for(self, label: Image.Image) -> tuple[int, int] | None:
-        """The lowest right place of the box where a label lies wholly inside, or nowhere."""
+        """The lowest, rightmost position at which the label lies wholly inside the area, or None."""
         left, top, right, bottom = self.box
         pad = max(2, label.height // 2)
         for up in range(4):
@@ -51,7 +51,7 @@ def load_mask_area(path: Path, size: tuple[int, int]) -> MaskArea:
 
 
 def _fit_alpha(alpha: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Cropped the way the reference is; nearest, because half-kept pixels do not exist."""
+    """Crop the mask as the reference is cropped; nearest neighbour, because a pixel is either kept or not."""
     scale = max(size[0] / alpha.width, size[1] / alpha.height)
     wide, high = size[0] / scale, size[1] / scale
     left, top = (alpha.width - wide) / 2, (alpha.height - high) / 2
@@ -66,7 +66,7 @@ def _mask_area(inside: npt.NDArray[np.bool_]) -> MaskArea:
 
 
 def merge(before: Pixels, inside: Image.Image, area: MaskArea) -> Pixels:
-    """New pixels fade in from the edge of the area inward; outside it nothing is computed at all."""
+    """Fade new pixels in from the edge of the area inward; pixels outside are copied."""
     weight = _feather(area)
     after, result = np.asarray(inside), before.copy()
     for top in range(area.box[1], area.box[3], _BAND_ROWS):
@@ -81,7 +81,7 @@ def merge(before: Pixels, inside: Image.Image, area: MaskArea) -> Pixels:
 
 
 def _feather(area: MaskArea) -> Pixels:
-    """255 deep inside, about a third at the edge: a feather that never reaches out."""
+    """255 deep inside, about a third at the edge: a feather that never leaves the area."""
     left, top, right, bottom = area.box
     reach = max(1.0, 0.035 * min(right - left, bottom - top))
     flags = Image.fromarray(area.inside.astype(np.uint8) * 255)
@@ -92,10 +92,10 @@ def _feather(area: MaskArea) -> Pixels:
     return np.clip((blurred - 128) * 4 // 2 + 90, 60, 255).astype(np.uint8)
 
 
-def inpaint(picture: Image.Image, area: MaskArea, rng: Generator) -> Image.Image:
-    """What surrounds the area grows into it: means of known pixels, coarse where nothing near is known."""
-    share = max(1, round((picture.width * picture.height / 700_000) ** 0.5))
-    small = np.asarray(picture.reduce(share) if share > 1 else picture, np.float32)
+def inpaint(image: Image.Image, area: MaskArea, rng: Generator) -> Image.Image:
+    """Fill the area from its surroundings with means of known pixels, coarser farther inside."""
+    share = max(1, round((image.width * image.height / 700_000) ** 0.5))
+    small = np.asarray(image.reduce(share) if share > 1 else image, np.float32)
     holes = (
         np.asarray(
             Image.fromarray(area.inside.astype(np.uint8) * 255).resize(
@@ -107,8 +107,8 @@ def inpaint(picture: Image.Image, area: MaskArea, rng: Generator) -> Image.Image
     known = (~holes).astype(np.float32)
     guess = _diffuse(small * known[..., None], known)
     grainy = guess + rng.standard_normal(guess.shape[:2], np.float32)[..., None] * np.float32(2.5)
-    smooth = Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).resize(picture.size, Image.Resampling.BICUBIC)
-    return Image.composite(smooth, picture, Image.fromarray(area.inside.astype(np.uint8) * 255))
+    smooth = Image.fromarray(np.clip(grainy, 0, 255).astype(np.uint8)).resize(image.size, Image.Resampling.BICUBIC)
+    return Image.composite(smooth, image, Image.fromarray(area.inside.astype(np.uint8) * 255))
 
 
 def _diffuse(colour: Floats, weight: Floats) -> Floats:

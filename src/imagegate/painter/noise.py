@@ -1,4 +1,4 @@
-"""Randomness with a shape: clouds, ridges, flows. Knows generators and grids, no colours."""
+"""Structured noise: clouds, ridges, flows."""
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,7 @@ def fractal(
     gain: float = 0.5,
     stretch: float = 1.0,
 ) -> Floats:
-    """Noise around 0 with deviation about 1; `bumps` fit in the shorter side, `stretch` widens them."""
+    """Noise with mean 0 and standard deviation about 1; `bumps` fit in the shorter side, `stretch` widens them."""
     total = np.zeros((height, width), np.float32)
     unit, weight, power = min(width, height) / bumps, 1.0, 0.0
     for _ in range(octaves):
@@ -57,7 +57,7 @@ def fractal(
 
 
 def warp(field: Floats, across: Floats, down: Floats, reach: float) -> Floats:
-    """Each pixel read from elsewhere: `reach` in shares of the shorter side, mirrored at the borders."""
+    """Displace a field by two others; `reach` is a fraction of the shorter side. Mirrored at the borders."""
     height, width = field.shape
     pixels = reach * min(width, height)
     columns = np.arange(width, dtype=np.float32)[None, :] + across * np.float32(pixels)
@@ -80,7 +80,7 @@ def turbulence(
     reach: float = 0.18,
     stretch: float = 1.0,
 ) -> Floats:
-    """Fractal noise dragged through slower noise: marble, nebula, weather."""
+    """Fractal noise displaced by slower noise: marble, nebula, weather."""
     field = fractal(rng, width, height, bumps, octaves, stretch=stretch)
     across = _smooth_noise(rng, width, height, bumps * 0.7)
     down = _smooth_noise(rng, width, height, bumps * 0.7)
@@ -96,7 +96,7 @@ def _smooth_noise(rng: Generator, width: int, height: int, bumps: float) -> Floa
 def skyline(
     rng: Generator, columns: int, bumps: float, octaves: int, gain: float = 0.5, smooth: bool = False
 ) -> Floats:
-    """A line around 0 with deviation about 1; straight between its nodes, or rounded."""
+    """A line with mean 0 and standard deviation about 1, straight or smooth between its nodes."""
     at = np.linspace(0, 1, columns)
     total, weight, power, nodes = np.zeros(columns), 1.0, 0.0, bumps
     for _ in range(octaves):

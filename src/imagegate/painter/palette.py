@@ -1,4 +1,4 @@
-"""Colours that belong together, mixed in OKLab so that no blend turns to mud. Knows light, no shapes."""
+"""Matching colours, mixed in OKLab so that blends stay clean."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -88,7 +88,7 @@ def along(table: Floats, position: Floats) -> Floats:
 
 
 class Light(msgspec.Struct, frozen=True):
-    """A time of day: the sky from top to horizon, the air, the near dark, the lamp in the sky."""
+    """A time of day: sky from top to horizon, haze, dark foreground, and the sun or moon (`lamp`)."""
 
     sky: tuple[Colour, ...]
     haze: Colour
@@ -134,7 +134,7 @@ COLOUR_WORDS: dict[str, Colour] = {
     "grey": rgb("#8b8f98"),
 }
 
-# sets for pictures without a sky: ground, then colours from deep to bright
+# colour sets for images without a sky: background, then colours from dark to bright
 SETS: tuple[tuple[Colour, ...], ...] = tuple(
     tuple(rgb(stop) for stop in line.split())
     for line in (
@@ -150,7 +150,7 @@ SETS: tuple[tuple[Colour, ...], ...] = tuple(
 
 
 def tinted_set(accent: Colour) -> tuple[Colour, ...]:
-    """A set built around one named colour: a deep, the colour, its neighbours and its opposite as spice."""
+    """A colour set around one named colour: a dark tone, the colour, its neighbours and its complement."""
     hue = hue_of(accent)
     chroma = float(np.hypot(*to_oklab(accent)[1:]))
     strength = min(chroma, 0.17)
@@ -165,7 +165,7 @@ def tinted_set(accent: Colour) -> tuple[Colour, ...]:
 
 
 def tinted_light(light: Light, accent: Colour, share: float = 0.45) -> Light:
-    """The same hour under a coloured filter: hues lean to the accent, lightness stays."""
+    """The same light with its hues shifted towards the accent; lightness stays."""
 
     def lean(colour: Colour) -> Colour:
         lightness, a, b = to_oklab(colour)

@@ -1,4 +1,4 @@
-"""What a scene starts from: the canvas, the words, the light, and a place for the lamp. Decides no shapes."""
+"""What a scene starts from: the canvas, the prompt, the light, and the position of the light source."""
 
 import msgspec
 import numpy as np
@@ -20,10 +20,10 @@ _DEFAULT_LIGHTS = {
 
 
 class SceneContext(msgspec.Struct, frozen=True):
-    """One picture about to be painted."""
+    """The inputs of a scene. `index` tells the images of one request apart; `seed` comes from the prompt."""
 
     canvas: Canvas
-    brief: PromptReading
+    reading: PromptReading
     light: Light
     light_name: str
     colours: tuple[Colour, ...]
@@ -31,42 +31,42 @@ class SceneContext(msgspec.Struct, frozen=True):
     seed: int
 
     def wants(self, *things: str) -> bool:
-        return not self.brief.objects.isdisjoint(things)
+        return not self.reading.objects.isdisjoint(things)
 
 
-def new_scene_context(canvas: Canvas, brief: PromptReading, index: int, base: int) -> SceneContext:
-    """Words decide first; where they are silent the index walks through what fits, so that n differ."""
-    free = _DEFAULT_LIGHTS.get(brief.scene, ("sunset", "dawn", "dusk"))
-    name = brief.light or free[_choice(base, index, len(free))]
-    if brief.scene == "desert" and name == "day":
+def new_scene_context(canvas: Canvas, reading: PromptReading, index: int, base: int) -> SceneContext:
+    """The prompt decides first; otherwise the index walks through fitting choices, so that n images differ."""
+    free = _DEFAULT_LIGHTS.get(reading.scene, ("sunset", "dawn", "dusk"))
+    name = reading.light or free[_choice(base, index, len(free))]
+    if reading.scene == "desert" and name == "day":
         name = "desert"
     light = LIGHTS[name]
-    accents = tuple(COLOUR_WORDS[colour] for colour in brief.colours)
-    if accents and brief.scene in {"vista", "sea", "forest", "desert", "city"}:
+    accents = tuple(COLOUR_WORDS[colour] for colour in reading.colours)
+    if accents and reading.scene in {"vista", "sea", "forest", "desert", "city"}:
         light = tinted_light(light, accents[0])
     colours = tinted_set(accents[0]) if accents else SETS[_choice(base, index, len(SETS))]
     if len(accents) > 1:
         colours = (*colours[:4], accents[1], *colours[5:])
-    return SceneContext(canvas, brief, light, name, colours, index, base)
+    return SceneContext(canvas, reading, light, name, colours, index, base)
 
 
-def light_position(stage: SceneContext, horizon: float, low: float = 0.12, high: float = 0.34) -> Point:
-    """Off the middle, on alternating thirds; a low sun at the edges of the day."""
-    canvas = stage.canvas
-    side = 1 if pick(stage, 2) else -1
+def light_position(context: SceneContext, horizon: float, low: float = 0.12, high: float = 0.34) -> Point:
+    """Off centre, on alternating thirds; low at dawn and dusk."""
+    canvas = context.canvas
+    side = 1 if pick(context, 2) else -1
     x = 0.5 + side * (0.14 + 0.12 * canvas.rng.random())
-    above = high if stage.light_name in {"day", "night", "winter", "storm", "aurora"} else low
+    above = high if context.light_name in {"day", "night", "winter", "storm", "aurora"} else low
     y = horizon - above * (0.8 + 0.4 * canvas.rng.random())
     return float(x * canvas.width), float(max(0.1, y) * canvas.height)
 
 
-def uniform(stage: SceneContext, low: float, high: float) -> float:
-    return float(stage.canvas.rng.uniform(low, high))
+def uniform(context: SceneContext, low: float, high: float) -> float:
+    return float(context.canvas.rng.uniform(low, high))
 
 
-def pick(stage: SceneContext, choices: int) -> int:
-    """A choice that starts anywhere and moves on with the index, so that neighbours differ."""
-    return _choice(stage.seed, stage.index, choices)
+def pick(context: SceneContext, choices: int) -> int:
+    """A choice that depends on the prompt and advances with the index, so that neighbouring images differ."""
+    return _choice(context.seed, context.index, choices)
 
 
 def _choice(base: int, index: int, choices: int) -> int:

@@ -1,4 +1,4 @@
-"""Skies: light, sun and moon, clouds, stars, aurora. Knows hours of the day, no land."""
+"""Skies: light, sun and moon, clouds, stars, aurora."""
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -10,7 +10,7 @@ from imagegate.painter.palette import Colour, Floats, Light, along, mix, ramp
 
 
 def sky_field(canvas: Canvas, light: Light, horizon: float, lamp: Point) -> Floats:
-    """The gradient down to the horizon (in shares of the height), warmer around the lamp."""
+    """The gradient down to the horizon (a fraction of the height), warmer around the light source."""
     across, down = canvas.grid()
     height = np.clip(down / np.float32(max(horizon, 0.05)), 0, 1)
     sway = (across - np.float32(lamp[0] / canvas.width)) ** 2 * np.float32(0.10)
@@ -55,7 +55,7 @@ def _shift(field: Floats, down: int, across: int) -> Floats:
 
 
 def _cloud_density(canvas: Canvas, horizon: float) -> Floats:
-    """Weather seen in perspective: the nearer the horizon, the flatter its clouds."""
+    """Clouds in perspective: flatter towards the horizon."""
     wide, high = canvas.soft_width, canvas.soft_height
     base = turbulence(canvas.rng, wide, high, 2.2, canvas.detail.octaves, 0.07, stretch=2.6)
     _, down = canvas.grid()

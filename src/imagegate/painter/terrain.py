@@ -1,4 +1,4 @@
-"""Ridges, dunes, trees and water: what lies under a sky. Knows distance and air, no composition."""
+"""Ridges, dunes, trees and water."""
 
 import math
 from functools import partial
@@ -17,7 +17,7 @@ def air(light: Light, depth: float) -> Colour:
 
 
 def ridge(canvas: Canvas, base: float, rise: float, bumps: float, smooth: bool = False) -> Floats:
-    """A line across the picture, heights in pixels from the top; `base` and `rise` in shares of the height."""
+    """A line across the image, heights in pixels from the top; `base` and `rise` as fractions of the height."""
     octaves = canvas.detail.octaves + 1 if not smooth else 3
     line = skyline(
         canvas.rng,
@@ -33,7 +33,7 @@ def ridge(canvas: Canvas, base: float, rise: float, bumps: float, smooth: bool =
 def mountain_paint(
     canvas: Canvas, edge: Floats, body: Colour, haze: Colour, lit: Colour, side: float, snow: float
 ) -> Floats:
-    """Faces lit from one side, hanging from the ridge line, sinking into haze at the foot."""
+    """Faces lit from one side, below the ridge line, fading into haze at the foot."""
     line = _softened(canvas, edge)
     _, down = canvas.grid()
     under = np.clip(down - line[None, :], 0, 1)
@@ -69,7 +69,7 @@ def _faces(canvas: Canvas, line: Floats, under: Floats, side: float) -> Floats:
 
 
 def _flipped(canvas: Canvas, field: Floats) -> Floats:
-    """The same noise the other way round: cheaper than new noise, and no seam shows."""
+    """The same noise mirrored: cheaper than new noise, and without a seam."""
     turns = int(canvas.rng.integers(0, 4))
     return field[:: -1 if turns & 1 else 1, :: -1 if turns & 2 else 1]
 
@@ -234,7 +234,7 @@ def _strokes(pen: Pen, strokes: list[tuple[float, float, float, float, bool]], b
 
 
 def _glitter_path(canvas: Canvas, light: Light, horizon: float, lamp: Point, strength: float) -> None:
-    """The road of light under the lamp: sparks where the swell faces it."""
+    """The glitter under the light source: sparks where the swell faces it."""
     across, _ = canvas.grid()
     depth = _depth(canvas, horizon)
     swell = waves(canvas, horizon, 16, canvas.detail.octaves + 1)

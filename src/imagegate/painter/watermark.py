@@ -1,4 +1,4 @@
-"""The small visible label in a corner. Knows its own few glyphs, so that no font file is needed."""
+"""The small visible label in a corner, drawn from built-in glyphs so that no font file is needed."""
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,7 @@ _OPACITY = 0.5
 
 
 def label_mask(unit: float) -> Image.Image:
-    """The text as a mask, sized for a picture whose shorter side is `unit`."""
+    """The text as a mask, sized for an image whose shorter side is `unit`."""
     rows = ["" for _ in range(9)]
     for letter in _TEXT:
         rows = [row + line + " " for row, line in zip(rows, _GLYPHS[letter], strict=True)]
@@ -34,21 +34,21 @@ def label_mask(unit: float) -> Image.Image:
     return large.resize((width, height), Image.Resampling.BOX)
 
 
-def stamp(picture: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None) -> None:
-    """Write the label; without a corner, at the lower right. Too small a picture stays clean."""
-    unit = min(picture.size)
+def stamp(image: Image.Image, corner: tuple[int, int] | None = None, alpha: Image.Image | None = None) -> None:
+    """Draw the label, by default at the lower right. An image that is too small stays without."""
+    unit = min(image.size)
     mask = label_mask(unit)
     margin = max(4, round(unit * 0.022))
     left, top = corner or (
-        picture.width - mask.width - margin,
-        picture.height - mask.height - margin + mask.height // 4,
+        image.width - mask.width - margin,
+        image.height - mask.height - margin + mask.height // 4,
     )
     if left < margin or top < 0:
         return
     box = (left, top, left + mask.width, top + mask.height)
-    under: Floats = np.asarray(picture.crop(box).convert("L"), np.float32)
+    under: Floats = np.asarray(image.crop(box).convert("L"), np.float32)
     ink = (255, 255, 255) if float(under.mean()) < 165 else (20, 24, 40)
     faint = mask.point([round(level * _OPACITY) for level in range(256)])
-    picture.paste(ink, box, faint)
+    image.paste(ink, box, faint)
     if alpha is not None:
         alpha.paste(255, box, faint)

@@ -1,4 +1,4 @@
-"""What a prompt asks for, read from its words in English and Korean. Knows vocabulary, nothing of painting."""
+"""Reads what a prompt asks for from its words, in English and Korean."""
 
 import re
 
@@ -24,7 +24,7 @@ _SCENES: dict[str, str] = {
     "ribbons": "abstract ribbon ribbons wallpaper gradient flow fluid marble texture pattern background silk waveform"
     " 추상 리본 배경 그라데이션 그라디언트 유체 대리석 패턴 비단",
 }
-# things that imply a scene only where nothing names one
+# objects that imply a scene only where no word names one
 _IMPLIED_SCENES: dict[str, str] = {
     "sea": "boat sailboat ship sailing yacht gulls 돛단배 요트 갈매기",
     "vista": "balloon balloons bird birds sky cloud clouds 열기구 하늘 구름",
@@ -119,7 +119,7 @@ _DEFAULT_SCENES = ("vista", "sea", "ribbons", "space", "bloom", "forest", "city"
 
 
 class PromptReading(msgspec.Struct, frozen=True):
-    """The prompt, understood as far as the painter can."""
+    """What the painter understood of a prompt. `scene_named`: the scene comes from a word, not from the default."""
 
     scene: str
     scene_named: bool
@@ -131,7 +131,7 @@ class PromptReading(msgspec.Struct, frozen=True):
 
 
 class PromptWords:
-    """One prompt's words; English by whole word, Korean by containment, because particles cling to nouns."""
+    """Words of a prompt. English matches whole words, Korean by containment, because particles attach to nouns."""
 
     def __init__(self, prompt: str) -> None:
         self._prompt = prompt.lower()
@@ -143,7 +143,7 @@ class PromptWords:
         if word.isascii():
             return word in self._english
         if len(word) == 1:
-            # one syllable hides in many words: it counts at the head of a word, alone or before a particle
+            # one syllable occurs in many words: it must stand alone or before a particle
             return any(
                 re.fullmatch(word + "(이|가|은|는|을|를|의|에|과|와|도|로|으로|에서|속|위)?", found)
                 for found in self._korean
@@ -162,7 +162,7 @@ class PromptWords:
 
 
 def read_prompt(prompt: str, default_choice: int) -> PromptReading:
-    """`default_choice` is any number; it picks a scene where the words name none."""
+    """`default_choice` is any number; it picks the scene where no word names one."""
     reader = PromptWords(prompt)
     things = frozenset(reader.matches(_OBJECTS))
     named = reader.first_match(_SCENES) or reader.first_match(_IMPLIED_SCENES)

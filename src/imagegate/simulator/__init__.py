@@ -1,5 +1,5 @@
-"""A stand-in for real upstreams: it speaks like them, fails like them on demand, and counts what it would have billed.
+"""A stand-in for real upstreams: it answers and fails as they do, and counts what each call would have cost.
 
-A door of its own: it shares the catalog, the formulas and the PNG writer with the gateway and nothing else, so that
-what it counts is no echo of what the gateway believes.
+It shares the catalog, the pricing formulas and the PNG encoder with the gateway and nothing else, so that its count is
+independent of the gateway's own accounting.
 """

@@ -1,7 +1,7 @@
-"""Every call that arrived, and what all of them would have cost.
+"""The log of received calls, and the totals of what they would have cost.
 
-Knows: that an image is bought when the simulator has the whole request and decides to generate, whatever becomes of
-the answer. Refuses to know: prices and wires.
+An image counts as bought once the simulator has the whole request and decides to generate, whatever becomes of the
+response.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BodyProgress = Literal["none", "partial", "complete"]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """A reference or mask as it arrived. `width` of 0: only its address arrived."""
+    """A reference or mask as received. `width` and `height` are 0 where only its URL is known."""
 
     bytes: int
     sha256: str
@@ -28,14 +28,14 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, kw_only=True):
-    """One call. `kind`: create, poll, cancel, download or models.
+    """One call, as `GET /control/calls` shows it. `kind`: create, poll, cancel, download or models.
 
-    `received_at` in Unix seconds; `prompt` is cut at 2,000 characters; `answered`: no, yes, cut, reset, or gone when
-    the caller left first. `replayed`: an idempotent repeat that bought nothing.
+    `received_at` is in Unix seconds, `duration` in seconds; `prompt` is truncated to 2,000 characters. `answered`: no,
+    yes, cut, reset, or gone where the caller disconnected first. `replayed`: an idempotent repeat that bought nothing.
     """
 
     id: str
-    shape: str
+    protocol: str = msgspec.field(name="shape")
     kind: str
     path: str
     received_at: float
@@ -61,7 +61,7 @@ class Call(msgspec.Struct, kw_only=True):
 
 
 class Totals(msgspec.Struct, kw_only=True):
-    """Calls are creates only. `nanos` are 1e-9 USD."""
+    """`calls` counts create requests only; `nanos` are 1e-9 USD."""
 
     calls: int = 0
     purchases: int = 0
@@ -74,16 +74,16 @@ class Totals(msgspec.Struct, kw_only=True):
 
 
 class CallLog:
-    """The newest calls, and the totals of all."""
+    """The newest calls, and the totals of all calls."""
 
     def __init__(self) -> None:
         self.all: deque[Call] = deque(maxlen=_MAX_CALLS)
         self.total = Totals()
         self._count = 0
 
-    def open(self, shape: str, kind: str, path: str, now: float, headers: dict[str, str]) -> Call:
+    def open(self, protocol: str, kind: str, path: str, now: float, headers: dict[str, str]) -> Call:
         self._count += 1
-        call = Call(id=f"call-{self._count}", shape=shape, kind=kind, path=path, received_at=now, headers=headers)
+        call = Call(id=f"call-{self._count}", protocol=protocol, kind=kind, path=path, received_at=now, headers=headers)
         self.all.append(call)
         self.total.calls += kind == "create"
         return call
@@ -93,13 +93,13 @@ class CallLog:
         self.add_purchase(images, nanos)
 
     def add_purchase(self, images: int, nanos: int) -> None:
-        """A purchase that an earlier run of the simulator made, or this one."""
+        """Add a purchase of this run, or of an earlier one that the state file holds."""
         self.total.purchases += 1
         self.total.images += images
         self.total.nanos += nanos
 
     def refund(self, images: int, nanos: int) -> None:
-        """A purchase that was cancelled in time. The call keeps what it was told."""
+        """Take a purchase that was cancelled in time out of the totals. The log entry of the call stays as it is."""
         self.total.purchases -= 1
         self.total.images -= images
         self.total.nanos -= nanos
@@ -110,9 +110,9 @@ class CallLog:
 
 
 def format_call(call: Call) -> str:
-    """What one call came to, for a person."""
+    """One line for the terminal."""
     faults = "+".join(f"{name}:{value}" if value else name for name, value in call.faults.items())
-    asked = " ".join(filter(None, [call.shape, call.model or call.path, call.size, call.quality, f"n={call.n}"]))
+    asked = " ".join(filter(None, [call.protocol, call.model or call.path, call.size, call.quality, f"n={call.n}"]))
     outcome = f"{call.status or '-'} {call.answered}" + (f" [{faults}]" if faults else "")
     bill = "replayed, nothing" if call.replayed else f"{call.billed_images} bought for ${format_usd(call.billed_nanos)}"
     return f"{call.id} {asked} -> {outcome} in {call.duration:.2f}s, {bill}"

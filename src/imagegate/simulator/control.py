@@ -1,7 +1,4 @@
-"""The control API, on the same port: what the next calls shall meet, and what all calls came to.
-
-Knows: its own four resources. It is not part of any upstream's wire and asks for no key.
-"""
+"""The control API, served on the same port without a key: the script of faults, the calls and their totals."""
 
 from __future__ import annotations
 
@@ -12,39 +9,40 @@ from imagegate.simulator.app_state import AppState
 from imagegate.simulator.script import parse_steps
 
 
-def control_routes(desk: AppState) -> list[web.RouteDef]:
+def control_routes(app: AppState) -> list[web.RouteDef]:
     async def put_script(request: web.Request) -> web.Response:
-        """Replace what the next calls meet. An empty list clears it."""
+        """Replace the script. An empty list clears it."""
         try:
-            desk.script.steps = parse_steps(await request.read())
+            app.script.steps = parse_steps(await request.read())
         except (ValueError, msgspec.MsgspecError) as error:
             return _json({"error": str(error)}, status=400)
-        return _json({"left": desk.script.steps})
+        return _json({"left": app.script.steps})
 
     async def get_script(request: web.Request) -> web.Response:
-        return _json({"left": desk.script.steps})
+        return _json({"left": app.script.steps})
 
     async def get_calls(request: web.Request) -> web.Response:
-        """Oldest first; `?kind=create` and `?shape=openai` narrow the list."""
-        wanted = {name: request.query[name] for name in ("kind", "shape") if name in request.query}
-        calls = [call for call in desk.calls.all if all(getattr(call, name) == wanted[name] for name in wanted)]
+        """Oldest first; `?kind=create` and `?shape=openai` filter the list."""
+        filters = {"kind": "kind", "shape": "protocol"}
+        wanted = {filters[name]: value for name, value in request.query.items() if name in filters}
+        calls = [call for call in app.calls.all if all(getattr(call, name) == wanted[name] for name in wanted)]
         return _json({"calls": calls})
 
     async def delete_calls(request: web.Request) -> web.Response:
-        """Forget calls and totals; tickets and the script stay."""
-        desk.calls.clear()
+        """Clear calls and totals; jobs and the script stay."""
+        app.calls.clear()
         return _json({"calls": []})
 
     async def get_total(request: web.Request) -> web.Response:
-        total = desk.calls.total
+        total = app.calls.total
         return _json(msgspec.to_builtins(total) | {"usd": total.usd})
 
     async def post_refuse(request: web.Request) -> web.Response:
-        """Refuse connections for `?seconds=n`; this one stays usable."""
+        """Refuse new connections for `?seconds=n`; open ones stay usable."""
         seconds = request.query.get("seconds", "1")
         if not seconds.replace(".", "", 1).isdigit():
             return _json({"error": "seconds must be a number"}, status=400)
-        await desk.refuse_connections(float(seconds))
+        await app.refuse_connections(float(seconds))
         return _json({"refusing": float(seconds)})
 
     return [

@@ -1,6 +1,6 @@
-"""Answers that were paid for and hold nothing: pages of intermediaries, and a picture without an end.
+"""Paid responses without a usable image: HTML error pages of intermediaries, and an image of unbounded size.
 
-They look the same whatever the shape.
+They are the same in every protocol.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BLOCK_BYTES = 1 << 16
 
 
 def corrupt_reply(fault: str, plan: Plan) -> Reply:
-    """What arrives instead of the answer."""
+    """The reply that replaces the real one."""
     match fault:
         case "504":
             reply = fixed_reply(504, html_page(504, "Gateway Time-out"), "text/html")
@@ -37,7 +37,7 @@ def html_page(status: int, title: str) -> bytes:
 
 
 def endless_image(size: int) -> Reply:
-    """JSON whose base64 begins as a PNG and goes on for `size` bytes."""
+    """JSON whose base64 begins like a PNG and continues for `size` bytes."""
     head = b'{"created":1,"data":[{"b64_json":"' + base64.b64encode(render_image(ImageSpec(64, 64, "png"))[:33])
     tail = b'"}]}'
     return Reply(body=_blocks(head, size, tail), length=len(head) + size + len(tail))

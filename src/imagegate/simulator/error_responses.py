@@ -1,7 +1,4 @@
-"""How upstreams say no: the answers that buy nothing, as data.
-
-Knows: statuses, codes and texts as the vendors write them. Refuses to know: whose wire puts them into which frame.
-"""
+"""Error responses that bill nothing, with the statuses, codes and messages of the vendors."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _CONTENT_FILTER_ERROR = {
 
 
 class Denial(Exception):
-    """Nothing was generated. `verbatim` is the whole body, where it is no error of the shape's own form."""
+    """The request is refused and nothing is generated. `verbatim` replaces the protocol's own error body."""
 
     def __init__(
         self,
@@ -54,8 +51,8 @@ def invalid_value(message: str, param: str | None) -> Denial:
     return Denial(400, "invalid_value", message, param=param)
 
 
-def denial(fault: str, plan: Plan, model: str, azure: bool) -> Denial:
-    """What this fault of kind `denied` answers."""
+def denial_for(fault: str, plan: Plan, model: str, azure: bool) -> Denial:
+    """The denial of a fault of kind `denied`. `model` is named in the message."""
     if fault in _FIXED_DENIALS:
         status, code, kind, message = _FIXED_DENIALS[fault]
         return Denial(status, code, message.format(model=model), kind=kind)
@@ -120,7 +117,7 @@ def _model_not_found(model: str, azure: bool) -> Denial:
 
 
 def _unframed_denial(fault: str, value: str) -> Denial:
-    """Answers that look the same whatever the shape."""
+    """Denials that are the same in every protocol."""
     match fault:
         case "moderation-refusal":
             return Denial(400, "moderation_blocked", _MODERATION_MESSAGE, kind="image_generation_user_error")

@@ -1,7 +1,4 @@
-"""The faults by name, and how a person writes them: `429`, `429:3`, `wrong-pixels+usage-missing`.
-
-Knows: which faults exist, when each strikes and what its value means. Refuses to know: how it looks on the wire.
-"""
+"""Faults by name, and the syntax in which they are given: `429`, `429:3`, `wrong-pixels+usage-missing`."""
 
 from __future__ import annotations
 
@@ -14,24 +11,23 @@ Faults = dict[str, str]
 
 
 class FaultKind(enum.StrEnum):
-    """`before_body`: before the body is read. `denied`: after it, and nothing is generated. All others are bought
-    first.
+    """When a fault strikes. `before_body` and `denied` (after the body) bill nothing; all others are bought first.
 
-    `wire`: the answer does not arrive as it should. `answer`: another answer arrives. `image`, `usage`: a part of
-    the answer is wrong. `job`: happens to work that is polled for.
+    `wire`: the response does not arrive as it should. `answer`: another response arrives. `image`, `usage`: a part of
+    the response is wrong. `job`: strikes polls and downloads.
     """
 
-    before_body = "head"
+    before_body = "before_body"
     denied = "denied"
     wire = "wire"
     answer = "answer"
-    image = "picture"
+    image = "image"
     usage = "usage"
-    job = "ticket"
+    job = "job"
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """`description` is one line for the list that `imagegate simulate --list` prints; it says what a value means."""
+    """`description` is one line for the list that `imagegate simulate --list` prints; it explains the value."""
 
     kind: FaultKind
     description: str
@@ -60,20 +56,20 @@ FAULTS: dict[str, Fault] = {
     "detail-error": Fault(FaultKind.denied, '{"detail":...}; value: the status, default 422'),
     "reset-after-send": Fault(FaultKind.wire, "buy, then reset the connection"),
     "black-hole": Fault(FaultKind.wire, "buy, then never answer; value: seconds until the end, default 3600"),
-    "slow-headers": Fault(FaultKind.wire, "the head byte by byte; value: seconds for all of it, default 30"),
+    "slow-headers": Fault(FaultKind.wire, "the response head byte by byte; value: seconds for all of it, default 30"),
     "drip": Fault(FaultKind.wire, "the body slowly; value: bytes per second, default 1kB"),
     "truncated": Fault(FaultKind.wire, "half of the body, then the end"),
     "504": Fault(FaultKind.answer, "a gateway's HTML page after the purchase"),
     "5xx-html": Fault(FaultKind.answer, "a gateway's HTML page after the purchase; value: the status, default 502"),
     "html-200": Fault(FaultKind.answer, "HTTP 200 with an HTML page"),
-    "empty-data": Fault(FaultKind.answer, "no images, usage as if there were"),
-    "huge-body": Fault(FaultKind.answer, "a picture that never ends; value: bytes, default 200MB"),
+    "empty-data": Fault(FaultKind.answer, "no images, but usage"),
+    "huge-body": Fault(FaultKind.answer, "an image of unbounded size; value: bytes, default 200MB"),
     "stream-error": Fault(FaultKind.answer, "a stream ends with an error event"),
-    "wrong-pixels": Fault(FaultKind.image, "half the width and height that were asked for"),
+    "wrong-pixels": Fault(FaultKind.image, "half the requested width and height"),
     "wrong-format": Fault(FaultKind.image, "jpeg for png, png for anything else"),
-    "bad-base64": Fault(FaultKind.image, "characters that are no base64 in the middle"),
-    "fewer-images": Fault(FaultKind.image, "one image fewer than asked for, at least one"),
-    "url-result": Fault(FaultKind.image, "links instead of base64"),
+    "bad-base64": Fault(FaultKind.image, "invalid base64 characters in the middle"),
+    "fewer-images": Fault(FaultKind.image, "one image fewer than requested, at least one"),
+    "url-result": Fault(FaultKind.image, "URLs instead of base64"),
     "usage-missing": Fault(FaultKind.usage, "no usage"),
     "usage-zero": Fault(FaultKind.usage, "zeros"),
     "usage-negative": Fault(FaultKind.usage, "negative counts"),
@@ -91,14 +87,14 @@ _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1_000_000, "kib": 1024, "mib": 1 << 2
 
 
 def parse_faults(text: str) -> Faults:
-    """Names to values. ValueError names what is unknown; `none` means that the call works."""
+    """Fault names mapped to their values; empty for `none`. Raises ValueError for an unknown name or a wrong value."""
     if text in NO_FAULT:
         return {}
     pairs = (part.strip().partition(":") for part in text.split("+"))
     faults = {name: value for name, _, value in pairs}
     for name, value in faults.items():
         if name not in FAULTS:
-            raise ValueError(f"there is no fault {name!r}; the faults are {', '.join(FAULTS)}")
+            raise ValueError(f"unknown fault {name!r}; the faults are {', '.join(FAULTS)}")
         if value:
             _check_value(name, value)
     return faults
@@ -110,25 +106,25 @@ def _check_value(name: str, value: str) -> None:
     if name in _BYTE_VALUED:
         parse_byte_count(value)
     elif not re.fullmatch(r"[0-9]+" if name not in _SECONDS_VALUED else r"[0-9]+(\.[0-9]+)?", value):
-        raise ValueError(f"{value!r} is no value of {name}: {FAULTS[name].description}")
+        raise ValueError(f"{value!r} is not a value of {name}: {FAULTS[name].description}")
 
 
 def first_fault(faults: Faults, when: FaultKind) -> str:
-    """The first fault of this kind, or the empty text."""
+    """The first fault of this kind, or an empty string."""
     return next((name for name in faults if FAULTS[name].kind is when), "")
 
 
 def parse_seconds(text: str) -> float:
-    """`2`, `1.5s`, `300ms`."""
+    """Seconds from `2`, `1.5s` or `300ms`. Raises ValueError."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|)", text.strip())
     if not found:
-        raise ValueError(f"{text!r} is no time such as 2s or 300ms")
+        raise ValueError(f"{text!r} is not a time such as 2s or 300ms")
     return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
 def parse_byte_count(text: str) -> int:
-    """`512`, `20MB`, `1MiB`."""
+    """Bytes from `512`, `20MB` or `1MiB`. Raises ValueError."""
     found = re.fullmatch(r"([0-9]+)\s*([kmi]*b?)", text.strip().lower())
     if not found or found[2] not in _UNITS:
-        raise ValueError(f"{text!r} is no amount of bytes such as 20MB")
+        raise ValueError(f"{text!r} is not a size such as 20MB")
     return int(found[1]) * _UNITS[found[2]]

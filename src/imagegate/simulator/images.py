@@ -1,7 +1,4 @@
-"""Real pictures, cheaply: painted once per kind, kept, and told apart by a comment that costs nothing.
-
-Knows: sizes, formats and how many bytes a file shall have. Refuses to know: prompts; nothing is drawn of them.
-"""
+"""Real image files at little cost: rendered once per specification, cached, and made unique by a comment."""
 
 from __future__ import annotations
 
@@ -28,8 +25,8 @@ _JPEG_HEADER_BYTES = 20
 _TILE_PIXELS = 64
 
 
-class ImageSpec(msgspec.Struct, frozen=True):
-    """`file_bytes` of 0 means small; otherwise incompressible noise of about that size, exactly that for PNG."""
+class ImageSpec(msgspec.Struct, frozen=True, rename={"file_bytes": "bytes"}):
+    """An image to render. With `file_bytes`, noise fills it to about that size (a PNG exactly); 0 is small."""
 
     width: int
     height: int
@@ -40,42 +37,42 @@ class ImageSpec(msgspec.Struct, frozen=True):
 
 
 class ImageCache:
-    """Paints each kind of picture once, in a thread; keeps files until they are too many."""
+    """Renders each specification once, in a thread, and keeps the files up to a total size."""
 
     def __init__(self) -> None:
         self._files: dict[ImageSpec, asyncio.Task[bytes]] = {}
 
-    async def render(self, picture: ImageSpec, stamp: str) -> FileParts:
-        """The file in parts; `stamp` makes PNG and JPEG differ from every other."""
-        if picture not in self._files:
+    async def render(self, image: ImageSpec, stamp: str) -> FileParts:
+        """The file in parts; `stamp` makes each PNG and JPEG unique."""
+        if image not in self._files:
             self._evict()
-            self._files[picture] = asyncio.create_task(asyncio.to_thread(render_image, picture))
-        return with_comment(await asyncio.shield(self._files[picture]), picture.format, stamp)
+            self._files[image] = asyncio.create_task(asyncio.to_thread(render_image, image))
+        return with_comment(await asyncio.shield(self._files[image]), image.format, stamp)
 
     def _evict(self) -> None:
         done = [task.result() for task in self._files.values() if task.done()]
         if sum(map(len, done)) > _MAX_CACHE_BYTES:
-            self._files = {picture: task for picture, task in self._files.items() if not task.done()}
+            self._files = {image: task for image, task in self._files.items() if not task.done()}
 
 
-def render_image(picture: ImageSpec) -> bytes:
-    """One file, the same for the same kind."""
-    pixels = _gradient(picture.width, picture.height, 4 if picture.transparent and picture.format != "jpeg" else 3)
-    if picture.file_bytes:
-        _add_noise(pixels, picture.file_bytes, 2 if picture.format == "jpeg" else 3)
+def render_image(image: ImageSpec) -> bytes:
+    """The file for a specification; the same specification gives the same bytes."""
+    pixels = _gradient(image.width, image.height, 4 if image.transparent and image.format != "jpeg" else 3)
+    if image.file_bytes:
+        _add_noise(pixels, image.file_bytes, 2 if image.format == "jpeg" else 3)
     file = io.BytesIO()
-    if picture.format == "png":
+    if image.format == "png":
         write_png(file, pixels)
-        return _pad_png(file.getvalue(), picture.file_bytes)
-    if picture.format == "jpeg":
-        Image.fromarray(pixels).save(file, "JPEG", quality=picture.quality, subsampling="4:4:4")
+        return _pad_png(file.getvalue(), image.file_bytes)
+    if image.format == "jpeg":
+        Image.fromarray(pixels).save(file, "JPEG", quality=image.quality, subsampling="4:4:4")
     else:
-        Image.fromarray(pixels).save(file, "WEBP", quality=picture.quality, method=0, lossless=bool(picture.file_bytes))
+        Image.fromarray(pixels).save(file, "WEBP", quality=image.quality, method=0, lossless=bool(image.file_bytes))
     return file.getvalue()
 
 
 def _gradient(width: int, height: int, channels: int) -> Pixels:
-    """A slope from edge to edge over coarse tiles of noise."""
+    """A horizontal gradient over coarse tiles of noise."""
     tiles = np.random.default_rng(width * 10_000 + height).integers(
         0, 48, (-(-height // _TILE_PIXELS), -(-width // _TILE_PIXELS), channels), np.uint8
     )
@@ -89,14 +86,14 @@ def _gradient(width: int, height: int, channels: int) -> Pixels:
 
 
 def _add_noise(pixels: Pixels, size: int, bytes_per_pixel: int) -> None:
-    """As many rows of noise from the top as make about `size` bytes."""
+    """Fill as many rows with noise, from the top, as compress to about `size` bytes."""
     rows = min(pixels.shape[0], size // (pixels.shape[1] * bytes_per_pixel))
     noise = np.random.default_rng(size).integers(0, 256, (rows, pixels.shape[1], 3), np.uint8)
     pixels[:rows, :, :3] = noise
 
 
 def _pad_png(png: bytes, size: int) -> bytes:
-    """Exactly `size` bytes by a private chunk of noise, where the pixels cannot hold that many."""
+    """Pad to exactly `size` bytes with a private chunk of noise. A file that is larger already stays as it is."""
     missing = size - len(png) - 12
     if missing < 0:
         return png
@@ -105,7 +102,7 @@ def _pad_png(png: bytes, size: int) -> bytes:
 
 
 def with_comment(file: bytes, file_format: str, stamp: str) -> FileParts:
-    """The file with a comment in it, in parts, so that a big one is never copied."""
+    """The file with a comment inserted, in parts so that a large file is not copied. WebP is returned unchanged."""
     view = memoryview(file)
     if file_format == "png":
         return [view[:_PNG_HEADER_BYTES], _chunk(b"tEXt", b"Comment\0" + stamp.encode()), view[_PNG_HEADER_BYTES:]]
@@ -121,7 +118,7 @@ def _chunk(kind: bytes, payload: bytes) -> bytes:
 
 
 def base64_chunks(parts: FileParts) -> Iterator[bytes]:
-    """The base64 of all parts together, a quarter of a megabyte at a time."""
+    """The base64 of all parts as one text, in chunks of a quarter of a megabyte."""
     carry = b""
     for part in parts:
         for start in range(0, len(part), _BASE64_CHUNK_BYTES):

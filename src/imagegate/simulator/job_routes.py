@@ -1,7 +1,4 @@
-"""Where tickets are given out, asked after and collected, whatever the shape.
-
-Knows: that a key buys once, that failed work is not charged, and which faults strike later. Refuses to know: wires.
-"""
+"""Submitting, polling and cancelling jobs, common to all protocols with a queue."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from imagegate.simulator.app_state import (
     WireProtocol,
     generate,
     open_call,
-    skips_faults,
 )
 from imagegate.simulator.calls import Call
 from imagegate.simulator.corrupt_images import corrupt_reply
+from imagegate.simulator.create import skips_faults
 from imagegate.simulator.error_responses import Denial
 from imagegate.simulator.faults import FaultKind, first_fault
 from imagegate.simulator.jobs import Job
@@ -34,31 +31,34 @@ JobAction = Callable[[web.Request, Call, Job], Awaitable[Reply]]
 
 
 def submit_job(
-    desk: AppState, shape: str, call: Call, ask: ParsedRequest, plan: Plan, ticket_id: str, *, keyed: bool = True
+    app: AppState, protocol: str, call: Call, parsed: ParsedRequest, plan: Plan, job_id: str, *, keyed: bool = True
 ) -> Job:
-    """The ticket of this request: bought now, or the one that its key bought before. Nothing is awaited in between."""
+    """The job of this request: a new purchase, or the one that its idempotency key made before.
+
+    Nothing is awaited between the lookup and the insert: two repeats at once must not both buy.
+    """
     key = call.headers.get("idempotency-key", "") if keyed else ""
-    earlier = desk.jobs.find_by_key(shape, key)
+    earlier = app.jobs.find_by_key(protocol, key)
     if earlier is not None:
-        if earlier.fingerprint != ask.fingerprint:
+        if earlier.fingerprint != parsed.fingerprint:
             raise Denial(409, "idempotency_conflict", "This Idempotency-Key was used with another body.")
         call.replayed, call.task_id = True, earlier.id
         return earlier
-    ticket = _new_job(desk, shape, ask, plan, ticket_id, key)
-    desk.jobs.add(ticket)
-    call.task_id = ticket.id
-    if ticket.billed:
-        desk.calls.record_purchase(call, len(ticket.images), ticket.nanos)
-    return ticket
+    job = _new_job(app, protocol, parsed, plan, job_id, key)
+    app.jobs.add(job)
+    call.task_id = job.id
+    if job.billed:
+        app.calls.record_purchase(call, len(job.images), job.nanos)
+    return job
 
 
-def _new_job(desk: AppState, shape: str, ask: ParsedRequest, plan: Plan, ticket_id: str, key: str) -> Job:
-    work, now = generate(desk, ask, plan), time.time()
+def _new_job(app: AppState, protocol: str, parsed: ParsedRequest, plan: Plan, job_id: str, key: str) -> Job:
+    work, now = generate(app, parsed, plan), time.time()
     failure, message = _failure(plan)
     return Job(
-        id=ticket_id,
-        shape=shape,
-        model=ask.order.model,
+        id=job_id,
+        protocol=protocol,
+        model=parsed.order.model,
         created=now,
         ready=now + plan.latency,
         images=work.images,
@@ -68,12 +68,12 @@ def _new_job(desk: AppState, shape: str, ask: ParsedRequest, plan: Plan, ticket_
         message=message,
         faults=plan.faults,
         key=key,
-        fingerprint=ask.fingerprint,
+        fingerprint=parsed.fingerprint,
     )
 
 
 def _failure(plan: Plan) -> tuple[str, str]:
-    """Code and message of work that is going to fail, or empty texts."""
+    """Code and message of a job that will fail; empty strings for one that will not."""
     if first_fault(plan.faults, FaultKind.denied) in MODERATION_FAULTS:
         return "content_policy_violation", _REFUSAL_MESSAGE
     if "task-fails" in plan.faults:
@@ -82,26 +82,26 @@ def _failure(plan: Plan) -> tuple[str, str]:
 
 
 def submit_reply(reply: Reply, plan: Plan, call: Call) -> Reply:
-    """What the submit really answers: the ticket exists, whatever arrives of it."""
+    """The reply to a submit, replaced where the plan has a fault for it. The job exists either way."""
     fault = "" if skips_faults(plan, call) else first_fault(plan.faults, FaultKind.answer)
     return corrupt_reply(fault, Plan(faults=plan.faults)) if fault not in ("", "empty-data", "stream-error") else reply
 
 
-def result_urls(request: web.Request, ticket: Job) -> list[str]:
-    pictures = [] if "empty-data" in ticket.faults else ticket.images
-    names = [f"{ticket.id}_{index}.{picture.format}" for index, picture in enumerate(pictures)]
+def result_urls(request: web.Request, job: Job) -> list[str]:
+    images = [] if "empty-data" in job.faults else job.images
+    names = [f"{job.id}_{index}.{image.format}" for index, image in enumerate(images)]
     return [f"{request.url.origin()}/files/{name}" for name in names]
 
 
-def job_handler(desk: AppState, shape: WireProtocol, kind: str, answer: JobAction) -> Handler:
-    """The handler that looks a ticket up by the path's `id`; unknown, lost and unauthorized end here."""
+def job_handler(app: AppState, protocol: WireProtocol, kind: str, answer: JobAction) -> Handler:
+    """A handler that finds the job by the path's `id` and refuses unknown, lost and unauthorized ones."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = open_call(desk, shape.name, kind, request)
+        call = open_call(app, protocol.name, kind, request)
         try:
-            reply = await answer(request, call, _find_job(desk, shape, request, call))
-        except Denial as deny:
-            reply = shape.error_reply(deny)
+            reply = await answer(request, call, _find_job(app, protocol, request, call))
+        except Denial as denial:
+            reply = protocol.error_reply(denial)
         finally:
             call.open = False
         return await send(request, reply, Plan(), call)
@@ -109,14 +109,14 @@ def job_handler(desk: AppState, shape: WireProtocol, kind: str, answer: JobActio
     return handle
 
 
-def _find_job(desk: AppState, shape: WireProtocol, request: web.Request, call: Call) -> Job:
-    if shape.api_key(request) in REJECTED_KEYS:
+def _find_job(app: AppState, protocol: WireProtocol, request: web.Request, call: Call) -> Job:
+    if protocol.api_key(request) in REJECTED_KEYS:
         raise Denial(401, "invalid_api_key", "Incorrect API key provided.")
     call.task_id = request.match_info["id"]
-    ticket = desk.jobs.find(shape.name, call.task_id)
-    if ticket is None or ticket.state(time.time()) == "lost":
+    job = app.jobs.find(protocol.name, call.task_id)
+    if job is None or job.state(time.time()) == "lost":
         raise Denial(404, "task_not_found", "There is no such task.")
-    ticket.polls += 1
-    if "poll-503" in ticket.faults and ticket.polls <= int(ticket.faults["poll-503"] or 3):
+    job.polls += 1
+    if "poll-503" in job.faults and job.polls <= int(job.faults["poll-503"] or 3):
         raise Denial(503, "server_overloaded", "The server is currently overloaded.", kind="server_error")
-    return ticket
+    return job

@@ -1,7 +1,6 @@
-"""Work that is asked for once and polled for later. Its state follows from the clock, so that little need be kept.
+"""Jobs that are submitted once and polled. Their state is computed from the clock, so little is stored.
 
-Knows: when a ticket starts, ends and how; that a key names one purchase; a file of JSON lines that outlives the
-process. Refuses to know: how a shape writes any of it.
+With a file, jobs survive the process: it holds one JSON line for each submit and each cancel.
 """
 
 from __future__ import annotations
@@ -17,17 +16,18 @@ from imagegate.simulator.faults import Faults
 from imagegate.simulator.images import ImageSpec
 
 State = Literal["pending", "processing", "completed", "failed", "cancelled", "lost"]
-_PROCESSING_FROM = 0.1
+_PROCESSING_FROM = 0.1  # the share of its latency that a job spends pending
 
 
-class Job(msgspec.Struct, kw_only=True):
-    """`created`, `ready` and `cancelled` in Unix seconds. `failure` is empty where pictures come of it.
+# The `rename`s keep state files of earlier versions readable.
+class Job(msgspec.Struct, kw_only=True, rename={"protocol": "shape", "images": "pictures"}):
+    """One job. `created`, `ready` and `cancelled` are in Unix seconds; `failure` is empty for a job that will complete.
 
     `fingerprint` is the request's hash: the same `key` with another one is a conflict.
     """
 
     id: str
-    shape: str
+    protocol: str
     model: str
     created: float
     ready: float
@@ -49,13 +49,13 @@ class Job(msgspec.Struct, kw_only=True):
         return not self.failure and not self.refunded
 
     def state(self, now: float) -> State:
-        share = self._fraction_done(now)
+        fraction = self._fraction_done(now)
         if self.cancelled:
             return "cancelled"
-        if "task-lost" in self.faults and share >= 0.5:
+        if "task-lost" in self.faults and fraction >= 0.5:
             return "lost"
-        if share < 1:
-            return "pending" if share < _PROCESSING_FROM else "processing"
+        if fraction < 1:
+            return "pending" if fraction < _PROCESSING_FROM else "processing"
         return "failed" if self.failure else "completed"
 
     def progress(self, now: float) -> int:
@@ -65,67 +65,67 @@ class Job(msgspec.Struct, kw_only=True):
         return 1.0 if now >= self.ready else (now - self.created) / (self.ready - self.created)
 
 
-class _LogRecord(msgspec.Struct, omit_defaults=True):
-    """One line of the file: a new ticket, or the end of one."""
+class _LogRecord(msgspec.Struct, omit_defaults=True, rename={"job": "ticket"}):
+    """One line of the state file: a new job, or a cancellation."""
 
-    ticket: Job | None = None
+    job: Job | None = None
     cancelled: str = ""
     at: float = 0.0
     refunded: bool = False
 
 
 class JobStore:
-    """All tickets of this run, and with a file those of earlier runs. ValueError where the file is of another kind."""
+    """All jobs of this run, and with a file those of earlier runs. Raises ValueError for a file of another format."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._by_id: dict[str, Job] = {}
         self._by_key: dict[tuple[str, str], Job] = {}
         self._file = file
-        for line in _read_records(file):
-            self._apply(line)
+        for record in _read_records(file):
+            self._apply(record)
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self._by_id.values())
 
-    def get(self, ticket_id: str) -> Job | None:
-        return self._by_id.get(ticket_id)
+    def get(self, job_id: str) -> Job | None:
+        return self._by_id.get(job_id)
 
-    def find(self, shape: str, ticket_id: str) -> Job | None:
-        found = self._by_id.get(ticket_id)
-        return found if found and found.shape == shape else None
+    def find(self, protocol: str, job_id: str) -> Job | None:
+        found = self._by_id.get(job_id)
+        return found if found and found.protocol == protocol else None
 
-    def find_by_key(self, shape: str, key: str) -> Job | None:
-        return self._by_key.get((shape, key)) if key else None
+    def find_by_key(self, protocol: str, key: str) -> Job | None:
+        return self._by_key.get((protocol, key)) if key else None
 
-    def add(self, ticket: Job) -> None:
-        self._append(_LogRecord(ticket=ticket))
+    def add(self, job: Job) -> None:
+        self._append(_LogRecord(job=job))
 
-    def cancel(self, ticket: Job, now: float, *, refunded: bool) -> None:
-        self._append(_LogRecord(cancelled=ticket.id, at=now, refunded=refunded))
+    def cancel(self, job: Job, now: float, *, refunded: bool) -> None:
+        self._append(_LogRecord(cancelled=job.id, at=now, refunded=refunded))
 
-    def _append(self, line: _LogRecord) -> None:
-        """On file first: what was announced is remembered even if the process is killed."""
+    def _append(self, record: _LogRecord) -> None:
+        """Write the file first: a job that a client has seen must survive a SIGKILL."""
         if self._file is not None:
             with self._file.open("ab", buffering=0) as file:
-                file.write(msgspec.json.encode(line) + b"\n")
-        self._apply(line)
+                file.write(msgspec.json.encode(record) + b"\n")
+        self._apply(record)
 
-    def _apply(self, line: _LogRecord) -> None:
-        if line.ticket is not None:
-            self._by_id[line.ticket.id] = line.ticket
-            if line.ticket.key:
-                self._by_key[line.ticket.shape, line.ticket.key] = line.ticket
-        elif line.cancelled in self._by_id:
-            ended = self._by_id[line.cancelled]
-            ended.cancelled, ended.refunded = line.at, line.refunded
+    def _apply(self, record: _LogRecord) -> None:
+        if record.job is not None:
+            self._by_id[record.job.id] = record.job
+            if record.job.key:
+                self._by_key[record.job.protocol, record.job.key] = record.job
+        elif record.cancelled in self._by_id:
+            ended = self._by_id[record.cancelled]
+            ended.cancelled, ended.refunded = record.at, record.refunded
 
 
 def _read_records(file: Path | None) -> Iterator[_LogRecord]:
-    """A last line that was cut off by a crash was never announced and is passed over."""
+    """A last line that a crash truncated is skipped: no client has seen that job."""
     if file is None or not file.exists():
         return
     for number, text in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
         try:
             yield msgspec.json.decode(text, type=_LogRecord)
         except msgspec.DecodeError as error:
-            raise ValueError(f"{file} holds no tasks of a simulator; line {number}: {error}") from error
+            raise ValueError(f"{file} is not a state file of a simulator; line {number}: {error}") from error

@@ -1,8 +1,4 @@
-"""What an upstream counts and charges for a request.
-
-Knows: the families' formulas, the patches of real references, and list prices. Refuses to know: who asked, and how
-the answer travels.
-"""
+"""What an upstream counts and charges for a request: token formulas, patches of references, list prices."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ _PATCH_PIXELS, _MAX_PATCHES, _MIN_EDGE_PIXELS = 32, 1536, 1024
 
 
 class PriceList:
-    """Models and what they cost at the upstream."""
+    """Models and their prices at the upstream."""
 
     def __init__(self) -> None:
         self.catalog: Catalog = load_catalog()
@@ -45,13 +41,13 @@ class PriceList:
         return found[0] if found else None
 
     def order(self, request: ImageRequest, model: Model) -> ImageOrder:
-        """The checked order. InvalidRequest names the field."""
+        """The validated order. Raises InvalidRequest with the name of the field."""
         return FAMILIES[model.family].build_order(request, model, None, AUTO_SIZE)
 
     def usage(
         self, order: ImageOrder, pixels: list[tuple[int, int]], references: list[Reference], partials: int = 0
     ) -> Usage:
-        """The formula on the pictures that are made; references by their own pixels."""
+        """Usage by the formula for images of these sizes (`pixels`); references count by their own size."""
         model = self.catalog.models[order.row]
         counted = FAMILIES[model.family].usage_from_pixels(order, model, pixels)
         if model.billing == "per_call":
@@ -78,7 +74,7 @@ def _token_price(cost: CostPerMillion) -> TokenPrice:
 
 
 def reference_tokens(reference: Reference) -> int:
-    """Input tokens of one reference: patches of 32 pixels, at most 1536. One that never arrived counts as 1024x1024."""
+    """Input tokens of one reference: patches of 32 pixels, at most 1536. An unknown size counts as 1024x1024."""
     width, height = _scaled_size(reference.width or _MIN_EDGE_PIXELS, reference.height or _MIN_EDGE_PIXELS)
     patches = ceil(width / _PATCH_PIXELS) * ceil(height / _PATCH_PIXELS)
     if patches <= _MAX_PATCHES:
@@ -87,7 +83,7 @@ def reference_tokens(reference: Reference) -> int:
 
 
 def _scaled_size(width: int, height: int) -> tuple[Fraction, Fraction]:
-    """Small pictures are scaled up, at most twice; long ones count as at most 3:1."""
+    """Small images are scaled up, at most twofold; longer ones than 3:1 count as 3:1."""
     w, h = Fraction(width), Fraction(height)
     if max(w, h) < _MIN_EDGE_PIXELS:
         factor = min(Fraction(2), _MIN_EDGE_PIXELS / max(w, h))
@@ -96,7 +92,7 @@ def _scaled_size(width: int, height: int) -> tuple[Fraction, Fraction]:
 
 
 def _patches_within_limit(width: Fraction, height: Fraction) -> int:
-    """Scaled to the budget, then down to whole patches along the edge that loses more."""
+    """Scaled down to the limit, then to whole patches along the edge that loses more."""
     ratio = _square_root(Fraction(_PATCH_PIXELS * _PATCH_PIXELS * _MAX_PATCHES) / (width * height))
     across, down = width * ratio / _PATCH_PIXELS, height * ratio / _PATCH_PIXELS
     fit = min(Fraction(int(across)) / across, Fraction(int(down)) / down)

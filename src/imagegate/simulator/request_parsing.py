@@ -1,7 +1,4 @@
-"""Requests as they come in: JSON, forms, references by value and by address.
-
-Knows: how to measure a picture without keeping it. Refuses to know: which fields a shape has.
-"""
+"""Reads requests: JSON and multipart bodies, references by data URL or by http URL. Images are measured, not kept."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ from PIL import Image
 from imagegate.simulator.calls import Call, Reference
 from imagegate.simulator.error_responses import Denial, invalid_value
 
-_MAX_HEADER_BYTES = 1 << 18
+_MAX_HEADER_BYTES = 1 << 18  # enough for the dimensions behind any metadata
 _CHUNK_BYTES = 1 << 16
 MOST_REFERENCE = 50 << 20
 _FETCH_TIMEOUT_S = 30
 
 
 async def read_object(request: web.Request, call: Call) -> dict[str, Any]:
-    """The JSON object of the body. From its return on the simulator has the whole request."""
+    """The JSON object of the body; from here on the whole request counts as received. Raises Denial."""
     call.body = "partial"
     body = await request.read()
     call.body = "complete"
@@ -39,14 +36,14 @@ async def read_object(request: web.Request, call: Call) -> dict[str, Any]:
 
 
 class Form(msgspec.Struct):
-    """Plain fields, and files by field name in the order in which they came."""
+    """Text fields, and files with their field names in order of arrival."""
 
     fields: dict[str, str]
     files: list[tuple[str, Reference]]
 
 
 async def read_form(request: web.Request, call: Call) -> Form:
-    """A multipart form; files are measured as they pass and not kept."""
+    """A multipart form; files are measured while they stream and not kept. Raises Denial."""
     call.body = "partial"
     form = Form({}, [])
     try:
@@ -73,7 +70,7 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 async def measure_image(name: str, chunks: AsyncIterator[bytes]) -> Reference:
-    """Size, hash and edges of a picture that passes by. Deny where it is none."""
+    """Size, hash and dimensions of a streamed image. Raises Denial where it is not an image."""
     digest, size, head = hashlib.sha256(), 0, bytearray()
     async for chunk in chunks:
         digest.update(chunk)
@@ -86,14 +83,14 @@ async def measure_image(name: str, chunks: AsyncIterator[bytes]) -> Reference:
 
 def _image_size(head: bytes) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(head), formats=("PNG", "JPEG", "WEBP")) as picture:
-            return picture.size
+        with Image.open(io.BytesIO(head), formats=("PNG", "JPEG", "WEBP")) as image:
+            return image.size
     except (OSError, SyntaxError, ValueError) as error:
         raise Denial(400, "invalid_image_file", "Invalid image file or mode for image.", param="image") from error
 
 
 async def read_reference(url: str, http_client: ClientSession | None) -> Reference:
-    """What a `data:` or http address holds. Without `http_client` nothing is fetched and the edges stay unknown."""
+    """The image at a data or http URL. Without `http_client` nothing is fetched and the dimensions stay 0."""
     if url.startswith("data:"):
         return await measure_image("data:", _decode_data_url(url))
     if not url.startswith(("http://", "https://")):

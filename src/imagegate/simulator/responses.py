@@ -1,7 +1,4 @@
-"""Sends an answer, whole or as a fault wants it: reset, swallowed, dripped, cut.
-
-Knows: sockets. Refuses to know: what the bytes mean and whether anybody paid for them.
-"""
+"""Sends replies, whole or as a fault requires: reset, withheld, slow or truncated."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _DRIP_INTERVAL_S = 0.05
 
 
 class Reply(msgspec.Struct, kw_only=True):
-    """`body` are bytes, and floats that mean a pause in seconds. A `length` of None is sent chunked.
+    """`body` holds bytes, and floats that are pauses in seconds. Without a `length` it is sent chunked.
 
     `delay_s`: seconds before the first byte.
     """
@@ -43,7 +40,7 @@ def fixed_reply(status: int, body: bytes, content_type: str = "application/json"
 
 
 def reset(request: web.Request) -> None:
-    """RST instead of FIN: the peer sees a connection that broke."""
+    """Close with RST instead of FIN: the peer sees a broken connection."""
     transport = request.transport
     if transport is None:
         return
@@ -55,7 +52,7 @@ def reset(request: web.Request) -> None:
 
 
 async def send(request: web.Request, reply: Reply, plan: Plan, call: Call) -> web.StreamResponse:
-    """Send the reply as the plan's faults of the wire want it; `call` learns what became of it."""
+    """Send the reply with the plan's transport faults, and record the outcome in `call`."""
     await asyncio.sleep(reply.delay_s)
     if "black-hole" in plan.faults:
         await asyncio.sleep(float(plan.value("black-hole", "3600")))
@@ -117,7 +114,7 @@ async def _body_at_rate(reply: Reply, per_second: int) -> AsyncIterator[bytes]:
 
 
 async def _truncated_body(reply: Reply, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Half of a known length; of a stream everything but its last piece."""
+    """Half of a known length; of a stream everything but its last chunk."""
     if reply.length is None:
         async for piece in _without_last_chunk(pieces):
             yield piece
@@ -139,7 +136,7 @@ async def _without_last_chunk(pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 
 async def _send_slow_headers(request: web.Request, reply: Reply, seconds: float) -> None:
-    """The head one byte at a time, then the body at full speed, then the end."""
+    """The response head byte by byte, then the body at full speed, then close."""
     transport = request.transport
     if transport is None:
         return

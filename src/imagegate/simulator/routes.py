@@ -1,16 +1,14 @@
-"""Which shape is served where: all at once, each under a prefix of its own, and the rows that a gateway needs for it.
-
-Knows: the paths of every shape. Refuses to know: what happens behind them.
-"""
+"""The paths of every protocol, each under its own prefix, and the configuration that points a gateway at them."""
 
 from __future__ import annotations
 
 import msgspec
 from aiohttp import web
 
-from imagegate.simulator.app_state import REJECTED_KEYS, AppState, Handler, WireProtocol, create_handler, open_call
+from imagegate.simulator.app_state import REJECTED_KEYS, AppState, Handler, WireProtocol, open_call
 from imagegate.simulator.calls import Call
 from imagegate.simulator.control import control_routes
+from imagegate.simulator.create import create_handler
 from imagegate.simulator.images import MEDIA_TYPES
 from imagegate.simulator.job_routes import job_handler
 from imagegate.simulator.jobs import Job
@@ -24,75 +22,75 @@ KEY_VARIABLE = "SIMULATOR_KEY"
 _OPERATION = "{operation:generations|edits}"
 
 
-def build_app(desk: AppState) -> web.Application:
-    app = web.Application(client_max_size=512 << 20)
-    app.router.add_routes(control_routes(desk))
-    app.router.add_routes(_openai(desk) + _task(desk) + _fal(desk) + _replicate(desk))
-    app.router.add_routes([web.get("/files/{name}", _files(desk))])
-    return app
+def build_app(app: AppState) -> web.Application:
+    application = web.Application(client_max_size=512 << 20)
+    application.router.add_routes(control_routes(app))
+    application.router.add_routes(_openai(app) + _task(app) + _fal(app) + _replicate(app))
+    application.router.add_routes([web.get("/files/{name}", _files(app))])
+    return application
 
 
-def _openai(desk: AppState) -> list[web.RouteDef]:
+def _openai(app: AppState) -> list[web.RouteDef]:
     plain, azure, dated = OpenAI(), OpenAI(azure=True), OpenAI(azure=True, dated=True)
     routes: list[web.RouteDef] = []
     for prefix in ("/v1", "/openai/v1"):
-        routes.append(web.post(f"{prefix}/images/{_OPERATION}", create_handler(desk, plain)))
-        routes.append(web.get(f"{prefix}/models", _models(desk, plain)))
-    routes.append(web.post(f"/azure/openai/v1/images/{_OPERATION}", create_handler(desk, azure)))
-    routes.append(web.get("/azure/openai/v1/models", _models(desk, azure)))
+        routes.append(web.post(f"{prefix}/images/{_OPERATION}", create_handler(app, plain)))
+        routes.append(web.get(f"{prefix}/models", _models(app, plain)))
+    routes.append(web.post(f"/azure/openai/v1/images/{_OPERATION}", create_handler(app, azure)))
+    routes.append(web.get("/azure/openai/v1/models", _models(app, azure)))
     paths = [f"{prefix}/deployments/{{deployment}}/images/{_OPERATION}" for prefix in ("/azure/openai", "/openai")]
-    return routes + [web.post(path, create_handler(desk, dated)) for path in paths]
+    return routes + [web.post(path, create_handler(app, dated)) for path in paths]
 
 
-def _task(desk: AppState) -> list[web.RouteDef]:
-    shape = task_api.TaskApi()
+def _task(app: AppState) -> list[web.RouteDef]:
+    protocol = task_api.TaskApi()
 
-    async def cancel(request: web.Request, _: Call, ticket: Job) -> Reply:
-        return await task_api.cancel(desk, request, ticket)
+    async def cancel(request: web.Request, _: Call, job: Job) -> Reply:
+        return await task_api.cancel(app, request, job)
 
     routes: list[web.RouteDef] = []
     for prefix in ("/task/v1", "/task"):
-        routes.append(web.post(f"{prefix}/images/generations", create_handler(desk, shape)))
-        routes.append(web.get(f"{prefix}/models", _models(desk, shape)))
-        routes.append(web.get(f"{prefix}/tasks/{{id}}", job_handler(desk, shape, "poll", task_api.poll)))
-        routes.append(web.post(f"{prefix}/tasks/{{id}}/cancel", job_handler(desk, shape, "cancel", cancel)))
+        routes.append(web.post(f"{prefix}/images/generations", create_handler(app, protocol)))
+        routes.append(web.get(f"{prefix}/models", _models(app, protocol)))
+        routes.append(web.get(f"{prefix}/tasks/{{id}}", job_handler(app, protocol, "poll", task_api.poll)))
+        routes.append(web.post(f"{prefix}/tasks/{{id}}/cancel", job_handler(app, protocol, "cancel", cancel)))
     return routes
 
 
-def _fal(desk: AppState) -> list[web.RouteDef]:
-    shape = fal.Fal()
+def _fal(app: AppState) -> list[web.RouteDef]:
+    protocol = fal.Fal()
 
-    async def cancel(_: web.Request, __: Call, ticket: Job) -> Reply:
-        return await fal.cancel(desk, ticket)
+    async def cancel(_: web.Request, __: Call, job: Job) -> Reply:
+        return await fal.cancel(app, job)
 
     return [
-        web.get("/fal/requests/{id}/status", job_handler(desk, shape, "poll", fal.status)),
-        web.get("/fal/requests/{id}", job_handler(desk, shape, "poll", fal.response)),
-        web.put("/fal/requests/{id}/cancel", job_handler(desk, shape, "cancel", cancel)),
-        web.post("/fal/{app:.+}", create_handler(desk, shape)),
+        web.get("/fal/requests/{id}/status", job_handler(app, protocol, "poll", fal.status)),
+        web.get("/fal/requests/{id}", job_handler(app, protocol, "poll", fal.response)),
+        web.put("/fal/requests/{id}/cancel", job_handler(app, protocol, "cancel", cancel)),
+        web.post("/fal/{app:.+}", create_handler(app, protocol)),
     ]
 
 
-def _replicate(desk: AppState) -> list[web.RouteDef]:
-    shape = replicate.Replicate()
+def _replicate(app: AppState) -> list[web.RouteDef]:
+    protocol = replicate.Replicate()
 
-    async def cancel(request: web.Request, _: Call, ticket: Job) -> Reply:
-        return await replicate.cancel(desk, request, ticket)
+    async def cancel(request: web.Request, _: Call, job: Job) -> Reply:
+        return await replicate.cancel(app, request, job)
 
     routes: list[web.RouteDef] = []
     for prefix in ("/replicate/v1", "/replicate"):
-        routes.append(web.post(f"{prefix}/models/{{owner}}/{{model}}/predictions", create_handler(desk, shape)))
-        routes.append(web.get(f"{prefix}/predictions/{{id}}", job_handler(desk, shape, "poll", replicate.poll)))
-        routes.append(web.post(f"{prefix}/predictions/{{id}}/cancel", job_handler(desk, shape, "cancel", cancel)))
+        routes.append(web.post(f"{prefix}/models/{{owner}}/{{model}}/predictions", create_handler(app, protocol)))
+        routes.append(web.get(f"{prefix}/predictions/{{id}}", job_handler(app, protocol, "poll", replicate.poll)))
+        routes.append(web.post(f"{prefix}/predictions/{{id}}/cancel", job_handler(app, protocol, "cancel", cancel)))
     return routes
 
 
-def _models(desk: AppState, shape: WireProtocol) -> Handler:
-    """`GET .../models`: free, with the day of each model's shutdown."""
+def _models(app: AppState, protocol: WireProtocol) -> Handler:
+    """`GET .../models`: not billed; lists each model's shutdown date."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        open_call(desk, shape.name, "models", request).open = False
-        if shape.api_key(request) in REJECTED_KEYS:
+        open_call(app, protocol.name, "models", request).open = False
+        if protocol.api_key(request) in REJECTED_KEYS:
             return web.json_response({"error": {"code": "invalid_api_key", "message": "Bad key."}}, status=401)
         data = [
             {
@@ -102,24 +100,24 @@ def _models(desk: AppState, shape: WireProtocol) -> Handler:
                 "owned_by": "openai",
                 "shutdown_date": model.shutdown or None,
             }
-            for model in desk.prices.catalog.models.values()
+            for model in app.prices.catalog.models.values()
         ]
         return web.json_response({"object": "list", "data": data})
 
     return handle
 
 
-def _files(desk: AppState) -> Handler:
-    """Results by link, without a key, as vendors serve them."""
+def _files(app: AppState) -> Handler:
+    """Result files by URL, without a key, as vendors serve them."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        open_call(desk, "files", "download", request).open = False
-        found = await desk.result_file(name)
-        if found is None or desk.take_download_fault(name):
+        open_call(app, "files", "download", request).open = False
+        found = await app.result_file(name)
+        if found is None or app.take_download_fault(name):
             return web.Response(status=404, text="Not found")
-        picture, parts = found
-        response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPES[picture.format]})
+        image, parts = found
+        response = web.StreamResponse(headers={"Content-Type": MEDIA_TYPES[image.format]})
         response.content_length = sum(map(len, parts))
         await response.prepare(request)
         for part in parts:
@@ -129,9 +127,9 @@ def _files(desk: AppState) -> Handler:
     return handle
 
 
-def gateway_config(desk: AppState, origin: str, model: str = "gpt-image-2") -> str:
-    """Ready-made rows for a gateway's configuration, one upstream and one route for each shape."""
-    cost = msgspec.to_builtins(desk.prices.costs[model])
+def gateway_config(app: AppState, origin: str, model: str = "gpt-image-2") -> str:
+    """TOML for a gateway's configuration: one upstream and one route for each protocol."""
+    cost = msgspec.to_builtins(app.prices.costs[model])
     rates = ", ".join(f'{name} = "{value}"' for name, value in cost.items() if value not in ("", "0"))
     dated = {"dialect": "azure-dated", "deployment": model, "api_version": "2025-04-01-preview"}
     upstreams = {

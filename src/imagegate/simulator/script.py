@@ -1,7 +1,4 @@
-"""What the next call shall meet: the control script first, then the prompt's own words, then the flags.
-
-Knows: `[[fault:...]]` lines, scripts and the seeded dice. Refuses to know: requests and sockets.
-"""
+"""Decides the faults of the next call: first the control script, then directives in the prompt, then the flags."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ MAX_EDGE_PIXELS = 4096
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call meets. `size`, `format` and `file_bytes` change the pictures, whatever was asked for.
+    """Faults and latency (in seconds) of one call. `size`, `format` and `file_bytes` override what was requested.
 
     `scripted`: it came from a step, which no prompt changes and which strikes repeats of a submit too.
     """
@@ -38,10 +35,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of a script: what the next call meets, or the next call of that `shape`."""
+    """One step of a script: it applies to the next call, or to the next call of `protocol`."""
 
     fault: str = "none"
-    shape: str = ""
+    protocol: str = msgspec.field(default="", name="shape")
     latency: str | float | None = None
     times: int = 1
 
@@ -50,40 +47,40 @@ class Flag(msgspec.Struct, frozen=True):
     """`--fault [SHAPE=]NAME`."""
 
     faults: Faults
-    shape: str = ""
+    protocol: str = ""
 
 
 class Script:
-    """Steps are used up in the order in which calls arrive; with none left, prompts and flags decide."""
+    """Each call consumes one step, in order of arrival; without steps, prompts and flags decide."""
 
     def __init__(self, flags: Sequence[Flag] = (), rate: float = 1.0, latency: float = 0.0, seed: int = 0) -> None:
         self.steps: list[Step] = []
         self._flags = flags
         self._rate = rate
         self._latency = latency
-        self._random = random.Random(seed)  # noqa: S311 -- faults must repeat, not surprise
+        self._random = random.Random(seed)  # noqa: S311 -- the same seed must give the same faults
 
-    def next_plan(self, shape: str) -> Plan:
-        """The plan of a call that has just arrived."""
+    def next_plan(self, protocol: str) -> Plan:
+        """The plan of a call that has just arrived; consumes its step."""
         for position, step in enumerate(self.steps):
-            if step.shape in ("", shape):
+            if step.protocol in ("", protocol):
                 self._consume(position, step)
                 latency = self._latency if step.latency is None else parse_seconds(str(step.latency))
                 return Plan(faults=parse_faults(step.fault), latency=latency, scripted=True)
-        return Plan(faults=self._random_faults(shape), latency=self._latency)
+        return Plan(faults=self._random_faults(protocol), latency=self._latency)
 
     def _consume(self, position: int, step: Step) -> None:
         rest = [msgspec.structs.replace(step, times=step.times - 1)] if step.times > 1 else []
         self.steps[position : position + 1] = rest
 
-    def _random_faults(self, shape: str) -> Faults:
-        fitting = [flag.faults for flag in self._flags if flag.shape in ("", shape)]
+    def _random_faults(self, protocol: str) -> Faults:
+        fitting = [flag.faults for flag in self._flags if flag.protocol in ("", protocol)]
         strikes = bool(fitting) and self._random.random() < self._rate
         return self._random.choice(fitting) if strikes else {}
 
 
 def with_prompt(plan: Plan, prompt: str) -> Plan:
-    """The plan with what the prompt says. ValueError where it says something that does not exist."""
+    """The plan with the directives of the prompt. Raises ValueError for an unknown one."""
     words = {name: value or "" for name, value in _DIRECTIVE.findall(prompt)}
     changes: dict[str, object] = {}
     asked = [value for name, value in _DIRECTIVE.findall(prompt) if name == "fault"]
@@ -112,12 +109,12 @@ def _image_directives(words: dict[str, str]) -> dict[str, object]:
 
 
 def parse_flag(text: str) -> Flag:
-    shape, mark, faults = text.rpartition("=")
-    return Flag(parse_faults(faults), shape if mark else "")
+    protocol, mark, faults = text.rpartition("=")
+    return Flag(parse_faults(faults), protocol if mark else "")
 
 
 def parse_steps(body: bytes) -> list[Step]:
-    """A JSON list whose items are names of faults, null, or objects. ValueError says what is wrong."""
+    """Steps from a JSON list of fault names, nulls and objects. Raises ValueError or msgspec.MsgspecError."""
     steps: list[Step] = []
     for item in msgspec.json.decode(body, type=list[str | Step | None]):
         step = item if isinstance(item, Step) else Step(fault=item or "none")

@@ -1,7 +1,4 @@
-"""One simulator from start to end: the port that it keeps, also while it refuses connections, and the total at last.
-
-Knows: its listener. Refuses to know: shapes.
-"""
+"""Runs one simulator on one port, which it keeps while it refuses connections."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _BACKLOG = 1024
 
 
 class Listener:
-    """The one port. `refuse` closes it for a while, so that connecting fails as it does where nobody listens."""
+    """The listening socket. `refuse` closes it for a while, so that clients get ECONNREFUSED."""
 
     def __init__(self, server: web.Server, host: str, port: int) -> None:
         self._server = server
@@ -30,13 +27,13 @@ class Listener:
         self._reopen_tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """OSError where the port is taken."""
+        """Raises OSError where the port is in use."""
         loop = asyncio.get_running_loop()
         self._server_socket = await loop.create_server(self._server, self._host, self.port, backlog=_BACKLOG)
         self.port = self._server_socket.sockets[0].getsockname()[1]
 
     async def refuse(self, seconds: float) -> None:
-        """From now on nobody connects. A later call extends the time."""
+        """Stop listening for some seconds. A later call restarts the time."""
         self.close()
         self._reopen_timer = asyncio.get_running_loop().call_later(seconds, self._reopen)
 
@@ -54,15 +51,15 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def run_simulator(desk: AppState, host: str, port: int) -> AsyncIterator[Listener]:
-    """The simulator listens while the context is open; it yields the listener with its real port."""
-    runner = web.AppRunner(build_app(desk), handler_cancellation=True, shutdown_timeout=0.5)
+async def run_simulator(app: AppState, host: str, port: int) -> AsyncIterator[Listener]:
+    """Serve while the context is open; yields the listener with its actual port."""
+    runner = web.AppRunner(build_app(app), handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     assert runner.server is not None
     listener = Listener(runner.server, host, port)
-    desk.refuse_connections = listener.refuse
+    app.refuse_connections = listener.refuse
     async with ClientSession() as outside:
-        desk.http_client = outside
+        app.http_client = outside
         try:
             await listener.open()
             yield listener
@@ -71,11 +68,11 @@ async def run_simulator(desk: AppState, host: str, port: int) -> AsyncIterator[L
             await runner.cleanup()
 
 
-async def serve(desk: AppState, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Until SIGINT or SIGTERM."""
+async def serve(app: AppState, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with run_simulator(desk, host, port) as listener:
+    async with run_simulator(app, host, port) as listener:
         announce(f"http://{f'[{host}]' if ':' in host else host}:{listener.port}")
         await stop.wait()

@@ -1,4 +1,4 @@
-"""How usage is written on the OpenAI wire, true or as a fault wants it. Refuses to know: what it costs."""
+"""The `usage` object of the OpenAI protocol, true or changed by a fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imagegate.simulator.script import Plan
 
 
 def usage_json(usage: Usage, plan: Plan, *, stream: bool = False) -> dict[str, Any] | None:
-    """The object `usage`, or None where the plan withholds it. Streams say nothing of output details."""
+    """The `usage` object, or None for the fault `usage-missing`. Streams omit the output details."""
     if "usage-missing" in plan.faults:
         return None
     factor = 0 if "usage-zero" in plan.faults else -1 if "usage-negative" in plan.faults else 1
@@ -30,7 +30,7 @@ def usage_json(usage: Usage, plan: Plan, *, stream: bool = False) -> dict[str, A
 
 
 def _add_cached(body: dict[str, Any], spelling: int, text: int, image: int) -> None:
-    """Half of each kind of input, in one of the five spellings that are seen."""
+    """Half of each kind of input as cached, in one of the five spellings that upstreams use."""
     details = body["input_tokens_details"]
     match spelling:
         case 1:

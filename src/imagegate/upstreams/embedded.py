@@ -14,7 +14,7 @@ from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.usage import UsageSource
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
-from imagegate.painter.order import PaintRequest, PaintResult
+from imagegate.painter.request import PaintRequest, PaintResult
 from imagegate.spool import Spool, SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.upstreams.base import (
     Call,

@@ -1,4 +1,4 @@
-"""One file = one family of pictures; each paints a Stage and knows nothing of the others."""
+"""One module for each kind of scene. `SCENES` maps names to paint functions."""
 
 from imagegate.painter.scenes import (
     bloom,
@@ -30,5 +30,5 @@ SCENES = {
     "vessel": vessel.paint,
 }
 
-# these can stand on nothing; the others are cut out as a card
+# scenes that can be painted on transparency; the others get rounded corners instead
 SUBJECTS = frozenset({"space", "bloom", "emblem", "creature", "portrait", "vessel"})

@@ -1,4 +1,4 @@
-"""Flowers: whorls of petals on bent stems before a soft garden of light."""
+"""Flowers: whorls of petals on bent stems before an unfocused garden."""
 
 import math
 
@@ -13,24 +13,24 @@ _FREE = ("pink", "orange", "purple", "yellow", "red", "blue")
 _LEAF, _LEAF_DARK = rgb("#3f8f6b"), rgb("#1f5a4c")
 
 
-def paint(stage: SceneContext) -> None:
-    named = stage.brief.colours[0] if stage.brief.colours else _FREE[pick(stage, len(_FREE))]
+def paint(context: SceneContext) -> None:
+    named = context.reading.colours[0] if context.reading.colours else _FREE[pick(context, len(_FREE))]
     main = COLOUR_WORDS[named]
-    _garden(stage, main)
-    heads = _heads(stage)
+    _garden(context, main)
+    heads = _heads(context)
     for number, head in enumerate(heads):
-        _stem(stage, head, number)
+        _stem(context, head, number)
     for number, (x, y, size) in enumerate(heads):
         hue = main if number % 3 != 1 else shift(main, 0.08, 0.85, -0.3)
-        _flower(stage, (x, y), size, hue, number)
+        _flower(context, (x, y), size, hue, number)
 
 
-def _garden(stage: SceneContext, main: Colour) -> None:
+def _garden(context: SceneContext, main: Colour) -> None:
     """Out of focus: a pale gradient and discs of light."""
-    canvas = stage.canvas
+    canvas = context.canvas
     if canvas.transparent:
         return canvas.ground(mix(main, _LEAF, 0.5))
-    dark = stage.light.dark
+    dark = context.light.dark
     canvas.vignette = 0.10
     top = shift(main, 0.28, 0.35, 2.4) if not dark else rgb("#0e1a33")
     low = mix(rgb("#8fcfae"), shift(main, 0.2, 0.6), 0.30) if not dark else rgb("#123b3f")
@@ -45,18 +45,18 @@ def _garden(stage: SceneContext, main: Colour) -> None:
     light = np.zeros((canvas.soft_height, canvas.soft_width), np.float32)
     for _ in range(int(16 * canvas.detail.abundance)):
         x, y = float(canvas.rng.random()) * canvas.width, float(canvas.rng.random()) * canvas.height
-        radius = uniform(stage, 0.02, 0.085)
+        radius = uniform(context, 0.02, 0.085)
         disc = 1 - smoothstep(radius * 0.93, radius * 1.07, canvas.distance(x, y))
-        light += disc * np.float32(uniform(stage, 0.08, 0.36))
+        light += disc * np.float32(uniform(context, 0.08, 0.36))
     canvas.shine(np.clip(light, 0, 0.6), mix((1.0, 1.0, 0.92), shift(main, 0.2), 0.3))
     return None
 
 
-def _heads(stage: SceneContext) -> list[tuple[float, float, float]]:
-    """One flower leads, the others keep below and beside it."""
-    canvas, unit = stage.canvas, stage.canvas.unit
+def _heads(context: SceneContext) -> list[tuple[float, float, float]]:
+    """One main flower; the others stay below and beside it."""
+    canvas, unit = context.canvas, context.canvas.unit
     x, y = canvas.width / 2, canvas.height / 2
-    side = 1 if pick(stage, 2) else -1
+    side = 1 if pick(context, 2) else -1
     places = [
         (0.27, -0.02, 0.135),
         (-0.31, 0.05, 0.125),
@@ -69,23 +69,23 @@ def _heads(stage: SceneContext) -> list[tuple[float, float, float]]:
     count = 1 + min(len(places), canvas.detail.layers)
     heads = [
         (
-            x + side * px * unit * wide + uniform(stage, -0.02, 0.02) * unit,
+            x + side * px * unit * wide + uniform(context, -0.02, 0.02) * unit,
             y + py * unit,
-            size * unit * uniform(stage, 0.9, 1.1),
+            size * unit * uniform(context, 0.9, 1.1),
         )
         for px, py, size in places[: count - 1]
     ]
     return [*heads[::-1], (x - side * 0.03 * unit, y - 0.07 * unit, 0.215 * unit)]
 
 
-def _stem(stage: SceneContext, head: tuple[float, float, float], number: int) -> None:
-    canvas = stage.canvas
+def _stem(context: SceneContext, head: tuple[float, float, float], number: int) -> None:
+    canvas = context.canvas
     x, y, size = head
     foot = (canvas.width / 2 + (x - canvas.width / 2) * 0.45, canvas.height * 1.02)
-    bend = (x + (foot[0] - x) * 0.25 + uniform(stage, -0.04, 0.04) * canvas.unit, (y + foot[1]) / 2)
+    bend = (x + (foot[0] - x) * 0.25 + uniform(context, -0.04, 0.04) * canvas.unit, (y + foot[1]) / 2)
     path = curve([(x, y), bend, foot], closed=False, steps=24)
     tone = mix(_LEAF, _LEAF_DARK, 0.35 + 0.1 * (number % 3))
-    turns = (-0.7 + uniform(stage, -0.2, 0.2), 0.75 + uniform(stage, -0.2, 0.2))
+    turns = (-0.7 + uniform(context, -0.2, 0.2), 0.75 + uniform(context, -0.2, 0.2))
 
     def draw(pen: Pen) -> None:
         pen.line(path, size * 0.055 + canvas.unit * 0.003, tone)
@@ -148,7 +148,7 @@ _PETALS: dict[str, list[Point]] = {
 }
 
 
-def _kind(stage: SceneContext) -> tuple[str, int, int]:
+def _kind(context: SceneContext) -> tuple[str, int, int]:
     """Petal shape, petals in a whorl, whorls."""
     for name, kind in (
         ("rose", ("round", 6, 6)),
@@ -157,16 +157,16 @@ def _kind(stage: SceneContext) -> tuple[str, int, int]:
         ("sakura", ("notched", 5, 1)),
         ("tulip", ("pointed", 6, 2)),
     ):
-        if stage.wants(name):
+        if context.wants(name):
             return kind
-    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[pick(stage, 5)]
+    return (("pointed", 11, 4), ("round", 8, 4), ("slim", 18, 2), ("round", 6, 6), ("notched", 5, 2))[pick(context, 5)]
 
 
-def _flower(stage: SceneContext, at: Point, size: float, colour: Colour, number: int) -> None:
-    shape, petals, whorls = _kind(stage)
+def _flower(context: SceneContext, at: Point, size: float, colour: Colour, number: int) -> None:
+    shape, petals, whorls = _kind(context)
     outline = curve(_PETALS[shape], steps=8)
-    start = uniform(stage, 0, 2 * math.pi)
-    wobble = [uniform(stage, 0.93, 1.07) for _ in range(petals * whorls)]
+    start = uniform(context, 0, 2 * math.pi)
+    wobble = [uniform(context, 0.93, 1.07) for _ in range(petals * whorls)]
 
     def draw(pen: Pen) -> None:
         for whorl in range(whorls):
@@ -180,11 +180,11 @@ def _flower(stage: SceneContext, at: Point, size: float, colour: Colour, number:
         _heart(pen, at, size * (0.17 if whorls < 5 else 0.07), colour, shape)
 
     reach = size * 1.2
-    stage.canvas.sketch((at[0] - reach, at[1] - reach, at[0] + reach, at[1] + reach), draw)
+    context.canvas.sketch((at[0] - reach, at[1] - reach, at[0] + reach, at[1] + reach), draw)
 
 
 def _petal(pen: Pen, outline: list[Point], at: Point, length: float, turn: float, tone: Colour) -> None:
-    """Five insets from a dark edge to a light middle stand for a gradient."""
+    """Five insets from a dark edge to a light middle approximate a gradient."""
     pen.polygon(
         transform(outline, at[0] + math.sin(turn) * length * -0.012, at[1] + length * 0.012, length * 1.03, turn),
         shift(tone, -0.11, 1.05),

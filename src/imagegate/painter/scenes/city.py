@@ -1,4 +1,4 @@
-"""Cities: towers in layers of haze, lit windows, and the same again in the water."""
+"""Cities: towers in layers of haze, lit windows, and their reflection in the water."""
 
 import numpy as np
 
@@ -13,31 +13,31 @@ _WINDOWS = (rgb("#ffd98a"), rgb("#ffc26b"), rgb("#fff0c9"), rgb("#ffe3a3"))
 _NEON_WINDOWS = (rgb("#25e0ff"), rgb("#ff4fa3"), rgb("#ffe27a"), rgb("#b98cff"))
 
 
-def paint(stage: SceneContext) -> None:
-    canvas, light = stage.canvas, stage.light
-    with_water = pick(stage, 3) != 0
-    horizon = uniform(stage, 0.66, 0.72) if with_water else 1.0
-    lamp = light_position(stage, horizon, low=0.26, high=0.50)
-    backdrop(stage, horizon, lamp)
+def paint(context: SceneContext) -> None:
+    canvas, light = context.canvas, context.light
+    with_water = pick(context, 3) != 0
+    horizon = uniform(context, 0.66, 0.72) if with_water else 1.0
+    lamp = light_position(context, horizon, low=0.26, high=0.50)
+    backdrop(context, horizon, lamp)
     rows = max(2, canvas.detail.layers - 1)
     for step in range(rows):
         near = (step + 1) / rows
-        _row(stage, horizon, near)
+        _row(context, horizon, near)
         if near < 1:
-            _street_glow(stage, horizon, near)
+            _street_glow(context, horizon, near)
     if with_water:
         terrain.water(canvas, light, horizon, lamp, calm=0.7, glitter=0.55)
-    if light.dark or stage.light_name in {"dusk", "sunset"}:
+    if light.dark or context.light_name in {"dusk", "sunset"}:
         canvas.bloom(0.55, 0.55)
-    accents.paint_accents(stage, 0.5, lamp)
+    accents.paint_accents(context, 0.5, lamp)
 
 
-def _row(stage: SceneContext, horizon: float, near: float) -> None:
-    canvas, light = stage.canvas, stage.light
-    towers = _towers(stage, horizon, near)
+def _row(context: SceneContext, horizon: float, near: float) -> None:
+    canvas, light = context.canvas, context.light
+    towers = _towers(context, horizon, near)
     body = mix(terrain.air(light, 0.80 * (1 - near) ** 0.9 + 0.02), light.sky[-1], 0.22 * (1 - near))
     ground = horizon * canvas.height
-    windows = [_windows(stage, tower, ground, near) for tower in towers]
+    windows = [_windows(context, tower, ground, near) for tower in towers]
 
     def draw(pen: Pen) -> None:
         for tower, lit in zip(towers, windows, strict=True):
@@ -49,10 +49,10 @@ def _row(stage: SceneContext, horizon: float, near: float) -> None:
     canvas.sketch((0, top, canvas.width, ground), draw, finer=2)
 
 
-def _towers(stage: SceneContext, horizon: float, near: float) -> list[Tower]:
-    """(left, width, top, kind), tallest around one centre so that the skyline has a shape."""
-    canvas, rng = stage.canvas, stage.canvas.rng
-    centre, towers = uniform(stage, 0.32, 0.68), []
+def _towers(context: SceneContext, horizon: float, near: float) -> list[Tower]:
+    """(left, width, top, kind), tallest around one centre, to shape the skyline."""
+    canvas, rng = context.canvas, context.canvas.rng
+    centre, towers = uniform(context, 0.32, 0.68), []
     x = -0.02 * canvas.unit
     tall = (0.30 + 0.10 * near) if horizon < 0.9 else (0.62 - 0.28 * near)
     while x < canvas.width:
@@ -85,19 +85,19 @@ def _draw_tower(pen: Pen, tower: Tower, ground: float, body: Colour, warm: Colou
 
 
 def _windows(
-    stage: SceneContext, tower: Tower, ground: float, near: float
+    context: SceneContext, tower: Tower, ground: float, near: float
 ) -> list[tuple[float, float, float, float, Colour]]:
-    canvas, rng = stage.canvas, stage.canvas.rng
+    canvas, rng = context.canvas, context.canvas.rng
     left, width, top, _ = tower
-    evening = stage.light.dark or stage.light_name in {"dusk", "sunset"}
+    evening = context.light.dark or context.light_name in {"dusk", "sunset"}
     share = (0.42 if evening else 0.12) * (0.35 + 0.65 * near) * min(1.0, 0.5 + 0.5 * canvas.detail.abundance)
     pitch = canvas.unit * (0.0070 + 0.0035 * near)
     columns, rows = int(width * 0.82 / pitch), int((ground - top - pitch) / (pitch * 1.35))
     if columns < 1 or rows < 1:
         return []
     on = rng.random((rows, columns)) < share * (0.3 + 1.4 * rng.random((rows, 1)))
-    palette = _NEON_WINDOWS if stage.light_name == "neon" else _WINDOWS
-    tones = [mix(colour, terrain.air(stage.light, 0.7), 0.55 * (1 - near)) for colour in palette]
+    palette = _NEON_WINDOWS if context.light_name == "neon" else _WINDOWS
+    tones = [mix(colour, terrain.air(context.light, 0.7), 0.55 * (1 - near)) for colour in palette]
     start, tint = left + (width - columns * pitch) / 2, rng.integers(0, len(tones), (rows, columns))
     return [
         _window(start + column * pitch, top + pitch * (0.8 + 1.35 * row), pitch, tones[int(tint[row, column])])
@@ -109,9 +109,9 @@ def _window(x: float, y: float, pitch: float, colour: Colour) -> tuple[float, fl
     return float(x + pitch * 0.2), float(y), float(x + pitch * 0.78), float(y + pitch * 0.72), colour
 
 
-def _street_glow(stage: SceneContext, horizon: float, near: float) -> None:
+def _street_glow(context: SceneContext, horizon: float, near: float) -> None:
     """Haze between the rows, warm where streets are lit."""
-    canvas, light = stage.canvas, stage.light
+    canvas, light = context.canvas, context.light
     _, down = canvas.grid()
     band = np.exp(-np.clip(np.float32(horizon) - down, 0, 1) / np.float32(0.10))
     glow = mix(light.haze, light.warm, 0.35 if light.dark else 0.1)

@@ -1,4 +1,4 @@
-"""Animals and a robot, sitting and looking at you: flat shapes with a lit side and a shadowed one."""
+"""Animals and a robot, sitting and facing the viewer: flat shapes with a lit and a shaded side."""
 
 import math
 
@@ -13,53 +13,53 @@ from imagegate.painter.scene_context import SceneContext, pick, uniform
 _FREE = ("fox", "cat", "owl", "bear", "rabbit", "robot")
 
 
-def paint(stage: SceneContext) -> None:
-    canvas = stage.canvas
-    name = stage.brief.creature or _FREE[pick(stage, len(_FREE))]
+def paint(context: SceneContext) -> None:
+    canvas = context.canvas
+    name = context.reading.creature or _FREE[pick(context, len(_FREE))]
     tall = 2.9 if name in {"rabbit", "robot", "owl"} else 2.6
     size = canvas.unit * (0.72 if not canvas.transparent else 0.90) / tall
     x = canvas.width * 0.5 + (
-        0 if canvas.transparent or canvas.width < canvas.height * 1.2 else uniform(stage, -0.06, 0.06) * canvas.width
+        0 if canvas.transparent or canvas.width < canvas.height * 1.2 else uniform(context, -0.06, 0.06) * canvas.width
     )
     y = canvas.height * 0.5 + size * tall * 0.5 - canvas.unit * (0.0 if not canvas.transparent else 0.01)
     ground = y - size * 0.10
     if canvas.transparent:
         canvas.ground(rgb(COATS[name].fur) if name in COATS else rgb("#7f95ad"))
     else:
-        _place_behind(stage, x, ground, size)
+        _place_behind(context, x, ground, size)
     box = (x - size * 1.35, y - size * 3.0, x + size * 1.35, y + size * 0.2)
-    canvas.sketch(box, lambda pen: _figure(pen, name, x, y, size, stage))
+    canvas.sketch(box, lambda pen: _figure(pen, name, x, y, size, context))
     if not canvas.transparent:
-        _place_before(stage, y, size)
+        _place_before(context, y, size)
 
 
-def _figure(pen: Pen, name: str, x: float, y: float, size: float, stage: SceneContext) -> None:
+def _figure(pen: Pen, name: str, x: float, y: float, size: float, context: SceneContext) -> None:
     if name == "robot":
-        return _robot(pen, x, y, size, stage)
+        return _robot(pen, x, y, size, context)
     if name == "owl":
-        return _owl(pen, x, y, size, stage)
+        return _owl(pen, x, y, size, context)
     if name == "penguin":
         return _penguin(pen, x, y, size)
-    return quadruped(pen, _coloured(COATS[name], stage), x, y, size)
+    return quadruped(pen, _coloured(COATS[name], context), x, y, size)
 
 
-def _coloured(coat: Coat, stage: SceneContext) -> Coat:
-    if not stage.brief.colours or stage.brief.colours[0] in {"white", "black"}:
-        if "black" in stage.brief.colours:
+def _coloured(coat: Coat, context: SceneContext) -> Coat:
+    if not context.reading.colours or context.reading.colours[0] in {"white", "black"}:
+        if "black" in context.reading.colours:
             return msgspec.structs.replace(coat, fur="#35363f", belly="#5a5c68")
-        return msgspec.structs.replace(coat, fur="#f1eee8") if "white" in stage.brief.colours else coat
-    red, green, blue = (round(channel * 255) for channel in COLOUR_WORDS[stage.brief.colours[0]])
+        return msgspec.structs.replace(coat, fur="#f1eee8") if "white" in context.reading.colours else coat
+    red, green, blue = (round(channel * 255) for channel in COLOUR_WORDS[context.reading.colours[0]])
     named = f"#{red:02x}{green:02x}{blue:02x}"
     return (
         coat
-        if stage.brief.creature == "fox" and stage.brief.colours[0] == "red"
+        if context.reading.creature == "fox" and context.reading.colours[0] == "red"
         else msgspec.structs.replace(coat, fur=named)
     )
 
 
-def _place_behind(stage: SceneContext, x: float, ground: float, size: float) -> None:
-    """A big lamp behind the head, hills behind the body."""
-    canvas, light = stage.canvas, stage.light
+def _place_behind(context: SceneContext, x: float, ground: float, size: float) -> None:
+    """A large disc behind the head, hills behind the body."""
+    canvas, light = context.canvas, context.light
     lamp = (x, ground - size * 1.55)
     horizon = ground / canvas.height
     field = sky.sky_field(canvas, light, horizon, lamp)
@@ -71,26 +71,26 @@ def _place_behind(stage: SceneContext, x: float, ground: float, size: float) -> 
     canvas.lay(disc.point([round(level * 0.85) for level in range(256)]), halo)
     far = canvas.distance(*lamp) * (canvas.unit / radius)
     canvas.shine(0.35 / (1 + (far / 1.1) ** 4), light.warm)
-    snow = stage.light_name == "winter" or stage.wants("snow")
+    snow = context.light_name == "winter" or context.wants("snow")
     for step in range(canvas.detail.layers - 1):
         near = (step + 1) / canvas.detail.layers
         edge = terrain.ridge(canvas, horizon - 0.16 * (1 - near), 0.05, 1.3, smooth=True)
-        body = _hill(stage, near, snow)
+        body = _hill(context, near, snow)
         height = size * (0.22 + 0.22 * near)
         terrain.conifers(canvas, edge, height, height * 0.4, mix(body, light.near, 0.45), sparse=0.35)
         canvas.lay_below(edge, terrain.hill_paint(canvas, edge, body, mix(body, light.haze, 0.4), light.warm))
 
 
-def _hill(stage: SceneContext, near: float, snow: bool) -> Colour:
-    light = stage.light
+def _hill(context: SceneContext, near: float, snow: bool) -> Colour:
+    light = context.light
     if snow:
         return mix(mix((0.93, 0.96, 1.0), light.sky[1], 0.4 * (1 - near) + 0.1), light.haze, 0.3 * (1 - near))
     return mix(mix(light.near, rgb("#4c8a5f"), 0.0 if light.dark else 0.30), light.haze, 0.72 * (1 - near))
 
 
-def _place_before(stage: SceneContext, y: float, size: float) -> None:
-    canvas, light = stage.canvas, stage.light
-    snow = stage.light_name == "winter" or stage.wants("snow")
+def _place_before(context: SceneContext, y: float, size: float) -> None:
+    canvas, light = context.canvas, context.light
+    snow = context.light_name == "winter" or context.wants("snow")
     base = (y - size * 0.02) / canvas.height
     edge = terrain.ridge(canvas, base, 0.012, 1.0, smooth=True)
     body = (
@@ -100,15 +100,15 @@ def _place_before(stage: SceneContext, y: float, size: float) -> None:
     )
     canvas.lay_below(edge, terrain.hill_paint(canvas, edge, body, mix(body, light.near, 0.18), light.warm))
     if snow:
-        return accents.snowfall(stage)
+        return accents.snowfall(context)
     tones = (body, shift(body, 0.05), mix(body, light.warm, 0.18))
     return terrain.grass(
         canvas, edge, size * 0.16, tones, int(300 * canvas.detail.abundance * canvas.width / canvas.unit)
     )
 
 
-def _owl(pen: Pen, x: float, y: float, size: float, stage: SceneContext) -> None:
-    fur = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#8a5f45")
+def _owl(pen: Pen, x: float, y: float, size: float, context: SceneContext) -> None:
+    fur = COLOUR_WORDS[context.reading.colours[0]] if context.reading.colours else rgb("#8a5f45")
     dark, pale = shift(fur, -0.09), rgb("#f7e6cc")
     body = curve([(0, -2.25), (0.52, -2.2), (0.86, -1.7), (0.84, -0.8), (0.56, -0.12), (0, 0.02)], closed=False)
     both(pen, transform(body, x, y, size), x, fur, shift(fur, -0.035))
@@ -181,8 +181,8 @@ def _penguin(pen: Pen, x: float, y: float, size: float) -> None:
     pen.polygon(transform([(0.18, -1.2), (0.42, -1.2), (0.40, -0.68), (0.22, -0.72)], x, y, size), shift(scarf, -0.05))
 
 
-def _robot(pen: Pen, x: float, y: float, size: float, stage: SceneContext) -> None:
-    shell = COLOUR_WORDS[stage.brief.colours[0]] if stage.brief.colours else rgb("#e9eef2")
+def _robot(pen: Pen, x: float, y: float, size: float, context: SceneContext) -> None:
+    shell = COLOUR_WORDS[context.reading.colours[0]] if context.reading.colours else rgb("#e9eef2")
     trim, screen, glow = mix(shell, rgb("#3f6f9a"), 0.65), rgb("#14233b"), rgb("#55f0e0")
     dark = shift(shell, -0.10)
     s = size

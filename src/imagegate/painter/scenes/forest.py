@@ -1,4 +1,4 @@
-"""Woods in mist: rows of firs, each paler than the one before it, and light between them."""
+"""Woods in mist: rows of firs, paler with distance, and light between them."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from imagegate.painter.scene_context import SceneContext, light_position
 from imagegate.painter.scenes.vista import backdrop
 
 
-def paint(stage: SceneContext) -> None:
-    canvas, light = stage.canvas, stage.light
-    lamp = light_position(stage, 0.42, low=0.10, high=0.26)
-    backdrop(stage, 0.62, lamp)
+def paint(context: SceneContext) -> None:
+    canvas, light = context.canvas, context.light
+    lamp = light_position(context, 0.42, low=0.10, high=0.26)
+    backdrop(context, 0.62, lamp)
     rows = canvas.detail.layers + 1
     for step in range(rows):
         near = (step + 1) / rows
@@ -24,24 +24,24 @@ def paint(stage: SceneContext) -> None:
         paint = terrain.hill_paint(canvas, edge, body, mix(body, haze, 0.55 * (1 - near) + 0.06), light.warm)
         canvas.lay_below(edge, paint, deep=0.34 if near < 1 else 1.0)
         if near < 1:
-            _mist(stage, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)
+            _mist(context, float(edge.mean()) / canvas.height, 0.42 * (1 - near) + 0.10)
     if not light.dark:
-        _shafts(stage, lamp)
-    accents.paint_accents(stage, 0.55, lamp)
+        _shafts(context, lamp)
+    accents.paint_accents(context, 0.55, lamp)
 
 
-def _mist(stage: SceneContext, height: float, strength: float) -> None:
-    canvas = stage.canvas
+def _mist(context: SceneContext, height: float, strength: float) -> None:
+    canvas = context.canvas
     _, down = canvas.grid()
     wisps = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 3, 4, stretch=3.5)
     band = np.exp(-(((down - np.float32(height + 0.02)) / np.float32(0.07)) ** 2))
-    veil = mix(stage.light.haze, stage.light.sky[-1], 0.5)
+    veil = mix(context.light.haze, context.light.sky[-1], 0.5)
     canvas.shade(band * np.clip(0.65 + 0.3 * wisps, 0, 1) * np.float32(strength), veil)
 
 
-def _shafts(stage: SceneContext, lamp: tuple[float, float]) -> None:
-    """Rays from the lamp, cut by the crowns."""
-    canvas = stage.canvas
+def _shafts(context: SceneContext, lamp: tuple[float, float]) -> None:
+    """Rays from the light source, cut by the crowns."""
+    canvas = context.canvas
     across, down = canvas.grid()
     angle = np.arctan2(across * canvas.width - lamp[0], down * canvas.height - lamp[1] + canvas.unit * 0.02)
     gaps = skyline(canvas.rng, 720, 26, 3, smooth=True)
@@ -49,5 +49,5 @@ def _shafts(stage: SceneContext, lamp: tuple[float, float]) -> None:
     fade = np.exp(-canvas.distance(*lamp) / np.float32(0.55))
     canvas.shine(
         ray * fade * np.clip(np.cos(angle), 0, 1) ** 2 * np.float32(0.5),
-        shift(mix(stage.light.warm, stage.light.lamp, 0.5), 0.02),
+        shift(mix(context.light.warm, context.light.lamp, 0.5), 0.02),
     )

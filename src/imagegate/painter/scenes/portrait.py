@@ -1,4 +1,4 @@
-"""A head in profile that holds a landscape: two pictures in one outline."""
+"""A head in profile, filled with a landscape."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -57,25 +57,25 @@ _PROFILE = [
 _BUN = [(-0.34, -0.46), (-0.52, -0.62), (-0.70, -0.56), (-0.72, -0.36), (-0.60, -0.22), (-0.44, -0.24)]
 
 
-def paint(stage: SceneContext) -> None:
-    canvas, light = stage.canvas, stage.light
+def paint(context: SceneContext) -> None:
+    canvas, light = context.canvas, context.light
     size = canvas.unit * 0.56
-    side = 1 if pick(stage, 2) else -1
+    side = 1 if pick(context, 2) else -1
     x, y = canvas.width / 2 - side * size * 0.05, canvas.height * 0.5 + canvas.unit * 0.02
     lamp = (canvas.width / 2 + side * size * 0.05, y - size * 0.12)
-    backdrop(stage, 0.66, (canvas.width * 0.5 - side * size * 0.10, y + size * 0.05))
-    ranges(stage, 0.66, lamp)
-    _inner_wood(stage)
+    backdrop(context, 0.66, (canvas.width * 0.5 - side * size * 0.10, y + size * 0.05))
+    ranges(context, 0.66, lamp)
+    _inner_wood(context)
     canvas.shade(np.full((canvas.soft_height, canvas.soft_width), 0.26, np.float32), light.near)
     inside = canvas.image
     canvas.image = Image.new("RGB", inside.size)
-    _wall(stage, lamp, size)
-    figure = _figure_mask(stage, x, y, size, side)
+    _wall(context, lamp, size)
+    figure = _figure_mask(context, x, y, size, side)
     canvas.image.paste(inside, mask=figure)
     if canvas.transparent:
         canvas.alpha.paste(figure)
         return
-    _edge_light(stage, figure)
+    _edge_light(context, figure)
     sky.birds(
         canvas,
         mix(light.near, light.haze, 0.3),
@@ -85,9 +85,9 @@ def paint(stage: SceneContext) -> None:
     )
 
 
-def _figure_mask(stage: SceneContext, x: float, y: float, size: float, side: int) -> Image.Image:
+def _figure_mask(context: SceneContext, x: float, y: float, size: float, side: int) -> Image.Image:
     outlines = [curve(_PROFILE, steps=6)]
-    if pick(stage, 2):
+    if pick(context, 2):
         outlines.append(curve(_BUN, steps=8))
 
     def draw(pen: Pen) -> None:
@@ -95,11 +95,11 @@ def _figure_mask(stage: SceneContext, x: float, y: float, size: float, side: int
             points = transform(outline, x, y, size)
             pen.polygon(points if side > 0 else mirror(points, x), (1.0, 1.0, 1.0))
 
-    return stage.canvas.stencil(draw, finer=3)
+    return context.canvas.stencil(draw, finer=3)
 
 
-def _inner_wood(stage: SceneContext) -> None:
-    canvas, light = stage.canvas, stage.light
+def _inner_wood(context: SceneContext) -> None:
+    canvas, light = context.canvas, context.light
     for near in (0.4, 0.7, 1.0):
         edge = terrain.ridge(canvas, 0.66 + 0.24 * near, 0.05, 1.4, smooth=True)
         tone = mix(light.near, light.haze, 0.45 * (1 - near))
@@ -107,9 +107,9 @@ def _inner_wood(stage: SceneContext) -> None:
         canvas.lay_below(edge, tone)
 
 
-def _wall(stage: SceneContext, lamp: tuple[float, float], size: float) -> None:
+def _wall(context: SceneContext, lamp: tuple[float, float], size: float) -> None:
     """A pale paper wall and one large disc behind the head."""
-    canvas, light = stage.canvas, stage.light
+    canvas, light = context.canvas, context.light
     pale = mix(light.sky[-1], (1.0, 0.99, 0.96), 0.72)
     _, down = canvas.grid()
     drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 2, 3) * np.float32(0.06)
@@ -123,16 +123,16 @@ def _wall(stage: SceneContext, lamp: tuple[float, float], size: float) -> None:
             np.clip(far / 1.6, 0, 1),
         ),
     )
-    canvas.vignette = uniform(stage, 0.08, 0.12)
+    canvas.vignette = uniform(context, 0.08, 0.12)
 
 
-def _edge_light(stage: SceneContext, figure: Image.Image) -> None:
-    """The figure's light spills a little over its own edge."""
-    canvas = stage.canvas
+def _edge_light(context: SceneContext, figure: Image.Image) -> None:
+    """A glow along the edge of the figure."""
+    canvas = context.canvas
     small = figure.resize((canvas.soft_width // 2 or 1, canvas.soft_height // 2 or 1), Image.Resampling.BOX)
     blurred = small.filter(ImageFilter.GaussianBlur(0.012 * min(small.size)))
     glow = np.asarray(blurred.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255
     canvas.shade(
         glow * (1 - np.asarray(figure.resize((canvas.soft_width, canvas.soft_height)), np.float32) / 255) * 0.35,
-        stage.light.near,
+        context.light.near,
     )

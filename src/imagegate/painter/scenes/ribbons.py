@@ -1,4 +1,4 @@
-"""Abstract pictures: folded silk, liquid marble, glass discs on a gradient."""
+"""Abstract images: folded silk, liquid marble, glass discs on a gradient."""
 
 import math
 
@@ -10,11 +10,11 @@ from imagegate.painter.palette import Colour, Floats, along, mix, ramp, shift
 from imagegate.painter.scene_context import SceneContext, pick, uniform
 
 
-def paint(stage: SceneContext) -> None:
-    kind = pick(stage, 3)
-    if stage.wants("marble"):
+def paint(context: SceneContext) -> None:
+    kind = pick(context, 3)
+    if context.wants("marble"):
         kind = 1
-    (_silk, _marble, _glass)[kind](stage)
+    (_silk, _marble, _glass)[kind](context)
 
 
 def _gradient(canvas: Canvas, first: Colour, second: Colour, third: Colour, angle: float) -> Floats:
@@ -24,24 +24,24 @@ def _gradient(canvas: Canvas, first: Colour, second: Colour, third: Colour, angl
     return along(ramp((first, second, third)), np.clip(slant + 0.5 + bend, 0, 1))
 
 
-def _silk(stage: SceneContext) -> None:
-    """Sheets one over the other; each has a bright fold at its edge and throws a soft shadow."""
-    canvas = stage.canvas
-    pale, deep, main, second, bright, spice = stage.colours
+def _silk(context: SceneContext) -> None:
+    """Overlapping sheets, each with a bright fold at its edge and a soft shadow."""
+    canvas = context.canvas
+    pale, deep, main, second, bright, spice = context.colours
     flow = ramp((mix(pale, second, 0.45), second, main, mix(main, deep, 0.55), deep))
     warm = ramp((bright, mix(bright, spice, 0.5), spice))
-    special = 1 + pick(stage, 3)
+    special = 1 + pick(context, 3)
     canvas.ground(
         _gradient(
             canvas,
             mix(pale, bright, 0.15),
             mix(pale, bright, 0.4),
             mix(pale, second, 0.4),
-            uniform(stage, 0.6, 1.4),
+            uniform(context, 0.6, 1.4),
         )
     )
     sheets = canvas.detail.layers + 4
-    edges = _edges(stage, sheets)
+    edges = _edges(context, sheets)
     for step, edge in enumerate(edges):
         share = (step + 0.6) / sheets
         tones, at_share = (warm, 0.5) if step == special else (flow, share)
@@ -52,10 +52,10 @@ def _silk(stage: SceneContext) -> None:
         canvas.lay_below(edge, sheet if last else _shadowed(canvas, sheet, edges[step + 1], deep), 1.0 if last else 0.3)
 
 
-def _edges(stage: SceneContext, sheets: int) -> list[Floats]:
-    """Lines that follow one another down the slope, each with a sway of its own."""
-    canvas = stage.canvas
-    slope = uniform(stage, 0.25, 0.55) * (1 if pick(stage, 2) else -1)
+def _edges(context: SceneContext, sheets: int) -> list[Floats]:
+    """Lines one below the other, each with its own waves."""
+    canvas = context.canvas
+    slope = uniform(context, 0.25, 0.55) * (1 if pick(context, 2) else -1)
     at = np.linspace(-0.5, 0.5, canvas.width, dtype=np.float32)
     sway = skyline(canvas.rng, canvas.width, 1.5, 2, smooth=True)
     edges = []
@@ -79,7 +79,7 @@ def _soft_line(canvas: Canvas, edge: Floats) -> Floats:
 
 
 def _shadowed(canvas: Canvas, sheet: Floats, following: Floats, deep: Colour) -> Floats:
-    """The sheet with the shadow of the one that will lie on it."""
+    """The sheet with the shadow of the next one."""
     _, down = canvas.grid()
     above = np.clip(_soft_line(canvas, following)[None, :] - down, 0, 1)
     share = (np.exp(-above / np.float32(0.04)) * np.float32(0.34))[..., None]
@@ -104,11 +104,11 @@ def _quartered(canvas: Canvas, small: Floats) -> Floats:
     return resize(small, canvas.soft_width, canvas.soft_height)
 
 
-def _marble(stage: SceneContext) -> None:
-    """Noise through noise through noise, coloured along its own contours, with thin veins of light."""
-    canvas = stage.canvas
+def _marble(context: SceneContext) -> None:
+    """Noise displaced twice by noise, coloured along its contours, with thin bright veins."""
+    canvas = context.canvas
     wide, high = canvas.soft_width, canvas.soft_height
-    pale, deep, main, second, bright, spice = stage.colours
+    pale, deep, main, second, bright, spice = context.colours
     flow = turbulence(canvas.rng, wide, high, 1.1, 2, 0.22)
     fine = turbulence(canvas.rng, wide, high, 2.2, min(3, canvas.detail.octaves), 0.14)
     level = flow + fine * np.float32(0.30)
@@ -125,17 +125,17 @@ def _marble(stage: SceneContext) -> None:
     canvas.shine(vein * smoothstep(0.0, 1.6, flow) * 0.5, mix(bright, pale, 0.5))
 
 
-def _glass(stage: SceneContext) -> None:
+def _glass(context: SceneContext) -> None:
     """Translucent discs and arcs over a quiet gradient."""
-    canvas = stage.canvas
-    pale, deep, main, second, bright, spice = stage.colours
+    canvas = context.canvas
+    pale, deep, main, second, bright, spice = context.colours
     canvas.ground(
         _gradient(
             canvas,
             mix(pale, bright, 0.2),
             mix(pale, bright, 0.45),
             mix(pale, spice, 0.30),
-            uniform(stage, 0.2, 1.4),
+            uniform(context, 0.2, 1.4),
         )
     )
     spots = (
@@ -147,14 +147,14 @@ def _glass(stage: SceneContext) -> None:
         (0.20, 0.24, 0.06, second),
         (0.82, 0.76, 0.07, main),
     )
-    flip, turn = pick(stage, 2) == 1, uniform(stage, -0.08, 0.08)
+    flip, turn = pick(context, 2) == 1, uniform(context, -0.08, 0.08)
     for x, y, size, colour in spots[: 2 + canvas.detail.layers]:
         at = ((1 - x if flip else x) + turn) * canvas.width, (y - turn) * canvas.height
-        _disc(stage, at, size * canvas.unit * uniform(stage, 0.9, 1.1), colour, pale)
+        _disc(context, at, size * canvas.unit * uniform(context, 0.9, 1.1), colour, pale)
 
 
-def _disc(stage: SceneContext, at: tuple[float, float], radius: float, colour: Colour, pale: Colour) -> None:
-    canvas = stage.canvas
+def _disc(context: SceneContext, at: tuple[float, float], radius: float, colour: Colour, pale: Colour) -> None:
+    canvas = context.canvas
     far = canvas.distance(at[0] + radius * 0.12, at[1] + radius * 0.22) * np.float32(canvas.unit / radius)
     canvas.shade(np.exp(-np.clip(far - 0.82, 0, 9) / 0.16) * np.float32(0.20), shift(colour, -0.25))
     mask = canvas.stencil(lambda pen: pen.circle(at[0], at[1], radius, pale)).point(

@@ -16,47 +16,47 @@ _STAR_COLOURS = (rgb("#ffffff"), rgb("#cfe0ff"), rgb("#ffe6c4"), rgb("#ffffff"))
 _HUES = ((4.3, 0.2), (5.1, 0.9), (3.6, 5.3), (5.7, 4.2), (4.5, 5.9))
 
 
-def paint(stage: SceneContext) -> None:
-    canvas = stage.canvas
-    hue, other = _HUES[pick(stage, len(_HUES))]
-    if stage.brief.colours:
-        hue = hue_of(stage.colours[3])
+def paint(context: SceneContext) -> None:
+    canvas = context.canvas
+    hue, other = _HUES[pick(context, len(_HUES))]
+    if context.reading.colours:
+        hue = hue_of(context.colours[3])
         other = hue + 0.9
     if canvas.transparent:
         canvas.ground(oklch(0.3, 0.08, hue))
-        return _planet(stage, (canvas.width / 2, canvas.height / 2), canvas.unit * 0.27, hue, ringed=True)
-    spiral = stage.wants("galaxy") and not stage.wants("planet")
-    _nebula(stage, hue, other, 0.45 if spiral else 1.0)
+        return _planet(context, (canvas.width / 2, canvas.height / 2), canvas.unit * 0.27, hue, ringed=True)
+    spiral = context.wants("galaxy") and not context.wants("planet")
+    _nebula(context, hue, other, 0.45 if spiral else 1.0)
     sky.stars(canvas, 1.0, 1.5, _STAR_COLOURS)
     if spiral:
-        return _spiral(stage, hue)
-    side = 1 if pick(stage, 2) else -1
+        return _spiral(context, hue)
+    side = 1 if pick(context, 2) else -1
     centre = (
-        canvas.width * (0.5 + side * uniform(stage, 0.10, 0.2)),
-        canvas.height * uniform(stage, 0.46, 0.58),
+        canvas.width * (0.5 + side * uniform(context, 0.10, 0.2)),
+        canvas.height * uniform(context, 0.46, 0.58),
     )
     _planet(
-        stage,
+        context,
         centre,
-        canvas.unit * uniform(stage, 0.20, 0.27),
+        canvas.unit * uniform(context, 0.20, 0.27),
         other,
-        ringed=stage.wants("planet") or pick(stage, 2) == 0,
+        ringed=context.wants("planet") or pick(context, 2) == 0,
     )
     moon = (
-        canvas.width * (0.5 - side * uniform(stage, 0.22, 0.32)),
-        canvas.height * uniform(stage, 0.2, 0.34),
+        canvas.width * (0.5 - side * uniform(context, 0.22, 0.32)),
+        canvas.height * uniform(context, 0.2, 0.34),
     )
-    return _planet(stage, moon, canvas.unit * uniform(stage, 0.035, 0.06), hue, ringed=False)
+    return _planet(context, moon, canvas.unit * uniform(context, 0.035, 0.06), hue, ringed=False)
 
 
-def _nebula(stage: SceneContext, hue: float, other: float, strength: float) -> None:
-    canvas = stage.canvas
+def _nebula(context: SceneContext, hue: float, other: float, strength: float) -> None:
+    canvas = context.canvas
     wide, high = canvas.soft_width, canvas.soft_height
     cloud = turbulence(canvas.rng, wide, high, 2.4, canvas.detail.octaves, 0.08)
     lanes = turbulence(canvas.rng, wide, high, 3.4, canvas.detail.octaves, 0.07)
     tint = fractal(canvas.rng, wide, high, 1.4, 2)
     across, down = canvas.grid()
-    tilt = uniform(stage, -0.7, 0.7)
+    tilt = uniform(context, -0.7, 0.7)
     band = np.exp(-(((down - 0.5) - (across - 0.5) * np.float32(tilt)) ** 2) / np.float32(0.09))
     depth = cloud * 0.8 + band * 1.5 - 0.5 - np.clip(lanes, 0, 2) * 0.75
     density = smoothstep(-0.6, 3.3, depth) * np.float32(strength)
@@ -76,26 +76,26 @@ def _gas(hue: float) -> Floats:
     return ramp((rgb("#04050d"), *(oklch(lightness, chroma, hue + turn) for lightness, chroma, turn in steps)))
 
 
-def _planet(stage: SceneContext, centre: Point, radius: float, hue: float, ringed: bool) -> None:
-    """A lit sphere in bands, with its air, and a ring that passes behind and before it."""
-    canvas = stage.canvas
+def _planet(context: SceneContext, centre: Point, radius: float, hue: float, ringed: bool) -> None:
+    """A lit sphere in bands, with an atmosphere, and a ring that passes behind and in front."""
+    canvas = context.canvas
     x, y = centre
-    tilt = uniform(stage, -0.5, -0.25)
+    tilt = uniform(context, -0.5, -0.25)
     if ringed:
-        _ring(stage, centre, radius, tilt, hue, front=False)
+        _ring(context, centre, radius, tilt, hue, front=False)
     disc = canvas.stencil(lambda pen: pen.circle(x, y, radius, (1.0, 1.0, 1.0)))
-    canvas.lay(disc, _sphere(stage, centre, radius, tilt, hue))
+    canvas.lay(disc, _sphere(context, centre, radius, tilt, hue))
     if not canvas.transparent:
         away = np.clip(canvas.distance(x, y) * np.float32(canvas.unit / radius) - 1, 0, None)
         across, down = canvas.grid()
         lit = np.clip(0.5 - ((across * canvas.width - x) + (down * canvas.height - y)) / np.float32(2.4 * radius), 0, 1)
         canvas.shine(np.exp(-away * 14) * 0.5 * lit + np.exp(-away * 3.5) * 0.14 * lit, oklch(0.82, 0.11, hue + 0.3))
     if ringed:
-        _ring(stage, centre, radius, tilt, hue, front=True)
+        _ring(context, centre, radius, tilt, hue, front=True)
 
 
-def _sphere(stage: SceneContext, centre: Point, radius: float, tilt: float, hue: float) -> Floats:
-    canvas = stage.canvas
+def _sphere(context: SceneContext, centre: Point, radius: float, tilt: float, hue: float) -> Floats:
+    canvas = context.canvas
     across, down = canvas.grid()
     dx = (across * canvas.width - centre[0]) / np.float32(radius)
     dy = (down * canvas.height - centre[1]) / np.float32(radius)
@@ -123,8 +123,8 @@ def _sphere(stage: SceneContext, centre: Point, radius: float, tilt: float, hue:
     return night
 
 
-def _ring(stage: SceneContext, centre: Point, radius: float, tilt: float, hue: float, front: bool) -> None:
-    canvas = stage.canvas
+def _ring(context: SceneContext, centre: Point, radius: float, tilt: float, hue: float, front: bool) -> None:
+    canvas = context.canvas
     across, down = canvas.grid()
     dx, dy = across * canvas.width - centre[0], down * canvas.height - centre[1]
     cosine, sine = math.cos(tilt), math.sin(tilt)
@@ -147,11 +147,11 @@ def _ring(stage: SceneContext, centre: Point, radius: float, tilt: float, hue: f
     canvas.lay(mask, paint.astype(np.float32))
 
 
-def _spiral(stage: SceneContext, hue: float) -> None:
-    """Two arms wound logarithmically, dust between them, a warm heart."""
-    canvas = stage.canvas
+def _spiral(context: SceneContext, hue: float) -> None:
+    """Two arms wound logarithmically, dust between them, a warm core."""
+    canvas = context.canvas
     across, down = canvas.grid()
-    tilt, squash = uniform(stage, -0.6, 0.6), uniform(stage, 0.42, 0.6)
+    tilt, squash = uniform(context, -0.6, 0.6), uniform(context, 0.42, 0.6)
     dx = (across - 0.5) * np.float32(canvas.width / canvas.unit)
     dy = (down - 0.5) * np.float32(canvas.height / canvas.unit)
     u = dx * np.float32(math.cos(tilt)) + dy * np.float32(math.sin(tilt))

@@ -1,4 +1,4 @@
-"""Product pictures: a turned body of glass or glaze on a plinth, in studio light."""
+"""Product images: a turned body of glass or glaze on a plinth, in studio light."""
 
 import math
 
@@ -49,39 +49,39 @@ _FORMS: dict[str, list[Point]] = {
 }
 
 
-def paint(stage: SceneContext) -> None:
-    canvas = stage.canvas
+def paint(context: SceneContext) -> None:
+    canvas = context.canvas
     canvas.vignette = 0.10
     form = (
         "cup"
-        if stage.wants("cup")
+        if context.wants("cup")
         else "bottle"
-        if stage.wants("bottle")
-        else ("vase", "urn", "bottle")[pick(stage, 3)]
+        if context.wants("bottle")
+        else ("vase", "urn", "bottle")[pick(context, 3)]
     )
-    pale, _, main, second, bright, spice = stage.colours
-    colour = stage.colours[3] if stage.brief.colours else (main, second, spice)[pick(stage, 3)]
+    pale, _, main, second, bright, spice = context.colours
+    colour = context.colours[3] if context.reading.colours else (main, second, spice)[pick(context, 3)]
     height = canvas.unit * (0.46 if form != "cup" else 0.50)
     x, foot = canvas.width / 2, canvas.height / 2 + canvas.unit * 0.25
     if canvas.transparent:
         canvas.ground(shift(colour, -0.05))
         foot = canvas.height / 2 + height * (0.48 if form != "cup" else 0.34)
     else:
-        _studio(stage, x, foot, mix(pale, bright, 0.35), spice)
+        _studio(context, x, foot, mix(pale, bright, 0.35), spice)
     if form == "cup":
-        _handle(stage, x, foot, height, colour)
-    _turned(stage, _FORMS[form], x, foot, height, colour)
+        _handle(context, x, foot, height, colour)
+    _turned(context, _FORMS[form], x, foot, height, colour)
     if form == "cup":
-        _coffee(stage, x, foot, height, colour)
+        _coffee(context, x, foot, height, colour)
     elif form == "bottle":
-        _cap(stage, x, foot, height, mix(rgb("#d9b26a"), bright, 0.2))
+        _cap(context, x, foot, height, mix(rgb("#d9b26a"), bright, 0.2))
     if not canvas.transparent and form in {"vase", "urn"}:
-        _twigs(stage, x, foot - height, bright, spice)
+        _twigs(context, x, foot - height, bright, spice)
 
 
-def _studio(stage: SceneContext, x: float, foot: float, wall: Colour, spice: Colour) -> None:
+def _studio(context: SceneContext, x: float, foot: float, wall: Colour, spice: Colour) -> None:
     """A wall with an arch, a floor, a plinth, one soft shadow."""
-    canvas = stage.canvas
+    canvas = context.canvas
     _, down = canvas.grid()
     drift = fractal(canvas.rng, canvas.soft_width, canvas.soft_height, 1.5, 2) * np.float32(0.04)
     canvas.ground(along(ramp((shift(wall, 0.02), wall, shift(wall, -0.06))), np.clip(down + drift, 0, 1)))
@@ -109,11 +109,11 @@ def _studio(stage: SceneContext, x: float, foot: float, wall: Colour, spice: Col
             np.clip((down - 0.5) * 2.2, 0, 1) + across * 0,
         ),
     )
-    _plinth(stage, x, foot, mix(wall, (1.0, 1.0, 1.0), 0.35))
+    _plinth(context, x, foot, mix(wall, (1.0, 1.0, 1.0), 0.35))
 
 
-def _plinth(stage: SceneContext, x: float, foot: float, tone: Colour) -> None:
-    canvas = stage.canvas
+def _plinth(context: SceneContext, x: float, foot: float, tone: Colour) -> None:
+    canvas = context.canvas
     wide, deep, tall = canvas.unit * 0.36, canvas.unit * 0.055, canvas.unit * 0.13
     across, down = canvas.grid()
     flat = np.hypot(
@@ -151,9 +151,9 @@ def _profile(form: list[Point], steps: int = 14) -> tuple[Floats, Floats]:
     return heights, np.array([point[0] for point in path], np.float32)
 
 
-def _turned(stage: SceneContext, form: list[Point], x: float, foot: float, height: float, colour: Colour) -> None:
-    """Shade by the angle round the axis: dark edge, broad light, a window's reflection."""
-    canvas = stage.canvas
+def _turned(context: SceneContext, form: list[Point], x: float, foot: float, height: float, colour: Colour) -> None:
+    """Shading by the angle around the axis: dark edge, broad light, a window's reflection."""
+    canvas = context.canvas
     heights, halves = _profile(form)
     base = canvas.unit * 0.030
 
@@ -164,13 +164,13 @@ def _turned(stage: SceneContext, form: list[Point], x: float, foot: float, heigh
         pen.polygon(right + [(2 * x - px, py) for px, py in right[::-1]], colour)
         pen.ellipse(x, foot, float(halves[0]) * height, base * float(halves[0]) / 0.3, colour)
 
-    canvas.lay(canvas.stencil(draw, finer=3), _glaze(stage, heights, halves, x, foot, height, colour))
+    canvas.lay(canvas.stencil(draw, finer=3), _glaze(context, heights, halves, x, foot, height, colour))
 
 
 def _glaze(
-    stage: SceneContext, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour
+    context: SceneContext, heights: Floats, halves: Floats, x: float, foot: float, height: float, colour: Colour
 ) -> Floats:
-    canvas = stage.canvas
+    canvas = context.canvas
     across, down = canvas.grid()
     up = (foot - down * canvas.height) / np.float32(height)
     half = np.interp(up[:, 0], heights, halves).astype(np.float32)[:, None] * np.float32(height)
@@ -186,8 +186,8 @@ def _glaze(
     return lit
 
 
-def _handle(stage: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
-    side = 1 if pick(stage, 2) else -1
+def _handle(context: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
+    side = 1 if pick(context, 2) else -1
     cx, cy = x + side * height * 0.36, foot - height * 0.34
 
     def draw(pen: Pen) -> None:
@@ -195,10 +195,10 @@ def _handle(stage: SceneContext, x: float, foot: float, height: float, colour: C
         pen.arc(cx, cy - height * 0.006, height * 0.163, 0, 2 * math.pi, height * 0.022, shift(colour, 0.03))
 
     reach = height * 0.25
-    stage.canvas.sketch((cx - reach, cy - reach, cx + reach, cy + reach), draw)
+    context.canvas.sketch((cx - reach, cy - reach, cx + reach, cy + reach), draw)
 
 
-def _coffee(stage: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
+def _coffee(context: SceneContext, x: float, foot: float, height: float, colour: Colour) -> None:
     top, half = foot - 0.64 * height, 0.375 * height
     coffee = rgb("#6b4028")
 
@@ -210,13 +210,13 @@ def _coffee(stage: SceneContext, x: float, foot: float, height: float, colour: C
         pen.polygon([(x + px * half, top + py * half) for px, py in leaf], rgb("#ecd3b0"))
         pen.line([(x - half * 0.24, top + half * 0.05), (x + half * 0.24, top + half * 0.05)], half * 0.012, coffee)
 
-    stage.canvas.sketch((x - half, top - half * 0.3, x + half, top + half * 0.3), draw)
-    if not stage.canvas.transparent:
-        _steam(stage, x, top, half)
+    context.canvas.sketch((x - half, top - half * 0.3, x + half, top + half * 0.3), draw)
+    if not context.canvas.transparent:
+        _steam(context, x, top, half)
 
 
-def _steam(stage: SceneContext, x: float, top: float, half: float) -> None:
-    canvas = stage.canvas
+def _steam(context: SceneContext, x: float, top: float, half: float) -> None:
+    canvas = context.canvas
     across, down = canvas.grid()
     rise = (top - down * canvas.height) / np.float32(half)
     light = np.zeros((canvas.soft_height, canvas.soft_width), np.float32)
@@ -227,8 +227,8 @@ def _steam(stage: SceneContext, x: float, top: float, half: float) -> None:
     canvas.shine(np.clip(light * 0.34, 0, 1), (1.0, 1.0, 1.0))
 
 
-def _cap(stage: SceneContext, x: float, foot: float, height: float, metal: Colour) -> None:
-    canvas = stage.canvas
+def _cap(context: SceneContext, x: float, foot: float, height: float, metal: Colour) -> None:
+    canvas = context.canvas
     low, high, half = foot - 0.785 * height, foot - 1.0 * height, 0.137 * height
     mask = canvas.stencil(lambda pen: pen.box(x - half, high, x + half, low, metal, half * 0.12), finer=3)
     across, down = canvas.grid()
@@ -267,12 +267,12 @@ def _cap(stage: SceneContext, x: float, foot: float, height: float, metal: Colou
     canvas.sketch(plate, draw)
 
 
-def _twigs(stage: SceneContext, x: float, mouth: float, bright: Colour, spice: Colour) -> None:
-    canvas = stage.canvas
+def _twigs(context: SceneContext, x: float, mouth: float, bright: Colour, spice: Colour) -> None:
+    canvas = context.canvas
     branches = []
     for step in range(5):
-        lean = (step - 2) * 0.16 + uniform(stage, -0.05, 0.05)
-        tall = canvas.unit * uniform(stage, 0.16, 0.25)
+        lean = (step - 2) * 0.16 + uniform(context, -0.05, 0.05)
+        tall = canvas.unit * uniform(context, 0.16, 0.25)
         tip = (x + lean * tall * 2.2, mouth - tall * math.cos(lean))
         branches.append(
             curve(

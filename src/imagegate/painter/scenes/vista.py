@@ -8,68 +8,68 @@ from imagegate.painter.palette import Floats, Light, mix
 from imagegate.painter.scene_context import SceneContext, light_position, pick, uniform
 
 
-def paint(stage: SceneContext) -> None:
-    canvas, light = stage.canvas, stage.light
-    with_lake = stage.wants("lake") or (not stage.wants("meadow") and pick(stage, 3) == 0)
-    horizon = uniform(stage, 0.56, 0.62) if with_lake else uniform(stage, 0.60, 0.68)
-    lamp = light_position(stage, horizon, low=0.20, high=0.44)
-    backdrop(stage, horizon, lamp)
-    ranges(stage, horizon, lamp)
+def paint(context: SceneContext) -> None:
+    canvas, light = context.canvas, context.light
+    with_lake = context.wants("lake") or (not context.wants("meadow") and pick(context, 3) == 0)
+    horizon = uniform(context, 0.56, 0.62) if with_lake else uniform(context, 0.60, 0.68)
+    lamp = light_position(context, horizon, low=0.20, high=0.44)
+    backdrop(context, horizon, lamp)
+    ranges(context, horizon, lamp)
     if with_lake:
         terrain.water(canvas, light, horizon + 0.085, lamp, calm=0.85, glitter=0.7)
-        _shore(stage, horizon)
+        _shore(context, horizon)
     else:
-        foothills(stage, horizon)
-    accents.paint_accents(stage, horizon + 0.10, lamp)
+        foothills(context, horizon)
+    accents.paint_accents(context, horizon + 0.10, lamp)
 
 
-def backdrop(stage: SceneContext, horizon: float, lamp: Point) -> None:
-    canvas, light = stage.canvas, stage.light
+def backdrop(context: SceneContext, horizon: float, lamp: Point) -> None:
+    canvas, light = context.canvas, context.light
     field = sky.sky_field(canvas, light, horizon, lamp)
-    cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(stage.light_name, 0.6)
+    cover = {"storm": 0.95, "day": 0.5, "winter": 0.45, "night": 0.35, "aurora": 0.15}.get(context.light_name, 0.6)
     canvas.ground(sky.add_clouds(canvas, field, light, horizon, lamp, cover))
     if light.dark:
         sky.stars(canvas, horizon, 1.0)
-    if stage.light_name == "aurora":
+    if context.light_name == "aurora":
         sky.aurora(canvas, horizon)
-    elif stage.light_name != "storm":
-        size = uniform(stage, 0.034, 0.05) if light.dark else uniform(stage, 0.04, 0.062)
+    elif context.light_name != "storm":
+        size = uniform(context, 0.034, 0.05) if light.dark else uniform(context, 0.04, 0.062)
         sky.lamp_disc(canvas, light, lamp, size * canvas.unit)
 
 
-def ranges(stage: SceneContext, horizon: float, lamp: Point) -> None:
+def ranges(context: SceneContext, horizon: float, lamp: Point) -> None:
     """Far ranges first; the farthest is highest and palest."""
-    canvas, light = stage.canvas, stage.light
+    canvas, light = context.canvas, context.light
     count = max(2, canvas.detail.layers - 1)
-    snowy = stage.wants("snow") or stage.light_name in {"winter", "aurora"} or pick(stage, 2) == 0
+    snowy = context.wants("snow") or context.light_name in {"winter", "aurora"} or pick(context, 2) == 0
     for step in range(count):
         depth = 1 - step / count
         base = horizon - 0.10 + 0.115 * (1 - depth)
-        edge = _range_edge(stage, base, 0.05 + 0.15 * depth, 2.0 + 1.4 * (1 - depth), depth)
+        edge = _range_edge(context, base, 0.05 + 0.15 * depth, 2.0 + 1.4 * (1 - depth), depth)
         body = terrain.air(light, 0.30 + 0.48 * depth)
         haze = mix(terrain.air(light, 0.78 + 0.2 * depth), light.sky[-1], 0.35)
         lit = mix(mix(body, light.warm, 0.45), light.lamp, 0.35)
         side = 1.0 if lamp[0] > canvas.width / 2 else -1.0
-        snow = (0.17 if stage.wants("snow") else 0.10) * depth if snowy else 0.0
+        snow = (0.17 if context.wants("snow") else 0.10) * depth if snowy else 0.0
         canvas.lay_below(edge, terrain.mountain_paint(canvas, edge, body, haze, lit, side, snow), deep=0.4)
 
 
-def _range_edge(stage: SceneContext, base: float, rise: float, bumps: float, depth: float) -> Floats:
+def _range_edge(context: SceneContext, base: float, rise: float, bumps: float, depth: float) -> Floats:
     """A ridge with one summit that leads the eye."""
-    canvas = stage.canvas
+    canvas = context.canvas
     edge = terrain.ridge(canvas, base, rise, bumps)
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)
-    summit = uniform(stage, 0.2, 0.8)
-    width = uniform(stage, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
+    summit = uniform(context, 0.2, 0.8)
+    width = uniform(context, 0.16, 0.26) * canvas.unit / canvas.width * 1.6
     lift = rise * canvas.height * np.float32(0.85 * depth) * np.exp(-np.abs(across - summit) / np.float32(width))
     lifted: Floats = edge - lift
     return lifted
 
 
-def foothills(stage: SceneContext, horizon: float) -> None:
-    canvas, light = stage.canvas, stage.light
+def foothills(context: SceneContext, horizon: float) -> None:
+    canvas, light = context.canvas, context.light
     count = max(2, canvas.detail.layers - 2)
-    snow = stage.light_name == "winter" or stage.wants("snow")
+    snow = context.light_name == "winter" or context.wants("snow")
     for step in range(count):
         near = (step + 1) / count
         edge = terrain.ridge(canvas, horizon + 0.06 + 0.26 * near, 0.045 + 0.02 * near, 1.3, smooth=True)
@@ -88,11 +88,11 @@ def _hill_colour(light: Light, near: float, snow: bool) -> tuple[float, float, f
     return mix(light.near, light.haze, 0.42 * (1 - near))
 
 
-def _shore(stage: SceneContext, horizon: float) -> None:
-    """A dark near bank in one corner frames the lake."""
-    canvas, light = stage.canvas, stage.light
+def _shore(context: SceneContext, horizon: float) -> None:
+    """A dark bank in one corner of the foreground frames the lake."""
+    canvas, light = context.canvas, context.light
     across = np.linspace(0, 1, canvas.width, dtype=np.float32)
-    left = pick(stage, 2) == 0
+    left = pick(context, 2) == 0
     fall = across if left else 1 - across
     hump = np.exp(-((fall / np.float32(0.42)) ** 2)) * np.float32(0.15)
     edge = terrain.ridge(canvas, 0.985, 0.012, 2.0, smooth=True) - hump * canvas.height

@@ -1,1 +1,1 @@
-"""One file = the wire of one kind of upstream: what it reads, what it answers, how it refuses."""
+"""One module for each wire protocol: how it parses a request, responds, and reports an error."""

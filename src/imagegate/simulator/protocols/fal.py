@@ -1,4 +1,4 @@
-"""fal's queue: submit, status, response, cancel, each at an address that only the submit tells."""
+"""fal's queue: submit, status, response and cancel, each at a URL that the submit returns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIZE_PRESETS = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
-_UNBILLED_FAULTS = ("504", "5xx-html")  # fal's own promise for every 5xx
+_UNBILLED_FAULTS = ("504", "5xx-html")  # fal bills nothing that it answers with 5xx
 _STATUS = {"pending": "IN_QUEUE", "processing": "IN_PROGRESS"}
 
 
@@ -43,33 +43,35 @@ class Fal:
     def api_key(self, request: web.Request) -> str:
         return request.headers.get("Authorization", "").removeprefix("Key ").strip()
 
-    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
+    async def parse(self, app: AppState, request: web.Request, call: Call) -> ParsedRequest:
         fields = await read_object(request, call)
-        order = desk.check_order(_image_request(fields), model_of(request.match_info["app"]))
+        order = app.check_order(_image_request(fields), model_of(request.match_info["app"]))
         preset = _SIZE_PRESETS.get(str(fields.get("image_size")))
         if preset:
             order = msgspec.structs.replace(order, size=Size(str(fields["image_size"]), *preset, assumed=False))
-        references = [await read_reference(url, desk.http_client) for url in fields.get("image_urls") or []]
-        mask = await read_reference(fields["mask_url"], desk.http_client) if fields.get("mask_url") else None
+        references = [await read_reference(url, app.http_client) for url in fields.get("image_urls") or []]
+        mask = await read_reference(fields["mask_url"], app.http_client) if fields.get("mask_url") else None
         seen = hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
         return ParsedRequest(order=order, references=references, mask=mask, fingerprint=seen)
 
-    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
+    async def respond(
+        self, app: AppState, request: web.Request, call: Call, parsed: ParsedRequest, plan: Plan
+    ) -> Reply:
         if first_fault(plan.faults, FaultKind.answer) in _UNBILLED_FAULTS:
             return submit_reply(fixed_reply(200, b""), plan, call)
-        ticket = submit_job(desk, self.name, call, ask, plan, str(uuid.uuid4()), keyed=False)
-        content = {"status": "IN_QUEUE", "queue_position": 0, **_job_urls(request, ticket)}
+        job = submit_job(app, self.name, call, parsed, plan, str(uuid.uuid4()), keyed=False)
+        content = {"status": "IN_QUEUE", "queue_position": 0, **_job_urls(request, job)}
         return submit_reply(fixed_reply(200, msgspec.json.encode(content)), plan, call)
 
-    def error_reply(self, deny: Denial) -> Reply:
-        """Infrastructure speaks in one sentence, models in a list."""
-        kind = deny.code or "internal_server_error"
-        detail: Any = deny.message
-        if deny.status == 400:
-            detail = [{"loc": ["body", deny.param], "msg": deny.message, "type": kind}]
-        body = {"detail": detail, "error_type": kind} if deny.verbatim is None else deny.verbatim
-        reply = fixed_reply(422 if deny.status == 400 else deny.status, msgspec.json.encode(body))
-        reply.headers = {"X-Fal-Error-Type": kind, **deny.headers}
+    def error_reply(self, denial: Denial) -> Reply:
+        """The queue reports an error as one sentence, a model as a list of details."""
+        kind = denial.code or "internal_server_error"
+        detail: Any = denial.message
+        if denial.status == 400:
+            detail = [{"loc": ["body", denial.param], "msg": denial.message, "type": kind}]
+        body = {"detail": detail, "error_type": kind} if denial.verbatim is None else denial.verbatim
+        reply = fixed_reply(422 if denial.status == 400 else denial.status, msgspec.json.encode(body))
+        reply.headers = {"X-Fal-Error-Type": kind, **denial.headers}
         return reply
 
 
@@ -98,43 +100,43 @@ def _image_request(fields: dict[str, Any]) -> ImageRequest:
         raise invalid_value(str(error), None) from error
 
 
-def _job_urls(request: web.Request, ticket: Job) -> dict[str, str]:
-    base = f"{request.url.origin()}/fal/requests/{ticket.id}"
+def _job_urls(request: web.Request, job: Job) -> dict[str, str]:
+    base = f"{request.url.origin()}/fal/requests/{job.id}"
     return {
-        "request_id": ticket.id,
+        "request_id": job.id,
         "response_url": base,
         "status_url": f"{base}/status",
         "cancel_url": f"{base}/cancel",
     }
 
 
-async def status(request: web.Request, call: Call, ticket: Job) -> Reply:
-    state = _STATUS.get(ticket.state(time.time()), "COMPLETED")
-    content: dict[str, Any] = {"status": state, **_job_urls(request, ticket)}
-    if state == "COMPLETED" and ticket.failure:
-        content["error"] = ticket.message
+async def status(request: web.Request, call: Call, job: Job) -> Reply:
+    state = _STATUS.get(job.state(time.time()), "COMPLETED")
+    content: dict[str, Any] = {"status": state, **_job_urls(request, job)}
+    if state == "COMPLETED" and job.failure:
+        content["error"] = job.message
     return fixed_reply(200 if state == "COMPLETED" else 202, msgspec.json.encode(content))
 
 
-async def response(request: web.Request, call: Call, ticket: Job) -> Reply:
-    state = ticket.state(time.time())
+async def response(request: web.Request, call: Call, job: Job) -> Reply:
+    state = job.state(time.time())
     if state in _STATUS:
         raise Denial(404, "request_in_progress", "Request is still in progress.")
     if state != "completed":
-        refused = ticket.failure == "content_policy_violation"
-        code = ticket.failure or "request_cancelled"
-        raise Denial(400 if refused else 500, code, ticket.message or "The request was cancelled.", param="prompt")
+        refused = job.failure == "content_policy_violation"
+        code = job.failure or "request_cancelled"
+        raise Denial(400 if refused else 500, code, job.message or "The request was cancelled.", param="prompt")
     images = [
-        {"url": url, "content_type": MEDIA_TYPES[picture.format], "width": picture.width, "height": picture.height}
-        for url, picture in zip(result_urls(request, ticket), ticket.images, strict=False)
+        {"url": url, "content_type": MEDIA_TYPES[image.format], "width": image.width, "height": image.height}
+        for url, image in zip(result_urls(request, job), job.images, strict=False)
     ]
     return fixed_reply(200, msgspec.json.encode({"images": images}))
 
 
-async def cancel(desk: AppState, ticket: Job) -> Reply:
+async def cancel(app: AppState, job: Job) -> Reply:
     now = time.time()
-    if ticket.state(now) not in _STATUS:
+    if job.state(now) not in _STATUS:
         return fixed_reply(400, b'{"status":"ALREADY_COMPLETED"}')
-    if ticket.state(now) == "pending":
-        refund(desk, ticket, now)
+    if job.state(now) == "pending":
+        refund(app, job, now)
     return fixed_reply(202, b'{"status":"CANCELLATION_REQUESTED"}')

@@ -1,7 +1,4 @@
-"""The OpenAI Images API and Azure's two addresses of it: JSON and forms in, base64 and events out.
-
-Refuses to know: tickets. Every call here is answered in one breath or not at all.
-"""
+"""The OpenAI Images API and its two Azure variants: JSON and multipart requests, base64 and event-stream responses."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _MAX_MASK_BYTES = 4 << 20
 
 
 class OpenAI:
-    """`azure`: PNG and JPEG only, `api-key` too, model is the deployment. `dated`: the deployment is in the path."""
+    """`azure`: PNG and JPEG only, `api-key` header, deployment as model. `dated`: the deployment is in the path."""
 
     deferred_denials: tuple[str, ...] = ()
 
@@ -43,7 +40,7 @@ class OpenAI:
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         return (request.headers.get("api-key", "") or bearer) if self.azure else bearer
 
-    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
+    async def parse(self, app: AppState, request: web.Request, call: Call) -> ParsedRequest:
         edits = request.path.endswith("/edits")
         if edits and request.content_type == "multipart/form-data":
             fields, references, mask = await _form(request, call)
@@ -54,7 +51,7 @@ class OpenAI:
             raise invalid_value("Missing required parameter: 'image'.", "image")
         if edits and self.azure and request.content_type != "multipart/form-data":
             raise Denial(415, "unsupported_media_type", "Edits take multipart/form-data.")
-        order = desk.check_order(self._image_request(fields, len(references)), self._model(desk, request, fields))
+        order = app.check_order(self._image_request(fields, len(references)), self._model(app, request, fields))
         stream = fields.get("stream") in (True, "true")
         partials = _whole_number(fields, "partial_images", 0, 3) if stream else 0
         return ParsedRequest(
@@ -66,12 +63,12 @@ class OpenAI:
             wants_urls=fields.get("response_format") == "url",
         )
 
-    def _model(self, desk: AppState, request: web.Request, fields: dict[str, Any]) -> str:
-        """A deployment may have any name: one that is no model is taken for gpt-image-2."""
+    def _model(self, app: AppState, request: web.Request, fields: dict[str, Any]) -> str:
+        """A deployment may have any name; one that is no model name counts as gpt-image-2."""
         if self._dated and "model" in fields:
             raise invalid_value(f"The model '{fields['model']}' does not exist.", "model")
         name = request.match_info["deployment"] if self._dated else str(fields.get("model") or "gpt-image-2")
-        return "gpt-image-2" if self.azure and desk.prices.model(name) is None else name
+        return "gpt-image-2" if self.azure and app.prices.model(name) is None else name
 
     def _image_request(self, fields: dict[str, Any], references: int) -> ImageRequest:
         file_format = fields.get("output_format") or "png"
@@ -92,56 +89,58 @@ class OpenAI:
             output_compression=_whole_number(fields, "output_compression", 100, 100),
         )
 
-    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
-        work = generate(desk, ask, plan)
-        desk.calls.record_purchase(call, len(work.images), work.nanos)
+    async def respond(
+        self, app: AppState, request: web.Request, call: Call, parsed: ParsedRequest, plan: Plan
+    ) -> Reply:
+        work = generate(app, parsed, plan)
+        app.calls.record_purchase(call, len(work.images), work.nanos)
         headers = {"x-request-id": f"req_{uuid.uuid4().hex}", "openai-processing-ms": str(int(plan.latency * 1000))}
         fault = first_fault(plan.faults, FaultKind.answer)
         if fault and fault not in ("stream-error", "empty-data"):
             reply = corrupt_reply(fault, plan)
         else:
-            reply = await _image_reply(desk, request, call, ask, plan, work)
+            reply = await _image_reply(app, request, call, parsed, plan, work)
         reply.headers = {**reply.headers, **headers}
         return reply
 
-    def error_reply(self, deny: Denial) -> Reply:
-        """The OpenAI error object, unless the denial brings its own body."""
-        error = {"message": deny.message, "type": deny.kind, "param": deny.param, "code": deny.code}
-        body = {"error": error} if deny.verbatim is None else deny.verbatim
-        headers = {"x-request-id": f"req_{uuid.uuid4().hex}", **deny.headers}
-        reply = fixed_reply(deny.status, msgspec.json.encode(body))
+    def error_reply(self, denial: Denial) -> Reply:
+        """The OpenAI error object, unless the denial has its own body."""
+        error = {"message": denial.message, "type": denial.kind, "param": denial.param, "code": denial.code}
+        body = {"error": error} if denial.verbatim is None else denial.verbatim
+        headers = {"x-request-id": f"req_{uuid.uuid4().hex}", **denial.headers}
+        reply = fixed_reply(denial.status, msgspec.json.encode(body))
         reply.headers = headers
         return reply
 
 
 async def _image_reply(
-    desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan, work: GeneratedImages
+    app: AppState, request: web.Request, call: Call, parsed: ParsedRequest, plan: Plan, work: GeneratedImages
 ) -> Reply:
     files = [
-        await desk.image_cache.render(picture, f"{call.id}/{index} {uuid.uuid4().hex}")
-        for index, picture in enumerate(work.images)
+        await app.image_cache.render(image, f"{call.id}/{index} {uuid.uuid4().hex}")
+        for index, image in enumerate(work.images)
     ]
-    if ask.stream:
+    if parsed.stream:
         family = "image_edit" if request.path.endswith("/edits") else "image_generation"
-        return Reply(content_type="text/event-stream", body=_events(family, ask, plan, work, files))
-    if ask.wants_urls or "url-result" in plan.faults:
-        return _url_reply(desk, request, call, ask, plan, work)
+        return Reply(content_type="text/event-stream", body=_events(family, parsed, plan, work, files))
+    if parsed.wants_urls or "url-result" in plan.faults:
+        return _url_reply(app, request, call, parsed, plan, work)
     items = [] if "empty-data" in plan.faults else files
-    return _base64_reply(_image_fields(ask.order, work), items, usage_body.usage_json(work.usage, plan), plan)
+    return _base64_reply(_image_fields(parsed.order, work), items, usage_body.usage_json(work.usage, plan), plan)
 
 
 def _image_fields(order: ImageOrder, work: GeneratedImages) -> dict[str, Any]:
-    picture = work.images[0]
+    image = work.images[0]
     return {
         "background": order.background,
-        "output_format": picture.format,
+        "output_format": image.format,
         "quality": order.quality,
-        "size": f"{picture.width}x{picture.height}",
+        "size": f"{image.width}x{image.height}",
     }
 
 
 def _base64_reply(about: dict[str, Any], files: list[FileParts], usage: dict[str, Any] | None, plan: Plan) -> Reply:
-    """The envelope around the payloads, which are encoded while they are sent."""
+    """The JSON around the images, which are encoded while they are sent."""
     head = msgspec.json.encode({"created": int(time.time()), **about})[:-1] + b',"data":['
     tail = b"]" + (b',"usage":' + msgspec.json.encode(usage) if usage is not None else b"") + b"}"
     broken = _INVALID_BASE64 if "bad-base64" in plan.faults else b""
@@ -160,21 +159,21 @@ def _base64_body(head: bytes, files: list[FileParts], broken: bytes, tail: bytes
 
 
 def _base64_image(parts: FileParts, broken: bytes) -> Iterator[bytes]:
-    """`broken` goes into the middle of the first piece, where a decoder already trusts what it reads."""
+    """`broken` goes into the middle of the first chunk, past the point where a decoder checks the start."""
     for position, piece in enumerate(base64_chunks(parts)):
         middle = len(piece) // 2
         yield piece if position or not broken else piece[:middle] + broken + piece[middle:]
 
 
 def _url_reply(
-    desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan, work: GeneratedImages
+    app: AppState, request: web.Request, call: Call, parsed: ParsedRequest, plan: Plan, work: GeneratedImages
 ) -> Reply:
     urls = []
-    for index, picture in enumerate(work.images):
-        name = f"{call.id}-{uuid.uuid4().hex}-{index}.{picture.format}"
-        desk.publish(name, picture, name)
+    for index, image in enumerate(work.images):
+        name = f"{call.id}-{uuid.uuid4().hex}-{index}.{image.format}"
+        app.publish(name, image, name)
         urls.append({"url": f"{request.url.origin()}/files/{name}"})
-    content = {"created": int(time.time()), **_image_fields(ask.order, work), "data": urls}
+    content = {"created": int(time.time()), **_image_fields(parsed.order, work), "data": urls}
     usage = usage_body.usage_json(work.usage, plan)
     reply = fixed_reply(200, msgspec.json.encode(content | ({"usage": usage} if usage is not None else {})))
     reply.delay_s = plan.latency
@@ -182,12 +181,12 @@ def _url_reply(
 
 
 def _events(
-    family: str, ask: ParsedRequest, plan: Plan, work: GeneratedImages, files: list[FileParts]
+    family: str, parsed: ParsedRequest, plan: Plan, work: GeneratedImages, files: list[FileParts]
 ) -> Iterator[BodyPart]:
-    """Partials spread over the latency, then one completed event for each image; the usage is in the last."""
-    about = {"created_at": int(time.time()), **_image_fields(ask.order, work)}
-    wait = plan.latency / (ask.partial_images + 1)
-    for index in range(ask.partial_images):
+    """Partial images spread over the latency, then one completed event per image; the last carries the usage."""
+    about = {"created_at": int(time.time()), **_image_fields(parsed.order, work)}
+    wait = plan.latency / (parsed.partial_images + 1)
+    for index in range(parsed.partial_images):
         yield wait
         yield from _event(f"{family}.partial_image", about | {"partial_image_index": index}, files[0], b"")
     yield wait
@@ -227,7 +226,7 @@ def _check_mask(references: list[Reference], masks: list[Reference]) -> None:
 
 
 async def _json_images(fields: dict[str, Any]) -> tuple[list[Reference], Reference | None]:
-    """Addresses that lead elsewhere are not fetched here; the gateway never sends any."""
+    """Only data URLs are read; other URLs are not fetched, and the gateway never sends any here."""
     images = fields.get("images") or []
     mask = fields.get("mask")
     try:
@@ -245,7 +244,7 @@ def _text(fields: dict[str, Any], name: str) -> str:
 
 
 def _explicit_size(fields: dict[str, Any]) -> str | None:
-    """OpenAI knows no ratios."""
+    """OpenAI accepts no ratios."""
     size = fields.get("size")
     if size in (None, "auto"):
         return None
@@ -255,7 +254,7 @@ def _explicit_size(fields: dict[str, Any]) -> str | None:
 
 
 def _whole_number(fields: dict[str, Any], name: str, default: int, maximum: int) -> int:
-    """A whole number; forms carry it as text."""
+    """A whole number of 0 to `maximum`; multipart forms carry it as text."""
     value = fields.get(name)
     if value is None:
         return default

@@ -1,4 +1,4 @@
-"""Replicate's predictions: ratios instead of sizes, and a cancel that is billed all the same."""
+"""Replicate's predictions: ratios instead of sizes, and a cancelled prediction is billed."""
 
 from __future__ import annotations
 
@@ -39,28 +39,32 @@ class Replicate:
     def api_key(self, request: web.Request) -> str:
         return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
-    async def parse(self, desk: AppState, request: web.Request, call: Call) -> ParsedRequest:
+    async def parse(self, app: AppState, request: web.Request, call: Call) -> ParsedRequest:
         content = await read_object(request, call)
         fields = content.get("input")
         if not isinstance(fields, dict):
             raise invalid_value("input is required", "input")
-        order = desk.check_order(_image_request(fields), request.match_info["model"])
-        references = [await read_reference(url, desk.http_client) for url in fields.get("input_images") or []]
+        order = app.check_order(_image_request(fields), request.match_info["model"])
+        references = [await read_reference(url, app.http_client) for url in fields.get("input_images") or []]
         seen = hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
         return ParsedRequest(order=order, references=references, fingerprint=seen)
 
-    async def respond(self, desk: AppState, request: web.Request, call: Call, ask: ParsedRequest, plan: Plan) -> Reply:
-        ticket = submit_job(desk, self.name, call, ask, plan, uuid.uuid4().hex[:26], keyed=False)
-        return submit_reply(fixed_reply(201, msgspec.json.encode(prediction(request, ticket))), plan, call)
+    async def respond(
+        self, app: AppState, request: web.Request, call: Call, parsed: ParsedRequest, plan: Plan
+    ) -> Reply:
+        job = submit_job(app, self.name, call, parsed, plan, uuid.uuid4().hex[:26], keyed=False)
+        return submit_reply(fixed_reply(201, msgspec.json.encode(prediction(request, job))), plan, call)
 
-    def error_reply(self, deny: Denial) -> Reply:
-        status = 422 if deny.status == 400 else deny.status
-        detail = deny.message
-        if deny.status == 429 and "Retry-After" in deny.headers:
-            detail = f"Request was throttled. Your rate limit resets in ~{deny.headers['Retry-After']}s."
-        body = {"title": deny.code, "detail": detail, "status": status} if deny.verbatim is None else deny.verbatim
+    def error_reply(self, denial: Denial) -> Reply:
+        status = 422 if denial.status == 400 else denial.status
+        detail = denial.message
+        if denial.status == 429 and "Retry-After" in denial.headers:
+            detail = f"Request was throttled. Your rate limit resets in ~{denial.headers['Retry-After']}s."
+        body = (
+            {"title": denial.code, "detail": detail, "status": status} if denial.verbatim is None else denial.verbatim
+        )
         reply = fixed_reply(status, msgspec.json.encode(body))
-        reply.headers = deny.headers
+        reply.headers = denial.headers
         return reply
 
 
@@ -86,29 +90,29 @@ def _image_request(fields: dict[str, Any]) -> ImageRequest:
         raise invalid_value(str(error), None) from error
 
 
-def prediction(request: web.Request, ticket: Job) -> dict[str, Any]:
-    state = ticket.state(time.time())
-    base = f"{request.url.origin()}/replicate/v1/predictions/{ticket.id}"
+def prediction(request: web.Request, job: Job) -> dict[str, Any]:
+    state = job.state(time.time())
+    base = f"{request.url.origin()}/replicate/v1/predictions/{job.id}"
     refused = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
-    failed = refused if ticket.failure == "content_policy_violation" else ticket.message
+    failed = refused if job.failure == "content_policy_violation" else job.message
     return {
-        "id": ticket.id,
-        "model": f"openai/{ticket.model}",
+        "id": job.id,
+        "model": f"openai/{job.model}",
         "status": _STATUS[state],
-        "output": result_urls(request, ticket) if state == "completed" else None,
+        "output": result_urls(request, job) if state == "completed" else None,
         "error": failed if state == "failed" else None,
-        "created_at": datetime.fromtimestamp(ticket.created, UTC).isoformat(),
+        "created_at": datetime.fromtimestamp(job.created, UTC).isoformat(),
         "urls": {"get": base, "cancel": f"{base}/cancel"},
     }
 
 
-async def poll(request: web.Request, call: Call, ticket: Job) -> Reply:
-    return fixed_reply(200, msgspec.json.encode(prediction(request, ticket)))
+async def poll(request: web.Request, call: Call, job: Job) -> Reply:
+    return fixed_reply(200, msgspec.json.encode(prediction(request, job)))
 
 
-async def cancel(desk: AppState, request: web.Request, ticket: Job) -> Reply:
-    """Ends it at once; what was bought stays bought."""
+async def cancel(app: AppState, request: web.Request, job: Job) -> Reply:
+    """Ends the job at once; the purchase stays billed."""
     now = time.time()
-    if ticket.state(now) in ("pending", "processing"):
-        desk.jobs.cancel(ticket, now, refunded=False)
-    return fixed_reply(200, msgspec.json.encode(prediction(request, ticket)))
+    if job.state(now) in ("pending", "processing"):
+        app.jobs.cancel(job, now, refunded=False)
+    return fixed_reply(200, msgspec.json.encode(prediction(request, job)))

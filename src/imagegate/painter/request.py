@@ -1,4 +1,4 @@
-"""What may be ordered from the painter and what it answers. Knows the words of the order, nothing of painting."""
+"""The request to the painter and its result."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class PaintRequest(msgspec.Struct, frozen=True):
-    """One picture: paths are local files, `out` is written by the painter."""
+    """One image. Paths are local files; `out` is written by the painter; `compression` is 0 to 100."""
 
     prompt: str
     width: int
@@ -22,7 +22,7 @@ class PaintRequest(msgspec.Struct, frozen=True):
 
 
 class PaintResult(msgspec.Struct, frozen=True):
-    """The picture that was written."""
+    """The image file that was written; `bytes` is its size."""
 
     width: int
     height: int
@@ -31,7 +31,7 @@ class PaintResult(msgspec.Struct, frozen=True):
 
 
 class Detail(msgspec.Struct, frozen=True):
-    """What a quality buys: octaves of noise, layers of depth, share of small things, strength of grain."""
+    """The detail of a quality: octaves of noise, layers of depth, density of small objects, strength of grain."""
 
     octaves: int
     layers: int
@@ -54,10 +54,10 @@ def detail_of(quality: str) -> Detail:
     return _DETAIL_BY_QUALITY[quality or "medium"]
 
 
-def seed_of(order: PaintRequest, reference_digests: list[bytes]) -> int:
-    """Everything that may change the picture, and nothing that may not (no path, no clock)."""
+def seed_of(request: PaintRequest, reference_digests: list[bytes]) -> int:
+    """A seed from everything that may change the image, and from nothing else (no path, no clock)."""
     digest = hashlib.sha256()
-    words = (order.prompt, f"{order.width}x{order.height}", order.quality or "medium", str(order.index))
+    words = (request.prompt, f"{request.width}x{request.height}", request.quality or "medium", str(request.index))
     for part in (*(word.encode("utf-8", "surrogatepass") for word in words), *reference_digests):
         digest.update(len(part).to_bytes(8, "big") + part)
     return int.from_bytes(digest.digest(), "big")
