@@ -96,7 +96,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         upstream_deps=plugs,
         egress_client=client or EgressClient(egress),
         egress_rules=egress,
-        image_pool=ProcessPool(settings.work.decoders or os.cpu_count() or 1),
+        image_pool=ProcessPool(settings.work.max_image_processes or os.cpu_count() or 1),
         keyring=keyring,
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=public_origin(settings),
@@ -152,7 +152,7 @@ def _build_upstream_deps(
         exp = int(time.time() + work.deadline_s + 600)
         return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), exp)
 
-    return UpstreamDeps(spool=spool, fetch=make_fetch, link=make_input_link, painters=work.painters)
+    return UpstreamDeps(spool=spool, fetch=make_fetch, link=make_input_link, painters=work.max_embedded_processes)
 
 
 def build_egress_rules(settings: Settings) -> EgressRules:

@@ -57,7 +57,7 @@ class Runtime:
 
     @functools.cached_property
     def upstream_call_slots(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self.settings.work.calls)
+        return asyncio.Semaphore(self.settings.work.max_upstream_calls)
 
     @property
     def credits_per_usd(self) -> int:

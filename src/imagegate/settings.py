@@ -1,8 +1,7 @@
-"""Every setting, in five frozen groups, read once and passed on.
+"""Every setting, in five frozen groups that are read once and passed on.
 
-Knows: names, defaults, and the order of sources: command line over `IMAGEGATE_<NAME>` over the TOML file over the
-default. Refuses to know: what any setting does. Field names are unique over all groups; docs/configuration.md has a
-line for each, and a test compares them.
+Sources, the first that has a value wins: command line, `IMAGEGATE_<NAME>`, TOML file, default. Field names are unique
+over all groups, and docs/configuration.md has a line for each.
 """
 
 from __future__ import annotations
@@ -23,7 +22,23 @@ from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+# Names of earlier releases, still read: by their new name.
+RENAMED = {
+    "body_max_bytes": "max_body_bytes",
+    "free_min_bytes": "min_free_bytes",
+    "free_min_percent": "min_free_percent",
+    "reference_max_bytes": "max_reference_bytes",
+    "upload_max_bytes": "max_upload_bytes",
+    "calls": "max_upstream_calls",
+    "crashes_max": "max_crashes",
+    "painters": "max_embedded_processes",
+    "decoders": "max_image_processes",
+    "hook_timeout_s": "webhook_timeout_s",
+    "hook_retry_s": "webhook_retry_s",
+    "tries_per_slice": "max_attempts_per_slice",
+}
 
 
 class SettingsError(ValueError):
@@ -38,7 +53,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     public_url: str = ""
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
-    body_max_bytes: int = 1024 * 1024
+    max_body_bytes: int = 1024 * 1024
     body_timeout_s: float = 15.0
     log_level: str = "info"
     metrics: bool = True
@@ -55,8 +70,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upload_hours: int = 72
     thumbnail_days: int = 30
     task_days: int = 30
-    free_min_bytes: int = 1024**3
-    free_min_percent: int = 5
+    min_free_bytes: int = 1024**3
+    min_free_percent: int = 5
 
 
 class Credit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,10 +90,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
-    reference_max_bytes: int = 50 * 1024 * 1024
+    max_reference_bytes: int = 50 * 1024 * 1024
     fetch_bytes_per_hour: int = 1024**3
     fetch_timeout_s: float = 60.0
-    upload_max_bytes: int = 50 * 1024 * 1024
+    max_upload_bytes: int = 50 * 1024 * 1024
     upload_timeout_s: float = 300.0
     files_per_account: int = 100
     egress_allow: tuple[str, ...] = ()
@@ -92,23 +107,25 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How tasks are carried out."""
 
     workers: int = 8
-    calls: int = 256
+    max_upstream_calls: int = 256
     lease_s: float = 60.0
     poll_s: float = 5.0
     deadline_s: float = 3600.0
     drain_s: float = 30.0
-    crashes_max: int = 3
+    max_crashes: int = 3
     sweep_s: float = 60.0
-    painters: int = 0
-    decoders: int = 0
-    hook_timeout_s: float = 10.0
-    hook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
-    tries_per_slice: int = 3
+    max_embedded_processes: int = 0
+    max_image_processes: int = 0
+    webhook_timeout_s: float = 10.0
+    webhook_retry_s: tuple[float, ...] = (1.0, 2.0, 4.0)
+    max_attempts_per_slice: int = 3
     repeat_usd_per_day: str = "5"
     repeat_percent: int = 1
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All groups. `old_names` is no setting: which names of RENAMED the sources used, for whoever warns of them."""
+
     server: Server = Server()
     storage: Storage = Storage()
     credit: Credit = Credit()
@@ -117,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     alias: tuple[Alias, ...] = ()
     upstream: tuple[UpstreamConfig, ...] = ()
     route: tuple[RouteConfig, ...] = ()
+    old_names: tuple[str, ...] = ()
 
     @property
     def data_dir(self) -> Path:
@@ -137,17 +155,39 @@ def load_settings(
 ) -> Settings:
     """Read all sources. `overrides` holds command-line values by field name. SettingsError names what is wrong."""
     tree = _read_file(file)
+    old_names = _rename_fields(tree) | {old for old in RENAMED if _variable(old) in env}
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
     for group, kind in GROUPS.items():
         for field in kind.__struct_fields__:
-            override = (overrides or {}).get(field)  # an option that was not given is None, and hides nothing
-            value = env.get(ENV_PREFIX + field.upper()) if override is None else override
+            value = given.get(field, _from_environment(field, env))
             if value is not None:
                 tree.setdefault(group, {})[field] = _split_list(value, kind, field)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"configuration: {error}") from error
-    return _validate(settings)
+    return _validate(msgspec.structs.replace(settings, old_names=tuple(sorted(old_names))))
+
+
+def _variable(field: str) -> str:
+    return ENV_PREFIX + field.upper()
+
+
+def _from_environment(field: str, env: Mapping[str, str]) -> str | None:
+    """The field's variable, else that of its old name."""
+    names = [field, *(old for old, new in RENAMED.items() if new == field)]
+    return next((env[_variable(name)] for name in names if _variable(name) in env), None)
+
+
+def _rename_fields(tree: dict[str, Any]) -> set[str]:
+    """Old names in the file's groups become new ones; a field that has both keeps the new one. Returns the old ones."""
+    found = set()
+    for group in (tree[name] for name in GROUPS.keys() & tree.keys() if isinstance(tree[name], dict)):
+        for old in RENAMED.keys() & group.keys():
+            value = group.pop(old)
+            group.setdefault(RENAMED[old], value)
+            found.add(old)
+    return found
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
@@ -170,7 +210,7 @@ def _split_list(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
 
 def _validate(settings: Settings) -> Settings:
     rules = [
-        ("log_level", settings.server.log_level.upper() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS).lower()}"),
+        ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         (
@@ -182,20 +222,20 @@ def _validate(settings: Settings) -> Settings:
         ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
-        ("hook_timeout_s", settings.work.hook_timeout_s > 0, "above 0"),
-        ("hook_retry_s", all(wait >= 0 for wait in settings.work.hook_retry_s), "waits of 0 seconds or more"),
-        ("calls", settings.work.calls > 0, "above 0"),
-        ("tries_per_slice", settings.work.tries_per_slice > 0, "above 0"),
+        ("webhook_timeout_s", settings.work.webhook_timeout_s > 0, "above 0"),
+        ("webhook_retry_s", all(wait >= 0 for wait in settings.work.webhook_retry_s), "waits of 0 seconds or more"),
+        ("max_upstream_calls", settings.work.max_upstream_calls > 0, "above 0"),
+        ("max_attempts_per_slice", settings.work.max_attempts_per_slice > 0, "above 0"),
         ("repeat_usd_per_day", _is_amount(settings.work.repeat_usd_per_day), "an amount of USD such as 5 or 0.50"),
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
-        ("decoders", settings.work.decoders >= 0, "0 (one per processor) or more"),
+        ("max_image_processes", settings.work.max_image_processes >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
-        ("upload_max_bytes", 0 < settings.limits.upload_max_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
+        ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
         (
             "public_url",
             _is_origin(settings.server.public_url),

@@ -63,7 +63,7 @@ def test_c15_a_failed_task_has_cost_nothing_in_the_first_answer_that_says_so(tmp
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """No disk has the space that it wants free."""
-    env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
+    env = {"IMAGEGATE_MIN_FREE_BYTES": str(2**60), "IMAGEGATE_MIN_FREE_PERCENT": "100"}
     with Gateway(tmp_path_factory.mktemp("full"), env=env) as gateway:
         yield gateway
 

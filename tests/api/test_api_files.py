@@ -39,7 +39,7 @@ LIMIT = 200_000
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(LIMIT), "IMAGEGATE_BODY_TIMEOUT_S": "1", "IMAGEGATE_KEY_CACHE_S": "0"}
+    env = {"IMAGEGATE_MAX_UPLOAD_BYTES": str(LIMIT), "IMAGEGATE_BODY_TIMEOUT_S": "1", "IMAGEGATE_KEY_CACHE_S": "0"}
     with Gateway(tmp_path_factory.mktemp("files"), env=env) as served:
         yield served
         served.check()
@@ -579,7 +579,7 @@ def test_s8_429_in_the_envelope(tmp_path: Path) -> None:
 
 
 def test_s8_50001_without_space(tmp_path: Path) -> None:
-    env = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
+    env = {"IMAGEGATE_MIN_FREE_BYTES": str(2**60), "IMAGEGATE_MIN_FREE_PERCENT": "100"}
     with Gateway(tmp_path, env=env) as served, served.client() as client:
         for answer in (client.post(BASE64, json={"base64": b64(PNG)}), form(client)):
             refused(answer, 500, 50001)
@@ -587,11 +587,11 @@ def test_s8_50001_without_space(tmp_path: Path) -> None:
 
 def test_s8_size_limit_is_at_most_100_mb() -> None:
     for size, fits in ((100 * 2**20, True), (100 * 2**20 + 1, False), (0, False)):
-        env = {"IMAGEGATE_UPLOAD_MAX_BYTES": str(size)}
+        env = {"IMAGEGATE_MAX_UPLOAD_BYTES": str(size)}
         if fits:
-            assert load_settings(env=env).limits.upload_max_bytes == size
+            assert load_settings(env=env).limits.max_upload_bytes == size
         else:
-            with pytest.raises(SettingsError, match="upload_max_bytes"):
+            with pytest.raises(SettingsError, match="max_upload_bytes"):
                 load_settings(env=env)
 
 

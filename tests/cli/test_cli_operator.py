@@ -250,7 +250,7 @@ def test_doctor_says_what_is_amiss(used: Gateway, tmp_path: Path) -> None:
     assert "chmod 600" in run_failing(copy)
     (copy / "secret").chmod(0o600)
     assert "FAIL  secret: " in run_failing(copy, {"IMAGEGATE_SECRET": "short"})
-    full = {"IMAGEGATE_FREE_MIN_BYTES": str(2**60), "IMAGEGATE_FREE_MIN_PERCENT": "100"}
+    full = {"IMAGEGATE_MIN_FREE_BYTES": str(2**60), "IMAGEGATE_MIN_FREE_PERCENT": "100"}
     assert "FAIL  disk: " in run_failing(copy, full)
     (copy / "imagegate.db").write_bytes(b"this is not a database, " * 200)
     assert "FAIL  database: " in run_failing(copy)

@@ -58,7 +58,7 @@ ENV = {
     "IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "1000000",
     "IMAGEGATE_UNFINISHED_PER_ACCOUNT": "20",
     "IMAGEGATE_FILES_PER_ACCOUNT": "1000000",
-    "IMAGEGATE_HOOK_RETRY_S": "0.2",
+    "IMAGEGATE_WEBHOOK_RETRY_S": "0.2",
 }
 # Walked to in the stateful phase: what a create, an upload, a new key and a test webhook lead to.
 WALKED = {

@@ -16,7 +16,7 @@ from imagegate.catalog.routes import Protocol, RouteConfig, UpstreamConfig, load
 from imagegate.cli import program
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem, TaskErrorCode
-from imagegate.settings import ENV_PREFIX, GROUPS
+from imagegate.settings import ENV_PREFIX, GROUPS, RENAMED
 from imagegate.simulator.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,13 @@ def test_every_setting_is_documented_with_its_variable_and_default(group: str) -
     rows = _table_rows("docs/configuration.md", group)
     assert [row[:3] for row in rows] == expected
     assert all(len(row) == 5 and row[3] and row[4] for row in rows)
+
+
+def test_every_renamed_setting_is_documented() -> None:
+    assert _table_rows("docs/configuration.md", "Renamed settings") == [list(names) for names in RENAMED.items()]
+    fields = {field for kind in GROUPS.values() for field in kind.__struct_fields__}
+    assert set(RENAMED.values()) <= fields
+    assert not RENAMED.keys() & fields
 
 
 def test_no_variable_is_documented_that_nothing_reads() -> None:

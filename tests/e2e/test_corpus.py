@@ -36,7 +36,7 @@ ENV = {
     "IMAGEGATE_BODY_TIMEOUT_S": str(SLOW_S),
     "IMAGEGATE_UPLOAD_TIMEOUT_S": str(2 * SLOW_S),
     "IMAGEGATE_LOG_LEVEL": "warning",
-    "IMAGEGATE_PAINTERS": "1",
+    "IMAGEGATE_MAX_EMBEDDED_PROCESSES": "1",
 }
 # Taken by their heads, and then more than the engine's decoder opens or can make sense of.
 NOT_DRAWN = {

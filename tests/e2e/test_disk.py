@@ -186,7 +186,7 @@ def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
 @own_disk
 def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_path: Path) -> None:
     """The space check is off, so SQLite, spool and storage meet the full disk themselves."""
-    env = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_FREE_MIN_PERCENT": "0", "IMAGEGATE_SWEEP_S": "0.5"}
+    env = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_MIN_FREE_PERCENT": "0", "IMAGEGATE_SWEEP_S": "0.5"}
     with mount_small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway:
         key = gateway.new_key("customer")
         stop = threading.Event()

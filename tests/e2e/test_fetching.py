@@ -103,7 +103,7 @@ def test_sixteen_in_all(tmp_path: Path, shelf: FileServer) -> None:
 
 def test_bytes_beyond_the_budget_fail_the_task_and_the_upload(tmp_path: Path, shelf: FileServer) -> None:
     """Counted in the database: a new process knows what the last one fetched, and an own link costs nothing."""
-    env = {**QUICK, "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(BUDGET), "IMAGEGATE_REFERENCE_MAX_BYTES": "600000"}
+    env = {**QUICK, "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(BUDGET), "IMAGEGATE_MAX_REFERENCE_BYTES": "600000"}
     gateway = Gateway(tmp_path, "--egress-allow", shelf.egress_allow, env=env)
     avoid_hour_change()
     with gateway, gateway.client() as client:

@@ -16,7 +16,7 @@ from tests.support.routed_gateway import RoutedGateway, route_config, upstream_c
 from tests.support.simulator import Simulator
 
 Tell = Callable[[str, object], None]
-ENV = {"IMAGEGATE_LOG_LEVEL": "warning", "IMAGEGATE_LEASE_S": "60", "IMAGEGATE_FREE_MIN_BYTES": "0"}
+ENV = {"IMAGEGATE_LOG_LEVEL": "warning", "IMAGEGATE_LEASE_S": "60", "IMAGEGATE_MIN_FREE_BYTES": "0"}
 FLAT = 20 << 20
 LIMIT, MOST = 512 << 20, 300 << 20
 

@@ -42,7 +42,7 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
     env = {
         "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(1 << 50),
         "IMAGEGATE_WORKERS": str(count),
-        "IMAGEGATE_PAINTERS": "1",
+        "IMAGEGATE_MAX_EMBEDDED_PROCESSES": "1",
         "IMAGEGATE_LEASE_S": "60",
         "IMAGEGATE_LOG_LEVEL": "warning",
     }

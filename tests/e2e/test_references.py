@@ -29,7 +29,7 @@ from tests.support.image_files import IMAGE_BY_MEDIA_TYPE, PNG, b64, image_bytes
 
 LIMIT = 300_000
 JPEG, WEBP, MASK = image_bytes("JPEG"), image_bytes("WEBP"), image_bytes(mode="RGBA")
-ENV = {"IMAGEGATE_REFERENCE_MAX_BYTES": str(LIMIT)}
+ENV = {"IMAGEGATE_MAX_REFERENCE_BYTES": str(LIMIT)}
 
 
 def hollow(png: bytes) -> bytes:

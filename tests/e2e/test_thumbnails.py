@@ -157,7 +157,7 @@ def test_the_program_shows_thumbnails_and_takes_one_as_a_reference(gateway: Gate
 
 @pytest.mark.gate
 def test_killed_at_any_moment_around_a_settlement_nothing_is_lost(tmp_path: Path) -> None:
-    served = Gateway(tmp_path, env={"IMAGEGATE_CRASHES_MAX": "10"})
+    served = Gateway(tmp_path, env={"IMAGEGATE_MAX_CRASHES": "10"})
     with served:
         ids = []
         for number in range(6):

@@ -30,7 +30,7 @@ from tests.support.webhook_receiver import Behaviour, Receiver, Request, trust_e
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WAITS = [0.1, 0.2, 0.4]
 TIMEOUT_S = 1.0
-ENV = {"IMAGEGATE_HOOK_RETRY_S": "0.1,0.2,0.4", "IMAGEGATE_HOOK_TIMEOUT_S": "1", "IMAGEGATE_LOG_LEVEL": "warning"}
+ENV = {"IMAGEGATE_WEBHOOK_RETRY_S": "0.1,0.2,0.4", "IMAGEGATE_WEBHOOK_TIMEOUT_S": "1", "IMAGEGATE_LOG_LEVEL": "warning"}
 CANCEL_ENV = {**ENV, "IMAGEGATE_WORKERS": "0"}
 
 
@@ -205,9 +205,9 @@ def test_s7_exhausted_is_listed_replayable_and_harms_no_task(client: httpx.Clien
 
 def test_s7_profile_is_a_setting_of_10_seconds_and_three_retries() -> None:
     """The tests here run on a shorter one; `test_c16_…` waits for the default."""
-    assert (Work().hook_timeout_s, Work().hook_retry_s) == (10, (1, 2, 4))
-    longer = load_settings(env={"IMAGEGATE_HOOK_RETRY_S": "5,300,1800", "IMAGEGATE_HOOK_TIMEOUT_S": "30"})
-    assert (longer.work.hook_timeout_s, longer.work.hook_retry_s) == (30, (5, 300, 1800))
+    assert (Work().webhook_timeout_s, Work().webhook_retry_s) == (10, (1, 2, 4))
+    longer = load_settings(env={"IMAGEGATE_WEBHOOK_RETRY_S": "5,300,1800", "IMAGEGATE_WEBHOOK_TIMEOUT_S": "30"})
+    assert (longer.work.webhook_timeout_s, longer.work.webhook_retry_s) == (30, (5, 300, 1800))
 
 
 def test_s12_test_sends_a_webhook_at_once(client: httpx.Client, receiver: Receiver) -> None:
@@ -429,7 +429,7 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
 
 def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
     """P9: whatever dies, the webhook arrives, and the receiver is asked four times at most."""
-    env = {**ENV, "IMAGEGATE_HOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}
+    env = {**ENV, "IMAGEGATE_WEBHOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     with gateway:
         with gateway.client() as client:

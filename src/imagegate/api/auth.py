@@ -16,10 +16,10 @@ from imagegate.api.client_address import TrustedProxies, is_listed
 from imagegate.api.rate_limits import ceil_seconds, rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
-from imagegate.security.rate_limit import Denied, Quota, RateLimiter
+from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
 from imagegate.store.accounts import find_key, find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
@@ -108,14 +108,17 @@ class Authenticator:
 
     async def _count_failure(self, address: str) -> None:
         """Guessing is slowed down: above the limit the answer is 429. Each process counts for itself."""
-        limit = max(1, self._runtime.settings.limits.failed_logins_per_minute)
-        result = await self._failed_logins.take(Quota("failed_logins", address, limit))
-        if isinstance(result, Denied):
-            raise RateLimitExceeded(
-                "Too many failed authentications, please try again in a minute",
-                reason="failed_logins",
-                headers={"Retry-After": str(ceil_seconds(result.retry_after_us))},
-            )
+        limit, retry_after_us = self._runtime.settings.limits.failed_logins_per_minute, US_PER_MINUTE
+        if limit:
+            result = await self._failed_logins.take(Quota("failed_logins", address, limit))
+            if isinstance(result, Allowed):
+                return
+            retry_after_us = result.retry_after_us
+        raise RateLimitExceeded(
+            "Too many failed authentications, please try again in a minute",
+            reason="failed_logins",
+            headers={"Retry-After": str(ceil_seconds(retry_after_us))},
+        )
 
 
 def _bearer(header: str) -> str:

@@ -25,7 +25,7 @@ async def read_json(request: Request[Any, Any, Any], kind: type[T], server: Serv
     check_json_type(request.headers.get("content-type", ""))
     try:
         async with asyncio.timeout(server.body_timeout_s):
-            body = await _read_limited(request, server.body_max_bytes)
+            body = await _read_limited(request, server.max_body_bytes)
     except TimeoutError:
         raise InvalidRequest(f"The body did not arrive within {server.body_timeout_s:g} seconds") from None
     return decode_json(body, kind)

@@ -21,7 +21,7 @@ from imagegate.cli.options import installation_options, read_settings
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
-from imagegate.settings import Settings
+from imagegate.settings import RENAMED, Settings
 from imagegate.store.engines import DatabaseError, DatabaseUnusable, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 
@@ -87,6 +87,8 @@ def doctor(data: str | None, config: Path | None) -> None:
         ("disk", _disk),
         ("address", public_origin),
     ]
+    for old in settings.old_names:
+        click.echo(f"warn  settings: {old} is now called {RENAMED[old]}")
     failed = 0
     for name, probe in probes:
         try:
@@ -117,7 +119,7 @@ def _database(settings: Settings) -> str:
 
 def _disk(settings: Settings) -> str:
     usage = shutil.disk_usage(settings.data_dir)
-    min_free_bytes = min(settings.storage.free_min_bytes, usage.total * settings.storage.free_min_percent // 100)
+    min_free_bytes = min(settings.storage.min_free_bytes, usage.total * settings.storage.min_free_percent // 100)
     if usage.free < min_free_bytes:
         raise OSError(
             f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {min_free_bytes / 1e9:.1f}, submits stop"

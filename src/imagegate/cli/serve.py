@@ -24,9 +24,9 @@ from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import installation_options, read_settings
 from imagegate.flows.demo import ensure_demo_key
-from imagegate.logging import configure_logging, log, log_error
+from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
-from imagegate.settings import Settings, SettingsError
+from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store.engines import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
@@ -45,6 +45,8 @@ def serve(
     """Serve the API and carry out its tasks."""
     settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
     configure_logging(settings.server.log_level)
+    for old in settings.old_names:
+        log_warning("setting_renamed", setting=old, new_name=RENAMED[old])
     lock = _lock_data_dir(settings)
     listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])

@@ -29,7 +29,7 @@ class Family(Protocol):
     def usage_from_pixels(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
         """The formula on the real pixels of delivered images, for upstreams that do not count."""
 
-    def parameters(self, model: Model, reference_max_bytes: int) -> dict[str, Any]:
+    def parameters(self, model: Model, max_reference_bytes: int) -> dict[str, Any]:
         """What a request to this row may say, for programs that build forms."""
 
     def image_usages(self, model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:

@@ -93,7 +93,7 @@ def max_usage(order: ImageOrder, model: Model) -> Usage:
     )
 
 
-def parameters(model: Model, reference_max_bytes: int) -> dict[str, Any]:
+def parameters(model: Model, max_reference_bytes: int) -> dict[str, Any]:
     """Fields that a row ignores are left out."""
     known: dict[str, Any] = {"prompt": {"max_code_points": model.prompt_max}, "size": _size_rules(model)}
     if model.sizes == "free":
@@ -101,7 +101,7 @@ def parameters(model: Model, reference_max_bytes: int) -> dict[str, Any]:
     if model.qualities:
         known["quality"] = {"values": list(model.qualities), "default": model.quality_default}
     known["n"] = {"max": model.n[-1]} | ({} if len(model.n) == model.n[-1] else {"values": list(model.n)})
-    known["image_urls"] = {"max": model.references, "max_bytes": reference_max_bytes}
+    known["image_urls"] = {"max": model.references, "max_bytes": max_reference_bytes}
     return known | {"mask_url": model.mask}
 
 

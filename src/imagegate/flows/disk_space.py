@@ -11,4 +11,4 @@ def is_disk_full(runtime: Runtime) -> bool:
     """True when the data volume has less free space than both settings allow."""
     storage = runtime.settings.storage
     usage = shutil.disk_usage(runtime.settings.data_dir)
-    return usage.free < min(storage.free_min_bytes, usage.total * storage.free_min_percent // 100)
+    return usage.free < min(storage.min_free_bytes, usage.total * storage.min_free_percent // 100)

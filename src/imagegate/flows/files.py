@@ -100,7 +100,7 @@ async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("xb", buffering=_CHUNK_BYTES) as file:
-            yield IncomingFile(file, path, runtime.settings.limits.upload_max_bytes)
+            yield IncomingFile(file, path, runtime.settings.limits.max_upload_bytes)
     except OSError as error:
         log_error("upload_not_stored", error=str(error))
         raise StorageFailed from error
@@ -194,7 +194,7 @@ def _check_file_url(runtime: Runtime, url: str) -> CheckedUrl:
 
 
 async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: IncomingFile) -> None:
-    limit = runtime.settings.limits.upload_max_bytes
+    limit = runtime.settings.limits.max_upload_bytes
     try:
         await fetch_within_budget(runtime, account_id, url, incoming, limit)
     except FetchBudgetExceeded as spent:

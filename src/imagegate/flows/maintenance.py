@@ -31,7 +31,7 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
             claims.recover_lost_tasks,
             runtime.boot_id,
             runtime.db.engine.shared,
-            work.crashes_max,
+            work.max_crashes,
             _BATCH_SIZE,
             task_encoder(runtime),
         )

@@ -43,7 +43,7 @@ class WebhookWorker:
         self._stop.set()
         await asyncio.gather(*self._loops)
         if self._running:
-            _, left = await asyncio.wait(self._running, timeout=self._settings.hook_timeout_s + _GRACE_S)
+            _, left = await asyncio.wait(self._running, timeout=self._settings.webhook_timeout_s + _GRACE_S)
             for one in left:
                 one.cancel()
             await asyncio.gather(*left, return_exceptions=True)

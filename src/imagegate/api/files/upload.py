@@ -81,7 +81,7 @@ class FileForm(NamingFields, kw_only=True):
 async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     require_scope(key, Scope.files_write)
     check_json_type(request.headers.get("content-type", ""))
-    max_bytes = runtime.settings.limits.upload_max_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
+    max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         body = Base64BodyParser(incoming)
         async for chunk in _stream_file_body(request, runtime, max_bytes):
@@ -110,7 +110,7 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
 )
 async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
     require_scope(key, Scope.files_write)
-    max_bytes = runtime.settings.limits.upload_max_bytes + MAX_FORM_OVERHEAD_BYTES
+    max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
         async for chunk in _stream_file_body(request, runtime, max_bytes):
@@ -152,7 +152,7 @@ async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, m
         async for chunk in stream_body(request, max_bytes, idle_s, total_s):
             yield chunk
     except RequestTooLarge:
-        limit = runtime.settings.limits.upload_max_bytes
+        limit = runtime.settings.limits.max_upload_bytes
         raise FileTooLarge(f"The file is too large: at most {limit:,} bytes") from None
 
 

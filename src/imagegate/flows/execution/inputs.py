@@ -107,7 +107,7 @@ async def _find_local_asset(runtime: Runtime, source: InputSource, account_id: s
 
 
 async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> Asset:
-    if asset.bytes > runtime.settings.limits.reference_max_bytes:
+    if asset.bytes > runtime.settings.limits.max_reference_bytes:
         raise InvalidRequest(f"{source.field}: the file is too large", param=source.field, reason="reference_too_large")
     try:
         facts = await asyncio.to_thread(inspect, await runtime.blobs.local_path(asset.key))
@@ -216,7 +216,7 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -
 
 
 async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: Path) -> tuple[Path, ImageFacts, str]:
-    limit = runtime.settings.limits.reference_max_bytes
+    limit = runtime.settings.limits.max_reference_bytes
     try:
         checked = check_url(source.url, Purpose.REFERENCE, runtime.egress_rules)
         with path.open("wb") as file:

@@ -106,7 +106,7 @@ async def _take_turn(execution: Execution) -> Turn:
     if state.interrupted is not None:
         attempt, state.interrupted = state.interrupted, None
         return await _call(execution, attempt)
-    if state.call_count >= execution.runtime.settings.work.tries_per_slice:
+    if state.call_count >= execution.runtime.settings.work.max_attempts_per_slice:
         return Stop(state.error)
     match await select_route(execution):
         case NoRoute(considered=considered):

@@ -84,7 +84,7 @@ def public_model_detail(runtime: Runtime, name: str) -> ModelDetail:
     """What everybody may know of a model that is served; ModelNotFound for any other name."""
     model, _ = find_model(runtime, name)
     row = runtime.catalog.model_price(runtime.catalog.price_block_at(runtime.clock()).version, model.id)
-    family, max_bytes = FAMILIES[model.family], runtime.settings.limits.reference_max_bytes
+    family, max_bytes = FAMILIES[model.family], runtime.settings.limits.max_reference_bytes
     return ModelDetail(
         id=name,
         created=model.created,

@@ -26,7 +26,7 @@ _LEASE_MARGIN_S = 30
 
 async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:
     """[ lease, attempt begun ] for what is due for this host, as far as its places go."""
-    lease_us = int((runtime.settings.work.hook_timeout_s + _LEASE_MARGIN_S) * US_PER_SECOND)
+    lease_us = int((runtime.settings.work.webhook_timeout_s + _LEASE_MARGIN_S) * US_PER_SECOND)
     return await runtime.db.write(deliveries.claim_deliveries, host, runtime.boot_id, lease_us, limit)
 
 
@@ -64,7 +64,7 @@ async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> 
     headers = _headers(runtime, delivery, secret, body)
     try:
         url = check_url(delivery.url, Purpose.CALLBACK, runtime.egress_rules)
-        posted = await runtime.egress_client.post(url, body, headers, total_s=runtime.settings.work.hook_timeout_s)
+        posted = await runtime.egress_client.post(url, body, headers, total_s=runtime.settings.work.webhook_timeout_s)
     except UrlRefused:
         return DeliveryResult(duration_ms=0, error="refused_url")
     except FetchFailed as failed:
@@ -92,7 +92,7 @@ def _headers(runtime: Runtime, delivery: Delivery, secret: SecretVersion, body: 
 
 
 def retry_schedule_us(runtime: Runtime) -> tuple[int, ...]:
-    return tuple(int(wait * US_PER_SECOND) for wait in runtime.settings.work.hook_retry_s)
+    return tuple(int(wait * US_PER_SECOND) for wait in runtime.settings.work.webhook_retry_s)
 
 
 async def reclaim_deliveries(runtime: Runtime) -> None:
