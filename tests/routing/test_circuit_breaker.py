@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +74,7 @@ def test_up_4_throttling_cools_by_retry_after_and_is_no_failure() -> None:
     health = on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=7 * US_PER_SECOND)
     assert breaker_state(health, NOW) == RateLimited(NOW + 7 * US_PER_SECOND)
     assert breaker_state(health, NOW + 7 * US_PER_SECOND) == Closed()
-    assert health.fails == 0
+    assert health.consecutive_failures == 0
     unsaid = on_failure(Health(), FailureKind.throttled, NOW)
     assert breaker_state(unsaid, NOW) == RateLimited(NOW + 10 * US_PER_SECOND)
 
@@ -89,7 +90,7 @@ def test_a_refused_key_is_out_until_it_changes() -> None:
     health = on_failure(Health(), FailureKind.bad_key, NOW, key="old")
     assert isinstance(breaker_state(health, NOW + 10**12, "old"), Open)
     assert breaker_state(health, NOW, "new") == Closed()
-    assert on_success(health, NOW).key == ""
+    assert on_success(health, NOW).refused_key == ""
 
 
 def test_our_own_trouble_says_nothing_about_the_upstream() -> None:
@@ -104,3 +105,24 @@ def test_every_history_ends_in_a_state_that_a_success_heals(history: list[Failur
         health = on_success(health, now) if trouble is None else on_failure(health, trouble, now, key="k")
         assert isinstance(breaker_state(health, now, "k"), Closed | HalfOpen | RateLimited | Open)
     assert breaker_state(on_success(health, now), now, "k") == Closed()
+
+
+def test_stored_health_keeps_the_keys_that_databases_hold() -> None:
+    stored = b'{"fails":2,"since":3,"calls":4,"bad":5,"opens":6,"broken_until":7,"cooled_until":8,"trial_until":9,'
+    stored += b'"reason":"failing","key":"k","flags":10,"flag":"size"}'
+    health = Health(
+        consecutive_failures=2,
+        window_start=3,
+        window_calls=4,
+        window_failures=5,
+        times_opened=6,
+        open_until=7,
+        rate_limited_until=8,
+        half_open_until=9,
+        reason="failing",
+        refused_key="k",
+        anomalies=10,
+        last_anomaly="size",
+    )
+    assert msgspec.json.decode(stored, type=Health) == health
+    assert msgspec.json.encode(health) == stored

@@ -1,7 +1,6 @@
-"""The health of a route or of a whole upstream, as a value.
+"""The circuit breaker of a route or a whole upstream, as a value: what an outcome does to it, what it lets pass.
 
-Knows: what an outcome does to it, and whether a call may pass. Refuses to know: where it is kept, who shares it and
-what is called. Times are UTC microseconds.
+Times are UTC microseconds.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ WINDOW_US, MIN_WINDOW_CALLS = 30 * US_PER_SECOND, 10
 MIN_OPEN_US, MAX_OPEN_US = 15 * US_PER_SECOND, 5 * US_PER_MINUTE
 MIN_LONG_OPEN_US, MAX_LONG_OPEN_US = 30 * US_PER_MINUTE, US_PER_DAY
 DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US = 10 * US_PER_SECOND, 10 * US_PER_MINUTE
+_NEVER_US = 2**62  # the end of what only an operator ends; fits a 64-bit column
 
-# Troubles of a whole upstream: its account is out of funds, blocked, or our key is refused.
+# Failures of a whole upstream: its account is out of funds, blocked, or our key is refused.
 UPSTREAM_WIDE_FAILURES = frozenset({FailureKind.out_of_funds, FailureKind.blocked, FailureKind.bad_key})
 _LONG_OPEN_FAILURES = UPSTREAM_WIDE_FAILURES | {FailureKind.no_model}
 REASONS = {
@@ -27,42 +27,56 @@ REASONS = {
     FailureKind.out_of_funds: "the operator's account there is out of funds",
     FailureKind.blocked: "the operator's account there is blocked",
     FailureKind.bad_key: "the key is refused",
-    FailureKind.misconfigured: "the row in the configuration does not fit the upstream",
+    FailureKind.misconfigured: "upstream configuration is invalid",
+}
+
+# Stored as JSON: these are the keys that databases already hold.
+_STORED_NAMES = {
+    "consecutive_failures": "fails",
+    "window_start": "since",
+    "window_calls": "calls",
+    "window_failures": "bad",
+    "times_opened": "opens",
+    "open_until": "broken_until",
+    "rate_limited_until": "cooled_until",
+    "half_open_until": "trial_until",
+    "refused_key": "key",
+    "anomalies": "flags",
+    "last_anomaly": "flag",
 }
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`fails` in a row; `calls` and `failures` since `since`, the window. `opens`: how often broken since the last
-    success.
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_STORED_NAMES):
+    """`window_*` count calls since `window_start`. `times_opened`: since the last success.
 
-    `key` is the fingerprint of a key that was refused. `flags` counts odd answers (another size, strange usage), of
-    which `flag` is the last.
+    `half_open_until`: a trial call is under way, and holds others back until then at most. `refused_key` is the
+    fingerprint of a key that the upstream refused. `anomalies` counts odd answers (another size, strange usage).
     """
 
-    fails: int = 0
-    since: int = 0
-    calls: int = 0
-    bad: int = 0
-    opens: int = 0
-    broken_until: int = 0
-    cooled_until: int = 0
-    trial_until: int = 0
+    consecutive_failures: int = 0
+    window_start: int = 0
+    window_calls: int = 0
+    window_failures: int = 0
+    times_opened: int = 0
+    open_until: int = 0
+    rate_limited_until: int = 0
+    half_open_until: int = 0
     reason: str = ""
-    key: str = ""
-    flags: int = 0
-    flag: str = ""
+    refused_key: str = ""
+    anomalies: int = 0
+    last_anomaly: str = ""
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """A call may pass."""
+    """Calls may pass."""
 
 
 class HalfOpen(msgspec.Struct, frozen=True):
-    """One call may pass, to find out."""
+    """One trial call may pass."""
 
 
 class RateLimited(msgspec.Struct, frozen=True):
-    """Throttled, or its trial is under way: it will be free again by itself."""
+    """Throttled, or a trial call is under way: ends by itself at `until`."""
 
     until: int
 
@@ -76,61 +90,75 @@ class Open(msgspec.Struct, frozen=True):
 
 def breaker_state(health: Health, now: int, key: str = "") -> Closed | HalfOpen | RateLimited | Open:
     """`key` is the fingerprint of the key in use: a refusal of another key says nothing about it."""
-    if health.key and health.key == key:
-        return Open(2**62, health.reason)
-    if health.broken_until > now:
-        return Open(health.broken_until, health.reason)
-    if health.cooled_until > now:
-        return RateLimited(health.cooled_until)
-    if health.opens == 0 or health.key:
+    if health.refused_key and health.refused_key == key:
+        return Open(_NEVER_US, health.reason)
+    if health.open_until > now:
+        return Open(health.open_until, health.reason)
+    if health.rate_limited_until > now:
+        return RateLimited(health.rate_limited_until)
+    if health.times_opened == 0 or health.refused_key:
         return Closed()
-    return HalfOpen() if health.trial_until <= now else RateLimited(min(health.trial_until, now + MIN_OPEN_US))
+    if health.half_open_until <= now:
+        return HalfOpen()
+    return RateLimited(min(health.half_open_until, now + MIN_OPEN_US))
 
 
 def on_success(health: Health, now: int) -> Health:
-    counted = _count_call(health, now, failures=0)
     return msgspec.structs.replace(
-        counted, fails=0, opens=0, broken_until=0, cooled_until=0, trial_until=0, reason="", key=""
+        _count_call(health, now, failures=0),
+        consecutive_failures=0,
+        times_opened=0,
+        open_until=0,
+        rate_limited_until=0,
+        half_open_until=0,
+        reason="",
+        refused_key="",
     )
 
 
 def on_failure(health: Health, failure: FailureKind, now: int, *, retry_after_us: int = 0, key: str = "") -> Health:
-    """What the next call has to reckon with. `retry_after_us` of 0: the upstream did not say."""
-    counted = msgspec.structs.replace(_count_call(health, now, failures=1), trial_until=0)
+    """`retry_after_us` of 0: the upstream named none. `key` is the fingerprint of the key in use."""
+    health = msgspec.structs.replace(health, half_open_until=0)
+    counted = _count_call(health, now, failures=1)
     match failure:
         case FailureKind.internal:
-            return msgspec.structs.replace(health, trial_until=0)
+            return health
         case FailureKind.throttled:
             wait = min(retry_after_us or DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US)
-            return msgspec.structs.replace(health, trial_until=0, cooled_until=now + wait)
+            return msgspec.structs.replace(health, rate_limited_until=now + wait)
         case FailureKind.bad_key:
-            return msgspec.structs.replace(counted, reason=REASONS[failure], key=key or "unknown")
+            return msgspec.structs.replace(counted, reason=REASONS[failure], refused_key=key or "unknown")
         case FailureKind.out_of_funds | FailureKind.blocked | FailureKind.no_model | FailureKind.misconfigured:
             return _open(counted, failure, now)
         case FailureKind.failing:
-            failed = msgspec.structs.replace(counted, fails=health.fails + 1)
+            failed = msgspec.structs.replace(counted, consecutive_failures=health.consecutive_failures + 1)
             return _open(failed, failure, now) if _should_open(failed) else failed
 
 
 def on_anomaly(health: Health, anomaly: str) -> Health:
-    return msgspec.structs.replace(health, flags=health.flags + 1, flag=anomaly)
+    return msgspec.structs.replace(health, anomalies=health.anomalies + 1, last_anomaly=anomaly)
 
 
 def _should_open(health: Health) -> bool:
-    """A trial that fails breaks again at once."""
-    failing_often = health.calls >= MIN_WINDOW_CALLS and 2 * health.bad >= health.calls
-    return health.opens > 0 or health.fails >= MAX_CONSECUTIVE_FAILURES or failing_often
+    """A failed trial opens again at once."""
+    half_failed = health.window_calls >= MIN_WINDOW_CALLS and 2 * health.window_failures >= health.window_calls
+    return health.times_opened > 0 or health.consecutive_failures >= MAX_CONSECUTIVE_FAILURES or half_failed
 
 
 def _open(health: Health, failure: FailureKind, now: int) -> Health:
-    first, longest = (
+    """Twice as long each time, up to the maximum. It is reached long before the cap of the exponent."""
+    minimum, maximum = (
         (MIN_LONG_OPEN_US, MAX_LONG_OPEN_US) if failure in _LONG_OPEN_FAILURES else (MIN_OPEN_US, MAX_OPEN_US)
     )
-    wait = min(first * 2 ** min(health.opens, 20), longest)
-    return msgspec.structs.replace(health, opens=health.opens + 1, broken_until=now + wait, reason=REASONS[failure])
+    wait = min(minimum * 2 ** min(health.times_opened, 20), maximum)
+    return msgspec.structs.replace(
+        health, times_opened=health.times_opened + 1, open_until=now + wait, reason=REASONS[failure]
+    )
 
 
 def _count_call(health: Health, now: int, *, failures: int) -> Health:
-    if now - health.since > WINDOW_US:
-        return msgspec.structs.replace(health, since=now, calls=1, bad=failures)
-    return msgspec.structs.replace(health, calls=health.calls + 1, bad=health.bad + failures)
+    if now - health.window_start > WINDOW_US:
+        return msgspec.structs.replace(health, window_start=now, window_calls=1, window_failures=failures)
+    return msgspec.structs.replace(
+        health, window_calls=health.window_calls + 1, window_failures=health.window_failures + failures
+    )

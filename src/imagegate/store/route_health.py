@@ -64,7 +64,7 @@ def try_dispatch(tx: Tx, limits: DispatchLimits) -> Blocked | None:
     if blocked is None:
         for scope, health in ((limits.upstream, upstream), (limits.route, route)):
             if isinstance(breaker_state(health, tx.now, limits.key_fingerprint), HalfOpen):
-                _save_health(tx, scope, msgspec.structs.replace(health, trial_until=tx.now + limits.max_trial_us))
+                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + limits.max_trial_us))
     return blocked
 
 
