@@ -1,7 +1,6 @@
-"""One function that prices: `charge(usage, price)`, used for the quote and for the bill.
+"""The one function that prices: `compute_charge(usage, price)`, for the quote and for the bill.
 
-Knows: rates in nanos per million tokens, and the one rounding: up to the next whole nano, at the total.
-Refuses to know: where usage comes from, which price applies, and who pays.
+It rounds once, up to the next whole nano, at the total.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from imagegate.domain.usage import Usage
 
 
 def compute_charge(usage: Usage, price: Price) -> Charge:
-    """Price `usage`. Quantities of zero have no line."""
+    """Lines and total in nanos. A quantity of zero has no line."""
     match price:
         case CallPrice(per_image=per_image):
             return _build_charge([("image", "image", usage.images, per_image * PER_MILLION)])

@@ -77,7 +77,7 @@ def test_the_order_of_the_routes_turns_with_the_request() -> None:
         ({"max_refs": 1}, {"image_urls": ["https://a.example/1.png"] * 2}, "takes at most 1 references"),
         ({"edits": "none"}, {"image_urls": ["https://a.example/1.png"]}, "takes at most 0 references"),
         ({"mask": False}, {"image_urls": ["https://a.example/1"], "mask_url": "https://a.example/m"}, "takes no mask"),
-        ({"transparent": False}, {"background": "transparent"}, "makes no transparency"),
+        ({"transparent": False}, {"background": "transparent"}, "cannot make transparent images"),
         ({"sizes": ["1024x1024"]}, {"size": "16:9"}, "lacks the size"),
     ],
 )
@@ -99,7 +99,7 @@ def test_what_is_skipped_is_said() -> None:
     assert planned.wait_until == NOW + 500_000
     assert {one.route: one.skipped for one in planned.considered} == {
         "gpt-image-2@tokens": "the operator's account there is out of funds",
-        "gpt-image-2@flat": "no place is free",
+        "gpt-image-2@flat": "at the limit of concurrent calls or images per minute",
         "gpt-image-2@tiers": "tried before",
     }
 
@@ -115,9 +115,9 @@ def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> No
 @pytest.mark.parametrize(
     ("rows", "routes", "says"),
     [
-        ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "no upstream of that name"),
-        (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "no model of that name"),
-        (["a"], [RouteConfig(model="gpt-image-2", upstream="a")], "give its cost"),
+        ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "no such upstream"),
+        (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "no such model"),
+        (["a"], [RouteConfig(model="gpt-image-2", upstream="a")], "its cost is missing"),
         (["a"], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="-1")], "not a plain amount"),
         (
             ["a"],
@@ -125,7 +125,7 @@ def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> No
             "not both",
         ),
         (["a", "a"], [], "two upstreams"),
-        (["A b"], [], "a name is made of"),
+        (["A b"], [], "a name has"),
     ],
 )
 def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteConfig], says: str) -> None:

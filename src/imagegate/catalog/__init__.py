@@ -1,1 +1,1 @@
-"""Models, prices and aliases as dated data. Code never holds a price."""
+"""Models, prices, aliases, upstreams and routes as data. Code never holds a price."""

@@ -1,7 +1,4 @@
-"""The catalog in memory: which names exist, which row each means, and which price applies when.
-
-Refuses to know: files (that is `load.py`) and requests.
-"""
+"""The catalog in memory: which names exist, which model each means, and which price applies when."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from imagegate.domain.time import US_PER_SECOND
 
 
 class CatalogError(ValueError):
-    """The catalog's data contradicts itself; the text names the place."""
+    """Catalog or route data that contradicts itself; the text names the place."""
 
 
 class Catalog:
@@ -35,7 +32,7 @@ class Catalog:
                 raise CatalogError(f"alias {alias.name!r}: its row must be a model and its name must be new")
         for row in self._rows.values():
             if (row.per_1k_tokens is None) == (row.per_image_nanos is None):
-                raise CatalogError(f"price of {row.model!r}: give per_1k_tokens or per_image_nanos, one of them")
+                raise CatalogError(f"price of {row.model!r}: give either per_1k_tokens or per_image_nanos")
 
     def names(self) -> list[str]:
         """Every name that a request may use, models first."""
@@ -47,7 +44,7 @@ class Catalog:
         return (model, alias) if model else None
 
     def price_block_at(self, now_us: int) -> PriceBlock:
-        """The block that applies at this moment."""
+        """The block that applies at this moment (UTC microseconds)."""
         in_effect = [block for block in self.blocks.values() if block.effective_from * US_PER_SECOND <= now_us]
         if not in_effect:
             raise CatalogError("no price block is in effect yet")
@@ -83,5 +80,5 @@ def _nanos_per_million(usd_per_1k: str) -> int:
 
 
 def hash_block(block: PriceBlock) -> str:
-    """What the database keeps beside the version, so that an edited block is noticed."""
+    """SHA-256 of the block: stored beside its version, so that an edited block is noticed."""
     return hashlib.sha256(msgspec.json.encode(block)).hexdigest()

@@ -1,7 +1,6 @@
-"""Routes that follow from a vendor's key in the environment, at the vendor's list cost.
+"""Upstreams and routes that follow from a vendor's key in the environment, at the vendor's list cost.
 
-Knows: which variables vendors' own tools read, and what a model costs there. Refuses to know: the keys themselves; a
-row names the variable. An operator's file with any upstream of its own replaces all of this.
+Only the name of the variable is kept, never the key. A configuration with any upstream of its own replaces all of this.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def load_list_costs() -> dict[str, CostPerMillion]:
 def configs_from_environment(
     env: Mapping[str, str], catalog: Catalog, today: str
 ) -> tuple[tuple[UpstreamConfig, ...], tuple[RouteConfig, ...]]:
-    """Empty where no vendor's key is set. `today` as YYYY-MM-DD: a model that is shut down gets no route."""
+    """Both empty where no vendor's key is set. `today` as YYYY-MM-DD: a model past its shutdown gets no route."""
     upstreams: list[UpstreamConfig] = []
     routes: list[RouteConfig] = []
     costs = {model: cost for model, cost in load_list_costs().items() if not _is_shut_down(catalog, model, today)}
@@ -59,7 +58,7 @@ def _azure_upstream(endpoint: str) -> UpstreamConfig:
 
 
 def _azure_route(deployment: str, costs: Mapping[str, CostPerMillion]) -> RouteConfig:
-    """A deployment is of one model: the one it is named after, gpt-image-2 where its name says nothing."""
+    """A deployment serves one model: the one it is named after, gpt-image-2 where its name matches none."""
     matches = [model for model in costs if deployment.startswith(model)]
     model = max(matches, key=len, default="gpt-image-2")
     return RouteConfig(model=model, upstream="azure", upstream_model=deployment, cost_per_million=costs[model])
@@ -71,7 +70,7 @@ def _is_shut_down(catalog: Catalog, model: str, today: str) -> bool:
 
 
 def models_sold_below_cost(catalog: Catalog, version: str, routes: tuple[RouteConfig, ...]) -> list[str]:
-    """Models whose selling price is below the list cost of a route, for whoever starts the gateway."""
+    """Models whose selling price is below the list cost of one of the routes, for a warning at the start."""
     models = []
     for route in routes:
         price = catalog.price(version, route.model, "1K")

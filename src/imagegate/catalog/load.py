@@ -1,4 +1,4 @@
-"""Reads the catalog's TOML. Knows where the shipped data lies; refuses to know what it means."""
+"""Reads the catalog's TOML: the shipped data and the operator's price files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _load_price_file(file: Path) -> PriceBlock:
 
 
 def _resolve_extends(block: PriceBlock, blocks: Sequence[PriceBlock]) -> PriceBlock:
-    """The block with the rows that it takes over; a chain of blocks is followed to its end."""
+    """The block with the rows that it inherits; a chain of blocks is followed to its end."""
     if not block.extends:
         return block
     base = next((one for one in blocks if one.version == block.extends), None)

@@ -1,7 +1,6 @@
-"""Upstreams, routes and dialects as the operator's data.
+"""Upstreams, routes and dialects as the operator configures them, checked against each other.
 
-Knows: what a row may say, and that rows fit together. Refuses to know: which route a request takes (that is routing),
-how a protocol is spoken, and the secrets themselves: a row only names where its secret is kept.
+Secrets are not here: a configuration names only where its key is kept.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[upstream]]`: a place that makes images. `override` replaces single fields of the dialect.
+    """`[[upstream]]`: a service that makes images. `override` replaces single fields of the dialect.
 
     `concurrency` and `rate_per_min` of 0 mean no limit. `deployment` and `api_version` belong to Azure's dated paths.
     """
@@ -100,7 +99,7 @@ class CostPerMillion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[route]]`: this model, made there, at this cost. USD; `cost_per_image` is one amount or one per tier.
+    """`[[route]]`: this model from this upstream at this cost in USD; `cost_per_image` is one amount or one per tier.
 
     `max_n`, `max_refs`, `mask`, `sizes`, `qualities` and `output_formats` narrow what the dialect can do; left out,
     the dialect's own apply. `on_unknown` left out is the upstream's.
@@ -123,7 +122,7 @@ class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """A route with everything that a plan needs to know. `prices` holds its cost by tier, `any` for all."""
+    """A route with everything that planning needs. `prices`: what it costs us by tier, `any` for all others."""
 
     name: str
     model: str
@@ -147,7 +146,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable:
-    """Every upstream and route of this install. Built once per reload, never changed."""
+    """Every upstream and route of this installation. Built once per reload, never changed."""
 
     def __init__(
         self, upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], models: Sequence[str]
@@ -158,7 +157,7 @@ class RouteTable:
             raise CatalogError("two upstreams have the same name")
         for name in self.upstreams:
             if not _UPSTREAM_NAME_RE.fullmatch(name):
-                raise CatalogError(f"upstream {name!r}: a name is made of a-z, 0-9, - and _, at most 40")
+                raise CatalogError(f"upstream {name!r}: a name has a-z, 0-9, - and _, at most 40 characters")
         enabled_routes = [self._build_route(row, models) for row in routes if row.enabled]
         self.routes = {route.name: route for route in enabled_routes}
         if len(self.routes) != len(enabled_routes):
@@ -169,16 +168,16 @@ class RouteTable:
 
     @property
     def has_real_upstream(self) -> bool:
-        """Whether any route leads to a real upstream: then the embedded engine serves only where it is named."""
+        """Whether any route leads to a real upstream: then the embedded engine serves only where a route names it."""
         return any(self.upstreams[route.upstream].protocol != "embedded" for route in self.routes.values())
 
     def _build_route(self, config: RouteConfig, models: Sequence[str]) -> Route:
         label = f"route of {config.model!r} to {config.upstream!r}"
         upstream = self.upstreams.get(config.upstream)
         if upstream is None:
-            raise CatalogError(f"{label}: there is no upstream of that name")
+            raise CatalogError(f"{label}: no such upstream")
         if config.model not in models:
-            raise CatalogError(f"{label}: there is no model of that name")
+            raise CatalogError(f"{label}: no such model")
         dialect = self.dialects[config.upstream]
         upstream_model = config.upstream_model or config.model
         return Route(
@@ -202,9 +201,9 @@ class RouteTable:
 
 
 def resolve_dialect(config: UpstreamConfig) -> Dialect:
-    """The preset that the row names, with the row's own overrides. CatalogError names what does not fit.
+    """The preset that the upstream names, with its overrides. CatalogError names what does not fit.
 
-    A protocol other than `openai` has a preset of its own name, used where the row names no other.
+    A protocol other than `openai` has a preset of its own name, used where it names no other.
     """
     presets = load_dialects()
     if config.protocol != "openai" and config.dialect == "openai":
@@ -227,7 +226,7 @@ def load_dialects() -> dict[str, Dialect]:
 
 
 def _route_prices(config: RouteConfig, upstream: UpstreamConfig, label: str) -> dict[str, Price]:
-    """The route's cost by tier. An upstream that buys nothing needs none."""
+    """The route's cost by tier. The embedded engine costs nothing unless told otherwise."""
     if (config.cost_per_million is not None) and (config.cost_per_image is not None):
         raise CatalogError(f"{label}: give cost_per_million or cost_per_image, not both")
     try:
@@ -239,11 +238,11 @@ def _route_prices(config: RouteConfig, upstream: UpstreamConfig, label: str) -> 
         raise CatalogError(f"{label}: {error}") from error
     if upstream.protocol == "embedded":
         return {"any": CallPrice(per_image=0)}
-    raise CatalogError(f"{label}: give its cost, as cost_per_million = {{...}} or cost_per_image")
+    raise CatalogError(f"{label}: its cost is missing: give cost_per_million = {{...}} or cost_per_image")
 
 
 def _image_prices(costs: str | dict[Tier, str]) -> dict[str, Price]:
-    """A tier that is not named costs what the dearest named one does."""
+    """A tier that is not named costs as much as the most expensive named one."""
     amounts = {"any": costs} if isinstance(costs, str) else costs
     nanos = {str(tier): parse_usd(usd) for tier, usd in amounts.items()}
     return {tier: CallPrice(per_image=cost) for tier, cost in {"any": max(nanos.values()), **nanos}.items()}

@@ -1,8 +1,4 @@
-"""The shapes of the catalog's data.
-
-Knows: what a row of a model and a block of prices may say. Refuses to know: what any of it means for a request
-(that is the family) or for a bill (that is pricing).
-"""
+"""The catalog's data as it stands in TOML: models, aliases and blocks of prices."""
 
 from __future__ import annotations
 
@@ -68,7 +64,7 @@ class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All prices from one moment on. A published block is never edited: a new price is a new block.
+    """All prices from one moment on (Unix seconds). A published block is never edited: a new price is a new block.
 
     `extends` names an earlier block whose rows apply to every model that this one has no row for.
     """

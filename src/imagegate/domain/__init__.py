@@ -1,1 +1,1 @@
-"""The words of imagegate. Standard library and msgspec only; nothing here reads a clock, a file or a network."""
+"""Types that every layer shares. Only the standard library and msgspec; no clock, file or network."""

@@ -1,7 +1,4 @@
-"""Accounts, keys and what they may spend.
-
-Knows: the shapes. Refuses to know: how a key is hashed (that is `store/accounts.py`) and how amounts are printed.
-"""
+"""Accounts, API keys and what they may spend."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scop
 
 
 class Account(msgspec.Struct, frozen=True):
-    """posted = sum of its entries, held = sum of its open holds, both in nanos."""
+    """`posted` is the sum of its ledger entries, `held` that of its open holds, both in nanos."""
 
     id: str
     name: str
@@ -46,10 +43,11 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """An API key without its value. A cap of None means none; `day` is days since 1970, UTC.
+    """An API key without its value. A limit of None means none; times are UTC microseconds, amounts nanos.
 
-    `ips`: addresses and networks that it works from; None means any. `concurrent_tasks`: how many of its tasks are
-    carried out side by side, the others wait. `in_flight_cap`: nanos that its unfinished tasks may hold together.
+    `day` counts days since 1970 in UTC, and `day_spent` belongs to it. `ips`: addresses and networks that the key works
+    from. `concurrent_tasks`: how many of its tasks run at the same time; the others wait. `in_flight_cap`: what its
+    unfinished tasks may hold together.
     """
 
     id: str
@@ -82,7 +80,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
     @property
     def has_limits(self) -> bool:
-        """Whether it may do less than its scopes say."""
+        """Whether anything beyond its scopes restricts it."""
         limits = (
             self.models,
             self.cap,
@@ -100,7 +98,7 @@ class ApiKey(msgspec.Struct, frozen=True):
         return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
 
     def can_hold(self, amount: int, now: int) -> bool:
-        """Whether the key's own limits leave room for holding `amount`, now or once its tasks have ended."""
+        """Whether the key's own limits leave room for a hold of `amount`, now or once its tasks have ended."""
         under_cap = self.cap is None or self.spent + self.held + amount <= self.cap
         under_daily_cap = self.daily_cap is None or self.spent_today(now) + amount <= self.daily_cap
         return under_cap and under_daily_cap and (self.in_flight_cap is None or amount <= self.in_flight_cap)

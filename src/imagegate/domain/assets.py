@@ -1,4 +1,4 @@
-"""Stored bytes: what a blob is called and how long it lives. Refuses to know where it is stored."""
+"""Stored bytes: what a blob is called and how long it lives."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_blob_key(account_id: str, asset_id: str, media_type: str, now_us: int) -> str:
-    """The generated key of a blob: whose, of which day, and a true ending."""
+    """`t/<account>/<yyyy>/<mm>/<dd>/<asset>.<extension>`, by the UTC day of `now_us`."""
     day = time.strftime("%Y/%m/%d", time.gmtime(now_us // US_PER_SECOND))
     return f"t/{account_id}/{day}/{asset_id}.{EXTENSION_BY_MEDIA_TYPE[media_type]}"

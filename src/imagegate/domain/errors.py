@@ -1,6 +1,6 @@
-"""Everything that can be wrong, by code. One class each; the HTTP status of each stands in `api/problems.py` alone.
+"""Everything that can be wrong, by code: one class each. The HTTP status of each stands in `api/problems.py` alone.
 
-Two kinds: a `Problem` is raised and answers a request; a `TaskError` is a value and ends a task.
+A `Problem` is raised and refuses a request; a `TaskError` is a value and ends a task.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class ModelNotFound(Problem):
 
 class NotFound(Problem):
     code = "not_found"
-    default_message = "There is nothing at this address"
+    default_message = "Not found"
 
 
 class MethodNotAllowed(Problem):
@@ -135,7 +135,7 @@ class TaskNotCancellable(Problem):
 
 class TaskNotRefundable(Problem):
     code = "task_not_refundable"
-    default_message = "This task was not charged, so there is nothing to give back"
+    default_message = "This task was not charged, so there is nothing to refund"
 
 
 class ResultExpired(Problem):
@@ -150,12 +150,12 @@ class FileTooLarge(Problem):
 
 class FileTypeNotAllowed(Problem):
     code = "file_type_not_allowed"
-    default_message = "The file must be a JPEG, PNG, WebP or GIF picture"
+    default_message = "The file must be a JPEG, PNG, WebP or GIF image"
 
 
 class FileQuotaExceeded(Problem):
     code = "file_quota_exceeded"
-    default_message = "The account keeps as many files as it may; delete some first"
+    default_message = "File limit reached; delete some files first"
 
 
 class FileNotFetched(Problem):
@@ -184,7 +184,7 @@ class ServiceUnavailable(Problem):
 
 
 class TaskErrorCode(enum.StrEnum):
-    """Why a task failed. The set is closed; finer causes stand in `TaskError.reason`."""
+    """Why a task failed. The set is closed; `TaskError.reason` gives a finer cause."""
 
     content_policy_violation = "content_policy_violation"
     invalid_parameters = "invalid_parameters"

@@ -1,7 +1,4 @@
-"""Uploaded files: what is known of one, and what its name may be.
-
-Knows: the shapes and the rules of names. Refuses to know: where the bytes are and how an address is built.
-"""
+"""Uploaded files: their rows and the rules of their names."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _MAX_STEM_CHARS = 80
 
 
 class FileState(enum.Enum):
-    """What a link to a file shows at a moment."""
+    """What a link to the file leads to at a moment."""
 
     live = "live"
     expired = "expired"
@@ -31,7 +28,7 @@ class FileState(enum.Enum):
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An upload. `secret` is the unguessable part of its address; times are UTC microseconds."""
+    """An upload. `secret` is the unguessable part of its link; times are UTC microseconds."""
 
     id: str
     account_id: str
@@ -63,12 +60,12 @@ def new_file_secret() -> str:
 
 
 def base_name(path: str) -> str:
-    """What stands behind the last slash, whichever way it leans."""
+    """What follows the last slash or backslash."""
     return _SLASHES.split(path)[-1]
 
 
 def safe_name(name: str, media_type: str) -> str:
-    """ASCII letters, digits, `.`, `_`, `-`; no leading dot; an ending that is true to the bytes."""
+    """ASCII letters, digits, `.`, `_`, `-`; no leading dot; an extension that fits the media type."""
     stem, _, suffix = _UNSAFE.sub("_", base_name(name)).rpartition(".")
     extension = EXTENSION_BY_MEDIA_TYPE[media_type]
     if suffix.lower() in _EXTENSIONS.get(media_type, (extension,)):
@@ -80,6 +77,6 @@ def safe_name(name: str, media_type: str) -> str:
 
 
 def normalize_path(path: str) -> str:
-    """A label for people and for replacing, never a place on a disk."""
+    """The label that a file is listed and replaced under; never a path on a disk."""
     parts = [part.strip() for part in _SLASHES.split(path)]
     return "/".join(part for part in parts if part not in ("", ".", "..")) or DEFAULT_PATH

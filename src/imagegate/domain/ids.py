@@ -1,6 +1,6 @@
-"""Names of things: opaque, unique, made by us before anything is written, so that every write can be repeated.
+"""Ids: opaque, unique, generated before anything is written so that every write can be repeated.
 
-Knows: the shapes of ids. Refuses to know: what they point to. Nothing rests on an id being secret.
+Nothing depends on an id being secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def new_task_id(created_s: int) -> str:
 
 
 def new_id(kind: str, now_us: int) -> str:
-    """`<kind>_<26 characters>`: sorts by the millisecond it was made in, then random (80 bits)."""
+    """`<kind>_<26 characters>`: sorts by the millisecond of `now_us`, then random (80 bits)."""
     value = (now_us // 1000) << 80 | secrets.randbits(80)
     return f"{kind}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 

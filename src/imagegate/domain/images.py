@@ -1,7 +1,6 @@
 """The image request as a customer writes it, and as it stands after it has been checked.
 
-Knows: the fields, their JSON types and which of them are asked for. Refuses to know: which values a model allows
-(that is its family) and what they cost.
+Which values a model allows is decided by its family.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
     prompt: Annotated[
         Annotated[str, schema(minLength=1, maxLength=32_000)] | None,
-        required("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
+        required("What the image shows; 1 to 32,000 Unicode code points, fewer for some models"),
     ] = None
     model: Annotated[str | None, doc("A name of GET /v1/models; gpt-image-2 when absent")] = None
     size: Annotated[
@@ -84,10 +83,10 @@ class Size(msgspec.Struct, frozen=True):
 
 
 class ImageOrder(msgspec.Struct, frozen=True):
-    """A checked request with every default filled in: the only form that is priced, stored and carried out.
+    """A checked request with every default filled in: the only form that is priced, stored and executed.
 
-    `hop` counts the gateways that it has passed before this one. `partials` unfinished pictures are asked for on the
-    way to each image, and are billed.
+    `row` is the id of the catalog's model, `model` the name that the request used. `hop` counts the gateways that it
+    has passed before this one. `partials`: how many unfinished images are requested on the way to each, and billed.
     """
 
     model: str

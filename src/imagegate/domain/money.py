@@ -1,8 +1,4 @@
-"""Amounts of money as integers, and the exact decimal text of them.
-
-Knows: `Nanos` (1e-9 USD) and how to print them in USD and in credits without ever touching a float.
-Refuses to know: what anything costs, and who owes it.
-"""
+"""Amounts of money as integers of nanos (10⁻⁹ USD), and their exact decimal text. No float is involved anywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
 PER_MILLION = 1_000_000
-MAX_NANOS = 2**60
+MAX_NANOS = 2**60  # about 1.15 billion USD; sums of a few such amounts still fit a 64-bit column
 _CREDITS_RE = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[0-9]{0,18}))?")
 
 
@@ -48,7 +44,7 @@ def format_credits(nanos: int, credits_per_usd: int) -> str:
 
 
 def format_rounded_credits(nanos: int, credits_per_usd: int) -> str:
-    """Credits rounded half up to 6 decimals, for the balance that people read."""
+    """Credits rounded half up to 6 decimals, for balances on display."""
     billionths = nanos * credits_per_usd
     sign = -1 if billionths < 0 else 1
     return format_decimal(sign * ((abs(billionths) + 500) // 1000), 6)

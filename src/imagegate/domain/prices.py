@@ -1,4 +1,4 @@
-"""What a price and a charge look like. Refuses to know how one becomes the other: that is `pricing.py`."""
+"""Prices and charges; `pricing.py` turns one into the other."""
 
 from __future__ import annotations
 

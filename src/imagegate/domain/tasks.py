@@ -1,8 +1,4 @@
-"""A task: one acknowledged image request, from its hold to its end.
-
-Knows: the states, the allowed steps between them and the words shown to customers. Refuses to know: who works on
-it and where it is kept.
-"""
+"""A task: one acknowledged image request, from its hold to its end."""
 
 from __future__ import annotations
 
@@ -43,7 +39,7 @@ ALLOWED_STEPS = frozenset(
 
 
 class AttemptOutcome(enum.StrEnum):
-    """How one attempt ended. `sending` is the dispatch mark: written before the first byte leaves."""
+    """How one attempt ended. `sending` is the dispatch mark, committed before the first byte leaves."""
 
     sending = "sending"
     not_sent = "not_sent"
@@ -55,12 +51,12 @@ class AttemptOutcome(enum.StrEnum):
 
 
 class FailureKind(enum.StrEnum):
-    """What an unavailability says about the next call, and to how much of the upstream.
+    """Why an upstream was unavailable, and so what the next call may expect.
 
-    `throttled` cools the route for `retry_after_s`. `failing` counts towards the route's breaker. `no_model` disables
-    the route. `out_of_funds`, `blocked` and `bad_key` concern the whole upstream: out of funds, blocked by its vendor,
-    or
-    our key refused. `misconfigured` means that the operator's row is wrong. `internal` says nothing about the upstream.
+    `throttled` holds calls back for a while. `failing` counts towards the circuit breaker. `no_model` and
+    `misconfigured` (the operator's configuration does not fit) close the route. `out_of_funds`, `blocked` (by the
+    vendor) and `bad_key` concern the whole upstream. `internal` is a fault of ours and says nothing about it. The
+    values are those that databases hold.
     """
 
     throttled = "throttled"
@@ -74,7 +70,7 @@ class FailureKind(enum.StrEnum):
 
 
 class ImageResult(msgspec.Struct, frozen=True):
-    """One delivered image as the task remembers it; the bytes are an asset. `quality` is empty where nobody said it."""
+    """One delivered image as stored with the task; its bytes are an asset. `quality` is empty where it is not known."""
 
     index: int
     ext: str
@@ -86,7 +82,7 @@ class ImageResult(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """The row. Times are UTC microseconds; `hold` and `charge` are nanos; `claim_no` fences its worker.
+    """The row. Times are UTC microseconds, `hold` and `charge` nanos; `claim_no` is the fencing token of its worker.
 
     `sent` is when the first attempt was marked sending, `cancel_wished` when its customer first asked to cancel it.
     `thumbnail_expires` is None where no thumbnail was made. `refunded` is when an operator gave the charge back.
@@ -123,7 +119,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cancellable(self) -> bool:
-        """Whether a cancel ends it for certain: nothing was sent yet."""
+        """Whether cancelling ends it for certain: nothing was sent yet."""
         return not self.terminal and self.sent is None
 
     @property
@@ -136,7 +132,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def public_status(state: TaskState, claim_no: int) -> str:
-    """The four words that customers see. Requeued work stays `processing`: status never moves back."""
+    """`pending`, `processing`, `completed` or `failed`. Requeued work stays `processing`: status never moves back."""
     match state:
         case TaskState.completed | TaskState.failed:
             return state.value

@@ -1,7 +1,6 @@
-"""What an image cost in tokens, by category.
+"""What a task used, in tokens by category.
 
 Cached tokens are a part of their category, never beside it: `text_cached_input <= text_input`.
-Refuses to know: prices.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageSource(enum.StrEnum):
-    """Who counted: the upstream, our formula in its place, or the embedded engine's own formula."""
+    """Who counted: the upstream, our formula in its place (`estimated`), or the embedded engine (`formula`)."""
 
     upstream = "upstream"
     estimated = "estimated"

@@ -1,7 +1,4 @@
-"""Webhooks: one delivery to one URL, its attempts, and the signature of Standard Webhooks.
-
-Knows: the shapes, and how a body is signed. Refuses to know: how it is sent and where a secret comes from.
-"""
+"""Webhooks: one delivery to one URL, its attempts, and the secret that signs it."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, or one that was begun: without `ended` its answer is not known yet."""
+    """One request; without `ended` its response is not known yet."""
 
     number: int
     round: int
@@ -63,7 +60,7 @@ class DeliveryAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one attempt: a status, or the class of the error that kept one from coming."""
+    """How one attempt ended: with a status, or with the kind of error that prevented a response."""
 
     duration_ms: int
     status: int | None = None
@@ -77,27 +74,27 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gone(self) -> bool:
-        """The receiver wants no more of it."""
+        """Status 410: the receiver wants no more attempts."""
         return self.status == 410
 
 
 class SecretVersion(msgspec.Struct, frozen=True):
-    """Which secret an account signs with, and when that one took over from the one before."""
+    """Which secret an account signs with, and when it replaced the one before (UTC microseconds)."""
 
     version: int
     rotated: int | None
 
 
 def task_delivery_id(task_id: str) -> str:
-    """The same in every attempt; no dot, which ends the id in what is signed."""
+    """The same in every attempt. Without a dot, which ends the id in the signed text."""
     return f"{ID_PREFIX}{task_id}"
 
 
 def host_of(url: str) -> str:
-    """Who is asked: host and port as written. Never raises, whatever the URL is."""
+    """Host and port as written, in lower case. Never raises, whatever the URL is."""
     return _AUTHORITY_END.split(url.partition("://")[2], maxsplit=1)[0].lower()
 
 
 def format_secret(key: bytes) -> str:
-    """What the account is shown: `whsec_` and the key in base64."""
+    """`whsec_` and the key in base64, as Standard Webhooks libraries take it."""
     return SECRET_PREFIX + base64.b64encode(key).decode()

@@ -16,24 +16,25 @@ from imagegate.families import gpt_image
 
 class Family(Protocol):
     def build_order(self, request: ImageRequest, model: Model, alias: Alias | None, auto_cap: str) -> ImageOrder:
-        """The checked order with every default filled in. InvalidRequest names the field and its allowed values."""
+        """The order with every default filled in. InvalidRequest names the field and its allowed values."""
 
     def price_tier(self, order: ImageOrder) -> str:
         """The tier that a per-image price is looked up by."""
 
-    def expected_usage(self, order: ImageOrder, model: Model) -> Usage: ...
+    def expected_usage(self, order: ImageOrder, model: Model) -> Usage:
+        """What the order will probably use: the quote's expected price."""
 
     def max_usage(self, order: ImageOrder, model: Model) -> Usage:
         """A bound that no honest upstream exceeds: what is held."""
 
     def usage_from_pixels(self, order: ImageOrder, model: Model, pixels: list[tuple[int, int]]) -> Usage:
-        """The formula on the real pixels of delivered images, for upstreams that do not count."""
+        """The usage formula on the pixels of the delivered images, for upstreams that report none."""
 
     def parameters(self, model: Model, max_reference_bytes: int) -> dict[str, Any]:
-        """What a request to this row may say, for programs that build forms."""
+        """What a request to this model may contain, for programs that build forms."""
 
     def image_usages(self, model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:
-        """Tier and usage of the image lines of every combination for one image: what a price range is made of."""
+        """Tier and usage, without the prompt, of every combination for one image: its prices span the price range."""
 
 
 FAMILIES: dict[str, Family] = {"gpt_image": gpt_image}

@@ -1,8 +1,4 @@
-"""The GPT image family: what its rows accept, and how many tokens a request will use.
-
-Knows: the checks of each field and the usage formulas. Refuses to know: prices, accounts and whether a URL may be
-fetched.
-"""
+"""The GPT image family: what its models accept, and how many tokens a request will use."""
 
 from __future__ import annotations
 
@@ -94,7 +90,7 @@ def max_usage(order: ImageOrder, model: Model) -> Usage:
 
 
 def parameters(model: Model, max_reference_bytes: int) -> dict[str, Any]:
-    """Fields that a row ignores are left out."""
+    """Fields that a model ignores are left out."""
     known: dict[str, Any] = {"prompt": {"max_code_points": model.prompt_max}, "size": _size_rules(model)}
     if model.sizes == "free":
         known["resolution"] = {"values": list(TIERS), "default": "1K"}
@@ -114,7 +110,7 @@ def image_usages(model: Model, auto_cap: str) -> Iterator[tuple[str, Usage]]:
 
 
 def _named_sizes(model: Model, auto_cap: str) -> Iterator[tuple[str, int, int]]:
-    """Tier and pixels of every named size of the row."""
+    """Tier, width and height of every named size of the model."""
     if model.sizes == "free":
         yield "1K", *(parse_pixels(model.auto or auto_cap) or (2048, 2048))
         for tier in TIERS:
@@ -181,7 +177,7 @@ def _validate_choice(field: str, value: str | None, allowed: tuple[str, ...], de
 
 
 def _resolve_quality(quality: str | None, model: Model) -> str:
-    """Rows without qualities accept any value and ignore it."""
+    """Models without qualities accept any value and ignore it."""
     if not model.qualities:
         return ""
     resolved = model.quality_aliases.get(quality or "", quality)
@@ -283,7 +279,7 @@ def _resolve_background(background: str | None, output_format: str) -> str:
 
 
 def _resolve_compression(value: int | None, output_format: str) -> int:
-    """Used for jpeg and webp; ignored for png, whatever whole number it is."""
+    """For jpeg and webp; ignored for png, whatever whole number it is."""
     if value is None or output_format == "png":
         return 100
     if not 0 <= value <= 100:

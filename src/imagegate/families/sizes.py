@@ -1,7 +1,6 @@
 """Ratios, tiers and pixels of the GPT image family, in integers only.
 
-Knows: how a ratio and a tier become pixels, and which explicit pixels are legal. Sources: OpenAI's published size
-limits and the public ratio tables of resellers, reproduced exactly by the formula.
+Sources: OpenAI's published size limits and the public ratio tables of resellers, which the formula reproduces exactly.
 """
 
 from __future__ import annotations
@@ -63,13 +62,13 @@ def _scale_to_max_area(edge: int, area: int) -> int:
 
 
 def parse_pixels(text: str) -> tuple[int, int] | None:
-    """`WxH` or `W×H` in ASCII digits, or None where the text is no such thing."""
+    """`WxH` or `W×H` in ASCII digits; None for any other text."""
     match = PIXELS_RE.fullmatch(text)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def size_error(width: int, height: int) -> str | None:
-    """Why these explicit pixels are refused, or None where they are legal."""
+    """Why these explicit pixels are refused, or None where they are allowed."""
     if width % EDGE_MULTIPLE or height % EDGE_MULTIPLE:
         return f"both edges must be multiples of {EDGE_MULTIPLE}"
     if not MIN_EDGE <= min(width, height) <= max(width, height) <= MAX_EDGE:
@@ -82,7 +81,7 @@ def size_error(width: int, height: int) -> str | None:
 
 
 def output_tokens(width: int, height: int, base: int) -> int:
-    """Image output tokens of one image; `base` is the row's tile base for the quality. Rounds half up."""
+    """Image output tokens of one image; `base` is the model's tile base for the quality. Rounds half up."""
     shorter, longer = min(width, height), max(width, height)
     short = (2 * base * shorter + longer) // (2 * longer)
     return -(-base * short * (2_000_000 + width * height) // 4_000_000)

@@ -1,8 +1,4 @@
-"""Which route a request takes: the cheapest for THIS request among those that can do it and are healthy.
-
-Knows: what a request needs, what a route can do and costs. Refuses to know: how a route is called and what happened
-to the task before.
-"""
+"""Which route a request takes: the cheapest for this very request among those that can serve it and are healthy."""
 
 from __future__ import annotations
 
@@ -29,7 +25,7 @@ class RouteRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One route as the plan saw it: its cost for this request, and why it was passed over, if it was."""
+    """One route as the plan saw it. `cost`: of this request, in nanos. `skipped`: why it was passed over, or empty."""
 
     route: str
     cost: Nanos
@@ -37,8 +33,10 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class RoutePlan(msgspec.Struct, frozen=True):
-    """`choices`: the routes to try, cheapest first. `wait_until`: when the first of those that only cool is free
-    again, 0 where none cools. `considered`: all routes of the model, for the attempt log."""
+    """`choices`: the routes to try, cheapest first. `considered`: all routes of the model, for the attempt log.
+
+    `wait_until`: when the first of those that are only rate limited or blocked is free again, 0 where none is.
+    """
 
     choices: tuple[Route, ...]
     wait_until: int
@@ -54,9 +52,11 @@ def plan_routes(
     blocked_until: Mapping[str, int],
     now: int,
 ) -> RoutePlan:
-    """`health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `blocked_until`
-    until when
-    a route was found to have no place free."""
+    """Rank the routes. `tried` names those that failed for this request before; times are UTC microseconds.
+
+    `health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `blocked_until` until
+    when a route was found at the limit of its upstream.
+    """
     choices, waits, considered = [], [], []
     for cost, route in sorted(((route_cost(route, request), route) for route in routes), key=_by_cost):
         reason = "tried before" if route.name in tried else unsupported_reason(route, request)
@@ -79,15 +79,15 @@ def _by_cost(ranked: tuple[Nanos, Route]) -> tuple[int, str]:
 def unsupported_reason(route: Route, request: RouteRequest) -> str:
     """Why the route cannot do this request; empty where it can. `n` is no reason: larger ones are cut into slices."""
     order, references = request.order, len(request.order.image_urls)
-    rules = (
+    obstacles = (
         (references > route.max_refs, f"takes at most {route.max_refs} references"),
         (order.has_mask and not route.mask, "takes no mask"),
-        (order.background == "transparent" and not route.transparent, "makes no transparency"),
+        (order.background == "transparent" and not route.transparent, "cannot make transparent images"),
         (bool(route.qualities) and bool(order.quality) and order.quality not in route.qualities, "lacks the quality"),
         (not _supports_size(route, order), "lacks the size"),
         (request.largest_reference > route.max_ref_bytes, "a reference is too large for it"),
     )
-    return next((why for broken, why in rules if broken), "")
+    return next((reason for applies, reason in obstacles if applies), "")
 
 
 def _supports_size(route: Route, order: ImageOrder) -> bool:
@@ -98,7 +98,7 @@ def _supports_size(route: Route, order: ImageOrder) -> bool:
 
 def _blocked(route: Route, blocked_until: Mapping[str, int], now: int) -> tuple[str, int] | None:
     until = blocked_until.get(route.name, 0)
-    return ("no place is free", until) if until > now else None
+    return ("at the limit of concurrent calls or images per minute", until) if until > now else None
 
 
 def _unhealthy(route: Route, health: Mapping[str, Health], keys: Mapping[str, str], now: int) -> tuple[str, int]:
