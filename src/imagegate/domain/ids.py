@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import secrets
 
+from imagegate.domain.time import US_PER_MS
+
 TASK_PREFIX = "task-unified-"
 TASK_ID_RE = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -21,7 +23,7 @@ def new_task_id(created_s: int) -> str:
 
 def new_id(kind: str, now_us: int) -> str:
     """`<kind>_<26 characters>`: sorts by the millisecond of `now_us`, then random (80 bits)."""
-    value = (now_us // 1000) << 80 | secrets.randbits(80)
+    value = (now_us // US_PER_MS) << 80 | secrets.randbits(80)
     return f"{kind}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 

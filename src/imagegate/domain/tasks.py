@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
 
 import msgspec
 
@@ -22,20 +21,6 @@ class TaskState(enum.StrEnum):
 
 
 TERMINAL_STATES = frozenset({TaskState.completed, TaskState.failed})
-
-ALLOWED_STEPS = frozenset(
-    {
-        (TaskState.queued, TaskState.running),
-        (TaskState.running, TaskState.queued),
-        (TaskState.running, TaskState.finalizing),
-        (TaskState.finalizing, TaskState.running),
-        (TaskState.running, TaskState.completed),
-        (TaskState.finalizing, TaskState.completed),
-        (TaskState.queued, TaskState.failed),
-        (TaskState.running, TaskState.failed),
-        (TaskState.finalizing, TaskState.failed),
-    }
-)
 
 
 class AttemptOutcome(enum.StrEnum):
@@ -167,9 +152,3 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     considered: str = ""
     trouble: str = ""
     duplicate: bool = False
-
-
-def asdict(value: msgspec.Struct) -> dict[str, Any]:
-    """A struct as plain JSON types, for a JSON column."""
-    built: dict[str, Any] = msgspec.to_builtins(value)
-    return built
