@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import apsw
 import click
 import msgspec
 
@@ -22,7 +21,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
 from imagegate.settings import RENAMED, Settings
-from imagegate.store.engines import DatabaseError, DatabaseUnusable, wall_clock
+from imagegate.store.engines import DatabaseError, DatabaseUnusable, sqlite_version, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 
 COULD_NOT_RUN = USAGE
@@ -79,7 +78,7 @@ def _report(broken: list[Violation]) -> None:
 def doctor(data: str | None, config: Path | None) -> None:
     """Look at everything that this installation needs, and say what to do about what is amiss."""
     settings = read_settings(config, data)
-    click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}")
+    click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
         ("secret", _secret),

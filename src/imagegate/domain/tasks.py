@@ -22,6 +22,20 @@ class TaskState(enum.StrEnum):
 
 TERMINAL_STATES = frozenset({TaskState.completed, TaskState.failed})
 
+ALLOWED_STEPS = frozenset(
+    {
+        (TaskState.queued, TaskState.running),
+        (TaskState.running, TaskState.queued),
+        (TaskState.running, TaskState.finalizing),
+        (TaskState.finalizing, TaskState.running),
+        (TaskState.running, TaskState.completed),
+        (TaskState.finalizing, TaskState.completed),
+        (TaskState.queued, TaskState.failed),
+        (TaskState.running, TaskState.failed),
+        (TaskState.finalizing, TaskState.failed),
+    }
+)
+
 
 class AttemptOutcome(enum.StrEnum):
     """How one attempt ended. `sending` is the dispatch mark, committed before the first byte leaves."""

@@ -144,6 +144,10 @@ def _sqlite_text(sql: str) -> str:
     return sql.replace(SKIP_LOCKED, "").replace(FOR_UPDATE, "").replace(ORDER_PROMPT, "order_body ->> '$.prompt'")
 
 
+def sqlite_version() -> str:
+    return apsw.sqlite_lib_version()
+
+
 class SqliteEngine:
     """One file, one serving process."""
 
@@ -151,11 +155,9 @@ class SqliteEngine:
     shared = False
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        found = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+        found = tuple(int(part) for part in sqlite_version().split("."))
         if found < MIN_SQLITE_VERSION:
-            raise DatabaseUnusable(
-                f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log; 3.51.3 is needed"
-            )
+            raise DatabaseUnusable(f"SQLite {sqlite_version()} can corrupt a write-ahead log; 3.51.3 is needed")
         self._path = path
         self._clock = clock or wall_clock
 
