@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -159,6 +160,31 @@ def test_every_dialect_is_named_among_the_fields() -> None:
 def test_every_fault_of_the_simulator_has_its_line() -> None:
     rows = _table_rows("docs/simulator.md", "Faults")
     assert rows == [[name, fault.description] for name, fault in FAULTS.items()]
+
+
+def test_contributing_lists_the_layers_and_the_protected_packages() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert "```\n" + "\n".join(layers) + "\n```" in _section("CONTRIBUTING.md", "Architecture")
+    protected = [
+        [_quoted(contract["protected_modules"]), _quoted(contract["allowed_importers"])]
+        for contract in contracts
+        if contract["type"] == "protected"
+    ]
+    lines = _section("CONTRIBUTING.md", "Architecture").splitlines()
+    assert [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")] == protected
+
+
+def _quoted(modules: list[str]) -> str:
+    return ", ".join(f"`{name.removeprefix('imagegate.')}`" for name in modules)
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"`([a-z_]+(?:/[\w.]+)*(?:\.(?:py|md|toml|lock)|/))`", text)
+    assert len(named) > 20
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "src/imagegate" / name).exists(), name
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
