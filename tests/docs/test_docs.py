@@ -73,7 +73,7 @@ def test_no_variable_is_documented_that_nothing_reads() -> None:
     settings = {ENV_PREFIX + field.upper() for kind in GROUPS.values() for field in kind.__struct_fields__}
     source = "\n".join(file.read_text("utf-8") for folder in ("src", "tests") for file in _python_files(folder))
     others = set(re.findall(r"IMAGEGATE_[A-Z_]+", text)) - settings
-    assert others == {row[0] for row in _table_rows("docs/configuration.md", "Variables that are no settings")}
+    assert others == {row[0] for row in _table_rows("docs/configuration.md", "Other variables")}
     assert {name for name in others if f'"{name}"' not in source} == set()
 
 
