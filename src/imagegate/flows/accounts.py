@@ -1,4 +1,4 @@
-"""Accounts, keys and grants: what an operator does to credit."""
+"""Accounts, keys and grants, for the operator and the first start."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def open_account(db: Database, name: str) -> Account:
 
 
 async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, ApiKey]:
-    """The key's value, which is shown this once, and its row."""
+    """The key's secret, which is shown only once, and its row."""
     now = wall_clock()
     secret = generate_key()
     key = ApiKey(
@@ -57,6 +57,6 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
 async def grant_credits(
     db: Database, account: Account, amount: int, actor: str, ref: str | None = None
 ) -> ledger.GrantPosted | ledger.GrantRefused:
-    """Move `amount` nanos to the account; the same `ref` moves it once."""
+    """Grant `amount` nanos to the account; the same `ref` is granted once. `actor` is kept with the entry."""
     ref = ref or ids.new_id("grant", wall_clock())
     return await db.write(ledger.grant, account.id, amount, f"grant:{ref}", actor)

@@ -1,4 +1,4 @@
-"""The first start: an account with demo credits and a key that lies in the data folder."""
+"""The first start: an account with demo credits, and its key in the data folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEMO_ACCOUNT = "demo"
 
 
 async def ensure_demo_key(runtime: Runtime) -> str:
-    """The demo account's key, made where it is absent or no longer known."""
+    """The demo account's key; created where the file is missing or its key is no longer live."""
     file = runtime.settings.data_dir / "demo-key"
     value = file.read_text().strip() if file.exists() else ""
     if is_well_formed(value) and await _is_live(runtime, value):

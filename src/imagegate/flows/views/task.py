@@ -1,7 +1,4 @@
-"""The task as its customer sees it: one serializer for every place that shows a task.
-
-Knows: the public fields in wire order. Refuses to know: who asks.
-"""
+"""The public task object: one serializer for every place that shows a task, fields in wire order."""
 
 from __future__ import annotations
 
@@ -70,7 +67,7 @@ class BillingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. Ended tasks keep their answer; wire order is the order of the fields."""
+    """A task. The response for an ended task does not change any more."""
 
     created: Seconds
     id: TaskIdText
@@ -91,7 +88,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
-    """`at`: the moment to look from, for what is expected of the future; now by default."""
+    """`at`: the time from which remaining seconds are estimated, UTC microseconds; now by default."""
     embedded = task.engine == EMBEDDED
     return TaskView(
         created=task.created // US_PER_SECOND,
@@ -112,20 +109,19 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
 
 
 def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
-    """What a webhook carries: the bytes that a query is answered with at that moment."""
+    """Encodes a webhook body: the same bytes that a query is answered with at that moment."""
     return lambda task: msgspec.json.encode(task_view(runtime, task))
 
 
 def result_links(runtime: Runtime, task: Task) -> list[str]:
-    """The same strings in every answer."""
+    """The same strings in every response: the signature depends on nothing that changes."""
     exp = (task.results_expire or 0) // US_PER_SECOND
     key = runtime.keyring.derive_key("links")
     return [sign_result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
 
 
 def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
-    """The thumbnail of the first result while it lives: it is shown in place of a picture, where a dead link shows
-    nothing."""
+    """The link to the first result's thumbnail; UNSET once it has expired, because a dead link shows nothing."""
     if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
         return UNSET
     exp = task.thumbnail_expires // US_PER_SECOND

@@ -1,6 +1,6 @@
-"""What a task's customer may ask for beside the task itself: the request, its outputs, and each try.
+"""The optional parts of a task, by `include`: the request, its outputs and its attempts.
 
-Knows: the three parts of `include`. Refuses to know: names and costs of upstreams; they never leave the house.
+Names and costs of upstreams are not for customers and never appear here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INCLUDE_PARTS = ("request", "outputs", "attempts")
 
 
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
-    """The validated request: what it said, and every default that was filled in."""
+    """The validated request with all defaults filled in."""
 
     model: str
     prompt: str
@@ -52,7 +52,7 @@ class OutputView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one route."""
+    """One attempt of one route."""
 
     attempt: Annotated[int, doc("From 1", minimum=1)]
     started: Seconds
@@ -62,7 +62,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetailedTask(TaskView, frozen=True, kw_only=True):
-    """The task object, and what was asked for behind it."""
+    """The task object, followed by the parts that were asked for."""
 
     request: RequestView | UnsetType = UNSET
     result_data: list[OutputView] | UnsetType = UNSET
@@ -119,7 +119,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
 
 
 def _attempts(task: Task, attempts: list[Attempt]) -> list[AttemptView]:
-    """Only what was delivered is charged, and only when the task was."""
+    """Only attempts that delivered are charged, and only when the task was."""
     return [
         AttemptView(
             attempt=place,
