@@ -7,7 +7,8 @@ import msgspec
 from imagegate.domain import ids
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
 from imagegate.domain.money import Nanos
-from imagegate.security.api_keys import generate_key, hash_key, mask_key
+from imagegate.runtime import Runtime
+from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring
 from imagegate.store import accounts, ledger
 from imagegate.store.database import Database
@@ -52,6 +53,14 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
     )
     await db.write(accounts.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))
     return secret, key
+
+
+async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
+    """The key with this secret; None for unknown, disabled, expired and malformed keys alike."""
+    if not is_well_formed(secret):
+        return None
+    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
+    return key if key and key.is_active(runtime.clock()) else None
 
 
 async def grant_credits(

@@ -12,9 +12,9 @@ import msgspec
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
-from imagegate.flows.demo import DEMO_ACCOUNT
+from imagegate.flows.accounts import find_live_key
+from imagegate.flows.demo import DEMO_ACCOUNT, read_demo_key
 from imagegate.runtime import Runtime
-from imagegate.security.api_keys import hash_key, is_well_formed
 from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, sign_page_token
 from imagegate.store import accounts, sessions
 
@@ -41,23 +41,11 @@ class Anonymous(msgspec.Struct, frozen=True):
     """No session, an ended one, or one whose key is no longer live."""
 
 
-class InvalidKey(msgspec.Struct, frozen=True):
-    """Unknown, disabled, expired and malformed keys alike."""
-
-
 class NewSession(msgspec.Struct, frozen=True):
     """`session_id` is for the browser alone; the database has its hash."""
 
     session_id: str
     visitor: Visitor
-
-
-async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | InvalidKey:
-    """The live key with this secret."""
-    if not is_well_formed(secret):
-        return InvalidKey()
-    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
-    return key if key and key.is_active(runtime.clock()) else InvalidKey()
 
 
 async def sign_in(runtime: Runtime, key: ApiKey, replaced_session_id: str) -> NewSession:
@@ -69,8 +57,8 @@ async def sign_in(runtime: Runtime, key: ApiKey, replaced_session_id: str) -> Ne
     return NewSession(session_id, await _build_visitor(runtime, key, hashed, until))
 
 
-async def load_visitor(runtime: Runtime, session_id: str) -> Visitor | Anonymous:
-    """Whose session this is. Loading counts as a use, which is stored at most once a minute."""
+async def resume_session(runtime: Runtime, session_id: str) -> Visitor | Anonymous:
+    """Whose session this is. It counts as a use of the session, which is stored at most once a minute."""
     session = (
         await runtime.db.read(sessions.find_session_by_digest, _hash_session_id(session_id)) if session_id else None
     )
@@ -87,10 +75,8 @@ async def load_visitor(runtime: Runtime, session_id: str) -> Visitor | Anonymous
 
 async def local_visitor(runtime: Runtime) -> Visitor | Anonymous:
     """The demo account, for whoever uses this machine. Only for requests that come from it."""
-    file = runtime.settings.data_dir / "demo-key"
-    value = file.read_text().strip() if runtime.is_loopback_only and file.exists() else ""
-    key = await find_live_key(runtime, value)
-    if isinstance(key, InvalidKey):
+    key = await find_live_key(runtime, read_demo_key(runtime)) if runtime.is_loopback_only else None
+    if key is None:
         return Anonymous()
     return Visitor(key=key, account_name=DEMO_ACCOUNT, session_digest="", expires=2**62)
 
