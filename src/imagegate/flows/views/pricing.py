@@ -49,7 +49,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 class ModelDetail(ModelView, frozen=True, kw_only=True):
     billing_rule: BillingRule
     price_range: Span | UnsetType = UNSET
-    parameters: Annotated[dict[str, Any], doc("What each field of a request may be for this model")]
+    parameters: Annotated[dict[str, Any], doc("The allowed values of each request field for this model")]
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,8 +44,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     possible_duplicates: int
     spent: Money
-    brought: Annotated[Money, doc("What customers were charged for its images, less refunds")]
-    margin: Annotated[Money, doc("What is left of `brought` after `spent`")]
+    brought: Annotated[Money, doc("What customers were charged for its images, minus refunds")]
+    margin: Annotated[Money, doc("`brought` minus `spent`")]
 
 
 class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,14 +41,14 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
-    result_id: Annotated[str, doc("The position in `results`", pattern="^[0-9]$")]
+    result_id: Annotated[str, doc("Index in `results`", pattern="^[0-9]$")]
     image_url: Link
     thumbnail_url: Annotated[Link, doc("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
-    width: Annotated[int, doc("Real pixels", minimum=1)]
-    height: Annotated[int, doc("Real pixels", minimum=1)]
+    width: Annotated[int, doc("Actual pixels", minimum=1)]
+    height: Annotated[int, doc("Actual pixels", minimum=1)]
     mime_type: MediaType
     bytes: Annotated[int, doc("Size of the file", minimum=1)]
-    quality: Annotated[str, doc("What it was made in, where the upstream told")] | UnsetType = UNSET
+    quality: Annotated[str, doc("The quality used, where the upstream reports it")] | UnsetType = UNSET
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
