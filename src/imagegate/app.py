@@ -1,7 +1,4 @@
-"""Puts a gateway together: settings in, a running application out.
-
-Knows: the order in which parts are opened and closed. Refuses to know: what any of them does.
-"""
+"""Builds a gateway from its settings: opens the database and all other parts, and makes the ASGI application."""
 
 from __future__ import annotations
 
@@ -59,14 +56,14 @@ from imagegate.workers.webhook_worker import WebhookWorker
 
 
 def connect_database(settings: Settings, clock: Clock | None = None) -> Database:
-    """The database of these settings as it is. StoreRefused says why it cannot be used."""
+    """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
     url = settings.storage.database or str(settings.data_dir / "imagegate.db")
     storage = settings.storage
     return Database(create_engine(url, clock), readers=storage.readers, batch=storage.writer_batch)
 
 
 def open_database(settings: Settings, clock: Clock | None = None) -> Database:
-    """The database of these settings, made where it is absent, with its schema up to date."""
+    """The database of these settings, created where it is missing, migrated to the current schema. DatabaseUnusable."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -77,23 +74,23 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
 
 
 async def open_runtime(settings: Settings, clock: Clock | None = None, client: EgressClient | None = None) -> Runtime:
-    """Everything that flows need, opened. Close it with `runtime.close()`."""
+    """Open everything that flows need. Close it with `runtime.close()`."""
     egress = build_egress_rules(settings)
     database = open_database(settings, clock)
-    # fetches that a dead process left half done are fetched anew
+    # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
-    book, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
+    catalog, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
     keyring = open_keyring(settings.data_dir)
-    plugs = _build_upstream_deps(settings, spool, blobs, keyring, egress)
+    deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
         settings=settings,
-        catalog=book,
+        catalog=catalog,
         db=database,
         blobs=blobs,
         spool=spool,
-        registry=configure_registry(settings, book, plugs),
-        upstream_deps=plugs,
+        registry=configure_registry(settings, catalog, deps),
+        upstream_deps=deps,
         egress_client=client or EgressClient(egress),
         egress_rules=egress,
         image_pool=ProcessPool(settings.work.max_image_processes or os.cpu_count() or 1),
@@ -107,30 +104,32 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
 
 
 def _load_catalog(settings: Settings) -> Catalog:
-    """SettingsError says which price or alias does not fit."""
+    """SettingsError says which price or alias is invalid."""
     try:
         return load_catalog(settings.alias, settings.credit.price_files)
     except CatalogError as error:
         raise SettingsError(f"catalog: {error}") from error
 
 
-def configure_registry(settings: Settings, book: Catalog, plugs: UpstreamDeps) -> UpstreamRegistry:
-    """SettingsError says which row of the configuration does not fit."""
+def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps) -> UpstreamRegistry:
+    """SettingsError says which upstream or route of the configuration is invalid."""
     try:
-        return build_registry(settings.upstream, settings.route, book, plugs, time.strftime("%Y-%m-%d", time.gmtime()))
+        return build_registry(
+            settings.upstream, settings.route, catalog, deps, time.strftime("%Y-%m-%d", time.gmtime())
+        )
     except CatalogError as error:
         raise SettingsError(f"configuration: {error}") from error
 
 
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
-    """The catalog and the upstreams of these settings alone, for commands that call without a gateway."""
-    book, egress = _load_catalog(settings), build_egress_rules(settings)
+    """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
+    catalog, egress = _load_catalog(settings), build_egress_rules(settings)
     blobs, keyring = LocalBlobStore(settings.data_dir / "blobs"), open_keyring(settings.data_dir)
-    return book, configure_registry(settings, book, _build_upstream_deps(settings, spool, blobs, keyring, egress))
+    return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
 def reload_routes(runtime: Runtime, settings: Settings) -> None:
-    """Use these upstreams and routes for calls that begin from now on. SettingsError leaves everything as it was."""
+    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was."""
     runtime.registry.replace_with(configure_registry(settings, runtime.catalog, runtime.upstream_deps))
 
 
@@ -141,22 +140,23 @@ def _build_upstream_deps(
 
     def make_fetch(base_url: str) -> Fetch:
         async def fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
-            # Left by a worker that died in the middle, or by a try that brought no picture.
+            # Left by a worker that died during the download, or by a try that failed.
             await asyncio.to_thread(target.unlink, missing_ok=True)
-            got = await download_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
-            return Download(got.bytes) if isinstance(got, outbound.Download) else DownloadFailed(got.detail)
+            result = await download_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
+            return Download(result.bytes) if isinstance(result, outbound.Download) else DownloadFailed(result.detail)
 
         return fetch
 
     def make_input_link(path: Path) -> str:
-        exp = int(time.time() + work.deadline_s + 600)
-        return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), exp)
+        # A task may wait until its deadline before the upstream fetches the link; ten minutes more for the fetch.
+        expires_s = int(time.time() + work.deadline_s + 600)
+        return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), expires_s)
 
     return UpstreamDeps(spool=spool, fetch=make_fetch, link=make_input_link, painters=work.max_embedded_processes)
 
 
 def build_egress_rules(settings: Settings) -> EgressRules:
-    """Where user-given URLs may lead; SettingsError names what cannot be read."""
+    """The rules for URLs from users. SettingsError names the setting that is invalid."""
     limits = settings.limits
     try:
         allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
@@ -166,7 +166,7 @@ def build_egress_rules(settings: Settings) -> EgressRules:
 
 
 def public_origin(settings: Settings) -> str:
-    """What links begin with."""
+    """The scheme, host and port that links begin with."""
     server = settings.server
     host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
@@ -184,11 +184,8 @@ async def _register_prices(runtime: Runtime) -> None:
 
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
-    authenticator, meter, proxies = (
-        Authenticator(runtime),
-        Metrics(),
-        TrustedProxies(runtime.settings.server.trusted_proxies),
-    )
+    authenticator, metrics = Authenticator(runtime), Metrics()
+    proxies = TrustedProxies(runtime.settings.server.trusted_proxies)
 
     async def provide_key(request: Request[Any, Any, Any]) -> ApiKey:
         return await authenticator.authenticate(request)
@@ -215,7 +212,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),
             "reference": Provide(provide_reference, sync_to_thread=False),
-            "meter": _provide_value(meter),
+            "meter": _provide_value(metrics),
             "site": _provide_value(site),
             "sign_in_limiter": _provide_value(SignInLimiter(runtime)),
         },
@@ -223,11 +220,11 @@ def build_app(runtime: Runtime) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return RequestMiddleware(app, runtime.settings.server, meter.count_request)
+    return RequestMiddleware(app, runtime.settings.server, metrics.count_request)
 
 
 def _provide_value(value: Any) -> Provide:
-    """The same value for every request."""
+    """Inject the same value into every request."""
     return Provide(lambda: value, sync_to_thread=False)
 
 
@@ -247,7 +244,7 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
 
 
 def _error_handler(site: PageRenderer) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
-    """What nobody knows is a page for people, who ask with a browser, and JSON for programs."""
+    """An unknown address is answered with a page for browsers and with JSON for programs."""
 
     def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         is_not_found = isinstance(error, NotFound) or getattr(error, "status_code", 0) == 404

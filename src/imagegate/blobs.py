@@ -1,8 +1,4 @@
-"""Blobs: stored bytes under generated keys.
-
-Knows: how a file becomes a durable blob, is read in pieces and is deleted; here on the local disk. Refuses to know:
-whose bytes they are and when they expire (that is the asset row).
-"""
+"""Blobs: stored bytes under generated keys, here on the local disk. Owner and expiry are in the asset's row."""
 
 from __future__ import annotations
 
@@ -26,14 +22,17 @@ class BlobNotFound(Exception):
 
 
 class LocalBlobStore:
-    """Blobs as files below one folder, each published by a link that appears only when its bytes are on disk."""
+    """Blobs as files below `root`. A file appears under its key only when all its bytes are on disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, source: Path, key: str) -> None:
-        """Publish the file `source` (already flushed). A blob that is there already stays as it is."""
+        """Publish the file `source`, which is already synced. An existing blob of this key stays as it is.
+
+        BlobNotFound where `source` is missing.
+        """
         await asyncio.to_thread(self._publish, source, self._path(key))
 
     def _publish(self, source: Path, target: Path) -> None:
@@ -41,6 +40,7 @@ class LocalBlobStore:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         crash_point("blob.pre_publish")
         try:
+            # A hard link: no copy, and it fails where a repeat has published the same key before.
             os.link(source, target)
         except FileExistsError:
             return
@@ -49,6 +49,7 @@ class LocalBlobStore:
         except OSError:
             self._copy(source, target)
         target.chmod(0o600)
+        # Every parent: a directory that was created just now is an entry of its own parent.
         for folder in target.parents:
             fsync_directory(folder)
             if folder == self._root:
@@ -56,11 +57,12 @@ class LocalBlobStore:
         crash_point("blob.post_publish")
 
     def _copy(self, source: Path, target: Path) -> None:
-        """For a spool on another file system."""
+        """Where the spool is on another file system, which hard links cannot cross."""
         partial = target.with_suffix(f".{secrets.token_hex(4)}.part")
         with source.open("rb") as reader, partial.open("wb") as writer:
             shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
             writer.flush()
+            # Before the rename, so that the key never shows an incomplete file.
             os.fsync(writer.fileno())
         partial.rename(target)
 
@@ -69,7 +71,7 @@ class LocalBlobStore:
         return self._path(key)
 
     def key_of(self, path: Path) -> str:
-        """The key of a file that `local_path` gave."""
+        """The key of a file that `local_path` returned."""
         return str(path.relative_to(self._root))
 
     async def size(self, key: str) -> int:
@@ -79,7 +81,7 @@ class LocalBlobStore:
             raise BlobNotFound(key) from None
 
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """`length` bytes from `start`, in pieces."""
+        """`length` bytes from `start`, in chunks. BlobNotFound."""
         try:
             file = await asyncio.to_thread(self._path(key).open, "rb")
         except FileNotFoundError:
@@ -91,11 +93,11 @@ class LocalBlobStore:
                 yield chunk
 
     async def delete(self, key: str) -> None:
-        """Gone afterwards, whether or not it was there."""
+        """No error where it does not exist."""
         await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
     async def list_all(self) -> list[tuple[str, float]]:
-        """The key of every blob, with the Unix time of its last change."""
+        """The key of every blob, with the Unix time of its last change in seconds."""
         return await asyncio.to_thread(self._list_all)
 
     def _list_all(self) -> list[tuple[str, float]]:

@@ -1,7 +1,7 @@
-"""Places where a test may kill the real process, by name.
+"""Named places in the code where a test can kill the real process.
 
-Knows: the names, and that nothing happens unless `IMAGEGATE_CRASH=<name>[:<nth>]` is in the environment. Refuses to
-know: what would be lost. The kill is a real SIGKILL: no handler runs, no buffer is flushed.
+Nothing happens unless `IMAGEGATE_CRASH=<name>[:<nth>]` is in the environment. The kill is a SIGKILL: no
+handler runs, no buffer is flushed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _lock = threading.Lock()
 
 
 def crash_point(name: str) -> None:
-    """Die here, if this is the place and the time."""
+    """Kill the process here if this is the named point, passed for the nth time."""
     armed, nth = _armed_point()
     if name != armed:
         return

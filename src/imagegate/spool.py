@@ -1,7 +1,7 @@
-"""The local spool: what an upstream gave us, safe on disk before anything else is done with it.
+"""The local spool: what an upstream delivered, safe on disk before anything else is done with it.
 
-One folder per attempt; image files first, then `answer.json` by rename. The answer's presence is the proof that the
-attempt produced: a crash after it never buys again. Refuses to know: storage, the database and money.
+One directory per attempt: the image files first, then `answer.json` by rename. Its presence proves that the attempt
+produced, so a crash after it never leads to a second purchase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RESPONSE_FILE = "answer.json"
 
 
 class SpooledImage(msgspec.Struct, frozen=True):
-    """One image file of the folder; `sha256` in hex."""
+    """One image file of the directory. Sizes in pixels and bytes, `sha256` in hex."""
 
     name: str
     media_type: str
@@ -31,11 +31,11 @@ class SpooledImage(msgspec.Struct, frozen=True):
 
 
 class SpooledResponse(msgspec.Struct, frozen=True):
-    """Everything that settling needs. `usage` is None where the upstream did not count.
+    """Everything that settlement needs. `usage` is None where the upstream reported none.
 
-    `request_id` is the upstream's own name of the call; `cost_nanos` what it says that the call cost us. `partials`
-    unfinished pictures came on the way, which reported usage includes and a formula does not. `quality` is the one that
-    the upstream says it used, in our words; empty where it says nothing.
+    `request_id` is the upstream's own id of the call, `cost_nanos` what it says the call cost. `partials` counts the
+    partial images that were sent on the way: reported usage includes them, a formula does not. `quality` is what the
+    upstream says it used, in our words; empty where it says nothing. Field names are stored in `answer.json`.
     """
 
     images: tuple[SpooledImage, ...]
@@ -49,12 +49,14 @@ class SpooledResponse(msgspec.Struct, frozen=True):
 
 
 class Spool:
+    """Directories of attempts below `root`."""
+
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def create_directory(self, attempt_id: str) -> Path:
-        """The attempt's own folder. What a worker left in it that died in the middle lies there still."""
+        """The attempt's directory; it may hold files of a worker that died during the call."""
         path = self._root / attempt_id
         path.mkdir(mode=0o700, exist_ok=True)
         return path
@@ -63,20 +65,22 @@ class Spool:
         return self._root / attempt_id / name
 
     def write_response(self, attempt_id: str, response: SpooledResponse) -> None:
-        """Make the answer durable: after this returns, a power cut loses nothing."""
+        """Make the response durable, after its image files: from here on a power cut loses nothing."""
         directory = self._root / attempt_id
         partial = directory / f"{_RESPONSE_FILE}.part"
         with partial.open("wb") as file:
             file.write(msgspec.json.encode(response))
             file.flush()
+            # The content before the rename: the final name must never show an empty or torn file.
             os.fsync(file.fileno())
         partial.rename(directory / _RESPONSE_FILE)
+        # The rename and the image files are entries of the directory, the directory is an entry of the root.
         fsync_directory(directory)
         fsync_directory(self._root)
         crash_point("spool.fsynced")
 
     def read_response(self, attempt_id: str) -> SpooledResponse | None:
-        """What the attempt produced, or None where it was cut off before."""
+        """What the attempt produced; None where it did not get that far."""
         try:
             return msgspec.json.decode((self._root / attempt_id / _RESPONSE_FILE).read_bytes(), type=SpooledResponse)
         except FileNotFoundError:
@@ -90,7 +94,7 @@ class Spool:
 
 
 def fsync_and_hash(path: Path) -> tuple[int, str]:
-    """Flush a finished file to disk; its size and its SHA-256."""
+    """Flush a finished file to disk; its size in bytes and its SHA-256 in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -100,7 +104,7 @@ def fsync_and_hash(path: Path) -> tuple[int, str]:
 
 
 def fsync_file(path: Path) -> None:
-    """Flush a finished file to disk, where its size and its digest are known already."""
+    """Flush a finished file to disk where its size and digest are already known."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

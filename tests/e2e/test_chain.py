@@ -5,14 +5,14 @@ charged once at each; references go all the way; and a circle ends honestly.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.e2e.helpers import wait_until
 from tests.support.file_server import FileServer, send_bytes
 from tests.support.gateway import Gateway, free_port
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
@@ -26,13 +26,13 @@ LATENCY_S = 4
 class Chain:
     """`first` sells what `second` makes, which buys from a simulator that remembers through everything."""
 
-    def __init__(self, folder: Path, shelf: FileServer, sim: Simulator) -> None:
+    def __init__(self, folder: Path, server: FileServer, sim: Simulator) -> None:
         ports = free_port(), free_port()
         rows = upstream_config("sim", f"{sim.url}/task", protocol="task_api"), route_config("sim")
         options = ("--port", str(ports[1]), "--egress-allow", f"127.0.0.1/32:{ports[0]}")
         self.second, self.sim = RoutedGateway(folder / "second", *rows, options=options), sim
         rows = upstream_config("second", f"http://127.0.0.1:{ports[1]}", protocol="task_api"), route_config("second")
-        options = ("--port", str(ports[0]), "--egress-allow", shelf.egress_allow)
+        options = ("--port", str(ports[0]), "--egress-allow", server.egress_allow)
         self.first = RoutedGateway(folder / "first", *rows, options=options)
 
     def start(self) -> None:
@@ -42,16 +42,10 @@ class Chain:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[FileServer]:
-    with FileServer() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Chain]:
+def chain(tmp_path_factory: pytest.TempPathFactory, server: FileServer) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp("chain")
     with Simulator("--latency", f"{LATENCY_S}s", "--state", str(folder / "state")) as sim:
-        links = Chain(folder, shelf, sim)
+        links = Chain(folder, server, sim)
         try:
             links.start()
             yield links
@@ -60,13 +54,6 @@ def chain(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterat
         finally:
             links.first.stop()
             links.second.stop()
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    give_up = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def end_of(gateway: Gateway, task_id: str, key: str) -> dict[str, Any]:
@@ -84,9 +71,9 @@ def account_figures(gateway: Gateway, key: str) -> tuple[int, int, float]:
 
 
 @pytest.mark.parametrize("victim", ["first", "second"])
-def test_a_kill_in_the_middle_of_a_chain(chain: Chain, shelf: FileServer, victim: str) -> None:
+def test_a_kill_in_the_middle_of_a_chain(chain: Chain, server: FileServer, victim: str) -> None:
     picture = helpers.png(256, 256 if victim == "first" else 320)
-    url = shelf.serve(f"/{victim}.png", send_bytes(picture))
+    url = server.serve(f"/{victim}.png", send_bytes(picture))
     key = chain.first.new_key(f"customer-{victim}")
     resold = account_figures(chain.second, chain.first.env["SIMULATOR_KEY"])
     chain.sim.reset()

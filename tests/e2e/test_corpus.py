@@ -71,14 +71,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[FileServer]:
-    with FileServer() as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Gateway]:
-    with StandaloneGateway(tmp_path_factory.mktemp("corpus"), "--egress-allow", shelf.egress_allow, env=ENV) as served:
+def gateway(tmp_path_factory: pytest.TempPathFactory, server: FileServer) -> Iterator[Gateway]:
+    with StandaloneGateway(tmp_path_factory.mktemp("corpus"), "--egress-allow", server.egress_allow, env=ENV) as served:
         yield served
         served.check()
 
@@ -119,10 +113,10 @@ def check_task(task: Any, name: str, case: Case) -> None:
 
 @pytest.mark.gate
 def test_f11_the_corpus_as_references(
-    gateway: Gateway, client: httpx.Client, shelf: FileServer, files: dict[str, Path], record_property: Tell
+    gateway: Gateway, client: httpx.Client, server: FileServer, files: dict[str, Path], record_property: Tell
 ) -> None:
     def judge(client: httpx.Client, name: str, case: Case) -> None:
-        url = shelf.serve("/picture.jpg", send_file(files[name], kind="image/jpeg"))
+        url = server.serve("/picture.jpg", send_file(files[name], kind="image/jpeg"))
         check_task(
             parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [url]}, headers=WAIT)), name, case
         )
@@ -163,10 +157,10 @@ def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], recor
         gateway.check()
 
 
-def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Client, shelf: FileServer) -> None:
-    huge = shelf.serve("/huge", send_bytes(PNG, announced=10**12))
-    endless = shelf.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20)))
-    slow = shelf.serve("/slow", send_slowly(PNG, 1.0))
+def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Client, server: FileServer) -> None:
+    huge = server.serve("/huge", send_bytes(PNG, announced=10**12))
+    endless = server.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20)))
+    slow = server.serve("/slow", send_slowly(PNG, 1.0))
     with ProcessMonitor(gateway.pid, gateway.url) as vitals:
         for url, reason in (
             (huge, "reference_too_large"),

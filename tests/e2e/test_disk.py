@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx
 import pytest
 
 from tests.api.helpers import CREATE, QUOTE, account_state, assert_unchanged, parse_error, parse_response
+from tests.e2e.helpers import read_rows, wait_for_tasks, wait_until
 from tests.support.gateway import PROGRAM, Gateway
 
 BODY = {
@@ -110,20 +110,6 @@ class Filler:
         self._file.unlink()
 
 
-def all_ended(client: httpx.Client, ids: list[str]) -> list[dict[str, Any]]:
-    give_up = time.monotonic() + END_S / 2
-    while True:
-        tasks: list[dict[str, Any]] = []
-        for start in range(0, len(ids), 50):
-            tasks += parse_response(client.post("/v1/tasks/batch", json={"task_ids": ids[start : start + 50]}))["data"]
-        assert len(tasks) == len(ids), "an acknowledged task is lost"
-        open_ones = [task["id"] for task in tasks if task["status"] not in ("completed", "failed")]
-        if not open_ones:
-            return tasks
-        assert time.monotonic() < give_up, f"{len(open_ones)} of {len(ids)} tasks do not end: {open_ones[:3]}"
-        time.sleep(0.1)
-
-
 def check_nothing_charged(gateway: Gateway, client: httpx.Client, tasks: list[dict[str, Any]]) -> None:
     """Failed tasks gave their hold back, completed ones were charged, and the books balance to the byte."""
     for task in tasks:
@@ -155,7 +141,7 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
         assert httpx.get(f"{gateway.url}/readyz").json()["checks"]["storage"] == "full"
         parse_response(client.post(QUOTE, json=BODY))
-        ended = all_ended(client, tasks)
+        ended = wait_for_tasks(client, tasks, END_S / 2)
         assert {task["status"] for task in ended} == {"completed"}
         assert parse_response(client.get("/v1/tasks?page_size=1"))["total"] == total == len(tasks)
         check_nothing_charged(gateway, client, ended)
@@ -207,7 +193,7 @@ def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_p
                 parse_error(answer, 503, "service_unavailable")
             ids += [answer.json()["id"] for answer in answers if answer.is_success and answer.request.method == "POST"]
             more = parse_response(customer.post(CREATE, json=BODY))["id"]
-            ended = all_ended(customer, [*ids, more])
+            ended = wait_for_tasks(customer, [*ids, more], END_S / 2)
             assert next(task["status"] for task in ended if task["id"] == more) == "completed"
             assert parse_response(customer.get("/v1/tasks?page_size=1"))["total"] == len(ended)
             check_nothing_charged(gateway, customer, ended)
@@ -301,7 +287,7 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
         with gateway:
             with gateway.client() as client:
                 ids = [parse_response(client.post(CREATE, json=BODY))["id"] for _ in range(6)]
-            _until(lambda: _running(disk) > 0)
+            wait_until(lambda: len(read_rows(disk, "SELECT id FROM tasks WHERE state = 'running'")) > 0)
             gateway.kill()
             with filler.keep_full():
                 told = _start_for_a_moment(disk)
@@ -309,24 +295,9 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
                 assert len(told.splitlines()) <= 1, told
             gateway.start()
             with gateway.client() as client:
-                ended = all_ended(client, ids)
+                ended = wait_for_tasks(client, ids, END_S / 2)
                 assert {task["status"] for task in ended} == {"completed"}
                 check_nothing_charged(gateway, client, ended)
-
-
-def _running(data: Path) -> int:
-    rows = apsw.Connection(str(data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return sum(1 for _ in rows.execute("SELECT id FROM tasks WHERE state = 'running'"))
-    finally:
-        rows.close()
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + END_S
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
 
 
 HOLD = "import apsw, sys; db = apsw.Connection(sys.argv[1]); db.execute('BEGIN EXCLUSIVE'); print('locked', flush=True)"
@@ -351,7 +322,7 @@ def locked(database: Path) -> Iterator[None]:
 def test_p17_a_locked_database_is_503_in_time_and_work_goes_on_afterwards(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway, gateway.client() as client:
         running = [parse_response(client.post(CREATE, json=BODY | {"size": "2048x2048"}))["id"] for _ in range(2)]
-        _until(lambda: _running(tmp_path) == 2)
+        wait_until(lambda: len(read_rows(tmp_path, "SELECT id FROM tasks WHERE state = 'running'")) == 2)
         with locked(tmp_path / "imagegate.db"), concurrent.futures.ThreadPoolExecutor(3) as clients:
             with assert_unchanged(client):
                 answers = list(clients.map(lambda _: client.post(CREATE, json=BODY, timeout=4 * ANSWER_S), range(3)))
@@ -360,6 +331,6 @@ def test_p17_a_locked_database_is_503_in_time_and_work_goes_on_afterwards(tmp_pa
             assert httpx.get(f"{gateway.url}/healthz").status_code == 200
         more = parse_response(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
         assert more["status"] == "completed"
-        ended = all_ended(client, running)
+        ended = wait_for_tasks(client, running, END_S / 2)
         assert {task["status"] for task in ended} == {"completed"}
         check_nothing_charged(gateway, client, [*ended, more])

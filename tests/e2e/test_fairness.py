@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import apsw
-
 from tests.api.helpers import CREATE, WAIT, parse_response
+from tests.e2e.helpers import read_rows
 from tests.support.gateway import Gateway
 
 CROWD, PLACES = 60, 2
@@ -49,10 +48,6 @@ def test_60_queued_tasks_of_one_account_do_not_hold_up_another(tmp_path: Path) -
 
 def _times(data: Path) -> dict[str, tuple[int, int | None, int | None]]:
     """Of each task: when it was created, first claimed and ended; None where that has not happened."""
-    rows = apsw.Connection(str(data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return {
-            row[0]: (row[1], row[2], row[3]) for row in rows.execute("SELECT id, created, started, ended FROM tasks")
-        }
-    finally:
-        rows.close()
+    return {
+        row[0]: (row[1], row[2], row[3]) for row in read_rows(data, "SELECT id, created, started, ended FROM tasks")
+    }

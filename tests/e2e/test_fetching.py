@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
+from tests.e2e.helpers import wait_until
 from tests.support.file_server import FileServer, Responder, send_bytes, send_endless
 from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64, large_png
@@ -20,12 +20,6 @@ from tests.support.image_files import PNG, b64, large_png
 BUDGET = 1_000_000
 QUICK = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_POLL_S": "0.2"}
 URL = "/api/v1/files/upload/url"
-
-
-@pytest.fixture
-def shelf() -> Iterator[FileServer]:
-    with FileServer() as served:
-        yield served
 
 
 class SlowServer:
@@ -50,27 +44,20 @@ class SlowServer:
         return answer
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    give_up = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
 def order(client: httpx.Client, *urls: str, wait: bool = False) -> Any:
     return parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": urls}, headers=WAIT if wait else {}))
 
 
-def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, shelf: FileServer) -> None:
+def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, server: FileServer) -> None:
     """More slow edits than there are workers; another account's picture and another's edit come meanwhile."""
     slow = SlowServer()
-    with Gateway(tmp_path, "--egress-allow", shelf.egress_allow, env=QUICK) as gateway:
+    with Gateway(tmp_path, "--egress-allow", server.egress_allow, env=QUICK) as gateway:
         with gateway.client() as greedy, gateway.client(gateway.new_key("neighbour")) as neighbour:
-            edits = [order(greedy, shelf.serve(f"/slow{n}", slow.delayed(send_bytes(PNG))))["id"] for n in range(12)]
+            edits = [order(greedy, server.serve(f"/slow{n}", slow.delayed(send_bytes(PNG))))["id"] for n in range(12)]
             wait_until(lambda: slow.waiting == 4)
             quick = parse_response(neighbour.post(CREATE, json=SMALL_IMAGE, headers={"Prefer": "wait=20"}))
             assert quick["status"] == "completed", quick
-            edit = order(neighbour, shelf.serve("/quick", send_bytes(PNG)), wait=True)
+            edit = order(neighbour, server.serve("/quick", send_bytes(PNG)), wait=True)
             assert edit["status"] == "completed", edit
             assert (slow.waiting, slow.max_waiting) == (4, 4), "four of an account at a time"
             slow.released.set()
@@ -80,13 +67,13 @@ def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, 
 
 
 @pytest.mark.gate
-def test_sixteen_in_all(tmp_path: Path, shelf: FileServer) -> None:
+def test_sixteen_in_all(tmp_path: Path, server: FileServer) -> None:
     slow = SlowServer()
-    with Gateway(tmp_path, "--egress-allow", shelf.egress_allow, env=QUICK) as gateway:
+    with Gateway(tmp_path, "--egress-allow", server.egress_allow, env=QUICK) as gateway:
         keys = [gateway.new_key(f"account-{n}") for n in range(5)]
         clients = [gateway.client(key) for key in keys]
         edits = [
-            (client, order(client, shelf.serve(f"/slow{n}-{m}", slow.delayed(send_bytes(PNG))))["id"])
+            (client, order(client, server.serve(f"/slow{n}-{m}", slow.delayed(send_bytes(PNG))))["id"])
             for n, client in enumerate(clients)
             for m in range(5)
         ]
@@ -101,33 +88,33 @@ def test_sixteen_in_all(tmp_path: Path, shelf: FileServer) -> None:
         gateway.check()
 
 
-def test_bytes_beyond_the_budget_fail_the_task_and_the_upload(tmp_path: Path, shelf: FileServer) -> None:
+def test_bytes_beyond_the_budget_fail_the_task_and_the_upload(tmp_path: Path, server: FileServer) -> None:
     """Counted in the database: a new process knows what the last one fetched, and an own link costs nothing."""
     env = {**QUICK, "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(BUDGET), "IMAGEGATE_MAX_REFERENCE_BYTES": "600000"}
-    gateway = Gateway(tmp_path, "--egress-allow", shelf.egress_allow, env=env)
+    gateway = Gateway(tmp_path, "--egress-allow", server.egress_allow, env=env)
     avoid_hour_change()
     with gateway, gateway.client() as client:
-        first = client.post(URL, json={"file_url": shelf.serve("/first", send_bytes(large_png(500_000)))})
+        first = client.post(URL, json={"file_url": server.serve("/first", send_bytes(large_png(500_000)))})
         assert first.status_code == 200
         too_much = order(
             client,
-            shelf.serve("/fine", send_bytes(PNG)),
-            shelf.serve("/endless", send_endless(large_png(65_536))),
+            server.serve("/fine", send_bytes(PNG)),
+            server.serve("/endless", send_endless(large_png(65_536))),
             wait=True,
         )
         assert_budget_exceeded(client, too_much, "image_urls[1]")
     with gateway:
         with gateway.client() as client:
             assert_budget_exceeded(
-                client, order(client, shelf.serve("/again", send_bytes(PNG)), wait=True), "image_urls[0]"
+                client, order(client, server.serve("/again", send_bytes(PNG)), wait=True), "image_urls[0]"
             )
-            refused = client.post(URL, json={"file_url": shelf.serve("/again", send_bytes(PNG))})
+            refused = client.post(URL, json={"file_url": server.serve("/again", send_bytes(PNG))})
             assert (refused.status_code, refused.json()["code"]) == (400, 40003)
-            assert shelf.requests["/again"] == 0, "nothing is fetched that may not be kept"
+            assert server.requests["/again"] == 0, "nothing is fetched that may not be kept"
             own = client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}).json()["data"]["file_url"]
             assert order(client, own, wait=True)["status"] == "completed"
         with gateway.client(gateway.new_key("neighbour")) as neighbour:
-            assert order(neighbour, shelf.serve("/theirs", send_bytes(PNG)), wait=True)["status"] == "completed"
+            assert order(neighbour, server.serve("/theirs", send_bytes(PNG)), wait=True)["status"] == "completed"
         gateway.check()
 
 

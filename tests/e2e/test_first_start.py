@@ -42,14 +42,6 @@ def test_idle_memory_is_small(tmp_path: Path) -> None:
     assert memory < IDLE_LIMIT_MB
 
 
-def _seconds_to_start(served: Gateway) -> float:
-    """Of the processor, to the first 200: alone on a machine it is the time that a user waits, and what else runs does
-    not lengthen it. The best of some starts counts."""
-    with served:
-        used = psutil.Process(served.pid).cpu_times()
-        return float(used.user + used.system)
-
-
 def test_second_gateway_on_the_same_data_is_refused(gateway: Gateway) -> None:
     second = subprocess.run(
         [*PROGRAM, "serve", "--data", str(gateway.data), "--port", "0"], capture_output=True, text=True, timeout=30

@@ -47,17 +47,17 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
         "IMAGEGATE_LOG_LEVEL": "warning",
     }
     cage = MemoryCgroup(LIMIT)
-    with FileServer() as shelf:
-        gateway = StandaloneGateway(folder / "data", "--egress-allow", shelf.egress_allow, env=env)
+    with FileServer() as server:
+        gateway = StandaloneGateway(folder / "data", "--egress-allow", server.egress_allow, env=env)
         with cage.inside():
             gateway.start()
         try:
             with ProcessMonitor(gateway.pid, gateway.url) as vitals:
-                tasks = _edits(gateway, shelf, picture, count, seconds)
+                tasks = _edits(gateway, server, picture, count, seconds)
             stored = sum(path.stat().st_size for path in (folder / "data/blobs").rglob("*.png"))
             assert [task["status"] for task in tasks] == ["completed"] * count, tasks
-            assert set(shelf.requests.values()) == {1}
-            assert shelf.requests.total() == count * REFERENCES
+            assert set(server.requests.values()) == {1}
+            assert server.requests.total() == count * REFERENCES
             gateway.check()
         finally:
             gateway.stop()
@@ -73,11 +73,11 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
     assert vitals.peak <= MOST
 
 
-def _edits(gateway: Gateway, shelf: FileServer, picture: Path, count: int, seconds: float) -> list[Any]:
+def _edits(gateway: Gateway, server: FileServer, picture: Path, count: int, seconds: float) -> list[Any]:
     keys = [gateway.new_key(f"account-{number}") for number in range(min(5, count))]
 
     def edit(number: int) -> Any:
-        urls = [shelf.serve(f"/{number}/{place}.png", send_file(picture)) for place in range(REFERENCES)]
+        urls = [server.serve(f"/{number}/{place}.png", send_file(picture)) for place in range(REFERENCES)]
         with gateway.client(keys[number % len(keys)]) as client:
             task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": urls}))
             give_up = time.monotonic() + seconds

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx
 import pytest
 from PIL import Image
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
+from tests.e2e.helpers import read_rows, wait_until
 from tests.support.file_server import (
     FileServer,
     Responder,
@@ -41,14 +40,8 @@ def hollow(png: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Iterator[FileServer]:
-    with FileServer() as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, shelf: FileServer) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("references"), "--egress-allow", shelf.egress_allow, env=ENV) as served:
+def gateway(tmp_path_factory: pytest.TempPathFactory, server: FileServer) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("references"), "--egress-allow", server.egress_allow, env=ENV) as served:
         yield served
         served.check()
 
@@ -87,10 +80,9 @@ def failed(client: httpx.Client, task: dict[str, Any], code: str, param: str, re
 
 def inputs(gateway: Gateway, task_id: str) -> list[tuple[str, int, str]]:
     """Kind, position and SHA-256 of what was stored for a task."""
-    with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
-        asked = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind IN ('reference', 'mask')"
-        rows = list(books.execute(f"{asked} ORDER BY 1, 2", (task_id,)))
-    return [(str(kind), int(str(position)), str(digest)) for kind, position, digest in rows]
+    sql = "SELECT kind, position, sha256 FROM assets WHERE task_id = ? AND kind IN ('reference', 'mask') ORDER BY 1, 2"
+    rows: list[Any] = read_rows(gateway.data, sql, (task_id,))
+    return rows
 
 
 def sha(data: bytes) -> str:
@@ -98,12 +90,15 @@ def sha(data: bytes) -> str:
 
 
 def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
-    client: httpx.Client, gateway: Gateway, shelf: FileServer
+    client: httpx.Client, gateway: Gateway, server: FileServer
 ) -> None:
-    one, two = shelf.serve("/one", send_bytes(PNG)), shelf.serve("/two?q=%2F&r", send_bytes(JPEG, kind="text/html"))
-    mask = shelf.serve("/mask", send_bytes(MASK))
+    one, two = (
+        server.serve("/one", send_bytes(PNG)),
+        server.serve("/two?q=%2F&r", send_bytes(JPEG, kind="text/html")),
+    )
+    mask = server.serve("/mask", send_bytes(MASK))
     task = completed(run(client, [two, one, two, one], mask_url=mask))
-    assert {path: shelf.requests[path] for path in ("/one", "/two?q=%2F&r", "/mask")} == {
+    assert {path: server.requests[path] for path in ("/one", "/two?q=%2F&r", "/mask")} == {
         "/one": 1,
         "/two?q=%2F&r": 1,
         "/mask": 1,
@@ -118,18 +113,18 @@ def test_s2_1_reference_fetch_is_once_per_address_and_keeps_the_order(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, shelf: FileServer) -> None:
-    mask = shelf.serve("/unasked", send_bytes(MASK))
+def test_c09_a_mask_without_references_is_never_fetched(client: httpx.Client, server: FileServer) -> None:
+    mask = server.serve("/unasked", send_bytes(MASK))
     answer = client.post(CREATE, json={**SMALL_IMAGE, "mask_url": mask}, headers=WAIT)
     completed(parse_response(answer))
-    assert shelf.requests["/unasked"] == 0
+    assert server.requests["/unasked"] == 0
 
 
 def test_net_6_a_redirect_to_an_open_place_is_followed(
-    client: httpx.Client, gateway: Gateway, shelf: FileServer
+    client: httpx.Client, gateway: Gateway, server: FileServer
 ) -> None:
-    shelf.serve("/there", send_bytes(WEBP))
-    task = completed(run(client, [shelf.serve("/here", send_redirect("/there"))]))
+    server.serve("/there", send_bytes(WEBP))
+    task = completed(run(client, [server.serve("/here", send_redirect("/there"))]))
     assert inputs(gateway, task["id"]) == [("reference", 0, sha(WEBP))]
 
 
@@ -154,8 +149,8 @@ UNUSABLE: dict[str, tuple[Responder, str]] = {
 }
 
 
-def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client, shelf: FileServer) -> None:
-    urls = [shelf.serve(f"/{name}", act) for name, act in UNREACHABLE.items()]
+def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client, server: FileServer) -> None:
+    urls = [server.serve(f"/{name}", act) for name, act in UNREACHABLE.items()]
     urls += ["https://nowhere.invalid/a.png", "http://127.0.0.2.nip.invalid/x.png"]
     messages = {
         failed(client, run(client, [url]), "image_processing_error", "image_urls[0]", "reference_unreachable")
@@ -166,10 +161,10 @@ def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client,
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
-    client: httpx.Client, gateway: Gateway, shelf: FileServer, name: str
+    client: httpx.Client, gateway: Gateway, server: FileServer, name: str
 ) -> None:
     act, reason = UNUSABLE[name]
-    good, bad = shelf.serve("/fine", send_bytes(PNG)), shelf.serve(f"/{name}", act)
+    good, bad = server.serve("/fine", send_bytes(PNG)), server.serve(f"/{name}", act)
     task = run(client, [good, bad])
     failed(client, task, "image_processing_error", "image_urls[1]", reason)
     assert inputs(gateway, task["id"]) == []
@@ -177,21 +172,21 @@ def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
     assert not list((gateway.data / "incoming").iterdir())
 
 
-def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, shelf: FileServer) -> None:
-    bad, never = shelf.serve("/first", send_status(404)), shelf.serve("/never", send_bytes(PNG))
+def test_s2_1_reference_fetch_ends_at_the_first_bad_one(client: httpx.Client, server: FileServer) -> None:
+    bad, never = server.serve("/first", send_status(404)), server.serve("/never", send_bytes(PNG))
     failed(client, run(client, [bad, never]), "image_processing_error", "image_urls[0]", "reference_unreachable")
-    assert (shelf.requests["/first"], shelf.requests["/never"]) == (1, 0)
+    assert (server.requests["/first"], server.requests["/never"]) == (1, 0)
 
 
-def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: FileServer) -> None:
+def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, server: FileServer) -> None:
     first, second = (
-        shelf.serve("/first", send_bytes(PNG)),
-        shelf.serve("/second", send_bytes(image_bytes(size=(48, 64)))),
+        server.serve("/first", send_bytes(PNG)),
+        server.serve("/second", send_bytes(image_bytes(size=(48, 64)))),
     )
-    mask = shelf.serve("/mask", send_bytes(image_bytes(size=(48, 64), mode="RGBA")))
+    mask = server.serve("/mask", send_bytes(image_bytes(size=(48, 64), mode="RGBA")))
     failed(client, run(client, [first, second], mask_url=mask), "image_dimension_mismatch", "mask_url", None)
     completed(run(client, [second, first], mask_url=mask))
-    drawn = shelf.serve("/jpeg-mask", send_bytes(JPEG))
+    drawn = server.serve("/jpeg-mask", send_bytes(JPEG))
     failed(client, run(client, [first], mask_url=drawn), "image_processing_error", "mask_url", "unsupported_image_type")
 
 
@@ -203,22 +198,21 @@ def test_s2_1_mask_url_of_other_dimensions(client: httpx.Client, shelf: FileServ
     ],
 )
 def test_s2_1_mask_url_that_says_nothing(
-    client: httpx.Client, shelf: FileServer, name: str, data: bytes, reason: str
+    client: httpx.Client, server: FileServer, name: str, data: bytes, reason: str
 ) -> None:
-    good, bad = shelf.serve("/good", send_bytes(PNG)), shelf.serve(f"/{name}", send_bytes(data))
+    good, bad = server.serve("/good", send_bytes(PNG)), server.serve(f"/{name}", send_bytes(data))
     failed(client, run(client, [good], mask_url=bad), "image_processing_error", "mask_url", reason)
 
 
-def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, shelf: FileServer) -> None:
+def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, server: FileServer) -> None:
     """Fetched or pinned: beside what the customer sent there is a small PNG whose alpha is all that it has."""
     base = {"base64": b64(MASK)}
     own = client.post("/api/v1/files/upload/base64", json=base).json()["data"]["file_url"]
-    good = shelf.serve("/good", send_bytes(PNG))
-    for url in (shelf.serve("/mask", send_bytes(MASK)), own):
+    good = server.serve("/good", send_bytes(PNG))
+    for url in (server.serve("/mask", send_bytes(MASK)), own):
         task = completed(run(client, [good], mask_url=url))
-        with apsw.Connection(str(gateway.data / "imagegate.db"), flags=apsw.SQLITE_OPEN_READONLY) as books:
-            asked = "SELECT kind, key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
-            sent, made = (gateway.data / "blobs" / str(key) for _, key in books.execute(asked, (task["id"],)))
+        sql = "SELECT key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
+        sent, made = (gateway.data / "blobs" / key for (key,) in read_rows(gateway.data, sql, (task["id"],)))
         assert sent.read_bytes() == MASK
         with Image.open(made) as plain, Image.open(sent) as given:
             assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", given.size)
@@ -229,12 +223,12 @@ def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Cl
 
 
 def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
-    client: httpx.Client, gateway: Gateway, shelf: FileServer
+    client: httpx.Client, gateway: Gateway, server: FileServer
 ) -> None:
-    result = completed(run(client, [shelf.serve("/one", send_bytes(PNG))]))["results"][0]
+    result = completed(run(client, [server.serve("/one", send_bytes(PNG))]))["results"][0]
     upload = client.post("/api/v1/files/upload/base64", json={"base64": b64(WEBP)}).json()["data"]
     task = completed(
-        run(client, [result, shelf.serve("/two", send_bytes(JPEG)), upload["file_url"], upload["download_url"]])
+        run(client, [result, server.serve("/two", send_bytes(JPEG)), upload["file_url"], upload["download_url"]])
     )
     assert [digest for _, _, digest in inputs(gateway, task["id"])] == [
         sha(httpx.get(result).content),
@@ -244,48 +238,48 @@ def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
     ]
 
 
-def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, shelf: FileServer) -> None:
+def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, server: FileServer) -> None:
     """The upload by URL goes through the same guard, and its answers are those of the files API."""
     address = "/api/v1/files/upload/url"
-    kept = client.post(address, json={"file_url": shelf.serve("/a%20fox.html?x=1", send_bytes(JPEG))}).json()["data"]
+    kept = client.post(address, json={"file_url": server.serve("/a%20fox.html?x=1", send_bytes(JPEG))}).json()["data"]
     assert (kept["file_name"], kept["original_name"], kept["mime_type"]) == ("a_fox.jpg", "a fox.html", "image/jpeg")
     assert httpx.get(kept["file_url"]).content == JPEG
     answers = {
-        client.post(address, json={"file_url": shelf.serve(f"/{name}", act)}).text.partition('"request_id"')[0]
+        client.post(address, json={"file_url": server.serve(f"/{name}", act)}).text.partition('"request_id"')[0]
         for name, act in UNREACHABLE.items()
     }
     assert len(answers) == 1
     assert '"code":40004' in answers.pop()
     for name, (act, reason) in UNUSABLE.items():
         if reason == "unsupported_image_type" and name not in ("gif", "empty"):
-            assert client.post(address, json={"file_url": shelf.serve(f"/{name}", act)}).json()["code"] == 40002
+            assert client.post(address, json={"file_url": server.serve(f"/{name}", act)}).json()["code"] == 40002
     own = client.post(address, json={"file_url": kept["file_url"], "file_name": "copy.png"}).json()["data"]
     assert (own["file_name"], httpx.get(own["file_url"]).content) == ("copy.jpg", JPEG)
 
 
 def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
     """Killed while fetching, it fetches anew; killed once the references are stored, it reuses them."""
-    with FileServer() as shelf:
-        served = Gateway(tmp_path, "--egress-allow", shelf.egress_allow)
+    with FileServer() as server:
+        served = Gateway(tmp_path, "--egress-allow", server.egress_allow)
         with served:
             first, slow = (
-                shelf.serve("/first", send_bytes(PNG)),
-                shelf.serve("/slow", send_after(1.0, send_bytes(JPEG))),
+                server.serve("/first", send_bytes(PNG)),
+                server.serve("/slow", send_after(1.0, send_bytes(JPEG))),
             )
             order = {**SMALL_IMAGE, "size": "3840x2160", "image_urls": [first, slow, first]}
             task_id = _create(served, order)
-            _until(lambda: shelf.requests["/slow"] == 1)
+            wait_until(lambda: server.requests["/slow"] == 1)
             served.kill()
             assert inputs(served, task_id) == []
             served.start()
-            shelf.serve("/slow", send_bytes(JPEG))
-            _until(lambda: len(inputs(served, task_id)) == 3)
+            server.serve("/slow", send_bytes(JPEG))
+            wait_until(lambda: len(inputs(served, task_id)) == 3)
             served.kill()
             served.start()
             with served.client() as client:
                 completed(parse_response(client.get(f"/v1/tasks/{task_id}?wait=60")))
                 assert client.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
-            assert (shelf.requests["/first"], shelf.requests["/slow"]) == (2, 2)
+            assert (server.requests["/first"], server.requests["/slow"]) == (2, 2)
             assert [digest for _, _, digest in inputs(served, task_id)] == [sha(PNG), sha(JPEG), sha(PNG)]
             served.check()
             assert not list((tmp_path / "incoming").glob("*"))
@@ -313,10 +307,3 @@ def _create(served: Gateway, order: dict[str, Any]) -> str:
     with served.client() as client:
         task_id: str = parse_response(client.post(CREATE, json=order))["id"]
     return task_id
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.001)

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from tests.e2e.helpers import wait_until
 from tests.support.gateway import Gateway
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
-
-
-def until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) -> None:
     with Simulator() as sim:
         env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{sim.url}/v1"}
         with Gateway(tmp_path / "data", env=env) as gateway:
-            told = "\n".join(gateway.output)
-            assert "upstream openai (from the environment, at list cost): " in told
-            assert "WARNING: gpt-image-2 is sold below what a route costs" in told
-            assert "procedural preview" not in told
+            output = "\n".join(gateway.output)
+            assert "upstream openai (from the environment, at list cost): " in output
+            assert "WARNING: gpt-image-2 is sold below what a route costs" in output
+            assert "procedural preview" not in output
             with gateway.client() as http:
                 names = {one["id"] for one in http.get("/v1/models").json()["data"]}
                 assert "gpt-image-2" in names
@@ -52,12 +44,12 @@ def test_a_reload_changes_routes_for_what_begins_afterwards(tmp_path: Path) -> N
                 "\n".join([*rows, upstream_config("other", f"{other.url}/v1"), route_config("other", "0.001")])
             )
             os.kill(gateway.pid, signal.SIGHUP)
-            until(lambda: any("configuration_reloaded" in line for line in gateway.output))
+            wait_until(lambda: any("configuration_reloaded" in line for line in gateway.output))
             assert gateway.create()["status"] == "completed"
             assert (one.total["images"], other.total["images"]) == (1, 1)
             gateway.file.write_text("[[upstream]]\nname = 1\n")
             os.kill(gateway.pid, signal.SIGHUP)
-            until(lambda: any("configuration_not_reloaded" in line for line in gateway.output))
+            wait_until(lambda: any("configuration_not_reloaded" in line for line in gateway.output))
             assert gateway.create()["status"] == "completed"
             assert other.total["images"] == 2
 
@@ -72,7 +64,7 @@ def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
         gateway.client() as http,
     ):
         task = http.post("/v1/images/generations", json={"prompt": "logo", "size": "1:1"}).json()
-        until(lambda: len(one.calls()) == 1)
+        wait_until(lambda: len(one.calls()) == 1)
         gateway.file.write_text(upstream_config("other", f"{other.url}/v1") + route_config("other", "0.01"))
         os.kill(gateway.pid, signal.SIGHUP)
         done = http.get(f"/v1/tasks/{task['id']}", params={"wait": 20}).json()
@@ -80,8 +72,8 @@ def test_a_reload_does_not_hurt_a_call_under_way(tmp_path: Path) -> None:
         assert (one.total["images"], other.total["images"]) == (1, 0)
 
 
-def test_a_request_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
-    with Gateway(tmp_path / "data") as gateway, gateway.client() as http:
+def test_a_request_that_goes_in_a_circle_is_refused(gateway: Gateway) -> None:
+    with gateway.client() as http:
         for hop, status in (("3", 200), ("4", 400), ("x", 400)):
             answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"X-Imagegate-Hop": hop})
             assert answer.status_code == status
@@ -89,7 +81,7 @@ def test_a_request_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_file_type_is_transcoded(tmp_path: Path) -> None:
-    """Azure makes no WebP, so PNG is asked for; a server that sends another type than asked is mended alike."""
+    """Azure has no WebP, so PNG is requested; a response of another type than requested is transcoded too."""
     with Simulator() as sim:
         rows = [upstream_config("azure", f"{sim.url}/azure/openai/v1", dialect="azure"), route_config("azure", "0.01")]
         with RoutedGateway(tmp_path / "data", *rows) as gateway, gateway.client() as http:

@@ -1,1 +1,1 @@
-"""The verbs: what the gateway does, one story a file. A flow may call any adapter; adapters never call each other."""
+"""What the gateway does, one use case per file. A flow may call any adapter; adapters never call each other."""

@@ -1,4 +1,4 @@
-"""Accounts, keys and grants: what an operator does to credit."""
+"""Accounts, keys and grants, for the operator and the first start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import msgspec
 from imagegate.domain import ids
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
 from imagegate.domain.money import Nanos
-from imagegate.security.api_keys import generate_key, hash_key, mask_key
+from imagegate.runtime import Runtime
+from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring
 from imagegate.store import accounts, ledger
 from imagegate.store.database import Database
@@ -35,7 +36,7 @@ async def open_account(db: Database, name: str) -> Account:
 
 
 async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, ApiKey]:
-    """The key's value, which is shown this once, and its row."""
+    """The key's secret, which is shown only once, and its row."""
     now = wall_clock()
     secret = generate_key()
     key = ApiKey(
@@ -54,9 +55,17 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
     return secret, key
 
 
+async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
+    """The key with this secret; None for unknown, disabled, expired and malformed keys alike."""
+    if not is_well_formed(secret):
+        return None
+    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
+    return key if key and key.is_active(runtime.clock()) else None
+
+
 async def grant_credits(
     db: Database, account: Account, amount: int, actor: str, ref: str | None = None
 ) -> ledger.GrantPosted | ledger.GrantRefused:
-    """Move `amount` nanos to the account; the same `ref` moves it once."""
+    """Grant `amount` nanos to the account; the same `ref` is granted once. `actor` is kept with the entry."""
     ref = ref or ids.new_id("grant", wall_clock())
     return await db.write(ledger.grant, account.id, amount, f"grant:{ref}", actor)

@@ -1,7 +1,7 @@
-"""Keys that are made, changed and ended by keys.
+"""API keys that are created, changed and deleted by other keys.
 
-Knows: that no key can give more than it has: its scopes bound those of the keys it touches, and a key with limits of
-its own touches none, because a second key would be the way around them. Refuses to know: JSON.
+No key can grant more than it has: it may only manage keys whose scopes it has itself, and a key with limits of its own
+may manage none, because a second key would be the way around them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imagegate.store import accounts
 
 
 async def make_key(runtime: Runtime, maker: ApiKey, new: NewKey) -> tuple[str, ApiKey]:
-    """The new key's value, shown this once, and its row."""
+    """The new key's secret, shown only once, and its row."""
     _reject_limited_maker(maker)
     _reject_missing_scopes(maker, new.scopes)
     account = await runtime.db.read(accounts.find_account, maker.account_id)
@@ -45,7 +45,7 @@ async def delete_key(runtime: Runtime, maker: ApiKey, key_id: str) -> None:
 
 
 async def _find_manageable_key(runtime: Runtime, maker: ApiKey, key_id: str) -> ApiKey:
-    """A key of the same account that may do no more than its maker. Another account's is as if it were not there."""
+    """A key of the same account with no scope that its maker lacks; NotFound for another account's key."""
     key = None if "\0" in key_id else await runtime.db.read(accounts.find_key, maker.account_id, key_id)
     if key is None or key.deleted is not None:
         raise NotFound
@@ -55,9 +55,9 @@ async def _find_manageable_key(runtime: Runtime, maker: ApiKey, key_id: str) -> 
 
 def _reject_limited_maker(maker: ApiKey) -> None:
     if maker.has_limits:
-        raise PermissionDenied("A key with limits of its own cannot make or change keys")
+        raise PermissionDenied("A key with limits of its own cannot create or change keys")
 
 
 def _reject_missing_scopes(maker: ApiKey, scopes: tuple[Scope, ...]) -> None:
     if not maker.has_scopes(scopes):
-        raise PermissionDenied("A key can give no scope that it lacks", param="scopes")
+        raise PermissionDenied("A key cannot grant a scope it does not have", param="scopes")

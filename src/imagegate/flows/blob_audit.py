@@ -1,4 +1,4 @@
-"""Are the stored bytes what the rows say? The half of the invariants that no SQL can ask."""
+"""Checks the stored bytes against the rows: the invariants that no SQL can check."""
 
 from __future__ import annotations
 

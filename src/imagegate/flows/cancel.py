@@ -1,7 +1,7 @@
-"""Cancel a task: [ task failed, hold released, webhook ] while nothing was sent, else [ wish ].
+"""Cancels a task: [ task failed, hold released, webhook ] while nothing was sent, else [ cancel requested ].
 
-A picture that was bought is never thrown away: what an upstream already works on ends as it ends, and nothing further
-is sent. If we die after the commit it is done; before it nothing happened, and the customer asks again.
+A purchased image is never thrown away: a call that an upstream already works on is left to end, and no further call is
+made.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether there is room for another result: asked before anything is held."""
+"""Whether there is disk space for another result: checked before anything is held."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from imagegate.runtime import Runtime
 
 
 def is_disk_full(runtime: Runtime) -> bool:
-    """True when the data volume has less free space than both settings allow."""
+    """True where the data volume has less free space than both settings ask for, in bytes and in percent."""
     storage = runtime.settings.storage
     usage = shutil.disk_usage(runtime.settings.data_dir)
     return usage.free < min(storage.min_free_bytes, usage.total * storage.min_free_percent // 100)

@@ -1,7 +1,7 @@
-"""Keep a file that a customer sends: received in pieces, judged by its first bytes, stored, then made known.
+"""Files that customers upload, or have fetched from a URL: received in chunks, checked by their first bytes, stored.
 
-The order is bytes on disk, blob, `[ file, asset, count ]`. If we die before the commit the blob has no row and is
-collected as an orphan; after it the file is kept. A refusal leaves nothing. Refuses to know how the bytes travel.
+The order is: bytes on disk, blob, `[ file, asset, count ]`. If the process dies before the commit, the blob has no row
+and is deleted as an orphan; after it the file is kept. A refusal leaves nothing.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ from imagegate.store import assets, files
 
 _SNIFF_BYTES = 16
 _CHUNK_BYTES = 256 * 1024
-# Refusals that are read off the URL alone; those of an address or a name are told like a failure of the network.
+# Refusals that concern the text of the URL. Refused addresses and host names are reported as a failed fetch, so that
+# they tell nothing about the network.
 _SYNTAX_REASONS = ("scheme", "too_long", "bad_character", "userinfo", "host", "port")
 
 
 class UploadNames(msgspec.Struct, frozen=True):
-    """What the sender said of a file. `original_name` is what it was called before, where nobody named it for us."""
+    """The names that the sender gave. `original_name` is the file's own, used where `file_name` is not given."""
 
     upload_path: str | None = None
     file_name: str | None = None
@@ -56,7 +57,7 @@ class UploadNames(msgspec.Struct, frozen=True):
 
 
 class IncomingFile:
-    """A file on its way in: a sink that counts, and refuses as soon as the bytes give a reason."""
+    """A file that is being received: a sink that refuses as soon as the bytes are too many or of another type."""
 
     def __init__(self, file: BinaryIO, path: Path, max_bytes: int) -> None:
         self.path = path
@@ -76,14 +77,14 @@ class IncomingFile:
         self._file.write(data)
 
     def sniff_media_type(self) -> str:
-        """By the first bytes; names and headers are not asked."""
+        """By the first bytes; names and headers do not count. FileTypeNotAllowed."""
         found = sniff(self._head)
         if found is None:
             raise FileTypeNotAllowed
         return found
 
     def finish(self) -> str:
-        """All bytes are here: the media type of the whole."""
+        """Close the file when all bytes are here; returns the media type."""
         self._file.close()
         if self.bytes == 0:
             raise InvalidRequest("The file is empty", param="file")
@@ -92,7 +93,7 @@ class IncomingFile:
 
 @contextlib.asynccontextmanager
 async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
-    """A place for one file; what was not kept by the end is gone."""
+    """A temporary file for one upload; removed at the end, whether it was stored or not."""
     if is_disk_full(runtime):
         raise StorageFailed("The service has no space left", reason="storage_full")
     folder = runtime.settings.data_dir / "incoming"
@@ -111,7 +112,7 @@ async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
 async def store_file(
     runtime: Runtime, account_id: str, incoming: IncomingFile, upload_names: UploadNames
 ) -> StoredFile:
-    """Bytes first, then [ file, asset, count ]."""
+    """Bytes first, then [ file, asset, count ]. FileQuotaExceeded where the account has too many files."""
     media_type = incoming.finish()
     size, digest = await asyncio.to_thread(fsync_and_hash, incoming.path)
     new = _new_file(runtime, account_id, upload_names, media_type, size, digest)
@@ -124,7 +125,7 @@ async def store_file(
             return file
         case files.FileLimitReached():
             await runtime.blobs.delete(new.asset.key)
-            raise FileQuotaExceeded(f"The account keeps at most {max_files:,} files; delete some first")
+            raise FileQuotaExceeded(f"File limit reached: at most {max_files:,} files; delete some files first")
 
 
 def _new_file(
@@ -156,7 +157,7 @@ def _new_file(
 
 
 async def _delete_blobs(runtime: Runtime, removed: tuple[Asset, ...]) -> None:
-    """Their links have ended; should we die in between, the sweep finds them due."""
+    """Their links have ended already; if the process dies in between, the sweep deletes them."""
     for asset in removed:
         await runtime.blobs.delete(asset.key)
     if removed:
@@ -164,7 +165,7 @@ async def _delete_blobs(runtime: Runtime, removed: tuple[Asset, ...]) -> None:
 
 
 async def delete_file(runtime: Runtime, account_id: str, file_id: str) -> None:
-    """NotFound for a file that is unknown, foreign, expired or deleted: all alike."""
+    """NotFound for unknown, foreign, expired and deleted files alike."""
     match await runtime.db.write(files.remove_file, account_id, file_id):
         case files.FileRemoved(asset=asset):
             await _delete_blobs(runtime, (asset,))
@@ -173,7 +174,7 @@ async def delete_file(runtime: Runtime, account_id: str, file_id: str) -> None:
 
 
 async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: UploadNames) -> StoredFile:
-    """Fetch under the rules of references, then keep it. Links of this origin are read from storage."""
+    """Fetch by the same rules as references, then store. URLs of this origin are read from storage."""
     checked = None if is_local_url(runtime, url) else _check_file_url(runtime, url)
     named = msgspec.structs.replace(naming, original_name=_name_from_url(url))
     async with receive_file(runtime) as incoming:
@@ -198,7 +199,7 @@ async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming
     try:
         await fetch_within_budget(runtime, account_id, url, incoming, limit)
     except FetchBudgetExceeded as spent:
-        message = "The account has had as many bytes fetched as it may in an hour; try again in the next one"
+        message = "The account's hourly fetch budget is used up; try again in the next hour"
         raise FileQuotaExceeded(message, param="file_url", reason=BUDGET_EXCEEDED_REASON) from spent
     except FetchFailed as failed:
         log_warning("upload_not_fetched", reason=str(failed))
@@ -219,7 +220,7 @@ async def _copy_local(runtime: Runtime, account_id: str, url: str, incoming: Inc
 
 
 def _name_from_url(url: str) -> str | None:
-    """The last part of a URL's path, without what no database can hold or no terminal should print."""
+    """The last part of a URL's path, without characters that no database can store or no terminal should print."""
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = names.base_name(urllib.parse.unquote(path))
     return "".join(letter for letter in name if letter.isprintable())[: names.MAX_NAME_CHARS] or None

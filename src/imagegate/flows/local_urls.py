@@ -1,6 +1,6 @@
-"""Links of this origin, read from our own rows: result, thumbnail, upload or download of the account that asks.
+"""URLs of this origin, resolved from the database: results, thumbnails, uploads and downloads of one account.
 
-Nothing goes over the network, so these links work on loopback and behind NAT. Refuses to know what they are for.
+Nothing goes over the network, so they work on loopback and behind NAT.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def download_link(runtime: Runtime, file: StoredFile) -> str:
 
 
 async def resolve_local_url(runtime: Runtime, url: str, account_id: str) -> Asset | None:
-    """The bytes behind a live link of this account; None for unknown, foreign, expired and removed alike."""
+    """The asset behind a live URL of this account; None for unknown, foreign, expired and deleted alike."""
     path, _, query = url.removeprefix(runtime.origin).partition("#")[0].partition("?")
     if result := _RESULT_PATH.fullmatch(path):
         return await _find_result(runtime, account_id, result, query)

@@ -1,4 +1,4 @@
-"""What time does: leases run out, deadlines pass, results and keys end. Every step repeats safely."""
+"""Periodic work: leases run out, deadlines pass, results expire, old rows are purged. Every step is repeatable."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from imagegate.store import assets, attempts, claims, files, idempotency, purge,
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
-_PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100  # short commands, between which everybody else has a turn
+# Small batches: other commands get their turn with the writer in between.
+_PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
 
 
 async def reclaim_lost_tasks(runtime: Runtime) -> int:
-    """Take back what dead workers hold; the number of tasks."""
+    """Requeue the tasks of dead workers; returns how many."""
     work = runtime.settings.work
     count = 0
     while True:
@@ -43,13 +44,13 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
 
 
 async def fail_overdue_tasks(runtime: Runtime) -> None:
-    """Close what is past its deadline; a worker that still has it loses its claim to it."""
+    """Fail what is past its deadline; a worker that still has it loses its claim."""
     for task in await runtime.db.read(tasks.list_overdue_tasks, _BATCH_SIZE):
         await fail_task(runtime, task, DEADLINE_EXCEEDED)
 
 
 async def delete_expired_assets(runtime: Runtime) -> int:
-    """Delete the bytes, then mark the row: their links ended before. The number of assets."""
+    """Delete the bytes, then mark the row; returns the number of assets. Their links have expired already."""
     count = 0
     while expired := await runtime.db.read(assets.list_expired_assets, _BATCH_SIZE):
         for asset in expired:
@@ -62,7 +63,7 @@ async def delete_expired_assets(runtime: Runtime) -> int:
 
 
 async def purge_old(runtime: Runtime) -> None:
-    """Rows that nobody will ask for again: keys that are used up, then tasks, files and test webhooks of long ago."""
+    """Purge expired idempotency keys and sessions, then old tasks, files and test webhooks."""
     keep = runtime.settings.storage.task_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
     await _run_batches(lambda: runtime.db.write(sessions.purge_ended_sessions, _PURGE_BATCH_SIZE))
@@ -71,21 +72,21 @@ async def purge_old(runtime: Runtime) -> None:
 
 
 async def _run_batches(run_batch: Callable[[], Awaitable[int]]) -> None:
-    """Until nothing is left, or it is enough for this time."""
+    """Until nothing is left, or the limit for one run is reached."""
     for _ in range(_MAX_PURGE_BATCHES):
         if await run_batch() < _PURGE_BATCH_SIZE:
             return
 
 
 async def sweep_spool(runtime: Runtime) -> None:
-    """Discard what a process left behind that died between its last commit and its own discarding."""
+    """Discard directories of a process that died after its last commit and before its own discarding."""
     for attempt_id in await asyncio.to_thread(runtime.spool.list_attempt_ids):
         if not await runtime.db.read(attempts.is_spool_needed, attempt_id):
             await asyncio.to_thread(runtime.spool.discard, attempt_id)
 
 
 async def delete_orphan_blobs(runtime: Runtime) -> None:
-    """Blobs whose row never came, or is gone: a process died between the two. A day old, nobody waits for them."""
+    """Delete blobs without a row: a process died between the two. After a day no commit can still be coming."""
     cutoff = time.time() - 24 * 3600
     for key, changed in await runtime.blobs.list_all():
         if changed < cutoff and not await runtime.db.read(assets.is_blob_live, key):
@@ -93,7 +94,7 @@ async def delete_orphan_blobs(runtime: Runtime) -> None:
 
 
 async def check_invariants(runtime: Runtime) -> None:
-    """Ask the cheap invariants, and tell whoever reads the log or the metrics."""
+    """Check the cheap invariants; what is broken goes to the log and the metrics."""
     grace_us = int(2 * runtime.settings.work.sweep_s * US_PER_SECOND)
     found = await runtime.db.snapshot(find_cheap_violations, grace_us)
     runtime.wake_ups.broken_invariants = frozenset(one.id for one in found)

@@ -1,4 +1,4 @@
-"""Check a request, predict its usage and price it. Stores, holds and fetches nothing."""
+"""Checks a request, predicts its usage and prices it. Stores, holds and fetches nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_MODEL = "gpt-image-2"
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """The price before the run: what is expected, and the most it can be, which is what is held."""
+    """The price of a request before it runs: the expected charge, and the maximum, which is held."""
 
     order: ImageOrder
     model: Model
@@ -43,7 +43,7 @@ def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int
 
 
 def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
-    """ModelNotFound for a name that means nothing, and for one that no route of this install serves."""
+    """ModelNotFound for an unknown name, and for a model that no route of this installation serves."""
     found = runtime.catalog.find(name)
     if found is None:
         raise ModelNotFound(
@@ -75,7 +75,7 @@ def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str)
 
 
 def _reject_nul(request: ImageRequest) -> None:
-    """U+0000 has no place in any text: databases and file formats end at it."""
+    """PostgreSQL refuses U+0000 in text, and file formats end at it."""
     for name in request.__struct_fields__:
         value = getattr(request, name)
         texts = value if isinstance(value, list) else [value]

@@ -1,5 +1,4 @@
-"""Refund: an operator gives a task's charge back. The customer's task says so from then on; no webhook follows, for the
-task ended when it was settled."""
+"""Refunds: an operator gives a task's charge back. The task shows it from then on; no webhook is sent."""
 
 from __future__ import annotations
 
@@ -10,8 +9,8 @@ from imagegate.store.refunds import NewRefund, NoSuchTask, RefundOutcome, find_r
 
 
 async def refund(db: Database, task_id: str, reason: str, actor: str, idempotency_key: str = "") -> RefundOutcome:
-    """`idempotency_key` names this refund for a repeat; without one only the task itself keeps it from being booked
-    twice."""
+    """Refund the whole charge. A repeat with the same `idempotency_key` gets the same answer; without a key, a second
+    refund of the task is refused."""
     account_id = await db.read(find_refund_account, task_id) if ids.TASK_ID_RE.fullmatch(task_id) else None
     if account_id is None:
         return NoSuchTask()

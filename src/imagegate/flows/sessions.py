@@ -1,7 +1,6 @@
-"""Who sits at the page: a key is traded for a session, a session for a token that the public API takes.
+"""Sessions of the page: a key opens a session, and a session gets short-lived tokens that the public API accepts.
 
-Knows: what a session's id is, that it is new at every sign-in, and the account that needs no sign-in on a machine that
-serves only itself. Refuses to know: cookies and headers.
+A session id is new at every sign-in. The local account needs no sign-in on a gateway that serves only its own machine.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ import msgspec
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
-from imagegate.flows.demo import DEMO_ACCOUNT
+from imagegate.flows.accounts import find_live_key
+from imagegate.flows.demo import DEMO_ACCOUNT, read_demo_key
 from imagegate.runtime import Runtime
-from imagegate.security.api_keys import hash_key, is_well_formed
 from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, sign_page_token
 from imagegate.store import accounts, sessions
 
@@ -23,7 +22,10 @@ _SEEN_INTERVAL_US = US_PER_MINUTE
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody with a live key. `session_digest` is the hash of the session's id; empty for the local account."""
+    """Somebody with a live key. `session_digest` is the hash of the session id; empty for the local account.
+
+    `expires` in UTC microseconds.
+    """
 
     key: ApiKey
     account_name: str
@@ -36,11 +38,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Anonymous(msgspec.Struct, frozen=True):
-    """No session, or one that has ended, or whose key has."""
-
-
-class InvalidKey(msgspec.Struct, frozen=True):
-    """Unknown, disabled, expired and malformed keys alike."""
+    """No session, an ended one, or one whose key is no longer live."""
 
 
 class NewSession(msgspec.Struct, frozen=True):
@@ -50,16 +48,8 @@ class NewSession(msgspec.Struct, frozen=True):
     visitor: Visitor
 
 
-async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | InvalidKey:
-    """The live key that this text is."""
-    if not is_well_formed(secret):
-        return InvalidKey()
-    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
-    return key if key and key.is_active(runtime.clock()) else InvalidKey()
-
-
 async def sign_in(runtime: Runtime, key: ApiKey, replaced_session_id: str) -> NewSession:
-    """A new session of this key; the one that the browser held, `replaced_session_id`, ends with it."""
+    """Open a session of this key and end the browser's previous one, `replaced_session_id`."""
     session_id = secrets.token_urlsafe(32)
     hashed = _hash_session_id(session_id)
     await runtime.db.write(sessions.open_session, key.account_id, key.id, hashed, _hash_session_id(replaced_session_id))
@@ -67,8 +57,8 @@ async def sign_in(runtime: Runtime, key: ApiKey, replaced_session_id: str) -> Ne
     return NewSession(session_id, await _build_visitor(runtime, key, hashed, until))
 
 
-async def load_visitor(runtime: Runtime, session_id: str) -> Visitor | Anonymous:
-    """Whose session this is. Asking counts as a use, and is written down at most once a minute."""
+async def resume_session(runtime: Runtime, session_id: str) -> Visitor | Anonymous:
+    """Whose session this is. It counts as a use of the session, which is stored at most once a minute."""
     session = (
         await runtime.db.read(sessions.find_session_by_digest, _hash_session_id(session_id)) if session_id else None
     )
@@ -84,11 +74,9 @@ async def load_visitor(runtime: Runtime, session_id: str) -> Visitor | Anonymous
 
 
 async def local_visitor(runtime: Runtime) -> Visitor | Anonymous:
-    """The demo account, for whoever sits at the machine: ask for callers on it only."""
-    file = runtime.settings.data_dir / "demo-key"
-    value = file.read_text().strip() if runtime.is_loopback_only and file.exists() else ""
-    key = await find_live_key(runtime, value)
-    if isinstance(key, InvalidKey):
+    """The demo account, for whoever uses this machine. Only for requests that come from it."""
+    key = await find_live_key(runtime, read_demo_key(runtime)) if runtime.is_loopback_only else None
+    if key is None:
         return Anonymous()
     return Visitor(key=key, account_name=DEMO_ACCOUNT, session_digest="", expires=2**62)
 
@@ -115,5 +103,5 @@ async def _build_visitor(runtime: Runtime, key: ApiKey, hashed: str, until: int)
 
 
 def _hash_session_id(session_id: str) -> str:
-    """256 random bits need no slow hash."""
+    """Hex SHA-256: 256 random bits need no slow hash."""
     return hashlib.sha256(session_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Take a request in: [ idempotency key, hold, task ] in one commit, then wake a worker.
+"""Accepts a request: [ idempotency key, hold, task ] in one commit, then a worker is woken.
 
 If the process dies before the commit, nothing happened; after it, the task is claimed at the next start. The client
 repeats with its Idempotency-Key.
@@ -94,7 +94,7 @@ async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> ta
 
 
 async def _is_replay(runtime: Runtime, key: ApiKey, idempotency_key: str | None) -> bool:
-    """A repeat makes nothing new, and a refusal would tell its client that there is no task."""
+    """A replay creates nothing, so a shortage is no reason to refuse it: that would say that there is no task."""
     if idempotency_key is None:
         return False
     return await runtime.db.read(idempotency.is_key_used, key.account_id, ENDPOINT, idempotency_key)
@@ -115,7 +115,7 @@ async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -
 
 
 def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> Problem:
-    """It passes by itself: a hold is closed with its task."""
+    """Passes by itself: each hold is closed with its task."""
     rate = runtime.credits_per_usd
     return RateLimitExceeded(
         f"This request may cost {format_credits(needed, rate)} credits, and the unfinished tasks of this key leave"

@@ -1,4 +1,4 @@
-"""Wait for a task to end, without asking the database in a loop."""
+"""Waits for a task to end without polling the database."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from imagegate.store.tasks import find_task
 
 
 async def wait_until_terminal(runtime: Runtime, task: Task, timeout_s: float) -> Task:
-    """The task when it has ended, or as it stands after `timeout_s`. One look per change, and one at the end.
+    """The task when it has ended, or as it is after `timeout_s`. One read per change, and one at the end.
 
-    Where other processes carry tasks out too, nobody here is told: then it looks as often as the queue is looked at.
+    Where other processes carry out tasks too, their changes wake nobody here: then the task is read every `poll_s`.
     """
     poll_s = runtime.settings.work.poll_s if runtime.db.engine.shared else None
     try:

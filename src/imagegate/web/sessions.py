@@ -15,14 +15,13 @@ from litestar.datastructures import Cookie
 
 from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.flows.accounts import find_live_key
 from imagegate.flows.sessions import (
     Anonymous,
-    InvalidKey,
     Visitor,
-    find_live_key,
     issue_page_token,
-    load_visitor,
     local_visitor,
+    resume_session,
     sign_in,
     sign_out,
     sign_out_everywhere,
@@ -81,7 +80,7 @@ async def open_session(
     _check_transport(runtime)
     await sign_in_limiter.check(f"address:{client}")
     key = await find_live_key(runtime, await _read_key(request))
-    if isinstance(key, InvalidKey):
+    if key is None:
         raise Unauthorized
     await sign_in_limiter.check(f"account:{key.account_id}")
     opened = await sign_in(runtime, key, request.cookies.get(cookie_name(runtime), ""))
@@ -102,7 +101,7 @@ async def exchange_token(request: Request[Any, Any, Any], runtime: Runtime) -> R
 @delete("/web/session", status_code=200)
 async def close_session(request: Request[Any, Any, Any], runtime: Runtime) -> Response[bytes]:
     check_origin(request, runtime)
-    visitor = await load_visitor(runtime, request.cookies.get(cookie_name(runtime), ""))
+    visitor = await resume_session(runtime, request.cookies.get(cookie_name(runtime), ""))
     if isinstance(visitor, Visitor):
         await sign_out(runtime, visitor)
     return _token_response(TokenResponse(), [_session_cookie(runtime, "", 0)])
@@ -112,7 +111,7 @@ async def close_session(request: Request[Any, Any, Any], runtime: Runtime) -> Re
 async def close_all_sessions(request: Request[Any, Any, Any], runtime: Runtime) -> Response[bytes]:
     """On every device where the same key signed in."""
     check_origin(request, runtime)
-    visitor = await load_visitor(runtime, request.cookies.get(cookie_name(runtime), ""))
+    visitor = await resume_session(runtime, request.cookies.get(cookie_name(runtime), ""))
     if isinstance(visitor, Visitor):
         await sign_out_everywhere(runtime, visitor)
     return _token_response(TokenResponse(), [_session_cookie(runtime, "", 0)])
@@ -131,7 +130,7 @@ def cookie_name(runtime: Runtime) -> str:
 
 
 async def _visitor(request: Request[Any, Any, Any], runtime: Runtime) -> Visitor | Anonymous:
-    visitor = await load_visitor(runtime, request.cookies.get(cookie_name(runtime), ""))
+    visitor = await resume_session(runtime, request.cookies.get(cookie_name(runtime), ""))
     return await local_visitor(runtime) if isinstance(visitor, Anonymous) and _is_local(request) else visitor
 
 

@@ -1,1 +1,1 @@
-"""The loops that carry tasks out and sweep up. They know when; the flows know what."""
+"""The loops that carry out tasks, deliver webhooks and sweep: they decide when, the flows do the work."""

@@ -1,7 +1,4 @@
-"""One shape for every loop: do a step, wait for a wake-up or for time to pass, until told to stop.
-
-Knows: pacing, and that an error of one step is logged and never ends the loop. Refuses to know: what a step does.
-"""
+"""What the background loops share: their pacing, and taking turns between accounts or hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +15,10 @@ async def run_periodically(
     stop: asyncio.Event,
     wake: asyncio.Event | None = None,
 ) -> None:
-    """Run `step` now and then each `timeout_s` seconds, sooner when `wake` is set, until `stop` is set."""
+    """Run `step` now and every `interval_s` seconds, sooner when `wake` is set, until `stop` is set.
+
+    An error of one step is logged and does not end the loop.
+    """
     wake = wake or asyncio.Event()
     while not stop.is_set():
         wake.clear()
@@ -36,3 +36,11 @@ async def _wait_for_either(wake: asyncio.Event, stop: asyncio.Event, timeout_s: 
     finally:
         for wait in waits:
             wait.cancel()
+
+
+async def next_in_turn(list_after: Callable[[str], Awaitable[list[str]]], last: str, limit: int) -> list[str]:
+    """Up to `limit` names after `last`, then from the beginning: nobody is served twice while another waits."""
+    names = await list_after(last)
+    if len(names) < limit:
+        names += [name for name in await list_after("") if name not in names]
+    return names

@@ -1,11 +1,9 @@
-"""Claims due tasks, carries them out side by side, renews their leases and drains at the end.
-
-Knows: how many tasks at once, whose turn it is, and what is still ours. Refuses to know: what carrying out means.
-"""
+"""Claims due tasks, carries them out concurrently, renews their leases and drains at shutdown."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
@@ -21,24 +19,24 @@ from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.engines import DatabaseError
-from imagegate.workers.loop import run_periodically
+from imagegate.workers.loop import next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
 
 
 class RunningTask:
-    """A task in our hands: its lease and the coroutine that carries it out."""
+    """A claimed task: its lease, and the asyncio task that carries it out."""
 
     def __init__(self, task: Task, lease: Lease) -> None:
         self.task = task
         self.lease = lease
         self.job: asyncio.Task[None] | None = None
-        self.failed = False
+        self.has_crashed = False
 
 
 class TaskWorker:
-    """One per process. `start`, then `stop` once."""
+    """One per process. Call `start`, then `stop` once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -49,30 +47,26 @@ class TaskWorker:
         self._last_account = ""
 
     async def start(self) -> None:
-        """Take back what died before us, then begin to claim."""
+        """Reclaim the tasks of dead processes, then begin to claim."""
         await reclaim_lost_tasks(self._runtime)
         wake = self._runtime.wake_ups.tasks_due
         self._runtime.wake_ups.worker_running = True
-        self._loops = [
-            asyncio.create_task(run_periodically("claim", self._settings.poll_s, self._claim, self._stop, wake)),
-            asyncio.create_task(run_periodically("renew", self._settings.lease_s / 4, self._renew, self._stop)),
-            asyncio.create_task(
-                run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._stop)
-            ),
-            asyncio.create_task(
-                run_periodically("history", self._settings.sweep_s, lambda: purge_old(self._runtime), self._stop)
-            ),
-            asyncio.create_task(
-                run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._stop)
-            ),
+        loops = [
+            run_periodically("claim", self._settings.poll_s, self._claim, self._stop, wake),
+            # Three renewals may fail before the lease ends.
+            run_periodically("renew", self._settings.lease_s / 4, self._renew, self._stop),
+            run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._stop),
+            run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._stop),
+            run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._stop),
         ]
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Claim nothing more, let running tasks finish for a while, hand the rest back to the queue."""
+        """Claim nothing more, let running tasks finish for `drain_s`, return the rest to the queue."""
         self._stop.set()
         self._runtime.wake_ups.worker_running = False
         await asyncio.gather(*self._loops)
-        jobs = [carried.job for carried in self._running.values() if carried.job]
+        jobs = [running.job for running in self._running.values() if running.job]
         if jobs:
             await self._drain(jobs)
 
@@ -82,12 +76,12 @@ class TaskWorker:
         )
         _, left = await asyncio.wait(jobs, timeout=self._settings.drain_s)
         renewing.cancel()
-        for work in left:
-            work.cancel()
+        for job in left:
+            job.cancel()
         await asyncio.gather(*left, renewing, return_exceptions=True)
 
     async def _claim(self) -> None:
-        """Fill the free places, one account after the other, so that a long queue holds nobody else up."""
+        """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""
         slots = self._runtime.worker_slots
         while (free := slots.free) > 0:
             accounts = await self._next_accounts()
@@ -99,17 +93,14 @@ class TaskWorker:
                 return
 
     async def _next_accounts(self) -> list[str]:
-        read = self._runtime.db.read
-        accounts = await read(list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE)
-        if len(accounts) < _ACCOUNT_BATCH_SIZE:
-            accounts += [
-                name for name in await read(list_accounts_with_work, "", _ACCOUNT_BATCH_SIZE) if name not in accounts
-            ]
-        return accounts
+        def list_after(account_id: str) -> Awaitable[list[str]]:
+            return self._runtime.db.read(list_accounts_with_work, account_id, _ACCOUNT_BATCH_SIZE)
+
+        return await next_in_turn(list_after, self._last_account, _ACCOUNT_BATCH_SIZE)
 
     async def _claim_for_account(self, account_id: str, limit: int) -> int:
         self._last_account = account_id
-        # Whose tasks wait for their references already would only wait with more.
+        # More tasks of an account that already fetches as much as it may would only wait too.
         if limit < 1 or self._runtime.worker_slots.waiting_count(account_id) >= MAX_PER_ACCOUNT:
             return 0
         lease_us = int(self._settings.lease_s * US_PER_SECOND)
@@ -130,7 +121,7 @@ class TaskWorker:
         running.job = asyncio.create_task(self._run(running))
 
     async def _run(self, running: RunningTask) -> None:
-        """The edge of one task: whatever it raises ends that task and no other."""
+        """Carry out one task to its end; an error ends this task only."""
         try:
             done = await self._run_once(running)
             while not done:
@@ -144,10 +135,13 @@ class TaskWorker:
             self._runtime.worker_slots.release()
 
     async def _run_once(self, running: RunningTask) -> bool:
-        """False where the database could not take it: the spool keeps what was made until it can."""
+        """False where the task must be run again: the database was not available, or the task has to be failed.
+
+        What was bought stays in the spool until the database is back.
+        """
         task = running.task
         try:
-            if running.failed:
+            if running.has_crashed:
                 await fail_task(self._runtime, task, SERVICE_ERROR)
             else:
                 await execute(self._runtime, task, running.lease)
@@ -156,7 +150,7 @@ class TaskWorker:
             return False
         except Exception as error:  # noqa: BLE001  the edge of a task
             log_error("task_crashed", task=task.id, exc_info=error)
-            running.failed = True
+            running.has_crashed = True
             return False
         return True
 
@@ -164,10 +158,11 @@ class TaskWorker:
         await self._runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no)
 
     async def _renew(self) -> None:
-        """Extend every lease at once; work on a task that is no longer ours stops."""
+        """Extend all leases in one command; a task that is no longer ours is cancelled."""
         running = list(self._running.values())
         if not running:
             return
+        # Made before the command: a lease runs from when its renewal was requested.
         renewals = [(one, Lease(self._settings.lease_s)) for one in running]
         held = [(one.task.id, one.task.claim_no) for one in running]
         lease_us = int(self._settings.lease_s * US_PER_SECOND)

@@ -1,26 +1,26 @@
-"""Sends webhooks: as many at once as there are places, host by host, and none of them in a worker's place.
-
-Knows: whose turn it is and when to look again. Refuses to know: what is sent and what an answer means.
-"""
+"""Sends due webhooks concurrently, host by host. Deliveries take no worker slots from tasks."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from imagegate.flows.webhooks.deliver import claim_deliveries, deliver, reclaim_deliveries
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.store.deliveries import ClaimedDelivery, list_due_hosts
-from imagegate.workers.loop import run_periodically
+from imagegate.workers.loop import next_in_turn, run_periodically
 
 MAX_CONCURRENT_DELIVERIES = 256
 _HOST_BATCH_SIZE = 128
+# Retries are due to the second, whatever the interval of tasks is.
 _MAX_POLL_S = 1.0
+# Beyond the time-out of a request, for recording its result.
 _GRACE_S = 1.0
 
 
 class WebhookWorker:
-    """One per process. `start`, then `stop` once."""
+    """One per process. Call `start`, then `stop` once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -33,13 +33,14 @@ class WebhookWorker:
     async def start(self) -> None:
         poll_s = min(_MAX_POLL_S, self._settings.poll_s)
         wake = self._runtime.wake_ups.webhooks_due
-        self._loops = [
-            asyncio.create_task(run_periodically("webhooks", poll_s, self._claim, self._stop, wake)),
-            asyncio.create_task(run_periodically("lost webhooks", self._settings.sweep_s, self._reclaim, self._stop)),
+        loops = [
+            run_periodically("webhooks", poll_s, self._claim, self._stop, wake),
+            run_periodically("lost_webhooks", self._settings.sweep_s, self._reclaim, self._stop),
         ]
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Begin nothing more and let what is under way be answered; the rest counts as interrupted."""
+        """Start no more attempts and wait for the running ones; those that take too long count as interrupted."""
         self._stop.set()
         await asyncio.gather(*self._loops)
         if self._running:
@@ -49,7 +50,7 @@ class WebhookWorker:
             await asyncio.gather(*left, return_exceptions=True)
 
     async def _claim(self) -> None:
-        """One turn over the hosts that something is due for; each gets what its own limit leaves."""
+        """Claim what is due, host by host, within each host's own limit."""
         hosts = await self._next_hosts()
         for host in hosts:
             free = MAX_CONCURRENT_DELIVERIES - len(self._running)
@@ -62,12 +63,10 @@ class WebhookWorker:
             self._runtime.wake_ups.webhooks_due.set()
 
     async def _next_hosts(self) -> list[str]:
-        """Hosts behind the last one first: nobody waits twice while others are served twice."""
-        read = self._runtime.db.read
-        hosts = await read(list_due_hosts, self._last_host, _HOST_BATCH_SIZE)
-        if len(hosts) < _HOST_BATCH_SIZE:
-            hosts += [host for host in await read(list_due_hosts, "", _HOST_BATCH_SIZE) if host not in hosts]
-        return hosts
+        def list_after(host: str) -> Awaitable[list[str]]:
+            return self._runtime.db.read(list_due_hosts, host, _HOST_BATCH_SIZE)
+
+        return await next_in_turn(list_after, self._last_host, _HOST_BATCH_SIZE)
 
     def _start(self, claimed: ClaimedDelivery) -> None:
         attempt = asyncio.create_task(self._run(claimed))
@@ -75,7 +74,7 @@ class WebhookWorker:
         attempt.add_done_callback(self._running.discard)
 
     async def _run(self, claimed: ClaimedDelivery) -> None:
-        """The edge of one attempt: what it raises is logged, and its lease ends it."""
+        """Make one attempt. An error is logged; the attempt then ends with its lease."""
         wake = self._runtime.wake_ups.webhooks_due
         try:
             wait_s = await deliver(self._runtime, claimed)

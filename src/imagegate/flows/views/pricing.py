@@ -1,7 +1,6 @@
-"""The catalog as customers read it: names, what each accepts, what it costs, and the span of its prices.
+"""The catalog for customers: model names, what each accepts, what it costs, and its price range.
 
-Knows: the price block of the moment and how a span is found. Refuses to know: any figure; rates come from the catalog,
-combinations from the family, and amounts from the one function that also prices bills.
+It computes no price of its own: amounts come from the function that also prices bills.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from imagegate.runtime import Runtime
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The least and the most that one image costs, text apart."""
+    """The minimum and maximum cost of one image, without the text tokens."""
 
     min: Money
     max: Money
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """What 1K tokens cost, exactly; fractions of a nano are possible."""
+    """The exact price of 1K tokens; fractions of a nano are possible."""
 
     credits: RateText
     usd: RateText
@@ -50,7 +49,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
 class ModelDetail(ModelView, frozen=True, kw_only=True):
     billing_rule: BillingRule
     price_range: Span | UnsetType = UNSET
-    parameters: Annotated[dict[str, Any], doc("What each field of a request may be for this model")]
+    parameters: Annotated[dict[str, Any], doc("The allowed values of each request field for this model")]
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +72,7 @@ def _served_names(runtime: Runtime) -> list[str]:
 
 
 def model_detail(runtime: Runtime, key: ApiKey, name: str) -> ModelDetail:
-    """ModelNotFound or ModelAccessDenied, as a create would say."""
+    """ModelNotFound or ModelAccessDenied, as for a create."""
     find_model(runtime, name)
     if key.models is not None and name not in key.models:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
@@ -81,7 +80,7 @@ def model_detail(runtime: Runtime, key: ApiKey, name: str) -> ModelDetail:
 
 
 def public_model_detail(runtime: Runtime, name: str) -> ModelDetail:
-    """What everybody may know of a model that is served; ModelNotFound for any other name."""
+    """What anybody may see of a model that is served. ModelNotFound."""
     model, _ = find_model(runtime, name)
     row = runtime.catalog.model_price(runtime.catalog.price_block_at(runtime.clock()).version, model.id)
     family, max_bytes = FAMILIES[model.family], runtime.settings.limits.max_reference_bytes
@@ -95,7 +94,7 @@ def public_model_detail(runtime: Runtime, name: str) -> ModelDetail:
 
 
 def price_list(runtime: Runtime) -> tuple[str, list[PriceView]]:
-    """The version of the moment, and every name that has a price in it."""
+    """The current price version, and every served name that has a price in it."""
     block = runtime.catalog.price_block_at(runtime.clock())
     rows = [
         (name, runtime.catalog.model_price(block.version, _find_served_model(runtime, name).id))
@@ -118,7 +117,7 @@ def _price_view(runtime: Runtime, name: str, row: ModelPrice, effective_from: in
 
 
 def _rates(price: TokenPrice, rate: int) -> dict[str, Rate]:
-    """Nanos per million tokens, printed exactly as amounts per thousand. A rate of nothing is left out."""
+    """Nanos per million tokens, formatted exactly as amounts per thousand. Rates of 0 are left out."""
     rates = {name: getattr(price, name) for name in price.__struct_fields__}
     return {
         name: Rate(format_decimal(nanos * rate, 12), format_decimal(nanos, 12), format_decimal(nanos, 3))
@@ -135,7 +134,7 @@ def _price_span(runtime: Runtime, model: Model) -> Span:
 
 @functools.lru_cache(maxsize=1024)
 def _cost_range(catalog: Catalog, version: str, model_id: str, auto_cap: str) -> tuple[int, int]:
-    """Found by pricing every combination that the family knows; a block never changes, so once is enough."""
+    """By pricing every combination of the family. Cached: a published price block never changes."""
     model = catalog.models[model_id]
     usages = FAMILIES[model.family].image_usages(model, auto_cap)
     priced = ((catalog.price(version, model_id, tier), usage) for tier, usage in usages)
@@ -145,5 +144,5 @@ def _cost_range(catalog: Catalog, version: str, model_id: str, auto_cap: str) ->
 
 def _find_served_model(runtime: Runtime, name: str) -> Model:
     found = runtime.catalog.find(name)
-    assert found is not None  # the name comes from the book itself
+    assert found is not None  # the name comes from the catalog itself
     return found[0]

@@ -1,7 +1,4 @@
-"""What the operator sees of routes and calls: names, health, costs and margins.
-
-Refuses to know: who asks; only a door that asks for the scope `admin` may show any of it.
-"""
+"""Routes and attempts for the operator: names, health, costs and margins. Only for the scope `admin`."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ HealthState = Literal["healthy", "trial", "cooling", "broken"]
 
 
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
-    """`until` in Unix seconds, where its state ends by itself; the rest counts the last 24 hours."""
+    """`until`: when its state ends by itself, Unix seconds. The counts are of the last 24 hours."""
 
     name: str
     object: Literal["route"] = "route"
@@ -47,12 +44,12 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     possible_duplicates: int
     spent: Money
-    brought: Annotated[Money, doc("What customers were charged for its images, less refunds")]
-    margin: Annotated[Money, doc("What is left of `brought` after `spent`")]
+    brought: Annotated[Money, doc("What customers were charged for its images, minus refunds")]
+    margin: Annotated[Money, doc("`brought` minus `spent`")]
 
 
 class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt with everything. `considered` is the plan: each route, its cost, and why it was passed over."""
+    """An attempt in full. `considered` is the plan: each route, its cost, and why it was not taken."""
 
     id: str
     attempt: int
@@ -71,7 +68,7 @@ class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def route_views(runtime: Runtime) -> list[RouteView]:
-    """Cheapest first is decided per request; here they stand by name."""
+    """Every route with its health and figures, by name."""
     health = await runtime.db.read(load_health)
     spent = {one.route: one for one in await runtime.db.read(sum_spend_by_route, runtime.clock() - US_PER_DAY)}
     routes = sorted(runtime.registry.route_table.routes.values(), key=lambda route: route.name)
@@ -79,7 +76,7 @@ async def route_views(runtime: Runtime) -> list[RouteView]:
 
 
 async def route_states(runtime: Runtime) -> dict[str, HealthState]:
-    """How each route is, by its name; one that its upstream keeps from working is not well either."""
+    """The health of each route, by name. A route is never healthier than its upstream."""
     health = await runtime.db.read(load_health)
     return {
         route.name: _worst_state(runtime, route, health)[0] for route in runtime.registry.route_table.routes.values()
@@ -96,7 +93,7 @@ async def reset_route_health(runtime: Runtime, name: str) -> bool:
 
 
 async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money], list[AdminAttemptView]] | None:
-    """What a task of any account brought and cost, and its attempts; None where there is no such task."""
+    """Revenue and cost of a task of any account, and its attempts; None where there is no such task."""
     account_id = await runtime.db.read(find_task_account, task_id)
     if account_id is None:
         return None

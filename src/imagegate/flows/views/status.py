@@ -1,8 +1,4 @@
-"""Public health per model, from what calls really did in the last hour.
-
-Knows: how calls become a state, a success rate and two percentiles. Refuses to know: names and costs of upstreams in
-what it gives away.
-"""
+"""Public health per model, from the calls of the last hour. It reveals no names or costs of upstreams."""
 
 from __future__ import annotations
 
@@ -26,7 +22,7 @@ _OWN_TROUBLES = frozenset({FailureKind.throttled, FailureKind.internal})
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """`success`: the share of calls that were answered with an image, refusals and bad requests left out.
+    """`success`: the share of calls that produced an image; refusals and invalid requests do not count.
 
     `p50_seconds` and `p95_seconds` are of calls that were. `unknown` until the first call of the hour.
     """
@@ -40,7 +36,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """`checked` is when this was found, Unix seconds; `window_seconds` what it looks back over."""
+    """`checked`: when this was computed, Unix seconds. `window_seconds`: the period it covers."""
 
     object: Literal["status"] = "status"
     state: State
@@ -50,7 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusCache:
-    """Everybody may look: the database is asked at most every few seconds."""
+    """The status is public, so the database is read at most every few seconds."""
 
     def __init__(self) -> None:
         self._cache: TtlCache[Status] = TtlCache(5.0)

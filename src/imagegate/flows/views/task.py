@@ -1,7 +1,4 @@
-"""The task as its customer sees it: one serializer for every place that shows a task.
-
-Knows: the public fields in wire order. Refuses to know: who asks.
-"""
+"""The public task object: one serializer for every place that shows a task, fields in wire order."""
 
 from __future__ import annotations
 
@@ -23,14 +20,16 @@ from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import NOTICE
 
 _ZERO = json_number("0")
-# Observed with gpt-image-2, per image; the embedded engine is faster than anybody waits.
+# Seconds per image: measured with gpt-image-2 by quality, and an upper bound for the embedded engine.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
 _EMBEDDED_TYPICAL_S = 2.0
 
 
 class TaskInfo(msgspec.Struct, frozen=True):
-    can_cancel: Annotated[bool, doc("True while nothing was sent for it: a cancel is free")]
-    estimated_time: Annotated[int, doc("Seconds still expected; absent at the end", minimum=1)] | UnsetType = UNSET
+    can_cancel: Annotated[bool, doc("True while nothing has been sent to an upstream: cancelling is free")]
+    estimated_time: (
+        Annotated[int, doc("Estimated seconds remaining; absent once the task has ended", minimum=1)] | UnsetType
+    ) = UNSET
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -48,20 +47,20 @@ class Tokens(msgspec.Struct, frozen=True):
 
 class UsageView(msgspec.Struct, frozen=True, kw_only=True):
     billing_rule: BillingRule
-    credits_reserved: Annotated[Number, doc("The hold: the quoted maximum. It keeps its value")]
+    credits_reserved: Annotated[Number, doc("The hold: the quoted maximum; it does not change")]
     credits_used: Annotated[Number, doc("The charge; once the task has ended")] | UnsetType = UNSET
     cost: Cost | UnsetType = UNSET
     tokens: Tokens | UnsetType = UNSET
-    source: Annotated[str, doc("Who counted", enum=[*UsageSource])] | UnsetType = UNSET
+    source: Annotated[str, doc("Where the usage comes from", enum=[*UsageSource])] | UnsetType = UNSET
     price_version: PriceVersion | UnsetType = UNSET
     user_group: str = "default"
 
 
 class BillingView(msgspec.Struct, frozen=True, kw_only=True):
     refund_scope: Literal["account_balance"] = "account_balance"
-    charge_status: Annotated[str, doc("Of the hold", enum=["reserved", "charged", "released", "unknown"])]
+    charge_status: Annotated[str, doc("State of the hold", enum=["reserved", "charged", "released", "unknown"])]
     refund_status: Annotated[
-        str, doc("Of the release or refund", enum=["not_required", "pending", "completed", "failed", "unknown"])
+        str, doc("State of the release or refund", enum=["not_required", "pending", "completed", "failed", "unknown"])
     ]
     reserved_credits: Number
     charged_credits: Number
@@ -70,28 +69,30 @@ class BillingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. Ended tasks keep their answer; wire order is the order of the fields."""
+    """A task. The response for an ended task does not change any more."""
 
     created: Seconds
     id: TaskIdText
-    model: Annotated[str, doc("As the request named it")]
+    model: Annotated[str, doc("The model name as given in the request")]
     object: Literal["image.generation.task"] = "image.generation.task"
-    progress: Annotated[int, doc("It never falls; 100 only when completed", minimum=0, maximum=100)]
-    results: Annotated[list[Link], doc("Links that need no key and live 24 hours", minItems=1)] | UnsetType = UNSET
+    progress: Annotated[int, doc("Never decreases; 100 only when completed", minimum=0, maximum=100)]
+    results: Annotated[list[Link], doc("Links that need no key and are valid for 24 hours", minItems=1)] | UnsetType = (
+        UNSET
+    )
     status: Status
     task_info: TaskInfo
     type: Literal["image"] = "image"
     usage: UsageView
     billing: BillingView
     error: TaskError | UnsetType = UNSET
-    duration: Annotated[Number, doc("Seconds from create to end")] | UnsetType = UNSET
+    duration: Annotated[Number, doc("Seconds from creation to end")] | UnsetType = UNSET
     results_expire_at: Seconds | UnsetType = UNSET
-    engine: Annotated[str, doc("The embedded engine names itself; no other does")] | UnsetType = UNSET
-    notice: Annotated[str, doc("What the embedded engine is")] | UnsetType = UNSET
+    engine: Annotated[str, doc("Only for the embedded engine")] | UnsetType = UNSET
+    notice: Annotated[str, doc("What kind of engine it is")] | UnsetType = UNSET
 
 
 def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
-    """`at`: the moment to look from, for what is expected of the future; now by default."""
+    """`at`: the time from which remaining seconds are estimated, UTC microseconds; now by default."""
     embedded = task.engine == EMBEDDED
     return TaskView(
         created=task.created // US_PER_SECOND,
@@ -112,20 +113,19 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
 
 
 def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
-    """What a webhook carries: the bytes that a query is answered with at that moment."""
+    """Encodes a webhook body: the same bytes that a query is answered with at that moment."""
     return lambda task: msgspec.json.encode(task_view(runtime, task))
 
 
 def result_links(runtime: Runtime, task: Task) -> list[str]:
-    """The same strings in every answer."""
+    """The same strings in every response: the signature depends on nothing that changes."""
     exp = (task.results_expire or 0) // US_PER_SECOND
     key = runtime.keyring.derive_key("links")
     return [sign_result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
 
 
 def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
-    """The thumbnail of the first result while it lives: it is shown in place of a picture, where a dead link shows
-    nothing."""
+    """The link to the first result's thumbnail; UNSET once it has expired, because a dead link shows nothing."""
     if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
         return UNSET
     exp = task.thumbnail_expires // US_PER_SECOND
@@ -193,7 +193,7 @@ def _billing(task: Task, rate: int) -> BillingView:
 
 
 def _duration(task: Task) -> Number | UnsetType:
-    """Seconds from create to end, to the millisecond."""
+    """Seconds from creation to end, in milliseconds."""
     if task.ended is None:
         return UNSET
     return json_number(format_decimal((task.ended - task.created) // 1000, 3))

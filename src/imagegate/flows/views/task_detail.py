@@ -1,6 +1,6 @@
-"""What a task's customer may ask for beside the task itself: the request, its outputs, and each try.
+"""The optional parts of a task, by `include`: the request, its outputs and its attempts.
 
-Knows: the three parts of `include`. Refuses to know: names and costs of upstreams; they never leave the house.
+Names and costs of upstreams are not for customers and never appear here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INCLUDE_PARTS = ("request", "outputs", "attempts")
 
 
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
-    """The validated request: what it said, and every default that was filled in."""
+    """The validated request with all defaults filled in."""
 
     model: str
     prompt: str
@@ -41,18 +41,18 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
-    result_id: Annotated[str, doc("The position in `results`", pattern="^[0-9]$")]
+    result_id: Annotated[str, doc("Index in `results`", pattern="^[0-9]$")]
     image_url: Link
     thumbnail_url: Annotated[Link, doc("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
-    width: Annotated[int, doc("Real pixels", minimum=1)]
-    height: Annotated[int, doc("Real pixels", minimum=1)]
+    width: Annotated[int, doc("Actual pixels", minimum=1)]
+    height: Annotated[int, doc("Actual pixels", minimum=1)]
     mime_type: MediaType
     bytes: Annotated[int, doc("Size of the file", minimum=1)]
-    quality: Annotated[str, doc("What it was made in, where the upstream told")] | UnsetType = UNSET
+    quality: Annotated[str, doc("The quality used, where the upstream reports it")] | UnsetType = UNSET
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one route."""
+    """One attempt of one route."""
 
     attempt: Annotated[int, doc("From 1", minimum=1)]
     started: Seconds
@@ -62,7 +62,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetailedTask(TaskView, frozen=True, kw_only=True):
-    """The task object, and what was asked for behind it."""
+    """The task object, followed by the parts that were asked for."""
 
     request: RequestView | UnsetType = UNSET
     result_data: list[OutputView] | UnsetType = UNSET
@@ -119,7 +119,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
 
 
 def _attempts(task: Task, attempts: list[Attempt]) -> list[AttemptView]:
-    """Only what was delivered is charged, and only when the task was."""
+    """Only attempts that delivered are charged, and only when the task was."""
     return [
         AttemptView(
             attempt=place,

@@ -1,7 +1,4 @@
-"""The life of a task as a stream: each change once, in order, from any number on.
-
-Knows: how a task looked at an earlier change, and when the stream is over. Refuses to know: the wire format.
-"""
+"""The changes of a task as a stream: each change once, in order, from any number on."""
 
 from __future__ import annotations
 
@@ -19,24 +16,24 @@ HEARTBEAT_S = 15.0
 
 
 class TaskEvent(msgspec.Struct, frozen=True):
-    """One change, and the task as it was then."""
+    """A change, and the task as it was then."""
 
     number: int
     task: TaskView
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Nothing has happened for a while."""
+    """Nothing has changed for `HEARTBEAT_S`: the connection needs a sign of life."""
 
 
 async def has_seen_end(runtime: Runtime, task: Task, last_number: int) -> bool:
-    """Whether somebody who has seen change number `last_number` has seen the end."""
+    """Whether a client that has seen change number `last_number` has seen the last one."""
     found = await runtime.db.snapshot(load_history, task.account_id, task.id)
     return found is None or (found[1][-1].state in TERMINAL_STATES and found[1][-1].number <= last_number)
 
 
 async def stream_events(runtime: Runtime, task: Task, last_number: int) -> AsyncIterator[TaskEvent | Heartbeat]:
-    """Every change after number `last_number`, until the terminal one. One look per wake-up, and one per silence."""
+    """Every change after number `last_number`, up to the terminal one. One read per wake-up and per heartbeat."""
     while True:
         with runtime.wake_ups.watch_task(task.id) as changed:
             found = await runtime.db.snapshot(load_history, task.account_id, task.id)
@@ -53,7 +50,7 @@ async def stream_events(runtime: Runtime, task: Task, last_number: int) -> Async
 
 
 def task_at(task: Task, change: TaskChange) -> Task:
-    """The task at one of its changes: what came later is taken away."""
+    """The task at one of its changes: later values are removed."""
     if change.state in TERMINAL_STATES:
         return task
     return msgspec.structs.replace(

@@ -1,8 +1,8 @@
-"""Tell a receiver what became of a task: sign the stored bytes, post them, write down what came of it.
+"""Delivers webhooks: sign the stored body, POST it, record the result.
 
-`[ ]` is one commit. `[ attempt begun ]` was written when the delivery was claimed; then the request; then
-`[ attempt ended, delivery closed or due again ]`. If we die in between, the attempt counts as made and the next one
-goes out in its time: the receiver hears at least once, and is never asked more often than was promised.
+`[ ]` is one commit. `[ attempt begun ]` is written when the delivery is claimed; then the request; then
+`[ attempt ended, delivery closed or due again ]`. If the process dies in between, the attempt counts as made and the
+next one follows at its time: at least one delivery, and never more attempts than documented.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _LEASE_MARGIN_S = 30
 
 
 async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:
-    """[ lease, attempt begun ] for what is due for this host, as far as its places go."""
+    """[ lease, attempt begun ] for deliveries that are due for this host, within its limit."""
     lease_us = int((runtime.settings.work.webhook_timeout_s + _LEASE_MARGIN_S) * US_PER_SECOND)
     return await runtime.db.write(deliveries.claim_deliveries, host, runtime.boot_id, lease_us, limit)
 
 
 async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
-    """One attempt. The seconds until the next one may be made, or None where none will be."""
+    """Make one attempt; returns the seconds until the next one, or None where there is none."""
     delivery = claimed.delivery
     crash_point("hook.claimed")
     result = await _post(runtime, delivery, claimed.secret)
@@ -58,7 +58,7 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
 
 
 async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> DeliveryResult:
-    """The URL is judged anew each time: what may be reached can have changed since the task was made."""
+    """The URL is checked again each time: the egress rules may have changed since the task was created."""
     started = time.monotonic()
     body = delivery.body.encode()
     headers = _headers(runtime, delivery, secret, body)
@@ -96,7 +96,7 @@ def retry_schedule_us(runtime: Runtime) -> tuple[int, ...]:
 
 
 async def reclaim_deliveries(runtime: Runtime) -> None:
-    """Attempts of dead senders are over; what they were for is due again or exhausted."""
+    """End the attempts of dead processes; their deliveries are due again or exhausted."""
     shared = runtime.db.engine.shared
     while (
         await runtime.db.write(

@@ -1,4 +1,4 @@
-"""An account's webhooks: their list, sending one again, and one to try a receiver with."""
+"""An account's webhook deliveries: list them, send one again, send a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DeliveryWithAttempts = tuple[Delivery, list[DeliveryAttempt]]
 
 
 class TestBody(msgspec.Struct):
-    """What a webhook says that was asked for as a test."""
+    """The body of a test webhook."""
 
     created: Seconds
     id: DeliveryIdText
@@ -30,7 +30,7 @@ class TestBody(msgspec.Struct):
 async def delivery_page(
     runtime: Runtime, account_id: str, after: str | None, limit: int
 ) -> tuple[list[DeliveryWithAttempts], bool]:
-    """Newest first, starting behind `after`, and whether there are more."""
+    """Newest first, after the delivery `after`, and whether there are more. InvalidRequest for a bad cursor."""
     if after is not None and await runtime.db.read(deliveries.find_delivery, account_id, after) is None:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
     found = await runtime.db.read(_newest_with_attempts, account_id, after, limit + 1)
@@ -43,7 +43,7 @@ def _newest_with_attempts(tx: Tx, account_id: str, after: str | None, limit: int
 
 
 async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -> DeliveryWithAttempts:
-    """Send it again, same id and bytes. One that is still on its way stays as it is."""
+    """Send it again with the same id and body; one that is still being delivered stays as it is. NotFound."""
     current = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
     if current is None:
         raise NotFound("The requested delivery could not be found")
@@ -53,7 +53,7 @@ async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -
 
 
 async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> DeliveryWithAttempts:
-    """A webhook of no task, delivered like any other."""
+    """A webhook without a task, delivered like any other."""
     try:
         check_url(url, Purpose.CALLBACK, runtime.egress_rules)
     except UrlRefused as refused:

@@ -1,7 +1,6 @@
-"""The secret that an account's webhooks are signed with: derived, never stored.
+"""The secret that signs an account's webhooks: derived from the installation's secret, never stored.
 
-Knows: which secrets sign at a moment. Refuses to know: what is signed. The secret of an account and version comes from
-the installation's own secret; the database holds the version alone.
+The database holds only the version.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ def derive_secret(runtime: Runtime, account_id: str, version: int) -> bytes:
 
 
 def previous_secret_expires(secret: SecretVersion, now: int) -> int | None:
-    """When the secret before this one stops signing; None where it has, or never was."""
+    """When the previous secret stops signing, UTC microseconds; None where there is none, or it has stopped."""
     if secret.rotated is None or now >= secret.rotated + OVERLAP_US:
         return None
     return secret.rotated + OVERLAP_US
 
 
 def signing_keys(runtime: Runtime, account_id: str, secret: SecretVersion, now: int) -> list[bytes]:
-    """The present one, and for a day after a rotation the one before it."""
+    """The current one, and for a day after a rotation the previous one too, so that receivers can switch."""
     versions = [secret.version] + ([secret.version - 1] if previous_secret_expires(secret, now) else [])
     return [derive_secret(runtime, account_id, version) for version in versions]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -14,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.app import open_runtime
 from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
@@ -28,10 +25,9 @@ from imagegate.families.sizes import RATIOS
 from imagegate.flows.execution.billing import Bill, BilledPart, make_bill
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
-from imagegate.settings import Settings, Storage
 
 NOW = 1_795_341_693_000_000
-BOOK = load_catalog()
+CATALOG = load_catalog()
 KEY = ApiKey(
     "key_1",
     "acc_1",
@@ -51,13 +47,6 @@ KEY = ApiKey(
 )
 UPSTREAM = UsageSource.upstream
 HUGE = 2**40
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    opened = asyncio.run(open_runtime(Settings(storage=Storage(data=str(tmp_path_factory.mktemp("flows"))))))
-    yield opened
-    asyncio.run(opened.close())
 
 
 def make_test_quote(runtime: Runtime, **fields: Any) -> Quote:
@@ -97,7 +86,7 @@ def make_test_bill(
 @st.composite
 def requests(draw: st.DrawFn, rows: list[str] | None = None) -> ImageRequest:
     """Every legal way to order, over every row."""
-    model = BOOK.models[draw(st.sampled_from(rows or sorted(BOOK.models)))]
+    model = CATALOG.models[draw(st.sampled_from(rows or sorted(CATALOG.models)))]
     edges = st.integers(1, 240).map(lambda step: 16 * step)
     pixels = (
         st.tuples(edges, edges)
@@ -158,13 +147,13 @@ def test_s3_4_never_above_the_hold_whatever_the_upstream_counts(
     runtime: Runtime, request: ImageRequest, usage: Usage | None, data: st.DataObject
 ) -> None:
     quote = make_quote(runtime, request, KEY, NOW)
-    pictures = data.draw(st.integers(1, quote.order.n))
-    bill = make_test_bill(runtime, quote, usage, pictures)
+    images = data.draw(st.integers(1, quote.order.n))
+    bill = make_test_bill(runtime, quote, usage, images)
     assert 0 <= bill.charge <= quote.maximum.total
-    assert bill.charge <= -(-quote.maximum.total * pictures // quote.order.n)
+    assert bill.charge <= -(-quote.maximum.total * images // quote.order.n)
     assert bill.charge <= bill.price
     assert bill.source in (UPSTREAM, UsageSource.estimated)
-    assert bill.usage.images == pictures
+    assert bill.usage.images == images
     if usage is None:
         assert bill.source == UsageSource.estimated
 
@@ -210,14 +199,14 @@ def test_s3_4_never_above_an_excess_is_the_operators_loss(runtime: Runtime) -> N
 
 
 @pytest.mark.parametrize("name", ["gpt-image-2", "gpt-4o-image", "gpt-image-1"])
-@pytest.mark.parametrize("pictures", [1, 2, 3])
-def test_s3_4_delivered_images_alone_are_billed(runtime: Runtime, name: str, pictures: int) -> None:
-    asked = make_test_quote(runtime, model=name, size="1:1", n=4)
+@pytest.mark.parametrize("images", [1, 2, 3])
+def test_s3_4_delivered_images_alone_are_billed(runtime: Runtime, name: str, images: int) -> None:
+    requested = make_test_quote(runtime, model=name, size="1:1", n=4)
     one = make_test_quote(runtime, model=name, size="1:1", n=1)
-    missing = make_test_bill(runtime, asked, None, pictures)
-    assert missing.charge == pictures * one.expected.total
-    believed = make_test_bill(runtime, asked, Usage(images=4, text_input=10, image_output=2**30), pictures)
-    assert believed.charge == pictures * one.maximum.total
+    missing = make_test_bill(runtime, requested, None, images)
+    assert missing.charge == images * one.expected.total
+    reported = make_test_bill(runtime, requested, Usage(images=4, text_input=10, image_output=2**30), images)
+    assert reported.charge == images * one.maximum.total
 
 
 def test_s3_4_estimated_by_the_real_pixels_never_above_the_hold(runtime: Runtime) -> None:
@@ -227,7 +216,7 @@ def test_s3_4_estimated_by_the_real_pixels_never_above_the_hold(runtime: Runtime
     assert make_test_bill(runtime, quote, None, pixels=(2880, 2880)).charge == quote.maximum.total
 
 
-def test_s3_4_never_above_with_more_pictures_than_asked(runtime: Runtime) -> None:
+def test_s3_4_never_above_with_more_images_than_requested(runtime: Runtime) -> None:
     quote = make_test_quote(runtime, size="1:1")
     assert make_test_bill(runtime, quote, None, images=7).charge == quote.maximum.total
 
@@ -242,8 +231,8 @@ def test_s3_3_dated_a_task_keeps_the_price_of_its_create(runtime: Runtime) -> No
         if row.per_image_nanos
     )
     dearer = msgspec.structs.replace(old, version="dearer", effective_from=now + 60, price=rows)
-    book = Catalog(list(runtime.catalog.models.values()), [], [old, dearer])
-    later = dataclasses.replace(runtime, catalog=book)
+    catalog = Catalog(list(runtime.catalog.models.values()), [], [old, dearer])
+    later = dataclasses.replace(runtime, catalog=catalog)
     assert make_test_bill(later, quote, None).charge == quote.expected.total == 15_000_000
     request = ImageRequest(prompt="x", model="gpt-4o-image")
     assert make_quote(later, request, KEY, NOW + 60 * 10**6).expected.total == 150_000_000

@@ -1,16 +1,13 @@
-"""The task as customers read it, for every way it can end."""
+"""The public task object, for every way a task can end."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from imagegate.app import open_runtime
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
@@ -19,9 +16,8 @@ from imagegate.domain.time import US_PER_HOUR
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.views.task import task_view
 from imagegate.runtime import Runtime
-from imagegate.settings import Server, Settings, Storage
+from tests.flows.conftest import CREATED
 
-CREATED = 1_795_341_693_000_000
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "x" * 42, Size("1:1", 1024, 1024, False, "1K"), "medium", 1)
 WAITING = Task(
     id="task-unified-1795341693-imcg5zqt",
@@ -38,15 +34,6 @@ WAITING = Task(
     created=CREATED,
     deadline=CREATED + US_PER_HOUR,
 )
-
-
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    data = str(tmp_path_factory.mktemp("view"))
-    settings = Settings(server=Server(public_url="https://gw.example"), storage=Storage(data=data))
-    opened = asyncio.run(open_runtime(settings, clock=lambda: CREATED + 5_000_000))
-    yield opened
-    asyncio.run(opened.close())
 
 
 def render(runtime: Runtime, task: Task) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,92 @@
+"""Worker slots, the short-lived cache and wake-ups, without a gateway around them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from imagegate.concurrency import TtlCache, WakeUps, WorkerSlots
+
+
+def slots_of(size: int) -> WorkerSlots:
+    return WorkerSlots(size, lambda: None)
+
+
+async def leave_and_return(slots: WorkerSlots, may_return: asyncio.Event) -> None:
+    slots.acquire()
+    try:
+        async with slots.release_while_waiting("acc_1"):
+            await may_return.wait()
+    finally:
+        slots.release()
+
+
+def test_a_task_that_needs_its_slot_back_comes_before_a_new_one() -> None:
+    async def scenario() -> None:
+        slots, may_return = slots_of(1), asyncio.Event()
+        leaver = asyncio.create_task(leave_and_return(slots, may_return))
+        await asyncio.sleep(0)
+        assert (slots.free, slots.waiting_count("acc_1")) == (1, 1)
+        slots.acquire()
+        may_return.set()
+        await asyncio.sleep(0.01)
+        assert not leaver.done()
+        slots.release()
+        assert slots.free == 0, "the slot went to the task that waited for it"
+        await leaver
+        assert (slots.free, slots.waiting_count("acc_1")) == (1, 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_waiting_for_slot", [False, True])
+def test_a_cancelled_task_leaves_the_count_of_slots_as_it_was(is_waiting_for_slot: bool) -> None:
+    async def scenario() -> None:
+        slots, may_return = slots_of(1), asyncio.Event()
+        leaver = asyncio.create_task(leave_and_return(slots, may_return))
+        await asyncio.sleep(0)
+        slots.acquire()
+        if is_waiting_for_slot:
+            may_return.set()
+            await asyncio.sleep(0.01)
+        leaver.cancel()
+        await asyncio.gather(leaver, return_exceptions=True)
+        assert slots.free == 0
+        slots.release()
+        assert (slots.free, slots.waiting_count("acc_1")) == (1, 0)
+
+    asyncio.run(scenario())
+
+
+def test_concurrent_callers_share_one_load_and_a_failure_is_not_cached() -> None:
+    async def scenario() -> None:
+        cache: TtlCache[int] = TtlCache(60)
+        loads = 0
+
+        async def load() -> int:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0)
+            if loads == 1:
+                raise ConnectionError("refused")
+            return loads
+
+        with pytest.raises(ConnectionError):
+            await cache.get(load)
+        assert await asyncio.gather(*(cache.get(load) for _ in range(5))) == [2] * 5
+        assert await cache.get(load) == 2
+
+    asyncio.run(scenario())
+
+
+def test_closing_ends_every_wait() -> None:
+    async def scenario() -> None:
+        wake_ups = WakeUps()
+        with wake_ups.watch_task("task_1") as one, wake_ups.watch_task("task_2") as two:
+            wake_ups.notify_task_changed("task_1")
+            assert (one.done(), two.done()) == (True, False)
+            wake_ups.close()
+            assert two.done()
+
+    asyncio.run(scenario())
