@@ -200,7 +200,7 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
                 return []
             raise OSError(f"no {host}")
 
-    monkeypatch.setattr("imagegate.egress.connector.LOOKUP_S", 0.2)
+    monkeypatch.setattr("imagegate.egress.connector.LOOKUP_TIMEOUT_S", 0.2)
 
     async def scene() -> None:
         outbound = EgressClient(EgressRules(), resolver=Dead())
