@@ -24,13 +24,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import uvloop
-from yarl import URL
 
 from imagegate.catalog.routes import Dialect
-from imagegate.http.client import HttpClient, Timeouts
+from imagegate.http import json_base64
+from imagegate.http.client import HttpClient
+from imagegate.http.request_body import json_body
 from imagegate.upstreams.base import CallHooks
-from imagegate.upstreams.openai import base64_file
-from imagegate.upstreams.openai.request import json_body
 from imagegate.upstreams.openai.response import ResponseReader
 
 SIZES = {"1.5 MB": (1_500_000, 96), "12 MB": (12_000_000, 24)}
@@ -70,19 +69,20 @@ def raw_copy(port: int, count: int, folder: Path) -> None:
 
 
 async def gateway_path(port: int, count: int, folder: Path) -> None:
-    wire = HttpClient(Timeouts())
+    client = HttpClient(5.0, {})
+    url = f"http://127.0.0.1:{port}/"
     slots = asyncio.Semaphore(CONCURRENT_DOWNLOADS)
 
     async def one(number: int) -> None:
         place = folder / f"ours-{number}"
         place.mkdir(exist_ok=True)
-        async with slots, wire.post(URL(f"http://127.0.0.1:{port}/"), {}, json_body({}, {})) as response:
-            said = await ResponseReader(place, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(response)
-            assert said.drafts["@0"].stat().st_size > 1_000_000
-            said.drafts["@0"].unlink()
+        async with slots, client.stream("POST", url, total_s=600.0, body=json_body({})) as response:
+            parsed = await ResponseReader(place, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(response)
+            assert parsed.files["@0"].stat().st_size > 1_000_000
+            parsed.files["@0"].unlink()
 
     await asyncio.gather(*(one(number) for number in range(count)))
-    await wire.close()
+    await client.close()
 
 
 def measure_once(path: Callable[[], Any]) -> tuple[float, float]:
@@ -116,11 +116,11 @@ def measure(name: str, size: int, count: int, folder: Path) -> None:
 
 def with_binascii(run: Callable[[], Any]) -> None:
     decoder = SimpleNamespace(b64decode=lambda text, validate: binascii.a2b_base64(text, strict_mode=validate))
-    kept, vars(base64_file)["pybase64"] = vars(base64_file)["pybase64"], decoder
+    kept, vars(json_base64)["pybase64"] = vars(json_base64)["pybase64"], decoder
     try:
         run()
     finally:
-        vars(base64_file)["pybase64"] = kept
+        vars(json_base64)["pybase64"] = kept
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate import egress as outbound
 from imagegate.api.auth import Authenticator
 from imagegate.api.client_address import TrustedProxies
 from imagegate.api.metrics import Metrics
@@ -35,6 +34,7 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, ResultLimits, download_result, parse_allow
 from imagegate.flows.views.status import StatusCache
+from imagegate.http.download import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, open_keyring
@@ -44,8 +44,7 @@ from imagegate.spool import Spool
 from imagegate.store import prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.engines import Clock, wall_clock
-from imagegate.upstreams.connect import UpstreamDeps
-from imagegate.upstreams.downloads import Download, DownloadFailed, Fetch
+from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page
 from imagegate.web.renderer import PageRenderer
@@ -140,10 +139,9 @@ def _build_upstream_deps(
 
     def make_fetch(base_url: str) -> Fetch:
         async def fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
-            # Left by a worker that died during the download, or by a try that failed.
+            # Left by a worker that died in the middle, or by a download that was no image.
             await asyncio.to_thread(target.unlink, missing_ok=True)
-            result = await download_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
-            return Download(result.bytes) if isinstance(result, outbound.Download) else DownloadFailed(result.detail)
+            return await download_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
 
         return fetch
 

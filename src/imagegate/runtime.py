@@ -17,7 +17,7 @@ from imagegate.settings import Settings
 from imagegate.spool import Spool
 from imagegate.store.database import Database
 from imagegate.store.engines import Clock, wall_clock
-from imagegate.upstreams.connect import UpstreamDeps
+from imagegate.upstreams.base import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
 
 LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")

@@ -16,7 +16,7 @@ from typing import Any
 from imagegate.catalog.routes import RouteConfig, RouteTable, UpstreamConfig
 from imagegate.domain.usage import UsageSource
 from imagegate.spool import Spool, SpooledImage, SpooledResponse
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Produced, RecoveryMode
+from imagegate.upstreams.base import Call, CallHooks, Outcome, Produced, RecoveryMode
 from imagegate.upstreams.registry import UpstreamRegistry
 from tests.e2e.test_expiry import Installation, open_installation
 from tests.support.image_files import image_bytes
@@ -28,13 +28,13 @@ class ScriptedUpstream:
     name = "scripted"
     recovery_mode = RecoveryMode.never
 
-    def __init__(self, spool: Spool, answers: Mapping[str, CallOutcome]) -> None:
+    def __init__(self, spool: Spool, answers: Mapping[str, Outcome]) -> None:
         self._spool = spool
         self._answers = answers
         self.release = asyncio.Event()
         self.calls_by_prompt: Counter[str] = Counter()
 
-    async def produce(self, call: Call, ties: CallHooks) -> CallOutcome:
+    async def produce(self, call: Call, ties: CallHooks) -> Outcome:
         prompt = call.order.prompt
         self.calls_by_prompt[prompt] += 1
         if prompt.startswith(HOLD):
@@ -57,7 +57,7 @@ class ScriptedUpstream:
 
 @contextlib.asynccontextmanager
 async def scripted_gateway(
-    data: Path, answers: Mapping[str, CallOutcome], **work: Any
+    data: Path, answers: Mapping[str, Outcome], **work: Any
 ) -> AsyncIterator[tuple[Installation, ScriptedUpstream]]:
     """A gateway in this process whose only route is the script."""
     async with open_installation(data, **work) as place:

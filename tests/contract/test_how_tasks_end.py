@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.upstreams.base import CallOutcome, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Outcome, Refused, Rejected, Unavailable, Unknown
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.contract.scripted import HOLD, ScriptedUpstream, scripted_gateway
 from tests.e2e.test_expiry import Installation, wait_until
@@ -19,7 +19,7 @@ from tests.e2e.test_expiry import Installation, wait_until
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
 CODES = TaskErrorCode
-ANSWERS: dict[str, CallOutcome] = {
+ANSWERS: dict[str, Outcome] = {
     "policy": Refused(TaskError(CODES.content_policy_violation, "Refused: violence.")),
     "parameters": Rejected(TaskError(CODES.invalid_parameters, "The upstream takes no such size.")),
     "nothing": Unavailable("no image", TaskError(CODES.generation_failed_no_content, "No image came.")),

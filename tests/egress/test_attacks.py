@@ -23,8 +23,6 @@ from imagegate.app import build_app, open_runtime
 from imagegate.egress import (
     AllowEntry,
     CheckedUrl,
-    Download,
-    DownloadFailed,
     EgressClient,
     EgressRules,
     FetchFailed,
@@ -35,6 +33,7 @@ from imagegate.egress import (
     download_result,
 )
 from imagegate.flows.demo import ensure_demo_key
+from imagegate.http.download import Download, DownloadFailed
 from imagegate.settings import Limits, Settings, Storage
 from tests.egress.attacks import BY_NAME, BY_REDIRECT, BY_SCHEME, CANARY, DIRECT, PUBLIC
 from tests.egress.raw_server import (

@@ -49,7 +49,7 @@ def test_one_bad_address_spoils_the_answer(answers: list[str]) -> None:
 class Careless(AddressPolicy):
     """A book that finds every address public."""
 
-    def refusal(self, address: str, port: int) -> str | None:
+    def refusal_reason(self, address: str, port: int) -> str | None:
         return None
 
 

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from imagegate import __version__
-from imagegate.egress import AllowEntry, EgressClient, EgressRules, FetchFailed, FetchResult, Purpose, check_url
+from imagegate.egress import AllowEntry, EgressClient, EgressRules, FetchFailed, Purpose, check_url
+from imagegate.http.download import Download
 from tests.egress.raw_server import (
     Reply,
     ScriptedResolver,
@@ -38,12 +39,12 @@ async def endless_headers(_: bytes, writer: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def fetching(
     reply: Reply, contact: str = "", resolver: ScriptedResolver | None = None
-) -> AsyncIterator[tuple[Server, Callable[..., Awaitable[tuple[FetchResult, bytes]]]]]:
+) -> AsyncIterator[tuple[Server, Callable[..., Awaitable[tuple[Download, bytes]]]]]:
     async with serve_raw(reply) as server:
         rules = EgressRules(allow=(AllowEntry("127.0.0.0/8", server.port),), contact=contact)
         outbound = EgressClient(rules, resolver=resolver or ScriptedResolver())
 
-        async def fetch(target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5) -> tuple[FetchResult, bytes]:
+        async def fetch(target: str = "/", max_bytes: int = 1 << 20, total_s: float = 5) -> tuple[Download, bytes]:
             sink = io.BytesIO()
             url = check_url(f"http://pictures.example:{server.port}{target}", Purpose.REFERENCE, rules)
             return await outbound.fetch(url, sink, max_bytes=max_bytes, total_s=total_s), sink.getvalue()
@@ -73,7 +74,7 @@ def test_fetch_delivers_bytes_and_their_hash() -> None:
         async with fetching(reply_with(http_response(200, body, "Content-Type: text/html"))) as (_, fetch):
             fetched, got = await fetch()
             assert got == body
-            assert fetched == FetchResult(len(body), hashlib.sha256(body).hexdigest())
+            assert fetched == Download(len(body), hashlib.sha256(body).hexdigest())
 
     asyncio.run(scene())
 
@@ -199,7 +200,7 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
                 return []
             raise OSError(f"no {host}")
 
-    monkeypatch.setattr("imagegate.egress.connector.LOOKUP_S", 0.2)
+    monkeypatch.setattr("imagegate.egress.connector.LOOKUP_TIMEOUT_S", 0.2)
 
     async def scene() -> None:
         outbound = EgressClient(EgressRules(), resolver=Dead())

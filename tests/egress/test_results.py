@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.egress import Download, DownloadFailed, EgressRules, ResultLimits, UrlRefused, download_result
+from imagegate.egress import EgressRules, ResultLimits, UrlRefused, download_result
 from imagegate.egress.urls import url_on_origin
+from imagegate.http.download import Download, DownloadFailed
 from tests.egress.raw_server import (
     Reply,
     ScriptedResolver,

@@ -1,55 +1,74 @@
-"""What the tests of upstreams with ids share: a real server on loopback, orders, and a knife that cuts a call off."""
+"""What the tests of upstreams share: servers on loopback, orders and calls, upstreams built as the registry does."""
 
 from __future__ import annotations
 
 import asyncio
-import io
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp import web
-from PIL import Image
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig, resolve_dialect
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.usage import Usage
+from imagegate.http.download import Download, DownloadFailed
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Upstream
-from imagegate.upstreams.downloads import Download, DownloadFailed, Fetch, Link, RetrySchedule
-from imagegate.upstreams.polling import PollSchedule
-
-FAST_SCHEDULE = PollSchedule(
-    poll_interval_s=0.02, min_backoff_s=0.02, max_backoff_s=0.05, download_retry=RetrySchedule(0.02, 0.05, 0.4)
+from imagegate.upstreams.base import (
+    Call,
+    CallHooks,
+    Fetch,
+    MakeLink,
+    Outcome,
+    PollSchedule,
+    RetrySchedule,
+    UpstreamDeps,
 )
-SECRET = "sk-theirs"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from imagegate.upstreams.registry import ConnectedUpstream, build_upstream
+from tests.images.corpus import encoded_image
+
+SECRET = "sk-secret-of-the-operator"
+ATTEMPT = "att_0123456789"
+FAST_SCHEDULE = PollSchedule(poll_interval_s=0.02, min_backoff_s=0.02, max_backoff_s=0.05)
+FAST_RETRY = RetrySchedule(0.02, 0.05, 0.4)
+ConnectionHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def png(width: int = 64, height: int = 64) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), (20, 120, 200)).save(out, "PNG")
-    return out.getvalue()
+@asynccontextmanager
+async def serve_connections(serve: ConnectionHandler) -> AsyncIterator[tuple[int, list[int]]]:
+    """A server that does what `serve` does with a connection, its port, and a list with an entry per connection."""
+    running: set[asyncio.Task[Any]] = set()
+    connections: list[int] = []
 
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        connections.append(1)
+        try:
+            await serve(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
 
-def make_order(**changes: Any) -> ImageOrder:
-    given: dict[str, Any] = {
-        "model": "gpt-image-2",
-        "row": "gpt-image-2",
-        "prompt": "a lighthouse",
-        "size": Size("1:1", 1024, 1024, False, "1K"),
-        "quality": "medium",
-        "n": 1,
-    }
-    return ImageOrder(**{**given, **changes})
-
-
-def make_call(ref: str = "", **changes: Any) -> Call:
-    given: dict[str, Any] = {"attempt_id": "att_1", "order": make_order(), "expected": Usage(images=1), "ref": ref}
-    return Call(**{"model": "gpt-image-2", **given, **changes})
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], connections
+    finally:
+        server.close()
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -68,14 +87,72 @@ async def serve_routes(*routes: web.RouteDef) -> AsyncIterator[str]:
 
 
 def abort_connection(request: web.Request) -> web.Response:
-    """No answer: the connection is gone."""
+    """No response: the connection is closed."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
-def fake_link(path: Path) -> str:
-    return f"https://ours.example/{path.name}?exp=1&sig=x"
+def make_order(**fields: Any) -> ImageOrder:
+    defaults: dict[str, Any] = {
+        "model": "gpt-image-2",
+        "row": "gpt-image-2",
+        "prompt": "a lighthouse",
+        "size": Size("1:1", 1024, 1024, False, "1K"),
+        "quality": "medium",
+        "n": 1,
+    }
+    return ImageOrder(**{**defaults, **fields})
+
+
+def make_call(**fields: Any) -> Call:
+    """A call; fields that a call does not have are the order's."""
+    own = {name: fields.pop(name) for name in Call.__struct_fields__ if name in fields}
+    order = own.pop("order", None) or make_order(**fields)
+    expected = Usage(images=order.n, text_input=8, image_output=1756 * order.n)
+    defaults = {"attempt_id": ATTEMPT, "expected": expected, "model": "gpt-image-2", "customer": "c-77"}
+    return Call(**{**defaults, "order": order, **own})
+
+
+def make_config(port: int, **fields: Any) -> UpstreamConfig:
+    defaults = {"name": "there", "protocol": "openai", "base_url": f"http://127.0.0.1:{port}/v1", "timeout_s": 20.0}
+    return UpstreamConfig(**{**defaults, "api_key_env": "KEY", **fields})
+
+
+def make_upstream(
+    directory: Path,
+    config: UpstreamConfig,
+    fetch: Fetch | None = None,
+    dialect: Dialect | None = None,
+    api_key: str = SECRET,
+    **deps: Any,
+) -> ConnectedUpstream:
+    """The upstream as the registry builds it, with a spool below `directory` and short waits."""
+    fetch = fetch or fake_fetch
+    defaults = {"link": fake_link, "poll_schedule": FAST_SCHEDULE, "download_retry": FAST_RETRY}
+    spool = deps.pop("spool", None) or Spool(directory / "spool")
+    all_deps = UpstreamDeps(**{**defaults, **deps}, spool=spool, fetch=lambda _: fetch, env={"KEY": api_key})
+    upstream = build_upstream(config, dialect or resolve_dialect(config), all_deps)
+    assert isinstance(upstream, ConnectedUpstream), upstream
+    return upstream
+
+
+async def run_call(upstream: ConnectedUpstream, call: Call, hooks: CallHooks | None = None) -> Outcome:
+    try:
+        return await upstream.produce(call, hooks or CallHooks())
+    finally:
+        await upstream.close()
+
+
+def saved(path: Path, content: bytes) -> Download:
+    path.write_bytes(content)
+    return Download(len(content), hashlib.sha256(content).hexdigest())
+
+
+async def fake_fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
+    if "nowhere" in url:
+        return DownloadFailed("unreachable")
+    return saved(target, encoded_image("PNG")[:max_bytes])
 
 
 async def plain_fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
@@ -86,17 +163,32 @@ async def plain_fetch(url: str, target: Path, max_bytes: int) -> Download | Down
                 return DownloadFailed(f"status {response.status}")
     except aiohttp.ClientError as error:
         return DownloadFailed(type(error).__name__)
-    target.write_bytes(body)
-    return Download(len(body))
+    return saved(target, body)
+
+
+def fake_link(path: Path) -> str:
+    return f"https://ours.example/{path.name}?exp=1&sig=x"
+
+
+def png(width: int = 64, height: int = 64) -> bytes:
+    return encoded_image("PNG", "RGB", (width, height))
+
+
+def base64_image(kind: str = "PNG", mode: str = "RGB") -> str:
+    return base64.b64encode(encoded_image(kind, mode)).decode()
+
+
+def one_image_body(**more: Any) -> bytes:
+    return msgspec.json.encode({"created": 1, "data": [{"b64_json": base64_image()}], **more})
 
 
 @dataclass
 class CancelPoint:
-    """Counts the moments of a run, and cuts the running call off at one of them."""
+    """Counts the steps of a run, and cancels the running call at one of them."""
 
     cancel_at: int = 0
     count: int = 0
-    running: asyncio.Task[CallOutcome] | None = None
+    running: asyncio.Task[Outcome] | None = None
 
     async def hit(self) -> None:
         self.count += 1
@@ -111,37 +203,40 @@ class CancelPoint:
 
 @dataclass
 class AttemptRunner:
-    """The caller's side of one attempt: what it was told to remember outlives a cut."""
+    """The caller's side of one attempt: the references that it saved outlive a cancelled call."""
 
-    kind: Callable[..., Upstream]
     protocol: str
     base: str
     spool: Spool
     cancel_point: CancelPoint = field(default_factory=CancelPoint)
     config: dict[str, Any] = field(default_factory=dict)
     fetch: Fetch = plain_fetch
-    link: Link = fake_link
+    link: MakeLink = fake_link
     schedule: PollSchedule = FAST_SCHEDULE
+    api_key: str = SECRET
     saved_refs: list[str] = field(default_factory=list)
     progress: list[int] = field(default_factory=list)
     cancel_requested: bool = False
 
-    def upstream(self) -> Upstream:
-        row = UpstreamConfig(**{"name": "there", "protocol": self.protocol, "base_url": self.base, **self.config})
-        dialect: Dialect = resolve_dialect(row)
-        return self.kind(row, dialect, self.spool, self.fetch, self.link, SECRET, pace=self.schedule)
+    def upstream(self) -> ConnectedUpstream:
+        config = make_config(0, **{"protocol": self.protocol, "base_url": self.base, "timeout_s": 600.0, **self.config})
+        return make_upstream(
+            Path(),
+            config,
+            self.fetch,
+            api_key=self.api_key,
+            spool=self.spool,
+            link=self.link,
+            poll_schedule=self.schedule,
+        )
 
-    async def produce(self, wanted: Call) -> CallOutcome:
-        """One process that carries the attempt out."""
-        upstream = self.upstream()
-        try:
-            return await upstream.produce(wanted, self.hooks())
-        finally:
-            await upstream.close()
+    async def produce(self, call: Call) -> Outcome:
+        """What one process makes of the attempt."""
+        return await run_call(self.upstream(), call, self.hooks())
 
-    async def produce_until_cancelled(self, wanted: Call) -> CallOutcome | None:
-        """The answer, or None where it was cut off."""
-        self.cancel_point.running = asyncio.create_task(self.produce(wanted))
+    async def produce_until_cancelled(self, call: Call) -> Outcome | None:
+        """The outcome, or None where the call was cancelled."""
+        self.cancel_point.running = asyncio.create_task(self.produce(call))
         try:
             return await self.cancel_point.running
         except asyncio.CancelledError:
@@ -149,13 +244,13 @@ class AttemptRunner:
 
     def hooks(self) -> CallHooks:
         return CallHooks(
-            on_progress=self._progress, save_ref=self._remember, cancel_requested=lambda: self.cancel_requested
+            on_progress=self._on_progress, save_ref=self._save_ref, cancel_requested=lambda: self.cancel_requested
         )
 
-    async def _progress(self, percent: int) -> None:
+    async def _on_progress(self, percent: int) -> None:
         self.progress.append(percent)
 
-    async def _remember(self, ref: str) -> None:
+    async def _save_ref(self, ref: str) -> None:
         await self.cancel_point.hit()
         self.saved_refs.append(ref)
         await self.cancel_point.hit()

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.base import CallHooks, CallOutcome, FailureKind, Produced, Refused, Unavailable, Unknown
+from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Refused, Unavailable, Unknown
 from imagegate.upstreams.openai.events import EventReader
 from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw
 from tests.images.corpus import encoded_image
-from tests.upstreams.parts import base64_image, make_call, make_config, make_upstream, run_call
+from tests.upstreams.helpers import base64_image, make_call, make_config, make_upstream, run_call
 
 SHARED = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png", "created_at": 1}
 USAGE = {
@@ -43,13 +43,13 @@ def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
     return "".join(lines).encode()
 
 
-def ask(tmp_path: Path, body: bytes | Reply, ties: CallHooks | None = None, timeout_s: float = 10.0) -> CallOutcome:
+def ask(tmp_path: Path, body: bytes | Reply, ties: CallHooks | None = None, timeout_s: float = 10.0) -> Outcome:
     reply = reply_with(http_response(200, body, "Content-Type: text/event-stream")) if isinstance(body, bytes) else body
 
-    async def run() -> CallOutcome:
+    async def run() -> Outcome:
         async with serve_raw(reply) as server:
             there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s))
-            return await run_call(there, make_call(partials=2), ties)
+            return await run_call(there, make_call(partial_images=2), ties)
 
     return asyncio.run(run())
 

@@ -18,8 +18,8 @@ from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
 from imagegate.upstreams.base import (
-    CallOutcome,
     FailureKind,
+    Outcome,
     Produced,
     RecoveryMode,
     Refused,
@@ -27,9 +27,9 @@ from imagegate.upstreams.base import (
     Unavailable,
     Unknown,
 )
-from imagegate.upstreams.fal import Fal
 from imagegate.upstreams.same_origin import is_same_origin
 from tests.upstreams.helpers import (
+    SECRET,
     AttemptRunner,
     CancelPoint,
     abort_connection,
@@ -88,7 +88,7 @@ class Queue:
 
     async def look(self, request: web.Request) -> web.Response:
         await self.knife.hit()
-        assert request.headers["Authorization"] == "Key sk-theirs"
+        assert request.headers["Authorization"] == f"Key {SECRET}"
         self.asked += 1
         if self.cancels and self.cancelled_status:
             return web.json_response({"detail": "no such request"}, status=self.cancelled_status)
@@ -116,15 +116,13 @@ class Queue:
 WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 
-async def run_attempt(
-    queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]
-) -> tuple[AttemptRunner, CallOutcome]:
+async def run_attempt(queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*queue.routes()) as queue.base:
-        desk = AttemptRunner(Fal, "fal", queue.base, Spool(spool), **given)
+        desk = AttemptRunner("fal", queue.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
     return asyncio.run(run_attempt(queue, spool, wanted, given))
 
 
@@ -144,7 +142,7 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
         }
     ]
     assert queue.paths == ["/openai/gpt-image-2"]
-    assert (queue.heads[0]["x-fal-no-retry"], queue.heads[0]["Authorization"]) == ("1", "Key sk-theirs")
+    assert (queue.heads[0]["x-fal-no-retry"], queue.heads[0]["Authorization"]) == ("1", f"Key {SECRET}")
     assert set(json.loads(desk.saved_refs[0])) == {"request_id", "status_url", "response_url", "cancel_url"}
     assert desk.upstream().recovery_mode is RecoveryMode.by_ref
 
@@ -156,7 +154,7 @@ def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -
         knife = CancelPoint(at)
         queue = Queue(knife)
         async with serve_routes(*queue.routes()) as queue.base:
-            desk = AttemptRunner(Fal, "fal", queue.base, Spool(tmp_path / str(at)), knife)
+            desk = AttemptRunner("fal", queue.base, Spool(tmp_path / str(at)), knife)
             answer = await desk.produce_until_cancelled(WANTED)
             was_cut = knife.reached
             if answer is None and desk.saved_refs:
@@ -181,7 +179,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
     big = tmp_path / "big.png"
     big.write_bytes(png() + bytes(9 * 2**20))
 
-    async def scene() -> CallOutcome:
+    async def scene() -> Outcome:
         async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.transport.abort()
@@ -189,7 +187,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
         server = await asyncio.start_server(slam, "127.0.0.1", 0)
         async with server:
             base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            desk = AttemptRunner(Fal, "fal", base, Spool(tmp_path / "spool"))
+            desk = AttemptRunner("fal", base, Spool(tmp_path / "spool"))
             return await desk.produce(make_call(model="m", references=(big,)))
 
     answer = asyncio.run(scene())

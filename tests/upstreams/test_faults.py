@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
-from imagegate.upstreams.base import CallHooks, CallOutcome, FailureKind, Produced, Unavailable, Unknown
-from imagegate.upstreams.downloads import Download, DownloadFailed
+from imagegate.http.download import Download, DownloadFailed
+from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Unavailable, Unknown
 from tests.egress.raw_server import (
     Reply,
     client_tls,
@@ -32,7 +32,7 @@ from tests.egress.raw_server import (
     server_tls,
 )
 from tests.images.corpus import IDAT, chunk, encoded_image, png
-from tests.upstreams.parts import (
+from tests.upstreams.helpers import (
     ConnectionHandler,
     base64_image,
     make_call,
@@ -40,14 +40,15 @@ from tests.upstreams.parts import (
     make_upstream,
     one_image_body,
     run_call,
+    saved,
     serve_connections,
 )
 
 JSON = "Content-Type: application/json"
 
 
-def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **options: Any) -> CallOutcome:
-    async def run() -> CallOutcome:
+def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **options: Any) -> Outcome:
+    async def run() -> Outcome:
         async with serve_raw(reply) as server:
             there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s), **options)
             said = await run_call(there, make_call(n=n))
@@ -57,10 +58,10 @@ def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **
     return asyncio.run(run())
 
 
-def ask_raw(tmp_path: Path, serve: ConnectionHandler, **asked: Any) -> CallOutcome:
+def ask_raw(tmp_path: Path, serve: ConnectionHandler, **asked: Any) -> Outcome:
     """For servers that do not even read the request."""
 
-    async def run() -> CallOutcome:
+    async def run() -> Outcome:
         async with serve_connections(serve) as (port, connections):
             said = await run_call(make_upstream(tmp_path, make_config(port, timeout_s=1.0)), make_call(**asked))
             assert len(connections) == 1
@@ -98,7 +99,7 @@ def test_no_such_name(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
-    async def run() -> CallOutcome:
+    async def run() -> Outcome:
         async with serve_raw(
             reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
         ) as server:
@@ -111,7 +112,7 @@ def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_is_trusted(tmp_path: Path) -> None:
-    async def run() -> CallOutcome:
+    async def run() -> Outcome:
         async with serve_raw(
             reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
         ) as server:
@@ -125,7 +126,7 @@ def test_a_handshake_that_never_ends_costs_the_time_to_connect_and_no_more(tmp_p
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async def run() -> CallOutcome:
+    async def run() -> Outcome:
         async with serve_connections(silent) as (port, _):
             asked = make_config(0, base_url=f"https://127.0.0.1:{port}/v1", connect_s=0.5)
             return await asyncio.wait_for(run_call(make_upstream(tmp_path, asked), make_call()), 5)
@@ -224,7 +225,7 @@ def test_a_picture_that_is_not_whole_is_no_picture(damage: str, tmp_path: Path) 
     said = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
     assert isinstance(said, Unknown)
     assert said.bad_body
-    assert said.detail.startswith("picture 0: ")
+    assert said.detail.startswith("image 0: ")
 
 
 def test_other_pixels_than_asked_are_delivered_with_their_own(tmp_path: Path) -> None:
@@ -320,10 +321,10 @@ def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Pa
 
     async def at_last(url: str, target: Path, most: int) -> Download | DownloadFailed:
         asked.append(url)
-        return DownloadFailed("503") if len(asked) < 4 else Download(target.write_bytes(encoded_image("PNG")))
+        return DownloadFailed("503") if len(asked) < 4 else saved(target, encoded_image("PNG"))
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetching=at_last), Produced)
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetch=at_last), Produced)
     assert asked == ["https://cdn/a"] * 4
 
 
@@ -339,7 +340,7 @@ def test_a_link_to_something_else_is_no_picture(tmp_path: Path) -> None:
         return target.write_bytes(b"<html>expired</html>")
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetching=page), Unknown)
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetch=page), Unknown)
 
 
 def test_a_full_disk_is_raised_because_it_is_ours(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.openai import base64_file as payload_module
-from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES, MAX_IMAGE_BYTES
+from imagegate.upstreams.downloads import MAX_IMAGE_BYTES
+from imagegate.upstreams.openai import base64_file
+from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES
 from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
 from tests.images.corpus import encoded_image
 
@@ -35,7 +36,7 @@ def scan(pieces: Iterable[bytes], most: int = 4) -> Scan:
             kept = scanner.finish()
         finally:
             scanner.close()
-        files = {f"@{n}": one.draft.read_bytes() for n, one in enumerate(scanner.files) if one.draft}
+        files = {f"@{n}": one.path.read_bytes() for n, one in enumerate(scanner.files) if one.path}
         left = {path.name for path in Path(folder).iterdir()}
         assert left == {mark[1:] for mark in files}, "only whole pictures leave files"
     return json.loads(kept), files, [one.error for one in scanner.files if one.error]
@@ -167,12 +168,12 @@ def test_base64_is_as_strict_in_pieces_as_in_one(tail: str) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "no picture by its first bytes"),
-        ("AAAA", "no picture by its first bytes"),
+        ("", "no image by its first bytes"),
+        ("AAAA", "no image by its first bytes"),
         ("https://example.com/a.png", "not base64"),
         ("data:image/png,AAAA", "not base64"),
         ("data:" + "x" * 1000, "not base64"),
-        (base64.b64encode(b"<html>" * 20).decode(), "no picture by its first bytes"),
+        (base64.b64encode(b"<html>" * 20).decode(), "no image by its first bytes"),
         (base64.b64encode(PNG + bytes(20)).decode()[:-1], "not base64"),
         (base64.b64encode(PNG + bytes(20)).decode() + "\t", "not base64"),
         (base64.urlsafe_b64encode(PNG + b"\xff" * 20).decode(), "not base64"),
@@ -192,7 +193,7 @@ def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> No
 
 
 def test_an_answer_that_ends_within_a_picture_is_bad() -> None:
-    with pytest.raises(UnreadableResponse, match="ends within a picture"):
+    with pytest.raises(UnreadableResponse, match="ends within an image"):
         scan([b'{"data":[{"b64_json":"' + base64.b64encode(encoded_image("PNG"))])
 
 
@@ -201,16 +202,16 @@ def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
     body = json.dumps({"data": [{"b64_json": good}] * 3}).encode()
     _, files, faults = scan([body], most=2)
     assert list(files) == ["@0", "@1"]
-    assert faults == ["more pictures than asked for"]
+    assert faults == ["more images than asked for"]
 
 
 def test_pictures_without_end_are_bad() -> None:
-    with pytest.raises(UnreadableResponse, match="more than 100 pictures"):
+    with pytest.raises(UnreadableResponse, match="more than 100 images"):
         scan([b'{"b64_json":""}' * 101])
 
 
 def test_an_envelope_above_its_cap_is_bad() -> None:
-    with pytest.raises(UnreadableResponse, match="beside the pictures"):
+    with pytest.raises(UnreadableResponse, match="beside the images"):
         scan([b'{"note":"'] + [b"x" * 65536] * (MAX_ENVELOPE_BYTES // 65536 + 1))
 
 
@@ -225,7 +226,7 @@ def test_a_picture_above_its_cap_is_dropped_and_the_whole_answer_has_a_cap_too(t
             scanner.feed(piece)
             written.append(scanner.files[0].bytes_written)
 
-    with pytest.raises(UnreadableResponse, match="larger than its pictures may be"):
+    with pytest.raises(UnreadableResponse, match="larger than its images may be"):
         feed_without_end()
     scanner.close()
     assert max(written) <= MAX_IMAGE_BYTES
@@ -253,7 +254,7 @@ def test_the_kept_rest_is_what_stands_beside_the_pictures(start: int) -> None:
 
 def test_a_picture_of_the_whole_size_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cap is inclusive; shown on a small one, because the real one is 36 MiB."""
-    monkeypatch.setattr(payload_module, "MAX_IMAGE_BYTES", 300)
+    monkeypatch.setattr(base64_file, "MAX_IMAGE_BYTES", 300)
     for extra, count in ((0, 1), (1, 0)):
         text = base64.b64encode(PNG + bytes(292 + extra)).decode()
         _, files, _ = scan([json.dumps({"data": [{"b64_json": text}]}).encode()])

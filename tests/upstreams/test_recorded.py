@@ -13,7 +13,7 @@ import pytest
 from imagegate.catalog.routes import load_dialects
 from imagegate.upstreams.base import Produced
 from tests.egress.raw_server import http_response, reply_with, serve_raw
-from tests.upstreams.parts import SECRET, base64_image, make_call, make_config, make_upstream, run_call
+from tests.upstreams.helpers import SECRET, base64_image, make_call, make_config, make_upstream, run_call
 
 RECORDED = Path(__file__).parent / "recorded"
 PICTURES = {

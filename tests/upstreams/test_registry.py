@@ -1,36 +1,48 @@
-"""From an operator's row to an upstream, or to a sentence that says what is missing."""
+"""From the operator's configuration to an upstream, or to a sentence that says what is missing."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from imagegate.catalog.routes import UpstreamConfig, resolve_dialect
+from imagegate.catalog.routes import Protocol, UpstreamConfig, resolve_dialect
 from imagegate.http.retry_after import parse_retry_after
 from imagegate.spool import Spool
-from imagegate.upstreams.base import RecoveryMode, Upstream
-from imagegate.upstreams.connect import InvalidUpstreamConfig, UpstreamDeps, build_upstream
+from imagegate.upstreams.base import RecoveryMode, Upstream, UpstreamDeps
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.openai.adapter import OpenAI
-from tests.upstreams.parts import fake_fetch
+from imagegate.upstreams.registry import ADAPTERS, ConnectedUpstream, InvalidUpstreamConfig, build_upstream
+from tests.upstreams.helpers import fake_fetch
 
 
-def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream | InvalidUpstreamConfig:
-    row = UpstreamConfig(**{"name": "there", "protocol": "openai", **fields})
-    plugs = UpstreamDeps(spool=Spool(tmp_path / "spool"), fetch=lambda _: fake_fetch, link=str, env=env or {})
-    return build_upstream(row, resolve_dialect(row), plugs)
+def connected(
+    tmp_path: Path, env: dict[str, str] | None = None, **fields: Any
+) -> ConnectedUpstream | InvalidUpstreamConfig:
+    config = UpstreamConfig(**{"name": "there", "protocol": "openai", **fields})
+    deps = UpstreamDeps(spool=Spool(tmp_path / "spool"), fetch=lambda _: fake_fetch, link=str, env=env or {})
+    return build_upstream(config, resolve_dialect(config), deps)
+
+
+def adapter(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream:
+    found = connected(tmp_path, env, **fields)
+    assert isinstance(found, ConnectedUpstream)
+    return found.adapter
+
+
+def test_every_protocol_of_the_configuration_has_an_adapter() -> None:
+    assert set(ADAPTERS) == set(get_args(Protocol))
 
 
 def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("sk-1\n")
-    assert isinstance(connected(tmp_path, {"KEY": " sk-1\n"}, api_key_env="KEY"), OpenAI)
-    assert isinstance(connected(tmp_path, api_key_file=str(key)), OpenAI)
-    assert isinstance(connected(tmp_path, dialect="sd-server", base_url="http://127.0.0.1:1234/v1"), OpenAI)
-    assert isinstance(connected(tmp_path, protocol="embedded"), Embedded)
+    assert isinstance(adapter(tmp_path, {"KEY": " sk-1\n"}, api_key_env="KEY"), OpenAI)
+    assert isinstance(adapter(tmp_path, api_key_file=str(key)), OpenAI)
+    assert isinstance(adapter(tmp_path, dialect="sd-server", base_url="http://127.0.0.1:1234/v1"), OpenAI)
+    assert isinstance(adapter(tmp_path, protocol="embedded"), Embedded)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +55,9 @@ def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
         ({"api_key_file": "/nowhere/key"}, {}, "the file /nowhere/key cannot be read: FileNotFoundError"),
         ({"dialect": "generic", "api_key_env": "KEY"}, {"KEY": "k"}, "base_url must begin with https://"),
         ({"base_url": "ftp://x"}, {}, "base_url must begin with https://"),
-        ({"base_url": "https://me:pw@x/v1"}, {}, "base_url must hold no key"),
-        ({"base_url": "https://x/v1?a=b"}, {}, "base_url must end before any '?'"),
-        ({"base_url": "https://[x/v1"}, {}, "base_url is no address"),
+        ({"base_url": "https://me:pw@x/v1"}, {}, "base_url must not contain a key"),
+        ({"base_url": "https://x/v1?a=b"}, {}, "base_url must not contain '?'"),
+        ({"base_url": "https://[x/v1"}, {}, "base_url is not a URL"),
         ({"dialect": "azure-dated", "base_url": "https://x"}, {}, "api_version is missing"),
     ],
 )
@@ -58,8 +70,8 @@ def test_what_is_missing_is_said(fields: dict[str, Any], env: dict[str, str], to
 def test_a_call_may_be_repeated_only_where_the_server_is_known_to_know_it_again(tmp_path: Path) -> None:
     plain = connected(tmp_path, {"K": "k"}, api_key_env="K")
     proven = connected(tmp_path, {"K": "k"}, api_key_env="K", override={"idempotency": "header"})
-    assert isinstance(plain, OpenAI)
-    assert isinstance(proven, OpenAI)
+    assert isinstance(plain, ConnectedUpstream)
+    assert isinstance(proven, ConnectedUpstream)
     assert (plain.recovery_mode, proven.recovery_mode) == (RecoveryMode.never, RecoveryMode.by_key)
 
 

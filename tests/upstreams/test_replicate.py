@@ -16,9 +16,9 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.base import CallOutcome, FailureKind, Produced, Refused, Rejected, Unavailable, Unknown
-from imagegate.upstreams.replicate import Replicate
+from imagegate.upstreams.base import FailureKind, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from tests.upstreams.helpers import (
+    SECRET,
     AttemptRunner,
     CancelPoint,
     abort_connection,
@@ -70,7 +70,7 @@ class Predictions:
 
     async def look(self, request: web.Request) -> web.Response:
         await self.knife.hit()
-        assert request.headers["Authorization"] == "Bearer sk-theirs"
+        assert request.headers["Authorization"] == f"Bearer {SECRET}"
         if self.look_answers:
             return self.look_answers.pop(0)
         self.asked += 1
@@ -93,13 +93,13 @@ WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 async def run_attempt(
     there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]
-) -> tuple[AttemptRunner, CallOutcome]:
+) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*there.routes()) as there.base:
-        desk = AttemptRunner(Replicate, "replicate", there.base, Spool(spool), **given)
+        desk = AttemptRunner("replicate", there.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
     return asyncio.run(run_attempt(there, spool, wanted, given))
 
 
@@ -132,7 +132,7 @@ def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -
         knife = CancelPoint(at)
         there = Predictions(knife)
         async with serve_routes(*there.routes()) as there.base:
-            desk = AttemptRunner(Replicate, "replicate", there.base, Spool(tmp_path / str(at)), knife)
+            desk = AttemptRunner("replicate", there.base, Spool(tmp_path / str(at)), knife)
             answer = await desk.produce_until_cancelled(WANTED)
             was_cut = knife.reached
             if answer is None and desk.saved_refs:
@@ -207,10 +207,10 @@ def test_every_end_of_a_prediction_is_understood(
 def test_one_output_may_stand_alone(tmp_path: Path) -> None:
     there = Predictions()
 
-    async def scene() -> CallOutcome:
+    async def scene() -> Outcome:
         async with serve_routes(*there.routes()) as there.base:
             there.end = {"output": f"{there.base}/files/0.png"}
-            return await AttemptRunner(Replicate, "replicate", there.base, Spool(tmp_path)).produce(WANTED)
+            return await AttemptRunner("replicate", there.base, Spool(tmp_path)).produce(WANTED)
 
     answer = asyncio.run(scene())
     assert isinstance(answer, Produced)

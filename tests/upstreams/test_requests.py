@@ -23,7 +23,7 @@ from imagegate.domain.images import Size
 from imagegate.upstreams.base import Call, Produced
 from tests.egress.raw_server import http_response, reply_with, serve_raw
 from tests.images.corpus import encoded_image
-from tests.upstreams.parts import (
+from tests.upstreams.helpers import (
     ATTEMPT,
     SECRET,
     base64_image,
@@ -135,7 +135,7 @@ def test_an_auto_size_is_left_to_the_model_where_the_dialect_lets_it(tmp_path: P
 
 
 def test_edits_for_openai_are_a_form(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
-    seen = sent(tmp_path, make_call(references, mask, prompt="猫\r\n--x", n=2))
+    seen = sent(tmp_path, make_call(references=references, mask=mask, prompt="猫\r\n--x", n=2))
     assert seen.target == "/v1/images/edits"
     files = [(name, file, content) for name, file, content in seen.form if file]
     assert files == [
@@ -148,9 +148,9 @@ def test_edits_for_openai_are_a_form(tmp_path: Path, references: tuple[Path, ...
 
 
 def test_one_reference_goes_as_image(tmp_path: Path, references: tuple[Path, ...]) -> None:
-    names = [name for name, file, _ in sent(tmp_path, make_call(references[:1])).form if file]
+    names = [name for name, file, _ in sent(tmp_path, make_call(references=references[:1])).form if file]
     assert names == ["image"]
-    names = [name for name, file, _ in sent(tmp_path, make_call(references), "vllm-omni").form if file]
+    names = [name for name, file, _ in sent(tmp_path, make_call(references=references), "vllm-omni").form if file]
     assert names == ["image", "image"]
 
 
@@ -162,7 +162,7 @@ def test_dated_azure_has_the_deployment_in_the_path_and_no_model(tmp_path: Path,
     assert seen.json["quality"] == "medium", "its default is the dearest"
     assert seen.headers["api-key"] == SECRET
     assert "authorization" not in seen.headers
-    assert "model" not in sent(tmp_path, make_call(references), "azure-dated", **azure).fields
+    assert "model" not in sent(tmp_path, make_call(references=references), "azure-dated", **azure).fields
 
 
 def test_azure_v1_may_have_a_version_too(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_azure_v1_may_have_a_version_too(tmp_path: Path) -> None:
 
 
 def test_json_edits_carry_the_pictures_as_data_urls(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
-    seen = sent(tmp_path, make_call(references, mask), Dialect(name="d", edits="json_images"))
+    seen = sent(tmp_path, make_call(references=references, mask=mask), Dialect(name="d", edits="json_images"))
     assert seen.target == "/v1/images/edits"
     assert seen.json["images"] == [
         {"image_url": f"data:image/png;base64,{base64_image()}"},
@@ -184,18 +184,22 @@ def test_json_edits_carry_the_pictures_as_data_urls(tmp_path: Path, references: 
 
 def test_xai_takes_ratio_and_tier(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
     seen = sent(
-        tmp_path, make_call(references[:1], mask, size=Size("16:9", 2736, 1536, assumed=False, resolution="2K")), "xai"
+        tmp_path,
+        make_call(references=references[:1], mask=mask, size=Size("16:9", 2736, 1536, assumed=False, resolution="2K")),
+        "xai",
     )
     assert (seen.json["aspect_ratio"], seen.json["resolution"]) == ("16:9", "2k")
     assert seen.json["image"] == {"url": f"data:image/png;base64,{base64_image()}", "type": "image_url"}
     assert seen.json["mask"] == {"url": f"data:image/png;base64,{base64_image('PNG', 'RGBA')}"}
     assert not {"size", "quality", "style", "background", "moderation"} & set(seen.json)
-    free = sent(tmp_path, make_call(references, size=Size("1536x1024", 1536, 1024, assumed=False)), "xai").json
+    free = sent(
+        tmp_path, make_call(references=references, size=Size("1536x1024", 1536, 1024, assumed=False)), "xai"
+    ).json
     assert (free["aspect_ratio"], free["resolution"], len(free["images"])) == ("3:2", "1k", 2)
 
 
 def test_together_takes_edges_and_references_in_generations(tmp_path: Path, references: tuple[Path, ...]) -> None:
-    seen = sent(tmp_path, make_call(references), "together")
+    seen = sent(tmp_path, make_call(references=references), "together")
     assert seen.target == "/v1/images/generations"
     assert (seen.json["width"], seen.json["height"], seen.json["response_format"]) == (1024, 1024, "base64")
     assert [url[:16] for url in seen.json["reference_images"]] == ["data:image/png;b", "data:image/jpeg;"]
@@ -208,7 +212,9 @@ def test_nothing_is_sent_that_the_dialect_drops(dialect: str, tmp_path: Path, re
     assert not set(seen.json) & set(preset.drop)
     assert "model" in set(seen.json) | set(preset.drop)
     if preset.edits.startswith("multipart"):
-        assert not set(sent(tmp_path, make_call(references), dialect, api_version="1").fields) & set(preset.drop)
+        assert not set(sent(tmp_path, make_call(references=references), dialect, api_version="1").fields) & set(
+            preset.drop
+        )
 
 
 def test_the_operators_changes_come_last_in_both_forms(tmp_path: Path, references: tuple[Path, ...]) -> None:
@@ -225,7 +231,7 @@ def test_the_operators_changes_come_last_in_both_forms(tmp_path: Path, reference
     assert (seen.json["num"], seen.json["seed"], seen.json["moderation"], seen.json["quality"]) == (1, 7, "low", "hd")
     assert not {"n", "background"} & set(seen.json)
     assert (seen.headers["ocp-key"], seen.headers["idempotency-key"]) == (SECRET, ATTEMPT)
-    form = sent(tmp_path, make_call(references), changed)
+    form = sent(tmp_path, make_call(references=references), changed)
     assert (form.fields["num"], form.fields["seed"], form.fields["moderation"]) == ("1", "7", "low")
     assert [name for name, file, _ in form.form if file] == ["pics", "pics"]
 
@@ -237,9 +243,9 @@ def test_no_key_is_sent_where_none_is_needed(tmp_path: Path) -> None:
 def test_a_large_reference_goes_from_its_file_byte_for_byte(tmp_path: Path) -> None:
     big = tmp_path / "big"
     big.write_bytes(encoded_image("PNG") + bytes(range(256)) * 4000)
-    (content,) = [content for _, file, content in sent(tmp_path, make_call((big,))).form if file]
+    (content,) = [content for _, file, content in sent(tmp_path, make_call(references=(big,))).form if file]
     assert content == big.read_bytes()
-    seen = sent(tmp_path, make_call((big,)), Dialect(name="d", edits="json_images"))
+    seen = sent(tmp_path, make_call(references=(big,)), Dialect(name="d", edits="json_images"))
     assert base64.b64decode(seen.json["images"][0]["image_url"].partition(",")[2]) == big.read_bytes()
 
 
@@ -272,13 +278,13 @@ def test_the_official_client_reads_what_these_tests_serve(tmp_path: Path) -> Non
 
 
 def test_streaming_is_asked_for_only_where_it_is_wanted_and_known(tmp_path: Path) -> None:
-    wanted = sent(tmp_path, make_call(partials=5)).json
+    wanted = sent(tmp_path, make_call(partial_images=5)).json
     assert (wanted["stream"], wanted["partial_images"]) == (True, 3)
     must_be(ImageGenerateParamsStreaming, wanted)
     for seen in (
         sent(tmp_path, make_call()),
-        sent(tmp_path, make_call(partials=2), "generic"),
-        sent(tmp_path, make_call(partials=2, n=2)),
+        sent(tmp_path, make_call(partial_images=2), "generic"),
+        sent(tmp_path, make_call(partial_images=2, n=2)),
     ):
         assert "stream" not in seen.json
         assert "partial_images" not in seen.json

@@ -19,10 +19,11 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.domain.usage import Usage, UsageSource
+from imagegate.http.download import Download, DownloadFailed
 from imagegate.spool import Spool
 from imagegate.upstreams.base import (
-    CallOutcome,
     FailureKind,
+    Outcome,
     Produced,
     RecoveryMode,
     Refused,
@@ -30,10 +31,10 @@ from imagegate.upstreams.base import (
     Unavailable,
     Unknown,
 )
-from imagegate.upstreams.downloads import Download, DownloadFailed
-from imagegate.upstreams.task_api import TaskApi
 from tests.upstreams.helpers import (
+    ATTEMPT,
     FAST_SCHEDULE,
+    SECRET,
     AttemptRunner,
     CancelPoint,
     abort_connection,
@@ -41,6 +42,7 @@ from tests.upstreams.helpers import (
     make_order,
     plain_fetch,
     png,
+    saved,
     serve_routes,
 )
 
@@ -96,7 +98,7 @@ class Gateway:
     async def look(self, request: web.Request) -> web.Response:
         await self.knife.hit()
         self.asked += 1
-        assert request.headers["Authorization"] == "Bearer sk-theirs"
+        assert request.headers["Authorization"] == f"Bearer {SECRET}"
         planned = self.look_answers.pop(0) if self.look_answers else None
         if planned == "hang up":
             return abort_connection(request)
@@ -123,14 +125,14 @@ class Gateway:
         return web.Response(body=png(), content_type="image/png")
 
 
-async def run_attempt(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+async def run_attempt(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*gateway.routes()) as gateway.base:
         wanted = given.pop("call", None) or make_call()
-        desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(spool), **given)
+        desk = AttemptRunner("task_api", gateway.base, Spool(spool), **given)
         return desk, await desk.produce(wanted)
 
 
-def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, CallOutcome]:
+def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
     return asyncio.run(run_attempt(gateway, spool, **given))
 
 
@@ -150,7 +152,7 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     ]
     assert spooled.usage == Usage(images=2, text_input=13, image_output=1756)
     assert (spooled.usage_source, spooled.cost_nanos) == (UsageSource.upstream, 47_470_500)
-    assert desk.spool.read_response("att_1") == spooled
+    assert desk.spool.read_response(ATTEMPT) == spooled
     assert gateway.bodies == [
         {
             "model": "gpt-image-2-theirs",
@@ -165,8 +167,8 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
         }
     ]
     head = gateway.heads[0]
-    assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == ("att_1", "2")
-    assert head["Authorization"] == "Bearer sk-theirs"
+    assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == (ATTEMPT, "2")
+    assert head["Authorization"] == f"Bearer {SECRET}"
     assert desk.progress == [30, 60]
     assert json.loads(desk.saved_refs[-1])["id"] == "task-unified-1-00000000"
 
@@ -177,7 +179,7 @@ def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_p
         knife = CancelPoint(at)
         gateway = Gateway(knife, count=2)
         async with serve_routes(*gateway.routes()) as gateway.base:
-            desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(tmp_path / str(at)), knife)
+            desk = AttemptRunner("task_api", gateway.base, Spool(tmp_path / str(at)), knife)
             wanted = make_call(order=make_order(n=2))
             answer = await desk.produce_until_cancelled(wanted)
             was_cut = knife.reached
@@ -234,7 +236,7 @@ def nowhere() -> str:
 
 
 def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> None:
-    desk = AttemptRunner(TaskApi, "task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
+    desk = AttemptRunner("task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
     fresh = asyncio.run(desk.produce(make_call()))
     assert isinstance(fresh, Unavailable)
     assert fresh.trouble is FailureKind.failing
@@ -406,10 +408,10 @@ def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
             return await super().look(request)
 
-    async def scene() -> tuple[Gateway, CallOutcome]:
+    async def scene() -> tuple[Gateway, Outcome]:
         gateway = Holding(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled"))
         async with serve_routes(*gateway.routes()) as gateway.base:
-            desk = AttemptRunner(TaskApi, "task_api", gateway.base, Spool(tmp_path))
+            desk = AttemptRunner("task_api", gateway.base, Spool(tmp_path))
             running = asyncio.create_task(desk.produce(make_call()))
             while not gateway.bought:
                 await asyncio.sleep(0.01)
@@ -448,11 +450,11 @@ def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
     task = f'{{"id":"t","status":"completed","results":["BASE/files/0.png"],"usage":{{"cost":{{"usd":{usd}}}}}}}'
     gateway = Gateway(looks=0)
 
-    async def scene() -> CallOutcome:
+    async def scene() -> Outcome:
         async with serve_routes(*gateway.routes()) as base:
             done = web.Response(text=task.replace("BASE", base), content_type="application/json")
             gateway.look_answers = [done]
-            return await AttemptRunner(TaskApi, "task_api", base, Spool(tmp_path)).produce(make_call())
+            return await AttemptRunner("task_api", base, Spool(tmp_path)).produce(make_call())
 
     answer = asyncio.run(scene())
     assert isinstance(answer, Produced)
@@ -474,7 +476,7 @@ def test_a_failed_download_is_repeated_and_nothing_is_bought_again(tmp_path: Pat
         if len(tries) == 1:
             return DownloadFailed("reset")
         if len(tries) == 2:
-            return Download(target.write_bytes(b"<html>not yet</html>"))
+            return saved(target, b"<html>not yet</html>")
         return await plain_fetch(url, target, max_bytes)
 
     gateway = Gateway()
@@ -492,7 +494,7 @@ def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -
     assert isinstance(answer, Unknown)
     assert answer.bad_body
     assert answer.usage is not None
-    assert (len(gateway.bought), desk.spool.read_response("att_1")) == (1, None)
+    assert (len(gateway.bought), desk.spool.read_response(ATTEMPT)) == (1, None)
 
 
 def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
@@ -522,11 +524,11 @@ def test_references_travel_as_links_and_a_repeat_after_a_crash_sends_the_same(tm
     def fresh_link(path: Path) -> str:
         return f"https://ours.example/{path.name}?exp={next(turns)}"
 
-    async def scene() -> tuple[Gateway, CallOutcome]:
+    async def scene() -> tuple[Gateway, Outcome]:
         gateway = Gateway(CancelPoint(4))  # cut when the task was bought and nobody was told
         async with serve_routes(*gateway.routes()) as gateway.base:
             spool = Spool(tmp_path / "spool")
-            desk = AttemptRunner(TaskApi, "task_api", gateway.base, spool, gateway.knife, link=fresh_link)
+            desk = AttemptRunner("task_api", gateway.base, spool, gateway.knife, link=fresh_link)
             wanted = make_call(references=(first,), mask=mask)
             assert await desk.produce_until_cancelled(wanted) is None
             return gateway, await desk.produce(msgspec.structs.replace(wanted, ref=desk.saved_refs[-1]))

@@ -14,9 +14,7 @@ from aiohttp import web
 from imagegate.domain.images import Size
 from imagegate.domain.usage import UsageSource
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, CallOutcome, Produced, Unavailable
-from imagegate.upstreams.polling import PollSchedule
-from imagegate.upstreams.task_api import TaskApi
+from imagegate.upstreams.base import Call, Outcome, PollSchedule, Produced, Unavailable
 from tests.support import file_server
 from tests.support.gateway import Gateway
 from tests.upstreams import helpers
@@ -46,8 +44,7 @@ def other(tmp_path_factory: pytest.TempPathFactory, store: file_server.FileServe
 
 
 def make_runner(other: Gateway, spool: Path, monkeypatch: pytest.MonkeyPatch, key: str = "") -> helpers.AttemptRunner:
-    monkeypatch.setattr(helpers, "SECRET", key or other.key)
-    return helpers.AttemptRunner(TaskApi, "task_api", other.url, Spool(spool), schedule=PACE)
+    return helpers.AttemptRunner("task_api", other.url, Spool(spool), schedule=PACE, api_key=key or other.key)
 
 
 def tasks_and_charges(other: Gateway, key: str) -> tuple[int, int]:
@@ -118,7 +115,7 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
         await asyncio.to_thread(other.start)
         return helpers.abort_connection(request)
 
-    async def scene(wanted: Call) -> CallOutcome:
+    async def scene(wanted: Call) -> Outcome:
         async with helpers.serve_routes(web.route("*", "/{path:.*}", relay)) as there.base:
             return await there.produce(wanted)
 

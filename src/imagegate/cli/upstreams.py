@@ -27,7 +27,7 @@ from imagegate.families import FAMILIES
 from imagegate.routing.circuit_breaker import REASONS
 from imagegate.routing.planner import RouteRequest, route_cost, unsupported_reason
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Call, CallHooks, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.registry import UpstreamRegistry
 
 _PROMPT = "A small red circle on a white background"
@@ -114,7 +114,7 @@ def _cheapest_order(book: Catalog, route: Route) -> tuple[ImageOrder, Usage, int
     raise Exit(USAGE, f"imagegate: {route.name} takes none of the sizes that a test would send")
 
 
-def _explain(answer: CallOutcome, order: ImageOrder, expected: Usage) -> None:
+def _explain(answer: Outcome, order: ImageOrder, expected: Usage) -> None:
     match answer:
         case Produced(answer=made):
             image = made.images[0]

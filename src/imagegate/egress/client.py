@@ -1,8 +1,4 @@
-"""The client for URLs that users gave: fetch a reference, post a callback.
-
-Knows time, redirects and how much of an answer is wanted. It refuses to know what the bytes are, who asked, and
-whether to try again.
-"""
+"""The client for URLs that users gave: fetch a reference, post a webhook."""
 
 from __future__ import annotations
 
@@ -17,29 +13,19 @@ from aiohttp.abc import AbstractResolver
 
 from imagegate.egress.addresses import EgressRules, address_policy
 from imagegate.egress.connector import AddressGuard, GuardedConnector
-from imagegate.egress.exchange import (
-    MAX_REDIRECTS,
-    FetchFailed,
-    FetchResult,
-    Sink,
-    copy_body,
-    default_headers,
-    open_session,
-    redirect_location,
-    send_request,
-    strict_tls,
-    translate_errors,
-)
+from imagegate.egress.exchange import Sink, fetch, send_request, translate_errors
 from imagegate.egress.urls import CheckedUrl, check_redirect
+from imagegate.http.client import default_headers, default_tls, open_session
+from imagegate.http.download import Download
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_EXCERPT_BYTES: Final = 1024
 
 
 class PostResponse(msgspec.Struct, frozen=True):
-    """An answer to a callback, of whatever status. `excerpt` is its first kilobyte as printable text.
+    """The response to a webhook, of any status. `excerpt` is its first kilobyte as printable text.
 
-    `retry_after` is what the receiver asked for in that header, for the log.
+    `retry_after` is that header as text, for the log.
     """
 
     status: int
@@ -60,30 +46,32 @@ class EgressClient:
     ) -> None:
         self._rules = rules
         self._resolver = resolver
-        self._ssl = ssl_context or strict_tls()
+        self._ssl = ssl_context or default_tls()
         self._guard = AddressGuard(address_policy(rules))
-        self._open_session: aiohttp.ClientSession | None = None
+        self._opened: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: CheckedUrl, sink: Sink, *, max_bytes: int, total_s: float = 60) -> FetchResult:
-        """GET the URL into `sink`, following at most three redirects. A failure leaves rubbish in `sink`."""
-        async with translate_errors(url), asyncio.timeout(total_s):
-            here = url
-            for _ in range(MAX_REDIRECTS + 1):
-                async with send_request(self._session(), "GET", here, default_headers(self._rules.contact)) as response:
-                    location = redirect_location(response)
-                    if location is None:
-                        return await copy_body(response, sink, max_bytes)
-                    here = check_redirect(location, here, self._rules)
-            raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
+    async def fetch(self, url: CheckedUrl, sink: Sink, *, max_bytes: int, total_s: float = 60) -> Download:
+        """GET the URL into `sink`, following redirects. Raises FetchFailed; `sink` may hold a part of the body then."""
+        return await fetch(
+            url,
+            sink,
+            max_bytes=max_bytes,
+            total_s=total_s,
+            headers=default_headers(self._rules.contact),
+            session_for=self._session,
+            check_redirect=lambda location, base: check_redirect(location, base, self._rules),
+        )
 
     async def post(
         self, url: CheckedUrl, body: bytes, headers: Mapping[str, str], *, total_s: float = 10
     ) -> PostResponse:
-        """POST the body once. A redirect is an answer like any other and is not followed."""
+        """POST the body once. A redirect is a response like any other and is not followed."""
         clock = asyncio.get_running_loop().time
         started = clock()
         async with translate_errors(url), asyncio.timeout(total_s):
-            async with send_request(self._session(), "POST", url, {**headers, **default_headers()}, body) as response:
+            async with send_request(
+                await self._session(), "POST", url, {**headers, **default_headers()}, body
+            ) as response:
                 excerpt = await _read_excerpt(response)
             return PostResponse(
                 response.status, round((clock() - started) * 1000), excerpt, _retry_after_text(response)
@@ -91,20 +79,20 @@ class EgressClient:
 
     async def close(self) -> None:
         """Drop the session and its connections."""
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._open_session is None:
+    async def _session(self, _: CheckedUrl | None = None) -> aiohttp.ClientSession:
+        if self._opened is None:
             # Named, never left to default: with aiodns installed the default would be another resolver.
             resolver = self._resolver or aiohttp.ThreadedResolver()
-            self._open_session = open_session(GuardedConnector(self._guard, resolver, self._ssl))
-        return self._open_session
+            self._opened = open_session(GuardedConnector(self._guard, resolver, self._ssl))
+        return self._opened
 
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
-    """Read the answer to its end or to the cap, whichever comes first, and keep the excerpt."""
+    """Read to the end or to the cap, whichever comes first, and keep the beginning."""
     kept, total = b"", 0
     async for chunk in response.content.iter_any():
         kept = (kept + chunk[:MAX_EXCERPT_BYTES])[:MAX_EXCERPT_BYTES]
@@ -115,8 +103,8 @@ async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
 
 
 def _retry_after_text(response: aiohttp.ClientResponse) -> str | None:
-    asked = response.headers.get("Retry-After")
-    return None if asked is None else _printable(asked.encode("utf-8", "surrogateescape")[:64])
+    value = response.headers.get("Retry-After")
+    return None if value is None else _printable(value.encode("utf-8", "surrogateescape")[:64])
 
 
 def _printable(raw: bytes) -> str:

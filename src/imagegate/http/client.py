@@ -1,15 +1,16 @@
-"""HTTP to one upstream: one request, one answer, and what it means when neither comes.
+"""HTTP for upstreams and for URLs that users give: one request and its response.
 
-Knows: sessions, deadlines, header limits and whether the whole request had left. Refuses to know what is said. It
-follows no redirect, repeats nothing, reads no environment and keeps no cookie.
+It follows no redirect, repeats nothing, reads no proxy settings and keeps no cookie.
 """
 
 from __future__ import annotations
 
+import codecs
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Final
 
 import aiohttp
@@ -19,143 +20,242 @@ from yarl import URL
 from imagegate import __version__
 from imagegate.crash_points import crash_point
 from imagegate.http.request_body import RequestBody
+from imagegate.http.retry_after import parse_retry_after
 
 MAX_HEADER_BYTES: Final = 32 * 1024
-MAX_ERROR_BYTES: Final = 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 1024 * 1024
+CONNECT_TIMEOUT_S: Final = 5.0
+_MAX_DETAIL_CHARS: Final = 400
 _INFLATE_CHUNK_BYTES: Final = 64 * 1024
-_WINDOW_BITS_BY_CODING = {
-    "": 0,
-    "identity": 0,
-    "gzip": 16 + zlib.MAX_WBITS,
-    "x-gzip": 16 + zlib.MAX_WBITS,
-    "deflate": zlib.MAX_WBITS,
-}
+_GZIP_BITS: Final = 16 + zlib.MAX_WBITS
+_CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_REQUEST_ID_HEADERS: Final = ("x-request-id", "apim-request-id", "x-fal-request-id")
 
 
 class NoResponse(Exception):
-    """No answer, or not all of one. `request_sent`: the whole request had left, so that something may have been made.
+    """No response, or not all of one; the text is for the operator.
 
-    `response_truncated`: an answer had begun and broke off. The text is for the operator.
+    `request_sent`: the whole request was handed to the connection, so the other side may have acted on it.
+    `response_truncated`: a response had begun and broke off.
     """
 
-    def __init__(self, detail: str, *, sent: bool, cut: bool) -> None:
+    def __init__(self, detail: str, *, request_sent: bool, response_truncated: bool) -> None:
         super().__init__(detail)
-        self.request_sent = sent
-        self.response_truncated = cut
+        self.request_sent = request_sent
+        self.response_truncated = response_truncated
 
 
-class Timeouts(msgspec.Struct, frozen=True):
-    connect_s: float = 5.0
-    total_s: float = 600.0
+class HeadersTooLarge(aiohttp.ClientPayloadError):
+    """The response's headers take more than MAX_HEADER_BYTES."""
+
+
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A response of any status, read to its end. A `retry_after_s` of 0 means that the header is absent or unreadable.
+
+    `request_sent` is false where the response came before the whole request had been sent.
+    """
+
+    status: int
+    body: bytes
+    retry_after_s: float = 0.0
+    request_id: str = ""
+    request_sent: bool = True
 
 
 class HttpClient:
-    """One session, opened on first use in the loop that uses it; a connection carries one request.
+    """Requests to one upstream; sessions are opened on first use, in the loop that uses them.
 
-    A kept connection that the other side has closed would turn a harmless failure into a doubtful one.
+    A request with a body may cost money and gets a connection of its own: on a kept connection that the other side has
+    closed meanwhile, a harmless failure would look like an unknown outcome. Requests without a body share connections.
     """
 
-    def __init__(self, deadlines: Timeouts, tls: ssl.SSLContext | None = None) -> None:
-        self._timeouts = deadlines
+    def __init__(self, connect_s: float, headers: Mapping[str, str], tls: ssl.SSLContext | None = None) -> None:
+        self._connect_s = connect_s
+        self._headers = {**default_headers(), **headers}
         self._tls = tls
-        self._open_session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def request(
+        self,
+        method: str,
+        url: str | URL,
+        headers: Mapping[str, str] | None = None,
+        *,
+        total_s: float,
+        body: RequestBody | None = None,
+    ) -> HttpResponse:
+        """The response as a whole; a successful one of more than MAX_RESPONSE_BYTES is an error. Raises NoResponse."""
+        async with self.stream(method, url, headers, total_s=total_s, body=body) as response:
+            return await read_response(response, body)
 
     @asynccontextmanager
-    async def post(
-        self, url: URL, headers: Mapping[str, str], body: RequestBody
+    async def stream(
+        self,
+        method: str,
+        url: str | URL,
+        headers: Mapping[str, str] | None = None,
+        *,
+        total_s: float,
+        body: RequestBody | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer's head; its body is read inside. Raises Silence, also for what breaks while it is read."""
-        begun = False
+        """The response's head; its body is read inside. Raises NoResponse, also for what breaks while it is read."""
+        session = self._session(paid=body is not None)
+        timeout = aiohttp.ClientTimeout(total=max(total_s, 0.1), sock_connect=self._connect_s)
+        merged = {**self._headers, **(headers or {}), **(body.headers() if body else {})}
+        response_started = False
         try:
-            async with self._session().post(
-                url, headers=_all_headers(headers, body), data=body.chunks(), allow_redirects=False
-            ) as response:
-                begun = True
-                crash_point("upstream.post_response")
-                _check_header_size(response)
-                try:
-                    yield response
-                finally:
-                    # Releasing would read on; what was not asked for is not wanted.
-                    response.close()
+            async with send_request(session, method, url, merged, body.chunks() if body else None, timeout) as response:
+                response_started = True
+                if body is not None:
+                    crash_point("upstream.post_response")
+                check_header_size(response)
+                yield response
         except (aiohttp.ClientError, TimeoutError) as error:
-            if body.read_error is not None:
+            if body is not None and body.read_error is not None:
                 raise body.read_error from error
-            cut = begun and not isinstance(error, TimeoutError)
-            detail = f"{type(error).__name__}: {error}"[:400]
-            raise NoResponse(detail, sent=begun or body.is_sent, cut=cut) from error
+            raise NoResponse(
+                f"{type(error).__name__}: {error}"[:_MAX_DETAIL_CHARS],
+                request_sent=response_started or body is None or body.is_sent,
+                response_truncated=response_started and not isinstance(error, TimeoutError),
+            ) from error
 
     async def close(self) -> None:
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
-    def _session(self) -> aiohttp.ClientSession:
-        if self._open_session is None:
-            self._open_session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, force_close=True, ssl=self._tls or _default_tls(), resolver=aiohttp.ThreadedResolver()
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=self._timeouts.total_s, sock_connect=self._timeouts.connect_s),
-                auto_decompress=False,
-                trust_env=False,
-                max_line_size=MAX_HEADER_BYTES // 2,
-                max_field_size=MAX_HEADER_BYTES // 2,
+    def _session(self, *, paid: bool) -> aiohttp.ClientSession:
+        if paid not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                limit=0, force_close=paid, ssl=self._tls or default_tls(), resolver=aiohttp.ThreadedResolver()
             )
-        return self._open_session
+            self._sessions[paid] = open_session(connector)
+        return self._sessions[paid]
 
 
-async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body as it arrives, inflated where the server compressed it against our wish."""
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    window = _WINDOW_BITS_BY_CODING.get(coding)
-    if window is None:
-        raise aiohttp.ClientPayloadError(f"an answer in content encoding {coding[:32]!r}")
-    if not window:
-        async for piece in response.content.iter_any():
-            yield piece
-        return
-    inflater = zlib.decompressobj(window)
-    try:
-        async for piece in response.content.iter_any():
-            while piece:
-                yield inflater.decompress(piece, _INFLATE_CHUNK_BYTES)
-                piece = inflater.unconsumed_tail  # noqa: PLW2901  # what did not fit comes next
-    except zlib.error as error:
-        raise aiohttp.ClientPayloadError(f"the answer is not {coding}: {error}") from error
-
-
-async def read_prefix(response: aiohttp.ClientResponse, max_bytes: int = MAX_ERROR_BYTES) -> bytes:
-    """The body up to a cap; what came before it broke is enough for an error."""
-    read = bytearray()
-    try:
-        async for piece in iter_body(response):
-            read += piece[: max_bytes - len(read)]
-            if len(read) >= max_bytes:
-                break
-    except (aiohttp.ClientError, TimeoutError):
-        pass
-    return bytes(read)
-
-
-def _all_headers(headers: Mapping[str, str], body: RequestBody) -> dict[str, str]:
-    return {
-        "User-Agent": f"imagegate/{__version__}",
-        "Accept-Encoding": "identity",
-        "Content-Type": body.media_type,
-        "Content-Length": str(body.length),
-        **headers,
-    }
-
-
-def _check_header_size(response: aiohttp.ClientResponse) -> None:
-    # Name, colon, space, value, line end.
-    if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > MAX_HEADER_BYTES:
-        raise aiohttp.ClientPayloadError(f"response headers over {MAX_HEADER_BYTES} bytes")
-
-
-def _default_tls() -> ssl.SSLContext:
+@cache
+def default_tls() -> ssl.SSLContext:
+    """TLS 1.2 or later with host names checked; one for all, because loading the certificate authorities is slow."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def default_headers(contact: str = "") -> dict[str, str]:
+    """What every request says of us. `contact` goes into the user agent."""
+    agent = f"imagegate/{__version__}"
+    return {"User-Agent": f"{agent} ({contact})" if contact else agent, "Accept-Encoding": "identity"}
+
+
+def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """A session that keeps and adds nothing of its own. It bounds the time to connect, callers bound the whole."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        auto_decompress=False,
+        trust_env=False,
+        max_line_size=MAX_HEADER_BYTES // 2,
+        max_field_size=MAX_HEADER_BYTES // 2,
+    )
+
+
+@asynccontextmanager
+async def send_request(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str | URL,
+    headers: Mapping[str, str],
+    body: bytes | AsyncIterable[bytes] | None = None,
+    timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own, not a cancel scope
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """One request, no redirect followed. The body of the response is still to be read. Raises what aiohttp raises."""
+    async with session.request(
+        method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout or session.timeout
+    ) as response:
+        try:
+            yield response
+        finally:
+            # Not released: that would read the rest of a body which nobody asked for.
+            response.close()
+
+
+def check_header_size(response: aiohttp.ClientResponse) -> None:
+    # Name, colon, space, value, line end.
+    if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"response headers over {MAX_HEADER_BYTES} bytes")
+
+
+async def read_response(response: aiohttp.ClientResponse, request_body: RequestBody | None = None) -> HttpResponse:
+    """The whole response. Of an error, what came before a cap or a broken connection is enough."""
+    is_success = 200 <= response.status < 300
+    content = bytearray()
+    try:
+        async for chunk in iter_body(response):
+            content += chunk[: MAX_RESPONSE_BYTES + 1 - len(content)]
+            if len(content) > MAX_RESPONSE_BYTES:
+                raise aiohttp.ClientPayloadError(f"status {response.status} with more than {MAX_RESPONSE_BYTES} bytes")
+    except (aiohttp.ClientError, TimeoutError):
+        if is_success:
+            raise
+    return HttpResponse(
+        status=response.status,
+        body=bytes(content).removeprefix(codecs.BOM_UTF8),
+        retry_after_s=parse_retry_after(response.headers),
+        request_id=request_id_of(response.headers),
+        request_sent=request_body is None or request_body.is_sent,
+    )
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The upstream's own name of the call, empty where it gives none."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), "")
+
+
+async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body's chunks as they arrive, inflated where the server compressed it although asked not to."""
+    header = ",".join(response.headers.getall("Content-Encoding", []))
+    codings = [coding for part in header.lower().split(",") if (coding := part.strip()) not in ("", "identity")]
+    if not codings:
+        async for chunk in response.content.iter_any():
+            yield chunk
+        return
+    if len(codings) > 1 or codings[0] not in _CODINGS:
+        raise aiohttp.ClientPayloadError(f"response in content encoding {header[:32]!r}")
+    inflater = _Inflater(codings[0])
+    try:
+        async for chunk in response.content.iter_any():
+            for inflated in inflater.feed(chunk):
+                yield inflated
+    except zlib.error as error:
+        raise aiohttp.ClientPayloadError(f"the response is not {codings[0]}: {error}") from error
+
+
+class _Inflater:
+    """gzip of one or more members, and deflate with or without the zlib header: servers send both under that name."""
+
+    def __init__(self, coding: str) -> None:
+        self._is_gzip = coding != "deflate"
+        self._stream: zlib._Decompress | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The inflated bytes in chunks of a bounded size. Raises zlib.error."""
+        while data or self._stream is not None:
+            if self._stream is None:
+                self._stream = zlib.decompressobj(self._window_bits(data))
+            chunk = self._stream.decompress(data, _INFLATE_CHUNK_BYTES)
+            if chunk:
+                yield chunk
+            data = self._stream.unconsumed_tail
+            if self._stream.eof:
+                data = self._stream.unused_data
+                if not (self._is_gzip and data.startswith(b"\x1f")):
+                    return  # padding, not another member
+                self._stream = None
+            elif not data and len(chunk) < _INFLATE_CHUNK_BYTES:
+                return  # after a full chunk there may be output left although all input was taken
+
+    def _window_bits(self, data: bytes) -> int:
+        if self._is_gzip:
+            return _GZIP_BITS
+        return zlib.MAX_WBITS if data[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS

@@ -1,26 +1,23 @@
-"""A request body made of text and of files that are read only while they are sent.
-
-Knows: its exact length beforehand, and the moment at which its last piece leaves. Refuses to know what is in it.
-"""
+"""A request body of text and files, of known length; files are read only while they are sent."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from imagegate.crash_points import crash_point
 
-# A multiple of three: base64 of the pieces is base64 of the whole.
+# A multiple of three: base64 of the chunks is base64 of the whole.
 _CHUNK_BYTES: Final = 3 * 64 * 1024
 
 
 class FilePart(msgspec.Struct, frozen=True):
-    """A whole file; `bytes` is its size when the body was made."""
+    """A whole file, as it is or in base64; `bytes` is its size when the body was made."""
 
     path: Path
     bytes: int
@@ -35,9 +32,10 @@ Part = bytes | FilePart
 
 
 class RequestBody:
-    """Sent once. `is_sent` is set just before the last piece is handed over: until then no whole request has left.
+    """A body that is sent once.
 
-    `read_error` is what reading a file raised: then the connection broke by our own doing.
+    `is_sent` is set just before the last chunk is handed over: until then the whole request cannot have arrived.
+    `read_error` is what reading a file raised: then we broke the connection ourselves.
     """
 
     def __init__(self, media_type: str, parts: Sequence[Part]) -> None:
@@ -47,37 +45,54 @@ class RequestBody:
         self.is_sent = False
         self.read_error: OSError | None = None
 
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": self.media_type, "Content-Length": str(self.length)}
+
     async def chunks(self) -> AsyncIterator[bytes]:
         left = self.length
         for part in self.parts:
-            async for piece in self._part_chunks(part):
-                left -= len(piece)
+            async for chunk in self._part_chunks(part):
+                left -= len(chunk)
                 self.is_sent = left <= 0
-                yield piece
+                yield chunk
         crash_point("upstream.after_send")
 
     async def _part_chunks(self, part: Part) -> AsyncIterator[bytes]:
         if isinstance(part, bytes):
-            yield part
+            for start in range(0, len(part), _CHUNK_BYTES):
+                yield part[start : start + _CHUNK_BYTES]
             return
         try:
-            for at in range(0, part.bytes, _CHUNK_BYTES):
-                piece = await asyncio.to_thread(_read_chunk, part.path, at, min(_CHUNK_BYTES, part.bytes - at))
-                yield base64.b64encode(piece) if part.base64 else piece
+            for start in range(0, part.bytes, _CHUNK_BYTES):
+                chunk = await asyncio.to_thread(_read_chunk, part.path, start, min(_CHUNK_BYTES, part.bytes - start))
+                yield base64.b64encode(chunk) if part.base64 else chunk
         except OSError as error:
             self.read_error = error
             raise
 
 
-def _read_chunk(path: Path, at: int, count: int) -> bytes:
-    """Opened for each piece: a sender that is given up in the middle leaves nothing open."""
+def _read_chunk(path: Path, start: int, count: int) -> bytes:
+    """Opened for each chunk: a request that is abandoned in the middle leaves no file open."""
     with path.open("rb", buffering=0) as file:
-        file.seek(at)
-        piece = file.read(count)
-    if len(piece) < count:
+        file.seek(start)
+        chunk = file.read(count)
+    if len(chunk) < count:
         raise OSError(f"{path} became shorter while it was sent")
-    return piece
+    return chunk
 
 
 def file_part(path: Path, *, as_base64: bool = False) -> FilePart:
+    """OSError where the file is gone."""
     return FilePart(path, path.stat().st_size, as_base64)
+
+
+def json_body(fields: Mapping[str, Any], files: Mapping[str, FilePart] | None = None) -> RequestBody:
+    """`fields` as JSON. `files`: texts inside `fields` that the file's content replaces, in the order of appearance."""
+    rest = msgspec.json.encode(fields)
+    parts: list[Part] = []
+    for placeholder, file in (files or {}).items():
+        before, found, after = rest.partition(placeholder.encode())
+        if found:  # a dialect may have dropped the field
+            parts += [before, file]
+            rest = after
+    return RequestBody("application/json", [*parts, rest])

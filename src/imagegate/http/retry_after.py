@@ -1,4 +1,4 @@
-"""How long an upstream asks us to stay away. Knows three spellings of it; refuses to know who waits."""
+"""How long a server asks its client to wait."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+# A day: what asks for more is a mistake or a trick, and whoever waits has a limit of its own.
 MAX_RETRY_AFTER_S = 86_400.0
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
-    """Seconds, at most a day; 0 where nothing readable was said. Header names in any case, as the mapping has it."""
+    """Seconds to wait by `retry-after-ms`, else by `Retry-After` as seconds (also 1.5) or as an HTTP date.
+
+    From 0 to MAX_RETRY_AFTER_S; 0 where nothing readable stands. Never raises. `headers` ignores case.
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return _clamp(milliseconds / 1000)
-    value = headers.get("retry-after")
+    value = headers.get("retry-after", "")
     seconds = _number(value)
-    if seconds is not None:
-        return _clamp(seconds)
-    return _clamp(_seconds_until(value or "", now or datetime.now(UTC)))
+    return _clamp(_seconds_until(value, now or datetime.now(UTC)) if seconds is None else seconds)
 
 
 def _number(text: str | None) -> float | None:
     try:
-        value = float(text or "")
+        number = float(text or "")
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return number if math.isfinite(number) else None
 
 
 def _seconds_until(text: str, now: datetime) -> float:
     try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+        date = parsedate_to_datetime(text)
+        # A date without a zone is in UTC by the rules of HTTP.
+        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+        return (date - now).total_seconds()
+    except (ValueError, IndexError, TypeError, OverflowError):
+        # OverflowError: a year, or a zone, beyond what a date can hold.
         return 0.0
-    # A date without a zone is in UTC by the rules of HTTP.
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return (moment - now).total_seconds()
 
 
 def _clamp(seconds: float) -> float:

@@ -1,54 +1,65 @@
-"""What every upstream is asked and what it may answer.
-
-Knows: the five answers, how bad an unavailability is, and the seam that each protocol file fills. Refuses to know:
-routing, money and the database.
-"""
+"""What every upstream is asked, what it may answer, and what it is built from."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
-from imagegate.spool import SpooledResponse
+from imagegate.http.download import Download, DownloadFailed
+from imagegate.spool import Spool, SpooledResponse
 
 __all__ = [
+    "Adapter",
     "Call",
     "CallHooks",
-    "CallOutcome",
     "FailureKind",
+    "Fetch",
+    "MakeLink",
+    "Outcome",
+    "PollSchedule",
     "Produced",
     "ProgressHook",
     "RecoveryMode",
     "Refused",
     "Rejected",
+    "RetrySchedule",
     "Unavailable",
     "Unknown",
     "Upstream",
+    "UpstreamDeps",
 ]
 
 ProgressHook = Callable[[int], Awaitable[None]]
 PartialImageHook = Callable[[int, Path], Awaitable[None]]
 
+# URL, target file and the most bytes. Nothing that the other side does raises; a full disk does.
+Fetch = Callable[[str, Path, int], Awaitable[Download | DownloadFailed]]
+
+# A signed https link to our own copy of a reference, valid beyond the task's deadline.
+MakeLink = Callable[[Path], str]
+
 
 async def _ignore(*_: object) -> None:
-    """Tells nobody."""
+    pass
 
 
 class CallHooks(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call may tell its task while it runs, and ask of it.
+    """How a running call reports to its task and asks about it.
 
-    `on_progress` takes 0 to 99. `save_ref` returns after the upstream's own id of the work is committed: from then on a
-    call that was cut off is taken up again with `ref`. `cancel_requested` tells that the customer wishes no more of it.
-    `on_partial_image` takes the number, from 0, and the file of an unfinished picture; the file is gone when it
-    returns.
+    `on_progress` takes 0 to 99. `on_partial_image` takes a number, from 0, and a file that is deleted when it returns.
+    `save_ref` returns once the reference to the upstream's own job is committed: from then on a call that is cut off is
+    resumed with `Call.ref`. `cancel_requested` tells whether the customer has asked to cancel.
     """
 
     on_progress: ProgressHook = _ignore
@@ -58,15 +69,13 @@ class CallHooks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt, made once. Files lie on this machine.
+    """One attempt to buy the images of one order. All files are local.
 
-    `order.n` images are wanted of `model`, the upstream's own name. `expected` is the formula's usage, for upstreams
-    that count by it. `customer` is an opaque name of the account that tells upstreams customers apart. `ref` is what
-    `CallHooks.save_ref` was given by an earlier call of this very attempt, empty when it was never called.
-    `partial_images`
-    unfinished pictures are wanted on the way; an upstream that shows none may ignore it. In the mask, alpha 0 is
-    repainted and alpha 255 stays: files with other values are made to fit before they come here.
-    `hop` counts the gateways that the request has passed before this one.
+    `model` is the upstream's own name. `expected` is the formula's usage, for upstreams that report none. `customer` is
+    an opaque name of the account, by which upstreams tell customers apart. `ref` is what an earlier call of the same
+    attempt passed to `CallHooks.save_ref`, empty if it did not. `partial_images` is how many unfinished images are
+    wanted; an upstream that has none may ignore it. In the mask, alpha 0 is repainted and alpha 255 stays; there are no
+    values between. `hop` counts the gateways that the request has passed before this one.
     """
 
     attempt_id: str
@@ -88,9 +97,9 @@ class Produced(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Content policy: ends the task and goes nowhere else.
+    """Refused by the content policy: ends the task; no other route is tried.
 
-    Here and below `request_id` is the upstream's own name of the call, and `detail` its words, for the operator.
+    Here and below `request_id` is the upstream's own name of the call and `detail` is for the operator.
     """
 
     error: TaskError
@@ -99,7 +108,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """A bad request: ends the task. `unmapped` where no row of the error table fits: the operator is told."""
+    """A bad request: ends the task. `unmapped`: no row of the error table fits, which the operator should know."""
 
     error: TaskError
     request_id: str = ""
@@ -108,9 +117,9 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Unavailable(msgspec.Struct, frozen=True):
-    """Proven that no image exists: the next route may be tried. `detail` is for the operator.
+    """No image was made, and that is proven: the next route may be tried.
 
-    `error` is what the customer reads if no other route is left. `retry_after_s` of 0 means that nothing was said.
+    `error` is what the customer reads if no other route is left. A `retry_after_s` of 0 means that none was given.
     """
 
     detail: str
@@ -121,9 +130,9 @@ class Unavailable(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Possibly billed: the route's policy decides. `bad_body`: an answer came and held no readable image.
+    """Possibly billed: the route's policy decides. `bad_body`: a response came, without a readable image.
 
-    `usage` is what such an answer reported, if anything.
+    `usage` is what such a response reported, if anything.
     """
 
     detail: str
@@ -132,32 +141,64 @@ class Unknown(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
-CallOutcome = Produced | Refused | Rejected | Unavailable | Unknown
+Outcome = Produced | Refused | Rejected | Unavailable | Unknown
 
 
 class RecoveryMode(enum.StrEnum):
     """What may be done with a call that a crash cut off.
 
-    `never`: its outcome is unknown. `by_ref`: taken up again where an id was remembered, unknown otherwise. `by_key`:
-    the same attempt id may simply be sent again, the upstream makes one purchase of it. `deterministic`: it buys
-    nothing
-    and makes the same bytes.
+    `never`: its outcome is unknown. `by_ref`: resumed where a reference was saved, unknown otherwise. `by_key`: sent
+    again with the same attempt id, which the upstream bills once. `deterministic`: made again; it costs nothing and
+    makes the same bytes.
     """
 
     never = "never"
     by_ref = "by_ref"
     by_key = "by_key"
-    deterministic = "exactly"
+    deterministic = "deterministic"
 
 
 class Upstream(Protocol):
-    """One place. `produce` never raises for anything that the other side does: every fault is an answer.
-
-    It raises only what is ours: a full disk, and cancellation.
-    """
+    """`produce` raises nothing that the other side causes, only our own faults (a full disk) and cancellation."""
 
     name: str
     recovery_mode: RecoveryMode
 
-    async def produce(self, call: Call, hooks: CallHooks) -> CallOutcome: ...
+    async def produce(self, call: Call, hooks: CallHooks) -> Outcome: ...
     async def close(self) -> None: ...
+
+
+class RetrySchedule(msgspec.Struct, frozen=True):
+    """Waits between attempts of a download: doubled from `min_delay_s` up to `max_delay_s`, `max_total_s` in all."""
+
+    min_delay_s: float = 1.0
+    max_delay_s: float = 8.0
+    max_total_s: float = 60.0
+
+
+class PollSchedule(msgspec.Struct, frozen=True):
+    """Waits between polls: `poll_interval_s` while the job is unfinished, the backoff's after failed polls."""
+
+    poll_interval_s: float = 3.0
+    min_backoff_s: float = 1.0
+    max_backoff_s: float = 15.0
+
+
+class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):
+    """What upstreams are built from. `fetch` takes an upstream's base URL and downloads results for it, `link` makes
+    links to references, `env` holds keys. `painters` of 0 means one painter process per core."""
+
+    spool: Spool
+    fetch: Callable[[str], Fetch]
+    link: MakeLink
+    env: Mapping[str, str] = os.environ
+    painters: int = 0
+    tls: ssl.SSLContext | None = None
+    poll_schedule: PollSchedule = PollSchedule()
+    download_retry: RetrySchedule = RetrySchedule()
+
+
+class Adapter(Protocol):
+    """How an upstream of one protocol is built; `api_key` is empty for an upstream without one."""
+
+    def __call__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> Upstream: ...

@@ -1,88 +1,72 @@
-"""From the URLs of an upstream's results to pictures in the spool.
-
-Knows: that a failed download is tried again and never bought again. Refuses to know: how a URL is fetched and which
-addresses are allowed (the fetcher that it is given does), and what was asked for.
-"""
+"""From the URLs of an upstream's results to images in the spool: a failed download is repeated, never bought again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
-
-import msgspec
+from typing import Any, Final, TypeVar
 
 from imagegate.crash_points import crash_point
-from imagegate.spool import Spool, SpooledImage
-from imagegate.upstreams.result_files import InvalidImage, adopt_image
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
+from imagegate.http.download import Download, DownloadFailed
+from imagegate.images import InvalidImage, check_structure, inspect
+from imagegate.spool import SpooledImage, fsync_and_hash
+from imagegate.upstreams.base import Fetch, RetrySchedule
 
-PICTURE_MAX_BYTES = 36 * 1024 * 1024
+# The largest image that a model makes, uncompressed, and some more.
+MAX_IMAGE_BYTES: Final = 36 * 1024 * 1024
 
-
-class Download(msgspec.Struct, frozen=True):
-    """The body arrived whole."""
-
-    bytes: int
-
-
-class DownloadFailed(msgspec.Struct, frozen=True):
-    """It did not; the target may hold rubbish. `detail` is for the operator."""
-
-    detail: str
+T = TypeVar("T")
 
 
-# URL, target and most bytes. Nothing that the other side does raises; a full disk does.
-Fetch = Callable[[str, Path, int], Awaitable[Download | DownloadFailed]]
-
-# A short-lived signed https link to our own copy of a reference. It must outlive the deadline of the task.
-Link = Callable[[Path], str]
-
-
-class RetrySchedule(msgspec.Struct, frozen=True):
-    """How long a download is tried: waits of 1, 2, 4, 8, 8 ... seconds, the last try after `max_total_s`."""
-
-    min_delay_s: float = 1.0
-    max_delay_s: float = 8.0
-    max_total_s: float = 60.0
-
-
-async def download_images(
-    fetch: Fetch, spool: Spool, attempt_id: str, urls: Sequence[str], retry: RetrySchedule
-) -> list[SpooledImage | DownloadFailed]:
-    """Every picture in the attempt's folder, in the order of the URLs; all are fetched at once."""
-    folder = spool.create_directory(attempt_id)
+async def gather(running: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All at once, because result URLs expire. The first failure cancels the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
-            running = [
-                group.create_task(_download_with_retry(fetch, url, folder, index, retry))
-                for index, url in enumerate(urls)
-            ]
+            tasks = [group.create_task(one) for one in running]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    return [task.result() for task in running]
+    return [task.result() for task in tasks]
 
 
-async def _download_with_retry(
-    fetch: Fetch, url: str, folder: Path, index: int, retry: RetrySchedule
+async def download_image(
+    fetch: Fetch, url: str, directory: Path, index: int, retry: RetrySchedule
 ) -> SpooledImage | DownloadFailed:
+    """Image number `index` of an attempt's directory. OSError is the disk's."""
     clock = asyncio.get_running_loop().time
-    end, wait = clock() + retry.max_total_s, retry.min_delay_s
+    end, delay_s = clock() + retry.max_total_s, retry.min_delay_s
     while True:
-        got = await _download_once(fetch, url, folder / f"{index}.part", index)
-        if isinstance(got, SpooledImage) or clock() + wait > end:
-            return got
-        await asyncio.sleep(wait)
-        wait = min(2 * wait, retry.max_delay_s)
+        result = await _download_once(fetch, url, directory / f"{index}.part", index)
+        if isinstance(result, SpooledImage) or clock() + delay_s > end:
+            return result
+        await asyncio.sleep(delay_s)
+        delay_s = min(2 * delay_s, retry.max_delay_s)
 
 
-async def _download_once(fetch: Fetch, url: str, draft: Path, index: int) -> SpooledImage | DownloadFailed:
-    """Bytes that are no picture may be an error page of the store: they count as a failed download."""
-    match await fetch(url, draft, PICTURE_MAX_BYTES):
-        case DownloadFailed() as failed:
-            return failed
+async def _download_once(fetch: Fetch, url: str, path: Path, index: int) -> SpooledImage | DownloadFailed:
+    """Bytes that are no image may be the error page of a store: they count as a failed download."""
+    match await fetch(url, path, MAX_IMAGE_BYTES):
+        case DownloadFailed(detail=detail):
+            return DownloadFailed(f"image {index}: {detail}")
         case Download():
-            try:
-                crash_point("spool.mid")
-                return await asyncio.to_thread(adopt_image, draft, index)
-            except InvalidImage as fault:
-                return DownloadFailed(f"result {index} is no picture: {fault}")
+            crash_point("spool.mid")
+            return await adopt_image(path, index)
+
+
+async def adopt_image(path: Path, index: int) -> SpooledImage | DownloadFailed:
+    """Check a finished file of an attempt's directory, sync it and give it its name. OSError is the disk's."""
+    try:
+        return await asyncio.to_thread(_adopt_image, path, index)
+    except InvalidImage as error:
+        return DownloadFailed(f"image {index}: {error}")
+
+
+def _adopt_image(path: Path, index: int) -> SpooledImage:
+    """Type and size are read from the bytes, never from what was asked for or announced. Reads the whole file."""
+    facts = inspect(path)
+    check_structure(path, facts.media_type)
+    size, digest = fsync_and_hash(path)
+    name = f"{index}.{EXTENSION_BY_MEDIA_TYPE[facts.media_type]}"
+    path.rename(path.with_name(name))
+    return SpooledImage(name, facts.media_type, facts.width, facts.height, size, digest)

@@ -1,8 +1,4 @@
-"""The embedded engine: a procedural painter behind the seam of an upstream, labelled as what it is.
-
-Knows: how an order becomes painting orders for the child processes. Refuses to know: how anything is painted. It buys
-nothing and the same order makes the same bytes, so a call that was cut off is simply made again.
-"""
+"""The embedded engine: a procedural painter as an upstream. It costs nothing and one order makes the same bytes."""
 
 from __future__ import annotations
 
@@ -10,21 +6,23 @@ import asyncio
 import errno
 import os
 
+from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.usage import UsageSource
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.painter.request import PaintRequest, PaintResult
-from imagegate.spool import Spool, SpooledImage, SpooledResponse, fsync_and_hash
+from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
-    CallOutcome,
     FailureKind,
+    Outcome,
     Produced,
     RecoveryMode,
     Rejected,
     Unavailable,
+    UpstreamDeps,
 )
 
 NAME = "embedded"
@@ -36,30 +34,26 @@ _REFERENCE_CPU_S, _REFERENCE_WALL_S = 2.0, 5.0
 
 
 class Embedded:
-    name = NAME
-    recovery_mode = RecoveryMode.deterministic
+    def __init__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> None:
+        self.name = NAME
+        self.recovery_mode = RecoveryMode.deterministic
+        self._spool = deps.spool
+        self._pool = ProcessPool(deps.painters or os.cpu_count() or 1)
 
-    def __init__(self, spool: Spool, painters: int = 0) -> None:
-        self._spool = spool
-        self._pool = ProcessPool(painters or os.cpu_count() or 1)
-
-    async def produce(self, call: Call, hooks: CallHooks) -> CallOutcome:
+    async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
         try:
             images = []
             for index in range(call.order.n):
                 images.append(await self._paint(call, index))
                 await hooks.on_progress(10 + 85 * (index + 1) // call.order.n)
-        except JobFailed as refused:
-            return _refusal_outcome(refused)
-        except WorkerDied as died:
-            return Unavailable(
-                str(died), TaskError(TaskErrorCode.service_error, "The painter did not finish."), FailureKind.internal
-            )
-        answer = SpooledResponse(
-            tuple(images), call.expected, UsageSource.formula, engine=NAME, quality=call.order.quality
+        except JobFailed as error:
+            return _failed_outcome(error)
+        except WorkerDied as error:
+            unfinished = TaskError(TaskErrorCode.service_error, "The painter did not finish.")
+            return Unavailable(str(error), unfinished, FailureKind.internal)
+        return Produced(
+            SpooledResponse(tuple(images), call.expected, UsageSource.formula, engine=NAME, quality=call.order.quality)
         )
-        await asyncio.to_thread(self._spool.write_response, call.attempt_id, answer)
-        return Produced(answer)
 
     async def _paint(self, call: Call, index: int) -> SpooledImage:
         order = call.order
@@ -99,10 +93,11 @@ def paint_order(call: Call, index: int, out: str) -> PaintRequest:
     )
 
 
-def _refusal_outcome(refused: JobFailed) -> CallOutcome:
-    """A full disk is the service's fault; anything else that the painter refuses is a picture it was given."""
-    if f"[Errno {errno.ENOSPC}]" in refused.message:
+def _failed_outcome(error: JobFailed) -> Outcome:
+    """A full disk is the service's fault; anything else that the painter fails at is an image that it was given."""
+    # The exception crossed a process as text.
+    if f"[Errno {errno.ENOSPC}]" in error.message:
         full = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
-        return Unavailable(str(refused), full, FailureKind.internal)
-    message = "A reference or mask could not be read as a JPEG, PNG or WebP picture."
+        return Unavailable(str(error), full, FailureKind.internal)
+    message = "A reference or mask could not be read as a JPEG, PNG or WebP image."
     return Rejected(TaskError(TaskErrorCode.image_processing_error, message))

@@ -1,26 +1,36 @@
-"""The error object of an answer, whichever shape it came in.
-
-Knows: the shapes that servers use. Refuses to know what any of them means.
-"""
+"""The error object of a response, in whichever of the servers' shapes it comes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from imagegate.catalog.routes import Dialect
 
-_MAX_DETAIL_CHARS = 400
-_MAX_MESSAGE_CHARS = 2000
+CONTENT_POLICY_CODES: Final = frozenset(
+    {
+        "content_filter",
+        "content_moderated",
+        "content_policy_violation",
+        "contentfilter",
+        "moderation_blocked",
+        "responsibleaipolicyviolation",
+    }
+)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MAX_DETAIL_CHARS: Final = 400
+_MAX_MESSAGE_CHARS: Final = 2000
+_MAX_CODE_CHARS: Final = 100
+_MAX_PARAM_CHARS: Final = 64
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said. `code`, `type` and `inner_code` are lower case; `status` is a code that is a number.
+    """What an error object says. `code` (or `type` in its place), `type` and `inner_code` are lower case.
 
-    `is_readable`: some error shape was found. `is_own_shape`: it is the server's own shape, so the server itself spoke
-    and no
-    intermediary. `is_flagged`: its metadata names a moderation. `raw` is the object, for what else it may say.
+    `status` is a code that is an HTTP status, else 0. `is_readable`: some error shape was found. `is_own_shape`: it is
+    the dialect's own shape, so the server itself answered and no intermediary. `is_flagged`: its metadata names a
+    moderation. `raw` is the object as it came.
     """
 
     message: str = ""
@@ -36,34 +46,33 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def describe(self, status: int) -> str:
         """One line for the operator."""
-        words = " ".join(filter(None, (self.code or self.type, self.message or "no error object")))
+        words = " ".join(filter(None, (self.code, self.message or "no error object")))
         return f"{status}: {words}"[:_MAX_DETAIL_CHARS]
 
 
 def read_error_body(body: bytes, dialect: Dialect) -> ErrorBody:
-    """From a body that may be anything."""
+    """The error in a body that may be anything; not readable where there is none."""
     try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return ErrorBody(message=_printable(body[:200].decode("utf-8", "replace")))
-    return parse_error(decoded, dialect) or ErrorBody(message=_printable(body[:200].decode("utf-8", "replace")))
+        error = parse_error(msgspec.json.decode(body), dialect)
+    except UNREADABLE:
+        error = None
+    return error or ErrorBody(message=_printable(body[:200].decode("utf-8", "replace")))
 
 
 def parse_error(decoded: Any, dialect: Dialect) -> ErrorBody | None:
-    """The error in a decoded answer, None where there is none."""
+    """The error in a decoded response, None where there is none."""
     if not isinstance(decoded, dict):
         return None
     error, detail = decoded.get("error"), decoded.get("detail")
     if isinstance(error, dict):
         return _from_object(error)
     if isinstance(error, str) and error:
-        alone = decoded.keys() == {"error"} and dialect.error_shape == "string"
-        return ErrorBody(
-            message=_printable(error), code=_lowercase_code(decoded.get("code")), is_readable=True, is_own_shape=alone
-        )
+        is_own = decoded.keys() == {"error"} and dialect.error_shape == "string"
+        code = _lowercase(decoded.get("code"))
+        return ErrorBody(message=_printable(error), code=code, is_readable=True, is_own_shape=is_own)
     if isinstance(detail, str | list) and detail:
-        alone = decoded.keys() == {"detail"} and dialect.error_shape == "detail"
-        return ErrorBody(message=_detail(detail), is_readable=True, is_own_shape=alone)
+        is_own = decoded.keys() == {"detail"} and dialect.error_shape == "detail"
+        return _from_detail(detail, _lowercase(decoded.get("error_type")), is_own)
     if decoded.get("object") == "error":
         return _from_object(decoded)
     return None
@@ -72,12 +81,13 @@ def parse_error(decoded: Any, dialect: Dialect) -> ErrorBody | None:
 def _from_object(error: dict[str, Any]) -> ErrorBody:
     inner = error.get("inner_error", error.get("innererror"))
     metadata = error.get("metadata")
+    kind = _lowercase(error.get("type"))
     return ErrorBody(
         message=_printable(_text(error.get("message"))),
-        code=_lowercase_code(error.get("code")),
-        type=_lowercase_code(error.get("type")),
-        param=_text(error.get("param"))[:64],
-        inner_code=_lowercase_code(inner.get("code")) if isinstance(inner, dict) else "",
+        code=_lowercase(error.get("code")) or kind,
+        type=kind,
+        param=_text(error.get("param"))[:_MAX_PARAM_CHARS],
+        inner_code=_lowercase(inner.get("code")) if isinstance(inner, dict) else "",
         status=_status_in_code(error.get("code")),
         is_readable=True,
         is_own_shape=any(error.get(name) for name in ("message", "code", "type")),
@@ -86,11 +96,19 @@ def _from_object(error: dict[str, Any]) -> ErrorBody:
     )
 
 
-def _detail(detail: str | list[Any]) -> str:
+def _from_detail(detail: str | list[Any], code: str, is_own_shape: bool) -> ErrorBody:
+    """FastAPI's shapes: a text, or a list of complaints. The one about content counts most, else the first."""
     if isinstance(detail, str):
-        return _printable(detail)
-    parts = [part for part in detail if isinstance(part, dict)]
-    return _printable("; ".join(f"{part.get('loc')}: {part.get('msg')}" for part in parts))
+        return ErrorBody(message=_printable(detail), code=code, is_readable=True, is_own_shape=is_own_shape)
+    complaints = [part for part in detail if isinstance(part, dict)]
+    complaints.sort(key=lambda part: _lowercase(part.get("type")) not in CONTENT_POLICY_CODES)
+    message = "; ".join(_text(part.get("msg") or part.get("message")) for part in complaints)
+    return ErrorBody(
+        message=_printable(message),
+        code=_lowercase(complaints[0].get("type")) if complaints else code,
+        is_readable=True,
+        is_own_shape=is_own_shape,
+    )
 
 
 def _status_in_code(code: Any) -> int:
@@ -99,8 +117,8 @@ def _status_in_code(code: Any) -> int:
     return code if isinstance(code, int) and 400 <= code <= 599 else 0
 
 
-def _lowercase_code(value: Any) -> str:
-    return _printable(value).lower()[:100] if isinstance(value, str) else ""
+def _lowercase(value: Any) -> str:
+    return _printable(value).lower()[:_MAX_CODE_CHARS] if isinstance(value, str) else ""
 
 
 def _text(value: Any) -> str:
@@ -108,4 +126,4 @@ def _text(value: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(mark if mark.isprintable() else " " for mark in text[:_MAX_MESSAGE_CHARS])
+    return "".join(char if char.isprintable() else " " for char in text[:_MAX_MESSAGE_CHARS])

@@ -1,295 +1,271 @@
-"""What upstreams with ids of their work have in common: one submit, then looking until it has ended.
+"""Upstreams that accept a job and are polled until it has ended: one paid submit, then requests that may be repeated.
 
-Knows: when a request had left completely, and that looking again is always safe. Refuses to know: any upstream's URLs,
-fields and words for what went wrong.
+A protocol derives from `PollingUpstream` and says how to submit, poll and cancel; the loop, the deadline, the
+cancellation and the download of results are here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from email.utils import parsedate_to_datetime
-from time import time
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-import aiohttp
 import msgspec
 
-from imagegate.crash_points import crash_point
+from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.spool import Spool, SpooledResponse
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, Produced, Unknown
-from imagegate.upstreams.downloads import DownloadFailed, Fetch, RetrySchedule, download_images
+from imagegate.http.client import HttpClient, HttpResponse, NoResponse
+from imagegate.http.download import DownloadFailed
+from imagegate.http.request_body import RequestBody
+from imagegate.spool import SpooledResponse
+from imagegate.upstreams.base import (
+    Call,
+    CallHooks,
+    FailureKind,
+    Outcome,
+    PollSchedule,
+    Produced,
+    RecoveryMode,
+    Unknown,
+    UpstreamDeps,
+)
+from imagegate.upstreams.downloads import download_image, gather
+from imagegate.upstreams.error_body import UNREADABLE
+from imagegate.upstreams.errors import ErrorTable, classify_error, unavailable
 
-MAX_RESPONSE_BYTES = 1024 * 1024
-POLL_TIMEOUT_S = 30.0
-SUBMIT_TIMEOUT_S = 120.0
-_PIECE = 64 * 1024
-_CANCEL_CHECK_INTERVAL_S = 1.0
-_RETRY_AFTER_MOST_S = 300.0
-_PAID, _ASKED = "paid", "asked"
-_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
+POLL_TIMEOUT_S: Final = 30.0
+SUBMIT_TIMEOUT_S: Final = 120.0
+# A longer Retry-After is not followed: a customer waits meanwhile.
+MAX_RETRY_DELAY_S: Final = 300.0
+_CANCEL_CHECK_INTERVAL_S: Final = 1.0
 
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP answer of any status. `retry_after_s` of 0 means that nothing was said."""
-
-    status: int
-    body: bytes
-    retry_after_s: float = 0.0
-    request_id: str = ""
-
-
-class NotSent(msgspec.Struct, frozen=True):
-    """Proven: the other side never had the whole request."""
-
-    detail: str
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """The request left; no readable answer came."""
-
-    detail: str
-
-
-class Wire:
-    """One session with our key on every request: a URL that the other side gave is checked before it comes here."""
-
-    def __init__(self, headers: Mapping[str, str], connect_s: float) -> None:
-        self._headers = {**headers, "Accept": "application/json", "Accept-Encoding": "identity"}
-        self._connect_s = connect_s
-        self._opened: dict[str, aiohttp.ClientSession] = {}
-
-    async def submit(
-        self, url: str, body: bytes, headers: Mapping[str, str], total_s: float = SUBMIT_TIMEOUT_S
-    ) -> Reply | NotSent | Lost:
-        """POST the JSON body once. It has left when its last piece was handed over."""
-        left = False
-
-        async def pieces() -> AsyncIterator[bytes]:
-            nonlocal left
-            for start in range(0, len(body), _PIECE):
-                left = start + _PIECE >= len(body)
-                yield body[start : start + _PIECE]
-            crash_point("upstream.after_send")
-
-        own = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
-        try:
-            async with self._session(_PAID).post(
-                url, data=pieces(), headers=own, timeout=self._timeout(total_s), allow_redirects=False
-            ) as response:
-                crash_point("upstream.post_response")
-                return await _read(response)
-        except _FAILURES as error:
-            detail = f"{type(error).__name__}: {error}"
-            return Lost(detail) if left else NotSent(detail)
-
-    async def ask(self, method: str, url: str, total_s: float = POLL_TIMEOUT_S) -> Reply | Lost:
-        """A request that may be repeated."""
-        try:
-            async with self._session(_ASKED).request(
-                method, url, timeout=self._timeout(total_s), allow_redirects=False
-            ) as response:
-                return await _read(response)
-        except _FAILURES as error:
-            return Lost(f"{type(error).__name__}: {error}")
-
-    async def close(self) -> None:
-        for session in self._opened.values():
-            await session.close()
-        self._opened.clear()
-
-    def _timeout(self, total_s: float) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=max(total_s, 0.1), sock_connect=self._connect_s)
-
-    def _session(self, purpose: str) -> aiohttp.ClientSession:
-        """No connection is used for two submits: a stale one would turn a harmless failure into an unknown outcome."""
-        if purpose not in self._opened:
-            self._opened[purpose] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=purpose == _PAID),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._headers,
-                auto_decompress=False,
-                trust_env=False,
-            )
-        return self._opened[purpose]
-
-
-async def _read(response: aiohttp.ClientResponse) -> Reply:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > MAX_RESPONSE_BYTES:
-            raise aiohttp.ClientPayloadError(f"status {response.status} with more than {MAX_RESPONSE_BYTES} bytes")
-    names = ("x-request-id", "x-fal-request-id")
-    request_id = next((response.headers[name] for name in names if name in response.headers), "")
-    return Reply(
-        status=response.status,
-        body=bytes(body),
-        retry_after_s=_retry_after(response.headers),
-        request_id=request_id[:200],
-    )
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Milliseconds, seconds or a date; 0 where nothing readable was said."""
-    exact, said = headers.get("retry-after-ms", ""), headers.get("Retry-After", "")
-    try:
-        if exact.isdecimal():
-            seconds = int(exact) / 1000
-        elif said.isdecimal():
-            seconds = float(said)
-        else:
-            seconds = parsedate_to_datetime(said).timestamp() - time()
-    except ValueError:
-        return 0.0
-    return min(max(seconds, 0.0), _RETRY_AFTER_MOST_S)
-
-
-class PollSchedule(msgspec.Struct, frozen=True):
-    """Seconds: between two looks that found it unfinished, and after the first and later failures to look."""
-
-    poll_interval_s: float = 3.0
-    min_backoff_s: float = 1.0
-    max_backoff_s: float = 15.0
-    download_retry: RetrySchedule = RetrySchedule()
-
-    def backoff(self, failures: int) -> float:
-        """Doubling, with a fifth of jitter."""
-        return min(self.min_backoff_s * 2.0 ** min(failures - 1, 16), self.max_backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
+Ref = TypeVar("Ref", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """Unfinished. 0 to 99."""
+    """The job is unfinished; `percent` from 0 to 99."""
 
     percent: int = 0
 
 
 class PollFailed(msgspec.Struct, frozen=True):
-    """The look failed; it says nothing about the work."""
+    """The poll failed, which says nothing about the job. A `retry_after_s` of 0 means that none was given."""
 
     detail: str
     retry_after_s: float = 0.0
 
 
 class JobResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Finished: where the pictures are, and what the other side says of their tokens and of their cost to us."""
+    """The job is finished: its images' URLs, and what the upstream says of their tokens and their cost to us."""
 
     urls: tuple[str, ...]
     usage: Usage | None = None
-    source: UsageSource = UsageSource.estimated
+    usage_source: UsageSource = UsageSource.estimated
     cost_nanos: int | None = None
     engine: str | None = None
     request_id: str = ""
 
 
-PollResult = Pending | PollFailed | JobResult | CallOutcome
+PollResult = Pending | PollFailed | JobResult | Outcome
 
 
-class RemoteJob(Protocol):
-    """Work that the other side has accepted under `id`. `cancel_sent` after it was told to stop."""
+class RemoteJob(Generic[Ref]):
+    """A job that the upstream has accepted, and whether it was told to cancel it."""
 
-    id: str
-    cancel_sent: bool
+    def __init__(self, ref: Ref, hooks: CallHooks) -> None:
+        self.ref = ref
+        self.hooks = hooks
+        self.cancel_sent = False
 
-    async def poll(self, remaining_s: float) -> PollResult: ...
-    async def cancel(self) -> None: ...
-
-
-class PollDeps(msgspec.Struct, frozen=True):
-    """What it takes to bring results home."""
-
-    spool: Spool
-    fetch: Fetch
-    schedule: PollSchedule
+    @property
+    def cancelled_by_customer(self) -> bool:
+        return self.hooks.cancel_requested()
 
 
-async def run_job(job: RemoteJob, call: Call, hooks: CallHooks, end: float, deps: PollDeps) -> CallOutcome:
-    """From accepted work to pictures in the spool, or to the answer that takes their place."""
-    match await poll_until_done(job, hooks, end, deps.schedule):
-        case JobResult() as landed:
-            return await _save_results(call, landed, deps)
-        case answer:
-            return answer
+class PollingUpstream(ABC, Generic[Ref]):
+    """`ref_type` is what is saved of a job as JSON: enough to poll it after a crash."""
+
+    ref_type: type[Ref]
+    errors: ClassVar[ErrorTable]
+    auth_scheme: ClassVar[str] = "Bearer"
+
+    def __init__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> None:
+        self.name = config.name
+        self.recovery_mode = RecoveryMode.by_ref
+        self.config, self.dialect, self.deps = config, dialect, deps
+        self.base_url = config.base_url.rstrip("/")
+        headers = {"Authorization": f"{self.auth_scheme} {api_key}", "Accept": "application/json"}
+        self.http = HttpClient(config.connect_s, headers, deps.tls)
+
+    @abstractmethod
+    async def submit(self, call: Call, hooks: CallHooks, saved: Ref | None, end: float) -> Ref | Outcome:
+        """Buy, at the latest at `end` by the loop's clock. `saved` is there where an earlier call left no job id."""
+
+    @abstractmethod
+    def job_id(self, ref: Ref) -> str:
+        """The upstream's name of the job, empty while there is none."""
+
+    @abstractmethod
+    def is_own(self, ref: Ref) -> bool:
+        """Whether all addresses in the reference are the upstream's own, so that they may be sent its key."""
+
+    @abstractmethod
+    async def poll(self, job: RemoteJob[Ref], remaining_s: float) -> PollResult: ...
+
+    @abstractmethod
+    async def send_cancel(self, job: RemoteJob[Ref]) -> None:
+        """Ask to cancel the job. The response decides nothing: the next poll does."""
+
+    async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
+        end = now() + self.config.timeout_s
+        saved = msgspec.json.decode(call.ref, type=self.ref_type) if call.ref else None
+        if saved is not None and self.job_id(saved):
+            ref = saved
+        else:
+            submitted = await self.submit(call, hooks, saved, end)
+            if not isinstance(submitted, self.ref_type):
+                return submitted  # type: ignore[return-value]
+            ref = submitted
+            await hooks.save_ref(encode_ref(ref))
+        if not self.is_own(ref):
+            return Unknown("the job's addresses are not the upstream's own", request_id=self.job_id(ref))
+        outcome = await self._poll_until_done(RemoteJob(ref, hooks), end)
+        return await self._save_results(call, outcome) if isinstance(outcome, JobResult) else outcome
+
+    async def close(self) -> None:
+        await self.http.close()
+
+    async def submit_once(self, url: str, body: RequestBody, headers: Mapping[str, str]) -> Ref | Outcome:
+        """The reference in the response to one POST, or what took its place. Never sent twice."""
+        try:
+            response = await self.http.request("POST", url, headers, total_s=SUBMIT_TIMEOUT_S, body=body)
+        except NoResponse as error:
+            return no_response_outcome(error)
+        if not 200 <= response.status < 300:
+            return classify_error(response, self.errors, self.dialect)
+        ref = decode_or_none(response.body, self.ref_type)
+        return ref or Unknown("accepted without a readable id", True, request_id=response.request_id)
+
+    async def get(self, url: str, total_s: float = POLL_TIMEOUT_S) -> HttpResponse | PollFailed:
+        """A request of a poll."""
+        try:
+            return await self.http.request("GET", url, total_s=total_s)
+        except NoResponse as error:
+            return PollFailed(str(error))
+
+    async def cancel_at(self, method: str, url: str) -> None:
+        # A lost response does not matter: the next poll tells.
+        with suppress(NoResponse):
+            await self.http.request(method, url, total_s=POLL_TIMEOUT_S)
+
+    async def _poll_until_done(self, job: RemoteJob[Ref], end: float) -> JobResult | Outcome:
+        """At the deadline the job is cancelled and polled once more."""
+        schedule = self.deps.poll_schedule
+        failures, reported_percent = 0, 0
+        while (started := now()) < end:
+            match await self._poll_once(job, end - started):
+                case Pending(percent=percent):
+                    failures, delay_s = 0, schedule.poll_interval_s - (now() - started)
+                    if percent > reported_percent:
+                        reported_percent = percent
+                        await job.hooks.on_progress(min(percent, 99))
+                case PollFailed(retry_after_s=retry_after_s):
+                    failures += 1
+                    delay_s = max(backoff_s(schedule, failures), min(retry_after_s, MAX_RETRY_DELAY_S))
+                case ended:
+                    return ended
+            await asyncio.sleep(max(min(delay_s, end - now()), 0))
+        return await self._final_poll(job)
+
+    async def _poll_once(self, job: RemoteJob[Ref], remaining_s: float) -> PollResult:
+        """A poll lasts as long as the other side holds its response: a cancel request does not wait for that."""
+        if job.hooks.cancel_requested():
+            await self._cancel_once(job)
+        polling = asyncio.create_task(self.poll(job, remaining_s))
+        try:
+            while not (await asyncio.wait({polling}, timeout=_CANCEL_CHECK_INTERVAL_S))[0]:
+                if job.hooks.cancel_requested() and not job.cancel_sent:
+                    await self._cancel_once(job)
+                    return Pending()
+            return polling.result()
+        finally:
+            if polling.cancel():
+                await asyncio.wait({polling})
+
+    async def _cancel_once(self, job: RemoteJob[Ref]) -> None:
+        if not job.cancel_sent:
+            job.cancel_sent = True
+            await self.send_cancel(job)
+
+    async def _final_poll(self, job: RemoteJob[Ref]) -> JobResult | Outcome:
+        """A cancel can lose the race against a finished image."""
+        await self._cancel_once(job)
+        await asyncio.sleep(self.deps.poll_schedule.poll_interval_s)
+        request_id = self.job_id(job.ref)
+        match await self.poll(job, POLL_TIMEOUT_S):
+            case Pending():
+                return Unknown("unfinished at the deadline and after it was cancelled", request_id=request_id)
+            case PollFailed(detail=detail):
+                return Unknown(f"unfinished at the deadline; the last poll failed: {detail}", request_id=request_id)
+            case ended:
+                return ended
+
+    async def _save_results(self, call: Call, result: JobResult) -> Outcome:
+        """The images into the spool. Usage is for all of them: where one is missing, the formula counts instead."""
+        directory = self.deps.spool.create_directory(call.attempt_id)
+        fetch, retry = self.deps.fetch(self.config.base_url), self.deps.download_retry
+        downloads = await gather(
+            download_image(fetch, url, directory, index, retry) for index, url in enumerate(result.urls[: call.order.n])
+        )
+        images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
+        if not images:
+            details = "; ".join(failed.detail for failed in downloads if isinstance(failed, DownloadFailed))
+            return Unknown(f"no result could be read: {details}", True, result.usage, result.request_id)
+        usage = result.usage if len(images) == len(result.urls) else None
+        return Produced(
+            SpooledResponse(
+                images,
+                usage,
+                result.usage_source if usage else UsageSource.estimated,
+                engine=result.engine,
+                request_id=result.request_id,
+                cost_nanos=result.cost_nanos,
+            )
+        )
 
 
-async def poll_until_done(
-    job: RemoteJob, hooks: CallHooks, end: float, schedule: PollSchedule
-) -> JobResult | CallOutcome:
-    """Look until it has ended, at the latest at `end` by the loop's clock: then stop it and look once more."""
-    clock = asyncio.get_running_loop().time
-    failures, shown = 0, 0
-    while clock() < end:
-        began = clock()
-        seen = await _poll_once(job, hooks, end - began)
-        match seen:
-            case Pending(percent=percent):
-                failures, rest = 0, schedule.poll_interval_s - (clock() - began)
-                if percent > shown:
-                    shown = percent
-                    await hooks.on_progress(min(percent, 99))
-            case PollFailed(retry_after_s=asked):
-                failures += 1
-                rest = max(schedule.backoff(failures), asked)
-            case _:
-                return seen
-        await asyncio.sleep(max(min(rest, end - clock()), 0))
-    return await _final_poll(job, schedule)
+def backoff_s(schedule: PollSchedule, failures: int) -> float:
+    """Doubled with each failure, with a fifth of jitter."""
+    # The exponent is bounded so that the power stays a float.
+    delay_s = min(schedule.min_backoff_s * 2.0 ** min(failures - 1, 16), schedule.max_backoff_s)
+    return delay_s * random.uniform(0.8, 1.2)  # noqa: S311
 
 
-async def _poll_once(job: RemoteJob, hooks: CallHooks, left_s: float) -> PollResult:
-    """A look may last as long as the other side holds its answer: a wish to stop does not wait for that, and neither
-    does what comes of it."""
-    if hooks.cancel_requested():
-        await _cancel_once(job)
-    polling = asyncio.create_task(job.poll(left_s))
+def no_response_outcome(error: NoResponse) -> Outcome:
+    if not error.request_sent:
+        return unavailable(FailureKind.failing, f"not sent: {error}")
+    return Unknown(str(error), bad_body=error.response_truncated)
+
+
+def unexpected_status(response: HttpResponse) -> PollFailed:
+    return PollFailed(f"status {response.status}", response.retry_after_s)
+
+
+def decode_or_none(raw: bytes | msgspec.Raw, kind: type[T]) -> T | None:
+    """None where the JSON is missing, broken or of another shape."""
     try:
-        while not (await asyncio.wait({polling}, timeout=_CANCEL_CHECK_INTERVAL_S))[0]:
-            if hooks.cancel_requested() and not job.cancel_sent:
-                await _cancel_once(job)
-                return Pending()
-        return polling.result()
-    finally:
-        if polling.cancel():
-            await asyncio.wait({polling})
+        return msgspec.json.decode(raw, type=kind)
+    except UNREADABLE:
+        return None
 
 
-async def _cancel_once(job: RemoteJob) -> None:
-    if not job.cancel_sent:
-        job.cancel_sent = True
-        await job.cancel()
+def encode_ref(ref: Any) -> str:
+    return msgspec.json.encode(ref).decode()
 
 
-async def _final_poll(job: RemoteJob, schedule: PollSchedule) -> JobResult | CallOutcome:
-    """The wish to stop can lose the race against a finished picture."""
-    await _cancel_once(job)
-    await asyncio.sleep(schedule.poll_interval_s)
-    match await job.poll(POLL_TIMEOUT_S):
-        case Pending():
-            return Unknown("not finished at the deadline, nor after it was told to stop", request_id=job.id)
-        case PollFailed(detail=detail):
-            return Unknown(f"not finished at the deadline; the last look failed: {detail}", request_id=job.id)
-        case end:
-            return end
-
-
-async def _save_results(call: Call, result: JobResult, deps: PollDeps) -> CallOutcome:
-    """The pictures into the spool. Usage is for all of them: where one is missing the formula counts instead."""
-    wanted = result.urls[: call.order.n]
-    downloads = await download_images(deps.fetch, deps.spool, call.attempt_id, wanted, deps.schedule.download_retry)
-    images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
-    if not images:
-        details = "; ".join(lost.detail for lost in downloads if isinstance(lost, DownloadFailed))
-        return Unknown(f"no result could be read: {details}", True, result.usage, result.request_id)
-    usage = result.usage if len(images) == len(result.urls) else None
-    answer = SpooledResponse(
-        images,
-        usage,
-        result.source if usage else UsageSource.estimated,
-        engine=result.engine,
-        request_id=result.request_id,
-        cost_nanos=result.cost_nanos,
-    )
-    await asyncio.to_thread(deps.spool.write_response, call.attempt_id, answer)
-    return Produced(answer)
+def now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,211 +1,158 @@
-"""The task API: other instances of imagegate, and gateways that speak the same compatible API.
+"""The task API: other instances of imagegate, and gateways that speak the same API.
 
-Knows: its create, query and cancel calls and its task object. Refuses to know: how pictures are fetched and who may
-read a reference. The attempt's id is the Idempotency-Key of the create where the dialect says that the other side
-honours it: then a create is repeated until it is answered, and only one purchase is made of it.
+Where the dialect says that the other side honours it, the attempt's id is the Idempotency-Key of the create: then a
+create is repeated until it is answered, and the other side makes one purchase of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
-from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, FailureKind, RecoveryMode, Unavailable, Unknown
-from imagegate.upstreams.downloads import Fetch, Link
+from imagegate.http.client import NoResponse
+from imagegate.http.request_body import json_body
+from imagegate.upstreams.base import (
+    Call,
+    CallHooks,
+    Outcome,
+    RecoveryMode,
+    Unavailable,
+    Unknown,
+    UpstreamDeps,
+)
+from imagegate.upstreams.errors import HOP_HEADER, TASK_API_ERRORS, classify_error
 from imagegate.upstreams.polling import (
-    POLL_TIMEOUT_S,
+    MAX_RETRY_DELAY_S,
     SUBMIT_TIMEOUT_S,
-    Lost,
-    NotSent,
-    PollDeps,
     PollFailed,
+    PollingUpstream,
     PollResult,
-    PollSchedule,
-    Reply,
-    Wire,
-    run_job,
+    RemoteJob,
+    backoff_s,
+    encode_ref,
+    no_response_outcome,
+    now,
+    unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, quality_field
-from imagegate.upstreams.task_object import poll_result, read_task
-from imagegate.upstreams.verdicts import HOP, judge, unavailable
+from imagegate.upstreams.task_object import read_result, read_task
 
-MAX_LONG_POLL_S = 20
-_LONG_POLL_MARGIN_S = 10.0
-_CONFLICT_STATUS = 409
+MAX_LONG_POLL_S: Final = 20
+# The other side may hold a long poll a little longer than it was asked to.
+_LONG_POLL_MARGIN_S: Final = 10.0
+_CONFLICT_STATUS: Final = 409
 
 
-class RemoteRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is remembered of a call. Without `id` a create with these links was about to leave."""
+class TaskRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The other side's task. Without `id`, a create with these links was about to leave.
+
+    Saved as JSON: the names of the fields stay.
+    """
 
     id: str = ""
     links: tuple[str, ...] = ()
     mask: str = ""
 
 
-class TaskApi:
-    def __init__(
-        self,
-        row: UpstreamConfig,
-        dialect: Dialect,
-        spool: Spool,
-        fetch: Fetch,
-        link: Link,
-        secret: str,
-        *,
-        pace: PollSchedule | None = None,
-    ) -> None:
-        self.name = row.name
+class TaskApi(PollingUpstream[TaskRef]):
+    ref_type = TaskRef
+    errors = TASK_API_ERRORS
+
+    def __init__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> None:
+        super().__init__(config, dialect, deps, api_key)
         self._is_idempotent = dialect.idempotency == "header"
-        self.recovery_mode = RecoveryMode.by_key if self._is_idempotent else RecoveryMode.by_ref
-        self._config, self._dialect, self._link = row, dialect, link
-        self._deps = PollDeps(spool, fetch, pace or PollSchedule())
-        self._base = row.base_url.rstrip("/").removesuffix("/v1")
-        self._wire = Wire({"Authorization": f"Bearer {secret}"}, row.connect_s)
+        if self._is_idempotent:
+            self.recovery_mode = RecoveryMode.by_key
+        self._api_url = self.base_url.removesuffix("/v1") + "/v1"
 
-    async def produce(self, call: Call, hooks: CallHooks) -> CallOutcome:
-        end = asyncio.get_running_loop().time() + self._config.timeout_s
-        ticket = msgspec.json.decode(call.ref, type=RemoteRef) if call.ref else None
-        if ticket is None or not ticket.id:
-            created = await self._create(call, hooks, ticket, end)
-            if not isinstance(created, str):
-                return created
-            ticket = RemoteRef(created)
-            await hooks.save_ref(_encode_ref(ticket))
-        work = _RemoteTask(self._wire, self._base, ticket.id, hooks)
-        return await run_job(work, call, hooks, end, self._deps)
+    async def submit(self, call: Call, hooks: CallHooks, saved: TaskRef | None, end: float) -> TaskRef | Outcome:
+        """`saved`: an earlier process may have sent this very create, so its links are used again."""
+        ref = saved or self._make_links(call)
+        if saved is None and self._is_idempotent:
+            await hooks.save_ref(encode_ref(ref))
+        fields = self._fields(call, ref)
+        # A copy of the create may have arrived whose response nobody read: then only what depends on the request alone
+        # can prove that there is no task.
+        in_doubt, sent, delay_s = saved is not None, 0, 0.0
+        while True:
+            outcome, is_repeatable = await self._create_once(call, fields, end)
+            match outcome:
+                case Unknown(detail=detail) if is_repeatable and self._is_idempotent:
+                    in_doubt, delay_s = True, 0.0
+                case Unavailable(detail=detail, retry_after_s=delay_s) if in_doubt:
+                    pass
+                case _:
+                    return outcome
+            sent += 1
+            delay_s = max(backoff_s(self.deps.poll_schedule, sent), min(delay_s, MAX_RETRY_DELAY_S))
+            if now() + delay_s >= end:
+                return Unknown(f"no response to {sent} equal requests before the deadline; the last: {detail}")
+            await asyncio.sleep(delay_s)
 
-    async def close(self) -> None:
-        await self._wire.close()
+    async def _create_once(self, call: Call, fields: dict[str, Any], end: float) -> tuple[TaskRef | Outcome, bool]:
+        """What one create came to, and whether the same request may be sent again to learn more."""
+        timeout_s = max(min(SUBMIT_TIMEOUT_S, end - now()), 1.0)
+        url, headers, body = f"{self._api_url}/images/generations", self._headers(call), json_body(fields)
+        try:
+            response = await self.http.request("POST", url, headers, total_s=timeout_s, body=body)
+        except NoResponse as error:
+            return no_response_outcome(error), True
+        if not 200 <= response.status < 300:
+            # A conflict means that the key was used with another body: there is a task, and no way to find it.
+            return classify_error(response, self.errors, self.dialect), response.status != _CONFLICT_STATUS
+        task = read_task(response.body)
+        if task is None or not task.id:
+            return Unknown("accepted without a readable id", True, request_id=response.request_id), True
+        return TaskRef(task.id), False
 
-    async def _create(self, call: Call, ties: CallHooks, saved_ref: RemoteRef | None, end: float) -> str | CallOutcome:
-        """The task's id. `saved_ref`: an earlier process may have sent this very create, so its links are used
-        again."""
-        ticket = saved_ref or RemoteRef(
-            links=tuple(map(self._link, call.references)), mask=self._link(call.mask) if call.mask else ""
-        )
-        if saved_ref is None and self._is_idempotent:
-            await ties.save_ref(_encode_ref(ticket))
-        url, body = f"{self._base}/v1/images/generations", self._body(call, ticket)
-        create = _Create(self._wire, url, body, self._headers(call), self._dialect)
-        create.in_doubt = saved_ref is not None
-        return await create.run(end, self._deps.schedule)
+    def _make_links(self, call: Call) -> TaskRef:
+        link = self.deps.link
+        return TaskRef(links=tuple(map(link, call.references)), mask=link(call.mask) if call.mask else "")
 
-    def _body(self, call: Call, ticket: RemoteRef) -> bytes:
+    def _fields(self, call: Call, ref: TaskRef) -> dict[str, Any]:
         order = call.order
-        body = {
+        fields = {
             "model": call.model or order.model,
             "prompt": order.prompt,
             "size": order.size.requested,
             "resolution": order.size.resolution,
-            "quality": quality_field(order, self._dialect),
+            "quality": quality_field(order, self.dialect),
             "n": order.n,
-            "image_urls": list(ticket.links) or None,
-            "mask_url": ticket.mask or None,
+            "image_urls": list(ref.links) or None,
+            "mask_url": ref.mask or None,
             "background": order.background,
-            **format_fields(order, self._dialect),
+            **format_fields(order, self.dialect),
         }
-        return msgspec.json.encode(apply_dialect(body, self._dialect))
+        return apply_dialect(fields, self.dialect)
 
     def _headers(self, call: Call) -> dict[str, str]:
-        hop = {HOP: str(call.hop + 1), "X-Client-Request-Id": call.attempt_id}
-        return {**hop, "Idempotency-Key": call.attempt_id} if self._is_idempotent else hop
+        headers = {HOP_HEADER: str(call.hop + 1), "X-Client-Request-Id": call.attempt_id}
+        return {**headers, "Idempotency-Key": call.attempt_id} if self._is_idempotent else headers
 
+    def job_id(self, ref: TaskRef) -> str:
+        return ref.id
 
-class _RetryCreate(msgspec.Struct, frozen=True):
-    """No end yet: to be sent again, after `delay_s` at least."""
+    def is_own(self, ref: TaskRef) -> bool:
+        """The other side gives an id, not an address."""
+        return True
 
-    detail: str
-    delay_s: float = 0.0
-
-
-class _Create:
-    """One create, sent until it is answered where repeats are one purchase, else once.
-
-    `in_doubt`: a copy of it may have arrived whose answer nobody saw. Then only what depends on the request alone
-    can prove that there is no task.
-    """
-
-    def __init__(self, wire: Wire, url: str, body: bytes, headers: dict[str, str], dialect: Dialect) -> None:
-        self._wire, self._url, self._body, self._headers, self._dialect = wire, url, body, headers, dialect
-        self._is_idempotent = dialect.idempotency == "header"
-        self.in_doubt = False
-
-    async def run(self, end: float, schedule: PollSchedule) -> str | CallOutcome:
-        clock, sent = asyncio.get_running_loop().time, 0
-        while True:
-            got = await self._send_once(max(min(SUBMIT_TIMEOUT_S, end - clock()), 1.0))
-            if not isinstance(got, _RetryCreate):
-                return got
-            sent += 1
-            rest = max(schedule.backoff(sent), got.delay_s)
-            if clock() + rest >= end:
-                return Unknown(f"no answer to {sent} equal requests before the deadline; the last: {got.detail}")
-            await asyncio.sleep(rest)
-
-    async def _send_once(self, total_s: float) -> str | CallOutcome | _RetryCreate:
-        match await self._wire.submit(self._url, self._body, self._headers, total_s):
-            case NotSent(detail=detail):
-                return self._final_unless_in_doubt(unavailable(FailureKind.failing, f"not sent: {detail}"))
-            case Lost(detail=detail):
-                return self._retry_if_idempotent(Unknown(detail))
-            case Reply(status=200 | 201 | 202) as reply:
-                task = read_task(reply.body)
-                return task.id if task and task.id else self._retry_if_idempotent(judge(reply, self._dialect))
-            case Reply() as reply:
-                return self._refusal(reply)
-
-    def _refusal(self, reply: Reply) -> CallOutcome | _RetryCreate:
-        match judge(reply, self._dialect):
-            case Unknown() as unknown if reply.status == _CONFLICT_STATUS:
-                return unknown  # the key was used with another body: there is a task, and no way to find it
-            case Unknown() as unknown:
-                return self._retry_if_idempotent(unknown)
-            case Unavailable() as proven:
-                return self._final_unless_in_doubt(proven)
-            case verdict:
-                return verdict
-
-    def _retry_if_idempotent(self, answer: CallOutcome) -> CallOutcome | _RetryCreate:
-        self.in_doubt = True
-        return _RetryCreate(_detail(answer)) if self._is_idempotent else answer
-
-    def _final_unless_in_doubt(self, answer: Unavailable) -> CallOutcome | _RetryCreate:
-        return _RetryCreate(answer.detail, answer.retry_after_s) if self.in_doubt else answer
-
-
-class _RemoteTask:
-    """A task of the other side, told apart from ours by its address."""
-
-    def __init__(self, wire: Wire, base: str, task_id: str, ties: CallHooks) -> None:
-        self._wire, self._ties = wire, ties
-        self._url = f"{base}/v1/tasks/{quote(task_id, safe='')}"
-        self.id, self.cancel_sent = task_id, False
-
-    async def poll(self, remaining_s: float) -> PollResult:
+    async def poll(self, job: RemoteJob[TaskRef], remaining_s: float) -> PollResult:
         """A long poll where the other side honours `wait`; where it does not, it answers at once."""
-        wait = max(1, min(MAX_LONG_POLL_S, int(remaining_s)))
-        match await self._wire.ask("GET", f"{self._url}?wait={wait}", wait + _LONG_POLL_MARGIN_S):
-            case Lost(detail=detail):
-                return PollFailed(detail)
-            case Reply(status=200) as reply:
-                task = read_task(reply.body)
-                unwanted = self._ties.cancel_requested()
-                return poll_result(task, reply, wanted=not unwanted) if task else PollFailed("an unreadable task")
-            case Reply() as reply:
-                return PollFailed(f"status {reply.status}", reply.retry_after_s)
+        wait_s = max(1, min(MAX_LONG_POLL_S, int(remaining_s)))
+        response = await self.get(f"{self._task_url(job)}?wait={wait_s}", wait_s + _LONG_POLL_MARGIN_S)
+        if isinstance(response, PollFailed):
+            return response
+        if response.status != 200:
+            return unexpected_status(response)
+        task = read_task(response.body)
+        return read_result(task, response, job.cancelled_by_customer) if task else PollFailed("unreadable task")
 
-    async def cancel(self) -> None:
-        """What it answers decides nothing: the next look does."""
-        await self._wire.ask("POST", f"{self._url}/cancel", POLL_TIMEOUT_S)
+    async def send_cancel(self, job: RemoteJob[TaskRef]) -> None:
+        await self.cancel_at("POST", f"{self._task_url(job)}/cancel")
 
-
-def _encode_ref(ticket: RemoteRef) -> str:
-    return msgspec.json.encode(ticket).decode()
-
-
-def _detail(answer: CallOutcome) -> str:
-    return answer.detail if isinstance(answer, Unknown | Unavailable) else ""
+    def _task_url(self, job: RemoteJob[TaskRef]) -> str:
+        return f"{self._api_url}/tasks/{quote(job.ref.id, safe='')}"

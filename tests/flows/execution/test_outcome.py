@@ -40,7 +40,7 @@ ATTEMPT = Attempt(
     started=CREATED,
     cost=700,
 )
-FAILED_BEFORE = Health(fails=1, since=CREATED, calls=1, bad=1)
+FAILED_BEFORE = Health(consecutive_failures=1, window_start=CREATED, window_calls=1, window_failures=1)
 
 
 def execution_of(runtime: Runtime) -> Execution:
@@ -78,16 +78,16 @@ def test_what_was_produced_is_delivered_and_heals_route_and_upstream(runtime: Ru
     assert (effects.result.outcome, effects.result.images, effects.result.request_id) == ("produced", 1, "req_1")
     assert effects.result.detail == ""
     for scope in (ATTEMPT.route, ATTEMPT.upstream):
-        assert health_after(effects, scope).fails == 0
-        assert health_after(effects, scope).flags == 0
+        assert health_after(effects, scope).consecutive_failures == 0
+        assert health_after(effects, scope).anomalies == 0
 
 
 def test_anomalies_are_kept_with_the_attempt_and_counted_against_the_route_alone(runtime: Runtime) -> None:
     effects = effects_of(execution_of(runtime), msgspec.structs.replace(ATTEMPT, images=2), Produced(response(512)))
     assert "size 512x1024 instead of 1024x1024" in effects.result.detail
     assert "1 of 2 images" in effects.result.detail
-    assert health_after(effects, ATTEMPT.route).flags == 1
-    assert health_after(effects, ATTEMPT.upstream).flags == 0
+    assert health_after(effects, ATTEMPT.route).anomalies == 1
+    assert health_after(effects, ATTEMPT.upstream).anomalies == 0
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_refusal_stops_the_task_costs_nothing_and_heals_the_route(
     assert effects.next_step == Stop(ERROR)
     assert (effects.result.outcome, effects.result.cost, effects.result.detail) == (name, 0, "why")
     assert effects.needs_operator is needs_operator
-    assert health_after(effects, ATTEMPT.route).fails == 0
+    assert health_after(effects, ATTEMPT.route).consecutive_failures == 0
 
 
 @pytest.mark.parametrize("kind", FailureKind)
@@ -121,7 +121,7 @@ def test_an_unavailability_counts_where_it_belongs(runtime: Runtime, kind: Failu
     assert (health_after(effects, concerned) == FAILED_BEFORE) is (kind == FailureKind.internal)
     assert effects.needs_operator is (kind in of_upstream | {FailureKind.misconfigured, FailureKind.no_model})
     if kind == FailureKind.throttled:
-        assert health_after(effects, concerned).cooled_until == CREATED + 1_500_000
+        assert health_after(effects, concerned).rate_limited_until == CREATED + 1_500_000
 
 
 @pytest.mark.parametrize(("bad_body", "error"), [(False, OUTCOME_UNKNOWN), (True, NO_READABLE_IMAGE)])
@@ -129,7 +129,7 @@ def test_an_unknown_outcome_may_have_cost_what_was_expected(runtime: Runtime, ba
     effects = effects_of(execution_of(runtime), ATTEMPT, Unknown("cut", bad_body=bad_body))
     assert effects.next_step == MaybeBought(error)
     assert (effects.result.outcome, effects.result.cost) == (AttemptOutcome.unknown, ATTEMPT.cost)
-    assert health_after(effects, ATTEMPT.route).fails == 2
+    assert health_after(effects, ATTEMPT.route).consecutive_failures == 2
     assert health_after(effects, ATTEMPT.upstream) == FAILED_BEFORE
 
 

@@ -12,14 +12,14 @@ from imagegate.flows.execution.state import Execution
 from imagegate.logging import log_warning
 from imagegate.store.attempts import save_remote_ref, update_progress
 from imagegate.store.engines import DatabaseError
-from imagegate.upstreams.base import Call, CallHooks, CallOutcome, RecoveryMode
+from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
 
 # Waiting calls are counted for no account: unlike waiting references they do not keep more of its tasks from being
 # claimed.
 _NO_ACCOUNT = ""
 
 
-async def make_call(execution: Execution, attempt: Attempt) -> CallOutcome:
+async def make_call(execution: Execution, attempt: Attempt) -> Outcome:
     """Call the attempt's upstream. The worker slot is free for other tasks while the upstream works."""
     runtime = execution.runtime
     upstream = runtime.registry.upstreams[attempt.upstream]

@@ -34,7 +34,7 @@ from imagegate.routing.circuit_breaker import Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import AttemptResult, HealthUpdate, end_attempt
-from imagegate.upstreams.base import CallOutcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 
 NO_READABLE_IMAGE = TaskError(
     TaskErrorCode.generation_failed_no_content,
@@ -63,7 +63,7 @@ class OutcomeEffects(msgspec.Struct, frozen=True):
     needs_operator: bool = False
 
 
-async def record_outcome(execution: Execution, attempt: Attempt, outcome: CallOutcome) -> NextStep:
+async def record_outcome(execution: Execution, attempt: Attempt, outcome: Outcome) -> NextStep:
     """[ outcome, cost, health ]; then the spool of a call that delivered nothing is emptied."""
     effects = effects_of(execution, attempt, outcome)
     await _end_attempt(execution, effects.result, effects.update_health)
@@ -93,7 +93,7 @@ async def _end_attempt(execution: Execution, result: AttemptResult, update_healt
         runtime.call_counters.count(result.route, result.outcome, result.cost)
 
 
-def effects_of(execution: Execution, attempt: Attempt, outcome: CallOutcome) -> OutcomeEffects:
+def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> OutcomeEffects:
     match outcome:
         case Produced(answer=response):
             anomalies = describe_anomalies(execution.runtime, execution.task, attempt, response)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from imagegate.egress import CheckedUrl, FetchFailed, FetchResult, Sink
+from imagegate.egress import CheckedUrl, FetchFailed, Sink
+from imagegate.http.download import Download
 from imagegate.runtime import Runtime
 from imagegate.store import fetch_budget
 from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation
@@ -35,7 +36,7 @@ class _CountingSink:
 
 async def fetch_within_budget(
     runtime: Runtime, account_id: str, url: CheckedUrl, sink: Sink, max_bytes: int
-) -> FetchResult:
+) -> Download:
     """GET the URL into `sink`, at most `max_bytes` bytes.
 
     FetchFailed or FetchBudgetExceeded may leave a part of the body in `sink`.

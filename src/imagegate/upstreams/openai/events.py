@@ -1,25 +1,22 @@
-"""Server-sent events out of what a scanner kept.
-
-Knows: lines, events and `data`. Refuses to know: what an event is about.
-"""
+"""Server-sent events in what a scanner keeps of a response."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
-import msgspec
-
-from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
-
-_JSON = msgspec.json.Decoder(float_hook=Decimal)
+from imagegate.upstreams.openai.json_images import (
+    MAX_ENVELOPE_BYTES,
+    JsonImageScanner,
+    UnreadableResponse,
+    decode_object,
+)
 
 
 class EventReader:
-    """What a scanner kept, as decoded objects with `event` set where it was named.
+    """The events as decoded objects, with their name under `event`.
 
-    After each piece that the scanner was fed, `read` gives the events that are complete.
+    After each chunk that the scanner was fed, `read` gives the events that are complete.
     """
 
     def __init__(self, scanner: JsonImageScanner) -> None:
@@ -27,7 +24,7 @@ class EventReader:
         self._scanned = 0
         self._name = ""
         self._data: list[bytes] = []
-        self._size = 0
+        self._data_bytes = 0
 
     def read(self) -> Iterator[dict[str, Any]]:
         kept = self._scanner.kept
@@ -41,7 +38,7 @@ class EventReader:
         self._scanned = len(kept)
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """What came last without the empty line that should follow it."""
+        """A last event without the empty line that should follow it."""
         self._scanner.finish()
         self._scanner.feed(b"\n\n")
         yield from self.read()
@@ -53,8 +50,8 @@ class EventReader:
             self._name = value[:100].decode("utf-8", "replace")
         elif name == b"data":
             self._data.append(value)
-            self._size += len(value) + 1
-            if self._size > MAX_ENVELOPE_BYTES:
+            self._data_bytes += len(value) + 1
+            if self._data_bytes > MAX_ENVELOPE_BYTES:
                 raise UnreadableResponse("an event is too large")
         elif not line:
             return self._finish_event()
@@ -62,13 +59,7 @@ class EventReader:
 
     def _finish_event(self) -> dict[str, Any] | None:
         text, event = b"\n".join(self._data), self._name
-        self._data, self._name, self._size = [], "", 0
+        self._data, self._name, self._data_bytes = [], "", 0
         if text.strip() in (b"", b"[DONE]"):
             return None
-        try:
-            decoded = _JSON.decode(text)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise UnreadableResponse(f"an event is no JSON: {error}"[:200]) from None
-        if not isinstance(decoded, dict):
-            raise UnreadableResponse("an event is no object")
-        return {"event": event, **decoded}
+        return {"event": event, **decode_object(text)}

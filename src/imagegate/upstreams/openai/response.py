@@ -1,16 +1,12 @@
-"""What a 2xx answer holds: its pictures as files, and what it says beside them.
-
-Knows: the two forms of an answer, one object and a stream of events. Refuses to know what follows from it.
-"""
+"""What a successful response holds: its images as files, and what it says beside them."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -20,23 +16,22 @@ from imagegate.http.client import iter_body
 from imagegate.upstreams.base import PartialImageHook
 from imagegate.upstreams.error_body import ErrorBody, parse_error
 from imagegate.upstreams.openai.events import EventReader
-from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
+from imagegate.upstreams.openai.json_images import JsonImageScanner, decode_object
 
-_JSON = msgspec.json.Decoder(float_hook=Decimal)
-_MAX_PARTIALS_PER_IMAGE = 4
+# Three unfinished images at most may be asked for, then the finished one.
+_MAX_IMAGES_PER_STREAM: Final = 4
 _QUALITY = re.compile("(?!auto$)[a-z]{1,16}")
 
 
 class ParsedResponse(msgspec.Struct):
-    """`items` are the pictures in their order, as the answer describes them; `drafts` the files that they name.
+    """`items` are the images in order, as the response describes them; `files` has the files that they name.
 
-    `image_errors` says for the operator why a picture is none. `error` is an error that came in place of pictures.
-    `quality`
-    is in our words, empty where nothing was said.
+    `image_errors` tells the operator why an image is unusable. `error` came in place of images. `quality` is in our
+    words, empty where the response does not say.
     """
 
     items: list[dict[str, Any]]
-    drafts: dict[str, Path]
+    files: dict[str, Path]
     image_errors: list[str]
     usage: Any = None
     error: ErrorBody | None = None
@@ -45,38 +40,36 @@ class ParsedResponse(msgspec.Struct):
 
 
 class ResponseReader:
-    """Reads one answer of at most `wanted` pictures into `folder`. Raises BadAnswer, and what the wire raises."""
+    """Reads one response of at most `max_images` into `directory`: a JSON object, or a stream of events.
 
-    def __init__(self, folder: Path, wanted: int, dialect: Dialect, partial: PartialImageHook) -> None:
-        self._folder = folder
-        self._max_images = wanted
+    Raises UnreadableResponse and what aiohttp raises; OSError is the disk's.
+    """
+
+    def __init__(self, directory: Path, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook) -> None:
+        self._directory = directory
+        self._max_images = max_images
         self._dialect = dialect
-        self._on_partial_image = partial
+        self._on_partial_image = on_partial_image
 
     async def read(self, response: aiohttp.ClientResponse) -> ParsedResponse:
         if response.content_type == "text/event-stream":
             return await self._read_events(response)
-        scanner = JsonImageScanner(self._draft_path, self._max_images)
+        scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
-            async for piece in iter_body(response):
-                await _write(scanner.feed, piece)
+            async for chunk in iter_body(response):
+                await _feed(scanner.feed, chunk)
             return self._parse_object(scanner)
         finally:
             scanner.close()
 
-    def _draft_path(self, number: int) -> Path | None:
-        return self._folder / f"p{number}.part" if number < self._max_images else None
+    def _image_path(self, number: int) -> Path | None:
+        return self._event_image_path(number) if number < self._max_images else None
 
-    def _event_draft_path(self, number: int) -> Path:
-        return self._folder / f"p{number}.part"
+    def _event_image_path(self, number: int) -> Path:
+        return self._directory / f"p{number}.part"
 
     def _parse_object(self, scanner: JsonImageScanner) -> ParsedResponse:
-        try:
-            decoded = _JSON.decode(scanner.finish())
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise UnreadableResponse(f"the answer is no JSON: {error}"[:200]) from None
-        if not isinstance(decoded, dict):
-            raise UnreadableResponse("the answer is no object")
+        decoded = decode_object(scanner.finish())
         data = decoded.get("data")
         items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
         parsed = ParsedResponse(items[: self._max_images], *_split_files(scanner), usage=decoded.get("usage"))
@@ -85,11 +78,11 @@ class ResponseReader:
         return parsed
 
     async def _read_events(self, response: aiohttp.ClientResponse) -> ParsedResponse:
-        scanner = JsonImageScanner(self._event_draft_path, self._max_images * _MAX_PARTIALS_PER_IMAGE)
+        scanner = JsonImageScanner(self._event_image_path, self._max_images * _MAX_IMAGES_PER_STREAM)
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
-            async for piece in iter_body(response):
-                await _write(scanner.feed, piece)
+            async for chunk in iter_body(response):
+                await _feed(scanner.feed, chunk)
                 for event in events.read():
                     await self._handle_event(event, scanner, parsed)
                 if len(parsed.items) >= self._max_images or parsed.error:
@@ -99,7 +92,7 @@ class ResponseReader:
                     await self._handle_event(event, scanner, parsed)
         finally:
             scanner.close()
-        parsed.drafts, parsed.image_errors = _split_files(scanner)
+        parsed.files, parsed.image_errors = _split_files(scanner)
         return parsed
 
     async def _handle_event(self, event: dict[str, Any], scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
@@ -115,32 +108,32 @@ class ResponseReader:
             parsed.error = parse_error(event if event.get("error") else {"error": event}, self._dialect)
 
     def _quality(self, response: dict[str, Any]) -> str:
-        """Our word for what was used; `auto` says nothing."""
+        """Our word for the quality that was used; `auto` names none."""
         theirs = str(response.get("quality", ""))
-        word = next((ours for ours, word in self._dialect.qualities.items() if word == theirs), theirs)
-        return word if _QUALITY.fullmatch(word) else ""
+        quality = next((ours for ours, word in self._dialect.qualities.items() if word == theirs), theirs)
+        return quality if _QUALITY.fullmatch(quality) else ""
 
     async def _forward_partial(self, event: dict[str, Any], scanner: JsonImageScanner) -> None:
-        index, draft = event.get("partial_image_index"), _split_files(scanner)[0].get(str(event.get("b64_json")))
-        if draft is None or not draft.exists():
+        index, path = event.get("partial_image_index"), _split_files(scanner)[0].get(str(event.get("b64_json")))
+        if path is None or not path.exists():
             return
         if isinstance(index, int):
-            await self._on_partial_image(index, draft)
-        draft.unlink(missing_ok=True)
+            await self._on_partial_image(index, path)
+        path.unlink(missing_ok=True)
 
 
-async def _write(feed: Callable[[bytes], None], piece: bytes) -> None:
+async def _feed(feed: Callable[[bytes], None], chunk: bytes) -> None:
     """In a thread, because a disk that stalls must stall this call alone."""
-    work = asyncio.get_running_loop().run_in_executor(None, feed, piece)
+    work = asyncio.get_running_loop().run_in_executor(None, feed, chunk)
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
-        # The file is closed next: nobody may still be writing to it.
+        # The file is closed next: no thread may still be writing to it.
         await asyncio.wait([work])
         raise
 
 
 def _split_files(scanner: JsonImageScanner) -> tuple[dict[str, Path], list[str]]:
-    payloads = scanner.files
-    drafts = {f"@{number}": payload.draft for number, payload in enumerate(payloads) if payload.draft}
-    return drafts, [f"picture {number}: {payload.error}" for number, payload in enumerate(payloads) if payload.error]
+    """The finished files by the text that stands for them, and why the others are none."""
+    files = {f"@{number}": file.path for number, file in enumerate(scanner.files) if file.path}
+    return files, [f"image {number}: {file.error}" for number, file in enumerate(scanner.files) if file.error]
