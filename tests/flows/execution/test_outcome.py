@@ -25,7 +25,7 @@ from imagegate.flows.execution.state import (
 from imagegate.routing.circuit_breaker import Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
-from imagegate.upstreams.base import CallOutcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from tests.flows.conftest import CREATED
 
 ERROR = TaskError(TaskErrorCode.service_error, "why")
@@ -99,7 +99,7 @@ def test_anomalies_are_kept_with_the_attempt_and_counted_against_the_route_alone
     ],
 )
 def test_a_refusal_stops_the_task_costs_nothing_and_heals_the_route(
-    runtime: Runtime, outcome: CallOutcome, name: AttemptOutcome, needs_operator: bool
+    runtime: Runtime, outcome: Outcome, name: AttemptOutcome, needs_operator: bool
 ) -> None:
     effects = effects_of(execution_of(runtime), ATTEMPT, outcome)
     assert effects.next_step == Stop(ERROR)
