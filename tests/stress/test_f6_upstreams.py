@@ -1,4 +1,4 @@
-"""F6 in full: sixteen behaviours of an upstream (usage in three), 25 times each and all at once, then mixed."""
+"""F6 in full: every behaviour of an upstream, 25 times each, all at once, then mixed."""
 
 from __future__ import annotations
 
