@@ -21,7 +21,7 @@ import psutil
 from playwright.sync_api import Page
 from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.e2e.test_disk import locked
-from tests.egress.raw_server import hang, http_response, reply_with
+from tests.egress.raw_server import drip, hang, http_response, reply_with
 from tests.images.corpus import CORPUS
 from tests.store.rows import create_customer, new_task
 from tests.store.test_key_concurrency import claim, create_limited_key, submit_tasks
@@ -133,6 +133,19 @@ def webhook_beside_dead_host(folder: Path) -> float:
                 started = time.monotonic()
                 client.post("/v1/webhooks/test", json={"callback_url": receiver.url(name)}).raise_for_status()
             return receiver.wait("ok", 1)[0].at - started
+
+
+def webhook_to_a_slow_receiver(folder: Path) -> float:
+    """One attempt at a receiver that sends its response byte by byte, with the default timeout."""
+    with webhook_receiver({"drip": Behaviour(drip)}) as receiver:
+        env = trust_environment(folder) | {"IMAGEGATE_HOOK_RETRY_S": "0.1"}
+        with gateway_in(folder, *receiver.egress_options, **env) as (_, client):
+            client.post("/v1/webhooks/test", json={"callback_url": receiver.url("drip")}).raise_for_status()
+            while True:
+                [delivery] = client.get("/v1/webhooks/deliveries").raise_for_status().json()["data"]
+                if delivery["attempts"] and delivery["attempts"][0]["duration_ms"] is not None:
+                    return float(delivery["attempts"][0]["duration_ms"]) / 1000
+                time.sleep(0.2)
 
 
 def health_p99_beside_hostile_references(folder: Path) -> float:
@@ -263,6 +276,7 @@ FIGURES = {
     "503 with a locked database": Figure(create_with_locked_database, 15, "s"),
     "upload of 200 kB of escapes": Figure(upload_with_escapes, 1, "s"),
     "webhook beside a dead host": Figure(webhook_beside_dead_host, 1, "s"),
+    "webhook attempt at a slow receiver": Figure(webhook_to_a_slow_receiver, 10.5, "s"),
     "health check beside hostile references, p99": Figure(health_p99_beside_hostile_references, 100, "ms"),
     "inspection of one hostile file, CPU": Figure(inspect_cpu, 1, "s"),
     "painting 3840x2160, CPU": Figure(paint_cpu, 3, "s"),

@@ -91,16 +91,16 @@ class Environment:
 
 
 @contextmanager
-def environment() -> Iterator[Environment]:
+def open_environment() -> Iterator[Environment]:
     ok = {"hook": Behaviour(reply_with(http_response(204)))}
     with (
-        ForkServer() as nursery,
+        ForkServer() as fork_server,
         Simulator("--quiet") as simulator,
-        FileServer() as shelf,
+        FileServer() as file_server,
         webhook_receiver(ok) as receiver,
     ):
-        shelf.serve("/reference", send_bytes(PNG))
-        yield Environment(nursery, simulator, shelf, receiver)
+        file_server.serve("/reference", send_bytes(PNG))
+        yield Environment(fork_server, simulator, file_server, receiver)
 
 
 class CrashableGateway(RoutedGateway):
@@ -111,13 +111,13 @@ class CrashableGateway(RoutedGateway):
         super().__init__(
             folder / "data", *rows, options=options, env={**FAST_SETTINGS, **trust_environment(folder), **env}
         )
-        self._nursery = environment.fork_server
+        self._fork_server = environment.fork_server
 
     def _spawn(self, arguments: list[str]) -> Child:
-        return self._nursery.start(arguments, self.env)
+        return self._fork_server.start(arguments, self.env)
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return self._nursery.run(arguments, self.env)
+        return self._fork_server.run(arguments, self.env)
 
     def start_until_crash(self, crash_point: str, nth: int) -> int:
         """Start, to be killed at the `nth` pass of the crash point. 0, or the exit code where the start died."""
@@ -166,11 +166,11 @@ class CrashScenario:
         try:
             acknowledged = self._submit_until_crash(crash_point, nth, names, fields)
             self.gateway.start()
-            fates = self._await_reports(names, acknowledged, fields)
+            reports = self._await_reports(names, acknowledged, fields)
             self._reset_routes()
         finally:
             self.gateway.kill()
-        return fates
+        return reports
 
     def _submit_until_crash(
         self, crash_point: str, nth: int, names: list[str], fields: dict[str, Any]
@@ -205,10 +205,10 @@ class CrashScenario:
         for name, task_id in acknowledged.items():
             assert ids[name] == task_id, f"{name} was acknowledged as {task_id} and is now {ids[name]}"
         with self.gateway.client() as client, self.gateway.client(self._operator) as admin:
-            fates = [self._report(name, task_id, client, admin) for name, task_id in ids.items()]
-        for fate in fates:
-            self.totals.add(fate.totals)
-        return fates
+            reports = [self._report(name, task_id, client, admin) for name, task_id in ids.items()]
+        for report in reports:
+            self.totals.add(report.totals)
+        return reports
 
     def _report(self, name: str, task_id: str, client: httpx.Client, admin: httpx.Client) -> RunReport:
         task = _wait_for_task(client, task_id)

@@ -50,13 +50,13 @@ class FileServer:
         return self.url + path
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        shelf = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                shelf.requests[self.path] += 1
+                server.requests[self.path] += 1
                 with contextlib.suppress(OSError):  # whoever asked may be gone
-                    shelf._responders.get(self.path, send_status(404))(self)
+                    server._responders.get(self.path, send_status(404))(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass

@@ -42,16 +42,16 @@ _PRELOADED = (
 class ForkedProcess:
     """A forked program with the part of `subprocess.Popen` that tests need."""
 
-    def __init__(self, nursery: ForkServer, pid: int, stdout: TextIO | None) -> None:
+    def __init__(self, server: ForkServer, pid: int, stdout: TextIO | None) -> None:
         self.pid = pid
         self.stdout = stdout
-        self._nursery = nursery
+        self._server = server
         self._code: int | None = None
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self._code is None:
-            self._code = self._nursery.request({"poll": self.pid})
+            self._code = self._server.request({"poll": self.pid})
         return self._code
 
     def wait(self, timeout: float) -> int:
@@ -71,7 +71,7 @@ class ForkServer:
     """A context manager that owns the preloaded process."""
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
+        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-fork-")
         self._count = 0
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
@@ -130,10 +130,10 @@ class ForkServer:
 @functools.cache
 def shared_fork_server() -> ForkServer:
     """The fork server of this test process, stopped at its exit."""
-    nursery = ForkServer()
-    nursery.__enter__()
-    atexit.register(nursery.__exit__, None, None, None)
-    return nursery
+    server = ForkServer()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
 
 
 def _serve() -> None:
