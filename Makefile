@@ -31,9 +31,10 @@ $(UV):
 test: setup-dev
 	$(BIN)/python -m pytest
 
-# The gate before a release: the long tests, and the short ones that are rows of the same table.
+# The gate before a release: the long tests, and the short ones of the same fault matrix. ROWS=F1,F4 runs these rows;
+# several such runs add to one report, fault-matrix.json.
 stress: setup-dev
-	$(BIN)/python -m pytest -n 0 -p tests.support.fault_matrix -m "gate or fault"
+	$(BIN)/python -m pytest -n 0 -p tests.support.fault_matrix -m "gate or fault" --rows "$(ROWS)"
 
 check: setup-dev .venv/packages/done
 	$(BIN)/ruff format --check src tests bench tools
@@ -61,9 +62,12 @@ format: setup-dev .venv/packages/done
 	$(BIN)/ruff check --fix src tests bench tools
 	$(BIOME) check --write
 
+# Throughput, then latencies with their limits; fails above a limit.
 bench: setup-dev
 	$(BIN)/python bench/group_commit.py
 	$(BIN)/python bench/image_path.py
+	$(BIN)/python bench/settlement.py
+	$(BIN)/python -m bench.latency
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache dist

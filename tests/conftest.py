@@ -1,4 +1,4 @@
-"""Real parts for tests: both database engines, and the program itself in a process of its own."""
+"""Shared fixtures: both database engines, and the program in a process of its own."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.support.crash_scenarios import (
     CrashScenario,
     Environment,
     RunReport,
-    environment,
+    open_environment,
 )
 
 POINTS = sorted(crash_points.POINTS)
@@ -37,7 +37,7 @@ ON_POSTGRES = [
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[Environment]:
-    with environment() as opened:
+    with open_environment() as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""Orders for the painter, and a way to look at what came back."""
+"""Requests for the painter, and helpers to read the result."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Calls by bare sockets: what arrives, and how it ends."""
+"""Raw requests over a socket: the bytes that come back, and how the connection ends."""
 
 from __future__ import annotations
 

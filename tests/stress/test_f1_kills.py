@@ -16,7 +16,7 @@ from tests.support.crash_scenarios import (
     CrashScenario,
     Environment,
     RunReport,
-    environment,
+    open_environment,
 )
 
 ROUNDS = int(os.environ.get("F1_ROUNDS", "25"))
@@ -24,8 +24,8 @@ SEED = os.environ.get("F1_SEED", "")
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Environment]:
-    with environment() as opened:
+def environment() -> Iterator[Environment]:
+    with open_environment() as opened:
         yield opened
 
 
@@ -34,35 +34,35 @@ def world() -> Iterator[Environment]:
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("kind", ["openai", "task_api"])
 def test_f1_kills_around_the_purchase(
-    world: Environment, tmp_path: Path, record_property: Callable[[str, object], None], kind: str
+    environment: Environment, tmp_path: Path, record_property: Callable[[str, object], None], kind: str
 ) -> None:
     seed = int(SEED or random.randrange(2**32))
     print(f"{kind}: F1_SEED={seed}")
-    scene = CrashScenario(world, tmp_path, getattr(world, kind), NO_THUMBNAILS)
-    dice = random.Random(seed)
-    places = [place for place in PURCHASE_CRASH_POINTS for _ in range(ROUNDS)]
-    dice.shuffle(places)
-    for place in places:
-        nth = dice.randint(1, 3)
-        fates = scene.run(place, nth, dice.randint(nth, nth + 1))
-        if kind == "openai" and len(fates) == 1:
-            check_report(place, fates[0])
-        for fate in fates:
-            _check_concurrent_report(fate, keyed=kind == "task_api")
-    scene.wait_until_clean()
-    scene.verify()
-    sums = scene.totals
+    scenario = CrashScenario(environment, tmp_path, getattr(environment, kind), NO_THUMBNAILS)
+    random_ = random.Random(seed)
+    crash_points = [crash_point for crash_point in PURCHASE_CRASH_POINTS for _ in range(ROUNDS)]
+    random_.shuffle(crash_points)
+    for crash_point in crash_points:
+        nth = random_.randint(1, 3)
+        reports = scenario.run(crash_point, nth, random_.randint(nth, nth + 1))
+        if kind == "openai" and len(reports) == 1:
+            check_report(crash_point, reports[0])
+        for report in reports:
+            _check_concurrent_report(report, keyed=kind == "task_api")
+    scenario.wait_until_clean()
+    scenario.verify()
+    totals = scenario.totals
     record_property(f"{kind}, seed", seed)
-    record_property(f"{kind}, kills", f"{len(places)} ({len(PURCHASE_CRASH_POINTS)} places x {ROUNDS})")
-    record_property(f"{kind}, tasks", f"{sums.tasks}, of which completed {sums.completed}")
-    record_property(f"{kind}, bought and delivered", f"{sums.purchased} and {sums.delivered}")
-    record_property(f"{kind}, possible duplicates shown", sums.possible_duplicates)
-    record_property(f"{kind}, charged more than once", sums.charges - sums.completed)
+    record_property(f"{kind}, kills", f"{len(crash_points)} ({len(PURCHASE_CRASH_POINTS)} places x {ROUNDS})")
+    record_property(f"{kind}, tasks", f"{totals.tasks}, of which completed {totals.completed}")
+    record_property(f"{kind}, bought and delivered", f"{totals.purchased} and {totals.delivered}")
+    record_property(f"{kind}, possible duplicates shown", totals.possible_duplicates)
+    record_property(f"{kind}, charged more than once", totals.charges - totals.completed)
 
 
-def _check_concurrent_report(fate: RunReport, *, keyed: bool) -> None:
+def _check_concurrent_report(report: RunReport, *, keyed: bool) -> None:
     """The other tasks were anywhere when the program died: a doubtful attempt shows which of them were in doubt."""
-    sums = fate.totals
-    assert (sums.completed, sums.delivered, sums.charges, fate.webhooks) == (1, 1, 1, 1), fate
-    assert sums.possible_duplicates == (fate.has_unknown_attempt and not keyed), fate.attempts
-    assert 0 <= sums.purchased - sums.delivered <= sums.possible_duplicates, fate.attempts
+    totals = report.totals
+    assert (totals.completed, totals.delivered, totals.charges, report.webhooks) == (1, 1, 1, 1), report
+    assert totals.possible_duplicates == (report.has_unknown_attempt and not keyed), report.attempts
+    assert 0 <= totals.purchased - totals.delivered <= totals.possible_duplicates, report.attempts

@@ -1,4 +1,4 @@
-"""F6 in full: sixteen behaviours of an upstream (usage in three), 25 times each and all at once, then mixed."""
+"""F6 in full: every behaviour of an upstream, 25 times each, all at once, then mixed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MIXED_TASKS, WAVES = 50, 4
 @pytest.mark.fault("F6")
 @pytest.mark.timeout(3000)
 def test_f6_sixteen_behaviours(tmp_path: Path, record_property: Tell) -> None:
-    began, seed = time.monotonic(), random.randrange(2**32)
+    started, seed = time.monotonic(), random.randrange(2**32)
     total: dict[str, FaultCounts] = {}
     with open_two_upstreams(tmp_path, timeout_s=10) as front:
         with ProcessMonitor(front.gateway.pid, front.gateway.url) as vitals:
@@ -43,33 +43,33 @@ def test_f6_sixteen_behaviours(tmp_path: Path, record_property: Tell) -> None:
             begin(front)
             with route_resets(front):
                 for wave in range(WAVES):
-                    for kind, seen in run_mixed(front, MIXED_TASKS, seed + wave).items():
-                        add(total.setdefault(kind, FaultCounts()), seen)
-        for kind, seen in total.items():
-            record_property(f"mixed, {kind}", seen.summary())
+                    for kind, result in run_mixed(front, MIXED_TASKS, seed + wave).items():
+                        add(total.setdefault(kind, FaultCounts()), result)
+        for kind, result in total.items():
+            record_property(f"mixed, {kind}", result.summary())
         front.begin()
         with front.gateway.client() as http:
             assert http.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
     record_property("meanwhile", vitals.summary())
-    record_property("wall", f"{time.monotonic() - began:.0f} s, seed {seed}")
+    record_property("wall", f"{time.monotonic() - started:.0f} s, seed {seed}")
     assert vitals.unanswered == 0
     assert vitals.service < MAX_MEMORY_BYTES
 
 
 def run_until_enough(front: TwoRoutes, kind: str) -> FaultCounts:
     """A route that breaks spares the rest of its tasks: again, healed, until the fault has struck often enough."""
-    seen = FaultCounts()
-    while seen.faults < MIN_FAULTS:
+    result = FaultCounts()
+    while result.faults < MIN_FAULTS:
         begin(front)
-        add(seen, run_round(front, kind))
-    return seen
+        add(result, run_round(front, kind))
+    return result
 
 
-def add(seen: FaultCounts, more: FaultCounts) -> None:
+def add(result: FaultCounts, more: FaultCounts) -> None:
     for name, value in more.ends.items():
-        seen.ends[name] = seen.ends.get(name, 0) + value
+        result.ends[name] = result.ends.get(name, 0) + value
     for field in ("faults", "tasks", "bought", "repeats", "free"):
-        setattr(seen, field, getattr(seen, field) + getattr(more, field))
+        setattr(result, field, getattr(result, field) + getattr(more, field))
 
 
 def run_round(front: TwoRoutes, kind: str) -> FaultCounts:

@@ -1,7 +1,7 @@
-"""A limit of memory that the kernel keeps, where this machine lets a test set one.
+"""A memory limit that the kernel enforces, where the machine allows a test to set one.
 
-Needs a memory controller (cgroup 1 or 2) that may be written to, which as a rule means root. What is started inside
-stays inside, with all its children.
+Needs a writable memory controller (cgroup v1 or v2), which usually means root. Processes that are started inside the
+group stay inside, with all their children.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ROOT = Path("/sys/fs/cgroup")
 
 
 class MemoryCgroup:
-    """`enforced` says whether there is a limit at all. Enter to start something inside."""
+    """A group with a limit in bytes. Without a memory controller `enforced` is False and nothing is limited."""
 
     def __init__(self, limit: int) -> None:
         self._old = _own_group()
@@ -28,7 +28,7 @@ class MemoryCgroup:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """Whatever this process starts meanwhile is born inside; the process itself comes out again."""
+        """Processes started meanwhile belong to the group; this process leaves it again."""
         self._move(self._group)
         try:
             yield
@@ -37,7 +37,7 @@ class MemoryCgroup:
 
     @property
     def oom_kills(self) -> int:
-        """How often the kernel killed for want of memory."""
+        """How many processes the kernel killed for lack of memory."""
         if self._group is None:
             return 0
         lines = "\n".join(
@@ -73,7 +73,7 @@ def _new_group(limit: int) -> Path | None:
 
 
 def _own_group() -> Path | None:
-    """The group of memory that this process lives in."""
+    """The memory group of this process."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         number, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):

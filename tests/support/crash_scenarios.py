@@ -1,7 +1,7 @@
-"""Kill the real program at a named place, start it again, and count what was bought, delivered and told.
+"""Kills the program at a named crash point, restarts it, and counts what was bought, delivered and reported.
 
-Knows: that a customer repeats with its Idempotency-Key, and what an operator is shown of a purchase that may have been
-made twice. Refuses to know: which place is reached how (the tests do).
+The customer repeats each request with its Idempotency-Key; the operator is shown every purchase that may have been made
+twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PURCHASE_CRASH_POINTS = (
     "settle.pre_commit",
     "settle.post_commit",
 )
-# Between these and the spool nobody can know whether it was bought, where the upstream takes no key.
+# Here the outcome of the purchase is unknown, unless the upstream accepts idempotency keys.
 UNKNOWN_OUTCOME_CRASH_POINTS = frozenset({"upstream.after_send", "upstream.post_response", "spool.mid"})
 FAST_SETTINGS = {
     "IMAGEGATE_SWEEP_S": "0.3",
@@ -52,14 +52,14 @@ FAST_SETTINGS = {
     "IMAGEGATE_REPEAT_USD_PER_DAY": "100",
     "IMAGEGATE_LOG_LEVEL": "warning",
 }
-# A child process that decodes costs as much as all the rest of a round; thumbnails have tests of their own.
+# A worker process costs as much as the rest of a round; thumbnails have their own tests.
 NO_THUMBNAILS = {"IMAGEGATE_THUMBNAIL_DAYS": "0"}
 _TIMEOUT_S = 30.0
 
 
 @dataclasses.dataclass
 class Environment:
-    """What lies outside the gateway and lives through every crash."""
+    """Everything outside the gateway, which survives its crashes."""
 
     fork_server: ForkServer
     simulator: Simulator
@@ -69,21 +69,21 @@ class Environment:
 
     @property
     def openai(self) -> list[str]:
-        """Two routes, so that what may be bought once more can be."""
+        """Two routes, so that a repeat has somewhere to go."""
         base = f"{self.simulator.url}/v1"
         rows = [upstream_config(name, base, timeout_s=20) for name in ("first", "second")]
         return [*rows, route_config("first", "0.001"), route_config("second", "0.002")]
 
     @property
     def openai_without_repeats(self) -> list[str]:
-        """The same, by an operator who never buys on a guess."""
+        """The same, with `on_unknown = fail`."""
         base = f"{self.simulator.url}/v1"
         rows = [upstream_config(name, base, timeout_s=20, on_unknown="fail") for name in ("first", "second")]
         return [*rows, route_config("first", "0.001"), route_config("second", "0.002")]
 
     @property
     def task_api(self) -> list[str]:
-        """One route; its upstream remembers keys."""
+        """One route; its upstream accepts idempotency keys."""
         return [
             upstream_config("other", f"{self.simulator.url}/task", protocol="task_api", timeout_s=20),
             route_config("other", "0.001"),
@@ -91,37 +91,36 @@ class Environment:
 
 
 @contextmanager
-def environment() -> Iterator[Environment]:
+def open_environment() -> Iterator[Environment]:
     ok = {"hook": Behaviour(reply_with(http_response(204)))}
     with (
-        ForkServer() as nursery,
+        ForkServer() as fork_server,
         Simulator("--quiet") as simulator,
-        FileServer() as shelf,
+        FileServer() as file_server,
         webhook_receiver(ok) as receiver,
     ):
-        shelf.serve("/reference", send_bytes(PNG))
-        yield Environment(nursery, simulator, shelf, receiver)
+        file_server.serve("/reference", send_bytes(PNG))
+        yield Environment(fork_server, simulator, file_server, receiver)
 
 
 class CrashableGateway(RoutedGateway):
-    """A gateway that a test lets die at a place of its choice."""
+    """A gateway that can be killed at a crash point."""
 
     def __init__(self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str]) -> None:
         options = (*environment.receiver.egress_options, "--egress-allow", environment.file_server.egress_allow)
         super().__init__(
             folder / "data", *rows, options=options, env={**FAST_SETTINGS, **trust_environment(folder), **env}
         )
-        self._nursery = environment.fork_server
+        self._fork_server = environment.fork_server
 
     def _spawn(self, arguments: list[str]) -> Child:
-        return self._nursery.start(arguments, self.env)
+        return self._fork_server.start(arguments, self.env)
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return self._nursery.run(arguments, self.env)
+        return self._fork_server.run(arguments, self.env)
 
     def start_until_crash(self, crash_point: str, nth: int) -> int:
-        """Serve until the place is passed for the `nth` time. Its exit code where that came before anybody was served,
-        else 0."""
+        """Start, to be killed at the `nth` pass of the crash point. 0, or the exit code where the start died."""
         self.env["IMAGEGATE_CRASH"] = f"{crash_point}:{nth}"
         try:
             self.start()
@@ -134,8 +133,7 @@ class CrashableGateway(RoutedGateway):
 
 @dataclasses.dataclass
 class Totals:
-    """What many tasks came to. `possible_duplicates`: attempts that the operator is told may have been bought in
-    vain."""
+    """Counts over many tasks. `possible_duplicates`: attempts reported to the operator as possibly bought twice."""
 
     tasks: int = 0
     completed: int = 0
@@ -150,7 +148,7 @@ class Totals:
 
 
 class CrashScenario:
-    """One gateway before the world, its customer and its operator. All of its rounds use the same data."""
+    """A gateway with a customer and an operator. All rounds use the same data folder."""
 
     def __init__(
         self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str] | None = None
@@ -163,21 +161,21 @@ class CrashScenario:
             self._operator = self.gateway.new_key("operator", "1", "--scope", "admin")
 
     def run(self, crash_point: str, nth: int = 1, tasks: int = 1, **fields: Any) -> list[RunReport]:
-        """Start, submit until it dies at the place, start again, repeat, and wait for every end."""
+        """Submit until it is killed at the crash point, restart, repeat each request, wait for every task."""
         names = [f"{crash_point}-{next(self.environment.numbers)}" for _ in range(tasks)]
         try:
             acknowledged = self._submit_until_crash(crash_point, nth, names, fields)
             self.gateway.start()
-            fates = self._await_reports(names, acknowledged, fields)
+            reports = self._await_reports(names, acknowledged, fields)
             self._reset_routes()
         finally:
             self.gateway.kill()
-        return fates
+        return reports
 
     def _submit_until_crash(
         self, crash_point: str, nth: int, names: list[str], fields: dict[str, Any]
     ) -> dict[str, str]:
-        """The ids that were told before the end."""
+        """Task ids by name, of the creates that were answered before the crash."""
         code = self.gateway.start_until_crash(crash_point, nth)
         acknowledged: dict[str, str] = {}
         if code == 0:
@@ -207,10 +205,10 @@ class CrashScenario:
         for name, task_id in acknowledged.items():
             assert ids[name] == task_id, f"{name} was acknowledged as {task_id} and is now {ids[name]}"
         with self.gateway.client() as client, self.gateway.client(self._operator) as admin:
-            fates = [self._report(name, task_id, client, admin) for name, task_id in ids.items()]
-        for fate in fates:
-            self.totals.add(fate.totals)
-        return fates
+            reports = [self._report(name, task_id, client, admin) for name, task_id in ids.items()]
+        for report in reports:
+            self.totals.add(report.totals)
+        return reports
 
     def _report(self, name: str, task_id: str, client: httpx.Client, admin: httpx.Client) -> RunReport:
         task = _wait_for_task(client, task_id)
@@ -234,37 +232,37 @@ class CrashScenario:
         )
 
     def _downloads(self, client: httpx.Client, link: str) -> bool:
-        """Links name the port of the process that made them; their paths hold for every one."""
+        """URLs contain the port of the process that created them; their paths are valid for its successor."""
         picture = client.get(f"/files/{link.partition('/files/')[2]}")
         return picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
 
     def _webhook_count(self, name: str, client: httpx.Client, task_id: str) -> int:
-        """How often the receiver heard of the task, once the gateway knows that it did."""
+        """The number of webhooks for the task, once its delivery has succeeded."""
 
         def delivered() -> bool:
             found = client.get("/v1/webhooks/deliveries?limit=100").raise_for_status().json()["data"]
             return any((one["id"], one["status"]) == (f"evt_{task_id}", "delivered") for one in found)
 
-        wait_until(delivered, f"{name} is told")
+        wait_until(delivered, f"the webhook of {name} is delivered")
         return self._received_webhooks(name)
 
     def _received_webhooks(self, name: str) -> int:
-        """Every copy has the id and the bytes of the first."""
+        """All copies must have the same id and body."""
         requests = [one for one in self.environment.receiver.requests("hook") if one.target == f"/{name}"]
-        assert len({(one.headers["webhook-id"], one.body) for one in requests}) == 1, f"{name} was told differently"
+        assert len({(one.headers["webhook-id"], one.body) for one in requests}) == 1, f"{name} got webhooks that differ"
         self.webhook_counts[name] = len(requests)
         return len(requests)
 
     def _reset_routes(self) -> None:
-        """Crashes count against routes; the next round begins with healthy ones."""
+        """Close the circuit breakers, which count crashes, for the next round."""
         with self.gateway.client(self._operator) as admin:
             for one in admin.get("/v1/admin/routes").raise_for_status().json()["data"]:
                 for name in (one["name"], one["upstream"]):
                     admin.post("/v1/admin/routes/reset", json={"name": name}).raise_for_status()
 
     def wait_until_clean(self, orphans: int = 0) -> None:
-        """Serve until nothing is left over: neither inputs of tasks that ended nor their spool. `orphans`: inputs whose
-        rows never came, for the search of blobs that are a day old."""
+        """Serve until the spool and the inputs of ended tasks are gone. `orphans`: blobs without a row, which are only
+        removed after a day."""
         data, results = self.gateway.data, self.totals.delivered
         with self.gateway:
             wait_until(lambda: not any((data / "spool").iterdir()), "the spool is empty")
@@ -274,7 +272,7 @@ class CrashScenario:
             assert _count_files(data / "blobs") >= results
 
     def verify(self) -> None:
-        """The books balance, and the operator is shown as much in the sum as task by task."""
+        """The ledger balances, and the operator's totals equal the sums over the tasks."""
         with self.gateway:
             with self.gateway.client(self._operator) as admin:
                 routes = admin.get("/v1/admin/routes").raise_for_status().json()["data"]
@@ -282,13 +280,13 @@ class CrashScenario:
             with self.gateway.client() as client:
                 assert client.get("/v1/credits").json()["data"]["user"]["reserved_credits"] == 0
             for name, before in self.webhook_counts.items():
-                assert self._received_webhooks(name) == before, f"{name} was told again later"
+                assert self._received_webhooks(name) == before, f"{name} got another webhook later"
         self.gateway.check()
 
 
 @dataclasses.dataclass
 class RunReport:
-    """How a task ended, and what was seen of it outside. `webhooks`: how often its receiver heard."""
+    """How a task ended, and what was seen of it outside. `webhooks`: how many its receiver got."""
 
     task: dict[str, Any]
     attempts: list[dict[str, Any]]

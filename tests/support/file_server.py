@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that hands out files and counts who asked: where references come from."""
+"""An HTTP server on loopback that serves reference files and counts requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Responder = Callable[[BaseHTTPRequestHandler], None]
 
 
 class FileServer:
-    """`serve` a path and what happens there; `requests` counts requests by path."""
+    """`serve` sets the response of a path; `requests` counts requests by path."""
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class FileServer:
 
     @property
     def egress_allow(self) -> str:
-        """What `--egress-allow` must say."""
+        """The value of `--egress-allow` for this server."""
         return f"127.0.0.1/32:{self._server.server_port}"
 
     @property
@@ -45,18 +45,18 @@ class FileServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def serve(self, path: str, responder: Responder) -> str:
-        """The URL of what now stands there."""
+        """Returns the URL of the path."""
         self._responders[path] = responder
         return self.url + path
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        shelf = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                shelf.requests[self.path] += 1
+                server.requests[self.path] += 1
                 with contextlib.suppress(OSError):  # whoever asked may be gone
-                    shelf._responders.get(self.path, send_status(404))(self)
+                    server._responders.get(self.path, send_status(404))(self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
@@ -76,7 +76,7 @@ def send_bytes(data: bytes, announced: int | None = None, kind: str = "applicati
 
 
 def send_file(path: Path, kind: str = "application/octet-stream") -> Responder:
-    """A file from the disk, handed to the wire by the kernel."""
+    """A file from disk, by sendfile."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
         with path.open("rb") as opened:
@@ -91,7 +91,7 @@ def send_file(path: Path, kind: str = "application/octet-stream") -> Responder:
 
 
 def send_endless(piece: bytes) -> Responder:
-    """No length, and no end before the reader goes away, which raises."""
+    """No length and no end; raises once the client disconnects."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
@@ -103,7 +103,7 @@ def send_endless(piece: bytes) -> Responder:
 
 
 def send_endless_chunks(piece: bytes) -> Responder:
-    """Well-formed chunks without end."""
+    """Valid chunks without end."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
         request.protocol_version = "HTTP/1.1"
@@ -117,7 +117,7 @@ def send_endless_chunks(piece: bytes) -> Responder:
 
 
 def send_slowly(data: bytes, pause_s: float) -> Responder:
-    """One byte, a pause, the next byte."""
+    """One byte at a time."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)

@@ -1,7 +1,7 @@
-"""Starts the program by forking from a process that has imported it: tests that start it often pay for that once.
+"""Starts the program by forking a process that has already imported it, to save the import time of each start.
 
-What runs in the child is `imagegate`'s own `main`, in a process of its own, with the arguments, the environment and the
-outputs that it is given. It dies like any other: of signals too.
+The child runs `imagegate`'s own `main` in a process of its own, with the given arguments, environment and outputs, and
+can be killed like any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-# What takes the time; the last four are loaded when a server begins to serve.
+# The slow imports; the last four are otherwise loaded when a server starts.
 _PRELOADED = (
     "imagegate.app",
     "imagegate.cli.check",
@@ -40,18 +40,18 @@ _PRELOADED = (
 
 
 class ForkedProcess:
-    """One program; as much of `subprocess.Popen` as a gateway's test needs."""
+    """A forked program with the part of `subprocess.Popen` that tests need."""
 
-    def __init__(self, nursery: ForkServer, pid: int, stdout: TextIO | None) -> None:
+    def __init__(self, server: ForkServer, pid: int, stdout: TextIO | None) -> None:
         self.pid = pid
         self.stdout = stdout
-        self._nursery = nursery
+        self._server = server
         self._code: int | None = None
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self._code is None:
-            self._code = self._nursery.request({"poll": self.pid})
+            self._code = self._server.request({"poll": self.pid})
         return self._code
 
     def wait(self, timeout: float) -> int:
@@ -68,10 +68,10 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """Use with `with`."""
+    """A context manager that owns the preloaded process."""
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-nursery-")
+        self._folder = tempfile.TemporaryDirectory(prefix="imagegate-fork-")
         self._count = 0
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
@@ -102,7 +102,7 @@ class ForkServer:
             return json.loads(self._process.stdout.readline())
 
     def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> ForkedProcess:
-        """`imagegate` with these arguments; its standard output and error are one stream."""
+        """`imagegate` with these arguments; its stdout and stderr are one stream."""
         pipe = self._path()
         os.mkfifo(pipe)
         pid = self._fork(arguments, env, pipe, pipe)
@@ -111,7 +111,7 @@ class ForkServer:
         return ForkedProcess(self, pid, stdout)
 
     def run(self, arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        """A command that ends by itself."""
+        """Run a command to its end."""
         out, err = self._path(), self._path()
         code = ForkedProcess(self, self._fork(arguments, env, out, err), None).wait(timeout=60)
         return subprocess.CompletedProcess(list(arguments), code, out.read_text(), err.read_text())
@@ -129,15 +129,15 @@ class ForkServer:
 
 @functools.cache
 def shared_fork_server() -> ForkServer:
-    """One for all tests of this process; it ends with it."""
-    nursery = ForkServer()
-    nursery.__enter__()
-    atexit.register(nursery.__exit__, None, None, None)
-    return nursery
+    """The fork server of this test process, stopped at its exit."""
+    server = ForkServer()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
 
 
 def _serve() -> None:
-    """Until nobody asks any more. A child leaves through here too, by the exit of its own `main`."""
+    """Answer requests until stdin closes. A forked child exits from here too, after its `main`."""
     for name in _PRELOADED:
         importlib.import_module(name)
     import litestar
@@ -188,7 +188,7 @@ def _run_program(order: dict[str, Any]) -> None:
 
 
 def _exit(code: object) -> None:
-    """As Python does it, but for taking a hundred modules apart, which costs more than most commands."""
+    """Exit as Python does, but without tearing down the modules, which takes longer than most commands."""
     if isinstance(code, str):
         print(code, file=sys.stderr)
     threading._shutdown()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The program `imagegate serve` in a process of its own, as a test sees it."""
+"""`imagegate serve` in a process of its own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def free_port() -> int:
         return port
 
 
-# Keys of real vendors: a test that found one would spend money.
+# API keys of real vendors must not reach the program: a test would spend money.
 _VENDOR_KEY_PREFIXES = ("OPENAI_", "AZURE_OPENAI_")
 
 
@@ -39,7 +39,7 @@ def _environment() -> dict[str, str]:
 
 
 class Child(Protocol):
-    """The process in which the program runs, as `subprocess.Popen` shows it."""
+    """The process of the program: the part of `subprocess.Popen` that is used."""
 
     pid: int
 
@@ -54,7 +54,7 @@ class Child(Protocol):
 
 
 class GatewayExited(AssertionError):
-    """The program ended by itself before it served. `code` is negative for a signal."""
+    """The program exited before it answered. `code` is negative for a signal."""
 
     def __init__(self, code: int, output: list[str]) -> None:
         super().__init__(f"the gateway ended with {code}: " + "\n".join(output))
@@ -67,7 +67,7 @@ class Gateway:
     forked = True
 
     def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public_url: str = "") -> None:
-        """`public_url`: the origin that a proxy would give it; it is reached on loopback all the same."""
+        """`public_url`: its origin behind a proxy; tests connect to loopback all the same."""
         self.data = data
         self._listen_url = f"http://127.0.0.1:{free_port()}" if public_url else ""
         self.options = (*options, "--port", self._listen_url.rpartition(":")[2]) if public_url else options
@@ -102,7 +102,7 @@ class Gateway:
         return next(line for line in self.output if line.startswith("curl "))
 
     def start(self) -> None:
-        """Serve on a free port, and return when the health check answers."""
+        """Start on a free port and wait for the health check."""
         self.output = []
         self._process = self._spawn(["serve", "--data", str(self.data), "--port", "0", *self.options])
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -141,7 +141,7 @@ class Gateway:
         raise AssertionError("the gateway did not answer: " + "\n".join(self.output))
 
     def kill(self) -> None:
-        """SIGKILL: nothing of the program runs after this."""
+        """SIGKILL."""
         self._end(signal.SIGKILL)
 
     def stop(self, timeout_s: float = 60) -> int:
@@ -149,7 +149,7 @@ class Gateway:
         return self._end(signal.SIGTERM, timeout_s)
 
     def wait_for_exit(self, timeout_s: float = 30) -> int:
-        """Wait until it has ended by itself; its exit code, negative for a signal."""
+        """Wait until it exits by itself; the exit code, negative for a signal."""
         assert self._process is not None
         try:
             self._process.wait(timeout=timeout_s)
@@ -170,7 +170,7 @@ class Gateway:
         return code
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A short command on the same data folder."""
+        """Run a command on the same data folder."""
         done = self._run([*arguments, "--data", str(self.data)])
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
@@ -182,18 +182,18 @@ class Gateway:
         return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
 
     def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
-        """A key of an account that is made when absent."""
+        """A key of an account, which is created if absent. `amount` in credits."""
         granted = self.run("keys", "create", "--account", account, "--credits", amount, "--json", *more)
         key: str = json.loads(granted.stdout)["key"]
         return key
 
     def client(self, key: str | None = None) -> httpx.Client:
-        """A customer with this key, or with the demo key."""
+        """An HTTP client with this key, by default the demo key."""
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=90, trust_env=False, verify=False)
 
     def check(self) -> dict[str, Any]:
-        """`imagegate check --json`; the test fails where an invariant does not hold."""
+        """Run `imagegate check --json` and fail where an invariant is violated."""
         done = self.run("check", "--json", check=False)
         answer: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == 0, answer
@@ -201,6 +201,6 @@ class Gateway:
 
 
 class StandaloneGateway(Gateway):
-    """Started as a user starts it, for tests of how long that takes and of how much memory it needs."""
+    """Started without the fork server, for measurements of the start and of memory."""
 
     forked = False

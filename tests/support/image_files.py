@@ -1,4 +1,4 @@
-"""Small pictures for uploads, and files of any size that look like pictures from the outside."""
+"""Small image files for uploads, and large files with an image signature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def image_bytes(kind: str = "PNG", size: tuple[int, int] = (64, 48), mode: str =
 
 
 def large_png(size: int) -> bytes:
-    """`size` bytes that begin like a PNG: the files API looks no further."""
+    """`size` bytes with a PNG signature; the files API checks no more than that."""
     return b"\x89PNG\r\n\x1a\n" + secrets.token_bytes(size - 8)
 
 

@@ -1,6 +1,6 @@
-"""What a running program costs and how quickly it answers, read from the outside while something is done to it.
+"""Memory, CPU time and health-check latency of a running program, measured from outside.
 
-Run as a module it is the observer itself, in a process of its own: a test that is busy would measure its own delay.
+Run as a module it is the observer, in a process of its own: a busy test process would measure its own delays.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time that this process has burnt; its children are not counted."""
+    """CPU seconds of the process, without its children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
 def resident_bytes(pid: int) -> tuple[int, int]:
-    """Bytes in memory of the process, and of its children; what they share is counted once."""
+    """Resident bytes (PSS) of the process and of its children; shared pages are counted once."""
     with contextlib.suppress(psutil.NoSuchProcess):
         children = psutil.Process(pid).children(recursive=True)
         return _pss_bytes(pid), sum(_pss_bytes(child.pid) for child in children)
@@ -45,7 +45,7 @@ def _pss_bytes(pid: int) -> int:
 
 
 class ProcessMonitor:
-    """The highest memory, and how long health checks took, between enter and exit."""
+    """Peak memory in bytes and health-check latencies between enter and exit."""
 
     def __init__(self, pid: int, url: str) -> None:
         self._command = [sys.executable, "-m", "tests.support.process_monitor", str(pid), url]
@@ -74,9 +74,9 @@ class ProcessMonitor:
 
 
 def _observe(pid: int, url: str) -> dict[str, float]:
-    """Until the end of standard input: weigh each tenth of a second, ask a hundred times a second."""
+    """Until stdin closes: memory ten times a second, a health check a hundred times a second."""
     with contextlib.suppress(OSError):
-        os.nice(-10)  # waiting for a processor is not what is measured
+        os.nice(-10)  # so that the observer does not measure its own wait for a CPU
     stop, peaks = threading.Event(), [0, 0, 0]
 
     def weigh() -> None:

@@ -1,4 +1,4 @@
-"""A gateway in front of simulators: rows of a configuration, and the program that reads them."""
+"""A gateway with upstreams and routes, and the TOML of its configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def upstream_config(name: str, base_url: str, **fields: Any) -> str:
 
 
 def route_config(upstream_name: str, cost: str | dict[str, str] = "", model: str = "gpt-image-2", **fields: Any) -> str:
-    """`cost` per image in USD, by tier where it is a table; list cost per token where it is left out."""
+    """`cost` is USD per image, or a table by tier; by default the list price per token."""
     rows = "".join(f"{field} = {json.dumps(value)}\n" for field, value in fields.items())
     if isinstance(cost, dict):
         priced = "cost_per_image = { " + ", ".join(f'"{tier}" = "{usd}"' for tier, usd in cost.items()) + " }\n"
@@ -29,7 +29,7 @@ def route_config(upstream_name: str, cost: str | dict[str, str] = "", model: str
 
 
 class RoutedGateway(Gateway):
-    """A gateway whose configuration is these rows."""
+    """A gateway configured with these TOML rows."""
 
     def __init__(
         self, data: Path, *rows: str, options: tuple[str, ...] = (), env: dict[str, str] | None = None
@@ -40,7 +40,7 @@ class RoutedGateway(Gateway):
         self.file = file
 
     def create(self, prompt: str = "a red fox", wait: int = 60, **fields: Any) -> dict[str, Any]:
-        """Create and wait for the end."""
+        """Create a task and wait up to `wait` seconds for its end."""
         body = {"prompt": prompt, "size": "1:1", "quality": "low", **fields}
         with self.client() as http:
             made = http.post("/v1/images/generations", json=body, headers={"Prefer": f"wait={wait}"})

@@ -1,4 +1,4 @@
-"""The program `imagegate simulate` in a process of its own: the upstream of tests, and the count of what was bought."""
+"""`imagegate simulate` in a process of its own: the upstream of tests, and the count of what was bought."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Simulator:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Serve, and return when it listens."""
+        """Start and wait until it listens."""
         self.output = []
         self._process = shared_fork_server().start(["simulate", "--port", str(self.port), *self.options], os.environ)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -84,28 +84,28 @@ class Simulator:
         return code
 
     def control(self, method: str, path: str, body: object = None) -> Any:
-        """The control API's answer."""
+        """Call the control API and return its JSON."""
         content = None if body is None else json.dumps(body).encode()
         answer = httpx.request(method, self.url + path, content=content, timeout=30, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def script(self, *steps: object) -> None:
-        """What the next creates meet: names of faults, None where one works, or objects."""
+        """Set the faults of the next creates: names, None for success, or objects."""
         self.control("PUT", "/control", list(steps))
 
     def reset(self) -> None:
-        """An empty script and no calls, for the next test."""
+        """Clear the script and the calls."""
         self.script()
         self.control("DELETE", "/control/calls")
 
     def calls(self, kind: str = "create") -> list[dict[str, Any]]:
-        """Calls as they stand, oldest first."""
+        """The calls so far, oldest first."""
         calls: list[dict[str, Any]] = self.control("GET", f"/control/calls?kind={kind}")["calls"]
         return calls
 
     def ended_calls(self, count: int) -> list[dict[str, Any]]:
-        """The creates, once `count` of them have ended: what a caller sees broken may end a moment later here."""
+        """The creates, once `count` of them have ended: a call that the client saw break may end a moment later."""
         give_up = time.monotonic() + 20
         while time.monotonic() < give_up:
             ended = [call for call in self.calls() if not call["open"]]
@@ -120,7 +120,7 @@ class Simulator:
         return total
 
     def wait_until_reachable(self) -> None:
-        """Wait until it takes connections again."""
+        """Wait until it accepts connections again."""
         give_up = time.monotonic() + 10
         while time.monotonic() < give_up:
             try:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: real TLS, real sockets, a thread of its own, and one behaviour per port."""
+"""A webhook receiver with TLS on real sockets, in a thread of its own, with one behaviour per port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.egress.raw_server import Reply, Server, make_test_ca, serve_raw, serv
 
 @dataclasses.dataclass(frozen=True)
 class Behaviour:
-    """How one port answers. `tls` None speaks in the clear."""
+    """How one port responds. `tls` None means plain TCP."""
 
     reply: Reply
     tls: ssl.SSLContext | Literal["own"] | None = "own"
@@ -27,7 +27,7 @@ class Behaviour:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One request as it came in."""
+    """A received request; `at` is monotonic time."""
 
     at: float
     target: str
@@ -36,7 +36,7 @@ class Request:
 
 
 class Receiver:
-    """The open ports by name, and what each has been sent."""
+    """The open ports by name, and their requests."""
 
     def __init__(self) -> None:
         self._servers: dict[str, Server] = {}
@@ -47,7 +47,7 @@ class Receiver:
 
     @property
     def egress_options(self) -> list[str]:
-        """The options that let a gateway reach every port."""
+        """The options that allow a gateway to reach every port."""
         return [f"--egress-allow=127.0.0.1/32:{server.port}" for server in self._servers.values()]
 
     def connections(self, name: str) -> int:
@@ -58,7 +58,7 @@ class Receiver:
         return [_parse_request(at, raw) for at, raw in pairs]
 
     def wait(self, name: str, count: int, seconds: float = 20) -> list[Request]:
-        """The requests, when there are at least `count`."""
+        """The requests, once there are at least `count`."""
         give_up = time.monotonic() + seconds
         while len(found := self.requests(name)) < count:
             assert time.monotonic() < give_up, f"{len(found)} of {count} requests came to {name}"
@@ -107,7 +107,7 @@ def webhook_receiver(behaviours: Mapping[str, Behaviour]) -> Iterator[Receiver]:
 
 
 def trust_environment(folder: Path) -> dict[str, str]:
-    """The environment in which a program trusts the authority of these receivers, and no other."""
+    """The environment in which a program trusts the CA of these receivers only."""
     file = folder / "authority.pem"
     make_test_ca().cert_pem.write_to_path(str(file))
     return {"SSL_CERT_FILE": str(file)}
