@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from imagegate.api_docs.schema import Number, doc
 from imagegate.catalog.routes import Route
-from imagegate.domain.fields import Number, doc
 from imagegate.domain.money import Money, format_decimal, json_number, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt

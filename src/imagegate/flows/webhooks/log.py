@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from imagegate.api_docs.schema import DeliveryIdText, Seconds
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, NotFound
-from imagegate.domain.fields import DeliveryIdText, Seconds
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
 from imagegate.egress import Purpose, UrlRefused, check_url
