@@ -16,7 +16,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, ledger, prices, settlement, tasks
+from imagegate.store import accounts, api_keys, ledger, prices, settlement, tasks
 from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
@@ -38,7 +38,7 @@ def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = Non
         id=f"key_{uuid.uuid4().hex}",
         account_id=account_id,
         name="test",
-        shown="imk_live_test",
+        hint="imk_live_test",
         scopes=CUSTOMER_SCOPES,
         models=None,
         cap=None if cap is None else Nanos(cap),
@@ -60,7 +60,7 @@ async def create_customer(
     await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY_HASH, PRICE_BODY)
     account = await db.write(accounts.open_account, f"acc_{uuid.uuid4().hex}", name)
     key = new_key(account.id, cap, daily_cap)
-    await db.write(accounts.create_key, account.id, key, uuid.uuid4().hex)
+    await db.write(api_keys.create_key, account.id, key, uuid.uuid4().hex)
     await db.write(ledger.grant, account.id, posted, f"grant:{uuid.uuid4().hex}", "test")
     return account.id, key
 
@@ -153,8 +153,13 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
     )
 
 
-def new_refund(task_id: str, once: str = "") -> NewRefund:
+def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:
     token = uuid.uuid4().hex
     return NewRefund(
-        id=f"rfd_{token}", task_id=task_id, reason="test", actor="test", once=once or token, commit_id=f"cmt_{token}"
+        id=f"rfd_{token}",
+        task_id=task_id,
+        reason="test",
+        actor="test",
+        idempotency_key=idempotency_key or token,
+        commit_id=f"cmt_{token}",
     )

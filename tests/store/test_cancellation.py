@@ -9,9 +9,10 @@ import pytest
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.store import accounts, attempts, claims, deliveries, settlement, tasks
-from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, NoSuchTask, cancel_task
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, NoSuchTask, cancel_task
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
+from imagegate.store.tasks import CancelRequested
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
     DISPATCH_LIMITS,
@@ -98,8 +99,7 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
             assert await cancel(db, new) == CancelRequested()
         further = new_attempt(task)
         assert (
-            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS)
-            == attempts.CancelRequested()
+            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS) == CancelRequested()
         )
         assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
@@ -132,7 +132,7 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
         again = await claim_task(db, new, "two")
         assert (
             await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", DISPATCH_LIMITS)
-            == attempts.CancelRequested()
+            == CancelRequested()
         )
 
     asyncio.run(story())

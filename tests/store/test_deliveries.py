@@ -222,7 +222,7 @@ def test_hook_4_a_host_is_parked_after_20_failures_and_freed_by_a_success(open_d
         for _ in range(30):
             await fail_new_task(db, key)
         failures = 0
-        while failures < deliveries.PARK_AFTER_FAILURES:
+        while failures < deliveries.SUSPEND_AFTER_FAILURES:
             for one in await claim(db):
                 await answer(db, one, SERVER_ERROR)
                 failures += 1

@@ -7,12 +7,18 @@ import threading
 
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.database import Database
+from imagegate.store.dialect import Row
 from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation, reserve_fetch, settle_fetch
+from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.rows import create_customer
 
 HOUR = US_PER_HOUR
 NOON = 500_000 * HOUR
+
+
+def load_rows(tx: Tx) -> list[Row]:
+    return tx.fetch_all("SELECT fetched_bytes, reserved_bytes FROM fetch_budgets")
 
 
 async def reserve(db: Database, account_id: str, most: int, budget: int) -> FetchReservation:
@@ -55,7 +61,7 @@ def test_each_hour_begins_anew_in_the_same_row(open_database: OpenDatabase) -> N
             await db.write(settle_fetch, account_id, late, 100)
             await db.write(settle_fetch, account_id, grant, 100)
             assert await db.write(reserve_fetch, account_id, 1, 100) == BudgetExhausted()
-        assert await db.read(lambda tx: tx.fetch_all("SELECT bytes, held FROM fetched")) == [{"bytes": 100, "held": 0}]
+        assert await db.read(load_rows) == [{"fetched_bytes": 100, "reserved_bytes": 0}]
 
     asyncio.run(story())
 
@@ -80,6 +86,6 @@ def test_many_processes_never_pass_the_budget(open_database: OpenDatabase) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    rows = asyncio.run(doors[0].read(lambda tx: tx.fetch_all("SELECT bytes, held FROM fetched")))
-    assert rows == [{"bytes": sum(came), "held": 0}]
+    rows = asyncio.run(doors[0].read(load_rows))
+    assert rows == [{"fetched_bytes": sum(came), "reserved_bytes": 0}]
     assert 800 < sum(came) <= 1000

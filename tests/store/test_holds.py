@@ -9,8 +9,8 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.store import accounts, tasks
-from imagegate.store.accounts import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.database import Database
+from imagegate.store.holds import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay, is_key_used
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx

@@ -18,7 +18,6 @@ from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, find_violations
-from imagegate.store.key_concurrency import LATER
 from tests.conftest import OpenDatabase
 from tests.store.rows import (
     DISPATCH_LIMITS,
@@ -43,16 +42,16 @@ FAULTS = {
     "I6.settled": "UPDATE entries SET ref = 'settle:nothing' WHERE kind = 'charge'",
     "I6.accounts": "UPDATE entries SET account = 'sys:elsewhere' WHERE account = 'sys:revenue'",
     "I6.refunds": "UPDATE refunds SET amount = amount - 1",
-    "I7.claims": "DELETE FROM steps WHERE state = 'running' AND claim_no = 1",
+    "I7.claims": "DELETE FROM task_steps WHERE state = 'running' AND claim_no = 1",
     "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
     "I8": "UPDATE assets SET commit_id = 'cmt_other'",
-    "I9": "UPDATE steps SET state = 'failed' WHERE seq = 1",
+    "I9": "UPDATE task_steps SET state = 'failed' WHERE seq = 1",
     "I10.one": "UPDATE deliveries SET commit_id = 'cmt_other'",
     "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
     "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
-    "I11.turns": f"UPDATE tasks SET due = due + {LATER} WHERE state = 'queued'",
-    "I12.files": "UPDATE accounts SET files = files + 1",
+    "I11.slots": "UPDATE tasks SET waiting_for_slot = 1 WHERE state = 'queued'",
+    "I12.files": "UPDATE accounts SET file_count = file_count + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
     "I13.thumbnails": "DELETE FROM assets WHERE kind = 'thumbnail'",
     "I13.files": f"UPDATE files SET expires = expires - {FAR}",

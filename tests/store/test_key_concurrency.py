@@ -13,10 +13,10 @@ from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Task
-from imagegate.store import accounts, claims, settlement, tasks
-from imagegate.store.accounts import InFlightCapReached, InsufficientCredit
+from imagegate.store import accounts, api_keys, claims, settlement, tasks
 from imagegate.store.cancellation import cancel_task
 from imagegate.store.database import Database
+from imagegate.store.holds import InFlightCapReached, InsufficientCredit
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
 from tests.store.rows import LEASE_US, create_customer, new_key, new_task, render_webhook
@@ -26,7 +26,7 @@ ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 async def create_limited_key(db: Database, account_id: str, **limits: Any) -> ApiKey:
     key = msgspec.structs.replace(new_key(account_id), **limits)
-    return await db.write(accounts.create_key, account_id, key, f"digest {key.id}")
+    return await db.write(api_keys.create_key, account_id, key, f"digest {key.id}")
 
 
 async def submit_tasks(db: Database, key: ApiKey, number: int) -> list[str]:
@@ -87,7 +87,7 @@ def test_key_5_a_limit_that_changes_holds_for_what_is_queued(open_database: Open
         account_id, key = await create_customer(db, 10**9)
 
         async def change(limit: int | None) -> None:
-            await db.write(accounts.update_key, account_id, key.id, {"concurrent_tasks": limit})
+            await db.write(api_keys.update_key, account_id, key.id, {"concurrent_tasks": limit})
 
         made = await submit_tasks(db, key, 6)
         await change(1)
@@ -110,7 +110,7 @@ def test_key_5_the_tasks_of_a_key_that_is_gone_have_their_turns(open_database: O
         account_id, _ = await create_customer(db, 10**9)
         key = await create_limited_key(db, account_id, concurrent_tasks=1)
         made = await submit_tasks(db, key, 2)
-        await db.write(accounts.delete_key, account_id, key.id)
+        await db.write(api_keys.delete_key, account_id, key.id)
         for task_id in made:
             claimed = await claim(db, account_id)
             assert [task.id for task in claimed] == [task_id]

@@ -33,7 +33,7 @@ from tests.store.rows import (
 
 DAY = US_PER_DAY
 ERROR = TaskError(TaskErrorCode.service_error, "test")
-OF_TASKS = ("tasks", "holds", "steps", "attempts", "deliveries", "delivery_attempts")
+OF_TASKS = ("tasks", "holds", "task_steps", "attempts", "deliveries", "delivery_attempts")
 
 
 class Clock:
@@ -113,7 +113,7 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await db.read(count_rows) == {
             "tasks": 2,
             "holds": 2,
-            "steps": 4,
+            "task_steps": 4,
             "attempts": 1,
             "deliveries": 1,
             "delivery_attempts": 2,

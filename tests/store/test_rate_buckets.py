@@ -11,7 +11,7 @@ from imagegate.domain.time import US_PER_MINUTE
 from imagegate.security.rate_limit import Allowed, Denied, Quota
 from imagegate.store import rate_buckets
 from imagegate.store.database import Database, create_engine
-from imagegate.store.rate_buckets import order_of, take_shared
+from imagegate.store.rate_buckets import lock_key, take_shared
 from tests.conftest import OpenDatabase
 
 KEY, ACCOUNT = Quota("key", "key_1", 20), Quota("account", "acc_1", 30)
@@ -29,11 +29,11 @@ def test_key_5_doors_that_ask_at_once_share_one_quota(open_database: OpenDatabas
     async def story() -> None:
         clock = Clock()
         doors = [open_database(clock, batch=1) for _ in range(3)]
-        asked = [doors[n % 3].write(take_shared, order_of((KEY,)), (KEY,)) for n in range(60)]
+        asked = [doors[n % 3].write_ordered(lock_key((KEY,)), take_shared, (KEY,)) for n in range(60)]
         answers = await asyncio.gather(*asked)
         assert sum(isinstance(answer, Allowed) for answer in answers) == KEY.requests
         clock.now += KEY.interval_us
-        asked = [door.write(take_shared, order_of((KEY,)), (KEY,)) for door in doors]
+        asked = [door.write_ordered(lock_key((KEY,)), take_shared, (KEY,)) for door in doors]
         assert sum(isinstance(answer, Allowed) for answer in await asyncio.gather(*asked)) == 1
 
     asyncio.run(story())
@@ -45,7 +45,9 @@ def test_key_5_the_keys_of_an_account_share_its_quota(open_database: OpenDatabas
         db = open_database(clock)
         other = Quota("key", "key_2", 20)
         for quota, passing in ((KEY, 20), (other, 10)):
-            answers = [await db.write(take_shared, order_of((quota, ACCOUNT)), (quota, ACCOUNT)) for _ in range(25)]
+            answers = [
+                await db.write_ordered(lock_key((quota, ACCOUNT)), take_shared, (quota, ACCOUNT)) for _ in range(25)
+            ]
             assert sum(isinstance(answer, Allowed) for answer in answers) == passing
         last = answers[-1]
         assert isinstance(last, Denied)
@@ -58,12 +60,12 @@ def test_key_5_a_bucket_is_forgotten_only_once_it_is_whole(open_database: OpenDa
     async def story() -> None:
         clock = Clock()
         db = open_database(clock)
-        await db.write(take_shared, order_of((KEY,)), (KEY,))
+        await db.write_ordered(lock_key((KEY,)), take_shared, (KEY,))
         clock.now += US_PER_MINUTE
         assert await db.write(rate_buckets.purge_full_buckets) == 0
         clock.now += 2 * US_PER_MINUTE
         assert await db.write(rate_buckets.purge_full_buckets) == 1
-        answer = await db.write(take_shared, order_of((KEY,)), (KEY,))
+        answer = await db.write_ordered(lock_key((KEY,)), take_shared, (KEY,))
         assert answer.statuses[0].remaining == KEY.requests - 1
 
     asyncio.run(story())
@@ -79,7 +81,7 @@ def test_key_5_processes_that_meet_in_many_buckets_never_wait_in_a_circle(postgr
         keys = [Quota("key", f"key_{n}", 10_000) for n in range(16)]
         pairs = [(keys[(n * 7) % 16], accounts[(n * 7) % 16 % 4]) for n in range(800)]
         answers = await asyncio.gather(
-            *(doors[n % 2].write(take_shared, order_of(pair), pair) for n, pair in enumerate(pairs)),
+            *(doors[n % 2].write_ordered(lock_key(pair), take_shared, pair) for n, pair in enumerate(pairs)),
             *(door.write(rate_buckets.purge_full_buckets) for door in doors),
         )
         assert sum(isinstance(answer, Allowed) for answer in answers) == 800

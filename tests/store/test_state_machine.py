@@ -33,12 +33,13 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.webhooks import DeliveryResult
-from imagegate.store import accounts, attempts, claims, deliveries, ledger, refunds, settlement, tasks
-from imagegate.store.accounts import InsufficientCredit
-from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, cancel_task
+from imagegate.store import accounts, attempts, claims, deliveries, holds, ledger, refunds, settlement, tasks
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, cancel_task
 from imagegate.store.database import Database, create_engine
+from imagegate.store.holds import InsufficientCredit
 from imagegate.store.idempotency import KeyConflict, Replay
 from imagegate.store.invariants import find_violations
+from imagegate.store.tasks import CancelRequested
 from tests.store.rows import (
     DISPATCH_LIMITS,
     LEASE_US,
@@ -165,7 +166,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if not sends:
             return task, attempt
         begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", DISPATCH_LIMITS)
-        assert begun == (attempts.CancelRequested() if known.cancel_requested else tasks.Done())
+        assert begun == (CancelRequested() if known.cancel_requested else tasks.Done())
         known.sent = known.sent or not known.cancel_requested
         return task, attempt
 
@@ -345,7 +346,7 @@ def test_f24_model_and_store_agree_on_postgres(postgres_url: str) -> None:
 
 def test_f24_finds_a_planted_overcharge(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant stays in the suite: a machine that misses it proves nothing."""
-    honest = accounts.close_hold
+    honest = holds.close_hold
 
     def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
         honest(tx, account_id, key_id, amount, day, charge + (1 if charge else 0))

@@ -8,10 +8,10 @@ import random
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
-from imagegate.store import accounts, attempts, claims, settlement, tasks
+from imagegate.store import api_keys, attempts, claims, settlement, tasks
 from imagegate.store.invariants import find_cheap_violations
 from imagegate.store.queries.stats import load_stats
-from imagegate.store.queries.task_history import TaskChange, load_history
+from imagegate.store.queries.tasks import TaskChange, load_history
 from tests.conftest import OpenDatabase
 from tests.store.rows import LEASE_US, create_customer, new_key, new_task, render_webhook
 
@@ -55,20 +55,20 @@ def test_key_changes_touch_the_own_account_alone(open_database: OpenDatabase) ->
         account_id, key = await create_customer(db, 100)
         other_id, other = await create_customer(db, 100, "other")
         second = new_key(account_id)
-        await db.write(accounts.create_key, account_id, second, "second")
+        await db.write(api_keys.create_key, account_id, second, "second")
         changes = {"ips": ("::1/128",), "scopes": (Scope.tasks_read,), "cap": 7, "disabled": 5}
-        changed = await db.write(accounts.update_key, account_id, second.id, changes)
+        changed = await db.write(api_keys.update_key, account_id, second.id, changes)
         assert changed is not None
         assert (changed.ips, changed.scopes, changed.cap, changed.disabled) == tuple(changes.values())
-        assert await db.write(accounts.update_key, account_id, other.id, {"cap": 1}) is None
-        assert not await db.write(accounts.delete_key, account_id, other.id)
-        untouched = await db.read(accounts.find_key, other_id, other.id)
+        assert await db.write(api_keys.update_key, account_id, other.id, {"cap": 1}) is None
+        assert not await db.write(api_keys.delete_key, account_id, other.id)
+        untouched = await db.read(api_keys.find_key, other_id, other.id)
         assert untouched is not None
         assert (untouched.cap, untouched.deleted) == (None, None)
-        assert await db.write(accounts.delete_key, account_id, second.id)
-        assert not await db.write(accounts.delete_key, account_id, second.id)
-        assert await db.write(accounts.update_key, account_id, second.id, {"disabled": None}) is None
-        assert [one.id for one in (await db.read(accounts.list_keys_page, account_id, None, 10)).rows] == [key.id]
+        assert await db.write(api_keys.delete_key, account_id, second.id)
+        assert not await db.write(api_keys.delete_key, account_id, second.id)
+        assert await db.write(api_keys.update_key, account_id, second.id, {"disabled": None}) is None
+        assert [one.id for one in (await db.read(api_keys.list_keys_page, account_id, None, 10)).rows] == [key.id]
 
     asyncio.run(story())
 
@@ -86,7 +86,7 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
         (task,) = await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1)
         await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", render_webhook)
         found = await db.snapshot(load_stats)
-        assert found.tasks == {"queued": 2, "running": 0, "finalizing": 0, "completed": 0, "failed": 1}
+        assert found.tasks == {"queued": 2, "running": 0, "completed": 0, "failed": 1}
         assert (found.open_holds, found.held, found.overruns, found.overrun) == (2, 3003 - task.hold, 0, 0)
         assert found.oldest_queued > 0
         assert {one.id for one in await db.snapshot(find_cheap_violations, 0)} <= {"I11"}

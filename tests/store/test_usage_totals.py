@@ -10,7 +10,7 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import accounts, attempts, claims, refunds, settlement, tasks
+from imagegate.store import api_keys, attempts, claims, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.usage import sum_usage
 from tests.conftest import OpenDatabase
@@ -37,7 +37,7 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
     async def story() -> None:
         account_id, key = await create_customer(db, 10**9)
         other = new_key(account_id)
-        await db.write(accounts.create_key, account_id, other, "other")
+        await db.write(api_keys.create_key, account_id, other, "other")
         stranger_id, stranger = await create_customer(db, 10**9, "stranger")
         charged: dict[tuple[int, str, str], list[int]] = {}
         for _ in range(25):

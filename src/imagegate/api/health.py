@@ -12,7 +12,7 @@ from imagegate.api.responses import json_response
 from imagegate.domain.fields import doc
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
-from imagegate.store.engines import DatabaseError
+from imagegate.store.dialect import DatabaseError
 from imagegate.store.transaction import Tx
 
 

@@ -1,11 +1,11 @@
-"""Rows about stored bytes. Refuses to know the bytes themselves."""
+"""Assets: the rows of stored bytes."""
 
 from __future__ import annotations
 
 import msgspec
 
 from imagegate.domain.assets import Asset, AssetKind
-from imagegate.store.engines import Row
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256, created,
@@ -13,7 +13,7 @@ _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, byt
 
 
 class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that are stored and still without a row."""
+    """Bytes that are stored and have no row yet."""
 
     id: str
     task_id: str | None
@@ -42,7 +42,7 @@ def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id:
 
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
-    """The result or thumbnail behind a signed link: the signature stands in for the account."""
+    """Return the result or thumbnail behind a signed link: the signature stands in for the account."""
     row = tx.fetch_one(
         f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
         task_id=task_id,
@@ -53,7 +53,7 @@ def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> A
 
 
 def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
-    """The references of a task in their order, its mask, and what was made of that."""
+    """Return the references of a task in their order, its mask, and the mask as it is sent to upstreams."""
     rows = tx.fetch_all(
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
@@ -64,19 +64,19 @@ def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
 
 
 def find_asset(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
-    """One asset of this account."""
+    """Return one asset of this account."""
     row = tx.fetch_one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
     return _asset_from_row(row) if row else None
 
 
 def find_live_output_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
-    """A live result or thumbnail of this account."""
+    """Return a result or thumbnail of this account that is not deleted."""
     asset = find_output_asset(tx, task_id, kind, position)
     return asset if asset and asset.account_id == account_id and asset.deleted is None else None
 
 
 def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
-    """References and masks live as long as their task: the next sweep deletes their bytes."""
+    """Expire references and masks with their task: the next purge deletes their bytes."""
     tx.execute_nowait(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
             AND kind IN ('reference', 'mask', 'repaint')""",
@@ -96,7 +96,7 @@ def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
 
 
 def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
-    """The bytes are gone."""
+    """Record that the bytes are gone."""
     for asset_id in asset_ids:
         tx.execute_nowait(
             "UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now
@@ -112,7 +112,7 @@ def is_blob_known(tx: Tx, key: str) -> bool:
 
 
 def list_live_assets(tx: Tx) -> list[Asset]:
-    """Every asset whose bytes should be there."""
+    """Return every asset whose bytes should be there."""
     return [_asset_from_row(row) for row in tx.fetch_all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
 
 

@@ -35,7 +35,7 @@ from imagegate.flows import api_keys
 from imagegate.flows.accounts import NewKey
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
-from imagegate.store.accounts import list_keys_page
+from imagegate.store.api_keys import list_keys_page
 
 _MAX_ENTRIES, _MAX_NAME_LENGTH, _MAX_EXPIRES_AT = 100, 100, 2**40
 _MAX_CONCURRENT_TASKS = 1_000_000
@@ -319,7 +319,7 @@ def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
     return KeyView(
         id=key.id,
         name=key.name,
-        shown=key.shown,
+        shown=key.hint,
         status="live" if key.is_active(now) else "disabled" if key.disabled is not None else "expired",
         scopes=[str(scope) for scope in key.scopes],
         models=None if key.models is None else list(key.models),

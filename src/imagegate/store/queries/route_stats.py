@@ -1,7 +1,6 @@
-"""Calls to upstreams over all tasks: how they went lately, for the public status and for the operator.
+"""Calls to upstreams over all tasks: how they went lately, what they cost and what they earned.
 
-Every function here crosses accounts and shows no customer's data; names and costs of upstreams are for a door that asks
-for the scope `admin`.
+Every function here crosses accounts; only callers that require the scope `admin` may show names and costs.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _MAX_CALLS = 20_000
 
 
 class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that ended lately; `took` in microseconds, `trouble` empty or a word of Trouble."""
+    """One call that ended lately; `took` in microseconds, `trouble` a FailureKind or empty."""
 
     route: str
     outcome: AttemptOutcome
@@ -24,7 +23,7 @@ class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task brought and what its calls cost, in nanos. `waste` bought nothing that is known of."""
+    """What a task earned and what its calls cost, in nanos. `waste` bought nothing that we know of."""
 
     charge: int
     refund: int
@@ -37,8 +36,11 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
-    """All calls of one route since a moment; amounts in nanos. `brought` is what customers were charged for its
-    pictures: of a task that several routes shared, each has its part by pictures; a refunded one brought nothing."""
+    """All calls of one route since a time; amounts in nanos.
+
+    `brought` is what customers were charged for its images: routes that share a task share its charge by images, and a
+    refunded task counts as nothing.
+    """
 
     route: str
     calls: int
@@ -51,12 +53,12 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
-    """Newest first, at most 20,000."""
+    """Return calls that ended since then, newest first, at most 20,000."""
     rows = tx.fetch_all(
-        """SELECT route, outcome, trouble, ended - started AS took FROM attempts
-        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :most""",
+        """SELECT route, outcome, failure_kind AS trouble, ended - started AS took FROM attempts
+        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :limit""",
         since=since,
-        most=_MAX_CALLS,
+        limit=_MAX_CALLS,
     )
     return [RecentCall(**{**row, "outcome": AttemptOutcome(row["outcome"])}) for row in rows]
 
