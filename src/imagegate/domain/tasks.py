@@ -160,5 +160,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ref: str = ""
     request_id: str = ""
     considered: str = ""
-    trouble: str = ""
+    failure_kind: str = ""
     duplicate: bool = False

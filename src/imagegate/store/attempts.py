@@ -99,7 +99,7 @@ class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     upstream: str
     outcome: AttemptOutcome
-    trouble: str = ""
+    failure_kind: str = ""
     detail: str = ""
     request_id: str = ""
     images: int = 0
@@ -124,7 +124,7 @@ def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: H
         request_id=result.request_id[:200],
         images=result.images,
         cost=result.cost,
-        failure_kind=result.trouble,
+        failure_kind=result.failure_kind,
     )
     if not rows:
         return False
@@ -178,7 +178,7 @@ def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
     """Return the task's attempts in the order in which they were made."""
     rows = tx.fetch_all(
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
-            cost, ref, request_id, considered, failure_kind AS trouble, duplicate FROM attempts
+            cost, ref, request_id, considered, failure_kind, duplicate FROM attempts
         WHERE task_id = :task_id AND account_id = :account_id ORDER BY started, id""",
         task_id=task_id,
         account_id=account_id,

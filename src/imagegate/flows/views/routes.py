@@ -181,7 +181,7 @@ def _attempt_view(runtime: Runtime, place: int, one: Attempt) -> AdminAttemptVie
         started=one.started // US_PER_SECOND,
         duration=took,
         outcome=str(one.outcome),
-        trouble=one.trouble,
+        trouble=one.failure_kind,
         detail=one.detail or "",
         images=one.images,
         cost=to_money(one.cost, runtime.credits_per_usd),

@@ -84,7 +84,7 @@ def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health:
 
 def _is_failure(call: RecentCall) -> bool:
     lost = call.outcome == AttemptOutcome.unknown
-    return lost or (call.outcome == AttemptOutcome.unavailable and call.trouble not in _OWN_TROUBLES)
+    return lost or (call.outcome == AttemptOutcome.unavailable and call.failure_kind not in _OWN_TROUBLES)
 
 
 def _model_state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:

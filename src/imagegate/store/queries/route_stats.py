@@ -14,11 +14,11 @@ _MAX_CALLS = 20_000
 
 
 class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that ended lately; `took` in microseconds, `trouble` a FailureKind or empty."""
+    """One call that ended lately; `took` in microseconds, `failure_kind` a FailureKind or empty."""
 
     route: str
     outcome: AttemptOutcome
-    trouble: str
+    failure_kind: str
     took: int
 
 
@@ -55,7 +55,7 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
     """Return calls that ended since then, newest first, at most 20,000."""
     rows = tx.fetch_all(
-        """SELECT route, outcome, failure_kind AS trouble, ended - started AS took FROM attempts
+        """SELECT route, outcome, failure_kind, ended - started AS took FROM attempts
         WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :limit""",
         since=since,
         limit=_MAX_CALLS,
