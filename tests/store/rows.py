@@ -9,7 +9,7 @@ import msgspec
 
 from imagegate.domain import ids
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
-from imagegate.domain.assets import AssetKind
+from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
@@ -17,7 +17,6 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import accounts, api_keys, ledger, prices, settlement, tasks
-from imagegate.store.assets import NewAsset
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -114,18 +113,9 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
     )
 
 
-def _new_asset(task: Task, kind: AssetKind) -> NewAsset:
-    return NewAsset(
-        id=f"ast_{uuid.uuid4().hex}",
-        task_id=task.id,
-        kind=kind,
-        position=0,
-        key=f"t/{task.account_id}/2026/11/22/{uuid.uuid4().hex}.png",
-        media_type="image/png",
-        bytes=10,
-        width=2048,
-        height=2048,
-        sha256="0" * 64,
+def _new_asset(task: Task, kind: AssetKind) -> Asset:
+    return new_asset(
+        kind, task.account_id, task.id, "image/png", task.created, size=10, sha256="0" * 64, width=2048, height=2048
     )
 
 
@@ -138,17 +128,8 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
         original_name=name,
         given_name=given_name,
         upload_path=upload_path,
-        asset=NewAsset(
-            id=f"ast_{uuid.uuid4().hex}",
-            task_id=None,
-            kind=AssetKind.upload,
-            position=0,
-            key=f"t/{account_id}/2026/11/22/{uuid.uuid4().hex}.png",
-            media_type="image/png",
-            bytes=10,
-            width=0,
-            height=0,
-            sha256="0" * 64,
+        asset=new_asset(
+            AssetKind.upload, account_id, None, "image/png", 1_795_000_000_000_000, size=10, sha256="0" * 64
         ),
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
@@ -12,29 +10,24 @@ _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, byt
     expires, deleted FROM assets"""
 
 
-class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that are stored and have no row yet."""
-
-    id: str
-    task_id: str | None
-    kind: AssetKind
-    position: int
-    key: str
-    media_type: str
-    bytes: int
-    width: int
-    height: int
-    sha256: str
-
-
-def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str | None) -> None:
+def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None) -> None:
+    """Add the row of bytes that are stored; they are kept until `expires`."""
     tx.execute_nowait(
         """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
             created, expires, commit_id)
         VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
             :now, :expires, :commit_id)""",
-        **msgspec.structs.asdict(asset) | {"kind": str(asset.kind)},
-        account_id=account_id,
+        id=asset.id,
+        account_id=asset.account_id,
+        task_id=asset.task_id,
+        kind=str(asset.kind),
+        position=asset.position,
+        key=asset.key,
+        media_type=asset.media_type,
+        bytes=asset.bytes,
+        width=asset.width,
+        height=asset.height,
+        sha256=asset.sha256,
         now=tx.now,
         expires=expires,
         commit_id=commit_id,

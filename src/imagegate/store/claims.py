@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.store import assets, key_concurrency
@@ -100,9 +101,7 @@ def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us:
     return record_step_if_changed(tx, task_id, changed)
 
 
-def add_input_assets(
-    tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[assets.NewAsset]
-) -> Done | LostLease:
+def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[Asset]) -> Done | LostLease:
     """Add what was fetched for a task that is still ours; it is kept until the task's deadline."""
     row = tx.fetch_one(
         """SELECT deadline FROM tasks
@@ -115,5 +114,5 @@ def add_input_assets(
         return LostLease()
     for asset in new_assets:
         if not tx.is_retry or not assets.is_blob_known(tx, asset.key):
-            assets.add_asset(tx, account_id, asset, row["deadline"], None)
+            assets.add_asset(tx, asset, row["deadline"], None)
     return Done()

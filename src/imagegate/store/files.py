@@ -10,7 +10,7 @@ import msgspec
 from imagegate.domain.assets import Asset
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.store.assets import NewAsset, add_asset, find_asset
+from imagegate.store.assets import add_asset, find_asset
 from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
@@ -28,7 +28,7 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     original_name: str
     given_name: str | None
     upload_path: str
-    asset: NewAsset
+    asset: Asset
 
 
 class FileAdded(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
     if counted == 0:
         return FileLimitReached()
     expires = tx.now // US_PER_SECOND * US_PER_SECOND + retention_us
-    add_asset(tx, account_id, new.asset, expires, None)
+    add_asset(tx, new.asset, expires, None)
     _insert_file(tx, account_id, new, expires)
     stored = find_file(tx, account_id, new.id)
     assert stored is not None

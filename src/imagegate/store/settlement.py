@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult
 from imagegate.domain.time import US_PER_SECOND
@@ -25,9 +26,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     usage_source: UsageSource
     engine: str | None
     results: tuple[ImageResult, ...]
-    thumbnail: assets.NewAsset | None = None
+    thumbnail: Asset | None = None
     thumbnail_retention_us: int = 0
-    assets: tuple[assets.NewAsset, ...]
+    assets: tuple[Asset, ...]
     retention_us: int
     commit_id: str
 
@@ -63,9 +64,9 @@ def complete_task(
     record_step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", settlement.charge)
     for asset in settlement.assets:
-        assets.add_asset(tx, account_id, asset, expires, settlement.commit_id)
+        assets.add_asset(tx, asset, expires, settlement.commit_id)
     if settlement.thumbnail and thumbnail_expires:
-        assets.add_asset(tx, account_id, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
+        assets.add_asset(tx, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
     crash_point("settle.mid")
     ledger.post_charge(tx, account_id, task_id, settlement.charge, settlement.price, settlement.commit_id)
     close_open_attempts(tx, account_id, task_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
@@ -38,7 +39,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     hold: int
     created: int
     deadline: int
-    input_assets: tuple[assets.NewAsset, ...] = ()
+    input_assets: tuple[Asset, ...] = ()
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -130,7 +131,7 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         at=new.created,
     )
     for asset in new.input_assets:
-        assets.add_asset(tx, new.account_id, asset, new.deadline, None)
+        assets.add_asset(tx, asset, new.deadline, None)
 
 
 def build_submitted_task(new: NewTask) -> Task:
