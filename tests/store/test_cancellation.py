@@ -1,4 +1,4 @@
-"""TSK-1: a cancel ends what was not sent, and is a wish for what was; the two never meet."""
+"""TSK-1: a cancel ends a task that was not sent, and is stored for one that was; the two never meet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
 from imagegate.store.tasks import CancelRequested
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -65,7 +65,7 @@ async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
 
 @pytest.mark.parametrize("state", ["queued", "running", "handed back", "crashed"])
 def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, state: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         if state != "queued":
@@ -83,12 +83,12 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
             await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.LostLease()
         )
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
 def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: OpenDatabase, end: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         task = await claim_task(db, new)
@@ -117,11 +117,11 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
         assert (await load_task(db, new)).state == end
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         attempt = new_attempt(await claim_task(db, new))
@@ -135,44 +135,44 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
             == CancelRequested()
         )
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_another_accounts_task_is_unknown(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         other, _ = await create_customer(db, 1, "other")
         assert await db.write(cancel_task, other, new.id, "cmt_c", render_webhook) == NoSuchTask()
         assert (await load_task(db, new)).state == TaskState.queued
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> None:
     """Two processes at the same moment: either the task is cancelled and nothing is sent, or it is sent and ends."""
 
-    async def story() -> None:
-        doors = [open_database(), open_database()]
-        account_id, key = await create_customer(doors[0], 10**6)
+    async def scenario() -> None:
+        databases = [open_database(), open_database()]
+        account_id, key = await create_customer(databases[0], 10**6)
         seen: set[bool] = set()
         for number in range(40):
             new = new_task(key, callback_url=URL)
-            await doors[0].write(tasks.submit_task, account_id, new, None, 100)
-            attempt = new_attempt(await claim_task(doors[0], new))
-            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
-            wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
+            await databases[0].write(tasks.submit_task, account_id, new, None, 100)
+            attempt = new_attempt(await claim_task(databases[0], new))
+            sending = databases[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+            wish = databases[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
             marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
             assert pair in ((tasks.Done(), CancelRequested()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())
             if pair[0] == tasks.Done():
-                done = new_settlement(await load_task(doors[0], new), 1)
+                done = new_settlement(await load_task(databases[0], new), 1)
                 assert (
-                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, render_webhook)
+                    await databases[0].write(settlement.complete_task, account_id, new.id, 1, done, render_webhook)
                     == tasks.Done()
                 )
         print("sent first, cancelled first:", seen)
-        assert await doors[0].snapshot(find_violations, 0) == []
+        assert await databases[0].snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())

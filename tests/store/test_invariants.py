@@ -19,7 +19,7 @@ from imagegate.store import attempts, claims, deliveries, files, refunds, settle
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, find_violations
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -104,17 +104,17 @@ async def populate(db: Database) -> None:
 
 
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("invariant", FAULTS)
 def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(FAULTS[invariant])) > 0
@@ -122,22 +122,22 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
         assert invariant in {one.id for one in found}
         assert all(one.rows for one in found)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("invariant", "sql"), MORE_FAULTS)
 def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(sql)) > 0
         assert invariant in {one.id for one in await db.snapshot(find_violations, US_PER_MINUTE)}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database(lambda: FAR)
         account_id, _ = await create_customer(db, 0)
         await db.write(files.add_file, account_id, new_file(account_id), HOUR, 100)
@@ -146,13 +146,13 @@ def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: Op
             broken = await late.snapshot(find_violations, US_PER_MINUTE)
             assert ("I13.files" in {one.id for one in broken}) is found
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tmp_path: Path) -> None:
     """Lost, shortened or changed bytes are found, and a blob that no row knows."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db, blobs = open_database(), LocalBlobStore(tmp_path / "blobs")
         account_id, _ = await create_customer(db, 0)
         draft = tmp_path / "draft"
@@ -172,19 +172,19 @@ def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tm
         os.utime(stored.parent / "orphan.png", (0, 0))
         assert [one.id for one in await audit_blobs(db, blobs)] == ["I12.bytes", "I12.orphans"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_i3_is_kept_by_the_database_itself(open_database: OpenDatabase) -> None:
     """No statement can overdraw an account: the row's own CHECK refuses."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         with pytest.raises(Exception, match=r"(?i)check"):
             await db.write(lambda tx: tx.execute("UPDATE accounts SET posted = 0 WHERE name = 'customer'"))
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_every_invariant_has_a_planted_fault() -> None:

@@ -29,7 +29,7 @@ from imagegate.store import (
 from imagegate.store.database import Database, create_engine, load_migrations
 from imagegate.store.invariants import find_violations
 from imagegate.store.queries.tasks import load_history
-from tests.store.rows import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, render_webhook
+from tests.store.helpers import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, render_webhook
 
 NOW = time.time_ns() // 1_000_000_000 * US_PER_SECOND
 SLOT_WAIT = 2**61  # what an earlier version added to the due time of a task that waited for a slot

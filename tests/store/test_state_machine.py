@@ -1,4 +1,4 @@
-"""F24: random stories of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
+"""F24: random sequences of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
 
 On both engines.
 """
@@ -40,7 +40,7 @@ from imagegate.store.holds import InsufficientCredit
 from imagegate.store.idempotency import KeyConflict, Replay
 from imagegate.store.invariants import find_violations
 from imagegate.store.tasks import CancelRequested
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -60,7 +60,7 @@ ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 @dataclasses.dataclass
 class ExpectedTask:
-    """What the model knows of one task."""
+    """What the model expects of one task."""
 
     hold: int
     claim_no: int = 0
@@ -90,7 +90,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.boot = 0
 
     def empty_database(self) -> Database:
-        """Each example begins with nothing, or its story would depend on those told before."""
+        """Each example begins with nothing, or it would depend on the examples before."""
         if "://" not in self.url:
             for file in Path(self.url).parent.glob("machine.db*"):
                 file.unlink()
@@ -330,7 +330,7 @@ def _run(url: str, examples: int, *, shrink: bool = True) -> None:
 
 @pytest.fixture
 def memory_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: these stories are about logic, other tests are about disks."""
+    """A folder in memory where there is one: these tests are about logic, others are about disks."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -345,7 +345,7 @@ def test_f24_model_and_store_agree_on_postgres(postgres_url: str) -> None:
 
 
 def test_f24_finds_a_planted_overcharge(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutant stays in the suite: a machine that misses it proves nothing."""
+    """A planted fault stays in the suite: a machine that misses it proves nothing."""
     honest = holds.close_hold
 
     def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:

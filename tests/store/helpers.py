@@ -1,4 +1,4 @@
-"""What store tests begin with: an account, a key, a price and tasks."""
+"""Helpers of store tests: accounts, keys, tasks, attempts, settlements and files to begin with."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ LEASE_US = US_PER_MINUTE
 
 
 DISPATCH_LIMITS = DispatchLimits(route="embedded", upstream="embedded")
+
+
+class FakeClock:
+    """A database clock, in UTC microseconds, that moves only when a test sets `now`."""
+
+    def __init__(self, now: int = 1_795_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
 
 
 def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> ApiKey:
@@ -65,7 +75,7 @@ async def create_customer(
 
 
 def render_webhook(task: Task) -> bytes:
-    """What a webhook says in these tests: the row itself, so that any later change of it would show."""
+    """Render a webhook as the row itself, so that any later change of it would show."""
     return msgspec.json.encode(task)
 
 
