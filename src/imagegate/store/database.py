@@ -75,7 +75,7 @@ class Database:
         return await loop.run_in_executor(self._readers, self._run_query, query, args, False)
 
     async def snapshot(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
-        """Run a query whose statements all see one moment."""
+        """Run a query whose statements all see the same state of the database."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
 

@@ -166,8 +166,7 @@ def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
 def end_attempt(
     tx: Tx, account_id: str, delivery_id: str, number: int, result: DeliveryResult, retry_delays_us: tuple[int, ...]
 ) -> RetryScheduled | DeliveryClosed | StaleAttempt:
-    """[ attempt, its delivery, its host ]. `retry_delays_us`: how long to wait after the first failure, the second,
-    …"""
+    """[ attempt, its delivery, its host ]. `retry_delays_us` is the delay after the first failure, the second, …"""
     ended = tx.execute(
         """UPDATE delivery_attempts SET ended = :now, duration_ms = :duration_ms, status = :status, error = :error,
             retry_after = :retry_after, excerpt = :excerpt

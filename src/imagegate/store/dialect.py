@@ -15,8 +15,8 @@ from typing import Any, Protocol
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
-# A marker stands at the end of a SELECT, or for an expression. A SQLite transaction that writes has the whole database
-# for itself, so its row locks are empty.
+# Markers are replaced by the SQL of the engine. The locks come last in a SELECT; they are empty for SQLite, where a
+# transaction that writes has the whole database for itself.
 SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"

@@ -1,8 +1,8 @@
 """Concurrency slots of keys: of a key with `concurrent_tasks`, no more tasks than that run side by side.
 
-A task of such a key is created with `waiting_for_slot`, and let go when the key has a free slot, oldest first. So a
-claim never looks at tasks that it may not take, however many wait. A task that has a slot keeps it until it ends, also
-where its worker dies or hands it back.
+A task of such a key is created with `waiting_for_slot`, and gets a slot when the key has a free one, oldest first. So
+a claim never reads tasks that it may not take, however many wait. A task keeps its slot until it ends, also where its
+worker dies or releases it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WAITING_FOR_SLOT = "COALESCE((SELECT 1 FROM api_keys WHERE id = :key_id AND conc
 
 
 def fill_slots(tx: Tx, account_id: str) -> None:
-    """Let as many tasks go as the account's keys have free slots."""
+    """Give the free slots of the account's keys to their waiting tasks."""
     # Tasks are counted after their key is locked: two workers that fill its slots do so one after the other.
     keys = tx.lock_rows(
         """SELECT id, concurrent_tasks FROM api_keys

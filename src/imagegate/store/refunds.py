@@ -27,7 +27,7 @@ class NewRefund(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """On the books. `available` is what the account has now; `replayed`: it was there before this call."""
+    """Posted. `available` is what the account has now, in nanos; `replayed`: it was posted before this call."""
 
     id: str
     task_id: str

@@ -90,7 +90,11 @@ def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
         "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
         upstream=limits.upstream,
     )
-    return Blocked(tx.now + _SLOT_RETRY_US, "all its places are taken") if in_flight >= limits.concurrency else None
+    return (
+        Blocked(tx.now + _SLOT_RETRY_US, "the upstream's concurrency limit is reached")
+        if in_flight >= limits.concurrency
+        else None
+    )
 
 
 def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
@@ -101,7 +105,7 @@ def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
     quota = Quota("rate", limits.upstream, limits.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
     result = take((quota,), {quota.bucket: full_at}, tx.now, cost=limits.images)
     if isinstance(result, Denied):
-        return Blocked(tx.now + result.retry_after_us, "its rate is used up")
+        return Blocked(tx.now + result.retry_after_us, "the upstream's rate limit is reached")
     tx.execute_nowait(
         "UPDATE route_health SET full_at = :at WHERE scope = :scope",
         at=result.full_at[quota.bucket],

@@ -110,7 +110,7 @@ def fail_task(
 def _enqueue_webhook(
     tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str, render: RenderWebhook
 ) -> None:
-    """Enqueue the webhook of this commit: `render` is given the task as it stands at its end."""
+    """Enqueue the webhook of this commit: `render` gets the task as the commit leaves it."""
     if url is not None:
         task = find_task(tx, account_id, task_id)
         assert task is not None

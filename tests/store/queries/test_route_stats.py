@@ -37,9 +37,9 @@ def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(ope
         await db.write(refunds.refund_task, account_id, new_refund(given_back))
         told = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
         common = {"calls": 3, "unknown": 1, "duplicates": 0}
-        assert told["a"] == RouteSpend(route="a", images=3, cost=540, brought=600, produced=2, **common)
+        assert told["a"] == RouteSpend(route="a", images=3, cost=540, revenue=600, produced=2, **common)
         assert told["b"] == RouteSpend(
-            route="b", images=2, cost=160, brought=350, produced=2, **common | {"calls": 2, "unknown": 0}
+            route="b", images=2, cost=160, revenue=350, produced=2, **common | {"calls": 2, "unknown": 0}
         )
         assert await db.read(sum_spend_by_route, 1_000_000_001) == []
 

@@ -47,7 +47,7 @@ class Overrun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountName(msgspec.Struct, frozen=True, array_like=True):
-    """Where an account stands in the list of all accounts."""
+    """The position of an account in the list of all accounts."""
 
     name: str
 

@@ -14,12 +14,12 @@ _MAX_CALLS = 20_000
 
 
 class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that ended lately; `took` in microseconds, `failure_kind` a FailureKind or empty."""
+    """One call that ended lately; `duration_us`, `failure_kind` a FailureKind or empty."""
 
     route: str
     outcome: AttemptOutcome
     failure_kind: str
-    took: int
+    duration_us: int
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     """All calls of one route since a time; amounts in nanos.
 
-    `brought` is what customers were charged for its images: routes that share a task share its charge by images, and a
+    `revenue` is what customers were charged for its images: routes that share a task share its charge by images, and a
     refunded task counts as nothing.
     """
 
@@ -46,7 +46,7 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     images: int
     cost: int
-    brought: int
+    revenue: int
     produced: int
     unknown: int
     duplicates: int
@@ -55,7 +55,7 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
     """Return calls that ended since then, newest first, at most 20,000."""
     rows = tx.fetch_all(
-        """SELECT route, outcome, failure_kind, ended - started AS took FROM attempts
+        """SELECT route, outcome, failure_kind, ended - started AS duration_us FROM attempts
         WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :limit""",
         since=since,
         limit=_MAX_CALLS,
@@ -72,21 +72,21 @@ def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
         FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
         since=since,
     )
-    brought = sum_revenue_by_route(tx, since)
-    return [RouteSpend(**row, brought=brought.get(row["route"], 0)) for row in rows]
+    revenue = _sum_revenue_by_route(tx, since)
+    return [RouteSpend(**row, revenue=revenue.get(row["route"], 0)) for row in rows]
 
 
-def sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
+def _sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
     rows = tx.fetch_all(
         """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
-            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS brought
+            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS revenue
         FROM attempts a JOIN tasks t ON t.id = a.task_id
         WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
             AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
         GROUP BY a.route""",
         since=since,
     )
-    return {row["route"]: row["brought"] for row in rows}
+    return {row["route"]: row["revenue"] for row in rows}
 
 
 def load_margin(tx: Tx, task_id: str) -> Margin:

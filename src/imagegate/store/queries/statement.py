@@ -13,7 +13,7 @@ from imagegate.store.transaction import Tx
 
 LINE_TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
 
-# Lines of one moment stand in the order in which they happen: a hold, its release, its charge, its refund.
+# Lines of the same time are ordered by `step`, as they happen: a hold, its release, its charge, its refund.
 _LINE_SOURCES = (
     (
         "created",
@@ -37,7 +37,7 @@ _NEWEST_FIRST = "ORDER BY at DESC, step DESC, id DESC"
 
 
 class LinePosition(msgspec.Struct, frozen=True, array_like=True):
-    """Where a line stands in the order of the statement."""
+    """The position of a line in the statement."""
 
     at: int
     step: int
@@ -67,7 +67,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_statement_lines(tx: Tx, account_id: str, filters: StatementFilter) -> Page[StatementLine, LinePosition]:
-    """Return up to `limit` lines, newest first. Read it in a snapshot: balance and lines must be of one moment."""
+    """Return up to `limit` lines, newest first. Read it in a snapshot: balance and lines must agree."""
     rows = _fetch_page(tx, account_id, filters)
     after = _load_balances_after(tx, account_id, rows) if rows else {}
     lines = [StatementLine(**row, available_after=after[row["id"]]) for row in rows]

@@ -94,7 +94,7 @@ class TaskChange(msgspec.Struct, frozen=True):
 
 
 def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
-    """Return the task and its changes so far. Read it in a snapshot: both must be of one moment."""
+    """Return the task and its changes so far. Read it in a snapshot: both must agree."""
     task = find_task(tx, account_id, task_id)
     if task is None:
         return None

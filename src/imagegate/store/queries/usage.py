@@ -33,7 +33,7 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
 def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, last_day: int) -> list[UsageTotal]:
     """Sum up these days, both ends included: one total for each combination of `groups` (of `GROUP_COLUMNS`)."""
     names = [f"{GROUP_COLUMNS[group]} AS {group}_" for group in groups]
-    positions = ", ".join(str(place) for place in range(1, len(groups) + 1))
+    positions = ", ".join(str(position) for position in range(1, len(groups) + 1))
     rows = tx.fetch_all(
         f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e
         WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')
