@@ -11,12 +11,7 @@ from imagegate.store.transaction import Tx
 
 def open_account(tx: Tx, account_id: str, name: str) -> Account:
     """Return the account of this name, created under `account_id` where there is none."""
-    tx.execute(
-        "INSERT INTO accounts (id, name, created) VALUES (:id, :name, :now) ON CONFLICT (name) DO NOTHING",
-        id=account_id,
-        name=name,
-        now=tx.now,
-    )
+    tx.insert("accounts", unless_exists="name", id=account_id, name=name, created=tx.now)
     return _account_from_row(tx.fetch_all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import key_concurrency
@@ -31,28 +33,9 @@ UPDATABLE_COLUMNS = (
 
 
 def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str) -> ApiKey:
-    tx.execute_nowait(
-        """INSERT INTO api_keys (id, account_id, name, digest, hint, scopes, models, cap, daily_cap, created, expires,
-            ips, rate_per_minute, concurrent_tasks, in_flight_cap)
-        VALUES (:id, :account_id, :name, :digest, :hint, :scopes, :models, :cap, :daily_cap, :now, :expires, :ips,
-            :rate_per_minute, :concurrent_tasks, :in_flight_cap)
-        ON CONFLICT (id) DO NOTHING""",
-        id=key.id,
-        account_id=account_id,
-        name=key.name,
-        digest=digest,
-        hint=key.hint,
-        scopes=_to_column(key.scopes),
-        models=_to_column(key.models),
-        cap=key.cap,
-        daily_cap=key.daily_cap,
-        now=tx.now,
-        expires=key.expires,
-        ips=_to_column(key.ips),
-        rate_per_minute=key.rate_per_minute,
-        concurrent_tasks=key.concurrent_tasks,
-        in_flight_cap=key.in_flight_cap,
-    )
+    columns = {name: _to_column(value) for name, value in msgspec.structs.asdict(key).items()}
+    own = {"account_id": account_id, "digest": digest, "created": tx.now}
+    tx.insert("api_keys", unless_exists="id", **columns | own)
     return key
 
 

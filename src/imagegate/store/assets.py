@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
@@ -12,26 +14,8 @@ _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, byt
 
 def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None) -> None:
     """Add the row of bytes that are stored; they are kept until `expires`."""
-    tx.execute_nowait(
-        """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
-            created, expires, commit_id)
-        VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
-            :now, :expires, :commit_id)""",
-        id=asset.id,
-        account_id=asset.account_id,
-        task_id=asset.task_id,
-        kind=str(asset.kind),
-        position=asset.position,
-        key=asset.key,
-        media_type=asset.media_type,
-        bytes=asset.bytes,
-        width=asset.width,
-        height=asset.height,
-        sha256=asset.sha256,
-        now=tx.now,
-        expires=expires,
-        commit_id=commit_id,
-    )
+    columns = msgspec.structs.asdict(asset) | {"kind": str(asset.kind), "created": tx.now, "expires": expires}
+    tx.insert("assets", commit_id=commit_id, **columns)
 
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:

@@ -59,27 +59,8 @@ def add_unsent_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) ->
 
 
 def _insert_attempt(tx: Tx, attempt: Attempt, owner: str) -> None:
-    tx.execute_nowait(
-        """INSERT INTO attempts (id, task_id, account_id, claim_no, route, owner, outcome, started, ended, detail,
-            upstream, images, cost, considered)
-        VALUES (:id, :task_id, :account_id, :claim_no, :route, :owner, :outcome, :started, :ended, :detail, :upstream,
-            :images, :cost, :considered)
-        ON CONFLICT (id) DO NOTHING""",
-        id=attempt.id,
-        task_id=attempt.task_id,
-        account_id=attempt.account_id,
-        claim_no=attempt.claim_no,
-        route=attempt.route,
-        owner=owner,
-        outcome=str(attempt.outcome),
-        started=attempt.started,
-        ended=attempt.ended,
-        detail=attempt.detail,
-        upstream=attempt.upstream,
-        images=attempt.images,
-        cost=attempt.cost,
-        considered=attempt.considered,
-    )
+    columns = msgspec.structs.asdict(attempt) | {"outcome": str(attempt.outcome), "duplicate": int(attempt.duplicate)}
+    tx.insert("attempts", unless_exists="id", owner=owner, **columns)
 
 
 def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:

@@ -68,18 +68,19 @@ def add_delivery(
     tx: Tx, account_id: str, delivery_id: str, task_id: str | None, url: str, body: bytes, commit_id: str
 ) -> None:
     host = host_of(url)
-    tx.execute_nowait("INSERT INTO webhook_hosts (host) VALUES (:host) ON CONFLICT (host) DO NOTHING", host=host)
-    tx.execute_nowait(
-        """INSERT INTO deliveries (id, account_id, task_id, url, host, body, state, due, created, commit_id)
-        VALUES (:id, :account_id, :task_id, :url, :host, :body, 'waiting', :now, :now, :commit_id)
-        ON CONFLICT (id) DO NOTHING""",
+    tx.insert("webhook_hosts", unless_exists="host", host=host)
+    tx.insert(
+        "deliveries",
+        unless_exists="id",
         id=delivery_id,
         account_id=account_id,
         task_id=task_id,
         url=url,
         host=host,
         body=body.decode(),
-        now=tx.now,
+        state="waiting",
+        due=tx.now,
+        created=tx.now,
         commit_id=commit_id,
     )
 
@@ -150,15 +151,14 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
 
 def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
     delivery = _delivery_from_row(tx.fetch_all(f"{_DELIVERY} WHERE id = :id", id=row["id"])[0])
-    tx.execute_nowait(
-        """INSERT INTO delivery_attempts (delivery_id, number, account_id, round, not_before, started)
-        VALUES (:id, :number, :account_id, :round, :due, :now)""",
-        id=delivery.id,
+    tx.insert(
+        "delivery_attempts",
+        delivery_id=delivery.id,
         number=delivery.number,
         account_id=delivery.account_id,
         round=delivery.round,
-        due=delivery.due,
-        now=tx.now,
+        not_before=delivery.due,
+        started=tx.now,
     )
     return ClaimedDelivery(delivery, load_secret_version(tx, delivery.account_id))
 

@@ -138,11 +138,8 @@ def _remove_row(tx: Tx, account_id: str, file_id: str) -> Asset:
 
 
 def _insert_file(tx: Tx, account_id: str, new: NewFile, expires: int) -> None:
-    tx.execute_nowait(
-        """INSERT INTO files (id, account_id, asset_id, secret, file_name, original_name, given_name, upload_path,
-            created, expires)
-        VALUES (:id, :account_id, :asset_id, :secret, :file_name, :original_name, :given_name, :upload_path,
-            :created, :expires)""",
+    tx.insert(
+        "files",
         id=new.id,
         account_id=account_id,
         asset_id=new.asset.id,

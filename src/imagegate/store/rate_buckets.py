@@ -40,10 +40,7 @@ def _lock_buckets(tx: Tx, buckets: list[str]) -> dict[str, int]:
     """Lock the buckets and return when each is full. A new one is inserted first: two first requests meet too."""
     moments = {}
     for bucket in sorted(buckets):
-        tx.execute_nowait(
-            "INSERT INTO rate_buckets (bucket, full_at) VALUES (:bucket, 0) ON CONFLICT (bucket) DO NOTHING",
-            bucket=bucket,
-        )
+        tx.insert("rate_buckets", unless_exists="bucket", bucket=bucket, full_at=0)
         row = tx.lock_row("SELECT full_at FROM rate_buckets WHERE bucket = :bucket", bucket=bucket)
         moments[bucket] = row["full_at"] if row else 0  # purged in between: it was full
     return moments

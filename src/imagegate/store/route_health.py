@@ -116,9 +116,7 @@ def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
 
 def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
     """Lock the row, inserted where it is absent: two first callers meet too."""
-    tx.execute_nowait(
-        "INSERT INTO route_health (scope, body) VALUES (:scope, '{}') ON CONFLICT (scope) DO NOTHING", scope=scope
-    )
+    tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
     row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", scope=scope)[0]
     return _decode_health(row["body"]), row["full_at"]
 

@@ -31,13 +31,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_digest: str) -> None:
     """Begin a session; the one that the browser had before, if any, ends."""
     tx.execute("DELETE FROM sessions WHERE digest = :digest", digest=replaced_digest)
-    tx.execute(
-        """INSERT INTO sessions (digest, account_id, key_id, created, last_used, expires)
-        VALUES (:digest, :account_id, :key_id, :now, :now, :expires) ON CONFLICT (digest) DO NOTHING""",
+    tx.insert(
+        "sessions",
+        unless_exists="digest",
         digest=digest,
         account_id=account_id,
         key_id=key_id,
-        now=tx.now,
+        created=tx.now,
+        last_used=tx.now,
         expires=tx.now + MAX_LIFETIME_US,
     )
 

@@ -115,21 +115,17 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         deadline=new.deadline,
         callback_url=new.order.callback_url,
     )
-    tx.execute_nowait(
-        """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
-        VALUES (:task_id, :account_id, :key_id, :amount, :day, 'open', :created)""",
+    tx.insert(
+        "holds",
         task_id=new.id,
         account_id=new.account_id,
         key_id=new.key_id,
         amount=new.hold,
         day=tx.now // US_PER_DAY,
+        state="open",
         created=new.created,
     )
-    tx.execute_nowait(
-        "INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
-        id=new.id,
-        at=new.created,
-    )
+    tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created)
     for asset in new.input_assets:
         assets.add_asset(tx, asset, new.deadline, None)
 

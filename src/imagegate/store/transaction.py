@@ -30,6 +30,10 @@ class Tx:
         """Run a statement whose result nobody needs: an error of it is raised at the commit."""
         self._connection.execute_nowait(sql, params)
 
+    def insert(self, table: str, *, unless_exists: str = "", **columns: Any) -> None:
+        """Insert a row, or none where one with the same value of the column `unless_exists` is there."""
+        self._connection.execute_nowait(_insert_sql(table, tuple(columns), unless_exists), columns)
+
     def fetch_all(self, sql: str, **params: Any) -> list[Row]:
         return self._connection.execute(sql, params)[1]
 
@@ -53,3 +57,9 @@ class Tx:
     def lock(self, lock: Lock) -> None:
         """Take a lock that belongs to no row, until the commit."""
         self._connection.lock(lock)
+
+
+@functools.cache
+def _insert_sql(table: str, columns: tuple[str, ...], unless_exists: str) -> str:
+    conflict = f" ON CONFLICT ({unless_exists}) DO NOTHING" if unless_exists else ""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES (:{', :'.join(columns)}){conflict}"
