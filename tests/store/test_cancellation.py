@@ -58,7 +58,7 @@ async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
     account = await db.read(accounts.find_account, new.account_id)
     assert account is not None
     assert (account.posted, account.held) == (10_000, 0)
-    told = await db.read(deliveries.list_deliveries, new.account_id, None, 9)
+    told = (await db.read(deliveries.list_deliveries, new.account_id, None, 9)).rows
     assert [one.body.encode() for one in told] == [render_webhook(task)]
     assert await db.snapshot(find_violations, 0) == []
 

@@ -65,7 +65,7 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
         account_id, key = await create_customer(db, 10_000)
         await db.write(tasks.submit_task, account_id, new_task(key, callback_url=URL), None, 100)
         task = (await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 1))[0]
-        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         if how == "completed":
             attempt = new_attempt(task)
             await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
@@ -78,7 +78,7 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
             await db.write(claims.recover_lost_tasks, "two", False, 0, 10, render_webhook)
         stored = await db.read(tasks.find_task, account_id, task.id)
         assert stored is not None
-        told = await db.read(deliveries.list_deliveries, account_id, None, 9)
+        told = (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows
         assert [(one.id, one.task_id, one.url, one.host) for one in told] == [
             (f"evt_{task.id}", task.id, URL, "hook.test")
         ]
@@ -95,7 +95,7 @@ def test_a_task_without_a_callback_has_no_webhook(open_database: OpenDatabase) -
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         await fail_new_task(db, key, None)
-        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         await assert_invariants(db)
 
     asyncio.run(scenario())
@@ -252,7 +252,7 @@ def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_da
             clock.now += US_PER_MINUTE
         late = await fail_new_task(db, key)
         await claim(db)
-        every = await db.read(deliveries.list_deliveries, account_id, None, 200)
+        every = (await db.read(deliveries.list_deliveries, account_id, None, 200)).rows
         down = [one for one in every if one.reason == "host_down"]
         assert down
         assert all(one.state == DeliveryState.exhausted for one in down)
@@ -335,11 +335,14 @@ def test_the_list_goes_on_where_it_ended(open_database: OpenDatabase) -> None:
         account_id, key = await create_customer(db, 10_000)
         names = [f"evt_{(await fail_new_task(db, key)).id}" for _ in range(5)][::-1]
         found: list[str] = []
-        while page := await db.read(deliveries.list_deliveries, account_id, found[-1] if found else None, 2):
-            found += [one.id for one in page]
+        after: str | None = None
+        while len(found) < len(names):
+            page = await db.read(deliveries.list_deliveries, account_id, after, 2)
+            found, after = [*found, *(one.id for one in page.rows)], page.next_position
+        assert after is None
         assert found == names
         other, _ = await create_customer(db, 1, "other")
-        assert await db.read(deliveries.list_deliveries, other, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, other, None, 9)).rows == []
         assert await db.read(deliveries.find_delivery, other, names[0]) is None
         assert await db.read(deliveries.list_delivery_attempts, other, names[0]) == []
 

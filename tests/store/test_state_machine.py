@@ -204,7 +204,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 10**6))
     def replay(self, pick: int) -> None:
-        known = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 100))
+        known = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 100)).rows
         if known:
             one = known[pick % len(known)]
             assert self.write(deliveries.replay_delivery, self.account_id, one.id, one.round).body == one.body
@@ -300,7 +300,7 @@ class DatabaseMachine(RuleBasedStateMachine):
             assert task is not None
             assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
             assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
-        told = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000))
+        told = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000)).rows
         ended = {
             name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
         }
@@ -351,7 +351,7 @@ def test_f24_finds_a_planted_overcharge(memory_folder: Path, monkeypatch: pytest
     def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
         honest(tx, account_id, key_id, amount, day, charge + (1 if charge else 0))
 
-    monkeypatch.setattr(accounts, "close_hold", greedy)
-    # more stories than the honest machine is told: this one ends at the first that finds it
+    monkeypatch.setattr(holds, "close_hold", greedy)
+    # more examples than the honest machine gets: this run ends at the first one that finds the fault
     with pytest.raises(AssertionError):
         _run(str(memory_folder / "machine.db"), 1000, shrink=False)

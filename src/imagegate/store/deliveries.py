@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from imagegate.domain.pages import Page, paged
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.domain.webhooks import (
@@ -268,8 +269,8 @@ def find_delivery(tx: Tx, account_id: str, delivery_id: str) -> Delivery | None:
     return _delivery_from_row(row) if row else None
 
 
-def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> list[Delivery]:
-    """Return the account's deliveries, newest first, from the one after the delivery `after`."""
+def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> Page[Delivery, str]:
+    """Return the account's deliveries, newest first, from the one after the delivery of the id `after`."""
     behind = (
         "AND (created, id) < (SELECT created, id FROM deliveries WHERE id = :after AND account_id = :account_id)"
         if after
@@ -279,9 +280,9 @@ def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> l
         f"{_DELIVERY} WHERE account_id = :account_id {behind} ORDER BY created DESC, id DESC LIMIT :limit",
         account_id=account_id,
         after=after,
-        limit=limit,
+        limit=limit + 1,
     )
-    return [_delivery_from_row(row) for row in rows]
+    return paged([_delivery_from_row(row) for row in rows], limit, lambda delivery: delivery.id)
 
 
 def list_delivery_attempts(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttempt]:

@@ -119,9 +119,9 @@ async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key
     cursor = request.query_params.get("cursor") or None
     if cursor is not None and "\0" in cursor:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found, more = await delivery_page(runtime, key.account_id, cursor, limit)
-    data = [_delivery_view(delivery, attempts) for delivery, attempts in found]
-    return json_response(DeliveryPage(data=data, has_more=more, next_cursor=data[-1].id if more else None))
+    page = await delivery_page(runtime, key.account_id, cursor, limit)
+    data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
+    return json_response(DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position))
 
 
 @post(
