@@ -8,7 +8,7 @@ import threading
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.database import Database
 from imagegate.store.dialect import Row
-from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation, reserve_fetch, settle_fetch
+from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchAllowance, reserve_fetch, settle_fetch
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import FakeClock, create_customer
@@ -21,9 +21,9 @@ def load_rows(tx: Tx) -> list[Row]:
     return tx.fetch_all("SELECT fetched_bytes, reserved_bytes FROM fetch_budgets")
 
 
-async def reserve(db: Database, account_id: str, most: int, budget: int) -> FetchReservation:
+async def reserve(db: Database, account_id: str, most: int, budget: int) -> FetchAllowance:
     answer = await db.write(reserve_fetch, account_id, most, budget)
-    assert isinstance(answer, FetchReservation), answer
+    assert isinstance(answer, FetchAllowance), answer
     return answer
 
 
@@ -41,7 +41,7 @@ def test_what_is_held_and_not_used_comes_back(open_database: OpenDatabase) -> No
         assert (await reserve(db, account_id, 50, 100)).max_bytes == 30, (
             "all that is left, as nobody else may give more"
         )
-        await db.write(settle_fetch, account_id, FetchReservation(first.hour, 30), 30)
+        await db.write(settle_fetch, account_id, FetchAllowance(first.hour, 30), 30)
         assert await db.write(reserve_fetch, account_id, 50, 100) == BudgetExhausted()
         neighbour, _ = await create_customer(db, 0, "neighbour")
         await reserve(db, neighbour, 50, 100)
@@ -75,7 +75,7 @@ def test_many_processes_never_pass_the_budget(open_database: OpenDatabase) -> No
     async def many(db: Database, number: int) -> None:
         for turn in range(8):
             answer = await db.write(reserve_fetch, account_id, 50, 1000)
-            if isinstance(answer, FetchReservation):
+            if isinstance(answer, FetchAllowance):
                 size = min(answer.max_bytes, 7 * (number + turn) % 51)
                 came.append(size)
                 await asyncio.sleep(0.001)

@@ -197,8 +197,8 @@ async def _check_rows(db: Database) -> None:
         await db.write_ordered(rate_buckets.lock_key((quota,)), rate_buckets.take_shared, (quota,)), Denied
     )
     assert await db.write(fetch_budget.reserve_fetch, "acc_1", 50, 100) == fetch_budget.BudgetReserved()
-    reservation = await db.write(fetch_budget.reserve_fetch, "acc_1", 10, 100)
-    assert reservation == fetch_budget.FetchReservation(NOW // US_PER_HOUR, 10)
+    allowance = await db.write(fetch_budget.reserve_fetch, "acc_1", 10, 100)
+    assert allowance == fetch_budget.FetchAllowance(NOW // US_PER_HOUR, 10)
 
     again = refunds.NewRefund(
         id="rfd_2", task_id=DONE, reason="broken", actor="test", idempotency_key="refund-key", commit_id="cmt_2"

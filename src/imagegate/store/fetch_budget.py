@@ -12,7 +12,7 @@ from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.transaction import Tx
 
 
-class FetchReservation(msgspec.Struct, frozen=True):
+class FetchAllowance(msgspec.Struct, frozen=True):
     """A fetch may bring `max_bytes`. `hour` counts hours since 1970, UTC."""
 
     hour: int
@@ -29,7 +29,7 @@ class BudgetExhausted(msgspec.Struct, frozen=True):
 
 def reserve_fetch(
     tx: Tx, account_id: str, max_bytes: int, budget_bytes: int
-) -> FetchReservation | BudgetReserved | BudgetExhausted:
+) -> FetchAllowance | BudgetReserved | BudgetExhausted:
     """Reserve up to `max_bytes` of the account's hourly budget; less only where no other fetch may give some back."""
     hour = tx.now // US_PER_HOUR
     row = tx.fetch_all(
@@ -52,17 +52,17 @@ def reserve_fetch(
         reserved=reserved,
         account_id=account_id,
     )
-    return FetchReservation(hour, reserved)
+    return FetchAllowance(hour, reserved)
 
 
-def settle_fetch(tx: Tx, account_id: str, reservation: FetchReservation, fetched_bytes: int) -> None:
-    """Give the reservation back and count what came. A reservation of an hour that is over has ended with it."""
+def settle_fetch(tx: Tx, account_id: str, allowance: FetchAllowance, fetched_bytes: int) -> None:
+    """Give the allowance back and count what came. An allowance of an hour that is over has ended with it."""
     tx.execute_nowait(
         """UPDATE fetch_budgets SET fetched_bytes = fetched_bytes + :fetched_bytes,
             reserved_bytes = CASE WHEN reserved_bytes > :max_bytes THEN reserved_bytes - :max_bytes ELSE 0 END
         WHERE account_id = :account_id AND hour = :hour""",
         account_id=account_id,
         fetched_bytes=fetched_bytes,
-        max_bytes=reservation.max_bytes,
-        hour=reservation.hour,
+        max_bytes=allowance.max_bytes,
+        hour=allowance.hour,
     )

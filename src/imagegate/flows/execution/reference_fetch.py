@@ -12,7 +12,7 @@ from imagegate.egress import CheckedUrl, FetchFailed, Sink
 from imagegate.http.download import Download
 from imagegate.runtime import Runtime
 from imagegate.store import fetch_budget
-from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchReservation
+from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchAllowance
 
 BUDGET_EXCEEDED_REASON = "fetch_budget_spent"
 _POLL_S = 0.2
@@ -60,14 +60,14 @@ async def fetch_within_budget(
             await asyncio.shield(runtime.db.write(fetch_budget.settle_fetch, account_id, reservation, counted.bytes))
 
 
-async def _reserve_bytes(runtime: Runtime, account_id: str, max_bytes: int) -> FetchReservation:
+async def _reserve_bytes(runtime: Runtime, account_id: str, max_bytes: int) -> FetchAllowance:
     """Waits while other fetches of the account have reserved what is left: they end in time and may give some back."""
     clock = asyncio.get_running_loop().time
     limits = runtime.settings.limits
     give_up, budget = clock() + limits.fetch_timeout_s, limits.fetch_bytes_per_hour
     while True:
         match await runtime.db.write(fetch_budget.reserve_fetch, account_id, max_bytes, budget):
-            case FetchReservation() as reservation:
+            case FetchAllowance() as reservation:
                 return reservation
             case BudgetReserved() if clock() < give_up:
                 await asyncio.sleep(_POLL_S)
