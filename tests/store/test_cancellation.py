@@ -58,8 +58,8 @@ async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
     account = await db.read(accounts.find_account, new.account_id)
     assert account is not None
     assert (account.posted, account.held) == (10_000, 0)
-    told = (await db.read(deliveries.list_deliveries, new.account_id, None, 9)).rows
-    assert [one.body.encode() for one in told] == [render_webhook(task)]
+    sent = (await db.read(deliveries.list_deliveries, new.account_id, None, 9)).rows
+    assert [one.body.encode() for one in sent] == [render_webhook(task)]
     assert await db.snapshot(find_violations, 0) == []
 
 
@@ -161,8 +161,8 @@ def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> Non
             await databases[0].write(tasks.submit_task, account_id, new, None, 100)
             attempt = new_attempt(await claim_task(databases[0], new))
             sending = databases[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
-            wish = databases[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
-            marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
+            cancelling = databases[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
+            marked, answer = await asyncio.gather(*((sending, cancelling) if number % 2 else (cancelling, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
             assert pair in ((tasks.Done(), CancelRequested()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())

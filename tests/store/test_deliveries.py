@@ -48,10 +48,10 @@ async def claim(db: Database, host: str = "hook.test", limit: int = 9, owner: st
 
 
 async def answer(
-    db: Database, claimed: ClaimedDelivery, heard: DeliveryResult
+    db: Database, claimed: ClaimedDelivery, result: DeliveryResult
 ) -> RetryScheduled | DeliveryClosed | StaleAttempt:
     one = claimed.delivery
-    return await db.write(deliveries.end_attempt, one.account_id, one.id, one.number, heard, WAITS)
+    return await db.write(deliveries.end_attempt, one.account_id, one.id, one.number, result, WAITS)
 
 
 async def assert_invariants(db: Database) -> None:
@@ -78,13 +78,13 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
             await db.write(claims.recover_lost_tasks, "two", False, 0, 10, render_webhook)
         stored = await db.read(tasks.find_task, account_id, task.id)
         assert stored is not None
-        told = (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows
-        assert [(one.id, one.task_id, one.url, one.host) for one in told] == [
+        sent = (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows
+        assert [(one.id, one.task_id, one.url, one.host) for one in sent] == [
             (f"evt_{task.id}", task.id, URL, "hook.test")
         ]
-        assert told[0].body.encode() == render_webhook(stored)
+        assert sent[0].body.encode() == render_webhook(stored)
         assert stored.ended is not None
-        assert told[0].due >= stored.ended
+        assert sent[0].due >= stored.ended
         await assert_invariants(db)
 
     asyncio.run(scenario())
@@ -158,16 +158,16 @@ def test_hook_3_one_attempt_and_three_retries_after_1_2_and_4_seconds(open_datab
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("heard", "state"), [(ACCEPTED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
+@pytest.mark.parametrize(("result", "state"), [(ACCEPTED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
 def test_success_and_410_end_it_at_once(
-    open_database: OpenDatabase, heard: DeliveryResult, state: DeliveryState
+    open_database: OpenDatabase, result: DeliveryResult, state: DeliveryState
 ) -> None:
     async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         _, key = await create_customer(db, 10_000)
         await fail_new_task(db, key)
-        assert await answer(db, (await claim(db))[0], heard) == DeliveryClosed(state)
+        assert await answer(db, (await claim(db))[0], result) == DeliveryClosed(state)
         clock.now += 10**12
         assert await claim(db) == []
         await assert_invariants(db)

@@ -73,10 +73,10 @@ def test_many_processes_never_pass_the_budget(open_database: OpenDatabase) -> No
     came: list[int] = []
 
     async def many(db: Database, number: int) -> None:
-        for turn in range(8):
+        for step in range(8):
             answer = await db.write(reserve_fetch, account_id, 50, 1000)
             if isinstance(answer, FetchAllowance):
-                size = min(answer.max_bytes, 7 * (number + turn) % 51)
+                size = min(answer.max_bytes, 7 * (number + step) % 51)
                 came.append(size)
                 await asyncio.sleep(0.001)
                 await db.write(settle_fetch, account_id, answer, size)

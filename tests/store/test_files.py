@@ -179,18 +179,18 @@ def test_a_repeated_command_finds_its_own_commit(open_database: OpenDatabase) ->
         account_id, _ = await create_customer(db, 0)
         new = new_file(account_id, "a.png")
         first = await add_file(db, account_id, new)
-        again = await db.write(lambda tx: files.add_file(_again(tx), account_id, new, KEEP, 1))
+        again = await db.write(lambda tx: files.add_file(_retry(tx), account_id, new, KEEP, 1))
         assert again == FileAdded(first.file, ())
         removed = await db.write(files.remove_file, account_id, new.id)
         assert isinstance(removed, FileRemoved)
-        repeated = await db.write(lambda tx: files.remove_file(_again(tx), account_id, new.id))
+        repeated = await db.write(lambda tx: files.remove_file(_retry(tx), account_id, new.id))
         assert repeated == removed
         assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(scenario())
 
 
-def _again(tx: Tx) -> Tx:
+def _retry(tx: Tx) -> Tx:
     return Tx(tx._connection, is_retry=True)
 
 

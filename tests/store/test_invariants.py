@@ -97,10 +97,10 @@ async def populate(db: Database) -> None:
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", render_webhook)
-    for heard in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
+    for result in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery
-            await db.write(deliveries.end_attempt, account_id, one.id, one.number, heard, (0, 0, 0))
+            await db.write(deliveries.end_attempt, account_id, one.id, one.number, result, (0, 0, 0))
 
 
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:

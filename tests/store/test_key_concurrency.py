@@ -70,7 +70,7 @@ def test_key_5_tasks_above_the_limit_wait_and_others_pass_them(open_database: Op
     asyncio.run(scenario())
 
 
-def test_key_5_each_key_has_its_own_turns(open_database: OpenDatabase) -> None:
+def test_key_5_each_key_has_its_own_slots(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 10**9)
@@ -104,7 +104,7 @@ def test_key_5_a_limit_that_changes_holds_for_what_is_queued(open_database: Open
     asyncio.run(scenario())
 
 
-def test_key_5_the_tasks_of_a_key_that_is_gone_have_their_turns(open_database: OpenDatabase) -> None:
+def test_key_5_the_tasks_of_a_deleted_key_still_run(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 10**9)
@@ -143,7 +143,7 @@ def test_key_5_workers_that_claim_at_once_keep_the_limit_together(open_database:
     asyncio.run(scenario())
 
 
-def test_key_5_a_long_line_does_not_slow_the_claim(open_database: OpenDatabase) -> None:
+def test_key_5_many_waiting_tasks_do_not_hide_another(open_database: OpenDatabase) -> None:
     """Tasks that wait behind a key's limit hide no other task; `make bench` compares the cost with 10 and 1,000."""
 
     async def scenario() -> None:

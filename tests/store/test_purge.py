@@ -63,8 +63,8 @@ async def complete_new_task(
     await db.write(settlement.complete_task, key.account_id, task.id, 1, done, render_webhook)
     for status in (500, 204):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            one, heard = sent.delivery, DeliveryResult(duration_ms=1, status=status)
-            await db.write(deliveries.end_attempt, key.account_id, one.id, one.number, heard, (0, 0, 0))
+            one, result = sent.delivery, DeliveryResult(duration_ms=1, status=status)
+            await db.write(deliveries.end_attempt, key.account_id, one.id, one.number, result, (0, 0, 0))
     return task.id
 
 
@@ -142,8 +142,8 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
         await db.write(deliveries.replay_delivery, account_id, f"evt_{keyed}", 0)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its webhook is on its way again"
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            heard = DeliveryResult(duration_ms=1, status=204)
-            await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, heard, ())
+            result = DeliveryResult(duration_ms=1, status=204)
+            await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, result, ())
         assert await db.write(purge.purge_tasks, 42 * DAY, 50) == 0, "it is not that old"
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert await db.write(purge.purge_tasks, 41 * DAY, 50) == 1
@@ -207,8 +207,8 @@ def test_closed_test_webhooks_go_and_waiting_ones_stay(open_database: OpenDataba
         for name in ("evt_test_1", "evt_test_2"):
             await db.write(deliveries.add_delivery, account_id, name, None, "https://hook.test/", b"{}", "cmt_test")
         (sent, *_) = await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 1)
-        heard = DeliveryResult(duration_ms=1, status=204)
-        await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, heard, ())
+        result = DeliveryResult(duration_ms=1, status=204)
+        await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, result, ())
         clock.now += 30 * DAY
         assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
         assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(count_rows)).items()

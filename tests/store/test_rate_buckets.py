@@ -26,7 +26,7 @@ def test_key_5_doors_that_ask_at_once_share_one_quota(open_database: OpenDatabas
         answers = await asyncio.gather(*asked)
         assert sum(isinstance(answer, Allowed) for answer in answers) == KEY.requests
         clock.now += KEY.interval_us
-        asked = [door.write_ordered(lock_key((KEY,)), take_shared, (KEY,)) for door in databases]
+        asked = [database.write_ordered(lock_key((KEY,)), take_shared, (KEY,)) for database in databases]
         assert sum(isinstance(answer, Allowed) for answer in await asyncio.gather(*asked)) == 1
 
     asyncio.run(scenario())
@@ -75,11 +75,11 @@ def test_key_5_processes_that_meet_in_many_buckets_never_wait_in_a_circle(postgr
         pairs = [(keys[(n * 7) % 16], accounts[(n * 7) % 16 % 4]) for n in range(800)]
         answers = await asyncio.gather(
             *(databases[n % 2].write_ordered(lock_key(pair), take_shared, pair) for n, pair in enumerate(pairs)),
-            *(door.write(rate_buckets.purge_full_buckets) for door in databases),
+            *(database.write(rate_buckets.purge_full_buckets) for database in databases),
         )
         assert sum(isinstance(answer, Allowed) for answer in answers) == 800
-        for door in databases:
-            door.close()
+        for database in databases:
+            database.close()
 
     asyncio.run(scenario())
     assert deadlocks(postgres_url) == 0

@@ -188,16 +188,16 @@ class DatabaseMachine(RuleBasedStateMachine):
     @rule(status=st.sampled_from([204, 410, 500, None]), dies=st.booleans())
     def deliver(self, status: int | None, dies: bool) -> None:
         """A sender that dies leaves its attempts to the next boot."""
-        heard = DeliveryResult(duration_ms=1, status=status, error=None if status else "timeout")
+        result = DeliveryResult(duration_ms=1, status=status, error=None if status else "timeout")
         for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
-            told = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
-            assert told is not None
-            # a webhook tells of the end; a refund comes later
-            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(told, refunded=None))
+            ended = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
+            assert ended is not None
+            # a webhook reports the end; a refund comes later
+            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(ended, refunded=None))
             if dies:
                 continue
             answer = self.write(
-                deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, heard, (0, 0, 0)
+                deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, result, (0, 0, 0)
             )
             assert not isinstance(answer, deliveries.StaleAttempt)
         self.write(deliveries.recover_lost_attempts, "next boot", False, (0, 0, 0), 100)
@@ -300,11 +300,11 @@ class DatabaseMachine(RuleBasedStateMachine):
             assert task is not None
             assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
             assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
-        told = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000)).rows
+        listed = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000)).rows
         ended = {
             name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
         }
-        assert {one.task_id for one in told} == ended
+        assert {one.task_id for one in listed} == ended
         assert self.run(self.db.snapshot(find_violations, 10**9)) == []
 
     def teardown(self) -> None:

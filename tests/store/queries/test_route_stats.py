@@ -35,10 +35,10 @@ def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(ope
         await _make(db, key, 50, ("a", AttemptOutcome.unknown, 0, 30), ("b", AttemptOutcome.produced, 1, 60))
         given_back = await _make(db, key, 70, ("a", AttemptOutcome.produced, 1, 10))
         await db.write(refunds.refund_task, account_id, new_refund(given_back))
-        told = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
+        spend = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
         common = {"calls": 3, "unknown": 1, "duplicates": 0}
-        assert told["a"] == RouteSpend(route="a", images=3, cost=540, revenue=600, produced=2, **common)
-        assert told["b"] == RouteSpend(
+        assert spend["a"] == RouteSpend(route="a", images=3, cost=540, revenue=600, produced=2, **common)
+        assert spend["b"] == RouteSpend(
             route="b", images=2, cost=160, revenue=350, produced=2, **common | {"calls": 2, "unknown": 0}
         )
         assert await db.read(sum_spend_by_route, 1_000_000_001) == []
