@@ -44,7 +44,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
-from imagegate.store.engines import Clock, wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page

@@ -26,7 +26,7 @@ from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
-from imagegate.store.accounts import find_key, find_key_by_digest
+from imagegate.store.api_keys import find_key, find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 

@@ -11,7 +11,7 @@ from imagegate.api.openapi.operation import Operation
 from imagegate.api_docs.schema import doc
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
-from imagegate.store.engines import DatabaseError
+from imagegate.store.dialect import DatabaseError
 from imagegate.store.transaction import Tx
 
 

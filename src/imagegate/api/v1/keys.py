@@ -34,7 +34,7 @@ from imagegate.flows import api_keys
 from imagegate.flows.accounts import NewKey
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
-from imagegate.store.accounts import list_keys_page
+from imagegate.store.api_keys import list_keys_page
 
 _MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
 
@@ -269,7 +269,7 @@ def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
     return KeyView(
         id=key.id,
         name=key.name,
-        shown=key.shown,
+        shown=key.hint,
         status="live" if key.is_active(now) else "disabled" if key.disabled is not None else "expired",
         scopes=[str(scope) for scope in key.scopes],
         models=None if key.models is None else list(key.models),

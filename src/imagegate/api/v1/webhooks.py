@@ -113,9 +113,9 @@ async def list_deliveries(
 ) -> DeliveryPage:
     if "\0" in cursor:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found, has_more = await delivery_page(runtime, key.account_id, cursor or None, limit)
-    data = [_delivery_view(delivery, attempts) for delivery, attempts in found]
-    return DeliveryPage(data=data, has_more=has_more, next_cursor=data[-1].id if has_more else None)
+    page = await delivery_page(runtime, key.account_id, cursor, limit)
+    data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
+    return DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position)
 
 
 @post(
