@@ -19,7 +19,7 @@ from imagegate.store import tasks
 from imagegate.store.database import Database, create_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.store.rows import create_customer, new_task
+from tests.store.helpers import create_customer, new_task
 
 SUBMITS = {"sqlite": 4000, "postgres": 1500}
 ROUNDS = 3

@@ -23,7 +23,7 @@ from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.e2e.test_disk import locked
 from tests.egress.raw_server import drip, hang, http_response, reply_with
 from tests.images.corpus import CORPUS
-from tests.store.rows import create_customer, new_task
+from tests.store.helpers import create_customer, new_task
 from tests.store.test_key_concurrency import claim, create_limited_key, submit_tasks
 from tests.support.file_server import FileServer, send_bytes, send_endless_chunks, send_slowly
 from tests.support.gateway import Gateway, StandaloneGateway

@@ -29,7 +29,7 @@ from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.store import attempts, claims, tasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.store.rows import DISPATCH_LIMITS, LEASE_US, create_customer, new_attempt, new_task
+from tests.store.helpers import DISPATCH_LIMITS, LEASE_US, create_customer, new_attempt, new_task
 
 WIDTH, HEIGHT = 3840, 2160
 ROUNDS = 7

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from imagegate.store.database import Database, create_engine
-from imagegate.store.engines import Clock
+from imagegate.store.dialect import Clock
 from tests.support.gateway import Gateway
 
 # No property is red by the clock of a busy machine: neither by the time an example takes nor by that of drawing one.

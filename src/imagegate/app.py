@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate.api.auth import Authenticator
+from imagegate.api.auth import Authenticator, authenticated_key, build_guard
+from imagegate.api.body import JsonRequest
 from imagegate.api.client_address import TrustedProxies
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
@@ -30,7 +32,6 @@ from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, hash_block
 from imagegate.catalog.load import load_catalog
-from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, ResultLimits, download_result, parse_allow
 from imagegate.flows.views.status import StatusCache
@@ -43,7 +44,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
-from imagegate.store.engines import Clock, wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page
@@ -185,9 +186,6 @@ def build_app(runtime: Runtime) -> ASGIApp:
     authenticator, metrics = Authenticator(runtime), Metrics()
     proxies = TrustedProxies(runtime.settings.server.trusted_proxies)
 
-    async def provide_key(request: Request[Any, Any, Any]) -> ApiKey:
-        return await authenticator.authenticate(request)
-
     def provide_client(request: Request[Any, Any, Any]) -> str:
         return proxies.client_address(request)
 
@@ -201,11 +199,11 @@ def build_app(runtime: Runtime) -> ASGIApp:
 
     site = PageRenderer(runtime, provide_document)
     app = Litestar(
-        [*HANDLERS, *PAGES],
+        [Router("/", route_handlers=HANDLERS, guards=[build_guard(authenticator)], request_class=JsonRequest), *PAGES],
         lifespan=[_worker_lifespan(runtime)],
         dependencies={
             "runtime": _provide_value(runtime),
-            "key": Provide(provide_key),
+            "key": Provide(authenticated_key, sync_to_thread=False),
             "client": Provide(provide_client, sync_to_thread=False),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),
@@ -216,6 +214,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         },
         exception_handlers={Exception: _error_handler(site)},
         openapi_config=None,
+        state=State({"server": runtime.settings.server}),
         logging_config=None,
     )
     return RequestMiddleware(app, runtime.settings.server, metrics.count_request)

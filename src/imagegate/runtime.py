@@ -16,7 +16,7 @@ from imagegate.security.keyring import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
 from imagegate.store.database import Database
-from imagegate.store.engines import Clock, wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
 

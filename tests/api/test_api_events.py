@@ -20,7 +20,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, create_engine
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
-from tests.store.rows import DISPATCH_LIMITS, new_attempt, new_settlement, render_webhook
+from tests.store.helpers import DISPATCH_LIMITS, new_attempt, new_settlement, render_webhook
 from tests.support.gateway import Gateway
 
 Event = tuple[int, str]

@@ -12,8 +12,8 @@ import jsonschema_rs
 import pytest
 
 from imagegate.api.router import HANDLERS
+from imagegate.api_docs.schema import SIZE_PATTERN
 from imagegate.catalog.load import load_catalog
-from imagegate.domain.images import SIZE_PATTERN
 from imagegate.families.sizes import PIXELS_RE, RATIOS
 from imagegate.security.signing import sign_webhook
 from tests.support.gateway import Gateway

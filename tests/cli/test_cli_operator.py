@@ -173,7 +173,7 @@ BREAKS = {
     "I7.claims": "UPDATE tasks SET claim_no = claim_no + 1",
     "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
     "I8": "UPDATE assets SET commit_id = 'cmt_other'",
-    "I9": "UPDATE steps SET state = 'failed' WHERE seq = 1",
+    "I9": "UPDATE task_steps SET state = 'failed' WHERE seq = 1",
     "I11": "UPDATE tasks SET state = 'queued', deadline = 1",
     "I13": "UPDATE assets SET expires = expires + 1",
     "I15": "INSERT INTO accounts (id, name, created) VALUES ('acc_x', 'x', 1); UPDATE assets SET account_id = 'acc_x'",

@@ -25,7 +25,7 @@ from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage, Work
 from imagegate.spool import fsync_directory
 from imagegate.store import claims, tasks
-from imagegate.store.engines import Row, wall_clock
+from imagegate.store.dialect import Row, wall_clock
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from imagegate.workers.task_worker import SERVICE_ERROR

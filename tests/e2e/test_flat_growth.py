@@ -20,9 +20,9 @@ from tests.support.image_files import PNG, b64
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 DAY = 24 * HOUR
 TIMES = {
-    "tasks": ("created", "started", "ended", "due", "deadline", "results_expire", "thumbnail_expires", "sent"),
+    "tasks": ("created", "started", "ended", "due", "deadline", "results_expire", "thumbnail_expires", "first_sent"),
     "holds": ("created", "closed"),
-    "steps": ("at",),
+    "task_steps": ("at",),
     "attempts": ("started", "ended"),
     "assets": ("created", "expires"),
     "entries": ("created",),

@@ -23,7 +23,7 @@ from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.store import attempts, claims
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, Installation, open_installation
-from tests.store.rows import DISPATCH_LIMITS, LEASE_US, new_attempt
+from tests.store.helpers import DISPATCH_LIMITS, LEASE_US, new_attempt
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")

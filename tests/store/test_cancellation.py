@@ -1,4 +1,4 @@
-"""TSK-1: a cancel ends what was not sent, and is a wish for what was; the two never meet."""
+"""TSK-1: a cancel ends a task that was not sent, and is stored for one that was; the two never meet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.store import accounts, attempts, claims, deliveries, settlement, tasks
-from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, NoSuchTask, cancel_task
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, NoSuchTask, cancel_task
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
+from imagegate.store.tasks import CancelRequested
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -57,14 +58,14 @@ async def is_cancelled(db: Database, new: tasks.NewTask) -> None:
     account = await db.read(accounts.find_account, new.account_id)
     assert account is not None
     assert (account.posted, account.held) == (10_000, 0)
-    told = await db.read(deliveries.list_deliveries, new.account_id, None, 9)
-    assert [one.body.encode() for one in told] == [render_webhook(task)]
+    sent = (await db.read(deliveries.list_deliveries, new.account_id, None, 9)).rows
+    assert [one.body.encode() for one in sent] == [render_webhook(task)]
     assert await db.snapshot(find_violations, 0) == []
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "handed back", "crashed"])
 def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, state: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         if state != "queued":
@@ -82,12 +83,12 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
             await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.LostLease()
         )
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
 def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: OpenDatabase, end: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         task = await claim_task(db, new)
@@ -98,8 +99,7 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
             assert await cancel(db, new) == CancelRequested()
         further = new_attempt(task)
         assert (
-            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS)
-            == attempts.CancelRequested()
+            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS) == CancelRequested()
         )
         assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
@@ -117,11 +117,11 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
         assert (await load_task(db, new)).state == end
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         attempt = new_attempt(await claim_task(db, new))
@@ -132,47 +132,47 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
         again = await claim_task(db, new, "two")
         assert (
             await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", DISPATCH_LIMITS)
-            == attempts.CancelRequested()
+            == CancelRequested()
         )
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_another_accounts_task_is_unknown(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         new = await submit_new_task(db)
         other, _ = await create_customer(db, 1, "other")
         assert await db.write(cancel_task, other, new.id, "cmt_c", render_webhook) == NoSuchTask()
         assert (await load_task(db, new)).state == TaskState.queued
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> None:
     """Two processes at the same moment: either the task is cancelled and nothing is sent, or it is sent and ends."""
 
-    async def story() -> None:
-        doors = [open_database(), open_database()]
-        account_id, key = await create_customer(doors[0], 10**6)
+    async def scenario() -> None:
+        databases = [open_database(), open_database()]
+        account_id, key = await create_customer(databases[0], 10**6)
         seen: set[bool] = set()
         for number in range(40):
             new = new_task(key, callback_url=URL)
-            await doors[0].write(tasks.submit_task, account_id, new, None, 100)
-            attempt = new_attempt(await claim_task(doors[0], new))
-            sending = doors[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
-            wish = doors[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
-            marked, answer = await asyncio.gather(*((sending, wish) if number % 2 else (wish, sending)))
+            await databases[0].write(tasks.submit_task, account_id, new, None, 100)
+            attempt = new_attempt(await claim_task(databases[0], new))
+            sending = databases[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+            cancelling = databases[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
+            marked, answer = await asyncio.gather(*((sending, cancelling) if number % 2 else (cancelling, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)
             assert pair in ((tasks.Done(), CancelRequested()), (tasks.LostLease(), Cancelled()))
             seen.add(pair[0] == tasks.Done())
             if pair[0] == tasks.Done():
-                done = new_settlement(await load_task(doors[0], new), 1)
+                done = new_settlement(await load_task(databases[0], new), 1)
                 assert (
-                    await doors[0].write(settlement.complete_task, account_id, new.id, 1, done, render_webhook)
+                    await databases[0].write(settlement.complete_task, account_id, new.id, 1, done, render_webhook)
                     == tasks.Done()
                 )
         print("sent first, cancelled first:", seen)
-        assert await doors[0].snapshot(find_violations, 0) == []
+        assert await databases[0].snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())

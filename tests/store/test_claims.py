@@ -12,9 +12,10 @@ from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations, sum_entries
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
+    FakeClock,
     create_customer,
     new_attempt,
     new_settlement,
@@ -23,16 +24,6 @@ from tests.store.rows import (
 )
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
-
-
-class FakeClock:
-    """UTC microseconds that only move when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_795_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 async def claim_new_task(db: Database, owner: str = "one", posted: int = 10_000) -> tuple[ApiKey, Task]:
@@ -48,7 +39,7 @@ async def load_task(db: Database, task: Task) -> Task:
 
 
 def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         attempt = new_attempt(task)
@@ -74,11 +65,11 @@ def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDataba
         assert (await db.read(attempts.list_attempts, key.account_id, task.id))[0].outcome == AttemptOutcome.produced
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_mon_6_what_exceeds_the_hold_is_the_operators(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         done = new_settlement(task, charge=1000, price=1700)
@@ -89,11 +80,11 @@ def test_mon_6_what_exceeds_the_hold_is_the_operators(open_database: OpenDatabas
         assert await db.read(sum_entries) == 0
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_mon_9_failing_releases_the_hold_in_the_same_commit(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         await db.write(attempts.begin_attempt, key.account_id, new_attempt(task), "one", DISPATCH_LIMITS)
@@ -111,11 +102,11 @@ def test_mon_9_failing_releases_the_hold_in_the_same_commit(open_database: OpenD
         assert (await load_task(db, task)).charge == 0
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, old = await claim_new_task(db, "dead")
         assert await db.write(claims.recover_lost_tasks, "alive", False, 3, 10, render_webhook) == [old.id]
@@ -137,11 +128,11 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
         assert (await load_task(db, old)).state == TaskState.running
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_tsk_3_on_a_shared_engine_the_lease_decides(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         _, task = await claim_new_task(db, "one")
@@ -149,11 +140,11 @@ def test_tsk_3_on_a_shared_engine_the_lease_decides(open_database: OpenDatabase)
         clock.now += LEASE_US
         assert await db.write(claims.recover_lost_tasks, "two", True, 3, 10, render_webhook) == [task.id]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_tsk_4_a_task_that_kills_its_workers_is_ended(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db, "boot0")
         for number in range(1, 4):
@@ -167,22 +158,22 @@ def test_tsk_4_a_task_that_kills_its_workers_is_ended(open_database: OpenDatabas
         assert ended.error.reason == "worker_crash_loop"
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_drained_task_is_no_crash(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         assert await db.write(claims.release_task, key.account_id, task.id, 1) == tasks.Done()
         back = await load_task(db, task)
         assert (back.state, back.crashes, back.claim_no) == (TaskState.queued, 0, 1)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_progress_never_falls_and_never_reaches_100_before_the_end(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         for asked, shown in ((40, 40), (30, 40), (100, 99)):
@@ -190,26 +181,26 @@ def test_progress_never_falls_and_never_reaches_100_before_the_end(open_database
             assert (await load_task(db, task)).progress == shown
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_two_workers_never_claim_the_same_task(open_database: OpenDatabase) -> None:
-    async def story() -> None:
-        doors = [open_database(), open_database()]
-        account_id, key = await create_customer(doors[0], 10**6)
+    async def scenario() -> None:
+        databases = [open_database(), open_database()]
+        account_id, key = await create_customer(databases[0], 10**6)
         for _ in range(40):
-            await doors[0].write(tasks.submit_task, account_id, new_task(key), None, 100)
+            await databases[0].write(tasks.submit_task, account_id, new_task(key), None, 100)
         taken = await asyncio.gather(
-            *(doors[n % 2].write(claims.claim_due_tasks, account_id, f"w{n}", LEASE_US, 3) for n in range(20))
+            *(databases[n % 2].write(claims.claim_due_tasks, account_id, f"w{n}", LEASE_US, 3) for n in range(20))
         )
         names = [task.id for batch in taken for task in batch]
         assert len(names) == len(set(names)) == 40
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_accounts_with_work_are_only_those_that_have_some(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
         await create_customer(db, 10, "idle")
@@ -217,11 +208,11 @@ def test_accounts_with_work_are_only_those_that_have_some(open_database: OpenDat
         await db.write(settlement.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1", render_webhook)
         assert await db.read(list_accounts_with_work, "", 10) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_overdue_tasks_are_found_by_the_databases_clock(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         _, task = await claim_new_task(db)
@@ -230,11 +221,11 @@ def test_overdue_tasks_are_found_by_the_databases_clock(open_database: OpenDatab
         clock.now = task.deadline
         assert [late.id for late in await db.read(tasks.list_overdue_tasks, 10)] == [task.id]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_mon_11_a_grant_is_booked_once_per_ref_and_never_below_what_is_held(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         key, _ = await claim_new_task(db, posted=1500)
         for _ in range(2):
@@ -247,4 +238,4 @@ def test_mon_11_a_grant_is_booked_once_per_ref_and_never_below_what_is_held(open
         assert account.available == 0
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -16,16 +16,16 @@ from imagegate.store.database import Database
 from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
+    FakeClock,
     create_customer,
     new_attempt,
     new_settlement,
     new_task,
     render_webhook,
 )
-from tests.store.test_claims import FakeClock
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 WAITS = (1_000_000, 2_000_000, 4_000_000)
@@ -48,10 +48,10 @@ async def claim(db: Database, host: str = "hook.test", limit: int = 9, owner: st
 
 
 async def answer(
-    db: Database, claimed: ClaimedDelivery, heard: DeliveryResult
+    db: Database, claimed: ClaimedDelivery, result: DeliveryResult
 ) -> RetryScheduled | DeliveryClosed | StaleAttempt:
     one = claimed.delivery
-    return await db.write(deliveries.end_attempt, one.account_id, one.id, one.number, heard, WAITS)
+    return await db.write(deliveries.end_attempt, one.account_id, one.id, one.number, result, WAITS)
 
 
 async def assert_invariants(db: Database) -> None:
@@ -60,12 +60,12 @@ async def assert_invariants(db: Database) -> None:
 
 @pytest.mark.parametrize("how", ["completed", "failed", "crash loop"])
 def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: OpenDatabase, how: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         await db.write(tasks.submit_task, account_id, new_task(key, callback_url=URL), None, 100)
         task = (await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 1))[0]
-        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         if how == "completed":
             attempt = new_attempt(task)
             await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
@@ -78,27 +78,27 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
             await db.write(claims.recover_lost_tasks, "two", False, 0, 10, render_webhook)
         stored = await db.read(tasks.find_task, account_id, task.id)
         assert stored is not None
-        told = await db.read(deliveries.list_deliveries, account_id, None, 9)
-        assert [(one.id, one.task_id, one.url, one.host) for one in told] == [
+        sent = (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows
+        assert [(one.id, one.task_id, one.url, one.host) for one in sent] == [
             (f"evt_{task.id}", task.id, URL, "hook.test")
         ]
-        assert told[0].body.encode() == render_webhook(stored)
+        assert sent[0].body.encode() == render_webhook(stored)
         assert stored.ended is not None
-        assert told[0].due >= stored.ended
+        assert sent[0].due >= stored.ended
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_task_without_a_callback_has_no_webhook(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         await fail_new_task(db, key, None)
-        assert await db.read(deliveries.list_deliveries, account_id, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDatabase) -> None:
@@ -107,7 +107,7 @@ def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDat
     def broken(_: Task) -> bytes:
         raise RuntimeError("planted")
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         _, key = await create_customer(db, 10_000)
         new = new_task(key, callback_url=URL)
@@ -119,11 +119,11 @@ def test_a_body_that_cannot_be_made_undoes_the_settlement(open_database: OpenDat
         assert not task.terminal
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_hook_3_one_attempt_and_three_retries_after_1_2_and_4_seconds(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         account_id, key = await create_customer(db, 10_000)
@@ -155,28 +155,28 @@ def test_hook_3_one_attempt_and_three_retries_after_1_2_and_4_seconds(open_datab
         ]
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("heard", "state"), [(ACCEPTED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
+@pytest.mark.parametrize(("result", "state"), [(ACCEPTED, DeliveryState.delivered), (GONE, DeliveryState.exhausted)])
 def test_success_and_410_end_it_at_once(
-    open_database: OpenDatabase, heard: DeliveryResult, state: DeliveryState
+    open_database: OpenDatabase, result: DeliveryResult, state: DeliveryState
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         _, key = await create_customer(db, 10_000)
         await fail_new_task(db, key)
-        assert await answer(db, (await claim(db))[0], heard) == DeliveryClosed(state)
+        assert await answer(db, (await claim(db))[0], result) == DeliveryClosed(state)
         clock.now += 10**12
         assert await claim(db) == []
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_hook_4_two_at_a_time_per_host_and_hosts_take_turns(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         _, key = await create_customer(db, 10_000)
         for number in range(4):
@@ -195,34 +195,34 @@ def test_hook_4_two_at_a_time_per_host_and_hosts_take_turns(open_database: OpenD
         assert len(await claim(db)) == 1
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_two_couriers_never_claim_the_same_delivery(open_database: OpenDatabase) -> None:
-    async def story() -> None:
-        doors = [open_database(), open_database()]
-        _, key = await create_customer(doors[0], 10_000)
+    async def scenario() -> None:
+        databases = [open_database(), open_database()]
+        _, key = await create_customer(databases[0], 10_000)
         for number in range(20):
-            await fail_new_task(doors[0], key, f"https://host{number}.test/")
+            await fail_new_task(databases[0], key, f"https://host{number}.test/")
         taken = await asyncio.gather(
-            *(claim(doors[n % 2], f"host{n // 2}.test", owner=f"boot{n % 2}") for n in range(40))
+            *(claim(databases[n % 2], f"host{n // 2}.test", owner=f"boot{n % 2}") for n in range(40))
         )
         names = [one.delivery.id for batch in taken for one in batch]
         assert len(names) == len(set(names)) == 20
-        await assert_invariants(doors[0])
+        await assert_invariants(databases[0])
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_hook_4_a_host_is_parked_after_20_failures_and_freed_by_a_success(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         _, key = await create_customer(db, 10_000)
         for _ in range(30):
             await fail_new_task(db, key)
         failures = 0
-        while failures < deliveries.PARK_AFTER_FAILURES:
+        while failures < deliveries.SUSPEND_AFTER_FAILURES:
             for one in await claim(db):
                 await answer(db, one, SERVER_ERROR)
                 failures += 1
@@ -234,11 +234,11 @@ def test_hook_4_a_host_is_parked_after_20_failures_and_freed_by_a_success(open_d
         assert len(await claim(db)) == deliveries.MAX_PER_HOST
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         account_id, key = await create_customer(db, 10_000)
@@ -252,18 +252,18 @@ def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_da
             clock.now += US_PER_MINUTE
         late = await fail_new_task(db, key)
         await claim(db)
-        every = await db.read(deliveries.list_deliveries, account_id, None, 200)
+        every = (await db.read(deliveries.list_deliveries, account_id, None, 200)).rows
         down = [one for one in every if one.reason == "host_down"]
         assert down
         assert all(one.state == DeliveryState.exhausted for one in down)
         assert f"evt_{late.id}" not in {one.id for one in down}, "it has not waited"
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_an_attempt_of_a_dead_sender_counts_as_made(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         account_id, key = await create_customer(db, 10_000)
@@ -284,11 +284,11 @@ def test_an_attempt_of_a_dead_sender_counts_as_made(open_database: OpenDatabase)
         assert [one.error for one in log] == ["interrupted"] * 4
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_replay_keeps_id_and_bytes_and_is_counted_apart(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         account_id, key = await create_customer(db, 10_000)
@@ -312,11 +312,11 @@ def test_a_replay_keeps_id_and_bytes_and_is_counted_apart(open_database: OpenDat
         assert [(one.number, one.round, one.status) for one in log] == [(1, 0, 204), (2, 1, 500)]
         await assert_invariants(db)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_secret_is_rotated_once_for_all_who_ask_at_once(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         clock = FakeClock()
         db = open_database(clock)
         account_id, key = await create_customer(db, 10_000)
@@ -326,24 +326,27 @@ def test_a_secret_is_rotated_once_for_all_who_ask_at_once(open_database: OpenDat
         await fail_new_task(db, key)
         assert (await claim(db))[0].secret == SecretVersion(2, clock.now)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_the_list_goes_on_where_it_ended(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         names = [f"evt_{(await fail_new_task(db, key)).id}" for _ in range(5)][::-1]
         found: list[str] = []
-        while page := await db.read(deliveries.list_deliveries, account_id, found[-1] if found else None, 2):
-            found += [one.id for one in page]
+        after: str | None = None
+        while len(found) < len(names):
+            page = await db.read(deliveries.list_deliveries, account_id, after, 2)
+            found, after = [*found, *(one.id for one in page.rows)], page.next_position
+        assert after is None
         assert found == names
         other, _ = await create_customer(db, 1, "other")
-        assert await db.read(deliveries.list_deliveries, other, None, 9) == []
+        assert (await db.read(deliveries.list_deliveries, other, None, 9)).rows == []
         assert await db.read(deliveries.find_delivery, other, names[0]) is None
         assert await db.read(deliveries.list_delivery_attempts, other, names[0]) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_any_text_is_a_host_and_none_raises() -> None:

@@ -14,7 +14,7 @@ from imagegate.store.files import FileAdded, FileLimitReached, FileRemoved, NoSu
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.rows import create_customer, new_file
+from tests.store.helpers import create_customer, new_file
 
 KEEP = 72 * US_PER_HOUR
 CLIENTS, FILES, ROOM = 32, 5, 20
@@ -27,9 +27,9 @@ async def add_file(db: Database, account_id: str, new: files.NewFile, most: int 
 
 
 def test_exactly_as_many_files_as_there_is_room_for(open_database: OpenDatabase) -> None:
-    """32 clients in threads of their own, over two doors, so that two writers meet."""
-    doors = [open_database(), open_database()]
-    account_id, _ = asyncio.run(create_customer(doors[0], 0))
+    """32 clients in threads of their own, over two databases, so that two writers meet."""
+    databases = [open_database(), open_database()]
+    account_id, _ = asyncio.run(create_customer(databases[0], 0))
     kept: list[int] = []
 
     async def many(db: Database) -> int:
@@ -39,7 +39,7 @@ def test_exactly_as_many_files_as_there_is_room_for(open_database: OpenDatabase)
         return sum(isinstance(answer, FileAdded) for answer in answers)
 
     def client(number: int) -> None:
-        kept.append(asyncio.run(many(doors[number % 2])))
+        kept.append(asyncio.run(many(databases[number % 2])))
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
@@ -47,14 +47,14 @@ def test_exactly_as_many_files_as_there_is_room_for(open_database: OpenDatabase)
     for thread in threads:
         thread.join()
     assert sum(kept) == ROOM
-    assert asyncio.run(doors[0].read(files.count_files, account_id)) == ROOM
-    assert asyncio.run(doors[0].snapshot(find_violations, 0)) == []
+    assert asyncio.run(databases[0].read(files.count_files, account_id)) == ROOM
+    assert asyncio.run(databases[0].snapshot(find_violations, 0)) == []
 
 
 def test_one_file_stays_of_many_with_one_name(open_database: OpenDatabase) -> None:
-    """At once, through two writers: the last one stands, the others are replaced, and each is told once."""
+    """At once, through two writers: the last one stays, the others are replaced, and each is returned once."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db, other = open_database(), open_database()
         account_id, _ = await create_customer(db, 0)
         news = [new_file(account_id, "fox.png") for _ in range(24)]
@@ -69,11 +69,11 @@ def test_one_file_stays_of_many_with_one_name(open_database: OpenDatabase) -> No
         assert left.asset_id not in replaced
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_only_path_and_given_name_replace(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 0)
         neighbour, _ = await create_customer(db, 0, "neighbour")
@@ -92,11 +92,11 @@ def test_only_path_and_given_name_replace(open_database: OpenDatabase) -> None:
         assert await db.read(files.count_files, account_id) == first
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_full_account_may_still_replace(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 0)
         for name in ("a.png", "b.png"):
@@ -107,13 +107,13 @@ def test_a_full_account_may_still_replace(open_database: OpenDatabase) -> None:
         assert await db.read(files.count_files, account_id) == 2
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_what_has_expired_takes_no_room_and_is_due(open_database: OpenDatabase) -> None:
     now = time.time_ns() // 1000
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database(lambda: now)
         account_id, _ = await create_customer(db, 0)
         old = (await add_file(db, account_id, new_file(account_id, "a.png"), most=1)).file
@@ -131,11 +131,11 @@ def test_what_has_expired_takes_no_room_and_is_due(open_database: OpenDatabase) 
         assert found is not None
         assert found.state_at(now + KEEP) is FileState.expired
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_removing_ends_the_link_gives_room_and_makes_the_bytes_due(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 0)
         file = (await add_file(db, account_id, new_file(account_id), most=1)).file
@@ -153,11 +153,11 @@ def test_removing_ends_the_link_gives_room_and_makes_the_bytes_due(open_database
         await add_file(db, account_id, new_file(account_id), most=1)
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_ten_1_a_foreign_file_is_unknown(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 0)
         neighbour, _ = await create_customer(db, 0, "neighbour")
@@ -168,34 +168,34 @@ def test_ten_1_a_foreign_file_is_unknown(open_database: OpenDatabase) -> None:
         assert await db.read(files.list_files_page, neighbour, 1, 100) == ([], 0)
         assert await db.read(files.find_file, account_id, file.id) == file
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_a_repeated_command_finds_its_own_commit(open_database: OpenDatabase) -> None:
-    """The commit was made, its answer was lost: run again, each says the same and changes nothing."""
+    """The commit was made and its result lost: run again, each command returns the same and changes nothing."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, _ = await create_customer(db, 0)
         new = new_file(account_id, "a.png")
         first = await add_file(db, account_id, new)
-        again = await db.write(lambda tx: files.add_file(_again(tx), account_id, new, KEEP, 1))
+        again = await db.write(lambda tx: files.add_file(_retry(tx), account_id, new, KEEP, 1))
         assert again == FileAdded(first.file, ())
         removed = await db.write(files.remove_file, account_id, new.id)
         assert isinstance(removed, FileRemoved)
-        repeated = await db.write(lambda tx: files.remove_file(_again(tx), account_id, new.id))
+        repeated = await db.write(lambda tx: files.remove_file(_retry(tx), account_id, new.id))
         assert repeated == removed
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def _again(tx: Tx) -> Tx:
+def _retry(tx: Tx) -> Tx:
     return Tx(tx._connection, is_retry=True)
 
 
 def test_pages_are_newest_first(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         moment = iter(range(10**15, 10**15 + 10**9, 10**6))
         db = open_database(lambda: next(moment))
         account_id, _ = await create_customer(db, 0)
@@ -204,4 +204,4 @@ def test_pages_are_newest_first(open_database: OpenDatabase) -> None:
         assert [file.id for page, _ in pages for file in page] == made[::-1]
         assert {total for _, total in pages} == {5}
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""MON-2, MON-3: credit cannot be overdrawn by concurrency, and a refused neighbour changes nothing."""
+"""MON-2, MON-3: credit cannot be overdrawn by concurrency, and a refused submit beside it changes nothing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.store import accounts, tasks
-from imagegate.store.accounts import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.database import Database
+from imagegate.store.holds import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay, is_key_used
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.rows import create_customer, new_task
+from tests.store.helpers import create_customer, new_task
 
 CLIENTS, REQUESTS, ROOM, HOLD = 32, 25, 100, 1000
 
 
 def test_mon_2_exactly_as_many_holds_as_there_is_room_for(open_database: OpenDatabase) -> None:
-    """32 clients in threads of their own, over two databases doors, so that two writers meet."""
-    doors = [open_database(), open_database()]
-    _, key = asyncio.run(create_customer(doors[0], ROOM * HOLD))
+    """32 clients in threads of their own, over two databases, so that two writers meet."""
+    databases = [open_database(), open_database()]
+    _, key = asyncio.run(create_customer(databases[0], ROOM * HOLD))
     granted: list[int] = []
 
     def client(number: int) -> None:
-        granted.append(asyncio.run(_submit_many(doors[number % 2], key)))
+        granted.append(asyncio.run(_submit_many(databases[number % 2], key)))
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
@@ -35,7 +35,7 @@ def test_mon_2_exactly_as_many_holds_as_there_is_room_for(open_database: OpenDat
     for thread in threads:
         thread.join()
     assert sum(granted) == ROOM
-    assert asyncio.run(doors[0].snapshot(find_violations, 0)) == []
+    assert asyncio.run(databases[0].snapshot(find_violations, 0)) == []
 
 
 async def _submit_many(db: Database, key: ApiKey) -> int:
@@ -46,7 +46,7 @@ async def _submit_many(db: Database, key: ApiKey) -> int:
 
 
 def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 1500)
         use = tasks.IdempotencyKey("create", "once", "same", 10**9)
@@ -63,11 +63,11 @@ def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_da
         assert await db.write(tasks.submit_task, account_id, fitting, use, 100) == tasks.TaskSubmitted()
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_key_caps_bind_beside_the_account(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000, cap=1500)
         assert await db.write(tasks.submit_task, account_id, new_task(key), None, 100) == tasks.TaskSubmitted()
@@ -80,22 +80,22 @@ def test_key_caps_bind_beside_the_account(open_database: OpenDatabase) -> None:
         )
         assert await db.snapshot(find_violations, 0) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_unfinished_tasks_are_limited(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         for _ in range(3):
             assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == tasks.TaskSubmitted()
         assert await db.write(tasks.submit_task, account_id, new_task(key), None, 3) == TooManyUnfinishedTasks()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db, other = open_database(), open_database()
         account_id, key = await create_customer(db, 10**6)
         use = tasks.IdempotencyKey("create", "key", "same", 10**9)
@@ -112,18 +112,18 @@ def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> N
         assert account is not None
         assert account.held == 1000
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
         tried = False
 
         def lost_answer(tx: Tx) -> tasks.TaskSubmitted | object:
-            """The commit is made, its answer is lost on the way: the writer runs the command again."""
+            """The commit is made and its result lost: the writer runs the command again."""
             nonlocal tried
             again = Tx(tx._connection, is_retry=tried)
             tried = True
@@ -135,13 +135,13 @@ def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDataba
         assert account is not None
         assert account.held == 1000
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> None:
-    """What dies before the commit leaves none of them, what lives leaves all."""
+    """A submit that dies before its commit leaves none of the rows, one that does not leaves all."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
@@ -162,4 +162,4 @@ def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> N
         await db.write(tasks.submit_task, account_id, new, use, 100)
         assert await standing() == (True, True, 1000)
 
-    asyncio.run(story())
+    asyncio.run(scenario())

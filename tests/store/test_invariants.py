@@ -18,9 +18,8 @@ from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import INVARIANTS, find_violations
-from imagegate.store.key_concurrency import LATER
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -43,16 +42,16 @@ FAULTS = {
     "I6.settled": "UPDATE entries SET ref = 'settle:nothing' WHERE kind = 'charge'",
     "I6.accounts": "UPDATE entries SET account = 'sys:elsewhere' WHERE account = 'sys:revenue'",
     "I6.refunds": "UPDATE refunds SET amount = amount - 1",
-    "I7.claims": "DELETE FROM steps WHERE state = 'running' AND claim_no = 1",
+    "I7.claims": "DELETE FROM task_steps WHERE state = 'running' AND claim_no = 1",
     "I7.attempts": "UPDATE attempts SET outcome = 'sending'",
     "I8": "UPDATE assets SET commit_id = 'cmt_other'",
-    "I9": "UPDATE steps SET state = 'failed' WHERE seq = 1",
+    "I9": "UPDATE task_steps SET state = 'failed' WHERE seq = 1",
     "I10.one": "UPDATE deliveries SET commit_id = 'cmt_other'",
     "I10.attempts": "UPDATE delivery_attempts SET status = 204 WHERE number = 1",
     "I10.closed": "DELETE FROM delivery_attempts WHERE number = 2",
     "I11": f"UPDATE tasks SET deadline = deadline - {FAR} WHERE state = 'queued'",
-    "I11.turns": f"UPDATE tasks SET due = due + {LATER} WHERE state = 'queued'",
-    "I12.files": "UPDATE accounts SET files = files + 1",
+    "I11.slots": "UPDATE tasks SET waiting_for_slot = 1 WHERE state = 'queued'",
+    "I12.files": "UPDATE accounts SET file_count = file_count + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
     "I13.thumbnails": "DELETE FROM assets WHERE kind = 'thumbnail'",
     "I13.files": f"UPDATE files SET expires = expires - {FAR}",
@@ -98,24 +97,24 @@ async def populate(db: Database) -> None:
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", render_webhook)
-    for heard in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
+    for result in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery
-            await db.write(deliveries.end_attempt, account_id, one.id, one.number, heard, (0, 0, 0))
+            await db.write(deliveries.end_attempt, account_id, one.id, one.number, result, (0, 0, 0))
 
 
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("invariant", FAULTS)
 def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(FAULTS[invariant])) > 0
@@ -123,22 +122,22 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
         assert invariant in {one.id for one in found}
         assert all(one.rows for one in found)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("invariant", "sql"), MORE_FAULTS)
 def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         assert await db.write(lambda tx: tx.execute(sql)) > 0
         assert invariant in {one.id for one in await db.snapshot(find_violations, US_PER_MINUTE)}
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database(lambda: FAR)
         account_id, _ = await create_customer(db, 0)
         await db.write(files.add_file, account_id, new_file(account_id), HOUR, 100)
@@ -147,13 +146,13 @@ def test_an_expired_upload_must_lose_its_bytes_within_the_hour(open_database: Op
             broken = await late.snapshot(find_violations, US_PER_MINUTE)
             assert ("I13.files" in {one.id for one in broken}) is found
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tmp_path: Path) -> None:
     """Lost, shortened or changed bytes are found, and a blob that no row knows."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db, blobs = open_database(), LocalBlobStore(tmp_path / "blobs")
         account_id, _ = await create_customer(db, 0)
         draft = tmp_path / "draft"
@@ -173,19 +172,19 @@ def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tm
         os.utime(stored.parent / "orphan.png", (0, 0))
         assert [one.id for one in await audit_blobs(db, blobs)] == ["I12.bytes", "I12.orphans"]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_i3_is_kept_by_the_database_itself(open_database: OpenDatabase) -> None:
     """No statement can overdraw an account: the row's own CHECK refuses."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         await populate(db)
         with pytest.raises(Exception, match=r"(?i)check"):
             await db.write(lambda tx: tx.execute("UPDATE accounts SET posted = 0 WHERE name = 'customer'"))
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_every_invariant_has_a_planted_fault() -> None:

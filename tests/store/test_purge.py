@@ -1,4 +1,4 @@
-"""Flat growth: what is older than the history goes whole, and the books stay as they were."""
+"""Flat growth: what is older than the history is deleted whole, and the ledger stays as it was."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from imagegate.store.queries.statement import StatementFilter, list_statement_li
 from imagegate.store.queries.usage import sum_usage
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
+    FakeClock,
     create_customer,
     new_attempt,
     new_file,
@@ -33,15 +34,7 @@ from tests.store.rows import (
 
 DAY = US_PER_DAY
 ERROR = TaskError(TaskErrorCode.service_error, "test")
-OF_TASKS = ("tasks", "holds", "steps", "attempts", "deliveries", "delivery_attempts")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 20_000 * DAY
-
-    def __call__(self) -> int:
-        return self.now
+OF_TASKS = ("tasks", "holds", "task_steps", "attempts", "deliveries", "delivery_attempts")
 
 
 def count_rows(tx: Tx) -> dict[str, int]:
@@ -61,7 +54,7 @@ async def submit(
 async def complete_new_task(
     db: Database, key: ApiKey, use: tasks.IdempotencyKey | None = None, price: int = 900
 ) -> str:
-    """A settled task with an overrun, whose webhook was delivered at the second try."""
+    """Settle a task with an overrun; its webhook was delivered at the second attempt."""
     await submit(db, key, use, "https://hook.test/1")
     (task,) = await db.write(claims.claim_due_tasks, key.account_id, "one", LEASE_US, 1)
     attempt = new_attempt(task)
@@ -70,8 +63,8 @@ async def complete_new_task(
     await db.write(settlement.complete_task, key.account_id, task.id, 1, done, render_webhook)
     for status in (500, 204):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            one, heard = sent.delivery, DeliveryResult(duration_ms=1, status=status)
-            await db.write(deliveries.end_attempt, key.account_id, one.id, one.number, heard, (0, 0, 0))
+            one, result = sent.delivery, DeliveryResult(duration_ms=1, status=status)
+            await db.write(deliveries.end_attempt, key.account_id, one.id, one.number, result, (0, 0, 0))
     return task.id
 
 
@@ -97,10 +90,10 @@ async def load_money(db: Database, account_id: str) -> dict[str, Any]:
 
 
 def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_database: OpenDatabase) -> None:
-    clock = Clock()
+    clock = FakeClock(20_000 * DAY)
     db = open_database(clock)
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 100_000)
         await complete_new_task(db, key)
         await fail_new_task(db, key)
@@ -113,7 +106,7 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await db.read(count_rows) == {
             "tasks": 2,
             "holds": 2,
-            "steps": 4,
+            "task_steps": 4,
             "attempts": 1,
             "deliveries": 1,
             "delivery_attempts": 2,
@@ -128,15 +121,15 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
     """Bytes that are there, a webhook on its way, a key that may be used again, and a task that is not old enough."""
-    clock = Clock()
+    clock = FakeClock(20_000 * DAY)
     db = open_database(clock)
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 100_000)
         keyed = await complete_new_task(db, key, tasks.IdempotencyKey("create", "key", "same", 40 * DAY))
         clock.now += 31 * DAY
@@ -149,22 +142,22 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
         await db.write(deliveries.replay_delivery, account_id, f"evt_{keyed}", 0)
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its webhook is on its way again"
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
-            heard = DeliveryResult(duration_ms=1, status=204)
-            await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, heard, ())
+            result = DeliveryResult(duration_ms=1, status=204)
+            await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, result, ())
         assert await db.write(purge.purge_tasks, 42 * DAY, 50) == 0, "it is not that old"
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert await db.write(purge.purge_tasks, 41 * DAY, 50) == 1
         assert await db.read(tasks.find_task, account_id, keyed) is None
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> None:
-    clock = Clock()
+    clock = FakeClock(20_000 * DAY)
     db = open_database(clock)
 
-    async def story() -> None:
+    async def scenario() -> None:
         _, key = await create_customer(db, 100_000)
         for _ in range(7):
             await fail_new_task(db, key)
@@ -176,14 +169,14 @@ def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> N
             assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert left == [7, 4, 1, 0]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_ended_files_go_with_their_rows_and_the_count_of_the_account_holds(open_database: OpenDatabase) -> None:
-    clock = Clock()
+    clock = FakeClock(20_000 * DAY)
     db = open_database(clock)
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, _ = await create_customer(db, 0)
         old, removed, live = new_file(account_id), new_file(account_id), new_file(account_id)
         for new in (old, removed):
@@ -202,23 +195,23 @@ def test_ended_files_go_with_their_rows_and_the_count_of_the_account_holds(open_
         assert await db.read(find_file_by_id, live.id) is not None, "there is room for one again"
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_closed_test_webhooks_go_and_waiting_ones_stay(open_database: OpenDatabase) -> None:
-    clock = Clock()
+    clock = FakeClock(20_000 * DAY)
     db = open_database(clock)
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, _ = await create_customer(db, 0)
         for name in ("evt_test_1", "evt_test_2"):
             await db.write(deliveries.add_delivery, account_id, name, None, "https://hook.test/", b"{}", "cmt_test")
         (sent, *_) = await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 1)
-        heard = DeliveryResult(duration_ms=1, status=204)
-        await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, heard, ())
+        result = DeliveryResult(duration_ms=1, status=204)
+        await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, result, ())
         clock.now += 30 * DAY
         assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
         assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(count_rows)).items()
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""F24: random stories of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
+"""F24: random sequences of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
 
 On both engines.
 """
@@ -33,13 +33,14 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.webhooks import DeliveryResult
-from imagegate.store import accounts, attempts, claims, deliveries, ledger, refunds, settlement, tasks
-from imagegate.store.accounts import InsufficientCredit
-from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, cancel_task
+from imagegate.store import accounts, attempts, claims, deliveries, holds, ledger, refunds, settlement, tasks
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, cancel_task
 from imagegate.store.database import Database, create_engine
+from imagegate.store.holds import InsufficientCredit
 from imagegate.store.idempotency import KeyConflict, Replay
 from imagegate.store.invariants import find_violations
-from tests.store.rows import (
+from imagegate.store.tasks import CancelRequested
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -59,7 +60,7 @@ ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 @dataclasses.dataclass
 class ExpectedTask:
-    """What the model knows of one task."""
+    """What the model expects of one task."""
 
     hold: int
     claim_no: int = 0
@@ -89,7 +90,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.boot = 0
 
     def empty_database(self) -> Database:
-        """Each example begins with nothing, or its story would depend on those told before."""
+        """Each example begins with nothing, or it would depend on the examples before."""
         if "://" not in self.url:
             for file in Path(self.url).parent.glob("machine.db*"):
                 file.unlink()
@@ -165,7 +166,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         if not sends:
             return task, attempt
         begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", DISPATCH_LIMITS)
-        assert begun == (attempts.CancelRequested() if known.cancel_requested else tasks.Done())
+        assert begun == (CancelRequested() if known.cancel_requested else tasks.Done())
         known.sent = known.sent or not known.cancel_requested
         return task, attempt
 
@@ -187,23 +188,23 @@ class DatabaseMachine(RuleBasedStateMachine):
     @rule(status=st.sampled_from([204, 410, 500, None]), dies=st.booleans())
     def deliver(self, status: int | None, dies: bool) -> None:
         """A sender that dies leaves its attempts to the next boot."""
-        heard = DeliveryResult(duration_ms=1, status=status, error=None if status else "timeout")
+        result = DeliveryResult(duration_ms=1, status=status, error=None if status else "timeout")
         for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
-            told = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
-            assert told is not None
-            # a webhook tells of the end; a refund comes later
-            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(told, refunded=None))
+            ended = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
+            assert ended is not None
+            # a webhook reports the end; a refund comes later
+            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(ended, refunded=None))
             if dies:
                 continue
             answer = self.write(
-                deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, heard, (0, 0, 0)
+                deliveries.end_attempt, self.account_id, one.delivery.id, one.delivery.number, result, (0, 0, 0)
             )
             assert not isinstance(answer, deliveries.StaleAttempt)
         self.write(deliveries.recover_lost_attempts, "next boot", False, (0, 0, 0), 100)
 
     @rule(pick=st.integers(0, 10**6))
     def replay(self, pick: int) -> None:
-        known = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 100))
+        known = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 100)).rows
         if known:
             one = known[pick % len(known)]
             assert self.write(deliveries.replay_delivery, self.account_id, one.id, one.round).body == one.body
@@ -299,11 +300,11 @@ class DatabaseMachine(RuleBasedStateMachine):
             assert task is not None
             assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
             assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
-        told = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000))
+        listed = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000)).rows
         ended = {
             name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
         }
-        assert {one.task_id for one in told} == ended
+        assert {one.task_id for one in listed} == ended
         assert self.run(self.db.snapshot(find_violations, 10**9)) == []
 
     def teardown(self) -> None:
@@ -329,7 +330,7 @@ def _run(url: str, examples: int, *, shrink: bool = True) -> None:
 
 @pytest.fixture
 def memory_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: these stories are about logic, other tests are about disks."""
+    """A folder in memory where there is one: these tests are about logic, others are about disks."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
@@ -344,13 +345,13 @@ def test_f24_model_and_store_agree_on_postgres(postgres_url: str) -> None:
 
 
 def test_f24_finds_a_planted_overcharge(memory_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutant stays in the suite: a machine that misses it proves nothing."""
-    honest = accounts.close_hold
+    """A planted fault stays in the suite: a machine that misses it proves nothing."""
+    honest = holds.close_hold
 
     def greedy(tx: Any, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
         honest(tx, account_id, key_id, amount, day, charge + (1 if charge else 0))
 
-    monkeypatch.setattr(accounts, "close_hold", greedy)
-    # more stories than the honest machine is told: this one ends at the first that finds it
+    monkeypatch.setattr(holds, "close_hold", greedy)
+    # more examples than the honest machine gets: this run ends at the first one that finds the fault
     with pytest.raises(AssertionError):
         _run(str(memory_folder / "machine.db"), 1000, shrink=False)

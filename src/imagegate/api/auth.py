@@ -1,7 +1,7 @@
-"""Who calls: from the Authorization header to the key and its account.
+"""Authentication: from the Authorization header to the key, and the scope that an endpoint declares.
 
-Knows: the header, a short memory of keys, the brake on guessing, and when a key's requests are counted. Refuses to
-know: how they are counted, and what the key may do to money.
+The guard runs before every handler of the API. It reads the declared operation, so an endpoint cannot
+check a scope that its document does not name.
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from collections import OrderedDict
 from typing import Any
 
 from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
 
 from imagegate.api.client_address import TrustedProxies, is_listed
+from imagegate.api.openapi.operation import operation_of
+from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import ceil_seconds, rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
@@ -21,7 +26,7 @@ from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
-from imagegate.store.accounts import find_key, find_key_by_digest
+from imagegate.store.api_keys import find_key, find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
@@ -47,9 +52,7 @@ class Authenticator:
         if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
             value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
         ):
-            raise InvalidRequest(
-                "A key is sent in the Authorization header, never in the address", param="Authorization"
-            )
+            raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
         header = request.headers.get("authorization")
         key = await self._find_live_key(_bearer(header)) if header is not None else None
         if key is None:
@@ -61,7 +64,7 @@ class Authenticator:
         return key
 
     async def _check_rate_limit(self, request: Request[Any, Any, Any], key: ApiKey) -> None:
-        """Before the body is read and anything is looked up: behind a refusal there is nothing."""
+        """Counted before the body is read or anything is looked up: a refused request costs next to nothing."""
         quotas = request_quotas(self._runtime.settings.limits, key)
         if not quotas:
             return
@@ -71,7 +74,7 @@ class Authenticator:
             raise rate_limit_problem(result)
 
     async def _find_live_key(self, value: str) -> ApiKey | None:
-        """What is remembered may be `key_cache_s` old: a key or a session that was ended works no longer than that."""
+        """A key or session that was ended elsewhere keeps working for at most `key_cache_s`."""
         token = value.startswith(TOKEN_PREFIX)
         if not token and not is_well_formed(value):
             return None
@@ -91,7 +94,7 @@ class Authenticator:
         return verify_page_token(self._token_key, value, self._runtime.clock() // US_PER_SECOND)
 
     async def _find_token_key(self, value: str) -> ApiKey | None:
-        """The page's token stands for its key for as long as the session lives; the local account has no session."""
+        """A page token stands for its key while its session lives; the local account has no session."""
         match self._read_token(value):
             case PageToken(account_id, key_id, ""):
                 return await self._runtime.db.read(find_key, account_id, key_id)
@@ -126,7 +129,30 @@ def _bearer(header: str) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def require_scope(key: ApiKey, scope: Scope) -> None:
+def build_guard(authenticator: Authenticator) -> Guard:
+    """A function and no method: Litestar copies what a router holds, and a method would bring its object along."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Key, scope and parameters, in this order and before the body is read."""
+        operation = operation_of(handler)
+        request = Request[Any, Any, Any](connection.scope)
+        if not operation.public:
+            key = await authenticator.authenticate(request)
+            if operation.scope is not None:
+                _require_scope(key, operation.scope)
+            connection.scope["state"]["key"] = key
+        check_parameters(request, handler.fn)
+
+    return guard
+
+
+def _require_scope(key: ApiKey, scope: Scope) -> None:
     """PermissionDenied unless the key has the scope; `admin` has all."""
     if scope not in key.scopes and Scope.admin not in key.scopes:
         raise PermissionDenied(f"This key lacks the scope {scope}")
+
+
+def authenticated_key(request: Request[Any, Any, Any]) -> ApiKey:
+    """The dependency `key` of handlers: what the guard found."""
+    key: ApiKey = request.scope["state"]["key"]
+    return key

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
-from imagegate.api.openapi.operation import Operation, described
+from imagegate.api.openapi.operation import Operation
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
@@ -112,14 +112,12 @@ class Metrics:
 
 @get(
     "/metrics",
-    opt=described(
-        Operation(
-            summary="Numbers for Prometheus",
-            tag="operations",
-            media_type="text/plain",
-            public=True,
-            errors=(errors.NotFound,),
-        )
+    operation=Operation(
+        summary="Numbers for Prometheus",
+        tag="operations",
+        media_type="text/plain",
+        public=True,
+        errors=(errors.NotFound,),
     ),
 )
 async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:

@@ -9,12 +9,12 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, UnsetType
 
+from imagegate.api_docs.schema import Number, RequestIdText, doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import LimitScope
 from imagegate.domain.errors import Problem
-from imagegate.domain.fields import Number, RequestIdText, doc
 from imagegate.logging import log_error
-from imagegate.store.engines import DatabaseError, DatabaseUnusable, DiskFull
+from imagegate.store.dialect import DatabaseError, DatabaseUnusable, DiskFull
 
 INVALID, AUTH, QUOTA = "invalid_request_error", "authentication_error", "insufficient_quota"
 RATE, SERVER = "rate_limit_error", "api_error"

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
-from imagegate.api.openapi.operation import Operation, described, header, response_header
+from imagegate.api.openapi.operation import Operation, ResponseHeader
 from imagegate.api.reference_style import STYLE
 from imagegate.api_docs.curl import curl_command
 from imagegate.api_docs.rules import Fields, describe_constraints, describe_type, object_fields, resolve
@@ -46,20 +46,15 @@ def build_reference(document: bytes) -> Page:
 
 @get(
     "/reference",
-    opt=described(
-        Operation(
-            summary="This document as a page for people",
-            tag="operations",
-            media_type="text/html",
-            public=True,
-            parameters=(header("If-None-Match", {"type": "string"}, "The ETag of the page that is known"),),
-            response_headers=(
-                response_header(
-                    "ETag", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}, "Of this page", required=True
-                ),
-            ),
-            statuses={200: "The page", 304: "It is the page that is known"},
-        )
+    operation=Operation(
+        summary="This document as a page for people",
+        tag="operations",
+        media_type="text/html",
+        public=True,
+        response_headers=(
+            ResponseHeader("ETag", {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}, "Of this page", required=True),
+        ),
+        statuses={200: "The page", 304: "It is the page that is known"},
     ),
 )
 async def get_reference(request: Request[Any, Any, Any], reference: Page) -> Response[bytes]:

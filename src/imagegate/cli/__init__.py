@@ -16,7 +16,7 @@ from imagegate import __version__
 from imagegate.cli.exit_codes import UNREACHABLE, Exit
 from imagegate.security.keyring import SecretError
 from imagegate.settings import SettingsError
-from imagegate.store.engines import DatabaseError, DatabaseUnusable
+from imagegate.store.dialect import DatabaseError, DatabaseUnusable
 
 _COMMANDS = {
     "serve": "serve:serve",

@@ -22,7 +22,7 @@ from imagegate.flows.refunds import refund as give_back
 from imagegate.security.keyring import open_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
-from imagegate.store import accounts
+from imagegate.store import accounts, api_keys
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund, RefundOutcome
@@ -149,7 +149,7 @@ def list_keys(account: str, as_json: bool, data: str | None, config: Path | None
     settings = read_settings(config, data)
 
     async def work(db: Database) -> list[ApiKey]:
-        return await db.read(accounts.list_keys, (await _find_account(db, account)).id)
+        return await db.read(api_keys.list_keys, (await _find_account(db, account)).id)
 
     rows = [_key_row(key, settings) for key in run_on_database(settings, work)]
     if as_json:
@@ -164,7 +164,7 @@ def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
-        "shown": key.shown,
+        "shown": key.hint,
         "state": "live" if key.is_active(int(datetime.datetime.now(datetime.UTC).timestamp() * 1e6)) else "ended",
         "spent": format_credits(key.spent, rate),
         "cap": None if key.cap is None else format_credits(key.cap, rate),
@@ -192,7 +192,7 @@ def disable(account: str, key_id: str, data: str | None, config: Path | None) ->
     settings = read_settings(config, data)
 
     async def work(db: Database) -> bool:
-        return await db.write(accounts.disable_key, (await _find_account(db, account)).id, key_id)
+        return await db.write(api_keys.disable_key, (await _find_account(db, account)).id, key_id)
 
     if not run_on_database(settings, work):
         raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")

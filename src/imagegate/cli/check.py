@@ -21,8 +21,9 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
 from imagegate.settings import RENAMED, Settings
-from imagegate.store.engines import DatabaseError, DatabaseUnusable, sqlite_version, wall_clock
+from imagegate.store.dialect import DatabaseError, DatabaseUnusable, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
+from imagegate.store.sqlite import sqlite_version
 
 COULD_NOT_RUN = USAGE
 

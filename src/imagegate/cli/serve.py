@@ -27,7 +27,7 @@ from imagegate.flows.demo import ensure_demo_key
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.settings import RENAMED, Settings, SettingsError
-from imagegate.store.engines import DatabaseUnusable
+from imagegate.store.dialect import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
 _MAX_PORT_ATTEMPTS = 20

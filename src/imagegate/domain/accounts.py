@@ -53,7 +53,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     id: str
     account_id: str
     name: str
-    shown: str
+    hint: str
     scopes: tuple[Scope, ...]
     models: tuple[str, ...] | None
     cap: Nanos | None

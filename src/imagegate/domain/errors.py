@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
-
-from imagegate.domain.fields import doc
 
 
 class Problem(Exception):
@@ -205,8 +203,8 @@ class TaskError(msgspec.Struct, frozen=True):
     """The end of a failed task, as the customer reads it."""
 
     code: TaskErrorCode
-    message: Annotated[str, doc("For people; may change", minLength=1)]
+    message: str
     type: Literal["task_error"] = "task_error"
-    param: Annotated[str, doc("The field at fault, as a path")] | UnsetType = UNSET
-    reason: Annotated[str, doc("A finer cause; more may come", pattern="^[a-z_]+$")] | UnsetType = UNSET
-    fallback_suggestion: Annotated[str, doc("What to try instead")] | UnsetType = UNSET
+    param: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    fallback_suggestion: str | UnsetType = UNSET

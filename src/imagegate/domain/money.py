@@ -7,8 +7,6 @@ from typing import NewType
 
 import msgspec
 
-from imagegate.domain.fields import CreditsText, NanosText, UsdText
-
 Nanos = NewType("Nanos", int)
 
 NANOS_PER_USD = 1_000_000_000
@@ -20,9 +18,9 @@ _CREDITS_RE = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fractio
 class Money(msgspec.Struct, frozen=True):
     """One amount as the public API prints it: three exact decimal strings; `nanos` is the truth."""
 
-    credits: CreditsText
-    usd: UsdText
-    nanos: NanosText
+    credits: str
+    usd: str
+    nanos: str
 
 
 def format_decimal(units: int, scale: int) -> str:

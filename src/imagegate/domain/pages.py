@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 T = TypeVar("T")
-P = TypeVar("P", bound=msgspec.Struct)
+P = TypeVar("P")
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):

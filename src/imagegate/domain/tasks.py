@@ -15,7 +15,6 @@ from imagegate.domain.usage import Usage, UsageSource
 class TaskState(enum.StrEnum):
     queued = "queued"
     running = "running"
-    finalizing = "finalizing"
     completed = "completed"
     failed = "failed"
 
@@ -26,13 +25,9 @@ ALLOWED_STEPS = frozenset(
     {
         (TaskState.queued, TaskState.running),
         (TaskState.running, TaskState.queued),
-        (TaskState.running, TaskState.finalizing),
-        (TaskState.finalizing, TaskState.running),
         (TaskState.running, TaskState.completed),
-        (TaskState.finalizing, TaskState.completed),
         (TaskState.queued, TaskState.failed),
         (TaskState.running, TaskState.failed),
-        (TaskState.finalizing, TaskState.failed),
     }
 )
 
@@ -83,7 +78,8 @@ class ImageResult(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The row. Times are UTC microseconds, `hold` and `charge` nanos; `claim_no` is the fencing token of its worker.
 
-    `sent` is when the first attempt was marked sending, `cancel_wished` when its customer first asked to cancel it.
+    `first_sent` is when the first attempt was marked sending, `cancel_requested` when its customer first asked to
+    cancel it.
     `thumbnail_expires` is None where no thumbnail was made. `refunded` is when an operator gave the charge back.
     """
 
@@ -112,14 +108,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     error: TaskError | None = None
     results_expire: int | None = None
     thumbnail_expires: int | None = None
-    sent: int | None = None
-    cancel_wished: int | None = None
+    first_sent: int | None = None
+    cancel_requested: int | None = None
     refunded: int | None = None
 
     @property
     def cancellable(self) -> bool:
         """Whether cancelling ends it for certain: nothing was sent yet."""
-        return not self.terminal and self.sent is None
+        return not self.terminal and self.first_sent is None
 
     @property
     def terminal(self) -> bool:
@@ -164,5 +160,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ref: str = ""
     request_id: str = ""
     considered: str = ""
-    trouble: str = ""
+    failure_kind: str = ""
     duplicate: bool = False

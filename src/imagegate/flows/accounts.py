@@ -10,9 +10,9 @@ from imagegate.domain.money import Nanos
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring
-from imagegate.store import accounts, ledger
+from imagegate.store import accounts, api_keys, ledger
 from imagegate.store.database import Database
-from imagegate.store.engines import wall_clock
+from imagegate.store.dialect import wall_clock
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
     key = ApiKey(
         id=ids.new_id("key", now),
         account_id=account.id,
-        shown=mask_key(secret),
+        hint=mask_key(secret),
         spent=Nanos(0),
         held=Nanos(0),
         day=0,
@@ -51,7 +51,7 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
         disabled=None,
         **msgspec.structs.asdict(new),
     )
-    await db.write(accounts.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))
+    await db.write(api_keys.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))
     return secret, key
 
 
@@ -59,7 +59,7 @@ async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
     """The key with this secret; None for unknown, disabled, expired and malformed keys alike."""
     if not is_well_formed(secret):
         return None
-    key = await runtime.db.read(accounts.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
+    key = await runtime.db.read(api_keys.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
     return key if key and key.is_active(runtime.clock()) else None
 
 

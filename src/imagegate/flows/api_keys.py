@@ -12,7 +12,7 @@ from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import NotFound, PermissionDenied
 from imagegate.flows.accounts import NewKey, create_key
 from imagegate.runtime import Runtime
-from imagegate.store import accounts
+from imagegate.store import accounts, api_keys
 
 
 async def make_key(runtime: Runtime, maker: ApiKey, new: NewKey) -> tuple[str, ApiKey]:
@@ -30,7 +30,7 @@ async def change_key(runtime: Runtime, maker: ApiKey, key_id: str, changes: dict
     _reject_limited_maker(maker)
     _reject_missing_scopes(maker, changes.get("scopes", ()))
     await _find_manageable_key(runtime, maker, key_id)
-    changed = await runtime.db.write(accounts.update_key, maker.account_id, key_id, changes)
+    changed = await runtime.db.write(api_keys.update_key, maker.account_id, key_id, changes)
     if changed is None:
         raise NotFound
     runtime.wake_ups.tasks_due.set()
@@ -40,13 +40,13 @@ async def change_key(runtime: Runtime, maker: ApiKey, key_id: str, changes: dict
 async def delete_key(runtime: Runtime, maker: ApiKey, key_id: str) -> None:
     _reject_limited_maker(maker)
     await _find_manageable_key(runtime, maker, key_id)
-    if not await runtime.db.write(accounts.delete_key, maker.account_id, key_id):
+    if not await runtime.db.write(api_keys.delete_key, maker.account_id, key_id):
         raise NotFound
 
 
 async def _find_manageable_key(runtime: Runtime, maker: ApiKey, key_id: str) -> ApiKey:
     """A key of the same account with no scope that its maker lacks; NotFound for another account's key."""
-    key = None if "\0" in key_id else await runtime.db.read(accounts.find_key, maker.account_id, key_id)
+    key = None if "\0" in key_id else await runtime.db.read(api_keys.find_key, maker.account_id, key_id)
     if key is None or key.deleted is not None:
         raise NotFound
     _reject_missing_scopes(maker, key.scopes)

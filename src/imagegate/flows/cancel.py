@@ -12,7 +12,8 @@ from imagegate.domain.tasks import Task
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
-from imagegate.store.cancellation import AlreadyFinished, Cancelled, CancelRequested, NoSuchTask, cancel_task
+from imagegate.store.cancellation import AlreadyFinished, Cancelled, NoSuchTask, cancel_task
+from imagegate.store.tasks import CancelRequested
 
 
 async def cancel(runtime: Runtime, task: Task) -> Task:

@@ -18,8 +18,7 @@ import msgspec
 
 from imagegate.blobs import BlobNotFound
 from imagegate.domain import files as names
-from imagegate.domain import ids
-from imagegate.domain.assets import Asset, AssetKind, new_blob_key
+from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.errors import (
     FileNotFetched,
     FileQuotaExceeded,
@@ -131,8 +130,7 @@ async def store_file(
 def _new_file(
     runtime: Runtime, account_id: str, naming: UploadNames, media_type: str, size: int, digest: str
 ) -> files.NewFile:
-    now = runtime.clock()
-    asset_id, given = ids.new_id("ast", now), naming.file_name
+    given = naming.file_name
     name = names.safe_name(given or naming.original_name or "image", media_type)
     return files.NewFile(
         id=names.new_file_id(),
@@ -141,18 +139,7 @@ def _new_file(
         original_name=given or naming.original_name or name,
         given_name=given,
         upload_path=names.normalize_path(naming.upload_path or ""),
-        asset=assets.NewAsset(
-            id=asset_id,
-            task_id=None,
-            kind=AssetKind.upload,
-            position=0,
-            key=new_blob_key(account_id, asset_id, media_type, now),
-            media_type=media_type,
-            bytes=size,
-            width=0,
-            height=0,
-            sha256=digest,
-        ),
+        asset=new_asset(AssetKind.upload, account_id, None, media_type, runtime.clock(), size=size, sha256=digest),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imagegate.domain import ids
 from imagegate.store.database import Database
-from imagegate.store.engines import wall_clock
+from imagegate.store.dialect import wall_clock
 from imagegate.store.refunds import NewRefund, NoSuchTask, RefundOutcome, find_refund_account, refund_task
 
 
@@ -21,7 +21,7 @@ async def refund(db: Database, task_id: str, reason: str, actor: str, idempotenc
         task_id=task_id,
         reason=reason,
         actor=actor,
-        once=idempotency_key or new_id,
+        idempotency_key=idempotency_key or new_id,
         commit_id=ids.new_id("cmt", now),
     )
     return await db.write(refund_task, account_id, new)

@@ -16,7 +16,7 @@ from imagegate.flows.accounts import find_live_key
 from imagegate.flows.demo import DEMO_ACCOUNT, read_demo_key
 from imagegate.runtime import Runtime
 from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, sign_page_token
-from imagegate.store import accounts, sessions
+from imagegate.store import accounts, api_keys, sessions
 
 _SEEN_INTERVAL_US = US_PER_MINUTE
 
@@ -65,10 +65,10 @@ async def resume_session(runtime: Runtime, session_id: str) -> Visitor | Anonymo
     now = runtime.clock()
     if session is None or not session.is_live(now):
         return Anonymous()
-    key = await runtime.db.read(accounts.find_key, session.account_id, session.key_id)
+    key = await runtime.db.read(api_keys.find_key, session.account_id, session.key_id)
     if key is None or not key.is_active(now):
         return Anonymous()
-    if now - session.seen > _SEEN_INTERVAL_US:
+    if now - session.last_used > _SEEN_INTERVAL_US:
         await runtime.db.write(sessions.touch_session, session.account_id, session.digest)
     return await _build_visitor(runtime, key, session.digest, session.expires)
 

@@ -31,7 +31,7 @@ from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
-from imagegate.store.accounts import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
+from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
 
 ENDPOINT = "POST /v1/images/generations"

@@ -1,7 +1,6 @@
-"""All SQL of imagegate, one file per noun, in one text for both engines.
+"""All SQL of imagegate: one module per noun, one text for both engines.
 
-Glossary. A *command* is a plain function of a transaction (`Tx`) that writes; it is repeatable, because ids are made
-by its caller and its inserts name what they collide with. A *query* is a plain function of a transaction that only
-reads. A *refusal* (no credit, lost lease, other body) is a returned value, never an exception. Times are UTC
-microseconds, money is nanos, flags are moments or NULL.
+A *command* is a plain function of a transaction (`Tx`) that writes. It can be run again: its caller makes the ids, and
+its inserts name what they may collide with. A *query* is one that only reads. A refusal (no credit, lost lease) is a
+returned value, never an exception. Times are UTC microseconds, money is nanos, flags are times or NULL.
 """

@@ -1,48 +1,25 @@
-"""Rows about stored bytes. Refuses to know the bytes themselves."""
+"""Assets: the rows of stored bytes."""
 
 from __future__ import annotations
 
 import msgspec
 
 from imagegate.domain.assets import Asset, AssetKind
-from imagegate.store.engines import Row
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256, created,
     expires, deleted FROM assets"""
 
 
-class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that are stored and still without a row."""
-
-    id: str
-    task_id: str | None
-    kind: AssetKind
-    position: int
-    key: str
-    media_type: str
-    bytes: int
-    width: int
-    height: int
-    sha256: str
-
-
-def add_asset(tx: Tx, account_id: str, asset: NewAsset, expires: int, commit_id: str | None) -> None:
-    tx.execute_nowait(
-        """INSERT INTO assets (id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256,
-            created, expires, commit_id)
-        VALUES (:id, :account_id, :task_id, :kind, :position, :key, :media_type, :bytes, :width, :height, :sha256,
-            :now, :expires, :commit_id)""",
-        **msgspec.structs.asdict(asset) | {"kind": str(asset.kind)},
-        account_id=account_id,
-        now=tx.now,
-        expires=expires,
-        commit_id=commit_id,
-    )
+def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None) -> None:
+    """Add the row of bytes that are stored; they are kept until `expires`."""
+    columns = msgspec.structs.asdict(asset) | {"kind": str(asset.kind), "created": tx.now, "expires": expires}
+    tx.insert("assets", commit_id=commit_id, **columns)
 
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
-    """The result or thumbnail behind a signed link: the signature stands in for the account."""
+    """Return the result or thumbnail behind a signed link: the signature stands in for the account."""
     row = tx.fetch_one(
         f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
         task_id=task_id,
@@ -53,7 +30,7 @@ def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> A
 
 
 def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
-    """The references of a task in their order, its mask, and what was made of that."""
+    """Return the references of a task in their order, its mask, and the mask as it is sent to upstreams."""
     rows = tx.fetch_all(
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
@@ -64,19 +41,19 @@ def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
 
 
 def find_asset(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
-    """One asset of this account."""
+    """Return one asset of this account."""
     row = tx.fetch_one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
     return _asset_from_row(row) if row else None
 
 
 def find_live_output_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
-    """A live result or thumbnail of this account."""
+    """Return a result or thumbnail of this account that is not deleted."""
     asset = find_output_asset(tx, task_id, kind, position)
     return asset if asset and asset.account_id == account_id and asset.deleted is None else None
 
 
 def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
-    """References and masks live as long as their task: the next sweep deletes their bytes."""
+    """Expire references and masks with their task: the next purge deletes their bytes."""
     tx.execute_nowait(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
             AND kind IN ('reference', 'mask', 'repaint')""",
@@ -96,7 +73,7 @@ def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
 
 
 def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
-    """The bytes are gone."""
+    """Record that the bytes are gone."""
     for asset_id in asset_ids:
         tx.execute_nowait(
             "UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now
@@ -112,7 +89,7 @@ def is_blob_known(tx: Tx, key: str) -> bool:
 
 
 def list_live_assets(tx: Tx) -> list[Asset]:
-    """Every asset whose bytes should be there."""
+    """Return every asset whose bytes should be there."""
     return [_asset_from_row(row) for row in tx.fetch_all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
 
 

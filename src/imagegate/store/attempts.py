@@ -1,6 +1,7 @@
-"""Attempts: the dispatch mark, the outcome, and how far a claim has come.
+"""Attempts: the dispatch mark, the outcome and its cost, and the progress of a task.
 
-Knows: that `sending` is written before the first byte leaves. Refuses to know: how an outcome is found.
+The mark `sending` is committed before the first byte leaves: an attempt that still has it when its worker is gone may
+have reached the upstream, and one without it did not.
 """
 
 from __future__ import annotations
@@ -15,78 +16,55 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome
 from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
+from imagegate.store.dialect import Lock
 from imagegate.store.route_health import Blocked, DispatchLimits, try_dispatch, update_health
-from imagegate.store.tasks import Done, LostLease, record_step_if_changed
+from imagegate.store.tasks import CancelRequested, Done, LostLease, record_step_if_changed
 from imagegate.store.transaction import Tx
 
 HealthUpdate = Callable[[str, Health, int], Health]
 
 
-class CancelRequested(msgspec.Struct, frozen=True):
-    """The customer wishes the task cancelled: no further attempt is made."""
-
-
 def begin_attempt(
     tx: Tx, account_id: str, attempt: Attempt, owner: str, limits: DispatchLimits
 ) -> Done | LostLease | CancelRequested | Blocked:
-    """The dispatch mark: `sending`, written while the task is still ours and before the first byte leaves.
-
-    The task's row is taken before anything is counted, so that a cancel comes before it or finds the task sent.
-    """
+    """Write the dispatch mark `sending` for a task that is still ours."""
     if tx.is_retry and tx.fetch_one("SELECT id FROM attempts WHERE id = :id", id=attempt.id):
         return Done()
-    rows = tx.fetch_all(
-        """UPDATE tasks SET owner = owner
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
-        RETURNING cancel_wished""",
+    # Locked before anything is counted: a cancel comes before this, or finds the task sent.
+    task = tx.lock_row(
+        """SELECT cancel_requested FROM tasks
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
         id=attempt.task_id,
         account_id=account_id,
         claim_no=attempt.claim_no,
     )
-    if not rows:
+    if task is None:
         return LostLease()
-    if rows[0]["cancel_wished"] is not None:
+    if task["cancel_requested"] is not None:
         return CancelRequested()
     blocked = try_dispatch(tx, limits)
     if blocked is not None:
         return blocked
-    tx.execute_nowait("UPDATE tasks SET sent = COALESCE(sent, :now) WHERE id = :id", now=tx.now, id=attempt.task_id)
+    tx.execute_nowait(
+        "UPDATE tasks SET first_sent = COALESCE(first_sent, :now) WHERE id = :id", now=tx.now, id=attempt.task_id
+    )
     _insert_attempt(tx, attempt, owner)
     return Done()
 
 
 def add_unsent_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> None:
-    """Why no call was made, for the attempt log."""
+    """Log why no call was made."""
     if attempt.account_id == account_id:
         _insert_attempt(tx, attempt, owner)
 
 
 def _insert_attempt(tx: Tx, attempt: Attempt, owner: str) -> None:
-    tx.execute_nowait(
-        """INSERT INTO attempts (id, task_id, account_id, claim_no, route, owner, outcome, started, ended, detail,
-            upstream, images, cost, considered)
-        VALUES (:id, :task_id, :account_id, :claim_no, :route, :owner, :outcome, :started, :ended, :detail, :upstream,
-            :images, :cost, :considered)
-        ON CONFLICT (id) DO NOTHING""",
-        id=attempt.id,
-        task_id=attempt.task_id,
-        account_id=attempt.account_id,
-        claim_no=attempt.claim_no,
-        route=attempt.route,
-        owner=owner,
-        outcome=str(attempt.outcome),
-        started=attempt.started,
-        ended=attempt.ended,
-        detail=attempt.detail,
-        upstream=attempt.upstream,
-        images=attempt.images,
-        cost=attempt.cost,
-        considered=attempt.considered,
-    )
+    columns = msgspec.structs.asdict(attempt) | {"outcome": str(attempt.outcome), "duplicate": int(attempt.duplicate)}
+    tx.insert("attempts", unless_exists="id", owner=owner, **columns)
 
 
 def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
-    """The upstream's own id of the work: from here on the call is taken up again, not made again."""
+    """Store the upstream's own id of the job: from here on the call is resumed, not made again."""
     tx.execute_nowait(
         "UPDATE attempts SET ref = :ref WHERE id = :id AND account_id = :account_id",
         ref=ref,
@@ -96,13 +74,13 @@ def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
 
 
 class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt ended. `cost` in nanos: what it came to, or may have come to where that is unknown."""
+    """How an attempt ended. `cost` in nanos is what it came to, or may have come to where that is unknown."""
 
     attempt_id: str
     route: str
     upstream: str
     outcome: AttemptOutcome
-    trouble: str = ""
+    failure_kind: str = ""
     detail: str = ""
     request_id: str = ""
     images: int = 0
@@ -111,10 +89,13 @@ class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: HealthUpdate) -> bool:
-    """[ outcome, what it cost, health of route and upstream ]. Nothing happens to an attempt that has ended: False."""
+    """[ outcome, cost, health of route and upstream ]. False, and nothing changes, where the attempt has ended before.
+
+    `health_update` is called with the scope, its health and the time, and returns the new health.
+    """
     rows = tx.fetch_all(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
-            images = :images, cost = :cost, trouble = :trouble
+            images = :images, cost = :cost, failure_kind = :failure_kind
         WHERE id = :id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
         id=result.attempt_id,
         account_id=account_id,
@@ -124,7 +105,7 @@ def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: H
         request_id=result.request_id[:200],
         images=result.images,
         cost=result.cost,
-        trouble=result.trouble,
+        failure_kind=result.failure_kind,
     )
     if not rows:
         return False
@@ -137,8 +118,11 @@ def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: H
 
 
 def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, percent: int) -> bool:
-    """Whether the work of an attempt of unknown outcome may be bought once more: once per task, within the day's
-    budget, which is `budget` or `percent` of what was spent that day, whichever is more."""
+    """Decide whether the work of an attempt of unknown outcome may be bought once more, and mark it if so.
+
+    Once per task, and within the day's budget: `budget` nanos or `percent` of what was spent that day, whichever is
+    more.
+    """
     row = tx.fetch_all(
         "SELECT task_id, cost, duplicate FROM attempts WHERE id = :id AND account_id = :account_id",
         id=attempt_id,
@@ -146,7 +130,7 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     )[0]
     if row["duplicate"]:
         return True
-    update_health(tx, "sys:repeats", lambda health: health)  # callers come one by one
+    tx.lock(Lock.duplicate_purchases)  # two tasks must not both take the last of the budget
     day_start = tx.now - tx.now % US_PER_DAY
     spent = ledger.sum_since(tx, SYS_COST, day_start)
     duplicate_cost = tx.fetch_int(
@@ -164,18 +148,18 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
 
 
 def is_spool_needed(tx: Tx, attempt_id: str) -> bool:
-    """Whether the spool has to keep this attempt's folder: its outcome is open, or its task has not ended."""
+    """Return whether the spool has to keep this attempt's folder: its outcome is open, or its task has not ended."""
     row = tx.fetch_one(
-        """SELECT a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.id = :id""", id=attempt_id
+        "SELECT a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.id = :id", id=attempt_id
     )
     return row is not None and (row["outcome"] == AttemptOutcome.sending or row["state"] not in ("completed", "failed"))
 
 
 def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
-    """In the order in which they were made."""
+    """Return the task's attempts in the order in which they were made."""
     rows = tx.fetch_all(
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
-            cost, ref, request_id, considered, trouble, duplicate FROM attempts
+            cost, ref, request_id, considered, failure_kind, duplicate FROM attempts
         WHERE task_id = :task_id AND account_id = :account_id ORDER BY started, id""",
         task_id=task_id,
         account_id=account_id,
@@ -187,7 +171,7 @@ def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
 
 
 def close_open_attempts(tx: Tx, account_id: str, task_id: str) -> None:
-    """What a dead worker left open when the task ends without it."""
+    """Close what a dead worker left open, as the task ends without it."""
     tx.execute_nowait(
         """UPDATE attempts SET outcome = 'unknown', ended = :now
         WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",

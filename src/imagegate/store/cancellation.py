@@ -1,7 +1,4 @@
-"""Cancelling: an end where nothing was sent, a stored wish where something was.
-
-Knows: which of the two a task allows, decided on its locked row. Refuses to know: what an upstream makes of a wish.
-"""
+"""Cancelling: the end of a task where nothing was sent, a stored cancel request where something was."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import msgspec
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store.deliveries import RenderWebhook
 from imagegate.store.settlement import fail_task
-from imagegate.store.tasks import UNFINISHED_STATES, find_task
+from imagegate.store.tasks import CancelRequested, find_task
 from imagegate.store.transaction import Tx
 
 CANCELLED_ERROR = TaskError(TaskErrorCode.request_cancelled, "The task was cancelled.")
@@ -18,10 +15,6 @@ CANCELLED_ERROR = TaskError(TaskErrorCode.request_cancelled, "The task was cance
 
 class Cancelled(msgspec.Struct, frozen=True):
     """The task is failed with `request_cancelled`, now or before; nothing was charged."""
-
-
-class CancelRequested(msgspec.Struct, frozen=True):
-    """A request is with an upstream: the wish is stored, no further one will be made."""
 
 
 class AlreadyFinished(msgspec.Struct, frozen=True):
@@ -35,17 +28,19 @@ class NoSuchTask(msgspec.Struct, frozen=True):
 def cancel_task(
     tx: Tx, account_id: str, task_id: str, commit_id: str, render: RenderWebhook
 ) -> Cancelled | CancelRequested | AlreadyFinished | NoSuchTask:
-    """The first statement takes the row: whoever else would end the task or send for it comes before or after."""
+    """Cancel the task where no request has left, else store that its customer asked for it."""
+    # This first statement locks the row: whoever else would end the task or dispatch it comes before or after.
     rows = tx.fetch_all(
-        f"""UPDATE tasks SET cancel_wished = COALESCE(cancel_wished, :now)
-        WHERE id = :id AND account_id = :account_id AND state IN {UNFINISHED_STATES} RETURNING claim_no, sent""",
+        """UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now)
+        WHERE id = :id AND account_id = :account_id AND state IN ('queued', 'running')
+        RETURNING claim_no, first_sent""",
         now=tx.now,
         id=task_id,
         account_id=account_id,
     )
     if not rows:
         return _finished_result(tx, account_id, task_id)
-    if rows[0]["sent"] is not None:
+    if rows[0]["first_sent"] is not None:
         return CancelRequested()
     fail_task(tx, account_id, task_id, rows[0]["claim_no"], CANCELLED_ERROR, commit_id, render)
     return Cancelled()

@@ -1,16 +1,14 @@
-"""Claims: a worker's timed right to a task, and the number that fences it.
-
-Knows: that every write after a claim carries `claim_no`. Refuses to know: what a worker does between two commits.
-"""
+"""Claims: a worker's lease on a task, and the claim number that fences it: every later write must carry it."""
 
 from __future__ import annotations
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.store import assets, key_concurrency
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.engines import SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.settlement import fail_task
 from imagegate.store.tasks import SELECT_TASK, Done, LostLease, record_step, record_step_if_changed, task_from_row
 from imagegate.store.transaction import Tx
@@ -23,10 +21,11 @@ CRASH_LOOP_ERROR = TaskError(
 def claim_due_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
     """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
     key_concurrency.fill_slots(tx, account_id)
-    # Materialised: a plain subquery may be run once per row by PostgreSQL, and then the limit means nothing.
+    # MATERIALIZED: PostgreSQL may run a plain subquery once per row, and then the limit means nothing.
     rows = tx.fetch_all(
         f"""WITH due AS MATERIALIZED (
-            SELECT id FROM tasks WHERE account_id = :account_id AND state = 'queued' AND due <= :now
+            SELECT id FROM tasks
+            WHERE account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
         UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
             started = COALESCE(started, :now)
@@ -45,12 +44,12 @@ def claim_due_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: i
 
 
 def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: int) -> list[str]:
-    """Extend what is still ours; the ids of those that are not."""
+    """Extend the leases that are still ours; return the task ids of those that are not."""
     lost = []
     for task_id, claim_no in claims:
         changed = tx.execute(
             """UPDATE tasks SET lease_until = :lease
-            WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state IN ('running', 'finalizing')""",
+            WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state = 'running'""",
             lease=tx.now + lease_us,
             id=task_id,
             claim_no=claim_no,
@@ -64,18 +63,18 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
 def recover_lost_tasks(
     tx: Tx, owner: str, shared: bool, max_crashes: int, limit: int, render: RenderWebhook
 ) -> list[str]:
-    """Put tasks of dead workers back in the queue, and end those that killed too many; all their ids.
+    """Put tasks of dead workers back in the queue, fail those that stopped too many; return the ids of all of them.
 
     On an engine with one process every task of another owner is lost, whatever its lease says, and none of our own
-    is; on a shared engine the lease decides.
+    is; on a `shared` engine the lease decides.
     """
     lost = "lease_until <= :now" if shared else "owner <> :owner"
     rows = tx.fetch_all(
         f"""WITH lost AS MATERIALIZED (
-            SELECT id FROM tasks WHERE state IN ('running', 'finalizing') AND {lost}
+            SELECT id FROM tasks WHERE state = 'running' AND {lost}
             ORDER BY lease_until LIMIT :limit {SKIP_LOCKED})
         UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
-        WHERE id IN (SELECT id FROM lost) AND state IN ('running', 'finalizing')
+        WHERE id IN (SELECT id FROM lost) AND state = 'running'
         RETURNING id, account_id, claim_no, crashes""",
         now=tx.now,
         owner=owner,
@@ -90,7 +89,7 @@ def recover_lost_tasks(
 
 
 def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us: int = 0) -> Done | LostLease:
-    """Give a task that nothing works on back to the queue, due after `delay_us`. That is no crash."""
+    """Give a task back to the queue, due after `delay_us`; it does not count as a crash."""
     changed = tx.execute(
         """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
@@ -102,10 +101,8 @@ def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us:
     return record_step_if_changed(tx, task_id, changed)
 
 
-def add_input_assets(
-    tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[assets.NewAsset]
-) -> Done | LostLease:
-    """[ assets ]: what was fetched for a task that is still ours. They live as long as the task may."""
+def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[Asset]) -> Done | LostLease:
+    """Add what was fetched for a task that is still ours; it is kept until the task's deadline."""
     row = tx.fetch_one(
         """SELECT deadline FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
@@ -117,5 +114,5 @@ def add_input_assets(
         return LostLease()
     for asset in new_assets:
         if not tx.is_retry or not assets.is_blob_known(tx, asset.key):
-            assets.add_asset(tx, account_id, asset, row["deadline"], None)
+            assets.add_asset(tx, asset, row["deadline"], None)
     return Done()

@@ -1,8 +1,4 @@
-"""The door to the database: `write` a command, `read` a query.
-
-Knows: which engine a URL means, the writer threads, the reader threads and the migrations. Refuses to know: any table
-but its own list of migrations.
-"""
+"""The database: `write` a command, `read` a query, and bring the schema up to date."""
 
 from __future__ import annotations
 
@@ -16,17 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from imagegate.store.engines import (
-    Clock,
-    Connection,
-    DatabaseError,
-    DatabaseUnusable,
-    Engine,
-    PostgresEngine,
-    SqliteEngine,
-)
+from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, Engine, Lock
+from imagegate.store.postgres import PostgresEngine
+from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import Tx
-from imagegate.store.writer import QueuedCommand, Writer
+from imagegate.store.writer import ACCOUNT_RANK, LockKey, QueuedCommand, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,14 +26,18 @@ _CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
 
 
 def create_engine(url: str, clock: Clock | None = None) -> Engine:
-    """`postgresql://…` or the path of a SQLite file."""
+    """Return the engine of `postgresql://…` or of the path of a SQLite file."""
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresEngine(url, clock)
     return SqliteEngine(Path(url), clock)
 
 
 class Database:
-    """Open with `Database(engine)`, then `migrate()`. Close it before the event loop ends."""
+    """Open with `Database(engine)`, then `migrate()`. Close it before the event loop ends.
+
+    `batch`: how many commands share a commit at most. `writers` counts on an engine that processes share; on another
+    one there is a single writer.
+    """
 
     def __init__(self, engine: Engine, *, readers: int = 4, batch: int = 256, writers: int = 1) -> None:
         self.engine = engine
@@ -55,22 +49,33 @@ class Database:
         self._started = False
 
     def write(self, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> Awaitable[T]:
-        """Run a command in the next group commit. Its answer comes when it is durable."""
+        """Run a command in the next group commit; its result comes when it is durable.
+
+        By convention the first argument is the account whose rows the command locks first.
+        """
+        return self._enqueue(QueuedCommand(command, args, (ACCOUNT_RANK, str(args[0]) if args else "")))
+
+    def write_ordered(
+        self, lock_key: LockKey, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
+    ) -> Awaitable[T]:
+        """Run a command that locks other rows than an account's first; `lock_key` is its place within a batch."""
+        return self._enqueue(QueuedCommand(command, args, lock_key))
+
+    def _enqueue(self, command: QueuedCommand) -> asyncio.Future[Any]:
         if not self._started:
             self._started = True
             for writer in self._writers:
                 writer.start()
-        queued = QueuedCommand(command, args)
-        self._inbox.put(queued)
-        return queued.future
+        self._inbox.put(command)
+        return command.future
 
     async def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
-        """Run a query on a reader connection, each statement seeing what is committed."""
+        """Run a query on a reader connection; each statement sees what is committed when it runs."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, False)
 
     async def snapshot(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
-        """Run a query whose statements all see one moment."""
+        """Run a query whose statements all see the same state of the database."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
 
@@ -104,11 +109,11 @@ class Database:
         connection.close()
 
     def migrate(self) -> None:
-        """Bring the schema up to date, each file whole or not at all. StoreRefused if a file was edited."""
+        """Bring the schema up to date, all or nothing; DatabaseUnusable where an applied file was edited."""
         connection = self.engine.connect(readonly=False)
         try:
             connection.begin()
-            connection.execute(self.engine.migration_lock_sql(), {})
+            connection.lock(Lock.migrations)  # another process may start at the same time
             connection.execute_script(_CREATE_MIGRATIONS_TABLE)
             for name, text in load_migrations():
                 _apply_migration(connection, name, text)
@@ -121,8 +126,8 @@ class Database:
             connection.close()
 
     def close(self) -> None:
-        """Finish what waits, then leave."""
-        for _ in self._writers:  # any of them may take any of these, so all are there before one is waited for
+        """Finish the commands that wait, then close every connection."""
+        for _ in self._writers:  # any writer may take any of these, so all are queued before one is joined
             self._inbox.put(None)
         if self._started:
             for writer in self._writers:
@@ -133,7 +138,7 @@ class Database:
 
 
 def load_migrations() -> list[tuple[str, str]]:
-    """Name and text of each migration, in order."""
+    """Return name and text of each migration, in order."""
     folder = resources.files("imagegate.store") / "schema"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     return [(file.name, file.read_text("utf-8")) for file in files]

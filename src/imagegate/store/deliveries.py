@@ -1,9 +1,6 @@
-"""Webhooks and the attempts to deliver them: written with the end of a task, claimed by host, closed once.
+"""Webhook deliveries and their attempts: enqueued by the commit that ends a task, claimed by host, closed once.
 
-Knows: the rows, the limit per host, what an answer does to a delivery and to its host. Refuses to know: how a request
-is made and signed, and what a body says.
-
-An attempt is a row before it is a request: whatever dies in between, nobody is asked more often than was promised.
+An attempt is a row before it is a request: whatever dies in between, no receiver is called more often than promised.
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from imagegate.domain.pages import Page, paged
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.domain.webhooks import (
@@ -24,14 +22,15 @@ from imagegate.domain.webhooks import (
     host_of,
     task_delivery_id,
 )
-from imagegate.store.engines import SKIP_LOCKED, Row
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
 RenderWebhook = Callable[[Task], bytes]
 
-MAX_PER_HOST = 2
-PARK_AFTER_FAILURES = 20
-HOST_DOWN_AFTER_US = US_PER_HOUR
+MAX_PER_HOST = 2  # deliveries to one host at a time
+SUSPEND_AFTER_FAILURES = 20  # in a row: from then on one delivery at a time
+HOST_DOWN_AFTER_US = US_PER_HOUR  # of suspension: what has waited as long is given up
+# The result of an attempt whose sender died.
 INTERRUPTED = DeliveryResult(duration_ms=0, error="interrupted")
 
 _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, round, number, due, created, closed
@@ -39,7 +38,7 @@ _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, r
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True):
-    """A delivery in our hands: its attempt is begun. Sign with `secret`."""
+    """A delivery that is leased to us and whose attempt has begun. Sign with `secret`."""
 
     delivery: Delivery
     secret: SecretVersion
@@ -58,11 +57,11 @@ class DeliveryClosed(msgspec.Struct, frozen=True):
 
 
 class StaleAttempt(msgspec.Struct, frozen=True):
-    """Somebody else has already ended this attempt."""
+    """The attempt was ended before."""
 
 
 def enqueue(tx: Tx, account_id: str, task: Task, url: str, body: bytes, commit_id: str) -> None:
-    """The webhook of a task that ends in this commit."""
+    """Enqueue the webhook of a task that ends in this commit."""
     add_delivery(tx, account_id, task_delivery_id(task.id), task.id, url, body, commit_id)
 
 
@@ -70,58 +69,60 @@ def add_delivery(
     tx: Tx, account_id: str, delivery_id: str, task_id: str | None, url: str, body: bytes, commit_id: str
 ) -> None:
     host = host_of(url)
-    tx.execute_nowait("INSERT INTO hook_hosts (host) VALUES (:host) ON CONFLICT (host) DO NOTHING", host=host)
-    tx.execute_nowait(
-        """INSERT INTO deliveries (id, account_id, task_id, url, host, body, state, due, created, commit_id)
-        VALUES (:id, :account_id, :task_id, :url, :host, :body, 'waiting', :now, :now, :commit_id)
-        ON CONFLICT (id) DO NOTHING""",
+    tx.insert("webhook_hosts", unless_exists="host", host=host)
+    tx.insert(
+        "deliveries",
+        unless_exists="id",
         id=delivery_id,
         account_id=account_id,
         task_id=task_id,
         url=url,
         host=host,
         body=body.decode(),
-        now=tx.now,
+        state="waiting",
+        due=tx.now,
+        created=tx.now,
         commit_id=commit_id,
     )
 
 
 def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
-    """Hosts that something is due for and that have a place free, in order, starting behind `after`."""
+    """Return hosts that have a delivery due and may take one, in order, from the one after `after`."""
     rows = tx.fetch_all(
-        """SELECT host FROM hook_hosts h WHERE host > :after
+        """SELECT host FROM webhook_hosts h WHERE host > :after
             AND EXISTS (SELECT 1 FROM deliveries d
                 WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now)
             AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
-                < CASE WHEN h.parked IS NULL THEN :places ELSE 1 END
+                < CASE WHEN h.suspended IS NULL THEN :max_per_host ELSE 1 END
         ORDER BY host LIMIT :limit""",
         after=after,
         now=tx.now,
-        places=MAX_PER_HOST,
+        max_per_host=MAX_PER_HOST,
         limit=limit,
     )
     return [row["host"] for row in rows]
 
 
 def claim_deliveries(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[ClaimedDelivery]:
-    """Lease what is due for the host, as far as its places go, and begin an attempt of each."""
-    known = tx.fetch_all("UPDATE hook_hosts SET failures = failures WHERE host = :host RETURNING parked", host=host)
-    if not known:
+    """Lease what is due for the host, up to its limit, and begin an attempt of each."""
+    # Whoever claims for this host does so after us: the limit per host holds over all processes.
+    row = tx.lock_row("SELECT suspended FROM webhook_hosts WHERE host = :host", host=host)
+    if row is None:
         return []
-    parked = known[0]["parked"]
-    if parked is not None:
-        _exhaust_overdue(tx, host, parked)
+    suspended = row["suspended"]
+    if suspended is not None:
+        _exhaust_overdue(tx, host, suspended)
     leased = tx.fetch_int(
         "SELECT COUNT(*) AS leased FROM deliveries WHERE host = :host AND owner IS NOT NULL", host=host
     )
-    free_slots = min(limit, (MAX_PER_HOST if parked is None else 1) - leased)
+    free_slots = min(limit, (MAX_PER_HOST if suspended is None else 1) - leased)
     return [_begin_attempt(tx, row) for row in _lease(tx, host, owner, lease_us, free_slots)] if free_slots > 0 else []
 
 
-def _exhaust_overdue(tx: Tx, host: str, parked: int) -> None:
-    """A delivery that has waited too long for a host that is down for as long closes unsent."""
+def _exhaust_overdue(tx: Tx, host: str, suspended: int) -> None:
+    """Close, unsent, what has waited for as long as its host has been down."""
     cutoff = tx.now - HOST_DOWN_AFTER_US
-    if parked <= cutoff:
+    if suspended <= cutoff:
         tx.execute_nowait(
             """UPDATE deliveries SET state = 'exhausted', reason = :reason, closed = :now
             WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :long_ago""",
@@ -137,7 +138,8 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
         f"""WITH next AS MATERIALIZED (
             SELECT id FROM deliveries WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :now
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
-        UPDATE deliveries SET owner = :owner, lease_until = :lease, tried = tried + 1, number = number + 1
+        UPDATE deliveries SET owner = :owner, lease_until = :lease, number = number + 1,
+            round_attempts = round_attempts + 1
         WHERE id IN (SELECT id FROM next) AND state = 'waiting' AND owner IS NULL
         RETURNING id, account_id""",
         host=host,
@@ -150,15 +152,14 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
 
 def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
     delivery = _delivery_from_row(tx.fetch_all(f"{_DELIVERY} WHERE id = :id", id=row["id"])[0])
-    tx.execute_nowait(
-        """INSERT INTO delivery_attempts (delivery_id, number, account_id, round, not_before, started)
-        VALUES (:id, :number, :account_id, :round, :due, :now)""",
-        id=delivery.id,
+    tx.insert(
+        "delivery_attempts",
+        delivery_id=delivery.id,
         number=delivery.number,
         account_id=delivery.account_id,
         round=delivery.round,
-        due=delivery.due,
-        now=tx.now,
+        not_before=delivery.due,
+        started=tx.now,
     )
     return ClaimedDelivery(delivery, load_secret_version(tx, delivery.account_id))
 
@@ -166,8 +167,7 @@ def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
 def end_attempt(
     tx: Tx, account_id: str, delivery_id: str, number: int, result: DeliveryResult, retry_delays_us: tuple[int, ...]
 ) -> RetryScheduled | DeliveryClosed | StaleAttempt:
-    """[ attempt, its delivery, its host ]. `retry_delays_us`: how long to wait after the first failure, the second,
-    …"""
+    """[ attempt, its delivery, its host ]. `retry_delays_us` is the delay after the first failure, the second, …"""
     ended = tx.execute(
         """UPDATE delivery_attempts SET ended = :now, duration_ms = :duration_ms, status = :status, error = :error,
             retry_after = :retry_after, excerpt = :excerpt
@@ -184,27 +184,27 @@ def end_attempt(
     )
     if ended == 0:
         return StaleAttempt()
-    row = tx.fetch_all("SELECT host, tried FROM deliveries WHERE id = :id", id=delivery_id)[0]
+    row = tx.fetch_all("SELECT host, round_attempts FROM deliveries WHERE id = :id", id=delivery_id)[0]
     _update_host(tx, row["host"], result)
     if result.accepted:
         return _close(tx, delivery_id, DeliveryState.delivered, None)
     if result.gone:
         return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.gone)
-    if row["tried"] > len(retry_delays_us):
+    if row["round_attempts"] > len(retry_delays_us):
         return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.failed)
-    return _schedule_retry(tx, delivery_id, retry_delays_us[row["tried"] - 1])
+    return _schedule_retry(tx, delivery_id, retry_delays_us[row["round_attempts"] - 1])
 
 
 def _update_host(tx: Tx, host: str, result: DeliveryResult) -> None:
-    """Failures in a row park a host; one success frees it. A 410 and our own death say nothing about it."""
+    """Suspend a host after failures in a row; one success ends that. A 410 and our own death do not count."""
     if result.accepted:
-        tx.execute_nowait("UPDATE hook_hosts SET failures = 0, parked = NULL WHERE host = :host", host=host)
+        tx.execute_nowait("UPDATE webhook_hosts SET failures = 0, suspended = NULL WHERE host = :host", host=host)
     elif not result.gone and result != INTERRUPTED:
         tx.execute_nowait(
-            """UPDATE hook_hosts SET failures = failures + 1,
-                parked = CASE WHEN failures + 1 >= :most THEN COALESCE(parked, :now) ELSE parked END
+            """UPDATE webhook_hosts SET failures = failures + 1,
+                suspended = CASE WHEN failures + 1 >= :limit THEN COALESCE(suspended, :now) ELSE suspended END
             WHERE host = :host""",
-            most=PARK_AFTER_FAILURES,
+            limit=SUSPEND_AFTER_FAILURES,
             now=tx.now,
             host=host,
         )
@@ -232,7 +232,7 @@ def _schedule_retry(tx: Tx, delivery_id: str, delay_us: int) -> RetryScheduled:
 
 
 def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tuple[int, ...], limit: int) -> int:
-    """Close attempts whose sender died or lost them: they count as made, for the receiver may have been asked."""
+    """End attempts whose sender died or lost its lease; return how many. They count: the receiver may have got them."""
     lost = "lease_until <= :now" if shared else "(lease_until <= :now OR owner <> :owner)"
     rows = tx.fetch_all(
         f"SELECT id, account_id, number FROM deliveries WHERE owner IS NOT NULL AND {lost} ORDER BY id LIMIT :limit",
@@ -246,9 +246,12 @@ def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tup
 
 
 def replay_delivery(tx: Tx, account_id: str, delivery_id: str, expected_round: int) -> Delivery | None:
-    """Send a closed delivery again, same id and bytes; one that is still waiting stays as it is. None: no such one."""
+    """Send a closed delivery again, with the same id and bytes, and return it; None where there is no such delivery.
+
+    One that is still waiting stays as it is, and so does one that was replayed after `expected_round` was read.
+    """
     tx.execute_nowait(
-        """UPDATE deliveries SET state = 'waiting', reason = NULL, closed = NULL, round = round + 1, tried = 0,
+        """UPDATE deliveries SET state = 'waiting', reason = NULL, closed = NULL, round = round + 1, round_attempts = 0,
             due = :now
         WHERE id = :id AND account_id = :account_id AND state <> 'waiting' AND round = :round""",
         id=delivery_id,
@@ -266,8 +269,8 @@ def find_delivery(tx: Tx, account_id: str, delivery_id: str) -> Delivery | None:
     return _delivery_from_row(row) if row else None
 
 
-def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> list[Delivery]:
-    """Newest first, starting behind `after`."""
+def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> Page[Delivery, str]:
+    """Return the account's deliveries, newest first, from the one after the delivery of the id `after`."""
     behind = (
         "AND (created, id) < (SELECT created, id FROM deliveries WHERE id = :after AND account_id = :account_id)"
         if after
@@ -277,9 +280,9 @@ def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> l
         f"{_DELIVERY} WHERE account_id = :account_id {behind} ORDER BY created DESC, id DESC LIMIT :limit",
         account_id=account_id,
         after=after,
-        limit=limit,
+        limit=limit + 1,
     )
-    return [_delivery_from_row(row) for row in rows]
+    return paged([_delivery_from_row(row) for row in rows], limit, lambda delivery: delivery.id)
 
 
 def list_delivery_attempts(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttempt]:
@@ -293,18 +296,20 @@ def list_delivery_attempts(tx: Tx, account_id: str, delivery_id: str) -> list[De
 
 
 def load_secret_version(tx: Tx, account_id: str) -> SecretVersion:
-    row = tx.fetch_all("SELECT hook_version, hook_rotated FROM accounts WHERE id = :id", id=account_id)[0]
-    return SecretVersion(row["hook_version"], row["hook_rotated"])
+    row = tx.fetch_all(
+        "SELECT webhook_secret_version, webhook_secret_rotated FROM accounts WHERE id = :id", id=account_id
+    )[0]
+    return SecretVersion(row["webhook_secret_version"], row["webhook_secret_rotated"])
 
 
 def rotate_secret(tx: Tx, account_id: str, expected_version: int) -> SecretVersion:
-    """The next secret, unless somebody has rotated since `expected_version` was read."""
+    """Switch to the next secret, unless it was rotated since `expected_version` was read; return the current one."""
     tx.execute_nowait(
-        """UPDATE accounts SET hook_version = hook_version + 1, hook_rotated = :now
-        WHERE id = :id AND hook_version = :seen""",
+        """UPDATE accounts SET webhook_secret_version = webhook_secret_version + 1, webhook_secret_rotated = :now
+        WHERE id = :id AND webhook_secret_version = :expected""",
         now=tx.now,
         id=account_id,
-        seen=expected_version,
+        expected=expected_version,
     )
     return load_secret_version(tx, account_id)
 

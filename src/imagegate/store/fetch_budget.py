@@ -1,7 +1,7 @@
-"""The bytes that an account may have us fetch in an hour: held before a fetch, booked after it.
+"""The bytes that an account may have us fetch in an hour: reserved before a fetch, counted after it.
 
-Knows: one row an account, which each new hour begins anew, so that it never grows. Refuses to know: what is fetched.
-A process that dies keeps what it held from its account until the hour ends, and no longer.
+There is one row an account, begun anew with each hour, so the table never grows. What a process that dies had reserved
+is missing from its account's budget until the hour ends, and no longer.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.transaction import Tx
 
 
-class FetchReservation(msgspec.Struct, frozen=True):
-    """A fetch may bring `max_bytes` bytes. Give the grant back with `settle_fetch`."""
+class FetchAllowance(msgspec.Struct, frozen=True):
+    """A fetch may bring `max_bytes`. `hour` counts hours since 1970, UTC."""
 
     hour: int
     max_bytes: int
 
 
 class BudgetReserved(msgspec.Struct, frozen=True):
-    """Fetches under way hold what is left; they may bring less."""
+    """Fetches under way have reserved what is left; they may bring less."""
 
 
 class BudgetExhausted(msgspec.Struct, frozen=True):
@@ -29,38 +29,40 @@ class BudgetExhausted(msgspec.Struct, frozen=True):
 
 def reserve_fetch(
     tx: Tx, account_id: str, max_bytes: int, budget_bytes: int
-) -> FetchReservation | BudgetReserved | BudgetExhausted:
-    """Hold up to `max_bytes` bytes of the account's `budget_bytes`; less than that only where nobody else may give
-    some back."""
+) -> FetchAllowance | BudgetReserved | BudgetExhausted:
+    """Reserve up to `max_bytes` of the account's hourly budget; less only where no other fetch may give some back."""
     hour = tx.now // US_PER_HOUR
     row = tx.fetch_all(
-        """INSERT INTO fetched (account_id, hour, bytes, held) VALUES (:account_id, :hour, 0, 0)
+        """INSERT INTO fetch_budgets (account_id, hour, fetched_bytes, reserved_bytes) VALUES (:account_id, :hour, 0, 0)
         ON CONFLICT (account_id) DO UPDATE SET hour = :hour,
-            bytes = CASE WHEN fetched.hour = :hour THEN fetched.bytes ELSE 0 END,
-            held = CASE WHEN fetched.hour = :hour THEN fetched.held ELSE 0 END
-        RETURNING bytes, held""",
+            fetched_bytes = CASE WHEN fetch_budgets.hour = :hour THEN fetch_budgets.fetched_bytes ELSE 0 END,
+            reserved_bytes = CASE WHEN fetch_budgets.hour = :hour THEN fetch_budgets.reserved_bytes ELSE 0 END
+        RETURNING fetched_bytes, reserved_bytes""",
         account_id=account_id,
         hour=hour,
     )[0]
-    if row["bytes"] >= budget_bytes:
+    if row["fetched_bytes"] >= budget_bytes:
         return BudgetExhausted()
-    left = budget_bytes - row["bytes"] - row["held"]
-    if left < max_bytes and row["held"] > 0:
+    left = budget_bytes - row["fetched_bytes"] - row["reserved_bytes"]
+    if left < max_bytes and row["reserved_bytes"] > 0:
         return BudgetReserved()
     reserved = min(max_bytes, left)
     tx.execute_nowait(
-        "UPDATE fetched SET held = held + :held WHERE account_id = :account_id", held=reserved, account_id=account_id
+        "UPDATE fetch_budgets SET reserved_bytes = reserved_bytes + :reserved WHERE account_id = :account_id",
+        reserved=reserved,
+        account_id=account_id,
     )
-    return FetchReservation(hour, reserved)
+    return FetchAllowance(hour, reserved)
 
 
-def settle_fetch(tx: Tx, account_id: str, reservation: FetchReservation, fetched_bytes: int) -> None:
-    """Give the grant back and book the `fetched_bytes` bytes; a grant of an hour that is over has ended with it."""
+def settle_fetch(tx: Tx, account_id: str, allowance: FetchAllowance, fetched_bytes: int) -> None:
+    """Give the allowance back and count what came. An allowance of an hour that is over has ended with it."""
     tx.execute_nowait(
-        """UPDATE fetched SET bytes = bytes + :came, held = CASE WHEN held > :most THEN held - :most ELSE 0 END
+        """UPDATE fetch_budgets SET fetched_bytes = fetched_bytes + :fetched_bytes,
+            reserved_bytes = CASE WHEN reserved_bytes > :max_bytes THEN reserved_bytes - :max_bytes ELSE 0 END
         WHERE account_id = :account_id AND hour = :hour""",
         account_id=account_id,
-        came=fetched_bytes,
-        most=reservation.max_bytes,
-        hour=reservation.hour,
+        fetched_bytes=fetched_bytes,
+        max_bytes=allowance.max_bytes,
+        hour=allowance.hour,
     )

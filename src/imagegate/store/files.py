@@ -1,6 +1,6 @@
-"""Rows about uploaded files: names, addresses and how many one account keeps.
+"""Uploaded files: names, links, and how many one account keeps.
 
-The bytes are an asset of kind `upload`, written in the same commit. Refuses to know the bytes themselves.
+The bytes are an asset of kind `upload`, written in the same commit.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import msgspec
 from imagegate.domain.assets import Asset
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.store.assets import NewAsset, add_asset, find_asset
-from imagegate.store.engines import SKIP_LOCKED, Row
+from imagegate.store.assets import add_asset, find_asset
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
 _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.original_name, f.upload_path, f.created,
@@ -20,7 +20,7 @@ _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.origi
 
 
 class NewFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file whose bytes are stored. `given_name` is None where the sender left the naming to us."""
+    """A file whose bytes are stored. `given_name` is None where the sender gave no name."""
 
     id: str
     secret: str
@@ -28,22 +28,22 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     original_name: str
     given_name: str | None
     upload_path: str
-    asset: NewAsset
+    asset: Asset
 
 
 class FileAdded(msgspec.Struct, frozen=True):
-    """The file is kept. `replaced` are the assets whose bytes nobody can reach any more."""
+    """The file is stored. The bytes of the `replaced` assets have no link any more."""
 
     file: StoredFile
     replaced: tuple[Asset, ...]
 
 
 class FileLimitReached(msgspec.Struct, frozen=True):
-    """The account keeps as many files as it may."""
+    """The account has as many files as it may have."""
 
 
 class FileRemoved(msgspec.Struct, frozen=True):
-    """The file is gone; the bytes of its asset can follow."""
+    """The file is removed; the bytes of its asset can be deleted."""
 
     asset: Asset
 
@@ -53,22 +53,26 @@ class NoSuchFile(msgspec.Struct, frozen=True):
 
 
 def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files: int) -> FileAdded | FileLimitReached:
-    """[ file, asset, count; the older file of its path and given name is replaced ] unless there is no room."""
+    """[ file, asset, count; a file of the same path and given name is replaced ], unless the limit is reached.
+
+    `retention_us` is how long its link works.
+    """
     if tx.is_retry and (existing := find_file(tx, account_id, new.id)) is not None:
         return FileAdded(existing, ())
     _lock_account(tx, account_id)
     _uncount_expired(tx, account_id)
     replaced = _remove_same_name(tx, account_id, new)
     counted = tx.execute(
-        "UPDATE accounts SET files = files + 1 WHERE id = :account_id AND (files < :most OR :replaced > 0)",
+        """UPDATE accounts SET file_count = file_count + 1
+        WHERE id = :account_id AND (file_count < :max_files OR :replaced > 0)""",
         account_id=account_id,
-        most=max_files,
+        max_files=max_files,
         replaced=len(replaced),
     )
     if counted == 0:
         return FileLimitReached()
     expires = tx.now // US_PER_SECOND * US_PER_SECOND + retention_us
-    add_asset(tx, account_id, new.asset, expires, None)
+    add_asset(tx, new.asset, expires, None)
     _insert_file(tx, account_id, new, expires)
     stored = find_file(tx, account_id, new.id)
     assert stored is not None
@@ -76,12 +80,12 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
 
 
 def _lock_account(tx: Tx, account_id: str) -> None:
-    """Writers of one account's files come one after the other, each seeing what the one before it did."""
-    tx.execute("UPDATE accounts SET files = files WHERE id = :account_id", account_id=account_id)
+    # Writers of one account's files come one after the other, and each sees what the one before it did.
+    tx.lock_row("SELECT id FROM accounts WHERE id = :account_id", account_id=account_id)
 
 
 def _uncount_expired(tx: Tx, account_id: str) -> None:
-    """What has expired takes no room, whether or not it was swept."""
+    """Do not count what has expired, whether or not it was purged."""
     expired = tx.execute(
         "UPDATE files SET counted = 0 WHERE account_id = :account_id AND counted = 1 AND expires <= :now",
         account_id=account_id,
@@ -93,7 +97,9 @@ def _uncount_expired(tx: Tx, account_id: str) -> None:
 def _decrement_count(tx: Tx, account_id: str, number: int) -> None:
     if number > 0:
         tx.execute_nowait(
-            "UPDATE accounts SET files = files - :number WHERE id = :account_id", number=number, account_id=account_id
+            "UPDATE accounts SET file_count = file_count - :number WHERE id = :account_id",
+            number=number,
+            account_id=account_id,
         )
 
 
@@ -111,7 +117,7 @@ def _remove_same_name(tx: Tx, account_id: str, new: NewFile) -> tuple[Asset, ...
 
 
 def _remove_row(tx: Tx, account_id: str, file_id: str) -> Asset:
-    """The link ends here; the bytes are due from now on, so that the sweep takes them if nobody else does."""
+    """End the link. The bytes expire now, so that the purge deletes them if nobody else does."""
     asset_id = tx.fetch_all(
         """UPDATE files SET removed = :now, counted = 0 WHERE id = :id AND account_id = :account_id
             AND removed IS NULL RETURNING asset_id""",
@@ -132,11 +138,8 @@ def _remove_row(tx: Tx, account_id: str, file_id: str) -> Asset:
 
 
 def _insert_file(tx: Tx, account_id: str, new: NewFile, expires: int) -> None:
-    tx.execute_nowait(
-        """INSERT INTO files (id, account_id, asset_id, secret, file_name, original_name, given_name, upload_path,
-            created, expires)
-        VALUES (:id, :account_id, :asset_id, :secret, :file_name, :original_name, :given_name, :upload_path,
-            :created, :expires)""",
+    tx.insert(
+        "files",
         id=new.id,
         account_id=account_id,
         asset_id=new.asset.id,
@@ -151,7 +154,7 @@ def _insert_file(tx: Tx, account_id: str, new: NewFile, expires: int) -> None:
 
 
 def remove_file(tx: Tx, account_id: str, file_id: str) -> FileRemoved | NoSuchFile:
-    """[ link ended, room given ]."""
+    """[ link ended, count decremented ]."""
     _lock_account(tx, account_id)
     found = find_file(tx, account_id, file_id)
     if found is None:
@@ -164,9 +167,10 @@ def remove_file(tx: Tx, account_id: str, file_id: str) -> FileRemoved | NoSuchFi
 
 
 def purge_files(tx: Tx, retention_us: int, limit: int) -> int:
-    """Forget files whose links ended `retention_us` ago and whose bytes are gone; how many. Their links answer 410
-    until
-    then, and 404 from then on."""
+    """Delete files whose links ended `retention_us` ago and whose bytes are gone; return how many.
+
+    Their links answer 410 until then, and 404 from then on.
+    """
     rows = tx.fetch_all(
         f"""SELECT f.id, f.account_id, f.asset_id FROM files f
         WHERE f.expires <= :before AND EXISTS (SELECT 1 FROM assets a WHERE a.id = f.asset_id AND a.deleted IS NOT NULL)
@@ -184,13 +188,13 @@ def purge_files(tx: Tx, retention_us: int, limit: int) -> int:
 
 
 def find_file(tx: Tx, account_id: str, file_id: str) -> StoredFile | None:
-    """One file of this account, whatever became of it."""
+    """Return one file of this account, also where it is removed or expired."""
     row = tx.fetch_one(f"{_FILE} WHERE f.id = :id AND f.account_id = :account_id", id=file_id, account_id=account_id)
     return _file_from_row(row) if row else None
 
 
 def list_files_page(tx: Tx, account_id: str, page: int, page_size: int) -> tuple[list[StoredFile], int]:
-    """Live files, newest first, and how many there are in all."""
+    """Return a page of live files, newest first, and the number of all of them."""
     rows = tx.fetch_all(
         f"""{_FILE} WHERE f.account_id = :account_id AND f.removed IS NULL AND f.expires > :now
             ORDER BY f.created DESC, f.id DESC LIMIT :size OFFSET :skip""",
@@ -212,13 +216,13 @@ def count_files(tx: Tx, account_id: str) -> int:
 
 
 def find_file_by_secret(tx: Tx, secret: str) -> StoredFile | None:
-    """The file behind an address: its secret stands in for the account."""
+    """Return the file behind its public URL: the secret stands in for the account."""
     row = tx.fetch_one(f"{_FILE} WHERE f.secret = :secret", secret=secret)
     return _file_from_row(row) if row else None
 
 
 def find_file_by_id(tx: Tx, file_id: str) -> StoredFile | None:
-    """The file behind a download link: the id is as secret as the address."""
+    """Return the file behind a download link: the id is as secret as the URL."""
     row = tx.fetch_one(f"{_FILE} WHERE f.id = :id", id=file_id)
     return _file_from_row(row) if row else None
 

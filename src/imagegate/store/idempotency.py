@@ -1,7 +1,4 @@
-"""One key, one task: what an Idempotency-Key was used for.
-
-Refuses to know: what the request means; it compares fingerprints.
-"""
+"""Idempotency-Keys: each belongs to one task of its account, and to one request, known by its fingerprint."""
 
 from __future__ import annotations
 
@@ -27,7 +24,8 @@ class KeyConflict(msgspec.Struct, frozen=True):
 def claim_key(
     tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, retention_us: int
 ) -> KeyClaimed | Replay | KeyConflict:
-    """Take the key for this task unless it is taken. A caller at the same time waits here for the other's commit."""
+    """Claim the key for this task, unless it is claimed. `retention_us` is how long the claim lasts."""
+    # Of two callers at the same time the second one waits at the INSERT for the commit of the first.
     tx.execute(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
         " AND expires <= :now",
@@ -70,7 +68,7 @@ def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
 
 
 def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
-    """A refused request does not use its key up."""
+    """Give the key back: a request that was refused does not use it up."""
     tx.execute_nowait(
         "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
         account_id=account_id,
@@ -80,7 +78,7 @@ def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
 
 
 def purge_expired_keys(tx: Tx, limit: int) -> int:
-    """How many keys were forgotten."""
+    """Delete expired keys; return how many."""
     return tx.execute(
         """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
             SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",

@@ -1,7 +1,6 @@
 """What must always be true of the database, as statements that select what breaks it.
 
-Knows: the invariants by number, and how each is asked. Refuses to know: how a broken row came about. Every statement
-only reads and selects the offending rows; none selected means that the invariant holds.
+Every statement only reads; none selected means that the invariant holds.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import msgspec
 
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ALLOWED_STEPS
-from imagegate.store.engines import Row
-from imagegate.store.key_concurrency import LATER
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 MAX_ROWS_SHOWN = 20
@@ -68,7 +66,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I3",
-        "nobody holds less than nothing or owes more than the credit line",
+        "no account holds less than nothing or owes more than its credit line",
         "SELECT id, posted, held FROM accounts WHERE held < 0 OR posted - held + credit_line < 0",
     ),
     Invariant(
@@ -116,7 +114,7 @@ INVARIANTS = (
         "I7.claims",
         "claims are numbered without gaps",
         """SELECT t.id, t.claim_no, COUNT(DISTINCT s.claim_no) AS claims FROM tasks t
-        LEFT JOIN steps s ON s.task_id = t.id AND s.claim_no > 0 GROUP BY t.id, t.claim_no
+        LEFT JOIN task_steps s ON s.task_id = t.id AND s.claim_no > 0 GROUP BY t.id, t.claim_no
         HAVING t.claim_no <> COUNT(DISTINCT s.claim_no)""",
     ),
     Invariant(
@@ -138,8 +136,8 @@ INVARIANTS = (
     Invariant(
         "I9",
         "every stored step is an allowed one, and nothing follows the end",
-        f"""SELECT before.task_id, before.state, after.state AS next FROM steps before
-        JOIN steps after ON after.task_id = before.task_id AND after.seq = before.seq + 1
+        f"""SELECT before.task_id, before.state, after.state AS next FROM task_steps before
+        JOIN task_steps after ON after.task_id = before.task_id AND after.seq = before.seq + 1
         WHERE (before.state, after.state) NOT IN (VALUES {_STEPS}) OR before.progress > after.progress""",
     ),
     Invariant(
@@ -165,40 +163,42 @@ INVARIANTS = (
         """SELECT d.id, d.state, d.reason FROM deliveries d
         LEFT JOIN delivery_attempts a ON a.delivery_id = d.id AND a.number = d.number
         WHERE d.number <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id)
-            OR d.tried <> (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id AND n.round = d.round)
-            OR (d.state = 'delivered') <> (COALESCE(a.status, 0) BETWEEN 200 AND 299 AND d.tried > 0)
-            OR (d.state = 'exhausted' AND d.tried = 0 AND d.reason <> 'host_down')
+            OR d.round_attempts <>
+                (SELECT COUNT(*) FROM delivery_attempts n WHERE n.delivery_id = d.id AND n.round = d.round)
+            OR (d.state = 'delivered') <> (COALESCE(a.status, 0) BETWEEN 200 AND 299 AND d.round_attempts > 0)
+            OR (d.state = 'exhausted' AND d.round_attempts = 0 AND d.reason <> 'host_down')
             OR (d.owner IS NOT NULL) <> (a.number IS NOT NULL AND a.ended IS NULL)""",
     ),
     Invariant(
         "I11",
         "no unfinished task long past its deadline",
-        """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running', 'finalizing')
+        """SELECT id, state, deadline FROM tasks WHERE state IN ('queued', 'running')
         AND deadline + :grace < :now""",
     ),
     Invariant(
-        "I11.turns",
-        "a task waits for its turn only where its key's tasks take turns",
-        f"""SELECT t.id, t.due FROM tasks t JOIN api_keys k ON k.id = t.key_id
-        WHERE t.state IN ('queued', 'running', 'finalizing') AND k.concurrent_tasks IS NULL AND t.due >= {LATER}""",
+        "I11.slots",
+        "a task waits for a slot only where its key limits concurrent tasks",
+        """SELECT t.id, t.due FROM tasks t JOIN api_keys k ON k.id = t.key_id
+        WHERE t.state IN ('queued', 'running') AND k.concurrent_tasks IS NULL
+            AND t.waiting_for_slot = 1""",
     ),
     Invariant(
         "I12.files",
         "the number of an account's files is that of its counted rows",
-        """SELECT a.id, a.files, COUNT(f.id) AS number FROM accounts a
+        """SELECT a.id, a.file_count, COUNT(f.id) AS number FROM accounts a
         LEFT JOIN files f ON f.account_id = a.id AND f.counted = 1
-        GROUP BY a.id, a.files HAVING a.files <> COUNT(f.id)""",
+        GROUP BY a.id, a.file_count HAVING a.file_count <> COUNT(f.id)""",
     ),
     Invariant(
         "I13",
-        "results expire the stored while after settlement, and are deleted within the hour",
+        "results expire when their task says, and are deleted within the hour",
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
             OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))""",
     ),
     Invariant(
         "I13.thumbnails",
-        "a thumbnail is of its task's last commit, ends as told and is deleted in time",
+        "a thumbnail is of its task's last commit, expires when the task says and is deleted in time",
         """SELECT t.id, t.thumbnail_expires, a.expires, a.deleted FROM tasks t
         LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'thumbnail'
         WHERE (a.id IS NULL) <> (t.thumbnail_expires IS NULL) OR a.expires <> t.thumbnail_expires
@@ -244,22 +244,22 @@ MONEY_INVARIANTS = tuple(
     rule for rule in INVARIANTS if rule.id.partition(".")[0] in {"I1", "I2", "I3", "I4", "I5", "I6"}
 )
 
-# What a sweep can ask each time, however old the books are: none of them reads what is closed.
+# These can be checked often, however long the history is: none of them reads what is closed.
 CHEAP_INVARIANTS = tuple(rule for rule in INVARIANTS if rule.id in {"I2.held", "I3", "I11"})
 
 
 def find_violations(tx: Tx, grace_us: int) -> list[Violation]:
-    """Ask all. `grace_us`: how late a sweep may be before it counts as one that does not come."""
+    """Check every invariant. `grace_us` is how late a deadline or an expiry may be acted on."""
     return [*_evaluate(tx, INVARIANTS, grace_us), *_find_edited_prices(tx)]
 
 
 def find_money_violations(tx: Tx) -> list[Violation]:
-    """Ask those about money alone: none of them depends on how long nobody was serving."""
+    """Check the invariants about money: none of them depends on how long no process was serving."""
     return _evaluate(tx, MONEY_INVARIANTS, 0)
 
 
 def find_cheap_violations(tx: Tx, grace_us: int) -> list[Violation]:
-    """Ask the few that cost little."""
+    """Check the invariants that cost little."""
     return _evaluate(tx, CHEAP_INVARIANTS, grace_us)
 
 
@@ -269,16 +269,13 @@ def _evaluate(tx: Tx, rules: tuple[Invariant, ...], grace_us: int) -> list[Viola
 
 
 def _find_edited_prices(tx: Tx) -> list[Violation]:
-    """I16: no engine hashes text the same way, so this one is asked here."""
+    # I16 is checked here: the two engines have no hash function in common.
     rows = tx.fetch_all("SELECT version, hash, body FROM prices")
     edited = [row for row in rows if hashlib.sha256(row["body"].encode()).hexdigest() != row["hash"]]
-    return (
-        [Violation("I16", "the stored hash of every price version still matches", edited[:MAX_ROWS_SHOWN])]
-        if edited
-        else []
-    )
+    description = "the stored hash of every price version still matches"
+    return [Violation("I16", description, edited[:MAX_ROWS_SHOWN])] if edited else []
 
 
 def sum_entries(tx: Tx) -> Nanos:
-    """The sum of all entries: zero."""
+    """Return the sum of all ledger entries, which is zero."""
     return Nanos(tx.fetch_int("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries"))

@@ -1,35 +1,31 @@
-"""Keys whose tasks take turns: of a key with `concurrent_tasks` no more than that are carried out side by side.
+"""Concurrency slots of keys: of a key with `concurrent_tasks`, no more tasks than that run side by side.
 
-Knows: that a task of such a key is put into the queue as not yet due, and is let in when there is room. So the claim
-looks at no task that it may not take, however many wait. Refuses to know: how a due task is claimed.
-
-Waiting tasks stand in the order of their coming, `LATER` behind their own time. A task that was let in stays in: lost
-or handed back, it is due at once and keeps its place among those that count.
+A task of such a key is created with `waiting_for_slot`, and gets a slot when the key has a free one, oldest first. So
+a claim never reads tasks that it may not take, however many wait. A task keeps its slot until it ends, also where its
+worker dies or releases it.
 """
 
 from __future__ import annotations
 
-from imagegate.store.engines import FOR_UPDATE, SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
-LATER = 2**61
-# The due moment of a new task, for an INSERT that has `:now` and `:key_id`.
-DUE = f""":now + COALESCE((SELECT CAST({LATER} AS BIGINT) FROM api_keys
-    WHERE id = :key_id AND concurrent_tasks IS NOT NULL), 0)"""
-_UNFINISHED = "state IN ('queued', 'running', 'finalizing')"
+# For an INSERT that has `:key_id`: whether a new task has to wait.
+WAITING_FOR_SLOT = "COALESCE((SELECT 1 FROM api_keys WHERE id = :key_id AND concurrent_tasks IS NOT NULL), 0)"
 
 
 def fill_slots(tx: Tx, account_id: str) -> None:
-    """Make due what the account's keys have room for; the oldest first."""
-    limited = tx.fetch_all(
-        f"""SELECT id, concurrent_tasks FROM api_keys
-        WHERE account_id = :account_id AND concurrent_tasks IS NOT NULL ORDER BY id {FOR_UPDATE}""",
+    """Give the free slots of the account's keys to their waiting tasks."""
+    # Tasks are counted after their key is locked: two workers that fill its slots do so one after the other.
+    keys = tx.lock_rows(
+        """SELECT id, concurrent_tasks FROM api_keys
+        WHERE account_id = :account_id AND concurrent_tasks IS NOT NULL ORDER BY id""",
         account_id=account_id,
     )
-    for key in limited:
-        # Counted after the lock: workers of other processes let in before or after this, never beside it.
+    for key in keys:
         occupied = tx.fetch_int(
-            f"SELECT COUNT(*) AS n FROM tasks WHERE key_id = :key_id AND {_UNFINISHED} AND due < {LATER}",
+            """SELECT COUNT(*) AS n FROM tasks
+            WHERE key_id = :key_id AND state IN ('queued', 'running') AND waiting_for_slot = 0""",
             key_id=key["id"],
         )
         if occupied < key["concurrent_tasks"]:
@@ -37,24 +33,25 @@ def fill_slots(tx: Tx, account_id: str) -> None:
 
 
 def _fill_key_slots(tx: Tx, key_id: str, free_slots: int) -> None:
-    # A row that somebody locks is being cancelled; to wait for it would be to wait for one who waits for our key.
+    # A locked row is skipped: whoever holds it cancels the task and may wait for our key, so we must not wait for him.
     tx.execute_nowait(
         f"""WITH next AS MATERIALIZED (
-            SELECT id FROM tasks WHERE key_id = :key_id AND {_UNFINISHED} AND state = 'queued' AND due >= {LATER}
-            ORDER BY due LIMIT :room {SKIP_LOCKED})
-        UPDATE tasks SET due = due - {LATER} WHERE id IN (SELECT id FROM next) AND due >= {LATER}""",
+            SELECT id FROM tasks WHERE key_id = :key_id AND state IN ('queued', 'running') AND state = 'queued'
+                AND waiting_for_slot = 1
+            ORDER BY due LIMIT :free_slots {SKIP_LOCKED})
+        UPDATE tasks SET waiting_for_slot = 0 WHERE id IN (SELECT id FROM next) AND waiting_for_slot = 1""",
         key_id=key_id,
-        room=free_slots,
+        free_slots=free_slots,
     )
 
 
 def apply_new_limit(tx: Tx, account_id: str, key_id: str, limit: int | None) -> None:
-    """The key's limit has changed: what is queued waits from now on, or waits no longer."""
-    before, shift = (f"due < {LATER}", LATER) if limit is not None else (f"due >= {LATER}", -LATER)
+    """Make the key's queued tasks wait for a slot from now on, or not any more where `limit` is None."""
     tx.execute_nowait(
-        f"""UPDATE tasks SET due = due + CAST(:shift AS BIGINT)
-        WHERE key_id = :key_id AND account_id = :account_id AND {_UNFINISHED} AND state = 'queued' AND {before}""",
+        """UPDATE tasks SET waiting_for_slot = :waiting
+        WHERE key_id = :key_id AND account_id = :account_id AND state IN ('queued', 'running') AND state = 'queued'
+            AND waiting_for_slot <> :waiting""",
         key_id=key_id,
         account_id=account_id,
-        shift=shift,
+        waiting=0 if limit is None else 1,
     )

@@ -1,7 +1,4 @@
-"""The append-only double-entry ledger: every ref sums to zero, no line is ever changed.
-
-Knows: how a movement of money is written once under its ref. Refuses to know: balances (that is `accounts.py`).
-"""
+"""The append-only double-entry ledger: every ref sums to zero, and no entry is ever changed."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from imagegate.store.transaction import Tx
 
 
 class GrantPosted(msgspec.Struct, frozen=True):
-    """The grant is on the books, now or since an earlier call with the same ref."""
+    """The grant is posted, now or by an earlier call with the same ref."""
 
 
 class GrantRefused(msgspec.Struct, frozen=True):
-    """A negative grant would take what is held or not there."""
+    """A negative grant would take more than the account has available."""
 
 
 def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPosted | GrantRefused:
@@ -35,8 +32,10 @@ def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPo
 
 
 def post_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:
-    """Take `charge` from the account. What the price exceeds it by is the operator's overrun. The results' rows come
-    before: the lines say what they are for, and outlive the task."""
+    """Take `charge` nanos from the account. What `price` exceeds it by is the operator's overrun.
+
+    The rows of the results must exist already: the entries count them, and outlive the task.
+    """
     ref = f"settle:{task_id}"
     parts = [(account_id, -charge, EntryKind.charge), (SYS_REVENUE, price, EntryKind.charge)]
     if price != charge:
@@ -46,7 +45,7 @@ def post_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, 
 
 
 def post_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind, commit_id: str) -> None:
-    """What a call cost us, or may have: `cost` bought pictures, `waste` bought none that are known of."""
+    """Post what a call cost us, or may have: `cost` bought images, `waste` bought none that we know of."""
     ref, account = f"{kind}:{attempt_id}", SYS_COST if kind == EntryKind.cost else SYS_WASTE
     for ledger_account, amount in ((account, cost), (SYS_UPSTREAM, -cost)):
         post_entry(

@@ -1,21 +1,20 @@
-"""The end of the history: tasks that ended long ago go, with everything that is theirs.
+"""Deleting history: tasks that ended long ago, with everything that belongs to them.
 
-Knows: what must be over before a task may go, and in which order its rows can. Refuses to know: how long is long.
-Ledger lines stay for ever and still sum to zero; a hold goes with its task, and with it two lines of the statement that
-cancel each other out. Each command takes a few and leaves the rest for the next.
+Ledger entries stay for ever and still sum to zero; a hold goes with its task, and with it two lines of the statement
+that cancel each other out. Each command deletes a few rows and leaves the rest for the next one.
 """
 
 from __future__ import annotations
 
-from imagegate.store.engines import SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
-# the webhook's attempts before the webhook, and everything before the task
+# Foreign keys: the attempts before their delivery, and everything before the task.
 _DELETE_TASK_ROWS = (
     "DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE task_id = :id)",
     "DELETE FROM deliveries WHERE task_id = :id",
     "DELETE FROM attempts WHERE task_id = :id",
-    "DELETE FROM steps WHERE task_id = :id",
+    "DELETE FROM task_steps WHERE task_id = :id",
     "DELETE FROM assets WHERE task_id = :id",
     "DELETE FROM holds WHERE task_id = :id",
     "DELETE FROM tasks WHERE id = :id",
@@ -23,8 +22,10 @@ _DELETE_TASK_ROWS = (
 
 
 def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
-    """Tasks that ended `retention_us` ago, whose bytes are gone, whose webhook is closed and whose Idempotency-Key is
-    forgotten; how many."""
+    """Delete tasks that ended `retention_us` ago; return how many.
+
+    Their bytes must be gone, their webhook closed and their Idempotency-Key expired.
+    """
     rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.state IN ('completed', 'failed') AND t.ended <= :before
             AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.task_id = t.id AND a.deleted IS NULL)
@@ -41,7 +42,7 @@ def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
 
 
 def purge_test_webhooks(tx: Tx, retention_us: int, limit: int) -> int:
-    """Test webhooks, which belong to no task, closed `retention_us` ago; how many."""
+    """Delete test webhooks, which belong to no task, closed `retention_us` ago; return how many."""
     rows = tx.fetch_all(
         f"""SELECT id FROM deliveries WHERE task_id IS NULL AND closed <= :before
         ORDER BY closed LIMIT :limit {SKIP_LOCKED}""",

@@ -1,7 +1,6 @@
 """Refunds: an operator gives the whole charge of a settled task back to its account, once.
 
-Knows: the refund, its two entries and the key that had spent it. Refuses to know: why. The task's hold and settlement
-stay as they were: what was charged was charged.
+The task's hold and settlement stay as they were: what was charged was charged.
 """
 
 from __future__ import annotations
@@ -9,26 +8,26 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.accounts import SYS_REVENUE, EntryKind
-from imagegate.store import accounts, ledger
-from imagegate.store.engines import Row
+from imagegate.store import holds, ledger
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
-_REFUND = "SELECT id, task_id, account_id, amount, reason, actor, once, created FROM refunds"
+_REFUND = "SELECT id, task_id, account_id, amount, reason, actor, idempotency_key, created FROM refunds"
 
 
 class NewRefund(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund to book. `id` and `commit_id` are made by the caller; `once` names it for a repeat."""
+    """A refund to post. The caller makes `id` and `commit_id`; a repeat is recognized by its `idempotency_key`."""
 
     id: str
     task_id: str
     reason: str
     actor: str
-    once: str
+    idempotency_key: str
     commit_id: str
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """On the books. `available` is what the account has now; `replayed`: it was there before this call."""
+    """Posted. `available` is what the account has now, in nanos; `replayed`: it was posted before this call."""
 
     id: str
     task_id: str
@@ -78,8 +77,8 @@ def find_refund_account(tx: Tx, task_id: str) -> str | None:
 def refund_task(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
     """[ refund, entries, balance, what the key has spent ]: all or none."""
     if tx.execute(
-        """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, once, commit_id, created)
-        SELECT id, :id, account_id, charge, :reason, :actor, :once, :commit_id, :now FROM tasks
+        """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, idempotency_key, commit_id, created)
+        SELECT id, :id, account_id, charge, :reason, :actor, :idempotency_key, :commit_id, :now FROM tasks
         WHERE id = :task_id AND account_id = :account_id AND state = 'completed' AND charge > 0
         ON CONFLICT DO NOTHING""",
         account_id=account_id,
@@ -96,7 +95,7 @@ def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
         id=new.task_id,
         account_id=account_id,
     )[0]
-    accounts.reverse_charge(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
+    holds.reverse_charge(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
     for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
         ledger.post_entry(
             tx,
@@ -112,7 +111,7 @@ def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
 
 def _load_outcome(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
     found = tx.fetch_one(f"{_REFUND} WHERE task_id = :id", id=new.task_id)
-    same_key = tx.fetch_one(f"{_REFUND} WHERE once = :once", once=new.once)
+    same_key = tx.fetch_one(f"{_REFUND} WHERE idempotency_key = :idempotency_key", idempotency_key=new.idempotency_key)
     if same_key is not None:
         same = (same_key["task_id"], same_key["reason"]) == (new.task_id, new.reason)
         return _refund_from_row(tx, same_key, new.id) if same else RefundConflict()
@@ -126,5 +125,5 @@ def _load_outcome(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
 
 def _refund_from_row(tx: Tx, row: Row, new_id: str) -> Refund:
     available = tx.fetch_int("SELECT posted - held AS available FROM accounts WHERE id = :id", id=row["account_id"])
-    shown = {name: value for name, value in row.items() if name != "once"}
-    return Refund(**shown, available=available, replayed=row["id"] != new_id)
+    fields = {name: value for name, value in row.items() if name != "idempotency_key"}
+    return Refund(**fields, available=available, replayed=row["id"] != new_id)

@@ -1,7 +1,7 @@
-"""Health of routes and upstreams, shared by every process; and the gate before a call.
+"""The health of routes and upstreams, shared by every process, and the check before a call.
 
-Knows: that a row is taken before it is judged, so that one trial is one trial. Refuses to know: what makes a route
-healthy (that is the breaker).
+What an outcome does to a health is decided by `imagegate.routing.circuit_breaker`; here each row is locked before it
+is judged, so that one half-open trial is one trial, however many processes ask.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, Ra
 from imagegate.security.rate_limit import Denied, Quota, take
 from imagegate.store.transaction import Tx
 
-_SLOT_RETRY_US = 500_000
+_SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
 _MAX_IMAGES_PER_CALL = 10
 
 
 class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call has to pass. `key_fingerprint` is the fingerprint of the upstream's key; 0 means no limit.
+    """What a call must respect; 0 means no limit.
 
-    `max_trial_us`: for how long a trial keeps others out at most.
+    `key_fingerprint` is that of the upstream's key, `rate_per_min` counts images, and `max_trial_us` is how long a
+    half-open trial keeps other calls out at most.
     """
 
     route: str
@@ -34,32 +35,34 @@ class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blocked(msgspec.Struct, frozen=True):
-    """Not now. `until` is when to ask again, 0 where that is not worth waiting for."""
+    """No call now. `until` is when to ask again in UTC microseconds, 0 where that is not worth waiting for."""
 
     until: int
     reason: str
 
 
 def load_health(tx: Tx) -> dict[str, Health]:
-    return {row["scope"]: _decode_health(row["body"]) for row in tx.fetch_all("SELECT scope, body FROM health")}
+    """Return the health of every route and upstream that has one, by its scope."""
+    return {row["scope"]: _decode_health(row["body"]) for row in tx.fetch_all("SELECT scope, body FROM route_health")}
 
 
 def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
-    """Apply `change` to the row as it stands."""
+    """Apply `change` to the row as it is once it is locked."""
     _save_health(tx, scope, change(_lock_health(tx, scope)[0]))
 
 
 def reset_health(tx: Tx, scope: str) -> None:
-    """The operator has looked after it: the next call passes."""
-    tx.execute_nowait("DELETE FROM health WHERE scope = :scope", scope=scope)
+    """Forget what was observed: the next call passes."""
+    tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", scope=scope)
 
 
 def try_dispatch(tx: Tx, limits: DispatchLimits) -> Blocked | None:
-    """None lets the call through and counts it. The upstream's row is taken first, so callers come one by one."""
-    upstream, free_at = _lock_health(tx, limits.upstream)
+    """Let a call through and count it (None), or say why not."""
+    # The upstream's row before the route's, in every process: callers of one upstream come one after the other.
+    upstream, full_at = _lock_health(tx, limits.upstream)
     route, _ = _lock_health(tx, limits.route)
     blocked = (
-        _check_health(tx, limits, upstream, route) or _check_concurrency(tx, limits) or _check_rate(tx, limits, free_at)
+        _check_health(tx, limits, upstream, route) or _check_concurrency(tx, limits) or _check_rate(tx, limits, full_at)
     )
     if blocked is None:
         for scope, health in ((limits.upstream, upstream), (limits.route, route)):
@@ -87,36 +90,40 @@ def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
         "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
         upstream=limits.upstream,
     )
-    return Blocked(tx.now + _SLOT_RETRY_US, "all its places are taken") if in_flight >= limits.concurrency else None
+    return (
+        Blocked(tx.now + _SLOT_RETRY_US, "the upstream's concurrency limit is reached")
+        if in_flight >= limits.concurrency
+        else None
+    )
 
 
-def _check_rate(tx: Tx, limits: DispatchLimits, free_at: int) -> Blocked | None:
+def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
     """Images per minute, of which a fifth of a minute's worth may be asked for at once."""
     if not limits.rate_per_min:
         return None
     burst = max(1, limits.rate_per_min // 5)
     quota = Quota("rate", limits.upstream, limits.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
-    result = take((quota,), {quota.bucket: free_at}, tx.now, cost=limits.images)
+    result = take((quota,), {quota.bucket: full_at}, tx.now, cost=limits.images)
     if isinstance(result, Denied):
-        return Blocked(tx.now + result.retry_after_us, "its rate is used up")
+        return Blocked(tx.now + result.retry_after_us, "the upstream's rate limit is reached")
     tx.execute_nowait(
-        "UPDATE health SET free_at = :at WHERE scope = :scope", at=result.full_at[quota.bucket], scope=limits.upstream
+        "UPDATE route_health SET full_at = :at WHERE scope = :scope",
+        at=result.full_at[quota.bucket],
+        scope=limits.upstream,
     )
     return None
 
 
 def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
-    """Lock the row, made where it is absent."""
-    tx.execute_nowait(
-        "INSERT INTO health (scope, body) VALUES (:scope, '{}') ON CONFLICT (scope) DO NOTHING", scope=scope
-    )
-    row = tx.fetch_all("UPDATE health SET body = body WHERE scope = :scope RETURNING body, free_at", scope=scope)[0]
-    return _decode_health(row["body"]), row["free_at"]
+    """Lock the row, inserted where it is absent: two first callers meet too."""
+    tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
+    row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", scope=scope)[0]
+    return _decode_health(row["body"]), row["full_at"]
 
 
 def _save_health(tx: Tx, scope: str, health: Health) -> None:
     body = msgspec.json.encode(health).decode()
-    tx.execute_nowait("UPDATE health SET body = :body WHERE scope = :scope", body=body, scope=scope)
+    tx.execute_nowait("UPDATE route_health SET body = :body WHERE scope = :scope", body=body, scope=scope)
 
 
 def _decode_health(body: str) -> Health:

@@ -1,8 +1,4 @@
-"""Sessions of the page: who signed in with which key, and until when.
-
-Knows: the rows, and when one has ended. Refuses to know: the id that the browser holds (only its hash comes here) and
-what a session may do (that is its key).
-"""
+"""Sessions of the page: who signed in with which key, and until when. Only a hash of the session's id is stored."""
 
 from __future__ import annotations
 
@@ -10,8 +6,8 @@ import msgspec
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_HOUR
-from imagegate.store.accounts import find_key
-from imagegate.store.engines import SKIP_LOCKED, Row
+from imagegate.store.api_keys import find_key
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
 IDLE_TIMEOUT_US = US_PER_HOUR
@@ -19,42 +15,43 @@ MAX_LIFETIME_US = 12 * US_PER_HOUR
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """`seen` is its last use, `expires` when it ends however much it is used; UTC microseconds."""
+    """`expires` is when it ends however much it is used; times are UTC microseconds."""
 
     digest: str
     account_id: str
     key_id: str
     created: int
-    seen: int
+    last_used: int
     expires: int
 
     def is_live(self, now: int) -> bool:
-        return now < self.expires and now < self.seen + IDLE_TIMEOUT_US
+        return now < self.expires and now < self.last_used + IDLE_TIMEOUT_US
 
 
 def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_digest: str) -> None:
-    """A session that begins now; the one that the browser held before, if any, ends."""
+    """Begin a session; the one that the browser had before, if any, ends."""
     tx.execute("DELETE FROM sessions WHERE digest = :digest", digest=replaced_digest)
-    tx.execute(
-        """INSERT INTO sessions (digest, account_id, key_id, created, seen, expires)
-        VALUES (:digest, :account_id, :key_id, :now, :now, :expires) ON CONFLICT (digest) DO NOTHING""",
+    tx.insert(
+        "sessions",
+        unless_exists="digest",
         digest=digest,
         account_id=account_id,
         key_id=key_id,
-        now=tx.now,
+        created=tx.now,
+        last_used=tx.now,
         expires=tx.now + MAX_LIFETIME_US,
     )
 
 
 def find_session_by_digest(tx: Tx, digest: str) -> Session | None:
-    """The way in from a cookie, as `key_by_digest` is the one from a header: it starts without an account."""
+    """Return the session behind a cookie, as `find_key_by_digest` returns the key behind a header."""
     row = tx.fetch_one("SELECT * FROM sessions WHERE digest = :digest", digest=digest)
     return _session_from_row(row) if row else None
 
 
 def touch_session(tx: Tx, account_id: str, digest: str) -> None:
     tx.execute(
-        "UPDATE sessions SET seen = :now WHERE digest = :digest AND account_id = :account_id",
+        "UPDATE sessions SET last_used = :now WHERE digest = :digest AND account_id = :account_id",
         digest=digest,
         account_id=account_id,
         now=tx.now,
@@ -68,14 +65,14 @@ def close_session(tx: Tx, account_id: str, digest: str) -> None:
 
 
 def close_key_sessions(tx: Tx, account_id: str, key_id: str) -> int:
-    """Every session of this key, on every device; how many."""
+    """End every session of this key; return how many."""
     return tx.execute(
         "DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id", account_id=account_id, key_id=key_id
     )
 
 
 def find_session_key(tx: Tx, account_id: str, key_id: str, digest: str) -> ApiKey | None:
-    """The key as it is now, where the session has not ended."""
+    """Return the key as it is now, where the session has not ended."""
     row = tx.fetch_one(
         "SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
         digest=digest,
@@ -86,10 +83,10 @@ def find_session_key(tx: Tx, account_id: str, key_id: str, digest: str) -> ApiKe
 
 
 def purge_ended_sessions(tx: Tx, limit: int) -> int:
-    """Rows of sessions that have ended; how many."""
+    """Delete sessions that have ended; return how many."""
     return tx.execute(
         f"""DELETE FROM sessions WHERE digest IN (
-            SELECT digest FROM sessions WHERE seen < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
+            SELECT digest FROM sessions WHERE last_used < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
         idle=tx.now - IDLE_TIMEOUT_US,
         now=tx.now,
         limit=limit,

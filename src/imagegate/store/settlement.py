@@ -1,26 +1,24 @@
-"""Settlement: how a task ends, completed or failed, with all that becomes true with it in one commit.
-
-Knows: the task, its hold, ledger, assets, attempts and webhook. Refuses to know: what a result costs and why.
-"""
+"""Settlement: the end of a task, completed or failed, with its hold, ledger, assets and webhook in one commit."""
 
 from __future__ import annotations
 
 import msgspec
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, deliveries, ledger
+from imagegate.store import assets, deliveries, holds, ledger
 from imagegate.store.attempts import close_open_attempts
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.tasks import SELECT_TASK, UNFINISHED_STATES, Done, LostLease, record_step, task_from_row
+from imagegate.store.tasks import Done, LostLease, find_task, record_step
 from imagegate.store.transaction import Tx
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that makes a task completed. `price` may exceed `charge`: the rest is the operator's overrun."""
+    """How a task is completed. `charge` and `price` in nanos: what `price` exceeds it by is the operator's overrun."""
 
     charge: int
     price: int
@@ -28,9 +26,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     usage_source: UsageSource
     engine: str | None
     results: tuple[ImageResult, ...]
-    thumbnail: assets.NewAsset | None = None
+    thumbnail: Asset | None = None
     thumbnail_retention_us: int = 0
-    assets: tuple[assets.NewAsset, ...]
+    assets: tuple[Asset, ...]
     retention_us: int
     commit_id: str
 
@@ -38,18 +36,16 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 def complete_task(
     tx: Tx, account_id: str, task_id: str, claim_no: int, settlement: Settlement, render: RenderWebhook
 ) -> Done | LostLease:
-    """[ task done (fenced), assets, settle hold, entries, webhook ]: all or none. Results live `retention_us` from
-    now, the
-    thumbnail `thumbnail_retention_us`."""
+    """[ task completed (fenced), hold settled, assets, ledger entries, webhook ]: all or none."""
     expires = _floor_to_second(tx.now + settlement.retention_us)
     thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if settlement.thumbnail else None
     rows = tx.fetch_all(
-        f"""UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
+        """UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, thumbnail_expires = :thumbnail_expires, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED_STATES}
-            AND state <> 'queued' RETURNING callback_url""",
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        RETURNING callback_url""",
         id=task_id,
         account_id=account_id,
         claim_no=claim_no,
@@ -68,9 +64,9 @@ def complete_task(
     record_step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", settlement.charge)
     for asset in settlement.assets:
-        assets.add_asset(tx, account_id, asset, expires, settlement.commit_id)
+        assets.add_asset(tx, asset, expires, settlement.commit_id)
     if settlement.thumbnail and thumbnail_expires:
-        assets.add_asset(tx, account_id, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
+        assets.add_asset(tx, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
     crash_point("settle.mid")
     ledger.post_charge(tx, account_id, task_id, settlement.charge, settlement.price, settlement.commit_id)
     close_open_attempts(tx, account_id, task_id)
@@ -81,18 +77,18 @@ def complete_task(
 
 
 def _floor_to_second(moment: int) -> int:
-    """Links name their end in seconds."""
+    """Signed links carry their expiry in whole seconds."""
     return moment // US_PER_SECOND * US_PER_SECOND
 
 
 def fail_task(
     tx: Tx, account_id: str, task_id: str, claim_no: int, error: TaskError, commit_id: str, render: RenderWebhook
 ) -> Done | LostLease:
-    """[ task failed (fenced), hold released, webhook ]: nothing is charged."""
+    """[ task failed (fenced), hold released, webhook ]: all or none; nothing is charged."""
     rows = tx.fetch_all(
-        f"""UPDATE tasks SET state = 'failed', ended = :now, error = :error, charge = 0, commit_id = :commit_id,
+        """UPDATE tasks SET state = 'failed', ended = :now, error = :error, charge = 0, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN {UNFINISHED_STATES}
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN ('queued', 'running')
         RETURNING callback_url""",
         id=task_id,
         account_id=account_id,
@@ -114,18 +110,15 @@ def fail_task(
 def _enqueue_webhook(
     tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str, render: RenderWebhook
 ) -> None:
-    """The webhook says what this commit makes true: `render` is given the row as it stands at the end of it."""
+    """Enqueue the webhook of this commit: `render` gets the task as the commit leaves it."""
     if url is not None:
-        task = task_from_row(
-            tx.fetch_all(
-                f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id
-            )[0]
-        )
+        task = find_task(tx, account_id, task_id)
+        assert task is not None
         deliveries.enqueue(tx, account_id, task, url, render(task), commit_id)
 
 
 def _recognize_repeat(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done | LostLease:
-    """A repeat after an unknown commit finds its own commit id."""
+    """Accept a retry of a commit whose result was lost: it finds its own commit id."""
     row = tx.fetch_one(
         "SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id
     )
@@ -142,4 +135,4 @@ def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) 
         task_id=task_id,
         account_id=account_id,
     )[0]
-    accounts.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)
+    holds.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)

@@ -1,35 +1,34 @@
-"""Tasks: submitted in one commit with their hold and key, found again, and each change of theirs numbered.
-
-Knows: the row and its states. Refuses to know: who works on it and how it ends.
-"""
+"""Tasks: submitted in one commit with their hold and Idempotency-Key, found again, and every change numbered."""
 
 from __future__ import annotations
 
 import msgspec
 
 from imagegate.crash_points import crash_point
+from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ImageResult, Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, assets, idempotency, key_concurrency
-from imagegate.store.accounts import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
-from imagegate.store.engines import Row
+from imagegate.store import assets, holds, idempotency, key_concurrency
+from imagegate.store.dialect import Row
+from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
 from imagegate.store.transaction import Tx
 
 SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule,
-price_version,
-    hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source, engine, results,
-    error, results_expire, thumbnail_expires, sent, cancel_wished,
+    price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
+    engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
-UNFINISHED_STATES = "('queued', 'running', 'finalizing')"
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task to submit; `id` is made by the caller, so that a repeat finds what the first try wrote."""
+    """A task to submit. The caller makes the `id`, so that a repeat finds what the first try wrote.
+
+    `hold` in nanos, times in UTC microseconds. `input_assets` are references whose bytes are stored already.
+    """
 
     id: str
     account_id: str
@@ -40,11 +39,11 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     hold: int
     created: int
     deadline: int
-    input_assets: tuple[assets.NewAsset, ...] = ()
+    input_assets: tuple[Asset, ...] = ()
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """The Idempotency-Key of a submit."""
+    """The Idempotency-Key of a submit, and the fingerprint of its request."""
 
     endpoint: str
     key: str
@@ -53,11 +52,15 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
 
 class TaskSubmitted(msgspec.Struct, frozen=True):
-    """Task, hold and key are one commit."""
+    """Task, hold and key are written."""
 
 
 class Done(msgspec.Struct, frozen=True):
     """The write was accepted."""
+
+
+class CancelRequested(msgspec.Struct, frozen=True):
+    """The customer asked to cancel the task: no further attempt is made. One that is with an upstream goes on."""
 
 
 class LostLease(msgspec.Struct, frozen=True):
@@ -67,7 +70,7 @@ class LostLease(msgspec.Struct, frozen=True):
 def submit_task(
     tx: Tx, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
 ) -> TaskSubmitted | Replay | KeyConflict | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached:
-    """[ idempotency key, hold, task ]: all or none."""
+    """[ idempotency key, hold, task ]: all or none. `max_unfinished` bounds the account's unfinished tasks."""
     if tx.is_retry and find_task(tx, account_id, new.id):
         return TaskSubmitted()
     if idempotency_key is not None:
@@ -83,7 +86,7 @@ def submit_task(
         if isinstance(key_claim, Replay | KeyConflict):
             return key_claim
         crash_point("submit.key_inserted")
-    hold = accounts.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
+    hold = holds.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
     if isinstance(hold, InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached):
         if idempotency_key is not None:
             idempotency.release_key(tx, account_id, idempotency_key.endpoint, idempotency_key.key)
@@ -96,9 +99,9 @@ def submit_task(
 def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.execute_nowait(
         f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
-            created, deadline, callback_url)
+            waiting_for_slot, created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            {key_concurrency.DUE}, :created, :deadline, :callback_url)""",
+            :now, {key_concurrency.WAITING_FOR_SLOT}, :created, :deadline, :callback_url)""",
         now=tx.now,
         id=new.id,
         account_id=new.account_id,
@@ -112,27 +115,23 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         deadline=new.deadline,
         callback_url=new.order.callback_url,
     )
-    tx.execute_nowait(
-        """INSERT INTO holds (task_id, account_id, key_id, amount, day, state, created)
-        VALUES (:task_id, :account_id, :key_id, :amount, :day, 'open', :created)""",
+    tx.insert(
+        "holds",
         task_id=new.id,
         account_id=new.account_id,
         key_id=new.key_id,
         amount=new.hold,
         day=tx.now // US_PER_DAY,
+        state="open",
         created=new.created,
     )
-    tx.execute_nowait(
-        "INSERT INTO steps (task_id, seq, claim_no, state, progress, at) VALUES (:id, 1, 0, 'queued', 0, :at)",
-        id=new.id,
-        at=new.created,
-    )
+    tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created)
     for asset in new.input_assets:
-        assets.add_asset(tx, new.account_id, asset, new.deadline, None)
+        assets.add_asset(tx, asset, new.deadline, None)
 
 
 def build_submitted_task(new: NewTask) -> Task:
-    """The task as the commit that made it left it."""
+    """Build the task as the commit that submitted it left it, without reading it back."""
     return Task(
         id=new.id,
         account_id=new.account_id,
@@ -151,9 +150,9 @@ def build_submitted_task(new: NewTask) -> Task:
 
 
 def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:
-    """Unfinished tasks past their deadline."""
+    """Return unfinished tasks past their deadline."""
     rows = tx.fetch_all(
-        f"{SELECT_TASK} WHERE state IN {UNFINISHED_STATES} AND deadline <= :now ORDER BY deadline LIMIT :limit",
+        f"{SELECT_TASK} WHERE state IN ('queued', 'running') AND deadline <= :now ORDER BY deadline LIMIT :limit",
         now=tx.now,
         limit=limit,
     )
@@ -161,7 +160,7 @@ def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:
 
 
 def find_task_account(tx: Tx, task_id: str) -> str | None:
-    """Whose task it is, for the operator alone."""
+    """Return the id of the task's account, for the operator alone."""
     row = tx.fetch_one("SELECT account_id FROM tasks WHERE id = :id", id=task_id)
     return row["account_id"] if row else None
 
@@ -172,7 +171,7 @@ def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
 
 
 def find_task_of_any_account(tx: Tx, task_id: str) -> Task | None:
-    """For workers, who act for every account."""
+    """Return a task whatever its account: for workers, which act for all of them."""
     row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id", id=task_id)
     return task_from_row(row) if row else None
 
@@ -185,10 +184,10 @@ def record_step_if_changed(tx: Tx, task_id: str, changed: int) -> Done | LostLea
 
 
 def record_step(tx: Tx, task_id: str) -> None:
-    """Number this change and log it."""
+    """Number this change of the task and log it."""
     tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
     tx.execute_nowait(
-        """INSERT INTO steps (task_id, seq, claim_no, state, progress, at)
+        """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at)
         SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
         id=task_id,
         now=tx.now,
@@ -196,38 +195,13 @@ def record_step(tx: Tx, task_id: str) -> None:
 
 
 def task_from_row(row: Row) -> Task:
-    return Task(
-        **{name: row[name] for name in _PLAIN_COLUMNS},
-        state=TaskState(row["state"]),
-        hold=Nanos(row["hold"]),
-        charge=None if row["charge"] is None else Nanos(row["charge"]),
-        order=msgspec.json.decode(row["order_body"], type=ImageOrder),
-        usage=msgspec.json.decode(row["usage_body"], type=Usage) if row["usage_body"] else None,
-        usage_source=UsageSource(row["usage_source"]) if row["usage_source"] else None,
-        results=msgspec.json.decode(row["results"], type=tuple[ImageResult, ...]) if row["results"] else (),
-        error=msgspec.json.decode(row["error"], type=TaskError) if row["error"] else None,
-    )
-
-
-_PLAIN_COLUMNS = (
-    "id",
-    "account_id",
-    "key_id",
-    "claim_no",
-    "crashes",
-    "progress",
-    "billing_rule",
-    "price_version",
-    "created",
-    "deadline",
-    "started",
-    "ended",
-    "lease_until",
-    "owner",
-    "engine",
-    "results_expire",
-    "thumbnail_expires",
-    "sent",
-    "cancel_wished",
-    "refunded",
-)
+    decoded = {
+        "state": TaskState(row["state"]),
+        "order": msgspec.json.decode(row["order_body"], type=ImageOrder),
+        "usage": msgspec.json.decode(row["usage_body"], type=Usage) if row["usage_body"] else None,
+        "usage_source": UsageSource(row["usage_source"]) if row["usage_source"] else None,
+        "results": msgspec.json.decode(row["results"], type=tuple[ImageResult, ...]) if row["results"] else (),
+        "error": msgspec.json.decode(row["error"], type=TaskError) if row["error"] else None,
+    }
+    plain = {name: value for name, value in row.items() if name not in ("order_body", "usage_body")}
+    return Task(**{**plain, **decoded})

@@ -1,20 +1,17 @@
-"""What a command or a query is given: a transaction.
-
-Knows: how to run one statement and hand back plain rows. Refuses to know: when it is committed.
-"""
+"""What a command or a query is given: a transaction that runs one statement at a time."""
 
 from __future__ import annotations
 
 import functools
 from typing import Any
 
-from imagegate.store.engines import Connection, Row
+from imagegate.store.dialect import LOCK_ROWS, Connection, Lock, Row
 
 
 class Tx:
-    """One transaction. `now` is the database's clock in UTC microseconds, the same all through.
+    """One transaction. `now` is the database's time in UTC microseconds, the same all through.
 
-    `is_retry` says that the commands may have been committed before, by a try whose answer was lost.
+    `is_retry` says that the commands may have been committed before, by a try whose result was lost.
     """
 
     def __init__(self, connection: Connection, *, is_retry: bool = False) -> None:
@@ -26,12 +23,16 @@ class Tx:
         return self._connection.now()
 
     def execute(self, sql: str, **params: Any) -> int:
-        """Rows changed."""
+        """Return the number of rows changed."""
         return self._connection.execute(sql, params)[0]
 
     def execute_nowait(self, sql: str, **params: Any) -> None:
-        """Run a statement whose answer nobody needs: it does not wait for one, its fault shows at the commit."""
+        """Run a statement whose result nobody needs: an error of it is raised at the commit."""
         self._connection.execute_nowait(sql, params)
+
+    def insert(self, table: str, *, unless_exists: str = "", **columns: Any) -> None:
+        """Insert a row, or none where one with the same value of the column `unless_exists` is there."""
+        self._connection.execute_nowait(_insert_sql(table, tuple(columns), unless_exists), columns)
 
     def fetch_all(self, sql: str, **params: Any) -> list[Row]:
         return self._connection.execute(sql, params)[1]
@@ -41,6 +42,24 @@ class Tx:
         return rows[0] if rows else None
 
     def fetch_int(self, sql: str, **params: Any) -> int:
-        """The single integer that the statement selects."""
+        """Return the single integer that the statement selects."""
         rows = self.fetch_all(sql, **params)
         return int(next(iter(rows[0].values())) or 0)
+
+    def lock_rows(self, select: str, **params: Any) -> list[Row]:
+        """Return the selected rows as they are once they are ours: until the commit nobody else changes them."""
+        return self.fetch_all(f"{select} {LOCK_ROWS}", **params)
+
+    def lock_row(self, select: str, **params: Any) -> Row | None:
+        rows = self.lock_rows(select, **params)
+        return rows[0] if rows else None
+
+    def lock(self, lock: Lock) -> None:
+        """Take a lock that belongs to no row, until the commit."""
+        self._connection.lock(lock)
+
+
+@functools.cache
+def _insert_sql(table: str, columns: tuple[str, ...], unless_exists: str) -> str:
+    conflict = f" ON CONFLICT ({unless_exists}) DO NOTHING" if unless_exists else ""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES (:{', :'.join(columns)}){conflict}"

@@ -1,8 +1,4 @@
-"""Group commit: waiting commands share one transaction and one flush to disk.
-
-Knows: how commands are taken, run, committed once and answered; what is done when one of them, the commit or the
-connection fails. Refuses to know: SQL, and which engine it writes to.
-"""
+"""Group commit: waiting commands share one transaction and one flush to disk."""
 
 from __future__ import annotations
 
@@ -13,30 +9,32 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from imagegate.store.engines import Connection, DatabaseError, Engine
+from imagegate.store.dialect import Connection, DatabaseError, Engine
 from imagegate.store.transaction import Tx
 
+# A database that does not come back within this time fails the commands that wait for it.
 MAX_RETRY_S = 10.0
 _RETRY_PAUSE_S = 0.05
 
+# Commands of one batch run in this order, the same in every writer: writers that want the same rows wait for each
+# other in a line, never in a circle. The rank comes first, then the name of the row.
+LockKey = tuple[int, str]
+BUCKET_RANK, ACCOUNT_RANK = 0, 1
+
 
 class QueuedCommand:
-    """A command in the queue, and where its answer goes."""
+    """A command in the queue, and where its result goes."""
 
-    __slots__ = ("answer", "args", "command", "error", "future", "loop")
+    __slots__ = ("args", "error", "function", "future", "lock_key", "loop", "result")
 
-    def __init__(self, command: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.command = command
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], lock_key: LockKey) -> None:
+        self.function = function
         self.args = args
+        self.lock_key = lock_key
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
-        self.answer: Any = None
+        self.result: Any = None
         self.error: BaseException | None = None
-
-    @property
-    def order(self) -> str:
-        """Commands name the account that they touch first: writers that meet lock in the same order."""
-        return str(self.args[0]) if self.args else ""
 
     def resolve(self) -> None:
         if self.future.cancelled():
@@ -44,85 +42,85 @@ class QueuedCommand:
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
-            self.future.set_result(self.answer)
+            self.future.set_result(self.result)
 
 
 class Writer(threading.Thread):
-    """One thread, one connection. `batch` bounds how many commands share a commit."""
+    """One thread, one connection. At most `max_batch` commands share a commit."""
 
-    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], batch: int) -> None:
+    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], max_batch: int) -> None:
         super().__init__(name="imagegate-writer", daemon=True)
         self._engine = engine
         self._inbox = inbox
-        self._batch = batch
+        self._max_batch = max_batch
         self._connection: Connection | None = None
 
     def run(self) -> None:
         while (first := self._inbox.get()) is not None:
-            commands = [first, *self._drain()]
+            batch = [first, *self._drain()]
             if self._engine.shared:
-                commands.sort(key=lambda waiting: waiting.order)
-            self._run_batch(commands)
-            _resolve_batch(commands)
+                batch.sort(key=lambda command: command.lock_key)
+            self._run_batch(batch)
+            _resolve_batch(batch)
         self._disconnect()
 
     def _drain(self) -> Iterable[QueuedCommand]:
-        for _ in range(self._batch - 1):
+        for _ in range(self._max_batch - 1):
             try:
-                waiting = self._inbox.get_nowait()
+                command = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            if waiting is None:
+            if command is None:  # the end, for whichever writer comes next
                 self._inbox.put(None)
                 return
-            yield waiting
+            yield command
 
-    def _run_batch(self, commands: list[QueuedCommand]) -> None:
-        """All in one commit; where one of them fails, one by one, so that its fault hurts nobody else."""
+    def _run_batch(self, batch: list[QueuedCommand]) -> None:
+        """All in one commit; where one of them fails, one by one, so that its error hurts nobody else."""
         try:
-            self._commit(commands)
-        except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's answer
+            self._commit(batch)
+        except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's result
             failure = self._roll_back(error)
             if failure is None or failure.is_retryable:
-                self._run_individually(commands)
+                self._run_individually(batch)
             else:
-                commands.extend(self._drain())  # they have waited as long as these
-                _fail_all(commands, failure)
+                batch.extend(self._drain())  # they have waited as long as these
+                _fail_all(batch, failure)
 
-    def _run_individually(self, commands: list[QueuedCommand]) -> None:
+    def _run_individually(self, batch: list[QueuedCommand]) -> None:
         """A database that does not come back is given up once for all who wait."""
         retry_until = time.monotonic() + MAX_RETRY_S
-        for position, waiting in enumerate(commands):
-            failure = self._run_one(waiting, retry_until)
+        for position, command in enumerate(batch):
+            failure = self._run_one(command, retry_until)
             if failure is not None and time.monotonic() > retry_until:
-                _fail_all(commands[position:], failure)
+                _fail_all(batch[position:], failure)
                 return
 
-    def _run_one(self, waiting: QueuedCommand, retry_until: float) -> DatabaseError | None:
-        """Alone, repeated while the failure says that a repeat is sound: commands are made to be repeatable."""
+    def _run_one(self, command: QueuedCommand, retry_until: float) -> DatabaseError | None:
+        """Alone, repeated while the error says that a repeat is sound: commands are written to be repeatable."""
         while True:
             try:
-                self._commit([waiting], is_retry=True)
+                self._commit([command], is_retry=True)
             except Exception as error:  # noqa: BLE001  the thread's edge
                 failure = self._roll_back(error)
                 if failure is None or not failure.is_retryable or time.monotonic() > retry_until:
-                    waiting.error = failure or error
+                    command.error = failure or error
                     return failure
                 time.sleep(_RETRY_PAUSE_S)
             else:
                 return None
 
-    def _commit(self, commands: list[QueuedCommand], *, is_retry: bool = False) -> None:
+    def _commit(self, batch: list[QueuedCommand], *, is_retry: bool = False) -> None:
         if self._connection is None:
             self._connection = self._engine.connect(readonly=False)
         self._connection.begin()
         tx = Tx(self._connection, is_retry=is_retry)
-        for waiting in commands:
-            waiting.answer = waiting.command(tx, *waiting.args)
+        for command in batch:
+            command.result = command.function(tx, *command.args)
         self._connection.commit()
 
     def _roll_back(self, error: Exception) -> DatabaseError | None:
-        """Roll back; a connection that may be broken is left behind."""
+        """Roll back and return the database's error, if it is one; a connection that may be broken is closed."""
         failure = error if isinstance(error, DatabaseError) else self._engine.translate_error(error)
         if self._connection is None:
             return failure
@@ -141,21 +139,21 @@ class Writer(threading.Thread):
             connection.close()
 
 
-def _fail_all(commands: list[QueuedCommand], failure: DatabaseError) -> None:
-    for waiting in commands:
-        waiting.error = failure
+def _fail_all(batch: list[QueuedCommand], failure: DatabaseError) -> None:
+    for command in batch:
+        command.error = failure
 
 
-def _resolve_batch(commands: list[QueuedCommand]) -> None:
-    """One wake-up of the event loop for the whole batch."""
+def _resolve_batch(batch: list[QueuedCommand]) -> None:
+    """Wake each event loop once for the whole batch."""
     by_loop: dict[asyncio.AbstractEventLoop, list[QueuedCommand]] = {}
-    for waiting in commands:
-        by_loop.setdefault(waiting.loop, []).append(waiting)
-    for loop, resolved in by_loop.items():
+    for command in batch:
+        by_loop.setdefault(command.loop, []).append(command)
+    for loop, commands in by_loop.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve_all, resolved)
+            loop.call_soon_threadsafe(_resolve_all, commands)
 
 
 def _resolve_all(commands: list[QueuedCommand]) -> None:
-    for waiting in commands:
-        waiting.resolve()
+    for command in commands:
+        command.resolve()

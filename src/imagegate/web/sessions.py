@@ -177,7 +177,7 @@ def _issue_token(runtime: Runtime, visitor: Visitor) -> TokenResponse:
     account = Account(
         name=visitor.account_name,
         key_name=key.name,
-        key_shown=key.shown,
+        key_shown=key.hint,
         scopes=list(key.scopes),
         local=visitor.is_local,
     )

@@ -18,7 +18,7 @@ from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
-from imagegate.store.engines import DatabaseError
+from imagegate.store.dialect import DatabaseError
 from imagegate.workers.loop import next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")

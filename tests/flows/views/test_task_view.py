@@ -152,7 +152,6 @@ def test_s5_1_error_names_code_message_and_type(runtime: Runtime, code: TaskErro
         (TaskState.queued, 0, None, "pending"),
         (TaskState.running, 1, None, "processing"),
         (TaskState.running, 1, CREATED, "processing"),
-        (TaskState.finalizing, 1, CREATED, "processing"),
         (TaskState.queued, 1, None, "processing"),
         (TaskState.queued, 1, CREATED, "processing"),
     ],
@@ -161,7 +160,7 @@ def test_c03_status_has_four_words_and_never_moves_back(
     runtime: Runtime, state: TaskState, claim_no: int, sent: int | None, status: str
 ) -> None:
     """It can be cancelled exactly as long as nothing was sent, whoever has it."""
-    _, task = render(runtime, task_with(state=state, claim_no=claim_no, sent=sent))
+    _, task = render(runtime, task_with(state=state, claim_no=claim_no, first_sent=sent))
     assert task["status"] == status
     assert task["task_info"]["estimated_time"] >= 1
     assert not {"error", "results", "duration", "results_expire_at", "engine"} & set(task)

@@ -13,8 +13,8 @@ import msgspec
 
 from imagegate.api.body import decode_json
 from imagegate.api.files.naming import NamingFields
+from imagegate.api_docs.schema import doc
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import doc
 from imagegate.flows.files import IncomingFile
 from imagegate.http.json_base64 import Base64Reader, JsonStringReader
 

@@ -6,10 +6,8 @@ import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response
 
-from imagegate.api.responses import json_response
-from imagegate.domain.fields import DateTime, FileIdText, Link, MediaType, doc
+from imagegate.api_docs.schema import DateTime, FileIdText, Link, MediaType, doc
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.local_urls import download_link, upload_link
@@ -46,8 +44,8 @@ class FileResponse(Envelope, kw_only=True):
     data: FileView
 
 
-def file_response(runtime: Runtime, msg: str, file: StoredFile) -> Response[bytes]:
-    return json_response(FileResponse(msg=msg, data=file_view(runtime, file)))
+def uploaded_file(runtime: Runtime, file: StoredFile) -> FileResponse:
+    return FileResponse(msg="File uploaded successfully", data=file_view(runtime, file))
 
 
 def file_view(runtime: Runtime, file: StoredFile) -> FileView:

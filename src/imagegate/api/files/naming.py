@@ -7,8 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from imagegate.api_docs.schema import doc, schema
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import doc, schema
 from imagegate.domain.files import MAX_NAME_CHARS
 from imagegate.flows.files import UploadNames
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, route
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described, header, path, query, response_header
-from imagegate.domain import errors, ids
+from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.params import TaskIdPath
+from imagegate.api_docs.schema import doc
+from imagegate.domain import errors
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
@@ -25,95 +28,104 @@ from imagegate.store.assets import find_output_asset
 
 _NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
-    "Accept-Ranges": "bytes",
 }
 _LENGTH_SCHEMA = {"type": "string", "pattern": "^[0-9]+$"}
 FILE_HEADERS = (
-    response_header("Content-Length", _LENGTH_SCHEMA, "Bytes of this answer"),
-    response_header("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
-    response_header("Content-Disposition", {"type": "string"}, "The file's name", required=True),
-    response_header("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
-    response_header("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
-    response_header("X-Content-Type-Options", {"enum": ["nosniff"]}, "The type is true to the bytes", required=True),
+    ResponseHeader("Content-Length", _LENGTH_SCHEMA, "Bytes of this answer"),
+    ResponseHeader("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
+    ResponseHeader("Content-Disposition", {"type": "string"}, "The file's name", required=True),
+    ResponseHeader("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
+    ResponseHeader("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
+    ResponseHeader("X-Content-Type-Options", {"enum": ["nosniff"]}, "The type is true to the bytes", required=True),
 )
 _CROSS_ORIGIN_HEADERS = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+
+
+LinkExpiry = Annotated[
+    str,
+    QueryParameter(name="exp"),
+    doc("When the link ends, Unix seconds", pattern="^[0-9]+$", examples=[str(examples.EXPIRES)]),
+]
+LinkSignature = Annotated[
+    str,
+    QueryParameter(name="sig"),
+    doc(
+        "The signature: the key's name, a dot, and base64url",
+        examples=[examples.RESULT_URL.partition("sig=")[2]],
+    ),
+]
+RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte range", examples=["bytes=0-1023"])]
 
 
 @route(
     "/files/results/{task_id:str}/{name:str}",
     http_method=["GET", "HEAD"],
     status_code=200,
-    opt=described(
-        Operation(
-            summary="The image or thumbnail behind a signed link",
-            tag="files",
-            media_type="image/*",
-            public=True,
-            parameters=(
-                path(
-                    "task_id",
-                    {"type": "string", "pattern": f"^{ids.TASK_ID_RE.pattern}$", "examples": [examples.TASK_ID]},
-                    "The id of a task",
-                ),
-                path(
-                    "name",
-                    {"type": "string", "pattern": f"^{_NAME.pattern}$", "examples": ["0.png"]},
-                    "Position and extension",
-                ),
-                query(
-                    "exp",
-                    {"type": "integer", "minimum": 0, "examples": [examples.EXPIRES]},
-                    "When the link ends, Unix seconds",
-                ),
-                query(
-                    "sig",
-                    {"type": "string", "examples": [examples.RESULT_URL.partition("sig=")[2]]},
-                    "The signature: the key's name, a dot, and base64url",
-                ),
-                header("Range", {"type": "string", "examples": ["bytes=0-1023"]}, "A single byte range"),
-            ),
-            response_headers=FILE_HEADERS,
-            statuses={200: "The image", 206: "A part of it"},
-            errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-        )
+    operation=Operation(
+        summary="The image or thumbnail behind a signed link",
+        tag="files",
+        media_type="image/*",
+        public=True,
+        response_headers=FILE_HEADERS,
+        statuses={200: "The image", 206: "A part of it"},
+        errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
     ),
 )
-async def get_result(request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str) -> Response[Any]:
-    asset, exp = await _find_linked_asset(request, runtime, task_id, name)
+async def get_result(
+    request: Request[Any, Any, Any],
+    runtime: Runtime,
+    task_id: TaskIdPath,
+    name: Annotated[
+        str,
+        PathParameter(),
+        doc("Position and extension", pattern=f"^{_NAME.pattern}$", examples=["0.png"]),
+    ],
+    exp: LinkExpiry = "",
+    sig: LinkSignature = "",
+    range_header: RangeHeader = "",
+) -> Response[Any]:
+    asset, expires_s = await _find_linked_asset(runtime, task_id, name, exp, sig)
     headers = {
         **_CROSS_ORIGIN_HEADERS,
         "Content-Disposition": f'inline; filename="{task_id}_{name}"',
-        "Cache-Control": f"private, max-age={max(0, exp - runtime.clock() // US_PER_SECOND)}",
+        "Cache-Control": f"private, max-age={max(0, expires_s - runtime.clock() // US_PER_SECOND)}",
     }
-    return send_file(request, runtime, asset, headers)
+    return send_file(request, runtime, asset, headers, range_header)
 
 
 def send_file(
-    request: Request[Any, Any, Any], runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str]
+    request: Request[Any, Any, Any],
+    runtime: Runtime,
+    stored: Asset | StoredFile,
+    headers: dict[str, str],
+    range_header: str,
 ) -> Response[Any]:
-    """Stored bytes as what we know them to be, whole or the range that was asked for; HEAD gets the headers alone."""
-    range_header = request.headers.get("range", "") if request.method == "GET" else ""
-    start, length = byte_range(range_header, stored.bytes)
-    headers = {**_SECURITY_HEADERS, "Content-Type": stored.media_type, "Content-Length": str(length), **headers}
+    """The bytes, whole or the requested range, with the media type that was found in them; HEAD gets headers alone."""
+    start, length = byte_range(range_header if request.method == "GET" else "", stored.bytes)
+    headers = {
+        **SECURITY_HEADERS,
+        "Accept-Ranges": "bytes",
+        "Content-Type": stored.media_type,
+        "Content-Length": str(length),
+        **headers,
+    }
     partial = length != stored.bytes
     if partial:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stored.bytes}"
-    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
+    stream = empty_body() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
     return Stream(stream, headers=headers, status_code=206 if partial else 200)
 
 
-async def _find_linked_asset(
-    request: Request[Any, Any, Any], runtime: Runtime, task_id: str, name: str
-) -> tuple[Asset, int]:
+async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str, sig: str) -> tuple[Asset, int]:
+    """The asset and when its link expires, Unix seconds."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise NotFound
     index, ext = int(match[1]), match[2]
-    exp, sig = request.query_params.get("exp", ""), request.query_params.get("sig", "")
     expires_s = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
     if expires_s is None:
         raise InvalidSignature
@@ -145,5 +157,5 @@ def _require_satisfiable(satisfiable: bool, value: int, size: int) -> int:
     return value
 
 
-async def _empty_body() -> AsyncIterator[bytes]:
+async def empty_body() -> AsyncIterator[bytes]:
     yield b""

@@ -6,22 +6,20 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Request, post
 
-from imagegate.api.auth import require_scope
-from imagegate.api.body import check_json_type, read_json, stream_body
+from imagegate.api.body import check_json_type, stream_body
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
-from imagegate.api.files.envelope import FileResponse, file_response
+from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
 from imagegate.api.files.naming import NamingFields, parse_naming
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink, described
+from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
+from imagegate.api_docs.schema import doc, required, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem, RequestTooLarge
-from imagegate.domain.fields import doc, required, schema
-from imagegate.domain.files import StoredFile
 from imagegate.flows.files import fetch_file, receive_file, store_file
 from imagegate.runtime import Runtime
 
@@ -63,23 +61,19 @@ class FileForm(NamingFields, kw_only=True):
     f"{FILES_PATH}/upload/base64",
     status_code=200,
     request_max_body_size=None,
-    opt=described(
-        Operation(
-            summary="Keep a file given as base64 or a data URL",
-            request_type=Base64Fields,
-            request_example=examples.BASE64_UPLOAD,
-            response_type=FileResponse,
-            response_example=examples.FILE,
-            scope=Scope.files_write,
-            links=_LINKS,
-            error_type=FileErrorResponse,
-            tag="files",
-            errors=_UPLOAD_ERRORS,
-        )
+    operation=Operation(
+        streamed_type=Base64Fields,
+        summary="Keep a file given as base64 or a data URL",
+        request_example=examples.BASE64_UPLOAD,
+        response_example=examples.FILE,
+        scope=Scope.files_write,
+        links=_LINKS,
+        error_type=FileErrorResponse,
+        tag="files",
+        errors=_UPLOAD_ERRORS,
     ),
 )
-async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.files_write)
+async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
     check_json_type(request.headers.get("content-type", ""))
     max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
@@ -87,62 +81,53 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
         async for chunk in _stream_file_body(request, runtime, max_bytes):
             body.feed(chunk)
         naming = parse_naming(body.finish())
-        return _uploaded_response(runtime, await store_file(runtime, key.account_id, incoming, naming))
+        return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
 @post(
     f"{FILES_PATH}/upload/stream",
     status_code=200,
     request_max_body_size=None,
-    opt=described(
-        Operation(
-            summary="Keep a file given as multipart/form-data in the field file",
-            form_type=FileForm,
-            response_type=FileResponse,
-            response_example=examples.FILE,
-            scope=Scope.files_write,
-            links=_LINKS,
-            error_type=FileErrorResponse,
-            tag="files",
-            errors=_UPLOAD_ERRORS,
-        )
+    operation=Operation(
+        summary="Keep a file given as multipart/form-data in the field file",
+        response_example=examples.FILE,
+        scope=Scope.files_write,
+        links=_LINKS,
+        error_type=FileErrorResponse,
+        tag="files",
+        errors=_UPLOAD_ERRORS,
+        streamed_type=FileForm,
+        streamed_media_type="multipart/form-data",
     ),
 )
-async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.files_write)
+async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
         async for chunk in _stream_file_body(request, runtime, max_bytes):
             form.feed(chunk)
         naming = parse_naming(form.finish(), form.filename)
-        return _uploaded_response(runtime, await store_file(runtime, key.account_id, incoming, naming))
+        return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
 @post(
     f"{FILES_PATH}/upload/url",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Keep a file that is fetched from a URL",
-            request_type=UrlFields,
-            request_example=examples.URL_UPLOAD,
-            response_type=FileResponse,
-            response_example=examples.FILE,
-            scope=Scope.files_write,
-            links=_LINKS,
-            error_type=FileErrorResponse,
-            tag="files",
-            errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
-        )
+    operation=Operation(
+        summary="Keep a file that is fetched from a URL",
+        request_example=examples.URL_UPLOAD,
+        response_example=examples.FILE,
+        scope=Scope.files_write,
+        links=_LINKS,
+        error_type=FileErrorResponse,
+        tag="files",
+        errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
     ),
 )
-async def upload_url(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.files_write)
-    fields = await read_json(request, UrlFields, runtime.settings.server)
-    if not fields.file_url:
+async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResponse:
+    if not data.file_url:
         raise InvalidRequest("file_url is required", param="file_url")
-    return _uploaded_response(runtime, await fetch_file(runtime, key.account_id, fields.file_url, parse_naming(fields)))
+    return uploaded_file(runtime, await fetch_file(runtime, key.account_id, data.file_url, parse_naming(data)))
 
 
 async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
@@ -154,7 +139,3 @@ async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, m
     except RequestTooLarge:
         limit = runtime.settings.limits.max_upload_bytes
         raise FileTooLarge(f"The file is too large: at most {limit:,} bytes") from None
-
-
-def _uploaded_response(runtime: Runtime, file: StoredFile) -> Response[bytes]:
-    return file_response(runtime, "File uploaded successfully", file)

@@ -1,33 +1,38 @@
-"""GET /openapi.json: OpenAPI 3.1, built from the handlers' own descriptions and the structs that they answer with.
-
-Knows: the shape of an OpenAPI document. Refuses to know: any endpoint by name.
-"""
+"""GET /openapi.json: OpenAPI 3.1, generated from the signatures of the handlers and what they declare."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from imagegate import __version__
-from imagegate.api.openapi.errors import error_body_type, error_examples, error_responses
-from imagegate.api.openapi.operation import Operation, Parameter, ResponseLink, described
+from imagegate.api.openapi.errors import error_examples, error_responses, error_type
+from imagegate.api.openapi.operation import (
+    Operation,
+    ResponseHeader,
+    ResponseLink,
+    operation_of,
+    request_type,
+    response_types,
+)
+from imagegate.api.openapi.schemas import Schemas
 from imagegate.api.openapi.webhooks import BODY_TYPES, webhooks_section
-from imagegate.api.schemas import Schemas
-from imagegate.domain.fields import RequestIdText
+from imagegate.api.params import Parameter, parameters_of
+from imagegate.api_docs.schema import RequestIdText, schema
 
-_ABOUT = """A self-hosted gateway for image generation: a client sends a prompt, gets a task id at once and collects \
-finished images. The price is known before the run and the bill never exceeds the quoted maximum; retries and crashes \
-never buy an image twice; a task that was acknowledged comes to an end.
+_DESCRIPTION = """A self-hosted gateway for image generation: a client sends a prompt, gets a task id at once and \
+collects finished images. The price is known before the run and the charge never exceeds the quoted maximum; retries \
+and crashes never buy an image twice; every acknowledged task comes to an end.
 
 Send a key as `Authorization: Bearer <key>`. Bodies are JSON in UTF-8, strict in types; unknown fields are ignored and \
 `null` means absent. Times are Unix seconds (RFC 3339 in the files API), sizes are bytes. Money is exact: amounts are \
-decimal strings whose `nanos` (10⁻⁹ USD) are the truth. Programs decide by an error's `code`. Every answer has the \
-header `x-request-id`. New versions only add fields, endpoints and reasons."""
+decimal strings whose `nanos` (10⁻⁹ USD) are the truth. Programs decide by an error's `code`. Every response has \
+the header `x-request-id`. New versions only add fields, endpoints and reasons."""
 TAGS = {
     "images": "Price a request, then make it a task.",
     "tasks": "What became of it: by id, as a list, as events; and the end of it.",
@@ -46,136 +51,124 @@ _KEY = {
     "description": "An API key. What it may do are its scopes: images:write, tasks:read, files:write, billing:read;"
     " admin may do all.",
 }
-_ALWAYS = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
+_COMMON_HEADERS = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
 
 
 def build_document(handlers: Sequence[HTTPRouteHandler], origin: str) -> bytes:
-    """The whole document for these handlers; a handler without a description is a fault of the program."""
-    operations = [_operation(handler) for handler in handlers]
+    """The whole document for these handlers; AssertionError for one that declares no operation."""
     schemas = Schemas(
-        [kind for one in operations for kind in (one.request_type, one.form_type) if kind is not None],
-        [
-            RequestIdText,
-            *BODY_TYPES,
-            *(kind for one in operations for kind in (one.response_type, error_body_type(one)) if kind),
-        ],
+        [kind for kind in map(request_type, handlers) if kind is not None],
+        [RequestIdText, *BODY_TYPES, *(kind for one in handlers for kind in (*response_types(one), error_type(one)))],
     )
     paths: dict[str, dict[str, Any]] = {}
-    for handler, one in zip(handlers, operations, strict=True):
-        for name, place, method in _addresses(handler):
-            paths.setdefault(place, {})[method] = _describe(one, name, schemas)
+    for handler in handlers:
+        for name, path, method in _operations(handler):
+            paths.setdefault(path, {})[method] = _describe(handler, name, schemas)
     document = {
         "openapi": "3.1.0",
         "info": {
             "title": "imagegate",
             "version": __version__,
             "summary": "The quote is the bill, one image is one purchase, nothing acknowledged is lost.",
-            "description": _ABOUT,
+            "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": origin, "description": "This gateway"}],
         "security": [{"key": []}],
-        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
         "paths": paths,
         "webhooks": webhooks_section(schemas),
         "components": {
             "schemas": schemas.components,
-            "examples": error_examples(operations),
+            "examples": error_examples(handlers),
             "securitySchemes": {"key": _KEY},
             "headers": {
-                "x-request-id": {"description": "To ask about", "required": True, "schema": schemas.of(RequestIdText)}
+                "x-request-id": {
+                    "description": "Identifies the request in questions to the operator",
+                    "required": True,
+                    "schema": schemas.of(RequestIdText),
+                }
             },
         },
     }
     return msgspec.json.encode(document)
 
 
-def _operation(handler: HTTPRouteHandler) -> Operation:
-    one = handler.opt.get("operation")
-    assert isinstance(one, Operation), f"{handler.handler_name} does not say what it takes and gives"
-    return one
-
-
-def _addresses(handler: HTTPRouteHandler) -> Iterator[tuple[str, str, str]]:
-    """Name, path and method of each operation of a handler; the first has the handler's own name."""
-    for alias, place in enumerate(sorted(handler.paths, key=len, reverse=True)):
+def _operations(handler: HTTPRouteHandler) -> Iterator[tuple[str, str, str]]:
+    """Operation id, path and method of each operation of a handler; the first has the handler's own name."""
+    for alias, path in enumerate(sorted(handler.paths, key=len, reverse=True)):
         for other, method in enumerate(sorted(handler.http_methods)):
             name = handler.handler_name + ("_alias" if alias else "") + (f"_{method.lower()}" if other else "")
-            yield name, _template(place), method.lower()
+            yield name, re.sub(r":(str|int)\}", "}", path), method.lower()
 
 
-def _template(place: str) -> str:
-    """`/v1/tasks/{task_id:str}` -> `/v1/tasks/{task_id}`"""
-    return re.sub(r":(str|int)\}", "}", place)
-
-
-def _describe(one: Operation, name: str, schemas: Schemas) -> dict[str, Any]:
-    entry: dict[str, Any] = {"operationId": name, "summary": one.summary, "tags": [one.tag]}
-    about = [one.description, f"Needs the scope `{one.scope}`." if one.scope else ""]
-    if any(about):
-        entry["description"] = " ".join(filter(None, about))
-    if one.public:
+def _describe(handler: HTTPRouteHandler, name: str, schemas: Schemas) -> dict[str, Any]:
+    operation = operation_of(handler)
+    entry: dict[str, Any] = {"operationId": name, "summary": operation.summary, "tags": [operation.tag]}
+    scope = f"Needs the scope `{operation.scope}`." if operation.scope else ""
+    if operation.description or scope:
+        entry["description"] = " ".join(filter(None, (operation.description, scope)))
+    if operation.public:
         entry["security"] = []
-    if one.parameters:
-        entry["parameters"] = [_parameter(parameter) for parameter in one.parameters]
-    if one.request_type is not None or one.form_type is not None:
-        entry["requestBody"] = _body(one, schemas)
-    entry["responses"] = {**_good(one, schemas), **error_responses(one, schemas.of(error_body_type(one)), _ALWAYS)}
+    parameters = parameters_of(handler.fn)
+    if parameters:
+        entry["parameters"] = [_parameter(parameter) for parameter in parameters]
+    body = request_type(handler)
+    if body is not None:
+        example = {} if operation.request_example is None else {"example": operation.request_example}
+        content = {operation.streamed_media_type: {"schema": schemas.of(body), **example}}
+        entry["requestBody"] = {"required": True, "content": content}
+    errors = error_responses(handler, schemas.of(error_type(handler)), _COMMON_HEADERS)
+    entry["responses"] = {**_successes(handler, schemas), **errors}
     return entry
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    known = parameter.schema.get("examples")
+    examples = parameter.schema.get("examples")
     return {
         "name": parameter.name,
         "in": parameter.location,
         "required": parameter.required,
         "description": parameter.description,
         "schema": {name: value for name, value in parameter.schema.items() if name != "examples"},
-        **({"example": known[0]} if known else {}),
+        **({"example": examples[0]} if examples else {}),
     }
 
 
-def _body(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    if one.form_type is not None:
-        return {"required": True, "content": {"multipart/form-data": {"schema": schemas.of(one.form_type)}}}
-    example = {} if one.request_example is None else {"example": one.request_example}
-    return {"required": True, "content": {"application/json": {"schema": schemas.of(one.request_type), **example}}}
-
-
-def _good(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    headers = {**_ALWAYS, **{header.name: _header(header) for header in one.response_headers}}
-    content: dict[str, Any] = {} if one.response_type is None else {"schema": schemas.of(one.response_type)}
-    if one.response_example is not None:
-        content["example"] = one.response_example
-    links = {f"{number}_{follow.operation_id}": _link(follow) for number, follow in enumerate(one.links, 1)}
+def _successes(handler: HTTPRouteHandler, schemas: Schemas) -> dict[str, Any]:
+    operation, kinds = operation_of(handler), response_types(handler)
+    headers = {**_COMMON_HEADERS, **{header.name: _header(header) for header in operation.response_headers}}
+    content: dict[str, Any] = {"schema": schemas.of(*kinds)} if kinds else {}
+    if operation.response_example is not None:
+        content["example"] = operation.response_example
+    links = {f"{number}_{link.operation_id}": _link(link) for number, link in enumerate(operation.links, 1)}
     return {
         str(status): {
-            "description": about,
+            "description": description,
             "headers": headers,
-            **({"content": {one.media_type: content}} if status not in (204, 304) else {}),
+            **({"content": {operation.media_type: content}} if status not in (204, 304) else {}),
             **({"links": links} if links and status == 200 else {}),
         }
-        for status, about in one.statuses.items()
+        for status, description in operation.statuses.items()
     }
 
 
-def _header(header: Parameter) -> dict[str, Any]:
+def _header(header: ResponseHeader) -> dict[str, Any]:
     return {"description": header.description, "required": header.required, "schema": header.schema}
 
 
-def _link(follow: ResponseLink) -> dict[str, Any]:
-    link: dict[str, Any] = {"operationId": follow.operation_id, "description": follow.description}
-    if follow.parameters:
-        link["parameters"] = dict(follow.parameters)
-    if follow.body is not None:
-        link["requestBody"] = follow.body
-    return link
+def _link(link: ResponseLink) -> dict[str, Any]:
+    entry: dict[str, Any] = {"operationId": link.operation_id, "description": link.description}
+    if link.parameters:
+        entry["parameters"] = dict(link.parameters)
+    if link.body is not None:
+        entry["requestBody"] = link.body
+    return entry
 
 
 @get(
     "/openapi.json",
-    opt=described(Operation(summary="This document", tag="operations", response_type=dict[str, Any], public=True)),
+    operation=Operation(summary="This document", tag="operations", public=True),
 )
-async def openapi_json(document: bytes) -> Response[bytes]:
-    return Response(document, media_type="application/json", status_code=200)
+async def openapi_json(document: bytes) -> Annotated[msgspec.Raw, schema(type="object")]:
+    return msgspec.Raw(document)

@@ -1,8 +1,4 @@
-"""The error answers of an operation: every status that it can give, with an example of each code.
-
-Knows: which errors every endpoint shares, and how one is shown. Refuses to know: when they are raised; that stands in
-docs/errors.md.
-"""
+"""The error responses of an operation: every status that it can have, with an example of each code."""
 
 from __future__ import annotations
 
@@ -10,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from litestar.handlers import HTTPRouteHandler
 
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import operation_of, request_type
 from imagegate.api.problems import DEFAULT_RETRY_AFTER_S, FILES_PATH, STATUS, ErrorResponse, problem_body
 from imagegate.domain import errors
 from imagegate.domain.errors import Problem
@@ -55,11 +52,12 @@ _HEADERS: Mapping[int, dict[str, Any]] = {
 
 
 def error_responses(
-    operation: Operation, schema: Mapping[str, Any], common_headers: Mapping[str, Any]
+    handler: HTTPRouteHandler, schema: Mapping[str, Any], common_headers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The error answers by status. `schema` is that of the body, `common_headers` the headers of every answer."""
+    """The error responses by status. `schema` is that of the body, `common_headers` those of every response."""
+    operation = operation_of(handler)
     by_status: dict[int, list[type[Problem]]] = {}
-    for kind in dict.fromkeys(_problem_types(operation)):
+    for kind in dict.fromkeys(_problem_types(handler)):
         if STATUS[kind][0] not in operation.statuses:
             by_status.setdefault(STATUS[kind][0], []).append(kind)
     return {
@@ -77,20 +75,21 @@ def error_responses(
     }
 
 
-def error_body_type(operation: Operation) -> Any:
-    return operation.error_type or ErrorResponse
+def error_type(handler: HTTPRouteHandler) -> Any:
+    return operation_of(handler).error_type or ErrorResponse
 
 
-def error_examples(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The components that the answers above refer to."""
-    used = {(kind, one.error_type is not None) for one in operations for kind in _problem_types(one)}
+def error_examples(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """The components that the responses above refer to."""
+    used = {(kind, operation_of(one).error_type is not None) for one in handlers for kind in _problem_types(one)}
     examples = {_example_name(kind, in_files): _example(kind, in_files) for kind, in_files in used}
     return dict(sorted(examples.items()))
 
 
-def _problem_types(operation: Operation) -> tuple[type[Problem], ...]:
-    with_body = _BODY_ERRORS if operation.request_type or operation.form_type else ()
-    return (*operation.errors, *_COMMON_ERRORS, *(() if operation.public else _KEY_ERRORS), *with_body)
+def _problem_types(handler: HTTPRouteHandler) -> tuple[type[Problem], ...]:
+    operation = operation_of(handler)
+    body = () if request_type(handler) is None else _BODY_ERRORS
+    return (*operation.errors, *_COMMON_ERRORS, *(() if operation.public else _KEY_ERRORS), *body)
 
 
 def _example_refs(kinds: list[type[Problem]], in_files: bool) -> dict[str, Any]:

@@ -1,12 +1,20 @@
-"""How an endpoint says of itself what it takes and gives. Beside the handler, so that both change together."""
+"""What an endpoint declares beyond its signature: scope, errors, examples and links.
+
+Parameters, request body and response come from the handler's own annotations.
+"""
 
 from __future__ import annotations
 
+import types
+import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from litestar import Response
+from litestar.handlers import BaseRouteHandler
+from litestar.response import Stream
 
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import Problem
@@ -14,19 +22,17 @@ from imagegate.domain.errors import Problem
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-class Parameter(msgspec.Struct, frozen=True):
-    """A query, path or header parameter, or a header of an answer; `schema` is JSON Schema."""
+class ResponseHeader(msgspec.Struct, frozen=True):
+    """`schema` is JSON Schema."""
 
     name: str
-    location: str
     schema: dict[str, Any]
     description: str
     required: bool = False
 
 
 class ResponseLink(msgspec.Struct, frozen=True):
-    """What can be done with an answer: the handler `operation_id`, its parameters and body as OpenAPI runtime
-    expressions."""
+    """What can be done next: the operation, and its parameters and body as OpenAPI runtime expressions."""
 
     operation_id: str
     description: str
@@ -35,59 +41,49 @@ class ResponseLink(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `response_type` None means bytes, `error_type` None the usual error.
+    """One handler. `scope` None: any key; `public`: no key.
 
-    A tuple of answers means one of them. `statuses` are the good ones with their meaning. `request_type` is a JSON
-    body and
-    `request_example` one of it, `form_type` a multipart one; `response_example` is an example of the answer. `scope`
-    None: any key will do.
+    `streamed_type` describes a body that the handler reads itself, of `streamed_media_type`. `statuses` are the
+    successful ones. `error_type` None is the usual error.
     """
 
     summary: str
     tag: str
     description: str = ""
-    request_type: Any = None
-    form_type: Any = None
-    response_type: Any = None
-    error_type: Any = None
-    media_type: str = "application/json"
-    public: bool = False
     scope: Scope | None = None
-    parameters: tuple[Parameter, ...] = ()
-    response_headers: tuple[Parameter, ...] = ()
-    errors: tuple[type[Problem], ...] = ()
+    public: bool = False
+    streamed_type: Any = None
+    streamed_media_type: str = "application/json"
     request_example: Any = None
     response_example: Any = None
-    links: tuple[ResponseLink, ...] = ()
+    media_type: str = "application/json"
     statuses: Mapping[int, str] = MappingProxyType({200: "Done"})
+    response_headers: tuple[ResponseHeader, ...] = ()
+    links: tuple[ResponseLink, ...] = ()
+    errors: tuple[type[Problem], ...] = ()
+    error_type: Any = None
+
+    def __deepcopy__(self, memo: object) -> Operation:
+        """Litestar copies the handlers of a router, with what they declare."""
+        return self
 
 
-def query(name: str, schema: dict[str, Any], description: str) -> Parameter:
-    return Parameter(name, "query", schema, description)
+def operation_of(handler: BaseRouteHandler) -> Operation:
+    operation = handler.opt.get("operation")
+    assert isinstance(operation, Operation), f"{handler} declares no operation"
+    return operation
 
 
-def header(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> Parameter:
-    return Parameter(name, "header", schema, description, required)
+def request_type(handler: BaseRouteHandler) -> Any:
+    """The type of the body, None without one."""
+    return typing.get_type_hints(handler.fn, include_extras=True).get("data", operation_of(handler).streamed_type)
 
 
-def path(name: str, schema: dict[str, Any], description: str) -> Parameter:
-    return Parameter(name, "path", schema, description, required=True)
-
-
-def response_header(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> Parameter:
-    """A header of the answer."""
-    return Parameter(name, "answer", schema, description, required)
-
-
-def page_parameters(what: str, max_limit: int = 200, default_limit: int = 50) -> tuple[Parameter, Parameter]:
-    """`limit` and `cursor` of a list."""
-    size = {"type": "integer", "minimum": 1, "maximum": max_limit, "default": default_limit}
-    return (
-        query("limit", size, f"{what} in an answer"),
-        query("cursor", {"type": "string", "maxLength": 1000}, "next_cursor of the answer before"),
-    )
-
-
-def described(operation: Operation) -> dict[str, Any]:
-    """For a handler's `opt`."""
-    return {"operation": operation}
+def response_types(handler: BaseRouteHandler) -> tuple[Any, ...]:
+    """The types of a JSON response, several where it is one of them; empty for bytes."""
+    returned = typing.get_type_hints(handler.fn, include_extras=True)["return"]
+    if isinstance(returned, types.UnionType):
+        return typing.get_args(returned)
+    if typing.get_origin(returned) is Response:
+        (returned,) = typing.get_args(returned)
+    return () if returned in (bytes, Any, Stream) else (returned,)

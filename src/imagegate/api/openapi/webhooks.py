@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from imagegate.api.openapi import examples
-from imagegate.api.schemas import Schemas
-from imagegate.domain.fields import DELIVERY_ID_PATTERN
+from imagegate.api.openapi.schemas import Schemas
+from imagegate.api_docs.schema import DELIVERY_ID_PATTERN
 from imagegate.flows.views.task import TaskView
 from imagegate.flows.webhooks.log import TestBody
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import get
 from msgspec import UNSET, UnsetType
 
-from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described
-from imagegate.api.responses import json_response
+from imagegate.api.openapi.operation import Operation
+from imagegate.api_docs.schema import Number, doc
 from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import Unauthorized
-from imagegate.domain.fields import Number, doc
 from imagegate.domain.money import Money, format_rounded_credits, json_number, to_money
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import load_balance
@@ -49,7 +47,7 @@ class Credits(msgspec.Struct):
     user: UserCredits
 
 
-class CreditsAnswer(msgspec.Struct):
+class CreditsResponse(msgspec.Struct):
     data: Credits
     message: Literal[""] = ""
     success: Literal[True] = True
@@ -57,27 +55,21 @@ class CreditsAnswer(msgspec.Struct):
 
 @get(
     "/v1/credits",
-    opt=described(
-        Operation(
-            summary="What the account and this key have left",
-            tag="credits",
-            scope=Scope.billing_read,
-            response_type=CreditsAnswer,
-            response_example=examples.CREDITS,
-        )
+    operation=Operation(
+        summary="What the account and this key have left",
+        tag="credits",
+        scope=Scope.billing_read,
+        response_example=examples.CREDITS,
     ),
 )
-async def get_credits(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
+async def get_credits(runtime: Runtime, key: ApiKey) -> CreditsResponse:
     found = await runtime.db.snapshot(load_balance, key.account_id, key.id)
     if found is None:
         raise Unauthorized
     account, current_key, used = found
     rate = runtime.credits_per_usd
-    return json_response(
-        CreditsAnswer(
-            Credits(_token_credits(account, current_key, rate, runtime.clock()), _user_credits(account, used, rate))
-        )
+    return CreditsResponse(
+        Credits(_token_credits(account, current_key, rate, runtime.clock()), _user_credits(account, used, rate))
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
+from litestar.params import HeaderParameter
 from litestar.response import Stream
 
-from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described, header
+from imagegate.api.openapi.operation import Operation
+from imagegate.api.params import TaskIdPath
 from imagegate.api.responses import find_owned_task
-from imagegate.api.v1.tasks import TASK_ID
+from imagegate.api_docs.schema import doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.tasks import Task
@@ -27,36 +28,36 @@ _MAX_DIGITS = 9
 
 @get(
     "/v1/tasks/{task_id:str}/events",
-    opt=described(
-        Operation(
-            summary="A task's changes as server-sent events, each once and in order",
-            tag="tasks",
-            description="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored"
-            " change of status or progress; `: ping` after 15 seconds of silence.",
-            scope=Scope.tasks_read,
-            media_type="text/event-stream",
-            response_example=examples.EVENTS,
-            statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
-            parameters=(
-                TASK_ID,
-                header("Last-Event-ID", {"type": "string", "examples": ["1"]}, "Resume behind this event"),
-            ),
-            errors=(errors.InvalidTaskId, errors.TaskNotFound),
-        )
+    operation=Operation(
+        summary="A task's changes as server-sent events, each once and in order",
+        tag="tasks",
+        description="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored"
+        " change of status or progress; `: ping` after 15 seconds of silence.",
+        scope=Scope.tasks_read,
+        media_type="text/event-stream",
+        response_example=examples.EVENTS,
+        statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
+        errors=(errors.InvalidTaskId, errors.TaskNotFound),
     ),
 )
-async def get_events(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, task_id: str) -> Response[Any]:
-    """204 where nothing is left: it stops a client's automatic reconnection."""
-    require_scope(key, Scope.tasks_read)
-    task, seen = await find_owned_task(runtime, key.account_id, task_id), _last_event_number(request)
+async def get_events(
+    runtime: Runtime,
+    key: ApiKey,
+    task_id: TaskIdPath,
+    last_event_id: Annotated[
+        str, HeaderParameter(name="Last-Event-ID"), doc("Resume behind this event", examples=["1"])
+    ] = "",
+) -> Response[Any]:
+    """204 where nothing is left: it stops the automatic reconnection of a client."""
+    task, seen = await find_owned_task(runtime, key.account_id, task_id), _event_number(last_event_id)
     if seen and await has_seen_end(runtime, task, seen):
         return Response(b"", status_code=204)
     return Stream(_encode_events(runtime, task, seen), headers=_HEADERS, media_type="text/event-stream")
 
 
-def _last_event_number(request: Request[Any, Any, Any]) -> int:
-    """`Last-Event-ID`; absent or malformed: nothing was seen."""
-    text = request.headers.get("last-event-id", "").strip()
+def _event_number(last_event_id: str) -> int:
+    """0, before the first event, where it is absent or malformed."""
+    text = last_event_id.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
 
 

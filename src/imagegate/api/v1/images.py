@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, post
+from litestar.params import HeaderParameter
+from msgspec import Meta
 
-from imagegate.api.auth import require_scope
-from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described, header, response_header
+from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
 from imagegate.api.responses import (
-    IDEMPOTENCY_KEY_PATTERN,
     REPLAYED_HEADER,
-    idempotency_key,
-    json_response,
-    preferred_wait,
-    task_response,
+    replayed_headers,
     wait_for_task,
 )
 from imagegate.api.v1.tasks import TASK_LINKS
-from imagegate.domain import errors
+from imagegate.api_docs.schema import SIZE_PATTERN, BillingRule, Count, PriceVersion, doc, required, schema
+from imagegate.domain import errors, images
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest, Problem
-from imagegate.domain.fields import BillingRule, Count, PriceVersion, doc
-from imagegate.domain.images import SIZE_PATTERN, ImageRequest
+from imagegate.domain.errors import Problem
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.prices import Charge
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
-from imagegate.flows.views.task import TaskView
+from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import load_balance
 
@@ -49,7 +45,65 @@ REQUEST_EXAMPLE = {
     "n": 2,
 }
 
-MAX_HOPS = 3
+MAX_HOPS = 3  # a request that more gateways have passed on goes in a circle
+
+_Size = Annotated[str, schema(pattern=SIZE_PATTERN)]
+_Tier = Annotated[str, schema(pattern="^[124][kK]$")]
+_Quality = Annotated[str, schema(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
+_ReferenceUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
+_ReferenceUrls = Annotated[list[_ReferenceUrl], schema(maxItems=16)]
+_CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
+
+
+class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
+    """The body of a create or a quote. Unknown fields are ignored; null means absent."""
+
+    # Bounds are described here and checked by the family of the model, which knows narrower ones.
+
+    prompt: Annotated[
+        Annotated[str, schema(minLength=1, maxLength=32_000)] | None,
+        required("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
+    ] = None
+    model: Annotated[str | None, doc("A name of GET /v1/models; gpt-image-2 when absent")] = None
+    size: Annotated[
+        _Size | None,
+        doc(
+            "auto (the default), one of 15 ratios, or WxH: multiples of 16, edges up to 3840, 655,360 to 8,294,400"
+            " pixels in all, at most 3:1"
+        ),
+    ] = None
+    resolution: Annotated[
+        _Tier | None,
+        doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
+    ] = None
+    quality: Annotated[
+        _Quality | None, doc("low, medium (the default of most models), high, or what else the model names")
+    ] = None
+    n: Annotated[
+        Annotated[int, schema(minimum=1, maximum=10)] | None,
+        doc("How many images, 1 when absent; each that is delivered is billed"),
+    ] = None
+    image_urls: Annotated[
+        _ReferenceUrls | None,
+        doc("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
+    ] = None
+    mask_url: Annotated[
+        _ReferenceUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")
+    ] = None
+    callback_url: Annotated[
+        _CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
+    ] = None
+    background: Annotated[
+        Annotated[str, schema(enum=["opaque", "transparent"])] | None,
+        doc("opaque (the default) or transparent, which jpeg cannot be"),
+    ] = None
+    output_format: Annotated[
+        Annotated[str, schema(enum=["png", "jpeg", "webp"])] | None, doc("png (the default), jpeg or webp")
+    ] = None
+    output_compression: Annotated[
+        Annotated[int, schema(minimum=0, maximum=100)] | None,
+        doc("100 when absent; for jpeg and webp, else ignored"),
+    ] = None
 
 
 class Expectation(msgspec.Struct):
@@ -94,95 +148,80 @@ class QuoteView(msgspec.Struct, kw_only=True):
     lines: list[LineView]
 
 
-def read_hop_count(request: Request[Any, Any, Any]) -> int:
-    """How many gateways have passed it on. InvalidRequest beyond three: it goes in a circle."""
-    header_value = request.headers.get("x-imagegate-hop", "0")
-    if not (
-        header_value.isascii() and header_value.isdigit() and len(header_value) <= 3 and int(header_value) <= MAX_HOPS
-    ):
-        raise InvalidRequest(
-            f"The request has passed more than {MAX_HOPS} gateways: their routes lead in a circle",
-            param="X-Imagegate-Hop",
-        )
-    return int(header_value)
-
-
 @post(
     "/v1/images/generations",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Make a task: any answer but 200 means that there is no task and no hold",
-            tag="images",
-            description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
-            " `GET /v1/tasks/{task_id}?wait=60`, with its events, or be told by `callback_url`.",
-            scope=Scope.images_write,
-            request_type=ImageRequest,
-            response_type=TaskView,
-            response_example=examples.PENDING_TASK,
-            links=TASK_LINKS,
-            response_headers=(
-                REPLAYED_HEADER,
-                response_header(
-                    "Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"
-                ),
-            ),
-            request_example=REQUEST_EXAMPLE,
-            parameters=(
-                header(
-                    "Idempotency-Key",
-                    {
-                        "type": "string",
-                        "pattern": f"^{IDEMPOTENCY_KEY_PATTERN.pattern}$",
-                        "examples": ["order-2026-11-22-17"],
-                    },
-                    "Makes a repeat safe for 48 hours: the same request is held and bought once",
-                ),
-                header(
-                    "Prefer",
-                    {"type": "string", "examples": ["wait=60"]},
-                    "wait=n: answer when the task has ended or after n seconds, at most 60; anything else is ignored",
-                ),
-            ),
-            errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
-        )
+    operation=Operation(
+        summary="Make a task: any answer but 200 means that there is no task and no hold",
+        tag="images",
+        description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
+        " `GET /v1/tasks/{task_id}?wait=60`, with its events, or be told by `callback_url`.",
+        scope=Scope.images_write,
+        response_example=examples.PENDING_TASK,
+        links=TASK_LINKS,
+        response_headers=(
+            REPLAYED_HEADER,
+            ResponseHeader("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
+        ),
+        request_example=REQUEST_EXAMPLE,
+        errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
     ),
 )
-async def create_image(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
-    once = idempotency_key(request)
-    body = await read_json(request, ImageRequest, runtime.settings.server)
-    task, replayed = await submit(runtime, body, key, once, read_hop_count(request))
-    headers = {"Idempotency-Replayed": "true"} if replayed else {}
-    seconds = preferred_wait(request)
-    if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds}"
-        task = await wait_for_task(runtime, task, seconds)
-    return task_response(runtime, task, headers)
+async def create_image(
+    data: ImageRequest,
+    runtime: Runtime,
+    key: ApiKey,
+    idempotency_key: Annotated[
+        IdempotencyKey | None,
+        IDEMPOTENCY_KEY,
+        doc(
+            "Makes a repeat safe for 48 hours: the same request is held and bought once",
+            examples=["order-2026-11-22-17"],
+        ),
+    ] = None,
+    prefer: Annotated[
+        str,
+        HeaderParameter(name="Prefer"),
+        doc(
+            "wait=n: answer when the task has ended or after n seconds, at most 60; anything else is ignored",
+            examples=["wait=60"],
+        ),
+    ] = "",
+    hops: Annotated[
+        int,
+        HeaderParameter(name="X-Imagegate-Hop"),
+        Meta(
+            ge=0,
+            le=MAX_HOPS,
+            description="Set by a gateway that passes the request on: how many have",
+            extra={"rule": f"must be at most {MAX_HOPS}: the routes of the gateways lead in a circle"},
+        ),
+    ] = 0,
+) -> Response[TaskView]:
+    task, replayed = await submit(runtime, data, key, idempotency_key, hops)
+    headers, wait_s = replayed_headers(replayed), preferred_wait_s(prefer)
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+        task = await wait_for_task(runtime, task, wait_s)
+    return Response(task_view(runtime, task), headers=headers)
 
 
 @post(
     "/v1/images/quotes",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Price a request: expected, maximum and lines; stores nothing",
-            tag="images",
-            scope=Scope.images_write,
-            request_type=ImageRequest,
-            response_type=QuoteView,
-            response_example=examples.QUOTE,
-            request_example=REQUEST_EXAMPLE,
-            errors=_MODEL_ERRORS,
-        )
+    operation=Operation(
+        summary="Price a request: expected, maximum and lines; stores nothing",
+        tag="images",
+        scope=Scope.images_write,
+        response_example=examples.QUOTE,
+        request_example=REQUEST_EXAMPLE,
+        errors=_MODEL_ERRORS,
     ),
 )
-async def create_quote(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
-    body = await read_json(request, ImageRequest, runtime.settings.server)
-    quote = make_quote(runtime, body, key, runtime.clock())
+async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
+    quote = make_quote(runtime, data, key, runtime.clock())
     affordable = await _is_affordable(runtime, key, quote.maximum.total)
-    return json_response(quote_view(quote, affordable, runtime.credits_per_usd))
+    return quote_view(quote, affordable, runtime.credits_per_usd)
 
 
 async def _is_affordable(runtime: Runtime, key: ApiKey, amount: int) -> bool:

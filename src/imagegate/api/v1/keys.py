@@ -6,28 +6,27 @@ import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, get, patch, post
-from msgspec import UNSET, UnsetType
+from litestar import delete, get, patch, post
+from litestar.params import PathParameter
+from msgspec import UNSET, Meta, UnsetType
 
-from imagegate.api.auth import require_scope
-from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink, described, page_parameters, path
-from imagegate.api.responses import decode_cursor, encode_cursor, json_response, whole_number
-from imagegate.domain import errors
-from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import (
+from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.validation import not_blank
+from imagegate.api_docs.schema import (
     CREDITS_PATTERN,
     KEY_ID_PATTERN,
     ApiKeyText,
-    HasMore,
     KeyIdText,
-    NextCursor,
     Seconds,
     doc,
     schema,
 )
+from imagegate.domain import errors
+from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, Scope
+from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
@@ -35,30 +34,28 @@ from imagegate.flows import api_keys
 from imagegate.flows.accounts import NewKey
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
-from imagegate.store.accounts import list_keys_page
+from imagegate.store.api_keys import list_keys_page
 
-_MAX_ENTRIES, _MAX_NAME_LENGTH, _MAX_EXPIRES_AT = 100, 100, 2**40
-_MAX_CONCURRENT_TASKS = 1_000_000
+_MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
 
-
-_Name = Annotated[str, schema(minLength=1, maxLength=_MAX_NAME_LENGTH)]
-_Scopes = Annotated[
-    list[Annotated[str, schema(enum=[*Scope])]],
-    schema(minItems=1, maxItems=_MAX_ENTRIES),
-]
-_Models = Annotated[list[str], schema(minItems=1, maxItems=_MAX_ENTRIES)]
-_Cap = Annotated[str, schema(pattern=CREDITS_PATTERN.replace("[+-]?", "[+]?"))]
-_Timestamp = Annotated[int, schema(minimum=1, maximum=_MAX_EXPIRES_AT)]
-_Rate = Annotated[int, schema(minimum=1, maximum=MAX_REQUESTS_PER_MINUTE)]
-_Tasks = Annotated[int, schema(minimum=1, maximum=_MAX_CONCURRENT_TASKS)]
-_Networks = Annotated[
-    list[Annotated[str, doc("An address or a network such as 192.0.2.7 or 2001:db8::/32")]],
-    schema(minItems=1, maxItems=_MAX_ENTRIES),
-]
-_KEY_ID = path(
-    "key_id", {"type": "string", "pattern": KEY_ID_PATTERN, "examples": [examples.KEY_ID]}, "The id of a key"
+_Entries = Meta(
+    min_length=1,
+    max_length=_MAX_ENTRIES,
+    extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"},
 )
-
+_Name = Annotated[str, not_blank(100)]
+_Scopes = Annotated[list[Annotated[str, schema(enum=[*Scope])]], _Entries]
+_Models = Annotated[list[str], _Entries]
+_Networks = Annotated[list[Annotated[str, doc("An address or a network such as 192.0.2.7 or 2001:db8::/32")]], _Entries]
+_Cap = Annotated[str, schema(pattern=CREDITS_PATTERN.replace("[+-]?", "[+]?"))]
+_Timestamp = Annotated[int, Meta(ge=1, le=_MAX_EXPIRES_AT, extra={"rule": "must be a future Unix timestamp"})]
+_Rate = Annotated[int, Meta(ge=1, le=MAX_REQUESTS_PER_MINUTE)]
+_Tasks = Annotated[int, Meta(ge=1, le=1_000_000)]
+KeyIdPath = Annotated[
+    str,
+    PathParameter(name="key_id"),
+    doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID]),
+]
 
 _KEY_ID_LINK = {"key_id": "$response.body#/id"}
 _LINKS = (ResponseLink("change_key", "Change it", _KEY_ID_LINK), ResponseLink("delete_key", "End it", _KEY_ID_LINK))
@@ -76,7 +73,7 @@ class KeyBody(msgspec.Struct, kw_only=True):
     models: Annotated[_Models | None, doc("The only models it may use; null: all")] | UnsetType = UNSET
     cap_credits: Annotated[_Cap | int | None, doc("What it may spend in all; null: no cap")] | UnsetType = UNSET
     daily_cap_credits: Annotated[_Cap | int | None, doc("What it may spend on a UTC day")] | UnsetType = UNSET
-    expires_at: Annotated[_Timestamp | None, doc("Its end, in Unix seconds; a moment to come")] | UnsetType = UNSET
+    expires_at: Annotated[_Timestamp | None, doc("Its end, in Unix seconds; a future moment")] | UnsetType = UNSET
     allowed_ips: Annotated[_Networks | None, doc("Where it works from; null: anywhere")] | UnsetType = UNSET
     disabled: Annotated[bool | None, doc("Of a change alone: true disables, false enables again")] | UnsetType = UNSET
     rate_per_minute: Annotated[_Rate | None, doc("Requests per minute; null: no limit")] | UnsetType = UNSET
@@ -109,11 +106,8 @@ class KeyView(msgspec.Struct, kw_only=True):
     key: ApiKeyText | UnsetType = UNSET
 
 
-class KeyList(msgspec.Struct, kw_only=True):
-    object: Literal["list"] = "list"
+class KeyList(CursorPage, kw_only=True):
     data: list[KeyView]
-    has_more: HasMore
-    next_cursor: NextCursor
 
 
 class DeletedKey(msgspec.Struct, kw_only=True):
@@ -124,170 +118,129 @@ class DeletedKey(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/keys",
-    opt=described(
-        Operation(
-            summary="The account's keys, without their values",
-            tag="keys",
-            scope=Scope.billing_read,
-            response_type=KeyList,
-            response_example=examples.KEYS,
-            parameters=page_parameters("Keys"),
-        )
+    operation=Operation(
+        summary="The account's keys, without their values",
+        tag="keys",
+        scope=Scope.billing_read,
+        response_example=examples.KEYS,
     ),
 )
-async def list_keys(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
-    limit, before = whole_number(request, "limit", 50, 1, 200), decode_cursor(request, Position)
-    page = await runtime.db.read(list_keys_page, key.account_id, before, limit)
-    data = [_key_view(runtime, one) for one in page.rows]
-    return json_response(KeyList(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
+async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> KeyList:
+    page = await runtime.db.read(list_keys_page, key.account_id, decode_cursor(cursor, Position), limit)
+    return cursor_page(KeyList, page, lambda one: _key_view(runtime, one))
 
 
 @post(
     "/v1/keys",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Make a key, within what the calling key may do; its value is shown this once",
-            tag="keys",
-            request_type=KeyBody,
-            scope=Scope.billing_read,
-            response_type=KeyView,
-            request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
-            response_example=examples.NEW_KEY,
-            links=_LINKS,
-        )
+    operation=Operation(
+        summary="Make a key, within what the calling key may do; its value is shown this once",
+        tag="keys",
+        scope=Scope.billing_read,
+        request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
+        response_example=examples.NEW_KEY,
+        links=_LINKS,
     ),
 )
-async def create_key(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
-    body = await read_json(request, KeyBody, runtime.settings.server)
-    fields = {name: value for name, value in _changes(runtime, body).items() if value is not None}
+async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
+    fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
     fields.pop("disabled", None)
     value, new_key = await api_keys.make_key(
         runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **fields})
     )
     view = _key_view(runtime, new_key)
     view.key = value
-    return json_response(view)
+    return view
 
 
 @patch(
     "/v1/keys/{key_id:str}",
-    opt=described(
-        Operation(
-            summary="Change or disable a key; null takes a limit away",
-            tag="keys",
-            request_type=KeyBody,
-            scope=Scope.billing_read,
-            response_type=KeyView,
-            request_example={"disabled": True},
-            response_example=examples.KEY,
-            links=_LINKS,
-            parameters=(_KEY_ID,),
-            errors=(errors.NotFound,),
-        )
+    operation=Operation(
+        summary="Change or disable a key; null takes a limit away",
+        tag="keys",
+        scope=Scope.billing_read,
+        request_example={"disabled": True},
+        response_example=examples.KEY,
+        links=_LINKS,
+        errors=(errors.NotFound,),
     ),
 )
-async def change_key(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey, key_id: str) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
-    body = await read_json(request, KeyBody, runtime.settings.server)
-    return json_response(_key_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, body))))
+async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> KeyView:
+    return _key_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, data)))
 
 
 @delete(
     "/v1/keys/{key_id:str}",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="End a key for good",
-            tag="keys",
-            scope=Scope.billing_read,
-            response_type=DeletedKey,
-            response_example=examples.DELETED_KEY,
-            parameters=(_KEY_ID,),
-            errors=(errors.NotFound,),
-        )
+    operation=Operation(
+        summary="End a key for good",
+        tag="keys",
+        scope=Scope.billing_read,
+        response_example=examples.DELETED_KEY,
+        errors=(errors.NotFound,),
     ),
 )
-async def delete_key(runtime: Runtime, key: ApiKey, key_id: str) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
+async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> DeletedKey:
     await api_keys.delete_key(runtime, key, key_id)
-    return json_response(DeletedKey(id=key_id))
+    return DeletedKey(id=key_id)
 
 
 def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
-    """Column and checked value of every field that was given."""
+    """Column and value of every field that was given."""
     changes: dict[str, Any] = {}
     if body.name is not UNSET and body.name is not None:
-        changes["name"] = _name(body.name)
+        changes["name"] = body.name
     if body.scopes is not UNSET and body.scopes is not None:
-        changes["scopes"] = tuple(
-            _scope(text, place) for place, text in enumerate(_check_entry_count(body.scopes, "scopes"))
-        )
+        changes["scopes"] = tuple(_scope(text, index) for index, text in enumerate(body.scopes))
     if body.models is not UNSET:
         changes["models"] = _models(runtime, body.models)
     if body.allowed_ips is not UNSET:
         changes["ips"] = _networks(body.allowed_ips)
     for column in ("cap", "daily_cap", "in_flight_cap"):
-        name = f"{column}_credits"
-        if getattr(body, name) is not UNSET:
-            changes[column] = _cap(runtime, name, getattr(body, name))
-    for name, most in (("rate_per_minute", MAX_REQUESTS_PER_MINUTE), ("concurrent_tasks", _MAX_CONCURRENT_TASKS)):
-        if getattr(body, name) is not UNSET:
-            changes[name] = _number(name, getattr(body, name), most)
+        field = f"{column}_credits"
+        if getattr(body, field) is not UNSET:
+            changes[column] = _cap(runtime, field, getattr(body, field))
+    for column in ("rate_per_minute", "concurrent_tasks"):
+        if getattr(body, column) is not UNSET:
+            changes[column] = getattr(body, column)
     return changes | _lifetime_changes(runtime, body)
 
 
 def _lifetime_changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if body.expires_at is not UNSET:
-        changes["expires"] = _check_expiry(runtime, body.expires_at)
+        changes["expires"] = _expiry(runtime, body.expires_at)
     if body.disabled is not UNSET and body.disabled is not None:
         changes["disabled"] = runtime.clock() if body.disabled else None
     return changes
 
 
-def _name(text: str) -> str:
-    if not text.strip() or "\0" in text or len(text) > _MAX_NAME_LENGTH:
-        raise InvalidRequest(f"name must be 1 to {_MAX_NAME_LENGTH} characters, not only white space", param="name")
-    return text
-
-
-def _scope(text: str, place: int) -> Scope:
+def _scope(text: str, index: int) -> Scope:
     try:
         return Scope(text)
     except ValueError as error:
-        param = f"scopes[{place}]"
+        param = f"scopes[{index}]"
         raise InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
 
 
 def _models(runtime: Runtime, names: list[str] | None) -> tuple[str, ...] | None:
-    for place, name in enumerate(_check_entry_count(names, "models") if names is not None else []):
+    for index, name in enumerate(names or []):
         if runtime.catalog.find(name) is None:
-            raise InvalidRequest(f"models[{place}] names no model", param=f"models[{place}]")
+            raise InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
     return None if names is None else tuple(dict.fromkeys(names))
 
 
 def _networks(entries: list[str] | None) -> tuple[str, ...] | None:
-    if entries is None:
-        return None
-    return tuple(_network(text, place) for place, text in enumerate(_check_entry_count(entries, "allowed_ips")))
+    return None if entries is None else tuple(_network(text, index) for index, text in enumerate(entries))
 
 
-def _network(text: str, place: int) -> str:
+def _network(text: str, index: int) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:
-        param = f"allowed_ips[{place}]"
+        param = f"allowed_ips[{index}]"
         message = f"{param} must be an address or a network such as 192.0.2.7 or 2001:db8::/32"
         raise InvalidRequest(message, param=param) from error
-
-
-def _check_entry_count(entries: list[str], field: str) -> list[str]:
-    if not 1 <= len(entries) <= _MAX_ENTRIES:
-        raise InvalidRequest(f"{field} must have 1 to {_MAX_ENTRIES} entries; null means no limit", param=field)
-    return entries
 
 
 def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None:
@@ -302,16 +255,13 @@ def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None
     return nanos
 
 
-def _number(field: str, number: int | None, most: int) -> int | None:
-    if number is not None and not 1 <= number <= most:
-        raise InvalidRequest(f"{field} must be a whole number from 1 to {most}; null means no limit", param=field)
-    return number
-
-
-def _check_expiry(runtime: Runtime, seconds: int | None) -> int | None:
-    if seconds is not None and not runtime.clock() < seconds * US_PER_SECOND < _MAX_EXPIRES_AT * US_PER_SECOND:
-        raise InvalidRequest("expires_at must be a moment to come, in Unix seconds", param="expires_at")
-    return None if seconds is None else seconds * US_PER_SECOND
+def _expiry(runtime: Runtime, timestamp: int | None) -> int | None:
+    """Microseconds."""
+    if timestamp is None:
+        return None
+    if timestamp * US_PER_SECOND <= runtime.clock():
+        raise InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
+    return timestamp * US_PER_SECOND
 
 
 def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
@@ -319,7 +269,7 @@ def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
     return KeyView(
         id=key.id,
         name=key.name,
-        shown=key.shown,
+        shown=key.hint,
         status="live" if key.is_active(now) else "disabled" if key.disabled is not None else "expired",
         scopes=[str(scope) for scope in key.scopes],
         models=None if key.models is None else list(key.models),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import get
+from litestar.params import QueryParameter
 
-from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described, page_parameters, query
-from imagegate.api.responses import decode_cursor, encode_cursor, json_response, whole_number
+from imagegate.api.openapi.operation import Operation
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.params import Cursor, PageLimit
+from imagegate.api_docs.schema import PriceVersion, Seconds, TaskIdText, doc
 from imagegate.domain import ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import HasMore, NextCursor, PriceVersion, Seconds, TaskIdText, doc
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
@@ -41,55 +41,34 @@ class LedgerLine(msgspec.Struct):
     price_version: PriceVersion | None
 
 
-class Ledger(msgspec.Struct, kw_only=True):
-    object: Literal["list"] = "list"
+class Ledger(CursorPage, kw_only=True):
     data: list[LedgerLine]
-    has_more: HasMore
-    next_cursor: NextCursor
 
 
 @get(
     "/v1/ledger",
-    opt=described(
-        Operation(
-            summary="Every change of the available balance, newest first",
-            tag="credits",
-            scope=Scope.billing_read,
-            response_type=Ledger,
-            response_example=examples.LEDGER,
-            parameters=(
-                *page_parameters("Lines"),
-                query("task_id", {"type": "string", "examples": [examples.TASK_ID]}, "Only of this task"),
-                query("type", {"type": "string", "enum": [*LINE_TYPES]}, "Only lines of this type"),
-            ),
-        )
+    operation=Operation(
+        summary="Every change of the available balance, newest first",
+        tag="credits",
+        scope=Scope.billing_read,
+        response_example=examples.LEDGER,
     ),
 )
-async def get_ledger(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
-    limit = whole_number(request, "limit", 50, 1, 200)
-    wanted = StatementFilter(
-        task_id=_task_filter(request),
-        type=_type_filter(request),
-        before=decode_cursor(request, LinePosition),
-        limit=limit,
-    )
+async def get_ledger(
+    runtime: Runtime,
+    key: ApiKey,
+    limit: PageLimit = 50,
+    cursor: Cursor = "",
+    task_id: Annotated[str, QueryParameter(), doc("Only of this task", examples=[examples.TASK_ID])] = "",
+    line_type: Annotated[str, QueryParameter(name="type"), doc("Only lines of this type", enum=["", *LINE_TYPES])] = "",
+) -> Ledger:
+    # what is not a task id finds nothing, like the id of another account's task
+    wanted_task = task_id if not task_id or ids.TASK_ID_RE.fullmatch(task_id) else _NO_TASK
+    before = decode_cursor(cursor, LinePosition)
+    wanted = StatementFilter(task_id=wanted_task, type=line_type, before=before, limit=limit)
     page = await runtime.db.snapshot(list_statement_lines, key.account_id, wanted)
-    data = [_ledger_line(line, runtime.credits_per_usd) for line in page.rows]
-    return json_response(Ledger(data=data, has_more=page.has_more, next_cursor=encode_cursor(page.next_position)))
-
-
-def _type_filter(request: Request[Any, Any, Any]) -> str:
-    kind = request.query_params.get("type", "")
-    if kind and kind not in LINE_TYPES:
-        raise InvalidRequest(f"type must be one of {', '.join(LINE_TYPES)}", param="type")
-    return kind
-
-
-def _task_filter(request: Request[Any, Any, Any]) -> str:
-    """What is no task id finds nothing, like the id of another account's task."""
-    task_id = request.query_params.get("task_id", "")
-    return task_id if not task_id or ids.TASK_ID_RE.fullmatch(task_id) else _NO_TASK
+    rate = runtime.credits_per_usd
+    return cursor_page(Ledger, page, lambda line: _ledger_line(line, rate))
 
 
 def _ledger_line(line: StatementLine, rate: int) -> LedgerLine:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, Response, get
-from msgspec import UNSET, UnsetType
+from litestar import get
+from litestar.params import QueryParameter
+from msgspec import UNSET, Meta, UnsetType
 
-from imagegate.api.auth import require_scope
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, described, query
-from imagegate.api.responses import json_response
+from imagegate.api.openapi.operation import Operation
+from imagegate.api_docs.schema import Count, Day, KeyIdText, doc
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import Count, Day, KeyIdText, doc
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.time import US_PER_DAY
 from imagegate.runtime import Runtime
 from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
 
 _DEFAULT_DAYS, _MAX_DAYS = 30, 366
-_GROUP_LIST = f"^({'|'.join(GROUP_COLUMNS)})(,({'|'.join(GROUP_COLUMNS)})){{0,5}}$"
-_DAY = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_GROUP_LIST = f"^({'|'.join(GROUP_COLUMNS)})(,({'|'.join(GROUP_COLUMNS)}))*$"
+_DAY_PATTERN = {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_DAY_RULE = {"rule": "must be a day such as 2026-11-22, in UTC"}
 _EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -51,66 +51,66 @@ class UsageList(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/usage",
-    opt=described(
-        Operation(
-            summary="Settled totals",
-            tag="credits",
-            scope=Scope.billing_read,
-            response_type=UsageList,
-            response_example=examples.USAGE,
-            parameters=(
-                query(
-                    "group_by",
-                    {"type": "string", "pattern": _GROUP_LIST, "default": "day", "examples": ["day,model,key"]},
-                    "day, model, key; a comma list",
-                ),
-                query("from", _DAY, "The first day, UTC; 30 days before `to` when absent, at most 365"),
-                query("to", _DAY, "The last day, UTC; today when absent"),
-            ),
-        )
+    operation=Operation(
+        summary="Settled totals",
+        tag="credits",
+        scope=Scope.billing_read,
+        response_example=examples.USAGE,
     ),
 )
-async def get_usage(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.billing_read)
-    groups, (first, last) = _groups(request), _day_range(request, runtime.clock())
+async def get_usage(
+    runtime: Runtime,
+    key: ApiKey,
+    group_by: Annotated[
+        str,
+        QueryParameter(),
+        Meta(
+            pattern=_GROUP_LIST,
+            description="day, model, key; a comma list",
+            extra_json_schema={"examples": ["day,model,key"]},
+            extra={"rule": f"must list some of {', '.join(GROUP_COLUMNS)}"},
+        ),
+    ] = "day",
+    from_day: Annotated[
+        datetime.date | None,
+        QueryParameter(name="from"),
+        Meta(
+            description="The first day, UTC; 30 days before `to` when absent, at most 365",
+            extra_json_schema=_DAY_PATTERN,
+            extra=_DAY_RULE,
+        ),
+    ] = None,
+    to_day: Annotated[
+        datetime.date | None,
+        QueryParameter(name="to"),
+        Meta(description="The last day, UTC; today when absent", extra_json_schema=_DAY_PATTERN, extra=_DAY_RULE),
+    ] = None,
+) -> UsageList:
+    first, last = _day_range(from_day, to_day, runtime.clock())
+    groups = tuple(dict.fromkeys(group_by.split(",")))
     found = await runtime.db.read(sum_usage, key.account_id, groups, first, last)
-    sum_total = UsageTotal(
+    total = UsageTotal(
         amount=sum(one.amount for one in found),
         refunded=sum(one.refunded for one in found),
         tasks=sum(one.tasks for one in found),
         images=sum(one.images for one in found),
     )
-    rows = [_usage_row(one, runtime.credits_per_usd) for one in found]
-    total = _usage_row(sum_total, runtime.credits_per_usd)
-    return json_response(UsageList(data=rows, first_day=_iso_date(first), last_day=_iso_date(last), total=total))
+    rate = runtime.credits_per_usd
+    return UsageList(
+        data=[_usage_row(one, rate) for one in found],
+        first_day=_iso_date(first),
+        last_day=_iso_date(last),
+        total=_usage_row(total, rate),
+    )
 
 
-def _groups(request: Request[Any, Any, Any]) -> tuple[str, ...]:
-    requested = request.query_params.get("group_by", "day").split(",")
-    if not set(requested) <= set(GROUP_COLUMNS):
-        raise InvalidRequest(f"group_by must list some of {', '.join(GROUP_COLUMNS)}", param="group_by")
-    return tuple(dict.fromkeys(requested))
-
-
-def _day_range(request: Request[Any, Any, Any], now: int) -> tuple[int, int]:
-    """First and last day, both included; by default the last 30."""
-    last = _read_day(request, "to", now // US_PER_DAY)
-    first = _read_day(request, "from", last - _DEFAULT_DAYS + 1)
+def _day_range(from_day: datetime.date | None, to_day: datetime.date | None, now: int) -> tuple[int, int]:
+    """First and last day since 1970, both included; by default the last 30."""
+    last = now // US_PER_DAY if to_day is None else (to_day - _EPOCH).days
+    first = last - _DEFAULT_DAYS + 1 if from_day is None else (from_day - _EPOCH).days
     if not 0 <= last - first < _MAX_DAYS:
         raise InvalidRequest(f"from must lie 0 to {_MAX_DAYS - 1} days before to", param="from")
     return first, last
-
-
-def _read_day(request: Request[Any, Any, Any], name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        if len(text) != len("2026-11-22"):
-            raise ValueError(text)
-        return (datetime.date.fromisoformat(text) - _EPOCH).days
-    except ValueError as error:
-        raise InvalidRequest(f"{name} must be a day such as 2026-11-22, in UTC", param=name) from error
 
 
 def _iso_date(day: int) -> str:

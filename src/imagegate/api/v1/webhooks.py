@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
+from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta
 
-from imagegate.api.auth import require_scope
-from imagegate.api.body import read_json
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink, described, page_parameters, path
-from imagegate.api.responses import json_response, whole_number
-from imagegate.domain import errors
-from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.fields import (
+from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.pagination import CursorPage
+from imagegate.api.params import Cursor
+from imagegate.api_docs.schema import (
     DELIVERY_ID_PATTERN,
     Count,
     DeliveryIdText,
-    HasMore,
-    NextCursor,
     Seconds,
     SecretText,
     TaskIdText,
@@ -28,6 +24,9 @@ from imagegate.domain.fields import (
     required,
     schema,
 )
+from imagegate.domain import errors
+from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
@@ -66,18 +65,15 @@ class DeliveryView(msgspec.Struct, kw_only=True):
     attempts: list[DeliveryAttemptView]
 
 
-class DeliveryPage(msgspec.Struct, kw_only=True):
-    object: Literal["list"] = "list"
+class DeliveryPage(CursorPage, kw_only=True):
     data: list[DeliveryView]
-    has_more: HasMore
-    next_cursor: NextCursor
 
 
-_DELIVERY_ID = path(
-    "delivery_id",
-    {"type": "string", "pattern": DELIVERY_ID_PATTERN, "examples": [examples.DELIVERY_ID]},
-    "The id of a delivery",
-)
+DeliveryIdPath = Annotated[
+    str,
+    PathParameter(name="delivery_id"),
+    doc("The id of a delivery", pattern=DELIVERY_ID_PATTERN, examples=[examples.DELIVERY_ID]),
+]
 _Callback = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 
 
@@ -101,111 +97,88 @@ class SecretView(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/webhooks/deliveries",
-    opt=described(
-        Operation(
-            summary="Webhooks that were sent or wait, newest first, with every attempt",
-            tag="webhooks",
-            scope=Scope.tasks_read,
-            response_type=DeliveryPage,
-            response_example=examples.DELIVERIES,
-            links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
-            parameters=page_parameters("Deliveries", 100, 20),
-        )
+    operation=Operation(
+        summary="Webhooks that were sent or wait, newest first, with every attempt",
+        tag="webhooks",
+        scope=Scope.tasks_read,
+        response_example=examples.DELIVERIES,
+        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
     ),
 )
-async def list_deliveries(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.tasks_read)
-    limit = whole_number(request, "limit", 20, 1, 100)
-    cursor = request.query_params.get("cursor") or None
-    if cursor is not None and "\0" in cursor:
+async def list_deliveries(
+    runtime: Runtime,
+    key: ApiKey,
+    limit: Annotated[int, QueryParameter(), Meta(ge=1, le=100, description="Deliveries on a page")] = 20,
+    cursor: Cursor = "",
+) -> DeliveryPage:
+    if "\0" in cursor:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found, more = await delivery_page(runtime, key.account_id, cursor, limit)
-    data = [_delivery_view(delivery, attempts) for delivery, attempts in found]
-    return json_response(DeliveryPage(data=data, has_more=more, next_cursor=data[-1].id if more else None))
+    page = await delivery_page(runtime, key.account_id, cursor, limit)
+    data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
+    return DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position)
 
 
 @post(
     "/v1/webhooks/deliveries/{delivery_id:str}/replay",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Send a webhook again: the same id and bytes",
-            tag="webhooks",
-            scope=Scope.images_write,
-            response_type=DeliveryView,
-            response_example=examples.DELIVERY,
-            parameters=(_DELIVERY_ID,),
-            errors=(errors.NotFound,),
-        )
+    operation=Operation(
+        summary="Send a webhook again: the same id and bytes",
+        tag="webhooks",
+        scope=Scope.images_write,
+        response_example=examples.DELIVERY,
+        errors=(errors.NotFound,),
     ),
 )
-async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: str) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
-    return json_response(
-        _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
-    )
+async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryIdPath) -> DeliveryView:
+    return _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
 
 
 @post(
     "/v1/webhooks/test",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Send a test event to an address",
-            tag="webhooks",
-            scope=Scope.images_write,
-            request_type=WebhookTest,
-            response_type=DeliveryView,
-            response_example=examples.TEST_DELIVERY,
-            links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
-            request_example={"callback_url": "https://your-domain.com/webhook"},
-        )
+    operation=Operation(
+        summary="Send a test event to an address",
+        tag="webhooks",
+        scope=Scope.images_write,
+        response_example=examples.TEST_DELIVERY,
+        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
+        request_example={"callback_url": "https://your-domain.com/webhook"},
     ),
 )
-async def test_webhook(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
-    body = await read_json(request, WebhookTest, runtime.settings.server)
-    if not body.callback_url:
-        raise InvalidRequest("callback_url is needed: where the test is sent", param="callback_url")
-    return json_response(_delivery_view(*await send_test_delivery(runtime, key.account_id, body.callback_url)))
+async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> DeliveryView:
+    if not data.callback_url:
+        raise InvalidRequest("callback_url is required", param="callback_url")
+    return _delivery_view(*await send_test_delivery(runtime, key.account_id, data.callback_url))
 
 
 @get(
     "/v1/webhooks/secret",
-    opt=described(
-        Operation(
-            summary="The secret that signs this account's webhooks",
-            tag="webhooks",
-            scope=Scope.images_write,
-            response_type=SecretView,
-            response_example=examples.SECRET,
-        )
+    operation=Operation(
+        summary="The secret that signs this account's webhooks",
+        tag="webhooks",
+        scope=Scope.images_write,
+        response_example=examples.SECRET,
     ),
 )
-async def get_secret(runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
+async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await runtime.db.read(load_secret_version, key.account_id))
 
 
 @post(
     "/v1/webhooks/secret/rotate",
     status_code=200,
-    opt=described(
-        Operation(
-            summary="Make a new secret; the old one signs beside it for 24 hours",
-            tag="webhooks",
-            scope=Scope.images_write,
-            response_type=SecretView,
-            response_example=examples.ROTATED_SECRET,
-        )
+    operation=Operation(
+        summary="Make a new secret; the old one signs beside it for 24 hours",
+        tag="webhooks",
+        scope=Scope.images_write,
+        response_example=examples.ROTATED_SECRET,
     ),
 )
-async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[bytes]:
-    require_scope(key, Scope.images_write)
+async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await rotate_account_secret(runtime, key.account_id))
 
 
-def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[bytes]:
+def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[SecretView]:
     until = previous_secret_expires(secret, runtime.clock())
     old = format_secret(derive_secret(runtime, account_id, secret.version - 1))
     view = SecretView(
@@ -213,7 +186,7 @@ def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -
         version=secret.version,
         previous=OldSecret(old, until // US_PER_SECOND) if until else None,
     )
-    return json_response(view, {"Cache-Control": "no-store"})
+    return Response(view, headers={"Cache-Control": "no-store"})
 
 
 def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:

@@ -11,7 +11,7 @@ from imagegate.families import FAMILIES
 from imagegate.flows.execution.state import Execution
 from imagegate.logging import log_warning
 from imagegate.store.attempts import save_remote_ref, update_progress
-from imagegate.store.engines import DatabaseError
+from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
 
 # Waiting calls are counted for no account: unlike waiting references they do not keep more of its tasks from being
@@ -56,7 +56,7 @@ def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
         await runtime.db.write(save_remote_ref, task.account_id, attempt.id, ref)
 
     def is_cancel_requested() -> bool:
-        return task.cancel_wished is not None or task.id in runtime.wake_ups.cancel_requested
+        return task.cancel_requested is not None or task.id in runtime.wake_ups.cancel_requested
 
     async def report(percent: int) -> None:
         progress = (100 * delivered_count + percent * attempt.images) // task.order.n

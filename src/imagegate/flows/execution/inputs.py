@@ -17,8 +17,7 @@ import msgspec
 
 from imagegate.blobs import BlobNotFound
 from imagegate.crash_points import crash_point
-from imagegate.domain import ids
-from imagegate.domain.assets import Asset, AssetKind, new_blob_key
+from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
@@ -75,9 +74,7 @@ def _check_url(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None
         raise InvalidRequest(f"{field}: {refused}", param=field) from refused
 
 
-async def pin_local_inputs(
-    runtime: Runtime, order: ImageOrder, account_id: str, task_id: str
-) -> tuple[assets.NewAsset, ...]:
+async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[Asset, ...]:
     """Keep what links of this origin show now, whatever becomes of them later. InvalidRequest for a dead link."""
     pinned = []
     for source in list_sources(order):
@@ -92,7 +89,7 @@ async def pin_local_inputs(
     return tuple(pinned)
 
 
-async def delete_pinned(runtime: Runtime, pinned: tuple[assets.NewAsset, ...]) -> None:
+async def delete_pinned(runtime: Runtime, pinned: tuple[Asset, ...]) -> None:
     """The task was not made: its blobs go too."""
     for asset in pinned:
         await runtime.blobs.delete(asset.key)
@@ -127,19 +124,18 @@ def _dead_link(source: InputSource) -> InvalidRequest:
 
 def _new_asset(
     runtime: Runtime, source: InputSource, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
-) -> assets.NewAsset:
-    asset_id = ids.new_id("ast", runtime.clock())
-    return assets.NewAsset(
-        id=asset_id,
-        task_id=task_id,
-        kind=source.kind,
-        position=source.position,
-        key=new_blob_key(account_id, asset_id, facts.media_type, runtime.clock()),
-        media_type=facts.media_type,
-        bytes=facts.bytes,
+) -> Asset:
+    return new_asset(
+        source.kind,
+        account_id,
+        task_id,
+        facts.media_type,
+        runtime.clock(),
+        size=facts.bytes,
+        sha256=facts.sha256 if isinstance(facts, Asset) else sha256,
         width=facts.width,
         height=facts.height,
-        sha256=facts.sha256 if isinstance(facts, Asset) else sha256,
+        position=source.position,
     )
 
 
@@ -200,7 +196,7 @@ async def _scratch_directory(runtime: Runtime, task: Task) -> AsyncIterator[Path
 
 async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -> None:
     """[ assets ]. Fetch one after the other, each URL once; the first unusable one ends the task."""
-    fetched: list[assets.NewAsset] = []
+    fetched: list[Asset] = []
     files: dict[str, tuple[Path, ImageFacts, str]] = {}
     async with _scratch_directory(runtime, task) as directory:
         for source in missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from imagegate.store.engines import DatabaseError
+from imagegate.store.dialect import DatabaseError
 
 
 class Lease:

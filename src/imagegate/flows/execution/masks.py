@@ -6,8 +6,7 @@ import asyncio
 import errno
 from pathlib import Path
 
-from imagegate.domain import ids
-from imagegate.domain.assets import Asset, AssetKind, new_blob_key
+from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.images import InvalidImage, inspect
@@ -17,15 +16,12 @@ from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import fsync_and_hash
-from imagegate.store.assets import NewAsset
 
 MEDIA_TYPE = "image/png"
 _STORAGE_FULL = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
 
 
-async def rewrite_mask(
-    runtime: Runtime, task: Task, original: Asset, first: Asset, target: Path
-) -> NewAsset | TaskError:
+async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Asset, target: Path) -> Asset | TaskError:
     """Check the mask against the first reference and rewrite it, by way of the file `target`.
 
     The asset's bytes are stored; its row is for a commit of the claim, so that a later claim finds it. The TaskError
@@ -50,23 +46,21 @@ async def rewrite_mask(
     return await _store_mask(runtime, task, original, target)
 
 
-async def _store_mask(runtime: Runtime, task: Task, original: Asset, target: Path) -> NewAsset:
-    asset_id = ids.new_id("ast", runtime.clock())
-    key = new_blob_key(task.account_id, asset_id, MEDIA_TYPE, runtime.clock())
+async def _store_mask(runtime: Runtime, task: Task, original: Asset, target: Path) -> Asset:
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
-    await runtime.blobs.put(target, key)
-    return NewAsset(
-        id=asset_id,
-        task_id=task.id,
-        kind=AssetKind.repaint,
-        position=0,
-        key=key,
-        media_type=MEDIA_TYPE,
-        bytes=size,
+    asset = new_asset(
+        AssetKind.repaint,
+        task.account_id,
+        task.id,
+        MEDIA_TYPE,
+        runtime.clock(),
+        size=size,
+        sha256=digest,
         width=original.width,
         height=original.height,
-        sha256=digest,
     )
+    await runtime.blobs.put(target, asset.key)
+    return asset
 
 
 def _unusable(message: str, reason: str) -> TaskError:

@@ -154,7 +154,7 @@ def _result(
         request_id=request_id,
         images=images,
         cost=cost,
-        trouble=str(trouble),
+        failure_kind=str(trouble),
         commit_id=ids.new_id("cmt", execution.runtime.clock()),
     )
 
@@ -278,7 +278,7 @@ def _log_attempt(attempt: Attempt, effects: OutcomeEffects) -> None:
         attempt=attempt.id,
         route=attempt.route,
         outcome=str(result.outcome),
-        failure=result.trouble,
+        failure=result.failure_kind,
         detail=result.detail,
         request_id=result.request_id,
     )

@@ -11,7 +11,7 @@ import asyncio
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind, new_blob_key
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, new_asset
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.flows.execution.state import ImageBatch
 from imagegate.images.jobs import thumbnail, transcode
@@ -20,7 +20,6 @@ from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
-from imagegate.store.assets import NewAsset
 
 MAX_THUMBNAIL_EDGE_PX = 1024
 # The limits were set for decoding; encoding takes longer.
@@ -72,7 +71,7 @@ async def _convert_image(
     return SpooledImage(name, media_type, transcoded.width, transcoded.height, size, digest)
 
 
-async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> NewAsset | None:
+async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> Asset | None:
     """Publish a thumbnail of the spooled image; the row is for the settling commit.
 
     None where the settings want none, or none could be made. Its blob gets a new key each time: one that was published
@@ -88,25 +87,23 @@ async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: S
         return None
 
 
-async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> NewAsset:
-    asset_id = ids.new_id("ast", runtime.clock())
-    key = new_blob_key(task.account_id, asset_id, thumbnail.MEDIA_TYPE, task.created)
-    target = runtime.spool.path(attempt_id, f"{asset_id}.webp")
+async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> Asset:
+    target = runtime.spool.path(attempt_id, f"{ids.new_id('thm', runtime.clock())}.webp")
     request = thumbnail.ThumbnailRequest(
         str(runtime.spool.path(attempt_id, image.name)), str(target), MAX_THUMBNAIL_EDGE_PX
     )
     drawn = await runtime.image_pool.run(thumbnail.JOB, request, thumbnail.ThumbnailResult, cpu_s=CPU_S, wall_s=WALL_S)
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
-    await runtime.blobs.put(target, key)
-    return NewAsset(
-        id=asset_id,
-        task_id=task.id,
-        kind=AssetKind.thumbnail,
-        position=0,
-        key=key,
-        media_type=thumbnail.MEDIA_TYPE,
-        bytes=size,
+    asset = new_asset(
+        AssetKind.thumbnail,
+        task.account_id,
+        task.id,
+        thumbnail.MEDIA_TYPE,
+        task.created,
+        size=size,
+        sha256=digest,
         width=drawn.width,
         height=drawn.height,
-        sha256=digest,
     )
+    await runtime.blobs.put(target, asset.key)
+    return asset

@@ -29,10 +29,10 @@ from imagegate.flows.execution.state import Execution, Inputs, Stop, load_state
 from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
 from imagegate.store import claims
-from imagegate.store.attempts import CancelRequested, add_unsent_attempt, begin_attempt, permit_repeat
+from imagegate.store.attempts import add_unsent_attempt, begin_attempt, permit_repeat
 from imagegate.store.cancellation import CANCELLED_ERROR
 from imagegate.store.route_health import Blocked, DispatchLimits
-from imagegate.store.tasks import Done, LostLease, find_task
+from imagegate.store.tasks import CancelRequested, Done, LostLease, find_task
 
 ALL_ROUTES_BUSY = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy until after this task's deadline.")
 # What the customer did wrong is reported even after a cancel request.
@@ -98,7 +98,7 @@ async def _error_after_cancel(execution: Execution, error: TaskError) -> TaskErr
     if error.code in _CUSTOMER_ERRORS:
         return error
     task = await execution.runtime.db.read(find_task, execution.task.account_id, execution.task.id)
-    return CANCELLED_ERROR if task is not None and task.cancel_wished is not None else error
+    return CANCELLED_ERROR if task is not None and task.cancel_requested is not None else error
 
 
 async def _take_turn(execution: Execution) -> Turn:

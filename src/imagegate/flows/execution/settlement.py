@@ -10,7 +10,7 @@ import time
 
 from imagegate.crash_points import crash_point
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, AssetKind
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, new_asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
@@ -20,7 +20,7 @@ from imagegate.flows.execution.state import Execution, ImageBatch
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
-from imagegate.store import assets, settlement
+from imagegate.store import settlement
 
 
 async def settle(execution: Execution) -> None:
@@ -54,7 +54,7 @@ async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
 
 
 def _settlement(
-    runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str], thumbnail: assets.NewAsset | None
+    runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str], thumbnail: Asset | None
 ) -> settlement.Settlement:
     responses = [response for _, response in batches]
     images = [image for response in responses for image in response.images]
@@ -94,19 +94,20 @@ def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:
     )
 
 
-def _assets(runtime: Runtime, task: Task, images: list[SpooledImage], keys: list[str]) -> tuple[assets.NewAsset, ...]:
+def _assets(runtime: Runtime, task: Task, images: list[SpooledImage], keys: list[str]) -> tuple[Asset, ...]:
     return tuple(
-        assets.NewAsset(
-            id=ids.new_id("ast", runtime.clock()),
-            task_id=task.id,
-            kind=AssetKind.result,
-            position=position,
-            key=key,
-            media_type=image.media_type,
-            bytes=image.bytes,
+        new_asset(
+            AssetKind.result,
+            task.account_id,
+            task.id,
+            image.media_type,
+            runtime.clock(),
+            size=image.bytes,
+            sha256=image.sha256,
             width=image.width,
             height=image.height,
-            sha256=image.sha256,
+            position=position,
+            key=key,
         )
         for position, (image, key) in enumerate(zip(images, keys, strict=True))
     )

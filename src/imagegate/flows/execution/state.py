@@ -164,7 +164,7 @@ def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse
         case AttemptOutcome.unknown:
             return MaybeBought(OUTCOME_UNKNOWN)
         case AttemptOutcome.unavailable:
-            return RouteUnavailable(NO_ROUTE, throttled=attempt.trouble == FailureKind.throttled)
+            return RouteUnavailable(NO_ROUTE, throttled=attempt.failure_kind == FailureKind.throttled)
         case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
             return None
         case _:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from imagegate.api_docs.schema import BillingRule, RateText, Seconds, doc
 from imagegate.catalog.catalog import Catalog, token_price
 from imagegate.catalog.schema import Model, ModelPrice
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import ModelAccessDenied
-from imagegate.domain.fields import BillingRule, RateText, Seconds, doc
 from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES

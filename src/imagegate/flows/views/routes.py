@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from imagegate.api_docs.schema import Number, doc
 from imagegate.catalog.routes import Route
-from imagegate.domain.fields import Number, doc
 from imagegate.domain.money import Money, format_decimal, json_number, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
@@ -112,7 +112,7 @@ async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money
 
 
 def _no_spend(route: Route) -> RouteSpend:
-    return RouteSpend(route=route.name, calls=0, images=0, cost=0, brought=0, produced=0, unknown=0, duplicates=0)
+    return RouteSpend(route=route.name, calls=0, images=0, cost=0, revenue=0, produced=0, unknown=0, duplicates=0)
 
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: RouteSpend) -> RouteView:
@@ -135,8 +135,8 @@ def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], sp
         unknown=spent.unknown,
         possible_duplicates=spent.duplicates,
         spent=to_money(spent.cost, rate),
-        brought=to_money(spent.brought, rate),
-        margin=to_money(spent.brought - spent.cost, rate),
+        brought=to_money(spent.revenue, rate),
+        margin=to_money(spent.revenue - spent.cost, rate),
     )
 
 
@@ -181,7 +181,7 @@ def _attempt_view(runtime: Runtime, place: int, one: Attempt) -> AdminAttemptVie
         started=one.started // US_PER_SECOND,
         duration=took,
         outcome=str(one.outcome),
-        trouble=one.trouble,
+        trouble=one.failure_kind,
         detail=one.detail or "",
         images=one.images,
         cost=to_money(one.cost, runtime.credits_per_usd),

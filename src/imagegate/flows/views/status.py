@@ -69,7 +69,7 @@ def _calls_of_model(calls: Sequence[RecentCall], model: str) -> list[RecentCall]
 
 
 def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health: Mapping[str, Health]) -> ModelStatus:
-    produced_us = sorted(call.took for call in calls if call.outcome == AttemptOutcome.produced)
+    produced_us = sorted(call.duration_us for call in calls if call.outcome == AttemptOutcome.produced)
     judged = len(produced_us) + sum(map(_is_failure, calls))
     success = len(produced_us) / judged if judged else None
     return ModelStatus(
@@ -84,7 +84,7 @@ def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health:
 
 def _is_failure(call: RecentCall) -> bool:
     lost = call.outcome == AttemptOutcome.unknown
-    return lost or (call.outcome == AttemptOutcome.unavailable and call.trouble not in _OWN_TROUBLES)
+    return lost or (call.outcome == AttemptOutcome.unavailable and call.failure_kind not in _OWN_TROUBLES)
 
 
 def _model_state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from imagegate.api_docs.schema import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
 from imagegate.domain.errors import TaskError
-from imagegate.domain.fields import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, public_status
 from imagegate.domain.time import US_PER_SECOND

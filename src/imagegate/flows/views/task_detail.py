@@ -11,8 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.domain.fields import Link, MediaType, Number, Seconds, doc, schema
-from imagegate.domain.images import SIZE_PATTERN
+from imagegate.api_docs.schema import SIZE_PATTERN, Link, MediaType, Number, Seconds, doc, schema
 from imagegate.domain.money import format_decimal, json_number
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_SECOND

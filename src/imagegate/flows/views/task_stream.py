@@ -10,7 +10,7 @@ import msgspec
 from imagegate.domain.tasks import TERMINAL_STATES, Task
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
-from imagegate.store.queries.task_history import TaskChange, load_history
+from imagegate.store.queries.tasks import TaskChange, load_history
 
 HEARTBEAT_S = 15.0
 
@@ -58,7 +58,7 @@ def task_at(task: Task, change: TaskChange) -> Task:
         state=change.state,
         claim_no=change.claim_no,
         progress=change.progress,
-        sent=task.sent if task.sent is not None and task.sent <= change.at else None,
+        first_sent=task.first_sent if task.first_sent is not None and task.first_sent <= change.at else None,
         ended=None,
         charge=None,
         usage=None,

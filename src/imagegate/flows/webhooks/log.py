@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from imagegate.api_docs.schema import DeliveryIdText, Seconds
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, NotFound
-from imagegate.domain.fields import DeliveryIdText, Seconds
+from imagegate.domain.pages import Page
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
 from imagegate.egress import Purpose, UrlRefused, check_url
@@ -29,17 +30,17 @@ class TestBody(msgspec.Struct):
 
 async def delivery_page(
     runtime: Runtime, account_id: str, after: str | None, limit: int
-) -> tuple[list[DeliveryWithAttempts], bool]:
-    """Newest first, after the delivery `after`, and whether there are more. InvalidRequest for a bad cursor."""
+) -> Page[DeliveryWithAttempts, str]:
+    """Deliveries with their attempts, newest first, after the delivery `after`. InvalidRequest for a bad cursor."""
     if after is not None and await runtime.db.read(deliveries.find_delivery, account_id, after) is None:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    found = await runtime.db.read(_newest_with_attempts, account_id, after, limit + 1)
-    return found[:limit], len(found) > limit
+    return await runtime.db.read(_list_with_attempts, account_id, after, limit)
 
 
-def _newest_with_attempts(tx: Tx, account_id: str, after: str | None, limit: int) -> list[DeliveryWithAttempts]:
-    found = deliveries.list_deliveries(tx, account_id, after, limit)
-    return [(one, deliveries.list_delivery_attempts(tx, account_id, one.id)) for one in found]
+def _list_with_attempts(tx: Tx, account_id: str, after: str | None, limit: int) -> Page[DeliveryWithAttempts, str]:
+    page = deliveries.list_deliveries(tx, account_id, after, limit)
+    rows = [(one, deliveries.list_delivery_attempts(tx, account_id, one.id)) for one in page.rows]
+    return Page(rows, page.next_position)
 
 
 async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -> DeliveryWithAttempts:

@@ -1,6 +1,6 @@
-"""What an operator asks of the books: all accounts, grants under a key of their own, and what was cut from bills.
+"""What an operator asks: all accounts, grants under a ref of their own, and charges that were cut at their hold.
 
-Every function here crosses accounts: only a door that asks for the scope `admin` may call them.
+Every function here crosses accounts: only callers that require the scope `admin` may use them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imagegate.store.transaction import Tx
 
 
 class GrantEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """The line of a grant. `replayed`: it was on the books before this call."""
+    """The entry of a grant. `replayed`: it was posted before this call."""
 
     id: str
     account_id: str
@@ -47,7 +47,7 @@ class Overrun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountName(msgspec.Struct, frozen=True, array_like=True):
-    """Where an account stands in the list of all accounts."""
+    """The position of an account in the list of all accounts."""
 
     name: str
 
@@ -55,7 +55,7 @@ class AccountName(msgspec.Struct, frozen=True, array_like=True):
 def grant_once(
     tx: Tx, account_id: str, amount: int, ref: str, actor: str
 ) -> GrantEntry | GrantRefused | GrantConflict | NoSuchAccount:
-    """Grant under a ref that a caller chose: the same call again changes nothing and finds its line."""
+    """Grant under a ref that the caller chose: the same call again changes nothing and finds its entry."""
     account = accounts.find_account(tx, account_id)
     if account is None:
         return NoSuchAccount()

@@ -1,7 +1,6 @@
-"""Calls to upstreams over all tasks: how they went lately, for the public status and for the operator.
+"""Calls to upstreams over all tasks: how they went lately, what they cost and what they earned.
 
-Every function here crosses accounts and shows no customer's data; names and costs of upstreams are for a door that asks
-for the scope `admin`.
+Every function here crosses accounts; only callers that require the scope `admin` may show names and costs.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ _MAX_CALLS = 20_000
 
 
 class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call that ended lately; `took` in microseconds, `trouble` empty or a word of Trouble."""
+    """One call that ended lately; `duration_us`, `failure_kind` a FailureKind or empty."""
 
     route: str
     outcome: AttemptOutcome
-    trouble: str
-    took: int
+    failure_kind: str
+    duration_us: int
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task brought and what its calls cost, in nanos. `waste` bought nothing that is known of."""
+    """What a task earned and what its calls cost, in nanos. `waste` bought nothing that we know of."""
 
     charge: int
     refund: int
@@ -37,26 +36,29 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
-    """All calls of one route since a moment; amounts in nanos. `brought` is what customers were charged for its
-    pictures: of a task that several routes shared, each has its part by pictures; a refunded one brought nothing."""
+    """All calls of one route since a time; amounts in nanos.
+
+    `revenue` is what customers were charged for its images: routes that share a task share its charge by images, and a
+    refunded task counts as nothing.
+    """
 
     route: str
     calls: int
     images: int
     cost: int
-    brought: int
+    revenue: int
     produced: int
     unknown: int
     duplicates: int
 
 
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
-    """Newest first, at most 20,000."""
+    """Return calls that ended since then, newest first, at most 20,000."""
     rows = tx.fetch_all(
-        """SELECT route, outcome, trouble, ended - started AS took FROM attempts
-        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :most""",
+        """SELECT route, outcome, failure_kind, ended - started AS duration_us FROM attempts
+        WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :limit""",
         since=since,
-        most=_MAX_CALLS,
+        limit=_MAX_CALLS,
     )
     return [RecentCall(**{**row, "outcome": AttemptOutcome(row["outcome"])}) for row in rows]
 
@@ -70,21 +72,21 @@ def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
         FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
         since=since,
     )
-    brought = sum_revenue_by_route(tx, since)
-    return [RouteSpend(**row, brought=brought.get(row["route"], 0)) for row in rows]
+    revenue = _sum_revenue_by_route(tx, since)
+    return [RouteSpend(**row, revenue=revenue.get(row["route"], 0)) for row in rows]
 
 
-def sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
+def _sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
     rows = tx.fetch_all(
         """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
-            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS brought
+            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS revenue
         FROM attempts a JOIN tasks t ON t.id = a.task_id
         WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
             AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
         GROUP BY a.route""",
         since=since,
     )
-    return {row["route"]: row["brought"] for row in rows}
+    return {row["route"]: row["revenue"] for row in rows}
 
 
 def load_margin(tx: Tx, task_id: str) -> Margin:

@@ -1,7 +1,6 @@
 """An account's statement: every change of its available balance, newest first.
 
-Knows: that entries and holds together explain the balance, and how a page of them is found. Holds are no entries: their
-lines are read from the hold rows. Refuses to know: how amounts are printed.
+Holds are not ledger entries: their lines are read from the hold rows, and together both explain the balance.
 """
 
 from __future__ import annotations
@@ -9,12 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.pages import Page, paged
-from imagegate.store.engines import Row
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 LINE_TYPES = ("grant", "hold", "release", "charge", "refund", "adjustment")
 
-# Lines of one moment stand in the order in which they happen: a hold, its release, its charge, its refund.
+# Lines of the same time are ordered by `step`, as they happen: a hold, its release, its charge, its refund.
 _LINE_SOURCES = (
     (
         "created",
@@ -38,7 +37,7 @@ _NEWEST_FIRST = "ORDER BY at DESC, step DESC, id DESC"
 
 
 class LinePosition(msgspec.Struct, frozen=True, array_like=True):
-    """Where a line stands in the order of the statement; the end of a page."""
+    """The position of a line in the statement."""
 
     at: int
     step: int
@@ -68,7 +67,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_statement_lines(tx: Tx, account_id: str, filters: StatementFilter) -> Page[StatementLine, LinePosition]:
-    """Up to `limit` lines, newest first. Ask for it in a snapshot: balance and lines must be of one moment."""
+    """Return up to `limit` lines, newest first. Read it in a snapshot: balance and lines must agree."""
     rows = _fetch_page(tx, account_id, filters)
     after = _load_balances_after(tx, account_id, rows) if rows else {}
     lines = [StatementLine(**row, available_after=after[row["id"]]) for row in rows]
@@ -103,12 +102,12 @@ def _fetch_page(tx: Tx, account_id: str, filters: StatementFilter) -> list[Row]:
 
 
 def _index_bound(column: str, before: LinePosition | None) -> str:
-    """The same bound on the bare column, so that the index finds it."""
+    """Repeat the bound on the bare column, so that the index can be used."""
     return f" AND {column} <= :at" if before else ""
 
 
 def _load_balances_after(tx: Tx, account_id: str, page: list[Row]) -> dict[str, int]:
-    """The balance of now without every line that is newer: looks at no line older than the page."""
+    """Return the balance after each line of the page: the current one without the lines that are newer."""
     lines = " UNION ALL ".join(f"{text} AND {column} >= :oldest" for column, text in _LINE_SOURCES)
     rows = tx.fetch_all(
         f"""SELECT id, newer FROM (SELECT id, at, step,

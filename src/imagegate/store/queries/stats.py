@@ -1,7 +1,4 @@
-"""How much there is of everything, at one moment, for whoever watches the gateway.
-
-Knows: counts and ages over all accounts together. Refuses to know: any single account.
-"""
+"""Counts, amounts and ages over all accounts together, for whoever monitors the gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from imagegate.store.transaction import Tx
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in nanos, the age in microseconds; 0 where nothing is queued."""
+    """Amounts in nanos; `oldest_queued` is an age in microseconds, 0 where nothing is queued."""
 
     tasks: dict[str, int]
     open_holds: int
@@ -28,7 +25,7 @@ class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """The books since midnight UTC, in nanos: charges less refunds, what calls cost, and what bought nothing known."""
+    """The ledger since midnight UTC, in nanos: charges less refunds, cost of calls, and cost that bought nothing."""
 
     charged: int
     cost: int

@@ -1,22 +1,20 @@
-"""Reading tasks for people: one page of a list, several at once.
-
-Knows: filters and pages. Refuses to know: how a task is changed.
-"""
+"""Reading tasks: one page of a list, several at once, and the history of one."""
 
 from __future__ import annotations
 
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Page, Position, paged
-from imagegate.domain.tasks import Task
-from imagegate.store.engines import ORDER_PROMPT
+from imagegate.domain.tasks import Task, TaskState, public_status
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.store.dialect import ORDER_PROMPT
 from imagegate.store.tasks import find_task
 from imagegate.store.transaction import Tx
 
 _CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
 STATUS_SQL = {
     "pending": "state = 'queued' AND claim_no = 0",
-    "processing": "(state IN ('queued', 'running', 'finalizing'))",
+    "processing": "(state IN ('queued', 'running'))",
     "completed": "state = 'completed'",
     "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
     "cancelled": _CANCELLED,
@@ -32,7 +30,7 @@ class TaskFilter(msgspec.Struct, frozen=True):
 
 
 def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
-    """Newest first; page from 1; with the total."""
+    """Return the tasks of page `page`, which counts from 1, newest first, and the number of all of them."""
     text, named = _build_where(account_id, filters)
     total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
     rows = tx.fetch_all(
@@ -71,11 +69,51 @@ def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, s
 
 
 def _substring_pattern(text: str) -> str:
-    """A pattern that finds the text itself wherever it stands."""
+    """Return the LIKE pattern that finds the text itself anywhere; `!` is the escape character."""
     return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
 
 def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
-    """In the order asked; what is unknown or another account's is left out."""
+    """Return these tasks in the order of `task_ids`, without those that are unknown or another account's."""
     found = (find_task(tx, account_id, task_id) for task_id in task_ids)
     return [task for task in found if task is not None]
+
+
+class TaskChange(msgspec.Struct, frozen=True):
+    """Change number `number`, from 1: the state, claim number and progress of the task from `at` on."""
+
+    number: int
+    state: TaskState
+    claim_no: int
+    progress: int
+    at: int
+
+    @property
+    def status(self) -> str:
+        return public_status(self.state, self.claim_no)
+
+
+def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
+    """Return the task and its changes so far. Read it in a snapshot: both must agree."""
+    task = find_task(tx, account_id, task_id)
+    if task is None:
+        return None
+    rows = tx.fetch_all(
+        "SELECT state, claim_no, progress, at FROM task_steps WHERE task_id = :id ORDER BY seq", id=task_id
+    )
+    changes: list[TaskChange] = []
+    for row in rows:
+        change = TaskChange(len(changes) + 1, TaskState(row["state"]), row["claim_no"], row["progress"], row["at"])
+        if not changes or _is_distinct(changes[-1], change):
+            changes.append(change)
+    return task, changes
+
+
+def _is_distinct(last: TaskChange, change: TaskChange) -> bool:
+    """Return whether `change` has another status than `last`, or a progress that is a second younger.
+
+    It depends on earlier changes alone: every server, now or later, gives a change the same number.
+    """
+    if change.status != last.status:
+        return True
+    return change.progress != last.progress and change.at - last.at >= US_PER_SECOND

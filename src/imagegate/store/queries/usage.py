@@ -1,7 +1,4 @@
-"""What was settled, summed up by day, model and key.
-
-Knows: which ledger lines count and how they are grouped. Refuses to know: balances and single tasks.
-"""
+"""Charges less refunds, summed up by day, model and key."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     """`day` in days since 1970, UTC, of the settlement or the refund; a part that was not grouped by is None.
 
     `amount` is charges less `refunded`. Tasks and images count where they were charged: a refund takes back the money,
-    not the pictures.
+    not the images.
     """
 
     day: int | None = None
@@ -34,9 +31,9 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, last_day: int) -> list[UsageTotal]:
-    """Charges less refunds of these days, both ends included, one total for each combination of `groups`."""
+    """Sum up these days, both ends included: one total for each combination of `groups` (of `GROUP_COLUMNS`)."""
     names = [f"{GROUP_COLUMNS[group]} AS {group}_" for group in groups]
-    positions = ", ".join(str(place) for place in range(1, len(groups) + 1))
+    positions = ", ".join(str(position) for position in range(1, len(groups) + 1))
     rows = tx.fetch_all(
         f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e
         WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')

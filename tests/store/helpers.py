@@ -1,4 +1,4 @@
-"""What store tests begin with: an account, a key, a price and tasks."""
+"""Helpers of store tests: accounts, keys, tasks, attempts, settlements and files to begin with."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import msgspec
 
 from imagegate.domain import ids
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
-from imagegate.domain.assets import AssetKind
+from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, ledger, prices, settlement, tasks
-from imagegate.store.assets import NewAsset
+from imagegate.store import accounts, api_keys, ledger, prices, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -33,12 +32,22 @@ LEASE_US = US_PER_MINUTE
 DISPATCH_LIMITS = DispatchLimits(route="embedded", upstream="embedded")
 
 
+class FakeClock:
+    """A database clock, in UTC microseconds, that moves only when a test sets `now`."""
+
+    def __init__(self, now: int = 1_795_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
 def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = None) -> ApiKey:
     return ApiKey(
         id=f"key_{uuid.uuid4().hex}",
         account_id=account_id,
         name="test",
-        shown="imk_live_test",
+        hint="imk_live_test",
         scopes=CUSTOMER_SCOPES,
         models=None,
         cap=None if cap is None else Nanos(cap),
@@ -60,13 +69,13 @@ async def create_customer(
     await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY_HASH, PRICE_BODY)
     account = await db.write(accounts.open_account, f"acc_{uuid.uuid4().hex}", name)
     key = new_key(account.id, cap, daily_cap)
-    await db.write(accounts.create_key, account.id, key, uuid.uuid4().hex)
+    await db.write(api_keys.create_key, account.id, key, uuid.uuid4().hex)
     await db.write(ledger.grant, account.id, posted, f"grant:{uuid.uuid4().hex}", "test")
     return account.id, key
 
 
 def render_webhook(task: Task) -> bytes:
-    """What a webhook says in these tests: the row itself, so that any later change of it would show."""
+    """Render a webhook as the row itself, so that any later change of it would show."""
     return msgspec.json.encode(task)
 
 
@@ -114,18 +123,9 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
     )
 
 
-def _new_asset(task: Task, kind: AssetKind) -> NewAsset:
-    return NewAsset(
-        id=f"ast_{uuid.uuid4().hex}",
-        task_id=task.id,
-        kind=kind,
-        position=0,
-        key=f"t/{task.account_id}/2026/11/22/{uuid.uuid4().hex}.png",
-        media_type="image/png",
-        bytes=10,
-        width=2048,
-        height=2048,
-        sha256="0" * 64,
+def _new_asset(task: Task, kind: AssetKind) -> Asset:
+    return new_asset(
+        kind, task.account_id, task.id, "image/png", task.created, size=10, sha256="0" * 64, width=2048, height=2048
     )
 
 
@@ -138,23 +138,19 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
         original_name=name,
         given_name=given_name,
         upload_path=upload_path,
-        asset=NewAsset(
-            id=f"ast_{uuid.uuid4().hex}",
-            task_id=None,
-            kind=AssetKind.upload,
-            position=0,
-            key=f"t/{account_id}/2026/11/22/{uuid.uuid4().hex}.png",
-            media_type="image/png",
-            bytes=10,
-            width=0,
-            height=0,
-            sha256="0" * 64,
+        asset=new_asset(
+            AssetKind.upload, account_id, None, "image/png", 1_795_000_000_000_000, size=10, sha256="0" * 64
         ),
     )
 
 
-def new_refund(task_id: str, once: str = "") -> NewRefund:
+def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:
     token = uuid.uuid4().hex
     return NewRefund(
-        id=f"rfd_{token}", task_id=task_id, reason="test", actor="test", once=once or token, commit_id=f"cmt_{token}"
+        id=f"rfd_{token}",
+        task_id=task_id,
+        reason="test",
+        actor="test",
+        idempotency_key=idempotency_key or token,
+        commit_id=f"cmt_{token}",
     )

@@ -1,4 +1,4 @@
-"""Section 5.6 on both engines: numbers of changes never move; and the rows of keys and gauges that lists show."""
+"""Section 5.6 on both engines: numbers of changes never move; and the rows of keys and statistics."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import random
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
-from imagegate.store import accounts, attempts, claims, settlement, tasks
+from imagegate.store import api_keys, attempts, claims, settlement, tasks
 from imagegate.store.invariants import find_cheap_violations
 from imagegate.store.queries.stats import load_stats
-from imagegate.store.queries.task_history import TaskChange, load_history
+from imagegate.store.queries.tasks import TaskChange, load_history
 from tests.conftest import OpenDatabase
-from tests.store.rows import LEASE_US, create_customer, new_key, new_task, render_webhook
+from tests.store.helpers import LEASE_US, create_customer, new_key, new_task, render_webhook
 
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
@@ -22,7 +22,7 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
     chance, now = random.Random(3), [2 * 10**15]
     db = open_database(lambda: now[0])
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 10**6)
         other_id, _ = await create_customer(db, 1, "other")
         new = new_task(key)
@@ -46,38 +46,38 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
         assert [change.state in TERMINAL_STATES for change in found[1]] == [False] * (len(found[1]) - 1) + [True]
         assert await db.snapshot(load_history, other_id, new.id) is None
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_key_changes_touch_the_own_account_alone(open_database: OpenDatabase) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 100)
         other_id, other = await create_customer(db, 100, "other")
         second = new_key(account_id)
-        await db.write(accounts.create_key, account_id, second, "second")
+        await db.write(api_keys.create_key, account_id, second, "second")
         changes = {"ips": ("::1/128",), "scopes": (Scope.tasks_read,), "cap": 7, "disabled": 5}
-        changed = await db.write(accounts.update_key, account_id, second.id, changes)
+        changed = await db.write(api_keys.update_key, account_id, second.id, changes)
         assert changed is not None
         assert (changed.ips, changed.scopes, changed.cap, changed.disabled) == tuple(changes.values())
-        assert await db.write(accounts.update_key, account_id, other.id, {"cap": 1}) is None
-        assert not await db.write(accounts.delete_key, account_id, other.id)
-        untouched = await db.read(accounts.find_key, other_id, other.id)
+        assert await db.write(api_keys.update_key, account_id, other.id, {"cap": 1}) is None
+        assert not await db.write(api_keys.delete_key, account_id, other.id)
+        untouched = await db.read(api_keys.find_key, other_id, other.id)
         assert untouched is not None
         assert (untouched.cap, untouched.deleted) == (None, None)
-        assert await db.write(accounts.delete_key, account_id, second.id)
-        assert not await db.write(accounts.delete_key, account_id, second.id)
-        assert await db.write(accounts.update_key, account_id, second.id, {"disabled": None}) is None
-        assert [one.id for one in (await db.read(accounts.list_keys_page, account_id, None, 10)).rows] == [key.id]
+        assert await db.write(api_keys.delete_key, account_id, second.id)
+        assert not await db.write(api_keys.delete_key, account_id, second.id)
+        assert await db.write(api_keys.update_key, account_id, second.id, {"disabled": None}) is None
+        assert [one.id for one in (await db.read(api_keys.list_keys_page, account_id, None, 10)).rows] == [key.id]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> None:
     now = [2 * 10**15]
     db = open_database(lambda: now[0])
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 10**6)
         assert (await db.snapshot(load_stats)).oldest_queued == 0
         for number in range(3):
@@ -86,9 +86,9 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
         (task,) = await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1)
         await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", render_webhook)
         found = await db.snapshot(load_stats)
-        assert found.tasks == {"queued": 2, "running": 0, "finalizing": 0, "completed": 0, "failed": 1}
+        assert found.tasks == {"queued": 2, "running": 0, "completed": 0, "failed": 1}
         assert (found.open_holds, found.held, found.overruns, found.overrun) == (2, 3003 - task.hold, 0, 0)
         assert found.oldest_queued > 0
         assert {one.id for one in await db.snapshot(find_cheap_violations, 0)} <= {"I11"}
 
-    asyncio.run(story())
+    asyncio.run(scenario())

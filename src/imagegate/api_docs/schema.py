@@ -1,7 +1,6 @@
-"""Kinds of fields as the API's document tells of them: what a text or a number looks like, and its unit.
+"""JSON Schema of the fields of the API: what a text or a number looks like, and its unit.
 
-Knows: patterns, formats and bounds, one kind for each thing that has a shape of its own. Refuses to check any of it:
-what is allowed is checked where it is used, in words that name the field.
+`doc` and `schema` only describe. What a request must keep to is declared with `msgspec.Meta`, which is checked too.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ _SORTABLE_ID = "[0-9a-hjkmnp-tv-z]{26}"
 
 
 def doc(description: str, **keywords: Any) -> msgspec.Meta:
-    """A field's meaning and its JSON Schema, for the document alone."""
+    """The meaning of a field and keywords of JSON Schema; nothing is checked."""
     return msgspec.Meta(description=description, extra_json_schema=keywords or None)
 
 
 def required(description: str) -> msgspec.Meta:
-    """A field that must be given, though its struct lets it be absent: its absence is refused in words of ours."""
+    """A field that must be given though its struct has a default: the handler refuses its absence by name."""
     return doc(description, **{REQUIRED_KEYWORD: True})
 
 
 def schema(**keywords: Any) -> msgspec.Meta:
-    """What a field's values look like, where the meaning is told elsewhere."""
+    """Keywords of JSON Schema for a type whose meaning is described elsewhere; nothing is checked."""
     return msgspec.Meta(extra_json_schema=keywords)
 
 
@@ -75,3 +74,7 @@ CreditsText = Annotated[str, doc("Exact decimal", pattern=_decimal_pattern(9))]
 UsdText = Annotated[str, doc("Exact decimal", pattern=_decimal_pattern(9))]
 NanosText = Annotated[str, doc("Whole nanos (1 nano = 10⁻⁹ USD): the truth", pattern="^-?(0|[1-9][0-9]*)$")]
 RateText = Annotated[str, doc("Exact decimal, per 1K tokens", pattern=_decimal_pattern(12))]
+
+SIZE_PATTERN = (
+    "^(auto|1:1|1:2|2:1|1:3|3:1|2:3|3:2|3:4|4:3|4:5|5:4|9:16|16:9|21:9|9:21|[1-9][0-9]{1,3}[x×][1-9][0-9]{1,3})$"
+)

@@ -10,11 +10,11 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import accounts, attempts, claims, refunds, settlement, tasks
+from imagegate.store import api_keys, attempts, claims, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.usage import sum_usage
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -34,10 +34,10 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
     chance, now = random.Random(seed), [FIRST * US_PER_DAY]
     db = open_database(lambda: now[0])
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 10**9)
         other = new_key(account_id)
-        await db.write(accounts.create_key, account_id, other, "other")
+        await db.write(api_keys.create_key, account_id, other, "other")
         stranger_id, stranger = await create_customer(db, 10**9, "stranger")
         charged: dict[tuple[int, str, str], list[int]] = {}
         for _ in range(25):
@@ -67,7 +67,7 @@ def test_s12_usage_sums_to_what_was_charged_in_every_grouping(open_database: Ope
             ]
         assert sum(one.amount for one in await db.read(sum_usage, stranger_id, (), FIRST, last)) == 125
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _settle_one(db: Database, key: ApiKey, model: str, charge: int) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""What a route brought and cost, over tasks that one route made, that two shared, and that were given back."""
+"""What a route earned and cost, over tasks of one route, of two, and refunded ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imagegate.store.database import Database
 from imagegate.store.queries.route_stats import RouteSpend, sum_spend_by_route
 from imagegate.store.route_health import DispatchLimits
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     LEASE_US,
     create_customer,
     new_attempt,
@@ -29,25 +29,25 @@ from tests.store.rows import (
 def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(open_database: OpenDatabase) -> None:
     db = open_database(lambda: 1_000_000_000)
 
-    async def story() -> None:
+    async def scenario() -> None:
         account_id, key = await create_customer(db, 10**9)
         await _make(db, key, 900, ("a", AttemptOutcome.produced, 2, 500), ("b", AttemptOutcome.produced, 1, 100))
         await _make(db, key, 50, ("a", AttemptOutcome.unknown, 0, 30), ("b", AttemptOutcome.produced, 1, 60))
         given_back = await _make(db, key, 70, ("a", AttemptOutcome.produced, 1, 10))
         await db.write(refunds.refund_task, account_id, new_refund(given_back))
-        told = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
+        spend = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
         common = {"calls": 3, "unknown": 1, "duplicates": 0}
-        assert told["a"] == RouteSpend(route="a", images=3, cost=540, brought=600, produced=2, **common)
-        assert told["b"] == RouteSpend(
-            route="b", images=2, cost=160, brought=350, produced=2, **common | {"calls": 2, "unknown": 0}
+        assert spend["a"] == RouteSpend(route="a", images=3, cost=540, revenue=600, produced=2, **common)
+        assert spend["b"] == RouteSpend(
+            route="b", images=2, cost=160, revenue=350, produced=2, **common | {"calls": 2, "unknown": 0}
         )
         assert await db.read(sum_spend_by_route, 1_000_000_001) == []
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _make(db: Database, key: ApiKey, charge: int, *calls: tuple[str, AttemptOutcome, int, int]) -> str:
-    """A settled task of these calls: route, outcome, pictures, cost."""
+    """Settle a task of these calls: route, outcome, images, cost."""
     await db.write(tasks.submit_task, key.account_id, new_task(key), None, 1000)
     (task,) = await db.write(claims.claim_due_tasks, key.account_id, "test", LEASE_US, 1)
     for route, outcome, images, cost in calls:

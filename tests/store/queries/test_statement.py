@@ -22,7 +22,7 @@ from imagegate.store.queries.statement import (
     list_statement_lines,
 )
 from tests.conftest import OpenDatabase
-from tests.store.rows import (
+from tests.store.helpers import (
     DISPATCH_LIMITS,
     LEASE_US,
     create_customer,
@@ -79,7 +79,7 @@ async def _load_all(db: Database, account_id: str, limit: int, **wanted: str) ->
 
 @pytest.mark.parametrize("seed", range(6))
 def test_s9_ledger_sum_is_the_balance_after_any_history(open_database: OpenDatabase, seed: int) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         db, chance = open_database(), random.Random(seed)
         account_id, key = await create_customer(db, 10**6)
         other_id, other = await create_customer(db, 10**6, "other")
@@ -103,7 +103,7 @@ def test_s9_ledger_sum_is_the_balance_after_any_history(open_database: OpenDatab
         assert not theirs & {line.id for line in lines}
         await _check_tasks(db, account_id, other_id, lines)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _check_tasks(db: Database, account_id: str, other_id: str, lines: list[StatementLine]) -> None:

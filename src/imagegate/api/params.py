@@ -1,0 +1,125 @@
+"""Parameters of a request, declared once: in the signature of the handler.
+
+`limit: Annotated[int, QueryParameter(), Meta(ge=1, le=200, description="Tasks on a page")] = 20` is checked by
+`check_parameters` before the handler runs, and the API document describes it from the same annotation.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request
+from litestar.params import HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
+from msgspec import Meta
+
+from imagegate.api.openapi import examples
+from imagegate.api.validation import requirement
+from imagegate.api_docs.schema import doc
+from imagegate.domain import ids
+from imagegate.domain.errors import InvalidRequest
+
+MAX_WAIT_S = 60
+_MAX_DIGITS = 4000  # Python converts no number of more than 4,300
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]+)(?=$|[,;\s])", re.IGNORECASE)
+
+IDEMPOTENCY_KEY = HeaderParameter(name="Idempotency-Key")
+IdempotencyKey = Annotated[
+    str, Meta(pattern=r"^[\x21-\x7e]{1,255}$", extra={"rule": "must be 1 to 255 visible ASCII characters"})
+]
+PageNumber = Annotated[int, QueryParameter(name="page"), Meta(ge=1, le=1_000_000, description="From 1")]
+Cursor = Annotated[
+    str, QueryParameter(name="cursor"), Meta(max_length=1000, description="next_cursor of the previous page")
+]
+PageLimit = Annotated[int, QueryParameter(name="limit"), Meta(ge=1, le=200, description="Entries on a page")]
+TaskIdPath = Annotated[
+    str,
+    PathParameter(name="task_id"),
+    doc("The id of a task of this account", pattern=f"^{ids.TASK_ID_RE.pattern}$", examples=[examples.TASK_ID]),
+]
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """`location` is path, query or header; `schema` is JSON Schema without the description."""
+
+    name: str
+    location: str
+    type: Any
+    required: bool
+    schema: dict[str, Any]
+    description: str
+
+
+@functools.cache
+def parameters_of(handler: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """The parameters that the signature of a handler declares, without injected dependencies."""
+    hints = typing.get_type_hints(handler, include_extras=True)
+    return tuple(_parameters(hints, inspect.signature(handler)))
+
+
+def _parameters(hints: dict[str, Any], signature: inspect.Signature) -> Iterator[Parameter]:
+    for argument in signature.parameters.values():
+        annotation = hints[argument.name]
+        metadata = getattr(annotation, "__metadata__", ())
+        marker = next((one for one in metadata if isinstance(one, ParameterKwarg)), None)
+        if marker is not None:
+            name, required = marker.name or argument.name, argument.default is inspect.Parameter.empty
+            described = _schema(annotation, argument.default)
+            description = described.pop("description")
+            yield Parameter(name, marker.param_type.value, annotation, required, described, description)
+
+
+def _schema(annotation: Any, default: Any) -> dict[str, Any]:
+    """A parameter is absent or a text, never null; a default of None or "" means absent and is not shown."""
+    described = msgspec.json.schema(annotation)
+    for alternative in described.pop("anyOf", []):
+        if alternative != {"type": "null"}:
+            described = {**alternative, **described}
+    if default not in (inspect.Parameter.empty, None, ""):
+        described["default"] = default
+    return described
+
+
+def check_parameters(request: Request[Any, Any, Any], handler: Callable[..., Any]) -> None:
+    """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
+
+    A malformed path names nothing that exists: that is for the handler to say.
+    """
+    for parameter in parameters_of(handler):
+        if parameter.location != "path":
+            values = request.headers if parameter.location == "header" else request.query_params
+            _check(parameter, values.getall(parameter.name, [None])[-1])
+
+
+def _check(parameter: Parameter, text: str | None) -> None:
+    if text is None:
+        if parameter.required:
+            raise InvalidRequest(f"{parameter.name} is required", param=parameter.name)
+    elif not _is_valid(parameter, text):
+        raise InvalidRequest(f"{parameter.name} {requirement(parameter.type)}", param=parameter.name)
+
+
+def _is_valid(parameter: Parameter, text: str) -> bool:
+    is_integer = parameter.schema.get("type") == "integer"
+    # int() reads "+1", "1_0" and the digits of other scripts; Litestar's lax conversion reads "1.0" and "1e2"
+    if is_integer and not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        return False
+    try:
+        msgspec.convert(int(text) if is_integer else text, parameter.type)
+    except msgspec.ValidationError:
+        return False
+    return text in parameter.schema.get("enum", (text,))
+
+
+def preferred_wait_s(prefer: str) -> int | None:
+    """`wait=n` of a Prefer header in seconds, at most 60; None where it is absent or malformed."""
+    match = _PREFER_WAIT.search(prefer)
+    if match is None:
+        return None
+    digits = match[1].lstrip("0") or "0"
+    return MAX_WAIT_S if len(digits) > 2 else min(int(digits), MAX_WAIT_S)

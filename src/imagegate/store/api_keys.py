@@ -1,0 +1,124 @@
+"""API keys: their limits, and the look-up by digest. The key itself never comes here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.pages import NEWEST, Page, Position, paged
+from imagegate.store import key_concurrency
+from imagegate.store.dialect import Row
+from imagegate.store.transaction import Tx
+
+_KEY = """SELECT id, account_id, name, hint, scopes, models, cap, spent, held, daily_cap, day, day_spent,
+    created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap FROM api_keys"""
+
+
+UPDATABLE_COLUMNS = (
+    "name",
+    "scopes",
+    "models",
+    "cap",
+    "daily_cap",
+    "expires",
+    "ips",
+    "disabled",
+    "rate_per_minute",
+    "concurrent_tasks",
+    "in_flight_cap",
+)
+
+
+def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str) -> ApiKey:
+    columns = {name: _to_column(value) for name, value in msgspec.structs.asdict(key).items()}
+    own = {"account_id": account_id, "digest": digest, "created": tx.now}
+    tx.insert("api_keys", unless_exists="id", **columns | own)
+    return key
+
+
+def update_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) -> ApiKey | None:
+    """Set these of the `UPDATABLE_COLUMNS` and return the key; None where there is no such key."""
+    names = [name for name in UPDATABLE_COLUMNS if name in changes]
+    if names:
+        values = {name: _to_column(changes[name]) for name in names}
+        tx.execute(
+            f"""UPDATE api_keys SET {", ".join(f"{name} = :{name}" for name in names)}
+            WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
+            key_id=key_id,
+            account_id=account_id,
+            **values,
+        )
+    if "concurrent_tasks" in changes:
+        key_concurrency.apply_new_limit(tx, account_id, key_id, changes["concurrent_tasks"])
+    key = find_key(tx, account_id, key_id)
+    return key if key and key.deleted is None else None
+
+
+def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
+    """Disable the key, at the time of the first call; False where there is no such key."""
+    changed = tx.execute(
+        "UPDATE api_keys SET disabled = COALESCE(disabled, :now) WHERE id = :id AND account_id = :account_id",
+        id=key_id,
+        account_id=account_id,
+        now=tx.now,
+    )
+    return changed == 1
+
+
+def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
+    """Make the key stop working and leave every list. Its row stays: tasks and holds refer to it."""
+    changed = tx.execute(
+        """UPDATE api_keys SET deleted = :now, disabled = COALESCE(disabled, :now)
+        WHERE id = :id AND account_id = :account_id AND deleted IS NULL""",
+        id=key_id,
+        account_id=account_id,
+        now=tx.now,
+    )
+    return changed == 1
+
+
+def find_key(tx: Tx, account_id: str, key_id: str) -> ApiKey | None:
+    row = tx.fetch_one(f"{_KEY} WHERE id = :id AND account_id = :account_id", id=key_id, account_id=account_id)
+    return _key_from_row(row) if row else None
+
+
+def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:
+    """Return the key with this digest. With sessions, the only look-up that starts without an account."""
+    row = tx.fetch_one(f"{_KEY} WHERE digest = :digest", digest=digest)
+    return _key_from_row(row) if row else None
+
+
+def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
+    return [
+        _key_from_row(row) for row in tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", id=account_id)
+    ]
+
+
+def list_keys_page(tx: Tx, account_id: str, before: Position | None, limit: int) -> Page[ApiKey, Position]:
+    """The account's keys, newest first, from the one after `before`."""
+    start = before or NEWEST
+    rows = tx.fetch_all(
+        f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
+            AND (created, id) < (:created, :id)
+        ORDER BY created DESC, id DESC LIMIT :limit""",
+        account_id=account_id,
+        created=start.created,
+        id=start.id,
+        limit=limit + 1,
+    )
+    return paged([_key_from_row(row) for row in rows], limit, lambda key: Position(key.created, key.id))
+
+
+def _key_from_row(row: Row) -> ApiKey:
+    scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
+    models = tuple(json.loads(row["models"])) if row["models"] else None
+    ips = tuple(json.loads(row["ips"])) if row["ips"] else None
+    return ApiKey(**{**row, "scopes": scopes, "models": models, "ips": ips})
+
+
+def _to_column(value: Any) -> Any:
+    """Encode a list as the JSON text that its column holds."""
+    return json.dumps(value) if isinstance(value, tuple) else value

@@ -1,0 +1,123 @@
+"""What an engine must offer, and the one place where the SQL of the two engines differs.
+
+All SQL of the store is written once, with `:name` parameters, the type words of the schema and the markers below.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Row = dict[str, Any]
+Clock = Callable[[], int]
+
+# Markers are replaced by the SQL of the engine. The locks come last in a SELECT; they are empty for SQLite, where a
+# transaction that writes has the whole database for itself.
+SKIP_LOCKED = "/* skip locked */"
+LOCK_ROWS = "/* lock rows */"
+ORDER_PROMPT = "/* prompt of the order */"
+
+_SQLITE_TYPES = {"ID": "TEXT", "NANOS": "INTEGER", "MICROS": "INTEGER", "COUNT": "INTEGER", "JSON": "TEXT"}
+_SQLITE_MARKERS = {SKIP_LOCKED: "", LOCK_ROWS: "", ORDER_PROMPT: "order_body ->> '$.prompt'"}
+_POSTGRES_TYPES = {"ID": "TEXT", "NANOS": "BIGINT", "MICROS": "BIGINT", "COUNT": "BIGINT", "JSON": "TEXT"}
+_POSTGRES_MARKERS = {
+    SKIP_LOCKED: "FOR UPDATE SKIP LOCKED",
+    # NO KEY: rows that refer to a locked one can still be inserted, which a plain FOR UPDATE would block.
+    LOCK_ROWS: "FOR NO KEY UPDATE",
+    ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
+}
+
+
+class DatabaseError(Exception):
+    """The database could not do it. `is_retryable`: the same commands may be run again at once."""
+
+    def __init__(self, message: str, *, is_retryable: bool = False) -> None:
+        super().__init__(message)
+        self.is_retryable = is_retryable
+
+
+class DiskFull(DatabaseError):
+    """No space left: nothing of the transaction was written."""
+
+
+class DatabaseUnusable(Exception):
+    """This database cannot be used at all; the text says why and what to do."""
+
+
+class Lock(enum.IntEnum):
+    """Locks that belong to no row. The numbers are PostgreSQL advisory locks and stay the same in every version."""
+
+    migrations = 7263541
+    duplicate_purchases = 7263542
+
+
+class Connection(Protocol):
+    """One connection of one engine. Used by one thread at a time."""
+
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        """Return the number of rows changed and the rows selected or returned."""
+
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
+        """Execute without waiting for the result, where the engine can; an error is raised at the commit."""
+
+    def execute_script(self, sql: str) -> None:
+        """Execute the statements of a migration."""
+
+    def lock(self, lock: Lock) -> None:
+        """Take the lock until the transaction ends; whoever else asks for it waits."""
+
+    def now(self) -> int:
+        """Return the database's time in UTC microseconds."""
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    name: str
+    shared: bool  # several processes may serve from it
+
+    def connect(self, *, readonly: bool) -> Connection: ...
+    def translate_error(self, error: Exception) -> DatabaseError | None:
+        """Translate the driver's error; None where it is a fault of the program."""
+
+
+def sqlite_script(sql: str) -> str:
+    return _replace_type_words(sql, _SQLITE_TYPES)
+
+
+def postgres_script(sql: str) -> str:
+    return _replace_type_words(sql, _POSTGRES_TYPES).replace(") STRICT;", ");")
+
+
+def _replace_type_words(sql: str, types: dict[str, str]) -> str:
+    return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: types[match[1]], sql)
+
+
+@functools.cache
+def sqlite_sql(sql: str) -> str:
+    return _replace_markers(sql, _SQLITE_MARKERS)
+
+
+@functools.cache
+def postgres_sql(sql: str) -> str:
+    """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
+    named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
+    return _replace_markers(named, _POSTGRES_MARKERS)
+
+
+def _replace_markers(sql: str, markers: dict[str, str]) -> str:
+    for marker, text in markers.items():
+        sql = sql.replace(marker, text)
+    return sql
+
+
+def wall_clock() -> int:
+    """UTC microseconds."""
+    return time.time_ns() // 1000

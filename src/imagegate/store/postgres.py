@@ -1,0 +1,151 @@
+"""PostgreSQL: a server, shared by many processes. psycopg is imported when the first connection is made."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from imagegate.store.dialect import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    DiskFull,
+    Lock,
+    Row,
+    postgres_script,
+    postgres_sql,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+MIN_VERSION_NUM = 150_000
+# With any of these off, the server acknowledges commits that a power cut undoes.
+REQUIRED_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
+_CONNECT_TIMEOUT_S = 5
+# A statement or a lock that takes longer is given up: the commands behind it wait in one queue.
+_SESSION = (
+    "SET statement_timeout = '30s'",
+    "SET lock_timeout = '10s'",
+    "SET idle_in_transaction_session_timeout = '30s'",
+)
+
+
+class PostgresConnection:
+    def __init__(self, url: str, clock: Clock | None, *, readonly: bool) -> None:
+        import psycopg
+        from psycopg.rows import dict_row
+
+        self._db: psycopg.Connection[Row] = psycopg.connect(
+            url, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_TIMEOUT_S
+        )
+        self._clock = clock
+        self._pipeline: AbstractContextManager[Any] | None = None
+        for statement in _SESSION:
+            self._db.execute(statement)
+        if readonly:
+            self._db.execute("SET default_transaction_read_only = on")
+
+    def begin(self) -> None:
+        # In a pipeline only statements whose result is read cost a round trip.
+        self._pipeline = self._db.pipeline()
+        self._pipeline.__enter__()
+        self._db.execute("BEGIN")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+        self._leave_pipeline()
+
+    def rollback(self) -> None:
+        if self._pipeline is not None:
+            with contextlib.suppress(Exception):  # the error that led here is the one that matters
+                self._leave_pipeline()
+        if not self._db.closed and not self._db.broken:
+            self._db.execute("ROLLBACK")
+
+    def _leave_pipeline(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)
+
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        return _fetch(self._db.execute(postgres_sql(sql), params))
+
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
+        self._db.execute(postgres_sql(sql), params)
+
+    def execute_script(self, sql: str) -> None:
+        self._leave_pipeline()  # a pipeline takes no text of several statements
+        self._db.execute(postgres_script(sql))
+
+    def lock(self, lock: Lock) -> None:
+        self._db.execute("SELECT pg_advisory_xact_lock(%s)", (int(lock),))
+
+    def now(self) -> int:
+        if self._clock:
+            return self._clock()
+        _, rows = self.execute("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now", {})
+        return int(rows[0]["now"])
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _fetch(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
+    """Rows changed and rows returned. In a pipeline only asking for rows waits, even where there are none."""
+    import psycopg
+
+    try:
+        rows = cursor.fetchall()
+    except psycopg.ProgrammingError:
+        if cursor.pgresult is None or cursor.pgresult.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise
+        rows = []
+    return cursor.rowcount, rows
+
+
+class PostgresEngine:
+    """The server at `url`; DatabaseUnusable where it is too old or could lose an acknowledged task."""
+
+    name = "postgres"
+    shared = True
+
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
+        self._url = url
+        self._clock = clock
+        self._check_server()
+
+    def _check_server(self) -> None:
+        connection = self.connect(readonly=True)
+        try:
+            for name in REQUIRED_SETTINGS:
+                if connection.execute(f"SHOW {name}", {})[1][0][name] == "off":
+                    raise DatabaseUnusable(f"PostgreSQL runs with {name}=off: an acknowledged task could be lost")
+            version = int(connection.execute("SHOW server_version_num", {})[1][0]["server_version_num"])
+            if version < MIN_VERSION_NUM:
+                raise DatabaseUnusable(f"PostgreSQL 15 or later is needed, this is {version // 10_000}")
+        finally:
+            connection.close()
+
+    def connect(self, *, readonly: bool) -> Connection:
+        import psycopg
+
+        try:
+            return PostgresConnection(self._url, self._clock, readonly=readonly)
+        except psycopg.OperationalError as error:
+            raise DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True) from error
+
+    def translate_error(self, error: Exception) -> DatabaseError | None:
+        import psycopg
+
+        match error:
+            case psycopg.errors.DiskFull():
+                return DiskFull("the disk of the database is full")
+            case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
+                return DatabaseError(str(error), is_retryable=True)
+            case psycopg.OperationalError() | psycopg.InterfaceError():
+                return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
+            case _:
+                return None

@@ -1,0 +1,125 @@
+"""SQLite: one file, one serving process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from imagegate.store.dialect import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    DiskFull,
+    Lock,
+    Row,
+    sqlite_script,
+    sqlite_sql,
+    wall_clock,
+)
+
+MIN_VERSION = (3, 51, 3)
+_BUSY_TIMEOUT_MS = 10_000
+
+
+class SqliteConnection:
+    def __init__(self, path: Path, clock: Clock, *, readonly: bool) -> None:
+        flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
+        self._db = apsw.Connection(str(path), flags=flags)
+        self._clock = clock
+        self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        self._set_pragmas(readonly=readonly)
+
+    def _set_pragmas(self, *, readonly: bool) -> None:
+        # FULL (2) syncs the log at every commit: what was acknowledged survives a power cut. fullfsync is what makes
+        # macOS write through its disk's cache. No mmap: an I/O error would kill the process instead of raising.
+        pragmas: dict[str, Any] = {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "wal_autocheckpoint": 1000,
+            "mmap_size": 0,
+            "trusted_schema": 0,
+            "fullfsync": 1,
+            "checkpoint_fullfsync": 1,
+        }
+        for name, value in pragmas.items():
+            self._db.pragma(name, value)
+            actual = self._db.pragma(name)
+            if actual not in (value, None):
+                raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
+        if readonly:
+            self._db.pragma("query_only", 1)
+
+    def begin(self) -> None:
+        # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
+        self._db.execute("BEGIN IMMEDIATE" if not self._db.pragma("query_only") else "BEGIN")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
+        cursor = self._db.execute(sqlite_sql(sql), params)
+        names: list[str] = []
+        rows: list[Row] = []
+        for row in cursor:
+            names = names or [column[0] for column in cursor.get_description()]
+            rows.append(dict(zip(names, row, strict=True)))
+        return self._db.changes(), rows
+
+    def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
+        self._db.execute(sqlite_sql(sql), params)
+
+    def execute_script(self, sql: str) -> None:
+        self._db.execute(sqlite_script(sql))
+
+    def lock(self, lock: Lock) -> None:
+        """A transaction that writes already excludes every other one."""
+
+    def now(self) -> int:
+        return self._clock()
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def sqlite_version() -> str:
+    return apsw.sqlite_lib_version()
+
+
+class SqliteEngine:
+    """The database file at `path`; DatabaseUnusable where the SQLite library is too old."""
+
+    name = "sqlite"
+    shared = False
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        version = sqlite_version()
+        if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
+            raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
+        self._path = path
+        self._clock = clock or wall_clock
+
+    def connect(self, *, readonly: bool) -> Connection:
+        try:
+            return SqliteConnection(self._path, self._clock, readonly=readonly)
+        except apsw.Error as error:
+            raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
+
+    def translate_error(self, error: Exception) -> DatabaseError | None:
+        match error:
+            case apsw.FullError():
+                return DiskFull("the disk of the database is full")
+            case apsw.BusyError():
+                return DatabaseError("the database is locked by another program")
+            case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
+                return DatabaseError(f"the database cannot be written: {error}")
+            case _:
+                return None
