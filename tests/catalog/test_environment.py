@@ -83,15 +83,15 @@ per_1k_tokens = { image_output = "0.036", image_input = "0.01", image_cached_inp
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("version = 1", "version"),
         ('version = "a"\neffective_from = 1\nprice = []\nextends = "nobody"', "extends must name an earlier block"),
         ("not toml", "prices.toml"),
     ],
 )
-def test_a_price_file_that_does_not_fit_is_named(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(CatalogError, match=says):
+def test_a_price_file_that_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
         load_catalog((), [write_price_file(tmp_path, text)])
 
 

@@ -33,26 +33,26 @@ def fail(*troubles: FailureKind, health: Health | None = None, step_us: int = US
     return health, now
 
 
-def test_up_4_five_failures_in_a_row_break_a_route() -> None:
+def test_up_4_five_failures_in_a_row_open_the_breaker() -> None:
     health, now = fail(*[FailureKind.failing] * 4)
     assert breaker_state(health, now) == Closed()
     health, now = fail(*[FailureKind.failing] * 5)
     assert breaker_state(health, now) == Open(now + MIN_OPEN_US, "failing")
 
 
-def test_up_4_half_of_ten_calls_in_half_a_minute_break_it() -> None:
+def test_up_4_half_of_ten_calls_in_half_a_minute_open_it() -> None:
     health, now = Health(), NOW
-    for turn in range(10):
+    for number in range(10):
         now += US_PER_SECOND
-        health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
+        health = on_success(health, now) if number % 2 == 0 else on_failure(health, FailureKind.failing, now)
     assert isinstance(breaker_state(health, now), Open)
 
 
 def test_up_4_half_of_ten_calls_over_a_longer_time_do_not() -> None:
     health, now = Health(), NOW
-    for turn in range(30):
+    for number in range(30):
         now += 10 * US_PER_SECOND
-        health = on_success(health, now) if turn % 2 == 0 else on_failure(health, FailureKind.failing, now)
+        health = on_success(health, now) if number % 2 == 0 else on_failure(health, FailureKind.failing, now)
     assert breaker_state(health, now) == Closed()
 
 
@@ -60,26 +60,26 @@ def test_up_4_one_trial_then_double_the_time_up_to_five_minutes() -> None:
     health, now = fail(*[FailureKind.failing] * 5)
     waits = []
     for _ in range(7):
-        broken = breaker_state(health, now)
-        assert isinstance(broken, Open)
-        waits.append(broken.until - now)
-        now = broken.until
+        state = breaker_state(health, now)
+        assert isinstance(state, Open)
+        waits.append(state.until - now)
+        now = state.until
         assert breaker_state(health, now) == HalfOpen()
         health = on_failure(health, FailureKind.failing, now)
-    assert waits == [min(MIN_OPEN_US * 2**turn, MAX_OPEN_US) for turn in range(7)]
+    assert waits == [min(MIN_OPEN_US * 2**number, MAX_OPEN_US) for number in range(7)]
     assert breaker_state(on_success(health, now), now) == Closed()
 
 
-def test_up_4_throttling_cools_by_retry_after_and_is_no_failure() -> None:
+def test_up_4_throttling_waits_for_retry_after_and_is_no_failure() -> None:
     health = on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=7 * US_PER_SECOND)
     assert breaker_state(health, NOW) == RateLimited(NOW + 7 * US_PER_SECOND)
     assert breaker_state(health, NOW + 7 * US_PER_SECOND) == Closed()
     assert health.consecutive_failures == 0
-    unsaid = on_failure(Health(), FailureKind.throttled, NOW)
-    assert breaker_state(unsaid, NOW) == RateLimited(NOW + 10 * US_PER_SECOND)
+    without_retry_after = on_failure(Health(), FailureKind.throttled, NOW)
+    assert breaker_state(without_retry_after, NOW) == RateLimited(NOW + 10 * US_PER_SECOND)
 
 
-def test_an_unpaid_account_stays_shut_for_half_an_hour_and_longer_each_time() -> None:
+def test_out_of_funds_opens_for_half_an_hour_and_longer_each_time() -> None:
     health = on_failure(Health(), FailureKind.out_of_funds, NOW)
     assert breaker_state(health, NOW) == Open(NOW + MIN_LONG_OPEN_US, "the operator's account there is out of funds")
     again = on_failure(health, FailureKind.out_of_funds, NOW + MIN_LONG_OPEN_US)

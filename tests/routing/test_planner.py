@@ -50,13 +50,13 @@ THREE_ROUTES = route_table(
     n=st.integers(1, 10),
 )
 def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality: str, n: int) -> None:
-    asked = route_request(size=size, resolution=tier, quality=quality, n=n)
+    request = route_request(size=size, resolution=tier, quality=quality, n=n)
     routes = THREE_ROUTES.for_model("gpt-image-2")
-    planned = plan_routes(routes, {}, {}, asked, set(), {}, NOW)
-    costs = [route_cost(route, asked) for route in planned.choices]
+    planned = plan_routes(routes, {}, {}, request, set(), {}, NOW)
+    costs = [route_cost(route, request) for route in planned.choices]
     assert costs == sorted(costs)
     assert len(costs) == 3
-    assert costs[0] == min(route_cost(route, asked) for route in routes)
+    assert costs[0] == min(route_cost(route, request) for route in routes)
 
 
 def test_the_order_of_the_routes_turns_with_the_request() -> None:
@@ -90,11 +90,11 @@ def test_a_route_that_cannot_do_it_is_passed_over(
     assert unsupported_reason(one, route_request(size="1024x1024")) == ""
 
 
-def test_what_is_skipped_is_said() -> None:
+def test_the_plan_says_why_routes_were_skipped() -> None:
     routes = THREE_ROUTES.for_model("gpt-image-2")
     broken = {"tokens": on_failure(Health(), FailureKind.out_of_funds, NOW)}
-    held = {"gpt-image-2@flat": NOW + 500_000}
-    planned = plan_routes(routes, broken, {}, route_request(size="1:1"), {"gpt-image-2@tiers"}, held, NOW)
+    blocked_until = {"gpt-image-2@flat": NOW + 500_000}
+    planned = plan_routes(routes, broken, {}, route_request(size="1:1"), {"gpt-image-2@tiers"}, blocked_until, NOW)
     assert planned.choices == ()
     assert planned.wait_until == NOW + 500_000
     assert {one.route: one.skipped for one in planned.considered} == {
@@ -104,16 +104,16 @@ def test_what_is_skipped_is_said() -> None:
     }
 
 
-def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> None:
+def test_a_rate_limited_route_is_waited_for_only_where_no_other_can_serve() -> None:
     routes = THREE_ROUTES.for_model("gpt-image-2")
-    cooling = {"gpt-image-2@tiers": on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=4_000_000)}
-    planned = plan_routes(routes, cooling, {}, route_request(size="1:1", quality="high"), set(), {}, NOW)
+    rate_limited = {"gpt-image-2@tiers": on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=4_000_000)}
+    planned = plan_routes(routes, rate_limited, {}, route_request(size="1:1", quality="high"), set(), {}, NOW)
     assert [route.upstream for route in planned.choices] == ["flat", "tokens"]
     assert planned.wait_until == NOW + 4_000_000
 
 
 @pytest.mark.parametrize(
-    ("rows", "routes", "says"),
+    ("rows", "routes", "message"),
     [
         ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "no such upstream"),
         (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "no such model"),
@@ -128,9 +128,9 @@ def test_a_cooling_route_is_waited_for_only_where_nothing_else_can_do_it() -> No
         (["A b"], [], "a name has"),
     ],
 )
-def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteConfig], says: str) -> None:
+def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteConfig], message: str) -> None:
     upstreams = [UpstreamConfig(name=name, protocol="openai") for name in rows]
-    with pytest.raises(CatalogError, match=says):
+    with pytest.raises(CatalogError, match=message):
         RouteTable(upstreams, routes, list(CATALOG.models))
 
 

@@ -49,7 +49,7 @@ def test_over_any_minutes_no_more_than_a_quota_more_than_minutes(requests: int, 
 
 
 @given(requests=st.sampled_from(RATES), used=st.integers(1, 2000), wait=st.integers(0, 2 * US_PER_MINUTE))
-def test_who_comes_when_told_passes_and_who_comes_before_does_not(requests: int, used: int, wait: int) -> None:
+def test_a_request_passes_at_its_retry_after_and_not_before(requests: int, used: int, wait: int) -> None:
     quota, now = Quota("key", "k", requests), START
     state: dict[str, int] = {}
     for _ in range(min(used, requests) + 1):

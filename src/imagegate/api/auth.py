@@ -18,10 +18,10 @@ from litestar.types import Guard
 from imagegate.api.client_address import TrustedProxies, is_listed
 from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import check_parameters
-from imagegate.api.rate_limits import ceil_seconds, rate_limit_headers, rate_limit_problem, request_quotas
+from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
+from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter

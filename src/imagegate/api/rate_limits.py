@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import RateLimitExceeded
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import ceil_seconds
 from imagegate.security.rate_limit import Allowed, Denied, Quota, QuotaStatus
 from imagegate.settings import Limits
 
@@ -31,7 +31,7 @@ def rate_limit_problem(denied: Denied) -> RateLimitExceeded:
 
 
 def rate_limit_headers(result: Allowed | Denied) -> Headers:
-    """The headers of an answer, whether the request passed or not.
+    """The headers of a response, whether the request passed or not.
 
     `t` of RateLimit: seconds until there is another request where none is left, else until all of them are.
     `x-ratelimit-*` speak of the quota that ends first; their reset is a duration such as `12s`.
@@ -49,8 +49,3 @@ def rate_limit_headers(result: Allowed | Denied) -> Headers:
 
 def _reset_s(one: QuotaStatus) -> int:
     return ceil_seconds(one.reset_us if one.remaining else one.next_request_us)
-
-
-def ceil_seconds(microseconds: int) -> int:
-    """Whole seconds, never too few."""
-    return -(-microseconds // US_PER_SECOND)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model, ModelPrice, PriceBlock, TokenRates
+from imagegate.domain.money import parse_decimal
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 from imagegate.domain.time import US_PER_SECOND
 
@@ -73,10 +74,10 @@ def token_price(rates: TokenRates) -> TokenPrice:
 
 
 def _nanos_per_million(usd_per_1k: str) -> int:
-    whole, _, fraction = usd_per_1k.partition(".")
-    if not (whole + fraction).isdigit() or len(fraction) > 12:
+    nanos = parse_decimal(usd_per_1k, 12)  # 10**9 nanos in a USD, 10**3 thousands in a million
+    if nanos is None:
         raise CatalogError(f"{usd_per_1k!r} is not a decimal amount of USD with at most 12 digits after the point")
-    return int(whole + fraction.ljust(12, "0"))
+    return nanos
 
 
 def hash_block(block: PriceBlock) -> str:

@@ -5,13 +5,12 @@ Only the name of the variable is kept, never the key. A configuration with any u
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from importlib import resources
 
 import msgspec
 
 from imagegate.catalog.catalog import Catalog
+from imagegate.catalog.load import read_shipped
 from imagegate.catalog.routes import CostPerMillion, RouteConfig, UpstreamConfig
 from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import TokenPrice
@@ -26,8 +25,8 @@ class ListCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_list_costs() -> dict[str, CostPerMillion]:
-    text = (resources.files("imagegate.catalog") / "data" / "list-costs.toml").read_text("utf-8")
-    return {row.model: row.cost_per_million for row in msgspec.convert(tomllib.loads(text)["cost"], list[ListCost])}
+    rows = msgspec.convert(read_shipped("list-costs.toml")["cost"], list[ListCost])
+    return {row.model: row.cost_per_million for row in rows}
 
 
 def configs_from_environment(

@@ -6,26 +6,33 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from imagegate.catalog.catalog import Catalog, CatalogError
 from imagegate.catalog.schema import Alias, Model, PriceBlock
 
+_DATA = resources.files("imagegate.catalog") / "data"
+
+
+def read_shipped(name: str) -> dict[str, Any]:
+    """The content of a TOML file in `catalog/data`."""
+    return tomllib.loads((_DATA / name).read_text("utf-8"))
+
 
 def load_catalog(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) -> Catalog:
     """The shipped models, every shipped price block and the operator's. CatalogError names the file and the field."""
     models: list[Model] = []
     blocks: list[PriceBlock] = []
-    data = resources.files("imagegate.catalog") / "data"
-    for file in sorted(data.iterdir(), key=lambda entry: entry.name):
-        content = tomllib.loads(file.read_text("utf-8"))
+    for name in sorted(file.name for file in _DATA.iterdir()):
+        content = read_shipped(name)
         try:
             models += msgspec.convert(content.get("model", []), list[Model])
             if "version" in content:
                 blocks.append(msgspec.convert(content, PriceBlock))
         except msgspec.ValidationError as error:
-            raise CatalogError(f"{file.name}: {error}") from error
+            raise CatalogError(f"{name}: {error}") from error
     blocks += [_load_price_file(Path(name)) for name in price_files]
     return Catalog(models, aliases, [_resolve_extends(block, blocks) for block in blocks])
 

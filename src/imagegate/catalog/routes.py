@@ -6,14 +6,13 @@ Secrets are not here: a configuration names only where its key is kept.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, Literal
 
 import msgspec
 
 from imagegate.catalog.catalog import CatalogError
+from imagegate.catalog.load import read_shipped
 from imagegate.catalog.schema import Tier
 from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
@@ -220,9 +219,8 @@ def resolve_dialect(config: UpstreamConfig) -> Dialect:
 
 
 def load_dialects() -> dict[str, Dialect]:
-    text = (resources.files("imagegate.catalog") / "data" / "dialects.toml").read_text("utf-8")
-    rows = msgspec.convert(tomllib.loads(text)["dialect"], list[Dialect])
-    return {row.name: row for row in rows}
+    presets = msgspec.convert(read_shipped("dialects.toml")["dialect"], list[Dialect])
+    return {preset.name: preset for preset in presets}
 
 
 def _route_prices(config: RouteConfig, upstream: UpstreamConfig, label: str) -> dict[str, Price]:

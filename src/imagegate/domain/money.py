@@ -31,6 +31,16 @@ def format_decimal(units: int, scale: int) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+def parse_decimal(text: str, scale: int) -> int | None:
+    """`text * 10**scale`, exactly. None unless it is a plain decimal of at most 9 digits before and `scale` after the
+    point."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not (digits.isascii() and digits.isdigit()) or len(whole) > 9 or len(fraction) > scale:
+        return None
+    return int(whole + fraction.ljust(scale, "0"))
+
+
 def format_usd(nanos: int) -> str:
     """USD, exact, at most 9 fractional digits."""
     return format_decimal(nanos, 9)
@@ -50,10 +60,10 @@ def format_rounded_credits(nanos: int, credits_per_usd: int) -> str:
 
 def parse_usd(text: str) -> Nanos:
     """An exact decimal of USD, at most 9 digits after the point and none lost. ValueError otherwise."""
-    whole, _, fraction = text.partition(".")
-    if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(fraction) > 9 or len(whole) > 9:
+    nanos = parse_decimal(text, 9)
+    if nanos is None:
         raise ValueError(f"{text!r} is not a plain amount of USD such as 0.0402")
-    return Nanos(int(whole or "0") * NANOS_PER_USD + int(fraction.ljust(9, "0")))
+    return Nanos(nanos)
 
 
 def to_money(nanos: int, credits_per_usd: int) -> Money:

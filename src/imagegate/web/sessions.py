@@ -6,7 +6,6 @@ session is kept as. A session is taken here and nowhere else: `/v1` has no eye f
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ from litestar import Request, Response, delete, post
 from litestar.datastructures import Cookie
 
 from imagegate.domain.errors import InvalidRequest, PermissionDenied, RateLimitExceeded, Unauthorized
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_SECOND, ceil_seconds
 from imagegate.flows.accounts import find_live_key
 from imagegate.flows.sessions import (
     Anonymous,
@@ -67,7 +66,7 @@ class SignInLimiter:
         """RateLimitExceeded where there were too many."""
         result = await self._limiter.take(Quota("sign_in", f"sign-in:{bucket}", MAX_SIGN_INS_PER_MINUTE))
         if isinstance(result, Denied):
-            wait = {"Retry-After": str(math.ceil(result.retry_after_us / US_PER_SECOND))}
+            wait = {"Retry-After": str(ceil_seconds(result.retry_after_us))}
             raise RateLimitExceeded("Too many sign-ins, please try again in a minute", reason="sign_in", headers=wait)
 
 

@@ -75,10 +75,10 @@ def test_c10_the_table_has_these_rows_and_no_other() -> None:
 
 @EVERY_MODEL
 def test_s3_1_prompt_max_of_each_row_in_code_points(name: str) -> None:
-    most = MAX_PROMPT_CHARS[name]
+    maximum = MAX_PROMPT_CHARS[name]
     for letter in ("a", "é", "\U0001f600"):
-        assert order_of(name, prompt=letter * most).prompt == letter * most
-        assert refusal(name, prompt=letter * (most + 1)).param == "prompt"
+        assert order_of(name, prompt=letter * maximum).prompt == letter * maximum
+        assert refusal(name, prompt=letter * (maximum + 1)).param == "prompt"
 
 
 @EVERY_MODEL
@@ -110,11 +110,11 @@ def test_s3_1_n_of_each_row(name: str) -> None:
 
 @EVERY_MODEL
 def test_s3_1_references_of_each_row(name: str) -> None:
-    most = 5 if name == "gpt-4o-image" else 16
-    assert order_of(name, image_urls=urls(most)).image_urls == tuple(urls(most))
-    problem = refusal(name, image_urls=urls(most + 1))
+    maximum = 5 if name == "gpt-4o-image" else 16
+    assert order_of(name, image_urls=urls(maximum)).image_urls == tuple(urls(maximum))
+    problem = refusal(name, image_urls=urls(maximum + 1))
     assert problem.param == "image_urls"
-    assert str(most) in problem.message
+    assert str(maximum) in problem.message
     assert order_of(name, image_urls=[]).image_urls == order_of(name, image_urls=None).image_urls == ()
 
 
@@ -139,8 +139,8 @@ def test_s3_1_size_of_table_rows(name: str) -> None:
         "1536x1024": (1536, 1024),
         "1024×1536": (1024, 1536),
     }.items():
-        got = order_of(name, size=size).size
-        assert (got.width, got.height, got.assumed, got.resolution) == (*pixels, False, None)
+        resolved = order_of(name, size=size).size
+        assert (resolved.width, resolved.height, resolved.assumed, resolved.resolution) == (*pixels, False, None)
     for auto in (order_of(name).size, order_of(name, size="auto").size, order_of(name, size=None).size):
         assert (auto.width, auto.height, auto.assumed) == (1024, 1536, True)
     for size in ("16:9", "2048x2048", "1024x1024x1", "1025x1024", "square"):
@@ -172,9 +172,9 @@ def test_s2_1_resolution_of_free_rows(name: str) -> None:
 def test_c07_resolution_is_accepted_with_auto_and_pixels(name: str) -> None:
     for size in ("auto", "1024x1536"):
         for resolution in ("1k", "2K", "4K"):
-            got = order_of(name, size=size, resolution=resolution)
-            assert got == order_of(name, size=size)
-            assert got.size.resolution is None
+            order = order_of(name, size=size, resolution=resolution)
+            assert order == order_of(name, size=size)
+            assert order.size.resolution is None
 
 
 @pytest.mark.parametrize("name", FREE)

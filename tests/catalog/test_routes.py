@@ -1,4 +1,4 @@
-"""What the shipped dialects say of upstreams with ids of their work."""
+"""What the shipped dialects say about upstreams that give their work an id."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from imagegate.catalog.routes import Route, RouteConfig, RouteTable, UpstreamCon
 
 def route(**row: Any) -> Route:
     upstream = UpstreamConfig(name="there", base_url="https://there.example", **row)
-    wanted = RouteConfig(model="gpt-image-2", upstream="there", cost_per_image="0.01")
-    return RouteTable([upstream], [wanted], ["gpt-image-2"]).routes["gpt-image-2@there"]
+    config = RouteConfig(model="gpt-image-2", upstream="there", cost_per_image="0.01")
+    return RouteTable([upstream], [config], ["gpt-image-2"]).routes["gpt-image-2@there"]
 
 
-def test_what_they_cannot_make_is_never_routed_to_them() -> None:
+def test_dialects_limit_what_is_routed_to_an_upstream() -> None:
     replicate = route(protocol="replicate")
     assert (replicate.sizes, replicate.size_auto, replicate.mask) == (("1:1", "3:2", "2:3"), False, False)
     fal = route(protocol="fal")
@@ -35,6 +35,6 @@ def test_a_repeated_create_is_one_purchase_only_where_it_is_proven() -> None:
     assert [dialects[row.name].idempotency for row in rows] == ["header", "none", "none"]
 
 
-def test_a_dialect_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_dialect_is_refused() -> None:
     with pytest.raises(CatalogError, match="evolink"):
         route(protocol="task_api", dialect="evolnik")

@@ -50,9 +50,9 @@ def price(name: str, tier: str = "1K") -> Price:
 
 @pytest.mark.parametrize("name", RATES)
 def test_s3_3_rates_in_nanos_per_million_tokens(name: str) -> None:
-    got = price(name)
-    assert isinstance(got, TokenPrice)
-    assert tuple(Fraction(getattr(got, field), 10**12) for field in FIELDS) == tuple(map(Fraction, RATES[name]))
+    result = price(name)
+    assert isinstance(result, TokenPrice)
+    assert tuple(Fraction(getattr(result, field), 10**12) for field in FIELDS) == tuple(map(Fraction, RATES[name]))
 
 
 @pytest.mark.parametrize("name", CREDIT_RATES)
@@ -93,10 +93,10 @@ def test_s3_3_rates_exist_for_every_model_in_every_block() -> None:
                 assert CATALOG.price(version, model, tier) is not None
 
 
-def _check_charge(got: Charge, exact: Fraction) -> None:
-    assert got.total == ceil(exact)
-    assert sum(line.amount for line in got.lines) == got.total
-    assert all(line.quantity and line.amount >= 0 for line in got.lines)
+def _check_charge(result: Charge, exact: Fraction) -> None:
+    assert result.total == ceil(exact)
+    assert sum(line.amount for line in result.lines) == result.total
+    assert all(line.quantity and line.amount >= 0 for line in result.lines)
 
 
 @given(st.lists(COUNT, min_size=6, max_size=6), st.lists(RATE, min_size=6, max_size=6))
@@ -149,21 +149,21 @@ def orders(draw: st.DrawFn) -> tuple[str, ImageOrder]:
 
 
 @given(orders())
-def test_s3_4_text_input_and_images_are_expected_below_the_maximum(made: tuple[str, ImageOrder]) -> None:
-    name, order = made
+def test_s3_4_text_input_and_images_are_expected_below_the_maximum(named_order: tuple[str, ImageOrder]) -> None:
+    name, order = named_order
     model = CATALOG.models[name]
     family = FAMILIES[model.family]
-    expected, most = family.expected_usage(order, model), family.max_usage(order, model)
+    expected, maximum = family.expected_usage(order, model), family.max_usage(order, model)
     for field in Usage.__struct_fields__:
-        assert getattr(expected, field) <= getattr(most, field), field
+        assert getattr(expected, field) <= getattr(maximum, field), field
     size = len(order.prompt.encode())
     assert expected.text_input == order.n * (6 + size // 3)
-    assert most.text_input == order.n * (128 + size)
+    assert maximum.text_input == order.n * (128 + size)
     assert expected.image_input == order.n * 1536 * len(order.image_urls)
-    assert most.image_input == order.n * 1536 * (len(order.image_urls) + order.has_mask)
-    assert expected.image_output == most.image_output
+    assert maximum.image_input == order.n * 1536 * (len(order.image_urls) + order.has_mask)
+    assert expected.image_output == maximum.image_output
     cost = price(name, family.price_tier(order))
-    assert compute_charge(expected, cost).total <= compute_charge(most, cost).total
+    assert compute_charge(expected, cost).total <= compute_charge(maximum, cost).total
 
 
 @pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5"])
@@ -202,12 +202,12 @@ def test_s3_2_auto_is_priced_as_2048_square() -> None:
 
 
 def test_c21_both_ends_of_the_published_range() -> None:
-    """The published range counts the picture and its references, without the prompt."""
-    least = msgspec.structs.replace(usage_of("gpt-image-2", size="3:1", quality="low"), text_input=0)
-    assert format_credits(compute_charge(least, price("gpt-image-2")).total, 68) == "0.113832"
+    """The published range counts the image and its references, without the prompt."""
+    minimum = msgspec.structs.replace(usage_of("gpt-image-2", size="3:1", quality="low"), text_input=0)
+    assert format_credits(compute_charge(minimum, price("gpt-image-2")).total, 68) == "0.113832"
     urls = ["https://example.com/a.png"] * 16
-    most = usage_of("gpt-image-2", size="1:1", resolution="4K", quality="high", image_urls=urls)
-    total = compute_charge(msgspec.structs.replace(most, text_input=0), price("gpt-image-2")).total
+    maximum = usage_of("gpt-image-2", size="1:1", resolution="4K", quality="high", image_urls=urls)
+    total = compute_charge(msgspec.structs.replace(maximum, text_input=0), price("gpt-image-2")).total
     assert (total, format_usd(total), format_credits(total, 68)) == (817_360_200, "0.8173602", "55.5804936")
 
 

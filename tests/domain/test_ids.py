@@ -12,10 +12,10 @@ from imagegate.domain import ids
 
 @given(st.integers(0, 2**40))
 def test_c02_task_ids_have_the_published_shape(created: int) -> None:
-    made = ids.new_task_id(created)
-    assert re.fullmatch(r"task-unified-[0-9]+-[a-z0-9]{8}", made)
-    assert made.split("-")[2] == str(created)
-    assert ids.TASK_ID_RE.fullmatch(made)
+    task_id = ids.new_task_id(created)
+    assert re.fullmatch(r"task-unified-[0-9]+-[a-z0-9]{8}", task_id)
+    assert task_id.split("-")[2] == str(created)
+    assert ids.TASK_ID_RE.fullmatch(task_id)
 
 
 def test_c02_task_ids_of_one_second_differ() -> None:
@@ -30,6 +30,6 @@ def test_ids_sort_by_the_moment_they_were_made_in(now_ms: int, later_ms: int) ->
 
 
 def test_request_ids_differ() -> None:
-    made = {ids.new_request_id() for _ in range(1_000)}
-    assert len(made) == 1_000
-    assert all(re.fullmatch(r"req_[0-9a-f]{24}", one) for one in made)
+    created = {ids.new_request_id() for _ in range(1_000)}
+    assert len(created) == 1_000
+    assert all(re.fullmatch(r"req_[0-9a-f]{24}", one) for one in created)
