@@ -113,7 +113,7 @@ async def list_deliveries(
 ) -> DeliveryPage:
     if "\0" in cursor:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    page = await delivery_page(runtime, key.account_id, cursor, limit)
+    page = await delivery_page(runtime, key.account_id, cursor or None, limit)
     data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
     return DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position)
 
