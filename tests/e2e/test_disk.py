@@ -212,12 +212,12 @@ def _ask_until(gateway: Gateway, key: str, stop: threading.Event) -> list[httpx.
 def one_clear_line(data: Path, *words: str) -> str:
     """The command ends with 1 (2 for `check`), tells why in one line and shows nothing of its inside."""
     done = subprocess.run([*PROGRAM, *words, "--data", str(data)], capture_output=True, text=True, timeout=30)
-    told = (done.stdout + done.stderr).strip()
-    assert done.returncode == (2 if words[0] == "check" else 1), told
-    assert "Traceback" not in told
-    assert len(told.splitlines()) == 1, told
-    assert told.startswith("imagegate: ")
-    return told
+    output = (done.stdout + done.stderr).strip()
+    assert done.returncode == (2 if words[0] == "check" else 1), output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1, output
+    assert output.startswith("imagegate: ")
+    return output
 
 
 SERVE = ("serve", "--port", "0")
@@ -246,17 +246,17 @@ def test_a_read_only_data_folder_is_told_in_one_line(tmp_path: Path, used: bool)
 @own_disk
 def test_f14_a_start_that_met_a_full_disk_leaves_nothing_that_hinders_the_next(tmp_path: Path) -> None:
     """Wherever in its first start the space ran out: one line, and a working gateway once there is room."""
-    told = []
+    output = []
     for free_kb in (0, 300):
         with mount_small_disk(tmp_path / f"{free_kb}", "4m") as disk:
             filler = Filler(disk)
             filler.fill_except(free_kb * 1024)
-            told.append(_start_for_a_moment(disk))
+            output.append(_start_for_a_moment(disk))
             filler.remove()
             with Gateway(disk) as gateway:
                 gateway.check()
-    assert any(told), "no start met the full disk"
-    for text in filter(None, told):
+    assert any(output), "no start met the full disk"
+    for text in filter(None, output):
         assert "Traceback" not in text, text
         assert len(text.splitlines()) == 1, text
 
@@ -290,9 +290,9 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
             wait_until(lambda: len(read_rows(disk, "SELECT id FROM tasks WHERE state = 'running'")) > 0)
             gateway.kill()
             with filler.keep_full():
-                told = _start_for_a_moment(disk)
-                assert "Traceback" not in told
-                assert len(told.splitlines()) <= 1, told
+                output = _start_for_a_moment(disk)
+                assert "Traceback" not in output
+                assert len(output.splitlines()) <= 1, output
             gateway.start()
             with gateway.client() as client:
                 ended = wait_for_tasks(client, ids, END_S / 2)

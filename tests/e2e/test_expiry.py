@@ -41,7 +41,7 @@ END_S = 30.0
 
 
 class ManualClock:
-    """UTC microseconds that pass only when told to."""
+    """UTC microseconds that pass only when the test sets them."""
 
     def __init__(self) -> None:
         self.now = wall_clock()
@@ -242,7 +242,7 @@ def test_s5_1_deadline_of_a_running_task_leaves_its_picture_uncharged(tmp_path: 
 
 
 def test_tsk_3_leases_of_running_tasks_are_renewed_by_the_databases_clock(tmp_path: Path) -> None:
-    """The picture takes longer than its lease; renewed, it stays with its worker and is made once."""
+    """The image takes longer than the lease; renewed, the task stays with its worker and is carried out once."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, lease_s=0.4) as place:

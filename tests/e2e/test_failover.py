@@ -17,7 +17,7 @@ CHEAP, DEAR = "gpt-image-2@cheap", "gpt-image-2@dear"
 
 
 class TwoRoutes:
-    """Two upstreams behind one gateway; the cheap one is told to misbehave."""
+    """Two upstreams behind one gateway; the cheap one follows a script of faults."""
 
     def __init__(self, gateway: RoutedGateway, cheap: Simulator, dear: Simulator) -> None:
         self.gateway, self.cheap, self.dear = gateway, cheap, dear
@@ -72,8 +72,8 @@ def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:
     assert "engine" not in task
     assert task["usage"]["source"] == "upstream"
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
-    picture = httpx.get(task["results"][0])
-    assert picture.headers["content-type"] == "image/png"
+    image = httpx.get(task["results"][0])
+    assert image.headers["content-type"] == "image/png"
     cost = front.cost(task)
     assert [(one["outcome"], one["cost"]["usd"]) for one in cost["attempts"]] == [("produced", "0.001")]
     assert cost["attempts"][0]["request_id"]

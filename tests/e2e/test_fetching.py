@@ -49,7 +49,7 @@ def order(client: httpx.Client, *urls: str, wait: bool = False) -> Any:
 
 
 def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, server: FileServer) -> None:
-    """More slow edits than there are workers; another account's picture and another's edit come meanwhile."""
+    """More slow edits than there are workers; an image and an edit of another account are completed meanwhile."""
     slow = SlowServer()
     with Gateway(tmp_path, "--egress-allow", server.egress_allow, env=QUICK) as gateway:
         with gateway.client() as greedy, gateway.client(gateway.new_key("neighbour")) as neighbour:

@@ -1,4 +1,4 @@
-"""Flat growth: what ended long ago is forgotten, and the books tell the same story as before."""
+"""Old tasks are purged, and the ledger and all totals stay as they were."""
 
 from __future__ import annotations
 

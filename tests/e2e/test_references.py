@@ -212,12 +212,12 @@ def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Cl
     for url in (server.serve("/mask", send_bytes(MASK)), own):
         task = completed(run(client, [good], mask_url=url))
         sql = "SELECT key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
-        sent, made = (gateway.data / "blobs" / key for (key,) in read_rows(gateway.data, sql, (task["id"],)))
+        sent, rewritten = (gateway.data / "blobs" / key for (key,) in read_rows(gateway.data, sql, (task["id"],)))
         assert sent.read_bytes() == MASK
-        with Image.open(made) as plain, Image.open(sent) as given:
-            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", given.size)
+        with Image.open(rewritten) as plain, Image.open(sent) as original:
+            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", original.size)
             assert plain.convert("RGB").getextrema() == ((0, 0),) * 3
-            alpha = given.getchannel("A").point(lambda value: 255 if value == 255 else 0)
+            alpha = original.getchannel("A").point(lambda value: 255 if value == 255 else 0)
             assert plain.getchannel("A").tobytes() == alpha.tobytes()
     gateway.run("check", "--deep")
 

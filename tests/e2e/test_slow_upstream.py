@@ -1,4 +1,4 @@
-"""An upstream slower than any caller waits: bought once, delivered once, charged once, and nobody else is asked."""
+"""An upstream slower than its caller waits: bought, delivered and charged once, and no other route is called."""
 
 from __future__ import annotations
 

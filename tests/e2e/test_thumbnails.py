@@ -1,4 +1,4 @@
-"""Thumbnails: yesterday's picture is found again when the picture itself is gone, and none is ever worth a task."""
+"""Thumbnails outlive their results, and a missing thumbnail never fails a task."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
 
 
 def test_a_task_without_a_thumbnail_settles_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child refuses, dies at its limits, or there is no such job: the picture is delivered and charged."""
+    """The child refuses, dies at its limits, or there is no such job: the image is delivered and charged."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:

@@ -134,12 +134,12 @@ def bought(kind: str, attempts: list[dict[str, Any]], calls: dict[str, Any]) -> 
     images = 0
     for attempt in attempts:
         call = calls.get(attempt["id"])
-        made = call["billed_images"] if call else 0
-        images += made
+        billed = call["billed_images"] if call else 0
+        images += billed
         if attempt["outcome"] == "unavailable":
-            assert made == 0, (kind, attempt)
+            assert billed == 0, (kind, attempt)
         if attempt["outcome"] == "produced":
-            assert made == 1, (kind, attempt)
+            assert billed == 1, (kind, attempt)
     assert 1 <= images <= 2
     assert images == 1 or any(one["possible_duplicate"] for one in attempts), (kind, attempts)
     return images
@@ -170,10 +170,10 @@ def run_refusals(front: TwoRoutes, tasks: int) -> dict[str, FaultCounts]:
     """The one kind that no call can be told of: nobody listens."""
     front.cheap.control("POST", "/control/refuse?seconds=2")
     with concurrent.futures.ThreadPoolExecutor(tasks) as clients:
-        made = list(clients.map(lambda _: front.gateway.create(wait=60), range(tasks)))
+        billed = list(clients.map(lambda _: front.gateway.create(wait=60), range(tasks)))
     front.cheap.wait_until_reachable()
     seen, calls = FaultCounts(), calls_by_attempt(front)
-    for task in made:
+    for task in billed:
         judge("refuse", task, front.cost(task), calls, seen)
     return {"refuse": seen}
 
@@ -189,15 +189,15 @@ def test_f6_what_no_single_test_shows_all_at_once(tmp_path: Path, record_propert
     kinds = ["black-hole", "slow-headers", "drip", "huge-body", "429:5", "usage-huge"]
     with open_two_upstreams(tmp_path, timeout_s=3) as front:
         begin(front)
-        with ProcessMonitor(front.gateway.pid, front.gateway.url) as vitals:
+        with ProcessMonitor(front.gateway.pid, front.gateway.url) as monitor:
             seen = run_faults(front, kinds)
             begin(front)
             seen |= run_scripted(front, "reset-before-body", 2)
         for kind, struck in seen.items():
             record_property(kind, struck.summary())
             assert struck.faults >= 1
-        record_property("meanwhile", vitals.summary())
-        assert vitals.service < MAX_MEMORY_BYTES
+        record_property("meanwhile", monitor.summary())
+        assert monitor.service < MAX_MEMORY_BYTES
 
 
 def run_mixed(front: TwoRoutes, tasks: int, seed: int) -> dict[str, FaultCounts]:

@@ -177,8 +177,8 @@ def test_s7_when_it_has_ended_and_once(client: httpx.Client, receiver: Receiver)
     before = len(receiver.requests("204"))
     task = create(client, receiver.url("204"))
     delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
-    told = json.loads(receiver.wait("204", before + 1)[-1].body)
-    assert (told["id"], told["status"], told["billing"]["charge_status"]) == (task["id"], "completed", "charged")
+    body = json.loads(receiver.wait("204", before + 1)[-1].body)
+    assert (body["id"], body["status"], body["billing"]["charge_status"]) == (task["id"], "completed", "charged")
     every = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
     assert [one for one in every if one["task_id"] == task["id"]] == [delivery]
     assert [one.headers["webhook-id"] for one in receiver.requests("204")].count(delivery["id"]) == 1
@@ -419,10 +419,10 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
     with Gateway(tmp_path / "data", *receiver.egress_options, env=env) as gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
         request = receiver.wait("204", before + 1)[-1]
-        told = verify(request, secret(client))
+        body = verify(request, secret(client))
         assert request.body == client.get(f"/v1/tasks/{task['id']}").content
-        assert (told["status"], told["error"]["code"]) == ("failed", "generation_timeout")
-        assert (told["billing"]["charge_status"], told["usage"]["credits_used"]) == ("released", 0)
+        assert (body["status"], body["error"]["code"]) == ("failed", "generation_timeout")
+        assert (body["billing"]["charge_status"], body["usage"]["credits_used"]) == ("released", 0)
         delivery_of(client, f"evt_{task['id']}", "delivered")
         gateway.check()
 
@@ -501,9 +501,9 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         answers[task["id"]] = answered
     requests = receiver.wait("second", before + count, 60)[before:]
     assert len(requests) == count
-    told = {json.loads(request.body)["id"]: request for request in requests}
-    assert set(told) == set(answers)
-    for name, request in told.items():
+    body = {json.loads(request.body)["id"]: request for request in requests}
+    assert set(body) == set(answers)
+    for name, request in body.items():
         final = client.get(f"/v1/tasks/{name}")
         assert request.body == final.content
         task = final.json()
@@ -523,8 +523,8 @@ def create_while_sending(client: httpx.Client, url: str) -> Any:
 
 def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiver) -> None:
     path = f"/v1/tasks/{create_while_sending(client, receiver.url('204'))['id']}"
-    wished = parse_response(client.post(f"{path}/cancel"))
-    assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
+    cancelled = parse_response(client.post(f"{path}/cancel"))
+    assert (cancelled["status"], cancelled["task_info"]["can_cancel"]) == ("processing", False)
     final = parse_response(client.get(f"{path}?wait=60"))
     assert (final["status"], len(final["results"])) == ("completed", 10)
     assert final["usage"]["credits_used"] > 0
