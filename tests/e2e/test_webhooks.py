@@ -64,7 +64,7 @@ BEHAVIOURS = {
     "reset": Behaviour(reset),
     "recovers": Behaviour(_failing_first(2)),
 }
-# name: what the log says of each attempt, and whether the request arrives
+# name: status and error of each attempt in the log, and whether the request arrives
 FAILURES: dict[str, tuple[int | None, str, bool]] = {
     "wrong name": (None, "tls", False),
     "expired": (None, "tls", False),
@@ -120,7 +120,7 @@ def secret(client: httpx.Client) -> str:
 
 
 def verify(request: Request, whsec: str) -> Any:
-    """What the official library reads; it raises where the signature is not right."""
+    """The body as the official library reads it; it raises where the signature is wrong."""
     return Webhook(whsec).verify(request.body, dict(request.headers))
 
 
@@ -428,7 +428,7 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
 
 
 def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
-    """P9: whatever dies, the webhook arrives, and the receiver is asked four times at most."""
+    """P9: whatever is killed, the webhook arrives, in four attempts at most."""
     env = {**ENV, "IMAGEGATE_WEBHOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     with gateway:
@@ -451,7 +451,7 @@ def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tm
 
 
 def test_s5_5_nothing_bought_ends_at_once_and_is_told(receiver: Receiver, tmp_path: Path) -> None:
-    """Section 5.5 with nobody at work: what waits is cancelled for certain, and told."""
+    """Section 5.5 without workers: a waiting task is cancelled for certain, and its webhook says so."""
     env = {**CANCEL_ENV, **trust_environment(tmp_path)}
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     before = len(receiver.requests("204"))
@@ -501,9 +501,9 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         answers[task["id"]] = answered
     requests = receiver.wait("second", before + count, 60)[before:]
     assert len(requests) == count
-    body = {json.loads(request.body)["id"]: request for request in requests}
-    assert set(body) == set(answers)
-    for name, request in body.items():
+    request_of = {json.loads(request.body)["id"]: request for request in requests}
+    assert set(request_of) == set(answers)
+    for name, request in request_of.items():
         final = client.get(f"/v1/tasks/{name}")
         assert request.body == final.content
         task = final.json()
@@ -513,7 +513,7 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
 
 
 def create_while_sending(client: httpx.Client, url: str) -> Any:
-    """A task that an engine is at work on, and will be for a while."""
+    """A task that an engine is working on, and will be for a while."""
     task = create(client, url, n=10)
     while task["task_info"]["can_cancel"]:
         task = parse_response(client.get(f"/v1/tasks/{task['id']}"))
