@@ -22,7 +22,7 @@ class CancelSetup:
         self.gateway, self.sim, self.backup = gateway, sim, backup
 
     def new_customer(self, step: object) -> httpx.Client:
-        """A customer of its own; the next call of the first upstream meets `step`."""
+        """A client of a new account; the next call of the first upstream follows `step`."""
         self.sim.reset()
         self.backup.reset()
         self.sim.script(step)

@@ -81,7 +81,7 @@ def random_request(dice: random.Random) -> dict[str, Any]:
 
 
 def cost(name: str, quote: dict[str, Any]) -> Decimal:
-    """What this request costs at a route: from the row and the public quote."""
+    """What this request costs on a route, computed from its configuration and the public quote."""
     if name == "flat":
         return FLAT
     if name == "tokens":
@@ -105,7 +105,7 @@ def can_serve(name: str, quote: dict[str, Any]) -> bool:
 
 
 def run_requests(route_set: RouteSet, seed: int, requests: int, side_by_side: int) -> dict[str, int]:
-    """`requests` random ones while a script breaks and heals; how often each route was taken, and how it was judged."""
+    """Send random requests while a script causes outages; returns counts of the routes taken and of the checks made."""
     stop = threading.Event()
     script = threading.Thread(target=inject_outages, args=(route_set, random.Random(seed + 1), stop), daemon=True)
     dice = random.Random(seed)
@@ -121,7 +121,7 @@ def run_requests(route_set: RouteSet, seed: int, requests: int, side_by_side: in
 
 
 def create(gateway: RoutedGateway, request: dict[str, Any]) -> dict[str, Any]:
-    """The task at its end; where no route could take it, the refusal and its moment."""
+    """The ended task; where no route could take the request, the refusal and its time."""
     with gateway.client() as http:
         answer = http.post("/v1/images/generations", json=request, headers={"Prefer": "wait=60"})
     if answer.status_code == 503:
@@ -197,13 +197,13 @@ def check_attempt(
 
 
 def all_had_outages(route_set: RouteSet, quote: dict[str, Any], second: float, tried: list[str]) -> bool:
-    """Whether nobody else could do it."""
+    """Whether every other route that can serve the request had an outage."""
     left = [name for name in NAMES if can_serve(name, quote) and name not in tried]
     return all(had_outage(route_set, name, second, SLACK_S + 1) for name in left)
 
 
 def cheapest_available(route_set: RouteSet, quote: dict[str, Any], attempt: dict[str, Any], tried: list[str]) -> str:
-    """Worked out anew; the attempt's own account of it must agree, and every break that it names must be one."""
+    """Computed again; what the attempt recorded must agree, and every outage that it names must be real."""
     considered = {one["route"].removeprefix(ROW): one for one in attempt["considered"]}
     assert set(considered) == set(NAMES)
     for name, one in considered.items():
@@ -226,7 +226,7 @@ def had_outage(route_set: RouteSet, name: str, second: float, slack: float) -> b
 
 
 def was_surely_broken(route_set: RouteSet, name: str, second: float) -> bool:
-    """`second` is a whole one: the attempt began within the second after it."""
+    """`second` is a whole second: the attempt began within the second that follows."""
     return any(
         one.name == name and one.detected and one.detected + SLACK_S <= second and second + 1 + 2 * SLACK_S <= one.ended
         for one in route_set.outages

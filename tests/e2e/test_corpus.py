@@ -84,7 +84,7 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def check_corpus(gateway: Gateway, client: httpx.Client, judge: Judge, tell: Tell) -> None:
-    """Every file, one after the other, with an eye on what it costs."""
+    """Check every file one after the other, and measure memory and CPU time."""
     worst = (0.0, "")
     with ProcessMonitor(gateway.pid, gateway.url) as monitor:
         for name, case in CORPUS.items():
@@ -126,7 +126,7 @@ def test_f11_the_corpus_as_references(
 
 
 def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], record_property: Tell) -> None:
-    """The files API looks at the first bytes alone; using the file as a reference is where it is judged.
+    """The files API checks only the first bytes; the whole file is checked when it is used as a reference.
 
     Nobody is at work here: what is accepted is queued, and cancelled again.
     """
@@ -213,7 +213,7 @@ def send_body_slowly(
     filler: bytes = b"",
     pause_s: float = 0,
 ) -> bytes:
-    """The body of what comes back while one is sent without end: chunked, or short of its length."""
+    """The response to a request whose body never ends: chunked, or shorter than its length."""
     place = urlsplit(gateway.url)
     framing = f"Content-Length: {length}" if length else "Transfer-Encoding: chunked"
     head = (
@@ -234,7 +234,7 @@ def send_body_slowly(
 
 
 def _answer(wire: socket.socket) -> bytes:
-    """Head and body; TimeoutError while nothing has come."""
+    """The whole response; TimeoutError where none has arrived."""
     received = wire.recv(65_536)
     wire.settimeout(5)
     while received and b"\r\n\r\n" not in received:

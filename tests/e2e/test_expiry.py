@@ -101,7 +101,7 @@ async def open_installation(
 
 
 def _as_asgi(app: Any) -> Any:
-    """The same interface under the names of two libraries."""
+    """Both libraries mean the same interface by different types."""
     return app
 
 
@@ -302,7 +302,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
 
 
 def test_blob_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path) -> None:
-    """A worker that died, or lost its task, after it had published leaves such bytes."""
+    """Such bytes are left by a worker that died, or lost its task, after it had published them."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, sweep_s=3600) as place:

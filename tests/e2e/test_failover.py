@@ -24,7 +24,7 @@ class TwoRoutes:
         self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
 
     def begin(self, *steps: Any) -> None:
-        """A clean sheet: nothing counted, everything healthy."""
+        """Reset the counts of the simulators and the health of the routes."""
         for sim in (self.cheap, self.dear):
             sim.reset()
         for name in ("cheap", "dear", CHEAP, DEAR):
@@ -233,7 +233,7 @@ def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: TwoRoutes) ->
 
 
 def _until_refused(http: httpx.Client) -> None:
-    """The copy of the health that submits look at may be a second old."""
+    """Submits read health that may be a second old."""
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
         answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"Prefer": "wait=5"})

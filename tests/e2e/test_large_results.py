@@ -22,7 +22,7 @@ LIMIT, MAX_BYTES = 512 << 20, 300 << 20
 
 
 def make_results(gateway: RoutedGateway, megabytes: int, n: int, rounds: int) -> list[dict[str, Any]]:
-    """`rounds` tasks one after the other, each of n results of this size."""
+    """Create `rounds` tasks one after the other, each with n results of this size."""
     tasks = [gateway.create(f"a fox [[bytes:{megabytes}MB]]", n=n) for _ in range(rounds)]
     for task in tasks:
         assert task["status"] == "completed", task
@@ -31,7 +31,7 @@ def make_results(gateway: RoutedGateway, megabytes: int, n: int, rounds: int) ->
 
 
 def measure_peaks(gateway: RoutedGateway, n: int, rounds: int, tell: Tell) -> None:
-    """The serving process may not grow with the size of results."""
+    """The memory of the serving process may not grow with the size of results."""
     make_results(gateway, 1, n, 1)
     make_results(gateway, 20, 1, 1)
     seen = {}
@@ -69,7 +69,7 @@ def test_f21_flat_from_one_to_twenty_megabytes(tmp_path: Path, record_property: 
 @pytest.mark.fault("F21")
 @pytest.mark.timeout(1200)
 def test_f21_twenty_tasks_of_ten_times_twenty_megabytes(tmp_path: Path, record_property: Tell) -> None:
-    """All at once, inside a limit that the kernel keeps."""
+    """All at once, within a memory limit of the kernel."""
     cgroup = MemoryCgroup(LIMIT)
     with Simulator() as sim:
         gateway = fronted(sim, tmp_path)

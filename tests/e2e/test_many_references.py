@@ -26,7 +26,7 @@ Tell = Callable[[str, object], None]
 
 
 def noise(path: Path, size: int, edge: int) -> Path:
-    """A square PNG of exactly `size` bytes: noise in the pixels, and the rest in a chunk that nobody reads."""
+    """A square PNG of exactly `size` bytes: noise in the pixels, the rest in an ancillary chunk."""
     tile = np.random.default_rng(7).integers(0, 256, (40, 40, 4), np.uint8)
     Image.fromarray(np.tile(tile, (edge // 40, edge // 40, 1))).save(path, "PNG", compress_level=1)
     data = path.read_bytes()
@@ -37,7 +37,7 @@ def noise(path: Path, size: int, edge: int) -> Path:
 
 
 def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float, tell: Tell) -> None:
-    """`count` edits at once over five accounts, 16 references each, all from URLs of their own."""
+    """`count` concurrent edits over five accounts, each with 16 references from different URLs."""
     image, began = noise(folder / "noise.png", size, edge), time.monotonic()
     env = {
         "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(1 << 50),

@@ -103,7 +103,7 @@ def create(client: httpx.Client, url: str, **more: Any) -> Any:
 
 
 def delivery_of(client: httpx.Client, name: str, status: str | None = None, seconds: float = 30) -> Any:
-    """The delivery of this id, when it is closed or has this status."""
+    """The delivery with this id, once it is closed or has this status."""
     give_up = time.monotonic() + seconds
     while True:
         page = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
@@ -162,7 +162,7 @@ def test_s7_headers_of_a_webhook(client: httpx.Client, receiver: Receiver) -> No
 
 
 def test_s7_signature_is_an_hmac_of_id_timestamp_and_body(client: httpx.Client, receiver: Receiver) -> None:
-    """Computed here from nothing but the secret and the bytes."""
+    """The signature is computed here from the secret and the bytes alone."""
     before = len(receiver.requests("204"))
     create(client, receiver.url("204"))
     request = receiver.wait("204", before + 1)[-1]
@@ -204,7 +204,7 @@ def test_s7_exhausted_is_listed_replayable_and_harms_no_task(client: httpx.Clien
 
 
 def test_s7_profile_is_a_setting_of_10_seconds_and_three_retries() -> None:
-    """The tests here run on a shorter one; `test_c16_…` waits for the default."""
+    """The tests here use a shorter schedule; `test_c16_…` waits for the default one."""
     assert (Work().webhook_timeout_s, Work().webhook_retry_s) == (10, (1, 2, 4))
     longer = load_settings(env={"IMAGEGATE_WEBHOOK_RETRY_S": "5,300,1800", "IMAGEGATE_WEBHOOK_TIMEOUT_S": "30"})
     assert (longer.work.webhook_timeout_s, longer.work.webhook_retry_s) == (30, (5, 300, 1800))
@@ -298,7 +298,7 @@ def test_hook_5_a_receiver_that_recovers_and_what_the_log_keeps_of_it(client: ht
 
 
 def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, receiver: Receiver) -> None:
-    """The same receiver behind a port that nobody opened: refused at submit, before anything is stored."""
+    """The same receiver behind a port that is not allowed: refused at submit, before anything is stored."""
     closed = client.post(CREATE, json={**SMALL_IMAGE, "callback_url": "https://127.0.0.1:1/done"})
     parse_error(closed, 400, "invalid_request", "callback_url")
     parse_error(
@@ -310,7 +310,7 @@ def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, 
 
 
 def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> None:
-    """The guard judges at every attempt: a task from before is not sent where its URL may no longer lead."""
+    """The URL is checked at every attempt: an older task is not delivered where its URL is no longer allowed."""
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**CANCEL_ENV, **trust_environment(tmp_path)})
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
@@ -325,7 +325,7 @@ def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> 
 
 
 def test_one_dead_host_does_not_delay_another(served: Gateway, client: httpx.Client, receiver: Receiver) -> None:
-    """HOOK-4: while ten deliveries hang at one receiver, another receiver's is sent."""
+    """HOOK-4: while ten deliveries hang at one receiver, that of another receiver is sent."""
     hanging = [
         parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("hang")}))["id"]
         for _ in range(10)
@@ -532,7 +532,7 @@ def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiv
 
 
 def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
-    """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
+    """The call of the dead worker brought no image and none is made after it: the task ends cancelled and free."""
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**ENV, **trust_environment(tmp_path)})
     with gateway:
         with gateway.client() as client:
@@ -551,7 +551,7 @@ def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path)
 def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    """With default settings, to a receiver that redirects: a failure like any other."""
+    """With default settings, a redirect is a failure like any other."""
     before = len(receiver.requests("307"))
     with (
         Gateway(tmp_path / "data", *receiver.egress_options, env=trust_environment(tmp_path)) as gateway,
@@ -569,7 +569,7 @@ def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
 
 
 def test_hook_2_no_webhook_is_sent_before_its_settlement(served: Gateway) -> None:
-    """Of everything that the tests above have sent."""
+    """Over all deliveries of the tests above."""
     books = sqlite3.connect(f"file:{served.data}/imagegate.db?mode=ro", uri=True)
     early = books.execute(
         """SELECT COUNT(*), SUM(a.started < t.ended), MAX(LENGTH(d.body)) FROM delivery_attempts a
