@@ -1,4 +1,4 @@
-"""A cancel when an upstream has the request: who can stop is told to; what is delivered all the same is paid."""
+"""Cancelling when an upstream has the request: it is told to stop where it can; what it still delivers is charged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CancelSetup:
         self.gateway, self.sim, self.backup = gateway, sim, backup
 
     def new_customer(self, step: object) -> httpx.Client:
-        """A customer of its own; the next call of the first upstream meets `step`."""
+        """A client of a new account; the next call of the first upstream follows `step`."""
         self.sim.reset()
         self.backup.reset()
         self.sim.script(step)
@@ -37,15 +37,15 @@ class CancelSetup:
         return ended
 
     def cancel_while_running(self, http: httpx.Client, model: str) -> str:
-        """The id of a task whose wish was taken."""
+        """The id of a task whose cancel request was accepted."""
         body = {"prompt": "a fox", "size": "1:1", "quality": "low", "model": model}
         task = http.post(CREATE, json=body).raise_for_status().json()
         give_up = time.monotonic() + 20
         while not any(call["body"] == "complete" for call in self.sim.calls()):
             assert time.monotonic() < give_up
             time.sleep(0.02)
-        wished = http.post(f"/v1/tasks/{task['id']}/cancel").raise_for_status().json()
-        assert wished["status"] == "processing"
+        cancelled = http.post(f"/v1/tasks/{task['id']}/cancel").raise_for_status().json()
+        assert cancelled["status"] == "processing"
         return str(task["id"])
 
 

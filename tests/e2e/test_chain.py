@@ -1,5 +1,6 @@
-"""Two gateways, one selling for the other: whichever is killed in the middle, one picture is bought, delivered and
-charged once at each; references go all the way; and a circle ends honestly.
+"""Two gateways in a chain: whichever is killed during a task, one image is bought, delivered and charged once at each.
+
+References are passed on, and a gateway that is its own upstream fails its tasks without a charge.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LATENCY_S = 4
 
 
 class Chain:
-    """`first` sells what `second` makes, which buys from a simulator that remembers through everything."""
+    """`first` has `second` as its upstream, which has a simulator that keeps its state on disk."""
 
     def __init__(self, folder: Path, server: FileServer, sim: Simulator) -> None:
         ports = free_port(), free_port()
@@ -63,7 +64,7 @@ def end_of(gateway: Gateway, task_id: str, key: str) -> dict[str, Any]:
 
 
 def account_figures(gateway: Gateway, key: str) -> tuple[int, int, float]:
-    """Tasks, charges and what is still held."""
+    """The number of tasks and of charges, and the credits still held."""
     with gateway.client(key) as http:
         charges = http.get("/v1/ledger", params={"type": "charge"}).json()["data"]
         held = http.get("/v1/credits").json()["data"]["user"]["reserved_credits"]
@@ -72,8 +73,8 @@ def account_figures(gateway: Gateway, key: str) -> tuple[int, int, float]:
 
 @pytest.mark.parametrize("victim", ["first", "second"])
 def test_a_kill_in_the_middle_of_a_chain(chain: Chain, server: FileServer, victim: str) -> None:
-    picture = helpers.png(256, 256 if victim == "first" else 320)
-    url = server.serve(f"/{victim}.png", send_bytes(picture))
+    image = helpers.png(256, 256 if victim == "first" else 320)
+    url = server.serve(f"/{victim}.png", send_bytes(image))
     key = chain.first.new_key(f"customer-{victim}")
     resold = account_figures(chain.second, chain.first.env["SIMULATOR_KEY"])
     chain.sim.reset()
@@ -88,7 +89,7 @@ def test_a_kill_in_the_middle_of_a_chain(chain: Chain, server: FileServer, victi
     assert httpx.get(ended["results"][0]).content[:4] == b"\x89PNG"
     assert (chain.sim.total["purchases"], chain.sim.total["images"]) == (1, 1)
     [reference] = chain.sim.calls()[0]["references"]
-    assert reference["sha256"] == hashlib.sha256(picture).hexdigest(), "another reference arrived"
+    assert reference["sha256"] == hashlib.sha256(image).hexdigest(), "another reference arrived"
     assert account_figures(chain.first, key) == (1, 1, 0)
     after = account_figures(chain.second, chain.first.env["SIMULATOR_KEY"])
     assert after == (resold[0] + 1, resold[1] + 1, 0)

@@ -1,5 +1,6 @@
-"""Cheapest first, for each request anew: three routes whose order turns with size and quality, one of them broken now
-and then. Every choice is worked out again from what anybody can read, and held against where the request arrived.
+"""The cheapest route, for each request: three routes whose order depends on size and quality, with outages.
+
+Every choice is computed again from public figures and compared with the route that got the request.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ PER_TOKEN = {"image_output": Decimal("0.00003"), "text_input": Decimal("0.000005
 SIZES = ("1:1", "16:9", "2:3", "1360x768", "2048x2048")
 ENV = {"IMAGEGATE_THUMBNAIL_DAYS": "0", "IMAGEGATE_LOG_LEVEL": "warning", "IMAGEGATE_WORKERS": "16"}
 ROW = "gpt-image-2@"
-# A break and its end are noticed here a moment before or after the gateway lives by them.
+# The test notices an outage and its end a moment before or after the gateway does.
 SLACK_S = 1.0
 
 
 class Outage(msgspec.Struct):
-    """A time in Unix seconds in which the script kept one route broken, and from when it was known to be."""
+    """When the script kept one route broken, and from when its breaker was open; Unix seconds."""
 
     name: str
     started: float
@@ -80,7 +81,7 @@ def random_request(dice: random.Random) -> dict[str, Any]:
 
 
 def cost(name: str, quote: dict[str, Any]) -> Decimal:
-    """What this request costs at a route: from the row and the public quote."""
+    """What this request costs on a route, computed from its configuration and the public quote."""
     if name == "flat":
         return FLAT
     if name == "tokens":
@@ -103,24 +104,24 @@ def can_serve(name: str, quote: dict[str, Any]) -> bool:
     return name == "tokens" or quote["size"]["requested"] in SIZES or pixels in SIZES
 
 
-def run_requests(market: RouteSet, seed: int, requests: int, side_by_side: int) -> dict[str, int]:
-    """`requests` random ones while a script breaks and heals; how often each route was taken, and how it was judged."""
+def run_requests(route_set: RouteSet, seed: int, requests: int, side_by_side: int) -> dict[str, int]:
+    """Send random requests while a script causes outages; returns counts of the routes taken and of the checks made."""
     stop = threading.Event()
-    script = threading.Thread(target=inject_outages, args=(market, random.Random(seed + 1), stop), daemon=True)
+    script = threading.Thread(target=inject_outages, args=(route_set, random.Random(seed + 1), stop), daemon=True)
     dice = random.Random(seed)
     asked = [random_request(dice) for _ in range(requests)]
     script.start()
     try:
         with concurrent.futures.ThreadPoolExecutor(side_by_side) as clients:
-            tasks = list(clients.map(lambda request: create(market.gateway, request), asked))
+            tasks = list(clients.map(lambda request: create(route_set.gateway, request), asked))
     finally:
         stop.set()
         script.join()
-    return check_all(market, asked, tasks)
+    return check_all(route_set, asked, tasks)
 
 
 def create(gateway: RoutedGateway, request: dict[str, Any]) -> dict[str, Any]:
-    """The task at its end; where no route could take it, the refusal and its moment."""
+    """The ended task; where no route could take the request, the refusal and its time."""
     with gateway.client() as http:
         answer = http.post("/v1/images/generations", json=request, headers={"Prefer": "wait=60"})
     if answer.status_code == 503:
@@ -129,49 +130,49 @@ def create(gateway: RoutedGateway, request: dict[str, Any]) -> dict[str, Any]:
     return task
 
 
-def inject_outages(market: RouteSet, dice: random.Random, stop: threading.Event) -> None:
-    with httpx.Client(base_url=market.gateway.url, headers=market.admin.headers, trust_env=False) as admin:
+def inject_outages(route_set: RouteSet, dice: random.Random, stop: threading.Event) -> None:
+    with httpx.Client(base_url=route_set.gateway.url, headers=route_set.admin.headers, trust_env=False) as admin:
         while not stop.wait(dice.uniform(0.3, 1.5)):
-            spell = Outage(dice.choice(NAMES), time.time())
-            market.outages.append(spell)
-            market.sims[spell.name].script({"fault": "500-json", "times": 100_000})
+            outage = Outage(dice.choice(NAMES), time.time())
+            route_set.outages.append(outage)
+            route_set.sims[outage.name].script({"fault": "500-json", "times": 100_000})
             known_by = time.time() + 3
             while time.time() < known_by and not stop.is_set():
                 states = {one["name"]: one["state"] for one in admin.get("/v1/admin/routes").json()["data"]}
-                if states[ROW + spell.name] == "broken":
-                    spell.detected = time.time()
+                if states[ROW + outage.name] == "broken":
+                    outage.detected = time.time()
                     stop.wait(dice.uniform(0.5, 3))
                     break
                 time.sleep(0.05)
-            market.sims[spell.name].script()
+            route_set.sims[outage.name].script()
             time.sleep(SLACK_S)  # calls that met the fault end, and are forgiven too
-            admin.post("/v1/admin/routes/reset", json={"name": ROW + spell.name}).raise_for_status()
-            spell.ended = time.time()
+            admin.post("/v1/admin/routes/reset", json={"name": ROW + outage.name}).raise_for_status()
+            outage.ended = time.time()
 
 
-def check_all(market: RouteSet, asked: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> dict[str, int]:
+def check_all(route_set: RouteSet, asked: list[dict[str, Any]], tasks: list[dict[str, Any]]) -> dict[str, int]:
     arrived = {
         call["headers"]["x-client-request-id"]: (name, call["billed_images"])
-        for name, sim in market.sims.items()
+        for name, sim in route_set.sims.items()
         for call in sim.calls()
     }
     counts = dict.fromkeys((*NAMES, "failed over", "passed over a broken one", "refused"), 0)
-    with market.gateway.client() as http:
+    with route_set.gateway.client() as http:
         for request, task in zip(asked, tasks, strict=True):
             quote = http.post("/v1/images/quotes", json=request).raise_for_status().json()
             if task["status"] == "refused":
                 assert task["error"]["reason"] == "no_route_available"
-                assert all_had_outages(market, quote, task["at"], []), (quote, task)
+                assert all_had_outages(route_set, quote, task["at"], []), (quote, task)
                 counts["refused"] += 1
                 continue
-            found = market.admin.get(f"/v1/admin/tasks/{task['id']}").raise_for_status().json()
-            check_attempt(market, quote, task, found["attempts"], arrived, counts)
+            found = route_set.admin.get(f"/v1/admin/tasks/{task['id']}").raise_for_status().json()
+            check_attempt(route_set, quote, task, found["attempts"], arrived, counts)
     assert not arrived, "somebody called without writing it down"
     return counts
 
 
 def check_attempt(
-    market: RouteSet,
+    route_set: RouteSet,
     quote: dict[str, Any],
     task: dict[str, Any],
     attempts: list[dict[str, Any]],
@@ -183,7 +184,7 @@ def check_attempt(
         name = attempt["route"].removeprefix(ROW)
         if attempt["outcome"] != "not_sent":
             assert arrived.pop(attempt["id"]) == (name, int(attempt["outcome"] == "produced"))
-            assert name == cheapest_available(market, quote, attempt, tried), (quote, attempt)
+            assert name == cheapest_available(route_set, quote, attempt, tried), (quote, attempt)
         tried.append(name)
     counts["failed over"] += len(attempts) > 1
     counts["passed over a broken one"] += "failing" in {one["skipped"] for one in attempts[0]["considered"]}
@@ -192,17 +193,17 @@ def check_attempt(
         counts[tried[-1]] += 1
     else:
         assert task["error"]["code"] == "service_unavailable", task
-        assert all_had_outages(market, quote, attempts[-1]["started"], tried), (quote, attempts)
+        assert all_had_outages(route_set, quote, attempts[-1]["started"], tried), (quote, attempts)
 
 
-def all_had_outages(market: RouteSet, quote: dict[str, Any], second: float, tried: list[str]) -> bool:
-    """Whether nobody else could do it."""
+def all_had_outages(route_set: RouteSet, quote: dict[str, Any], second: float, tried: list[str]) -> bool:
+    """Whether every other route that can serve the request had an outage."""
     left = [name for name in NAMES if can_serve(name, quote) and name not in tried]
-    return all(had_outage(market, name, second, SLACK_S + 1) for name in left)
+    return all(had_outage(route_set, name, second, SLACK_S + 1) for name in left)
 
 
-def cheapest_available(market: RouteSet, quote: dict[str, Any], attempt: dict[str, Any], tried: list[str]) -> str:
-    """Worked out anew; the attempt's own account of it must agree, and every break that it names must be one."""
+def cheapest_available(route_set: RouteSet, quote: dict[str, Any], attempt: dict[str, Any], tried: list[str]) -> str:
+    """Computed again; what the attempt recorded must agree, and every outage that it names must be real."""
     considered = {one["route"].removeprefix(ROW): one for one in attempt["considered"]}
     assert set(considered) == set(NAMES)
     for name, one in considered.items():
@@ -213,22 +214,22 @@ def cheapest_available(market: RouteSet, quote: dict[str, Any], attempt: dict[st
             assert one["skipped"].startswith("lacks the"), (quote, one)
         elif one["skipped"]:
             assert one["skipped"] in ("failing", "throttled"), one
-            assert had_outage(market, name, attempt["started"], SLACK_S + 1), f"{name} was never broken then"
+            assert had_outage(route_set, name, attempt["started"], SLACK_S + 1), f"{name} was never broken then"
         else:
-            assert not was_surely_broken(market, name, attempt["started"]), f"{name} was known to be broken"
+            assert not was_surely_broken(route_set, name, attempt["started"]), f"{name} was known to be broken"
     free = [name for name in NAMES if not considered[name]["skipped"]]
     return min(free, key=lambda name: (cost(name, quote), name))
 
 
-def had_outage(market: RouteSet, name: str, second: float, slack: float) -> bool:
-    return any(one.name == name and one.started - slack <= second <= one.ended + slack for one in market.outages)
+def had_outage(route_set: RouteSet, name: str, second: float, slack: float) -> bool:
+    return any(one.name == name and one.started - slack <= second <= one.ended + slack for one in route_set.outages)
 
 
-def was_surely_broken(market: RouteSet, name: str, second: float) -> bool:
-    """`second` is a whole one: the attempt began within the second after it."""
+def was_surely_broken(route_set: RouteSet, name: str, second: float) -> bool:
+    """`second` is a whole second: the attempt began within the second that follows."""
     return any(
         one.name == name and one.detected and one.detected + SLACK_S <= second and second + 1 + 2 * SLACK_S <= one.ended
-        for one in market.outages
+        for one in route_set.outages
     )
 
 

@@ -63,10 +63,10 @@ Tell = Callable[[str, object], None]
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """The corpus on disk."""
     folder = tmp_path_factory.mktemp("files")
-    made = {name: folder / str(number) for number, name in enumerate(CORPUS)}
-    for name, path in made.items():
+    paths = {name: folder / str(number) for number, name in enumerate(CORPUS)}
+    for name, path in paths.items():
         path.write_bytes(CORPUS[name].make())
-    yield made
+    yield paths
     shutil.rmtree(folder)
 
 
@@ -84,18 +84,18 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
 
 
 def check_corpus(gateway: Gateway, client: httpx.Client, judge: Judge, tell: Tell) -> None:
-    """Every file, one after the other, with an eye on what it costs."""
+    """Check every file one after the other, and measure memory and CPU time."""
     worst = (0.0, "")
-    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
+    with ProcessMonitor(gateway.pid, gateway.url) as monitor:
         for name, case in CORPUS.items():
             before = cpu_s(gateway.pid)
             judge(client, name, case)
             worst = max(worst, (cpu_s(gateway.pid) - before, name))
     tell("files", len(CORPUS))
     tell("most CPU of the service for one file", f"{worst[0]:.2f} s ({worst[1]})")
-    tell("meanwhile", vitals.summary())
-    assert vitals.unanswered == 0
-    assert vitals.peak < MAX_PEAK_BYTES
+    tell("meanwhile", monitor.summary())
+    assert monitor.unanswered == 0
+    assert monitor.peak < MAX_PEAK_BYTES
     assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
 
 
@@ -126,7 +126,7 @@ def test_f11_the_corpus_as_references(
 
 
 def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], record_property: Tell) -> None:
-    """The files API looks at the first bytes alone; using the file as a reference is where it is judged.
+    """The files API checks only the first bytes; the whole file is checked when it is used as a reference.
 
     Nobody is at work here: what is accepted is queued, and cancelled again.
     """
@@ -161,7 +161,7 @@ def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Cli
     huge = server.serve("/huge", send_bytes(PNG, announced=10**12))
     endless = server.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20)))
     slow = server.serve("/slow", send_slowly(PNG, 1.0))
-    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
+    with ProcessMonitor(gateway.pid, gateway.url) as monitor:
         for url, reason in (
             (huge, "reference_too_large"),
             (endless, "reference_too_large"),
@@ -171,8 +171,8 @@ def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Cli
             assert (task["status"], task["error"]["reason"]) == ("failed", reason), task
         for url, code in ((huge, 40001), (endless, 40001), (slow, 40004)):
             assert client.post("/api/v1/files/upload/url", json={"file_url": url}).json()["code"] == code
-    assert vitals.unanswered == 0
-    assert vitals.peak < MAX_PEAK_BYTES
+    assert monitor.unanswered == 0
+    assert monitor.peak < MAX_PEAK_BYTES
 
 
 FORM = (
@@ -192,15 +192,15 @@ BODIES = {
 @pytest.mark.parametrize("kind", BODIES)
 def test_f11_bodies_without_end_or_haste(gateway: Gateway, kind: str) -> None:
     path, (begin, media_type), too_large, too_slow = BODIES[kind]
-    with ProcessMonitor(gateway.pid, gateway.url) as vitals:
+    with ProcessMonitor(gateway.pid, gateway.url) as monitor:
         announced = send_body_slowly(gateway, path, media_type, begin, length=10**12)
         assert too_large in announced, announced
         endless = send_body_slowly(gateway, path, media_type, begin, filler=b"A" * 65_536)
         assert too_large in endless, endless
         slow = send_body_slowly(gateway, path, media_type, begin, filler=b"A", pause_s=1.0)
         assert too_slow in slow, slow
-    assert vitals.unanswered == 0
-    assert vitals.peak < MAX_PEAK_BYTES
+    assert monitor.unanswered == 0
+    assert monitor.peak < MAX_PEAK_BYTES
 
 
 def send_body_slowly(
@@ -213,7 +213,7 @@ def send_body_slowly(
     filler: bytes = b"",
     pause_s: float = 0,
 ) -> bytes:
-    """The body of what comes back while one is sent without end: chunked, or short of its length."""
+    """The response to a request whose body never ends: chunked, or shorter than its length."""
     place = urlsplit(gateway.url)
     framing = f"Content-Length: {length}" if length else "Transfer-Encoding: chunked"
     head = (
@@ -234,7 +234,7 @@ def send_body_slowly(
 
 
 def _answer(wire: socket.socket) -> bytes:
-    """Head and body; TimeoutError while nothing has come."""
+    """The whole response; TimeoutError where none has arrived."""
     received = wire.recv(65_536)
     wire.settimeout(5)
     while received and b"\r\n\r\n" not in received:

@@ -69,7 +69,7 @@ def order(world: Environment, place: str) -> dict[str, Any]:
 
 
 def check_report(place: str, fate: RunReport) -> None:
-    """Delivered once and charged once; bought twice only where that could not be known, and then it is shown."""
+    """Delivered and charged once; bought twice only where the outcome was unknown, and then it is reported."""
     sums = fate.totals
     assert (sums.completed, sums.delivered, sums.charges) == (1, 1, 1), fate.task
     if place in UNKNOWN_OUTCOME_CRASH_POINTS:
@@ -77,7 +77,7 @@ def check_report(place: str, fate: RunReport) -> None:
     else:
         assert sums.purchased == sums.delivered, fate.attempts
         assert sums.possible_duplicates == (place == "upstream.marked"), (
-            "only a call that was never made may be thought of as one"
+            "only a call that was never made may count as not sent"
         )
     assert fate.webhooks == 1 + (place == "hook.post_send")
 
@@ -119,7 +119,7 @@ def test_f1_an_operator_who_never_guesses_buys_nothing_twice(unforgiving: CrashS
 
 
 def test_every_place_in_the_code_is_declared() -> None:
-    """And every declared one stands in the code; each of them kills a program above."""
+    """Every declared point is in the code, and each of them kills a program in the tests above."""
     source = Path(crash_points.__file__).parent
     found = {name for file in source.rglob("*.py") for name in re.findall(r'point\("([a-z_.]+)"\)', file.read_text())}
     assert found == crash_points.POINTS

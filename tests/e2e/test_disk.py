@@ -36,7 +36,7 @@ INSIDE = "IMAGEGATE_TEST_OWN_MOUNTS"
 
 
 def own_disk(test: Callable[..., None]) -> Callable[..., None]:
-    """Run the test where it may mount: here, else in a namespace of its own, else not at all."""
+    """Run the test where it may mount: here, else in a mount namespace of its own, else skip it."""
 
     @functools.wraps(test)
     def run(*args: Any, **fixtures: Any) -> None:
@@ -72,14 +72,14 @@ def mount_small_disk(place: Path, size: str) -> Iterator[Path]:
 
 
 class Filler:
-    """A file that takes the space away, and gives it back."""
+    """A file that fills the disk."""
 
     def __init__(self, disk: Path) -> None:
         self._disk = disk
         self._file = disk / "filler"
 
     def fill_except(self, free: int) -> None:
-        """Take all but so many bytes."""
+        """Leave only this many bytes free."""
         with self._file.open("ab", buffering=0) as file:
             while (rest := shutil.disk_usage(self._disk).free - free) > 0:
                 try:
@@ -89,7 +89,7 @@ class Filler:
 
     @contextlib.contextmanager
     def keep_full(self) -> Iterator[None]:
-        """Take every byte, also those that others give back, until the end of the block."""
+        """Keep every byte taken until the end of the block, also those that the gateway frees."""
         stop = threading.Event()
 
         def take() -> None:
@@ -111,7 +111,7 @@ class Filler:
 
 
 def check_nothing_charged(gateway: Gateway, client: httpx.Client, tasks: list[dict[str, Any]]) -> None:
-    """Failed tasks gave their hold back, completed ones were charged, and the books balance to the byte."""
+    """Failed tasks released their hold, completed ones were charged, and the deep check passes."""
     for task in tasks:
         if task["status"] == "failed":
             assert (task["billing"]["charge_status"], task["usage"]["credits_used"]) == ("released", 0)
@@ -153,7 +153,7 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
 
 @own_disk
 def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
-    """503 says that nothing was created: it may not answer the repeat of a create that was lost on the way."""
+    """503 says that nothing was created, so it may not answer the repeat of a create whose response was lost."""
     env = {"IMAGEGATE_WORKERS": "0"}
     with (
         mount_small_disk(tmp_path / "disk", "40m") as disk,
@@ -171,7 +171,7 @@ def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
 
 @own_disk
 def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_path: Path) -> None:
-    """The space check is off, so SQLite, spool and storage meet the full disk themselves."""
+    """The check of free space is off, so that SQLite, the spool and the blob store meet the full disk."""
     env = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_MIN_FREE_PERCENT": "0", "IMAGEGATE_SWEEP_S": "0.5"}
     with mount_small_disk(tmp_path / "disk", "40m") as disk, Gateway(disk, env=env) as gateway:
         key = gateway.new_key("customer")
@@ -210,14 +210,14 @@ def _ask_until(gateway: Gateway, key: str, stop: threading.Event) -> list[httpx.
 
 
 def one_clear_line(data: Path, *words: str) -> str:
-    """The command ends with 1 (2 for `check`), tells why in one line and shows nothing of its inside."""
+    """The command exits with 1 (2 for `check`) and one line that says why, without a traceback."""
     done = subprocess.run([*PROGRAM, *words, "--data", str(data)], capture_output=True, text=True, timeout=30)
-    told = (done.stdout + done.stderr).strip()
-    assert done.returncode == (2 if words[0] == "check" else 1), told
-    assert "Traceback" not in told
-    assert len(told.splitlines()) == 1, told
-    assert told.startswith("imagegate: ")
-    return told
+    output = (done.stdout + done.stderr).strip()
+    assert done.returncode == (2 if words[0] == "check" else 1), output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1, output
+    assert output.startswith("imagegate: ")
+    return output
 
 
 SERVE = ("serve", "--port", "0")
@@ -245,24 +245,24 @@ def test_a_read_only_data_folder_is_told_in_one_line(tmp_path: Path, used: bool)
 @pytest.mark.gate
 @own_disk
 def test_f14_a_start_that_met_a_full_disk_leaves_nothing_that_hinders_the_next(tmp_path: Path) -> None:
-    """Wherever in its first start the space ran out: one line, and a working gateway once there is room."""
-    told = []
+    """Wherever the first start ran out of space: one line of output, and a working gateway once there is room."""
+    output = []
     for free_kb in (0, 300):
         with mount_small_disk(tmp_path / f"{free_kb}", "4m") as disk:
             filler = Filler(disk)
             filler.fill_except(free_kb * 1024)
-            told.append(_start_for_a_moment(disk))
+            output.append(_start_for_a_moment(disk))
             filler.remove()
             with Gateway(disk) as gateway:
                 gateway.check()
-    assert any(told), "no start met the full disk"
-    for text in filter(None, told):
+    assert any(output), "no start met the full disk"
+    for text in filter(None, output):
         assert "Traceback" not in text, text
         assert len(text.splitlines()) == 1, text
 
 
 def _start_for_a_moment(data: Path) -> str:
-    """Empty where the gateway serves, else what it said; an end with code 0 would be a lie."""
+    """Empty where the gateway serves, else its output; it may not exit with code 0."""
     process = subprocess.Popen(
         [*PROGRAM, *SERVE, "--data", str(data)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -290,9 +290,9 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
             wait_until(lambda: len(read_rows(disk, "SELECT id FROM tasks WHERE state = 'running'")) > 0)
             gateway.kill()
             with filler.keep_full():
-                told = _start_for_a_moment(disk)
-                assert "Traceback" not in told
-                assert len(told.splitlines()) <= 1, told
+                output = _start_for_a_moment(disk)
+                assert "Traceback" not in output
+                assert len(output.splitlines()) <= 1, output
             gateway.start()
             with gateway.client() as client:
                 ended = wait_for_tasks(client, ids, END_S / 2)
@@ -305,7 +305,7 @@ HOLD = "import apsw, sys; db = apsw.Connection(sys.argv[1]); db.execute('BEGIN E
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Another program has the database for itself."""
+    """Another program holds the database locked."""
     other = subprocess.Popen(
         [sys.executable, "-c", f"{HOLD}; sys.stdin.read()", str(database)],
         stdin=subprocess.PIPE,

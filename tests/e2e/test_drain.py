@@ -23,7 +23,7 @@ END_S = 60.0
 
 
 def wait_for(client: httpx.Client, status: str, count: int) -> None:
-    """Until so many of the account's tasks have this status."""
+    """Wait until this many of the account's tasks have the status."""
     give_up = time.monotonic() + END_S
     while (found := parse_response(client.get(f"/v1/tasks?status={status}&page_size=1"))["total"]) < count:
         assert time.monotonic() < give_up, f"{found} of {count} are {status}"
@@ -40,7 +40,7 @@ def stop(gateway: Gateway) -> None:
 
 
 def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path) -> None:
-    """Clients repeat until they are answered, right through the stop and the restart."""
+    """Clients repeat their requests through the stop and the restart until they are acknowledged."""
     gateway = Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "4"})
     acknowledged: dict[str, str] = {}
     give_up = threading.Event()

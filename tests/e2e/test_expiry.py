@@ -41,7 +41,7 @@ END_S = 30.0
 
 
 class ManualClock:
-    """UTC microseconds that pass only when told to."""
+    """UTC microseconds that pass only when the test sets them."""
 
     def __init__(self) -> None:
         self.now = wall_clock()
@@ -101,7 +101,7 @@ async def open_installation(
 
 
 def _as_asgi(app: Any) -> Any:
-    """The same interface under the names of two libraries."""
+    """Both libraries mean the same interface by different types."""
     return app
 
 
@@ -242,7 +242,7 @@ def test_s5_1_deadline_of_a_running_task_leaves_its_picture_uncharged(tmp_path: 
 
 
 def test_tsk_3_leases_of_running_tasks_are_renewed_by_the_databases_clock(tmp_path: Path) -> None:
-    """The picture takes longer than its lease; renewed, it stays with its worker and is made once."""
+    """The image takes longer than the lease; renewed, the task stays with its worker and is carried out once."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, lease_s=0.4) as place:
@@ -302,7 +302,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
 
 
 def test_blob_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path) -> None:
-    """A worker that died, or lost its task, after it had published leaves such bytes."""
+    """Such bytes are left by a worker that died, or lost its task, after it had published them."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, sweep_s=3600) as place:

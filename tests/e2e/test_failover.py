@@ -17,14 +17,14 @@ CHEAP, DEAR = "gpt-image-2@cheap", "gpt-image-2@dear"
 
 
 class TwoRoutes:
-    """Two upstreams behind one gateway; the cheap one is told to misbehave."""
+    """Two upstreams behind one gateway; the cheap one follows a script of faults."""
 
     def __init__(self, gateway: RoutedGateway, cheap: Simulator, dear: Simulator) -> None:
         self.gateway, self.cheap, self.dear = gateway, cheap, dear
         self.admin = gateway.client(gateway.new_key("operator", "1", "--scope", "admin"))
 
     def begin(self, *steps: Any) -> None:
-        """A clean sheet: nothing counted, everything healthy."""
+        """Reset the counts of the simulators and the health of the routes."""
         for sim in (self.cheap, self.dear):
             sim.reset()
         for name in ("cheap", "dear", CHEAP, DEAR):
@@ -72,8 +72,8 @@ def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:
     assert "engine" not in task
     assert task["usage"]["source"] == "upstream"
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
-    picture = httpx.get(task["results"][0])
-    assert picture.headers["content-type"] == "image/png"
+    image = httpx.get(task["results"][0])
+    assert image.headers["content-type"] == "image/png"
     cost = front.cost(task)
     assert [(one["outcome"], one["cost"]["usd"]) for one in cost["attempts"]] == [("produced", "0.001")]
     assert cost["attempts"][0]["request_id"]
@@ -233,7 +233,7 @@ def test_s10_2_service_unavailable_then_no_task_and_no_hold(front: TwoRoutes) ->
 
 
 def _until_refused(http: httpx.Client) -> None:
-    """The copy of the health that submits look at may be a second old."""
+    """Submits read health that may be a second old."""
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
         answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"Prefer": "wait=5"})

@@ -20,7 +20,7 @@ ENV = {"IMAGEGATE_WORKERS": str(PLACES)}
 
 
 def test_60_queued_tasks_of_one_account_do_not_hold_up_another(tmp_path: Path) -> None:
-    """One guest's account is older than the crowd's and one is younger: neither order of ids may matter."""
+    """One guest account is older than the crowd's and one is younger: the order of ids may not matter."""
     with Gateway(tmp_path, env=ENV) as gateway:
         older = gateway.new_key("older guest")
         crowd = gateway.new_key("crowd")

@@ -23,7 +23,7 @@ URL = "/api/v1/files/upload/url"
 
 
 class SlowServer:
-    """Answers that wait for `released`, and how many wait at a time."""
+    """Responses that wait for `released`, and how many waited at the same time."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -49,7 +49,7 @@ def order(client: httpx.Client, *urls: str, wait: bool = False) -> Any:
 
 
 def test_an_account_that_waits_for_its_references_blocks_nobody(tmp_path: Path, server: FileServer) -> None:
-    """More slow edits than there are workers; another account's picture and another's edit come meanwhile."""
+    """More slow edits than there are workers; an image and an edit of another account are completed meanwhile."""
     slow = SlowServer()
     with Gateway(tmp_path, "--egress-allow", server.egress_allow, env=QUICK) as gateway:
         with gateway.client() as greedy, gateway.client(gateway.new_key("neighbour")) as neighbour:
@@ -89,7 +89,7 @@ def test_sixteen_in_all(tmp_path: Path, server: FileServer) -> None:
 
 
 def test_bytes_beyond_the_budget_fail_the_task_and_the_upload(tmp_path: Path, server: FileServer) -> None:
-    """Counted in the database: a new process knows what the last one fetched, and an own link costs nothing."""
+    """Counted in the database: a new process knows what the last one fetched. Links of this origin cost nothing."""
     env = {**QUICK, "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(BUDGET), "IMAGEGATE_MAX_REFERENCE_BYTES": "600000"}
     gateway = Gateway(tmp_path, "--egress-allow", server.egress_allow, env=env)
     avoid_hour_change()
@@ -126,6 +126,6 @@ def assert_budget_exceeded(client: httpx.Client, task: Any, param: str) -> None:
 
 
 def avoid_hour_change() -> None:
-    """The budget is that of an hour of the clock: a test must not stand across its end."""
+    """The budget is per hour of the clock: the test must not cross its end."""
     if (left := 3600 - time.time() % 3600) < 40:
         time.sleep(left + 1)

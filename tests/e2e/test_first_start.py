@@ -1,4 +1,4 @@
-"""What a new user meets: start, the printed line, a picture."""
+"""The first start: the printed command line makes an image, the demo key is private, and a restart changes nothing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def test_printed_line_makes_a_picture_of_the_exact_size(gateway: Gateway) -> Non
     answer = subprocess.run(gateway.curl, shell=True, capture_output=True, text=True, timeout=90, check=True)
     task = json.loads(answer.stdout)
     assert task["status"] == "completed"
-    picture = httpx.get(task["results"][0])
-    assert picture.headers["content-type"] == "image/png"
-    assert Image.open(io.BytesIO(picture.content)).size == (1360, 768)
+    image = httpx.get(task["results"][0])
+    assert image.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(image.content)).size == (1360, 768)
 
 
 def test_demo_key_is_private_and_kept(gateway: Gateway) -> None:

@@ -1,4 +1,4 @@
-"""Flat growth: what ended long ago is forgotten, and the books tell the same story as before."""
+"""Old tasks are purged, and the ledger and all totals stay as they were."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
 
 
 def _make_older(books: Path, by: int) -> None:
-    """As if everything in the database had happened so much earlier."""
+    """Move every time in the database into the past."""
     with apsw.Connection(str(books)) as opened:
         for table, columns in TIMES.items():
             opened.execute(f"UPDATE {table} SET " + ", ".join(f"{column} = {column} - {by}" for column in columns))

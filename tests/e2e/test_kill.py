@@ -23,7 +23,7 @@ ENV = {"IMAGEGATE_WORKERS": "4"}
 @pytest.mark.gate
 @pytest.mark.timeout(400)
 def test_kill_9_at_ten_moments_under_200_tasks(tmp_path: Path) -> None:
-    """Each client repeats with its own Idempotency-Key until it is answered, as the contract tells it to."""
+    """Each client repeats with its own Idempotency-Key until it is acknowledged, as the contract asks."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments = random.Random(seed)
@@ -63,7 +63,7 @@ def test_kill_9_at_ten_moments_under_200_tasks(tmp_path: Path) -> None:
 
 
 def _links_open(served: Gateway, tasks: list[dict[str, Any]]) -> None:
-    """Links of tasks that ended before a restart still open: their origin has changed its port, not their path."""
+    """Links of tasks that ended before a restart still work; only the port of their origin has changed."""
     for task in tasks[::20]:
         for link in task.get("results", []):
             path = link.partition("/files/")[2]

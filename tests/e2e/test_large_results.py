@@ -18,11 +18,11 @@ from tests.support.simulator import Simulator
 Tell = Callable[[str, object], None]
 ENV = {"IMAGEGATE_LOG_LEVEL": "warning", "IMAGEGATE_LEASE_S": "60", "IMAGEGATE_MIN_FREE_BYTES": "0"}
 FLAT = 20 << 20
-LIMIT, MOST = 512 << 20, 300 << 20
+LIMIT, MAX_BYTES = 512 << 20, 300 << 20
 
 
 def make_results(gateway: RoutedGateway, megabytes: int, n: int, rounds: int) -> list[dict[str, Any]]:
-    """`rounds` tasks one after the other, each of n results of this size."""
+    """Create `rounds` tasks one after the other, each with n results of this size."""
     tasks = [gateway.create(f"a fox [[bytes:{megabytes}MB]]", n=n) for _ in range(rounds)]
     for task in tasks:
         assert task["status"] == "completed", task
@@ -31,15 +31,15 @@ def make_results(gateway: RoutedGateway, megabytes: int, n: int, rounds: int) ->
 
 
 def measure_peaks(gateway: RoutedGateway, n: int, rounds: int, tell: Tell) -> None:
-    """The serving process may not grow with the size of results."""
+    """The memory of the serving process may not grow with the size of results."""
     make_results(gateway, 1, n, 1)
     make_results(gateway, 20, 1, 1)
     seen = {}
     for megabytes in (1, 5, 20):
-        with ProcessMonitor(gateway.pid, gateway.url) as vitals:
+        with ProcessMonitor(gateway.pid, gateway.url) as monitor:
             make_results(gateway, megabytes, n, rounds)
-        seen[megabytes] = vitals.service
-        tell(f"{rounds} x n={n} x {megabytes} MB", vitals.summary())
+        seen[megabytes] = monitor.service
+        tell(f"{rounds} x n={n} x {megabytes} MB", monitor.summary())
     assert seen[20] - seen[1] <= FLAT, seen
 
 
@@ -69,15 +69,15 @@ def test_f21_flat_from_one_to_twenty_megabytes(tmp_path: Path, record_property: 
 @pytest.mark.fault("F21")
 @pytest.mark.timeout(1200)
 def test_f21_twenty_tasks_of_ten_times_twenty_megabytes(tmp_path: Path, record_property: Tell) -> None:
-    """All at once, inside a limit that the kernel keeps."""
-    cage = MemoryCgroup(LIMIT)
+    """All at once, within a memory limit of the kernel."""
+    cgroup = MemoryCgroup(LIMIT)
     with Simulator() as sim:
         gateway = fronted(sim, tmp_path)
-        with cage.inside():
+        with cgroup.inside():
             gateway.start()
         try:
             with (
-                ProcessMonitor(gateway.pid, gateway.url) as vitals,
+                ProcessMonitor(gateway.pid, gateway.url) as monitor,
                 concurrent.futures.ThreadPoolExecutor(20) as clients,
             ):
                 done = list(clients.map(lambda _: _ended(gateway, 20, 10), range(20)))
@@ -85,13 +85,13 @@ def test_f21_twenty_tasks_of_ten_times_twenty_megabytes(tmp_path: Path, record_p
             gateway.check()
         finally:
             gateway.stop()
-            killed = cage.oom_kills
-            cage.remove()
+            killed = cgroup.oom_kills
+            cgroup.remove()
             shutil.rmtree(tmp_path / "data", ignore_errors=True)
-    record_property("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.enforced else "none here")
-    record_property("20 x n=10 x 20 MB", vitals.summary())
-    assert (killed, vitals.unanswered) == (0, 0)
-    assert vitals.peak <= MOST
+    record_property("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cgroup.enforced else "none here")
+    record_property("20 x n=10 x 20 MB", monitor.summary())
+    assert (killed, monitor.unanswered) == (0, 0)
+    assert monitor.peak <= MAX_BYTES
 
 
 def _ended(gateway: RoutedGateway, megabytes: int, n: int) -> dict[str, Any]:

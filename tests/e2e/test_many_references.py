@@ -21,12 +21,12 @@ from tests.support.gateway import Gateway, StandaloneGateway
 from tests.support.process_monitor import ProcessMonitor
 
 REFERENCES = 16
-LIMIT, MOST = 512 << 20, 300 << 20
+LIMIT, MAX_BYTES = 512 << 20, 300 << 20
 Tell = Callable[[str, object], None]
 
 
 def noise(path: Path, size: int, edge: int) -> Path:
-    """A square PNG of exactly `size` bytes: noise in the pixels, and the rest in a chunk that nobody reads."""
+    """A square PNG of exactly `size` bytes: noise in the pixels, the rest in an ancillary chunk."""
     tile = np.random.default_rng(7).integers(0, 256, (40, 40, 4), np.uint8)
     Image.fromarray(np.tile(tile, (edge // 40, edge // 40, 1))).save(path, "PNG", compress_level=1)
     data = path.read_bytes()
@@ -37,8 +37,8 @@ def noise(path: Path, size: int, edge: int) -> Path:
 
 
 def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float, tell: Tell) -> None:
-    """`count` edits at once over five accounts, 16 references each, all from URLs of their own."""
-    picture, began = noise(folder / "noise.png", size, edge), time.monotonic()
+    """`count` concurrent edits over five accounts, each with 16 references from different URLs."""
+    image, began = noise(folder / "noise.png", size, edge), time.monotonic()
     env = {
         "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(1 << 50),
         "IMAGEGATE_WORKERS": str(count),
@@ -46,14 +46,14 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
         "IMAGEGATE_LEASE_S": "60",
         "IMAGEGATE_LOG_LEVEL": "warning",
     }
-    cage = MemoryCgroup(LIMIT)
+    cgroup = MemoryCgroup(LIMIT)
     with FileServer() as server:
         gateway = StandaloneGateway(folder / "data", "--egress-allow", server.egress_allow, env=env)
-        with cage.inside():
+        with cgroup.inside():
             gateway.start()
         try:
-            with ProcessMonitor(gateway.pid, gateway.url) as vitals:
-                tasks = _edits(gateway, server, picture, count, seconds)
+            with ProcessMonitor(gateway.pid, gateway.url) as monitor:
+                tasks = _edits(gateway, server, image, count, seconds)
             stored = sum(path.stat().st_size for path in (folder / "data/blobs").rglob("*.png"))
             assert [task["status"] for task in tasks] == ["completed"] * count, tasks
             assert set(server.requests.values()) == {1}
@@ -61,23 +61,23 @@ def edits_within(folder: Path, count: int, size: int, edge: int, seconds: float,
             gateway.check()
         finally:
             gateway.stop()
-            killed = cage.oom_kills
-            cage.remove()
+            killed = cgroup.oom_kills
+            cgroup.remove()
             shutil.rmtree(folder / "data", ignore_errors=True)
     tell("edits", f"{count} x {REFERENCES} references x {size / 2**20:.0f} MiB in {time.monotonic() - began:.0f} s")
-    tell("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cage.enforced else "none on this machine")
-    tell("meanwhile", vitals.summary())
+    tell("limit of the kernel", f"{LIMIT >> 20} MiB, {killed} killed" if cgroup.enforced else "none on this machine")
+    tell("meanwhile", monitor.summary())
     tell("on disk at the end", f"{stored / 2**30:.2f} GiB")
     assert killed == 0
-    assert vitals.unanswered == 0
-    assert vitals.peak <= MOST
+    assert monitor.unanswered == 0
+    assert monitor.peak <= MAX_BYTES
 
 
-def _edits(gateway: Gateway, server: FileServer, picture: Path, count: int, seconds: float) -> list[Any]:
+def _edits(gateway: Gateway, server: FileServer, image: Path, count: int, seconds: float) -> list[Any]:
     keys = [gateway.new_key(f"account-{number}") for number in range(min(5, count))]
 
     def edit(number: int) -> Any:
-        urls = [server.serve(f"/{number}/{place}.png", send_file(picture)) for place in range(REFERENCES)]
+        urls = [server.serve(f"/{number}/{place}.png", send_file(image)) for place in range(REFERENCES)]
         with gateway.client(keys[number % len(keys)]) as client:
             task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": urls}))
             give_up = time.monotonic() + seconds

@@ -21,7 +21,7 @@ REQUESTS = 16
 PIXELS = ("1024x640", "832x800", "1280x512", "1600x544")
 
 
-class _Picture(BaseHTTPRequestHandler):
+class _ImageHandler(BaseHTTPRequestHandler):
     body = b""
 
     def do_GET(self) -> None:
@@ -36,10 +36,10 @@ class _Picture(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def reference_url() -> Iterator[str]:
-    """A real picture on a real server of ours."""
+    """A real image on a real HTTP server."""
     buffer = io.BytesIO()
     Image.linear_gradient("L").convert("RGB").save(buffer, "JPEG")
-    handler = type("Picture", (_Picture,), {"body": buffer.getvalue()})
+    handler = type("Picture", (_ImageHandler,), {"body": buffer.getvalue()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/reference.jpg"
@@ -81,8 +81,8 @@ def test_p1_the_quote_is_the_bill(served: Gateway, reference_url: str) -> None:
             assert str(task["usage"]["cost"]["usd"]) == str(float(quote["expected"]["usd"])), body
             assert str(task["usage"]["credits_reserved"]) == str(float(quote["maximum"]["credits"])), body
             assert len(task["results"]) == body["n"]
-            picture = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
-            assert picture.size == (quote["size"]["width"], quote["size"]["height"]), body
+            image = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+            assert image.size == (quote["size"]["width"], quote["size"]["height"]), body
             if parse_pixels(body["size"]):
-                assert picture.size == parse_pixels(body["size"])
+                assert image.size == parse_pixels(body["size"])
     served.check()

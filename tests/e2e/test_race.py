@@ -20,7 +20,7 @@ SERVE_ONLY = {"IMAGEGATE_WORKERS": "0"}  # nothing is carried out, so every hold
 
 
 def all_at_once(gateway: Gateway, key: str, work: Callable[[httpx.Client, int], list[httpx.Response]]) -> list[Any]:
-    """The answers of all clients, who begin at the same moment on connections that are already open."""
+    """The responses of all clients, which start at the same moment on open connections."""
     line = threading.Barrier(CLIENTS)
 
     def one(number: int) -> list[httpx.Response]:

@@ -32,7 +32,7 @@ ENV = {"IMAGEGATE_MAX_REFERENCE_BYTES": str(LIMIT)}
 
 
 def hollow(png: bytes) -> bytes:
-    """Every chunk is whole and in its place, and the compressed data are none."""
+    """Every chunk is intact and in its place, but the compressed data are zeros."""
     start = png.index(b"IDAT") + 4
     length = int.from_bytes(png[start - 8 : start - 4])
     checksum = zlib.crc32(b"IDAT" + bytes(length)).to_bytes(4)
@@ -205,19 +205,19 @@ def test_s2_1_mask_url_that_says_nothing(
 
 
 def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Client, server: FileServer) -> None:
-    """Fetched or pinned: beside what the customer sent there is a small PNG whose alpha is all that it has."""
+    """Fetched or pinned: besides the customer's mask there is a small PNG that holds only its alpha."""
     base = {"base64": b64(MASK)}
     own = client.post("/api/v1/files/upload/base64", json=base).json()["data"]["file_url"]
     good = server.serve("/good", send_bytes(PNG))
     for url in (server.serve("/mask", send_bytes(MASK)), own):
         task = completed(run(client, [good], mask_url=url))
         sql = "SELECT key FROM assets WHERE task_id = ? AND kind IN ('mask', 'repaint') ORDER BY kind"
-        sent, made = (gateway.data / "blobs" / key for (key,) in read_rows(gateway.data, sql, (task["id"],)))
+        sent, rewritten = (gateway.data / "blobs" / key for (key,) in read_rows(gateway.data, sql, (task["id"],)))
         assert sent.read_bytes() == MASK
-        with Image.open(made) as plain, Image.open(sent) as given:
-            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", given.size)
+        with Image.open(rewritten) as plain, Image.open(sent) as original:
+            assert (plain.format, plain.mode, plain.size) == ("PNG", "RGBA", original.size)
             assert plain.convert("RGB").getextrema() == ((0, 0),) * 3
-            alpha = given.getchannel("A").point(lambda value: 255 if value == 255 else 0)
+            alpha = original.getchannel("A").point(lambda value: 255 if value == 255 else 0)
             assert plain.getchannel("A").tobytes() == alpha.tobytes()
     gateway.run("check", "--deep")
 
@@ -258,7 +258,7 @@ def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, serve
 
 
 def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
-    """Killed while fetching, it fetches anew; killed once the references are stored, it reuses them."""
+    """Killed during a fetch, it fetches again; killed once the references are stored, it reuses them."""
     with FileServer() as server:
         served = Gateway(tmp_path, "--egress-allow", server.egress_allow)
         with served:

@@ -1,4 +1,4 @@
-"""An upstream slower than any caller waits: bought once, delivered once, charged once, and nobody else is asked."""
+"""An upstream slower than its caller waits: bought, delivered and charged once, and no other route is called."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bought_once_however_slow(folder: Path, seconds: int) -> None:
 
 
 def _given_up_on(http: httpx.Client) -> str:
-    """The id that the repeat of a create finds whose first answer nobody waited for."""
+    """The id that a repeated create returns after the client has given up on the first one."""
     key = {"Idempotency-Key": "once"}
     with pytest.raises(httpx.ReadTimeout):
         http.post("/v1/images/generations", json=BODY, headers={**key, "Prefer": "wait=60"}, timeout=GIVES_UP_S)

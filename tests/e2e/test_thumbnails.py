@@ -1,4 +1,4 @@
-"""Thumbnails: yesterday's picture is found again when the picture itself is gone, and none is ever worth a task."""
+"""Thumbnails outlive their results, and a missing thumbnail never fails a task."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
 
 
 def test_a_task_without_a_thumbnail_settles_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child refuses, dies at its limits, or there is no such job: the picture is delivered and charged."""
+    """The image process refuses, dies at its limits, or has no such job: the image is delivered and charged."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
@@ -96,7 +96,7 @@ def test_a_task_without_a_thumbnail_settles_all_the_same(tmp_path: Path, monkeyp
 
 
 def test_a_picture_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path: Path) -> None:
-    """An answer in the spool, as an upstream may have left it: the next claim settles it."""
+    """A response in the spool, as an upstream may have left it: the next claim settles it."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600, workers=0) as place:
@@ -121,7 +121,7 @@ def test_a_picture_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path
 
 
 def test_a_thumbnail_published_without_its_commit_is_collected_after_a_day(tmp_path: Path) -> None:
-    """What a process leaves that dies between the two: nobody's blob, under a key that no repeat uses."""
+    """What a process leaves that dies between the two: an orphan blob under a key that no repeat uses."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:

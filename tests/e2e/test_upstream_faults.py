@@ -54,7 +54,7 @@ ENV = {
 
 
 class FaultCounts(msgspec.Struct):
-    """What was seen of one kind of fault."""
+    """The results of one kind of fault."""
 
     faults: int = 0
     tasks: int = 0
@@ -73,7 +73,7 @@ class FaultCounts(msgspec.Struct):
 
 @contextmanager
 def open_two_upstreams(folder: Path, timeout_s: int) -> Iterator[TwoRoutes]:
-    """A cheap upstream that misbehaves, and a dear one that does not, whatever a prompt says."""
+    """A cheap upstream that misbehaves, and an expensive one that does not, whatever the prompt says."""
     with Simulator() as cheap, Simulator() as dear:
         rows = [
             upstream_config("cheap", f"{cheap.url}/v1", timeout_s=timeout_s),
@@ -94,7 +94,7 @@ def begin(front: TwoRoutes, *steps: object) -> None:
 
 
 def run_faults(front: TwoRoutes, kinds: Sequence[str]) -> dict[str, FaultCounts]:
-    """One task for each item, all at once; each task judged by its kind."""
+    """One task for each item, all at once; each is checked by its kind."""
     with concurrent.futures.ThreadPoolExecutor(len(kinds)) as clients:
         tasks = list(clients.map(lambda kind: front.gateway.create(f"a fox [[fault:{kind}]]", wait=60), kinds))
     calls = calls_by_attempt(front)
@@ -105,7 +105,7 @@ def run_faults(front: TwoRoutes, kinds: Sequence[str]) -> dict[str, FaultCounts]
 
 
 def calls_by_attempt(front: TwoRoutes) -> dict[str, dict[str, Any]]:
-    """Every create that arrived anywhere, by the attempt that it says it is; one at most for each."""
+    """Every create that arrived at a simulator, by its attempt id; at most one for each."""
     calls = [call for sim in (front.cheap, front.dear) for call in sim.calls()]
     by_attempt = {call["headers"]["x-client-request-id"]: call for call in calls}
     assert len(by_attempt) == len(calls), "an attempt was sent twice"
@@ -130,23 +130,23 @@ def judge(kind: str, task: dict[str, Any], cost: dict[str, Any], calls: dict[str
 
 
 def bought(kind: str, attempts: list[dict[str, Any]], calls: dict[str, Any]) -> int:
-    """What was really bought for the task. Whatever we call proven was not; what was, we knew or doubted."""
+    """How many images were bought for the task. An attempt that is unavailable bought nothing."""
     images = 0
     for attempt in attempts:
         call = calls.get(attempt["id"])
-        made = call["billed_images"] if call else 0
-        images += made
+        billed = call["billed_images"] if call else 0
+        images += billed
         if attempt["outcome"] == "unavailable":
-            assert made == 0, (kind, attempt)
+            assert billed == 0, (kind, attempt)
         if attempt["outcome"] == "produced":
-            assert made == 1, (kind, attempt)
+            assert billed == 1, (kind, attempt)
     assert 1 <= images <= 2
     assert images == 1 or any(one["possible_duplicate"] for one in attempts), (kind, attempts)
     return images
 
 
 def repeats(attempts: list[dict[str, Any]]) -> int:
-    """Counted where, and only where, a call of unknown outcome was followed by another."""
+    """How many calls of unknown outcome were followed by another call."""
     flags = [one["possible_duplicate"] for one in attempts]
     assert flags == [one["outcome"] == "unknown" and one is not attempts[-1] for one in attempts]
     return sum(flags)
@@ -157,7 +157,7 @@ def paid(task: dict[str, Any]) -> Decimal:
 
 
 def owed(kind: str, task: dict[str, Any], attempts: list[dict[str, Any]]) -> Decimal:
-    """The formula on what was delivered; never above the hold."""
+    """What the formula charges for the delivered images; never above the hold."""
     usage = task["usage"]
     if kind == "usage-huge" and attempts[-1]["route"] == CHEAP:
         return (Decimal(str(usage["credits_reserved"])) / 68).quantize(Decimal("0.000000001"))
@@ -167,19 +167,19 @@ def owed(kind: str, task: dict[str, Any], attempts: list[dict[str, Any]]) -> Dec
 
 
 def run_refusals(front: TwoRoutes, tasks: int) -> dict[str, FaultCounts]:
-    """The one kind that no call can be told of: nobody listens."""
+    """The one kind that no simulator can record: nothing listens on the port."""
     front.cheap.control("POST", "/control/refuse?seconds=2")
     with concurrent.futures.ThreadPoolExecutor(tasks) as clients:
-        made = list(clients.map(lambda _: front.gateway.create(wait=60), range(tasks)))
+        billed = list(clients.map(lambda _: front.gateway.create(wait=60), range(tasks)))
     front.cheap.wait_until_reachable()
     seen, calls = FaultCounts(), calls_by_attempt(front)
-    for task in made:
+    for task in billed:
         judge("refuse", task, front.cost(task), calls, seen)
     return {"refuse": seen}
 
 
 def run_scripted(front: TwoRoutes, kind: str, tasks: int) -> dict[str, FaultCounts]:
-    """A fault at the head of the request strikes whoever comes."""
+    """A fault at the start of a request hits any request."""
     front.cheap.script({"fault": kind, "times": tasks})
     return run_faults(front, [kind] * tasks)
 
@@ -189,15 +189,15 @@ def test_f6_what_no_single_test_shows_all_at_once(tmp_path: Path, record_propert
     kinds = ["black-hole", "slow-headers", "drip", "huge-body", "429:5", "usage-huge"]
     with open_two_upstreams(tmp_path, timeout_s=3) as front:
         begin(front)
-        with ProcessMonitor(front.gateway.pid, front.gateway.url) as vitals:
+        with ProcessMonitor(front.gateway.pid, front.gateway.url) as monitor:
             seen = run_faults(front, kinds)
             begin(front)
             seen |= run_scripted(front, "reset-before-body", 2)
         for kind, struck in seen.items():
             record_property(kind, struck.summary())
             assert struck.faults >= 1
-        record_property("meanwhile", vitals.summary())
-        assert vitals.service < MAX_MEMORY_BYTES
+        record_property("meanwhile", monitor.summary())
+        assert monitor.service < MAX_MEMORY_BYTES
 
 
 def run_mixed(front: TwoRoutes, tasks: int, seed: int) -> dict[str, FaultCounts]:

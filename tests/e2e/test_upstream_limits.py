@@ -51,7 +51,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedRoute]:
 
 
 def make_concurrently(gateways: list[RoutedGateway], count: int, **options: Any) -> list[dict[str, Any]]:
-    """`count` tasks at once, in turn through each gateway."""
+    """Create `count` tasks at once, distributed over the gateways."""
 
     def make(number: int) -> dict[str, Any]:
         return gateways[number % len(gateways)].create(**options)
@@ -73,7 +73,7 @@ def max_concurrent(calls: list[dict[str, Any]]) -> int:
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(4, marks=pytest.mark.gate)])
 def test_retry_after_is_waited_for(limited: LimitedRoute, seconds: int) -> None:
-    """Three seconds in the worker's hands, four in the queue."""
+    """Three seconds are waited in the worker slot, four in the queue."""
     limited.sim.reset()
     limited.sim.script(f"429:{seconds}")
     task = limited.gateway.create(model=FREE)
@@ -108,7 +108,7 @@ def test_the_rate_is_kept(limited: LimitedRoute) -> None:
 
 @pytest.fixture
 def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., RoutedGateway]]:
-    """Gateways on one database and with one key; each is started when it is asked for."""
+    """Gateways that share one database and one key; each call starts one."""
     keys: list[str] = []
     with contextlib.ExitStack() as started:
         env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET}

@@ -64,7 +64,7 @@ BEHAVIOURS = {
     "reset": Behaviour(reset),
     "recovers": Behaviour(_failing_first(2)),
 }
-# name: what the log says of each attempt, and whether the request arrives
+# name: status and error of each attempt in the log, and whether the request arrives
 FAILURES: dict[str, tuple[int | None, str, bool]] = {
     "wrong name": (None, "tls", False),
     "expired": (None, "tls", False),
@@ -103,7 +103,7 @@ def create(client: httpx.Client, url: str, **more: Any) -> Any:
 
 
 def delivery_of(client: httpx.Client, name: str, status: str | None = None, seconds: float = 30) -> Any:
-    """The delivery of this id, when it is closed or has this status."""
+    """The delivery with this id, once it is closed or has this status."""
     give_up = time.monotonic() + seconds
     while True:
         page = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
@@ -120,7 +120,7 @@ def secret(client: httpx.Client) -> str:
 
 
 def verify(request: Request, whsec: str) -> Any:
-    """What the official library reads; it raises where the signature is not right."""
+    """The body as the official library reads it; it raises where the signature is wrong."""
     return Webhook(whsec).verify(request.body, dict(request.headers))
 
 
@@ -162,7 +162,7 @@ def test_s7_headers_of_a_webhook(client: httpx.Client, receiver: Receiver) -> No
 
 
 def test_s7_signature_is_an_hmac_of_id_timestamp_and_body(client: httpx.Client, receiver: Receiver) -> None:
-    """Computed here from nothing but the secret and the bytes."""
+    """The signature is computed here from the secret and the bytes alone."""
     before = len(receiver.requests("204"))
     create(client, receiver.url("204"))
     request = receiver.wait("204", before + 1)[-1]
@@ -177,8 +177,8 @@ def test_s7_when_it_has_ended_and_once(client: httpx.Client, receiver: Receiver)
     before = len(receiver.requests("204"))
     task = create(client, receiver.url("204"))
     delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
-    told = json.loads(receiver.wait("204", before + 1)[-1].body)
-    assert (told["id"], told["status"], told["billing"]["charge_status"]) == (task["id"], "completed", "charged")
+    body = json.loads(receiver.wait("204", before + 1)[-1].body)
+    assert (body["id"], body["status"], body["billing"]["charge_status"]) == (task["id"], "completed", "charged")
     every = parse_response(client.get("/v1/webhooks/deliveries?limit=100"))["data"]
     assert [one for one in every if one["task_id"] == task["id"]] == [delivery]
     assert [one.headers["webhook-id"] for one in receiver.requests("204")].count(delivery["id"]) == 1
@@ -204,7 +204,7 @@ def test_s7_exhausted_is_listed_replayable_and_harms_no_task(client: httpx.Clien
 
 
 def test_s7_profile_is_a_setting_of_10_seconds_and_three_retries() -> None:
-    """The tests here run on a shorter one; `test_c16_…` waits for the default."""
+    """The tests here use a shorter schedule; `test_c16_…` waits for the default one."""
     assert (Work().webhook_timeout_s, Work().webhook_retry_s) == (10, (1, 2, 4))
     longer = load_settings(env={"IMAGEGATE_WEBHOOK_RETRY_S": "5,300,1800", "IMAGEGATE_WEBHOOK_TIMEOUT_S": "30"})
     assert (longer.work.webhook_timeout_s, longer.work.webhook_retry_s) == (30, (5, 300, 1800))
@@ -298,7 +298,7 @@ def test_hook_5_a_receiver_that_recovers_and_what_the_log_keeps_of_it(client: ht
 
 
 def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, receiver: Receiver) -> None:
-    """The same receiver behind a port that nobody opened: refused at submit, before anything is stored."""
+    """The same receiver behind a port that is not allowed: refused at submit, before anything is stored."""
     closed = client.post(CREATE, json={**SMALL_IMAGE, "callback_url": "https://127.0.0.1:1/done"})
     parse_error(closed, 400, "invalid_request", "callback_url")
     parse_error(
@@ -310,7 +310,7 @@ def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, 
 
 
 def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> None:
-    """The guard judges at every attempt: a task from before is not sent where its URL may no longer lead."""
+    """The URL is checked at every attempt: an older task is not delivered where its URL is no longer allowed."""
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**CANCEL_ENV, **trust_environment(tmp_path)})
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
@@ -325,7 +325,7 @@ def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> 
 
 
 def test_one_dead_host_does_not_delay_another(served: Gateway, client: httpx.Client, receiver: Receiver) -> None:
-    """HOOK-4: while ten deliveries hang at one receiver, another receiver's is sent."""
+    """HOOK-4: while ten deliveries hang at one receiver, that of another receiver is sent."""
     hanging = [
         parse_response(client.post("/v1/webhooks/test", json={"callback_url": receiver.url("hang")}))["id"]
         for _ in range(10)
@@ -419,16 +419,16 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
     with Gateway(tmp_path / "data", *receiver.egress_options, env=env) as gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
         request = receiver.wait("204", before + 1)[-1]
-        told = verify(request, secret(client))
+        body = verify(request, secret(client))
         assert request.body == client.get(f"/v1/tasks/{task['id']}").content
-        assert (told["status"], told["error"]["code"]) == ("failed", "generation_timeout")
-        assert (told["billing"]["charge_status"], told["usage"]["credits_used"]) == ("released", 0)
+        assert (body["status"], body["error"]["code"]) == ("failed", "generation_timeout")
+        assert (body["billing"]["charge_status"], body["usage"]["credits_used"]) == ("released", 0)
         delivery_of(client, f"evt_{task['id']}", "delivered")
         gateway.check()
 
 
 def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
-    """P9: whatever dies, the webhook arrives, and the receiver is asked four times at most."""
+    """P9: whatever is killed, the webhook arrives, in four attempts at most."""
     env = {**ENV, "IMAGEGATE_WEBHOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     with gateway:
@@ -451,7 +451,7 @@ def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tm
 
 
 def test_s5_5_nothing_bought_ends_at_once_and_is_told(receiver: Receiver, tmp_path: Path) -> None:
-    """Section 5.5 with nobody at work: what waits is cancelled for certain, and told."""
+    """Section 5.5 without workers: a waiting task is cancelled for certain, and its webhook says so."""
     env = {**CANCEL_ENV, **trust_environment(tmp_path)}
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
     before = len(receiver.requests("204"))
@@ -501,9 +501,9 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
         answers[task["id"]] = answered
     requests = receiver.wait("second", before + count, 60)[before:]
     assert len(requests) == count
-    told = {json.loads(request.body)["id"]: request for request in requests}
-    assert set(told) == set(answers)
-    for name, request in told.items():
+    request_of = {json.loads(request.body)["id"]: request for request in requests}
+    assert set(request_of) == set(answers)
+    for name, request in request_of.items():
         final = client.get(f"/v1/tasks/{name}")
         assert request.body == final.content
         task = final.json()
@@ -513,7 +513,7 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
 
 
 def create_while_sending(client: httpx.Client, url: str) -> Any:
-    """A task that an engine is at work on, and will be for a while."""
+    """A task that an engine is working on, and will be for a while."""
     task = create(client, url, n=10)
     while task["task_info"]["can_cancel"]:
         task = parse_response(client.get(f"/v1/tasks/{task['id']}"))
@@ -523,8 +523,8 @@ def create_while_sending(client: httpx.Client, url: str) -> Any:
 
 def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiver) -> None:
     path = f"/v1/tasks/{create_while_sending(client, receiver.url('204'))['id']}"
-    wished = parse_response(client.post(f"{path}/cancel"))
-    assert (wished["status"], wished["task_info"]["can_cancel"]) == ("processing", False)
+    cancelled = parse_response(client.post(f"{path}/cancel"))
+    assert (cancelled["status"], cancelled["task_info"]["can_cancel"]) == ("processing", False)
     final = parse_response(client.get(f"{path}?wait=60"))
     assert (final["status"], len(final["results"])) == ("completed", 10)
     assert final["usage"]["credits_used"] > 0
@@ -532,7 +532,7 @@ def test_s5_5_delivered_anyway_is_charged(client: httpx.Client, receiver: Receiv
 
 
 def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path) -> None:
-    """What the dead worker sent brought no image, and nothing further is sent: the task ends cancelled and free."""
+    """The call of the dead worker brought no image and none is made after it: the task ends cancelled and free."""
     gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**ENV, **trust_environment(tmp_path)})
     with gateway:
         with gateway.client() as client:
@@ -551,7 +551,7 @@ def test_s5_5_stopped_a_wish_outlives_kill_9(receiver: Receiver, tmp_path: Path)
 def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    """With default settings, to a receiver that redirects: a failure like any other."""
+    """With default settings, a redirect is a failure like any other."""
     before = len(receiver.requests("307"))
     with (
         Gateway(tmp_path / "data", *receiver.egress_options, env=trust_environment(tmp_path)) as gateway,
@@ -569,7 +569,7 @@ def test_c16_the_webhook_is_the_query_its_address_as_given_and_its_waits_1_2_4(
 
 
 def test_hook_2_no_webhook_is_sent_before_its_settlement(served: Gateway) -> None:
-    """Of everything that the tests above have sent."""
+    """Over all deliveries of the tests above."""
     books = sqlite3.connect(f"file:{served.data}/imagegate.db?mode=ro", uri=True)
     early = books.execute(
         """SELECT COUNT(*), SUM(a.started < t.ended), MAX(LENGTH(d.body)) FROM delivery_attempts a

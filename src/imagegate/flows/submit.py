@@ -45,7 +45,7 @@ _QUOTA_PROBLEMS: dict[LimitScope, type[Problem]] = {
 async def submit(
     runtime: Runtime, request: ImageRequest, key: ApiKey, idempotency_key: str | None, hop: int = 0
 ) -> tuple[Task, bool]:
-    """The task, and whether it was replayed. A Problem means: no task, no hold."""
+    """The task, and whether it is a replay. A Problem means that there is no task and no hold."""
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
     quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))

@@ -62,12 +62,13 @@ def check_urls(runtime: Runtime, order: ImageOrder) -> None:
     """InvalidRequest for a URL that the egress rules can never allow. Nothing is resolved here."""
     for source in list_sources(order):
         if not is_local_url(runtime, source.url):
-            _check_url(runtime, source.url, Purpose.REFERENCE, source.field)
+            check_url_in(runtime, source.url, Purpose.REFERENCE, source.field)
     if order.callback_url is not None:
-        _check_url(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
+        check_url_in(runtime, order.callback_url, Purpose.CALLBACK, "callback_url")
 
 
-def _check_url(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
+def check_url_in(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None:
+    """InvalidRequest, naming the field, for a URL that the egress rules refuse."""
     try:
         check_url(url, purpose, runtime.egress_rules)
     except UrlRefused as refused:
@@ -75,7 +76,10 @@ def _check_url(runtime: Runtime, url: str, purpose: Purpose, field: str) -> None
 
 
 async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[Asset, ...]:
-    """Keep what links of this origin show now, whatever becomes of them later. InvalidRequest for a dead link."""
+    """Copy what URLs of this origin show now, so that the task has it whatever happens to them later.
+
+    InvalidRequest for a link that is unknown or has expired.
+    """
     pinned = []
     for source in list_sources(order):
         if is_local_url(runtime, source.url):
@@ -90,13 +94,13 @@ async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str,
 
 
 async def delete_pinned(runtime: Runtime, pinned: tuple[Asset, ...]) -> None:
-    """The task was not made: its blobs go too."""
+    """Delete the copies again, where the task was not created."""
     for asset in pinned:
         await runtime.blobs.delete(asset.key)
 
 
 async def _find_local_asset(runtime: Runtime, source: InputSource, account_id: str) -> Asset:
-    """What the link shows, with the facts of its bytes; an upload is read for the first time here."""
+    """The asset behind the link, with its size in pixels; an upload is inspected for the first time here."""
     asset = await resolve_local_url(runtime, source.url, account_id)
     if asset is None:
         raise _dead_link(source)

@@ -9,10 +9,11 @@ import msgspec
 
 from imagegate.api_docs.schema import Number, doc
 from imagegate.catalog.routes import Route
-from imagegate.domain.money import Money, format_decimal, json_number, to_money
+from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
+from imagegate.flows.views.task import duration_s
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
@@ -79,14 +80,14 @@ async def route_states(runtime: Runtime) -> dict[str, HealthState]:
     """The health of each route, by name. A route is never healthier than its upstream."""
     health = await runtime.db.read(load_health)
     return {
-        route.name: _worst_state(runtime, route, health)[0] for route in runtime.registry.route_table.routes.values()
+        route.name: worst_state(runtime, route, health)[0] for route in runtime.registry.route_table.routes.values()
     }
 
 
 async def reset_route_health(runtime: Runtime, name: str) -> bool:
     """False where neither a route nor an upstream has this name."""
-    roster = runtime.registry.route_table
-    if name not in roster.routes and name not in roster.upstreams:
+    route_table = runtime.registry.route_table
+    if name not in route_table.routes and name not in route_table.upstreams:
         return False
     await runtime.db.write(reset_health, name)
     return True
@@ -107,7 +108,7 @@ async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money
         "waste": margin.waste,
         "margin": margin.net,
     }
-    views = [_attempt_view(runtime, place, one) for place, one in enumerate(attempts, 1)]
+    views = [_attempt_view(runtime, number, one) for number, one in enumerate(attempts, 1)]
     return {name: to_money(nanos, rate) for name, nanos in sums.items()}, views
 
 
@@ -117,7 +118,7 @@ def _no_spend(route: Route) -> RouteSpend:
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: RouteSpend) -> RouteView:
     own, rate = health.get(route.name, Health()), runtime.credits_per_usd
-    health_state, reason, until = _worst_state(runtime, route, health)
+    health_state, reason, until = worst_state(runtime, route, health)
     return RouteView(
         name=route.name,
         model=route.model,
@@ -140,12 +141,15 @@ def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], sp
     )
 
 
-def _worst_state(runtime: Runtime, route: Route, health: Mapping[str, Health]) -> tuple[HealthState, str, int | None]:
+def worst_state(runtime: Runtime, route: Route, health: Mapping[str, Health]) -> tuple[HealthState, str, int | None]:
+    """The worse of the states of a route and its upstream: the state, its reason, and when it ends, Unix seconds."""
     now, key = runtime.clock(), runtime.registry.key_fingerprints.get(route.upstream, "")
     found = [_health_state(health.get(scope, Health()), now, key) for scope in (route.upstream, route.name)]
     return max(found, key=lambda one: _SEVERITY[one[0]])
 
 
+# An open breaker that only the operator can close has an end far in the future.
+_FOR_EVER_US = 365 * US_PER_DAY
 _SEVERITY: dict[HealthState, int] = {"healthy": 0, "trial": 1, "cooling": 2, "broken": 3}
 
 
@@ -158,7 +162,7 @@ def _health_state(health: Health, now: int, key: str) -> tuple[HealthState, str,
         case RateLimited(until=until):
             return "cooling", "throttled", until // US_PER_SECOND
         case Open(until=until, reason=reason):
-            return "broken", reason, None if until > now + 365 * US_PER_DAY else until // US_PER_SECOND
+            return "broken", reason, None if until > now + _FOR_EVER_US else until // US_PER_SECOND
 
 
 def _cost(route: Route) -> dict[str, str]:
@@ -171,15 +175,14 @@ def _cost(route: Route) -> dict[str, str]:
     return rates
 
 
-def _attempt_view(runtime: Runtime, place: int, one: Attempt) -> AdminAttemptView:
-    took = None if one.ended is None else json_number(format_decimal((one.ended - one.started) // 1000, 3))
+def _attempt_view(runtime: Runtime, number: int, one: Attempt) -> AdminAttemptView:
     return AdminAttemptView(
         id=one.id,
-        attempt=place,
+        attempt=number,
         route=one.route,
         upstream=one.upstream,
         started=one.started // US_PER_SECOND,
-        duration=took,
+        duration=None if one.ended is None else duration_s(one.started, one.ended),
         outcome=str(one.outcome),
         trouble=one.failure_kind,
         detail=one.detail or "",

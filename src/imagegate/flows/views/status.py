@@ -11,20 +11,23 @@ import msgspec
 from imagegate.concurrency import TtlCache
 from imagegate.domain.tasks import AttemptOutcome, FailureKind
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
-from imagegate.routing.circuit_breaker import Health, Open, breaker_state
+from imagegate.flows.views.routes import worst_state
+from imagegate.routing.circuit_breaker import Health
 from imagegate.runtime import Runtime
 from imagegate.store.queries.route_stats import RecentCall, list_recent_calls
 from imagegate.store.route_health import load_health
 
 State = Literal["operational", "degraded", "down", "unknown"]
 _MIN_HEALTHY_SUCCESS = 0.95
-_OWN_TROUBLES = frozenset({FailureKind.throttled, FailureKind.internal})
+# These say nothing about how well the upstream works.
+_NOT_FAILURES = frozenset({FailureKind.throttled, FailureKind.internal})
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`success`: the share of calls that produced an image; refusals and invalid requests do not count.
 
-    `p50_seconds` and `p95_seconds` are of calls that were. `unknown` until the first call of the hour.
+    `p50_seconds` and `p95_seconds` are of calls that produced one. `state` is `unknown` until the first call of the
+    hour.
     """
 
     model: str
@@ -70,8 +73,8 @@ def _calls_of_model(calls: Sequence[RecentCall], model: str) -> list[RecentCall]
 
 def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health: Mapping[str, Health]) -> ModelStatus:
     produced_us = sorted(call.duration_us for call in calls if call.outcome == AttemptOutcome.produced)
-    judged = len(produced_us) + sum(map(_is_failure, calls))
-    success = len(produced_us) / judged if judged else None
+    counted = len(produced_us) + sum(map(_is_failure, calls))
+    success = len(produced_us) / counted if counted else None
     return ModelStatus(
         model=model,
         state=_model_state(runtime, model, success, health),
@@ -83,23 +86,18 @@ def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health:
 
 
 def _is_failure(call: RecentCall) -> bool:
-    lost = call.outcome == AttemptOutcome.unknown
-    return lost or (call.outcome == AttemptOutcome.unavailable and call.failure_kind not in _OWN_TROUBLES)
+    is_lost = call.outcome == AttemptOutcome.unknown
+    return is_lost or (call.outcome == AttemptOutcome.unavailable and call.failure_kind not in _NOT_FAILURES)
 
 
 def _model_state(runtime: Runtime, model: str, success: float | None, health: Mapping[str, Health]) -> State:
     routes = runtime.registry.route_table.for_model(model)
-    broken = [_is_broken(runtime, (route.name, route.upstream), route.upstream, health) for route in routes]
+    broken = [worst_state(runtime, route, health)[0] == "broken" for route in routes]
     if all(broken):
         return "down"
     if any(broken) or (success is not None and success < _MIN_HEALTHY_SUCCESS):
         return "degraded"
     return "unknown" if success is None else "operational"
-
-
-def _is_broken(runtime: Runtime, scopes: tuple[str, str], upstream: str, health: Mapping[str, Health]) -> bool:
-    now, key = runtime.clock(), runtime.registry.key_fingerprints.get(upstream, "")
-    return any(isinstance(breaker_state(health.get(scope, Health()), now, key), Open) for scope in scopes)
 
 
 def _overall_state(states: list[State]) -> State:

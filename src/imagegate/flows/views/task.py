@@ -12,7 +12,7 @@ from imagegate.api_docs.schema import BillingRule, Count, Link, Number, PriceVer
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, public_status
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_MS, US_PER_SECOND
 from imagegate.domain.usage import UsageSource
 from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, sign_result_link
@@ -105,7 +105,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
         usage=_usage(task, runtime.credits_per_usd),
         billing=_billing(task, runtime.credits_per_usd),
         error=task.error or UNSET,
-        duration=_duration(task),
+        duration=UNSET if task.ended is None else duration_s(task.created, task.ended),
         results_expire_at=task.results_expire // US_PER_SECOND if task.results_expire else UNSET,
         engine=EMBEDDED if embedded else UNSET,
         notice=NOTICE if embedded else UNSET,
@@ -192,8 +192,6 @@ def _billing(task: Task, rate: int) -> BillingView:
     )
 
 
-def _duration(task: Task) -> Number | UnsetType:
-    """Seconds from creation to end, in milliseconds."""
-    if task.ended is None:
-        return UNSET
-    return json_number(format_decimal((task.ended - task.created) // 1000, 3))
+def duration_s(started: int, ended: int) -> Number:
+    """Seconds between two moments in microseconds, to the millisecond."""
+    return json_number(format_decimal((ended - started) // US_PER_MS, 3))

@@ -12,10 +12,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from imagegate.api_docs.schema import SIZE_PATTERN, Link, MediaType, Number, Seconds, doc, schema
-from imagegate.domain.money import format_decimal, json_number
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.flows.views.task import TaskView, result_links, task_view, thumbnail_link
+from imagegate.flows.views.task import TaskView, duration_s, result_links, task_view, thumbnail_link
 from imagegate.runtime import Runtime
 from imagegate.store.attempts import list_attempts
 
@@ -121,11 +120,11 @@ def _attempts(task: Task, attempts: list[Attempt]) -> list[AttemptView]:
     """Only attempts that delivered are charged, and only when the task was."""
     return [
         AttemptView(
-            attempt=place,
+            attempt=number,
             started=one.started // US_PER_SECOND,
-            duration=None if one.ended is None else json_number(format_decimal((one.ended - one.started) // 1000, 3)),
+            duration=None if one.ended is None else duration_s(one.started, one.ended),
             outcome=str(one.outcome),
             charged=bool(task.charge) and one.outcome == AttemptOutcome.produced,
         )
-        for place, one in enumerate(attempts, 1)
+        for number, one in enumerate(attempts, 1)
     ]

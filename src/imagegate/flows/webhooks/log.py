@@ -12,7 +12,8 @@ from imagegate.domain.errors import InvalidRequest, NotFound
 from imagegate.domain.pages import Page
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
-from imagegate.egress import Purpose, UrlRefused, check_url
+from imagegate.egress import Purpose
+from imagegate.flows.execution.inputs import check_url_in
 from imagegate.runtime import Runtime
 from imagegate.store import deliveries
 from imagegate.store.transaction import Tx
@@ -54,11 +55,8 @@ async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -
 
 
 async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> DeliveryWithAttempts:
-    """A webhook without a task, delivered like any other."""
-    try:
-        check_url(url, Purpose.CALLBACK, runtime.egress_rules)
-    except UrlRefused as refused:
-        raise InvalidRequest(f"callback_url: {refused}", param="callback_url") from refused
+    """Send a webhook that belongs to no task; it is delivered like any other. InvalidRequest for a refused URL."""
+    check_url_in(runtime, url, Purpose.CALLBACK, "callback_url")
     now = runtime.clock()
     delivery_id = ids.new_id(f"{ID_PREFIX}test", now)
     body = msgspec.json.encode(TestBody(now // US_PER_SECOND, delivery_id))
