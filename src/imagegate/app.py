@@ -27,7 +27,6 @@ from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
-from imagegate.api.reference import Page, build_reference
 from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, hash_block
@@ -47,7 +46,7 @@ from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
-from imagegate.web.pages import is_page_path, not_found_page
+from imagegate.web.pages import is_page_path, not_found_page, reference_page
 from imagegate.web.renderer import PageRenderer
 from imagegate.web.router import HANDLERS as PAGES
 from imagegate.web.sessions import SignInLimiter
@@ -193,10 +192,6 @@ def build_app(runtime: Runtime) -> ASGIApp:
     def provide_document() -> bytes:
         return build_document(HANDLERS, runtime.origin)
 
-    @functools.cache
-    def provide_reference() -> Page:
-        return build_reference(provide_document())
-
     site = PageRenderer(runtime, provide_document)
     app = Litestar(
         [Router("/", route_handlers=HANDLERS, guards=[build_guard(authenticator)], request_class=JsonRequest), *PAGES],
@@ -207,7 +202,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "client": Provide(provide_client, sync_to_thread=False),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),
-            "reference": Provide(provide_reference, sync_to_thread=False),
+            "render_reference": _provide_value(functools.partial(reference_page, site)),
             "meter": _provide_value(metrics),
             "site": _provide_value(site),
             "sign_in_limiter": _provide_value(SignInLimiter(runtime)),

@@ -17,12 +17,16 @@ from imagegate.api_docs.curl import PIXEL_PNG_BASE64
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
-METHODS = ("get", "head", "post", "patch", "delete")
+PLAIN = {"Accept-Encoding": "identity"}
 
 
 @pytest.fixture(scope="module")
-def page(gateway: Gateway) -> httpx.Response:
-    return httpx.get(f"{gateway.url}/reference", headers={"Accept-Encoding": "identity"})
+def pages(gateway: Gateway) -> dict[str, httpx.Response]:
+    """The overview under the empty name, the section of each tag, and the types."""
+    document = parse_response(httpx.get(f"{gateway.url}/openapi.json"))
+    names = ["", *(tag["name"] for tag in document["tags"]), "types"]
+    addresses = {name: f"{gateway.url}/reference" + (f"/{name}" if name else "") for name in names}
+    return {name: httpx.get(address, headers=PLAIN) for name, address in addresses.items()}
 
 
 @pytest.fixture(scope="module")
@@ -32,48 +36,70 @@ def operations(gateway: Gateway) -> dict[str, Any]:
     return {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
 
 
-def article(page: httpx.Response, name: str) -> str:
-    found = re.search(rf'<article id="{name}">(.*?)</article>', page.text, re.DOTALL)
+def article(pages: dict[str, httpx.Response], section: str, name: str) -> str:
+    found = re.search(rf'<article class="endpoint" id="{name}">(.*?)</article>', pages[section].text, re.DOTALL)
     assert found, name
     return found[1]
 
 
-def curl_of(page: httpx.Response, name: str) -> str:
-    lines = re.findall(r"<pre><code>((?:printf|curl) .*?)</code></pre>", article(page, name), re.DOTALL)
+def curl_of(pages: dict[str, httpx.Response], section: str, name: str) -> str:
+    lines = re.findall(r"<pre[^>]*><code>((?:printf|curl) .*?)</code></pre>", article(pages, section, name), re.DOTALL)
     assert len(lines) == 1, name
     return html.unescape(lines[0])
 
 
-def test_every_operation_and_webhook_stands_on_the_page(page: httpx.Response, operations: dict[str, Any]) -> None:
-    assert page.status_code == 200
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
+def test_every_operation_and_webhook_stands_on_the_page_of_its_tag(
+    pages: dict[str, httpx.Response], operations: dict[str, Any]
+) -> None:
     for name, one in operations.items():
-        told = html.unescape(re.sub(r"</?code>", "", article(page, name)))
-        assert one["summary"].replace("`", "") in told, name
-        assert all(status in told for status in one["responses"]), name
-        assert all(parameter["name"] in told for parameter in one.get("parameters", [])), name
-    assert "webhook-signature" in article(page, "task_ended")
+        text = html.unescape(re.sub(r"</?code>", "", article(pages, one["tags"][0], name)))
+        assert one["summary"].replace("`", "") in text, name
+        assert all(f">{status}</b>" in text for status in one["responses"]), name
+        assert all(parameter["name"] in text for parameter in one.get("parameters", [])), name
+        assert f'href="/reference/{one["tags"][0]}#{name}"' in pages[""].text, name
+    assert "webhook-signature" in article(pages, "webhooks", "task_ended")
     for field in ("prompt", "size", "image_urls", "output_compression"):
-        assert f"<code>{field}</code>" in article(page, "create_image")
+        assert f"<code>{field}</code>" in article(pages, "images", "create_image")
 
 
-def test_nothing_on_the_page_can_run(page: httpx.Response) -> None:
-    policy = page.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
-    assert "<script" not in page.text
-    assert not re.search(r"\son[a-z]+=|\sstyle=|javascript:", page.text)
-    assert set(re.findall(r'href="([^"#]+)"', page.text)) == {"/openapi.json"}
+def test_the_pages_have_the_frame_and_the_policy_of_the_site(
+    pages: dict[str, httpx.Response], gateway: Gateway
+) -> None:
+    home = httpx.get(gateway.url, headers=PLAIN)
+    for name, page in pages.items():
+        assert page.status_code == 200, name
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert page.headers["content-security-policy"] == home.headers["content-security-policy"]
+        assert not re.search(r"\son[a-z]+=|\sstyle=|javascript:|<style", page.text)
+        assert 'href="/"' in page.text
+    korean = httpx.get(f"{gateway.url}/reference/tasks?lang=ko", headers=PLAIN)
+    assert '<html lang="ko"' in korean.text
 
 
-def test_every_reference_on_the_page_leads_somewhere(page: httpx.Response) -> None:
-    assert set(re.findall(r'href="#([^"]+)"', page.text)) <= set(re.findall(r'id="([^"]+)"', page.text))
+def test_people_read_words_instead_of_patterns(pages: dict[str, httpx.Response]) -> None:
+    for name, page in pages.items():
+        assert not re.search(r"\^\(|\[0-9\]|\{1,", page.text), name
 
 
-def test_a_page_that_is_known_is_not_sent_again(gateway: Gateway, page: httpx.Response) -> None:
+def test_every_link_on_the_pages_leads_somewhere(pages: dict[str, httpx.Response]) -> None:
+    ids = {name: set(re.findall(r'id="([^"]+)"', page.text)) for name, page in pages.items()}
+    for name, page in pages.items():
+        for section, target in re.findall(r'href="(?:/reference/?([a-z]*))?(?:#([^"]+))?"', page.text):
+            assert section in pages, (name, section)
+            assert not target or target in ids[section or name], (name, section, target)
+
+
+def test_an_unknown_section_is_not_found(gateway: Gateway) -> None:
+    assert httpx.get(f"{gateway.url}/reference/nothing").status_code == 404
+    assert "<html" in httpx.get(f"{gateway.url}/reference/nothing", headers={"Accept": "text/html"}).text
+
+
+def test_a_page_that_is_known_is_not_sent_again(gateway: Gateway, pages: dict[str, httpx.Response]) -> None:
+    page = pages["tasks"]
     with gateway.client() as client:
-        known = client.get("/reference", headers={"If-None-Match": page.headers["etag"]})
-        zipped = client.get("/reference", headers={"Accept-Encoding": "gzip"})
-        refused = client.get("/reference", headers={"Accept-Encoding": "gzip;q=0"})
+        known = client.get("/reference/tasks", headers={"If-None-Match": page.headers["etag"]})
+        zipped = client.get("/reference/tasks", headers={"Accept-Encoding": "gzip"})
+        refused = client.get("/reference/tasks", headers={"Accept-Encoding": "gzip;q=0"})
     assert (known.status_code, known.content) == (304, b"")
     assert zipped.headers["content-encoding"] == "gzip"
     assert int(zipped.headers["content-length"]) < len(page.content) / 5
@@ -82,13 +108,13 @@ def test_a_page_that_is_known_is_not_sent_again(gateway: Gateway, page: httpx.Re
 
 
 def test_every_example_runs_as_it_stands(
-    gateway: Gateway, page: httpx.Response, operations: dict[str, Any], tmp_path: Path
+    gateway: Gateway, pages: dict[str, httpx.Response], operations: dict[str, Any], tmp_path: Path
 ) -> None:
     key = gateway.new_key("reader", "1000000", "--scope", "admin")
     env = {**os.environ, "IMAGEGATE_KEY": key, **things_of(gateway, key)}
 
     def run(name: str) -> str:
-        line = curl_of(page, name) + " -w '\\n%{http_code}' --max-time 60"
+        line = curl_of(pages, operations[name]["tags"][0], name) + " -w '\\n%{http_code}' --max-time 60"
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == 0, (name, done.stderr)
         return done.stdout.rpartition("\n")[2]

@@ -110,7 +110,7 @@ class Authenticator:
             self._cached_keys.popitem(last=False)
 
     async def _count_failure(self, address: str) -> None:
-        """Guessing is slowed down: above the limit the answer is 429. Each process counts for itself."""
+        """429 above the limit of the address, which slows down guessing. Each process counts for itself."""
         limit, retry_after_us = self._runtime.settings.limits.failed_logins_per_minute, US_PER_MINUTE
         if limit:
             result = await self._failed_logins.take(Quota("failed_logins", address, limit))

@@ -61,6 +61,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     inputs.get_input,
     document.openapi_json,
     reference.get_reference,
+    reference.get_reference_section,
     upload.upload_base64,
     upload.upload_stream,
     upload.upload_url,

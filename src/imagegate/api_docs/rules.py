@@ -1,48 +1,48 @@
-"""A JSON Schema in words: what a reader has to know of a field, in one line.
-
-Refuses to know: which fields there are.
-"""
+"""JSON Schema in words: the type of a field and what it must keep to, in one line each."""
 
 from __future__ import annotations
 
 from typing import Any
 
 Fields = list[tuple[str, dict[str, Any], bool]]
-_BOUNDS = {
-    "minLength": "length from {}",
-    "maxLength": "length to {}",
-    "minItems": "at least {} entries",
-    "maxItems": "at most {} entries",
-    "minimum": "from {}",
-    "maximum": "to {}",
-    "default": "default {}",
+_FORMATS = {
+    "uri": "a URL",
+    "date": "a date such as 2026-11-22",
+    "date-time": "an RFC 3339 time",
+    "binary": "the bytes of a file",
 }
 
 
-def resolve(document: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
-    """What a `$ref` leads to, with what stands beside it."""
-    while "$ref" in one:
+def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """What a `$ref` leads to, with the keywords beside it."""
+    while "$ref" in schema:
         found: Any = document
-        for part in one["$ref"].removeprefix("#/").split("/"):
+        for part in schema["$ref"].removeprefix("#/").split("/"):
             found = found[part]
-        one = {**found, **{name: value for name, value in one.items() if name != "$ref"}}
-    return one
+        schema = {**found, **{name: value for name, value in schema.items() if name != "$ref"}}
+    return schema
 
 
 def object_fields(document: dict[str, Any], schema: dict[str, Any]) -> Fields:
-    """Name, schema and whether it must be there, of each field of an object."""
-    whole = resolve(document, schema)
-    needed = whole.get("required", [])
-    return [(name, field, name in needed) for name, field in whole.get("properties", {}).items()]
+    """Name, schema and whether it is required, of each field of an object."""
+    resolved = resolve(document, schema)
+    required = resolved.get("required", [])
+    return [(name, field, name in required) for name, field in resolved.get("properties", {}).items()]
+
+
+def type_name(document: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The name of the one struct that a field holds, alone, in a list or beside null; empty for other fields."""
+    inner = [schema, schema.get("items", {}), *schema.get("anyOf", [])]
+    inner += [one["items"] for one in schema.get("anyOf", []) if "items" in one]
+    names = {one["$ref"].split("/")[-1] for one in inner if "$ref" in one and not _is_scalar(document, one)}
+    return names.pop() if len(names) == 1 else ""
 
 
 def describe_type(document: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in schema:
-        return (
-            describe_type(document, resolve(document, schema))
-            if _is_scalar(document, schema)
-            else schema["$ref"].split("/")[-1]
-        )
+        if _is_scalar(document, schema):
+            return describe_type(document, resolve(document, schema))
+        return str(schema["$ref"].split("/")[-1])
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(describe_type(document, one) for one in schema["anyOf"]))
     if schema.get("type") == "array":
@@ -55,21 +55,34 @@ def _is_scalar(document: dict[str, Any], schema: dict[str, Any]) -> bool:
 
 
 def describe_constraints(document: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Bounds, allowed values and patterns; patterns and values are marked as code by backticks."""
+    """Bounds, allowed values and examples; backticks mark code. A pattern is for programs: its description says it."""
     schema = resolve(document, schema) if _is_scalar(document, schema) else schema
     constraints = [
-        text.format(_format_number(schema[name])) for name, text in _BOUNDS.items() if schema.get(name) is not None
+        *_range(schema.get("minimum"), schema.get("maximum"), ""),
+        *_range(schema.get("minLength"), schema.get("maxLength"), " characters"),
+        *_range(schema.get("minItems"), schema.get("maxItems"), " entries"),
     ]
-    if "enum" in schema:
-        constraints.append("one of " + " ".join(f"`{value}`" for value in schema["enum"]))
-    constraints += [f"`{schema['pattern']}`"] if "pattern" in schema else []
-    constraints += [schema["format"]] if "format" in schema else []
-    if schema.get("type") == "array":
-        constraints += describe_constraints(document, schema["items"])
-    for one in schema.get("anyOf", []):
-        constraints += describe_constraints(document, one)
+    values = [value for value in schema.get("enum", []) if value != ""]
+    constraints += [f"always `{values[0]}`"] if len(values) == 1 else []
+    constraints += ["one of " + " ".join(f"`{value}`" for value in values)] if len(values) > 1 else []
+    constraints += [_FORMATS[schema["format"]]] if schema.get("format") in _FORMATS else []
+    constraints += ["such as " + " ".join(f"`{value}`" for value in schema["examples"])] if "examples" in schema else []
+    for inner in (*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])):
+        constraints += describe_constraints(document, inner)
+    default = schema.get("default")
+    constraints += [] if default is None else [f"default `{_format(default)}`"]
     return list(dict.fromkeys(constraints))
 
 
-def _format_number(value: Any) -> str:
+def _range(minimum: int | None, maximum: int | None, unit: str) -> list[str]:
+    if minimum is None and maximum is None:
+        return []
+    if maximum is None:
+        return ["not empty"] if (minimum, unit) == (1, " characters") else [f"at least {_format(minimum)}{unit}"]
+    if minimum is None:
+        return [f"at most {_format(maximum)}{unit}"]
+    return [f"{_format(minimum)} to {_format(maximum)}{unit}"]
+
+
+def _format(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

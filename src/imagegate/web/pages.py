@@ -10,6 +10,8 @@ from typing import Any
 
 from litestar import Request, Response, get
 
+from imagegate.api_docs.reference import TYPES
+from imagegate.domain.errors import NotFound
 from imagegate.flows.quote import DEFAULT_MODEL
 from imagegate.flows.views.status import StatusCache
 from imagegate.web.assets import MissingAsset
@@ -18,6 +20,19 @@ from imagegate.web.renderer import GZIP, PageRenderer
 
 # Whatever begins with one of these belongs to programs: what is unknown there is answered in JSON.
 API_PREFIXES = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
+_HOME_ENDPOINTS = (
+    "create_image",
+    "create_quote",
+    "get_task",
+    "list_tasks",
+    "cancel_task",
+    "get_events",
+    "upload_stream",
+    "upload_url",
+    "get_credits",
+    "get_pricing",
+    "get_model",
+)
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -42,7 +57,7 @@ def _model_page(request: Request[Any, Any, Any], site: PageRenderer, name: str) 
         "home.html",
         page=model_page(site.runtime, name),
         settings=settings,
-        endpoints=site.endpoints,
+        endpoints=site.reference.endpoints(_HOME_ENDPOINTS),
         embedded=not site.runtime.registry.route_table.has_real_upstream,
         usual=DEFAULT_MODEL,
     )
@@ -63,6 +78,15 @@ async def status(request: Request[Any, Any, Any], site: PageRenderer, board: Sta
         titles={one.id: one.title for one in site.runtime.catalog.models.values()},
         checked=datetime.fromtimestamp(found.checked, UTC).isoformat(timespec="seconds"),
     )
+
+
+def reference_page(site: PageRenderer, request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    """The overview where `name` is empty, else the section of that name or the types."""
+    reference = site.reference
+    section = reference.section(name)
+    if name and name != TYPES and section is None:
+        raise NotFound
+    return site.render(request, "reference.html", reference=reference, section=section, name=name)
 
 
 @get("/static/{version:str}/{file:path}")

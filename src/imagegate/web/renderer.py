@@ -17,8 +17,8 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from imagegate import __version__
+from imagegate.api_docs.reference import Reference, build_reference
 from imagegate.runtime import Runtime
-from imagegate.web.api_section import Endpoint, endpoints_of
 from imagegate.web.assets import Assets
 from imagegate.web.csp import page_headers
 from imagegate.web.i18n import COOKIE, LANGUAGES, Translations, choose_language, load_translations, render_inline
@@ -37,8 +37,8 @@ class PageRenderer:
         self._document = document
 
     @functools.cached_property
-    def endpoints(self) -> list[Endpoint]:
-        return endpoints_of(self._document())
+    def reference(self) -> Reference:
+        return build_reference(self._document())
 
     @functools.cached_property
     def translations(self) -> dict[str, Translations]:
