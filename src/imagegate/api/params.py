@@ -15,13 +15,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request
-from litestar.params import HeaderParameter, ParameterKwarg, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
 from msgspec import Meta
 
-from imagegate.api.openapi import examples
 from imagegate.api.validation import requirement
-from imagegate.api_docs.schema import doc
-from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest
 
 MAX_WAIT_S = 60
@@ -37,11 +34,6 @@ Cursor = Annotated[
     str, QueryParameter(name="cursor"), Meta(max_length=1000, description="next_cursor of the previous page")
 ]
 PageLimit = Annotated[int, QueryParameter(name="limit"), Meta(ge=1, le=200, description="Entries on a page")]
-TaskIdPath = Annotated[
-    str,
-    PathParameter(name="task_id"),
-    doc("The id of a task of this account", pattern=f"^{ids.TASK_ID_RE.pattern}$", examples=[examples.TASK_ID]),
-]
 
 
 class Parameter(msgspec.Struct, frozen=True):

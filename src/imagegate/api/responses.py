@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from litestar.params import PathParameter
+
+from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader
+from imagegate.api_docs.schema import doc
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidTaskId, TaskNotFound
 from imagegate.domain.tasks import Task
@@ -10,6 +16,11 @@ from imagegate.flows.wait import wait_until_terminal
 from imagegate.runtime import Runtime
 from imagegate.store.tasks import find_task
 
+TaskIdPath = Annotated[
+    str,
+    PathParameter(name="task_id"),
+    doc("The id of a task of this account", pattern=f"^{ids.TASK_ID_RE.pattern}$", examples=[examples.TASK_ID]),
+]
 REPLAYED_HEADER = ResponseHeader(
     "Idempotency-Replayed", {"enum": ["true"]}, "Where this is the response of an earlier request"
 )

@@ -15,7 +15,7 @@ from litestar.response import Stream
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseHeader
-from imagegate.api.params import TaskIdPath
+from imagegate.api.responses import TaskIdPath
 from imagegate.api_docs.schema import doc
 from imagegate.domain import errors
 from imagegate.domain.assets import Asset, AssetKind

@@ -6,8 +6,7 @@ from litestar import post
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation
-from imagegate.api.params import TaskIdPath
-from imagegate.api.responses import find_owned_task
+from imagegate.api.responses import TaskIdPath, find_owned_task
 from imagegate.api.v1.tasks import TASK_LINKS
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope

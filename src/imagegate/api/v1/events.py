@@ -12,8 +12,7 @@ from litestar.response import Stream
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation
-from imagegate.api.params import TaskIdPath
-from imagegate.api.responses import find_owned_task
+from imagegate.api.responses import TaskIdPath, find_owned_task
 from imagegate.api_docs.schema import doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope

@@ -9,7 +9,7 @@ from litestar import get, post
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation
-from imagegate.api.params import TaskIdPath
+from imagegate.api.responses import TaskIdPath
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import NotFound, TaskNotFound

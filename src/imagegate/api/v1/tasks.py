@@ -12,8 +12,9 @@ from msgspec import UNSET, Meta, UnsetType
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
-from imagegate.api.params import MAX_WAIT_S, PageNumber, TaskIdPath
+from imagegate.api.params import MAX_WAIT_S, PageNumber
 from imagegate.api.responses import (
+    TaskIdPath,
     find_owned_task,
     wait_for_task,
 )
