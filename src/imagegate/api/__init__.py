@@ -1,1 +1,1 @@
-"""The HTTP API: what comes in becomes our words, what goes out becomes JSON. No decision about money is taken here."""
+"""The HTTP API: requests in, JSON out. No decision about money is made here."""

@@ -1,7 +1,4 @@
-"""Who is at the other end: the address of a client, through the proxies that the operator trusts and no others.
-
-Knows: `X-Forwarded-For`. Refuses to know: what follows from an address.
-"""
+"""The address of a client, read through the proxies that the operator trusts and no others."""
 
 from __future__ import annotations
 
@@ -15,13 +12,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TrustedProxies:
-    """The proxies whose word is believed."""
+    """The proxies whose X-Forwarded-For is believed."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
         self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
 
     def client_address(self, request: Request[Any, Any, Any]) -> str:
-        """The last address that no trusted proxy has: what stands before it may be anybody's invention."""
+        """The last address that is not a trusted proxy's: any before it can be forged."""
         client = request.client.host if request.client else ""
         forwarded = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
         while forwarded and _in_networks(client, self._networks):
@@ -38,7 +35,7 @@ def is_listed(client: str, entries: tuple[str, ...]) -> bool:
 
 
 def parse_address(text: str) -> Address | None:
-    """IPv4 that is written as IPv6 is IPv4."""
+    """None for anything else; IPv4 mapped into IPv6 becomes IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

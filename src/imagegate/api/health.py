@@ -20,14 +20,14 @@ class Health(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    status: Annotated[str, doc("Whether new work can be taken in", enum=["ok", "unavailable"])]
-    checks: Annotated[dict[str, str], doc("Each part: ok, or what is wrong with it")]
+    status: Annotated[str, doc("Whether new work can be accepted", enum=["ok", "unavailable"])]
+    checks: Annotated[dict[str, str], doc("Each check: ok, or what is wrong")]
 
 
 @get(
     "/healthz",
     operation=Operation(
-        summary="The process lives",
+        summary="The process is running",
         tag="operations",
         response_example={"status": "ok"},
         public=True,
@@ -40,7 +40,7 @@ async def healthz() -> Health:
 @get(
     "/readyz",
     operation=Operation(
-        summary="New work can be taken in",
+        summary="New work can be accepted",
         tag="operations",
         response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
         public=True,

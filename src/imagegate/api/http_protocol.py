@@ -1,7 +1,4 @@
-"""What is answered to bytes that are no HTTP request: an error like every other, JSON and with a request id.
-
-Knows: that the parser gave up. Refuses to know: which API was meant; nothing was read that could tell.
-"""
+"""The response to bytes that are not an HTTP request: an error like every other, JSON with a request id."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from imagegate.domain.errors import InvalidRequest
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Also meets paths with raw bytes outside of ASCII, lengths that are no numbers, and addresses above 64 kB."""
+    """Also for raw bytes outside ASCII in the path, a Content-Length that is not a number, and URLs above 64 kB."""
 
     def send_400_response(self, msg: str) -> None:
         request_id = ids.new_request_id()

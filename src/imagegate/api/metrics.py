@@ -1,7 +1,7 @@
-"""GET /metrics: the gateway in numbers, as Prometheus text.
+"""GET /metrics: counters and gauges as Prometheus text.
 
-Knows: what is counted in this process (requests, calls to upstreams) and what is asked of the database when somebody
-looks. Refuses to know: whose requests and tasks they are; no number has an account, a key or an id.
+Requests and calls to upstreams are counted in this process; everything else is read from the database when scraped. No
+label names an account, a key or an id.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PAID_OUTCOMES = (AttemptOutcome.produced, AttemptOutcome.unknown)
 
 
 class Metrics:
-    """The numbers of one application. Nothing is registered for the whole process."""
+    """The metrics of one application, in a registry of their own: tests run several applications in a process."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -41,24 +41,28 @@ class Metrics:
         )
         self._tasks = self._gauge("imagegate_tasks", "Tasks in the database", "state")
         self._holds = self._gauge("imagegate_holds_open", "Open holds")
-        self._held = self._gauge("imagegate_held_usd", "What open holds hold, in USD")
+        self._held = self._gauge("imagegate_held_usd", "Amount of the open holds, in USD")
         self._oldest = self._gauge("imagegate_oldest_queued_seconds", "Age of the oldest queued task")
-        self._overruns = self._gauge("imagegate_overruns", "Bills that were cut at their hold")
-        self._overrun = self._gauge("imagegate_overrun_usd", "What was cut, in USD: the operator's loss")
-        self._broken = self._gauge("imagegate_invariant_broken", "1 where the last sweep found it broken", "invariant")
+        self._overruns = self._gauge("imagegate_overruns", "Charges capped at their hold")
+        self._overrun = self._gauge("imagegate_overrun_usd", "What the caps cost the operator, in USD")
+        self._broken = self._gauge(
+            "imagegate_invariant_broken", "1 where the last sweep found a violation", "invariant"
+        )
         self._duplicates = self._gauge(
-            "imagegate_possible_duplicates", "Calls of kept tasks that were made once more after an unknown outcome"
+            "imagegate_possible_duplicates", "Repeated calls after an unknown outcome, of the tasks in the database"
         )
         self._day = {
             "charged": self._gauge("imagegate_day_charged_usd", "Charges less refunds since midnight UTC, in USD"),
-            "cost": self._gauge("imagegate_day_cost_usd", "What calls cost since midnight UTC, in USD"),
-            "waste": self._gauge("imagegate_day_waste_usd", "What may have been paid for nothing since midnight UTC"),
+            "cost": self._gauge("imagegate_day_cost_usd", "Cost of calls since midnight UTC, in USD"),
+            "waste": self._gauge("imagegate_day_waste_usd", "Possible cost of unknown outcomes since midnight UTC"),
             "margin": self._gauge("imagegate_day_margin_usd", "Charged less cost and waste since midnight UTC, in USD"),
         }
-        self._route_broken = self._gauge("imagegate_route_broken", "1 where no call passes", "route")
+        self._route_broken = self._gauge("imagegate_route_broken", "1 while the circuit of the route is open", "route")
         self._calls = self._counter("imagegate_upstream_calls", "Ended calls to upstreams", "route", "outcome")
-        self._cost = self._counter("imagegate_upstream_cost_usd", "What calls cost that brought images", "route")
-        self._waste = self._counter("imagegate_upstream_waste_usd", "What calls of unknown outcome may cost", "route")
+        self._cost = self._counter("imagegate_upstream_cost_usd", "Cost of calls that produced images", "route")
+        self._waste = self._counter(
+            "imagegate_upstream_waste_usd", "Possible cost of calls with an unknown outcome", "route"
+        )
         self._exported = CallCounters()
         self._updated_at = 0.0
 
@@ -72,8 +76,10 @@ class Metrics:
         self._requests.labels(route, method, str(status)).inc()
 
     def count_calls(self, routes: Iterable[str], tally: CallCounters) -> None:
-        """Bring the counters up to the tally. Every route has its lines before its first call, or its rate would miss
-        that one."""
+        """Raise the counters to these totals.
+
+        Every route is exported before its first call, or a rate would miss it.
+        """
         known = {(route, outcome) for route in routes for outcome in _OUTCOMES}
         for route, outcome in known | set(tally.calls):
             calls = tally.calls[route, outcome] - self._exported.calls[route, outcome]
@@ -87,11 +93,11 @@ class Metrics:
             self._exported.cost_nanos[route, outcome] += nanos
 
     def is_fresh(self) -> bool:
-        """Whether the database was asked a moment ago: many who look cost as much as one."""
+        """Whether the gauges were read a moment ago: many scrapers cost as much as one."""
         return time.monotonic() - self._updated_at < _CACHE_S
 
     def update(self, stats: StoreStats, broken: frozenset[str], routes: Mapping[str, str]) -> None:
-        """Floats are for the eye of an operator; nobody pays by them."""
+        """Amounts become floats here, for dashboards alone."""
         self._updated_at = time.monotonic()
         for state, number in stats.tasks.items():
             self._tasks.labels(state).set(number)
@@ -105,7 +111,7 @@ class Metrics:
         self._duplicates.set(stats.duplicates)
         for name, gauge in self._day.items():
             gauge.set(getattr(stats.today, name) / _NANOS_PER_USD)
-        self._route_broken.clear()  # a route that was taken out is neither well nor broken
+        self._route_broken.clear()  # a removed route has no state
         for route, state in routes.items():
             self._route_broken.labels(route).set(state == "broken")
 
@@ -113,7 +119,7 @@ class Metrics:
 @get(
     "/metrics",
     operation=Operation(
-        summary="Numbers for Prometheus",
+        summary="Metrics for Prometheus",
         tag="operations",
         media_type="text/plain",
         public=True,
@@ -121,7 +127,7 @@ class Metrics:
     ),
 )
 async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
-    """404 where the operator has closed it."""
+    """404 where the operator has switched it off."""
     if not runtime.settings.server.metrics:
         raise NotFound
     if not meter.is_fresh():

@@ -1,8 +1,4 @@
-"""The outermost layer of the API: a request id for every answer, what is left of a key's requests, the hosts we
-answer for, and the count of answers.
-
-Knows: headers. Refuses to know: what is asked.
-"""
+"""The outermost layer: request ids, rate limit headers, the host check, and the count of responses."""
 
 from __future__ import annotations
 
@@ -60,14 +56,14 @@ class RequestMiddleware:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
         if host_name(host) not in self._hosts and scope["path"] not in _UNCHECKED_HOST_PATHS:
-            return InvalidRequest("This host name is not served here; see the setting allowed_hosts", param="Host")
+            return InvalidRequest("This host name is not served; see the setting allowed_hosts", param="Host")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
 
 
 def _route_template(scope: Scope) -> str:
-    """The path as the router knows it: addresses that nobody serves are one, however many are tried."""
+    """The template of the route; all unknown paths are one label, however many are tried."""
     return str(scope.get("path_template") or "unknown")
 
 
@@ -83,7 +79,7 @@ def host_name(host: str) -> str:
 
 
 async def _send_response(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer that never reached the router."""
+    """Send a response that never reached the router."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(response.content)).encode()),

@@ -1,4 +1,4 @@
-"""The one table of HTTP statuses, and the one shape of an error answer."""
+"""The one table of HTTP statuses, and the bodies of error responses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 
 
 FILES_PATH = "/api/v1/files"
-# What the files API says in place of the status.
+# What the files API gives as `code` in place of the status.
 FILE_CODES: dict[type[Problem], int] = {
     errors.FileTooLarge: 40001,
     errors.FileTypeNotAllowed: 40002,
@@ -65,7 +65,7 @@ FILE_CODES: dict[type[Problem], int] = {
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
-    """Why a request was refused. Programs decide by `code`."""
+    """Why a request was refused; programs decide by `code`."""
 
     code: Annotated[str, doc("Stable", pattern="^[a-z_]+$")]
     message: Annotated[str, doc("For people; may change", minLength=1)]
@@ -100,7 +100,7 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers.setdefault("Retry-After", str(DEFAULT_RETRY_AFTER_S))
-    if status == 429 and problem.reason:  # one without is about requests: its headers say more
+    if status == 429 and problem.reason:  # without a reason it is the request limit, which sets more headers
         headers["RateLimit"] = f'"{problem.reason}";r=0;t={headers["Retry-After"]}'
     return Response(
         msgspec.json.encode(problem_body(problem, request_id, path)),
@@ -134,7 +134,7 @@ def _error(problem: Problem, request_id: str) -> ErrorResponse:
 
 
 def to_problem(error: Exception) -> Problem:
-    """What an exception means to a caller; what means nothing is our fault and is logged."""
+    """The problem that an exception is to the caller; an unexpected one is logged and becomes 500."""
     match error:
         case Problem():
             return error

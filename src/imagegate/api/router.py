@@ -1,4 +1,4 @@
-"""All endpoints, one line each."""
+"""All endpoints of the API, one line each."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the document of the API is told to people: fields in words, requests as lines that run."""
+"""The API document for people: fields in words, requests as commands and programs that run."""

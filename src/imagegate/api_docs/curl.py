@@ -1,7 +1,6 @@
-"""A line for the shell that makes a request of an operation, from its description in the document.
+"""The curl command of an operation, made from its description in the document.
 
-Knows: curl. The line runs as it is where `IMAGEGATE_KEY` holds a key and, where the address names a thing of the
-account, a variable such as `TASK_ID` its id. Refuses to know: what is answered.
+It runs as it stands where `IMAGEGATE_KEY` holds a key and variables such as `TASK_ID` hold the ids in its URL.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Programs in Python and JavaScript that make a request of an operation, from its description in the document.
+"""Programs in Python and JavaScript that call an operation, made from its description in the document.
 
-Knows: the standard libraries of both languages, so that a program runs as it is where `IMAGEGATE_KEY` holds a key and
-a variable such as `TASK_ID` the id that its address names. Refuses to know: what is answered. Forms with files are left
-to curl.
+They use the standard libraries alone and run as they stand where `IMAGEGATE_KEY` holds a key and variables such as
+`TASK_ID` hold the ids in the URL. Forms with files are left to curl.
 """
 
 from __future__ import annotations

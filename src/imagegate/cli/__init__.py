@@ -1,8 +1,7 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands that change the installation (`keys`, `credits grant`, `credits refund`, `check`, `doctor`) work on the data
-folder, beside a running gateway; commands of a customer (`generate`, `quote`, `tasks`, `credits`) talk to a gateway
-over HTTP.
+Commands of the operator (`keys`, `credits grant`, `credits refund`, `check`, `doctor`) work on the data folder, also
+while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def program() -> None:
 
 
 def main() -> None:
-    """Run, and turn what can go wrong into one line and an exit code."""
+    """Run a command; a failure becomes one line on standard error and an exit code."""
     try:
         program(standalone_mode=True)
     except Exit as exit_error:

@@ -1,4 +1,4 @@
-"""`imagegate keys` and `imagegate credits`: who may spend, and how much."""
+"""`imagegate keys` and `imagegate credits`: accounts, their keys and their credits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the installation's database, beside a gateway that may be serving."""
+    """Run `work` on the database of the installation; a gateway may be running on it."""
 
     async def run() -> T:
         database = open_database(settings)
@@ -75,9 +75,9 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--account", required=True, help="The account's name; it is made when absent.")
+@click.option("--account", required=True, help="The account's name; it is created if absent.")
 @click.option("--credits", "granted", metavar="N", help="Grant the account N credits.")
-@click.option("--name", default="key", show_default=True, help="What the key is called.")
+@click.option("--name", default="key", show_default=True, help="The name of the key.")
 @click.option(
     "--scope",
     "scopes",
@@ -86,12 +86,12 @@ def keys() -> None:
     help="Default: all but admin.",
 )
 @click.option("--model", "models", multiple=True, help="Allow only these models.")
-@click.option("--cap", metavar="N", help="The most credits that this key may ever spend.")
-@click.option("--daily-cap", metavar="N", help="The most credits that this key may spend in a day (UTC).")
-@click.option("--in-flight-cap", metavar="N", help="The most credits that its unfinished tasks may hold together.")
+@click.option("--cap", metavar="N", help="Maximum credits that this key may spend in total.")
+@click.option("--daily-cap", metavar="N", help="Maximum credits that this key may spend per day (UTC).")
+@click.option("--in-flight-cap", metavar="N", help="Maximum credits that its unfinished tasks may hold together.")
 @click.option("--rate-per-minute", type=click.IntRange(1, MAX_REQUESTS_PER_MINUTE), help="Requests per minute.")
-@click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks carried out side by side.")
-@click.option("--expires", metavar="DATE", help="When the key ends, ISO 8601.")
+@click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks that run at a time.")
+@click.option("--expires", metavar="DATE", help="When the key expires, ISO 8601.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @installation_options
 def create(
@@ -110,7 +110,7 @@ def create(
     data: str | None,
     config: Path | None,
 ) -> None:
-    """Make a key. Its value is shown this once."""
+    """Create a key. Its value is shown only once."""
     settings = read_settings(config, data)
     amount = _parse_credits(settings, granted)
     new = NewKey(
@@ -137,7 +137,7 @@ def create(
 
 async def _grant(db: Database, account: Account, amount: int) -> None:
     if isinstance(await grant_credits(db, account, amount, "command line"), GrantRefused):
-        raise Exit(FAILED, "imagegate: the account has less than that to take back")
+        raise Exit(FAILED, "imagegate: the balance of the account is less than that")
 
 
 @keys.command("list")
@@ -188,7 +188,7 @@ def _date(moment_us: int | None) -> str | None:
 @click.argument("key_id")
 @installation_options
 def disable(account: str, key_id: str, data: str | None, config: Path | None) -> None:
-    """Disable a key by its id. A running gateway forgets it within seconds."""
+    """Disable a key by its id. A running gateway refuses it within seconds."""
     settings = read_settings(config, data)
 
     async def work(db: Database) -> bool:
@@ -202,7 +202,7 @@ def disable(account: str, key_id: str, data: str | None, config: Path | None) ->
 async def _find_account(db: Database, name: str) -> Account:
     account = await db.read(accounts.find_account_by_name, name)
     if account is None:
-        raise Exit(FAILED, f"imagegate: there is no account {name!r}")
+        raise Exit(FAILED, f"imagegate: no account is named {name!r}")
     return account
 
 
@@ -212,7 +212,7 @@ async def _find_account(db: Database, name: str) -> Account:
 def credit(
     ctx: click.Context, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None
 ) -> None:
-    """Show what is left, grant more, or give a charge back."""
+    """Show the balance, grant credits, or refund a charge."""
     if ctx.invoked_subcommand is not None:
         return
     from imagegate.cli.client import GatewayClient
@@ -251,11 +251,11 @@ def grant(account: str, amount: str, data: str | None, config: Path | None) -> N
 
 @credit.command("refund")
 @click.argument("task_id", metavar="TASK")
-@click.option("--reason", default="refunded by the operator", show_default=True, help="Kept with the refund.")
+@click.option("--reason", default="refunded by the operator", show_default=True, help="Recorded with the refund.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @installation_options
 def refund(task_id: str, reason: str, as_json: bool, data: str | None, config: Path | None) -> None:
-    """Give the whole charge of a task back to its account. A second time changes nothing and says so."""
+    """Refund the whole charge of a task. A second time changes nothing and says so."""
     settings = read_settings(config, data)
 
     async def work(db: Database) -> RefundOutcome:
@@ -263,11 +263,11 @@ def refund(task_id: str, reason: str, as_json: bool, data: str | None, config: P
 
     found = run_on_database(settings, work)
     if not isinstance(found, Refund | AlreadyRefunded):
-        raise Exit(FAILED, f"imagegate: {task_id} was never charged, or there is no such task")
+        raise Exit(FAILED, f"imagegate: {task_id} was not charged, or does not exist")
     amount = {"credits": format_credits(found.amount, settings.credit.credits_per_usd), "usd": format_usd(found.amount)}
     before = isinstance(found, AlreadyRefunded)
     if as_json:
         click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
         return
-    outcome = f"was given back before, on {_date(found.created)}" if before else "is given back"
+    outcome = f"was refunded before, on {_date(found.created)}" if before else "refunded"
     click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {outcome}")

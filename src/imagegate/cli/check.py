@@ -1,4 +1,4 @@
-"""`imagegate check` and `imagegate doctor`: is the money right, and can this installation work?"""
+"""`imagegate check` and `imagegate doctor`: verify the data, and that this installation can work."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ COULD_NOT_RUN = USAGE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @installation_options
 def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> None:
-    """Ask the database whether everything that must be true is true. Only reads; safe beside a running gateway.
+    """Verify the ledger and task invariants. Only reads; safe while a gateway runs.
 
-    Exits 0 when all holds, 1 when something does not, with the rows, 2 when it could not be asked.
+    Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
     settings = read_settings(config, data)
     _require_database(settings)
@@ -62,7 +62,7 @@ async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
 
 def _require_database(settings: Settings) -> None:
     if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: there is no database in {settings.data_dir}")
+        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
 
 
 def _report(broken: list[Violation]) -> None:
@@ -77,7 +77,7 @@ def _report(broken: list[Violation]) -> None:
 @click.command()
 @installation_options
 def doctor(data: str | None, config: Path | None) -> None:
-    """Look at everything that this installation needs, and say what to do about what is amiss."""
+    """Check everything that this installation needs, and say how to fix what fails."""
     settings = read_settings(config, data)
     click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
@@ -93,7 +93,7 @@ def doctor(data: str | None, config: Path | None) -> None:
     for name, probe in probes:
         try:
             click.echo(f"ok    {name}: {probe(settings)}")
-        except Exception as error:  # noqa: BLE001  a doctor reports whatever it finds
+        except Exception as error:  # noqa: BLE001  every failure is reported and the next check runs
             failed += 1
             click.echo(f"FAIL  {name}: {error}")
     if failed:
@@ -122,6 +122,6 @@ def _disk(settings: Settings) -> str:
     min_free_bytes = min(settings.storage.min_free_bytes, usage.total * settings.storage.min_free_percent // 100)
     if usage.free < min_free_bytes:
         raise OSError(
-            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {min_free_bytes / 1e9:.1f}, submits stop"
+            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {min_free_bytes / 1e9:.1f}, no new tasks"
         )
     return f"{usage.free / 1e9:.1f} GB free"

@@ -1,4 +1,4 @@
-"""A customer of the public API, for the command line. Knows addresses and errors; refuses to know the database."""
+"""A client of the public API, for the commands of a customer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imagegate.settings import Settings
 
 
 class GatewayClient:
-    """One session with one gateway. Every failure is an `Exit` with its own code."""
+    """One session with one gateway. Every failure is an `Exit` with an exit code of its own."""
 
     def __init__(self, settings: Settings, url: str | None, key: str | None) -> None:
         self.base = (url or _read_hint(settings.data_dir / "address", "--url")).rstrip("/")
@@ -36,12 +36,12 @@ class GatewayClient:
             return await client.request(method, path)
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of a good answer."""
+        """The JSON of a successful response."""
         try:
             async with self._session.request(method, self.base + path, **options) as response:
                 body = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Exit(UNREACHABLE, f"imagegate: no gateway answers at {self.base}: {error}") from error
+            raise Exit(UNREACHABLE, f"imagegate: no gateway responds at {self.base}: {error}") from error
         if response.status >= 400:
             problem = body.get("error", {})
             message = problem.get("message") or body.get("msg") or response.reason
@@ -49,7 +49,7 @@ class GatewayClient:
         return body
 
     async def upload(self, file: Path) -> str:
-        """Keep a file with the gateway; the address that works as a reference."""
+        """Upload a file; returns the URL that works as a reference."""
         with file.open("rb") as opened:
             form = aiohttp.FormData()
             form.add_field("file", opened, filename=file.name)
@@ -58,7 +58,7 @@ class GatewayClient:
         return address
 
     async def download(self, link: str, target: Path) -> None:
-        """Stream a result to a file; the link needs no key."""
+        """Stream a result to a file. The link needs no key."""
         try:
             async with self._session.get(link) as response:
                 response.raise_for_status()
@@ -66,14 +66,14 @@ class GatewayClient:
                     async for chunk in response.content.iter_chunked(1 << 18):
                         file.write(chunk)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Exit(UNREACHABLE, f"imagegate: {link} cannot be read: {error}") from error
+            raise Exit(UNREACHABLE, f"imagegate: {link} cannot be downloaded: {error}") from error
 
 
 def _read_hint(file: Path, option: str) -> str:
-    """What a gateway with this data folder left for us."""
+    """The address or the demo key that a gateway with this data folder has written."""
     try:
         return file.read_text().strip()
     except OSError:
         raise Exit(
-            USAGE, f"imagegate: {file} is not there; start a gateway with this data folder or use {option}"
+            USAGE, f"imagegate: {file} not found; start a gateway with this data folder or use {option}"
         ) from None

@@ -1,4 +1,4 @@
-"""Exit codes: by kind of failure, so that scripts need not read messages."""
+"""Exit codes by kind of failure, so that scripts need not parse messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ DONE, FAILED, USAGE, REFUSED, QUOTA_EXCEEDED, UNREACHABLE = 0, 1, 2, 3, 4, 5
 
 
 class Exit(Exception):
-    """End the program with this code, after this line on standard error."""
+    """Exit with this code, after printing this message to standard error."""
 
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(message)

@@ -48,7 +48,7 @@ def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
 def quote(
     url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None, **options: Any
 ) -> None:
-    """Show what an image would cost."""
+    """Show the price of an image."""
     settings = read_settings(config, data)
     body = _request(options, options["prompt"])
 
@@ -78,7 +78,7 @@ def _price_text(answer: dict[str, Any]) -> str:
 
 def _output_option(command: F) -> F:
     path = click.Path(path_type=Path)
-    return click.option("-o", "--output", type=path, help="Where the image goes (default: by task id).")(command)
+    return click.option("-o", "--output", type=path, help="Output file (default: named after the task).")(command)
 
 
 @click.command()
@@ -94,7 +94,7 @@ def generate(
     config: Path | None,
     **options: Any,
 ) -> None:
-    """Make images: shows the price, waits for the task, and saves the files."""
+    """Generate images: show the price, wait for the task, and save the files."""
     _generate_and_report(
         read_settings(config, data), url, key, _request(options, options["prompt"]), output, as_json=as_json
     )
@@ -102,8 +102,8 @@ def generate(
 
 @click.command()
 @_image_options
-@click.option("-i", "--image", "images", multiple=True, required=True, help="A reference: a file or a URL. Up to 16.")
-@click.option("--mask", help="A PNG with alpha, a file or a URL: alpha below 255 is repainted.")
+@click.option("-i", "--image", "images", multiple=True, required=True, help="A reference: a file or a URL; up to 16.")
+@click.option("--mask", help="A PNG with alpha, a file or a URL; areas with alpha below 255 are repainted.")
 @_output_option
 @gateway_options
 def edit(
@@ -117,10 +117,10 @@ def edit(
     config: Path | None,
     **options: Any,
 ) -> None:
-    """Make images from references; local files are uploaded to the gateway first."""
+    """Generate images from references; local files are uploaded to the gateway first."""
     for name in [*images, *([mask] if mask else [])]:
         if not name.startswith(("http://", "https://")) and not Path(name).is_file():
-            raise Exit(USAGE, f"imagegate: there is no file {name}; nothing was bought")
+            raise Exit(USAGE, f"imagegate: {name} not found; nothing was bought")
     body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
     _generate_and_report(read_settings(config, data), url, key, body, output, as_json=as_json)
 
@@ -140,10 +140,10 @@ def _generate_and_report(
 
 
 def _check_writable(output: Path | None) -> None:
-    """Before anything is bought."""
+    """Checked before anything is bought."""
     folder = output.absolute().parent if output else Path.cwd()
     if not os.access(folder, os.W_OK) or (output is not None and output.is_dir()):
-        raise Exit(USAGE, f"imagegate: {output or folder} cannot be written; nothing was bought")
+        raise Exit(USAGE, f"imagegate: {output or folder} is not writable; nothing was bought")
 
 
 async def _generate(
@@ -179,7 +179,7 @@ async def _generate(
 
 
 async def _upload_local_files(client: GatewayClient, body: dict[str, Any]) -> dict[str, Any]:
-    """Local files become addresses: they are uploaded to the gateway first, each once."""
+    """The body with local files replaced by the URLs of their uploads; each is uploaded once."""
     references = [*body.get("image_urls", []), *([body["mask_url"]] if "mask_url" in body else [])]
     uploaded: dict[str, str] = {}
     for one in references:
@@ -191,7 +191,7 @@ async def _upload_local_files(client: GatewayClient, body: dict[str, Any]) -> di
 
 
 async def _wait_for_task(client: GatewayClient, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Poll until the end, with a bar for whoever is watching."""
+    """Poll until the task has ended, with a progress bar."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -17,14 +17,14 @@ def installation_options(command: F) -> F:
     """`--data DIR` and `--config FILE`."""
     command = click.option("--data", metavar="DIR", help="The data folder (default: ./data).")(command)
     path_type = click.Path(dir_okay=False, path_type=Path)
-    return click.option("--config", type=path_type, metavar="FILE", envvar="IMAGEGATE_CONFIG", help="A TOML file.")(
-        command
-    )
+    return click.option(
+        "--config", type=path_type, metavar="FILE", envvar="IMAGEGATE_CONFIG", help="A TOML configuration file."
+    )(command)
 
 
 def gateway_options(command: F) -> F:
-    """Where a gateway is, and with which key."""
-    command = click.option("--url", envvar="IMAGEGATE_URL", help="A gateway's address.")(command)
+    """`--url`, `--key` and `--json`, with the options of an installation."""
+    command = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(command)
     command = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(command)
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
     return installation_options(command)

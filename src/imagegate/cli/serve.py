@@ -1,4 +1,4 @@
-"""`imagegate serve`: one process, everything in it."""
+"""`imagegate serve`: the API and its workers in one process."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9"
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=int, help="The port to listen on (default: 8000, or the next one that is free).")
-@click.option("--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Let user-given URLs lead there too.")
+@click.option(
+    "--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Also allow URLs from users to reach this network."
+)
 @installation_options
 def serve(
     host: str | None, port: int | None, egress_allow: tuple[str, ...], data: str | None, config: Path | None
 ) -> None:
-    """Serve the API and carry out its tasks."""
+    """Serve the API and run its tasks."""
     settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
     configure_logging(settings.server.log_level)
     for old in settings.old_names:
@@ -93,10 +95,10 @@ async def _check_after_unclean_stop(runtime: Runtime) -> None:
 def _print_greeting(runtime: Runtime, key: str | None) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     for entry in runtime.egress_rules.allow:
-        click.echo(f"WARNING: URLs that users give may lead to {entry}: anybody with a key can reach it", err=True)
+        click.echo(f"WARNING: URLs from users may reach {entry}: so can anybody with a key", err=True)
     _print_routes(runtime)
     if key is None:
-        click.echo("make a key with: imagegate keys create --account NAME --credits N")
+        click.echo("create a key with: imagegate keys create --account NAME --credits N")
         return
     click.echo(f"API key with demo credits: {key}")
     click.echo("try it:")
@@ -107,7 +109,7 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
 
 
 def _print_routes(runtime: Runtime) -> None:
-    """Where pictures come from, and what would be sold below its cost."""
+    """The upstreams, and the models that would be sold below cost."""
     fleet = runtime.registry
     if not fleet.route_table.has_real_upstream:
         click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
@@ -115,11 +117,11 @@ def _print_routes(runtime: Runtime) -> None:
     for name, row in fleet.route_table.upstreams.items():
         models = sorted({route.model for route in fleet.route_table.routes.values() if route.upstream == name})
         found = "" if runtime.settings.upstream else " (from the environment, at list cost)"
-        click.echo(f"upstream {name}{found}: {', '.join(models) or 'no route leads there'}; {row.base_url}")
+        click.echo(f"upstream {name}{found}: {', '.join(models) or 'no route'}; {row.base_url}")
     version = runtime.catalog.price_block_at(runtime.clock()).version
     for model in models_sold_below_cost(runtime.catalog, version, fleet.route_configs):
         click.echo(
-            f"WARNING: {model} is sold below what a route costs: the shipped prices are 0.9 of the list; "
+            f"WARNING: {model} is sold below the cost of a route: the shipped prices are 0.9 of the list; "
             "see docs/upstreams.md for how to change prices",
             err=True,
         )
@@ -136,13 +138,13 @@ def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
 
 
 def _lock_data_dir(settings: Settings) -> _DataDirLock:
-    """One serving process per data folder: two would each take the other's tasks for lost."""
+    """One serving process per data folder: of two, each would take the tasks of the other for lost."""
     data = settings.data_dir
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Exit(FAILED, f"imagegate: the data folder {data} cannot be used: {error.strerror}") from error
+        raise Exit(FAILED, f"imagegate: cannot use the data folder {data}: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -152,14 +154,14 @@ def _lock_data_dir(settings: Settings) -> _DataDirLock:
 
 
 class _Server(uvicorn.Server):
-    """Ends with code 0 on SIGTERM and SIGINT; uvicorn's own handling would die of the signal before we close."""
+    """Exits 0 on SIGTERM and SIGINT; uvicorn alone would raise the signal again before the runtime is closed."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self._runtime = runtime
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Whoever waits for a task is answered now: a cancelled answer would say that there is no task."""
+        """Waits for tasks end now: a cancelled response would say that no task exists."""
         self._runtime.wake_ups.close()
         super().handle_exit(sig, frame)
 
@@ -172,7 +174,7 @@ class _Server(uvicorn.Server):
 
 
 class _DataDirLock:
-    """Held until the process ends, however it ends."""
+    """The kernel releases it when the process ends, however it ends."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -185,15 +187,15 @@ class _DataDirLock:
 
 
 def _listen(settings: Settings, *, fixed: bool) -> socket.socket:
-    """Bind the port; where nobody asked for this very one, the next that is free."""
+    """Bind the port, or the next free one unless this port was requested."""
     host, first = settings.server.host, settings.server.port
     for port in range(first, first + (1 if fixed or first == 0 else _MAX_PORT_ATTEMPTS)):
         listener = _try_bind(host, port)
         if listener is not None:
             if port != first:
-                click.echo(f"port {first} is taken, using {port}")
+                click.echo(f"port {first} is in use, using {port}")
             return listener
-    raise Exit(FAILED, f"imagegate: port {first} on {host} is taken; choose another with --port")
+    raise Exit(FAILED, f"imagegate: port {first} on {host} is in use; choose another with --port")
 
 
 def _try_bind(host: str, port: int) -> socket.socket | None:

@@ -26,14 +26,14 @@ def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> Non
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=9100, show_default=True, help="The port to listen on; 0 takes a free one.")
-@click.option("--latency", default="0", metavar="TIME", help="How long a picture takes: 2, 1.5s, 300ms.")
+@click.option("--latency", default="0", metavar="TIME", help="How long an image takes: 2, 1.5s, 300ms.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="[SHAPE=]NAME[:VALUE]", help="What calls meet; see --list-faults."
+    "--fault", "faults", multiple=True, metavar="[SHAPE=]NAME[:VALUE]", help="A fault for calls; see --list-faults."
 )
-@click.option("--fault-rate", default=1.0, type=click.FloatRange(0, 1), help="The share of calls that meet a fault.")
-@click.option("--seed", default=0, help="Repeats the same faults for the same order of calls.")
-@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep tasks in this file.")
-@click.option("--quiet", is_flag=True, help="No line for each call.")
+@click.option("--fault-rate", default=1.0, type=click.FloatRange(0, 1), help="The share of calls with a fault.")
+@click.option("--seed", default=0, help="Seed of the faults: the same calls in the same order get the same faults.")
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep jobs in this file.")
+@click.option("--quiet", is_flag=True, help="Do not print a line per call.")
 @click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults)
 def simulate(
     host: str,
@@ -45,7 +45,7 @@ def simulate(
     state: Path | None,
     quiet: bool,
 ) -> None:
-    """Speak like OpenAI, Azure, fal, Replicate and a task API, fail on demand, and count what it would have cost."""
+    """Simulate OpenAI, Azure, fal, Replicate and a task API; fail on demand and count what calls would have cost."""
     try:
         flags = [parse_flag(text) for text in faults]
         script = Script(flags, fault_rate, parse_seconds(latency), seed)
@@ -62,10 +62,10 @@ def simulate(
 
 
 def _discard(_: str) -> None:
-    """Tells nobody."""
+    """For --quiet."""
 
 
 def _greet(desk: AppState, origin: str) -> None:
-    click.echo(f"the simulator is at {origin}; any key works but bad-key. Rows for a gateway's configuration:")
+    click.echo(f"the simulator is at {origin}; any key works except bad-key. Configuration of a gateway:")
     click.echo(f"\n{gateway_config(desk, origin)}")
     click.echo(f"start the gateway with {KEY_VARIABLE}=any in its environment")

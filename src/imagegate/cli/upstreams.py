@@ -1,6 +1,6 @@
-"""`imagegate upstreams`: what is configured, and one real request to one of them, explained.
+"""`imagegate upstreams`: the configured upstreams, and one real request to one of them, explained.
 
-Works on the configuration alone, beside a running gateway or without one: nothing is stored, nobody is charged.
+It works on the configuration alone, with or without a running gateway: nothing is stored and nobody is charged.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from imagegate.upstreams.base import Call, CallHooks, Outcome, Produced, Refused
 from imagegate.upstreams.registry import UpstreamRegistry
 
 _PROMPT = "A small red circle on a white background"
-# Cheapest first; the first that the route can make is asked for.
+# Cheapest first; the first that the route accepts is sent.
 _SIZES = (("1:3", "1K"), ("3:1", "1K"), ("1:1", "1K"), ("1024x1024", "1K"), ("auto", "1K"))
 ADVICE = {
     FailureKind.throttled: "It is throttled: set rate_per_min or concurrency to what the account allows.",
-    FailureKind.failing: "It cannot be reached or reports a fault of its own: look at its status and at base_url.",
-    FailureKind.no_model: "It does not have this model, or the account may not use it: look at upstream_model.",
+    FailureKind.failing: "It cannot be reached or reports an error of its own: check its status and base_url.",
+    FailureKind.no_model: "It does not have this model, or the account may not use it: check upstream_model.",
     FailureKind.out_of_funds: "The account there is out of funds.",
-    FailureKind.blocked: "The account there is blocked: talk to the vendor.",
-    FailureKind.bad_key: "It refuses the key: look at api_key_env or api_key_file.",
-    FailureKind.misconfigured: "The row does not fit the server: look at dialect, base_url and override.",
-    FailureKind.internal: "Something on this machine stood in the way.",
+    FailureKind.blocked: "The account there is blocked: contact the vendor.",
+    FailureKind.bad_key: "It rejects the key: check api_key_env or api_key_file.",
+    FailureKind.misconfigured: "The upstream configuration is invalid: check dialect, base_url and override.",
+    FailureKind.internal: "An error on this machine prevented the call.",
 }
 
 
 @click.group()
 def upstreams() -> None:
-    """What is configured, and whether it works."""
+    """List the configured upstreams, and test them."""
 
 
 @upstreams.command("list")
 @installation_options
 def list_upstreams(data: str | None, config: Path | None) -> None:
-    """Upstreams and routes as the gateway would read them now."""
+    """List upstreams and routes as the gateway would read them now."""
     _, fleet = _load(data, config)
     for name, row in fleet.route_table.upstreams.items():
         click.echo(f"{name}  {row.protocol}  {row.base_url or '-'}")
@@ -64,15 +64,15 @@ def list_upstreams(data: str | None, config: Path | None) -> None:
 
 @upstreams.command("test")
 @click.argument("name")
-@click.option("--model", help="The model of the route to try (default: the first route that leads there).")
+@click.option("--model", help="The model of the route to test (default: the first route of the upstream).")
 @installation_options
 def test_upstream(name: str, model: str | None, data: str | None, config: Path | None) -> None:
-    """Send the cheapest request there is to NAME, and explain what comes back. It costs what it says beforehand."""
+    """Send the cheapest possible request to NAME and explain the outcome. The expected cost is printed first."""
     book, fleet = _load(data, config)
     routes = [one for one in fleet.route_table.routes.values() if one.upstream == name and model in (None, one.model)]
     if not routes:
         known = ", ".join(fleet.route_table.upstreams) or "none"
-        raise Exit(USAGE, f"imagegate: no route leads to an upstream {name!r} (upstreams: {known})")
+        raise Exit(USAGE, f"imagegate: no route uses an upstream {name!r} (upstreams: {known})")
     asyncio.run(_test_route(book, fleet, routes[0]))
 
 
@@ -92,12 +92,12 @@ async def _test_route(book: Catalog, fleet: UpstreamRegistry, route: Route) -> N
         answer = await fleet.upstreams[route.upstream].produce(call, CallHooks())
     finally:
         await fleet.close()
-    click.echo(f"answered after {time.monotonic() - started:.1f} s")
+    click.echo(f"responded after {time.monotonic() - started:.1f} s")
     _explain(answer, order, usage)
 
 
 def _cheapest_order(book: Catalog, route: Route) -> tuple[ImageOrder, Usage, int]:
-    """The cheapest order that the route takes."""
+    """The cheapest order that the route accepts."""
     row = book.models[route.model]
     family = FAMILIES[row.family]
     quality = (route.qualities or row.qualities or (None,))[0]
@@ -111,7 +111,7 @@ def _cheapest_order(book: Catalog, route: Route) -> tuple[ImageOrder, Usage, int
         request = RouteRequest(order=order, usage=usage, tier=family.price_tier(order))
         if not unsupported_reason(route, request):
             return order, usage, route_cost(route, request)
-    raise Exit(USAGE, f"imagegate: {route.name} takes none of the sizes that a test would send")
+    raise Exit(USAGE, f"imagegate: {route.name} accepts none of the sizes of a test")
 
 
 def _explain(answer: Outcome, order: ImageOrder, expected: Usage) -> None:
@@ -120,10 +120,10 @@ def _explain(answer: Outcome, order: ImageOrder, expected: Usage) -> None:
             image = made.images[0]
             click.echo(f"produced: {image.media_type}, {image.width}x{image.height}, {image.bytes:,} bytes")
             if (image.width, image.height) != (order.size.width, order.size.height):
-                click.echo("  another size than asked: customers get it and are billed by its real pixels")
+                click.echo("  not the requested size: customers get it and are billed by its real pixels")
             _explain_usage(made.usage, expected)
         case Refused(error=error):
-            raise Exit(REFUSED, f"refused: {error.message}\nA harmless prompt was refused: look at the account.")
+            raise Exit(REFUSED, f"refused: {error.message}\nA harmless prompt was refused: check the account.")
         case Rejected(error=error, detail=detail):
             raise Exit(FAILED, f"rejected: {error.message}\n{detail}\n{ADVICE[FailureKind.misconfigured]}")
         case Unavailable(detail=detail, trouble=trouble):
@@ -136,6 +136,6 @@ def _explain(answer: Outcome, order: ImageOrder, expected: Usage) -> None:
 
 def _explain_usage(reported: Usage | None, expected: Usage) -> None:
     if reported is None:
-        click.echo("  no usage that can be believed: bills and costs will follow the formula")
+        click.echo("  no credible usage: charges and costs will follow the formula")
         return
     click.echo(f"  usage: {reported.image_output} output tokens, the formula says {expected.image_output}")

@@ -1,8 +1,7 @@
-"""The static files of the page, under an address that changes with their content.
+"""The static files of the page, under URLs that change with their content.
 
-Knows: one hash over all files, which is part of every address, so that relative imports need no rewriting and browsers
-may keep everything for a year; gzip; the import map. Refuses to know: what the files do. Nothing is read before the
-first page is asked for.
+One hash over all files is part of every URL, so that relative imports need no rewriting and browsers may keep all files
+for a year. Nothing is read before the first page is requested.
 """
 
 from __future__ import annotations

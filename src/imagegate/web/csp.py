@@ -1,7 +1,6 @@
-"""The policy that every page is sent with: nothing runs, shows or is called but what is ours.
+"""The Content-Security-Policy of every page: nothing runs, shows or is called but what is ours.
 
-Knows: the words of the header. Refuses to know: what is on the page. The import map is the one inline script,
-because browsers read it from nowhere else; it is let in by its hash.
+The import map is the one inline script, because browsers read it from nowhere else; its hash allows it.
 """
 
 from __future__ import annotations

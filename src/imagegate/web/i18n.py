@@ -1,7 +1,6 @@
-"""The words of the page in each language, and which language a visitor reads.
+"""The texts of the page in each language, and which language a visitor reads.
 
-Knows: `static/lang/<language>.json`, `{name}` in a text, the cookie `lang`, Accept-Language. Refuses to know: what any
-word means. A word that is missing is a fault of the program: both files have the same keys, and a test compares them.
+A missing text is an error of the program: both files of `static/lang` have the same keys, and a test compares them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What the page says of a model, read from the catalog: price range, variants, rates, limits, examples.
-
-Knows: how amounts and rates are written for people. Refuses to know: any figure, and any sentence.
-"""
+"""What the page shows of a model, from the catalog: price range, variants, rates, limits, examples."""
 
 from __future__ import annotations
 

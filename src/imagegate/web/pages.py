@@ -1,7 +1,4 @@
-"""The pages and the files that they are made of.
-
-Knows: which address shows which template with which facts. Refuses to know: HTML, and who looks.
-"""
+"""The pages and the files they are made of."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Pages as they are sent: template, words and facts in, HTML out.
+"""Pages: a template, its texts and its data rendered to HTML, with ETag and gzip.
 
-Knows: the templates, the language and theme of a visitor, gzip and ETag. Refuses to know: who is signed in. The HTML is
-the same for everybody; balance and account come from the public API, asked for by `app/main.js`.
+The HTML is the same for everybody; balance and account come from the public API, requested by `app/main.js`.
 """
 
 from __future__ import annotations

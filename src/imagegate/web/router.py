@@ -1,4 +1,4 @@
-"""All addresses of the page, one line each. None of them is part of the public API."""
+"""All URLs of the page, one line each. None of them is part of the public API."""
 
 from __future__ import annotations
 

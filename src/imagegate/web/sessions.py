@@ -1,7 +1,6 @@
 """Signing in and out, and the token with which the page calls the public API.
 
-Knows: the cookie, who may send a request that changes something, and the brake on sign-ins. Refuses to know: what a
-session is kept as. A session is taken here and nowhere else: `/v1` has no eye for cookies.
+Sessions work under `/web` alone: `/v1` reads no cookie.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""A multipart form with one file, read piece by piece.
-
-Knows parts, their names and their limits; the parser is the one of the `multipart` package. Refuses to know what the
-bytes of the file are: they go on to the sink.
-"""
+"""A multipart form with one file, parsed as it arrives; the bytes of the file go to the sink."""
 
 from __future__ import annotations
 

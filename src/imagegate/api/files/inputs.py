@@ -1,4 +1,4 @@
-"""GET and HEAD /files/inputs/{name}: a reference of a running task, for an upstream that reads it by URL."""
+"""GET and HEAD /files/inputs/{name}: a reference of a running task, for an upstream that fetches it by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optional fields of every upload, in both spellings. Refuses to know what becomes of them."""
+"""The optional name fields of every upload, in both spellings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key.
 
-A thumbnail has the extension `thumb.webp`, and its signature is of that.
+A thumbnail has the extension `thumb.webp`, which its signature covers.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ async def list_files(
 @get(
     f"{FILES_PATH}/quota",
     operation=Operation(
-        summary="How many files the account may keep and keeps",
+        summary="The file limit of the account, and how much of it is used",
         response_example=examples.FILE_QUOTA,
         error_type=FileErrorResponse,
         tag="files",

@@ -34,21 +34,21 @@ Send a key as `Authorization: Bearer <key>`. Bodies are JSON in UTF-8, strict in
 decimal strings whose `nanos` (10⁻⁹ USD) are the truth. Programs decide by an error's `code`. Every response has \
 the header `x-request-id`. New versions only add fields, endpoints and reasons."""
 TAGS = {
-    "images": "Price a request, then make it a task.",
-    "tasks": "What became of it: by id, as a list, as events; and the end of it.",
-    "files": "Pictures of your own as references and masks, and the links of results.",
-    "webhooks": "What the gateway sends to a `callback_url`, the log of it, and the secret that signs it.",
-    "credits": "What is left, and every line that explains it.",
-    "keys": "Who may act for the account, and within what limits.",
-    "models": "What is sold, what it accepts, and what it costs.",
-    "admin": "For the operator: accounts, grants and overruns. Keys with the scope `admin`.",
-    "operations": "For whoever keeps the gateway running.",
+    "images": "Price a request, then create a task.",
+    "tasks": "Read tasks by id, as a list or as events, and cancel them.",
+    "files": "Images of your own as references and masks, and the links to results.",
+    "webhooks": "What the gateway sends to a `callback_url`, its deliveries, and the secret that signs them.",
+    "credits": "The balance, and every ledger line that explains it.",
+    "keys": "The keys of the account, their scopes and limits.",
+    "models": "The models, what they accept, and what they cost.",
+    "admin": "For the operator: accounts, grants, refunds, overruns and routes; needs the scope `admin`.",
+    "operations": "Health, metrics and documentation of the gateway.",
 }
 _KEY = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "imk_live_…",
-    "description": "An API key. What it may do are its scopes: images:write, tasks:read, files:write, billing:read;"
+    "description": "An API key. Its scopes say what it may do: images:write, tasks:read, files:write, billing:read;"
     " admin may do all.",
 }
 _COMMON_HEADERS = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}

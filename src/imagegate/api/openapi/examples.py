@@ -1,7 +1,6 @@
-"""An example of every answer and of the longer bodies, as the document and the reference page show them.
+"""Examples of every response and of the longer bodies, as the document and the reference pages show them.
 
-Knows: values that fit together as those of one small shop would. Refuses to know: what is allowed; a test holds every
-example against its schema.
+Their values belong together, like those of one small shop; a test checks each against its schema.
 """
 
 from __future__ import annotations

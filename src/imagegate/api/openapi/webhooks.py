@@ -1,7 +1,4 @@
-"""The webhooks section of the document: what the gateway sends, and what it expects to be answered.
-
-Knows: the headers and the body of a delivery. Refuses to know: when and how often it is sent.
-"""
+"""The webhooks section of the document: what the gateway sends, and the responses it understands."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ _DESCRIPTION = """A POST to the `callback_url` of a create when its task has com
 never before it is settled. The body is what `GET /v1/tasks/{task_id}` answers at that moment, and the same bytes in \
 every attempt.
 
-Any 2xx within 10 seconds accepts it; everything else, redirects included, is tried again after 1, 2 and 4 seconds, \
-but 410 stops it. Deliveries are listed and can be replayed.
+Any 2xx within 10 seconds accepts it; everything else, redirects included, is retried after 1, 2 and 4 seconds; \
+410 stops retries. Deliveries are listed and can be replayed.
 
 Signed by Standard Webhooks v1: the signature is the HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>` in \
-base64; its key is the base64-decoded part of the account's secret behind `whsec_`. Refuse timestamps older than 5 \
-minutes, and take the same `webhook-id` only once."""
+base64; its key is the base64-decoded part of the account's secret behind `whsec_`. Reject timestamps older than 5 \
+minutes, and accept the same `webhook-id` only once."""
 _SIGNATURE = "v1,[A-Za-z0-9+/]{43}="
 _HEADERS = (
     ("webhook-id", DELIVERY_ID_PATTERN, "The same in every attempt and replay", examples.DELIVERY_ID),
@@ -37,15 +34,15 @@ _HEADERS = (
     ("user-agent", "^imagegate/", "imagegate and its version", "imagegate/0.1.0"),
 )
 _RESPONSES = {
-    "2XX": {"description": "Accepted: it is not sent again"},
-    "410": {"description": "Nothing more is wanted of this delivery: it is not tried again"},
-    "default": {"description": "Tried again, up to three times"},
+    "2XX": {"description": "Accepted"},
+    "410": {"description": "No further attempts are made"},
+    "default": {"description": "Retried, up to three times"},
 }
 
 
 def webhooks_section(schemas: Schemas) -> dict[str, Any]:
     task = _webhook("task_ended", "A task has ended", _DESCRIPTION, schemas.of(TaskView), examples.COMPLETED_TASK)
-    about = "Asked for with `POST /v1/webhooks/test`; signed, retried and listed like any other."
+    about = "Requested with `POST /v1/webhooks/test`; signed, retried and listed like any other."
     test = _webhook("webhook_test", "A test", about, schemas.of(TestBody), examples.WEBHOOK_TEST)
     return {"task_ended": {"post": task}, "webhook_test": {"post": test}}
 

@@ -49,10 +49,10 @@ from imagegate.store.queries.admin import (
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
-    """An account that is made where it is absent."""
+    """An account that is created where it does not exist."""
 
     name: Annotated[str, not_blank(100)]
-    with_key: Annotated[bool, doc("Make a key of it too")] = False
+    with_key: Annotated[bool, doc("Also create a key")] = False
 
 
 class GrantBody(msgspec.Struct, kw_only=True):
@@ -84,7 +84,7 @@ class GrantView(msgspec.Struct, kw_only=True):
 
 
 class OverrunView(msgspec.Struct, kw_only=True):
-    """A bill that was cut at its hold: price = charged + overrun."""
+    """A charge that was capped at its hold: price = charged + overrun."""
 
     id: str
     object: Literal["overrun"] = "overrun"
@@ -122,7 +122,7 @@ async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor 
     "/v1/admin/accounts",
     status_code=200,
     operation=Operation(
-        summary="Open an account; with_key makes a key of it, shown once",
+        summary="Create an account; with_key also creates a key, shown once",
         tag="admin",
         scope=Scope.admin,
         request_example={"name": "shop", "with_key": True},
@@ -173,7 +173,7 @@ async def create_grant(
         case GrantConflict():
             raise IdempotencyConflict
         case GrantRefused():
-            raise InvalidRequest("The account cannot have that much, or has less than that to take", param="credits")
+            raise InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
         case NoSuchAccount():
             raise NotFound("No account has this id", param="account_id")
 
@@ -181,7 +181,7 @@ async def create_grant(
 @get(
     "/v1/admin/overruns",
     operation=Operation(
-        summary="Bills that were cut at their hold, newest first",
+        summary="Charges that were capped at their hold, newest first",
         tag="admin",
         scope=Scope.admin,
         response_example=examples.OVERRUNS,

@@ -1,4 +1,4 @@
-"""GET /v1/credits: what the account and this key have left."""
+"""GET /v1/credits: the balance of the account and of this key."""
 
 from __future__ import annotations
 

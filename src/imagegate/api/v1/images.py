@@ -152,10 +152,10 @@ class QuoteView(msgspec.Struct, kw_only=True):
     "/v1/images/generations",
     status_code=200,
     operation=Operation(
-        summary="Make a task: any answer but 200 means that there is no task and no hold",
+        summary="Create a task; any response other than 200 means that no task and no hold exist",
         tag="images",
         description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
-        " `GET /v1/tasks/{task_id}?wait=60`, with its events, or be told by `callback_url`.",
+        " `GET /v1/tasks/{task_id}?wait=60`, with its events, or get a webhook at `callback_url`.",
         scope=Scope.images_write,
         response_example=examples.PENDING_TASK,
         links=TASK_LINKS,
@@ -225,7 +225,7 @@ async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> Quo
 
 
 async def _is_affordable(runtime: Runtime, key: ApiKey, amount: int) -> bool:
-    """What a create would say now: the account and the key's own limits."""
+    """Whether account and key could hold the amount now."""
     found = await runtime.db.snapshot(load_balance, key.account_id, key.id)
     if found is None:
         return False

@@ -1,4 +1,4 @@
-"""GET and POST /v1/keys, PATCH and DELETE /v1/keys/{id}: who may act for the account, and within what limits."""
+"""GET and POST /v1/keys, PATCH and DELETE /v1/keys/{id}: the keys of the account."""
 
 from __future__ import annotations
 
@@ -62,18 +62,20 @@ _LINKS = (ResponseLink("change_key", "Change it", _KEY_ID_LINK), ResponseLink("d
 
 
 class KeyBody(msgspec.Struct, kw_only=True):
-    """What a caller may say of a key. Absent: unchanged, or the default of a new key. null: no limit.
+    """Fields of a key. Absent: unchanged, or the default of a new key. null: no limit.
 
-    `concurrent_tasks`: carried out side by side, further ones wait. `in_flight_cap_credits`: what unfinished tasks may
-    cost together, further ones are refused until some have ended.
+    `concurrent_tasks`: tasks that run at a time, further ones wait. `in_flight_cap_credits`: what unfinished tasks may
+    cost together; further ones are refused until some have ended.
     """
 
     name: Annotated[_Name | None, doc("For people; not only white space")] | UnsetType = UNSET
-    scopes: Annotated[_Scopes | None, doc("What it may do; none that the calling key lacks")] | UnsetType = UNSET
+    scopes: Annotated[_Scopes | None, doc("What it may do; none that the calling key does not have")] | UnsetType = (
+        UNSET
+    )
     models: Annotated[_Models | None, doc("The only models it may use; null: all")] | UnsetType = UNSET
     cap_credits: Annotated[_Cap | int | None, doc("What it may spend in all; null: no cap")] | UnsetType = UNSET
     daily_cap_credits: Annotated[_Cap | int | None, doc("What it may spend on a UTC day")] | UnsetType = UNSET
-    expires_at: Annotated[_Timestamp | None, doc("Its end, in Unix seconds; a future moment")] | UnsetType = UNSET
+    expires_at: Annotated[_Timestamp | None, doc("When it expires; a future Unix timestamp")] | UnsetType = UNSET
     allowed_ips: Annotated[_Networks | None, doc("Where it works from; null: anywhere")] | UnsetType = UNSET
     disabled: Annotated[bool | None, doc("Of a change alone: true disables, false enables again")] | UnsetType = UNSET
     rate_per_minute: Annotated[_Rate | None, doc("Requests per minute; null: no limit")] | UnsetType = UNSET
@@ -134,7 +136,7 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
     "/v1/keys",
     status_code=200,
     operation=Operation(
-        summary="Make a key, within what the calling key may do; its value is shown this once",
+        summary="Create a key with no more rights than the calling key; its value is shown this once",
         tag="keys",
         scope=Scope.billing_read,
         request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
@@ -156,7 +158,7 @@ async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
 @patch(
     "/v1/keys/{key_id:str}",
     operation=Operation(
-        summary="Change or disable a key; null takes a limit away",
+        summary="Change or disable a key; null removes a limit",
         tag="keys",
         scope=Scope.billing_read,
         request_example={"disabled": True},

@@ -1,4 +1,4 @@
-"""GET /v1/models, GET /v1/models/{id} and GET /v1/pricing: what is sold here, and for how much."""
+"""GET /v1/models, GET /v1/models/{id} and GET /v1/pricing: the models and their prices."""
 
 from __future__ import annotations
 

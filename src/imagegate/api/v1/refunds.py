@@ -1,4 +1,4 @@
-"""POST /v1/admin/refunds: the charge of a settled task, given back."""
+"""POST /v1/admin/refunds: refund the charge of a settled task."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RefundView(msgspec.Struct, kw_only=True):
     "/v1/admin/refunds",
     status_code=200,
     operation=Operation(
-        summary="Give the whole charge of a settled task back, once",
+        summary="Refund the whole charge of a settled task, once",
         description="The task says `refund_status` `completed` from then on; its images stay. No webhook is sent.",
         tag="admin",
         scope=Scope.admin,

@@ -1,4 +1,4 @@
-"""/v1/admin/routes and /v1/admin/tasks/{id}: where calls go, how they went and what is left of them."""
+"""/v1/admin/routes and /v1/admin/tasks/{id}: the routes, their calls, and the margin of a task."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def list_routes(runtime: Runtime) -> RouteList:
     "/v1/admin/routes/reset",
     status_code=200,
     operation=Operation(
-        summary="Forget the health of a route or an upstream: its next call passes",
+        summary="Reset the health of a route or an upstream: its next call is made",
         tag="admin",
         scope=Scope.admin,
         response_example=examples.ROUTES,
@@ -77,7 +77,7 @@ async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
 @get(
     "/v1/admin/tasks/{task_id:str}",
     operation=Operation(
-        summary="What a task of any account brought and cost, and each of its attempts",
+        summary="Revenue and cost of a task of any account, and each of its attempts",
         tag="admin",
         scope=Scope.admin,
         response_example=examples.TASK_COST,

@@ -194,7 +194,7 @@ async def list_tasks(
     "/v1/tasks/batch",
     status_code=200,
     operation=Operation(
-        summary="Up to 50 tasks by id, in the order asked",
+        summary="Up to 50 tasks by id, in the requested order",
         tag="tasks",
         scope=Scope.tasks_read,
         request_example={"task_ids": [examples.TASK_ID]},

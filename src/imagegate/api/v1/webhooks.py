@@ -42,10 +42,10 @@ class DeliveryAttemptView(msgspec.Struct, kw_only=True):
     replay: Annotated[int, doc("0 for the first round, then one more for each replay", minimum=0)]
     started_at: Seconds
     duration_ms: Annotated[int | None, doc("null while it runs")]
-    status_code: Annotated[int | None, doc("null where no answer came")]
+    status_code: Annotated[int | None, doc("null where no response came")]
     error: Annotated[str | None, doc("The class of what went wrong")]
-    retry_after: Annotated[str | None, doc("The answer's Retry-After, for the eye")]
-    excerpt: Annotated[str | None, doc("The first kilobyte of the answer, escaped")]
+    retry_after: Annotated[str | None, doc("The Retry-After of the response, for people")]
+    excerpt: Annotated[str | None, doc("The first kilobyte of the response, escaped")]
 
 
 class DeliveryView(msgspec.Struct, kw_only=True):
@@ -55,7 +55,7 @@ class DeliveryView(msgspec.Struct, kw_only=True):
     object: Literal["webhook.delivery"] = "webhook.delivery"
     task_id: Annotated[TaskIdText | None, doc("null for a test")]
     url: str
-    body: Annotated[str, doc("What is sent, byte for byte; the signature covers it")]
+    body: Annotated[str, doc("The body as sent, which the signature covers")]
     status: DeliveryState
     reason: Annotated[str | None, doc("Why it is exhausted: failed, gone or host_down")]
     created_at: Seconds
@@ -82,7 +82,7 @@ class WebhookTest(msgspec.Struct):
 
 
 class OldSecret(msgspec.Struct):
-    """The secret before, which signs beside the new one for 24 hours."""
+    """The previous secret, which also signs for 24 hours."""
 
     secret: SecretText
     expires_at: Seconds
@@ -98,7 +98,7 @@ class SecretView(msgspec.Struct, kw_only=True):
 @get(
     "/v1/webhooks/deliveries",
     operation=Operation(
-        summary="Webhooks that were sent or wait, newest first, with every attempt",
+        summary="Webhook deliveries, newest first, with every attempt",
         tag="webhooks",
         scope=Scope.tasks_read,
         response_example=examples.DELIVERIES,
@@ -168,7 +168,7 @@ async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     "/v1/webhooks/secret/rotate",
     status_code=200,
     operation=Operation(
-        summary="Make a new secret; the old one signs beside it for 24 hours",
+        summary="Create a new secret; the old one also signs for 24 hours",
         tag="webhooks",
         scope=Scope.images_write,
         response_example=examples.ROTATED_SECRET,
