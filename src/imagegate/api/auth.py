@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -135,7 +135,7 @@ def build_guard(authenticator: Authenticator) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Key, scope and parameters, in this order and before the body is read."""
         operation = operation_of(handler)
-        request = Request[Any, Any, Any](connection.scope)
+        request = cast("Request[Any, Any, Any]", connection)  # all handlers here are of HTTP
         if not operation.public:
             key = await authenticator.authenticate(request)
             if operation.scope is not None:

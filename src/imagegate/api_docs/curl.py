@@ -10,7 +10,7 @@ import re
 import shlex
 from typing import Any
 
-# One red pixel: small enough for a line, and a real picture.
+# One red pixel: small enough for a line, and a real image.
 PIXEL_PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGO4YGAAAAMEATF0v3V3AAAAAElFTkSuQmCC"
 _BREAK = " \\\n  "
 
@@ -27,7 +27,7 @@ def curl_command(origin: str, method: str, path: str, operation: dict[str, Any])
     parts += ["-H " + shlex.quote(f"{one['name']}: {one['example']}") for one in headers if "example" in one]
     parts += _body(operation.get("requestBody", {}).get("content", {}))
     if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
-        parts.append("-o picture")
+        parts.append("-o image")
     line = _BREAK.join(parts)
     return f"printf %s {PIXEL_PNG_BASE64} | base64 -d | {line}" if "file=@-" in line else line
 

@@ -1,13 +1,13 @@
 """The page: playground, pricing, documentation, dashboard and status, in English and Korean.
 
-A door beside `api`. HTML is made here from the catalog, the document of the API and `static/lang/*.json`; everything
-that a visitor does goes through the public API, from ES modules without a build step.
+HTML is rendered here from the catalog, the API document and `static/lang/*.json`. Whatever a visitor does goes through
+the public API, from ES modules without a build step.
 
 Where things go:
-- a page: a function in `pages.py`, a template, a line in `router.py`, its words under `page` in both language files
+- a page: a function in `pages.py`, a template, a line in `router.py`, its texts under `page` in both language files
 - a module of the page: `static/app/<part>/*.js`; it imports `preact`, `preact/hooks`, `@preact/signals`, `htm`, `html`
   (htm bound to preact), `uplot` and `client-zip` by name, and our own modules by relative path (`../api.js`)
-- words of a module: `static/lang/en.json` and `ko.json` under the part's own name, read with `t("part.word")`
+- texts of a module: `static/lang/en.json` and `ko.json` under the part's own name, read with `t("part.word")`
 - a style: `static/css/` (tokens.css names every colour and size; base.css has the components), no inline styles
 - a third-party module: `vendor.toml`, `make vendor`, and a line in `assets.py` (`MODULES`)
 

@@ -38,7 +38,7 @@ _COMPRESSIBLE = (".js", ".css", ".json", ".svg", ".txt")
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """A file as it is sent; `gzipped` is empty where packing gains nothing."""
+    """A file as it is sent; `gzipped` is empty where compression gains nothing."""
 
     media_type: str
     content: bytes
@@ -65,7 +65,7 @@ class Assets:
         return digest.hexdigest()[:12]
 
     def url(self, name: str) -> str:
-        """KeyError for a file that is not there: a page never names one."""
+        """KeyError for a missing file: a page never names one."""
         _ = self._files[name]
         return f"/static/{self.version}/{name}"
 

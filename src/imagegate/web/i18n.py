@@ -22,14 +22,14 @@ _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 
 
 def render_inline(text: str) -> Markup:
-    """Escaped; what stands in backticks is code, between double asterisks strong."""
+    """Escaped HTML; backticks mark code, double asterisks strong text."""
     return Markup(  # noqa: S704  escaped first
         _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", str(escape(text))))
     )
 
 
 class Translations:
-    """One language."""
+    """The texts of one language."""
 
     def __init__(self, language: str, tree: dict[str, Any]) -> None:
         self.language = language
@@ -44,7 +44,7 @@ class Translations:
         return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), text) if values else str(text)
 
     def under(self, name: str) -> Any:
-        """Whatever stands at this place: a text, a list or more names."""
+        """The value under a name: a text, a list or more names."""
         found: Any = self._tree
         for part in name.split("."):
             found = found[int(part)] if isinstance(found, list) else found[part]
@@ -58,7 +58,7 @@ def load_translations(assets: Assets) -> dict[str, Translations]:
 
 
 def choose_language(requested: str | None, cookie: str | None, accept_language: str) -> str:
-    """What the address asks for, else the cookie, else the best of Accept-Language, else English."""
+    """The language of the query, else of the cookie, else the best of Accept-Language, else English."""
     for choice in (requested, cookie):
         if choice in LANGUAGES:
             return choice

@@ -20,7 +20,7 @@ _KINDS = ("image_output", "image_input", "image_cached_input", "text_input", "te
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """An amount for reading: rounded, with the exact one beside it. USD carry no sign."""
+    """An amount for display: rounded, with the exact one for the tooltip. `usd` has no currency sign."""
 
     usd: str
     credits: str
@@ -36,7 +36,7 @@ class RateRow(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One picture at a quality; `times` compares it with the default quality."""
+    """One image at a quality; `times` compares it with the default quality."""
 
     quality: str
     amount: Amount
@@ -61,7 +61,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page of one model shows. `detail` is what `GET /v1/models/{id}` answers."""
+    """Everything that the page of one model shows. `detail` is the response of `GET /v1/models/{id}`."""
 
     model: Model
     name: str
@@ -76,7 +76,7 @@ class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def model_page(runtime: Runtime, name: str) -> ModelPage:
-    """`name` is one of `sold(runtime)`."""
+    """`name` is one of `models_for_sale(runtime)`."""
     version, prices = price_list(runtime)
     price = next(one for one in prices if one.model == name)
     model = _find_model(runtime, name)
@@ -95,7 +95,7 @@ def model_page(runtime: Runtime, name: str) -> ModelPage:
 
 
 def models_for_sale(runtime: Runtime) -> list[str]:
-    """Names that have a page: what is served here and priced."""
+    """The models that have a page: those that are served and priced here."""
     return [one.model for one in price_list(runtime)[1]]
 
 
@@ -133,7 +133,7 @@ def _rates(price: PriceView) -> list[RateRow]:
 
 
 def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
-    """The same square picture at each quality, without references."""
+    """The same square image at each quality, without references."""
     totals = {quality: _image_total(runtime, model, version, quality) for quality in model.qualities}
     usual = totals.get(model.quality_default, 0)
     return [
@@ -154,7 +154,7 @@ def _times_default(nanos: int, default_nanos: int) -> str:
 
 
 def _sizes(model: Model) -> list[tuple[str, list[str]]]:
-    """Each ratio with its pixels by tier; the sizes of a table as they are."""
+    """Each ratio with its pixels by tier; the fixed sizes of a model as they are."""
     if model.sizes == "table":
         return [(size, []) for size in model.size_tokens]
     return [(ratio, ["×".join(map(str, pixels_for_ratio(ratio, tier))) for tier in TIERS]) for ratio in RATIOS]

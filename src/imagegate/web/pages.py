@@ -15,7 +15,7 @@ from imagegate.web.assets import MissingAsset
 from imagegate.web.model_page import model_page, models_for_sale
 from imagegate.web.renderer import GZIP, PageRenderer
 
-# Whatever begins with one of these belongs to programs: what is unknown there is answered in JSON.
+# Paths for programs begin with one of these: an unknown one is answered with JSON.
 API_PREFIXES = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
 _HOME_ENDPOINTS = (
     "create_image",
@@ -35,7 +35,7 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 
 @get("/")
 async def home(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
-    """The playground, prices and documentation of the usual model."""
+    """The playground, prices and documentation of the default model."""
     names = models_for_sale(site.runtime)
     return _model_page(request, site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
 
@@ -88,7 +88,7 @@ def reference_page(site: PageRenderer, request: Request[Any, Any, Any], name: st
 
 @get("/static/{version:str}/{file:path}")
 async def static(request: Request[Any, Any, Any], site: PageRenderer, version: str, file: str) -> Response[bytes]:
-    """A page from before an update asks for an old version: it gets the present file, to be asked for again."""
+    """A page from before an update requests an old version: it gets the current file, not to be cached."""
     asset = site.assets.find(file.lstrip("/"))
     if isinstance(asset, MissingAsset):
         return Response(b"no such file\n", status_code=404, media_type="text/plain")

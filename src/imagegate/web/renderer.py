@@ -28,7 +28,7 @@ _YEAR_S = 365 * 24 * 3600
 
 
 class PageRenderer:
-    """Everything is made at the first use: a gateway that shows no page pays nothing for them."""
+    """Everything is built at first use: a gateway that shows no page pays nothing for it."""
 
     def __init__(self, runtime: Runtime, document: Callable[[], bytes]) -> None:
         self.runtime = runtime
@@ -60,7 +60,7 @@ class PageRenderer:
     def render(
         self, request: Request[Any, Any, Any], template: str, status_code: int = 200, **context: Any
     ) -> Response[bytes]:
-        """The page for this visitor. A choice of language in the address is remembered."""
+        """The page for this visitor. A language chosen in the query is remembered."""
         requested_language = request.query_params.get("lang")
         language = choose_language(
             requested_language, request.cookies.get(COOKIE), request.headers.get("accept-language", "")

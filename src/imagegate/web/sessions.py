@@ -38,7 +38,7 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Account(msgspec.Struct, kw_only=True):
-    """What the page knows of its visitor. `local`: the account that needs no sign-in."""
+    """What the page knows about its visitor. `local`: the account that needs no sign-in."""
 
     name: str
     key_name: str
@@ -48,7 +48,7 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class TokenResponse(msgspec.Struct, kw_only=True):
-    """`token` is null where nobody is signed in; it ends at `expires_at`, Unix seconds."""
+    """`token` is null where nobody is signed in; it expires at `expires_at`, Unix seconds."""
 
     token: str | None = None
     expires_at: int | None = None
@@ -73,7 +73,7 @@ class SignInLimiter:
 async def open_session(
     request: Request[Any, Any, Any], runtime: Runtime, sign_in_limiter: SignInLimiter, client: str
 ) -> Response[bytes]:
-    """A key for a session. The session is a new one whatever the browser held before."""
+    """Exchange a key for a session, always a new one, whatever session the browser had before."""
     check_origin(request, runtime)
     _check_transport(runtime)
     await sign_in_limiter.check(f"address:{client}")
@@ -90,7 +90,7 @@ async def open_session(
 
 @post("/web/session/token", status_code=200)
 async def exchange_token(request: Request[Any, Any, Any], runtime: Runtime) -> Response[bytes]:
-    """The session for a token of ten minutes; nulls where nobody is signed in."""
+    """Exchange the session for a token of ten minutes; nulls where nobody is signed in."""
     check_origin(request, runtime)
     visitor = await _visitor(request, runtime)
     return _token_response(TokenResponse() if isinstance(visitor, Anonymous) else _issue_token(runtime, visitor))
@@ -116,11 +116,11 @@ async def close_all_sessions(request: Request[Any, Any, Any], runtime: Runtime) 
 
 
 def check_origin(request: Request[Any, Any, Any], runtime: Runtime) -> None:
-    """Only our own pages may change something. PermissionDenied for any other."""
+    """PermissionDenied unless one of our own pages sent the request."""
     site = request.headers.get("sec-fetch-site")
     ours = site in ("same-origin", "none") if site is not None else request.headers.get("origin") == runtime.origin
     if not ours:
-        raise PermissionDenied("This may only be asked for by the page itself", reason="cross_site")
+        raise PermissionDenied("Only the page itself may request this", reason="cross_site")
 
 
 def cookie_name(runtime: Runtime) -> str:
@@ -133,7 +133,7 @@ async def _visitor(request: Request[Any, Any, Any], runtime: Runtime) -> Visitor
 
 
 def _is_local(request: Request[Any, Any, Any]) -> bool:
-    """Asked on this machine, under a name of this machine, and not through a proxy."""
+    """Sent on this machine, to a name of this machine, and not through a proxy."""
     host = request.headers.get("host", "")
     named = (host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host) in LOOPBACK
     through = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via"))
@@ -141,7 +141,7 @@ def _is_local(request: Request[Any, Any, Any]) -> bool:
 
 
 def _check_transport(runtime: Runtime) -> None:
-    """Over plain http a browser would drop the cookie and everybody on the way could read the key."""
+    """Over plain http a browser would drop the cookie, and anybody on the network could read the key."""
     if not (runtime.origin.startswith("https://") or runtime.is_loopback_only):
         raise PermissionDenied("Signing in needs https: set public_url to the https origin", reason="needs_https")
 

@@ -1,1 +1,1 @@
-"""The files API: uploads in three ways, what an account keeps, and the addresses of its files."""
+"""The files API: uploads in three ways, the files of an account, and the URLs of their bytes."""

@@ -120,7 +120,7 @@ class Base64BodyParser:
             try:
                 self._name = msgspec.json.decode(self._kept[self._name_at :], type=str)
             except (msgspec.DecodeError, UnicodeError):
-                self._name = ""  # the parser will say so at the end
+                self._name = ""  # the parser reports it at the end
 
     def _inside_payload(self, chunk: bytes, at: int) -> int:
         """Inside the string that is the image."""

@@ -26,9 +26,9 @@ class FileView(msgspec.Struct, kw_only=True):
 
     file_id: FileIdText
     file_name: Annotated[
-        str, doc("Made safe, with an ending true to the bytes", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
+        str, doc("Made safe, with the extension of the format", pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")
     ]
-    original_name: Annotated[str, doc("As it was sent")]
+    original_name: Annotated[str, doc("As sent by the client")]
     file_size: Annotated[int, doc("In bytes", minimum=1)]
     mime_type: MediaType
     upload_path: Annotated[str, doc("A label; the same path and name replace the older file", minLength=1)]

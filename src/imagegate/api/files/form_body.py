@@ -11,9 +11,7 @@ from imagegate.flows.files import IncomingFile
 MAX_PARTS = 32
 MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_FIELD_BYTES = 64 * 1024
-MAX_FORM_OVERHEAD_BYTES = MAX_PARTS * (
-    MAX_PART_HEADER_BYTES + MAX_FIELD_BYTES
-)  # what a form may hold apart from its file
+MAX_FORM_OVERHEAD_BYTES = MAX_PARTS * (MAX_PART_HEADER_BYTES + MAX_FIELD_BYTES)  # what a form may hold beside its file
 _FIELDS = {
     "upload_path": "upload_path",
     "uploadPath": "upload_path_too",
@@ -23,7 +21,7 @@ _FIELDS = {
 
 
 class FormBodyParser:
-    """`feed` every piece, then `finish`. `filename` is what the sender's disk called the file."""
+    """`feed` every chunk, then `finish`. `filename` is the one that the client sent."""
 
     def __init__(self, content_type: str, sink: IncomingFile) -> None:
         self.filename: str | None = None

@@ -16,20 +16,20 @@ _Name = Annotated[str, schema(maxLength=MAX_NAME_CHARS)]
 
 
 class NamingFields(msgspec.Struct):
-    """What an upload may say of its name."""
+    """The optional name fields of an upload."""
 
     upload_path: Annotated[_Name | None, doc("A label, images when absent")] = None
     upload_path_too: Annotated[_Name | None, doc("Another spelling of upload_path")] = msgspec.field(
         default=None, name="uploadPath"
     )
-    file_name: Annotated[_Name | None, doc("Made safe before it is used; its own name when absent")] = None
+    file_name: Annotated[_Name | None, doc("Made safe before it is used; the name of the sent file when absent")] = None
     file_name_too: Annotated[_Name | None, doc("Another spelling of file_name")] = msgspec.field(
         default=None, name="fileName"
     )
 
 
 def parse_naming(fields: NamingFields, filename: str | None = None) -> UploadNames:
-    """InvalidRequest for text that is too long or holds control characters; empty is as good as absent."""
+    """InvalidRequest for text that is too long or has control characters; empty counts as absent."""
     path = fields.upload_path or fields.upload_path_too
     name = fields.file_name or fields.file_name_too
     return UploadNames(_check_text(path, "upload_path"), _check_text(name, "file_name"), _check_text(filename, "file"))
@@ -41,5 +41,5 @@ def _check_text(text: str | None, field: str) -> str | None:
     if len(text) > MAX_NAME_CHARS:
         raise InvalidRequest(f"{field} must have at most {MAX_NAME_CHARS} characters", param=field)
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
-        raise InvalidRequest(f"{field} must not hold control characters", param=field)
+        raise InvalidRequest(f"{field} must not contain control characters", param=field)
     return text

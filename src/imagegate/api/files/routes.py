@@ -59,13 +59,13 @@ class FilePageResponse(Envelope, kw_only=True):
 
 
 class FileQuotaResponse(Envelope, kw_only=True):
-    """How much room the account has."""
+    """The file limit of the account, and how much of it is used."""
 
     data: FileQuota
 
 
 class DeletedFileResponse(Envelope, kw_only=True):
-    """The id of what was deleted."""
+    """The id of the deleted file."""
 
     data: DeletedFile
 

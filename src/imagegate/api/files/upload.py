@@ -43,18 +43,18 @@ _LINKS = (
 
 
 class UrlFields(NamingFields):
-    """Where to fetch a picture."""
+    """Where to fetch an image from."""
 
     file_url: Annotated[
         Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)] | None,
-        required("Where the picture is; a public address"),
+        required("A public URL of the image"),
     ] = None
 
 
 class FileForm(NamingFields, kw_only=True):
-    """A form of multipart/form-data."""
+    """A multipart/form-data form."""
 
-    file: Annotated[msgspec.Raw, doc("The picture", type="string", format="binary")]
+    file: Annotated[msgspec.Raw, doc("The image", type="string", format="binary")]
 
 
 @post(
@@ -131,7 +131,7 @@ async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResp
 
 
 async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
-    """A body above its cap is a file above its limit: all else in it is small."""
+    """A body above its limit means a file above its limit: everything else in it is small."""
     idle_s, total_s = runtime.settings.server.body_timeout_s, runtime.settings.limits.upload_timeout_s
     try:
         async for chunk in stream_body(request, max_bytes, idle_s, total_s):

@@ -248,7 +248,7 @@ GRANT_RESPONSE = {
     "actor": f"key:{KEY_ID}",
     "created": CREATED,
 }
-REFUND_REQUEST = {"task_id": TASK_ID, "reason": "The picture was cut off at the left"}
+REFUND_REQUEST = {"task_id": TASK_ID, "reason": "The image is cut off at the left"}
 REFUND_RESPONSE = {
     "id": "rfd_01kay9p2f8g3k6m9q1s4v7x0yz",
     "object": "refund",

@@ -62,7 +62,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
 
     prompt: Annotated[
         Annotated[str, schema(minLength=1, maxLength=32_000)] | None,
-        required("The picture in words; 1 to 32,000 Unicode code points, fewer for some models"),
+        required("The prompt; 1 to 32,000 Unicode code points, fewer for some models"),
     ] = None
     model: Annotated[str | None, doc("A name of GET /v1/models; gpt-image-2 when absent")] = None
     size: Annotated[
@@ -114,8 +114,8 @@ class Expectation(msgspec.Struct):
 class LineView(msgspec.Struct):
     """One item of a quote, for all images together."""
 
-    item: Annotated[str, doc("What is counted: text_input, image_input, image_output, image")]
-    unit: Annotated[str, doc("What one is", enum=["token", "image"])]
+    item: Annotated[str, doc("The counted item: text_input, image_input, image_output, image")]
+    unit: Annotated[str, doc("The unit", enum=["token", "image"])]
     quantity: Expectation
     rate_nanos: Annotated[str, doc("Nanos for one unit, exact decimal", pattern=r"^(0|[1-9][0-9]*)(\.[0-9]+)?$")]
     expected: Money
