@@ -45,10 +45,10 @@ def test_a_test_costs_what_it_says_and_explains_the_answer(tmp_path: Path, sim: 
 @pytest.mark.parametrize(
     ("fault", "code", "says"),
     [
-        ("401", 1, "It refuses the key: look at api_key_env"),
+        ("401", 1, "It rejects the key: check api_key_env"),
         ("402", 1, "out of funds"),
         ("403-blocked", 1, "The account there is blocked"),
-        ("404-model", 1, "look at upstream_model"),
+        ("404-model", 1, "check upstream_model"),
         ("400-parameter", 1, "rejected"),
         ("html-200", 1, "an image may have been bought"),
         ("moderation-refusal", 3, "A harmless prompt was refused"),
