@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 CREATE, QUOTE = "/v1/images/generations", "/v1/images/quotes"
-# The smallest picture, and the scene that is painted quickest.
+# The smallest image, and the scene that is painted fastest.
 SMALL_IMAGE: dict[str, Any] = {"prompt": "logo", "size": "816x816", "quality": "low"}
 TASK_ID = re.compile(r"task-unified-[0-9]+-[a-z0-9]{8}")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{1,9})?")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterator
 from typing import Any
 
 import apsw
@@ -12,12 +11,6 @@ import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
-
-
-@pytest.fixture(scope="module")
-def admin(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client(gateway.new_key("operator", "1", "--scope", "admin")) as opened:
-        yield opened
 
 
 def grant(client: httpx.Client, account_id: str, amount: Any, once: str | None) -> httpx.Response:

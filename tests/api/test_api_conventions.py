@@ -31,12 +31,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
 def send(client: httpx.Client, path: str, body: str | bytes, **headers: str) -> httpx.Response:
     content = body.encode() if isinstance(body, str) else body
     return client.post(path, content=content, headers={**JSON, **headers})
@@ -143,9 +137,9 @@ def test_s10_1_invalid_request_for_what_is_no_json_object(client: httpx.Client, 
 @pytest.mark.parametrize("letter", ["a", "é", "漢", "\U0001f600", "\U0010ffff"])
 def test_c08_32000_code_points_pass_and_one_more_is_refused(client: httpx.Client, letter: str) -> None:
     for escaped in (False, True):
-        most = json.dumps({"prompt": letter * 32_000}, ensure_ascii=escaped)
+        max_bytes = json.dumps({"prompt": letter * 32_000}, ensure_ascii=escaped)
         over = json.dumps({"prompt": letter * 32_001}, ensure_ascii=escaped)
-        assert parse_response(send(client, QUOTE, most))["lines"][0]["quantity"]["maximum"] == 128 + len(
+        assert parse_response(send(client, QUOTE, max_bytes))["lines"][0]["quantity"]["maximum"] == 128 + len(
             (letter * 32_000).encode()
         )
         parse_error(send(client, QUOTE, over), 400, "invalid_request", "prompt")
@@ -258,13 +252,13 @@ def padded(size: int) -> bytes:
 
 
 def test_s10_1_request_too_large_above_one_mebibyte(client: httpx.Client) -> None:
-    most = 1024 * 1024
-    parse_response(send(client, QUOTE, padded(most)))
+    max_bytes = 1024 * 1024
+    parse_response(send(client, QUOTE, padded(max_bytes)))
     with assert_unchanged(client):
-        parse_error(send(client, CREATE, padded(most + 1)), 413, "request_too_large")
-        chunked = client.post(CREATE, content=iter([padded(most), b" "]), headers=JSON)
+        parse_error(send(client, CREATE, padded(max_bytes + 1)), 413, "request_too_large")
+        chunked = client.post(CREATE, content=iter([padded(max_bytes), b" "]), headers=JSON)
         parse_error(chunked, 413, "request_too_large")
-    parse_response(client.post(QUOTE, content=iter([padded(most - 1), b" "]), headers=JSON))
+    parse_response(client.post(QUOTE, content=iter([padded(max_bytes - 1), b" "]), headers=JSON))
 
 
 def head(client: httpx.Client, *more: str, method: str = "POST", path: str = CREATE) -> bytes:

@@ -60,12 +60,6 @@ MUST_PASS = [
 
 
 @pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Accepts everything and lets it go at once, so that large orders need not be painted."""
     env = {"IMAGEGATE_DEADLINE_S": "0", "IMAGEGATE_SWEEP_S": "0.1", "IMAGEGATE_WORKERS": "1"}
@@ -119,9 +113,9 @@ def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
 def test_s2_1_background_transparent_is_alpha_in_the_picture(client: httpx.Client) -> None:
     for kind in ("png", "webp"):
         task = create(client, background="transparent", output_format=kind)
-        picture = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
-        assert picture.mode == "RGBA"
-        assert 0 in picture.getchannel("A").tobytes()
+        image = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+        assert image.mode == "RGBA"
+        assert 0 in image.getchannel("A").tobytes()
 
 
 def test_s5_1_credits_used_and_cost_come_with_the_end(client: httpx.Client) -> None:
@@ -195,9 +189,9 @@ def test_c04_each_format_has_its_extension_and_type(client: httpx.Client) -> Non
     for kind, ext, form in (("png", "png", "PNG"), ("jpeg", "jpg", "JPEG"), ("webp", "webp", "WEBP")):
         task = create(client, output_format=kind, output_compression=50)
         assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
-        picture = httpx.get(task["results"][0])
-        assert picture.headers["content-type"] == f"image/{kind}"
-        opened = Image.open(io.BytesIO(picture.content))
+        image = httpx.get(task["results"][0])
+        assert image.headers["content-type"] == f"image/{kind}"
+        opened = Image.open(io.BytesIO(image.content))
         assert (opened.format, opened.size) == (form, (816, 816))
 
 
@@ -206,8 +200,8 @@ def test_s2_1_n_images_are_n_results_and_each_is_billed(client: httpx.Client) ->
     assert len(two["results"]) == len(set(two["results"])) == 2
     assert two["usage"]["tokens"]["image_output"] == 2 * one["usage"]["tokens"]["image_output"]
     assert [link.partition("?")[0][-6:] for link in two["results"]] == ["/0.png", "/1.png"]
-    pictures = [httpx.get(link).content for link in two["results"]]
-    assert pictures[0] != pictures[1]
+    images = [httpx.get(link).content for link in two["results"]]
+    assert images[0] != images[1]
 
 
 def test_s2_3_malformed_waits_are_ignored_and_long_ones_cut(client: httpx.Client) -> None:

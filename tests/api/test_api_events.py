@@ -8,13 +8,11 @@ import json
 import random
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
@@ -25,12 +23,6 @@ from tests.support.gateway import Gateway
 
 Event = tuple[int, str]
 CUTS = 50
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
 
 
 def events_of(text: str) -> list[Event]:
@@ -146,18 +138,18 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
         db.close()
 
 
-def _cut_off(gateway: Gateway, task_id: str, seen: list[Event], most: int) -> str:
-    """What arrived of the body's first `most` bytes before the client went away."""
+def _cut_off(gateway: Gateway, task_id: str, seen: list[Event], max_bytes: int) -> str:
+    """What arrived of the body's first `max_bytes` bytes before the client went away."""
     place = urlsplit(gateway.url)
     assert place.hostname
     head = f"GET /v1/tasks/{task_id}/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {gateway.key}\r\n"
     last = f"Last-Event-ID: {seen[-1][0]}\r\n" if seen else ""
     received = b""
-    with socket.create_connection((place.hostname, place.port or 80), timeout=10) as wire:
-        wire.sendall(f"{head}{last}Connection: close\r\n\r\n".encode())
-        while len(received) < most + 2000 and (piece := wire.recv(500)):
-            received += piece
-    return _dechunk(received.partition(b"\r\n\r\n")[2])[:most].decode()
+    with socket.create_connection((place.hostname, place.port or 80), timeout=10) as connection:
+        connection.sendall(f"{head}{last}Connection: close\r\n\r\n".encode())
+        while len(received) < max_bytes + 2000 and (chunk := connection.recv(500)):
+            received += chunk
+    return _dechunk(received.partition(b"\r\n\r\n")[2])[:max_bytes].decode()
 
 
 def _dechunk(body: bytes) -> bytes:
@@ -171,9 +163,9 @@ def _dechunk(body: bytes) -> bytes:
 
 
 def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None:
-    """Work that is handed back and claimed again stays `processing`; progress shows once a second at most."""
+    """Work that is handed back and claimed again stays `processing`; progress shows once a second at max_bytes."""
 
-    async def story(gateway: Gateway, task_id: str) -> None:
+    async def advance_and_fail(gateway: Gateway, task_id: str) -> None:
         now = [time.time_ns() // 1000]
         db = Database(create_engine(str(gateway.data / "imagegate.db"), lambda: now[0]))
         known = await db.read(tasks.find_task_of_any_account, task_id)
@@ -192,7 +184,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
 
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
-        asyncio.run(story(gateway, task["id"]))
+        asyncio.run(advance_and_fail(gateway, task["id"]))
         seen: list[Any] = [json.loads(data) for _, data in events_of(stream_events(client, task["id"]).text)]
         assert [(one["status"], one["progress"]) for one in seen] == [
             ("pending", 0),

@@ -46,12 +46,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def stranger(gateway: Gateway) -> Iterator[httpx.Client]:
     with gateway.client(gateway.new_key("stranger")) as opened:
         yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, WAIT, parse_error, par
 from tests.support.gateway import Gateway
 
 ALL = ["images:write", "tasks:read", "files:write", "billing:read"]
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
 
 
 def create_key(client: httpx.Client, **fields: Any) -> Any:
@@ -135,7 +128,7 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
     env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8"}
     with Gateway(tmp_path / "proxied", env=env) as gateway, gateway.client() as client:
         home = create_key(client, allowed_ips=["192.0.2.0/24"])["key"]
-        for told, status in [
+        for forwarded, status in [
             ("192.0.2.9", 200),
             ("192.0.2.9, 10.1.2.3", 200),
             ("6.6.6.6, 192.0.2.9", 200),
@@ -145,9 +138,9 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
             ("nonsense", 403),
             ("", 403),
         ]:
-            headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": told} if told else {})
+            headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
             answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers)
-            assert answer.status_code == status, told
+            assert answer.status_code == status, forwarded
         parse_error(answer, 403, "ip_restricted")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ POLICY = re.compile(r'"(key|account)";q=([1-9][0-9]*);w=60')
 LEFT = re.compile(r'"([a-z_]+)";r=([0-9]+);t=([0-9]+)')
 
 
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
 def create_key(client: httpx.Client, **fields: Any) -> Any:
     return parse_response(client.post("/v1/keys", json=fields))
 
@@ -38,8 +31,8 @@ def remaining_by_policy(response: httpx.Response) -> dict[str, tuple[int, int]]:
     return {name: (int(r), int(t)) for name, r, t in LEFT.findall(response.headers["ratelimit"])}
 
 
-def until_refused(client: httpx.Client, path: str = "/v1/credits", most: int = 200) -> httpx.Response:
-    for _ in range(most):
+def until_refused(client: httpx.Client, path: str = "/v1/credits", max_requests: int = 200) -> httpx.Response:
+    for _ in range(max_requests):
         answer = client.get(path)
         if answer.status_code == 429:
             return answer
@@ -182,16 +175,16 @@ def test_key_5_concurrent_tasks_wait_and_all_end(tmp_path: Path) -> None:
             made = [
                 parse_response(limited.post(CREATE, json={**SMALL_IMAGE, "prompt": str(n)}))["id"] for n in range(8)
             ]
-            most, give_up = 0, time.monotonic() + 60
+            max_running, give_up = 0, time.monotonic() + 60
             while True:
                 assert time.monotonic() < give_up
                 tasks = parse_response(limited.post("/v1/tasks/batch", json={"task_ids": made}))["data"]
-                most = max(most, sum(task["status"] == "processing" for task in tasks))
+                max_running = max(max_running, sum(task["status"] == "processing" for task in tasks))
                 assert {task["status"] for task in tasks} <= {"pending", "processing", "completed"}
                 if all(task["status"] == "completed" for task in tasks):
                     break
                 time.sleep(0.02)
-            assert most == 1
+            assert max_running == 1
         parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         gateway.check()
 

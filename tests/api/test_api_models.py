@@ -45,12 +45,6 @@ LEAST = {"credits": "0.113832", "usd": "0.001674", "nanos": "1674000"}
 MOST = {"credits": "55.5804936", "usd": "0.8173602", "nanos": "817360200"}
 
 
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
 def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway, client: httpx.Client) -> None:
     answer = parse_response(client.get("/v1/models"))
     assert answer["object"] == "list"

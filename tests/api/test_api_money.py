@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import re
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -16,12 +15,6 @@ import pytest
 
 from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, WAIT, assert_unchanged, parse_error, parse_response
 from tests.support.gateway import Gateway
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
 
 
 def credits_of(client: httpx.Client) -> Any:

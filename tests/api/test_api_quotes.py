@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -27,12 +26,6 @@ EXAMPLE = (
     '"expected":{"credits":"29.519208","usd":"0.434106","nanos":"434106000"},'
     '"maximum":{"credits":"29.519208","usd":"0.434106","nanos":"434106000"}}]}'
 )
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
 
 
 def quote(client: httpx.Client, **body: Any) -> dict[str, Any]:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import datetime
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
 REASON = "The picture was cut off"
-
-
-@pytest.fixture(scope="module")
-def admin(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client(gateway.new_key("operator", "1", "--scope", "admin")) as opened:
-        yield opened
 
 
 def refund(client: httpx.Client, task_id: str, once: str | None, reason: Any = REASON) -> httpx.Response:

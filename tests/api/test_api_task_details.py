@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,12 +9,6 @@ import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
-
-
-@pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
 
 
 def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:

@@ -18,12 +18,6 @@ UNKNOWN = "task-unified-1795341693-aaaaaaaa"
 
 
 @pytest.fixture(scope="module")
-def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with gateway.client() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def stranger(gateway: Gateway) -> Iterator[httpx.Client]:
     """A customer of another account."""
     with gateway.client(gateway.new_key("stranger")) as opened:

@@ -72,8 +72,8 @@ def _quote_text(answer: dict[str, Any]) -> str:
 
 def _price_text(answer: dict[str, Any]) -> str:
     expected, maximum = answer["expected"], answer["maximum"]
-    usual = f"expected ${expected['usd']} ({expected['credits']} credits)"
-    return f"{usual}, at most ${maximum['usd']} ({maximum['credits']} credits)"
+    expected_text = f"expected ${expected['usd']} ({expected['credits']} credits)"
+    return f"{expected_text}, at most ${maximum['usd']} ({maximum['credits']} credits)"
 
 
 def _output_option(command: F) -> F:

@@ -82,7 +82,7 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
 
 
 async def _check_after_unclean_stop(runtime: Runtime) -> None:
-    """After a crash the books are looked at before the first claim. The mark goes away at a clean stop."""
+    """After a crash the ledger is verified before the first claim. A clean stop removes the marker."""
     marker = runtime.settings.data_dir / "serving"
     if marker.exists():
         broken = await runtime.db.snapshot(find_money_violations)
@@ -110,16 +110,16 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
 
 def _print_routes(runtime: Runtime) -> None:
     """The upstreams, and the models that would be sold below cost."""
-    fleet = runtime.registry
-    if not fleet.route_table.has_real_upstream:
+    registry = runtime.registry
+    if not registry.route_table.has_real_upstream:
         click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
         return
-    for name, row in fleet.route_table.upstreams.items():
-        models = sorted({route.model for route in fleet.route_table.routes.values() if route.upstream == name})
+    for name, row in registry.route_table.upstreams.items():
+        models = sorted({route.model for route in registry.route_table.routes.values() if route.upstream == name})
         found = "" if runtime.settings.upstream else " (from the environment, at list cost)"
         click.echo(f"upstream {name}{found}: {', '.join(models) or 'no route'}; {row.base_url}")
     version = runtime.catalog.price_block_at(runtime.clock()).version
-    for model in models_sold_below_cost(runtime.catalog, version, fleet.route_configs):
+    for model in models_sold_below_cost(runtime.catalog, version, registry.route_configs):
         click.echo(
             f"WARNING: {model} is sold below the cost of a route: the shipped prices are 0.9 of the list; "
             "see docs/upstreams.md for how to change prices",

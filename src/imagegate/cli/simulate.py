@@ -49,15 +49,15 @@ def simulate(
     try:
         flags = [parse_flag(text) for text in faults]
         script = Script(flags, fault_rate, parse_seconds(latency), seed)
-        tickets = JobStore(state)
+        jobs = JobStore(state)
     except ValueError as error:
         raise Exit(USAGE, f"imagegate: {error}") from error
     unknown_shapes = {flag.protocol for flag in flags} - {"", *PROTOCOLS}
     if unknown_shapes:
         raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is not one of the protocols {', '.join(PROTOCOLS)}")
-    desk = AppState(script, tickets, _discard if quiet else click.echo)
-    asyncio.run(serve(desk, host, port, lambda origin: _greet(desk, origin)))
-    total = desk.calls.total
+    app_state = AppState(script, jobs, _discard if quiet else click.echo)
+    asyncio.run(serve(app_state, host, port, lambda origin: _greet(app_state, origin)))
+    total = app_state.calls.total
     click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")
 
 
@@ -65,7 +65,7 @@ def _discard(_: str) -> None:
     """For --quiet."""
 
 
-def _greet(desk: AppState, origin: str) -> None:
+def _greet(app_state: AppState, origin: str) -> None:
     click.echo(f"the simulator is at {origin}; any key works except bad-key. Configuration of a gateway:")
-    click.echo(f"\n{gateway_config(desk, origin)}")
+    click.echo(f"\n{gateway_config(app_state, origin)}")
     click.echo(f"start the gateway with {KEY_VARIABLE}=any in its environment")

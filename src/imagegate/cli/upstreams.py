@@ -54,10 +54,10 @@ def upstreams() -> None:
 @installation_options
 def list_upstreams(data: str | None, config: Path | None) -> None:
     """List upstreams and routes as the gateway would read them now."""
-    _, fleet = _load(data, config)
-    for name, row in fleet.route_table.upstreams.items():
+    _, registry = _load(data, config)
+    for name, row in registry.route_table.upstreams.items():
         click.echo(f"{name}  {row.protocol}  {row.base_url or '-'}")
-        for route in fleet.route_table.routes.values():
+        for route in registry.route_table.routes.values():
             if route.upstream == name:
                 click.echo(f"  {route.name}")
 
@@ -68,12 +68,14 @@ def list_upstreams(data: str | None, config: Path | None) -> None:
 @installation_options
 def test_upstream(name: str, model: str | None, data: str | None, config: Path | None) -> None:
     """Send the cheapest possible request to NAME and explain the outcome. The expected cost is printed first."""
-    book, fleet = _load(data, config)
-    routes = [one for one in fleet.route_table.routes.values() if one.upstream == name and model in (None, one.model)]
+    catalog, registry = _load(data, config)
+    routes = [
+        one for one in registry.route_table.routes.values() if one.upstream == name and model in (None, one.model)
+    ]
     if not routes:
-        known = ", ".join(fleet.route_table.upstreams) or "none"
+        known = ", ".join(registry.route_table.upstreams) or "none"
         raise Exit(USAGE, f"imagegate: no route uses an upstream {name!r} (upstreams: {known})")
-    asyncio.run(_test_route(book, fleet, routes[0]))
+    asyncio.run(_test_route(catalog, registry, routes[0]))
 
 
 def _load(data: str | None, config: Path | None) -> tuple[Catalog, UpstreamRegistry]:
@@ -82,23 +84,23 @@ def _load(data: str | None, config: Path | None) -> tuple[Catalog, UpstreamRegis
     return load_catalog_and_registry(settings, spool)
 
 
-async def _test_route(book: Catalog, fleet: UpstreamRegistry, route: Route) -> None:
-    order, usage, cost = _cheapest_order(book, route)
+async def _test_route(catalog: Catalog, registry: UpstreamRegistry, route: Route) -> None:
+    order, usage, cost = _cheapest_order(catalog, route)
     size = f"{order.size.width}x{order.size.height}"
     click.echo(f"{route.name}: one image, {size}, quality {order.quality or '-'}, expected cost ${format_usd(cost)}")
     started = time.monotonic()
     call = Call(attempt_id=f"att_test{int(time.time())}", order=order, expected=usage, model=route.upstream_model)
     try:
-        answer = await fleet.upstreams[route.upstream].produce(call, CallHooks())
+        answer = await registry.upstreams[route.upstream].produce(call, CallHooks())
     finally:
-        await fleet.close()
+        await registry.close()
     click.echo(f"responded after {time.monotonic() - started:.1f} s")
     _explain(answer, order, usage)
 
 
-def _cheapest_order(book: Catalog, route: Route) -> tuple[ImageOrder, Usage, int]:
+def _cheapest_order(catalog: Catalog, route: Route) -> tuple[ImageOrder, Usage, int]:
     """The cheapest order that the route accepts."""
-    row = book.models[route.model]
+    row = catalog.models[route.model]
     family = FAMILIES[row.family]
     quality = (route.qualities or row.qualities or (None,))[0]
     for size, tier in _SIZES:

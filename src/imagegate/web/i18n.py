@@ -68,4 +68,4 @@ def choose_language(requested: str | None, cookie: str | None, accept_language: 
 def _rank_languages(accept_language: str) -> Iterable[str]:
     found = [_LANGUAGE_RANGE.fullmatch(part) for part in accept_language[:500].split(",")]
     ranges = [(float(one[2] or 1), one[1].lower()) for one in found if one]
-    return [language for weight, language in sorted(ranges, key=lambda wish: -wish[0]) if weight > 0]
+    return [language for weight, language in sorted(ranges, key=lambda item: -item[0]) if weight > 0]

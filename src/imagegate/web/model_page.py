@@ -135,9 +135,9 @@ def _rates(price: PriceView) -> list[RateRow]:
 def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
     """The same square image at each quality, without references."""
     totals = {quality: _image_total(runtime, model, version, quality) for quality in model.qualities}
-    usual = totals.get(model.quality_default, 0)
+    default_nanos = totals.get(model.quality_default, 0)
     return [
-        Example(quality, display_amount(nanos, runtime.credits_per_usd), _times_default(nanos, usual))
+        Example(quality, display_amount(nanos, runtime.credits_per_usd), _times_default(nanos, default_nanos))
         for quality, nanos in totals.items()
     ]
 

@@ -56,7 +56,7 @@ def _model_page(request: Request[Any, Any, Any], site: PageRenderer, name: str) 
         settings=settings,
         endpoints=site.reference.endpoints(_HOME_ENDPOINTS),
         embedded=not site.runtime.registry.route_table.has_real_upstream,
-        usual=DEFAULT_MODEL,
+        default_model=DEFAULT_MODEL,
     )
 
 
