@@ -147,11 +147,11 @@ def test_web_1_log_out_ends_this_session_and_everywhere_ends_all(public: Gateway
 def test_web_1_a_session_ends_after_an_hour_unused_and_after_twelve_hours(public: Gateway, operator: str) -> None:
     with visitor(public, "203.0.113.4") as client:
         cookie, _ = signed_in(client, new_key(public, operator, "idle"))
-        make_older(public, "seen", US_PER_HOUR - US_PER_MINUTE)
+        make_older(public, "last_used", US_PER_HOUR - US_PER_MINUTE)
         assert token(client, cookie)
-        make_older(public, "seen", US_PER_HOUR - US_PER_MINUTE)
+        make_older(public, "last_used", US_PER_HOUR - US_PER_MINUTE)
         assert token(client, cookie), "its use a moment ago counts"
-        make_older(public, "seen", US_PER_HOUR + US_PER_MINUTE)
+        make_older(public, "last_used", US_PER_HOUR + US_PER_MINUTE)
         assert token(client, cookie) is None
         cookie, _ = signed_in(client, new_key(public, operator, "old"))
         make_older(public, "expires", 12 * US_PER_HOUR)
