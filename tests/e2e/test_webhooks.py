@@ -98,6 +98,12 @@ def client(served: Gateway) -> Iterator[httpx.Client]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def failing_tasks(client: httpx.Client, receiver: Receiver) -> dict[str, Any]:
+    """A task for each failure, created together so that their retries run side by side."""
+    return {name: create(client, receiver.url(name)) for name in FAILURES}
+
+
 def create(client: httpx.Client, url: str, **more: Any) -> Any:
     return parse_response(client.post(CREATE, json={**SMALL_IMAGE, "callback_url": url, **more}))
 
@@ -239,10 +245,10 @@ def test_s7_old_or_changed_messages_are_refused_by_receivers(client: httpx.Clien
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_hook_3_every_failure_is_tried_four_times_and_then_exhausted(
-    client: httpx.Client, receiver: Receiver, name: str
+    client: httpx.Client, receiver: Receiver, failing_tasks: dict[str, Any], name: str
 ) -> None:
     status, error, arrives = FAILURES[name]
-    task = create(client, receiver.url(name))
+    task = failing_tasks[name]
     delivery = delivery_of(client, f"evt_{task['id']}")
     assert (delivery["status"], delivery["reason"]) == ("exhausted", "failed")
     attempts = delivery["attempts"]
