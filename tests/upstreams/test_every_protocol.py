@@ -92,7 +92,7 @@ class Server:
 
 
 def run(protocol: str, directory: Path, server: Server) -> Outcome:
-    async def scene() -> Outcome:
+    async def scenario() -> Outcome:
         async with serve_routes(*server.routes()) as server.base:
             spool = Spool(directory / "spool")
             runner = AttemptRunner(protocol, server.base, spool, api_key=KEY, config={"timeout_s": 5.0})
@@ -105,7 +105,7 @@ def run(protocol: str, directory: Path, server: Server) -> Outcome:
             finally:
                 await upstream.close()
 
-    outcome = asyncio.run(scene())
+    outcome = asyncio.run(scenario())
     assert server.submits == 1, "one call is one purchase"
     return outcome
 
@@ -185,7 +185,7 @@ def run_failing(protocol: str, directory: Path, server: Server) -> Outcome:
 
 
 def run_once(directory: Path, server: Server) -> Outcome:
-    async def scene() -> Outcome:
+    async def scenario() -> Outcome:
         async with serve_routes(*server.routes()) as server.base:
             config = {"timeout_s": 5.0, "dialect": "evolink"}
             runner = AttemptRunner("task_api", server.base, Spool(directory / "spool"), api_key=KEY, config=config)
@@ -196,7 +196,7 @@ def run_once(directory: Path, server: Server) -> Outcome:
             finally:
                 await upstream.close()
 
-    return asyncio.run(scene())
+    return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -235,6 +235,16 @@ def test_a_status_means_the_same_in_every_protocol_except_where_a_table_says_why
             assert len(set(meanings.values())) == 1, (status, code, meanings)
     assert dict(OPENAI_ERRORS.kind_by_status) == {403: FailureKind.no_model}
     assert all(not TABLES[protocol].kind_by_status for protocol in PROTOCOLS if protocol != "openai")
+
+
+def test_a_wrong_address_is_the_operators_to_mend() -> None:
+    for status in (301, 302, 307, 308, 404, 405):
+        response = HttpResponse(status=status, body=b"<html>")
+        for table in TABLES.values():
+            assert meaning(classify_error(response, table, Dialect(name="openai"))) == (
+                "Unavailable",
+                FailureKind.misconfigured,
+            )
 
 
 def meaning(outcome: Outcome) -> tuple[str, Any]:
