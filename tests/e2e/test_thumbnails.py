@@ -80,8 +80,8 @@ def test_a_task_without_a_thumbnail_settles_all_the_same(tmp_path: Path, monkeyp
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
             for job in (
-                "imagegate.images.jobs.limit_probes:refuse",
-                "imagegate.images.jobs.limit_probes:leave",
+                "imagegate.images.jobs.limit_probes:raise_error",
+                "imagegate.images.jobs.limit_probes:exit_process",
                 "imagegate.images.jobs:none",
             ):
                 monkeypatch.setattr(thumbnail, "JOB", job)

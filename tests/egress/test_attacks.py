@@ -184,7 +184,7 @@ def test_there_are_59() -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", DIRECT)
 def test_direct(attack: str, way: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with attack_setup(way, tmp_path) as field:
             url = f"{scheme_of(way)}://{DIRECT[attack]}/".format(p=field.canary.port)
             for purpose in Purpose:
@@ -193,7 +193,7 @@ def test_direct(attack: str, way: str, tmp_path: Path) -> None:
             assert_no_leak(field, await run_attack(field, url))
             assert field.dialled == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("way", GUARDED)
@@ -201,7 +201,7 @@ def test_direct(attack: str, way: str, tmp_path: Path) -> None:
 def test_direct_past_the_parser(attack: str, way: str, tmp_path: Path) -> None:
     """The same hosts as if the parser had let them through: the guard at the wire must do alone."""
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with attack_setup(way, tmp_path) as field:
             text, _, port = DIRECT[attack].format(p=field.canary.port).rpartition(":")
             host = text.strip("[]").replace("%25", "%")
@@ -209,13 +209,13 @@ def test_direct_past_the_parser(attack: str, way: str, tmp_path: Path) -> None:
             url = CheckedUrl(purpose, scheme_of(way), host, int(port), "/")
             assert_no_leak(field, await (_as_reference if way == "reference" else _as_callback)(field, url))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_NAME)
 def test_by_name(attack: str, way: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with attack_setup(way, tmp_path, evil_example=BY_NAME[attack]) as field:
             if attack == "rebinding":
                 # The lookup that a guard of the check-first kind would have made.
@@ -223,30 +223,30 @@ def test_by_name(attack: str, way: str, tmp_path: Path) -> None:
             assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://evil.example:{field.canary.port}/"))
             assert field.resolver.lookups[-1] == "evil.example"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_REDIRECT)
 def test_by_redirect(attack: str, way: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         names = {"inner_example": [["127.0.0.1"]], "rebind_example": [[PUBLIC], ["127.0.0.1"]]}
         async with attack_setup(way, tmp_path, BY_REDIRECT[attack], **names) as field:
             await field.resolver.resolve("rebind.example")
             assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://door.example:{field.door.port}/"))
             assert field.door.connections == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_SCHEME)
 def test_by_scheme(attack: str, way: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with attack_setup(way, tmp_path) as field:
             assert_no_leak(field, await run_attack(field, BY_SCHEME[attack].format(p=field.canary.port)))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @dataclass
@@ -286,39 +286,39 @@ async def honest(way: str, bodies: tuple[bytes, bytes] = (b"four", b"six")) -> A
 
 
 def test_honest_references_pass() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with honest("reference") as place:
             for url, body in zip(place.urls("http"), (b"four", b"six", b"six"), strict=True):
                 sink = io.BytesIO()
                 await place.outbound.fetch(check_url(url, Purpose.REFERENCE, place.rules), sink, max_bytes=10)
                 assert sink.getvalue() == body
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_honest_callbacks_pass() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with honest("callback") as place:
             for url, status in zip(place.urls("https"), (200, 200, 302), strict=True):
                 posted = await place.outbound.post(check_url(url, Purpose.CALLBACK, place.rules), b"{}", {})
                 assert posted.status == status
             assert len(place.six.requests) == 1
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_honest_uploads_pass(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with honest("upload", (PNG, PNG + b"six")) as place:
             for url, size in zip(place.urls("http"), (len(PNG), len(PNG) + 3, len(PNG) + 3), strict=True):
                 kept = await upload(tmp_path, place.rules, place.outbound, url)
                 assert kept.json()["data"]["file_size"] == size, kept.text
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_honest_results_pass(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with honest("result") as place:
             for number, (url, body) in enumerate(zip(place.urls("http"), (b"four", b"six", b"six"), strict=True)):
                 target = tmp_path / str(number)
@@ -328,4 +328,4 @@ def test_honest_results_pass(tmp_path: Path) -> None:
                 assert isinstance(outcome, Download)
                 assert (outcome.bytes, target.read_bytes()) == (len(body), body)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

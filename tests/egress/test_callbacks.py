@@ -52,7 +52,7 @@ def hook(
 ) -> tuple[PostResponse, Server]:
     tls = server_tls("hook.test") if tls == "own" else tls
 
-    async def scene() -> tuple[PostResponse, Server]:
+    async def scenario() -> tuple[PostResponse, Server]:
         async with serve_raw(reply, tls=tls, greeting=greeting) as server:
             opened = (AllowEntry("127.0.0.1/32", server.port),) if allowed else ()
             rules = EgressRules(allow=opened, extra_ports=(server.port,))
@@ -63,7 +63,7 @@ def hook(
             finally:
                 await outbound.close()
 
-    return asyncio.run(scene())
+    return asyncio.run(scenario())
 
 
 def hook_failure(reply: Reply, tls: ssl.SSLContext | Literal["own"] | None = "own", **options: object) -> str:
@@ -153,7 +153,7 @@ def test_without_the_allow_entry_the_same_url_is_refused() -> None:
 
 
 def test_a_post_is_never_repeated() -> None:
-    async def scene() -> int:
+    async def scenario() -> int:
         async with serve_raw(reset, tls=server_tls("hook.test")) as server:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
             outbound = EgressClient(rules, resolver=ScriptedResolver(), ssl_context=client_tls())
@@ -162,7 +162,7 @@ def test_a_post_is_never_repeated() -> None:
             await outbound.close()
             return len(server.requests)
 
-    assert asyncio.run(scene()) == 1
+    assert asyncio.run(scenario()) == 1
 
 
 def test_callbacks_are_never_in_the_clear() -> None:

@@ -74,7 +74,7 @@ def test_an_allow_entry_opens_an_address_of_this_machine() -> None:
 def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressPolicy]) -> None:
     """With name and socket unguarded the connection is made, and goes no further."""
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, b"secret"))) as server:
             rules = EgressRules(extra_ports=(server.port,))
             outbound = EgressClient(rules, resolver=ScriptedResolver())
@@ -97,7 +97,7 @@ def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressPolicy]) -> 
             assert (len(checks), server.requests, sink.getvalue()) == (2, [], b"")
 
     with record_connects() as dialled:
-        asyncio.run(scene())
+        asyncio.run(scenario())
     assert len(dialled) == 1
 
 
@@ -105,7 +105,7 @@ def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressPolicy]) -> 
 def test_a_url_with_two_readings_is_not_sent(target: str) -> None:
     """No such URL leaves the parser; should one come from elsewhere, it goes nowhere."""
 
-    async def scene() -> str:
+    async def scenario() -> str:
         outbound = EgressClient(EgressRules(), resolver=ScriptedResolver())
         url = CheckedUrl(Purpose.REFERENCE, "http", "a.example", 80, target)
         with pytest.raises(FetchFailed) as failed:
@@ -113,7 +113,7 @@ def test_a_url_with_two_readings_is_not_sent(target: str) -> None:
         await outbound.close()
         return failed.value.reason
 
-    assert asyncio.run(scene()) == ("refused_address" if target == "/ä" else "protocol")
+    assert asyncio.run(scenario()) == ("refused_address" if target == "/ä" else "protocol")
 
 
 def _can_make_namespaces() -> bool:

@@ -58,36 +58,36 @@ async def fetching(
 def failure(reply: Reply, **options: float) -> str:
     """The reason for which a fetch fails."""
 
-    async def scene() -> str:
+    async def scenario() -> str:
         async with fetching(reply) as (_, fetch):
             with pytest.raises(FetchFailed) as failed:
                 await fetch(**options)
             return failed.value.reason
 
-    return asyncio.run(scene())
+    return asyncio.run(scenario())
 
 
 def test_fetch_delivers_bytes_and_their_hash() -> None:
     body = bytes(range(256)) * 1000
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with fetching(reply_with(http_response(200, body, "Content-Type: text/html"))) as (_, fetch):
             fetched, got = await fetch()
             assert got == body
             assert fetched == Download(len(body), hashlib.sha256(body).hexdigest())
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_request_says_little_and_keeps_the_query() -> None:
     target = "/a/../b%2f?sig=A%2b%2B+/=&&x=%zz|{}\"<>'^`~;u=https://x/?y"
 
-    async def scene() -> bytes:
+    async def scenario() -> bytes:
         async with fetching(reply_with(http_response()), contact="+https://gw.example/about") as (server, fetch):
             await fetch(target + "#top")
             return server.requests[0]
 
-    head = asyncio.run(scene()).decode().lower()
+    head = asyncio.run(scenario()).decode().lower()
     assert head.startswith(f"get {target.lower()} http/1.1\r\n")
     assert f"user-agent: imagegate/{__version__} (+https://gw.example/about)\r\n" in head
     assert "accept-encoding: identity\r\n" in head
@@ -95,33 +95,33 @@ def test_request_says_little_and_keeps_the_query() -> None:
 
 
 def test_non_ascii_targets_are_sent_percent_encoded() -> None:
-    async def scene() -> bytes:
+    async def scenario() -> bytes:
         async with fetching(reply_with(http_response())) as (server, fetch):
             await fetch("/图?q=é%41")
             return server.requests[0]
 
-    assert asyncio.run(scene()).startswith(b"GET /%E5%9B%BE?q=%C3%A9%41 HTTP/1.1\r\n")
+    assert asyncio.run(scenario()).startswith(b"GET /%E5%9B%BE?q=%C3%A9%41 HTTP/1.1\r\n")
 
 
 def test_cookies_are_not_kept() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with fetching(reply_with(http_response(200, b"", "Set-Cookie: a=b; Path=/"))) as (server, fetch):
             await fetch()
             await fetch()
             assert b"cookie" not in server.requests[1].lower()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_proxy_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with fetching(reply_with(http_response(200, b"direct"))) as (_, fetch):
             assert (await fetch())[1] == b"direct"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_every_failure_has_its_reason(reply: Reply, options: dict[str, float], r
 
 
 def test_the_cap_is_exact() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with fetching(reply_with(http_response(200, b"x" * 10))) as (_, fetch):
             assert (await fetch(max_bytes=10))[1] == b"x" * 10
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_three_redirects_are_followed_and_four_are_not() -> None:
@@ -169,7 +169,7 @@ def test_three_redirects_are_followed_and_four_are_not() -> None:
 
     port = 0
 
-    async def scene() -> None:
+    async def scenario() -> None:
         nonlocal port
         async with fetching(reply) as (server, fetch):
             port = server.port
@@ -180,7 +180,7 @@ def test_three_redirects_are_followed_and_four_are_not() -> None:
             assert failed.value.reason == "redirect"
             assert len(server.requests) == 8
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_one_clock_runs_over_all_hops() -> None:
@@ -202,7 +202,7 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("imagegate.egress.connector.LOOKUP_TIMEOUT_S", 0.2)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         outbound = EgressClient(EgressRules(), resolver=Dead())
         for name in ("slow.example", "empty.example", "dead.example"):
             url = check_url(f"http://{name}/", Purpose.REFERENCE, EgressRules())
@@ -211,11 +211,11 @@ def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
             assert failed.value.reason == "dns"
         await outbound.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_closed_port_is_a_failed_connect() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(b"")) as server:
             port = server.port
         rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", port),))
@@ -226,7 +226,7 @@ def test_a_closed_port_is_a_failed_connect() -> None:
         assert failed.value.reason == "connect"
         await outbound.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_errors_of_the_sink_are_not_explained_away() -> None:
@@ -234,7 +234,7 @@ def test_errors_of_the_sink_are_not_explained_away() -> None:
         def write(self, data: object, /) -> int:
             raise OSError(28, "No space left on device")
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, b"x"))) as server:
             rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
             outbound = EgressClient(rules)
@@ -243,11 +243,11 @@ def test_errors_of_the_sink_are_not_explained_away() -> None:
                 await outbound.fetch(url, Full(), max_bytes=1)
             await outbound.close()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_the_usual_resolver_is_the_one_of_the_system() -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, b"x"))) as server:
             opened = (AllowEntry("127.0.0.1/32", server.port), AllowEntry("::1/128", server.port))
             rules = EgressRules(allow=opened)
@@ -258,4 +258,4 @@ def test_the_usual_resolver_is_the_one_of_the_system() -> None:
             await outbound.close()
             assert sink.getvalue() == b"x"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

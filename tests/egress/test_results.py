@@ -39,7 +39,7 @@ async def fetch(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "comfy", "comfy.internal", "LocalHost"])
 def test_the_upstreams_own_host_may_be_anywhere(host: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, BODY))) as server:
             url, base = f"http://{host.lower()}:{server.port}/view?file=%2F1", f"http://{host}:{server.port}/v1/"
             target = tmp_path / "0.png"
@@ -50,7 +50,7 @@ def test_the_upstreams_own_host_may_be_anywhere(host: str, tmp_path: Path) -> No
             assert b"Accept-Encoding: identity\r\n" in head
             assert b"authorization" not in head.lower()
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_upstreams_own_host_may_be_anywhere(host: str, tmp_path: Path) -> No
 def test_any_other_origin_is_a_strangers(other: str, tmp_path: Path) -> None:
     """Scheme, host and port: where one differs, no word of the operator opens it."""
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with (
             serve_raw(reply_with(http_response(200, BODY))) as server,
             serve_raw(reply_with(http_response(200, BODY))) as second,
@@ -80,11 +80,11 @@ def test_any_other_origin_is_a_strangers(other: str, tmp_path: Path) -> None:
             assert dialled == []
             assert list(tmp_path.iterdir()) == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_the_own_host_leads_nowhere_else_by_redirect(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, BODY))) as inner:
             away = reply_with(http_response(302, b"", f"Location: http://127.0.0.1:{inner.port}/"))
             async with serve_raw(away) as server:
@@ -92,7 +92,7 @@ def test_the_own_host_leads_nowhere_else_by_redirect(tmp_path: Path) -> None:
                 assert isinstance(await fetch(f"{base}/x", base, tmp_path / "x"), DownloadFailed)
             assert inner.connections == 0
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) 
         left = int(request.split()[1][1:])
         writer.write(http_response(302, b"", f"Location: /{left - 1}") if left else http_response(200, BODY))
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
             assert isinstance(await fetch(f"{base}/3", base, tmp_path / "3"), Download)
@@ -108,7 +108,7 @@ def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) 
             assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith("redirect: ")
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) 
     ],
 )
 def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
             failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", ResultLimits(1000, 0.5))
@@ -136,11 +136,11 @@ def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_pat
             assert "token" not in failed.detail
             assert list(tmp_path.iterdir()) == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 def test_a_file_that_is_there_is_never_touched(tmp_path: Path) -> None:
-    async def scene() -> None:
+    async def scenario() -> None:
         async with serve_raw(reply_with(http_response(200, BODY))) as server:
             target, base = tmp_path / "x", f"http://127.0.0.1:{server.port}"
             target.write_bytes(b"before")
@@ -148,7 +148,7 @@ def test_a_file_that_is_there_is_never_touched(tmp_path: Path) -> None:
                 await fetch(f"{base}/", base, target)
             assert target.read_bytes() == b"before"
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("base", ["", "api.example", "ftp://api.example", "https://"])

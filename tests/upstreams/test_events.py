@@ -43,13 +43,13 @@ def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
     return "".join(lines).encode()
 
 
-def ask(tmp_path: Path, body: bytes | Reply, ties: CallHooks | None = None, timeout_s: float = 10.0) -> Outcome:
+def ask(tmp_path: Path, body: bytes | Reply, hooks: CallHooks | None = None, timeout_s: float = 10.0) -> Outcome:
     reply = reply_with(http_response(200, body, "Content-Type: text/event-stream")) if isinstance(body, bytes) else body
 
     async def run() -> Outcome:
         async with serve_raw(reply) as server:
             there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s))
-            return await run_call(there, make_call(partial_images=2), ties)
+            return await run_call(there, make_call(partial_images=2), hooks)
 
     return asyncio.run(run())
 
@@ -62,13 +62,13 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
         shown.append((index, file.read_bytes()))
 
     body = b": keep-alive\n\n" + stream(partial(0), partial(1), completed(), end=end) + b"data: [DONE]\n\n"
-    said = ask(tmp_path, body, CallHooks(on_partial_image=show))
-    assert isinstance(said, Produced)
+    outcome = ask(tmp_path, body, CallHooks(on_partial_image=show))
+    assert isinstance(outcome, Produced)
     assert shown == [(0, encoded_image("JPEG")), (1, encoded_image("JPEG"))]
-    assert said.answer.partials == 2
-    assert said.answer.usage is not None
-    assert said.answer.usage.image_output == 296
-    assert [(image.name, image.width) for image in said.answer.images] == [("0.png", 40)]
+    assert outcome.answer.partials == 2
+    assert outcome.answer.usage is not None
+    assert outcome.answer.usage.image_output == 296
+    assert [(image.name, image.width) for image in outcome.answer.images] == [("0.png", 40)]
     left = {path.name for path in (tmp_path / "spool").rglob("*") if path.is_file()}
     assert left == {"0.png", "answer.json"}
 
@@ -78,9 +78,9 @@ def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) 
 
 
 def test_nobody_need_watch(tmp_path: Path) -> None:
-    said = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
-    assert isinstance(said, Produced)
-    assert said.answer.partials == 1
+    outcome = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
+    assert isinstance(outcome, Produced)
+    assert outcome.answer.partials == 1
 
 
 def test_the_picture_is_taken_when_it_is_there_whatever_the_stream_does_then(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_a_server_that_answers_with_an_object_all_the_same_is_understood(tmp_pat
     ],
 )
 def test_a_stream_without_its_end_is_unknown(body: bytes, tmp_path: Path) -> None:
-    said = ask(tmp_path, body)
-    assert isinstance(said, Unknown), said
-    assert said.bad_body
+    outcome = ask(tmp_path, body)
+    assert isinstance(outcome, Unknown), outcome
+    assert outcome.bad_body
 
 
 def test_a_connection_that_breaks_before_the_end_is_unknown(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from tests.upstreams.helpers import (
 class Queue:
     """fal's side: each submit is a purchase. The addresses it gives follow no rule that could be guessed."""
 
-    knife: CancelPoint = field(default_factory=CancelPoint)
+    cancel_point: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     base: str = ""
     addresses: str = ""
@@ -69,7 +69,7 @@ class Queue:
         ]
 
     async def submit(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         self.heads.append(request.headers)
         self.paths.append(request.path)
         body = await request.json()
@@ -77,7 +77,7 @@ class Queue:
         if isinstance(planned, web.Response):
             return planned
         self.bought.append(body)
-        await self.knife.hit()
+        await self.cancel_point.hit()
         if planned == "hang up":
             return abort_connection(request)
         if planned == "garble":
@@ -87,7 +87,7 @@ class Queue:
         return web.json_response({"request_id": "7", **{name: base + path for name, path in urls.items()}})
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         assert request.headers["Authorization"] == f"Key {SECRET}"
         self.asked += 1
         if self.cancels and self.cancelled_status:
@@ -97,7 +97,7 @@ class Queue:
         return web.json_response({"status": "COMPLETED", **self.status})
 
     async def response(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         if self.result_answers:
             return self.result_answers.pop(0)
         images = [{"url": f"{self.base}/files/{index}.png", "width": 64} for index in range(2)]
@@ -109,7 +109,7 @@ class Queue:
         return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         return web.Response(body=png())
 
 
@@ -118,8 +118,8 @@ WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 async def run_attempt(queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*queue.routes()) as queue.base:
-        desk = AttemptRunner("fal", queue.base, Spool(spool), **given)
-        return desk, await desk.produce(wanted)
+        runner = AttemptRunner("fal", queue.base, Spool(spool), **given)
+        return runner, await runner.produce(wanted)
 
 
 def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
@@ -128,7 +128,7 @@ def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     queue = Queue()
-    desk, answer = run(queue, tmp_path)
+    runner, answer = run(queue, tmp_path)
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
     assert (answer.answer.usage, answer.answer.cost_nanos, answer.answer.request_id) == (None, None, "7")
@@ -143,27 +143,27 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     ]
     assert queue.paths == ["/openai/gpt-image-2"]
     assert (queue.heads[0]["x-fal-no-retry"], queue.heads[0]["Authorization"]) == ("1", f"Key {SECRET}")
-    assert set(json.loads(desk.saved_refs[0])) == {"request_id", "status_url", "response_url", "cancel_url"}
-    assert desk.upstream().recovery_mode is RecoveryMode.by_ref
+    assert set(json.loads(runner.saved_refs[0])) == {"request_id", "status_url", "response_url", "cancel_url"}
+    assert runner.upstream().recovery_mode is RecoveryMode.by_ref
 
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
     """Before the id is remembered nothing can be taken up: then nobody calls again."""
 
-    async def scene(at: int) -> bool:
-        knife = CancelPoint(at)
-        queue = Queue(knife)
+    async def scenario(at: int) -> bool:
+        cancel_point = CancelPoint(at)
+        queue = Queue(cancel_point)
         async with serve_routes(*queue.routes()) as queue.base:
-            desk = AttemptRunner("fal", queue.base, Spool(tmp_path / str(at)), knife)
-            answer = await desk.produce_until_cancelled(WANTED)
-            was_cut = knife.reached
-            if answer is None and desk.saved_refs:
-                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.saved_refs[-1]))
-            assert isinstance(answer, Produced) or not desk.saved_refs, (at, answer)
+            runner = AttemptRunner("fal", queue.base, Spool(tmp_path / str(at)), cancel_point)
+            answer = await runner.produce_until_cancelled(WANTED)
+            was_cut = cancel_point.reached
+            if answer is None and runner.saved_refs:
+                answer = await runner.produce(msgspec.structs.replace(WANTED, ref=runner.saved_refs[-1]))
+            assert isinstance(answer, Produced) or not runner.saved_refs, (at, answer)
             assert len(queue.bought) <= 1
             return was_cut
 
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scene(at)), range(1, 100)))
+    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
     assert len(cuts) >= 10  # submit twice, remember twice, three looks, the response, two files
 
 
@@ -179,7 +179,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
     big = tmp_path / "big.png"
     big.write_bytes(png() + bytes(9 * 2**20))
 
-    async def scene() -> Outcome:
+    async def scenario() -> Outcome:
         async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
             writer.transport.abort()
@@ -187,10 +187,10 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
         server = await asyncio.start_server(slam, "127.0.0.1", 0)
         async with server:
             base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            desk = AttemptRunner("fal", base, Spool(tmp_path / "spool"))
-            return await desk.produce(make_call(model="m", references=(big,)))
+            runner = AttemptRunner("fal", base, Spool(tmp_path / "spool"))
+            return await runner.produce(make_call(model="m", references=(big,)))
 
-    answer = asyncio.run(scene())
+    answer = asyncio.run(scenario())
     assert isinstance(answer, Unavailable)
     assert answer.trouble is FailureKind.failing
 

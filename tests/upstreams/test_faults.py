@@ -51,9 +51,9 @@ def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **
     async def run() -> Outcome:
         async with serve_raw(reply) as server:
             there = make_upstream(tmp_path, make_config(server.port, timeout_s=timeout_s), **options)
-            said = await run_call(there, make_call(n=n))
+            outcome = await run_call(there, make_call(n=n))
             assert server.connections == 1
-            return said
+            return outcome
 
     return asyncio.run(run())
 
@@ -63,9 +63,9 @@ def ask_raw(tmp_path: Path, serve: ConnectionHandler, **asked: Any) -> Outcome:
 
     async def run() -> Outcome:
         async with serve_connections(serve) as (port, connections):
-            said = await run_call(make_upstream(tmp_path, make_config(port, timeout_s=1.0)), make_call(**asked))
+            outcome = await run_call(make_upstream(tmp_path, make_config(port, timeout_s=1.0)), make_call(**asked))
             assert len(connections) == 1
-            return said
+            return outcome
 
     return asyncio.run(run())
 
@@ -88,9 +88,9 @@ def hard_reset(writer: asyncio.StreamWriter) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        said = asyncio.run(run_call(make_upstream(tmp_path, make_config(bound.getsockname()[1])), make_call()))
-    assert isinstance(said, Unavailable)
-    assert (said.trouble, said.error.code) == (FailureKind.failing, "service_unavailable")
+        outcome = asyncio.run(run_call(make_upstream(tmp_path, make_config(bound.getsockname()[1])), make_call()))
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.trouble, outcome.error.code) == (FailureKind.failing, "service_unavailable")
 
 
 def test_no_such_name(tmp_path: Path) -> None:
@@ -106,9 +106,9 @@ def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
             asked = make_config(0, base_url=f"https://127.0.0.1:{server.port}/v1")
             return await run_call(make_upstream(tmp_path, asked), make_call())
 
-    said = asyncio.run(run())
-    assert isinstance(said, Unavailable)
-    assert "Certificate" in said.detail
+    outcome = asyncio.run(run())
+    assert isinstance(outcome, Unavailable)
+    assert "Certificate" in outcome.detail
 
 
 def test_a_certificate_that_is_trusted(tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Pa
         await reader.read(1000)
         hard_reset(writer)
 
-    said = ask_raw(tmp_path, serve, references=(reference,))
-    assert isinstance(said, Unavailable), said
+    outcome = ask_raw(tmp_path, serve, references=(reference,))
+    assert isinstance(outcome, Unavailable), outcome
 
 
 def test_a_black_hole_that_never_takes_the_whole_request(tmp_path: Path) -> None:
@@ -200,20 +200,20 @@ def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made
     ],
 )
 def test_silence_after_the_request_is_unknown(reply: Reply, bad_body: bool, tmp_path: Path) -> None:
-    said = ask(tmp_path, reply, timeout_s=1.0)
-    assert isinstance(said, Unknown), said
-    assert said.bad_body == bad_body, said
+    outcome = ask(tmp_path, reply, timeout_s=1.0)
+    assert isinstance(outcome, Unknown), outcome
+    assert outcome.bad_body == bad_body, outcome
 
 
 def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
     body = json.dumps(
         {"data": [{"b64_json": base64_image()[:-4] + "!AAA"}], "usage": {"input_tokens": 3, "output_tokens": 9}}
     )
-    said = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
-    assert isinstance(said, Unknown)
-    assert said.bad_body
-    assert said.usage is not None, "what was reported is booked as waste"
-    assert said.usage.image_output == 9
+    outcome = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
+    assert outcome.usage is not None, "what was reported is booked as waste"
+    assert outcome.usage.image_output == 9
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
@@ -222,30 +222,30 @@ def test_a_picture_that_is_not_whole_is_no_picture(damage: str, tmp_path: Path) 
     if damage == "flipped":
         data[len(data) // 2] ^= 1
     body = json.dumps({"data": [{"b64_json": base64.b64encode(data[:-4] if damage == "cut" else data).decode()}]})
-    said = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
-    assert isinstance(said, Unknown)
-    assert said.bad_body
-    assert said.detail.startswith("image 0: ")
+    outcome = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
+    assert outcome.detail.startswith("image 0: ")
 
 
 def test_other_pixels_than_asked_are_delivered_with_their_own(tmp_path: Path) -> None:
-    said = ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
-    assert isinstance(said, Produced)
-    assert [(image.width, image.height) for image in said.answer.images] == [(40, 30)]
+    outcome = ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
+    assert isinstance(outcome, Produced)
+    assert [(image.width, image.height) for image in outcome.answer.images] == [(40, 30)]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_server_that_compresses_against_our_wish_is_understood(coding: str, tmp_path: Path) -> None:
     packed = gzip.compress(one_image_body()) if coding == "gzip" else zlib.compress(one_image_body())
-    said = ask(tmp_path, reply_with(http_response(200, packed, JSON, f"Content-Encoding: {coding}")))
-    assert isinstance(said, Produced)
+    outcome = ask(tmp_path, reply_with(http_response(200, packed, JSON, f"Content-Encoding: {coding}")))
+    assert isinstance(outcome, Produced)
 
 
 def test_a_bomb_stops_at_the_cap(tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 60_000_000)
-    said = ask(tmp_path, reply_with(http_response(200, bomb, JSON, "Content-Encoding: gzip")))
-    assert isinstance(said, Unknown)
-    assert said.bad_body
+    outcome = ask(tmp_path, reply_with(http_response(200, bomb, JSON, "Content-Encoding: gzip")))
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
 
 
 def test_200_megabytes_stop_at_the_cap_in_flat_memory(tmp_path: Path) -> None:
@@ -261,10 +261,10 @@ def test_200_megabytes_stop_at_the_cap_in_flat_memory(tmp_path: Path) -> None:
             await writer.drain()
 
     before = psutil.Process().memory_info().rss
-    said = ask(tmp_path, flood)
+    outcome = ask(tmp_path, flood)
     grown = psutil.Process().memory_info().rss - before
-    assert isinstance(said, Unknown)
-    assert said.bad_body
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
     assert sent < 60_000_000
     assert grown < 20_000_000
     assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
@@ -287,12 +287,12 @@ def test_a_picture_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> N
     ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
     tracemalloc.start()
     try:
-        said = ask(tmp_path, send)
+        outcome = ask(tmp_path, send)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert isinstance(said, Produced)
-    assert said.answer.images[0].bytes == len(data)
+    assert isinstance(outcome, Produced)
+    assert outcome.answer.images[0].bytes == len(data)
     assert peak < 5_000_000, peak
 
 
@@ -311,9 +311,9 @@ def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
         message = f"Incorrect key {found[1].decode()}"
         writer.write(http_response(401, json.dumps({"error": {"message": message}}).encode()))
 
-    said = ask(tmp_path, echo)
-    assert isinstance(said, Unavailable)
-    assert said.detail == "401: Incorrect key (secret)"
+    outcome = ask(tmp_path, echo)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.detail == "401: Incorrect key (secret)"
 
 
 def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Path) -> None:
@@ -330,9 +330,9 @@ def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Pa
 
 def test_a_link_that_stays_dead_is_an_unknown_outcome(tmp_path: Path) -> None:
     body = json.dumps({"data": [{"url": "https://nowhere/a"}]}).encode()
-    said = ask(tmp_path, reply_with(http_response(200, body, JSON)))
-    assert isinstance(said, Unknown)
-    assert said.bad_body
+    outcome = ask(tmp_path, reply_with(http_response(200, body, JSON)))
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
 
 
 def test_a_link_to_something_else_is_no_picture(tmp_path: Path) -> None:
@@ -366,9 +366,9 @@ def test_what_the_dialect_cannot_do_is_not_sent(tmp_path: Path) -> None:
         (Dialect(name="d", max_body_bytes=10), make_call()),
         (Dialect(name="d", transparent=False), make_call(background="transparent")),
     ):
-        said = asyncio.run(run_call(make_upstream(tmp_path, make_config(1), dialect=dialect), asked))
-        assert isinstance(said, Unavailable)
-        assert said.trouble is FailureKind.internal
+        outcome = asyncio.run(run_call(make_upstream(tmp_path, make_config(1), dialect=dialect), asked))
+        assert isinstance(outcome, Unavailable)
+        assert outcome.trouble is FailureKind.internal
 
 
 def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:

@@ -56,15 +56,15 @@ def test_an_answer_means_what_its_table_says(dialect: str, case: dict[str, Any],
     async def run() -> Any:
         async with serve_raw(reply_with(reply)) as server:
             there = make_upstream(tmp_path, make_config(server.port, dialect=dialect))
-            said = await run_call(there, make_call(**case.get("call", {})))
+            outcome = await run_call(there, make_call(**case.get("call", {})))
             assert len(server.requests) == 1, "one call is one purchase: nothing is repeated or followed"
-            return said
+            return outcome
 
-    said = asyncio.run(run())
-    found = {"outcome": type(said).__name__, **json.loads(msgspec.json.encode(said))}
+    outcome = asyncio.run(run())
+    found = {"outcome": type(outcome).__name__, **json.loads(msgspec.json.encode(outcome))}
     assert agrees(found, case["expect"]), found
     assert SECRET not in str(found)
-    assert isinstance(said, Produced) == (tmp_path / "spool" / "att_0123456789" / "answer.json").exists()
+    assert isinstance(outcome, Produced) == (tmp_path / "spool" / "att_0123456789" / "answer.json").exists()
 
 
 def test_no_message_to_a_customer_names_who_was_asked() -> None:

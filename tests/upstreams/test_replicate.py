@@ -33,7 +33,7 @@ from tests.upstreams.helpers import (
 class Predictions:
     """Replicate's side: each create is a purchase."""
 
-    knife: CancelPoint = field(default_factory=CancelPoint)
+    cancel_point: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     base: str = ""
     addresses: str = ""
@@ -54,14 +54,14 @@ class Predictions:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         self.heads.append(request.headers)
         body = await request.json()
         planned = self.create_answers.pop(0) if self.create_answers else "buy"
         if isinstance(planned, web.Response):
             return planned
         self.bought.append(body)
-        await self.knife.hit()
+        await self.cancel_point.hit()
         if planned == "hang up":
             return abort_connection(request)
         base = self.addresses or self.base
@@ -69,7 +69,7 @@ class Predictions:
         return web.json_response({"id": "p1", "status": "starting", "urls": urls}, status=201)
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         assert request.headers["Authorization"] == f"Bearer {SECRET}"
         if self.look_answers:
             return self.look_answers.pop(0)
@@ -84,7 +84,7 @@ class Predictions:
         return web.json_response({"id": "p1", "status": "processing"})
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         return web.Response(body=png())
 
 
@@ -95,8 +95,8 @@ async def run_attempt(
     there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]
 ) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*there.routes()) as there.base:
-        desk = AttemptRunner("replicate", there.base, Spool(spool), **given)
-        return desk, await desk.produce(wanted)
+        runner = AttemptRunner("replicate", there.base, Spool(spool), **given)
+        return runner, await runner.produce(wanted)
 
 
 def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
@@ -105,7 +105,7 @@ def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     there = Predictions()
-    desk, answer = run(there, tmp_path, config={"timeout_s": 90})
+    runner, answer = run(there, tmp_path, config={"timeout_s": 90})
     assert isinstance(answer, Produced)
     assert [image.name for image in answer.answer.images] == ["0.png", "1.png"]
     assert (answer.answer.usage, answer.answer.request_id) == (None, "p1")
@@ -123,25 +123,25 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
     ]
     assert there.heads[0]["Cancel-After"] == "90s"
     assert "Prefer" not in there.heads[0]
-    assert json.loads(desk.saved_refs[0])["id"] == "p1"
-    assert desk.progress == [5, 30]
+    assert json.loads(runner.saved_refs[0])["id"] == "p1"
+    assert runner.progress == [5, 30]
 
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
-    async def scene(at: int) -> bool:
-        knife = CancelPoint(at)
-        there = Predictions(knife)
+    async def scenario(at: int) -> bool:
+        cancel_point = CancelPoint(at)
+        there = Predictions(cancel_point)
         async with serve_routes(*there.routes()) as there.base:
-            desk = AttemptRunner("replicate", there.base, Spool(tmp_path / str(at)), knife)
-            answer = await desk.produce_until_cancelled(WANTED)
-            was_cut = knife.reached
-            if answer is None and desk.saved_refs:
-                answer = await desk.produce(msgspec.structs.replace(WANTED, ref=desk.saved_refs[-1]))
-            assert isinstance(answer, Produced) or not desk.saved_refs, (at, answer)
+            runner = AttemptRunner("replicate", there.base, Spool(tmp_path / str(at)), cancel_point)
+            answer = await runner.produce_until_cancelled(WANTED)
+            was_cut = cancel_point.reached
+            if answer is None and runner.saved_refs:
+                answer = await runner.produce(msgspec.structs.replace(WANTED, ref=runner.saved_refs[-1]))
+            assert isinstance(answer, Produced) or not runner.saved_refs, (at, answer)
             assert len(there.bought) <= 1
             return was_cut
 
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scene(at)), range(1, 100)))
+    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
     assert len(cuts) >= 9  # create twice, remember twice, three looks, two files
 
 
@@ -207,12 +207,12 @@ def test_every_end_of_a_prediction_is_understood(
 def test_one_output_may_stand_alone(tmp_path: Path) -> None:
     there = Predictions()
 
-    async def scene() -> Outcome:
+    async def scenario() -> Outcome:
         async with serve_routes(*there.routes()) as there.base:
             there.end = {"output": f"{there.base}/files/0.png"}
             return await AttemptRunner("replicate", there.base, Spool(tmp_path)).produce(WANTED)
 
-    answer = asyncio.run(scene())
+    answer = asyncio.run(scenario())
     assert isinstance(answer, Produced)
     assert len(answer.answer.images) == 1
 

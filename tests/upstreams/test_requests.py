@@ -80,8 +80,8 @@ def sent(tmp_path: Path, asked: Call, dialect: str | Dialect = "openai", **field
             preset = dialect if isinstance(dialect, Dialect) else load_dialects()[dialect]
             base = fields.pop("base_url", "/v1")
             asked_row = make_config(server.port, base_url=f"http://127.0.0.1:{server.port}{base}", **fields)
-            said = await run_call(make_upstream(tmp_path, asked_row, dialect=preset), asked)
-            assert isinstance(said, Produced), said
+            outcome = await run_call(make_upstream(tmp_path, asked_row, dialect=preset), asked)
+            assert isinstance(outcome, Produced), outcome
             (request,) = server.requests
             return request
 

@@ -53,7 +53,7 @@ TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cac
 class Gateway:
     """The other side: tasks by Idempotency-Key, each a purchase; results of its own."""
 
-    knife: CancelPoint = field(default_factory=CancelPoint)
+    cancel_point: CancelPoint = field(default_factory=CancelPoint)
     looks: int = 2
     keyed: bool = True
     count: int = 1
@@ -77,7 +77,7 @@ class Gateway:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         body = await request.json()
         self.heads.append(request.headers)
         self.bodies.append(body)
@@ -88,7 +88,7 @@ class Gateway:
             return abort_connection(request)
         key = request.headers.get("Idempotency-Key", "") if self.keyed else f"{len(self.bought)}"
         task = self.bought.setdefault(key, {"id": f"task-unified-1-{len(self.bought):08d}", "looks": 0})
-        await self.knife.hit()
+        await self.cancel_point.hit()
         if planned == "buy and hang up":
             return abort_connection(request)
         if planned == "buy and garble":
@@ -96,7 +96,7 @@ class Gateway:
         return web.json_response({"id": task["id"], "status": "pending", "progress": 0})
 
     async def look(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         self.asked += 1
         assert request.headers["Authorization"] == f"Bearer {SECRET}"
         planned = self.look_answers.pop(0) if self.look_answers else None
@@ -121,15 +121,15 @@ class Gateway:
         return web.json_response({"id": request.match_info["id"], "status": "processing"})
 
     async def file(self, request: web.Request) -> web.Response:
-        await self.knife.hit()
+        await self.cancel_point.hit()
         return web.Response(body=png(), content_type="image/png")
 
 
 async def run_attempt(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
     async with serve_routes(*gateway.routes()) as gateway.base:
         wanted = given.pop("call", None) or make_call()
-        desk = AttemptRunner("task_api", gateway.base, Spool(spool), **given)
-        return desk, await desk.produce(wanted)
+        runner = AttemptRunner("task_api", gateway.base, Spool(spool), **given)
+        return runner, await runner.produce(wanted)
 
 
 def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
@@ -143,7 +143,7 @@ def failed(code: str, **more: str) -> dict[str, Any]:
 def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_path: Path) -> None:
     gateway = Gateway(count=2)
     wide = make_order(n=2, size=Size("16:9", 2736, 1536, False, "2K"), output_format="webp", output_compression=80)
-    desk, answer = run(gateway, tmp_path, call=make_call(order=wide, model="gpt-image-2-theirs", hop=1))
+    runner, answer = run(gateway, tmp_path, call=make_call(order=wide, model="gpt-image-2-theirs", hop=1))
     assert isinstance(answer, Produced)
     spooled = answer.answer
     assert [(image.name, image.media_type, image.width) for image in spooled.images] == [
@@ -152,7 +152,7 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     ]
     assert spooled.usage == Usage(images=2, text_input=13, image_output=1756)
     assert (spooled.usage_source, spooled.cost_nanos) == (UsageSource.upstream, 47_470_500)
-    assert desk.spool.read_response(ATTEMPT) == spooled
+    assert runner.spool.read_response(ATTEMPT) == spooled
     assert gateway.bodies == [
         {
             "model": "gpt-image-2-theirs",
@@ -169,29 +169,29 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
     head = gateway.heads[0]
     assert (head["Idempotency-Key"], head["X-Imagegate-Hop"]) == (ATTEMPT, "2")
     assert head["Authorization"] == f"Bearer {SECRET}"
-    assert desk.progress == [30, 60]
-    assert json.loads(desk.saved_refs[-1])["id"] == "task-unified-1-00000000"
+    assert runner.progress == [30, 60]
+    assert json.loads(runner.saved_refs[-1])["id"] == "task-unified-1-00000000"
 
 
 def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_path: Path) -> None:
-    async def scene(at: int) -> bool:
+    async def scenario(at: int) -> bool:
         """Whether the cut came before the end."""
-        knife = CancelPoint(at)
-        gateway = Gateway(knife, count=2)
+        cancel_point = CancelPoint(at)
+        gateway = Gateway(cancel_point, count=2)
         async with serve_routes(*gateway.routes()) as gateway.base:
-            desk = AttemptRunner("task_api", gateway.base, Spool(tmp_path / str(at)), knife)
+            runner = AttemptRunner("task_api", gateway.base, Spool(tmp_path / str(at)), cancel_point)
             wanted = make_call(order=make_order(n=2))
-            answer = await desk.produce_until_cancelled(wanted)
-            was_cut = knife.reached
+            answer = await runner.produce_until_cancelled(wanted)
+            was_cut = cancel_point.reached
             if answer is None:
-                last = desk.saved_refs[-1] if desk.saved_refs else ""
-                answer = await desk.produce(msgspec.structs.replace(wanted, ref=last))
+                last = runner.saved_refs[-1] if runner.saved_refs else ""
+                answer = await runner.produce(msgspec.structs.replace(wanted, ref=last))
             assert isinstance(answer, Produced), (at, answer)
             assert len(answer.answer.images) == 2
             assert len(gateway.bought) == 1, at
             return was_cut
 
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scene(at)), range(1, 100)))
+    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
     assert len(cuts) >= 11  # remember twice, create twice, remember twice, three looks, two files
 
 
@@ -213,12 +213,12 @@ def test_without_an_answer_until_the_deadline_the_outcome_is_unknown(tmp_path: P
 
 def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=["buy and hang up"], keyed=False)
-    desk, answer = run(gateway, tmp_path, config={"dialect": "evolink"})
+    runner, answer = run(gateway, tmp_path, config={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 1)
     assert "Idempotency-Key" not in gateway.heads[0]
-    assert desk.upstream().recovery_mode is RecoveryMode.by_ref
-    assert desk.saved_refs == []
+    assert runner.upstream().recovery_mode is RecoveryMode.by_ref
+    assert runner.saved_refs == []
 
 
 def test_a_key_that_was_used_with_another_body_is_unknown_at_once(tmp_path: Path) -> None:
@@ -236,11 +236,11 @@ def nowhere() -> str:
 
 
 def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> None:
-    desk = AttemptRunner("task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
-    fresh = asyncio.run(desk.produce(make_call()))
+    runner = AttemptRunner("task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
+    fresh = asyncio.run(runner.produce(make_call()))
     assert isinstance(fresh, Unavailable)
     assert fresh.trouble is FailureKind.failing
-    again = asyncio.run(desk.produce(make_call(ref=desk.saved_refs[-1])))
+    again = asyncio.run(runner.produce(make_call(ref=runner.saved_refs[-1])))
     assert isinstance(again, Unknown)
 
 
@@ -408,17 +408,17 @@ def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
             return await super().look(request)
 
-    async def scene() -> tuple[Gateway, Outcome]:
+    async def scenario() -> tuple[Gateway, Outcome]:
         gateway = Holding(looks=10**6, ends_when_cancelled=True, end=failed("request_cancelled"))
         async with serve_routes(*gateway.routes()) as gateway.base:
-            desk = AttemptRunner("task_api", gateway.base, Spool(tmp_path))
-            running = asyncio.create_task(desk.produce(make_call()))
+            runner = AttemptRunner("task_api", gateway.base, Spool(tmp_path))
+            running = asyncio.create_task(runner.produce(make_call()))
             while not gateway.bought:
                 await asyncio.sleep(0.01)
-            desk.cancel_requested = True
+            runner.cancel_requested = True
             return gateway, await asyncio.wait_for(running, 10)
 
-    gateway, answer = asyncio.run(scene())
+    gateway, answer = asyncio.run(scenario())
     assert isinstance(answer, Unavailable)
     assert (answer.trouble, gateway.cancels) == (FailureKind.internal, 1)
 
@@ -450,13 +450,13 @@ def test_the_cost_is_exact(tmp_path: Path, usd: str, nanos: int | None) -> None:
     task = f'{{"id":"t","status":"completed","results":["BASE/files/0.png"],"usage":{{"cost":{{"usd":{usd}}}}}}}'
     gateway = Gateway(looks=0)
 
-    async def scene() -> Outcome:
+    async def scenario() -> Outcome:
         async with serve_routes(*gateway.routes()) as base:
             done = web.Response(text=task.replace("BASE", base), content_type="application/json")
             gateway.look_answers = [done]
             return await AttemptRunner("task_api", base, Spool(tmp_path)).produce(make_call())
 
-    answer = asyncio.run(scene())
+    answer = asyncio.run(scenario())
     assert isinstance(answer, Produced)
     assert answer.answer.cost_nanos == nanos
 
@@ -490,11 +490,11 @@ def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -
         return DownloadFailed("refused_address")
 
     gateway = Gateway()
-    desk, answer = run(gateway, tmp_path, fetch=never)
+    runner, answer = run(gateway, tmp_path, fetch=never)
     assert isinstance(answer, Unknown)
     assert answer.bad_body
     assert answer.usage is not None
-    assert (len(gateway.bought), desk.spool.read_response(ATTEMPT)) == (1, None)
+    assert (len(gateway.bought), runner.spool.read_response(ATTEMPT)) == (1, None)
 
 
 def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
@@ -524,16 +524,16 @@ def test_references_travel_as_links_and_a_repeat_after_a_crash_sends_the_same(tm
     def fresh_link(path: Path) -> str:
         return f"https://ours.example/{path.name}?exp={next(turns)}"
 
-    async def scene() -> tuple[Gateway, Outcome]:
+    async def scenario() -> tuple[Gateway, Outcome]:
         gateway = Gateway(CancelPoint(4))  # cut when the task was bought and nobody was told
         async with serve_routes(*gateway.routes()) as gateway.base:
             spool = Spool(tmp_path / "spool")
-            desk = AttemptRunner("task_api", gateway.base, spool, gateway.knife, link=fresh_link)
+            runner = AttemptRunner("task_api", gateway.base, spool, gateway.cancel_point, link=fresh_link)
             wanted = make_call(references=(first,), mask=mask)
-            assert await desk.produce_until_cancelled(wanted) is None
-            return gateway, await desk.produce(msgspec.structs.replace(wanted, ref=desk.saved_refs[-1]))
+            assert await runner.produce_until_cancelled(wanted) is None
+            return gateway, await runner.produce(msgspec.structs.replace(wanted, ref=runner.saved_refs[-1]))
 
-    gateway, answer = asyncio.run(scene())
+    gateway, answer = asyncio.run(scenario())
     assert isinstance(answer, Produced)
     assert gateway.bodies[0]["image_urls"] == ["https://ours.example/a.png?exp=0"]
     assert gateway.bodies[0]["mask_url"] == "https://ours.example/mask.png?exp=1"

@@ -115,12 +115,12 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
         await asyncio.to_thread(other.start)
         return helpers.abort_connection(request)
 
-    async def scene(wanted: Call) -> Outcome:
+    async def scenario(wanted: Call) -> Outcome:
         async with helpers.serve_routes(web.route("*", "/{path:.*}", relay)) as there.base:
             return await there.produce(wanted)
 
     big = helpers.make_order(n=2, size=Size("1:1", 2048, 2048, False, "2K"), quality="high")
-    answer = asyncio.run(scene(helpers.make_call(order=big)))
+    answer = asyncio.run(scenario(helpers.make_call(order=big)))
     assert isinstance(answer, Produced)
     assert (len(answer.answer.images), deaths) == (2, [200])
     assert tasks_and_charges(other, key) == (1, 1)

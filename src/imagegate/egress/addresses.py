@@ -1,9 +1,7 @@
-"""Which addresses a URL from outside may lead us to.
+"""Which addresses and ports a URL from outside may lead to: a shipped table, and the operator's own entries.
 
-Knows the shipped table, the operator's own entries and the ports. It refuses to know names, URLs and sockets,
-and it never asks `ipaddress` whether an address is global: that answer changes between Python versions, this
-table does not. IPv4 is a deny-list. IPv6 is an allow-list, so forms that carry an IPv4 address inside are
-refused and never unwrapped.
+`ipaddress` is never asked whether an address is global: its answer changes between Python versions, this table does
+not. IPv4 is a deny-list. IPv6 is an allow-list, so forms that carry an IPv4 address are refused and never unwrapped.
 """
 
 from __future__ import annotations
@@ -55,14 +53,14 @@ DENIED_V6: Final = tuple(
 
 
 class AllowEntry(msgspec.Struct, frozen=True):
-    """One network that the operator opens, on one port or on every port that is usual."""
+    """A network that the operator allows, on one port or on all ports that are allowed anyway."""
 
     cidr: str
     port: int | None = None
 
 
 class EgressRules(msgspec.Struct, frozen=True):
-    """What the operator says about user-given URLs. An entry in `deny` beats one in `allow`."""
+    """The operator's rules for URLs that users give. `deny` goes before `allow`. `contact` goes into the user agent."""
 
     allow: tuple[AllowEntry, ...] = ()
     deny: tuple[str, ...] = ()
@@ -96,7 +94,7 @@ def parse_allow(text: str) -> AllowEntry:
 
 
 class AddressPolicy:
-    """The table and the operator's entries, ready to judge an address and a port."""
+    """The table and the operator's entries, ready to check an address and a port."""
 
     def __init__(self, rules: EgressRules) -> None:
         self.ports: Final = DEFAULT_PORTS | frozenset(rules.extra_ports)
@@ -104,7 +102,7 @@ class AddressPolicy:
         self._allowed = tuple((_parse_network(entry.cidr), entry.port) for entry in rules.allow)
 
     def refusal_reason(self, address: str, port: int) -> str | None:
-        """Why this address must not be dialled on this port, or None when it may be."""
+        """Why this address must not be connected to on this port, or None if it may be."""
         ip = _parse_address(address)
         if ip is None:
             return "is not an address"
@@ -117,14 +115,14 @@ class AddressPolicy:
         return None if _is_public(ip) else "is not public"
 
     def is_allowed(self, address: str, port: int) -> bool:
-        """Whether the operator opened just this address and port."""
+        """Whether an entry of the operator allows this very address and port."""
         ip = _parse_address(address)
         return ip is not None and any(
             ip in network and self._entry_allows_port(only, port) for network, only in self._allowed
         )
 
     def is_port_open(self, port: int) -> bool:
-        """Whether some entry of the operator opens this port for some address."""
+        """Whether an entry of the operator allows this port for some address."""
         return any(self._entry_allows_port(only, port) for _, only in self._allowed)
 
     def _entry_allows_port(self, only: int | None, port: int) -> bool:
@@ -133,7 +131,7 @@ class AddressPolicy:
 
 @lru_cache(maxsize=16)
 def address_policy(rules: EgressRules) -> AddressPolicy:
-    """The book for these rules; built once, because URLs are judged on every request."""
+    """The policy of these rules; cached, because URLs are checked on every request."""
     return AddressPolicy(rules)
 
 

@@ -1,8 +1,6 @@
-"""The guard at the wire: every address is judged before it is dialled, and again once it is connected.
+"""The guard at the connection: every address is checked before it is connected to, and again afterwards.
 
-Knows sockets, name lookups and the connector of aiohttp. It refuses to know URLs, HTTP and bodies. Two places
-are needed, because aiohttp asks no resolver about literal addresses and tries the next address after one has
-failed.
+Two places are needed: aiohttp asks no resolver about literal addresses, and tries the next address after one failed.
 """
 
 from __future__ import annotations
@@ -27,19 +25,19 @@ LOOKUP_TIMEOUT_S: Final = 5.0
 
 
 class AddressRefused(Exception):
-    """An address that must not be reached. No OSError: the connector would go on to the next address."""
+    """An address that must not be reached. Not an OSError: the connector would go on to the next address."""
 
 
 class AddressGuard:
-    """Says no to sockets."""
+    """Checks addresses against a policy, and that none is this machine's own."""
 
     def __init__(self, book: AddressPolicy) -> None:
         self._policy = book
-        # Where sockets may bind to foreign addresses, binding says nothing about which ones are ours.
+        # Where a socket can bind to a foreign address (documentation, here), binding does not tell which are our own.
         self._detects_own_addresses = not _can_bind("198.51.100.255")
 
     def check(self, address: str, port: int) -> None:
-        """Raise AddressRefused unless this address and port may be dialled."""
+        """Raise AddressRefused unless this address and port may be connected to."""
         refusal = self._policy.refusal_reason(address, port)
         if refusal is not None:
             raise AddressRefused(f"{address} port {port} {refusal}")
@@ -56,11 +54,11 @@ class AddressGuard:
         return socket.socket(family, kind, protocol)
 
     def check_peer(self, transport: asyncio.BaseTransport | None) -> None:
-        """Judge what is really at the other end, before a byte of the request is sent."""
+        """Check what is really at the other end, before a byte of the request is sent."""
         peer = transport.get_extra_info("peername") if transport is not None else None
         own = transport.get_extra_info("sockname") if transport is not None else None
         if not peer or not own:
-            raise ConnectionResetError("the connection is gone")
+            raise ConnectionResetError("the connection is closed")
         self.check(peer[0], peer[1])
         # A connection from an address to itself never left this machine.
         if peer[0] == own[0] and not self._policy.is_allowed(peer[0], peer[1]):
@@ -68,7 +66,7 @@ class AddressGuard:
 
 
 class GuardedResolver(AbstractResolver):
-    """Refuses a whole answer for one refused address, so that no name can mix good ones with bad ones."""
+    """Refuses a name for one refused address, so that no name can mix allowed ones with others."""
 
     def __init__(self, guard: AddressGuard, inner: AbstractResolver) -> None:
         self._guard = guard
@@ -79,22 +77,22 @@ class GuardedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                answers = await self._inner.resolve(host, port, family)
+                addresses = await self._inner.resolve(host, port, family)
         except TimeoutError:
             # An OSError with a text is what the connector reports as a failed lookup.
             raise OSError("the name lookup took too long") from None
-        if not answers:
+        if not addresses:
             raise OSError("the name has no address")
-        for answer in answers:
-            self._guard.check(answer["host"], answer["port"])
-        return answers
+        for address in addresses:
+            self._guard.check(address["host"], address["port"])
+        return addresses
 
     async def close(self) -> None:
         await self._inner.close()
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """A connector whose every connection has passed the guard three times: name, socket, peer."""
+    """A connector whose connections all pass the guard three times: name, socket, peer."""
 
     def __init__(self, guard: AddressGuard, resolver: AbstractResolver, tls: ssl.SSLContext) -> None:
         super().__init__(
@@ -124,7 +122,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
 
 def _can_bind(address: str) -> bool:
-    """Whether a socket can be bound to the address: as a rule only those of our own interfaces let it."""
+    """Whether a socket can be bound to the address: as a rule, only to those of our own interfaces."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((address, 0))

@@ -1,7 +1,6 @@
-"""Whose turn it is to fetch: a few of each account and not too many in all, in the order of asking.
+"""How many fetches run at once: a few of each account and not too many in all, in the order of asking.
 
-An account waits in its own line first, so that however much it asks for, it never stands more than `MAX_PER_ACCOUNT`
-times in the line that all share. Refuses to know what is fetched.
+An account waits for its own slots first, so it never takes more than MAX_PER_ACCOUNT places in the common queue.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ MAX_OVERALL: Final = 16
 
 
 class FetchLimiter:
-    """The lines of one process."""
+    """The slots of one process."""
 
     def __init__(self, per_account: int = MAX_PER_ACCOUNT, overall: int = MAX_OVERALL) -> None:
         self._per_account = per_account
@@ -26,7 +25,7 @@ class FetchLimiter:
 
     @asynccontextmanager
     async def account_slot(self, account_id: str) -> AsyncIterator[None]:
-        """A place among the account's own; a line that nobody stands in is forgotten."""
+        """One of the account's own slots. Accounts that fetch nothing take no memory."""
         line = self._account_slots.setdefault(account_id, asyncio.Semaphore(self._per_account))
         self._waiting[account_id] = self._waiting.get(account_id, 0) + 1
         try:
@@ -39,5 +38,5 @@ class FetchLimiter:
 
     @property
     def overall_slot(self) -> asyncio.Semaphore:
-        """A place among all; take it last and for the fetch alone."""
+        """One of the common slots; take it last, and for the fetch alone."""
         return self._overall

@@ -1,8 +1,7 @@
-"""The one parser for URLs that users gave, and the one form they leave it in.
+"""The only parser for URLs that users gave, and the canonical form in which they are used.
 
-Knows the grammar, the schemes, the ports and the names that are refused on sight. It refuses to know what a
-name resolves to: only the dialled address counts, and `guard` judges that at every connection. What this
-module accepts is sent as it stands; no second parser may read it differently.
+What a name resolves to is checked at every connection (`connector`). What is accepted here is sent as it stands; no
+second parser may read it differently.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _MAX_NAME_CHARS: Final = 253
 
 
 class Purpose(Enum):
-    """What the URL is for; references are fetched, callbacks are told."""
+    """What the URL is for: references are fetched, webhooks are posted to callbacks."""
 
     REFERENCE = "reference"
     CALLBACK = "callback"
@@ -49,7 +48,7 @@ _PURPOSE_LIMITS: Final = {
 
 
 class UrlRefused(Exception):
-    """The URL is not one that we follow; the text says why in words fit for its sender."""
+    """The URL is not accepted; the text says why and may be shown to its sender."""
 
     def __init__(self, reason: RefusalReason, text: str) -> None:
         super().__init__(text)
@@ -79,7 +78,7 @@ class CheckedUrl(msgspec.Struct, frozen=True):
 
 
 def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
-    """Parse and judge a URL as its sender wrote it; raises UrlRefused."""
+    """Parse and check a URL as its sender wrote it; raises UrlRefused."""
     terms = _PURPOSE_LIMITS[purpose]
     scheme = _scheme(text, terms)
     _check_text(text, terms)
@@ -96,8 +95,8 @@ def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
 def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
     """The URL where its scheme, host and port are just those of `origin`, which the operator wrote; None for any other.
 
-    Where it leads is the operator's word, so neither port nor address nor kind of name is judged. With `base`, the
-    text is where a redirect from there leads. UrlRefused for an `origin` that is none.
+    The operator decided where it leads, so neither port nor address nor kind of name is checked. With `base`, `text` is
+    the target of a redirect from there. UrlRefused for an `origin` that is none.
     """
     own = _parse_unchecked(origin)
     try:
@@ -108,7 +107,7 @@ def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> Che
 
 
 def _parse_unchecked(text: str) -> CheckedUrl:
-    """Parsed by the same grammar and judged by none of the rules about where it leads."""
+    """Parsed by the same grammar, with none of the checks of where it leads."""
     terms = _PURPOSE_LIMITS[Purpose.REFERENCE]
     scheme = _scheme(text, terms)
     _check_text(text, terms)
@@ -123,12 +122,12 @@ def _parse_unchecked(text: str) -> CheckedUrl:
 
 
 def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> CheckedUrl:
-    """Where a redirect leads, judged as fully as the first URL was."""
+    """The target of a redirect, checked like the first URL."""
     return check_url(_resolve_redirect(location, base), base.purpose, rules)
 
 
 def _resolve_redirect(location: str, base: CheckedUrl) -> str:
-    # urljoin drops tabs and line breaks in silence, so what it may see is checked before it sees it.
+    # urljoin drops tabs and line breaks silently, so the text is checked before.
     _check_text(location, _PURPOSE_LIMITS[base.purpose])
     if _SCHEME.match(location):
         return location
@@ -191,7 +190,7 @@ def _ascii_host(text: str) -> str:
 
 
 def _ipv4(text: str) -> str:
-    # The short, octal and one-number spellings are left to nobody: some resolvers read them.
+    # Short, octal and one-number spellings are refused: some resolvers would read them.
     try:
         return str(IPv4Address(text))
     except AddressValueError:
@@ -219,7 +218,7 @@ def _checked_name(host: str, port: int, book: AddressPolicy) -> str:
     # A last label such as 0x7f would be read as a number by the C library.
     if not last[0].isalpha():
         raise UrlRefused("host", "the last part of the host name must begin with a letter")
-    # Where the operator opened private addresses, private names lead there; the address still decides.
+    # Where the operator allows private addresses, private names lead to them; the address still decides.
     if not book.is_port_open(port) and ("." not in host or _is_internal(host)):
         raise UrlRefused("internal_name", "the host must be a public name")
     return host
@@ -231,7 +230,7 @@ def _is_internal(host: str) -> bool:
 
 def _target(text: str) -> str:
     path = text if text.startswith("/") else f"/{text}"
-    # An empty query means nothing and the HTTP client would drop it unseen.
+    # An empty query means nothing, and the HTTP client would drop it.
     head, mark, query = path.partition("?")
     path = path if query or not mark else head
     return re.sub(r"[^\x00-\x7f]+", lambda found: quote(found[0]), path)

@@ -1,7 +1,4 @@
-"""The words of this package: what is known of an image file, and why a file is none that we take.
-
-Knows no format and reads no file.
-"""
+"""What is known of an image file, and why a file is not accepted as one."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ ImageFlaw = Literal[
 
 
 class InvalidImage(Exception):
-    """The file is not an image that the gateway accepts. The detail is for logs and tests."""
+    """The file is not an image that the gateway accepts; `detail` is for logs and tests."""
 
     def __init__(self, reason: ImageFlaw, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -35,7 +32,7 @@ class InvalidImage(Exception):
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """What the bytes say. Width and height are as stored: EXIF orientation is not applied."""
+    """What the bytes say. Width and height in pixels, as stored: EXIF orientation is not applied."""
 
     media_type: MediaType
     width: int
@@ -48,7 +45,7 @@ class ImageStructure(msgspec.Struct, frozen=True):
     """What a walk through the parts of one file found.
 
     `header_only_file` is a tiny file of the same format with the same frame header and nothing else, for a second
-    opinion; it is empty where a second parser could not give one cheaply.
+    parser; it is empty where that would read the whole image.
     """
 
     width: int

@@ -1,8 +1,7 @@
-"""What can be said of an image file without decoding it, and whether the gateway takes it.
+"""The facts of an image file, read without decoding it, and whether the gateway accepts it.
 
-Knows the limits. It refuses to know names and Content-Types, which senders choose, and pixels, which only a
-child process may touch. Our own walk through the file is the first reading; Pillow reads the frame header as
-the second, from a few bytes in which nothing can hide, and the two must agree.
+Names and Content-Types count for nothing, because senders choose them. Our own walk through the file is the first
+reading; Pillow reads the frame header as the second, from a few bytes in which nothing can hide, and both must agree.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _PILLOW_NAMES: Final[dict[MediaType, str]] = {"image/png": "PNG", "image/jpeg": 
 
 
 def inspect(path: Path) -> ImageFacts:
-    """The facts of a still JPEG, PNG or WebP file that is whole and within the limits; raises NotAnImage."""
+    """The facts of a still JPEG, PNG or WebP file that is whole and within the limits; raises InvalidImage."""
     with path.open("rb") as source:
         size = os.fstat(source.fileno()).st_size
         if size > MAX_BYTES:
@@ -39,7 +38,7 @@ def inspect(path: Path) -> ImageFacts:
 
 
 def read_media_type(source: BinaryIO) -> MediaType:
-    """The media type by the first bytes, if it is one that has a walk."""
+    """The media type by the first bytes, if it is one of the accepted formats; raises InvalidImage."""
     media_type = sniff(source.read(SNIFF_BYTES))
     if media_type is None or media_type not in _PILLOW_NAMES:
         raise InvalidImage("unsupported_image_type", media_type or "no known signature")
@@ -47,7 +46,7 @@ def read_media_type(source: BinaryIO) -> MediaType:
 
 
 def read_structure(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool = False) -> ImageStructure:
-    """Walk the file in the way of its format."""
+    """Walk through the file; raises InvalidImage."""
     if media_type == "image/png":
         return png.walk(source, size, checksums=checksums)
     if media_type == "image/jpeg":
@@ -73,8 +72,8 @@ def _compare_with_pillow(outline: ImageStructure, media_type: MediaType) -> None
     # Pillow's own limit is half of ours and would warn; ours has been checked already.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:
-        with Image.open(BytesIO(outline.header_only_file), formats=(_PILLOW_NAMES[media_type],)) as picture:
-            size = picture.size
+        with Image.open(BytesIO(outline.header_only_file), formats=(_PILLOW_NAMES[media_type],)) as image:
+            size = image.size
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidImage("corrupt", "Pillow cannot read the frame header") from error
     if size != (outline.width, outline.height):

@@ -1,8 +1,7 @@
 """A walk through the markers of a JPEG file, from SOI to the first EOI.
 
-Knows segments, frame headers and how many scans there are: scans are what makes a small file slow to decode.
-It refuses to know what any segment says (profiles, EXIF, thumbnails) and what is coded in a scan. What stands
-behind EOI, such as the second picture of a phone camera or a short film, is none of its business.
+It counts scans, which are what makes a small file slow to decode, and reads no segment but the frame header. What
+follows EOI, such as the second image or the short film of a phone camera, is ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SKIPPED_SEGMENTS: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range
 
 
 def walk(source: BinaryIO) -> ImageStructure:
-    """Follow the markers to EOI. Raises NotAnImage, too when there are too many scans to go on."""
+    """Follow the markers to EOI. Raises InvalidImage, also for too many scans."""
     source.seek(2)
     window, frame, scans = _Window(source), b"", 0
     for _ in range(MAX_SEGMENTS):
@@ -71,14 +70,14 @@ def _reject_marker(marker: int) -> None:
 
 def _structure(frame: bytes, scans: int) -> ImageStructure:
     if not frame or not scans:
-        raise InvalidImage("corrupt", "no picture before EOI")
+        raise InvalidImage("corrupt", "no image before EOI")
     height, width = struct.unpack(">HH", frame[5:9])
-    # For a parser that reads headers, the picture ends where its first scan begins.
+    # For a parser that reads headers, the image ends where its first scan begins.
     return ImageStructure(width, height, scans=scans, header_only_file=b"\xff\xd8" + frame + b"\xff\xda\x00\x02")
 
 
 class _Window:
-    """A file seen through a small window that slides forward."""
+    """A file read through a small window that moves forward."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -86,7 +85,7 @@ class _Window:
         self._set_data(b"")
 
     def next_marker(self) -> int:
-        """The code of the next marker; whatever stands before it is passed over, as decoders do."""
+        """The code of the next marker; anything before it is skipped, as decoders do."""
         while True:
             found = self._kinds.find(b"Fc", self._position)
             if found >= 0:
@@ -97,11 +96,11 @@ class _Window:
             self._refill(rest if rest == b"\xff" else b"")
 
     def length(self) -> int:
-        """The length of the segment that begins here, without the two bytes that say so."""
-        said = int.from_bytes(self.take(2))
-        if said < 2:
+        """The length of the segment that begins here, without the two bytes of the length itself."""
+        length = int.from_bytes(self.take(2))
+        if length < 2:
             raise InvalidImage("corrupt", "a segment of no length")
-        return said - 2
+        return length - 2
 
     def take(self, count: int) -> bytes:
         while len(self._data) - self._position < count:
@@ -115,7 +114,7 @@ class _Window:
         if beyond <= 0:
             self._position += count
             return
-        # A seek behind the end shows itself at the next read.
+        # A seek beyond the end is noticed at the next read.
         self._source.seek(beyond, 1)
         self._set_data(b"")
 

@@ -1,7 +1,6 @@
 """A walk through the chunks of a PNG file, from IHDR to IEND.
 
-Knows lengths, names, checksums and the 13 bytes of IHDR. It refuses to know what is compressed: no chunk is
-inflated, so text and profile bombs are only lengths. What stands behind IEND is none of its business.
+No chunk is inflated, so text and profile bombs are only lengths. What follows IEND is ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _PALETTE: Final = 3
 
 
 def walk(source: BinaryIO, size: int, *, checksums: bool = False) -> ImageStructure:
-    """Follow the chunks to IEND; with `checksums`, add up every one. Raises NotAnImage."""
+    """Follow the chunks to IEND; with `checksums`, verify the checksum of every one. Raises InvalidImage."""
     source.seek(len(SIGNATURE))
     header = _ihdr(source, size)
     before, after = set[bytes](), set[bytes]()
@@ -69,7 +68,7 @@ def _verify_checksum(source: BinaryIO, name: bytes, length: int) -> None:
 
 
 def _record_chunk(name: bytes, before: set[bytes], after: set[bytes]) -> None:
-    """Sort a chunk name by where it stands: before the image data, or in and behind it."""
+    """Record a chunk by its place: before the image data, or from there on."""
     if name == b"IHDR":
         raise InvalidImage("corrupt", "a second IHDR")
     if name == b"IDAT" and after - {b"IDAT"}:
@@ -87,7 +86,7 @@ def _structure(header: bytes, before: set[bytes], after: set[bytes]) -> ImageStr
         width,
         height,
         has_alpha=colour in _ALPHA_TYPES or b"tRNS" in before,
-        # Behind the image data acTL means nothing, to decoders as well.
+        # After the image data acTL means nothing, to decoders as well.
         animated=b"acTL" in before,
         header_only_file=SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", b""),
     )

@@ -1,4 +1,4 @@
-"""Which format the first bytes announce. Knows four signatures and nothing behind them."""
+"""The format that the first bytes of a file announce."""
 
 from __future__ import annotations
 

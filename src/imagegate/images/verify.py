@@ -1,7 +1,7 @@
 """Whether the file that an upstream delivered is whole, without decoding it.
 
-Knows checksums and ends: every chunk of a PNG up to IEND, the markers of a JPEG up to EOI, the length of a
-WebP. It refuses to know limits, which are for what users send, and pixels.
+Checked are every chunk of a PNG up to IEND, the markers of a JPEG up to EOI and the length of a WebP. The limits of
+`inspect` do not apply: they are for what users send.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from imagegate.images.inspect import read_media_type, read_structure
 
 
 def check_structure(path: Path, media_type: MediaType) -> None:
-    """Raise NotAnImage unless the file is of this type and complete."""
+    """Raise InvalidImage unless the file is of this type and complete."""
     with path.open("rb") as source:
         found = read_media_type(source)
         if found != media_type:

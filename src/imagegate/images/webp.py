@@ -1,8 +1,6 @@
-"""A walk through the chunks of a WebP file.
+"""A walk through the chunks of a WebP file: the RIFF frame, the canvas and the headers of the two bitstreams.
 
-Knows the RIFF frame, the canvas, and the headers of the two bitstreams. It refuses to know the bitstreams.
-There is no second opinion here: Pillow's plugin reads the whole file and reserves the whole canvas, twice,
-before it says a word.
+Pillow gives no second reading here: its plugin reads the whole file and reserves the whole canvas, twice, first.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ _ANIMATED_FLAG, _ALPHA = 0x02, 0x10
 
 
 def walk(source: BinaryIO, size: int) -> ImageStructure:
-    """Follow the chunks to the end that the RIFF header gives. Raises NotAnImage."""
+    """Follow the chunks to the end that the RIFF header gives. Raises InvalidImage."""
     source.seek(4)
     end = 8 + int.from_bytes(source.read(4), "little")
     if end > size:
@@ -56,10 +54,10 @@ def _extended_structure(source: BinaryIO, end: int, head: bytes) -> ImageStructu
         if name in {b"ANIM", b"ANMF"}:
             return ImageStructure(width, height, animated=True)
         if name in {b"VP8 ", b"VP8L"}:
-            picture = _bitstream_structure(name, head)
-            if (picture.width, picture.height) != (width, height):
-                raise InvalidImage("corrupt", "picture and canvas differ")
-            return ImageStructure(width, height, has_alpha=bool(flags & _ALPHA) or picture.has_alpha)
+            bitstream = _bitstream_structure(name, head)
+            if (bitstream.width, bitstream.height) != (width, height):
+                raise InvalidImage("corrupt", "image and canvas differ")
+            return ImageStructure(width, height, has_alpha=bool(flags & _ALPHA) or bitstream.has_alpha)
     raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
 
 
@@ -70,4 +68,4 @@ def _bitstream_structure(name: bytes, head: bytes) -> ImageStructure:
     if name == b"VP8L" and len(head) >= 5 and head[0] == 0x2F and head[4] >> 5 == 0:
         bits = int.from_bytes(head[1:5], "little")
         return ImageStructure((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, has_alpha=bool(bits >> 28 & 1))
-    raise InvalidImage("corrupt", f"no picture in {name!r}")
+    raise InvalidImage("corrupt", f"no image in {name!r}")

@@ -6,7 +6,7 @@ are fal's own or the operator's base URL.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import astuple
@@ -26,6 +26,7 @@ from imagegate.upstreams.polling import (
     PollResult,
     RemoteJob,
     decode_or_none,
+    text_of,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, image_urls, quality_field
@@ -51,7 +52,7 @@ class FalRef(msgspec.Struct, frozen=True):
 
 class _Status(msgspec.Struct, frozen=True):
     status: str = ""
-    error: Any = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class _ResultImage(msgspec.Struct, frozen=True):
@@ -136,8 +137,8 @@ def _read_result(response: HttpResponse, status: _Status, job: RemoteJob[FalRef]
         return PollFailed("unreadable result")
     if result.images:
         return JobResult(urls=tuple(image.url for image in result.images), request_id=job.ref.request_id)
-    if status.error:
-        return _failed(500, ErrorBody(message=str(status.error)[:500]), job)
+    if error := text_of(status.error):
+        return _failed(500, ErrorBody(message=error), job)
     return Unknown("completed without images", True, request_id=job.ref.request_id)
 
 

@@ -263,6 +263,12 @@ def decode_or_none(raw: bytes | msgspec.Raw, kind: type[T]) -> T | None:
         return None
 
 
+def text_of(raw: msgspec.Raw) -> str:
+    """A JSON string's text; of any other value its JSON, empty for null and for nothing."""
+    text = decode_or_none(raw, str)
+    return bytes(raw).decode("utf-8", "replace").removesuffix("null") if text is None else text
+
+
 def encode_ref(ref: Any) -> str:
     return msgspec.json.encode(ref).decode()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,6 +19,7 @@ from imagegate.upstreams.polling import (
     PollResult,
     RemoteJob,
     decode_or_none,
+    text_of,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, exact_ratio, format_fields, image_urls, quality_field
@@ -45,7 +46,7 @@ class ReplicateRef(msgspec.Struct, frozen=True):
 class _Prediction(msgspec.Struct, frozen=True):
     status: str = ""
     output: list[str] | str | None = None
-    error: Any = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 class Replicate(PollingUpstream[ReplicateRef]):
@@ -100,7 +101,7 @@ def _read_prediction(prediction: _Prediction, job: RemoteJob[ReplicateRef]) -> P
         case "succeeded":
             return _read_output(prediction.output, job.ref.id)
         case "failed":
-            return _failed(str(prediction.error)[:500], job.ref.id)
+            return _failed(text_of(prediction.error), job.ref.id)
         case "canceled" if not by_customer:
             return Unknown("cancelled while it ran, which is billed", request_id=job.ref.id)
         case "canceled" | "aborted":

@@ -1,4 +1,4 @@
-"""Whether an address that an upstream gave may be sent our key."""
+"""Whether a URL that an upstream gave may be sent our key."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Raw
@@ -26,15 +26,15 @@ Tokens = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
 
 
 class TaskObject(msgspec.Struct, frozen=True):
-    """`usage` and `error` are read apart: a shape that is not ours must not cost the images, or the end."""
+    """What is raw is read apart: another shape, or a number too large, must not cost the images or the end."""
 
     id: str = ""
     status: str = ""
-    progress: Any = None
+    progress: Raw = Raw()
     results: list[str] | None = None
     usage: Raw = Raw()
     error: Raw = Raw()
-    engine: Any = None
+    engine: Raw = Raw()
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class _Failure(msgspec.Struct, frozen=True):
 class _UsageObject(msgspec.Struct, frozen=True):
     cost: Raw = Raw()
     tokens: Raw = Raw()
-    source: Any = ""
+    source: Raw = Raw()
 
 
 class _Cost(msgspec.Struct, frozen=True):
@@ -76,11 +76,11 @@ def read_result(task: TaskObject, response: HttpResponse, cancelled_by_customer:
             failure = decode_or_none(task.error, _Failure) or _Failure()
             return _failed_outcome(failure, task.id or response.request_id, cancelled_by_customer)
         case _:
-            return Pending(_percent(task.progress))
+            return Pending(_percent(decode_or_none(task.progress, float) or 0.0))
 
 
-def _percent(progress: Any) -> int:
-    return int(min(max(progress, 0), 99)) if isinstance(progress, int | float) else 0
+def _percent(progress: float) -> int:
+    return int(min(max(progress, 0), 99))
 
 
 def _job_result(task: TaskObject, response: HttpResponse) -> PollResult:
@@ -89,7 +89,7 @@ def _job_result(task: TaskObject, response: HttpResponse) -> PollResult:
     request_id = task.id or response.request_id
     if not task.results:
         return Unknown("completed without results", True, usage, request_id)
-    engine = EMBEDDED if task.engine == EMBEDDED else None
+    engine = EMBEDDED if decode_or_none(task.engine, str) == EMBEDDED else None
     return JobResult(
         urls=tuple(task.results),
         usage=usage,
@@ -105,7 +105,9 @@ def _read_usage(reported: _UsageObject, images: int) -> tuple[Usage | None, Usag
     tokens = decode_or_none(reported.tokens, _Tokens)
     if tokens is None:
         return None, UsageSource.estimated
-    source = UsageSource.estimated if reported.source == UsageSource.estimated else UsageSource.upstream
+    source = (
+        UsageSource.estimated if decode_or_none(reported.source, str) == UsageSource.estimated else UsageSource.upstream
+    )
     return Usage(images=images, **msgspec.structs.asdict(tokens)), source
 
 

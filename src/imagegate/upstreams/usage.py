@@ -1,7 +1,6 @@
-"""What an answer says that it used, in every spelling that has been seen.
+"""The tokens and the cost that a response reports, in every spelling that has been seen.
 
-Knows: where servers write tokens, and that absent, zero or nonsense means unknown. Refuses to know: formulas and
-prices; whether a figure is plausible for the picture is judged where the bill is made.
+Absent, zero or nonsense means unknown. Whether a figure is plausible is checked where the bill is made.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any, Final
 from imagegate.domain.money import MAX_NANOS, NANOS_PER_USD
 from imagegate.domain.usage import Usage
 
+# Far above any real count, far below what a 64-bit column holds.
 MAX_TOKENS: Final = 2**40
 _INPUT_KEYS = ("input_tokens", "prompt_tokens")
 _OUTPUT_KEYS = ("output_tokens", "completion_tokens")
@@ -31,7 +31,7 @@ def read_usage(reported: Any, *, images: int, text_estimate: int, references: bo
         _token_count(reported, *_INPUT_KEYS), input_details, text_estimate if references else MAX_TOKENS
     )
     text_output, image_output = _split(_token_count(reported, *_OUTPUT_KEYS), output_details, 0)
-    # A call without a prompt or without a picture is not what happened: half a report is no report.
+    # No call has no prompt or no image: half a report is no report.
     if text_input + image_input == 0 or text_output + image_output == 0:
         return None
     text_cached, image_cached = _cached(reported, input_details, image_input)
@@ -57,7 +57,7 @@ def read_cost(reported: Any) -> int | None:
 
 
 def _split(total: int | None, details: dict[str, Any], max_text: int) -> tuple[int, int]:
-    """Text and image tokens. Details that say nothing leave the total: text up to `max_text`, the rest image."""
+    """Text and image tokens. Without details the total is split: text up to `max_text`, the rest image."""
     text, image = _token_count(details, "text_tokens"), _token_count(details, "image_tokens")
     whole = total or 0
     if not text and not image:
@@ -100,7 +100,7 @@ def _child_object(parent: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _token_count(parent: dict[str, Any], *names: str) -> int | None:
-    """A count of tokens under the first of the names that has one; negative or absurd figures are none."""
+    """The tokens under the first of the names that has a count; negative or absurd figures are none."""
     for name in names:
         value = parent.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:

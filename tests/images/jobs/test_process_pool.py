@@ -17,17 +17,17 @@ from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDie
 from imagegate.images.jobs.worker import JobRequest, JobResponse, encode_message
 from imagegate.painter.request import PaintRequest, PaintResult
 
-_DRILL = "imagegate.images.jobs.limit_probes:"
+_PROBES = "imagegate.images.jobs.limit_probes:"
 
 
-async def _drill(pool: ProcessPool, name: str, amount: float = 0, text: str = "", wall_s: float = 20) -> ProbeReport:
-    return await pool.run(_DRILL + name, ProbeRequest(amount, text), ProbeReport, cpu_s=1, wall_s=wall_s)
+async def _probe(pool: ProcessPool, name: str, amount: float = 0, text: str = "", wall_s: float = 20) -> ProbeReport:
+    return await pool.run(_PROBES + name, ProbeRequest(amount, text), ProbeReport, cpu_s=1, wall_s=wall_s)
 
 
-def _with_pool(story: Callable[[ProcessPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
+def _with_pool(scenario: Callable[[ProcessPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
     async def told() -> None:
         async with ProcessPool(size, idle_s=idle_s) as pool:
-            await story(pool)
+            await scenario(pool)
             pids = pool.pids
         for pid in pids:
             assert not _alive(pid)
@@ -44,152 +44,152 @@ def _alive(pid: int) -> bool:
 
 
 def test_a_child_serves_many_orders() -> None:
-    async def story(pool: ProcessPool) -> None:
-        reports = [await _drill(pool, "echo", text=str(number)) for number in range(3)]
+    async def scenario(pool: ProcessPool) -> None:
+        reports = [await _probe(pool, "echo", text=str(number)) for number in range(3)]
         assert [report.text for report in reports] == ["0", "1", "2"]
         assert len({report.pid for report in reports}) == 1
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_printing_does_not_reach_the_answers_nor_reading_the_orders() -> None:
-    async def story(pool: ProcessPool) -> None:
-        assert (await _drill(pool, "chatter", text="noise")).text == ""
-        assert (await _drill(pool, "echo", text="clean")).text == "clean"
+    async def scenario(pool: ProcessPool) -> None:
+        assert (await _probe(pool, "write_to_stdout", text="noise")).text == ""
+        assert (await _probe(pool, "echo", text="clean")).text == "clean"
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_a_refusal_leaves_the_child_alive() -> None:
-    async def story(pool: ProcessPool) -> None:
-        before = (await _drill(pool, "echo")).pid
+    async def scenario(pool: ProcessPool) -> None:
+        before = (await _probe(pool, "echo")).pid
         with pytest.raises(JobFailed) as caught:
-            await _drill(pool, "refuse", text="no such thing")
+            await _probe(pool, "raise_error", text="no such thing")
         assert (caught.value.kind, caught.value.message) == ("ValueError", "no such thing")
-        assert (await _drill(pool, "echo")).pid == before
+        assert (await _probe(pool, "echo")).pid == before
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 @pytest.mark.parametrize(
     ("name", "amount", "wall_s", "cause"),
     [
-        ("burn", 30, 20, "signal 24"),
-        ("hoard", 2_000, 20, "out of memory"),
+        ("use_cpu", 30, 20, "signal 24"),
+        ("allocate", 2_000, 20, "out of memory"),
         ("sleep", 30, 0.5, "longer than 0.5 s"),
-        ("leave", 3, 20, "exit code 3"),
+        ("exit_process", 3, 20, "exit code 3"),
     ],
 )
 def test_a_death_is_reported_and_the_pool_goes_on(name: str, amount: float, wall_s: float, cause: str) -> None:
-    async def story(pool: ProcessPool) -> None:
-        before = (await _drill(pool, "echo")).pid
+    async def scenario(pool: ProcessPool) -> None:
+        before = (await _probe(pool, "echo")).pid
         with pytest.raises(WorkerDied, match=cause):
-            await _drill(pool, name, amount, wall_s=wall_s)
-        after = (await _drill(pool, "echo")).pid
+            await _probe(pool, name, amount, wall_s=wall_s)
+        after = (await _probe(pool, "echo")).pid
         assert after != before
         assert not _alive(before)
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_the_cpu_allowance_is_per_order_and_not_per_life() -> None:
-    async def story(pool: ProcessPool) -> None:
-        pids = {(await _drill(pool, "burn", 0.6)).pid for _ in range(4)}
+    async def scenario(pool: ProcessPool) -> None:
+        pids = {(await _probe(pool, "use_cpu", 0.6)).pid for _ in range(4)}
         assert len(pids) == 1
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_memory_below_the_limit_is_granted_and_files_above_theirs_are_not(tmp_path: Path) -> None:
-    async def story(pool: ProcessPool) -> None:
-        assert (await _drill(pool, "hoard", 300)).text == str(300 << 20)
+    async def scenario(pool: ProcessPool) -> None:
+        assert (await _probe(pool, "allocate", 300)).text == str(300 << 20)
         with pytest.raises(JobFailed, match="File too large"):
-            await _drill(pool, "scribble", 65, str(tmp_path / "big"))
+            await _probe(pool, "write_file", 65, str(tmp_path / "big"))
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_a_cancelled_caller_never_leaves_its_answer_to_the_next() -> None:
-    async def story(pool: ProcessPool) -> None:
-        before = (await _drill(pool, "echo")).pid
-        waiting = asyncio.create_task(_drill(pool, "sleep", 0.4, "late"))
+    async def scenario(pool: ProcessPool) -> None:
+        before = (await _probe(pool, "echo")).pid
+        waiting = asyncio.create_task(_probe(pool, "sleep", 0.4, "late"))
         await asyncio.sleep(0.1)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        report = await _drill(pool, "echo", text="mine")
+        report = await _probe(pool, "echo", text="mine")
         assert report.text == "mine"
         assert report.pid != before
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_cancelling_during_the_start_loses_no_child() -> None:
-    async def story(pool: ProcessPool) -> None:
-        waiting = asyncio.create_task(_drill(pool, "echo"))
+    async def scenario(pool: ProcessPool) -> None:
+        waiting = asyncio.create_task(_probe(pool, "echo"))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert (await _drill(pool, "echo", text="mine")).text == "mine"
+        assert (await _probe(pool, "echo", text="mine")).text == "mine"
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_no_more_children_than_the_size_and_all_at_once() -> None:
-    async def story(pool: ProcessPool) -> None:
-        await asyncio.gather(*(_drill(pool, "echo") for _ in range(2)))
-        reports = await asyncio.gather(*(_drill(pool, "sleep", 0.4) for _ in range(4)))
+    async def scenario(pool: ProcessPool) -> None:
+        await asyncio.gather(*(_probe(pool, "echo") for _ in range(2)))
+        reports = await asyncio.gather(*(_probe(pool, "sleep", 0.4) for _ in range(4)))
         assert {report.pid for report in reports} == set(pool.pids)
         assert len(pool.pids) == 2
 
-    _with_pool(story, size=2)
+    _with_pool(scenario, size=2)
 
 
 def test_idle_children_go_home() -> None:
-    async def story(pool: ProcessPool) -> None:
-        pid = (await _drill(pool, "echo")).pid
+    async def scenario(pool: ProcessPool) -> None:
+        pid = (await _probe(pool, "echo")).pid
         assert pool.pids == [pid]
         await asyncio.sleep(0.8)
         assert pool.pids == []
         assert not _alive(pid)
-        assert (await _drill(pool, "echo")).pid != pid
+        assert (await _probe(pool, "echo")).pid != pid
 
-    _with_pool(story, idle_s=0.2)
+    _with_pool(scenario, idle_s=0.2)
 
 
 def test_closing_kills_what_runs_and_refuses_what_comes() -> None:
     async def told() -> None:
         pool = ProcessPool(1)
-        await _drill(pool, "echo")
-        running = asyncio.create_task(_drill(pool, "sleep", 30))
+        await _probe(pool, "echo")
+        running = asyncio.create_task(_probe(pool, "sleep", 30))
         await asyncio.sleep(0.1)
         await pool.close()
         with pytest.raises(WorkerDied):
             await running
         with pytest.raises(WorkerDied, match="closed"):
-            await _drill(pool, "echo")
+            await _probe(pool, "echo")
 
     asyncio.run(told())
 
 
 def test_an_idle_child_that_died_is_replaced() -> None:
-    async def story(pool: ProcessPool) -> None:
-        pid = (await _drill(pool, "echo")).pid
+    async def scenario(pool: ProcessPool) -> None:
+        pid = (await _probe(pool, "echo")).pid
         os.kill(pid, 9)
         await asyncio.sleep(0.3)
-        assert (await _drill(pool, "echo")).pid != pid
+        assert (await _probe(pool, "echo")).pid != pid
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 @pytest.mark.parametrize("job", ["os:getcwd", "json:loads", "imagegateway.x:y"])
 def test_only_jobs_of_this_program_run(job: str) -> None:
-    async def story(pool: ProcessPool) -> None:
+    async def scenario(pool: ProcessPool) -> None:
         with pytest.raises(JobFailed, match="not a job"):
             await pool.run(job, ProbeRequest(), ProbeReport, cpu_s=1, wall_s=20)
 
-    _with_pool(story)
+    _with_pool(scenario)
 
 
 def test_the_child_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,13 +197,13 @@ def test_the_child_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with (tmp_path / "open").open("w") as file:
         os.set_inheritable(file.fileno(), True)
 
-        async def story(pool: ProcessPool) -> None:
-            names, files, _ = (await _drill(pool, "surroundings")).text.split("|")
+        async def scenario(pool: ProcessPool) -> None:
+            names, files, _ = (await _probe(pool, "report_environment")).text.split("|")
             assert "IMAGEGATE_SECRET" not in names
             assert set(names.split(",")) <= {"LC_CTYPE", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
             assert len(files.split(",")) <= 6
 
-        _with_pool(story)
+        _with_pool(scenario)
 
 
 @pytest.mark.skipif(
@@ -216,11 +216,11 @@ def test_the_child_has_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-        async def story(pool: ProcessPool) -> None:
+        async def scenario(pool: ProcessPool) -> None:
             with pytest.raises(JobFailed, match="unreachable"):
-                await _drill(pool, "dial", port)
+                await _probe(pool, "connect", port)
 
-        _with_pool(story)
+        _with_pool(scenario)
 
 
 def test_the_child_ends_when_its_parent_is_killed() -> None:
@@ -277,11 +277,11 @@ def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
 def test_the_largest_pictures_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
     """Under 500 MB, and 4 s of CPU, which the worker's limit enforces."""
 
-    async def story(pool: ProcessPool) -> None:
+    async def scenario(pool: ProcessPool) -> None:
         order = _order(tmp_path / "big", width=size[0], height=size[1])
         painted = await pool.run("imagegate.painter.paint:paint", order, PaintResult, cpu_s=4, wall_s=60)
         assert (painted.width, painted.height) == size
-        peak_kb = int((await _drill(pool, "surroundings")).text.split("|")[2])
+        peak_kb = int((await _probe(pool, "report_environment")).text.split("|")[2])
         assert peak_kb < 500_000
 
-    _with_pool(story)
+    _with_pool(scenario)

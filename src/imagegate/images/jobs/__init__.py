@@ -1,1 +1,1 @@
-"""Pixels: reading, writing and the child process in which they may live. Knows no prompts."""
+"""Decoding and encoding of images, in child processes with limits."""

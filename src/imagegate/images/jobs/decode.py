@@ -1,6 +1,6 @@
-"""Opens a stranger's picture without trusting it. Knows limits and orientation, not the purpose.
+"""Opens an image from an untrusted source.
 
-Only for use inside the child process: a decoder that misbehaves takes its own process down and nothing else.
+Only for use inside a child process: a decoder that misbehaves takes its own process down and nothing else.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
 MAX_DECODE_SIDE = 16_384
-# what reading one picture and writing another may take
+# What reading one image and writing another may take.
 CPU_S, WALL_S = 5.0, 10.0
 _STRIP_PIXELS = 1 << 20
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:
-    """Decode upright, as RGB or RGBA. With `within`, a big picture shrinks to a size that still covers it."""
+    """Decode upright, as RGB or RGBA. With `within`, a big image shrinks to a size that still covers it."""
     with _open_checked(path) as image:
         return _upright(image, within)
 
 
 def open_alpha(path: Path) -> Image.Image:
-    """The alpha alone, not turned. ValueError for a picture that has none."""
+    """The alpha channel alone, not turned. ValueError for an image that has none."""
     with _open_checked(path) as image:
         if not image.has_transparency_data:
             raise ValueError("no alpha channel")
@@ -60,7 +60,7 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
     if within:
         plain = _shrink(plain, max(within))
     upright = _keep_orientation(plain, image)
-    # in place: turning a copy would hold a large picture twice even where nothing turns
+    # In place: turning a copy would hold a large image twice even where nothing turns.
     ImageOps.exif_transpose(upright, in_place=True)
     return upright
 

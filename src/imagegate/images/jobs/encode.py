@@ -1,6 +1,6 @@
-"""One array in, one file out, in the three formats that clients may ask for. Knows encoders, no scenes.
+"""One array in, one file out, in the three formats that clients may ask for.
 
-The file is not fsynced here: whoever promises durability (the flow that stores the result) fsyncs it.
+The file is not synced to disk: whoever promises durability does that.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from imagegate.images.jobs.png_encoder import Pixels, write_png
 Format = Literal["png", "jpeg", "webp"]
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
-# above 95 a JPEG or WebP grows by half and no eye sees the difference
+# Above 95 a JPEG or WebP grows by half without a visible difference.
 _MAX_QUALITY = 95
 _MIN_FULL_CHROMA_QUALITY = 85
 _SOFTWARE, _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x0131, 0x010E, 0x013B, 0x8298
@@ -28,7 +28,7 @@ def encode(
     compression: int = 100,
     metadata: Mapping[str, str] | None = None,
 ) -> int:
-    """Write `path` and answer its size in bytes. `compression` is the encoder's quality; PNG loses nothing.
+    """Write `path`; returns its size in bytes. `compression` is the encoder's quality, ignored for PNG.
 
     Metadata becomes iTXt in a PNG and EXIF elsewhere, so EXIF formats take the names of `_EXIF_TAGS` only.
     """

@@ -1,4 +1,4 @@
-"""Jobs that misbehave on purpose, so that an install can prove that its child's limits hold."""
+"""Jobs that misbehave on purpose, to prove on an installation that the limits of child processes hold."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import msgspec
 
 
 class ProbeRequest(msgspec.Struct, frozen=True):
-    """How much of the misbehaviour: seconds, megabytes, a port or an exit code."""
+    """`amount`: seconds, megabytes, a port or an exit code, as the job takes it."""
 
     amount: float = 0.0
     text: str = ""
@@ -23,56 +23,56 @@ class ProbeReport(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-def echo(order: ProbeRequest) -> ProbeReport:
-    return ProbeReport(os.getpid(), order.text)
+def echo(request: ProbeRequest) -> ProbeReport:
+    return ProbeReport(os.getpid(), request.text)
 
 
-def chatter(order: ProbeRequest) -> ProbeReport:
-    """Prints where a careless library would, at both levels."""
-    sys.stdout.write(order.text)
+def write_to_stdout(request: ProbeRequest) -> ProbeReport:
+    """Prints where a careless library would, through Python and through the file descriptor."""
+    sys.stdout.write(request.text)
     sys.stdout.flush()
-    os.write(1, order.text.encode())
+    os.write(1, request.text.encode())
     return ProbeReport(os.getpid(), sys.stdin.read())
 
 
-def refuse(order: ProbeRequest) -> ProbeReport:
-    raise ValueError(order.text)
+def raise_error(request: ProbeRequest) -> ProbeReport:
+    raise ValueError(request.text)
 
 
-def burn(order: ProbeRequest) -> ProbeReport:
+def use_cpu(request: ProbeRequest) -> ProbeReport:
     started = time.process_time()
-    while time.process_time() - started < order.amount:
+    while time.process_time() - started < request.amount:
         sum(range(10_000))
     return ProbeReport(os.getpid())
 
 
-def sleep(order: ProbeRequest) -> ProbeReport:
-    time.sleep(order.amount)
+def sleep(request: ProbeRequest) -> ProbeReport:
+    time.sleep(request.amount)
     return ProbeReport(os.getpid())
 
 
-def hoard(order: ProbeRequest) -> ProbeReport:
-    kept = bytearray(int(order.amount * (1 << 20)))
+def allocate(request: ProbeRequest) -> ProbeReport:
+    kept = bytearray(int(request.amount * (1 << 20)))
     return ProbeReport(os.getpid(), str(len(kept)))
 
 
-def scribble(order: ProbeRequest) -> ProbeReport:
+def write_file(request: ProbeRequest) -> ProbeReport:
     """Writes a file of `amount` megabytes at `text`."""
-    Path(order.text).write_bytes(bytes(int(order.amount * (1 << 20))))
+    Path(request.text).write_bytes(bytes(int(request.amount * (1 << 20))))
     return ProbeReport(os.getpid())
 
 
-def leave(order: ProbeRequest) -> ProbeReport:
-    os._exit(int(order.amount))
+def exit_process(request: ProbeRequest) -> ProbeReport:
+    os._exit(int(request.amount))
 
 
-def dial(order: ProbeRequest) -> ProbeReport:
-    """Calls a port of this machine; a child without a network cannot."""
-    with socket.create_connection(("127.0.0.1", int(order.amount)), timeout=2):
+def connect(request: ProbeRequest) -> ProbeReport:
+    """Connects to a port of this machine; a child without a network cannot."""
+    with socket.create_connection(("127.0.0.1", int(request.amount)), timeout=2):
         return ProbeReport(os.getpid(), "connected")
 
 
-def surroundings(order: ProbeRequest) -> ProbeReport:
+def report_environment(request: ProbeRequest) -> ProbeReport:
     """The names in the environment, the open files and the peak memory."""
     files = sorted(link.name for link in Path("/proc/self/fd").iterdir())
     # not ru_maxrss: that remembers the parent's size from before the program was replaced

@@ -1,7 +1,7 @@
-"""A mask, read and written anew in the child process. Knows alpha, not what is repainted.
+"""A mask, written anew in a child process.
 
-What comes out holds nothing of what came in but which pixels to repaint: black and clear there, black and solid
-elsewhere. Such a file is small whatever the sender drew, and means the same to every upstream.
+Nothing is left of what was sent but which pixels to repaint: black and clear there, black and opaque elsewhere. Such a
+file is small whatever the sender drew, and means the same to every upstream.
 """
 
 from pathlib import Path
@@ -17,21 +17,21 @@ _COMPRESSION = 1
 
 
 class MaskRequest(msgspec.Struct, frozen=True):
-    """Write the mask at `source` anew to `target`, a PNG."""
+    """Write the mask at the path `source` to the path `target`, as PNG."""
 
     source: str
     target: str
 
 
 class MaskResult(msgspec.Struct, frozen=True):
-    """Its size in pixels, that of the source as stored."""
+    """The size in pixels, that of the source as stored."""
 
     width: int
     height: int
 
 
 def rewrite(request: MaskRequest) -> MaskResult:
-    """Raises what the decoder raises, and ValueError for a picture without alpha."""
+    """Raises what the decoder raises, and ValueError for an image without alpha."""
     alpha = open_alpha(Path(request.source)).point(lambda value: _OPAQUE if value == _OPAQUE else 0)
     plain = Image.new("RGBA", alpha.size)
     plain.putalpha(alpha)

@@ -1,6 +1,6 @@
-"""PNG, written fast: Sub filter in numpy, one thin deflate. Knows bytes and chunks, no scenes.
+"""A fast PNG encoder: the Sub filter in numpy and one light deflate.
 
-An image goes out in bands of rows, so that no second copy of the whole picture is ever in memory.
+An image is written in bands of rows, so that no second copy of the whole image is ever in memory.
 """
 
 import struct
@@ -27,7 +27,7 @@ class _Deflater(Protocol):
 
 
 def write_png(file: BinaryIO, pixels: Pixels, metadata: Mapping[str, str] | None = None, profile: bytes = b"") -> int:
-    """Write a height x width x (3 or 4) array; the answer is the number of bytes written. `profile`: an ICC profile."""
+    """Write a height x width x (3 or 4) array; returns the bytes written. `profile` is an ICC profile."""
     height, width, channels = _checked_shape(pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPE[channels], 0, 0, 0)
     written = file.write(SIGNATURE) + _write_chunk(file, b"IHDR", header)

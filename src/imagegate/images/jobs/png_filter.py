@@ -1,8 +1,7 @@
-"""A PNG file seen without what a picture can do without: text, profiles and whatever private chunks it carries.
+"""A PNG file without its ancillary chunks: text, profiles and private ones.
 
-Pillow reads such chunks whole, 50 MB of them too, and refuses a picture for the size of its captions. Knows the frame
-of a chunk and the names that matter for pixels; refuses to know anything inside, and leaves other formats and broken
-files as they are.
+Pillow reads such chunks whole, 50 MB of them too, and refuses an image for the size of its texts. Other formats and
+broken files are passed on as they are.
 """
 
 import io
@@ -25,7 +24,7 @@ def open_filtered(path: Path) -> BinaryIO:
 
 
 def _kept_spans(file: BinaryIO, size: int) -> list[Span]:
-    """Start and end of the parts to show; from the first flaw on everything, for the decoder to judge."""
+    """Start and end of the parts to keep; from the first error on all of it, for the decoder to report."""
     spans = [(0, len(_SIGNATURE))]
     for _ in range(_MAX_CHUNKS):
         start = file.tell()
@@ -50,7 +49,7 @@ def _append_span(spans: list[Span], new: Span) -> list[Span]:
 
 
 class _SpanReader(io.RawIOBase):
-    """Some spans of a file, as if they were the whole of it."""
+    """Some spans of a file, read as if they were the whole."""
 
     def __init__(self, file: BinaryIO, spans: list[Span]) -> None:
         self._file = file

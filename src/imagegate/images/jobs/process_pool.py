@@ -1,6 +1,6 @@
-"""The parent's side of the child processes: hands out orders, survives their deaths. Knows no job by name.
+"""A pool of worker processes that run jobs, as their parent sees it.
 
-Children start when needed, are killed at their wall limit, and end when idle: an idle server holds no pixels.
+Processes start when needed, are killed at their wall-clock limit, and end when idle: an idle server holds no images.
 """
 
 import asyncio
@@ -34,11 +34,11 @@ _SHUTDOWN_TIMEOUT_S = 2.0
 
 
 class WorkerDied(Exception):
-    """The child was killed, ran into a limit or ended on its own; its order was not finished."""
+    """The process was killed, ran into a limit or ended on its own; its job was not finished."""
 
 
 class JobFailed(Exception):
-    """The job raised; the child is well."""
+    """The job raised an exception; the process is well."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -63,18 +63,18 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    async def send(self, call: JobRequest) -> JobResponse:
+    async def send(self, request: JobRequest) -> JobResponse:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
         self._stderr_tail.clear()
-        stdin.write(encode_message(call))
+        stdin.write(encode_message(request))
         await stdin.drain()
         length = message_length(await stdout.readexactly(PREFIX_BYTES))
         return msgspec.msgpack.decode(await stdout.readexactly(length), type=JobResponse)
 
     async def exit_reason(self) -> str:
-        """How it died; one that closed its pipes and lives on is killed first."""
+        """Why it ended; one that closed its pipes and still runs is killed first."""
         try:
             code = await asyncio.wait_for(self._process.wait(), _SHUTDOWN_TIMEOUT_S)
         except TimeoutError:
@@ -84,8 +84,8 @@ class _Worker:
         reason = {EXIT_OUT_OF_MEMORY: "out of memory", 0: "ended early"}.get(code)
         if reason is None:
             reason = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        words = self._stderr_tail.decode(errors="replace").strip()
-        return f"{reason}: {words}" if words else reason
+        stderr = self._stderr_tail.decode(errors="replace").strip()
+        return f"{reason}: {stderr}" if stderr else reason
 
     async def kill(self) -> None:
         if self.idle_timer:
@@ -96,7 +96,7 @@ class _Worker:
         await self._stderr_task
 
     async def shut_down(self) -> None:
-        """End of input is the child's sign to go; one that stays is killed."""
+        """End of input tells the process to end; one that does not is killed."""
         stdin = self._process.stdin
         if stdin is not None:
             stdin.close()
@@ -107,13 +107,13 @@ class _Worker:
     async def _read_stderr(self) -> None:
         stderr = self._process.stderr
         assert stderr is not None
-        while piece := await stderr.read(4096):
-            self._stderr_tail += piece
+        while chunk := await stderr.read(4096):
+            self._stderr_tail += chunk
             del self._stderr_tail[:-_STDERR_TAIL_BYTES]
 
 
 class ProcessPool:
-    """At most `size` children at a time; callers wait their turn."""
+    """At most `size` processes at a time; further callers wait."""
 
     def __init__(
         self,
@@ -141,62 +141,65 @@ class ProcessPool:
 
     @property
     def pids(self) -> list[int]:
-        return [child.pid for child in (*self._idle, *self._busy) if child.alive]
+        return [worker.pid for worker in (*self._idle, *self._busy) if worker.alive]
 
     async def run(self, job: str, request: msgspec.Struct, result: type[T], *, cpu_s: float, wall_s: float) -> T:
-        """Carry out one order. `wall_s` counts from when a child takes it, a fresh child's start included."""
+        """Run one job. `wall_s` counts from when a process takes it, the start of a new one included.
+
+        Raises WorkerDied and JobFailed.
+        """
         async with self._slots:
-            child = await self._acquire()
-            call = JobRequest(job, msgspec.msgpack.encode(request), cpu_s)
-            answer = await self._send_or_discard(child, call, wall_s)
-        if not answer.ok:
-            raise JobFailed(answer.kind, answer.message)
-        return msgspec.msgpack.decode(answer.result, type=result)
+            worker = await self._acquire()
+            job_request = JobRequest(job, msgspec.msgpack.encode(request), cpu_s)
+            response = await self._send_or_discard(worker, job_request, wall_s)
+        if not response.ok:
+            raise JobFailed(response.kind, response.message)
+        return msgspec.msgpack.decode(response.result, type=result)
 
     async def close(self) -> None:
-        """End every child; whoever still waits for one gets ChildDied."""
+        """End every process; whoever still waits for one gets WorkerDied."""
         self._closed = True
         idle, self._idle = self._idle, []
-        for child in idle:
-            self._shut_down(child)
-        await asyncio.gather(*(child.kill() for child in list(self._busy)))
+        for worker in idle:
+            self._shut_down(worker)
+        await asyncio.gather(*(worker.kill() for worker in list(self._busy)))
         await asyncio.gather(*self._shutdowns)
 
-    async def _send_or_discard(self, child: _Worker, call: JobRequest, wall_s: float) -> JobResponse:
+    async def _send_or_discard(self, worker: _Worker, request: JobRequest, wall_s: float) -> JobResponse:
         try:
-            answer = await asyncio.wait_for(child.send(call), wall_s)
+            response = await asyncio.wait_for(worker.send(request), wall_s)
         except TimeoutError:
-            await self._discard(child)
-            raise WorkerDied(f"{call.job} took longer than {wall_s:g} s") from None
+            await self._discard(worker)
+            raise WorkerDied(f"{request.job} took longer than {wall_s:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            # the end of its output comes a moment before its own end, which tells the cause
-            reason = await child.exit_reason()
-            await self._discard(child)
-            raise WorkerDied(f"{call.job}: {reason}") from None
+            # The end of its output comes a moment before the exit code, which tells the cause.
+            reason = await worker.exit_reason()
+            await self._discard(worker)
+            raise WorkerDied(f"{request.job}: {reason}") from None
         except (ValueError, msgspec.MsgspecError) as error:
-            await self._discard(child)
-            raise WorkerDied(f"{call.job}: unreadable answer: {error}") from None
+            await self._discard(worker)
+            raise WorkerDied(f"{request.job}: unreadable response: {error}") from None
         except BaseException:
-            # a cancelled caller leaves an answer in the pipe that nobody may mistake for the next one
-            await asyncio.shield(self._discard(child))
+            # A cancelled caller leaves a response in the pipe that must not be taken for the next one.
+            await asyncio.shield(self._discard(worker))
             raise
-        self._release(child)
-        return answer
+        self._release(worker)
+        return response
 
     async def _acquire(self) -> _Worker:
         while self._idle:
-            child = self._idle.pop()
-            if child.idle_timer:
-                child.idle_timer.cancel()
-            if child.alive:
-                self._busy.add(child)
-                return child
-            await child.kill()
+            worker = self._idle.pop()
+            if worker.idle_timer:
+                worker.idle_timer.cancel()
+            if worker.alive:
+                self._busy.add(worker)
+                return worker
+            await worker.kill()
         starting = asyncio.create_task(self._start())
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            # a process that is being born cannot be called off: it joins the idle ones
+            # A start cannot be cancelled half-way: the process joins the idle ones.
             starting.add_done_callback(self._release_started)
             raise
 
@@ -220,28 +223,28 @@ class ProcessPool:
             close_fds=True,
             start_new_session=True,
         )
-        child = _Worker(process)
-        self._busy.add(child)
-        return child
+        worker = _Worker(process)
+        self._busy.add(worker)
+        return worker
 
-    def _release(self, child: _Worker) -> None:
-        self._busy.discard(child)
+    def _release(self, worker: _Worker) -> None:
+        self._busy.discard(worker)
         if self._closed:
-            self._shut_down(child)
+            self._shut_down(worker)
             return
-        child.idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._expire, child)
-        self._idle.append(child)
+        worker.idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._expire, worker)
+        self._idle.append(worker)
 
-    def _expire(self, child: _Worker) -> None:
-        if child in self._idle:
-            self._idle.remove(child)
-            self._shut_down(child)
+    def _expire(self, worker: _Worker) -> None:
+        if worker in self._idle:
+            self._idle.remove(worker)
+            self._shut_down(worker)
 
-    def _shut_down(self, child: _Worker) -> None:
-        farewell = asyncio.create_task(child.shut_down())
-        self._shutdowns.add(farewell)
-        farewell.add_done_callback(self._shutdowns.discard)
+    def _shut_down(self, worker: _Worker) -> None:
+        shutdown = asyncio.create_task(worker.shut_down())
+        self._shutdowns.add(shutdown)
+        shutdown.add_done_callback(self._shutdowns.discard)
 
-    async def _discard(self, child: _Worker) -> None:
-        self._busy.discard(child)
-        await child.kill()
+    async def _discard(self, worker: _Worker) -> None:
+        self._busy.discard(worker)
+        await worker.kill()

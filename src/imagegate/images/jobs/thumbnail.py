@@ -1,4 +1,4 @@
-"""A small WebP of a picture, drawn in the child process. Knows sizes, not what the picture is for."""
+"""A small WebP of an image, made in a child process."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _METHOD = 0
 
 
 class ThumbnailRequest(msgspec.Struct, frozen=True):
-    """Draw the picture at `source` into `target`, no edge longer than `edge` pixels."""
+    """Scale the image at the path `source` into the path `target`, no edge longer than `edge` pixels."""
 
     source: str
     target: str
@@ -23,7 +23,7 @@ class ThumbnailRequest(msgspec.Struct, frozen=True):
 
 
 class ThumbnailResult(msgspec.Struct, frozen=True):
-    """The size of what was drawn, in pixels."""
+    """The size in pixels of what was drawn."""
 
     width: int
     height: int

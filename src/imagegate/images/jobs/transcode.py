@@ -1,6 +1,6 @@
-"""A picture in another file type, made in the child process from file to file. Knows encoders, not who asked.
+"""An image in another file format, from file to file in a child process.
 
-The picture is turned upright, so that nothing of its EXIF is needed or kept; its colour profile goes with it.
+The image is turned upright, so that nothing of its EXIF is needed or kept; its colour profile goes with it.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _RGB_PROFILE = b"RGB "
 
 
 class TranscodeRequest(msgspec.Struct, frozen=True):
-    """Write `source` (PNG, JPEG, WebP) to `target` as `media_type`; `compression` 0 to 100, of no meaning for PNG."""
+    """Write `source` (PNG, JPEG, WebP) to `target` as `media_type`; `compression` from 0 to 100, ignored for PNG."""
 
     source: str
     target: str
@@ -28,7 +28,7 @@ class TranscodeRequest(msgspec.Struct, frozen=True):
 
 
 class TranscodeResult(msgspec.Struct, frozen=True):
-    """The size of what was written, in pixels."""
+    """The size in pixels of what was written."""
 
     width: int
     height: int
@@ -58,7 +58,7 @@ def transcode(request: TranscodeRequest) -> TranscodeResult:
 
 
 def _profile(image: Image.Image) -> bytes:
-    """A profile of the mode that the picture now has; one for ink or grey would be a lie."""
+    """A profile of the mode that the image has now; one for CMYK or grey would be wrong."""
     profile = image.info.get("icc_profile") or b""
     return profile if profile[16:20] == _RGB_PROFILE else b""
 

@@ -1,7 +1,7 @@
-"""The process in which pixels live: reads orders on stdin, answers on stdout, ends when its parent does.
+"""The child process that decodes images: requests on stdin, responses on stdout, until its parent ends.
 
-Run as `python -I -m imagegate.pixels.child MEMORY_BYTES FILE_BYTES`. It limits itself before the first order
-and knows nothing of the jobs but their names; what a job may do is limited by the kernel, not by trust.
+Run as `python -I -m imagegate.images.jobs.worker MEMORY_BYTES FILE_BYTES`. It limits itself before the first request.
+What a job may do is limited by the kernel, not by trust.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ _LENGTH = struct.Struct(">I")
 
 
 class JobRequest(msgspec.Struct, frozen=True):
-    """What the parent sends: a `module:function`, its order still packed, and the CPU seconds it may burn."""
+    """What the parent sends: a `module:function`, its request still encoded, and the CPU seconds it may use."""
 
     job: str
     request: bytes
@@ -36,7 +36,7 @@ class JobRequest(msgspec.Struct, frozen=True):
 
 
 class JobResponse(msgspec.Struct, frozen=True):
-    """What the child sends back: the packed result, or the kind and text of the exception."""
+    """What the child sends back: the encoded result, or the kind and text of the exception."""
 
     ok: bool
     result: bytes = b""
@@ -61,28 +61,28 @@ PREFIX_BYTES = _LENGTH.size
 
 def main(arguments: list[str]) -> int:
     memory_bytes, file_bytes = (int(argument) for argument in arguments)
-    orders, answers = _private_streams()
+    requests, responses = _private_streams()
     _limit_self(memory_bytes, file_bytes)
-    while prefix := orders.read(PREFIX_BYTES):
-        call = msgspec.msgpack.decode(orders.read(message_length(prefix)), type=JobRequest)
+    while prefix := requests.read(PREFIX_BYTES):
+        request = msgspec.msgpack.decode(requests.read(message_length(prefix)), type=JobRequest)
         try:
-            answer = _run_job(call)
+            response = _run_job(request)
         except MemoryError:
-            # what survives a failed allocation is not worth trusting with the next order
+            # What survives a failed allocation is not trusted with the next request.
             return EXIT_OUT_OF_MEMORY
-        answers.write(encode_message(answer))
-        answers.flush()
+        responses.write(encode_message(response))
+        responses.flush()
     return 0
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     """Move the two pipes away from 0 and 1, where a library's print or read could reach them."""
-    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    requests, responses = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     os.dup2(2, 1)
-    return orders, answers
+    return requests, responses
 
 
 def _limit_self(memory_bytes: int, file_bytes: int) -> None:
@@ -96,7 +96,7 @@ def _limit_self(memory_bytes: int, file_bytes: int) -> None:
 
 
 def _drop_network() -> None:
-    # best effort: containers often forbid new namespaces, and other systems have none
+    # Best effort: containers often forbid new namespaces, and other systems have none
     unshare = getattr(ctypes.CDLL(None), "unshare", None)
     if unshare is None:
         return
@@ -106,20 +106,20 @@ def _drop_network() -> None:
 
 def _limit_cpu(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    limit_s = math.ceil(used.ru_utime + used.ru_stime + seconds)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, hard))
 
 
-def _run_job(call: JobRequest) -> JobResponse:
-    _limit_cpu(call.cpu_s)
+def _run_job(request: JobRequest) -> JobResponse:
+    _limit_cpu(request.cpu_s)
     try:
-        job = _find_job(call.job)
-        order = msgspec.msgpack.decode(call.request, type=_request_type(job))
-        return JobResponse(ok=True, result=msgspec.msgpack.encode(job(order)))
+        job = _find_job(request.job)
+        argument = msgspec.msgpack.decode(request.request, type=_request_type(job))
+        return JobResponse(ok=True, result=msgspec.msgpack.encode(job(argument)))
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  # every failure of a job is an answer, not the end of the child
+    except Exception as error:  # noqa: BLE001  # a failed job is a response, not the end of the child
         traceback.print_exc()
         return JobResponse(ok=False, kind=type(error).__name__, message=str(error))
 
@@ -135,9 +135,9 @@ def _find_job(name: str) -> Callable[[object], object]:
 def _request_type(job: Callable[[object], object]) -> type[object]:
     hints = typing.get_type_hints(job)
     hints.pop("return", None)
-    (order_type,) = hints.values()
-    found: type[object] = order_type
-    return found
+    (hint,) = hints.values()
+    request_type: type[object] = hint
+    return request_type
 
 
 if __name__ == "__main__":
