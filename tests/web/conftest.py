@@ -18,14 +18,15 @@ DESKTOP = {"width": 1280, "height": 1000}
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Its driver keeps an event loop running: tests of other files want their own."""
+    """One for all page tests of a worker. It ends with the package: its driver keeps an event loop running in this
+    thread, and tests elsewhere start their own."""
     with open_browser() as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     """The same renderer for all tests of a file: a new one for each, as `about:blank` makes too, takes longer than most
     of them."""
