@@ -22,6 +22,16 @@ settings.register_profile("imagegate", deadline=None, suppress_health_check=[Hea
 settings.load_profile("imagegate")
 
 OpenDatabase = Callable[..., Database]
+# Folders whose files take long. They run first, so that no worker is left with one of them at the end.
+SLOW_FOLDERS = ("web", "e2e", "api")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
