@@ -56,7 +56,7 @@ OTHER_FAULTS = (
     "fewer-images",
     "url-result",
 )
-JOB_FAULTS = ("task-fails", "task-lost", "poll-503", "result-404")  # test_simulator_tickets.py
+JOB_FAULTS = ("task-fails", "task-lost", "poll-503", "result-404")  # test_simulator_jobs.py
 
 
 def test_every_fault_is_tested() -> None:

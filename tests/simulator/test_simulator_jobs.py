@@ -1,4 +1,4 @@
-"""The shapes that are polled: tasks, fal's queue and Replicate's predictions."""
+"""The protocols that are polled: tasks, fal's queue and Replicate's predictions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COST = 196 * 30_000 + 7 * 5_000
 
 
 class ApiClient:
-    """Speaks one shape: submit, then look until it ends."""
+    """A client of one protocol: submit, then poll until the end."""
 
     def __init__(self, simulator: Simulator, key: str) -> None:
         self.http = httpx.Client(base_url=simulator.url, headers={"Authorization": key}, timeout=30, trust_env=False)
