@@ -39,8 +39,8 @@ CHUNK_BYTES = 256 * 1024
 
 
 def json_response(size: int) -> bytes:
-    picture = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
-    text = base64.b64encode(picture).decode()
+    image = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
+    text = base64.b64encode(image).decode()
     body = json.dumps({"created": 1, "data": [{"b64_json": text}], "usage": {"input_tokens": 1}}).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
