@@ -1,7 +1,6 @@
-"""How much the group commit is worth: submits per second with it, and with one commit per submit, in one run.
+"""Throughput of the group commit: submits per second with it, and with one commit per submit, in one run.
 
-Prints a line per engine with both figures and their ratio. The figures depend on the machine and its disk, the ratio
-much less.
+Prints both figures and their ratio for each engine. The figures depend on the machine and its disk, the ratio less.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ async def _submit(db: Database, key: ApiKey) -> None:
 
 
 def measure(name: str, url: str) -> None:
-    """The best of some rounds, taken in turns, so that a slow moment of the machine hits both."""
+    """The best of several alternating rounds, so that a slow moment of the machine affects both."""
     count = SUBMITS[name]
     single, grouped = 0.0, 0.0
     for _ in range(ROUNDS):

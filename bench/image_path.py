@@ -1,8 +1,8 @@
-"""How fast pictures come in: the upstream's answer from the socket to a file, against a raw copy of the same bytes.
+"""Throughput of images: from the upstream's socket to a file, against a raw copy of the same bytes.
 
-The ceiling reads the socket, copies the bytes once and writes them. Beside it: our path (aiohttp, scanner, file), and
-the same with the standard library's base64 for the decoder. Prints MB/s of the answer and CPU ms per picture, each
-with its ratio to the ceiling of the same run: on a busy machine the second ratio is the one to trust.
+The upper bound reads the socket, copies the bytes once and writes them. Beside it: our path (aiohttp, JSON scanner,
+file), and the same with the standard library's base64 decoder. Prints MB/s of the response and CPU ms per image, each
+with its ratio to the raw copy of the same run; on a busy machine the CPU ratio is the reliable one.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ CHUNK_BYTES = 256 * 1024
 
 
 def json_response(size: int) -> bytes:
-    picture = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
-    text = base64.b64encode(picture).decode()
+    image = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
+    text = base64.b64encode(image).decode()
     body = json.dumps({"created": 1, "data": [{"b64_json": text}], "usage": {"input_tokens": 1}}).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body

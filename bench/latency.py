@@ -103,6 +103,21 @@ def create_with_unreachable_hosts(folder: Path) -> float:
         return seconds(create_and_query)
 
 
+def disabled_key(folder: Path) -> float:
+    """From the disabling of a key that is in use to its first 401."""
+    with gateway_in(folder) as (_, owner):
+        made = owner.post("/v1/keys", json={"name": "second", "scopes": ["billing:read"]}).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {made['key']}"}
+        owner.get("/v1/credits", headers=headers).raise_for_status()
+
+        def disable() -> None:
+            owner.patch(f"/v1/keys/{made['id']}", json={"disabled": True}).raise_for_status()
+            while owner.get("/v1/credits", headers=headers).status_code == 200:
+                time.sleep(0.02)
+
+        return seconds(disable)
+
+
 def create_with_locked_database(folder: Path) -> float:
     """The 503 of a create while another process holds the database."""
     with gateway_in(folder) as (gateway, client), locked(gateway.data / "imagegate.db"):
@@ -273,6 +288,7 @@ FIGURES = {
     "stop with an open event stream": Figure(stop_with_streams, 5, "s"),
     "stop while two images are painted": Figure(stop_while_working, 8, "s"),
     "create with 16 unreachable hosts": Figure(create_with_unreachable_hosts, 3, "s"),
+    "disabled key until its 401": Figure(disabled_key, 5, "s"),
     "503 with a locked database": Figure(create_with_locked_database, 15, "s"),
     "upload of 200 kB of escapes": Figure(upload_with_escapes, 1, "s"),
     "webhook beside a dead host": Figure(webhook_beside_dead_host, 1, "s"),

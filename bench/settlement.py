@@ -1,6 +1,7 @@
-"""How long a finished picture waits for its settlement: from bytes durable in the spool to the task completed.
+"""Time from an image that is durable in the spool to its completed task.
 
-Prints the median of some rounds for a 3840x2160 PNG: without a thumbnail, and with one by a child that is there or new.
+Prints the median of several rounds for a 3840x2160 PNG: without a thumbnail, with one by a running worker, and with one
+by a new worker.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ROUNDS = 7
 
 
 def photo_pixels() -> Pixels:
-    """Soft shapes with a grain, which compress about as well as a photograph."""
+    """Soft shapes with grain, which compress about as well as a photograph."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     soft = np.stack([np.sin(rows / 210 + n) + np.cos(columns / (330 + 40 * n)) for n in range(3)], axis=2)
     grain = np.random.default_rng(7).normal(0, 3, soft.shape)
@@ -44,7 +45,7 @@ def photo_pixels() -> Pixels:
 
 
 async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
-    """Seconds that one task spends between its spool and its end."""
+    """Seconds from the finished spool of one task to its end."""
     version = runtime.catalog.price_block_at(runtime.clock()).version
     new = msgspec.structs.replace(new_task(key), price_version=version)
     await runtime.db.write(tasks.submit_task, key.account_id, new, None, 10)
@@ -81,8 +82,8 @@ async def measure(name: str, days: int, idle_s: float, pixels: Pixels) -> None:
 def main() -> None:
     pixels = photo_pixels()
     asyncio.run(measure("without a thumbnail", 0, 30, pixels))
-    asyncio.run(measure("thumbnail, child at hand", 30, 30, pixels))
-    asyncio.run(measure("thumbnail, new child", 30, 0.1, pixels))
+    asyncio.run(measure("thumbnail, running worker", 30, 30, pixels))
+    asyncio.run(measure("thumbnail, new worker", 30, 0.1, pixels))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pictures of every page, to be looked at: `make screenshots` writes them to dist/screenshots.
+"""Screenshots of every page for a look: `make screenshots` writes them to dist/screenshots.
 
-One gateway with the embedded engine shows the page and the customer's dashboard, one before a simulator the operator's.
-Each is taken in both themes and languages, as wide as a desk and as a phone. `--readme` makes the three of the README.
+A gateway with the embedded engine shows the page and the customer's dashboard, one with simulators the operator's. Each
+is taken in both themes and languages, in desktop and phone width. `--readme` takes the three of the README.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ WORK: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--readme", action="store_true", help="make the README's three pictures again")
-    options.add_argument("--only", default="", help="part of the names of the pictures to take")
+    options.add_argument("--readme", action="store_true", help="take the README's three screenshots again")
+    options.add_argument("--only", default="", help="part of the names of the screenshots to take")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
         if given.readme:
@@ -56,14 +56,14 @@ def main() -> None:
 
 
 class Camera:
-    """Takes the pictures whose names have `only` in them."""
+    """Takes the screenshots whose names contain `only`."""
 
     def __init__(self, browser: Browser, only: str) -> None:
         self._browser = browser
         self._only = only
 
     def take(self, url: str, name: str, act: Callable[[Page], None] | None = None, key: str = "") -> None:
-        """In every width, theme and language; `act` leads from the page to what is to be seen."""
+        """Take one in every width, theme and language; `act` brings the page into the state to show."""
         for width, theme, language in itertools.product(WIDTHS, THEMES, LANGUAGES):
             file = OUT / f"{name}-{width}-{theme}-{language}.png"
             if self._only not in file.name:
@@ -103,7 +103,7 @@ def settle(page: Page) -> None:
 
 
 def prepare_full_page(page: Page) -> None:
-    """Fit for one long picture: nothing sticks, and what loads when it comes into sight is loaded."""
+    """Prepare for one tall screenshot: no sticky elements, and lazy content is loaded."""
     page.evaluate("""async () => {
         for (const one of document.querySelectorAll('.top, .run-bar')) one.style.position = 'static';
         for (let at = 0; at < document.body.scrollHeight; at += 600) {
@@ -149,7 +149,7 @@ def _create_task(http: httpx.Client, prompt: str, fields: dict[str, Any]) -> str
 
 
 def open_tiles(page: Page, count: int) -> None:
-    """The newest tasks of the history as cards."""
+    """Open the newest tasks of the history as cards."""
     for at in reversed(range(count)):
         page.locator(".tile").nth(at).click()
         page.locator("[data-task] [data-open]").first.wait_for()

@@ -1,8 +1,7 @@
-"""Third-party code of the page, from the pins in `vendor.toml`.
+"""Vendors third-party code of the page, as pinned in `vendor.toml`.
 
-`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for
-`make check`. They come from npm, which a wheel brings with Node. A package whose sha256 is not the pinned one ends the
-program.
+`vendor.py write` writes the files that are committed; `vendor.py unpack FOLDER` unpacks whole packages for the type
+check and the linter. Packages come from npm, which is part of a wheel with Node; a wrong sha256 ends the program.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def _write(package: dict[str, Any]) -> None:
 
 
 def _strip_source_map(text: str) -> str:
-    """Without the mark that makes browsers ask for a map which is not here."""
+    """Without the comment that makes browsers request a source map, which is not vendored."""
     lines = [line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")]
     return "\n".join(lines) + "\n"
 
@@ -71,7 +70,7 @@ def _unpack(package: dict[str, Any], target: Path) -> None:
 
 
 def _fetch(package: dict[str, Any], folder: Path) -> Path:
-    """The package's archive, which is the pinned one."""
+    """Download the package's archive and check its hash."""
     wanted = f"{package['name']}@{package['version']}"
     subprocess.run([*_NPM, "pack", "--silent", "--pack-destination", str(folder), wanted], check=True)
     archive = next(folder.glob("*.tgz"))

@@ -51,7 +51,7 @@ def test_second_gateway_on_the_same_data_is_refused(gateway: Gateway) -> None:
 
 
 def test_restart_changes_nothing_when_there_is_nothing_to_do(tmp_path: Path) -> None:
-    with StandaloneGateway(tmp_path) as served:
+    with Gateway(tmp_path) as served:
         key = served.key
         with served.client() as client:
             before = client.get("/v1/credits").json()

@@ -150,7 +150,7 @@ def test_what_one_process_learns_the_other_knows(pair: Callable[..., RoutedGatew
 
 
 def _until_both_called(gateway: RoutedGateway, url: str) -> None:
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 30
     while True:
         with contextlib.closing(psycopg.connect(url)) as books:
             owners = books.execute("SELECT DISTINCT owner FROM attempts").fetchall()

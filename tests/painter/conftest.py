@@ -13,12 +13,12 @@ from imagegate.painter.paint import paint
 from imagegate.painter.request import PaintRequest
 
 Pixels = npt.NDArray[np.uint8]
-MakeOrder = Callable[..., PaintRequest]
+MakeRequest = Callable[..., PaintRequest]
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> MakeOrder:
-    """An order for a small quick picture; anything may be set."""
+def make_request(tmp_path: Path) -> MakeRequest:
+    """A request for a small quick image; anything may be set."""
     plain = PaintRequest(
         prompt="a mountain lake at dawn",
         width=256,
@@ -39,12 +39,12 @@ def order(tmp_path: Path) -> MakeOrder:
     return make
 
 
-def paint_bytes(order: PaintRequest) -> bytes:
-    paint(order)
-    return Path(order.out).read_bytes()
+def paint_bytes(request: PaintRequest) -> bytes:
+    paint(request)
+    return Path(request.out).read_bytes()
 
 
-def paint_pixels(order: PaintRequest) -> Pixels:
-    paint(order)
-    with Image.open(order.out) as image:
+def paint_pixels(request: PaintRequest) -> Pixels:
+    paint(request)
+    with Image.open(request.out) as image:
         return np.array(image)

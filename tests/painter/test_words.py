@@ -21,8 +21,8 @@ from imagegate.painter.words import read_prompt
     ],
 )
 def test_words_choose_scene_and_light(prompt: str, scene: str, light: str) -> None:
-    brief = read_prompt(prompt, 0)
-    assert (brief.scene, brief.light, brief.scene_named) == (scene, light, True)
+    reading = read_prompt(prompt, 0)
+    assert (reading.scene, reading.light, reading.scene_named) == (scene, light, True)
 
 
 def test_english_words_count_whole_only() -> None:

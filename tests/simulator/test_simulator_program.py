@@ -55,7 +55,7 @@ def test_a_key_is_bought_once_under_fifty_repeats_at_once(simulator: Simulator) 
     assert (simulator.total["calls"], simulator.total["images"]) == (50, 1)
 
 
-def test_scripts_are_used_up_in_order_and_by_shape(simulator: Simulator) -> None:
+def test_scripts_are_used_up_in_order_and_by_protocol(simulator: Simulator) -> None:
     simulator.script({"fault": "503-json", "times": 2}, {"fault": "429", "shape": "fal"}, None, {"latency": "400ms"})
     assert [generate(simulator, "[[fault:401]]").status for _ in range(3)] == [503, 503, 200]
     assert generate(simulator, "x").duration_s >= 0.4
@@ -74,7 +74,7 @@ def test_a_script_that_makes_no_sense_is_refused_and_changes_nothing(simulator: 
     assert len(simulator.control("GET", "/control")["left"]) == 1
 
 
-def test_flags_strike_one_shape_repeat_by_seed_and_can_be_quiet() -> None:
+def test_flags_strike_one_protocol_repeat_by_seed_and_can_be_quiet() -> None:
     options = ("--quiet", "--fault", "openai=429", "--fault", "openai=500-json", "--fault-rate", "0.5", "--seed", "7")
     runs = []
     for _ in range(2):

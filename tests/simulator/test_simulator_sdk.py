@@ -36,7 +36,7 @@ def validate(answer: BaseModel) -> None:
 
 
 def open_image(payload: str | None) -> Image.Image:
-    """The picture, decoded to its last pixel."""
+    """The image, decoded to its last pixel."""
     image = Image.open(io.BytesIO(base64.b64decode(payload or "", validate=True)))
     image.load()
     return image
@@ -68,7 +68,7 @@ def test_each_png_and_jpeg_is_its_own_file(client: openai.OpenAI) -> None:
         assert len({item.b64_json for item in answer.data or []}) == 3
 
 
-def test_a_transparent_picture_has_transparency(client: openai.OpenAI) -> None:
+def test_a_transparent_image_has_transparency(client: openai.OpenAI) -> None:
     answer = client.images.generate(model="gpt-image-2", prompt="x", quality="low", background="transparent")
     assert answer.data is not None
     image = open_image(answer.data[0].b64_json)
@@ -93,7 +93,7 @@ def test_edits_take_files_and_a_mask_and_count_their_tokens(client: openai.OpenA
     assert one.data is not None
 
 
-def test_streams_partials_and_then_the_picture(client: openai.OpenAI, simulator: Simulator) -> None:
+def test_streams_partials_and_then_the_image(client: openai.OpenAI, simulator: Simulator) -> None:
     stream = client.images.generate(
         model="gpt-image-2",
         prompt="[[latency:0.2]] fox",
@@ -132,7 +132,7 @@ def test_azure_serves_both_addresses(simulator: Simulator) -> None:
         azure_endpoint=f"{simulator.url}/azure",
         api_version="2025-04-01-preview",
         max_retries=0,
-        azure_deployment="pictures",
+        azure_deployment="images",
     )
     v1 = openai.OpenAI(
         api_key="any", base_url=f"{simulator.url}/azure/openai/v1", max_retries=0, default_headers={"api-key": "any"}
@@ -142,9 +142,9 @@ def test_azure_serves_both_addresses(simulator: Simulator) -> None:
             dated.images.generate(model="gpt-image-2", prompt="x", quality="low")
         assert "does not exist" in refused.value.message
         dated.images.generate(prompt="x", quality="low")
-        v1.images.generate(model="pictures", prompt="x")
+        v1.images.generate(model="images", prompt="x")
         with pytest.raises(openai.BadRequestError):
-            v1.images.generate(model="pictures", prompt="x", output_format="webp")
+            v1.images.generate(model="images", prompt="x", output_format="webp")
     calls = simulator.calls()
     assert [(call["shape"], call["billed_images"]) for call in calls] == [
         ("azure-dated", 0),

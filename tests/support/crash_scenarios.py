@@ -233,8 +233,8 @@ class CrashScenario:
 
     def _downloads(self, client: httpx.Client, link: str) -> bool:
         """URLs contain the port of the process that created them; their paths are valid for its successor."""
-        picture = client.get(f"/files/{link.partition('/files/')[2]}")
-        return picture.status_code == 200 and picture.content.startswith(b"\x89PNG")
+        image = client.get(f"/files/{link.partition('/files/')[2]}")
+        return image.status_code == 200 and image.content.startswith(b"\x89PNG")
 
     def _webhook_count(self, name: str, client: httpx.Client, task_id: str) -> int:
         """The number of webhooks for the task, once its delivery has succeeded."""

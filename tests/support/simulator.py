@@ -121,7 +121,7 @@ class Simulator:
 
     def wait_until_reachable(self) -> None:
         """Wait until it accepts connections again."""
-        give_up = time.monotonic() + 10
+        give_up = time.monotonic() + 30
         while time.monotonic() < give_up:
             try:
                 self.calls()

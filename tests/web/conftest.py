@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.egress.raw_server import http_response, reply_with
 from tests.support.gateway import Gateway
@@ -15,17 +15,20 @@ from tests.support.webhook_receiver import Behaviour, Receiver, trust_environmen
 from tests.web.browser import open_browser, open_page
 
 DESKTOP = {"width": 1280, "height": 1000}
+# On a busy machine the default of 5 s is too short; what is expected usually takes milliseconds.
+expect.set_options(timeout=30_000)
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Its driver keeps an event loop running: tests of other files want their own."""
+    """One for all page tests of a worker. It ends with the package: its driver keeps an event loop running in this
+    thread, and tests elsewhere start their own."""
     with open_browser() as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     """The same renderer for all tests of a file: a new one for each, as `about:blank` makes too, takes longer than most
     of them."""

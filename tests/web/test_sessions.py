@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.security.api_keys import generate_key
-from imagegate.store.database import Database, create_engine
-from imagegate.store.transaction import Tx
 from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.support.gateway import Gateway
-from tests.web.browser import open_browser, open_page
+from tests.web.browser import open_page
 
 PUBLIC = "https://images.example.com"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -87,17 +87,8 @@ def until_refused(client: httpx.Client, bearer: str) -> None:
 def make_older(gateway: Gateway, column: str, by_us: int) -> None:
     """As if every session had begun that much earlier."""
 
-    def age(tx: Tx) -> None:
-        tx.execute(f"UPDATE sessions SET {column} = {column} - :by", by=by_us)
-
-    async def write() -> None:
-        database = Database(create_engine(str(gateway.data / "imagegate.db")))
-        try:
-            await database.write(age)
-        finally:
-            database.close()
-
-    asyncio.run(write())
+    with contextlib.closing(sqlite3.connect(gateway.data / "imagegate.db")) as db, db:
+        db.execute(f"UPDATE sessions SET {column} = {column} - ?", [by_us])
 
 
 def test_web_1_the_cookie_is_bound_to_the_host_and_hidden_from_scripts(public: Gateway, operator: str) -> None:
@@ -254,9 +245,9 @@ def test_without_https_nobody_signs_in_from_afar(tmp_path: Path) -> None:
     assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
 
 
-def test_signing_in_and_out_in_a_browser(gateway: Gateway) -> None:
+def test_signing_in_and_out_in_a_browser(gateway: Gateway, browser: Browser) -> None:
     key = gateway.new_key("visitor", "42")
-    with open_browser() as browser, open_page(browser) as (page, complaints):
+    with open_page(browser) as (page, complaints):
         page.goto(gateway.url)
         page.click("#account .menu > button")
         page.click("#account .menu > div button")
