@@ -213,12 +213,12 @@ def test_c21_both_ends_of_the_published_range() -> None:
 
 def test_s3_3_dated_prices_and_a_block_is_known_by_its_content() -> None:
     old = msgspec.structs.replace(CATALOG.blocks[VERSION], version="old", effective_from=100)
-    book = Catalog(list(CATALOG.models.values()), [], [CATALOG.blocks[VERSION], old])
+    catalog = Catalog(list(CATALOG.models.values()), [], [CATALOG.blocks[VERSION], old])
     start = CATALOG.blocks[VERSION].effective_from
-    assert book.price_block_at(start * US_PER_SECOND).version == VERSION
-    assert book.price_block_at(start * US_PER_SECOND - 1).version == "old"
+    assert catalog.price_block_at(start * US_PER_SECOND).version == VERSION
+    assert catalog.price_block_at(start * US_PER_SECOND - 1).version == "old"
     with pytest.raises(CatalogError):
-        book.price_block_at(99_999_999)
+        catalog.price_block_at(99_999_999)
     assert hash_block(old) != hash_block(CATALOG.blocks[VERSION])
 
 

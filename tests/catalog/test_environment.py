@@ -24,13 +24,13 @@ def test_without_a_key_nothing_follows() -> None:
 
 def test_an_openai_key_makes_a_route_for_each_live_model_at_list_cost() -> None:
     upstreams, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, CATALOG, TODAY)
-    roster = RouteTable(upstreams, routes, list(CATALOG.models))
-    assert roster.upstreams["openai"].base_url == "https://api.openai.com/v1"
-    price = roster.routes["gpt-image-2@openai"].prices["any"]
+    table = RouteTable(upstreams, routes, list(CATALOG.models))
+    assert table.upstreams["openai"].base_url == "https://api.openai.com/v1"
+    price = table.routes["gpt-image-2@openai"].prices["any"]
     assert isinstance(price, TokenPrice)
     assert (price.image_output, price.text_cached_input) == (30_000_000_000, 1_250_000_000)
-    assert "gpt-image-1.5@openai" in roster.routes
-    assert "gpt-image-1@openai" not in roster.routes
+    assert "gpt-image-1.5@openai" in table.routes
+    assert "gpt-image-1@openai" not in table.routes
 
 
 def test_a_model_gets_no_route_from_the_day_of_its_shutdown() -> None:
@@ -45,9 +45,9 @@ def test_an_azure_endpoint_makes_one_route_for_its_deployment() -> None:
         "AZURE_OPENAI_DEPLOYMENT": "gpt-image-2.5-flare-eu",
     }
     upstreams, routes = configs_from_environment(env, CATALOG, TODAY)
-    roster = RouteTable(upstreams, routes, list(CATALOG.models))
-    assert roster.upstreams["azure"].base_url == "https://mine.openai.azure.com/openai/v1"
-    (route,) = roster.routes.values()
+    table = RouteTable(upstreams, routes, list(CATALOG.models))
+    assert table.upstreams["azure"].base_url == "https://mine.openai.azure.com/openai/v1"
+    (route,) = table.routes.values()
     assert (route.model, route.upstream_model) == ("gpt-image-2.5-flare", "gpt-image-2.5-flare-eu")
 
 
@@ -71,15 +71,15 @@ extends = "2026-11-01.1"
 model = "gpt-image-2"
 per_1k_tokens = { image_output = "0.036", image_input = "0.01", image_cached_input = "0.01", text_input = "0.01", text_cached_input = "0.01" }
 """  # noqa: E501
-    book = load_catalog((), [write_price_file(tmp_path, text)])
-    assert book.price_block_at(1_795_000_000_000_000).version == "mine.1"
-    assert book.price_block_at(1_794_999_999_000_000).version == VERSION
-    mine, kept = book.price("mine.1", "gpt-image-2", "1K"), book.price("mine.1", "gpt-image-2-beta", "1K")
+    catalog = load_catalog((), [write_price_file(tmp_path, text)])
+    assert catalog.price_block_at(1_795_000_000_000_000).version == "mine.1"
+    assert catalog.price_block_at(1_794_999_999_000_000).version == VERSION
+    mine, kept = catalog.price("mine.1", "gpt-image-2", "1K"), catalog.price("mine.1", "gpt-image-2-beta", "1K")
     assert isinstance(mine, TokenPrice)
     assert mine.image_output == 36_000_000_000
     assert kept == CallPrice(per_image=15_000_000)
-    _, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, book, TODAY)
-    assert "gpt-image-2" not in models_sold_below_cost(book, "mine.1", routes)
+    _, routes = configs_from_environment({"OPENAI_API_KEY": "k"}, catalog, TODAY)
+    assert "gpt-image-2" not in models_sold_below_cost(catalog, "mine.1", routes)
 
 
 @pytest.mark.parametrize(
