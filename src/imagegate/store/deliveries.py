@@ -125,11 +125,11 @@ def _exhaust_overdue(tx: Tx, host: str, suspended: int) -> None:
     if suspended <= cutoff:
         tx.execute_nowait(
             """UPDATE deliveries SET state = 'exhausted', reason = :reason, closed = :now
-            WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :long_ago""",
+            WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :cutoff""",
             reason=str(CloseReason.host_down),
             now=tx.now,
             host=host,
-            long_ago=cutoff,
+            cutoff=cutoff,
         )
 
 

@@ -6,6 +6,8 @@ import msgspec
 
 from imagegate.store.transaction import Tx
 
+_KEY = "account_id = :account_id AND endpoint = :endpoint AND key = :key"
+
 
 class KeyClaimed(msgspec.Struct, frozen=True):
     """The key now belongs to this task."""
@@ -27,8 +29,7 @@ def claim_key(
     """Claim the key for this task, unless it is claimed. `retention_us` is how long the claim lasts."""
     # Of two callers at the same time the second one waits at the INSERT for the commit of the first.
     tx.execute(
-        "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key"
-        " AND expires <= :now",
+        f"DELETE FROM idempotency WHERE {_KEY} AND expires <= :now",
         account_id=account_id,
         endpoint=endpoint,
         key=key,
@@ -48,8 +49,7 @@ def claim_key(
     if changed == 1:
         return KeyClaimed()
     row = tx.fetch_all(
-        "SELECT fingerprint, task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint"
-        " AND key = :key",
+        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}",
         account_id=account_id,
         endpoint=endpoint,
         key=key,
@@ -59,7 +59,7 @@ def claim_key(
 
 def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
     row = tx.fetch_one(
-        "SELECT task_id FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
+        f"SELECT task_id FROM idempotency WHERE {_KEY}",
         account_id=account_id,
         endpoint=endpoint,
         key=key,
@@ -70,7 +70,7 @@ def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
 def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """Give the key back: a request that was refused does not use it up."""
     tx.execute_nowait(
-        "DELETE FROM idempotency WHERE account_id = :account_id AND endpoint = :endpoint AND key = :key",
+        f"DELETE FROM idempotency WHERE {_KEY}",
         account_id=account_id,
         endpoint=endpoint,
         key=key,

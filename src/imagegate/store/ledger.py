@@ -56,9 +56,9 @@ def post_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind,
 def sum_since(tx: Tx, account: str, since: int) -> int:
     return tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
-        WHERE account = :account AND created >= :moment""",
+        WHERE account = :account AND created >= :since""",
         account=account,
-        moment=since,
+        since=since,
     )
 
 

@@ -32,7 +32,7 @@ _LINE_SOURCES = (
         2 AS step, amount, NULL AS price_version FROM holds WHERE account_id = :account_id AND closed IS NOT NULL""",
     ),
 )
-_BEFORE_CURSOR = "(at < :at OR (at = :at AND (step < :step OR (step = :step AND id < :id))))"
+_BEFORE_CURSOR = "(at, step, id) < (:at, :step, :id)"
 _NEWEST_FIRST = "ORDER BY at DESC, step DESC, id DESC"
 
 
