@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -79,11 +80,17 @@ def _migrate(url: str) -> None:
 @pytest.fixture
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """A new database without rows, with the current schema."""
+    with _new_postgres_database(postgres_server, f'TEMPLATE "{postgres_template}"') as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _new_postgres_database(server: str, options: str = "") -> Iterator[str]:
     name = f"imagegate_test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
-    yield _with_database(postgres_server, name)
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" {options}')
+    yield _with_database(server, name)
+    with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
@@ -104,6 +111,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(shutil.copyfile(template, tmp_path / "test.db"))
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new database without a schema, on each engine."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "empty.db")
+        return
+    with _new_postgres_database(request.getfixturevalue("postgres_server")) as url:
+        yield url
 
 
 @pytest.fixture

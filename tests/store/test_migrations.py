@@ -147,9 +147,9 @@ def make_old_database(url: str) -> None:
     connection.close()
 
 
-def test_rows_of_an_earlier_version_are_read_by_this_one(database_url: str) -> None:
-    make_old_database(database_url)
-    db = Database(create_engine(database_url, lambda: NOW))
+def test_rows_of_an_earlier_version_are_read_by_this_one(empty_database_url: str) -> None:
+    make_old_database(empty_database_url)
+    db = Database(create_engine(empty_database_url, lambda: NOW))
     db.migrate()
     try:
         asyncio.run(_check_rows(db))
