@@ -164,7 +164,7 @@ def test_s1_units_mb_and_mp(waiting: httpx.Client) -> None:
 def test_s1_versions_are_in_every_path(waiting: httpx.Client) -> None:
     paths = set(parse_response(waiting.get("/openapi.json"))["paths"])
     unversioned = {path for path in paths if not path.startswith(("/v1/", "/api/v1/", "/openai/v1/", "/files/"))}
-    assert unversioned == {"/healthz", "/readyz", "/metrics", "/openapi.json", "/reference"}
+    assert unversioned == {"/healthz", "/readyz", "/metrics", "/openapi.json", "/reference", "/reference/{section}"}
 
 
 def test_s1_speed_create_and_poll_wait_for_nobody(waiting: httpx.Client) -> None:

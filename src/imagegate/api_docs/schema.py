@@ -43,25 +43,29 @@ KEY_ID_PATTERN = _anchored(f"key_{_SORTABLE_ID}")
 KeyIdText = Annotated[str, doc("The id of a key", pattern=KEY_ID_PATTERN)]
 AccountIdText = Annotated[str, doc("The id of an account", pattern=_anchored(f"acc_{_SORTABLE_ID}"))]
 RefundIdText = Annotated[str, doc("The id of a refund", pattern=_anchored(f"rfd_{_SORTABLE_ID}"))]
-FileIdText = Annotated[str, doc("The id of a file; who has it may download the file", pattern="^file_[0-9a-f]{32}$")]
+FileIdText = Annotated[
+    str, doc("The id of a file; anybody who has it can download the file", pattern="^file_[0-9a-f]{32}$")
+]
 DELIVERY_ID_PATTERN = _anchored(f"evt_({TASK_ID_RE.pattern}|test_{_SORTABLE_ID})")
 DeliveryIdText = Annotated[
     str, doc("The id of a delivery: the webhook-id of its attempts", pattern=DELIVERY_ID_PATTERN)
 ]
 RequestIdText = Annotated[str, doc("Also in the header x-request-id", pattern="^req_[0-9a-f]{24}$")]
-ApiKeyText = Annotated[str, doc("The key itself, shown this once", pattern="^imk_(live|test)_[0-9A-Za-z]{49}$")]
+ApiKeyText = Annotated[str, doc("The key itself, shown only once", pattern="^imk_(live|test)_[0-9A-Za-z]{49}$")]
 SecretText = Annotated[str, doc("`whsec_` and 32 bytes in base64", pattern="^whsec_[A-Za-z0-9+/]{43}=$")]
 
 Seconds = Annotated[int, doc("Unix seconds", minimum=0)]
 DateTime = Annotated[str, doc("RFC 3339 with a numeric offset", format="date-time")]
 Day = Annotated[str, doc("A day in UTC", format="date", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Count = Annotated[int, doc("How many", minimum=0)]
-Link = Annotated[str, doc("An absolute address", format="uri", pattern="^https?://")]
-MediaType = Annotated[str, doc("True to the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
+Link = Annotated[str, doc("An absolute URL", format="uri", pattern="^https?://")]
+MediaType = Annotated[str, doc("Detected from the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
 PriceVersion = Annotated[str, doc("The version of the prices", minLength=1)]
-BillingRule = Annotated[str, doc("By tokens or by images, as the model's row says", enum=["per_token", "per_call"])]
-Status = Annotated[str, doc("It never moves back", enum=["pending", "processing", "completed", "failed"])]
-NextCursor = Annotated[str | None, doc("Give it as `cursor` for the next page; null at the end")]
+BillingRule = Annotated[str, doc("By tokens or per image, depending on the model", enum=["per_token", "per_call"])]
+Status = Annotated[
+    str, doc("It never returns to an earlier status", enum=["pending", "processing", "completed", "failed"])
+]
+NextCursor = Annotated[str | None, doc("Pass it as `cursor` for the next page; null on the last")]
 HasMore = Annotated[bool, doc("Whether there is a next page")]
 
 Number = Annotated[

@@ -13,7 +13,7 @@ import click
 
 from imagegate.app import open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import gateway_options, installation_options, read_settings
+from imagegate.cli.options import GatewayOptions, gateway_options, installation_options, read_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.domain.time import US_PER_SECOND
@@ -209,17 +209,14 @@ async def _find_account(db: Database, name: str) -> Account:
 @click.group("credits", invoke_without_command=True)
 @gateway_options
 @click.pass_context
-def credit(
-    ctx: click.Context, url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None
-) -> None:
+def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
     """Show the balance, grant credits, or refund a charge."""
     if ctx.invoked_subcommand is not None:
         return
     from imagegate.cli.client import GatewayClient
 
-    settings = read_settings(config, data)
-    answer = asyncio.run(GatewayClient.request_once(settings, url, key, "GET", "/v1/credits"))
-    if as_json:
+    answer = asyncio.run(GatewayClient.request_once(gateway, "GET", "/v1/credits"))
+    if gateway.as_json:
         click.echo(json.dumps(answer["data"]))
         return
     user = answer["data"]["user"]

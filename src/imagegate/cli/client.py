@@ -9,15 +9,16 @@ from typing import Any, Self
 import aiohttp
 
 from imagegate.cli.exit_codes import UNREACHABLE, USAGE, Exit, exit_code_for
-from imagegate.settings import Settings
+from imagegate.cli.options import GatewayOptions
 
 
 class GatewayClient:
     """One session with one gateway. Every failure is an `Exit` with an exit code of its own."""
 
-    def __init__(self, settings: Settings, url: str | None, key: str | None) -> None:
-        self.base = (url or _read_hint(settings.data_dir / "address", "--url")).rstrip("/")
-        token = key or _read_hint(settings.data_dir / "demo-key", "--key")
+    def __init__(self, gateway: GatewayOptions) -> None:
+        data_dir = gateway.settings.data_dir
+        self.base = (gateway.url or _read_hint(data_dir / "address", "--url")).rstrip("/")
+        token = gateway.key or _read_hint(data_dir / "demo-key", "--key")
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=120, sock_connect=5)
         )
@@ -31,9 +32,9 @@ class GatewayClient:
         await self._session.close()
 
     @classmethod
-    async def request_once(cls, settings: Settings, url: str | None, key: str | None, method: str, path: str) -> Any:
-        async with cls(settings, url, key) as client:
-            return await client.request(method, path)
+    async def request_once(cls, gateway: GatewayOptions, method: str, path: str, **options: Any) -> Any:
+        async with cls(gateway) as client:
+            return await client.request(method, path, **options)
 
     async def request(self, method: str, path: str, **options: Any) -> Any:
         """The JSON of a successful response."""

@@ -18,8 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imagegate.cli.client import GatewayClient
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, exit_code_for
-from imagegate.cli.options import gateway_options, read_settings
-from imagegate.settings import Settings
+from imagegate.cli.options import GatewayOptions, gateway_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FIELDS = ("model", "size", "resolution", "quality", "n", "background", "output_format", "output_compression")
@@ -45,19 +44,11 @@ def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
 @click.command()
 @_image_options
 @gateway_options
-def quote(
-    url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None, **options: Any
-) -> None:
+def quote(gateway: GatewayOptions, **options: Any) -> None:
     """Show the price of an image."""
-    settings = read_settings(config, data)
     body = _request(options, options["prompt"])
-
-    async def run() -> Any:
-        async with GatewayClient(settings, url, key) as client:
-            return await client.request("POST", "/v1/images/quotes", json=body)
-
-    answer = asyncio.run(run())
-    click.echo(json.dumps(answer) if as_json else _quote_text(answer))
+    answer = asyncio.run(GatewayClient.request_once(gateway, "POST", "/v1/images/quotes", json=body))
+    click.echo(json.dumps(answer) if gateway.as_json else _quote_text(answer))
 
 
 def _quote_text(answer: dict[str, Any]) -> str:
@@ -85,19 +76,9 @@ def _output_option(command: F) -> F:
 @_image_options
 @_output_option
 @gateway_options
-def generate(
-    output: Path | None,
-    url: str | None,
-    key: str | None,
-    as_json: bool,
-    data: str | None,
-    config: Path | None,
-    **options: Any,
-) -> None:
+def generate(gateway: GatewayOptions, output: Path | None, **options: Any) -> None:
     """Generate images: show the price, wait for the task, and save the files."""
-    _generate_and_report(
-        read_settings(config, data), url, key, _request(options, options["prompt"]), output, as_json=as_json
-    )
+    _generate_and_report(gateway, _request(options, options["prompt"]), output)
 
 
 @click.command()
@@ -107,30 +88,20 @@ def generate(
 @_output_option
 @gateway_options
 def edit(
-    images: tuple[str, ...],
-    mask: str | None,
-    output: Path | None,
-    url: str | None,
-    key: str | None,
-    as_json: bool,
-    data: str | None,
-    config: Path | None,
-    **options: Any,
+    gateway: GatewayOptions, images: tuple[str, ...], mask: str | None, output: Path | None, **options: Any
 ) -> None:
     """Generate images from references; local files are uploaded to the gateway first."""
     for name in [*images, *([mask] if mask else [])]:
         if not name.startswith(("http://", "https://")) and not Path(name).is_file():
             raise Exit(USAGE, f"imagegate: {name} not found; nothing was bought")
     body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
-    _generate_and_report(read_settings(config, data), url, key, body, output, as_json=as_json)
+    _generate_and_report(gateway, body, output)
 
 
-def _generate_and_report(
-    settings: Settings, url: str | None, key: str | None, body: dict[str, Any], output: Path | None, *, as_json: bool
-) -> None:
+def _generate_and_report(gateway: GatewayOptions, body: dict[str, Any], output: Path | None) -> None:
     _check_writable(output)
-    task, files = asyncio.run(_generate(settings, url, key, body, output, quiet=as_json))
-    if as_json:
+    task, files = asyncio.run(_generate(gateway, body, output))
+    if gateway.as_json:
         click.echo(json.dumps({**task, "files": [str(file) for file in files]}))
         return
     cost = task["usage"]["cost"]
@@ -147,21 +118,15 @@ def _check_writable(output: Path | None) -> None:
 
 
 async def _generate(
-    settings: Settings,
-    url: str | None,
-    key: str | None,
-    body: dict[str, Any],
-    output: Path | None,
-    *,
-    quiet: bool,
+    gateway: GatewayOptions, body: dict[str, Any], output: Path | None
 ) -> tuple[dict[str, Any], list[Path]]:
-    async with GatewayClient(settings, url, key) as client:
+    async with GatewayClient(gateway) as client:
         body = await _upload_local_files(client, body)
-        if not quiet:
+        if not gateway.as_json:
             click.echo(_price_text(await client.request("POST", "/v1/images/quotes", json=body)))
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         task = await client.request("POST", "/v1/images/generations", json=body, headers=headers)
-        task = await _wait_for_task(client, task, quiet=quiet)
+        task = await _wait_for_task(client, task, quiet=gateway.as_json)
         if task["status"] == "failed":
             error = task["error"]
             raise Exit(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from imagegate.settings import Settings, load_settings
 
@@ -22,12 +24,33 @@ def installation_options(command: F) -> F:
     )(command)
 
 
-def gateway_options(command: F) -> F:
-    """`--url`, `--key` and `--json`, with the options of an installation."""
-    command = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(command)
-    command = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(command)
-    command = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
-    return installation_options(command)
+class GatewayOptions(msgspec.Struct, frozen=True):
+    """Which gateway a command calls; `url` and `key` of None stand in the data folder."""
+
+    url: str | None
+    key: str | None
+    as_json: bool
+    data: str | None
+    config: Path | None
+
+    @property
+    def settings(self) -> Settings:
+        return read_settings(self.config, self.data)
+
+
+def gateway_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`--url`, `--key` and `--json`, with the options of an installation, as the argument `gateway`."""
+
+    @functools.wraps(command)
+    def run(
+        url: str | None, key: str | None, as_json: bool, data: str | None, config: Path | None, **options: Any
+    ) -> None:
+        command(gateway=GatewayOptions(url, key, as_json, data, config), **options)
+
+    run = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(run)
+    run = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(run)
+    run = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(run)
+    return installation_options(run)
 
 
 def read_settings(config: Path | None, data: str | None, **given: Any) -> Settings:

@@ -13,7 +13,7 @@ from imagegate.flows.quote import DEFAULT_MODEL
 from imagegate.flows.views.status import StatusCache
 from imagegate.web.assets import MissingAsset
 from imagegate.web.model_page import model_page, models_for_sale
-from imagegate.web.renderer import GZIP, PageRenderer
+from imagegate.web.renderer import PageRenderer, accepts_gzip
 
 # Paths for programs begin with one of these: an unknown one is answered with JSON.
 API_PREFIXES = ("v1", "api", "files", "openai", "web", "static", "healthz", "readyz", "metrics", "openapi.json")
@@ -97,7 +97,7 @@ async def static(request: Request[Any, Any, Any], site: PageRenderer, version: s
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    compressed = asset.gzipped and GZIP.search(request.headers.get("accept-encoding", ""))
+    compressed = asset.gzipped and accepts_gzip(request)
     headers |= {"Content-Encoding": "gzip"} if compressed else {}
     return Response(asset.gzipped if compressed else asset.content, headers=headers, media_type=asset.media_type)
 

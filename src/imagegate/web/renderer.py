@@ -23,7 +23,7 @@ from imagegate.web.csp import page_headers
 from imagegate.web.i18n import COOKIE, LANGUAGES, Translations, choose_language, load_translations, render_inline
 
 THEMES = ("light", "dark")
-GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+_GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _YEAR_S = 365 * 24 * 3600
 
 
@@ -104,7 +104,11 @@ def _page_response(
     headers["ETag"] = etag
     if status == 200 and etag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers, cookies=cookies, media_type="text/html")
-    if GZIP.search(request.headers.get("accept-encoding", "")):
+    if accepts_gzip(request):
         headers["Content-Encoding"] = "gzip"
         html = gzip.compress(html, 6, mtime=0)
     return Response(html, status_code=status, headers=headers, cookies=cookies, media_type="text/html")
+
+
+def accepts_gzip(request: Request[Any, Any, Any]) -> bool:
+    return _GZIP.search(request.headers.get("accept-encoding", "")) is not None

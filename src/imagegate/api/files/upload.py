@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -42,6 +43,16 @@ _LINKS = (
 )
 
 
+_upload_operation = functools.partial(
+    Operation,
+    tag="files",
+    scope=Scope.files_write,
+    response_example=examples.FILE,
+    links=_LINKS,
+    error_type=FileErrorResponse,
+)
+
+
 class UrlFields(NamingFields):
     """Where to fetch an image from."""
 
@@ -61,15 +72,10 @@ class FileForm(NamingFields, kw_only=True):
     f"{FILES_PATH}/upload/base64",
     status_code=200,
     request_max_body_size=None,
-    operation=Operation(
+    operation=_upload_operation(
         streamed_type=Base64Fields,
         summary="Keep a file given as base64 or a data URL",
         request_example=examples.BASE64_UPLOAD,
-        response_example=examples.FILE,
-        scope=Scope.files_write,
-        links=_LINKS,
-        error_type=FileErrorResponse,
-        tag="files",
         errors=_UPLOAD_ERRORS,
     ),
 )
@@ -88,13 +94,8 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
     f"{FILES_PATH}/upload/stream",
     status_code=200,
     request_max_body_size=None,
-    operation=Operation(
+    operation=_upload_operation(
         summary="Keep a file given as multipart/form-data in the field file",
-        response_example=examples.FILE,
-        scope=Scope.files_write,
-        links=_LINKS,
-        error_type=FileErrorResponse,
-        tag="files",
         errors=_UPLOAD_ERRORS,
         streamed_type=FileForm,
         streamed_media_type="multipart/form-data",
@@ -113,14 +114,9 @@ async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: 
 @post(
     f"{FILES_PATH}/upload/url",
     status_code=200,
-    operation=Operation(
+    operation=_upload_operation(
         summary="Keep a file that is fetched from a URL",
         request_example=examples.URL_UPLOAD,
-        response_example=examples.FILE,
-        scope=Scope.files_write,
-        links=_LINKS,
-        error_type=FileErrorResponse,
-        tag="files",
         errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
     ),
 )

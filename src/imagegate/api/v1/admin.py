@@ -56,7 +56,7 @@ class AccountBody(msgspec.Struct, kw_only=True):
 
 
 class GrantBody(msgspec.Struct, kw_only=True):
-    """Credits to give, or to take back where negative."""
+    """Credits to grant; a negative number takes them back."""
 
     account_id: AccountIdText
     credits: Annotated[
@@ -79,7 +79,7 @@ class GrantView(msgspec.Struct, kw_only=True):
     account_id: AccountIdText
     amount: Money
     available: Money
-    actor: Annotated[str, doc("The key that gave it, as `key:<id>`")]
+    actor: Annotated[str, doc("The key that granted it, as `key:<id>`")]
     created: Seconds
 
 

@@ -32,9 +32,9 @@ class UserCredits(msgspec.Struct):
 
 
 class TokenCredits(msgspec.Struct):
-    """The key that asks."""
+    """The calling key."""
 
-    remaining_credits: Annotated[Number, doc("The account's where the key has no cap")]
+    remaining_credits: Annotated[Number, doc("The account's if the key has no cap")]
     unlimited_credits: Annotated[bool, doc("Whether the key has no cap of its own")]
     used_credits: Number
     daily_limit_credits: Number | UnsetType = UNSET

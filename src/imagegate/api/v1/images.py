@@ -114,7 +114,7 @@ class Expectation(msgspec.Struct):
 class LineView(msgspec.Struct):
     """One item of a quote, for all images together."""
 
-    item: Annotated[str, doc("The counted item: text_input, image_input, image_output, image")]
+    item: Annotated[str, doc("The billed item: text_input, image_input, image_output, image")]
     unit: Annotated[str, doc("The unit", enum=["token", "image"])]
     quantity: Expectation
     rate_nanos: Annotated[str, doc("Nanos for one unit, exact decimal", pattern=r"^(0|[1-9][0-9]*)(\.[0-9]+)?$")]
@@ -123,17 +123,17 @@ class LineView(msgspec.Struct):
 
 
 class SizeView(msgspec.Struct):
-    """The pixels that are priced."""
+    """The size that is priced."""
 
     requested: Annotated[str, doc("auto, a ratio, or WxH", pattern=SIZE_PATTERN)]
     resolution: Annotated[str | None, doc("The tier; null where it has no effect")]
     width: Annotated[int, doc("Pixels", minimum=1)]
     height: Annotated[int, doc("Pixels", minimum=1)]
-    assumed: Annotated[bool, doc("True for auto: the model may choose others")]
+    assumed: Annotated[bool, doc("True for auto: the model may choose another size")]
 
 
 class QuoteView(msgspec.Struct, kw_only=True):
-    """What a request would cost. The bill never exceeds `maximum`."""
+    """The price of a request. The charge never exceeds `maximum`."""
 
     object: Literal["image.quote"] = "image.quote"
     model: str
@@ -144,7 +144,7 @@ class QuoteView(msgspec.Struct, kw_only=True):
     quality: Annotated[str | None, doc("null where the model has none")]
     affordable: Annotated[bool, doc("Whether account and key could hold the maximum now")]
     expected: Money
-    maximum: Annotated[Money, doc("What a create would hold")]
+    maximum: Annotated[Money, doc("The hold of a create")]
     lines: list[LineView]
 
 

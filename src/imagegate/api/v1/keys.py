@@ -58,7 +58,7 @@ KeyIdPath = Annotated[
 ]
 
 _KEY_ID_LINK = {"key_id": "$response.body#/id"}
-_LINKS = (ResponseLink("change_key", "Change it", _KEY_ID_LINK), ResponseLink("delete_key", "End it", _KEY_ID_LINK))
+_LINKS = (ResponseLink("change_key", "Change it", _KEY_ID_LINK), ResponseLink("delete_key", "Delete it", _KEY_ID_LINK))
 
 
 class KeyBody(msgspec.Struct, kw_only=True):
@@ -72,19 +72,19 @@ class KeyBody(msgspec.Struct, kw_only=True):
     scopes: Annotated[_Scopes | None, doc("What it may do; none that the calling key does not have")] | UnsetType = (
         UNSET
     )
-    models: Annotated[_Models | None, doc("The only models it may use; null: all")] | UnsetType = UNSET
-    cap_credits: Annotated[_Cap | int | None, doc("What it may spend in all; null: no cap")] | UnsetType = UNSET
+    models: Annotated[_Models | None, doc("The models it may use; null: all")] | UnsetType = UNSET
+    cap_credits: Annotated[_Cap | int | None, doc("What it may spend in total; null: no cap")] | UnsetType = UNSET
     daily_cap_credits: Annotated[_Cap | int | None, doc("What it may spend on a UTC day")] | UnsetType = UNSET
     expires_at: Annotated[_Timestamp | None, doc("When it expires; a future Unix timestamp")] | UnsetType = UNSET
-    allowed_ips: Annotated[_Networks | None, doc("Where it works from; null: anywhere")] | UnsetType = UNSET
-    disabled: Annotated[bool | None, doc("Of a change alone: true disables, false enables again")] | UnsetType = UNSET
+    allowed_ips: Annotated[_Networks | None, doc("The addresses it may be used from; null: any")] | UnsetType = UNSET
+    disabled: Annotated[bool | None, doc("Only in a change: true disables, false enables again")] | UnsetType = UNSET
     rate_per_minute: Annotated[_Rate | None, doc("Requests per minute; null: no limit")] | UnsetType = UNSET
-    concurrent_tasks: Annotated[_Tasks | None, doc("Carried out side by side")] | UnsetType = UNSET
+    concurrent_tasks: Annotated[_Tasks | None, doc("Tasks that run at a time")] | UnsetType = UNSET
     in_flight_cap_credits: Annotated[_Cap | int | None, doc("What unfinished tasks may cost")] | UnsetType = UNSET
 
 
 class KeyView(msgspec.Struct, kw_only=True):
-    """A key. Its value is kept nowhere."""
+    """A key. Its value is not stored."""
 
     id: KeyIdText
     object: Literal["api_key"] = "api_key"
@@ -101,7 +101,7 @@ class KeyView(msgspec.Struct, kw_only=True):
     rate_per_minute: Annotated[int | None, doc("null: no limit")]
     concurrent_tasks: Annotated[int | None, doc("null: no limit")]
     in_flight_cap: Annotated[Money | None, doc("null: none")]
-    in_flight: Annotated[Money, doc("What is held for its unfinished tasks")]
+    in_flight: Annotated[Money, doc("Held for its unfinished tasks")]
     created: Seconds
     expires_at: Seconds | None
     disabled_at: Seconds | None
@@ -175,7 +175,7 @@ async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyId
     "/v1/keys/{key_id:str}",
     status_code=200,
     operation=Operation(
-        summary="End a key for good",
+        summary="Delete a key",
         tag="keys",
         scope=Scope.billing_read,
         response_example=examples.DELETED_KEY,

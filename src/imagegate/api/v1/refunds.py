@@ -33,7 +33,7 @@ from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Ref
 
 
 class RefundBody(msgspec.Struct, kw_only=True):
-    """Which task, and why; the reason is for operators, its customer does not see it."""
+    """The task and the reason, which only operators see."""
 
     task_id: TaskIdText
     reason: Annotated[str, not_blank(500)]
@@ -47,7 +47,7 @@ class RefundView(msgspec.Struct, kw_only=True):
     amount: Annotated[Money, doc("The task's whole charge")]
     available: Money
     reason: str
-    actor: Annotated[str, doc("The key that gave it back, as `key:<id>`")]
+    actor: Annotated[str, doc("The key that refunded it, as `key:<id>`")]
     created: Seconds
 
 

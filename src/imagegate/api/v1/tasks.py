@@ -100,7 +100,7 @@ class TaskRow(msgspec.Struct, kw_only=True):
     model: str
     type: Literal["image"]
     status: Status
-    progress: Annotated[int, doc("It never falls; 100 only when completed", minimum=0, maximum=100)]
+    progress: Annotated[int, doc("It never decreases; 100 only when completed", minimum=0, maximum=100)]
     created_at: Seconds
     has_results: bool
     result_count: Count
@@ -126,7 +126,7 @@ class TaskList(CursorPage, kw_only=True):
 
 
 class BatchRequest(msgspec.Struct):
-    """Unknown and malformed ids are left out of the answer."""
+    """Unknown and malformed ids are omitted."""
 
     task_ids: Annotated[
         Annotated[list[str], Meta(min_length=1, max_length=_MAX_BATCH_SIZE)] | None, required("Up to 50 ids of tasks")

@@ -28,21 +28,21 @@ _EPOCH = datetime.date(1970, 1, 1)
 
 
 class UsageRow(msgspec.Struct, kw_only=True):
-    """A settled total; day, model and key where it was grouped by them."""
+    """A total of settled tasks; day, model and key if grouped by them."""
 
     day: Day | UnsetType = UNSET
     model: str | UnsetType = UNSET
     key: KeyIdText | UnsetType = UNSET
     tasks: Count
     images: Count
-    amount: Annotated[Money, doc("Charges less refunds")]
-    refunded: Annotated[Money, doc("What operators gave back, on the day of the refund; tasks and images stay")]
+    amount: Annotated[Money, doc("Charges minus refunds")]
+    refunded: Annotated[Money, doc("Refunds of operators, on the day of the refund; tasks and images still count")]
 
 
 class UsageList(msgspec.Struct, kw_only=True):
     object: Literal["list"] = "list"
     data: list[UsageRow]
-    has_more: Annotated[Literal[False], doc("All is in one answer")] = False
+    has_more: Annotated[Literal[False], doc("Everything is in one response")] = False
     next_cursor: None = None
     first_day: Day
     last_day: Day

@@ -38,12 +38,12 @@ from imagegate.store.deliveries import load_secret_version
 class DeliveryAttemptView(msgspec.Struct, kw_only=True):
     """One request of a delivery."""
 
-    number: Annotated[int, doc("From 1, over all rounds", minimum=1)]
-    replay: Annotated[int, doc("0 for the first round, then one more for each replay", minimum=0)]
+    number: Annotated[int, doc("From 1, over all replays", minimum=1)]
+    replay: Annotated[int, doc("0 at first, then one more for each replay", minimum=0)]
     started_at: Seconds
     duration_ms: Annotated[int | None, doc("null while it runs")]
     status_code: Annotated[int | None, doc("null where no response came")]
-    error: Annotated[str | None, doc("The class of what went wrong")]
+    error: Annotated[str | None, doc("The kind of error")]
     retry_after: Annotated[str | None, doc("The Retry-After of the response, for people")]
     excerpt: Annotated[str | None, doc("The first kilobyte of the response, escaped")]
 
@@ -78,7 +78,7 @@ _Callback = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2
 
 
 class WebhookTest(msgspec.Struct):
-    callback_url: Annotated[_Callback | None, required("Where the test is sent")] = None
+    callback_url: Annotated[_Callback | None, required("The URL that the test is sent to")] = None
 
 
 class OldSecret(msgspec.Struct):
