@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -254,3 +254,22 @@ class AttemptRunner:
         await self.cancel_point.hit()
         self.saved_refs.append(ref)
         await self.cancel_point.hit()
+
+
+class Server(Protocol):
+    """A double of an upstream; `base` is set while it is served."""
+
+    base: str
+
+    def routes(self) -> list[web.RouteDef]: ...
+
+
+def run_attempt(protocol: str, server: Server, spool: Path, call: Call, **runner: Any) -> tuple[AttemptRunner, Outcome]:
+    """One attempt against the server, and its runner, for what it saved and reported."""
+
+    async def scenario() -> tuple[AttemptRunner, Outcome]:
+        async with serve_routes(*server.routes()) as server.base:
+            attempt = AttemptRunner(protocol, server.base, Spool(spool), **runner)
+            return attempt, await attempt.produce(call)
+
+    return asyncio.run(scenario())

@@ -151,6 +151,12 @@ def test_a_compressed_response_is_read(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("media_type", ["application/json; charset*", "", ";", 'text/html; charset="', "a/b/c"])
+def test_no_content_type_costs_what_was_bought(protocol: str, media_type: str, tmp_path: Path) -> None:
+    assert isinstance(run(protocol, tmp_path, Server(headers={"Content-Type": media_type})), Produced)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_byte_order_mark_is_passed_over(protocol: str, tmp_path: Path) -> None:
     server = Server(encode=lambda content: b"\xef\xbb\xbf" + content)
     assert isinstance(run(protocol, tmp_path, server), Produced)

@@ -18,6 +18,7 @@ from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
 from imagegate.upstreams.base import (
+    Call,
     FailureKind,
     Outcome,
     Produced,
@@ -36,6 +37,7 @@ from tests.upstreams.helpers import (
     make_call,
     make_order,
     png,
+    run_attempt,
     serve_routes,
 )
 
@@ -116,14 +118,8 @@ class Queue:
 WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 
-async def run_attempt(queue: Queue, spool: Path, wanted: Any, given: dict[str, Any]) -> tuple[AttemptRunner, Outcome]:
-    async with serve_routes(*queue.routes()) as queue.base:
-        runner = AttemptRunner("fal", queue.base, Spool(spool), **given)
-        return runner, await runner.produce(wanted)
-
-
-def run(queue: Queue, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
-    return asyncio.run(run_attempt(queue, spool, wanted, given))
+def run(queue: Queue, spool: Path, wanted: Call = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
+    return run_attempt("fal", queue, spool, wanted, **given)
 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.spool import Spool
-from imagegate.upstreams.base import FailureKind, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Call, FailureKind, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from tests.upstreams.helpers import (
     SECRET,
     AttemptRunner,
@@ -25,6 +25,7 @@ from tests.upstreams.helpers import (
     make_call,
     make_order,
     png,
+    run_attempt,
     serve_routes,
 )
 
@@ -91,16 +92,8 @@ class Predictions:
 WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
 
 
-async def run_attempt(
-    there: Predictions, spool: Path, wanted: Any, given: dict[str, Any]
-) -> tuple[AttemptRunner, Outcome]:
-    async with serve_routes(*there.routes()) as there.base:
-        runner = AttemptRunner("replicate", there.base, Spool(spool), **given)
-        return runner, await runner.produce(wanted)
-
-
-def run(there: Predictions, spool: Path, wanted: Any = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
-    return asyncio.run(run_attempt(there, spool, wanted, given))
+def run(there: Predictions, spool: Path, wanted: Call = WANTED, **given: Any) -> tuple[AttemptRunner, Outcome]:
+    return run_attempt("replicate", there, spool, wanted, **given)
 
 
 def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:

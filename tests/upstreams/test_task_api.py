@@ -42,6 +42,7 @@ from tests.upstreams.helpers import (
     make_order,
     plain_fetch,
     png,
+    run_attempt,
     saved,
     serve_routes,
 )
@@ -125,15 +126,8 @@ class Gateway:
         return web.Response(body=png(), content_type="image/png")
 
 
-async def run_attempt(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
-    async with serve_routes(*gateway.routes()) as gateway.base:
-        wanted = given.pop("call", None) or make_call()
-        runner = AttemptRunner("task_api", gateway.base, Spool(spool), **given)
-        return runner, await runner.produce(wanted)
-
-
 def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
-    return asyncio.run(run_attempt(gateway, spool, **given))
+    return run_attempt("task_api", gateway, spool, given.pop("call", None) or make_call(), **given)
 
 
 def failed(code: str, **more: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Base64Reader:
     """Base64 as text that arrives in chunks, bare or as a data URL; `write` gets the bytes.
 
     `ignored` are the characters that may stand anywhere in it. Raises ValueError for any other text; what was written
-    until then is rubbish.
+    until then must be discarded.
     """
 
     def __init__(self, write: Callable[[bytes], None], ignored: bytes = _LINE_BREAKS) -> None:

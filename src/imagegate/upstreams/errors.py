@@ -14,7 +14,7 @@ from msgspec import UNSET
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import FailureKind
-from imagegate.http.client import HttpResponse
+from imagegate.http.client import HttpResponse, NoResponse
 from imagegate.upstreams.base import Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.error_body import CONTENT_POLICY_CODES, ErrorBody, read_error_body
 from imagegate.upstreams.moderation import refusal_categories
@@ -213,6 +213,13 @@ def _public_error(kind: FailureKind) -> TaskError:
     return TaskError(
         TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
     )
+
+
+def no_response_outcome(error: NoResponse, request_id: str = "") -> Unavailable | Unknown:
+    """What is not proven to have stayed here may have been bought."""
+    if not error.request_sent:
+        return unavailable(FailureKind.failing, f"not sent: {error}")
+    return Unknown(str(error), bad_body=error.response_truncated, request_id=request_id)
 
 
 def cancelled(by_customer: bool, detail: str, request_id: str = "") -> Unavailable:

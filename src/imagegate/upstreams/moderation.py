@@ -37,8 +37,8 @@ def _error_objects(error: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _filtered_categories(results: dict[str, Any]) -> Iterator[str]:
     """Azure lists every category and marks those that apply."""
-    for name, verdict in results.items():
-        if isinstance(verdict, dict) and verdict.get("filtered"):
+    for name, result in results.items():
+        if isinstance(result, dict) and result.get("filtered"):
             yield name
 
 

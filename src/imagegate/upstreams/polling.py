@@ -24,7 +24,6 @@ from imagegate.spool import SpooledResponse
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
-    FailureKind,
     Outcome,
     PollSchedule,
     Produced,
@@ -34,7 +33,7 @@ from imagegate.upstreams.base import (
 )
 from imagegate.upstreams.downloads import download_image, gather
 from imagegate.upstreams.error_body import UNREADABLE
-from imagegate.upstreams.errors import ErrorTable, classify_error, unavailable
+from imagegate.upstreams.errors import ErrorTable, classify_error, no_response_outcome
 
 POLL_TIMEOUT_S: Final = 30.0
 SUBMIT_TIMEOUT_S: Final = 120.0
@@ -74,7 +73,7 @@ PollResult = Pending | PollFailed | JobResult | Outcome
 
 
 class RemoteJob(Generic[Ref]):
-    """A job that the upstream has accepted, and whether it was told to cancel it."""
+    """A job that the upstream has accepted, and whether its cancellation was sent."""
 
     def __init__(self, ref: Ref, hooks: CallHooks) -> None:
         self.ref = ref
@@ -243,12 +242,6 @@ def backoff_s(schedule: PollSchedule, failures: int) -> float:
     # The exponent is bounded so that the power stays a float.
     delay_s = min(schedule.min_backoff_s * 2.0 ** min(failures - 1, 16), schedule.max_backoff_s)
     return delay_s * random.uniform(0.8, 1.2)  # noqa: S311
-
-
-def no_response_outcome(error: NoResponse) -> Outcome:
-    if not error.request_sent:
-        return unavailable(FailureKind.failing, f"not sent: {error}")
-    return Unknown(str(error), bad_body=error.response_truncated)
 
 
 def unexpected_status(response: HttpResponse) -> PollFailed:

@@ -24,7 +24,7 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.errors import HOP_HEADER, TASK_API_ERRORS, classify_error
+from imagegate.upstreams.errors import HOP_HEADER, TASK_API_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.polling import (
     MAX_RETRY_DELAY_S,
     SUBMIT_TIMEOUT_S,
@@ -34,7 +34,6 @@ from imagegate.upstreams.polling import (
     RemoteJob,
     backoff_s,
     encode_ref,
-    no_response_outcome,
     now,
     unexpected_status,
 )

@@ -29,7 +29,13 @@ from imagegate.upstreams.base import (
     UpstreamDeps,
 )
 from imagegate.upstreams.downloads import adopt_image, download_image, gather
-from imagegate.upstreams.errors import OPENAI_ERRORS, classify_error, classify_error_object, unavailable
+from imagegate.upstreams.errors import (
+    OPENAI_ERRORS,
+    classify_error,
+    classify_error_object,
+    no_response_outcome,
+    unavailable,
+)
 from imagegate.upstreams.openai.json_images import UnreadableResponse
 from imagegate.upstreams.openai.request import build_request, unsupported_reason, uses_stream
 from imagegate.upstreams.openai.response import ParsedResponse, ResponseReader
@@ -80,9 +86,7 @@ class OpenAI:
                 reader = ResponseReader(directory, call.order.n, self._dialect, hooks.on_partial_image)
                 parsed = await reader.read(response)
         except NoResponse as error:
-            if not error.request_sent:
-                return unavailable(FailureKind.failing, f"not sent: {error}")
-            return Unknown(str(error), bad_body=error.response_truncated, request_id=request_id)
+            return no_response_outcome(error, request_id)
         except UnreadableResponse as error:
             return Unknown(str(error), bad_body=True, request_id=request_id)
         return await self._success_outcome(call, parsed, request_id)

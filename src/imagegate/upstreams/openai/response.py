@@ -52,7 +52,9 @@ class ResponseReader:
         self._on_partial_image = on_partial_image
 
     async def read(self, response: aiohttp.ClientResponse) -> ParsedResponse:
-        if response.content_type == "text/event-stream":
+        # Not aiohttp's property: it raises IndexError on `application/json; charset*`.
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media_type == "text/event-stream":
             return await self._read_events(response)
         scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
