@@ -32,10 +32,10 @@ ANSWERS: dict[str, Outcome] = {
 Scenario = Callable[[Installation, ScriptedUpstream], Awaitable[None]]
 
 
-def run_scenario(data: Path, story: Scenario) -> None:
+def run_scenario(data: Path, scenario: Scenario) -> None:
     async def whole() -> None:
         async with scripted_gateway(data, ANSWERS) as (place, upstream):
-            await story(place, upstream)
+            await scenario(place, upstream)
             await place.check()
 
     asyncio.run(whole())
@@ -50,7 +50,7 @@ async def create_and_wait(place: Installation, prompt: str, **fields: Any) -> An
 def assert_fails(data: Path, prompt: str, code: TaskErrorCode, reason: str | None = None) -> None:
     """It is asked once, says why, and costs nothing."""
 
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         before = await place.user()
         task = await create_and_wait(place, prompt)
         assert (task["status"], task["error"]["code"], task["error"]["type"]) == ("failed", code, "task_error")
@@ -59,7 +59,7 @@ def assert_fails(data: Path, prompt: str, code: TaskErrorCode, reason: str | Non
         assert await place.user() == before
         assert upstream.calls_by_prompt == {prompt: 1}
 
-    run_scenario(data, story)
+    run_scenario(data, scenario)
 
 
 def test_s10_2_content_policy_violation_is_tried_nowhere_else(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_s10_2_closed_set_and_never_charged() -> None:
 
 
 def test_s10_2_never_charged_whatever_the_reason(tmp_path: Path) -> None:
-    async def story(place: Installation, _: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, _: ScriptedUpstream) -> None:
         before = await place.user()
         for prompt in ANSWERS:
             task = await create_and_wait(place, prompt)
@@ -124,7 +124,7 @@ def test_s10_2_never_charged_whatever_the_reason(tmp_path: Path) -> None:
         lines = parse_response(await place.client.get("/v1/ledger?type=charge"))["data"]
         assert lines == []
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 async def start_held_task(place: Installation, upstream: ScriptedUpstream, prompt: str) -> Any:
@@ -147,19 +147,19 @@ async def wait_for_end(place: Installation, task: Any) -> Any:
 
 
 def test_s5_5_sent_stays_processing_until_it_ends(tmp_path: Path) -> None:
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         task = await start_held_task(place, upstream, HOLD + "picture")
         seen = await cancelled(place, task)
         assert (seen["status"], seen["task_info"]["can_cancel"]) == ("processing", False)
         assert (await cancelled(place, task))["status"] == "processing"
         upstream.release.set()
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 @pytest.mark.parametrize("answer", ["nothing", "throttled", "unknown"])
 def test_s5_5_stopped_upstream_ends_it_cancelled_and_free(tmp_path: Path, answer: str) -> None:
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         before = await place.user()
         task = await start_held_task(place, upstream, HOLD + answer)
         await cancelled(place, task)
@@ -168,11 +168,11 @@ def test_s5_5_stopped_upstream_ends_it_cancelled_and_free(tmp_path: Path, answer
         assert (ended["status"], ended["error"]["code"]) == ("failed", "request_cancelled")
         assert await place.user() == before
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 def test_s5_5_delivered_anyway_is_completed_and_charged(tmp_path: Path) -> None:
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         task = await start_held_task(place, upstream, HOLD + "picture")
         await cancelled(place, task)
         upstream.release.set()
@@ -183,11 +183,11 @@ def test_s5_5_delivered_anyway_is_completed_and_charged(tmp_path: Path) -> None:
             "charged",
         )
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 def test_s5_5_can_cancel_is_true_until_something_is_sent(tmp_path: Path) -> None:
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         created = parse_response(await place.client.post(CREATE, json={**SMALL_IMAGE, "prompt": HOLD}))
         assert created["task_info"]["can_cancel"] is True
         sent = await start_held_task(place, upstream, HOLD + "picture")
@@ -195,24 +195,24 @@ def test_s5_5_can_cancel_is_true_until_something_is_sent(tmp_path: Path) -> None
         upstream.release.set()
         assert (await wait_for_end(place, sent))["task_info"] == {"can_cancel": False}
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 def test_s10_1_task_not_cancellable_once_it_ended_otherwise(tmp_path: Path) -> None:
-    async def story(place: Installation, _: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, _: ScriptedUpstream) -> None:
         for prompt in ("picture", "policy"):
             task = await create_and_wait(place, prompt)
             refused = await place.client.post(f"/v1/tasks/{task['id']}/cancel")
             assert parse_error(refused, 409, "task_not_cancellable")["type"] == "invalid_request_error"
             assert await place.task(task["id"]) == task
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 def test_s5_3_status_filters_what_has_begun(tmp_path: Path) -> None:
     """`processing` means both unfinished states, `failed` leaves the cancelled out."""
 
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         done, failed = await create_and_wait(place, "picture"), await create_and_wait(place, "policy")
         running = await start_held_task(place, upstream, HOLD + "picture")
         ids = {"completed": done["id"], "failed": failed["id"], "processing": running["id"]}
@@ -221,11 +221,11 @@ def test_s5_3_status_filters_what_has_begun(tmp_path: Path) -> None:
             assert [row["id"] for row in found] == [name], status
         upstream.release.set()
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)
 
 
 def test_s5_1_billing_words_of_a_charged_task(tmp_path: Path) -> None:
-    async def story(place: Installation, upstream: ScriptedUpstream) -> None:
+    async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         running = await start_held_task(place, upstream, HOLD + "picture")
         assert (running["billing"]["charge_status"], running["billing"]["refund_status"]) == (
             "reserved",
@@ -236,4 +236,4 @@ def test_s5_1_billing_words_of_a_charged_task(tmp_path: Path) -> None:
         assert (billing["charge_status"], billing["refund_status"]) == ("charged", "not_required")
         assert (billing["refunded_credits"], billing["refunded_at"]) == (0, None)
 
-    run_scenario(tmp_path, story)
+    run_scenario(tmp_path, scenario)

@@ -52,7 +52,7 @@ class Released(msgspec.Struct, frozen=True):
     """The task is no longer ours: returned to the queue, or claimed by another worker."""
 
 
-Turn = Stop | Continue | Released
+Step = Stop | Continue | Released
 
 
 async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
@@ -74,7 +74,7 @@ async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
 
 async def _make_calls(execution: Execution) -> None:
     while execution.missing_count > 0:
-        match await _take_turn(execution):
+        match await _next_step(execution):
             case Continue():
                 continue
             case Released():
@@ -101,7 +101,7 @@ async def _error_after_cancel(execution: Execution, error: TaskError) -> TaskErr
     return CANCELLED_ERROR if task is not None and task.cancel_requested is not None else error
 
 
-async def _take_turn(execution: Execution) -> Turn:
+async def _next_step(execution: Execution) -> Step:
     state = execution.state
     if state.interrupted is not None:
         attempt, state.interrupted = state.interrupted, None
@@ -118,7 +118,7 @@ async def _take_turn(execution: Execution) -> Turn:
             return await _try_route(execution, choice)
 
 
-async def _try_route(execution: Execution, choice: RouteChoice) -> Turn:
+async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
     runtime, task, state = execution.runtime, execution.task, execution.state
     if not await _may_buy(execution):
         return Stop(state.error)
@@ -165,14 +165,14 @@ async def _may_buy(execution: Execution) -> bool:
     return is_allowed
 
 
-async def _call(execution: Execution, attempt: Attempt) -> Turn:
+async def _call(execution: Execution, attempt: Attempt) -> Step:
     outcome = await make_call(execution, attempt)
     step = await record_outcome(execution, attempt, outcome)
     execution.state.apply(attempt, step)
     return step if isinstance(step, Stop) else Continue()
 
 
-async def _wait_for_route(execution: Execution, until: int) -> Turn:
+async def _wait_for_route(execution: Execution, until: int) -> Step:
     """A short wait is spent here; for a longer one the task returns to the queue and its worker slot is free."""
     runtime, task = execution.runtime, execution.task
     wait_us = until - runtime.clock()
