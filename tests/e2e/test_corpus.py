@@ -29,7 +29,7 @@ from tests.support.process_monitor import ProcessMonitor, cpu_s
 pytestmark = pytest.mark.fault("F11")
 
 MAX_PEAK_BYTES = 300 << 20
-SLOW_S = 2.0
+SLOW_S = 5.0
 ENV = {
     "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(10**12),
     "IMAGEGATE_FETCH_TIMEOUT_S": str(SLOW_S),
@@ -149,7 +149,10 @@ def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], recor
         assert client.delete(f"/api/v1/files/{answer['data']['file_id']}").status_code == 200
 
     accepted: list[str] = []
-    with StandaloneGateway(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with (
+        StandaloneGateway(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0", "IMAGEGATE_SWEEP_S": "3600"}) as gateway,
+        gateway.client() as client,
+    ):
         check_corpus(gateway, client, judge, record_property)
         assert accepted == [name for name, case in CORPUS.items() if isinstance(case.inspect_verdict, tuple)]
         blobs = [path for path in (gateway.data / "blobs").rglob("*") if path.is_file()]
