@@ -407,3 +407,10 @@ def test_s2_2_key_form_other_keys_are_refused(client: httpx.Client, value: str) 
         raw = [(name.encode(), text) for name, text in headers]
         response = client.post(CREATE, content=b'{"prompt":"x"}', headers=raw)
         parse_error(response, 400, "invalid_request", "Idempotency-Key")
+
+
+def test_options_answers_with_the_methods_of_a_path_and_needs_no_key(gateway: Gateway) -> None:
+    for path in ("/v1/tasks", "/v1/credits", "/api/v1/files/quota"):
+        answer = httpx.request("OPTIONS", gateway.url + path)
+        assert answer.status_code == 204, answer.text
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "OPTIONS"}

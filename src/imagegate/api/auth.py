@@ -134,8 +134,10 @@ def build_guard(authenticator: Authenticator) -> Guard:
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Key, scope and parameters, in this order and before the body is read."""
-        operation = operation_of(handler)
         request = cast("Request[Any, Any, Any]", connection)  # all handlers here are of HTTP
+        if request.method == "OPTIONS":
+            return  # Litestar answers it with the methods of the path, which no handler of ours does
+        operation = operation_of(handler)
         if not operation.public:
             key = await authenticator.authenticate(request)
             if operation.scope is not None:
