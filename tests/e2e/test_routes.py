@@ -18,7 +18,7 @@ def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) ->
         with Gateway(tmp_path / "data", env=env) as gateway:
             output = "\n".join(gateway.output)
             assert "upstream openai (from the environment, at list cost): " in output
-            assert "WARNING: gpt-image-2 is sold below what a route costs" in output
+            assert "WARNING: gpt-image-2 is sold below the cost of a route" in output
             assert "procedural preview" not in output
             with gateway.client() as http:
                 names = {one["id"] for one in http.get("/v1/models").json()["data"]}

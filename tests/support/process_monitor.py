@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_READY = "ready\n"
 
 
 def cpu_s(pid: int) -> float:
@@ -57,6 +58,9 @@ class ProcessMonitor:
 
     def __enter__(self) -> Self:
         self._observer = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # What happens before the observer's first sample would not be in the peak.
+        assert self._observer.stdout is not None
+        assert self._observer.stdout.readline() == _READY
         return self
 
     def __exit__(
@@ -79,15 +83,20 @@ def _observe(pid: int, url: str) -> dict[str, float]:
         os.nice(-10)  # so that the observer does not measure its own wait for a CPU
     stop, peaks = threading.Event(), [0, 0, 0]
 
+    def sample() -> None:
+        service, children = resident_bytes(pid)
+        peaks[:] = map(max, peaks, (service + children, service, children))
+
     def weigh() -> None:
         while not stop.wait(0.1):
-            service, children = resident_bytes(pid)
-            peaks[:] = map(max, peaks, (service + children, service, children))
+            sample()
 
     def listen() -> None:
         sys.stdin.read()
         stop.set()
 
+    sample()
+    print(_READY, end="", flush=True)
     for work in (weigh, listen):
         threading.Thread(target=work, daemon=True).start()
     took, unanswered = [0.0], 0
