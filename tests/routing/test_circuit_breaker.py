@@ -25,11 +25,11 @@ from imagegate.routing.circuit_breaker import (
 NOW = 1_795_000_000 * US_PER_SECOND
 
 
-def fail(*troubles: FailureKind, health: Health | None = None, step_us: int = US_PER_SECOND) -> tuple[Health, int]:
+def fail(*failures: FailureKind, health: Health | None = None, step_us: int = US_PER_SECOND) -> tuple[Health, int]:
     health, now = health or Health(), NOW
-    for trouble in troubles:
+    for failure in failures:
         now += step_us
-        health = on_failure(health, trouble, now)
+        health = on_failure(health, failure, now)
     return health, now
 
 
@@ -100,9 +100,9 @@ def test_our_own_trouble_says_nothing_about_the_upstream() -> None:
 @given(st.lists(st.one_of(st.sampled_from(list(FailureKind)), st.none()), max_size=60), st.integers(0, 60))
 def test_every_history_ends_in_a_state_that_a_success_heals(history: list[FailureKind | None], step: int) -> None:
     health, now = Health(), NOW
-    for trouble in history:
+    for failure in history:
         now += step * US_PER_SECOND
-        health = on_success(health, now) if trouble is None else on_failure(health, trouble, now, key="k")
+        health = on_success(health, now) if failure is None else on_failure(health, failure, now, key="k")
         assert isinstance(breaker_state(health, now, "k"), Closed | HalfOpen | RateLimited | Open)
     assert breaker_state(on_success(health, now), now, "k") == Closed()
 

@@ -131,10 +131,10 @@ def test_an_error_event_means_what_its_object_would_mean_over_http(wrapped: bool
     assert isinstance(refused, Refused)
     failed = ask(tmp_path, event(type="server_error", message="sorry"))
     assert isinstance(failed, Unavailable)
-    assert failed.trouble is FailureKind.failing
+    assert failed.failure_kind is FailureKind.failing
     unpaid = ask(tmp_path, event(code="insufficient_quota", message="pay"))
     assert isinstance(unpaid, Unavailable)
-    assert unpaid.trouble is FailureKind.out_of_funds
+    assert unpaid.failure_kind is FailureKind.out_of_funds
 
 
 @settings(max_examples=100, deadline=None)

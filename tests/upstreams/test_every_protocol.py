@@ -254,11 +254,11 @@ def test_a_wrong_address_is_the_operators_to_mend() -> None:
 
 
 def meaning(outcome: Outcome) -> tuple[str, Any]:
-    return type(outcome).__name__, getattr(outcome, "trouble", None)
+    return type(outcome).__name__, getattr(outcome, "failure_kind", None)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "trouble"),
+    ("protocol", "failure_kind"),
     [
         ("openai", FailureKind.no_model),
         ("task_api", FailureKind.blocked),
@@ -266,10 +266,10 @@ def meaning(outcome: Outcome) -> tuple[str, Any]:
         ("replicate", FailureKind.blocked),
     ],
 )
-def test_a_plain_403_over_the_wire(protocol: str, trouble: FailureKind, tmp_path: Path) -> None:
+def test_a_plain_403_over_the_wire(protocol: str, failure_kind: FailureKind, tmp_path: Path) -> None:
     outcome = run_failing(protocol, tmp_path, Server(submit=(403, {"error": {"message": "no"}})))
     assert isinstance(outcome, Unavailable)
-    assert outcome.trouble is trouble
+    assert outcome.failure_kind is failure_kind
 
 
 HEADER = st.text(max_size=60) | st.from_regex(

@@ -188,7 +188,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
 
     answer = asyncio.run(scenario())
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is FailureKind.failing
+    assert answer.failure_kind is FailureKind.failing
 
 
 def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def detail(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "trouble"),
+    ("status", "body", "kind", "failure_kind"),
     [
         (422, detail("content_policy_violation"), Refused, None),
         (422, detail("value_error"), Rejected, None),
@@ -236,13 +236,13 @@ def detail(kind: str) -> dict[str, Any]:
     ],
 )
 def test_a_completed_request_may_hold_an_error(
-    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: FailureKind | None
+    tmp_path: Path, status: int, body: Any, kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     queue = Queue(result=(status, body))
     _, answer = run(queue, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
-        assert answer.trouble is trouble
+        assert answer.failure_kind is failure_kind
     if isinstance(answer, Rejected):
         assert answer.error.code is TaskErrorCode.invalid_parameters
     assert len(queue.bought) == 1
@@ -266,7 +266,7 @@ def test_a_response_that_cannot_be_read_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "trouble"),
+    ("status", "body", "kind", "failure_kind"),
     [
         (401, {"detail": "bad key"}, Unavailable, FailureKind.bad_key),
         (402, {"detail": "top up"}, Unavailable, FailureKind.out_of_funds),
@@ -280,20 +280,20 @@ def test_a_response_that_cannot_be_read_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_refused_submit_is_judged_by_its_status(
-    tmp_path: Path, status: int, body: Any, kind: type[Any], trouble: FailureKind | None
+    tmp_path: Path, status: int, body: Any, kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     queue = Queue(submit_answers=[web.json_response(body, status=status)])
     _, answer = run(queue, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
-        assert answer.trouble is trouble
+        assert answer.failure_kind is failure_kind
 
 
 def test_what_nobody_wants_is_taken_out_of_the_queue(tmp_path: Path) -> None:
     queue = Queue(looks=9, cancelled_status=404)
     _, answer = run(queue, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
+    assert (answer.failure_kind, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert queue.cancels == 1
     made = Queue()
     _, kept = run(made, tmp_path, cancel_requested=True)

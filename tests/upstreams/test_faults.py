@@ -90,7 +90,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
         bound.bind(("127.0.0.1", 0))
         outcome = asyncio.run(run_call(make_upstream(tmp_path, make_config(bound.getsockname()[1])), make_call()))
     assert isinstance(outcome, Unavailable)
-    assert (outcome.trouble, outcome.error.code) == (FailureKind.failing, "service_unavailable")
+    assert (outcome.failure_kind, outcome.error.code) == (FailureKind.failing, "service_unavailable")
 
 
 def test_no_such_name(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_what_the_dialect_cannot_do_is_not_sent(tmp_path: Path) -> None:
     ):
         outcome = asyncio.run(run_call(make_upstream(tmp_path, make_config(1), dialect=dialect), asked))
         assert isinstance(outcome, Unavailable)
-        assert outcome.trouble is FailureKind.internal
+        assert outcome.failure_kind is FailureKind.internal
 
 
 def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:

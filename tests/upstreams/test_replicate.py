@@ -171,12 +171,12 @@ def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
     there = Predictions()
     _, answer = run(there, tmp_path, make_call(order=make_order(size=size), model="openai/gpt-image-2"))
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is FailureKind.internal
+    assert answer.failure_kind is FailureKind.internal
     assert there.heads == []
 
 
 @pytest.mark.parametrize(
-    ("end", "kind", "trouble"),
+    ("end", "kind", "failure_kind"),
     [
         ({"status": "failed", "error": "flagged as sensitive. (E005)"}, Refused, None),
         ({"status": "failed", "error": "Invalid input. (E006)"}, Rejected, None),
@@ -187,13 +187,13 @@ def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
     ],
 )
 def test_every_end_of_a_prediction_is_understood(
-    tmp_path: Path, end: dict[str, Any], kind: type[Any], trouble: FailureKind | None
+    tmp_path: Path, end: dict[str, Any], kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     there = Predictions(end=end)
     _, answer = run(there, tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
-        assert answer.trouble is trouble
+        assert answer.failure_kind is failure_kind
     assert len(there.bought) == 1
 
 
@@ -215,7 +215,7 @@ def test_what_nobody_wants_is_cancelled_once(tmp_path: Path, state: str) -> None
     there = Predictions(end={"status": state})
     _, answer = run(there, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
+    assert (answer.failure_kind, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert there.cancels == 1
 
 
@@ -230,7 +230,7 @@ def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "trouble"),
+    ("status", "kind", "failure_kind"),
     [
         (401, Unavailable, FailureKind.bad_key),
         (402, Unavailable, FailureKind.out_of_funds),
@@ -242,10 +242,10 @@ def test_a_look_that_fails_says_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_refused_create_is_judged_by_its_status(
-    tmp_path: Path, status: int, kind: type[Any], trouble: FailureKind | None
+    tmp_path: Path, status: int, kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     refused = web.json_response({"title": "no", "detail": "because", "status": status}, status=status)
     _, answer = run(Predictions(create_answers=[refused]), tmp_path)
     assert isinstance(answer, kind)
     if isinstance(answer, Unavailable):
-        assert answer.trouble is trouble
+        assert answer.failure_kind is failure_kind

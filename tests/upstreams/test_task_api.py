@@ -233,7 +233,7 @@ def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> No
     runner = AttemptRunner("task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
     fresh = asyncio.run(runner.produce(make_call()))
     assert isinstance(fresh, Unavailable)
-    assert fresh.trouble is FailureKind.failing
+    assert fresh.failure_kind is FailureKind.failing
     again = asyncio.run(runner.produce(make_call(ref=runner.saved_refs[-1])))
     assert isinstance(again, Unknown)
 
@@ -243,7 +243,7 @@ def refusal(status: int, code: str, **headers: str) -> web.Response:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "trouble", "retry_after_s"),
+    ("status", "code", "failure_kind", "retry_after_s"),
     [
         (401, "unauthorized", FailureKind.bad_key, 0),
         (402, "insufficient_quota", FailureKind.out_of_funds, 0),
@@ -261,13 +261,13 @@ def refusal(status: int, code: str, **headers: str) -> web.Response:
     ],
 )
 def test_a_refused_create_proves_that_there_is_no_task(
-    tmp_path: Path, status: int, code: str, trouble: FailureKind, retry_after_s: float
+    tmp_path: Path, status: int, code: str, failure_kind: FailureKind, retry_after_s: float
 ) -> None:
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
     gateway = Gateway(create_answers=[refusal(status, code, **headers)])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.retry_after_s) == (trouble, retry_after_s)
+    assert (answer.failure_kind, answer.retry_after_s) == (failure_kind, retry_after_s)
     assert answer.error.code is not TaskErrorCode.quota_exceeded
     assert len(gateway.bodies) == 1
 
@@ -276,7 +276,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     gateway = Gateway(create_answers=[web.Response(status=307, headers={"Location": "/v1/images/generations"})])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is FailureKind.misconfigured
+    assert answer.failure_kind is FailureKind.misconfigured
     assert len(gateway.bodies) == 1
 
 
@@ -298,7 +298,7 @@ def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) ->
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "trouble"),
+    ("code", "kind", "failure_kind"),
     [
         ("content_policy_violation", Refused, None),
         ("invalid_parameters", Rejected, None),
@@ -314,7 +314,7 @@ def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) ->
     ],
 )
 def test_every_end_of_a_failed_task_is_understood(
-    tmp_path: Path, code: str, kind: type[Any], trouble: FailureKind | None
+    tmp_path: Path, code: str, kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     _, answer = run(Gateway(end=failed(code)), tmp_path)
     assert isinstance(answer, kind)
@@ -322,21 +322,21 @@ def test_every_end_of_a_failed_task_is_understood(
         assert (answer.error.code, answer.error.message) == (code, f"because {code}")
     else:
         assert isinstance(answer, Unavailable)
-        assert answer.trouble is trouble
+        assert answer.failure_kind is failure_kind
         assert answer.error.code is not TaskErrorCode.quota_exceeded
 
 
 def test_a_link_of_ours_that_they_cannot_read_is_not_the_customers_fault(tmp_path: Path) -> None:
     _, answer = run(Gateway(end=failed("image_processing_error", reason="reference_unreachable")), tmp_path)
     assert isinstance(answer, Unavailable)
-    assert answer.trouble is FailureKind.internal
+    assert answer.failure_kind is FailureKind.internal
 
 
 def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
     gateway = Gateway(looks=5, end=failed("request_cancelled"), ends_when_cancelled=True)
     _, answer = run(gateway, tmp_path, cancel_requested=True)
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
+    assert (answer.failure_kind, answer.error.code) == (FailureKind.internal, TaskErrorCode.request_cancelled)
     assert gateway.cancels == 1
 
 
@@ -358,7 +358,7 @@ def test_at_the_deadline_it_is_stopped_and_looked_at_once_more(tmp_path: Path) -
         config={"timeout_s": 0.3},
     )
     assert isinstance(ended, Unavailable)
-    assert (ended.trouble, ended.error.code) == (FailureKind.failing, TaskErrorCode.generation_timeout)
+    assert (ended.failure_kind, ended.error.code) == (FailureKind.failing, TaskErrorCode.generation_timeout)
     _, open_end = run(Gateway(looks=10**6), tmp_path, config={"timeout_s": 0.3})
     assert isinstance(open_end, Unknown)
 
@@ -414,7 +414,7 @@ def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
 
     gateway, answer = asyncio.run(scenario())
     assert isinstance(answer, Unavailable)
-    assert (answer.trouble, gateway.cancels) == (FailureKind.internal, 1)
+    assert (answer.failure_kind, gateway.cancels) == (FailureKind.internal, 1)
 
 
 def test_usage_of_another_shape_does_not_cost_the_pictures(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_references_are_read_from_our_links(
     assert answer.answer.usage.image_input == 1536
     gone = asyncio.run(there.produce(helpers.make_call(attempt_id="att_2", references=(tmp_path / "gone.png",))))
     assert isinstance(gone, Unavailable)
-    assert gone.trouble == "ours"
+    assert gone.failure_kind == "ours"
 
 
 @pytest.mark.parametrize("fatal", ["POST", "GET"])
@@ -134,10 +134,10 @@ def test_a_key_without_credit_is_our_debt_and_a_foreign_key_is_a_bad_one(
         make_runner(other, tmp_path, monkeypatch, other.new_key("poor", "0.001")).produce(helpers.make_call())
     )
     assert isinstance(poor, Unavailable)
-    assert poor.trouble == "unpaid"
+    assert poor.failure_kind == "unpaid"
     bad = asyncio.run(make_runner(other, tmp_path, monkeypatch, "sk-ig-nobody").produce(helpers.make_call()))
     assert isinstance(bad, Unavailable)
-    assert bad.trouble == "bad_key"
+    assert bad.failure_kind == "bad_key"
     model = asyncio.run(make_runner(other, tmp_path, monkeypatch).produce(helpers.make_call(model="gpt-image-9")))
     assert isinstance(model, Unavailable)
-    assert model.trouble == "no_model"
+    assert model.failure_kind == "no_model"

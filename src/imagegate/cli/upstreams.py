@@ -128,8 +128,8 @@ def _explain(answer: Outcome, order: ImageOrder, expected: Usage) -> None:
             raise Exit(REFUSED, f"refused: {error.message}\nA harmless prompt was refused: check the account.")
         case Rejected(error=error, detail=detail):
             raise Exit(FAILED, f"rejected: {error.message}\n{detail}\n{ADVICE[FailureKind.misconfigured]}")
-        case Unavailable(detail=detail, trouble=trouble):
-            raise Exit(FAILED, f"unavailable ({REASONS.get(trouble, 'ours')}): {detail}\n{ADVICE[trouble]}")
+        case Unavailable(detail=detail, failure_kind=kind):
+            raise Exit(FAILED, f"unavailable ({REASONS.get(kind, 'ours')}): {detail}\n{ADVICE[kind]}")
         case Unknown(detail=detail):
             raise Exit(FAILED, f"unknown: {detail}\nThe request went out, so an image may have been bought.")
         case _:

@@ -124,7 +124,7 @@ class Unavailable(msgspec.Struct, frozen=True):
 
     detail: str
     error: TaskError
-    trouble: FailureKind = FailureKind.failing
+    failure_kind: FailureKind = FailureKind.failing
     retry_after_s: float = 0.0
     request_id: str = ""
 

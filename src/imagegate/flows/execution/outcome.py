@@ -117,9 +117,9 @@ def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> Outc
                 execution, attempt, AttemptOutcome.rejected, detail=detail or error.message, request_id=request_id
             )
             return OutcomeEffects(result, _on_response(attempt), Stop(error), needs_operator=unmapped)
-        case Unavailable(error=error, detail=detail, trouble=kind, request_id=request_id):
+        case Unavailable(error=error, detail=detail, failure_kind=kind, request_id=request_id):
             result = _result(
-                execution, attempt, AttemptOutcome.unavailable, detail=detail, request_id=request_id, trouble=kind
+                execution, attempt, AttemptOutcome.unavailable, detail=detail, request_id=request_id, failure_kind=kind
             )
             step = RouteUnavailable(error, throttled=kind == FailureKind.throttled)
             return OutcomeEffects(result, _on_unavailable(execution, attempt, outcome), step, kind in _NEEDS_OPERATOR)
@@ -143,7 +143,7 @@ def _result(
     request_id: str = "",
     images: int = 0,
     cost: int = 0,
-    trouble: str = "",
+    failure_kind: str = "",
 ) -> AttemptResult:
     return AttemptResult(
         attempt_id=attempt.id,
@@ -154,7 +154,7 @@ def _result(
         request_id=request_id,
         images=images,
         cost=cost,
-        failure_kind=str(trouble),
+        failure_kind=str(failure_kind),
         commit_id=ids.new_id("cmt", execution.runtime.clock()),
     )
 
@@ -177,11 +177,11 @@ def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:
 def _on_unavailable(execution: Execution, attempt: Attempt, outcome: Unavailable) -> HealthUpdate:
     """Counts against the upstream where all its routes are concerned, else against the route."""
     key = execution.runtime.registry.key_fingerprints.get(attempt.upstream, "")
-    concerned = attempt.upstream if outcome.trouble in circuit_breaker.UPSTREAM_WIDE_FAILURES else attempt.route
+    concerned = attempt.upstream if outcome.failure_kind in circuit_breaker.UPSTREAM_WIDE_FAILURES else attempt.route
     retry_after_us = int(outcome.retry_after_s * US_PER_SECOND)
 
     def update(scope: str, health: Health, now: int) -> Health:
-        kind = outcome.trouble if scope == concerned else FailureKind.internal
+        kind = outcome.failure_kind if scope == concerned else FailureKind.internal
         return circuit_breaker.on_failure(health, kind, now, retry_after_us=retry_after_us, key=key)
 
     return update
