@@ -107,6 +107,7 @@ def test_a_page_that_is_known_is_not_sent_again(gateway: Gateway, pages: dict[st
     assert "content-encoding" not in refused.headers
 
 
+@pytest.mark.timeout(240)
 def test_every_example_runs_as_it_stands(
     gateway: Gateway, pages: dict[str, httpx.Response], operations: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -114,7 +115,9 @@ def test_every_example_runs_as_it_stands(
     env = {**os.environ, "IMAGEGATE_KEY": key, **things_of(gateway, key)}
 
     def run(name: str) -> str:
-        line = curl_of(pages, operations[name]["tags"][0], name) + " -w '\\n%{http_code}' --max-time 60"
+        line = (
+            curl_of(pages, operations[name]["tags"][0], name) + " -w '\\n%{http_code}' --max-time 110"
+        )  # longer than `Prefer: wait=60`
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == 0, (name, done.stderr)
         return done.stdout.rpartition("\n")[2]
