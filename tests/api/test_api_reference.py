@@ -115,9 +115,8 @@ def test_every_example_runs_as_it_stands(
     env = {**os.environ, "IMAGEGATE_KEY": key, **things_of(gateway, key)}
 
     def run(name: str) -> str:
-        line = (
-            curl_of(pages, operations[name]["tags"][0], name) + " -w '\\n%{http_code}' --max-time 110"
-        )  # longer than `Prefer: wait=60`
+        # Longer than the `Prefer: wait=60` of an example: it is the server that ends the wait.
+        line = curl_of(pages, operations[name]["tags"][0], name) + " -w '\\n%{http_code}' --max-time 110"
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == 0, (name, done.stderr)
         return done.stdout.rpartition("\n")[2]
