@@ -65,9 +65,7 @@ def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
 
 def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
     rows = tx.fetch_all(
-        f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit",
-        now=tx.now,
-        limit=limit,
+        f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit", now=tx.now, limit=limit
     )
     return [_asset_from_row(row) for row in rows]
 

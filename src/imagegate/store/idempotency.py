@@ -49,32 +49,21 @@ def claim_key(
     if changed == 1:
         return KeyClaimed()
     row = tx.fetch_all(
-        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}",
-        account_id=account_id,
-        endpoint=endpoint,
-        key=key,
+        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key
     )[0]
     return Replay(row["task_id"]) if row["fingerprint"] == fingerprint else KeyConflict()
 
 
 def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
     row = tx.fetch_one(
-        f"SELECT task_id FROM idempotency WHERE {_KEY}",
-        account_id=account_id,
-        endpoint=endpoint,
-        key=key,
+        f"SELECT task_id FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key
     )
     return row is not None
 
 
 def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """Give the key back: a request that was refused does not use it up."""
-    tx.execute_nowait(
-        f"DELETE FROM idempotency WHERE {_KEY}",
-        account_id=account_id,
-        endpoint=endpoint,
-        key=key,
-    )
+    tx.execute_nowait(f"DELETE FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key)
 
 
 def purge_expired_keys(tx: Tx, limit: int) -> int:

@@ -24,9 +24,7 @@ NO_ROUTE = TaskError(
     TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
 )
 OUTCOME_UNKNOWN = TaskError(
-    TaskErrorCode.unknown_error,
-    "It could not be established whether an image was made.",
-    reason="upstream_unknown",
+    TaskErrorCode.unknown_error, "It could not be established whether an image was made.", reason="upstream_unknown"
 )
 
 ImageBatch = tuple[Attempt, SpooledResponse]

@@ -154,11 +154,7 @@ def _usage(task: Task, rate: int) -> UsageView:
         return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved, credits_used=used, cost=cost)
     usage = task.usage
     tokens = Tokens(
-        usage.text_input,
-        usage.text_cached_input,
-        usage.image_input,
-        usage.image_cached_input,
-        usage.image_output,
+        usage.text_input, usage.text_cached_input, usage.image_input, usage.image_cached_input, usage.image_output
     )
     return UsageView(
         billing_rule=task.billing_rule,
