@@ -90,7 +90,7 @@ def test_s6_deleted_bytes_are_410_before_their_hour_too(tmp_path: Path) -> None:
 
 
 def _delete_early(tx: Tx) -> None:
-    tx.execute("UPDATE assets SET deleted = :now", now=tx.now)
+    tx.execute("UPDATE assets SET deleted = :now")
 
 
 def test_s10_1_result_expired_is_410_after_the_sweep(tmp_path: Path) -> None:

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from imagegate.domain.accounts import Account, ApiKey
-from imagegate.domain.money import Nanos
 from imagegate.store.api_keys import find_key
-from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 
 def open_account(tx: Tx, account_id: str, name: str) -> Account:
     """Return the account of this name, created under `account_id` where there is none."""
     tx.insert("accounts", unless_exists="name", id=account_id, name=name, created=tx.now)
-    return _account_from_row(tx.fetch_all("SELECT * FROM accounts WHERE name = :name", name=name)[0])
+    return tx.fetch_structs(Account, "SELECT * FROM accounts WHERE name = :name", {"name": name})[0]
 
 
 def find_account(tx: Tx, account_id: str) -> Account | None:
-    row = tx.fetch_one("SELECT * FROM accounts WHERE id = :id", id=account_id)
-    return _account_from_row(row) if row else None
+    return tx.fetch_struct(Account, "SELECT * FROM accounts WHERE id = :id", {"id": account_id})
 
 
 def find_account_by_name(tx: Tx, name: str) -> Account | None:
-    row = tx.fetch_one("SELECT * FROM accounts WHERE name = :name", name=name)
-    return _account_from_row(row) if row else None
+    return tx.fetch_struct(Account, "SELECT * FROM accounts WHERE name = :name", {"name": name})
 
 
 def list_accounts(tx: Tx) -> list[Account]:
     """Return every account, for the operator."""
-    return [_account_from_row(row) for row in tx.fetch_all("SELECT * FROM accounts ORDER BY name")]
+    return tx.fetch_structs(Account, "SELECT * FROM accounts ORDER BY name")
 
 
 def list_accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
     """Return ids of accounts that have unfinished tasks, in order, from the one after `after`."""
     rows = tx.fetch_all(
         "SELECT id FROM accounts WHERE unfinished > 0 AND id > :after ORDER BY id LIMIT :limit",
-        after=after,
-        limit=limit,
+        {"after": after, "limit": limit},
     )
     return [row["id"] for row in rows]
 
@@ -44,8 +39,7 @@ def adjust_posted(tx: Tx, account_id: str, amount: int) -> bool:
     """Change the posted balance by `amount` nanos; False, and no change, where less would be left than is held."""
     changed = tx.execute(
         "UPDATE accounts SET posted = posted + :amount WHERE id = :id AND posted + :amount - held + credit_line >= 0",
-        id=account_id,
-        amount=amount,
+        {"id": account_id, "amount": amount},
     )
     return changed == 1
 
@@ -58,10 +52,6 @@ def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey,
     charged = tx.fetch_int(
         "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
         " WHERE account = :account_id AND kind IN ('charge', 'refund')",
-        account_id=account_id,
+        {"account_id": account_id},
     )
     return account, key, charged
-
-
-def _account_from_row(row: Row) -> Account:
-    return Account(row["id"], row["name"], Nanos(row["posted"]), Nanos(row["held"]), Nanos(row["credit_line"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import key_concurrency
 from imagegate.store.dialect import Row
@@ -47,9 +47,7 @@ def update_key(tx: Tx, account_id: str, key_id: str, changes: dict[str, Any]) ->
         tx.execute(
             f"""UPDATE api_keys SET {", ".join(f"{name} = :{name}" for name in names)}
             WHERE id = :key_id AND account_id = :account_id AND deleted IS NULL""",
-            key_id=key_id,
-            account_id=account_id,
-            **values,
+            {"key_id": key_id, "account_id": account_id, **values},
         )
     if "concurrent_tasks" in changes:
         key_concurrency.apply_new_limit(tx, account_id, key_id, changes["concurrent_tasks"])
@@ -61,9 +59,7 @@ def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
     """Disable the key, at the time of the first call; False where there is no such key."""
     changed = tx.execute(
         "UPDATE api_keys SET disabled = COALESCE(disabled, :now) WHERE id = :id AND account_id = :account_id",
-        id=key_id,
-        account_id=account_id,
-        now=tx.now,
+        {"id": key_id, "account_id": account_id},
     )
     return changed == 1
 
@@ -73,27 +69,26 @@ def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     changed = tx.execute(
         """UPDATE api_keys SET deleted = :now, disabled = COALESCE(disabled, :now)
         WHERE id = :id AND account_id = :account_id AND deleted IS NULL""",
-        id=key_id,
-        account_id=account_id,
-        now=tx.now,
+        {"id": key_id, "account_id": account_id},
     )
     return changed == 1
 
 
 def find_key(tx: Tx, account_id: str, key_id: str) -> ApiKey | None:
-    row = tx.fetch_one(f"{_KEY} WHERE id = :id AND account_id = :account_id", id=key_id, account_id=account_id)
+    row = tx.fetch_one(f"{_KEY} WHERE id = :id AND account_id = :account_id", {"id": key_id, "account_id": account_id})
     return _key_from_row(row) if row else None
 
 
 def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:
     """Return the key with this digest. With sessions, the only look-up that starts without an account."""
-    row = tx.fetch_one(f"{_KEY} WHERE digest = :digest", digest=digest)
+    row = tx.fetch_one(f"{_KEY} WHERE digest = :digest", {"digest": digest})
     return _key_from_row(row) if row else None
 
 
 def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
     return [
-        _key_from_row(row) for row in tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", id=account_id)
+        _key_from_row(row)
+        for row in tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", {"id": account_id})
     ]
 
 
@@ -104,19 +99,14 @@ def list_keys_page(tx: Tx, account_id: str, before: Position | None, limit: int)
         f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
             AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        account_id=account_id,
-        created=start.created,
-        id=start.id,
-        limit=limit + 1,
+        {"account_id": account_id, "created": start.created, "id": start.id, "limit": limit + 1},
     )
     return paged([_key_from_row(row) for row in rows], limit, lambda key: Position(key.created, key.id))
 
 
 def _key_from_row(row: Row) -> ApiKey:
-    scopes = tuple(Scope(scope) for scope in json.loads(row["scopes"]))
-    models = tuple(json.loads(row["models"])) if row["models"] else None
-    ips = tuple(json.loads(row["ips"])) if row["ips"] else None
-    return ApiKey(**{**row, "scopes": scopes, "models": models, "ips": ips})
+    lists = {name: json.loads(row[name]) for name in ("scopes", "models", "ips") if row[name]}
+    return msgspec.convert({**row, **lists}, ApiKey)
 
 
 def _to_column(value: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.assets import Asset, AssetKind
-from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256, created,
@@ -20,30 +19,28 @@ def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None) -> None
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
     """Return the result or thumbnail behind a signed link: the signature stands in for the account."""
-    row = tx.fetch_one(
+    return tx.fetch_struct(
+        Asset,
         f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
-        task_id=task_id,
-        kind=str(kind),
-        position=position,
+        {"task_id": task_id, "kind": str(kind), "position": position},
     )
-    return _asset_from_row(row) if row else None
 
 
 def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
     """Return the references of a task in their order, its mask, and the mask as it is sent to upstreams."""
-    rows = tx.fetch_all(
+    return tx.fetch_structs(
+        Asset,
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
             AND deleted IS NULL ORDER BY kind DESC, position""",
-        task_id=task_id,
-        account_id=account_id,
+        {"task_id": task_id, "account_id": account_id},
     )
-    return [_asset_from_row(row) for row in rows]
 
 
 def find_asset(tx: Tx, account_id: str, asset_id: str) -> Asset | None:
     """Return one asset of this account."""
-    row = tx.fetch_one(f"{_ASSET} WHERE id = :id AND account_id = :account_id", id=asset_id, account_id=account_id)
-    return _asset_from_row(row) if row else None
+    return tx.fetch_struct(
+        Asset, f"{_ASSET} WHERE id = :id AND account_id = :account_id", {"id": asset_id, "account_id": account_id}
+    )
 
 
 def find_live_output_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKind, position: int) -> Asset | None:
@@ -57,39 +54,30 @@ def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     tx.execute_nowait(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
             AND kind IN ('reference', 'mask', 'repaint')""",
-        now=tx.now,
-        task_id=task_id,
-        account_id=account_id,
+        {"task_id": task_id, "account_id": account_id},
     )
 
 
 def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
-    rows = tx.fetch_all(
-        f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit", now=tx.now, limit=limit
+    return tx.fetch_structs(
+        Asset, f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit", {"limit": limit}
     )
-    return [_asset_from_row(row) for row in rows]
 
 
 def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
     """Record that the bytes are gone."""
     for asset_id in asset_ids:
-        tx.execute_nowait(
-            "UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", id=asset_id, now=tx.now
-        )
+        tx.execute_nowait("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", {"id": asset_id})
 
 
 def is_blob_live(tx: Tx, key: str) -> bool:
-    return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", key=key) is not None
+    return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", {"key": key}) is not None
 
 
 def is_blob_known(tx: Tx, key: str) -> bool:
-    return tx.fetch_one("SELECT id FROM assets WHERE key = :key", key=key) is not None
+    return tx.fetch_one("SELECT id FROM assets WHERE key = :key", {"key": key}) is not None
 
 
 def list_live_assets(tx: Tx) -> list[Asset]:
     """Return every asset whose bytes should be there."""
-    return [_asset_from_row(row) for row in tx.fetch_all(f"{_ASSET} WHERE deleted IS NULL ORDER BY key")]
-
-
-def _asset_from_row(row: Row) -> Asset:
-    return Asset(**{**row, "kind": AssetKind(row["kind"])})
+    return tx.fetch_structs(Asset, f"{_ASSET} WHERE deleted IS NULL ORDER BY key")

@@ -28,15 +28,13 @@ def begin_attempt(
     tx: Tx, account_id: str, attempt: Attempt, owner: str, limits: DispatchLimits
 ) -> Done | LostLease | CancelRequested | Blocked:
     """Write the dispatch mark `sending` for a task that is still ours."""
-    if tx.is_retry and tx.fetch_one("SELECT id FROM attempts WHERE id = :id", id=attempt.id):
+    if tx.is_retry and tx.fetch_one("SELECT id FROM attempts WHERE id = :id", {"id": attempt.id}):
         return Done()
     # Locked before anything is counted: a cancel comes before this, or finds the task sent.
     task = tx.lock_row(
         """SELECT cancel_requested FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        id=attempt.task_id,
-        account_id=account_id,
-        claim_no=attempt.claim_no,
+        {"id": attempt.task_id, "account_id": account_id, "claim_no": attempt.claim_no},
     )
     if task is None:
         return LostLease()
@@ -46,7 +44,7 @@ def begin_attempt(
     if blocked is not None:
         return blocked
     tx.execute_nowait(
-        "UPDATE tasks SET first_sent = COALESCE(first_sent, :now) WHERE id = :id", now=tx.now, id=attempt.task_id
+        "UPDATE tasks SET first_sent = COALESCE(first_sent, :now) WHERE id = :id", {"id": attempt.task_id}
     )
     _insert_attempt(tx, attempt, owner)
     return Done()
@@ -67,9 +65,7 @@ def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
     """Store the upstream's own id of the job: from here on the call is resumed, not made again."""
     tx.execute_nowait(
         "UPDATE attempts SET ref = :ref WHERE id = :id AND account_id = :account_id",
-        ref=ref,
-        id=attempt_id,
-        account_id=account_id,
+        {"ref": ref, "id": attempt_id, "account_id": account_id},
     )
 
 
@@ -96,16 +92,14 @@ def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: H
     rows = tx.fetch_all(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
             images = :images, cost = :cost, failure_kind = :failure_kind
-        WHERE id = :id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
-        id=result.attempt_id,
-        account_id=account_id,
-        outcome=str(result.outcome),
-        now=tx.now,
-        detail=result.detail[:500] or None,
-        request_id=result.request_id[:200],
-        images=result.images,
-        cost=result.cost,
-        failure_kind=result.failure_kind,
+        WHERE id = :attempt_id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
+        msgspec.structs.asdict(result)
+        | {
+            "account_id": account_id,
+            "outcome": str(result.outcome),
+            "detail": result.detail[:500] or None,
+            "request_id": result.request_id[:200],
+        },
     )
     if not rows:
         return False
@@ -125,8 +119,7 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     """
     row = tx.fetch_all(
         "SELECT task_id, cost, duplicate FROM attempts WHERE id = :id AND account_id = :account_id",
-        id=attempt_id,
-        account_id=account_id,
+        {"id": attempt_id, "account_id": account_id},
     )[0]
     if row["duplicate"]:
         return True
@@ -136,21 +129,22 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     duplicate_cost = tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS total FROM attempts
         WHERE ended >= :day AND duplicate = 1""",
-        day=day_start,
+        {"day": day_start},
     )
     duplicates = tx.fetch_int(
-        "SELECT COUNT(*) AS n FROM attempts WHERE task_id = :id AND duplicate = 1", id=row["task_id"]
+        "SELECT COUNT(*) AS n FROM attempts WHERE task_id = :id AND duplicate = 1", {"id": row["task_id"]}
     )
     if duplicates or duplicate_cost + row["cost"] > max(budget, spent * percent // 100):
         return False
-    tx.execute_nowait("UPDATE attempts SET duplicate = 1 WHERE id = :id", id=attempt_id)
+    tx.execute_nowait("UPDATE attempts SET duplicate = 1 WHERE id = :id", {"id": attempt_id})
     return True
 
 
 def is_spool_needed(tx: Tx, attempt_id: str) -> bool:
     """Return whether the spool has to keep this attempt's folder: its outcome is open, or its task has not ended."""
     row = tx.fetch_one(
-        "SELECT a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.id = :id", id=attempt_id
+        "SELECT a.outcome, t.state FROM attempts a JOIN tasks t ON t.id = a.task_id WHERE a.id = :id",
+        {"id": attempt_id},
     )
     return row is not None and (row["outcome"] == AttemptOutcome.sending or row["state"] not in ("completed", "failed"))
 
@@ -161,13 +155,9 @@ def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
             cost, ref, request_id, considered, failure_kind, duplicate FROM attempts
         WHERE task_id = :task_id AND account_id = :account_id ORDER BY started, id""",
-        task_id=task_id,
-        account_id=account_id,
+        {"task_id": task_id, "account_id": account_id},
     )
-    return [
-        Attempt(**{**row, "outcome": AttemptOutcome(row["outcome"]), "duplicate": bool(row["duplicate"])})
-        for row in rows
-    ]
+    return [msgspec.convert({**row, "duplicate": bool(row["duplicate"])}, Attempt) for row in rows]
 
 
 def close_open_attempts(tx: Tx, account_id: str, task_id: str) -> None:
@@ -175,9 +165,7 @@ def close_open_attempts(tx: Tx, account_id: str, task_id: str) -> None:
     tx.execute_nowait(
         """UPDATE attempts SET outcome = 'unknown', ended = :now
         WHERE task_id = :id AND account_id = :account_id AND outcome = 'sending'""",
-        id=task_id,
-        account_id=account_id,
-        now=tx.now,
+        {"id": task_id, "account_id": account_id},
     )
 
 
@@ -187,9 +175,6 @@ def update_progress(tx: Tx, account_id: str, task_id: str, claim_no: int, progre
         """UPDATE tasks SET progress = :progress
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
             AND progress < :progress""",
-        id=task_id,
-        account_id=account_id,
-        claim_no=claim_no,
-        progress=min(progress, 99),
+        {"id": task_id, "account_id": account_id, "claim_no": claim_no, "progress": min(progress, 99)},
     )
     return record_step_if_changed(tx, task_id, changed)

@@ -34,9 +34,7 @@ def cancel_task(
         """UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now)
         WHERE id = :id AND account_id = :account_id AND state IN ('queued', 'running')
         RETURNING claim_no, first_sent""",
-        now=tx.now,
-        id=task_id,
-        account_id=account_id,
+        {"id": task_id, "account_id": account_id},
     )
     if not rows:
         return _finished_result(tx, account_id, task_id)

@@ -30,17 +30,13 @@ def claim_due_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: i
         UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
             started = COALESCE(started, :now)
         WHERE id IN (SELECT id FROM due) AND state = 'queued' RETURNING id""",
-        owner=owner,
-        lease=tx.now + lease_us,
-        now=tx.now,
-        account_id=account_id,
-        limit=limit,
+        {"owner": owner, "lease": tx.now + lease_us, "account_id": account_id, "limit": limit},
     )
     for row in rows:
         record_step(tx, row["id"])
     if rows:
         crash_point("claim.pre_commit")
-    return [task_from_row(tx.fetch_all(f"{SELECT_TASK} WHERE id = :id", id=row["id"])[0]) for row in rows]
+    return [task_from_row(tx.fetch_all(f"{SELECT_TASK} WHERE id = :id", {"id": row["id"]})[0]) for row in rows]
 
 
 def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: int) -> list[str]:
@@ -50,10 +46,7 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
         changed = tx.execute(
             """UPDATE tasks SET lease_until = :lease
             WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state = 'running'""",
-            lease=tx.now + lease_us,
-            id=task_id,
-            claim_no=claim_no,
-            owner=owner,
+            {"lease": tx.now + lease_us, "id": task_id, "claim_no": claim_no, "owner": owner},
         )
         if changed == 0:
             lost.append(task_id)
@@ -76,9 +69,7 @@ def recover_lost_tasks(
         UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
         WHERE id IN (SELECT id FROM lost) AND state = 'running'
         RETURNING id, account_id, claim_no, crashes""",
-        now=tx.now,
-        owner=owner,
-        limit=limit,
+        {"owner": owner, "limit": limit},
     )
     for row in rows:
         record_step(tx, row["id"])
@@ -93,10 +84,7 @@ def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us:
     changed = tx.execute(
         """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        due=tx.now + delay_us,
-        id=task_id,
-        account_id=account_id,
-        claim_no=claim_no,
+        {"due": tx.now + delay_us, "id": task_id, "account_id": account_id, "claim_no": claim_no},
     )
     return record_step_if_changed(tx, task_id, changed)
 
@@ -106,9 +94,7 @@ def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_a
     row = tx.fetch_one(
         """SELECT deadline FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        id=task_id,
-        account_id=account_id,
-        claim_no=claim_no,
+        {"id": task_id, "account_id": account_id, "claim_no": claim_no},
     )
     if row is None:
         return LostLease()

@@ -95,10 +95,7 @@ def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
             AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
                 < CASE WHEN h.suspended IS NULL THEN :max_per_host ELSE 1 END
         ORDER BY host LIMIT :limit""",
-        after=after,
-        now=tx.now,
-        max_per_host=MAX_PER_HOST,
-        limit=limit,
+        {"after": after, "max_per_host": MAX_PER_HOST, "limit": limit},
     )
     return [row["host"] for row in rows]
 
@@ -106,14 +103,14 @@ def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
 def claim_deliveries(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[ClaimedDelivery]:
     """Lease what is due for the host, up to its limit, and begin an attempt of each."""
     # Whoever claims for this host does so after us: the limit per host holds over all processes.
-    row = tx.lock_row("SELECT suspended FROM webhook_hosts WHERE host = :host", host=host)
+    row = tx.lock_row("SELECT suspended FROM webhook_hosts WHERE host = :host", {"host": host})
     if row is None:
         return []
     suspended = row["suspended"]
     if suspended is not None:
         _exhaust_overdue(tx, host, suspended)
     leased = tx.fetch_int(
-        "SELECT COUNT(*) AS leased FROM deliveries WHERE host = :host AND owner IS NOT NULL", host=host
+        "SELECT COUNT(*) AS leased FROM deliveries WHERE host = :host AND owner IS NOT NULL", {"host": host}
     )
     free_slots = min(limit, (MAX_PER_HOST if suspended is None else 1) - leased)
     return [_begin_attempt(tx, row) for row in _lease(tx, host, owner, lease_us, free_slots)] if free_slots > 0 else []
@@ -126,10 +123,7 @@ def _exhaust_overdue(tx: Tx, host: str, suspended: int) -> None:
         tx.execute_nowait(
             """UPDATE deliveries SET state = 'exhausted', reason = :reason, closed = :now
             WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :cutoff""",
-            reason=str(CloseReason.host_down),
-            now=tx.now,
-            host=host,
-            cutoff=cutoff,
+            {"reason": str(CloseReason.host_down), "host": host, "cutoff": cutoff},
         )
 
 
@@ -142,16 +136,12 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
             round_attempts = round_attempts + 1
         WHERE id IN (SELECT id FROM next) AND state = 'waiting' AND owner IS NULL
         RETURNING id, account_id""",
-        host=host,
-        now=tx.now,
-        limit=limit,
-        owner=owner,
-        lease=tx.now + lease_us,
+        {"host": host, "limit": limit, "owner": owner, "lease": tx.now + lease_us},
     )
 
 
 def _begin_attempt(tx: Tx, row: Row) -> ClaimedDelivery:
-    delivery = _delivery_from_row(tx.fetch_all(f"{_DELIVERY} WHERE id = :id", id=row["id"])[0])
+    delivery = tx.fetch_structs(Delivery, f"{_DELIVERY} WHERE id = :id", {"id": row["id"]})[0]
     tx.insert(
         "delivery_attempts",
         delivery_id=delivery.id,
@@ -172,19 +162,11 @@ def end_attempt(
         """UPDATE delivery_attempts SET ended = :now, duration_ms = :duration_ms, status = :status, error = :error,
             retry_after = :retry_after, excerpt = :excerpt
         WHERE delivery_id = :id AND number = :number AND account_id = :account_id AND ended IS NULL""",
-        now=tx.now,
-        duration_ms=result.duration_ms,
-        status=result.status,
-        error=result.error,
-        retry_after=result.retry_after,
-        excerpt=result.excerpt,
-        id=delivery_id,
-        number=number,
-        account_id=account_id,
+        msgspec.structs.asdict(result) | {"id": delivery_id, "number": number, "account_id": account_id},
     )
     if ended == 0:
         return StaleAttempt()
-    row = tx.fetch_all("SELECT host, round_attempts FROM deliveries WHERE id = :id", id=delivery_id)[0]
+    row = tx.fetch_all("SELECT host, round_attempts FROM deliveries WHERE id = :id", {"id": delivery_id})[0]
     _update_host(tx, row["host"], result)
     if result.accepted:
         return _close(tx, delivery_id, DeliveryState.delivered, None)
@@ -198,15 +180,13 @@ def end_attempt(
 def _update_host(tx: Tx, host: str, result: DeliveryResult) -> None:
     """Suspend a host after failures in a row; one success ends that. A 410 and our own death do not count."""
     if result.accepted:
-        tx.execute_nowait("UPDATE webhook_hosts SET failures = 0, suspended = NULL WHERE host = :host", host=host)
+        tx.execute_nowait("UPDATE webhook_hosts SET failures = 0, suspended = NULL WHERE host = :host", {"host": host})
     elif not result.gone and result != INTERRUPTED:
         tx.execute_nowait(
             """UPDATE webhook_hosts SET failures = failures + 1,
                 suspended = CASE WHEN failures + 1 >= :limit THEN COALESCE(suspended, :now) ELSE suspended END
             WHERE host = :host""",
-            limit=SUSPEND_AFTER_FAILURES,
-            now=tx.now,
-            host=host,
+            {"limit": SUSPEND_AFTER_FAILURES, "host": host},
         )
 
 
@@ -214,10 +194,7 @@ def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: CloseReason |
     tx.execute_nowait(
         """UPDATE deliveries SET state = :state, reason = :reason, closed = :now, owner = NULL, lease_until = NULL
         WHERE id = :id""",
-        state=str(state),
-        reason=str(reason) if reason else None,
-        now=tx.now,
-        id=delivery_id,
+        {"state": str(state), "reason": str(reason) if reason else None, "id": delivery_id},
     )
     return DeliveryClosed(state)
 
@@ -225,8 +202,7 @@ def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: CloseReason |
 def _schedule_retry(tx: Tx, delivery_id: str, delay_us: int) -> RetryScheduled:
     tx.execute_nowait(
         "UPDATE deliveries SET due = :due, owner = NULL, lease_until = NULL WHERE id = :id",
-        due=tx.now + delay_us,
-        id=delivery_id,
+        {"due": tx.now + delay_us, "id": delivery_id},
     )
     return RetryScheduled(delay_us)
 
@@ -236,9 +212,7 @@ def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tup
     lost = "lease_until <= :now" if shared else "(lease_until <= :now OR owner <> :owner)"
     rows = tx.fetch_all(
         f"SELECT id, account_id, number FROM deliveries WHERE owner IS NOT NULL AND {lost} ORDER BY id LIMIT :limit",
-        now=tx.now,
-        owner=owner,
-        limit=limit,
+        {"owner": owner, "limit": limit},
     )
     for row in rows:
         end_attempt(tx, row["account_id"], row["id"], row["number"], INTERRUPTED, retry_delays_us)
@@ -254,19 +228,14 @@ def replay_delivery(tx: Tx, account_id: str, delivery_id: str, expected_round: i
         """UPDATE deliveries SET state = 'waiting', reason = NULL, closed = NULL, round = round + 1, round_attempts = 0,
             due = :now
         WHERE id = :id AND account_id = :account_id AND state <> 'waiting' AND round = :round""",
-        id=delivery_id,
-        account_id=account_id,
-        now=tx.now,
-        round=expected_round,
+        {"id": delivery_id, "account_id": account_id, "round": expected_round},
     )
     return find_delivery(tx, account_id, delivery_id)
 
 
 def find_delivery(tx: Tx, account_id: str, delivery_id: str) -> Delivery | None:
-    row = tx.fetch_one(
-        f"{_DELIVERY} WHERE id = :id AND account_id = :account_id", id=delivery_id, account_id=account_id
-    )
-    return _delivery_from_row(row) if row else None
+    owned = f"{_DELIVERY} WHERE id = :id AND account_id = :account_id"
+    return tx.fetch_struct(Delivery, owned, {"id": delivery_id, "account_id": account_id})
 
 
 def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> Page[Delivery, str]:
@@ -276,28 +245,26 @@ def list_deliveries(tx: Tx, account_id: str, after: str | None, limit: int) -> P
         if after
         else ""
     )
-    rows = tx.fetch_all(
+    rows = tx.fetch_structs(
+        Delivery,
         f"{_DELIVERY} WHERE account_id = :account_id {behind} ORDER BY created DESC, id DESC LIMIT :limit",
-        account_id=account_id,
-        after=after,
-        limit=limit + 1,
+        {"account_id": account_id, "after": after, "limit": limit + 1},
     )
-    return paged([_delivery_from_row(row) for row in rows], limit, lambda delivery: delivery.id)
+    return paged(rows, limit, lambda delivery: delivery.id)
 
 
 def list_delivery_attempts(tx: Tx, account_id: str, delivery_id: str) -> list[DeliveryAttempt]:
-    rows = tx.fetch_all(
+    return tx.fetch_structs(
+        DeliveryAttempt,
         """SELECT number, round, started, ended, duration_ms, status, error, retry_after, excerpt
         FROM delivery_attempts WHERE delivery_id = :id AND account_id = :account_id ORDER BY number""",
-        id=delivery_id,
-        account_id=account_id,
+        {"id": delivery_id, "account_id": account_id},
     )
-    return [DeliveryAttempt(**row) for row in rows]
 
 
 def load_secret_version(tx: Tx, account_id: str) -> SecretVersion:
     row = tx.fetch_all(
-        "SELECT webhook_secret_version, webhook_secret_rotated FROM accounts WHERE id = :id", id=account_id
+        "SELECT webhook_secret_version, webhook_secret_rotated FROM accounts WHERE id = :id", {"id": account_id}
     )[0]
     return SecretVersion(row["webhook_secret_version"], row["webhook_secret_rotated"])
 
@@ -307,12 +274,6 @@ def rotate_secret(tx: Tx, account_id: str, expected_version: int) -> SecretVersi
     tx.execute_nowait(
         """UPDATE accounts SET webhook_secret_version = webhook_secret_version + 1, webhook_secret_rotated = :now
         WHERE id = :id AND webhook_secret_version = :expected""",
-        now=tx.now,
-        id=account_id,
-        expected=expected_version,
+        {"id": account_id, "expected": expected_version},
     )
     return load_secret_version(tx, account_id)
-
-
-def _delivery_from_row(row: Row) -> Delivery:
-    return Delivery(**{**row, "state": DeliveryState(row["state"])})

@@ -38,8 +38,7 @@ def reserve_fetch(
             fetched_bytes = CASE WHEN fetch_budgets.hour = :hour THEN fetch_budgets.fetched_bytes ELSE 0 END,
             reserved_bytes = CASE WHEN fetch_budgets.hour = :hour THEN fetch_budgets.reserved_bytes ELSE 0 END
         RETURNING fetched_bytes, reserved_bytes""",
-        account_id=account_id,
-        hour=hour,
+        {"account_id": account_id, "hour": hour},
     )[0]
     if row["fetched_bytes"] >= budget_bytes:
         return BudgetExhausted()
@@ -49,8 +48,7 @@ def reserve_fetch(
     reserved = min(max_bytes, left)
     tx.execute_nowait(
         "UPDATE fetch_budgets SET reserved_bytes = reserved_bytes + :reserved WHERE account_id = :account_id",
-        reserved=reserved,
-        account_id=account_id,
+        {"reserved": reserved, "account_id": account_id},
     )
     return FetchAllowance(hour, reserved)
 
@@ -61,8 +59,10 @@ def settle_fetch(tx: Tx, account_id: str, allowance: FetchAllowance, fetched_byt
         """UPDATE fetch_budgets SET fetched_bytes = fetched_bytes + :fetched_bytes,
             reserved_bytes = CASE WHEN reserved_bytes > :max_bytes THEN reserved_bytes - :max_bytes ELSE 0 END
         WHERE account_id = :account_id AND hour = :hour""",
-        account_id=account_id,
-        fetched_bytes=fetched_bytes,
-        max_bytes=allowance.max_bytes,
-        hour=allowance.hour,
+        {
+            "account_id": account_id,
+            "fetched_bytes": fetched_bytes,
+            "max_bytes": allowance.max_bytes,
+            "hour": allowance.hour,
+        },
     )

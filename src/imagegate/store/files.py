@@ -11,7 +11,7 @@ from imagegate.domain.assets import Asset
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.assets import add_asset, find_asset
-from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.original_name, f.upload_path, f.created,
@@ -65,9 +65,7 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
     counted = tx.execute(
         """UPDATE accounts SET file_count = file_count + 1
         WHERE id = :account_id AND (file_count < :max_files OR :replaced > 0)""",
-        account_id=account_id,
-        max_files=max_files,
-        replaced=len(replaced),
+        {"account_id": account_id, "max_files": max_files, "replaced": len(replaced)},
     )
     if counted == 0:
         return FileLimitReached()
@@ -81,15 +79,14 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
 
 def _lock_account(tx: Tx, account_id: str) -> None:
     # Writers of one account's files come one after the other, and each sees what the one before it did.
-    tx.lock_row("SELECT id FROM accounts WHERE id = :account_id", account_id=account_id)
+    tx.lock_row("SELECT id FROM accounts WHERE id = :account_id", {"account_id": account_id})
 
 
 def _uncount_expired(tx: Tx, account_id: str) -> None:
     """Do not count what has expired, whether or not it was purged."""
     expired = tx.execute(
         "UPDATE files SET counted = 0 WHERE account_id = :account_id AND counted = 1 AND expires <= :now",
-        account_id=account_id,
-        now=tx.now,
+        {"account_id": account_id},
     )
     _decrement_count(tx, account_id, expired)
 
@@ -98,8 +95,7 @@ def _decrement_count(tx: Tx, account_id: str, number: int) -> None:
     if number > 0:
         tx.execute_nowait(
             "UPDATE accounts SET file_count = file_count - :number WHERE id = :account_id",
-            number=number,
-            account_id=account_id,
+            {"number": number, "account_id": account_id},
         )
 
 
@@ -109,9 +105,7 @@ def _remove_same_name(tx: Tx, account_id: str, new: NewFile) -> tuple[Asset, ...
     rows = tx.fetch_all(
         """SELECT id FROM files WHERE account_id = :account_id AND upload_path = :path AND given_name = :name
             AND counted = 1""",
-        account_id=account_id,
-        path=new.upload_path,
-        name=new.given_name,
+        {"account_id": account_id, "path": new.upload_path, "name": new.given_name},
     )
     return tuple(_remove_row(tx, account_id, row["id"]) for row in rows)
 
@@ -121,15 +115,11 @@ def _remove_row(tx: Tx, account_id: str, file_id: str) -> Asset:
     asset_id = tx.fetch_all(
         """UPDATE files SET removed = :now, counted = 0 WHERE id = :id AND account_id = :account_id
             AND removed IS NULL RETURNING asset_id""",
-        id=file_id,
-        account_id=account_id,
-        now=tx.now,
+        {"id": file_id, "account_id": account_id},
     )[0]["asset_id"]
     tx.execute(
         "UPDATE assets SET expires = :now WHERE id = :id AND account_id = :account_id",
-        id=asset_id,
-        account_id=account_id,
-        now=tx.now,
+        {"id": asset_id, "account_id": account_id},
     )
     _decrement_count(tx, account_id, 1)
     asset = find_asset(tx, account_id, asset_id)
@@ -175,57 +165,47 @@ def purge_files(tx: Tx, retention_us: int, limit: int) -> int:
         f"""SELECT f.id, f.account_id, f.asset_id FROM files f
         WHERE f.expires <= :before AND EXISTS (SELECT 1 FROM assets a WHERE a.id = f.asset_id AND a.deleted IS NOT NULL)
         ORDER BY f.expires LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - retention_us,
-        limit=limit,
+        {"before": tx.now - retention_us, "limit": limit},
     )
     for account_id in sorted({row["account_id"] for row in rows}):
         _lock_account(tx, account_id)
         _uncount_expired(tx, account_id)
     for row in rows:
-        tx.execute_nowait("DELETE FROM files WHERE id = :id", id=row["id"])
-        tx.execute_nowait("DELETE FROM assets WHERE id = :id", id=row["asset_id"])
+        tx.execute_nowait("DELETE FROM files WHERE id = :id", {"id": row["id"]})
+        tx.execute_nowait("DELETE FROM assets WHERE id = :id", {"id": row["asset_id"]})
     return len(rows)
 
 
 def find_file(tx: Tx, account_id: str, file_id: str) -> StoredFile | None:
     """Return one file of this account, also where it is removed or expired."""
-    row = tx.fetch_one(f"{_FILE} WHERE f.id = :id AND f.account_id = :account_id", id=file_id, account_id=account_id)
-    return _file_from_row(row) if row else None
+    owned = f"{_FILE} WHERE f.id = :id AND f.account_id = :account_id"
+    return tx.fetch_struct(StoredFile, owned, {"id": file_id, "account_id": account_id})
 
 
 def list_files_page(tx: Tx, account_id: str, page: int, page_size: int) -> tuple[list[StoredFile], int]:
     """Return a page of live files, newest first, and the number of all of them."""
-    rows = tx.fetch_all(
+    rows = tx.fetch_structs(
+        StoredFile,
         f"""{_FILE} WHERE f.account_id = :account_id AND f.removed IS NULL AND f.expires > :now
             ORDER BY f.created DESC, f.id DESC LIMIT :size OFFSET :skip""",
-        account_id=account_id,
-        now=tx.now,
-        size=page_size,
-        skip=(page - 1) * page_size,
+        {"account_id": account_id, "size": page_size, "skip": (page - 1) * page_size},
     )
-    return [_file_from_row(row) for row in rows], count_files(tx, account_id)
+    return rows, count_files(tx, account_id)
 
 
 def count_files(tx: Tx, account_id: str) -> int:
     return tx.fetch_int(
         """SELECT COUNT(*) AS number FROM files
         WHERE account_id = :account_id AND removed IS NULL AND expires > :now""",
-        account_id=account_id,
-        now=tx.now,
+        {"account_id": account_id},
     )
 
 
 def find_file_by_secret(tx: Tx, secret: str) -> StoredFile | None:
     """Return the file behind its public URL: the secret stands in for the account."""
-    row = tx.fetch_one(f"{_FILE} WHERE f.secret = :secret", secret=secret)
-    return _file_from_row(row) if row else None
+    return tx.fetch_struct(StoredFile, f"{_FILE} WHERE f.secret = :secret", {"secret": secret})
 
 
 def find_file_by_id(tx: Tx, file_id: str) -> StoredFile | None:
     """Return the file behind a download link: the id is as secret as the URL."""
-    row = tx.fetch_one(f"{_FILE} WHERE f.id = :id", id=file_id)
-    return _file_from_row(row) if row else None
-
-
-def _file_from_row(row: Row) -> StoredFile:
-    return StoredFile(**row)
+    return tx.fetch_struct(StoredFile, f"{_FILE} WHERE f.id = :id", {"id": file_id})

@@ -41,9 +41,7 @@ def place_hold(
     changed = tx.execute(
         """UPDATE accounts SET held = held + :amount, unfinished = unfinished + 1
         WHERE id = :id AND posted - held + credit_line >= :amount AND unfinished < :max_unfinished""",
-        id=account_id,
-        amount=amount,
-        max_unfinished=max_unfinished,
+        {"id": account_id, "amount": amount, "max_unfinished": max_unfinished},
     )
     if changed == 1:
         return HoldPlaced()
@@ -62,16 +60,16 @@ def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, char
     tx.execute_nowait(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
         WHERE id = :id""",
-        id=account_id,
-        amount=amount,
-        charge=charge,
+        {"id": account_id, "amount": amount, "charge": charge},
     )
 
 
 def reverse_charge(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:
     """Undo a charge: on the account, and on the caps of the key that had spent it."""
     _settle_on_key(tx, account_id, key_id, 0, -charge, day)
-    tx.execute_nowait("UPDATE accounts SET posted = posted + :charge WHERE id = :id", id=account_id, charge=charge)
+    tx.execute_nowait(
+        "UPDATE accounts SET posted = posted + :charge WHERE id = :id", {"id": account_id, "charge": charge}
+    )
 
 
 def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
@@ -82,10 +80,7 @@ def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
             AND (cap IS NULL OR spent + held + :amount <= cap)
             AND (in_flight_cap IS NULL OR held + :amount <= in_flight_cap)
             AND (daily_cap IS NULL OR (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount <= daily_cap)""",
-        id=key_id,
-        account_id=account_id,
-        amount=amount,
-        day=_today(tx),
+        {"id": key_id, "account_id": account_id, "amount": amount, "day": _today(tx)},
     )
     return changed == 1
 
@@ -95,11 +90,7 @@ def _settle_on_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: in
         """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
             day_spent = day_spent + (CASE WHEN day = :day THEN :charge - :amount ELSE 0 END)
         WHERE id = :id AND account_id = :account_id""",
-        id=key_id,
-        account_id=account_id,
-        amount=amount,
-        charge=charge,
-        day=day,
+        {"id": key_id, "account_id": account_id, "amount": amount, "charge": charge, "day": day},
     )
 
 

@@ -30,40 +30,42 @@ def claim_key(
     # Of two callers at the same time the second one waits at the INSERT for the commit of the first.
     tx.execute(
         f"DELETE FROM idempotency WHERE {_KEY} AND expires <= :now",
-        account_id=account_id,
-        endpoint=endpoint,
-        key=key,
-        now=tx.now,
+        {"account_id": account_id, "endpoint": endpoint, "key": key},
     )
     changed = tx.execute(
         """INSERT INTO idempotency (account_id, endpoint, key, fingerprint, task_id, expires)
         VALUES (:account_id, :endpoint, :key, :fingerprint, :task_id, :expires)
         ON CONFLICT (account_id, endpoint, key) DO NOTHING""",
-        account_id=account_id,
-        endpoint=endpoint,
-        key=key,
-        fingerprint=fingerprint,
-        task_id=task_id,
-        expires=tx.now + retention_us,
+        {
+            "account_id": account_id,
+            "endpoint": endpoint,
+            "key": key,
+            "fingerprint": fingerprint,
+            "task_id": task_id,
+            "expires": tx.now + retention_us,
+        },
     )
     if changed == 1:
         return KeyClaimed()
     row = tx.fetch_all(
-        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key
+        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}",
+        {"account_id": account_id, "endpoint": endpoint, "key": key},
     )[0]
     return Replay(row["task_id"]) if row["fingerprint"] == fingerprint else KeyConflict()
 
 
 def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
     row = tx.fetch_one(
-        f"SELECT task_id FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key
+        f"SELECT task_id FROM idempotency WHERE {_KEY}", {"account_id": account_id, "endpoint": endpoint, "key": key}
     )
     return row is not None
 
 
 def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
     """Give the key back: a request that was refused does not use it up."""
-    tx.execute_nowait(f"DELETE FROM idempotency WHERE {_KEY}", account_id=account_id, endpoint=endpoint, key=key)
+    tx.execute_nowait(
+        f"DELETE FROM idempotency WHERE {_KEY}", {"account_id": account_id, "endpoint": endpoint, "key": key}
+    )
 
 
 def purge_expired_keys(tx: Tx, limit: int) -> int:
@@ -71,6 +73,5 @@ def purge_expired_keys(tx: Tx, limit: int) -> int:
     return tx.execute(
         """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
             SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",
-        now=tx.now,
-        limit=limit,
+        {"limit": limit},
     )

@@ -264,7 +264,7 @@ def find_cheap_violations(tx: Tx, grace_us: int) -> list[Violation]:
 
 
 def _evaluate(tx: Tx, rules: tuple[Invariant, ...], grace_us: int) -> list[Violation]:
-    results = ((rule, tx.fetch_all(rule.sql, now=tx.now, grace=grace_us)) for rule in rules)
+    results = ((rule, tx.fetch_all(rule.sql, {"grace": grace_us})) for rule in rules)
     return [Violation(rule.id, rule.description, rows[:MAX_ROWS_SHOWN]) for rule, rows in results if rows]
 
 

@@ -20,13 +20,13 @@ def fill_slots(tx: Tx, account_id: str) -> None:
     keys = tx.lock_rows(
         """SELECT id, concurrent_tasks FROM api_keys
         WHERE account_id = :account_id AND concurrent_tasks IS NOT NULL ORDER BY id""",
-        account_id=account_id,
+        {"account_id": account_id},
     )
     for key in keys:
         occupied = tx.fetch_int(
             """SELECT COUNT(*) AS n FROM tasks
             WHERE key_id = :key_id AND state IN ('queued', 'running') AND waiting_for_slot = 0""",
-            key_id=key["id"],
+            {"key_id": key["id"]},
         )
         if occupied < key["concurrent_tasks"]:
             _fill_key_slots(tx, key["id"], key["concurrent_tasks"] - occupied)
@@ -40,8 +40,7 @@ def _fill_key_slots(tx: Tx, key_id: str, free_slots: int) -> None:
                 AND waiting_for_slot = 1
             ORDER BY due LIMIT :free_slots {SKIP_LOCKED})
         UPDATE tasks SET waiting_for_slot = 0 WHERE id IN (SELECT id FROM next) AND waiting_for_slot = 1""",
-        key_id=key_id,
-        free_slots=free_slots,
+        {"key_id": key_id, "free_slots": free_slots},
     )
 
 
@@ -51,7 +50,5 @@ def apply_new_limit(tx: Tx, account_id: str, key_id: str, limit: int | None) -> 
         """UPDATE tasks SET waiting_for_slot = :waiting
         WHERE key_id = :key_id AND account_id = :account_id AND state IN ('queued', 'running') AND state = 'queued'
             AND waiting_for_slot <> :waiting""",
-        key_id=key_id,
-        account_id=account_id,
-        waiting=0 if limit is None else 1,
+        {"key_id": key_id, "account_id": account_id, "waiting": 0 if limit is None else 1},
     )

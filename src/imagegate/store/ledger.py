@@ -20,7 +20,7 @@ class GrantRefused(msgspec.Struct, frozen=True):
 
 def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPosted | GrantRefused:
     """Move `amount` nanos from the bank to the account, once per ref."""
-    if tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", ref=ref):
+    if tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", {"ref": ref}):
         return GrantPosted()
     if not accounts.adjust_posted(tx, account_id, amount):
         return GrantRefused()
@@ -57,8 +57,7 @@ def sum_since(tx: Tx, account: str, since: int) -> int:
     return tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
         WHERE account = :account AND created >= :since""",
-        account=account,
-        since=since,
+        {"account": account, "since": since},
     )
 
 
@@ -80,13 +79,14 @@ def post_entry(
             (SELECT model FROM tasks WHERE id = :task_id), (SELECT key_id FROM tasks WHERE id = :task_id),
             (SELECT price_version FROM tasks WHERE id = :task_id),
             (SELECT COUNT(*) FROM assets WHERE task_id = :task_id AND kind = 'result'))""",
-        id=ids.new_id("led", tx.now),
-        ref=ref,
-        account=account,
-        kind=str(kind),
-        amount=amount,
-        task_id=task_id,
-        actor=actor,
-        commit_id=commit_id,
-        now=tx.now,
+        {
+            "id": ids.new_id("led", tx.now),
+            "ref": ref,
+            "account": account,
+            "kind": str(kind),
+            "amount": amount,
+            "task_id": task_id,
+            "actor": actor,
+            "commit_id": commit_id,
+        },
     )

@@ -32,12 +32,11 @@ def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.task_id = t.id AND d.state = 'waiting')
             AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
         ORDER BY t.ended LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - retention_us,
-        limit=limit,
+        {"before": tx.now - retention_us, "limit": limit},
     )
     for row in rows:
         for statement in _DELETE_TASK_ROWS:
-            tx.execute_nowait(statement, id=row["id"])
+            tx.execute_nowait(statement, {"id": row["id"]})
     return len(rows)
 
 
@@ -46,10 +45,9 @@ def purge_test_webhooks(tx: Tx, retention_us: int, limit: int) -> int:
     rows = tx.fetch_all(
         f"""SELECT id FROM deliveries WHERE task_id IS NULL AND closed <= :before
         ORDER BY closed LIMIT :limit {SKIP_LOCKED}""",
-        before=tx.now - retention_us,
-        limit=limit,
+        {"before": tx.now - retention_us, "limit": limit},
     )
     for row in rows:
-        tx.execute_nowait("DELETE FROM delivery_attempts WHERE delivery_id = :id", id=row["id"])
-        tx.execute_nowait("DELETE FROM deliveries WHERE id = :id", id=row["id"])
+        tx.execute_nowait("DELETE FROM delivery_attempts WHERE delivery_id = :id", {"id": row["id"]})
+        tx.execute_nowait("DELETE FROM deliveries WHERE id = :id", {"id": row["id"]})
     return len(rows)

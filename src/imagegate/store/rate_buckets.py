@@ -32,7 +32,9 @@ def take_shared(tx: Tx, quotas: tuple[Quota, ...]) -> Allowed | Denied:
     result = take(quotas, _lock_buckets(tx, [quota.bucket for quota in quotas]), tx.now)
     if isinstance(result, Allowed):
         for bucket, moment in result.full_at.items():
-            tx.execute_nowait("UPDATE rate_buckets SET full_at = :at WHERE bucket = :bucket", bucket=bucket, at=moment)
+            tx.execute_nowait(
+                "UPDATE rate_buckets SET full_at = :at WHERE bucket = :bucket", {"bucket": bucket, "at": moment}
+            )
     return result
 
 
@@ -41,7 +43,7 @@ def _lock_buckets(tx: Tx, buckets: list[str]) -> dict[str, int]:
     moments = {}
     for bucket in sorted(buckets):
         tx.insert("rate_buckets", unless_exists="bucket", bucket=bucket, full_at=0)
-        row = tx.lock_row("SELECT full_at FROM rate_buckets WHERE bucket = :bucket", bucket=bucket)
+        row = tx.lock_row("SELECT full_at FROM rate_buckets WHERE bucket = :bucket", {"bucket": bucket})
         moments[bucket] = row["full_at"] if row else 0  # purged in between: it was full
     return moments
 
@@ -51,5 +53,5 @@ def purge_full_buckets(tx: Tx) -> int:
     return tx.execute(
         f"""DELETE FROM rate_buckets WHERE bucket IN (
             SELECT bucket FROM rate_buckets WHERE full_at < :before {SKIP_LOCKED})""",
-        before=tx.now - 2 * US_PER_MINUTE,
+        {"before": tx.now - 2 * US_PER_MINUTE},
     )

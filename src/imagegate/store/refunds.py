@@ -69,7 +69,7 @@ def find_refund_account(tx: Tx, task_id: str) -> str | None:
     row = tx.fetch_one(
         """SELECT account_id FROM tasks WHERE id = :id
         UNION SELECT account_id FROM refunds WHERE task_id = :id""",
-        id=task_id,
+        {"id": task_id},
     )
     return row["account_id"] if row else None
 
@@ -81,9 +81,7 @@ def refund_task(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
         SELECT id, :id, account_id, charge, :reason, :actor, :idempotency_key, :commit_id, :now FROM tasks
         WHERE id = :task_id AND account_id = :account_id AND state = 'completed' AND charge > 0
         ON CONFLICT DO NOTHING""",
-        account_id=account_id,
-        now=tx.now,
-        **msgspec.structs.asdict(new),
+        {"account_id": account_id, **msgspec.structs.asdict(new)},
     ):
         _reverse_charge(tx, account_id, new)
     return _load_outcome(tx, account_id, new)
@@ -92,8 +90,7 @@ def refund_task(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
 def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
     hold = tx.fetch_all(
         "SELECT key_id, charge, day FROM holds WHERE task_id = :id AND account_id = :account_id",
-        id=new.task_id,
-        account_id=account_id,
+        {"id": new.task_id, "account_id": account_id},
     )[0]
     holds.reverse_charge(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
     for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
@@ -110,20 +107,25 @@ def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
 
 
 def _load_outcome(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
-    found = tx.fetch_one(f"{_REFUND} WHERE task_id = :id", id=new.task_id)
-    same_key = tx.fetch_one(f"{_REFUND} WHERE idempotency_key = :idempotency_key", idempotency_key=new.idempotency_key)
+    found = tx.fetch_one(f"{_REFUND} WHERE task_id = :id", {"id": new.task_id})
+    same_key = tx.fetch_one(
+        f"{_REFUND} WHERE idempotency_key = :idempotency_key", {"idempotency_key": new.idempotency_key}
+    )
     if same_key is not None:
         same = (same_key["task_id"], same_key["reason"]) == (new.task_id, new.reason)
         return _refund_from_row(tx, same_key, new.id) if same else RefundConflict()
     if found is not None:
         return AlreadyRefunded(found["amount"], found["created"])
     task = tx.fetch_one(
-        "SELECT state FROM tasks WHERE id = :id AND account_id = :account_id", id=new.task_id, account_id=account_id
+        "SELECT state FROM tasks WHERE id = :id AND account_id = :account_id",
+        {"id": new.task_id, "account_id": account_id},
     )
     return NotCharged(task["state"]) if task else NoSuchTask()
 
 
 def _refund_from_row(tx: Tx, row: Row, new_id: str) -> Refund:
-    available = tx.fetch_int("SELECT posted - held AS available FROM accounts WHERE id = :id", id=row["account_id"])
+    available = tx.fetch_int(
+        "SELECT posted - held AS available FROM accounts WHERE id = :id", {"id": row["account_id"]}
+    )
     fields = {name: value for name, value in row.items() if name != "idempotency_key"}
     return Refund(**fields, available=available, replayed=row["id"] != new_id)

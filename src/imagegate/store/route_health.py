@@ -53,7 +53,7 @@ def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> Non
 
 def reset_health(tx: Tx, scope: str) -> None:
     """Forget what was observed: the next call passes."""
-    tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", scope=scope)
+    tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", {"scope": scope})
 
 
 def try_dispatch(tx: Tx, limits: DispatchLimits) -> Blocked | None:
@@ -88,7 +88,7 @@ def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
         return None
     in_flight = tx.fetch_int(
         "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
-        upstream=limits.upstream,
+        {"upstream": limits.upstream},
     )
     return (
         Blocked(tx.now + _SLOT_RETRY_US, "the upstream's concurrency limit is reached")
@@ -108,8 +108,7 @@ def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
         return Blocked(tx.now + result.retry_after_us, "the upstream's rate limit is reached")
     tx.execute_nowait(
         "UPDATE route_health SET full_at = :at WHERE scope = :scope",
-        at=result.full_at[quota.bucket],
-        scope=limits.upstream,
+        {"at": result.full_at[quota.bucket], "scope": limits.upstream},
     )
     return None
 
@@ -117,13 +116,13 @@ def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
 def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
     """Lock the row, inserted where it is absent: two first callers meet too."""
     tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
-    row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", scope=scope)[0]
+    row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", {"scope": scope})[0]
     return _decode_health(row["body"]), row["full_at"]
 
 
 def _save_health(tx: Tx, scope: str, health: Health) -> None:
     body = msgspec.json.encode(health).decode()
-    tx.execute_nowait("UPDATE route_health SET body = :body WHERE scope = :scope", body=body, scope=scope)
+    tx.execute_nowait("UPDATE route_health SET body = :body WHERE scope = :scope", {"body": body, "scope": scope})
 
 
 def _decode_health(body: str) -> Health:

@@ -7,7 +7,7 @@ import msgspec
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.store.api_keys import find_key
-from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 IDLE_TIMEOUT_US = US_PER_HOUR
@@ -30,7 +30,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_digest: str) -> None:
     """Begin a session; the one that the browser had before, if any, ends."""
-    tx.execute("DELETE FROM sessions WHERE digest = :digest", digest=replaced_digest)
+    tx.execute("DELETE FROM sessions WHERE digest = :digest", {"digest": replaced_digest})
     tx.insert(
         "sessions",
         unless_exists="digest",
@@ -45,41 +45,39 @@ def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_dig
 
 def find_session_by_digest(tx: Tx, digest: str) -> Session | None:
     """Return the session behind a cookie, as `find_key_by_digest` returns the key behind a header."""
-    row = tx.fetch_one("SELECT * FROM sessions WHERE digest = :digest", digest=digest)
-    return _session_from_row(row) if row else None
+    return tx.fetch_struct(Session, "SELECT * FROM sessions WHERE digest = :digest", {"digest": digest})
 
 
 def touch_session(tx: Tx, account_id: str, digest: str) -> None:
     tx.execute(
         "UPDATE sessions SET last_used = :now WHERE digest = :digest AND account_id = :account_id",
-        digest=digest,
-        account_id=account_id,
-        now=tx.now,
+        {"digest": digest, "account_id": account_id},
     )
 
 
 def close_session(tx: Tx, account_id: str, digest: str) -> None:
     tx.execute(
-        "DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id", digest=digest, account_id=account_id
+        "DELETE FROM sessions WHERE digest = :digest AND account_id = :account_id",
+        {"digest": digest, "account_id": account_id},
     )
 
 
 def close_key_sessions(tx: Tx, account_id: str, key_id: str) -> int:
     """End every session of this key; return how many."""
     return tx.execute(
-        "DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id", account_id=account_id, key_id=key_id
+        "DELETE FROM sessions WHERE account_id = :account_id AND key_id = :key_id",
+        {"account_id": account_id, "key_id": key_id},
     )
 
 
 def find_session_key(tx: Tx, account_id: str, key_id: str, digest: str) -> ApiKey | None:
     """Return the key as it is now, where the session has not ended."""
-    row = tx.fetch_one(
+    session = tx.fetch_struct(
+        Session,
         "SELECT * FROM sessions WHERE digest = :digest AND account_id = :account_id AND key_id = :key_id",
-        digest=digest,
-        account_id=account_id,
-        key_id=key_id,
+        {"digest": digest, "account_id": account_id, "key_id": key_id},
     )
-    return find_key(tx, account_id, key_id) if row and _session_from_row(row).is_live(tx.now) else None
+    return find_key(tx, account_id, key_id) if session and session.is_live(tx.now) else None
 
 
 def purge_ended_sessions(tx: Tx, limit: int) -> int:
@@ -87,11 +85,5 @@ def purge_ended_sessions(tx: Tx, limit: int) -> int:
     return tx.execute(
         f"""DELETE FROM sessions WHERE digest IN (
             SELECT digest FROM sessions WHERE last_used < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
-        idle=tx.now - IDLE_TIMEOUT_US,
-        now=tx.now,
-        limit=limit,
+        {"idle": tx.now - IDLE_TIMEOUT_US, "limit": limit},
     )
-
-
-def _session_from_row(row: Row) -> Session:
-    return Session(**row)

@@ -46,18 +46,20 @@ def complete_task(
             owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
         RETURNING callback_url""",
-        id=task_id,
-        account_id=account_id,
-        claim_no=claim_no,
-        ended=tx.now,
-        charge=settlement.charge,
-        usage=msgspec.json.encode(settlement.usage).decode(),
-        source=str(settlement.usage_source),
-        engine=settlement.engine,
-        results=msgspec.json.encode(settlement.results).decode(),
-        expire=expires,
-        thumbnail_expires=thumbnail_expires,
-        commit_id=settlement.commit_id,
+        {
+            "id": task_id,
+            "account_id": account_id,
+            "claim_no": claim_no,
+            "ended": tx.now,
+            "charge": settlement.charge,
+            "usage": msgspec.json.encode(settlement.usage).decode(),
+            "source": str(settlement.usage_source),
+            "engine": settlement.engine,
+            "results": msgspec.json.encode(settlement.results).decode(),
+            "expire": expires,
+            "thumbnail_expires": thumbnail_expires,
+            "commit_id": settlement.commit_id,
+        },
     )
     if not rows:
         return _recognize_repeat(tx, account_id, task_id, settlement.commit_id)
@@ -90,12 +92,13 @@ def fail_task(
             owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN ('queued', 'running')
         RETURNING callback_url""",
-        id=task_id,
-        account_id=account_id,
-        claim_no=claim_no,
-        now=tx.now,
-        error=msgspec.json.encode(error).decode(),
-        commit_id=commit_id,
+        {
+            "id": task_id,
+            "account_id": account_id,
+            "claim_no": claim_no,
+            "error": msgspec.json.encode(error).decode(),
+            "commit_id": commit_id,
+        },
     )
     if not rows:
         return _recognize_repeat(tx, account_id, task_id, commit_id)
@@ -120,7 +123,8 @@ def _enqueue_webhook(
 def _recognize_repeat(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done | LostLease:
     """Accept a retry of a commit whose result was lost: it finds its own commit id."""
     row = tx.fetch_one(
-        "SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id
+        "SELECT commit_id FROM tasks WHERE id = :id AND account_id = :account_id",
+        {"id": task_id, "account_id": account_id},
     )
     return Done() if row and row["commit_id"] == commit_id else LostLease()
 
@@ -129,10 +133,6 @@ def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) 
     hold = tx.fetch_all(
         """UPDATE holds SET state = :state, closed = :now, charge = :charge
         WHERE task_id = :task_id AND account_id = :account_id AND state = 'open' RETURNING key_id, amount, day""",
-        state=state,
-        now=tx.now,
-        charge=charge,
-        task_id=task_id,
-        account_id=account_id,
+        {"state": state, "charge": charge, "task_id": task_id, "account_id": account_id},
     )[0]
     holds.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)

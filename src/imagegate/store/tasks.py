@@ -6,12 +6,10 @@ import msgspec
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset
-from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
-from imagegate.domain.tasks import ImageResult, Task, TaskState
+from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.domain.usage import Usage, UsageSource
 from imagegate.store import assets, holds, idempotency, key_concurrency
 from imagegate.store.dialect import Row
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
@@ -102,18 +100,19 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
             waiting_for_slot, created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
             :now, {key_concurrency.WAITING_FOR_SLOT}, :created, :deadline, :callback_url)""",
-        now=tx.now,
-        id=new.id,
-        account_id=new.account_id,
-        key_id=new.key_id,
-        model=new.order.model,
-        order_body=msgspec.json.encode(new.order).decode(),
-        billing_rule=new.billing_rule,
-        price_version=new.price_version,
-        hold=new.hold,
-        created=new.created,
-        deadline=new.deadline,
-        callback_url=new.order.callback_url,
+        {
+            "id": new.id,
+            "account_id": new.account_id,
+            "key_id": new.key_id,
+            "model": new.order.model,
+            "order_body": msgspec.json.encode(new.order).decode(),
+            "billing_rule": new.billing_rule,
+            "price_version": new.price_version,
+            "hold": new.hold,
+            "created": new.created,
+            "deadline": new.deadline,
+            "callback_url": new.order.callback_url,
+        },
     )
     tx.insert(
         "holds",
@@ -153,26 +152,27 @@ def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:
     """Return unfinished tasks past their deadline."""
     rows = tx.fetch_all(
         f"{SELECT_TASK} WHERE state IN ('queued', 'running') AND deadline <= :now ORDER BY deadline LIMIT :limit",
-        now=tx.now,
-        limit=limit,
+        {"limit": limit},
     )
     return [task_from_row(row) for row in rows]
 
 
 def find_task_account(tx: Tx, task_id: str) -> str | None:
     """Return the id of the task's account, for the operator alone."""
-    row = tx.fetch_one("SELECT account_id FROM tasks WHERE id = :id", id=task_id)
+    row = tx.fetch_one("SELECT account_id FROM tasks WHERE id = :id", {"id": task_id})
     return row["account_id"] if row else None
 
 
 def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
-    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id", id=task_id, account_id=account_id)
+    row = tx.fetch_one(
+        f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id", {"id": task_id, "account_id": account_id}
+    )
     return task_from_row(row) if row else None
 
 
 def find_task_of_any_account(tx: Tx, task_id: str) -> Task | None:
     """Return a task whatever its account: for workers, which act for all of them."""
-    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id", id=task_id)
+    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id", {"id": task_id})
     return task_from_row(row) if row else None
 
 
@@ -185,23 +185,16 @@ def record_step_if_changed(tx: Tx, task_id: str, changed: int) -> Done | LostLea
 
 def record_step(tx: Tx, task_id: str) -> None:
     """Number this change of the task and log it."""
-    tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", id=task_id)
+    tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", {"id": task_id})
     tx.execute_nowait(
         """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at)
         SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
-        id=task_id,
-        now=tx.now,
+        {"id": task_id},
     )
 
 
 def task_from_row(row: Row) -> Task:
-    decoded = {
-        "state": TaskState(row["state"]),
-        "order": msgspec.json.decode(row["order_body"], type=ImageOrder),
-        "usage": msgspec.json.decode(row["usage_body"], type=Usage) if row["usage_body"] else None,
-        "usage_source": UsageSource(row["usage_source"]) if row["usage_source"] else None,
-        "results": msgspec.json.decode(row["results"], type=tuple[ImageResult, ...]) if row["results"] else (),
-        "error": msgspec.json.decode(row["error"], type=TaskError) if row["error"] else None,
-    }
-    plain = {name: value for name, value in row.items() if name not in ("order_body", "usage_body")}
-    return Task(**{**plain, **decoded})
+    plain = {name: value for name, value in row.items() if value is not None}
+    json_columns = (("order", "order_body"), ("usage", "usage_body"), ("results", "results"), ("error", "error"))
+    parsed = {name: msgspec.json.decode(plain[column]) for name, column in json_columns if column in plain}
+    return msgspec.convert(plain | parsed, Task)

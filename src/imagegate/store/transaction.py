@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from imagegate.store.dialect import LOCK_ROWS, Connection, Lock, Row
 
+T = TypeVar("T")
+Params = dict[str, Any]
+_NONE: Params = {}
+
 
 class Tx:
-    """One transaction. `now` is the database's time in UTC microseconds, the same all through.
+    """One transaction. `now` is the database's time in UTC microseconds, the same all through; SQL has it as `:now`.
 
     `is_retry` says that the commands may have been committed before, by a try whose result was lost.
     """
@@ -22,37 +28,44 @@ class Tx:
     def now(self) -> int:
         return self._connection.now()
 
-    def execute(self, sql: str, **params: Any) -> int:
+    def execute(self, sql: str, params: Params = _NONE) -> int:
         """Return the number of rows changed."""
-        return self._connection.execute(sql, params)[0]
+        return self._connection.execute(sql, self._with_now(sql, params))[0]
 
-    def execute_nowait(self, sql: str, **params: Any) -> None:
+    def execute_nowait(self, sql: str, params: Params = _NONE) -> None:
         """Run a statement whose result nobody needs: an error of it is raised at the commit."""
-        self._connection.execute_nowait(sql, params)
+        self._connection.execute_nowait(sql, self._with_now(sql, params))
 
     def insert(self, table: str, *, unless_exists: str = "", **columns: Any) -> None:
         """Insert a row, or none where one with the same value of the column `unless_exists` is there."""
         self._connection.execute_nowait(_insert_sql(table, tuple(columns), unless_exists), columns)
 
-    def fetch_all(self, sql: str, **params: Any) -> list[Row]:
-        return self._connection.execute(sql, params)[1]
+    def fetch_all(self, sql: str, params: Params = _NONE) -> list[Row]:
+        return self._connection.execute(sql, self._with_now(sql, params))[1]
 
-    def fetch_one(self, sql: str, **params: Any) -> Row | None:
-        rows = self.fetch_all(sql, **params)
-        return rows[0] if rows else None
+    def fetch_one(self, sql: str, params: Params = _NONE) -> Row | None:
+        return next(iter(self.fetch_all(sql, params)), None)
 
-    def fetch_int(self, sql: str, **params: Any) -> int:
+    def fetch_int(self, sql: str, params: Params = _NONE) -> int:
         """Return the single integer that the statement selects."""
-        rows = self.fetch_all(sql, **params)
-        return int(next(iter(rows[0].values())) or 0)
+        return int(next(iter(self.fetch_all(sql, params)[0].values())) or 0)
 
-    def lock_rows(self, select: str, **params: Any) -> list[Row]:
+    def fetch_structs(self, struct: type[T], sql: str, params: Params = _NONE) -> list[T]:
+        """Return the rows as structs; columns that are no fields are left out."""
+        return [msgspec.convert(row, struct) for row in self.fetch_all(sql, params)]
+
+    def fetch_struct(self, struct: type[T], sql: str, params: Params = _NONE) -> T | None:
+        return next(iter(self.fetch_structs(struct, sql, params)), None)
+
+    def lock_rows(self, select: str, params: Params = _NONE) -> list[Row]:
         """Return the selected rows as they are once they are ours: until the commit nobody else changes them."""
-        return self.fetch_all(f"{select} {LOCK_ROWS}", **params)
+        return self.fetch_all(f"{select} {LOCK_ROWS}", params)
 
-    def lock_row(self, select: str, **params: Any) -> Row | None:
-        rows = self.lock_rows(select, **params)
-        return rows[0] if rows else None
+    def lock_row(self, select: str, params: Params = _NONE) -> Row | None:
+        return next(iter(self.lock_rows(select, params)), None)
+
+    def _with_now(self, sql: str, params: Params) -> Params:
+        return {**params, "now": self.now} if ":now" in sql else params
 
     def lock(self, lock: Lock) -> None:
         """Take a lock that belongs to no row, until the commit."""

@@ -59,7 +59,7 @@ def grant_once(
     account = accounts.find_account(tx, account_id)
     if account is None:
         return NoSuchAccount()
-    before = tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", ref=ref)
+    before = tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", {"ref": ref})
     if before is None and abs(account.posted + amount) > MAX_NANOS:
         return GrantRefused()
     match ledger.grant(tx, account_id, amount, ref, actor):
@@ -74,34 +74,30 @@ def _find_grant(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: boo
         """SELECT e.id, e.account AS account_id, e.amount, a.posted - a.held AS available, e.actor, e.created
         FROM entries e JOIN accounts a ON a.id = e.account
         WHERE e.ref = :ref AND e.account = :account_id AND e.amount = :amount""",
-        ref=ref,
-        account_id=account_id,
-        amount=amount,
+        {"ref": ref, "account_id": account_id, "amount": amount},
     )
     return GrantEntry(**row, replayed=replayed) if row else GrantConflict()
 
 
 def list_accounts_page(tx: Tx, after: AccountName | None, limit: int) -> Page[Account, AccountName]:
     """By name, from the one after `after`."""
-    rows = tx.fetch_all(
-        "SELECT id FROM accounts WHERE name > :after ORDER BY name LIMIT :limit",
-        after=after.name if after else "",
-        limit=limit + 1,
+    rows = tx.fetch_structs(
+        Account,
+        "SELECT * FROM accounts WHERE name > :after ORDER BY name LIMIT :limit",
+        {"after": after.name if after else "", "limit": limit + 1},
     )
-    found = (accounts.find_account(tx, row["id"]) for row in rows)
-    return paged([account for account in found if account], limit, lambda account: AccountName(account.name))
+    return paged(rows, limit, lambda account: AccountName(account.name))
 
 
 def list_overruns_page(tx: Tx, before: Position | None, limit: int) -> Page[Overrun, Position]:
     """Newest first, from the one after `before`."""
     start = before or NEWEST
-    rows = tx.fetch_all(
+    rows = tx.fetch_structs(
+        Overrun,
         """SELECT o.id, o.task_id, c.account AS account_id, o.created, -c.amount AS charged, -o.amount AS overrun
         FROM entries o JOIN entries c ON c.ref = o.ref AND c.account NOT IN ('sys:overrun', 'sys:revenue')
         WHERE o.account = 'sys:overrun' AND (o.created, o.id) < (:created, :id)
         ORDER BY o.created DESC, o.id DESC LIMIT :limit""",
-        created=start.created,
-        id=start.id,
-        limit=limit + 1,
+        {"created": start.created, "id": start.id, "limit": limit + 1},
     )
-    return paged([Overrun(**row) for row in rows], limit, lambda overrun: Position(overrun.created, overrun.id))
+    return paged(rows, limit, lambda overrun: Position(overrun.created, overrun.id))

@@ -54,13 +54,12 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
     """Return calls that ended since then, newest first, at most 20,000."""
-    rows = tx.fetch_all(
+    return tx.fetch_structs(
+        RecentCall,
         """SELECT route, outcome, failure_kind, ended - started AS duration_us FROM attempts
         WHERE ended >= :since AND outcome <> 'not_sent' ORDER BY ended DESC LIMIT :limit""",
-        since=since,
-        limit=_MAX_CALLS,
+        {"since": since, "limit": _MAX_CALLS},
     )
-    return [RecentCall(**{**row, "outcome": AttemptOutcome(row["outcome"])}) for row in rows]
 
 
 def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
@@ -70,7 +69,7 @@ def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
             CAST(SUM(CASE WHEN outcome = 'unknown' THEN 1 ELSE 0 END) AS BIGINT) AS unknown,
             CAST(SUM(duplicate) AS BIGINT) AS duplicates
         FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
-        since=since,
+        {"since": since},
     )
     revenue = _sum_revenue_by_route(tx, since)
     return [RouteSpend(**row, revenue=revenue.get(row["route"], 0)) for row in rows]
@@ -84,7 +83,7 @@ def _sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
         WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
             AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
         GROUP BY a.route""",
-        since=since,
+        {"since": since},
     )
     return {row["route"]: row["revenue"] for row in rows}
 
@@ -93,7 +92,7 @@ def load_margin(tx: Tx, task_id: str) -> Margin:
     rows = tx.fetch_all(
         """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
         WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
-        id=task_id,
+        {"id": task_id},
     )
     totals = {row["kind"]: row["total"] for row in rows}
     return Margin(

@@ -91,13 +91,15 @@ def _fetch_page(tx: Tx, account_id: str, filters: StatementFilter) -> list[Row]:
             COALESCE(line.price_version, t.price_version) AS price_version
         FROM ({" UNION ALL ".join(limited)}) AS line LEFT JOIN tasks t ON t.id = line.task_id
         ORDER BY at DESC, step DESC, line.id DESC LIMIT :limit""",
-        account_id=account_id,
-        task_id=filters.task_id,
-        type=filters.type,
-        limit=filters.limit + 1,
-        at=before.at,
-        step=before.step,
-        id=before.id,
+        {
+            "account_id": account_id,
+            "task_id": filters.task_id,
+            "type": filters.type,
+            "limit": filters.limit + 1,
+            "at": before.at,
+            "step": before.step,
+            "id": before.id,
+        },
     )
 
 
@@ -114,9 +116,7 @@ def _load_balances_after(tx: Tx, account_id: str, page: list[Row]) -> dict[str, 
             CAST(SUM(amount) OVER ({_NEWEST_FIRST} ROWS UNBOUNDED PRECEDING) - amount AS BIGINT) AS newer
             FROM ({lines}) AS line) AS summed
         WHERE at <= :newest""",
-        account_id=account_id,
-        oldest=page[-1]["at"],
-        newest=page[0]["at"],
+        {"account_id": account_id, "oldest": page[-1]["at"], "newest": page[0]["at"]},
     )
-    balance = tx.fetch_int("SELECT posted - held AS balance FROM accounts WHERE id = :id", id=account_id)
+    balance = tx.fetch_int("SELECT posted - held AS balance FROM accounts WHERE id = :id", {"id": account_id})
     return {row["id"]: balance - row["newer"] for row in rows}

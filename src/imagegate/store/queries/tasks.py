@@ -32,12 +32,10 @@ class TaskFilter(msgspec.Struct, frozen=True):
 def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
     """Return the tasks of page `page`, which counts from 1, newest first, and the number of all of them."""
     text, named = _build_where(account_id, filters)
-    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", **named)
+    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", named)
     rows = tx.fetch_all(
         f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
-        **named,
-        limit=page_size,
-        skip=(page - 1) * page_size,
+        {**named, "limit": page_size, "skip": (page - 1) * page_size},
     )
     return find_tasks(tx, account_id, [row["id"] for row in rows]), total
 
@@ -51,10 +49,7 @@ def list_tasks_before(
     rows = tx.fetch_all(
         f"""SELECT id FROM tasks WHERE {text} AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        **named,
-        created=start.created,
-        id=start.id,
-        limit=limit + 1,
+        {**named, "created": start.created, "id": start.id, "limit": limit + 1},
     )
     tasks = find_tasks(tx, account_id, [row["id"] for row in rows])
     return paged(tasks, limit, lambda task: Position(task.created, task.id))
@@ -99,7 +94,7 @@ def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Task
     if task is None:
         return None
     rows = tx.fetch_all(
-        "SELECT state, claim_no, progress, at FROM task_steps WHERE task_id = :id ORDER BY seq", id=task_id
+        "SELECT state, claim_no, progress, at FROM task_steps WHERE task_id = :id ORDER BY seq", {"id": task_id}
     )
     changes: list[TaskChange] = []
     for row in rows:

@@ -39,9 +39,7 @@ def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, 
         WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')
             AND e.created >= :start AND e.created < :end
         {f"GROUP BY {positions} ORDER BY {positions}" if groups else ""}""",
-        account_id=account_id,
-        start=first_day * US_PER_DAY,
-        end=(last_day + 1) * US_PER_DAY,
+        {"account_id": account_id, "start": first_day * US_PER_DAY, "end": (last_day + 1) * US_PER_DAY},
     )
     return [
         UsageTotal(**{name.rstrip("_"): value for name, value in row.items()})
