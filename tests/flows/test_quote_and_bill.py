@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.load import load_catalog
-from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import Nanos
@@ -28,23 +28,7 @@ from imagegate.runtime import Runtime
 
 NOW = 1_795_341_693_000_000
 CATALOG = load_catalog()
-KEY = ApiKey(
-    "key_1",
-    "acc_1",
-    "k",
-    "imk_live_…",
-    CUSTOMER_SCOPES,
-    None,
-    None,
-    Nanos(0),
-    Nanos(0),
-    None,
-    0,
-    Nanos(0),
-    NOW,
-    None,
-    None,
-)
+KEY = ApiKey(id="key_1", account_id="acc_1", name="k", hint="imk_live_…", created=NOW)
 UPSTREAM = UsageSource.upstream
 HUGE = 2**40
 

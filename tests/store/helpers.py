@@ -8,7 +8,7 @@ import uuid
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.assets import Asset, AssetKind, new_asset
 from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
@@ -48,17 +48,9 @@ def new_key(account_id: str, cap: int | None = None, daily_cap: int | None = Non
         account_id=account_id,
         name="test",
         hint="imk_live_test",
-        scopes=CUSTOMER_SCOPES,
-        models=None,
         cap=None if cap is None else Nanos(cap),
-        spent=Nanos(0),
-        held=Nanos(0),
         daily_cap=None if daily_cap is None else Nanos(daily_cap),
-        day=0,
-        day_spent=Nanos(0),
         created=0,
-        expires=None,
-        disabled=None,
     )
 
 
@@ -88,7 +80,7 @@ def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> 
         order=msgspec.structs.replace(ORDER, callback_url=callback_url),
         billing_rule="per_token",
         price_version=PRICE_VERSION,
-        hold=hold,
+        hold=Nanos(hold),
         created=now,
         deadline=now + US_PER_HOUR,
     )

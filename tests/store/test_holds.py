@@ -11,7 +11,7 @@ from imagegate.domain.accounts import ApiKey, LimitScope
 from imagegate.store import accounts, tasks
 from imagegate.store.database import Database
 from imagegate.store.holds import InsufficientCredit, TooManyUnfinishedTasks
-from imagegate.store.idempotency import KeyConflict, Replay, is_key_used
+from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay, is_key_used
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
@@ -49,7 +49,7 @@ def test_mon_3_a_refused_hold_leaves_nothing_and_does_not_use_its_key_up(open_da
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 1500)
-        use = tasks.IdempotencyKey("create", "once", "same", 10**9)
+        use = IdempotencyKey("create", "once", "same", 10**9)
         small, large = new_task(key, 1000), new_task(key, 1000)
         first, second = await asyncio.gather(
             db.write(tasks.submit_task, account_id, small, None, 100),
@@ -98,7 +98,7 @@ def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> N
     async def scenario() -> None:
         db, other = open_database(), open_database()
         account_id, key = await create_customer(db, 10**6)
-        use = tasks.IdempotencyKey("create", "key", "same", 10**9)
+        use = IdempotencyKey("create", "key", "same", 10**9)
         news = [new_task(key) for _ in range(32)]
         answers = await asyncio.gather(
             *((db, other)[n % 2].write(tasks.submit_task, account_id, new, use, 100) for n, new in enumerate(news))
@@ -106,7 +106,7 @@ def test_p8_one_idempotency_key_makes_one_task(open_database: OpenDatabase) -> N
         submitted = [new.id for new, answer in zip(news, answers, strict=True) if answer == tasks.TaskSubmitted()]
         assert len(submitted) == 1
         assert sum(answer == Replay(submitted[0]) for answer in answers) == 31
-        changed = tasks.IdempotencyKey("create", "key", "other", 10**9)
+        changed = IdempotencyKey("create", "key", "other", 10**9)
         assert await db.write(tasks.submit_task, account_id, new_task(key), changed, 100) == KeyConflict()
         account = await db.read(accounts.find_account, account_id)
         assert account is not None
@@ -119,7 +119,7 @@ def test_mon_10_a_repeated_submit_finds_its_own_commit(open_database: OpenDataba
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
-        new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
+        new, use = new_task(key), IdempotencyKey("create", "key", "same", 10**9)
         tried = False
 
         def lost_answer(tx: Tx) -> tasks.TaskSubmitted | object:
@@ -144,7 +144,7 @@ def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> N
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
-        new, use = new_task(key), tasks.IdempotencyKey("create", "key", "same", 10**9)
+        new, use = new_task(key), IdempotencyKey("create", "key", "same", 10**9)
 
         def dies(tx: Tx) -> None:
             assert tasks.submit_task(tx, account_id, new, use, 100) == tasks.TaskSubmitted()

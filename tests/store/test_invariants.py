@@ -17,6 +17,7 @@ from imagegate.domain.webhooks import DeliveryResult
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
+from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import INVARIANTS, find_violations
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
@@ -86,7 +87,7 @@ async def populate(db: Database) -> None:
     account_id, key = await create_customer(db, 100_000)
     await create_customer(db, 5, "neighbour")
     await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
-    use = tasks.IdempotencyKey("create", "key", "same", FAR)
+    use = IdempotencyKey("create", "key", "same", FAR)
     for number in range(4):
         new = new_task(key, callback_url=f"https://hook.test/{number}")
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)

@@ -17,6 +17,7 @@ from imagegate.store import accounts, api_keys, claims, settlement, tasks
 from imagegate.store.cancellation import cancel_task
 from imagegate.store.database import Database
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit
+from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
 from tests.store.helpers import LEASE_US, create_customer, new_key, new_task, render_webhook
@@ -168,7 +169,7 @@ def test_key_5_cost_in_flight_is_refused_until_a_task_ends(open_database: OpenDa
         key = await create_limited_key(db, account_id, in_flight_cap=Nanos(2500))
         await submit_tasks(db, key, 2)
         before = await db.read(accounts.load_balance, account_id, key.id)
-        use = tasks.IdempotencyKey("POST", "once", "print", 10**12)
+        use = IdempotencyKey("POST", "once", "print", 10**12)
         refused = await db.write(tasks.submit_task, account_id, new_task(key), use, 100)
         assert refused == InFlightCapReached(500)
         assert await db.read(accounts.load_balance, account_id, key.id) == before

@@ -14,6 +14,7 @@ from imagegate.domain.webhooks import DeliveryResult
 from imagegate.store import assets, attempts, claims, deliveries, files, idempotency, purge, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.files import find_file_by_id
+from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import find_violations, sum_entries
 from imagegate.store.queries.admin import list_overruns_page
 from imagegate.store.queries.statement import StatementFilter, list_statement_lines
@@ -42,18 +43,14 @@ def count_rows(tx: Tx) -> dict[str, int]:
     return {table: tx.fetch_int(f"SELECT COUNT(*) AS number FROM {table}") for table in counted}
 
 
-async def submit(
-    db: Database, key: ApiKey, use: tasks.IdempotencyKey | None = None, url: str | None = None
-) -> tasks.NewTask:
+async def submit(db: Database, key: ApiKey, use: IdempotencyKey | None = None, url: str | None = None) -> tasks.NewTask:
     now = await db.read(lambda tx: tx.now)
     new = msgspec.structs.replace(new_task(key, callback_url=url), created=now, deadline=now + DAY)
     await db.write(tasks.submit_task, key.account_id, new, use, 100)
     return new
 
 
-async def complete_new_task(
-    db: Database, key: ApiKey, use: tasks.IdempotencyKey | None = None, price: int = 900
-) -> str:
+async def complete_new_task(db: Database, key: ApiKey, use: IdempotencyKey | None = None, price: int = 900) -> str:
     """Settle a task with an overrun; its webhook was delivered at the second attempt."""
     await submit(db, key, use, "https://hook.test/1")
     (task,) = await db.write(claims.claim_due_tasks, key.account_id, "one", LEASE_US, 1)
@@ -131,7 +128,7 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
 
     async def scenario() -> None:
         account_id, key = await create_customer(db, 100_000)
-        keyed = await complete_new_task(db, key, tasks.IdempotencyKey("create", "key", "same", 40 * DAY))
+        keyed = await complete_new_task(db, key, IdempotencyKey("create", "key", "same", 40 * DAY))
         clock.now += 31 * DAY
         assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
         await delete_bytes(db)

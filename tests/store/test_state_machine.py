@@ -37,7 +37,7 @@ from imagegate.store import accounts, attempts, claims, deliveries, holds, ledge
 from imagegate.store.cancellation import AlreadyFinished, Cancelled, cancel_task
 from imagegate.store.database import Database, create_engine
 from imagegate.store.holds import InsufficientCredit
-from imagegate.store.idempotency import KeyConflict, Replay
+from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.invariants import find_violations
 from imagegate.store.tasks import CancelRequested
 from tests.store.helpers import (
@@ -139,7 +139,7 @@ class DatabaseMachine(RuleBasedStateMachine):
     )
     def submit(self, hold: int, name: str, body: str, callback: bool) -> None:
         new = new_task(self.key, hold, HOOK if callback else None)
-        use = tasks.IdempotencyKey("create", name, body, 10**15) if name else None
+        use = IdempotencyKey("create", name, body, 10**15) if name else None
         answer = self.write(tasks.submit_task, self.account_id, new, use, 10**6)
         if name in self.used:
             task_id, used_body = self.used[name]

@@ -14,10 +14,10 @@ import click
 from imagegate.app import open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, installation_options, read_settings
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
+from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.flows.accounts import NewKey, create_key, grant_credits, open_account
+from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.refunds import refund as give_back
 from imagegate.security.keyring import open_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE

@@ -42,34 +42,38 @@ class Account(msgspec.Struct, frozen=True):
         return self.posted - self.held + self.credit_line
 
 
-class ApiKey(msgspec.Struct, frozen=True):
-    """An API key without its value. A limit of None means none; times are UTC microseconds, amounts nanos.
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key may do. A limit of None means none; times are UTC microseconds, amounts nanos.
 
-    `day` counts days since 1970 in UTC, and `day_spent` belongs to it. `ips`: addresses and networks that the key works
-    from. `concurrent_tasks`: how many of its tasks run at the same time; the others wait. `in_flight_cap`: what its
-    unfinished tasks may hold together.
+    `ips`: addresses and networks that the key works from. `concurrent_tasks`: how many of its tasks run at the same
+    time; the others wait. `in_flight_cap`: what its unfinished tasks may hold together.
     """
 
-    id: str
-    account_id: str
     name: str
-    hint: str
-    scopes: tuple[Scope, ...]
-    models: tuple[str, ...] | None
-    cap: Nanos | None
-    spent: Nanos
-    held: Nanos
-    daily_cap: Nanos | None
-    day: int
-    day_spent: Nanos
-    created: int
-    expires: int | None
-    disabled: int | None
+    scopes: tuple[Scope, ...] = CUSTOMER_SCOPES
+    models: tuple[str, ...] | None = None
+    cap: Nanos | None = None
+    daily_cap: Nanos | None = None
+    expires: int | None = None
     ips: tuple[str, ...] | None = None
-    deleted: int | None = None
     rate_per_minute: int | None = None
     concurrent_tasks: int | None = None
     in_flight_cap: Nanos | None = None
+
+
+class ApiKey(NewKey, frozen=True, kw_only=True):
+    """An API key without its value. `day` counts days since 1970 in UTC, and `day_spent` belongs to it."""
+
+    id: str
+    account_id: str
+    hint: str
+    spent: Nanos = Nanos(0)
+    held: Nanos = Nanos(0)
+    day: int = 0
+    day_spent: Nanos = Nanos(0)
+    created: int
+    disabled: int | None = None
+    deleted: int | None = None
 
     def is_active(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)
@@ -81,17 +85,8 @@ class ApiKey(msgspec.Struct, frozen=True):
     @property
     def has_limits(self) -> bool:
         """Whether anything beyond its scopes restricts it."""
-        limits = (
-            self.models,
-            self.cap,
-            self.daily_cap,
-            self.expires,
-            self.ips,
-            self.rate_per_minute,
-            self.concurrent_tasks,
-            self.in_flight_cap,
-        )
-        return any(limit is not None for limit in limits)
+        limits = set(NewKey.__struct_fields__) - {"name", "scopes"}
+        return any(getattr(self, limit) is not None for limit in limits)
 
     def has_scopes(self, scopes: tuple[Scope, ...]) -> bool:
         """Whether it has all of these scopes; `admin` has all."""

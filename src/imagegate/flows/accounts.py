@@ -5,29 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, Scope
-from imagegate.domain.money import Nanos
+from imagegate.domain.accounts import Account, ApiKey, NewKey
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring
 from imagegate.store import accounts, api_keys, ledger
 from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
-
-
-class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key may do. Money in nanos, `expires` in UTC microseconds; None means no limit."""
-
-    name: str
-    scopes: tuple[Scope, ...] = CUSTOMER_SCOPES
-    models: tuple[str, ...] | None = None
-    cap: Nanos | None = None
-    daily_cap: Nanos | None = None
-    expires: int | None = None
-    ips: tuple[str, ...] | None = None
-    rate_per_minute: int | None = None
-    concurrent_tasks: int | None = None
-    in_flight_cap: Nanos | None = None
 
 
 async def open_account(db: Database, name: str) -> Account:
@@ -43,12 +27,7 @@ async def create_key(db: Database, keyring: Keyring, account: Account, new: NewK
         id=ids.new_id("key", now),
         account_id=account.id,
         hint=mask_key(secret),
-        spent=Nanos(0),
-        held=Nanos(0),
-        day=0,
-        day_spent=Nanos(0),
         created=now,
-        disabled=None,
         **msgspec.structs.asdict(new),
     )
     await db.write(api_keys.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))

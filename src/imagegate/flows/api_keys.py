@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.accounts import ApiKey, NewKey, Scope
 from imagegate.domain.errors import NotFound, PermissionDenied
-from imagegate.flows.accounts import NewKey, create_key
+from imagegate.flows.accounts import create_key
 from imagegate.runtime import Runtime
 from imagegate.store import accounts, api_keys
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagegate.domain.accounts import NewKey
 from imagegate.domain.money import parse_credits
-from imagegate.flows.accounts import NewKey, create_key, find_live_key, grant_credits, open_account
+from imagegate.flows.accounts import create_key, find_live_key, grant_credits, open_account
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
 

@@ -63,7 +63,7 @@ async def submit(
     match result:
         case tasks.TaskSubmitted():
             runtime.wake_ups.tasks_due.set()
-            return tasks.build_submitted_task(new), False
+            return new, False
         case Replay(task_id=task_id):
             return await _load_replayed_task(runtime, key.account_id, task_id), True
         case KeyConflict():
@@ -100,11 +100,11 @@ async def _is_replay(runtime: Runtime, key: ApiKey, idempotency_key: str | None)
     return await runtime.db.read(idempotency.is_key_used, key.account_id, ENDPOINT, idempotency_key)
 
 
-def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> tasks.IdempotencyKey | None:
+def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> idempotency.IdempotencyKey | None:
     if idempotency_key is None:
         return None
     keep = runtime.settings.limits.idempotency_hours * US_PER_HOUR
-    return tasks.IdempotencyKey(ENDPOINT, idempotency_key, request_fingerprint(quote.order), keep)
+    return idempotency.IdempotencyKey(ENDPOINT, idempotency_key, request_fingerprint(quote.order), keep)
 
 
 async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -> Task:

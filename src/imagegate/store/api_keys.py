@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import ApiKey
+from imagegate.domain.accounts import ApiKey, NewKey
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import key_concurrency
 from imagegate.store.dialect import Row
@@ -17,19 +17,7 @@ _KEY = """SELECT id, account_id, name, hint, scopes, models, cap, spent, held, d
     created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap FROM api_keys"""
 
 
-UPDATABLE_COLUMNS = (
-    "name",
-    "scopes",
-    "models",
-    "cap",
-    "daily_cap",
-    "expires",
-    "ips",
-    "disabled",
-    "rate_per_minute",
-    "concurrent_tasks",
-    "in_flight_cap",
-)
+UPDATABLE_COLUMNS = (*NewKey.__struct_fields__, "disabled")
 
 
 def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str) -> ApiKey:

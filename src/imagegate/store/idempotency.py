@@ -9,6 +9,15 @@ from imagegate.store.transaction import Tx
 _KEY = "account_id = :account_id AND endpoint = :endpoint AND key = :key"
 
 
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """The Idempotency-Key of a submit, the fingerprint of its request, and how long the key stays claimed."""
+
+    endpoint: str
+    key: str
+    fingerprint: str
+    retention_us: int
+
+
 class KeyClaimed(msgspec.Struct, frozen=True):
     """The key now belongs to this task."""
 
@@ -23,49 +32,32 @@ class KeyConflict(msgspec.Struct, frozen=True):
     """The key already belongs to another request."""
 
 
-def claim_key(
-    tx: Tx, account_id: str, endpoint: str, key: str, fingerprint: str, task_id: str, retention_us: int
-) -> KeyClaimed | Replay | KeyConflict:
-    """Claim the key for this task, unless it is claimed. `retention_us` is how long the claim lasts."""
+def claim_key(tx: Tx, account_id: str, key: IdempotencyKey, task_id: str) -> KeyClaimed | Replay | KeyConflict:
+    """Claim the key for this task, unless it is claimed."""
+    params = msgspec.structs.asdict(key) | {"account_id": account_id, "task_id": task_id}
     # Of two callers at the same time the second one waits at the INSERT for the commit of the first.
-    tx.execute(
-        f"DELETE FROM idempotency WHERE {_KEY} AND expires <= :now",
-        {"account_id": account_id, "endpoint": endpoint, "key": key},
-    )
+    tx.execute(f"DELETE FROM idempotency WHERE {_KEY} AND expires <= :now", params)
     changed = tx.execute(
         """INSERT INTO idempotency (account_id, endpoint, key, fingerprint, task_id, expires)
         VALUES (:account_id, :endpoint, :key, :fingerprint, :task_id, :expires)
         ON CONFLICT (account_id, endpoint, key) DO NOTHING""",
-        {
-            "account_id": account_id,
-            "endpoint": endpoint,
-            "key": key,
-            "fingerprint": fingerprint,
-            "task_id": task_id,
-            "expires": tx.now + retention_us,
-        },
+        {**params, "expires": tx.now + key.retention_us},
     )
     if changed == 1:
         return KeyClaimed()
-    row = tx.fetch_all(
-        f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}",
-        {"account_id": account_id, "endpoint": endpoint, "key": key},
-    )[0]
-    return Replay(row["task_id"]) if row["fingerprint"] == fingerprint else KeyConflict()
+    row = tx.fetch_all(f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}", params)[0]
+    return Replay(row["task_id"]) if row["fingerprint"] == key.fingerprint else KeyConflict()
 
 
 def is_key_used(tx: Tx, account_id: str, endpoint: str, key: str) -> bool:
-    row = tx.fetch_one(
-        f"SELECT task_id FROM idempotency WHERE {_KEY}", {"account_id": account_id, "endpoint": endpoint, "key": key}
-    )
-    return row is not None
+    params = {"account_id": account_id, "endpoint": endpoint, "key": key}
+    return tx.fetch_one(f"SELECT task_id FROM idempotency WHERE {_KEY}", params) is not None
 
 
-def release_key(tx: Tx, account_id: str, endpoint: str, key: str) -> None:
+def release_key(tx: Tx, account_id: str, key: IdempotencyKey) -> None:
     """Give the key back: a request that was refused does not use it up."""
-    tx.execute_nowait(
-        f"DELETE FROM idempotency WHERE {_KEY}", {"account_id": account_id, "endpoint": endpoint, "key": key}
-    )
+    params = {"account_id": account_id, "endpoint": key.endpoint, "key": key.key}
+    tx.execute_nowait(f"DELETE FROM idempotency WHERE {_KEY}", params)
 
 
 def purge_expired_keys(tx: Tx, limit: int) -> int:

@@ -6,14 +6,12 @@ import msgspec
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset
-from imagegate.domain.images import ImageOrder
-from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import assets, holds, idempotency, key_concurrency
 from imagegate.store.dialect import Row
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
-from imagegate.store.idempotency import KeyConflict, Replay
+from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.transaction import Tx
 
 SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule,
@@ -22,31 +20,17 @@ SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progre
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 
 
-class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+class NewTask(Task, frozen=True, kw_only=True):
     """A task to submit. The caller makes the `id`, so that a repeat finds what the first try wrote.
 
-    `hold` in nanos, times in UTC microseconds. `input_assets` are references whose bytes are stored already.
+    `input_assets` are references whose bytes are stored already.
     """
 
-    id: str
-    account_id: str
-    key_id: str
-    order: ImageOrder
-    billing_rule: str
-    price_version: str
-    hold: int
-    created: int
-    deadline: int
+    state: TaskState = TaskState.queued
+    claim_no: int = 0
+    crashes: int = 0
+    progress: int = 0
     input_assets: tuple[Asset, ...] = ()
-
-
-class IdempotencyKey(msgspec.Struct, frozen=True):
-    """The Idempotency-Key of a submit, and the fingerprint of its request."""
-
-    endpoint: str
-    key: str
-    fingerprint: str
-    retention_us: int
 
 
 class TaskSubmitted(msgspec.Struct, frozen=True):
@@ -72,22 +56,14 @@ def submit_task(
     if tx.is_retry and find_task(tx, account_id, new.id):
         return TaskSubmitted()
     if idempotency_key is not None:
-        key_claim = idempotency.claim_key(
-            tx,
-            account_id,
-            idempotency_key.endpoint,
-            idempotency_key.key,
-            idempotency_key.fingerprint,
-            new.id,
-            idempotency_key.retention_us,
-        )
+        key_claim = idempotency.claim_key(tx, account_id, idempotency_key, new.id)
         if isinstance(key_claim, Replay | KeyConflict):
             return key_claim
         crash_point("submit.key_inserted")
     hold = holds.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
     if isinstance(hold, InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached):
         if idempotency_key is not None:
-            idempotency.release_key(tx, account_id, idempotency_key.endpoint, idempotency_key.key)
+            idempotency.release_key(tx, account_id, idempotency_key)
         return hold
     _insert_task(tx, new)
     crash_point("submit.pre_commit")
@@ -100,17 +76,10 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
             waiting_for_slot, created, deadline, callback_url)
         VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
             :now, {key_concurrency.WAITING_FOR_SLOT}, :created, :deadline, :callback_url)""",
-        {
-            "id": new.id,
-            "account_id": new.account_id,
-            "key_id": new.key_id,
+        msgspec.structs.asdict(new)
+        | {
             "model": new.order.model,
             "order_body": msgspec.json.encode(new.order).decode(),
-            "billing_rule": new.billing_rule,
-            "price_version": new.price_version,
-            "hold": new.hold,
-            "created": new.created,
-            "deadline": new.deadline,
             "callback_url": new.order.callback_url,
         },
     )
@@ -127,25 +96,6 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
     tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created)
     for asset in new.input_assets:
         assets.add_asset(tx, asset, new.deadline, None)
-
-
-def build_submitted_task(new: NewTask) -> Task:
-    """Build the task as the commit that submitted it left it, without reading it back."""
-    return Task(
-        id=new.id,
-        account_id=new.account_id,
-        key_id=new.key_id,
-        state=TaskState.queued,
-        claim_no=0,
-        crashes=0,
-        progress=0,
-        order=new.order,
-        billing_rule=new.billing_rule,
-        price_version=new.price_version,
-        hold=Nanos(new.hold),
-        created=new.created,
-        deadline=new.deadline,
-    )
 
 
 def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:

@@ -28,12 +28,12 @@ from imagegate.api_docs.schema import (
     schema,
 )
 from imagegate.domain import errors
-from imagegate.domain.accounts import Account, ApiKey, Scope
+from imagegate.domain.accounts import Account, ApiKey, NewKey, Scope
 from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.flows.accounts import NewKey, create_key, open_account
+from imagegate.flows.accounts import create_key, open_account
 from imagegate.runtime import Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (

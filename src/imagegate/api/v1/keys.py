@@ -25,13 +25,12 @@ from imagegate.api_docs.schema import (
     schema,
 )
 from imagegate.domain import errors
-from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, Scope
+from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, NewKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import api_keys
-from imagegate.flows.accounts import NewKey
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.store.api_keys import list_keys_page
