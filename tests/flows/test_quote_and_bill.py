@@ -22,9 +22,10 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS
-from imagegate.flows.execution.billing import Bill, BilledPart, make_bill
+from imagegate.flows.execution.billing import Bill, make_bill
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
+from imagegate.spool import SpooledImage, SpooledResponse
 
 NOW = 1_795_341_693_000_000
 CATALOG = load_catalog()
@@ -55,6 +56,11 @@ def task_of(quote: Quote) -> Task:
     )
 
 
+def response_of(usage: Usage | None, source: UsageSource, pixels: list[tuple[int, int]]) -> SpooledResponse:
+    images = tuple(SpooledImage("0.png", "image/png", width, height, 99, "00") for width, height in pixels)
+    return SpooledResponse(images, usage, source)
+
+
 def make_test_bill(
     runtime: Runtime,
     quote: Quote,
@@ -64,7 +70,7 @@ def make_test_bill(
 ) -> Bill:
     size = quote.order.size
     delivered = [pixels or (size.width, size.height)] * (quote.order.n if images is None else images)
-    return make_bill(runtime, task_of(quote), [BilledPart(usage, UPSTREAM, delivered)])
+    return make_bill(runtime, task_of(quote), [response_of(usage, UPSTREAM, delivered)])
 
 
 @st.composite
@@ -103,7 +109,7 @@ def test_s3_3_one_function_prices_quote_and_bill(runtime: Runtime, request: Imag
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
     pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
-    bill = make_bill(runtime, task_of(quote), [BilledPart(usage, UsageSource.formula, pixels)])
+    bill = make_bill(runtime, task_of(quote), [response_of(usage, UsageSource.formula, pixels)])
     assert bill.charge == bill.price == quote.expected.total
     assert 0 < bill.charge <= quote.maximum.total
     assert bill.source == UsageSource.formula

@@ -35,11 +35,15 @@ def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int
     name = DEFAULT_MODEL if request.model is None else request.model
     _reject_nul(request)
     model, alias = find_model(runtime, name)
-    if key.models is not None and name not in key.models:
-        raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
+    ensure_model_allowed(key, name)
     order = FAMILIES[model.family].build_order(request, model, alias, runtime.settings.credit.auto_cap)
     check_urls(runtime, order)
     return price_order(runtime, order, model, runtime.catalog.price_block_at(now_us).version)
+
+
+def ensure_model_allowed(key: ApiKey, name: str) -> None:
+    if key.models is not None and name not in key.models:
+        raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
 
 
 def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:

@@ -20,7 +20,6 @@ from imagegate.domain.webhooks import (
     DeliveryState,
     SecretVersion,
     host_of,
-    task_delivery_id,
 )
 from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
@@ -60,14 +59,10 @@ class StaleAttempt(msgspec.Struct, frozen=True):
     """The attempt was ended before."""
 
 
-def enqueue(tx: Tx, account_id: str, task: Task, url: str, body: bytes, commit_id: str) -> None:
-    """Enqueue the webhook of a task that ends in this commit."""
-    add_delivery(tx, account_id, task_delivery_id(task.id), task.id, url, body, commit_id)
-
-
 def add_delivery(
     tx: Tx, account_id: str, delivery_id: str, task_id: str | None, url: str, body: bytes, commit_id: str
 ) -> None:
+    """Enqueue a webhook; `task_id` is that of the task that ends in this commit, None for a test."""
     host = host_of(url)
     tx.insert("webhook_hosts", unless_exists="host", host=host)
     tx.insert(

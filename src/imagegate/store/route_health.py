@@ -43,7 +43,10 @@ class Blocked(msgspec.Struct, frozen=True):
 
 def load_health(tx: Tx) -> dict[str, Health]:
     """Return the health of every route and upstream that has one, by its scope."""
-    return {row["scope"]: _decode_health(row["body"]) for row in tx.fetch_all("SELECT scope, body FROM route_health")}
+    return {
+        row["scope"]: msgspec.json.decode(row["body"], type=Health)
+        for row in tx.fetch_all("SELECT scope, body FROM route_health")
+    }
 
 
 def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
@@ -117,13 +120,9 @@ def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
     """Lock the row, inserted where it is absent: two first callers meet too."""
     tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
     row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", {"scope": scope})[0]
-    return _decode_health(row["body"]), row["full_at"]
+    return msgspec.json.decode(row["body"], type=Health), row["full_at"]
 
 
 def _save_health(tx: Tx, scope: str, health: Health) -> None:
     body = msgspec.json.encode(health).decode()
     tx.execute_nowait("UPDATE route_health SET body = :body WHERE scope = :scope", {"body": body, "scope": scope})
-
-
-def _decode_health(body: str) -> Health:
-    return msgspec.json.decode(body, type=Health)

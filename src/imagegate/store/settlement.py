@@ -10,6 +10,7 @@ from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
+from imagegate.domain.webhooks import task_delivery_id
 from imagegate.store import assets, deliveries, holds, ledger
 from imagegate.store.attempts import close_open_attempts
 from imagegate.store.deliveries import RenderWebhook
@@ -117,7 +118,7 @@ def _enqueue_webhook(
     if url is not None:
         task = find_task(tx, account_id, task_id)
         assert task is not None
-        deliveries.enqueue(tx, account_id, task, url, render(task), commit_id)
+        deliveries.add_delivery(tx, account_id, task_delivery_id(task_id), task_id, url, render(task), commit_id)
 
 
 def _recognize_repeat(tx: Tx, account_id: str, task_id: str, commit_id: str) -> Done | LostLease:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
@@ -84,19 +83,15 @@ class TaskWorker:
         """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""
         slots = self._runtime.worker_slots
         while (free := slots.free) > 0:
-            accounts = await self._next_accounts()
+            accounts = await next_in_turn(
+                self._runtime.db, list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE
+            )
             claimed = 0
             for account_id in accounts:
                 share = max(1, free // len(accounts))
                 claimed += await self._claim_for_account(account_id, min(share, slots.free))
             if claimed == 0:
                 return
-
-    async def _next_accounts(self) -> list[str]:
-        def list_after(account_id: str) -> Awaitable[list[str]]:
-            return self._runtime.db.read(list_accounts_with_work, account_id, _ACCOUNT_BATCH_SIZE)
-
-        return await next_in_turn(list_after, self._last_account, _ACCOUNT_BATCH_SIZE)
 
     async def _claim_for_account(self, account_id: str, limit: int) -> int:
         self._last_account = account_id

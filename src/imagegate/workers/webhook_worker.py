@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 from imagegate.flows.webhooks.deliver import claim_deliveries, deliver, reclaim_deliveries
 from imagegate.logging import log_error
@@ -51,7 +50,7 @@ class WebhookWorker:
 
     async def _claim(self) -> None:
         """Claim what is due, host by host, within each host's own limit."""
-        hosts = await self._next_hosts()
+        hosts = await next_in_turn(self._runtime.db, list_due_hosts, self._last_host, _HOST_BATCH_SIZE)
         for host in hosts:
             free = MAX_CONCURRENT_DELIVERIES - len(self._running)
             if free < 1:
@@ -61,12 +60,6 @@ class WebhookWorker:
                 self._start(claimed)
         if len(hosts) >= _HOST_BATCH_SIZE:
             self._runtime.wake_ups.webhooks_due.set()
-
-    async def _next_hosts(self) -> list[str]:
-        def list_after(host: str) -> Awaitable[list[str]]:
-            return self._runtime.db.read(list_due_hosts, host, _HOST_BATCH_SIZE)
-
-        return await next_in_turn(list_after, self._last_host, _HOST_BATCH_SIZE)
 
     def _start(self, claimed: ClaimedDelivery) -> None:
         attempt = asyncio.create_task(self._run(claimed))

@@ -13,6 +13,7 @@ from imagegate.families import FAMILIES
 from imagegate.flows.quote import price_order
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
+from imagegate.spool import SpooledResponse
 
 # Far above any real count; the price of so many tokens still fits into 64 bits of nanos.
 _MAX_TOKENS = 2**40
@@ -27,18 +28,10 @@ class Bill(msgspec.Struct, frozen=True):
     source: UsageSource
 
 
-class BilledPart(msgspec.Struct, frozen=True):
-    """What one call delivered: the usage it reported, if any, and the pixels of its images, read from their bytes."""
-
-    usage: Usage | None
-    source: UsageSource
-    pixels: list[tuple[int, int]]
-
-
-def make_bill(runtime: Runtime, task: Task, parts: list[BilledPart]) -> Bill:
+def make_bill(runtime: Runtime, task: Task, responses: list[SpooledResponse]) -> Bill:
     """Price what was delivered, by however many calls."""
     model = runtime.catalog.models[task.order.row]
-    trusted = [_trusted_usage(task.order, model, part) for part in parts]
+    trusted = [_trusted_usage(task.order, model, response) for response in responses]
     usage = _sum([usage for usage, _ in trusted])
     # One estimated part makes the whole an estimate.
     sources = [source for _, source in trusted]
@@ -52,12 +45,17 @@ def _sum(usages: list[Usage]) -> Usage:
     return Usage(**{name: sum(getattr(usage, name) for usage in usages) for name in Usage.__struct_fields__})
 
 
-def _trusted_usage(order: ImageOrder, model: Model, part: BilledPart) -> tuple[Usage, UsageSource]:
+def _trusted_usage(order: ImageOrder, model: Model, response: SpooledResponse) -> tuple[Usage, UsageSource]:
     """Missing, zero or absurd usage is replaced by the formula on the real pixels and marked as estimated."""
-    if part.usage is not None and is_plausible(part.usage, model):
-        return msgspec.structs.replace(part.usage, images=len(part.pixels)), part.source
-    order = msgspec.structs.replace(order, n=len(part.pixels))
-    return FAMILIES[model.family].usage_from_pixels(order, model, part.pixels), UsageSource.estimated
+    if response.usage is not None and is_plausible(response.usage, model):
+        return msgspec.structs.replace(response.usage, images=len(response.images)), response.usage_source
+    return formula_usage(order, model, response), UsageSource.estimated
+
+
+def formula_usage(order: ImageOrder, model: Model, response: SpooledResponse) -> Usage:
+    """What the family's formula gives for the images that arrived, by the pixels read from their bytes."""
+    pixels = [(image.width, image.height) for image in response.images]
+    return FAMILIES[model.family].usage_from_pixels(msgspec.structs.replace(order, n=len(pixels)), model, pixels)
 
 
 def is_plausible(usage: Usage, model: Model) -> bool:

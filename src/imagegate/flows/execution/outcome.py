@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -15,7 +15,7 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
-from imagegate.flows.execution.billing import is_plausible
+from imagegate.flows.execution.billing import formula_usage, is_plausible
 from imagegate.flows.execution.state import (
     OUTCOME_UNKNOWN,
     Delivered,
@@ -30,7 +30,7 @@ from imagegate.flows.execution.state import (
 from imagegate.logging import log, log_error, log_warning
 from imagegate.pricing import compute_charge
 from imagegate.routing import circuit_breaker
-from imagegate.routing.circuit_breaker import Health
+from imagegate.routing.circuit_breaker import UPSTREAM_WIDE_FAILURES, Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import AttemptResult, HealthUpdate, end_attempt
@@ -42,15 +42,7 @@ NO_READABLE_IMAGE = TaskError(
     reason="upstream_invalid_response",
 )
 # The route does not come back until the operator pays, unblocks or changes something.
-_NEEDS_OPERATOR = frozenset(
-    {
-        FailureKind.out_of_funds,
-        FailureKind.blocked,
-        FailureKind.bad_key,
-        FailureKind.misconfigured,
-        FailureKind.no_model,
-    }
-)
+_NEEDS_OPERATOR = UPSTREAM_WIDE_FAILURES | {FailureKind.misconfigured, FailureKind.no_model}
 _MAX_TOKEN_DEVIATION = 0.02
 
 
@@ -107,55 +99,34 @@ def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> Outc
                 cost=_cost_of_response(execution, attempt, response),
             )
             return OutcomeEffects(result, _on_response(attempt, anomalies), Delivered(response))
-        case Refused(error=error, request_id=request_id, detail=detail):
-            result = _result(
-                execution, attempt, AttemptOutcome.refused, detail=detail or error.message, request_id=request_id
-            )
-            return OutcomeEffects(result, _on_response(attempt), Stop(error))
-        case Rejected(error=error, request_id=request_id, detail=detail, unmapped=unmapped):
-            result = _result(
-                execution, attempt, AttemptOutcome.rejected, detail=detail or error.message, request_id=request_id
-            )
-            return OutcomeEffects(result, _on_response(attempt), Stop(error), needs_operator=unmapped)
+        case Refused(error=error, detail=detail) | Rejected(error=error, detail=detail):
+            ended = AttemptOutcome.refused if isinstance(outcome, Refused) else AttemptOutcome.rejected
+            result = _result(execution, attempt, ended, detail=detail or error.message, request_id=outcome.request_id)
+            is_unmapped = isinstance(outcome, Rejected) and outcome.unmapped
+            return OutcomeEffects(result, _on_response(attempt), Stop(error), is_unmapped)
         case Unavailable(error=error, detail=detail, failure_kind=kind, request_id=request_id):
-            result = _result(
-                execution, attempt, AttemptOutcome.unavailable, detail=detail, request_id=request_id, failure_kind=kind
-            )
+            ended = AttemptOutcome.unavailable
+            result = _result(execution, attempt, ended, detail=detail, request_id=request_id, failure_kind=str(kind))
             step = RouteUnavailable(error, throttled=kind == FailureKind.throttled)
             return OutcomeEffects(result, _on_unavailable(execution, attempt, outcome), step, kind in _NEEDS_OPERATOR)
         case Unknown(detail=detail, request_id=request_id, bad_body=bad_body, usage=usage):
             cost = attempt.cost if usage is None else _cost_of_usage(execution, attempt, usage)
-            result = _result(
-                execution, attempt, AttemptOutcome.unknown, detail=detail, request_id=request_id, cost=cost
-            )
+            ended = AttemptOutcome.unknown
+            result = _result(execution, attempt, ended, detail=detail, request_id=request_id, cost=cost)
             error = NO_READABLE_IMAGE if bad_body else OUTCOME_UNKNOWN
-            return OutcomeEffects(result, _on_unknown(attempt), MaybeBought(error))
+            return OutcomeEffects(result, _on_failure(attempt.route, FailureKind.failing), MaybeBought(error))
         case _:
             assert_never(outcome)
 
 
-def _result(
-    execution: Execution,
-    attempt: Attempt,
-    outcome: AttemptOutcome,
-    *,
-    detail: str = "",
-    request_id: str = "",
-    images: int = 0,
-    cost: int = 0,
-    failure_kind: str = "",
-) -> AttemptResult:
+def _result(execution: Execution, attempt: Attempt, outcome: AttemptOutcome, **fields: Any) -> AttemptResult:
     return AttemptResult(
         attempt_id=attempt.id,
         route=attempt.route,
         upstream=attempt.upstream,
         outcome=outcome,
-        detail=detail,
-        request_id=request_id,
-        images=images,
-        cost=cost,
-        failure_kind=str(failure_kind),
         commit_id=ids.new_id("cmt", execution.runtime.clock()),
+        **fields,
     )
 
 
@@ -177,20 +148,14 @@ def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:
 def _on_unavailable(execution: Execution, attempt: Attempt, outcome: Unavailable) -> HealthUpdate:
     """Counts against the upstream where all its routes are concerned, else against the route."""
     key = execution.runtime.registry.key_fingerprints.get(attempt.upstream, "")
-    concerned = attempt.upstream if outcome.failure_kind in circuit_breaker.UPSTREAM_WIDE_FAILURES else attempt.route
-    retry_after_us = int(outcome.retry_after_s * US_PER_SECOND)
+    concerned = attempt.upstream if outcome.failure_kind in UPSTREAM_WIDE_FAILURES else attempt.route
+    return _on_failure(concerned, outcome.failure_kind, int(outcome.retry_after_s * US_PER_SECOND), key)
 
+
+def _on_failure(concerned: str, failure: FailureKind, retry_after_us: int = 0, key: str = "") -> HealthUpdate:
     def update(scope: str, health: Health, now: int) -> Health:
-        kind = outcome.failure_kind if scope == concerned else FailureKind.internal
+        kind = failure if scope == concerned else FailureKind.internal
         return circuit_breaker.on_failure(health, kind, now, retry_after_us=retry_after_us, key=key)
-
-    return update
-
-
-def _on_unknown(attempt: Attempt) -> HealthUpdate:
-    def update(scope: str, health: Health, now: int) -> Health:
-        kind = FailureKind.failing if scope == attempt.route else FailureKind.internal
-        return circuit_breaker.on_failure(health, kind, now)
 
     return update
 
@@ -214,11 +179,7 @@ def _cost_of_usage(execution: Execution, attempt: Attempt, usage: Usage) -> int:
 
 
 def _formula_usage(runtime: Runtime, task: Task, response: SpooledResponse) -> Usage:
-    """The usage that the family's formula gives for the images that arrived."""
-    model = runtime.catalog.models[task.order.row]
-    pixels = [(image.width, image.height) for image in response.images]
-    order = msgspec.structs.replace(task.order, n=len(pixels))
-    return FAMILIES[model.family].usage_from_pixels(order, model, pixels)
+    return formula_usage(task.order, runtime.catalog.models[task.order.row], response)
 
 
 def describe_anomalies(runtime: Runtime, task: Task, attempt: Attempt, response: SpooledResponse) -> str:

@@ -14,7 +14,7 @@ from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, n
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
-from imagegate.flows.execution.billing import BilledPart, make_bill
+from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.post_processing import convert_formats, make_thumbnail
 from imagegate.flows.execution.state import Execution, ImageBatch
 from imagegate.flows.views.task import task_encoder
@@ -58,7 +58,7 @@ def _settlement(
 ) -> settlement.Settlement:
     responses = [response for _, response in batches]
     images = [image for response in responses for image in response.images]
-    bill = make_bill(runtime, task, [_billed_part(response) for response in responses])
+    bill = make_bill(runtime, task, responses)
     return settlement.Settlement(
         charge=bill.charge,
         price=bill.price,
@@ -72,10 +72,6 @@ def _settlement(
         thumbnail_retention_us=runtime.settings.storage.thumbnail_days * US_PER_DAY,
         commit_id=ids.new_id("cmt", runtime.clock()),
     )
-
-
-def _billed_part(response: SpooledResponse) -> BilledPart:
-    return BilledPart(response.usage, response.usage_source, [(image.width, image.height) for image in response.images])
 
 
 def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:

@@ -15,11 +15,10 @@ from imagegate.api_docs.schema import BillingRule, RateText, Seconds, doc
 from imagegate.catalog.catalog import Catalog, token_price
 from imagegate.catalog.schema import Model, ModelPrice
 from imagegate.domain.accounts import ApiKey
-from imagegate.domain.errors import ModelAccessDenied
 from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES
-from imagegate.flows.quote import find_model
+from imagegate.flows.quote import ensure_model_allowed, find_model
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
@@ -63,19 +62,19 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
 
 def models_for_key(runtime: Runtime, key: ApiKey) -> list[ModelView]:
     """Every name that this key may use, aliases included."""
-    names = [name for name in _served_names(runtime) if key.models is None or name in key.models]
-    return [ModelView(id=name, created=_find_served_model(runtime, name).created) for name in names]
+    served = [(name, model) for name, model in _served_models(runtime) if key.models is None or name in key.models]
+    return [ModelView(id=name, created=model.created) for name, model in served]
 
 
-def _served_names(runtime: Runtime) -> list[str]:
-    return [name for name in runtime.catalog.names() if runtime.serves_model(_find_served_model(runtime, name).id)]
+def _served_models(runtime: Runtime) -> list[tuple[str, Model]]:
+    found = [(name, runtime.catalog.find(name)) for name in runtime.catalog.names()]
+    return [(name, hit[0]) for name, hit in found if hit and runtime.serves_model(hit[0].id)]
 
 
 def model_detail(runtime: Runtime, key: ApiKey, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as for a create."""
     find_model(runtime, name)
-    if key.models is not None and name not in key.models:
-        raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
+    ensure_model_allowed(key, name)
     return public_model_detail(runtime, name)
 
 
@@ -97,15 +96,14 @@ def price_list(runtime: Runtime) -> tuple[str, list[PriceView]]:
     """The current price version, and every served name that has a price in it."""
     block = runtime.catalog.price_block_at(runtime.clock())
     rows = [
-        (name, runtime.catalog.model_price(block.version, _find_served_model(runtime, name).id))
-        for name in _served_names(runtime)
+        (name, model, runtime.catalog.model_price(block.version, model.id)) for name, model in _served_models(runtime)
     ]
-    return block.version, [_price_view(runtime, name, row, block.effective_from) for name, row in rows if row]
+    views = [_price_view(runtime, name, model, row, block.effective_from) for name, model, row in rows if row]
+    return block.version, views
 
 
-def _price_view(runtime: Runtime, name: str, row: ModelPrice, effective_from: int) -> PriceView:
-    model, rate = _find_served_model(runtime, name), runtime.credits_per_usd
-    images = row.per_image_nanos
+def _price_view(runtime: Runtime, name: str, model: Model, row: ModelPrice, effective_from: int) -> PriceView:
+    rate, images = runtime.credits_per_usd, row.per_image_nanos
     return PriceView(
         model=name,
         billing_rule=model.billing,
@@ -140,9 +138,3 @@ def _cost_range(catalog: Catalog, version: str, model_id: str, auto_cap: str) ->
     priced = ((catalog.price(version, model_id, tier), usage) for tier, usage in usages)
     totals = [compute_charge(usage, price).total for price, usage in priced if price]
     return min(totals), max(totals)
-
-
-def _find_served_model(runtime: Runtime, name: str) -> Model:
-    found = runtime.catalog.find(name)
-    assert found is not None  # the name comes from the catalog itself
-    return found[0]

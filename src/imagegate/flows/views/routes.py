@@ -73,7 +73,9 @@ async def route_views(runtime: Runtime) -> list[RouteView]:
     health = await runtime.db.read(load_health)
     spent = {one.route: one for one in await runtime.db.read(sum_spend_by_route, runtime.clock() - US_PER_DAY)}
     routes = sorted(runtime.registry.route_table.routes.values(), key=lambda route: route.name)
-    return [_route_view(runtime, route, health, spent.get(route.name, _no_spend(route))) for route in routes]
+    return [
+        _route_view(runtime, route, health, spent.get(route.name, RouteSpend(route=route.name))) for route in routes
+    ]
 
 
 async def route_states(runtime: Runtime) -> dict[str, HealthState]:
@@ -110,10 +112,6 @@ async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money
     }
     views = [_attempt_view(runtime, number, one) for number, one in enumerate(attempts, 1)]
     return {name: to_money(nanos, rate) for name, nanos in sums.items()}, views
-
-
-def _no_spend(route: Route) -> RouteSpend:
-    return RouteSpend(route=route.name, calls=0, images=0, cost=0, revenue=0, produced=0, unknown=0, duplicates=0)
 
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: RouteSpend) -> RouteView:

@@ -145,25 +145,17 @@ def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
 
 
 def _usage(task: Task, rate: int) -> UsageView:
-    reserved = json_number(format_credits(task.hold, rate))
-    if not task.terminal:
-        return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved)
     used = json_number(format_credits(task.charge or 0, rate))
-    cost = Cost(used, json_number(format_usd(task.charge or 0)))
-    if task.usage is None:
-        return UsageView(billing_rule=task.billing_rule, credits_reserved=reserved, credits_used=used, cost=cost)
+    usd = json_number(format_usd(task.charge or 0))
     usage = task.usage
-    tokens = Tokens(
-        usage.text_input, usage.text_cached_input, usage.image_input, usage.image_cached_input, usage.image_output
-    )
     return UsageView(
         billing_rule=task.billing_rule,
-        credits_reserved=reserved,
-        credits_used=used,
-        cost=cost,
-        tokens=tokens,
-        source=str(task.usage_source),
-        price_version=task.price_version,
+        credits_reserved=json_number(format_credits(task.hold, rate)),
+        credits_used=used if task.terminal else UNSET,
+        cost=Cost(used, usd) if task.terminal else UNSET,
+        tokens=msgspec.convert(usage, Tokens, from_attributes=True) if usage else UNSET,
+        source=str(task.usage_source) if usage else UNSET,
+        price_version=task.price_version if usage else UNSET,
     )
 
 

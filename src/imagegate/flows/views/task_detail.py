@@ -81,23 +81,8 @@ async def task_detail_view(runtime: Runtime, task: Task, include: AbstractSet[st
 
 def _request(task: Task) -> RequestView:
     order = task.order
-    same = (
-        "model",
-        "prompt",
-        "n",
-        "image_urls",
-        "mask_url",
-        "callback_url",
-        "background",
-        "output_format",
-        "output_compression",
-    )
-    return RequestView(
-        size=order.size.requested,
-        resolution=order.size.resolution,
-        quality=order.quality or None,
-        **{name: getattr(order, name) for name in same},
-    )
+    shown = {"size": order.size.requested, "resolution": order.size.resolution, "quality": order.quality or None}
+    return msgspec.convert(msgspec.structs.asdict(order) | shown, RequestView)
 
 
 def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:

@@ -43,13 +43,13 @@ class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     route: str
-    calls: int
-    images: int
-    cost: int
-    revenue: int
-    produced: int
-    unknown: int
-    duplicates: int
+    calls: int = 0
+    images: int = 0
+    cost: int = 0
+    revenue: int = 0
+    produced: int = 0
+    unknown: int = 0
+    duplicates: int = 0
 
 
 def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
