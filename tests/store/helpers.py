@@ -9,7 +9,7 @@ import msgspec
 
 from imagegate.domain import ids
 from imagegate.domain.accounts import ApiKey
-from imagegate.domain.assets import Asset, AssetKind, new_asset
+from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.files import new_file_id, new_file_secret
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
@@ -116,9 +116,8 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
 
 
 def _new_asset(task: Task, kind: AssetKind) -> Asset:
-    return new_asset(
-        kind, task.account_id, task.id, "image/png", task.created, size=10, sha256="0" * 64, width=2048, height=2048
-    )
+    facts = FileFacts("image/png", 10, "0" * 64, 2048, 2048)
+    return new_asset(kind, task.account_id, task.id, facts, task.created)
 
 
 def new_file(account_id: str, given_name: str | None = None, upload_path: str = "images") -> NewFile:
@@ -131,7 +130,7 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
         given_name=given_name,
         upload_path=upload_path,
         asset=new_asset(
-            AssetKind.upload, account_id, None, "image/png", 1_795_000_000_000_000, size=10, sha256="0" * 64
+            AssetKind.upload, account_id, None, FileFacts("image/png", 10, "0" * 64), 1_795_000_000_000_000
         ),
     )
 

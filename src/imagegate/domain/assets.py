@@ -25,8 +25,18 @@ class AssetKind(enum.StrEnum):
     thumbnail = "thumbnail"
 
 
-class Asset(msgspec.Struct, frozen=True, kw_only=True):
-    """A row about stored bytes; `key` names the blob, `sha256` is hex, times are UTC microseconds.
+class FileFacts(msgspec.Struct, frozen=True):
+    """What is known of bytes that are, or will be, stored. `sha256` is hex; pixels are 0 where nobody has looked."""
+
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int = 0
+    height: int = 0
+
+
+class Asset(FileFacts, frozen=True, kw_only=True):
+    """A row about stored bytes; `key` names the blob, times are UTC microseconds.
 
     `created` and `expires` are 0 until a commit has added the row.
     """
@@ -37,11 +47,6 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     kind: AssetKind
     position: int
     key: str
-    media_type: str
-    bytes: int
-    width: int
-    height: int
-    sha256: str
     created: int = 0
     expires: int = 0
     deleted: int | None = None
@@ -51,34 +56,30 @@ def new_asset(
     kind: AssetKind,
     account_id: str,
     task_id: str | None,
-    media_type: str,
+    facts: FileFacts,
     now: int,
     *,
-    size: int,
-    sha256: str,
-    width: int = 0,
-    height: int = 0,
     position: int = 0,
     key: str = "",
 ) -> Asset:
-    """Build the row of `size` bytes that are, or will be, stored as the blob `key`; without one it gets a new key."""
+    """Build the row of bytes that are, or will be, stored as the blob `key`; without one it gets a new key."""
     asset_id = ids.new_id("ast", now)
     return Asset(
+        facts.media_type,
+        facts.bytes,
+        facts.sha256,
+        facts.width,
+        facts.height,
         id=asset_id,
         account_id=account_id,
         task_id=task_id,
         kind=kind,
         position=position,
-        key=key or _new_blob_key(account_id, asset_id, media_type, now),
-        media_type=media_type,
-        bytes=size,
-        width=width,
-        height=height,
-        sha256=sha256,
+        key=key or blob_key(account_id, f"{asset_id}.{EXTENSION_BY_MEDIA_TYPE[facts.media_type]}", now),
     )
 
 
-def _new_blob_key(account_id: str, asset_id: str, media_type: str, now: int) -> str:
-    """Return `t/<account>/<yyyy>/<mm>/<dd>/<asset>.<extension>`, by the UTC day of `now`."""
+def blob_key(account_id: str, name: str, now: int) -> str:
+    """Return `t/<account>/<yyyy>/<mm>/<dd>/<name>`, by the UTC day of `now`."""
     day = time.strftime("%Y/%m/%d", time.gmtime(now // US_PER_SECOND))
-    return f"t/{account_id}/{day}/{asset_id}.{EXTENSION_BY_MEDIA_TYPE[media_type]}"
+    return f"t/{account_id}/{day}/{name}"

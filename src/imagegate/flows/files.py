@@ -18,7 +18,7 @@ import msgspec
 
 from imagegate.blobs import BlobNotFound
 from imagegate.domain import files as names
-from imagegate.domain.assets import Asset, AssetKind, new_asset
+from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import (
     FileNotFetched,
     FileQuotaExceeded,
@@ -114,7 +114,7 @@ async def store_file(
     """Bytes first, then [ file, asset, count ]. FileQuotaExceeded where the account has too many files."""
     media_type = incoming.finish()
     size, digest = await asyncio.to_thread(fsync_and_hash, incoming.path)
-    new = _new_file(runtime, account_id, upload_names, media_type, size, digest)
+    new = _new_file(runtime, account_id, upload_names, FileFacts(media_type, size, digest))
     await runtime.blobs.put(incoming.path, new.asset.key)
     keep_us = runtime.settings.storage.upload_hours * US_PER_HOUR
     max_files = runtime.settings.limits.files_per_account
@@ -127,11 +127,9 @@ async def store_file(
             raise FileQuotaExceeded(f"File limit reached: at most {max_files:,} files; delete some files first")
 
 
-def _new_file(
-    runtime: Runtime, account_id: str, naming: UploadNames, media_type: str, size: int, digest: str
-) -> files.NewFile:
+def _new_file(runtime: Runtime, account_id: str, naming: UploadNames, facts: FileFacts) -> files.NewFile:
     given = naming.file_name
-    name = names.safe_name(given or naming.original_name or "image", media_type)
+    name = names.safe_name(given or naming.original_name or "image", facts.media_type)
     return files.NewFile(
         id=names.new_file_id(),
         secret=names.new_file_secret(),
@@ -139,7 +137,7 @@ def _new_file(
         original_name=given or naming.original_name or name,
         given_name=given,
         upload_path=names.normalize_path(naming.upload_path or ""),
-        asset=new_asset(AssetKind.upload, account_id, None, media_type, runtime.clock(), size=size, sha256=digest),
+        asset=new_asset(AssetKind.upload, account_id, None, facts, runtime.clock()),
     )
 
 

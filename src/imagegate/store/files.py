@@ -71,7 +71,8 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
         return FileLimitReached()
     expires = tx.now // US_PER_SECOND * US_PER_SECOND + retention_us
     add_asset(tx, new.asset, expires, None)
-    _insert_file(tx, account_id, new, expires)
+    columns = {name: value for name, value in msgspec.structs.asdict(new).items() if name != "asset"}
+    tx.insert("files", **columns, account_id=account_id, asset_id=new.asset.id, created=tx.now, expires=expires)
     stored = find_file(tx, account_id, new.id)
     assert stored is not None
     return FileAdded(stored, replaced)
@@ -125,22 +126,6 @@ def _remove_row(tx: Tx, account_id: str, file_id: str) -> Asset:
     asset = find_asset(tx, account_id, asset_id)
     assert asset is not None
     return asset
-
-
-def _insert_file(tx: Tx, account_id: str, new: NewFile, expires: int) -> None:
-    tx.insert(
-        "files",
-        id=new.id,
-        account_id=account_id,
-        asset_id=new.asset.id,
-        secret=new.secret,
-        file_name=new.file_name,
-        original_name=new.original_name,
-        given_name=new.given_name,
-        upload_path=new.upload_path,
-        created=tx.now,
-        expires=expires,
-    )
 
 
 def remove_file(tx: Tx, account_id: str, file_id: str) -> FileRemoved | NoSuchFile:

@@ -17,7 +17,7 @@ import msgspec
 
 from imagegate.blobs import BlobNotFound
 from imagegate.crash_points import crash_point
-from imagegate.domain.assets import Asset, AssetKind, new_asset
+from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
@@ -26,7 +26,7 @@ from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.execution.state import Execution, Inputs
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
-from imagegate.images import ImageFacts, InvalidImage, inspect
+from imagegate.images import InvalidImage, inspect
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import fsync_file
@@ -126,21 +126,8 @@ def _dead_link(source: InputSource) -> InvalidRequest:
     )
 
 
-def _new_asset(
-    runtime: Runtime, source: InputSource, task_id: str, account_id: str, facts: Asset | ImageFacts, sha256: str = ""
-) -> Asset:
-    return new_asset(
-        source.kind,
-        account_id,
-        task_id,
-        facts.media_type,
-        runtime.clock(),
-        size=facts.bytes,
-        sha256=facts.sha256 if isinstance(facts, Asset) else sha256,
-        width=facts.width,
-        height=facts.height,
-        position=source.position,
-    )
+def _new_asset(runtime: Runtime, source: InputSource, task_id: str, account_id: str, facts: FileFacts) -> Asset:
+    return new_asset(source.kind, account_id, task_id, facts, runtime.clock(), position=source.position)
 
 
 async def gather_inputs(execution: Execution) -> Inputs | TaskError:
@@ -201,13 +188,13 @@ async def _scratch_directory(runtime: Runtime, task: Task) -> AsyncIterator[Path
 async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -> None:
     """[ assets ]. Fetch one after the other, each URL once; the first unusable one ends the task."""
     fetched: list[Asset] = []
-    files: dict[str, tuple[Path, ImageFacts, str]] = {}
+    files: dict[str, tuple[Path, FileFacts]] = {}
     async with _scratch_directory(runtime, task) as directory:
         for source in missing:
             if source.url not in files:
                 files[source.url] = await _fetch(runtime, task.account_id, source, directory / str(len(files)))
-            path, facts, digest = files[source.url]
-            new = _new_asset(runtime, source, task.id, task.account_id, facts, digest)
+            path, facts = files[source.url]
+            new = _new_asset(runtime, source, task.id, task.account_id, facts)
             await runtime.blobs.put(path, new.key)
             crash_point("fetch.mid")
             fetched.append(new)
@@ -215,7 +202,7 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -
         crash_point("fetch.stored")
 
 
-async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: Path) -> tuple[Path, ImageFacts, str]:
+async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: Path) -> tuple[Path, FileFacts]:
     limit = runtime.settings.limits.max_reference_bytes
     try:
         checked = check_url(source.url, Purpose.REFERENCE, runtime.egress_rules)
@@ -231,7 +218,7 @@ async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: P
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}."
         raise _UnusableInput(_processing_error(source.field, message, _reason(flaw))) from flaw
     await asyncio.to_thread(fsync_file, path)
-    return path, facts, fetched.sha256
+    return path, FileFacts(facts.media_type, facts.bytes, fetched.sha256, facts.width, facts.height)
 
 
 def _over_budget(field: str) -> TaskError:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from pathlib import Path
 
-from imagegate.domain.assets import Asset, AssetKind, new_asset
+from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.images import InvalidImage, inspect
@@ -48,17 +48,8 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
 
 async def _store_mask(runtime: Runtime, task: Task, original: Asset, target: Path) -> Asset:
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
-    asset = new_asset(
-        AssetKind.repaint,
-        task.account_id,
-        task.id,
-        MEDIA_TYPE,
-        runtime.clock(),
-        size=size,
-        sha256=digest,
-        width=original.width,
-        height=original.height,
-    )
+    facts = FileFacts(MEDIA_TYPE, size, digest, original.width, original.height)
+    asset = new_asset(AssetKind.repaint, task.account_id, task.id, facts, runtime.clock())
     await runtime.blobs.put(target, asset.key)
     return asset
 

@@ -11,7 +11,7 @@ import asyncio
 import msgspec
 
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, new_asset
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.flows.execution.state import ImageBatch
 from imagegate.images.jobs import thumbnail, transcode
@@ -94,16 +94,7 @@ async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: 
     )
     drawn = await runtime.image_pool.run(thumbnail.JOB, request, thumbnail.ThumbnailResult, cpu_s=CPU_S, wall_s=WALL_S)
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
-    asset = new_asset(
-        AssetKind.thumbnail,
-        task.account_id,
-        task.id,
-        thumbnail.MEDIA_TYPE,
-        task.created,
-        size=size,
-        sha256=digest,
-        width=drawn.width,
-        height=drawn.height,
-    )
+    facts = FileFacts(thumbnail.MEDIA_TYPE, size, digest, drawn.width, drawn.height)
+    asset = new_asset(AssetKind.thumbnail, task.account_id, task.id, facts, task.created)
     await runtime.blobs.put(target, asset.key)
     return asset

@@ -6,14 +6,12 @@ still has everything and the next claim settles; after it, only the spool is lef
 
 from __future__ import annotations
 
-import time
-
 from imagegate.crash_points import crash_point
 from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, new_asset
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, FileFacts, blob_key, new_asset
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult, Task
-from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.post_processing import convert_formats, make_thumbnail
 from imagegate.flows.execution.state import Execution, ImageBatch
@@ -28,7 +26,8 @@ async def settle(execution: Execution) -> None:
     runtime, task = execution.runtime, execution.task
     batches = await convert_formats(runtime, task, execution.state.batches)
     images = [(attempt.id, image) for attempt, response in batches for image in response.images]
-    keys = [_blob_key(task, attempt_id, image.name) for attempt_id, image in images]
+    # The same for every repeat of the same attempt: a blob published twice is one blob.
+    keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     for (attempt_id, image), key in zip(images, keys, strict=True):
         await runtime.blobs.put(runtime.spool.path(attempt_id, image.name), key)
     thumbnail = await make_thumbnail(runtime, task, *images[0])
@@ -91,25 +90,8 @@ def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:
 
 
 def _assets(runtime: Runtime, task: Task, images: list[SpooledImage], keys: list[str]) -> tuple[Asset, ...]:
+    facts = (FileFacts(one.media_type, one.bytes, one.sha256, one.width, one.height) for one in images)
     return tuple(
-        new_asset(
-            AssetKind.result,
-            task.account_id,
-            task.id,
-            image.media_type,
-            runtime.clock(),
-            size=image.bytes,
-            sha256=image.sha256,
-            width=image.width,
-            height=image.height,
-            position=position,
-            key=key,
-        )
-        for position, (image, key) in enumerate(zip(images, keys, strict=True))
+        new_asset(AssetKind.result, task.account_id, task.id, one, runtime.clock(), position=position, key=key)
+        for position, (one, key) in enumerate(zip(facts, keys, strict=True))
     )
-
-
-def _blob_key(task: Task, attempt_id: str, name: str) -> str:
-    """The same for every repeat of the same attempt: a blob published twice is one blob."""
-    day = time.strftime("%Y/%m/%d", time.gmtime(task.created // US_PER_SECOND))
-    return f"t/{task.account_id}/{day}/{attempt_id}-{name}"
