@@ -58,7 +58,9 @@ def plan_routes(
     when a route was found at the limit of its upstream.
     """
     choices, waits, considered = [], [], []
-    for cost, route in sorted(((route_cost(route, request), route) for route in routes), key=_by_cost):
+    for cost, route in sorted(
+        ((route_cost(route, request), route) for route in routes), key=lambda ranked: (ranked[0], ranked[1].name)
+    ):
         reason = "tried before" if route.name in tried else unsupported_reason(route, request)
         if not reason:
             reason, wait = _blocked(route, blocked_until, now) or _unhealthy(route, health, keys, now)
@@ -70,10 +72,6 @@ def plan_routes(
 
 def route_cost(route: Route, request: RouteRequest) -> Nanos:
     return compute_charge(request.usage, route.price_for_tier(request.tier)).total
-
-
-def _by_cost(ranked: tuple[Nanos, Route]) -> tuple[int, str]:
-    return ranked[0], ranked[1].name
 
 
 def unsupported_reason(route: Route, request: RouteRequest) -> str:

@@ -47,7 +47,9 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ) -> Keyring:
 def _load_or_create(path: Path) -> str:
     if not path.exists():
         write_private_file(path, secrets.token_hex(32))
-    return _read_private_file(path)
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
+    return path.read_text("ascii").strip()
 
 
 def write_private_file(path: Path, text: str) -> None:
@@ -65,9 +67,3 @@ def write_private_file(path: Path, text: str) -> None:
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _read_private_file(path: Path) -> str:
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
-    return path.read_text("ascii").strip()

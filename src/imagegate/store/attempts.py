@@ -46,19 +46,15 @@ def begin_attempt(
     tx.execute_nowait(
         "UPDATE tasks SET first_sent = COALESCE(first_sent, :now) WHERE id = :id", {"id": attempt.task_id}
     )
-    _insert_attempt(tx, attempt, owner)
+    add_attempt(tx, account_id, attempt, owner)
     return Done()
 
 
-def add_unsent_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> None:
-    """Log why no call was made."""
+def add_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> None:
+    """Log an attempt; one that was not sent says why no call was made."""
     if attempt.account_id == account_id:
-        _insert_attempt(tx, attempt, owner)
-
-
-def _insert_attempt(tx: Tx, attempt: Attempt, owner: str) -> None:
-    columns = msgspec.structs.asdict(attempt) | {"outcome": str(attempt.outcome), "duplicate": int(attempt.duplicate)}
-    tx.insert("attempts", unless_exists="id", owner=owner, **columns)
+        columns = {"outcome": str(attempt.outcome), "duplicate": int(attempt.duplicate), "owner": owner}
+        tx.insert("attempts", unless_exists="id", **msgspec.structs.asdict(attempt) | columns)
 
 
 def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:

@@ -37,15 +37,11 @@ def cancel_task(
         {"id": task_id, "account_id": account_id},
     )
     if not rows:
-        return _finished_result(tx, account_id, task_id)
+        task = find_task(tx, account_id, task_id)
+        if task is None:
+            return NoSuchTask()
+        return Cancelled() if task.cancelled else AlreadyFinished()
     if rows[0]["first_sent"] is not None:
         return CancelRequested()
     fail_task(tx, account_id, task_id, rows[0]["claim_no"], CANCELLED_ERROR, commit_id, render)
     return Cancelled()
-
-
-def _finished_result(tx: Tx, account_id: str, task_id: str) -> Cancelled | AlreadyFinished | NoSuchTask:
-    task = find_task(tx, account_id, task_id)
-    if task is None:
-        return NoSuchTask()
-    return Cancelled() if task.cancelled else AlreadyFinished()

@@ -169,7 +169,12 @@ def end_attempt(
         return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.gone)
     if row["round_attempts"] > len(retry_delays_us):
         return _close(tx, delivery_id, DeliveryState.exhausted, CloseReason.failed)
-    return _schedule_retry(tx, delivery_id, retry_delays_us[row["round_attempts"] - 1])
+    delay_us = retry_delays_us[row["round_attempts"] - 1]
+    tx.execute_nowait(
+        "UPDATE deliveries SET due = :due, owner = NULL, lease_until = NULL WHERE id = :id",
+        {"due": tx.now + delay_us, "id": delivery_id},
+    )
+    return RetryScheduled(delay_us)
 
 
 def _update_host(tx: Tx, host: str, result: DeliveryResult) -> None:
@@ -192,14 +197,6 @@ def _close(tx: Tx, delivery_id: str, state: DeliveryState, reason: CloseReason |
         {"state": str(state), "reason": str(reason) if reason else None, "id": delivery_id},
     )
     return DeliveryClosed(state)
-
-
-def _schedule_retry(tx: Tx, delivery_id: str, delay_us: int) -> RetryScheduled:
-    tx.execute_nowait(
-        "UPDATE deliveries SET due = :due, owner = NULL, lease_until = NULL WHERE id = :id",
-        {"due": tx.now + delay_us, "id": delivery_id},
-    )
-    return RetryScheduled(delay_us)
 
 
 def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tuple[int, ...], limit: int) -> int:

@@ -21,9 +21,7 @@ SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 
-_SQLITE_TYPES = {"ID": "TEXT", "NANOS": "INTEGER", "MICROS": "INTEGER", "COUNT": "INTEGER", "JSON": "TEXT"}
 _SQLITE_MARKERS = {SKIP_LOCKED: "", LOCK_ROWS: "", ORDER_PROMPT: "order_body ->> '$.prompt'"}
-_POSTGRES_TYPES = {"ID": "TEXT", "NANOS": "BIGINT", "MICROS": "BIGINT", "COUNT": "BIGINT", "JSON": "TEXT"}
 _POSTGRES_MARKERS = {
     SKIP_LOCKED: "FOR UPDATE SKIP LOCKED",
     # NO KEY: rows that refer to a locked one can still be inserted, which a plain FOR UPDATE would block.
@@ -89,15 +87,16 @@ class Engine(Protocol):
 
 
 def sqlite_script(sql: str) -> str:
-    return _replace_type_words(sql, _SQLITE_TYPES)
+    return _replace_type_words(sql, "INTEGER")
 
 
 def postgres_script(sql: str) -> str:
-    return _replace_type_words(sql, _POSTGRES_TYPES).replace(") STRICT;", ");")
+    return _replace_type_words(sql, "BIGINT").replace(") STRICT;", ");")
 
 
-def _replace_type_words(sql: str, types: dict[str, str]) -> str:
-    return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: types[match[1]], sql)
+def _replace_type_words(sql: str, integer: str) -> str:
+    words = {"ID": "TEXT", "NANOS": integer, "MICROS": integer, "COUNT": integer, "JSON": "TEXT"}
+    return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: words[match[1]], sql)
 
 
 @functools.cache

@@ -11,10 +11,6 @@ from imagegate.store.api_keys import find_key
 from imagegate.store.transaction import Tx
 
 
-class HoldPlaced(msgspec.Struct, frozen=True):
-    """The amount is held."""
-
-
 class InsufficientCredit(msgspec.Struct, frozen=True):
     """Nothing was held: this limit leaves only `remaining` nanos."""
 
@@ -34,8 +30,8 @@ class InFlightCapReached(msgspec.Struct, frozen=True):
 
 def place_hold(
     tx: Tx, account_id: str, key_id: str, amount: int, max_unfinished: int
-) -> HoldPlaced | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached:
-    """Hold `amount` nanos on the key and on the account, or change nothing and say which limit is in the way."""
+) -> InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached | None:
+    """Hold `amount` nanos on the key and on the account, or change nothing and return the limit in the way."""
     if not _hold_on_key(tx, account_id, key_id, amount):
         return _explain_key_refusal(tx, account_id, key_id, amount)
     changed = tx.execute(
@@ -44,7 +40,7 @@ def place_hold(
         {"id": account_id, "amount": amount, "max_unfinished": max_unfinished},
     )
     if changed == 1:
-        return HoldPlaced()
+        return None
     _settle_on_key(tx, account_id, key_id, amount, 0, _today(tx))
     account = find_account(tx, account_id)
     assert account is not None

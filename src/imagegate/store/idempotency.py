@@ -18,10 +18,6 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
     retention_us: int
 
 
-class KeyClaimed(msgspec.Struct, frozen=True):
-    """The key now belongs to this task."""
-
-
 class Replay(msgspec.Struct, frozen=True):
     """The key already belongs to this task, for the same request."""
 
@@ -32,8 +28,8 @@ class KeyConflict(msgspec.Struct, frozen=True):
     """The key already belongs to another request."""
 
 
-def claim_key(tx: Tx, account_id: str, key: IdempotencyKey, task_id: str) -> KeyClaimed | Replay | KeyConflict:
-    """Claim the key for this task, unless it is claimed."""
+def claim_key(tx: Tx, account_id: str, key: IdempotencyKey, task_id: str) -> Replay | KeyConflict | None:
+    """Claim the key for this task, or return whose it is."""
     params = msgspec.structs.asdict(key) | {"account_id": account_id, "task_id": task_id}
     # Of two callers at the same time the second one waits at the INSERT for the commit of the first.
     tx.execute(f"DELETE FROM idempotency WHERE {_KEY} AND expires <= :now", params)
@@ -44,7 +40,7 @@ def claim_key(tx: Tx, account_id: str, key: IdempotencyKey, task_id: str) -> Key
         {**params, "expires": tx.now + key.retention_us},
     )
     if changed == 1:
-        return KeyClaimed()
+        return None
     row = tx.fetch_all(f"SELECT fingerprint, task_id FROM idempotency WHERE {_KEY}", params)[0]
     return Replay(row["task_id"]) if row["fingerprint"] == key.fingerprint else KeyConflict()
 

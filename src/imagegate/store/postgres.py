@@ -6,17 +6,8 @@ import contextlib
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from imagegate.store.dialect import (
-    Clock,
-    Connection,
-    DatabaseError,
-    DatabaseUnusable,
-    DiskFull,
-    Lock,
-    Row,
-    postgres_script,
-    postgres_sql,
-)
+from imagegate.store import dialect
+from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, DiskFull, Lock, Row
 
 if TYPE_CHECKING:
     import psycopg
@@ -71,14 +62,14 @@ class PostgresConnection:
             pipeline.__exit__(None, None, None)
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
-        return _fetch(self._db.execute(postgres_sql(sql), params))
+        return _fetch(self._db.execute(dialect.postgres_sql(sql), params))
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
-        self._db.execute(postgres_sql(sql), params)
+        self._db.execute(dialect.postgres_sql(sql), params)
 
     def execute_script(self, sql: str) -> None:
         self._leave_pipeline()  # a pipeline takes no text of several statements
-        self._db.execute(postgres_script(sql))
+        self._db.execute(dialect.postgres_script(sql))
 
     def lock(self, lock: Lock) -> None:
         self._db.execute("SELECT pg_advisory_xact_lock(%s)", (int(lock),))

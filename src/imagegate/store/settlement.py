@@ -41,25 +41,22 @@ def complete_task(
     expires = _floor_to_second(tx.now + settlement.retention_us)
     thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if settlement.thumbnail else None
     rows = tx.fetch_all(
-        """UPDATE tasks SET state = 'completed', progress = 100, ended = :ended, charge = :charge,
+        """UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, thumbnail_expires = :thumbnail_expires, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
         RETURNING callback_url""",
-        {
+        msgspec.structs.asdict(settlement)
+        | {
             "id": task_id,
             "account_id": account_id,
             "claim_no": claim_no,
-            "ended": tx.now,
-            "charge": settlement.charge,
             "usage": msgspec.json.encode(settlement.usage).decode(),
             "source": str(settlement.usage_source),
-            "engine": settlement.engine,
             "results": msgspec.json.encode(settlement.results).decode(),
             "expire": expires,
             "thumbnail_expires": thumbnail_expires,
-            "commit_id": settlement.commit_id,
         },
     )
     if not rows:
@@ -72,9 +69,7 @@ def complete_task(
         assets.add_asset(tx, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
     crash_point("settle.mid")
     ledger.post_charge(tx, account_id, task_id, settlement.charge, settlement.price, settlement.commit_id)
-    close_open_attempts(tx, account_id, task_id)
-    assets.expire_inputs(tx, account_id, task_id)
-    _enqueue_webhook(tx, account_id, task_id, rows[0]["callback_url"], settlement.commit_id, render)
+    _finish(tx, account_id, task_id, rows[0]["callback_url"], settlement.commit_id, render)
     crash_point("settle.pre_commit")
     return Done()
 
@@ -105,16 +100,14 @@ def fail_task(
         return _recognize_repeat(tx, account_id, task_id, commit_id)
     record_step(tx, task_id)
     _close_hold(tx, account_id, task_id, "released", 0)
-    close_open_attempts(tx, account_id, task_id)
-    assets.expire_inputs(tx, account_id, task_id)
-    _enqueue_webhook(tx, account_id, task_id, rows[0]["callback_url"], commit_id, render)
+    _finish(tx, account_id, task_id, rows[0]["callback_url"], commit_id, render)
     return Done()
 
 
-def _enqueue_webhook(
-    tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str, render: RenderWebhook
-) -> None:
-    """Enqueue the webhook of this commit: `render` gets the task as the commit leaves it."""
+def _finish(tx: Tx, account_id: str, task_id: str, url: str | None, commit_id: str, render: RenderWebhook) -> None:
+    """[ open attempts, inputs, webhook of this commit ]: `render` gets the task as the commit leaves it."""
+    close_open_attempts(tx, account_id, task_id)
+    assets.expire_inputs(tx, account_id, task_id)
     if url is not None:
         task = find_task(tx, account_id, task_id)
         assert task is not None

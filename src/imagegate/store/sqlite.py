@@ -7,18 +7,8 @@ from typing import Any
 
 import apsw
 
-from imagegate.store.dialect import (
-    Clock,
-    Connection,
-    DatabaseError,
-    DatabaseUnusable,
-    DiskFull,
-    Lock,
-    Row,
-    sqlite_script,
-    sqlite_sql,
-    wall_clock,
-)
+from imagegate.store import dialect
+from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, DiskFull, Lock, Row
 
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
@@ -66,7 +56,7 @@ class SqliteConnection:
             self._db.execute("ROLLBACK")
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
-        cursor = self._db.execute(sqlite_sql(sql), params)
+        cursor = self._db.execute(dialect.sqlite_sql(sql), params)
         names: list[str] = []
         rows: list[Row] = []
         for row in cursor:
@@ -75,10 +65,10 @@ class SqliteConnection:
         return self._db.changes(), rows
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
-        self._db.execute(sqlite_sql(sql), params)
+        self._db.execute(dialect.sqlite_sql(sql), params)
 
     def execute_script(self, sql: str) -> None:
-        self._db.execute(sqlite_script(sql))
+        self._db.execute(dialect.sqlite_script(sql))
 
     def lock(self, lock: Lock) -> None:
         """A transaction that writes already excludes every other one."""
@@ -105,7 +95,7 @@ class SqliteEngine:
         if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
             raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
         self._path = path
-        self._clock = clock or wall_clock
+        self._clock = clock or dialect.wall_clock
 
     def connect(self, *, readonly: bool) -> Connection:
         try:

@@ -56,15 +56,15 @@ def submit_task(
     if tx.is_retry and find_task(tx, account_id, new.id):
         return TaskSubmitted()
     if idempotency_key is not None:
-        key_claim = idempotency.claim_key(tx, account_id, idempotency_key, new.id)
-        if isinstance(key_claim, Replay | KeyConflict):
-            return key_claim
+        claimed_before = idempotency.claim_key(tx, account_id, idempotency_key, new.id)
+        if claimed_before is not None:
+            return claimed_before
         crash_point("submit.key_inserted")
-    hold = holds.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
-    if isinstance(hold, InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached):
+    refusal = holds.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
+    if refusal is not None:
         if idempotency_key is not None:
             idempotency.release_key(tx, account_id, idempotency_key)
-        return hold
+        return refusal
     _insert_task(tx, new)
     crash_point("submit.pre_commit")
     return TaskSubmitted()

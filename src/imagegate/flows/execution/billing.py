@@ -60,9 +60,8 @@ def formula_usage(order: ImageOrder, model: Model, response: SpooledResponse) ->
 
 def is_plausible(usage: Usage, model: Model) -> bool:
     """Whether usage that an upstream reported can be billed."""
-    counts = [getattr(usage, name) for name in usage.__struct_fields__]
     return (
-        all(0 <= count <= _MAX_TOKENS for count in counts)
+        all(0 <= count <= _MAX_TOKENS for count in msgspec.structs.astuple(usage))
         and usage.text_cached_input <= usage.text_input
         and usage.image_cached_input <= usage.image_input
         and (usage.image_output > 0 or model.billing == "per_call")

@@ -210,31 +210,25 @@ async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: P
             fetched = await fetch_within_budget(runtime, account_id, checked, file, limit)
         facts = await asyncio.to_thread(inspect, path)
     except FetchBudgetExceeded as spent:
-        raise _UnusableInput(_over_budget(source.field)) from spent
+        message = f"{source.field}: the account's hourly fetch budget is used up; try again in the next hour."
+        error = TaskError(TaskErrorCode.quota_exceeded, message, param=source.field, reason=BUDGET_EXCEEDED_REASON)
+        raise _UnusableInput(error) from spent
     except (FetchFailed, UrlRefused) as failed:
         log_warning("reference_not_fetched", field=source.field, reason=str(failed))
-        raise _UnusableInput(_fetch_error(source.field, failed.reason)) from failed
+        if failed.reason == "too_large":
+            raise _unusable(source, f"{source.field}: the file is too large.", "reference_too_large") from failed
+        raise _unusable(source, f"{source.field} could not be fetched.", "reference_unreachable") from failed
     except InvalidImage as flaw:
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}."
-        raise _UnusableInput(_processing_error(source.field, message, _reason(flaw))) from flaw
+        raise _unusable(source, message, _reason(flaw)) from flaw
     await asyncio.to_thread(fsync_file, path)
     return path, FileFacts(facts.media_type, facts.bytes, fetched.sha256, facts.width, facts.height)
-
-
-def _over_budget(field: str) -> TaskError:
-    message = f"{field}: the account's hourly fetch budget is used up; try again in the next hour."
-    return TaskError(TaskErrorCode.quota_exceeded, message, param=field, reason=BUDGET_EXCEEDED_REASON)
-
-
-def _fetch_error(field: str, reason: str) -> TaskError:
-    if reason == "too_large":
-        return _processing_error(field, f"{field}: the file is too large.", "reference_too_large")
-    return _processing_error(field, f"{field} could not be fetched.", "reference_unreachable")
 
 
 def _reason(flaw: InvalidImage) -> str:
     return "unsupported_image_type" if flaw.reason in ("unsupported_image_type", "mislabelled") else flaw.reason
 
 
-def _processing_error(field: str, message: str, reason: str) -> TaskError:
-    return TaskError(TaskErrorCode.image_processing_error, message, param=field, reason=reason)
+def _unusable(source: InputSource, message: str, reason: str) -> _UnusableInput:
+    error = TaskError(TaskErrorCode.image_processing_error, message, param=source.field, reason=reason)
+    return _UnusableInput(error)

@@ -72,7 +72,11 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
     if found.response is not None:
         await record_outcome(execution, attempt, Produced(found.response))
     elif recovery_mode(execution.runtime, attempt) == RecoveryMode.deterministic:
-        await _end_attempt(execution, _result(execution, attempt, AttemptOutcome.not_sent, detail=detail), _keep_health)
+        await _end_attempt(
+            execution,
+            _result(execution, attempt, AttemptOutcome.not_sent, detail=detail),
+            lambda _scope, health, _now: health,
+        )
         execution.runtime.spool.discard(attempt.id)
     else:
         await record_outcome(execution, attempt, Unknown(detail))
@@ -128,10 +132,6 @@ def _result(execution: Execution, attempt: Attempt, outcome: AttemptOutcome, **f
         commit_id=ids.new_id("cmt", execution.runtime.clock()),
         **fields,
     )
-
-
-def _keep_health(_scope: str, health: Health, _now: int) -> Health:
-    return health
 
 
 def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:

@@ -19,7 +19,7 @@ from imagegate.images.jobs.decode import CPU_S, WALL_S
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
-from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
+from imagegate.spool import SpooledImage, fsync_and_hash
 
 MAX_THUMBNAIL_EDGE_PX = 1024
 # The limits were set for decoding; encoding takes longer.
@@ -33,22 +33,15 @@ async def convert_formats(runtime: Runtime, task: Task, batches: list[ImageBatch
 
     An image that cannot be transcoded is delivered as it arrived.
     """
-    return [(attempt, await _convert_response(runtime, task, attempt, response)) for attempt, response in batches]
+    converted = []
+    for attempt, response in batches:
+        images = [await _convert_image(runtime, task, attempt, image) for image in response.images]
+        converted.append((attempt, msgspec.structs.replace(response, images=tuple(images))))
+    return converted
 
 
-async def _convert_response(
-    runtime: Runtime, task: Task, attempt: Attempt, response: SpooledResponse
-) -> SpooledResponse:
+async def _convert_image(runtime: Runtime, task: Task, attempt: Attempt, image: SpooledImage) -> SpooledImage:
     media_type = f"image/{task.order.output_format}"
-    if all(image.media_type == media_type for image in response.images):
-        return response
-    images = [await _convert_image(runtime, task, attempt, image, media_type) for image in response.images]
-    return msgspec.structs.replace(response, images=tuple(images))
-
-
-async def _convert_image(
-    runtime: Runtime, task: Task, attempt: Attempt, image: SpooledImage, media_type: str
-) -> SpooledImage:
     if image.media_type == media_type:
         return image
     name = f"{image.name.partition('.')[0]}-as.{EXTENSION_BY_MEDIA_TYPE[media_type]}"

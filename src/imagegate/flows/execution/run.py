@@ -29,7 +29,7 @@ from imagegate.flows.execution.state import Execution, Inputs, Stop, load_state
 from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
 from imagegate.store import claims
-from imagegate.store.attempts import add_unsent_attempt, begin_attempt, permit_repeat
+from imagegate.store.attempts import add_attempt, begin_attempt, permit_repeat
 from imagegate.store.cancellation import CANCELLED_ERROR
 from imagegate.store.route_health import Blocked, DispatchLimits
 from imagegate.store.tasks import CancelRequested, Done, LostLease, find_task
@@ -200,7 +200,7 @@ async def _record_no_route(execution: Execution, considered: tuple[Candidate, ..
         images=0,
         considered=considered,
     )
-    await runtime.db.write(add_unsent_attempt, task.account_id, attempt, runtime.boot_id)
+    await runtime.db.write(add_attempt, task.account_id, attempt, runtime.boot_id)
 
 
 def _new_attempt(execution: Execution, *, considered: tuple[Candidate, ...], **fields: Any) -> Attempt:

@@ -116,10 +116,9 @@ def _price_view(runtime: Runtime, name: str, model: Model, row: ModelPrice, effe
 
 def _rates(price: TokenPrice, rate: int) -> dict[str, Rate]:
     """Nanos per million tokens, formatted exactly as amounts per thousand. Rates of 0 are left out."""
-    rates = {name: getattr(price, name) for name in price.__struct_fields__}
     return {
         name: Rate(format_decimal(nanos * rate, 12), format_decimal(nanos, 12), format_decimal(nanos, 3))
-        for name, nanos in rates.items()
+        for name, nanos in msgspec.structs.asdict(price).items()
         if nanos
     }
 

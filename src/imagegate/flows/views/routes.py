@@ -103,15 +103,8 @@ async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money
     margin = await runtime.db.read(load_margin, task_id)
     attempts = await runtime.db.read(list_attempts, account_id, task_id)
     rate = runtime.credits_per_usd
-    sums = {
-        "charged": margin.charge,
-        "refunded": margin.refund,
-        "cost": margin.cost,
-        "waste": margin.waste,
-        "margin": margin.net,
-    }
     views = [_attempt_view(runtime, number, one) for number, one in enumerate(attempts, 1)]
-    return {name: to_money(nanos, rate) for name, nanos in sums.items()}, views
+    return {name: to_money(nanos, rate) for name, nanos in margin.items()}, views
 
 
 def _route_view(runtime: Runtime, route: Route, health: Mapping[str, Health], spent: RouteSpend) -> RouteView:
@@ -168,7 +161,7 @@ def _cost(route: Route) -> dict[str, str]:
     rates: dict[str, str] = {}
     for tier, price in route.prices.items():
         if isinstance(price, TokenPrice):
-            return {name: format_decimal(getattr(price, name), 9) for name in price.__struct_fields__}
+            return {name: format_decimal(rate, 9) for name, rate in msgspec.structs.asdict(price).items()}
         rates["per_image" if tier == "any" else f"per_image_{tier}"] = format_decimal(price.per_image, 9)
     return rates
 

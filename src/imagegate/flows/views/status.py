@@ -63,15 +63,14 @@ async def build_status(runtime: Runtime) -> Status:
     calls = await runtime.db.read(list_recent_calls, now - US_PER_HOUR)
     health = await runtime.db.read(load_health)
     models = [name for name in runtime.catalog.models if runtime.serves_model(name)]
-    data = [_model_status(runtime, name, _calls_of_model(calls, name), health) for name in models]
+    data = [_model_status(runtime, name, calls, health) for name in models]
     return Status(state=_overall_state([one.state for one in data]), checked=now // US_PER_SECOND, data=data)
 
 
-def _calls_of_model(calls: Sequence[RecentCall], model: str) -> list[RecentCall]:
-    return [call for call in calls if call.route.partition("@")[0] == model]
-
-
-def _model_status(runtime: Runtime, model: str, calls: list[RecentCall], health: Mapping[str, Health]) -> ModelStatus:
+def _model_status(
+    runtime: Runtime, model: str, recent: Sequence[RecentCall], health: Mapping[str, Health]
+) -> ModelStatus:
+    calls = [call for call in recent if call.route.partition("@")[0] == model]
     produced_us = sorted(call.duration_us for call in calls if call.outcome == AttemptOutcome.produced)
     counted = len(produced_us) + sum(map(_is_failure, calls))
     success = len(produced_us) / counted if counted else None

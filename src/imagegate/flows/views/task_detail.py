@@ -69,10 +69,9 @@ class DetailedTask(TaskView, frozen=True, kw_only=True):
 
 async def task_detail_view(runtime: Runtime, task: Task, include: AbstractSet[str]) -> DetailedTask:
     view = task_view(runtime, task)
-    known = {name: getattr(view, name) for name in view.__struct_fields__}
     attempts = await runtime.db.read(list_attempts, task.account_id, task.id) if "attempts" in include else []
     return DetailedTask(
-        **known,
+        **msgspec.structs.asdict(view),
         request=_request(task) if "request" in include else UNSET,
         result_data=_outputs(runtime, task) if "outputs" in include and task.results else UNSET,
         attempts=_attempts(task, attempts) if "attempts" in include else UNSET,

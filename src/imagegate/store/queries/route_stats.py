@@ -22,19 +22,6 @@ class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int
 
 
-class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task earned and what its calls cost, in nanos. `waste` bought nothing that we know of."""
-
-    charge: int
-    refund: int
-    cost: int
-    waste: int
-
-    @property
-    def net(self) -> int:
-        return self.charge - self.refund - self.cost - self.waste
-
-
 class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     """All calls of one route since a time; amounts in nanos.
 
@@ -88,16 +75,15 @@ def _sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
     return {row["route"]: row["revenue"] for row in rows}
 
 
-def load_margin(tx: Tx, task_id: str) -> Margin:
+def load_margin(tx: Tx, task_id: str) -> dict[str, int]:
+    """Return what a task earned and what its calls cost, in nanos. `waste` bought nothing that we know of."""
     rows = tx.fetch_all(
         """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
         WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
         {"id": task_id},
     )
     totals = {row["kind"]: row["total"] for row in rows}
-    return Margin(
-        charge=-totals.get("charge", 0),
-        refund=totals.get("refund", 0),
-        cost=totals.get("cost", 0),
-        waste=totals.get("waste", 0),
-    )
+    charged, refunded = -totals.get("charge", 0), totals.get("refund", 0)
+    cost, waste = totals.get("cost", 0), totals.get("waste", 0)
+    margin = charged - refunded - cost - waste
+    return {"charged": charged, "refunded": refunded, "cost": cost, "waste": waste, "margin": margin}

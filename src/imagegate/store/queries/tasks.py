@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.domain.tasks import Task, TaskState, public_status
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.dialect import ORDER_PROMPT
-from imagegate.store.tasks import find_task
+from imagegate.store.tasks import SELECT_TASK, find_task, task_from_row
 from imagegate.store.transaction import Tx
 
 _CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
@@ -34,10 +36,10 @@ def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, pag
     text, named = _build_where(account_id, filters)
     total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", named)
     rows = tx.fetch_all(
-        f"SELECT id FROM tasks WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
+        f"{SELECT_TASK} WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
         {**named, "limit": page_size, "skip": (page - 1) * page_size},
     )
-    return find_tasks(tx, account_id, [row["id"] for row in rows]), total
+    return [task_from_row(row) for row in rows], total
 
 
 def list_tasks_before(
@@ -45,17 +47,15 @@ def list_tasks_before(
 ) -> Page[Task, Position]:
     """Newest first, from the one after `before`. Counts nothing, and new tasks do not shift its pages."""
     text, named = _build_where(account_id, filters)
-    start = before or NEWEST
     rows = tx.fetch_all(
-        f"""SELECT id FROM tasks WHERE {text} AND (created, id) < (:created, :id)
+        f"""{SELECT_TASK} WHERE {text} AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        {**named, "created": start.created, "id": start.id, "limit": limit + 1},
+        named | msgspec.structs.asdict(before or NEWEST) | {"limit": limit + 1},
     )
-    tasks = find_tasks(tx, account_id, [row["id"] for row in rows])
-    return paged(tasks, limit, lambda task: Position(task.created, task.id))
+    return paged([task_from_row(row) for row in rows], limit, lambda task: Position(task.created, task.id))
 
 
-def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, str]]:
+def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, Any]]:
     where = ["account_id = :account_id"]
     where += [STATUS_SQL[filters.status]] if filters.status else []
     where += ["model = :model"] if filters.model else []
