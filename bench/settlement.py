@@ -30,7 +30,7 @@ from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.store import attempts, claims, tasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.store.helpers import DISPATCH_LIMITS, LEASE_US, create_customer, new_attempt, new_task
+from tests.store.helpers import LEASE_US, ROUTE, create_customer, new_attempt, new_task
 
 WIDTH, HEIGHT = 3840, 2160
 ROUNDS = 7
@@ -51,7 +51,7 @@ async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
     await runtime.db.write(tasks.submit_task, key.account_id, new, None, 10)
     (task,) = await runtime.db.write(claims.claim_due_tasks, key.account_id, runtime.boot_id, LEASE_US, 1)
     attempt = new_attempt(task)
-    await runtime.db.write(attempts.begin_attempt, key.account_id, attempt, runtime.boot_id, DISPATCH_LIMITS)
+    await runtime.db.write(attempts.begin_attempt, key.account_id, attempt, runtime.boot_id, ROUTE)
     path = runtime.spool.create_directory(attempt.id) / "0.png"
     encode(pixels, path, "png")
     size, digest = fsync_and_hash(path)

@@ -18,7 +18,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, create_engine
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
-from tests.store.helpers import DISPATCH_LIMITS, new_attempt, new_settlement, render_webhook
+from tests.store.helpers import ROUTE, new_attempt, new_settlement, render_webhook
 from tests.support.gateway import Gateway
 
 Event = tuple[int, str]
@@ -131,7 +131,7 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
             await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, step)
         now[0] += 2_000_000
         attempt = new_attempt(task)
-        await db.write(attempts.begin_attempt, task.account_id, attempt, "test", DISPATCH_LIMITS)
+        await db.write(attempts.begin_attempt, task.account_id, attempt, "test", ROUTE)
         done = new_settlement(task, task.hold)
         await db.write(settlement.complete_task, task.account_id, task.id, task.claim_no, done, render_webhook)
     finally:

@@ -23,7 +23,7 @@ from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
 from imagegate.store import attempts, claims
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, Installation, open_installation
-from tests.store.helpers import DISPATCH_LIMITS, LEASE_US, new_attempt
+from tests.store.helpers import LEASE_US, ROUTE, new_attempt
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -104,7 +104,7 @@ def test_a_picture_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path
             runtime, row = place.runtime, await place.row(task["id"])
             (claimed,) = await runtime.db.write(claims.claim_due_tasks, row.account_id, runtime.boot_id, LEASE_US, 1)
             attempt = new_attempt(claimed)
-            await runtime.db.write(attempts.begin_attempt, row.account_id, attempt, runtime.boot_id, DISPATCH_LIMITS)
+            await runtime.db.write(attempts.begin_attempt, row.account_id, attempt, runtime.boot_id, ROUTE)
             path = runtime.spool.create_directory(attempt.id) / "0.png"
             Image.new("1", (8200, 8200)).save(path)
             size, digest = fsync_and_hash(path)

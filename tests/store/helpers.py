@@ -7,6 +7,7 @@ import uuid
 
 import msgspec
 
+from imagegate.catalog.routes import Route
 from imagegate.domain import ids
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
@@ -20,7 +21,6 @@ from imagegate.store import accounts, api_keys, ledger, prices, settlement, task
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
-from imagegate.store.route_health import DispatchLimits
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 PRICE_VERSION = "test.1"
@@ -29,7 +29,24 @@ PRICE_BODY_HASH = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaf
 LEASE_US = US_PER_MINUTE
 
 
-DISPATCH_LIMITS = DispatchLimits(route="embedded", upstream="embedded")
+ROUTE = Route(
+    name="embedded",
+    model="gpt-image-2",
+    upstream="embedded",
+    upstream_model="gpt-image-2",
+    prices={},
+    max_n=10,
+    max_refs=16,
+    mask=True,
+    transparent=True,
+    size_auto=True,
+    sizes=(),
+    qualities=(),
+    max_ref_bytes=2**30,
+    on_unknown="fail",
+    concurrency=0,
+    rate_per_min=0,
+)
 
 
 class FakeClock:

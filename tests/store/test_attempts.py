@@ -13,7 +13,7 @@ from imagegate.store import attempts, claims, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.helpers import DISPATCH_LIMITS, LEASE_US, create_customer, new_attempt, new_task
+from tests.store.helpers import LEASE_US, ROUTE, create_customer, new_attempt, new_task
 
 COST = 100
 
@@ -24,16 +24,9 @@ def keep_health(_: str, health: Health, __: int) -> Health:
 
 async def end_unknown(db: Database, attempt: Attempt) -> None:
     """An attempt that was sent, whose outcome nobody knows."""
-    assert await db.write(attempts.begin_attempt, attempt.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.Done()
-    result = attempts.AttemptResult(
-        attempt_id=attempt.id,
-        route="embedded",
-        upstream="embedded",
-        outcome=AttemptOutcome.unknown,
-        cost=COST,
-        commit_id=f"cmt_{attempt.id}",
-    )
-    assert await db.write(attempts.end_attempt, attempt.account_id, result, keep_health)
+    assert await db.write(attempts.begin_attempt, attempt.account_id, attempt, "one", ROUTE) == tasks.Done()
+    ended = msgspec.structs.replace(attempt, upstream="embedded", outcome=AttemptOutcome.unknown, cost=COST)
+    assert await db.write(attempts.end_attempt, attempt.account_id, ended, f"cmt_{attempt.id}", keep_health)
 
 
 def test_tasks_that_ask_at_once_share_the_budget_of_the_day(open_database: OpenDatabase) -> None:

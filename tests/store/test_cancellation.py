@@ -15,8 +15,8 @@ from imagegate.store.invariants import find_violations
 from imagegate.store.tasks import CancelRequested
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     create_customer,
     new_attempt,
     new_settlement,
@@ -79,9 +79,7 @@ def test_before_anything_is_sent_it_ends_the_task(open_database: OpenDatabase, s
             assert await cancel(db, new, f"cmt_{number}") == Cancelled()
         await is_cancelled(db, new)
         attempt = new_attempt(await load_task(db, new))
-        assert (
-            await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.LostLease()
-        )
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", ROUTE) == tasks.LostLease()
 
     asyncio.run(scenario())
 
@@ -93,14 +91,12 @@ def test_once_sent_it_is_a_wish_and_the_task_ends_as_it_ends(open_database: Open
         new = await submit_new_task(db)
         task = await claim_task(db, new)
         attempt = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.Done()
+        assert await db.write(attempts.begin_attempt, new.account_id, attempt, "one", ROUTE) == tasks.Done()
         assert not (await load_task(db, new)).cancellable
         for _ in range(2):
             assert await cancel(db, new) == CancelRequested()
         further = new_attempt(task)
-        assert (
-            await db.write(attempts.begin_attempt, new.account_id, further, "one", DISPATCH_LIMITS) == CancelRequested()
-        )
+        assert await db.write(attempts.begin_attempt, new.account_id, further, "one", ROUTE) == CancelRequested()
         assert len(await db.read(attempts.list_attempts, new.account_id, new.id)) == 1
         if end == "completed":
             done = new_settlement(task, 700)
@@ -125,13 +121,13 @@ def test_a_wish_outlives_the_worker(open_database: OpenDatabase) -> None:
         db = open_database()
         new = await submit_new_task(db)
         attempt = new_attempt(await claim_task(db, new))
-        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", DISPATCH_LIMITS)
+        await db.write(attempts.begin_attempt, new.account_id, attempt, "one", ROUTE)
         assert await cancel(db, new) == CancelRequested()
         await db.write(claims.recover_lost_tasks, "two", False, 3, 10, render_webhook)
         assert await cancel(db, new) == CancelRequested(), "what the dead worker sent may have been carried out"
         again = await claim_task(db, new, "two")
         assert (
-            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", DISPATCH_LIMITS)
+            await db.write(attempts.begin_attempt, new.account_id, new_attempt(again), "two", ROUTE)
             == CancelRequested()
         )
 
@@ -160,7 +156,7 @@ def test_a_cancel_never_meets_a_sent_request(open_database: OpenDatabase) -> Non
             new = new_task(key, callback_url=URL)
             await databases[0].write(tasks.submit_task, account_id, new, None, 100)
             attempt = new_attempt(await claim_task(databases[0], new))
-            sending = databases[0].write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+            sending = databases[0].write(attempts.begin_attempt, account_id, attempt, "one", ROUTE)
             cancelling = databases[1].write(cancel_task, account_id, new.id, "cmt_c", render_webhook)
             marked, answer = await asyncio.gather(*((sending, cancelling) if number % 2 else (cancelling, sending)))
             pair = (marked, answer) if number % 2 else (answer, marked)

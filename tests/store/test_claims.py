@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import AttemptOutcome, Task, TaskState
@@ -13,8 +15,8 @@ from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations, sum_entries
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     FakeClock,
     create_customer,
     new_attempt,
@@ -43,11 +45,9 @@ def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDataba
         db = open_database()
         key, task = await claim_new_task(db)
         attempt = new_attempt(task)
-        assert await db.write(attempts.begin_attempt, key.account_id, attempt, "one", DISPATCH_LIMITS) == tasks.Done()
-        ended = attempts.AttemptResult(
-            attempt_id=attempt.id, route="r", upstream="u", outcome=AttemptOutcome.produced, images=1
-        )
-        await db.write(attempts.end_attempt, key.account_id, ended, lambda _, health, __: health)
+        assert await db.write(attempts.begin_attempt, key.account_id, attempt, "one", ROUTE) == tasks.Done()
+        ended = msgspec.structs.replace(attempt, outcome=AttemptOutcome.produced, images=1)
+        await db.write(attempts.end_attempt, key.account_id, ended, "", lambda _, health, __: health)
         done = new_settlement(task, 700)
         for _ in range(2):
             answer = await db.write(
@@ -87,7 +87,7 @@ def test_mon_9_failing_releases_the_hold_in_the_same_commit(open_database: OpenD
     async def scenario() -> None:
         db = open_database()
         key, task = await claim_new_task(db)
-        await db.write(attempts.begin_attempt, key.account_id, new_attempt(task), "one", DISPATCH_LIMITS)
+        await db.write(attempts.begin_attempt, key.account_id, new_attempt(task), "one", ROUTE)
         assert (
             await db.write(settlement.fail_task, key.account_id, task.id, 1, ERROR, "cmt_1", render_webhook)
             == tasks.Done()
@@ -114,7 +114,7 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
         assert (new.claim_no, new.crashes) == (2, 1)
         account_id, number = key.account_id, old.claim_no
         refused = [
-            await db.write(attempts.begin_attempt, account_id, new_attempt(old), "dead", DISPATCH_LIMITS),
+            await db.write(attempts.begin_attempt, account_id, new_attempt(old), "dead", ROUTE),
             await db.write(attempts.update_progress, account_id, old.id, number, 50),
             await db.write(claims.release_task, account_id, old.id, number),
             await db.write(settlement.fail_task, account_id, old.id, number, ERROR, "cmt_x", render_webhook),

@@ -17,8 +17,8 @@ from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetrySch
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     FakeClock,
     create_customer,
     new_attempt,
@@ -68,7 +68,7 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
         assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         if how == "completed":
             attempt = new_attempt(task)
-            await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+            await db.write(attempts.begin_attempt, account_id, attempt, "one", ROUTE)
             done = new_settlement(task, 700)
             for _ in range(2):
                 await db.write(settlement.complete_task, account_id, task.id, 1, done, render_webhook)

@@ -21,8 +21,8 @@ from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import INVARIANTS, find_violations
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     create_customer,
     new_attempt,
     new_file,
@@ -93,7 +93,7 @@ async def populate(db: Database) -> None:
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
     done, failed, _ = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
-    await db.write(attempts.begin_attempt, account_id, attempt, "one", DISPATCH_LIMITS)
+    await db.write(attempts.begin_attempt, account_id, attempt, "one", ROUTE)
     await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), render_webhook)
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")

@@ -22,8 +22,8 @@ from imagegate.store.queries.usage import sum_usage
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     FakeClock,
     create_customer,
     new_attempt,
@@ -55,7 +55,7 @@ async def complete_new_task(db: Database, key: ApiKey, use: IdempotencyKey | Non
     await submit(db, key, use, "https://hook.test/1")
     (task,) = await db.write(claims.claim_due_tasks, key.account_id, "one", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(attempts.begin_attempt, key.account_id, attempt, "one", DISPATCH_LIMITS)
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "one", ROUTE)
     done = new_settlement(task, 400, price)
     await db.write(settlement.complete_task, key.account_id, task.id, 1, done, render_webhook)
     for status in (500, 204):

@@ -41,8 +41,8 @@ from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.invariants import find_violations
 from imagegate.store.tasks import CancelRequested
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     create_customer,
     new_attempt,
     new_refund,
@@ -165,7 +165,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         attempt = new_attempt(task)
         if not sends:
             return task, attempt
-        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", DISPATCH_LIMITS)
+        begun = self.write(attempts.begin_attempt, self.account_id, attempt, f"boot{self.boot}", ROUTE)
         assert begun == (CancelRequested() if known.cancel_requested else tasks.Done())
         known.sent = known.sent or not known.cancel_requested
         return task, attempt

@@ -88,7 +88,10 @@ class Open(msgspec.Struct, frozen=True):
     reason: str
 
 
-def breaker_state(health: Health, now: int, key: str = "") -> Closed | HalfOpen | RateLimited | Open:
+BreakerState = Closed | HalfOpen | RateLimited | Open
+
+
+def breaker_state(health: Health, now: int, key: str = "") -> BreakerState:
     """`key` is the fingerprint of the key in use: a refusal of another key says nothing about it."""
     if health.refused_key and health.refused_key == key:
         return Open(_NEVER_US, health.reason)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from imagegate.catalog.routes import Route
 from imagegate.domain.accounts import SYS_COST, EntryKind
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome
@@ -17,7 +18,7 @@ from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
 from imagegate.store.dialect import Lock
-from imagegate.store.route_health import Blocked, DispatchLimits, try_dispatch, update_health
+from imagegate.store.route_health import Blocked, try_dispatch, update_health
 from imagegate.store.tasks import CancelRequested, Done, LostLease, record_step_if_changed
 from imagegate.store.transaction import Tx
 
@@ -25,7 +26,7 @@ HealthUpdate = Callable[[str, Health, int], Health]
 
 
 def begin_attempt(
-    tx: Tx, account_id: str, attempt: Attempt, owner: str, limits: DispatchLimits
+    tx: Tx, account_id: str, attempt: Attempt, owner: str, route: Route, key_fingerprint: str = ""
 ) -> Done | LostLease | CancelRequested | Blocked:
     """Write the dispatch mark `sending` for a task that is still ours."""
     if tx.is_retry and tx.fetch_one("SELECT id FROM attempts WHERE id = :id", {"id": attempt.id}):
@@ -40,7 +41,7 @@ def begin_attempt(
         return LostLease()
     if task["cancel_requested"] is not None:
         return CancelRequested()
-    blocked = try_dispatch(tx, limits)
+    blocked = try_dispatch(tx, route, attempt.images, key_fingerprint)
     if blocked is not None:
         return blocked
     tx.execute_nowait(
@@ -65,45 +66,31 @@ def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
     )
 
 
-class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt ended. `cost` in nanos is what it came to, or may have come to where that is unknown."""
-
-    attempt_id: str
-    route: str
-    upstream: str
-    outcome: AttemptOutcome
-    failure_kind: str = ""
-    detail: str = ""
-    request_id: str = ""
-    images: int = 0
-    cost: int = 0
-    commit_id: str = ""
-
-
-def end_attempt(tx: Tx, account_id: str, result: AttemptResult, health_update: HealthUpdate) -> bool:
+def end_attempt(tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_update: HealthUpdate) -> bool:
     """[ outcome, cost, health of route and upstream ]. False, and nothing changes, where the attempt has ended before.
 
+    `cost` of `ended` is what it came to, or may have come to where that is unknown.
     `health_update` is called with the scope, its health and the time, and returns the new health.
     """
     rows = tx.fetch_all(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
             images = :images, cost = :cost, failure_kind = :failure_kind
-        WHERE id = :attempt_id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
-        msgspec.structs.asdict(result)
+        WHERE id = :id AND account_id = :account_id AND outcome = 'sending' RETURNING task_id""",
+        msgspec.structs.asdict(ended)
         | {
             "account_id": account_id,
-            "outcome": str(result.outcome),
-            "detail": result.detail[:500] or None,
-            "request_id": result.request_id[:200],
+            "outcome": str(ended.outcome),
+            "detail": (ended.detail or "")[:500] or None,
+            "request_id": ended.request_id[:200],
         },
     )
     if not rows:
         return False
-    for scope in (result.upstream, result.route):
+    for scope in (ended.upstream, ended.route):
         update_health(tx, scope, lambda health, scope=scope: health_update(scope, health, tx.now))  # type: ignore[misc]
-    if result.outcome in (AttemptOutcome.produced, AttemptOutcome.unknown) and result.cost:
-        kind = EntryKind.cost if result.outcome == AttemptOutcome.produced else EntryKind.waste
-        ledger.post_cost(tx, rows[0]["task_id"], result.attempt_id, result.cost, kind, result.commit_id)
+    if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.unknown) and ended.cost:
+        kind = EntryKind.cost if ended.outcome == AttemptOutcome.produced else EntryKind.waste
+        ledger.post_cost(tx, rows[0]["task_id"], ended.id, ended.cost, kind, commit_id)
     return True
 
 

@@ -6,32 +6,18 @@ is judged, so that one half-open trial is one trial, however many processes ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
+from imagegate.catalog.routes import Route
+from imagegate.routing.circuit_breaker import BreakerState, Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.security.rate_limit import Denied, Quota, take
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
 _MAX_IMAGES_PER_CALL = 10
-
-
-class DispatchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call must respect; 0 means no limit.
-
-    `key_fingerprint` is that of the upstream's key, `rate_per_min` counts images, and `max_trial_us` is how long a
-    half-open trial keeps other calls out at most.
-    """
-
-    route: str
-    upstream: str
-    key_fingerprint: str = ""
-    concurrency: int = 0
-    rate_per_min: int = 0
-    images: int = 1
-    max_trial_us: int = 600_000_000
+_MAX_TRIAL_US = 600_000_000  # how long a half-open trial keeps other calls out at most
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -59,24 +45,26 @@ def reset_health(tx: Tx, scope: str) -> None:
     tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", {"scope": scope})
 
 
-def try_dispatch(tx: Tx, limits: DispatchLimits) -> Blocked | None:
-    """Let a call through and count it (None), or say why not."""
+def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
+    """Let a call for so many images through and count it (None), or say why not.
+
+    `key` is the fingerprint of the upstream's key. A concurrency or rate of 0 means no limit.
+    """
     # The upstream's row before the route's, in every process: callers of one upstream come one after the other.
-    upstream, full_at = _lock_health(tx, limits.upstream)
-    route, _ = _lock_health(tx, limits.route)
-    blocked = (
-        _check_health(tx, limits, upstream, route) or _check_concurrency(tx, limits) or _check_rate(tx, limits, full_at)
-    )
+    upstream_health, full_at = _lock_health(tx, route.upstream)
+    healths = {route.upstream: upstream_health, route.name: _lock_health(tx, route.name)[0]}
+    states = {scope: breaker_state(health, tx.now, key) for scope, health in healths.items()}
+    blocked = _check_health(states.values()) or _check_concurrency(tx, route) or _check_rate(tx, route, images, full_at)
     if blocked is None:
-        for scope, health in ((limits.upstream, upstream), (limits.route, route)):
-            if isinstance(breaker_state(health, tx.now, limits.key_fingerprint), HalfOpen):
-                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + limits.max_trial_us))
+        for scope, health in healths.items():
+            if isinstance(states[scope], HalfOpen):
+                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + _MAX_TRIAL_US))
     return blocked
 
 
-def _check_health(tx: Tx, limits: DispatchLimits, upstream: Health, route: Health) -> Blocked | None:
-    for health in (upstream, route):
-        match breaker_state(health, tx.now, limits.key_fingerprint):
+def _check_health(states: Iterable[BreakerState]) -> Blocked | None:
+    for state in states:
+        match state:
             case Open(reason=reason):
                 return Blocked(0, reason)
             case RateLimited(until=until):
@@ -86,32 +74,32 @@ def _check_health(tx: Tx, limits: DispatchLimits, upstream: Health, route: Healt
     return None
 
 
-def _check_concurrency(tx: Tx, limits: DispatchLimits) -> Blocked | None:
-    if not limits.concurrency:
+def _check_concurrency(tx: Tx, route: Route) -> Blocked | None:
+    if not route.concurrency:
         return None
     in_flight = tx.fetch_int(
         "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
-        {"upstream": limits.upstream},
+        {"upstream": route.upstream},
     )
     return (
         Blocked(tx.now + _SLOT_RETRY_US, "the upstream's concurrency limit is reached")
-        if in_flight >= limits.concurrency
+        if in_flight >= route.concurrency
         else None
     )
 
 
-def _check_rate(tx: Tx, limits: DispatchLimits, full_at: int) -> Blocked | None:
+def _check_rate(tx: Tx, route: Route, images: int, full_at: int) -> Blocked | None:
     """Images per minute, of which a fifth of a minute's worth may be asked for at once."""
-    if not limits.rate_per_min:
+    if not route.rate_per_min:
         return None
-    burst = max(1, limits.rate_per_min // 5)
-    quota = Quota("rate", limits.upstream, limits.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
-    result = take((quota,), {quota.bucket: full_at}, tx.now, cost=limits.images)
+    burst = max(1, route.rate_per_min // 5)
+    quota = Quota("rate", route.upstream, route.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
+    result = take((quota,), {quota.bucket: full_at}, tx.now, cost=images)
     if isinstance(result, Denied):
         return Blocked(tx.now + result.retry_after_us, "the upstream's rate limit is reached")
     tx.execute_nowait(
         "UPDATE route_health SET full_at = :at WHERE scope = :scope",
-        {"at": result.full_at[quota.bucket], "scope": limits.upstream},
+        {"at": result.full_at[quota.bucket], "scope": route.upstream},
     )
     return None
 

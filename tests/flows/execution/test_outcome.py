@@ -84,8 +84,8 @@ def test_what_was_produced_is_delivered_and_heals_route_and_upstream(runtime: Ru
 
 def test_anomalies_are_kept_with_the_attempt_and_counted_against_the_route_alone(runtime: Runtime) -> None:
     effects = effects_of(execution_of(runtime), msgspec.structs.replace(ATTEMPT, images=2), Produced(response(512)))
-    assert "size 512x1024 instead of 1024x1024" in effects.result.detail
-    assert "1 of 2 images" in effects.result.detail
+    assert "size 512x1024 instead of 1024x1024" in str(effects.result.detail)
+    assert "1 of 2 images" in str(effects.result.detail)
     assert health_after(effects, ATTEMPT.route).anomalies == 1
     assert health_after(effects, ATTEMPT.upstream).anomalies == 0
 

@@ -23,8 +23,8 @@ from imagegate.store.queries.statement import (
 )
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     create_customer,
     new_attempt,
     new_settlement,
@@ -58,7 +58,7 @@ async def _end_one(db: Database, account_id: str, chance: random.Random) -> None
             )
             continue
         attempt = new_attempt(task)
-        await db.write(attempts.begin_attempt, account_id, attempt, "test", DISPATCH_LIMITS)
+        await db.write(attempts.begin_attempt, account_id, attempt, "test", ROUTE)
         price = chance.randrange(2 * task.hold)
         done = new_settlement(task, min(price, task.hold), price)
         await db.write(settlement.complete_task, account_id, task.id, task.claim_no, done, render_webhook)

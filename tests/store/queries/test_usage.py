@@ -15,8 +15,8 @@ from imagegate.store.database import Database
 from imagegate.store.queries.usage import sum_usage
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
-    DISPATCH_LIMITS,
     LEASE_US,
+    ROUTE,
     create_customer,
     new_attempt,
     new_key,
@@ -76,7 +76,7 @@ async def _settle_one(db: Database, key: ApiKey, model: str, charge: int) -> tup
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
     (task,) = await db.write(claims.claim_due_tasks, key.account_id, "test", LEASE_US, 1)
     attempt = new_attempt(task)
-    await db.write(attempts.begin_attempt, key.account_id, attempt, "test", DISPATCH_LIMITS)
+    await db.write(attempts.begin_attempt, key.account_id, attempt, "test", ROUTE)
     await db.write(
         settlement.complete_task,
         key.account_id,

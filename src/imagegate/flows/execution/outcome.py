@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -33,7 +33,7 @@ from imagegate.routing import circuit_breaker
 from imagegate.routing.circuit_breaker import UPSTREAM_WIDE_FAILURES, Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
-from imagegate.store.attempts import AttemptResult, HealthUpdate, end_attempt
+from imagegate.store.attempts import HealthUpdate, end_attempt
 from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 
 NO_READABLE_IMAGE = TaskError(
@@ -49,7 +49,7 @@ _MAX_TOKEN_DEVIATION = 0.02
 class OutcomeEffects(msgspec.Struct, frozen=True):
     """Everything that follows from one outcome."""
 
-    result: AttemptResult
+    result: Attempt
     update_health: HealthUpdate
     next_step: NextStep
     needs_operator: bool = False
@@ -72,65 +72,68 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
     if found.response is not None:
         await record_outcome(execution, attempt, Produced(found.response))
     elif recovery_mode(execution.runtime, attempt) == RecoveryMode.deterministic:
-        await _end_attempt(
-            execution,
-            _result(execution, attempt, AttemptOutcome.not_sent, detail=detail),
-            lambda _scope, health, _now: health,
-        )
+        result = _result(attempt, AttemptOutcome.not_sent, detail)
+        await _end_attempt(execution, result, lambda _scope, health, _now: health)
         execution.runtime.spool.discard(attempt.id)
     else:
         await record_outcome(execution, attempt, Unknown(detail))
 
 
-async def _end_attempt(execution: Execution, result: AttemptResult, update_health: HealthUpdate) -> None:
+async def _end_attempt(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> None:
     runtime = execution.runtime
     # False where it had ended already, so that no call is counted twice.
-    if await runtime.db.write(end_attempt, execution.task.account_id, result, update_health):
-        runtime.call_counters.count(result.route, result.outcome, result.cost)
+    commit_id = ids.new_id("cmt", runtime.clock())
+    if await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
+        runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
 
 
 def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> OutcomeEffects:
     match outcome:
         case Produced(answer=response):
             anomalies = describe_anomalies(execution.runtime, execution.task, attempt, response)
-            result = _result(
-                execution,
-                attempt,
-                AttemptOutcome.produced,
-                detail=anomalies,
-                request_id=response.request_id,
-                images=len(response.images),
-                cost=_cost_of_response(execution, attempt, response),
-            )
+            cost, images = _cost_of_response(execution, attempt, response), len(response.images)
+            ended = AttemptOutcome.produced
+            result = _result(attempt, ended, anomalies, response.request_id, images=images, cost=cost)
             return OutcomeEffects(result, _on_response(attempt, anomalies), Delivered(response))
         case Refused(error=error, detail=detail) | Rejected(error=error, detail=detail):
             ended = AttemptOutcome.refused if isinstance(outcome, Refused) else AttemptOutcome.rejected
-            result = _result(execution, attempt, ended, detail=detail or error.message, request_id=outcome.request_id)
+            result = _result(attempt, ended, detail or error.message, outcome.request_id)
             is_unmapped = isinstance(outcome, Rejected) and outcome.unmapped
             return OutcomeEffects(result, _on_response(attempt), Stop(error), is_unmapped)
         case Unavailable(error=error, detail=detail, failure_kind=kind, request_id=request_id):
             ended = AttemptOutcome.unavailable
-            result = _result(execution, attempt, ended, detail=detail, request_id=request_id, failure_kind=str(kind))
+            result = _result(attempt, ended, detail, request_id, failure_kind=str(kind))
             step = RouteUnavailable(error, throttled=kind == FailureKind.throttled)
             return OutcomeEffects(result, _on_unavailable(execution, attempt, outcome), step, kind in _NEEDS_OPERATOR)
         case Unknown(detail=detail, request_id=request_id, bad_body=bad_body, usage=usage):
             cost = attempt.cost if usage is None else _cost_of_usage(execution, attempt, usage)
             ended = AttemptOutcome.unknown
-            result = _result(execution, attempt, ended, detail=detail, request_id=request_id, cost=cost)
+            result = _result(attempt, ended, detail, request_id, cost=cost)
             error = NO_READABLE_IMAGE if bad_body else OUTCOME_UNKNOWN
             return OutcomeEffects(result, _on_failure(attempt.route, FailureKind.failing), MaybeBought(error))
         case _:
             assert_never(outcome)
 
 
-def _result(execution: Execution, attempt: Attempt, outcome: AttemptOutcome, **fields: Any) -> AttemptResult:
-    return AttemptResult(
-        attempt_id=attempt.id,
-        route=attempt.route,
-        upstream=attempt.upstream,
+def _result(
+    attempt: Attempt,
+    outcome: AttemptOutcome,
+    detail: str,
+    request_id: str = "",
+    *,
+    images: int = 0,
+    cost: int = 0,
+    failure_kind: str = "",
+) -> Attempt:
+    """The attempt as it ended: what was asked of it and expected gives way to what came."""
+    return msgspec.structs.replace(
+        attempt,
         outcome=outcome,
-        commit_id=ids.new_id("cmt", execution.runtime.clock()),
-        **fields,
+        detail=detail,
+        request_id=request_id,
+        images=images,
+        cost=cost,
+        failure_kind=failure_kind,
     )
 
 

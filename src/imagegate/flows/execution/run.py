@@ -31,7 +31,7 @@ from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.attempts import add_attempt, begin_attempt, permit_repeat
 from imagegate.store.cancellation import CANCELLED_ERROR
-from imagegate.store.route_health import Blocked, DispatchLimits
+from imagegate.store.route_health import Blocked
 from imagegate.store.tasks import CancelRequested, Done, LostLease, find_task
 
 ALL_ROUTES_BUSY = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy until after this task's deadline.")
@@ -132,8 +132,8 @@ async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
         considered=choice.considered,
     )
     execution.lease.ensure_valid()
-    limits = _dispatch_limits(runtime, choice)
-    match await runtime.db.write(begin_attempt, task.account_id, attempt, runtime.boot_id, limits):
+    key = runtime.registry.key_fingerprints.get(choice.route.upstream, "")
+    match await runtime.db.write(begin_attempt, task.account_id, attempt, runtime.boot_id, choice.route, key):
         case Done():
             crash_point("upstream.marked")
             return await _call(execution, attempt)
@@ -214,16 +214,4 @@ def _new_attempt(execution: Execution, *, considered: tuple[Candidate, ...], **f
         started=now,
         considered=msgspec.json.encode(considered).decode(),
         **fields,
-    )
-
-
-def _dispatch_limits(runtime: Runtime, choice: RouteChoice) -> DispatchLimits:
-    route = choice.route
-    return DispatchLimits(
-        route=route.name,
-        upstream=route.upstream,
-        key_fingerprint=runtime.registry.key_fingerprints.get(route.upstream, ""),
-        concurrency=route.concurrency,
-        rate_per_min=route.rate_per_min,
-        images=choice.order.n,
     )
