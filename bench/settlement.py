@@ -19,8 +19,8 @@ import numpy as np
 from imagegate.app import open_runtime
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.usage import UsageSource
-from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.run import execute
+from imagegate.flows.execution.state import Lease
 from imagegate.images.jobs.encode import encode
 from imagegate.images.jobs.png_encoder import Pixels
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -60,7 +60,7 @@ async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
     started = time.perf_counter()
     await execute(runtime, task, Lease(60))
     took = time.perf_counter() - started
-    ended = await runtime.db.read(tasks.find_task_of_any_account, task.id)
+    ended = await runtime.db.read(tasks.find_task, task.account_id, task.id)
     assert ended is not None
     assert (ended.thumbnail_expires is not None) == bool(runtime.settings.storage.thumbnail_days)
     return took

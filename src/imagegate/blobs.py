@@ -98,11 +98,12 @@ class LocalBlobStore:
 
     async def list_all(self) -> list[tuple[str, float]]:
         """The key of every blob, with the Unix time of its last change in seconds."""
-        return await asyncio.to_thread(self._list_all)
 
-    def _list_all(self) -> list[tuple[str, float]]:
-        files = (path for path in self._root.rglob("*") if path.is_file())
-        return [(str(path.relative_to(self._root)), path.stat().st_mtime) for path in files]
+        def list_files() -> list[tuple[str, float]]:
+            files = (path for path in self._root.rglob("*") if path.is_file())
+            return [(self.key_of(path), path.stat().st_mtime) for path in files]
+
+        return await asyncio.to_thread(list_files)
 
     def _path(self, key: str) -> Path:
         if not KEY_PATTERN.fullmatch(key):

@@ -123,7 +123,7 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
     now = [time.time_ns() // 1000]
     db = Database(create_engine(str(gateway.data / "imagegate.db"), lambda: now[0]))
     try:
-        known = await db.read(tasks.find_task_of_any_account, task_id)
+        known = await db.read(lambda tx: tasks.find_task(tx, str(tasks.find_task_account(tx, task_id)), task_id))
         assert known is not None
         (task,) = await db.write(claims.claim_due_tasks, known.account_id, "test", 10**12, 1)
         for step in range(1, steps):
@@ -168,7 +168,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
     async def advance_and_fail(gateway: Gateway, task_id: str) -> None:
         now = [time.time_ns() // 1000]
         db = Database(create_engine(str(gateway.data / "imagegate.db"), lambda: now[0]))
-        known = await db.read(tasks.find_task_of_any_account, task_id)
+        known = await db.read(lambda tx: tasks.find_task(tx, str(tasks.find_task_account(tx, task_id)), task_id))
         assert known is not None
         for progress in (5, 50):
             now[0] += 10_000_000

@@ -63,7 +63,9 @@ class Installation:
         return found
 
     async def row(self, task_id: str) -> Task:
-        found = await self.runtime.db.read(tasks.find_task_of_any_account, task_id)
+        found = await self.runtime.db.read(
+            lambda tx: tasks.find_task(tx, str(tasks.find_task_account(tx, task_id)), task_id)
+        )
         assert found is not None
         return found
 

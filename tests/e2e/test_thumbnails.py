@@ -15,8 +15,8 @@ from PIL import Image
 
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import UsageSource
-from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.run import execute
+from imagegate.flows.execution.state import Lease
 from imagegate.flows.maintenance import delete_orphan_blobs, sweep
 from imagegate.images.jobs import thumbnail
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash

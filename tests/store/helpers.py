@@ -21,6 +21,7 @@ from imagegate.store import accounts, api_keys, ledger, prices, settlement, task
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
+from imagegate.store.transaction import Tx
 
 ORDER = ImageOrder("gpt-image-2", "gpt-image-2", "a fox", Size("auto", 2048, 2048, assumed=True), "low", 1)
 PRICE_VERSION = "test.1"
@@ -150,6 +151,11 @@ def new_file(account_id: str, given_name: str | None = None, upload_path: str = 
             AssetKind.upload, account_id, None, FileFacts("image/png", 10, "0" * 64), 1_795_000_000_000_000
         ),
     )
+
+
+def sum_entries(tx: Tx) -> int:
+    """The sum of the whole ledger, which is zero."""
+    return tx.fetch_int("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries")
 
 
 def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:

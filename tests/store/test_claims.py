@@ -12,7 +12,7 @@ from imagegate.domain.tasks import AttemptOutcome, Task, TaskState
 from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.database import Database
-from imagegate.store.invariants import find_violations, sum_entries
+from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
@@ -23,6 +23,7 @@ from tests.store.helpers import (
     new_settlement,
     new_task,
     render_webhook,
+    sum_entries,
 )
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")

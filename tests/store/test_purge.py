@@ -15,7 +15,7 @@ from imagegate.store import assets, attempts, claims, deliveries, files, idempot
 from imagegate.store.database import Database
 from imagegate.store.files import find_file_by_id
 from imagegate.store.idempotency import IdempotencyKey
-from imagegate.store.invariants import find_violations, sum_entries
+from imagegate.store.invariants import find_violations
 from imagegate.store.queries.admin import list_overruns_page
 from imagegate.store.queries.statement import StatementFilter, list_statement_lines
 from imagegate.store.queries.usage import sum_usage
@@ -31,6 +31,7 @@ from tests.store.helpers import (
     new_settlement,
     new_task,
     render_webhook,
+    sum_entries,
 )
 
 DAY = US_PER_DAY

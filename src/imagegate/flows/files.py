@@ -17,17 +17,9 @@ from typing import BinaryIO
 import msgspec
 
 from imagegate.blobs import BlobNotFound
+from imagegate.domain import errors
 from imagegate.domain import files as names
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
-from imagegate.domain.errors import (
-    FileNotFetched,
-    FileQuotaExceeded,
-    FileTooLarge,
-    FileTypeNotAllowed,
-    InvalidRequest,
-    NotFound,
-    StorageFailed,
-)
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.egress import CheckedUrl, FetchFailed, Purpose, UrlRefused, check_url
@@ -68,7 +60,7 @@ class IncomingFile:
     def write(self, data: bytes) -> None:
         self.bytes += len(data)
         if self.bytes > self._max_bytes:
-            raise FileTooLarge(f"The file is too large: at most {self._max_bytes:,} bytes")
+            raise errors.FileTooLarge(f"The file is too large: at most {self._max_bytes:,} bytes")
         if len(self._head) < _SNIFF_BYTES:
             self._head += data[: _SNIFF_BYTES - len(self._head)]
             if len(self._head) == _SNIFF_BYTES:
@@ -79,14 +71,14 @@ class IncomingFile:
         """By the first bytes; names and headers do not count. FileTypeNotAllowed."""
         found = sniff(self._head)
         if found is None:
-            raise FileTypeNotAllowed
+            raise errors.FileTypeNotAllowed
         return found
 
     def finish(self) -> str:
         """Close the file when all bytes are here; returns the media type."""
         self._file.close()
         if self.bytes == 0:
-            raise InvalidRequest("The file is empty", param="file")
+            raise errors.InvalidRequest("The file is empty", param="file")
         return self.sniff_media_type()
 
 
@@ -94,7 +86,7 @@ class IncomingFile:
 async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
     """A temporary file for one upload; removed at the end, whether it was stored or not."""
     if is_disk_full(runtime):
-        raise StorageFailed("The service has no space left", reason="storage_full")
+        raise errors.StorageFailed("The service has no space left", reason="storage_full")
     folder = runtime.settings.data_dir / "incoming"
     path = folder / f"upload-{secrets.token_hex(8)}"
     try:
@@ -103,7 +95,7 @@ async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
             yield IncomingFile(file, path, runtime.settings.limits.max_upload_bytes)
     except OSError as error:
         log_error("upload_not_stored", error=str(error))
-        raise StorageFailed from error
+        raise errors.StorageFailed from error
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
@@ -124,7 +116,7 @@ async def store_file(
             return file
         case files.FileLimitReached():
             await runtime.blobs.delete(new.asset.key)
-            raise FileQuotaExceeded(f"File limit reached: at most {max_files:,} files; delete some files first")
+            raise errors.FileQuotaExceeded(f"File limit reached: at most {max_files:,} files; delete some files first")
 
 
 def _new_file(runtime: Runtime, account_id: str, naming: UploadNames, facts: FileFacts) -> files.NewFile:
@@ -155,7 +147,7 @@ async def delete_file(runtime: Runtime, account_id: str, file_id: str) -> None:
         case files.FileRemoved(asset=asset):
             await _delete_blobs(runtime, (asset,))
         case files.NoSuchFile():
-            raise NotFound("The requested file could not be found", param="file_id")
+            raise errors.NotFound("The requested file could not be found", param="file_id")
 
 
 async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: UploadNames) -> StoredFile:
@@ -175,8 +167,8 @@ def _check_file_url(runtime: Runtime, url: str) -> CheckedUrl:
         return check_url(url, Purpose.REFERENCE, runtime.egress_rules)
     except UrlRefused as refused:
         if refused.reason in _SYNTAX_REASONS:
-            raise InvalidRequest(f"file_url: {refused}", param="file_url") from refused
-        raise FileNotFetched(param="file_url") from refused
+            raise errors.InvalidRequest(f"file_url: {refused}", param="file_url") from refused
+        raise errors.FileNotFetched(param="file_url") from refused
 
 
 async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming: IncomingFile) -> None:
@@ -185,23 +177,23 @@ async def _download(runtime: Runtime, account_id: str, url: CheckedUrl, incoming
         await fetch_within_budget(runtime, account_id, url, incoming, limit)
     except FetchBudgetExceeded as spent:
         message = "The account's hourly fetch budget is used up; try again in the next hour"
-        raise FileQuotaExceeded(message, param="file_url", reason=BUDGET_EXCEEDED_REASON) from spent
+        raise errors.FileQuotaExceeded(message, param="file_url", reason=BUDGET_EXCEEDED_REASON) from spent
     except FetchFailed as failed:
         log_warning("upload_not_fetched", reason=str(failed))
         if failed.reason == "too_large":
-            raise FileTooLarge(f"The file is too large: at most {limit:,} bytes", param="file_url") from failed
-        raise FileNotFetched(param="file_url") from failed
+            raise errors.FileTooLarge(f"The file is too large: at most {limit:,} bytes", param="file_url") from failed
+        raise errors.FileNotFetched(param="file_url") from failed
 
 
 async def _copy_local(runtime: Runtime, account_id: str, url: str, incoming: IncomingFile) -> None:
     asset = await resolve_local_url(runtime, url, account_id)
     try:
         if asset is None:
-            raise FileNotFetched(param="file_url")
+            raise errors.FileNotFetched(param="file_url")
         async for chunk in runtime.blobs.read(asset.key, 0, asset.bytes):
             incoming.write(chunk)
     except BlobNotFound:
-        raise FileNotFetched(param="file_url") from None
+        raise errors.FileNotFetched(param="file_url") from None
 
 
 def _name_from_url(url: str) -> str | None:

@@ -25,16 +25,11 @@ DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did no
 
 async def reclaim_lost_tasks(runtime: Runtime) -> int:
     """Requeue the tasks of dead workers; returns how many."""
-    work = runtime.settings.work
+    db, owner, max_crashes = runtime.db, runtime.boot_id, runtime.settings.work.max_crashes
     count = 0
     while True:
-        reclaimed = await runtime.db.write(
-            claims.recover_lost_tasks,
-            runtime.boot_id,
-            runtime.db.engine.shared,
-            work.max_crashes,
-            _BATCH_SIZE,
-            task_encoder(runtime),
+        reclaimed = await db.write(
+            claims.recover_lost_tasks, owner, db.engine.shared, max_crashes, _BATCH_SIZE, task_encoder(runtime)
         )
         for task_id in reclaimed:
             runtime.wake_ups.notify_task_changed(task_id)

@@ -9,18 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.crash_points import crash_point
-from imagegate.domain import ids
+from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, LimitScope
-from imagegate.domain.errors import (
-    IdempotencyConflict,
-    InsufficientQuota,
-    InsufficientTokenQuota,
-    Problem,
-    RateLimitExceeded,
-    ServiceUnavailable,
-    TaskNotFound,
-    TokenDailyQuotaExceeded,
-)
 from imagegate.domain.images import ImageRequest, request_fingerprint
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task
@@ -35,10 +25,10 @@ from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooMan
 from imagegate.store.idempotency import KeyConflict, Replay
 
 ENDPOINT = "POST /v1/images/generations"
-_QUOTA_PROBLEMS: dict[LimitScope, type[Problem]] = {
-    LimitScope.account: InsufficientQuota,
-    LimitScope.key: InsufficientTokenQuota,
-    LimitScope.key_daily: TokenDailyQuotaExceeded,
+_QUOTA_PROBLEMS: dict[LimitScope, type[errors.Problem]] = {
+    LimitScope.account: errors.InsufficientQuota,
+    LimitScope.key: errors.InsufficientTokenQuota,
+    LimitScope.key_daily: errors.TokenDailyQuotaExceeded,
 }
 
 
@@ -50,9 +40,9 @@ async def submit(
     quote = make_quote(runtime, request, key, now)
     quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
     if is_disk_full(runtime) and not await _is_replay(runtime, key, idempotency_key):
-        raise ServiceUnavailable("The service has no space left", reason="storage_full")
+        raise errors.ServiceUnavailable("The service has no space left", reason="storage_full")
     if not await has_route(runtime, quote.order) and not await _is_replay(runtime, key, idempotency_key):
-        raise ServiceUnavailable("No route can serve this request now", reason="no_route_available")
+        raise errors.ServiceUnavailable("No route can serve this request now", reason="no_route_available")
     new = await _new_task(runtime, quote, key, now)
     use = _idempotency_use(runtime, quote, idempotency_key)
     limit = runtime.settings.limits.unfinished_per_account
@@ -67,10 +57,10 @@ async def submit(
         case Replay(task_id=task_id):
             return await _load_replayed_task(runtime, key.account_id, task_id), True
         case KeyConflict():
-            raise IdempotencyConflict(param="Idempotency-Key")
+            raise errors.IdempotencyConflict(param="Idempotency-Key")
         case TooManyUnfinishedTasks():
             message = f"At most {limit:,} unfinished tasks per account; wait until some have ended"
-            raise RateLimitExceeded(message, reason="unfinished_tasks")
+            raise errors.RateLimitExceeded(message, reason="unfinished_tasks")
         case InFlightCapReached(remaining=remaining):
             raise _in_flight_problem(runtime, remaining, new.hold)
         case InsufficientCredit():
@@ -110,21 +100,21 @@ def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None
 async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
     task = await runtime.db.read(tasks.find_task, account_id, task_id)
     if task is None:
-        raise TaskNotFound
+        raise errors.TaskNotFound
     return task
 
 
-def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> Problem:
+def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> errors.Problem:
     """Passes by itself: each hold is closed with its task."""
     rate = runtime.credits_per_usd
-    return RateLimitExceeded(
+    return errors.RateLimitExceeded(
         f"This request may cost {format_credits(needed, rate)} credits, and the unfinished tasks of this key leave"
         f" {format_credits(max(remaining, 0), rate)} of what it may have in flight; wait until some have ended",
         reason="in_flight_cost",
     )
 
 
-def quota_problem(runtime: Runtime, refusal: InsufficientCredit, needed: int) -> Problem:
+def quota_problem(runtime: Runtime, refusal: InsufficientCredit, needed: int) -> errors.Problem:
     rate = runtime.credits_per_usd
     return _QUOTA_PROBLEMS[refusal.scope](
         limit_scope=str(refusal.scope),

@@ -74,20 +74,17 @@ def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:
 
 
 def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
-    return [
-        _key_from_row(row)
-        for row in tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", {"id": account_id})
-    ]
+    rows = tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", {"id": account_id})
+    return [_key_from_row(row) for row in rows]
 
 
 def list_keys_page(tx: Tx, account_id: str, before: Position | None, limit: int) -> Page[ApiKey, Position]:
     """The account's keys, newest first, from the one after `before`."""
-    start = before or NEWEST
     rows = tx.fetch_all(
         f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
             AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        {"account_id": account_id, "created": start.created, "id": start.id, "limit": limit + 1},
+        {"account_id": account_id, "limit": limit + 1} | msgspec.structs.asdict(before or NEWEST),
     )
     return paged([_key_from_row(row) for row in rows], limit, lambda key: Position(key.created, key.id))
 

@@ -9,7 +9,6 @@ import hashlib
 
 import msgspec
 
-from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import ALLOWED_STEPS
 from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
@@ -274,8 +273,3 @@ def _find_edited_prices(tx: Tx) -> list[Violation]:
     edited = [row for row in rows if hashlib.sha256(row["body"].encode()).hexdigest() != row["hash"]]
     description = "the stored hash of every price version still matches"
     return [Violation("I16", description, edited[:MAX_ROWS_SHOWN])] if edited else []
-
-
-def sum_entries(tx: Tx) -> Nanos:
-    """Return the sum of all ledger entries, which is zero."""
-    return Nanos(tx.fetch_int("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries"))

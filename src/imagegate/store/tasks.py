@@ -120,12 +120,6 @@ def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
     return task_from_row(row) if row else None
 
 
-def find_task_of_any_account(tx: Tx, task_id: str) -> Task | None:
-    """Return a task whatever its account: for workers, which act for all of them."""
-    row = tx.fetch_one(f"{SELECT_TASK} WHERE id = :id", {"id": task_id})
-    return task_from_row(row) if row else None
-
-
 def record_step_if_changed(tx: Tx, task_id: str, changed: int) -> Done | LostLease:
     if changed == 0:
         return LostLease()

@@ -9,9 +9,9 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
-from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
+from imagegate.flows.execution.state import Lease
 from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime

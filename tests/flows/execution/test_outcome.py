@@ -10,7 +10,6 @@ from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task, TaskState
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.outcome import NO_READABLE_IMAGE, OutcomeEffects, effects_of
 from imagegate.flows.execution.state import (
     NO_ROUTE,
@@ -18,6 +17,7 @@ from imagegate.flows.execution.state import (
     Delivered,
     Execution,
     ExecutionState,
+    Lease,
     MaybeBought,
     RouteUnavailable,
     Stop,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -81,8 +81,8 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
 
 async def _end_attempt(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> None:
     runtime = execution.runtime
-    # False where it had ended already, so that no call is counted twice.
     commit_id = ids.new_id("cmt", runtime.clock())
+    # False where it had ended already, so that no call is counted twice.
     if await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
         runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
 
@@ -115,26 +115,10 @@ def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> Outc
             assert_never(outcome)
 
 
-def _result(
-    attempt: Attempt,
-    outcome: AttemptOutcome,
-    detail: str,
-    request_id: str = "",
-    *,
-    images: int = 0,
-    cost: int = 0,
-    failure_kind: str = "",
-) -> Attempt:
+def _result(attempt: Attempt, outcome: AttemptOutcome, detail: str, request_id: str = "", **came: Any) -> Attempt:
     """The attempt as it ended: what was asked of it and expected gives way to what came."""
-    return msgspec.structs.replace(
-        attempt,
-        outcome=outcome,
-        detail=detail,
-        request_id=request_id,
-        images=images,
-        cost=cost,
-        failure_kind=failure_kind,
-    )
+    fields = {"images": 0, "cost": 0} | came
+    return msgspec.structs.replace(attempt, outcome=outcome, detail=detail, request_id=request_id, **fields)
 
 
 def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:

@@ -21,11 +21,10 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
 from imagegate.flows.execution.call import make_call
 from imagegate.flows.execution.inputs import gather_inputs
-from imagegate.flows.execution.lease import Lease
 from imagegate.flows.execution.outcome import close_open_attempt, record_outcome
 from imagegate.flows.execution.route_selection import NoRoute, RetryAt, RouteChoice, select_route
 from imagegate.flows.execution.settlement import fail_task, settle
-from imagegate.flows.execution.state import Execution, Inputs, Stop, load_state
+from imagegate.flows.execution.state import Execution, Inputs, Lease, Stop, load_state
 from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
 from imagegate.store import claims

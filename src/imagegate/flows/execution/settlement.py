@@ -74,18 +74,10 @@ def _settlement(
 
 
 def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:
-    delivered = [(image, response.quality) for response in responses for image in response.images]
+    delivered = [(image, image.media_type, response.quality) for response in responses for image in response.images]
     return tuple(
-        ImageResult(
-            index=index,
-            ext=EXTENSION_BY_MEDIA_TYPE[image.media_type],
-            media_type=image.media_type,
-            width=image.width,
-            height=image.height,
-            bytes=image.bytes,
-            quality=quality,
-        )
-        for index, (image, quality) in enumerate(delivered)
+        ImageResult(index, EXTENSION_BY_MEDIA_TYPE[kind], kind, image.width, image.height, image.bytes, quality)
+        for index, (image, kind, quality) in enumerate(delivered)
     )
 
 

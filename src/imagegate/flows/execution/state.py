@@ -7,6 +7,7 @@ left open are returned, for `outcome.close_open_attempt`.
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import assert_never
 
@@ -14,10 +15,10 @@ import msgspec
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
-from imagegate.flows.execution.lease import Lease
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import list_attempts
+from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import RecoveryMode
 
 NO_ROUTE = TaskError(
@@ -71,6 +72,30 @@ class OpenAttempt(msgspec.Struct, frozen=True):
 
     attempt: Attempt
     response: SpooledResponse | None
+
+
+class Lease:
+    """A worker's timed right to one task, as the worker itself judges it, without asking the database.
+
+    Measured by this process's monotonic clock: clocks of other machines do not matter.
+    """
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._renewed = time.monotonic()
+
+    def renew_from(self, renewed: Lease) -> None:
+        """The lease runs from the moment the renewal was asked for, not from when it was answered."""
+        self._renewed = renewed._renewed
+
+    def ensure_valid(self) -> None:
+        """Call it before anything that cannot be undone.
+
+        DatabaseError where no renewal succeeded for three quarters of the lease: the task waits until one does, or
+        until the lease turns out to be lost. The last quarter leaves time for the step itself.
+        """
+        if time.monotonic() - self._renewed >= 0.75 * self._lease_s:
+            raise DatabaseError("the lease could not be renewed in time", is_retryable=True)
 
 
 @dataclasses.dataclass

@@ -91,13 +91,12 @@ def list_accounts_page(tx: Tx, after: AccountName | None, limit: int) -> Page[Ac
 
 def list_overruns_page(tx: Tx, before: Position | None, limit: int) -> Page[Overrun, Position]:
     """Newest first, from the one after `before`."""
-    start = before or NEWEST
     rows = tx.fetch_structs(
         Overrun,
         """SELECT o.id, o.task_id, c.account AS account_id, o.created, -c.amount AS charged, -o.amount AS overrun
         FROM entries o JOIN entries c ON c.ref = o.ref AND c.account NOT IN ('sys:overrun', 'sys:revenue')
         WHERE o.account = 'sys:overrun' AND (o.created, o.id) < (:created, :id)
         ORDER BY o.created DESC, o.id DESC LIMIT :limit""",
-        {"created": start.created, "id": start.id, "limit": limit + 1},
+        {"limit": limit + 1} | msgspec.structs.asdict(before or NEWEST),
     )
     return paged(rows, limit, lambda overrun: Position(overrun.created, overrun.id))
