@@ -83,7 +83,11 @@ async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str,
     pinned = []
     for source in list_sources(order):
         if is_local_url(runtime, source.url):
-            asset = await _find_local_asset(runtime, source, account_id)
+            asset = await resolve_local_url(runtime, source.url, account_id)
+            if asset is None:
+                raise _dead_link(source)
+            if asset.kind == AssetKind.upload:
+                asset = await _read_upload(runtime, source, asset)
             new = _new_asset(runtime, source, task_id, account_id, asset)
             try:
                 await runtime.blobs.put(await runtime.blobs.local_path(asset.key), new.key)
@@ -99,15 +103,8 @@ async def delete_pinned(runtime: Runtime, pinned: tuple[Asset, ...]) -> None:
         await runtime.blobs.delete(asset.key)
 
 
-async def _find_local_asset(runtime: Runtime, source: InputSource, account_id: str) -> Asset:
-    """The asset behind the link, with its size in pixels; an upload is inspected for the first time here."""
-    asset = await resolve_local_url(runtime, source.url, account_id)
-    if asset is None:
-        raise _dead_link(source)
-    return await _read_upload(runtime, source, asset) if asset.kind == AssetKind.upload else asset
-
-
 async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> Asset:
+    """The upload with its size in pixels: it is inspected for the first time here."""
     if asset.bytes > runtime.settings.limits.max_reference_bytes:
         raise InvalidRequest(f"{source.field}: the file is too large", param=source.field, reason="reference_too_large")
     try:

@@ -43,10 +43,6 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
         # The image process reports its OSError as text.
         is_disk_full = f"[Errno {errno.ENOSPC}]" in str(error)
         return _STORAGE_FULL if is_disk_full else _unusable("The mask cannot be read.", "corrupt")
-    return await _store_mask(runtime, task, original, target)
-
-
-async def _store_mask(runtime: Runtime, task: Task, original: Asset, target: Path) -> Asset:
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
     facts = FileFacts(MEDIA_TYPE, size, digest, original.width, original.height)
     asset = new_asset(AssetKind.repaint, task.account_id, task.id, facts, runtime.clock())

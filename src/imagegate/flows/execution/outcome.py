@@ -151,7 +151,8 @@ def _cost_of_response(execution: Execution, attempt: Attempt, response: SpooledR
     """Nanos: what the upstream says, else its usage at the route's rates, else the formula on what it delivered."""
     if response.cost_nanos is not None:
         return response.cost_nanos
-    usage = response.usage or _formula_usage(execution.runtime, execution.task, response)
+    order = execution.task.order
+    usage = response.usage or formula_usage(order, execution.runtime.catalog.models[order.row], response)
     return _cost_of_usage(execution, attempt, msgspec.structs.replace(usage, images=len(response.images)))
 
 
@@ -163,10 +164,6 @@ def _cost_of_usage(execution: Execution, attempt: Attempt, usage: Usage) -> int:
         return attempt.cost
     tier = FAMILIES[runtime.catalog.models[order.row].family].price_tier(order)
     return max(0, compute_charge(usage, route.price_for_tier(tier)).total)
-
-
-def _formula_usage(runtime: Runtime, task: Task, response: SpooledResponse) -> Usage:
-    return formula_usage(task.order, runtime.catalog.models[task.order.row], response)
 
 
 def describe_anomalies(runtime: Runtime, task: Task, attempt: Attempt, response: SpooledResponse) -> str:
@@ -209,7 +206,7 @@ def _usage_anomaly(runtime: Runtime, task: Task, response: SpooledResponse) -> s
         return ""
     if not is_plausible(reported, model):
         return "usage is absurd"
-    expected = _formula_usage(runtime, task, response).image_output
+    expected = formula_usage(task.order, model, response).image_output
     ratio = reported.image_output / max(expected, 1)
     if abs(ratio - 1) <= _MAX_TOKEN_DEVIATION:
         return ""
