@@ -236,11 +236,7 @@ def _validate(settings: Settings) -> Settings:
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
-        (
-            "public_url",
-            _is_origin(settings.server.public_url),
-            "an origin such as https://images.example.com",
-        ),
+        ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
     ]
     for name, holds, allowed in rules:
         if not holds:

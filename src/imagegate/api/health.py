@@ -27,10 +27,7 @@ class Readiness(msgspec.Struct):
 @get(
     "/healthz",
     operation=Operation(
-        summary="The process is running",
-        tag="operations",
-        response_example={"status": "ok"},
-        public=True,
+        summary="The process is running", tag="operations", response_example={"status": "ok"}, public=True
     ),
 )
 async def healthz() -> Health:

@@ -80,9 +80,6 @@ def host_name(host: str) -> str:
 
 async def _send_response(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
     """Send a response that never reached the router."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(response.content)).encode()),
-    ]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(response.content)).encode())]
     await send({"type": "http.response.start", "status": response.status_code or 400, "headers": headers})
     await send({"type": "http.response.body", "body": response.content, "more_body": False})

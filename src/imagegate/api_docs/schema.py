@@ -69,8 +69,7 @@ NextCursor = Annotated[str | None, doc("Pass it as `cursor` for the next page; n
 HasMore = Annotated[bool, doc("Whether there is a next page")]
 
 Number = Annotated[
-    msgspec.Raw,
-    msgspec.Meta(description="Exact, at most 9 fractional digits", extra_json_schema={"type": "number"}),
+    msgspec.Raw, msgspec.Meta(description="Exact, at most 9 fractional digits", extra_json_schema={"type": "number"})
 ]
 
 CREDITS_PATTERN = r"^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$"

@@ -130,8 +130,7 @@ async def _generate(
         if task["status"] == "failed":
             error = task["error"]
             raise Exit(
-                exit_code_for(error["code"]),
-                f"imagegate: {error['message']} ({error['code']}); nothing was charged",
+                exit_code_for(error["code"]), f"imagegate: {error['message']} ({error['code']}); nothing was charged"
             )
         files = [_output_path(output, task, position) for position in range(len(task["results"]))]
         for link, file in zip(task["results"], files, strict=True):

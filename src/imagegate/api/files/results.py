@@ -53,10 +53,7 @@ LinkExpiry = Annotated[
 LinkSignature = Annotated[
     str,
     QueryParameter(name="sig"),
-    doc(
-        "The signature: the key's name, a dot, and base64url",
-        examples=[examples.RESULT_URL.partition("sig=")[2]],
-    ),
+    doc("The signature: the key's name, a dot, and base64url", examples=[examples.RESULT_URL.partition("sig=")[2]]),
 ]
 RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte range", examples=["bytes=0-1023"])]
 
@@ -80,9 +77,7 @@ async def get_result(
     runtime: Runtime,
     task_id: TaskIdPath,
     name: Annotated[
-        str,
-        PathParameter(),
-        doc("Position and extension", pattern=f"^{_NAME.pattern}$", examples=["0.png"]),
+        str, PathParameter(), doc("Position and extension", pattern=f"^{_NAME.pattern}$", examples=["0.png"])
     ],
     exp: LinkExpiry = "",
     sig: LinkSignature = "",

@@ -172,9 +172,7 @@ async def open_file(
         doc("Part of the address", pattern="^[0-9a-f]{32}$", examples=[examples.UPLOAD_URL.split("/")[-2]]),
     ],
     name: Annotated[
-        str,
-        PathParameter(),
-        doc("The file's name", pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["fox.png"]),
+        str, PathParameter(), doc("The file's name", pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["fox.png"])
     ],
     range_header: RangeHeader = "",
 ) -> Response[Any]:

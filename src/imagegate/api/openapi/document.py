@@ -166,9 +166,6 @@ def _link(link: ResponseLink) -> dict[str, Any]:
     return entry
 
 
-@get(
-    "/openapi.json",
-    operation=Operation(summary="This document", tag="operations", public=True),
-)
+@get("/openapi.json", operation=Operation(summary="This document", tag="operations", public=True))
 async def openapi_json(document: bytes) -> Annotated[msgspec.Raw, schema(type="object")]:
     return msgspec.Raw(document)

@@ -20,11 +20,7 @@ _KEY_ERRORS: tuple[type[Problem], ...] = (
     errors.IpRestricted,
     errors.RateLimitExceeded,
 )
-_BODY_ERRORS: tuple[type[Problem], ...] = (
-    errors.InvalidRequest,
-    errors.RequestTooLarge,
-    errors.UnsupportedMediaType,
-)
+_BODY_ERRORS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.RequestTooLarge, errors.UnsupportedMediaType)
 _COMMON_ERRORS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.InternalError, errors.ServiceUnavailable)
 _REQUEST_ID = "req_847d20a4dc389caf632961cc"
 _QUOTA_AMOUNTS = {"estimated_credits": json_number("29.623248"), "remaining_credits": json_number("12.5")}

@@ -172,12 +172,7 @@ LEDGER = _list(
     }
 )
 _TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500"), "refunded": _ZERO}
-USAGE = {
-    **_list({"day": "2026-11-22", **_TOTAL}),
-    "first_day": "2026-10-24",
-    "last_day": "2026-11-22",
-    "total": _TOTAL,
-}
+USAGE = {**_list({"day": "2026-11-22", **_TOTAL}), "first_day": "2026-10-24", "last_day": "2026-11-22", "total": _TOTAL}
 KEY = {
     "id": KEY_ID,
     "object": "api_key",

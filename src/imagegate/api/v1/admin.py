@@ -13,20 +13,9 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
-from imagegate.api.responses import (
-    REPLAYED_HEADER,
-    replayed_headers,
-)
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers
 from imagegate.api.validation import not_blank
-from imagegate.api_docs.schema import (
-    CREDITS_PATTERN,
-    AccountIdText,
-    ApiKeyText,
-    Seconds,
-    TaskIdText,
-    doc,
-    schema,
-)
+from imagegate.api_docs.schema import CREDITS_PATTERN, AccountIdText, ApiKeyText, Seconds, TaskIdText, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
@@ -106,12 +95,7 @@ class OverrunPage(CursorPage, kw_only=True):
 
 @get(
     "/v1/admin/accounts",
-    operation=Operation(
-        summary="Every account",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ACCOUNTS,
-    ),
+    operation=Operation(summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS),
 )
 async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
     page = await runtime.db.read(list_accounts_page, decode_cursor(cursor, AccountName), limit)

@@ -12,11 +12,7 @@ from msgspec import Meta
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseHeader
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
-from imagegate.api.responses import (
-    REPLAYED_HEADER,
-    replayed_headers,
-    wait_for_task,
-)
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
 from imagegate.api_docs.schema import SIZE_PATTERN, BillingRule, Count, PriceVersion, doc, required, schema
 from imagegate.domain import errors, images
@@ -73,8 +69,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         ),
     ] = None
     resolution: Annotated[
-        _Tier | None,
-        doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
+        _Tier | None, doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier")
     ] = None
     quality: Annotated[
         _Quality | None, doc("low, medium (the default of most models), high, or what else the model names")
@@ -101,8 +96,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         Annotated[str, schema(enum=["png", "jpeg", "webp"])] | None, doc("png (the default), jpeg or webp")
     ] = None
     output_compression: Annotated[
-        Annotated[int, schema(minimum=0, maximum=100)] | None,
-        doc("100 when absent; for jpeg and webp, else ignored"),
+        Annotated[int, schema(minimum=0, maximum=100)] | None, doc("100 when absent; for jpeg and webp, else ignored")
     ] = None
 
 

@@ -15,15 +15,7 @@ from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api.validation import not_blank
-from imagegate.api_docs.schema import (
-    CREDITS_PATTERN,
-    KEY_ID_PATTERN,
-    ApiKeyText,
-    KeyIdText,
-    Seconds,
-    doc,
-    schema,
-)
+from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
@@ -39,9 +31,7 @@ from imagegate.store.api_keys import list_keys_page
 _MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
 
 _Entries = Meta(
-    min_length=1,
-    max_length=_MAX_ENTRIES,
-    extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"},
+    min_length=1, max_length=_MAX_ENTRIES, extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"}
 )
 _Name = Annotated[str, not_blank(100)]
 _Scopes = Annotated[list[Annotated[str, schema(enum=[*Scope])]], _Entries]
@@ -52,9 +42,7 @@ _Timestamp = Annotated[int, Meta(ge=1, le=_MAX_EXPIRES_AT, extra={"rule": "must 
 _Rate = Annotated[int, Meta(ge=1, le=MAX_REQUESTS_PER_MINUTE)]
 _Tasks = Annotated[int, Meta(ge=1, le=1_000_000)]
 KeyIdPath = Annotated[
-    str,
-    PathParameter(name="key_id"),
-    doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID]),
+    str, PathParameter(name="key_id"), doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID])
 ]
 
 _KEY_ID_LINK = {"key_id": "$response.body#/id"}

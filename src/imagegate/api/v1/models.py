@@ -62,10 +62,7 @@ async def get_model(
 @get(
     "/v1/pricing",
     operation=Operation(
-        summary="What everything costs; needs no key",
-        tag="models",
-        response_example=examples.PRICES,
-        public=True,
+        summary="What everything costs; needs no key", tag="models", response_example=examples.PRICES, public=True
     ),
 )
 async def get_pricing(runtime: Runtime) -> PriceList:

@@ -11,20 +11,12 @@ from litestar import Response, post
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey
-from imagegate.api.responses import (
-    REPLAYED_HEADER,
-    replayed_headers,
-)
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import AccountIdText, RefundIdText, Seconds, TaskIdText, doc
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import (
-    IdempotencyConflict,
-    InvalidTaskId,
-    TaskNotFound,
-    TaskNotRefundable,
-)
+from imagegate.domain.errors import IdempotencyConflict, InvalidTaskId, TaskNotFound, TaskNotRefundable
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.refunds import refund
@@ -62,12 +54,7 @@ class RefundView(msgspec.Struct, kw_only=True):
         request_example=examples.REFUND_REQUEST,
         response_example=examples.REFUND_RESPONSE,
         response_headers=(REPLAYED_HEADER,),
-        errors=(
-            errors.InvalidTaskId,
-            errors.TaskNotFound,
-            errors.TaskNotRefundable,
-            errors.IdempotencyConflict,
-        ),
+        errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotRefundable, errors.IdempotencyConflict),
         links=(ResponseLink("get_task_cost", "What is left of it", parameters={"task_id": "$response.body#/task_id"}),),
     ),
 )

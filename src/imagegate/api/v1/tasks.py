@@ -13,21 +13,8 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import Operation, ResponseLink
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import MAX_WAIT_S, PageNumber
-from imagegate.api.responses import (
-    TaskIdPath,
-    find_owned_task,
-    wait_for_task,
-)
-from imagegate.api_docs.schema import (
-    Count,
-    Link,
-    Number,
-    Seconds,
-    Status,
-    TaskIdText,
-    doc,
-    required,
-)
+from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
+from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest

@@ -52,10 +52,7 @@ class UsageList(msgspec.Struct, kw_only=True):
 @get(
     "/v1/usage",
     operation=Operation(
-        summary="Settled totals",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.USAGE,
+        summary="Settled totals", tag="credits", scope=Scope.billing_read, response_example=examples.USAGE
     ),
 )
 async def get_usage(
