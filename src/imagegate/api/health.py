@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api_docs.schema import doc
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
@@ -24,25 +24,18 @@ class Readiness(msgspec.Struct):
     checks: Annotated[dict[str, str], doc("Each check: ok, or what is wrong")]
 
 
-@get(
-    "/healthz",
-    operation=Operation(
-        summary="The process is running", tag="operations", response_example={"status": "ok"}, public=True
-    ),
-)
+@get("/healthz", summary="The process is running", tag="operations", response_example={"status": "ok"}, public=True)
 async def healthz() -> Health:
     return Health("ok")
 
 
 @get(
     "/readyz",
-    operation=Operation(
-        summary="New work can be accepted",
-        tag="operations",
-        response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
-        public=True,
-        statuses={200: "Ready", 503: "Not ready; the checks say why"},
-    ),
+    summary="New work can be accepted",
+    tag="operations",
+    response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
+    public=True,
+    statuses={200: "Ready", 503: "Not ready; the checks say why"},
 )
 async def readyz(runtime: Runtime) -> Response[Readiness]:
     checks = {

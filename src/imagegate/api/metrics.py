@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from litestar import Response, get
+from litestar import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
 from imagegate.domain.errors import NotFound
@@ -118,13 +118,11 @@ class Metrics:
 
 @get(
     "/metrics",
-    operation=Operation(
-        summary="Metrics for Prometheus",
-        tag="operations",
-        media_type="text/plain",
-        public=True,
-        errors=(errors.NotFound,),
-    ),
+    summary="Metrics for Prometheus",
+    tag="operations",
+    media_type="text/plain",
+    public=True,
+    errors=(errors.NotFound,),
 )
 async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
     """404 where the operator has switched it off."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from litestar import Request, Response, get
+from litestar import Request, Response
 from litestar.params import HeaderParameter, PathParameter, SkipValidation
 
-from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.openapi.operation import ResponseHeader, get
 from imagegate.api_docs.schema import doc
 from imagegate.domain import errors
 
@@ -21,14 +21,12 @@ _STATUSES = {200: "The page", 304: "The known page is current"}
 
 @get(
     "/reference",
-    operation=Operation(
-        summary="This document as pages for people: the overview",
-        tag="operations",
-        media_type="text/html",
-        public=True,
-        response_headers=(_ETAG,),
-        statuses=_STATUSES,
-    ),
+    summary="This document as pages for people: the overview",
+    tag="operations",
+    media_type="text/html",
+    public=True,
+    response_headers=(_ETAG,),
+    statuses=_STATUSES,
 )
 async def get_reference(
     request: Request[Any, Any, Any], render_reference: RenderReference, if_none_match: IfNoneMatch = ""
@@ -38,15 +36,13 @@ async def get_reference(
 
 @get(
     "/reference/{section:str}",
-    operation=Operation(
-        summary="The endpoints of one tag, or `types`",
-        tag="operations",
-        media_type="text/html",
-        public=True,
-        response_headers=(_ETAG,),
-        statuses=_STATUSES,
-        errors=(errors.NotFound,),
-    ),
+    summary="The endpoints of one tag, or `types`",
+    tag="operations",
+    media_type="text/html",
+    public=True,
+    response_headers=(_ETAG,),
+    statuses=_STATUSES,
+    errors=(errors.NotFound,),
 )
 async def get_reference_section(
     request: Request[Any, Any, Any],

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, delete, get, route
+from litestar import Request, Response
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from imagegate.api.files.envelope import Envelope, FileView, file_view
-from imagegate.api.files.results import FILE_HEADERS, RangeHeader, send_file
+from imagegate.api.files.signed_links import FILE_HEADERS, RangeHeader, send_file
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import delete, get, get_or_head
 from imagegate.api.params import PageNumber
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import Count, FileIdText, doc
@@ -72,13 +72,11 @@ class DeletedFileResponse(Envelope, kw_only=True):
 
 @get(
     [f"{FILES_PATH}/list", FILES_PATH],
-    operation=Operation(
-        summary="The account's files, newest first",
-        response_example=examples.FILES,
-        error_type=FileErrorResponse,
-        tag="files",
-        scope=Scope.files_write,
-    ),
+    summary="The account's files, newest first",
+    response_example=examples.FILES,
+    error_type=FileErrorResponse,
+    tag="files",
+    scope=Scope.files_write,
 )
 async def list_files(
     runtime: Runtime,
@@ -95,13 +93,11 @@ async def list_files(
 
 @get(
     f"{FILES_PATH}/quota",
-    operation=Operation(
-        summary="The file limit of the account, and how much of it is used",
-        response_example=examples.FILE_QUOTA,
-        error_type=FileErrorResponse,
-        tag="files",
-        scope=Scope.files_write,
-    ),
+    summary="The file limit of the account, and how much of it is used",
+    response_example=examples.FILE_QUOTA,
+    error_type=FileErrorResponse,
+    tag="files",
+    scope=Scope.files_write,
 )
 async def get_quota(runtime: Runtime, key: ApiKey) -> FileQuotaResponse:
     max_files = runtime.settings.limits.files_per_account
@@ -112,35 +108,28 @@ async def get_quota(runtime: Runtime, key: ApiKey) -> FileQuotaResponse:
 
 @delete(
     f"{FILES_PATH}/{{file_id:str}}",
-    status_code=200,
-    operation=Operation(
-        summary="Delete a file and its bytes",
-        response_example=examples.DELETED_FILE,
-        scope=Scope.files_write,
-        error_type=FileErrorResponse,
-        tag="files",
-        errors=(errors.NotFound,),
-    ),
+    summary="Delete a file and its bytes",
+    response_example=examples.DELETED_FILE,
+    scope=Scope.files_write,
+    error_type=FileErrorResponse,
+    tag="files",
+    errors=(errors.NotFound,),
 )
 async def remove_file(runtime: Runtime, key: ApiKey, file_id: FileIdPath) -> DeletedFileResponse:
     await delete_file(runtime, key.account_id, file_id if FILE_ID_RE.fullmatch(file_id) else "")
     return DeletedFileResponse(msg="File deleted", data=DeletedFile(file_id))
 
 
-@route(
+@get_or_head(
     f"{DOWNLOADS_PATH}/{{file_id:str}}",
-    http_method=["GET", "HEAD"],
-    status_code=200,
-    operation=Operation(
-        summary="A file by its id; the address is the secret",
-        media_type="image/*",
-        public=True,
-        statuses={200: "The file", 206: "A part of it"},
-        error_type=FileErrorResponse,
-        tag="files",
-        response_headers=FILE_HEADERS,
-        errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-    ),
+    summary="A file by its id; the address is the secret",
+    media_type="image/*",
+    public=True,
+    statuses={200: "The file", 206: "A part of it"},
+    error_type=FileErrorResponse,
+    tag="files",
+    response_headers=FILE_HEADERS,
+    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def download_file(
     request: Request[Any, Any, Any], runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
@@ -149,19 +138,15 @@ async def download_file(
     return _send_stored_file(request, runtime, file, range_header)
 
 
-@route(
+@get_or_head(
     f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}",
-    http_method=["GET", "HEAD"],
-    status_code=200,
-    operation=Operation(
-        summary="A file by its own address",
-        tag="files",
-        media_type="image/*",
-        public=True,
-        statuses={200: "The file", 206: "A part of it"},
-        response_headers=FILE_HEADERS,
-        errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-    ),
+    summary="A file by its own address",
+    tag="files",
+    media_type="image/*",
+    public=True,
+    statuses={200: "The file", 206: "A part of it"},
+    response_headers=FILE_HEADERS,
+    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def open_file(
     request: Request[Any, Any, Any],

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, post
+from litestar import Request
 
 from imagegate.api.body import check_json_type, stream_body
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
@@ -15,7 +15,7 @@ from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
 from imagegate.api.files.naming import NamingFields, parse_naming
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, post
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import doc, required, schema
 from imagegate.domain import errors
@@ -43,8 +43,8 @@ _LINKS = (
 )
 
 
-_upload_operation = functools.partial(
-    Operation,
+_upload = functools.partial(
+    post,
     tag="files",
     scope=Scope.files_write,
     response_example=examples.FILE,
@@ -68,16 +68,12 @@ class FileForm(NamingFields, kw_only=True):
     file: Annotated[msgspec.Raw, doc("The image", type="string", format="binary")]
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/base64",
-    status_code=200,
-    request_max_body_size=None,
-    operation=_upload_operation(
-        streamed_type=Base64Fields,
-        summary="Keep a file given as base64 or a data URL",
-        request_example=examples.BASE64_UPLOAD,
-        errors=_UPLOAD_ERRORS,
-    ),
+    streamed_type=Base64Fields,
+    summary="Keep a file given as base64 or a data URL",
+    request_example=examples.BASE64_UPLOAD,
+    errors=_UPLOAD_ERRORS,
 )
 async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
     check_json_type(request.headers.get("content-type", ""))
@@ -90,16 +86,12 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/stream",
-    status_code=200,
-    request_max_body_size=None,
-    operation=_upload_operation(
-        summary="Keep a file given as multipart/form-data in the field file",
-        errors=_UPLOAD_ERRORS,
-        streamed_type=FileForm,
-        streamed_media_type="multipart/form-data",
-    ),
+    summary="Keep a file given as multipart/form-data in the field file",
+    errors=_UPLOAD_ERRORS,
+    streamed_type=FileForm,
+    streamed_media_type="multipart/form-data",
 )
 async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
@@ -111,14 +103,11 @@ async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: 
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/url",
-    status_code=200,
-    operation=_upload_operation(
-        summary="Keep a file that is fetched from a URL",
-        request_example=examples.URL_UPLOAD,
-        errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
-    ),
+    summary="Keep a file that is fetched from a URL",
+    request_example=examples.URL_UPLOAD,
+    errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
 )
 async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResponse:
     if not data.file_url:

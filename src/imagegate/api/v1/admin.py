@@ -1,4 +1,4 @@
-"""/v1/admin: accounts, grants and overruns, for keys with the scope `admin`."""
+"""/v1/admin: accounts, grants, refunds and overruns, for keys with the scope `admin`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,40 @@ import hashlib
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from msgspec import UNSET, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers
 from imagegate.api.validation import not_blank
-from imagegate.api_docs.schema import CREDITS_PATTERN, AccountIdText, ApiKeyText, Seconds, TaskIdText, doc, schema
-from imagegate.domain import errors
+from imagegate.api_docs.schema import (
+    CREDITS_PATTERN,
+    AccountIdText,
+    ApiKeyText,
+    RefundIdText,
+    Seconds,
+    TaskIdText,
+    doc,
+    schema,
+)
+from imagegate.domain import errors, ids
 from imagegate.domain.accounts import Account, ApiKey, Scope
-from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
+from imagegate.domain.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    InvalidTaskId,
+    NotFound,
+    TaskNotFound,
+    TaskNotRefundable,
+)
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import NewKey, create_key, open_account
+from imagegate.flows.refunds import refund
 from imagegate.runtime import Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
@@ -35,6 +52,7 @@ from imagegate.store.queries.admin import (
     list_accounts_page,
     list_overruns_page,
 )
+from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Refund, RefundConflict
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
@@ -85,6 +103,25 @@ class OverrunView(msgspec.Struct, kw_only=True):
     overrun: Money
 
 
+class RefundBody(msgspec.Struct, kw_only=True):
+    """The task and the reason, which only operators see."""
+
+    task_id: TaskIdText
+    reason: Annotated[str, not_blank(500)]
+
+
+class RefundView(msgspec.Struct, kw_only=True):
+    id: RefundIdText
+    object: Literal["refund"] = "refund"
+    task_id: TaskIdText
+    account_id: AccountIdText
+    amount: Annotated[Money, doc("The task's whole charge")]
+    available: Money
+    reason: str
+    actor: Annotated[str, doc("The key that refunded it, as `key:<id>`")]
+    created: Seconds
+
+
 class AccountPage(CursorPage, kw_only=True):
     data: list[AccountView]
 
@@ -93,10 +130,7 @@ class OverrunPage(CursorPage, kw_only=True):
     data: list[OverrunView]
 
 
-@get(
-    "/v1/admin/accounts",
-    operation=Operation(summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS),
-)
+@get("/v1/admin/accounts", summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS)
 async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
     page = await runtime.db.read(list_accounts_page, decode_cursor(cursor, AccountName), limit)
     return cursor_page(AccountPage, page, lambda account: _account_view(runtime, account))
@@ -104,18 +138,13 @@ async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor 
 
 @post(
     "/v1/admin/accounts",
-    status_code=200,
-    operation=Operation(
-        summary="Create an account; with_key also creates a key, shown once",
-        tag="admin",
-        scope=Scope.admin,
-        request_example={"name": "shop", "with_key": True},
-        response_example=examples.ACCOUNT,
-        links=(
-            ResponseLink(
-                "create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}
-            ),
-        ),
+    summary="Create an account; with_key also creates a key, shown once",
+    tag="admin",
+    scope=Scope.admin,
+    request_example={"name": "shop", "with_key": True},
+    response_example=examples.ACCOUNT,
+    links=(
+        ResponseLink("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
     ),
 )
 async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
@@ -128,16 +157,13 @@ async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
 
 @post(
     "/v1/admin/grants",
-    status_code=200,
-    operation=Operation(
-        summary="Give credits, or take them back; once per Idempotency-Key",
-        tag="admin",
-        scope=Scope.admin,
-        request_example=examples.GRANT_REQUEST,
-        response_example=examples.GRANT_RESPONSE,
-        response_headers=(REPLAYED_HEADER,),
-        errors=(errors.IdempotencyConflict, errors.NotFound),
-    ),
+    summary="Give credits, or take them back; once per Idempotency-Key",
+    tag="admin",
+    scope=Scope.admin,
+    request_example=examples.GRANT_REQUEST,
+    response_example=examples.GRANT_RESPONSE,
+    response_headers=(REPLAYED_HEADER,),
+    errors=(errors.IdempotencyConflict, errors.NotFound),
 )
 async def create_grant(
     data: GrantBody,
@@ -150,9 +176,9 @@ async def create_grant(
     ],
 ) -> Response[GrantView]:
     amount, account_id = _parse_amount(runtime, data.credits), data.account_id.replace("\0", " ")
-    granted = await runtime.db.write(grant_once, account_id, amount, _grant_ref(key, idempotency_key), f"key:{key.id}")
-    match granted:
-        case GrantEntry():
+    ref = f"grant:{_operation_key(key, idempotency_key)}"
+    match await runtime.db.write(grant_once, account_id, amount, ref, f"key:{key.id}"):
+        case GrantEntry() as granted:
             return Response(_grant_view(runtime, granted), headers=replayed_headers(granted.replayed))
         case GrantConflict():
             raise IdempotencyConflict
@@ -162,23 +188,61 @@ async def create_grant(
             raise NotFound("No account has this id", param="account_id")
 
 
+@post(
+    "/v1/admin/refunds",
+    summary="Refund the whole charge of a settled task, once",
+    description="The task says `refund_status` `completed` from then on; its images stay. No webhook is sent.",
+    tag="admin",
+    scope=Scope.admin,
+    request_example=examples.REFUND_REQUEST,
+    response_example=examples.REFUND_RESPONSE,
+    response_headers=(REPLAYED_HEADER,),
+    errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotRefundable, errors.IdempotencyConflict),
+    links=(ResponseLink("get_task_cost", "What is left of it", parameters={"task_id": "$response.body#/task_id"}),),
+)
+async def create_refund(
+    data: RefundBody,
+    runtime: Runtime,
+    key: ApiKey,
+    idempotency_key: Annotated[
+        IdempotencyKey,
+        IDEMPOTENCY_KEY,
+        doc("Makes a repeat safe: it is answered with the same refund", examples=["refund-ticket-17"]),
+    ],
+) -> Response[RefundView]:
+    if not data.task_id.startswith(ids.TASK_PREFIX):
+        raise InvalidTaskId(param="task_id")
+    operation_key = _operation_key(key, idempotency_key)
+    match await refund(runtime.db, data.task_id, data.reason, f"key:{key.id}", operation_key):
+        case Refund() as booked:
+            return Response(_refund_view(runtime, booked), headers=replayed_headers(booked.replayed))
+        case RefundConflict():
+            raise IdempotencyConflict
+        case NoSuchTask():
+            raise TaskNotFound
+        case NotCharged():
+            raise TaskNotRefundable(param="task_id", reason="not_charged")
+        case AlreadyRefunded():
+            raise TaskNotRefundable(
+                "The charge of this task was refunded before", param="task_id", reason="already_refunded"
+            )
+
+
 @get(
     "/v1/admin/overruns",
-    operation=Operation(
-        summary="Charges that were capped at their hold, newest first",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.OVERRUNS,
-    ),
+    summary="Charges that were capped at their hold, newest first",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.OVERRUNS,
 )
 async def list_overruns(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> OverrunPage:
     page = await runtime.db.read(list_overruns_page, decode_cursor(cursor, Position), limit)
     return cursor_page(OverrunPage, page, lambda overrun: _overrun_view(runtime, overrun))
 
 
-def _grant_ref(key: ApiKey, idempotency_key: str) -> str:
+def _operation_key(key: ApiKey, idempotency_key: str) -> str:
     """Two operators may choose the same Idempotency-Key: it counts within the operator's account."""
-    return "grant:api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
+    return "api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
 
 
 def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
@@ -207,6 +271,20 @@ def _grant_view(runtime: Runtime, entry: GrantEntry) -> GrantView:
         available=to_money(entry.available, rate),
         actor=entry.actor,
         created=entry.created // US_PER_SECOND,
+    )
+
+
+def _refund_view(runtime: Runtime, booked: Refund) -> RefundView:
+    rate = runtime.credits_per_usd
+    return RefundView(
+        id=booked.id,
+        task_id=booked.task_id,
+        account_id=booked.account_id,
+        amount=to_money(booked.amount, rate),
+        available=to_money(booked.available, rate),
+        reason=booked.reason,
+        actor=booked.actor,
+        created=booked.created // US_PER_SECOND,
     )
 
 

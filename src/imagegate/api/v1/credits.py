@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get
 from msgspec import UNSET, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api_docs.schema import Number, doc
 from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import Unauthorized
@@ -55,12 +54,10 @@ class CreditsResponse(msgspec.Struct):
 
 @get(
     "/v1/credits",
-    operation=Operation(
-        summary="What the account and this key have left",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.CREDITS,
-    ),
+    summary="What the account and this key have left",
+    tag="credits",
+    scope=Scope.billing_read,
+    response_example=examples.CREDITS,
 )
 async def get_credits(runtime: Runtime, key: ApiKey) -> CreditsResponse:
     found = await runtime.db.snapshot(load_balance, key.account_id, key.id)

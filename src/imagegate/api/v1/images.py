@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import HeaderParameter
 from msgspec import Meta
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.openapi.operation import ResponseHeader, post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
@@ -144,22 +144,19 @@ class QuoteView(msgspec.Struct, kw_only=True):
 
 @post(
     "/v1/images/generations",
-    status_code=200,
-    operation=Operation(
-        summary="Create a task; any response other than 200 means that no task and no hold exist",
-        tag="images",
-        description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
-        " `GET /v1/tasks/{task_id}?wait=60`, with its events, or get a webhook at `callback_url`.",
-        scope=Scope.images_write,
-        response_example=examples.PENDING_TASK,
-        links=TASK_LINKS,
-        response_headers=(
-            REPLAYED_HEADER,
-            ResponseHeader("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
-        ),
-        request_example=REQUEST_EXAMPLE,
-        errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
+    summary="Create a task; any response other than 200 means that no task and no hold exist",
+    tag="images",
+    description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
+    " `GET /v1/tasks/{task_id}?wait=60`, with its events, or get a webhook at `callback_url`.",
+    scope=Scope.images_write,
+    response_example=examples.PENDING_TASK,
+    links=TASK_LINKS,
+    response_headers=(
+        REPLAYED_HEADER,
+        ResponseHeader("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
     ),
+    request_example=REQUEST_EXAMPLE,
+    errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
 )
 async def create_image(
     data: ImageRequest,
@@ -202,15 +199,12 @@ async def create_image(
 
 @post(
     "/v1/images/quotes",
-    status_code=200,
-    operation=Operation(
-        summary="Price a request: expected, maximum and lines; stores nothing",
-        tag="images",
-        scope=Scope.images_write,
-        response_example=examples.QUOTE,
-        request_example=REQUEST_EXAMPLE,
-        errors=_MODEL_ERRORS,
-    ),
+    summary="Price a request: expected, maximum and lines; stores nothing",
+    tag="images",
+    scope=Scope.images_write,
+    response_example=examples.QUOTE,
+    request_example=REQUEST_EXAMPLE,
+    errors=_MODEL_ERRORS,
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
     quote = make_quote(runtime, data, key, runtime.clock())

@@ -6,12 +6,11 @@ import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import delete, get, patch, post
 from litestar.params import PathParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api.validation import not_blank
@@ -108,12 +107,10 @@ class DeletedKey(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/keys",
-    operation=Operation(
-        summary="The account's keys, without their values",
-        tag="keys",
-        scope=Scope.billing_read,
-        response_example=examples.KEYS,
-    ),
+    summary="The account's keys, without their values",
+    tag="keys",
+    scope=Scope.billing_read,
+    response_example=examples.KEYS,
 )
 async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> KeyList:
     page = await runtime.db.read(list_keys_page, key.account_id, decode_cursor(cursor, Position), limit)
@@ -122,15 +119,12 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
 
 @post(
     "/v1/keys",
-    status_code=200,
-    operation=Operation(
-        summary="Create a key with no more rights than the calling key; its value is shown this once",
-        tag="keys",
-        scope=Scope.billing_read,
-        request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
-        response_example=examples.NEW_KEY,
-        links=_LINKS,
-    ),
+    summary="Create a key with no more rights than the calling key; its value is shown this once",
+    tag="keys",
+    scope=Scope.billing_read,
+    request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
+    response_example=examples.NEW_KEY,
+    links=_LINKS,
 )
 async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
     fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
@@ -145,15 +139,13 @@ async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
 
 @patch(
     "/v1/keys/{key_id:str}",
-    operation=Operation(
-        summary="Change or disable a key; null removes a limit",
-        tag="keys",
-        scope=Scope.billing_read,
-        request_example={"disabled": True},
-        response_example=examples.KEY,
-        links=_LINKS,
-        errors=(errors.NotFound,),
-    ),
+    summary="Change or disable a key; null removes a limit",
+    tag="keys",
+    scope=Scope.billing_read,
+    request_example={"disabled": True},
+    response_example=examples.KEY,
+    links=_LINKS,
+    errors=(errors.NotFound,),
 )
 async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> KeyView:
     return _key_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, data)))
@@ -161,14 +153,11 @@ async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyId
 
 @delete(
     "/v1/keys/{key_id:str}",
-    status_code=200,
-    operation=Operation(
-        summary="Delete a key",
-        tag="keys",
-        scope=Scope.billing_read,
-        response_example=examples.DELETED_KEY,
-        errors=(errors.NotFound,),
-    ),
+    summary="Delete a key",
+    tag="keys",
+    scope=Scope.billing_read,
+    response_example=examples.DELETED_KEY,
+    errors=(errors.NotFound,),
 )
 async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> DeletedKey:
     await api_keys.delete_key(runtime, key, key_id)

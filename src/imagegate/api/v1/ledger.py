@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import get
 from litestar.params import QueryParameter
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api_docs.schema import PriceVersion, Seconds, TaskIdText, doc
@@ -47,12 +46,10 @@ class Ledger(CursorPage, kw_only=True):
 
 @get(
     "/v1/ledger",
-    operation=Operation(
-        summary="Every change of the available balance, newest first",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.LEDGER,
-    ),
+    summary="Every change of the available balance, newest first",
+    tag="credits",
+    scope=Scope.billing_read,
+    response_example=examples.LEDGER,
 )
 async def get_ledger(
     runtime: Runtime,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from litestar import get, post
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get, post
 from imagegate.api.responses import TaskIdPath
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
@@ -45,12 +44,10 @@ class TaskCost(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/admin/routes",
-    operation=Operation(
-        summary="Every route: its health, and what its calls of the last day cost",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ROUTES,
-    ),
+    summary="Every route: its health, and what its calls of the last day cost",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.ROUTES,
 )
 async def list_routes(runtime: Runtime) -> RouteList:
     return RouteList(data=await routes.route_views(runtime))
@@ -58,15 +55,12 @@ async def list_routes(runtime: Runtime) -> RouteList:
 
 @post(
     "/v1/admin/routes/reset",
-    status_code=200,
-    operation=Operation(
-        summary="Reset the health of a route or an upstream: its next call is made",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ROUTES,
-        request_example={"name": "gpt-image-2@azure-eu"},
-        errors=(errors.NotFound,),
-    ),
+    summary="Reset the health of a route or an upstream: its next call is made",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.ROUTES,
+    request_example={"name": "gpt-image-2@azure-eu"},
+    errors=(errors.NotFound,),
 )
 async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
     if not await routes.reset_route_health(runtime, data.name):
@@ -76,13 +70,11 @@ async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
 
 @get(
     "/v1/admin/tasks/{task_id:str}",
-    operation=Operation(
-        summary="Revenue and cost of a task of any account, and each of its attempts",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.TASK_COST,
-        errors=(errors.TaskNotFound,),
-    ),
+    summary="Revenue and cost of a task of any account, and each of its attempts",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.TASK_COST,
+    errors=(errors.TaskNotFound,),
 )
 async def get_task_cost(runtime: Runtime, task_id: TaskIdPath) -> TaskCost:
     found: Any = await routes.attempt_views(runtime, task_id)

@@ -6,12 +6,11 @@ import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api_docs.schema import Count, Day, KeyIdText, doc
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
@@ -49,12 +48,7 @@ class UsageList(msgspec.Struct, kw_only=True):
     total: UsageRow
 
 
-@get(
-    "/v1/usage",
-    operation=Operation(
-        summary="Settled totals", tag="credits", scope=Scope.billing_read, response_example=examples.USAGE
-    ),
-)
+@get("/v1/usage", summary="Settled totals", tag="credits", scope=Scope.billing_read, response_example=examples.USAGE)
 async def get_usage(
     runtime: Runtime,
     key: ApiKey,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage
 from imagegate.api.params import Cursor
 from imagegate.api_docs.schema import (
@@ -97,13 +97,11 @@ class SecretView(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/webhooks/deliveries",
-    operation=Operation(
-        summary="Webhook deliveries, newest first, with every attempt",
-        tag="webhooks",
-        scope=Scope.tasks_read,
-        response_example=examples.DELIVERIES,
-        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
-    ),
+    summary="Webhook deliveries, newest first, with every attempt",
+    tag="webhooks",
+    scope=Scope.tasks_read,
+    response_example=examples.DELIVERIES,
+    links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
 )
 async def list_deliveries(
     runtime: Runtime,
@@ -120,14 +118,11 @@ async def list_deliveries(
 
 @post(
     "/v1/webhooks/deliveries/{delivery_id:str}/replay",
-    status_code=200,
-    operation=Operation(
-        summary="Send a webhook again: the same id and bytes",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.DELIVERY,
-        errors=(errors.NotFound,),
-    ),
+    summary="Send a webhook again: the same id and bytes",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.DELIVERY,
+    errors=(errors.NotFound,),
 )
 async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryIdPath) -> DeliveryView:
     return _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
@@ -135,15 +130,12 @@ async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryId
 
 @post(
     "/v1/webhooks/test",
-    status_code=200,
-    operation=Operation(
-        summary="Send a test event to an address",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.TEST_DELIVERY,
-        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
-        request_example={"callback_url": "https://your-domain.com/webhook"},
-    ),
+    summary="Send a test event to an address",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.TEST_DELIVERY,
+    links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
+    request_example={"callback_url": "https://your-domain.com/webhook"},
 )
 async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> DeliveryView:
     if not data.callback_url:
@@ -153,12 +145,10 @@ async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> Deli
 
 @get(
     "/v1/webhooks/secret",
-    operation=Operation(
-        summary="The secret that signs this account's webhooks",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.SECRET,
-    ),
+    summary="The secret that signs this account's webhooks",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.SECRET,
 )
 async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await runtime.db.read(load_secret_version, key.account_id))
@@ -166,13 +156,10 @@ async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
 
 @post(
     "/v1/webhooks/secret/rotate",
-    status_code=200,
-    operation=Operation(
-        summary="Create a new secret; the old one also signs for 24 hours",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.ROTATED_SECRET,
-    ),
+    summary="Create a new secret; the old one also signs for 24 hours",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.ROTATED_SECRET,
 )
 async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await rotate_account_secret(runtime, key.account_id))
