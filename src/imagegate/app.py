@@ -193,8 +193,15 @@ def build_app(runtime: Runtime) -> ASGIApp:
         return build_document(HANDLERS, runtime.origin)
 
     site = PageRenderer(runtime, provide_document)
+    api = Router(
+        "/",
+        route_handlers=HANDLERS,
+        guards=[build_guard(authenticator)],
+        request_class=JsonRequest,
+        request_max_body_size=runtime.settings.server.max_body_bytes,
+    )
     app = Litestar(
-        [Router("/", route_handlers=HANDLERS, guards=[build_guard(authenticator)], request_class=JsonRequest), *PAGES],
+        [api, *PAGES],
         lifespan=[_worker_lifespan(runtime)],
         dependencies={
             "runtime": _provide_value(runtime),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import HTTPException
 
-from imagegate.api.body import check_json_type, stream_body
+from imagegate.api.body import check_json_type
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
 from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
@@ -20,7 +22,7 @@ from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import doc, required, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem, RequestTooLarge
+from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem
 from imagegate.flows.files import fetch_file, receive_file, store_file
 from imagegate.runtime import Runtime
 
@@ -80,7 +82,7 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
     max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         body = Base64BodyParser(incoming)
-        async for chunk in _stream_file_body(request, runtime, max_bytes):
+        async for chunk in _stream_body(request, runtime, max_bytes):
             body.feed(chunk)
         naming = parse_naming(body.finish())
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
@@ -97,7 +99,7 @@ async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: 
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
-        async for chunk in _stream_file_body(request, runtime, max_bytes):
+        async for chunk in _stream_body(request, runtime, max_bytes):
             form.feed(chunk)
         naming = parse_naming(form.finish(), form.filename)
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
@@ -115,12 +117,31 @@ async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResp
     return uploaded_file(runtime, await fetch_file(runtime, key.account_id, data.file_url, parse_naming(data)))
 
 
-async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
-    """A body above its limit means a file above its limit: everything else in it is small."""
-    idle_s, total_s = runtime.settings.server.body_timeout_s, runtime.settings.limits.upload_timeout_s
+async def _stream_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it comes: counted, each piece within `body_timeout_s`, the whole within `upload_timeout_s`.
+
+    A body above its limit means a file above its limit: everything else in it is small. A length that is announced is
+    believed where it is too much.
+    """
+    limits, idle_s = runtime.settings.limits, runtime.settings.server.body_timeout_s
+    too_large = FileTooLarge(f"The file is too large: at most {limits.max_upload_bytes:,} bytes")
+    if (request.content_length or 0) > max_bytes:
+        raise too_large
+    received_bytes, deadline = 0, asyncio.get_running_loop().time() + limits.upload_timeout_s
+    stream = aiter(request.stream())
+    while chunk := await _next_chunk(stream, idle_s, deadline):
+        received_bytes += len(chunk)
+        if received_bytes > max_bytes:
+            raise too_large
+        yield chunk
+
+
+async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: float) -> bytes:
+    """Empty at the end of the body."""
     try:
-        async for chunk in stream_body(request, max_bytes, idle_s, total_s):
-            yield chunk
-    except RequestTooLarge:
-        limit = runtime.settings.limits.max_upload_bytes
-        raise FileTooLarge(f"The file is too large: at most {limit:,} bytes") from None
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
+            return await anext(stream, b"")
+    except TimeoutError:
+        raise InvalidRequest("The body did not arrive in time") from None
+    except HTTPException:
+        raise InvalidRequest("The request body was truncated") from None
