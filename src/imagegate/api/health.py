@@ -12,7 +12,6 @@ from imagegate.api_docs.schema import doc
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
 from imagegate.store.dialect import DatabaseError
-from imagegate.store.transaction import Tx
 
 
 class Health(msgspec.Struct):
@@ -49,11 +48,7 @@ async def readyz(runtime: Runtime) -> Response[Readiness]:
 
 async def _check_database(runtime: Runtime) -> str:
     try:
-        await runtime.db.read(_probe)
+        await runtime.db.read(lambda tx: tx.fetch_int("SELECT 1 AS one"))
     except DatabaseError as failure:
         return str(failure)
     return "ok"
-
-
-def _probe(tx: Tx) -> int:
-    return tx.fetch_int("SELECT 1 AS one")

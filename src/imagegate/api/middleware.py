@@ -5,8 +5,8 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Callable
 
-from litestar import Response
 from litestar.enums import ScopeType
+from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagegate.api.problems import problem_response
@@ -48,9 +48,8 @@ class RequestMiddleware:
         if problem is None:
             await self._app(scope, receive, send_with_headers)
         else:
-            await _send_response(
-                problem_response(problem, request_id, scope["path"]), scope, receive, send_with_headers
-            )
+            refusal = problem_response(problem, request_id, scope["path"])
+            await ASGIResponse(body=refusal.content, status_code=refusal.status_code)(scope, receive, send_with_headers)
 
     def _find_problem(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])
@@ -76,10 +75,3 @@ def host_name(host: str) -> str:
     """`Example.com:8443` -> `example.com`; brackets of an IPv6 literal stay."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).lower()
-
-
-async def _send_response(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a response that never reached the router."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(response.content)).encode())]
-    await send({"type": "http.response.start", "status": response.status_code or 400, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content, "more_body": False})
