@@ -122,7 +122,7 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
     summary="Create a key with no more rights than the calling key; its value is shown this once",
     tag="keys",
     scope=Scope.billing_read,
-    request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
+    request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 340},
     response_example=examples.NEW_KEY,
     links=_LINKS,
 )
