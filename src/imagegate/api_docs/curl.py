@@ -23,9 +23,12 @@ def curl_command(origin: str, method: str, path: str, operation: dict[str, Any])
     parts[0] += f" {_quote(origin + fill_path(path, parameters, '$%s') + example_query(parameters))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
-    headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
-    parts += ["-H " + shlex.quote(f"{one['name']}: {one['example']}") for one in headers if "example" in one]
-    parts += _body(operation.get("requestBody", {}).get("content", {}))
+    parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in example_headers(operation)]
+    body = json_example(operation)
+    if body is not None:
+        parts.append(f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}")
+    elif "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+        parts.append("-F 'file=@-;filename=dot.png'")
     if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
         parts.append("-o image")
     line = _BREAK.join(parts)
@@ -56,10 +59,16 @@ def example_query(parameters: list[dict[str, Any]]) -> str:
     return "?" + "&".join(given) if given else ""
 
 
-def _body(content: dict[str, Any]) -> list[str]:
-    if "multipart/form-data" in content:
-        return ["-F 'file=@-;filename=dot.png'"]
-    if "application/json" not in content:
-        return []
-    body = json.dumps(content["application/json"]["example"], ensure_ascii=False)
-    return ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+def json_example(operation: dict[str, Any]) -> Any:
+    """The example of its JSON body, None without one."""
+    return operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+
+
+def example_headers(operation: dict[str, Any]) -> list[tuple[str, str]]:
+    """The headers that the examples make, and the type of a JSON body."""
+    headers = [
+        (one["name"], str(one["example"]))
+        for one in operation.get("parameters", [])
+        if one["in"] == "header" and "example" in one and (one["required"] or one["name"] == "Prefer")
+    ]
+    return [*headers, ("Content-Type", "application/json")] if json_example(operation) is not None else headers

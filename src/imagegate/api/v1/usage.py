@@ -80,18 +80,13 @@ async def get_usage(
     first, last = _day_range(from_day, to_day, runtime.clock())
     groups = tuple(dict.fromkeys(group_by.split(",")))
     found = await runtime.db.read(sum_usage, key.account_id, groups, first, last)
-    total = UsageTotal(
-        amount=sum(one.amount for one in found),
-        refunded=sum(one.refunded for one in found),
-        tasks=sum(one.tasks for one in found),
-        images=sum(one.images for one in found),
-    )
+    sums = {name: sum(getattr(one, name) for one in found) for name in ("amount", "refunded", "tasks", "images")}
     rate = runtime.credits_per_usd
     return UsageList(
         data=[_usage_row(one, rate) for one in found],
         first_day=_iso_date(first),
         last_day=_iso_date(last),
-        total=_usage_row(total, rate),
+        total=_usage_row(UsageTotal(**sums), rate),
     )
 
 
