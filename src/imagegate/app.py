@@ -21,7 +21,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from imagegate.api.auth import Authenticator, authenticated_key, build_guard
-from imagegate.api.body import JsonRequest
+from imagegate.api.body import ApiRequest
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
@@ -192,7 +192,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         "/",
         route_handlers=HANDLERS,
         guards=[build_guard(authenticator)],
-        request_class=JsonRequest,
+        request_class=ApiRequest,
         request_max_body_size=runtime.settings.server.max_body_bytes,
     )
     app = Litestar(

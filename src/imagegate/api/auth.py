@@ -10,11 +10,11 @@ import time
 from collections import OrderedDict
 from typing import Any, cast
 
-from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.client_address import client_address, is_listed
 from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import check_parameters
@@ -45,7 +45,7 @@ class Authenticator:
         self._token_key = runtime.keyring.derive_key("page-token")
         self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
-    async def authenticate(self, request: Request[Any, Any, Any]) -> ApiKey:
+    async def authenticate(self, request: ApiRequest) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
         query = request.query_params
         if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
@@ -62,10 +62,10 @@ class Authenticator:
         await self._check_rate_limit(request, key)
         return key
 
-    def client_address(self, request: Request[Any, Any, Any]) -> str:
+    def client_address(self, request: ApiRequest) -> str:
         return client_address(request, self._runtime.settings.server.trusted_proxies)
 
-    async def _check_rate_limit(self, request: Request[Any, Any, Any], key: ApiKey) -> None:
+    async def _check_rate_limit(self, request: ApiRequest, key: ApiKey) -> None:
         """Counted before the body is read or anything is looked up: a refused request costs next to nothing."""
         quotas = request_quotas(self._runtime.settings.limits, key)
         if not quotas:
@@ -133,7 +133,7 @@ def build_guard(authenticator: Authenticator) -> Guard:
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Key, scope and parameters, in this order and before the body is read."""
-        request = cast("Request[Any, Any, Any]", connection)  # all handlers here are of HTTP
+        request = cast("ApiRequest", connection)  # all handlers here are of HTTP
         if request.method == "OPTIONS":
             return  # Litestar answers it with the methods of the path, which no handler of ours does
         operation = operation_of(handler)
@@ -147,7 +147,7 @@ def build_guard(authenticator: Authenticator) -> Guard:
     return guard
 
 
-def authenticated_key(request: Request[Any, Any, Any]) -> ApiKey:
+def authenticated_key(request: ApiRequest) -> ApiKey:
     """The dependency `key` of handlers: what the guard found."""
     key: ApiKey = request.scope["state"]["key"]
     return key

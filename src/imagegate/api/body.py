@@ -20,7 +20,7 @@ _CONSTRAINT = re.compile(r"Expected `[^`]*` (>=|<=|of length|matching regex)")
 _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 
-class JsonRequest(Request[Any, Any, Any]):
+class ApiRequest(Request[Any, Any, Any]):
     """A request whose handler gets its JSON body as the type of its argument `data`.
 
     Litestar alone would convert leniently, `"2"` to 2, and answer an empty body as a missing argument. It counts the

@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from imagegate.api.openapi.operation import get
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
-from imagegate.domain.errors import NotFound
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
@@ -127,7 +126,7 @@ class Metrics:
 async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
     """404 where the operator has switched it off."""
     if not runtime.settings.server.metrics:
-        raise NotFound
+        raise errors.NotFound
     if not meter.is_fresh():
         meter.update(
             await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)

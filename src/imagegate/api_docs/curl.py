@@ -16,11 +16,10 @@ _BREAK = " \\\n  "
 
 
 def curl_command(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
-    parameters = operation.get("parameters", [])
     parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _no_buffer_flag(operation)]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
-    parts[0] += f" {_quote(origin + fill_path(path, parameters, '$%s') + example_query(parameters))}"
+    parts[0] += f" {_quote(example_url(origin, path, operation, '$%s'))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in example_headers(operation)]
@@ -44,19 +43,16 @@ def _quote(address: str) -> str:
     return f'"{address}"' if "$" in address else shlex.quote(address)
 
 
-def fill_path(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
-    """The path with the examples of its parameters; an id is a variable, because the example's is nobody's.
+def example_url(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
+    """The URL with the examples of its parameters; an id is a variable, because the example's is nobody's.
 
     `variable` says how the language reads one: `%s` stands for its name."""
+    parameters = operation.get("parameters", [])
     known = {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
     known |= {name: variable % name.upper() for name in known if name.endswith("_id")}
-    return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
-
-
-def example_query(parameters: list[dict[str, Any]]) -> str:
-    """The query that the examples make, `?` included; empty where there is none."""
-    given = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
-    return "?" + "&".join(given) if given else ""
+    query = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
+    filled = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
+    return origin + filled + ("?" + "&".join(query) if query else "")
 
 
 def json_example(operation: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import json
 import pprint
 from typing import Any
 
-from imagegate.api_docs.curl import example_headers, example_query, fill_path, json_example
+from imagegate.api_docs.curl import example_headers, example_url, json_example
 
 _PYTHON = """import json
 import os
@@ -46,7 +46,7 @@ def python_program(origin: str, method: str, path: str, operation: dict[str, Any
         lines.append('"Authorization": "Bearer " + os.environ["IMAGEGATE_KEY"]')
     lines += [f"{_text(name)}: {_text(value)}" for name, value in example_headers(operation)]
     data = "" if body is None else f"\n    data=json.dumps({_python(body)}).encode(),"
-    address = _address(origin, path, operation, "{os.environ['%s']}")
+    address = example_url(origin, path, operation, "{os.environ['%s']}")
     url = ("f" if "{" in address else "") + _text(address)
     text = _PYTHON.format(url=url, method=_text(method.upper()), headers=_block(lines, 8), data=data)
     return text if "os.environ" in text else text.replace("import os\n", "")
@@ -58,14 +58,9 @@ def javascript_program(origin: str, method: str, path: str, operation: dict[str,
     lines = ["Authorization: `Bearer ${process.env.IMAGEGATE_KEY}`"] if operation.get("security") != [] else []
     lines += [f"{_text(name)}: {_text(value)}" for name, value in example_headers(operation)]
     data = "" if body is None else f"\n  body: JSON.stringify({_indented(json.dumps(body, indent=2), 2)}),"
-    address = _address(origin, path, operation, "${process.env.%s}")
+    address = example_url(origin, path, operation, "${process.env.%s}")
     url = f"`{address}`" if "$" in address else _text(address)
     return _JAVASCRIPT.format(url=url, method=_text(method.upper()), headers=_block(lines, 4), data=data)
-
-
-def _address(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
-    parameters = operation.get("parameters", [])
-    return origin + fill_path(path, parameters, variable) + example_query(parameters)
 
 
 def _block(lines: list[str], indent: int) -> str:

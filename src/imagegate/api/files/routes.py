@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.files.envelope import Envelope, FileView, file_view
 from imagegate.api.files.signed_links import FILE_HEADERS, RangeHeader, send_file
 from imagegate.api.openapi import examples
@@ -18,7 +19,6 @@ from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import Count, FileIdText, doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import NotFound, ResultExpired
 from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
 from imagegate.flows.files import delete_file
 from imagegate.flows.local_urls import DOWNLOADS_PATH, UPLOADS_PATH
@@ -132,7 +132,7 @@ async def remove_file(runtime: Runtime, key: ApiKey, file_id: FileIdPath) -> Del
     errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def download_file(
-    request: Request[Any, Any, Any], runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
+    request: ApiRequest, runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
 ) -> Response[Any]:
     file = await runtime.db.read(files.find_file_by_id, file_id) if FILE_ID_RE.fullmatch(file_id) else None
     return _send_stored_file(request, runtime, file, range_header)
@@ -149,7 +149,7 @@ async def download_file(
     errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def open_file(
-    request: Request[Any, Any, Any],
+    request: ApiRequest,
     runtime: Runtime,
     secret: Annotated[
         str,
@@ -166,13 +166,13 @@ async def open_file(
 
 
 def _send_stored_file(
-    request: Request[Any, Any, Any], runtime: Runtime, file: StoredFile | None, range_header: str
+    request: ApiRequest, runtime: Runtime, file: StoredFile | None, range_header: str
 ) -> Response[Any]:
     state = file.state_at(runtime.clock()) if file else FileState.removed
     if file is None or state is FileState.removed:
-        raise NotFound("The requested file could not be found")
+        raise errors.NotFound("The requested file could not be found")
     if state is FileState.expired:
-        raise ResultExpired("This file has expired")
+        raise errors.ResultExpired("This file has expired")
     headers = {
         "Content-Disposition": f'attachment; filename="{file.file_name}"',
         "Cross-Origin-Resource-Policy": "same-origin",

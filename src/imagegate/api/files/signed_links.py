@@ -10,10 +10,11 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader, get_or_head
 from imagegate.api.responses import TaskIdPath
@@ -21,7 +22,6 @@ from imagegate.api_docs.schema import doc
 from imagegate.blobs import BlobNotFound
 from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT, Asset, AssetKind
-from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
@@ -71,7 +71,7 @@ RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte r
     errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def get_result(
-    request: Request[Any, Any, Any],
+    request: ApiRequest,
     runtime: Runtime,
     task_id: TaskIdPath,
     name: Annotated[
@@ -99,7 +99,7 @@ async def get_result(
     errors=(errors.InvalidSignature, errors.ResultExpired),
 )
 async def get_input(
-    request: Request[Any, Any, Any],
+    request: ApiRequest,
     runtime: Runtime,
     name: Annotated[
         str,
@@ -118,7 +118,7 @@ async def get_input(
     try:
         size = await runtime.blobs.size(key)
     except BlobNotFound:
-        raise ResultExpired from None
+        raise errors.ResultExpired from None
     headers = {
         **_SECURITY_HEADERS,
         "Content-Type": MEDIA_TYPE_BY_FORMAT[key.rpartition(".")[2]],
@@ -129,11 +129,7 @@ async def get_input(
 
 
 def send_file(
-    request: Request[Any, Any, Any],
-    runtime: Runtime,
-    stored: Asset | StoredFile,
-    headers: dict[str, str],
-    range_header: str,
+    request: ApiRequest, runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str], range_header: str
 ) -> Response[Any]:
     """The bytes, whole or the requested range, with the media type that was found in them; HEAD gets headers alone."""
     start, length = byte_range(range_header if request.method == "GET" else "", stored.bytes)
@@ -155,23 +151,23 @@ async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str
     """The asset and when its link expires, Unix seconds."""
     match = _NAME.fullmatch(name)
     if match is None:
-        raise NotFound
+        raise errors.NotFound
     index, ext = int(match[1]), match[2]
     expires_s = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
     expires_s = _require_live(runtime, expires_s)
     kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
     asset = await runtime.db.read(find_output_asset, task_id, kind, index)
     if asset is None or asset.deleted is not None:
-        raise ResultExpired
+        raise errors.ResultExpired
     return asset, expires_s
 
 
 def _require_live(runtime: Runtime, expires_s: int | None) -> int:
     """InvalidSignature without an expiry, ResultExpired after it."""
     if expires_s is None:
-        raise InvalidSignature
+        raise errors.InvalidSignature
     if expires_s * US_PER_SECOND <= runtime.clock():
-        raise ResultExpired
+        raise errors.ResultExpired
     return expires_s
 
 
@@ -190,7 +186,7 @@ def byte_range(header: str, size: int) -> tuple[int, int]:
 
 def _require_satisfiable(satisfiable: bool, value: int, size: int) -> int:
     if not satisfiable:
-        raise RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
+        raise errors.RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
     return value
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request
 from litestar.exceptions import HTTPException
 
-from imagegate.api.body import check_json_type
+from imagegate.api.body import ApiRequest, check_json_type
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
 from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
@@ -19,10 +18,10 @@ from imagegate.api.files.naming import NamingFields, parse_naming
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, post
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
-from imagegate.api_docs.schema import doc, required, schema
+from imagegate.api_docs.schema import FetchUrl, doc, required
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem
+from imagegate.domain.errors import Problem
 from imagegate.flows.files import fetch_file, receive_file, store_file
 from imagegate.runtime import Runtime
 
@@ -58,10 +57,7 @@ _upload = functools.partial(
 class UrlFields(NamingFields):
     """Where to fetch an image from."""
 
-    file_url: Annotated[
-        Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)] | None,
-        required("A public URL of the image"),
-    ] = None
+    file_url: Annotated[FetchUrl | None, required("A public URL of the image")] = None
 
 
 class FileForm(NamingFields, kw_only=True):
@@ -77,7 +73,7 @@ class FileForm(NamingFields, kw_only=True):
     request_example=examples.BASE64_UPLOAD,
     errors=_UPLOAD_ERRORS,
 )
-async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
+async def upload_base64(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     check_json_type(request.headers.get("content-type", ""))
     max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
@@ -95,7 +91,7 @@ async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: 
     streamed_type=FileForm,
     streamed_media_type="multipart/form-data",
 )
-async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
+async def upload_stream(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
@@ -113,18 +109,18 @@ async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: 
 )
 async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResponse:
     if not data.file_url:
-        raise InvalidRequest("file_url is required", param="file_url")
+        raise errors.InvalidRequest("file_url is required", param="file_url")
     return uploaded_file(runtime, await fetch_file(runtime, key.account_id, data.file_url, parse_naming(data)))
 
 
-async def _stream_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
+async def _stream_body(request: ApiRequest, runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
     """The body as it comes: counted, each piece within `body_timeout_s`, the whole within `upload_timeout_s`.
 
     A body above its limit means a file above its limit: everything else in it is small. A length that is announced is
     believed where it is too much.
     """
     limits, idle_s = runtime.settings.limits, runtime.settings.server.body_timeout_s
-    too_large = FileTooLarge(f"The file is too large: at most {limits.max_upload_bytes:,} bytes")
+    too_large = errors.FileTooLarge(f"The file is too large: at most {limits.max_upload_bytes:,} bytes")
     if (request.content_length or 0) > max_bytes:
         raise too_large
     received_bytes, deadline = 0, asyncio.get_running_loop().time() + limits.upload_timeout_s
@@ -142,6 +138,6 @@ async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: flo
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
             return await anext(stream, b"")
     except TimeoutError:
-        raise InvalidRequest("The body did not arrive in time") from None
+        raise errors.InvalidRequest("The body did not arrive in time") from None
     except HTTPException:
-        raise InvalidRequest("The request body was truncated") from None
+        raise errors.InvalidRequest("The request body was truncated") from None

@@ -27,14 +27,6 @@ from imagegate.api_docs.schema import (
 )
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import Account, ApiKey, Scope
-from imagegate.domain.errors import (
-    IdempotencyConflict,
-    InvalidRequest,
-    InvalidTaskId,
-    NotFound,
-    TaskNotFound,
-    TaskNotRefundable,
-)
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
@@ -181,11 +173,11 @@ async def create_grant(
         case GrantEntry() as granted:
             return Response(_grant_view(runtime, granted), headers=replayed_headers(granted.replayed))
         case GrantConflict():
-            raise IdempotencyConflict
+            raise errors.IdempotencyConflict
         case GrantRefused():
-            raise InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
+            raise errors.InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
         case NoSuchAccount():
-            raise NotFound("No account has this id", param="account_id")
+            raise errors.NotFound("No account has this id", param="account_id")
 
 
 @post(
@@ -211,19 +203,19 @@ async def create_refund(
     ],
 ) -> Response[RefundView]:
     if not data.task_id.startswith(ids.TASK_PREFIX):
-        raise InvalidTaskId(param="task_id")
+        raise errors.InvalidTaskId(param="task_id")
     operation_key = _operation_key(key, idempotency_key)
     match await refund(runtime.db, data.task_id, data.reason, f"key:{key.id}", operation_key):
         case Refund() as booked:
             return Response(_refund_view(runtime, booked), headers=replayed_headers(booked.replayed))
         case RefundConflict():
-            raise IdempotencyConflict
+            raise errors.IdempotencyConflict
         case NoSuchTask():
-            raise TaskNotFound
+            raise errors.TaskNotFound
         case NotCharged():
-            raise TaskNotRefundable(param="task_id", reason="not_charged")
+            raise errors.TaskNotRefundable(param="task_id", reason="not_charged")
         case AlreadyRefunded():
-            raise TaskNotRefundable(
+            raise errors.TaskNotRefundable(
                 "The charge of this task was refunded before", param="task_id", reason="already_refunded"
             )
 
@@ -249,9 +241,9 @@ def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
     try:
         amount = parse_credits(str(given), runtime.credits_per_usd)
     except ValueError as error:
-        raise InvalidRequest(str(error)[:300], param="credits") from error
+        raise errors.InvalidRequest(str(error)[:300], param="credits") from error
     if amount == 0:
-        raise InvalidRequest("credits must not be 0", param="credits")
+        raise errors.InvalidRequest("credits must not be 0", param="credits")
     return amount
 
 

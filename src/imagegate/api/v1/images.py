@@ -14,7 +14,17 @@ from imagegate.api.openapi.operation import ResponseHeader, post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
-from imagegate.api_docs.schema import SIZE_PATTERN, BillingRule, Count, PriceVersion, doc, required, schema
+from imagegate.api_docs.schema import (
+    SIZE_PATTERN,
+    BillingRule,
+    CallbackUrl,
+    Count,
+    FetchUrl,
+    PriceVersion,
+    doc,
+    required,
+    schema,
+)
 from imagegate.domain import errors, images
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import Problem
@@ -46,9 +56,7 @@ MAX_HOPS = 3  # a request that more gateways have passed on goes in a circle
 _Size = Annotated[str, schema(pattern=SIZE_PATTERN)]
 _Tier = Annotated[str, schema(pattern="^[124][kK]$")]
 _Quality = Annotated[str, schema(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
-_ReferenceUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
-_ReferenceUrls = Annotated[list[_ReferenceUrl], schema(maxItems=16)]
-_CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
+_ReferenceUrls = Annotated[list[FetchUrl], schema(maxItems=16)]
 
 
 class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
@@ -82,11 +90,11 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         _ReferenceUrls | None,
         doc("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
     ] = None
-    mask_url: Annotated[
-        _ReferenceUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")
-    ] = None
+    mask_url: Annotated[FetchUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")] = (
+        None
+    )
     callback_url: Annotated[
-        _CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
+        CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
     ] = None
     background: Annotated[
         Annotated[str, schema(enum=["opaque", "transparent"])] | None,

@@ -17,7 +17,6 @@ from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
@@ -199,13 +198,13 @@ def _scope(text: str, index: int) -> Scope:
         return Scope(text)
     except ValueError as error:
         param = f"scopes[{index}]"
-        raise InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
+        raise errors.InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
 
 
 def _models(runtime: Runtime, names: list[str] | None) -> tuple[str, ...] | None:
     for index, name in enumerate(names or []):
         if runtime.catalog.find(name) is None:
-            raise InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
+            raise errors.InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
     return None if names is None else tuple(dict.fromkeys(names))
 
 
@@ -219,7 +218,7 @@ def _network(text: str, index: int) -> str:
     except ValueError as error:
         param = f"allowed_ips[{index}]"
         message = f"{param} must be an address or a network such as 192.0.2.7 or 2001:db8::/32"
-        raise InvalidRequest(message, param=param) from error
+        raise errors.InvalidRequest(message, param=param) from error
 
 
 def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None:
@@ -228,9 +227,9 @@ def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None
     try:
         nanos = parse_credits(str(amount), runtime.credits_per_usd)
     except ValueError as error:
-        raise InvalidRequest(f"{field}: {error}"[:300], param=field) from error
+        raise errors.InvalidRequest(f"{field}: {error}"[:300], param=field) from error
     if nanos < 0:
-        raise InvalidRequest(f"{field} must not be negative", param=field)
+        raise errors.InvalidRequest(f"{field} must not be negative", param=field)
     return nanos
 
 
@@ -239,7 +238,7 @@ def _expiry(runtime: Runtime, timestamp: int | None) -> int | None:
     if timestamp is None:
         return None
     if timestamp * US_PER_SECOND <= runtime.clock():
-        raise InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
+        raise errors.InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
     return timestamp * US_PER_SECOND
 
 

@@ -11,7 +11,6 @@ from imagegate.api.openapi.operation import get, post
 from imagegate.api.responses import TaskIdPath
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
-from imagegate.domain.errors import NotFound, TaskNotFound
 from imagegate.domain.money import Money
 from imagegate.flows.views import routes
 from imagegate.flows.views.routes import AdminAttemptView, RouteView
@@ -64,7 +63,7 @@ async def list_routes(runtime: Runtime) -> RouteList:
 )
 async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
     if not await routes.reset_route_health(runtime, data.name):
-        raise NotFound("No route or upstream has this name", param="name")
+        raise errors.NotFound("No route or upstream has this name", param="name")
     return RouteList(data=await routes.route_views(runtime))
 
 
@@ -79,6 +78,6 @@ async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
 async def get_task_cost(runtime: Runtime, task_id: TaskIdPath) -> TaskCost:
     found: Any = await routes.attempt_views(runtime, task_id)
     if found is None:
-        raise TaskNotFound
+        raise errors.TaskNotFound
     margin, attempts = found
     return TaskCost(id=task_id, attempts=attempts, **margin)

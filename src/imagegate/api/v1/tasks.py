@@ -19,7 +19,6 @@ from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
 from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.pages import Position
 from imagegate.domain.tasks import Task, public_status
@@ -217,7 +216,7 @@ async def list_tasks(
 )
 async def batch_tasks(data: BatchRequest, runtime: Runtime, key: ApiKey) -> BatchResponse:
     if data.task_ids is None:
-        raise InvalidRequest("task_ids is required", param="task_ids")
+        raise errors.InvalidRequest("task_ids is required", param="task_ids")
     known = [task_id for task_id in dict.fromkeys(data.task_ids) if ids.TASK_ID_RE.fullmatch(task_id)]
     found = await runtime.db.read(find_tasks, key.account_id, known)
     return BatchResponse(200, [task_view(runtime, task) for task in found])

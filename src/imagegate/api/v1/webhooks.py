@@ -15,6 +15,7 @@ from imagegate.api.pagination import CursorPage
 from imagegate.api.params import Cursor
 from imagegate.api_docs.schema import (
     DELIVERY_ID_PATTERN,
+    CallbackUrl,
     Count,
     DeliveryIdText,
     Seconds,
@@ -22,11 +23,9 @@ from imagegate.api_docs.schema import (
     TaskIdText,
     doc,
     required,
-    schema,
 )
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
@@ -74,11 +73,10 @@ DeliveryIdPath = Annotated[
     PathParameter(name="delivery_id"),
     doc("The id of a delivery", pattern=DELIVERY_ID_PATTERN, examples=[examples.DELIVERY_ID]),
 ]
-_Callback = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 
 
 class WebhookTest(msgspec.Struct):
-    callback_url: Annotated[_Callback | None, required("The URL that the test is sent to")] = None
+    callback_url: Annotated[CallbackUrl | None, required("The URL that the test is sent to")] = None
 
 
 class OldSecret(msgspec.Struct):
@@ -110,7 +108,7 @@ async def list_deliveries(
     cursor: Cursor = "",
 ) -> DeliveryPage:
     if "\0" in cursor:
-        raise InvalidRequest("cursor is not one of this list", param="cursor")
+        raise errors.InvalidRequest("cursor is not one of this list", param="cursor")
     page = await delivery_page(runtime, key.account_id, cursor or None, limit)
     data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
     return DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position)
@@ -139,7 +137,7 @@ async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryId
 )
 async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> DeliveryView:
     if not data.callback_url:
-        raise InvalidRequest("callback_url is required", param="callback_url")
+        raise errors.InvalidRequest("callback_url is required", param="callback_url")
     return _delivery_view(*await send_test_delivery(runtime, key.account_id, data.callback_url))
 
 
