@@ -13,7 +13,7 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
-from imagegate.api.responses import REPLAYED_HEADER, replayed_headers
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import (
     CREDITS_PATTERN,
@@ -26,10 +26,9 @@ from imagegate.api_docs.schema import (
     schema,
 )
 from imagegate.domain import errors, ids
-from imagegate.domain.accounts import Account, ApiKey, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
-from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import NewKey, create_key, open_account
 from imagegate.flows.refunds import refund
 from imagegate.runtime import Runtime
@@ -125,7 +124,7 @@ class OverrunPage(CursorPage, kw_only=True):
 @get("/v1/admin/accounts", summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS)
 async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
     page = await runtime.db.read(list_accounts_page, decode_cursor(cursor, AccountName), limit)
-    return cursor_page(AccountPage, page, lambda account: _account_view(runtime, account))
+    return cursor_page(AccountPage, page, lambda account: view_of(AccountView, account, runtime.credits_per_usd))
 
 
 @post(
@@ -141,7 +140,7 @@ async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor 
 )
 async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
     account = await open_account(runtime.db, data.name)
-    view = _account_view(runtime, account)
+    view = view_of(AccountView, account, runtime.credits_per_usd)
     if data.with_key:
         view.key, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name="key"))
     return view
@@ -171,7 +170,8 @@ async def create_grant(
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await runtime.db.write(grant_once, account_id, amount, ref, f"key:{key.id}"):
         case GrantEntry() as granted:
-            return Response(_grant_view(runtime, granted), headers=replayed_headers(granted.replayed))
+            view = view_of(GrantView, granted, runtime.credits_per_usd)
+            return Response(view, headers=replayed_headers(granted.replayed))
         case GrantConflict():
             raise errors.IdempotencyConflict
         case GrantRefused():
@@ -207,7 +207,8 @@ async def create_refund(
     operation_key = _operation_key(key, idempotency_key)
     match await refund(runtime.db, data.task_id, data.reason, f"key:{key.id}", operation_key):
         case Refund() as booked:
-            return Response(_refund_view(runtime, booked), headers=replayed_headers(booked.replayed))
+            view = view_of(RefundView, booked, runtime.credits_per_usd)
+            return Response(view, headers=replayed_headers(booked.replayed))
         case RefundConflict():
             raise errors.IdempotencyConflict
         case NoSuchTask():
@@ -229,7 +230,12 @@ async def create_refund(
 )
 async def list_overruns(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> OverrunPage:
     page = await runtime.db.read(list_overruns_page, decode_cursor(cursor, Position), limit)
-    return cursor_page(OverrunPage, page, lambda overrun: _overrun_view(runtime, overrun))
+    rate = runtime.credits_per_usd
+
+    def view(one: Overrun) -> OverrunView:
+        return view_of(OverrunView, one, rate, price=to_money(one.charged + one.overrun, rate))
+
+    return cursor_page(OverrunPage, page, view)
 
 
 def _operation_key(key: ApiKey, idempotency_key: str) -> str:
@@ -245,49 +251,3 @@ def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
     if amount == 0:
         raise errors.InvalidRequest("credits must not be 0", param="credits")
     return amount
-
-
-def _account_view(runtime: Runtime, account: Account) -> AccountView:
-    rate = runtime.credits_per_usd
-    return AccountView(
-        id=account.id, name=account.name, available=to_money(account.available, rate), held=to_money(account.held, rate)
-    )
-
-
-def _grant_view(runtime: Runtime, entry: GrantEntry) -> GrantView:
-    rate = runtime.credits_per_usd
-    return GrantView(
-        id=entry.id,
-        account_id=entry.account_id,
-        amount=to_money(entry.amount, rate),
-        available=to_money(entry.available, rate),
-        actor=entry.actor,
-        created=entry.created // US_PER_SECOND,
-    )
-
-
-def _refund_view(runtime: Runtime, booked: Refund) -> RefundView:
-    rate = runtime.credits_per_usd
-    return RefundView(
-        id=booked.id,
-        task_id=booked.task_id,
-        account_id=booked.account_id,
-        amount=to_money(booked.amount, rate),
-        available=to_money(booked.available, rate),
-        reason=booked.reason,
-        actor=booked.actor,
-        created=booked.created // US_PER_SECOND,
-    )
-
-
-def _overrun_view(runtime: Runtime, one: Overrun) -> OverrunView:
-    rate = runtime.credits_per_usd
-    return OverrunView(
-        id=one.id,
-        task_id=one.task_id,
-        account_id=one.account_id,
-        created=one.created // US_PER_SECOND,
-        charged=to_money(one.charged, rate),
-        price=to_money(one.charged + one.overrun, rate),
-        overrun=to_money(one.overrun, rate),
-    )

@@ -13,6 +13,7 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.responses import view_of
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
@@ -244,23 +245,15 @@ def _expiry(runtime: Runtime, timestamp: int | None) -> int | None:
 
 def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
     rate, now = runtime.credits_per_usd, runtime.clock()
-    return KeyView(
-        id=key.id,
-        name=key.name,
+    return view_of(
+        KeyView,
+        key,
+        rate,
         shown=key.hint,
         status="live" if key.is_active(now) else "disabled" if key.disabled is not None else "expired",
-        scopes=[str(scope) for scope in key.scopes],
-        models=None if key.models is None else list(key.models),
-        allowed_ips=None if key.ips is None else list(key.ips),
-        cap=None if key.cap is None else to_money(key.cap, rate),
-        daily_cap=None if key.daily_cap is None else to_money(key.daily_cap, rate),
-        spent=to_money(key.spent, rate),
+        allowed_ips=key.ips,
         spent_today=to_money(key.spent_today(now), rate),
-        rate_per_minute=key.rate_per_minute,
-        concurrent_tasks=key.concurrent_tasks,
-        in_flight_cap=None if key.in_flight_cap is None else to_money(key.in_flight_cap, rate),
         in_flight=to_money(key.held, rate),
-        created=key.created // US_PER_SECOND,
         expires_at=None if key.expires is None else key.expires // US_PER_SECOND,
         disabled_at=None if key.disabled is None else key.disabled // US_PER_SECOND,
     )

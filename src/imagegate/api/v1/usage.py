@@ -11,10 +11,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import get
+from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import Count, Day, KeyIdText, doc
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.money import Money, to_money
+from imagegate.domain.money import Money
 from imagegate.domain.time import US_PER_DAY
 from imagegate.runtime import Runtime
 from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
@@ -104,12 +105,5 @@ def _iso_date(day: int) -> str:
 
 
 def _usage_row(total: UsageTotal, rate: int) -> UsageRow:
-    return UsageRow(
-        day=UNSET if total.day is None else _iso_date(total.day),
-        model=total.model or UNSET,
-        key=total.key or UNSET,
-        tasks=total.tasks,
-        images=total.images,
-        amount=to_money(total.amount, rate),
-        refunded=to_money(total.refunded, rate),
-    )
+    day = UNSET if total.day is None else _iso_date(total.day)
+    return view_of(UsageRow, total, rate, day=day, model=total.model or UNSET, key=total.key or UNSET)

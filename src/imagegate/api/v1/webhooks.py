@@ -13,6 +13,7 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage
 from imagegate.api.params import Cursor
+from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import (
     DELIVERY_ID_PATTERN,
     CallbackUrl,
@@ -176,13 +177,10 @@ def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -
 
 def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:
     waiting = delivery.state == DeliveryState.waiting
-    return DeliveryView(
-        id=delivery.id,
-        task_id=delivery.task_id,
-        url=delivery.url,
-        body=delivery.body,
+    return view_of(
+        DeliveryView,
+        delivery,
         status=delivery.state,
-        reason=delivery.reason,
         created_at=delivery.created // US_PER_SECOND,
         closed_at=delivery.closed // US_PER_SECOND if delivery.closed else None,
         next_attempt_at=delivery.due // US_PER_SECOND if waiting else None,
@@ -191,14 +189,6 @@ def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> Deliv
     )
 
 
-def _attempt_view(attempt: DeliveryAttempt) -> DeliveryAttemptView:
-    return DeliveryAttemptView(
-        number=attempt.number,
-        replay=attempt.round,
-        started_at=attempt.started // US_PER_SECOND,
-        duration_ms=attempt.duration_ms,
-        status_code=attempt.status,
-        error=attempt.error,
-        retry_after=attempt.retry_after,
-        excerpt=attempt.excerpt,
-    )
+def _attempt_view(one: DeliveryAttempt) -> DeliveryAttemptView:
+    started_at = one.started // US_PER_SECOND
+    return view_of(DeliveryAttemptView, one, replay=one.round, started_at=started_at, status_code=one.status)
