@@ -41,7 +41,9 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 limits = scope["state"].get("limits", ())
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
-                self._count(_route_template(scope), _method_label(scope), message["status"])
+                # All unknown paths are one label, however many are tried.
+                route = str(scope.get("path_template") or "unknown")
+                self._count(route, scope["method"] if scope["method"] in _METHODS else "other", message["status"])
             await send(message)
 
         problem = self._find_problem(scope)
@@ -59,16 +61,6 @@ class RequestMiddleware:
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
-
-
-def _route_template(scope: Scope) -> str:
-    """The template of the route; all unknown paths are one label, however many are tried."""
-    return str(scope.get("path_template") or "unknown")
-
-
-def _method_label(scope: Scope) -> str:
-    method = str(scope.get("method", ""))
-    return method if method in _METHODS else "other"
 
 
 def host_name(host: str) -> str:

@@ -16,7 +16,8 @@ _BREAK = " \\\n  "
 
 
 def curl_command(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _no_buffer_flag(operation)]
+    gives = operation["responses"]["200"].get("content", {})
+    parts = ["curl -sS" + ("I" if method == "head" else "") + ("N" if "text/event-stream" in gives else "")]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
     parts[0] += f" {_quote(example_url(origin, path, operation, '$%s'))}"
@@ -28,14 +29,10 @@ def curl_command(origin: str, method: str, path: str, operation: dict[str, Any])
         parts.append(f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}")
     elif "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
         parts.append("-F 'file=@-;filename=dot.png'")
-    if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
+    if method == "get" and "image/*" in gives:
         parts.append("-o image")
     line = _BREAK.join(parts)
     return f"printf %s {PIXEL_PNG_BASE64} | base64 -d | {line}" if "file=@-" in line else line
-
-
-def _no_buffer_flag(operation: dict[str, Any]) -> str:
-    return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
 
 
 def _quote(address: str) -> str:

@@ -45,7 +45,11 @@ def python_program(origin: str, method: str, path: str, operation: dict[str, Any
     if operation.get("security") != []:
         lines.append('"Authorization": "Bearer " + os.environ["IMAGEGATE_KEY"]')
     lines += [f"{_text(name)}: {_text(value)}" for name, value in example_headers(operation)]
-    data = "" if body is None else f"\n    data=json.dumps({_python(body)}).encode(),"
+    data = (
+        ""
+        if body is None
+        else f"\n    data=json.dumps({_indented(pprint.pformat(body, width=90, sort_dicts=False), 4)}).encode(),"
+    )
     address = example_url(origin, path, operation, "{os.environ['%s']}")
     url = ("f" if "{" in address else "") + _text(address)
     text = _PYTHON.format(url=url, method=_text(method.upper()), headers=_block(lines, 8), data=data)
@@ -67,10 +71,6 @@ def _block(lines: list[str], indent: int) -> str:
     """One entry a line, or nothing between the braces."""
     pad = " " * indent
     return "".join(f"\n{pad}{line}," for line in lines) + f"\n{pad[: indent // 2]}" if lines else ""
-
-
-def _python(body: Any) -> str:
-    return _indented(pprint.pformat(body, width=90, sort_dicts=False), 4)
 
 
 def _indented(text: str, by: int) -> str:

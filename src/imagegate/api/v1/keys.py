@@ -166,7 +166,8 @@ async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> Delete
 
 def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     """Column and value of every field that was given."""
-    changes: dict[str, Any] = {}
+    plain = {column: getattr(body, column) for column in ("rate_per_minute", "concurrent_tasks")}
+    changes: dict[str, Any] = {column: value for column, value in plain.items() if value is not UNSET}
     if body.name is not UNSET and body.name is not None:
         changes["name"] = body.name
     if body.scopes is not UNSET and body.scopes is not None:
@@ -174,19 +175,12 @@ def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     if body.models is not UNSET:
         changes["models"] = _models(runtime, body.models)
     if body.allowed_ips is not UNSET:
-        changes["ips"] = _networks(body.allowed_ips)
+        ips = body.allowed_ips
+        changes["ips"] = None if ips is None else tuple(_network(text, index) for index, text in enumerate(ips))
     for column in ("cap", "daily_cap", "in_flight_cap"):
         field = f"{column}_credits"
         if getattr(body, field) is not UNSET:
             changes[column] = _cap(runtime, field, getattr(body, field))
-    for column in ("rate_per_minute", "concurrent_tasks"):
-        if getattr(body, column) is not UNSET:
-            changes[column] = getattr(body, column)
-    return changes | _lifetime_changes(runtime, body)
-
-
-def _lifetime_changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
     if body.expires_at is not UNSET:
         changes["expires"] = _expiry(runtime, body.expires_at)
     if body.disabled is not UNSET and body.disabled is not None:
@@ -207,10 +201,6 @@ def _models(runtime: Runtime, names: list[str] | None) -> tuple[str, ...] | None
         if runtime.catalog.find(name) is None:
             raise errors.InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
     return None if names is None else tuple(dict.fromkeys(names))
-
-
-def _networks(entries: list[str] | None) -> tuple[str, ...] | None:
-    return None if entries is None else tuple(_network(text, index) for index, text in enumerate(entries))
 
 
 def _network(text: str, index: int) -> str:
