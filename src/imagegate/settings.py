@@ -142,13 +142,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return Path(self.storage.data).expanduser().absolute()
 
 
-GROUPS: dict[str, type[msgspec.Struct]] = {
-    "server": Server,
-    "storage": Storage,
-    "credit": Credit,
-    "limits": Limits,
-    "work": Work,
-}
+GROUPS: dict[str, type[msgspec.Struct]]
+GROUPS = {"server": Server, "storage": Storage, "credit": Credit, "limits": Limits, "work": Work}
 
 
 def load_settings(

@@ -36,7 +36,8 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
 
     Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
-    _require_database(settings)
+    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
+        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
     try:
         broken = asyncio.run(_find_violations(settings, deep))
     except (DatabaseError, DatabaseUnusable) as error:
@@ -56,11 +57,6 @@ async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
         return broken + (await audit_blobs(db, LocalBlobStore(settings.data_dir / "blobs")) if deep else [])
     finally:
         db.close()
-
-
-def _require_database(settings: Settings) -> None:
-    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
 
 
 def _report(broken: list[Violation]) -> None:

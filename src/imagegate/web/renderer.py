@@ -78,9 +78,9 @@ class PageRenderer:
             version=__version__,
             **context,
         )
-        return _page_response(
-            request, html.encode(), status_code, self._headers(language), _language_cookie(requested_language)
-        )
+        chosen = requested_language in LANGUAGES
+        cookies = [Cookie(COOKIE, value=language, max_age=_YEAR_S, path="/", samesite="lax")] if chosen else []
+        return _page_response(request, html.encode(), status_code, self._headers(language), cookies)
 
     def _headers(self, language: str) -> dict[str, str]:
         return {
@@ -104,12 +104,6 @@ def _content_security_policy(import_map: str, origin: str) -> str:
         f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; connect-src 'self' {origin}; "
         f"img-src 'self' blob: {origin}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-
-
-def _language_cookie(requested: str | None) -> list[Cookie]:
-    if requested not in LANGUAGES:
-        return []
-    return [Cookie(COOKIE, value=requested, max_age=_YEAR_S, path="/", samesite="lax")]
 
 
 def _page_response(

@@ -247,20 +247,11 @@ def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:
 
 def _line_views(expected: Charge, maximum: Charge, rate: int) -> list[LineView]:
     """One line per item of the maximum; an item that is only reserved for is expected at 0."""
-    expected_lines = {line.item: line for line in expected.lines}
+    known = {line.item: (line.quantity, line.amount) for line in expected.lines}
     lines = []
-    for maximum_line in maximum.lines:
-        line = expected_lines.get(maximum_line.item)
-        quantity = Expectation(line.quantity if line else 0, maximum_line.quantity)
-        amount = to_money(line.amount if line else 0, rate)
-        lines.append(
-            LineView(
-                maximum_line.item,
-                maximum_line.unit,
-                quantity,
-                maximum_line.rate_nanos,
-                amount,
-                to_money(maximum_line.amount, rate),
-            )
-        )
+    for line in maximum.lines:
+        quantity, amount = known.get(line.item, (0, 0))
+        expectation = Expectation(quantity, line.quantity)
+        amounts = (to_money(amount, rate), to_money(line.amount, rate))
+        lines.append(LineView(line.item, line.unit, expectation, line.rate_nanos, *amounts))
     return lines
