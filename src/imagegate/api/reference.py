@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -16,34 +17,24 @@ RenderReference = SkipValidation[Callable[[Request[Any, Any, Any], str], Respons
 IfNoneMatch = Annotated[str, HeaderParameter(name="If-None-Match"), doc("The ETag of the page that is known")]
 
 _ETAG = ResponseHeader("ETag", {"type": "string", "pattern": '^"[0-9a-f]{20}"$'}, "Of this page", required=True)
-_STATUSES = {200: "The page", 304: "The known page is current"}
-
-
-@get(
-    "/reference",
-    summary="This document as pages for people: the overview",
+_get_page = functools.partial(
+    get,
     tag="operations",
     media_type="text/html",
     public=True,
     response_headers=(_ETAG,),
-    statuses=_STATUSES,
+    statuses={200: "The page", 304: "The known page is current"},
 )
+
+
+@_get_page("/reference", summary="This document as pages for people: the overview")
 async def get_reference(
     request: Request[Any, Any, Any], render_reference: RenderReference, if_none_match: IfNoneMatch = ""
 ) -> Response[bytes]:
     return render_reference(request, "")
 
 
-@get(
-    "/reference/{section:str}",
-    summary="The endpoints of one tag, or `types`",
-    tag="operations",
-    media_type="text/html",
-    public=True,
-    response_headers=(_ETAG,),
-    statuses=_STATUSES,
-    errors=(errors.NotFound,),
-)
+@_get_page("/reference/{section:str}", summary="The endpoints of one tag, or `types`", errors=(errors.NotFound,))
 async def get_reference_section(
     request: Request[Any, Any, Any],
     render_reference: RenderReference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 import msgspec
@@ -31,6 +32,15 @@ FileIdPath = Annotated[
     PathParameter(name="file_id"),
     doc("The id of a file", pattern=f"^{FILE_ID_RE.pattern}$", examples=[examples.FILE_ID]),
 ]
+_open_file = functools.partial(
+    get_or_head,
+    tag="files",
+    media_type="image/*",
+    public=True,
+    statuses={200: "The file", 206: "A part of it"},
+    response_headers=FILE_HEADERS,
+    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+)
 _PageSize = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -120,16 +130,10 @@ async def remove_file(runtime: Runtime, key: ApiKey, file_id: FileIdPath) -> Del
     return DeletedFileResponse(msg="File deleted", data=DeletedFile(file_id))
 
 
-@get_or_head(
+@_open_file(
     f"{DOWNLOADS_PATH}/{{file_id:str}}",
     summary="A file by its id; the address is the secret",
-    media_type="image/*",
-    public=True,
-    statuses={200: "The file", 206: "A part of it"},
     error_type=FileErrorResponse,
-    tag="files",
-    response_headers=FILE_HEADERS,
-    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def download_file(
     request: ApiRequest, runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
@@ -138,16 +142,7 @@ async def download_file(
     return _send_stored_file(request, runtime, file, range_header)
 
 
-@get_or_head(
-    f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}",
-    summary="A file by its own address",
-    tag="files",
-    media_type="image/*",
-    public=True,
-    statuses={200: "The file", 206: "A part of it"},
-    response_headers=FILE_HEADERS,
-    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-)
+@_open_file(f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}", summary="A file by its own address")
 async def open_file(
     request: ApiRequest,
     runtime: Runtime,

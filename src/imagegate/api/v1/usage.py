@@ -22,8 +22,6 @@ from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
 
 _DEFAULT_DAYS, _MAX_DAYS = 30, 366
 _GROUP_LIST = f"^({'|'.join(GROUP_COLUMNS)})(,({'|'.join(GROUP_COLUMNS)}))*$"
-_DAY_PATTERN = {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_DAY_RULE = {"rule": "must be a day such as 2026-11-22, in UTC"}
 _EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -49,6 +47,11 @@ class UsageList(msgspec.Struct, kw_only=True):
     total: UsageRow
 
 
+def _day(description: str) -> Meta:
+    pattern, rule = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "must be a day such as 2026-11-22, in UTC"
+    return Meta(description=description, extra_json_schema={"pattern": pattern}, extra={"rule": rule})
+
+
 @get("/v1/usage", summary="Settled totals", tag="credits", scope=Scope.billing_read, response_example=examples.USAGE)
 async def get_usage(
     runtime: Runtime,
@@ -66,16 +69,10 @@ async def get_usage(
     from_day: Annotated[
         datetime.date | None,
         QueryParameter(name="from"),
-        Meta(
-            description="The first day, UTC; 30 days before `to` when absent, at most 365",
-            extra_json_schema=_DAY_PATTERN,
-            extra=_DAY_RULE,
-        ),
+        _day("The first day, UTC; 30 days before `to` when absent, at most 365"),
     ] = None,
     to_day: Annotated[
-        datetime.date | None,
-        QueryParameter(name="to"),
-        Meta(description="The last day, UTC; today when absent", extra_json_schema=_DAY_PATTERN, extra=_DAY_RULE),
+        datetime.date | None, QueryParameter(name="to"), _day("The last day, UTC; today when absent")
     ] = None,
 ) -> UsageList:
     first, last = _day_range(from_day, to_day, runtime.clock())
