@@ -21,8 +21,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from imagegate.api.auth import Authenticator, authenticated_key, build_guard
-from imagegate.api.body import JsonRequest
-from imagegate.api.client_address import TrustedProxies
+from imagegate.api.body import ApiRequest
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
@@ -183,23 +182,26 @@ async def _register_prices(runtime: Runtime) -> None:
 def build_app(runtime: Runtime) -> ASGIApp:
     """The ASGI application around an open runtime. Its lifespan runs the workers; the caller closes the runtime."""
     authenticator, metrics = Authenticator(runtime), Metrics()
-    proxies = TrustedProxies(runtime.settings.server.trusted_proxies)
-
-    def provide_client(request: Request[Any, Any, Any]) -> str:
-        return proxies.client_address(request)
 
     @functools.cache
     def provide_document() -> bytes:
         return build_document(HANDLERS, runtime.origin)
 
     site = PageRenderer(runtime, provide_document)
+    api = Router(
+        "/",
+        route_handlers=HANDLERS,
+        guards=[build_guard(authenticator)],
+        request_class=ApiRequest,
+        request_max_body_size=runtime.settings.server.max_body_bytes,
+    )
     app = Litestar(
-        [Router("/", route_handlers=HANDLERS, guards=[build_guard(authenticator)], request_class=JsonRequest), *PAGES],
+        [api, *PAGES],
         lifespan=[_worker_lifespan(runtime)],
         dependencies={
             "runtime": _provide_value(runtime),
             "key": Provide(authenticated_key, sync_to_thread=False),
-            "client": Provide(provide_client, sync_to_thread=False),
+            "client": Provide(authenticator.client_address, sync_to_thread=False),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),
             "render_reference": _provide_value(functools.partial(reference_page, site)),

@@ -6,10 +6,11 @@ over all groups, and docs/configuration.md has a line for each.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return Path(self.storage.data).expanduser().absolute()
 
 
-GROUPS: dict[str, type[msgspec.Struct]] = {
-    "server": Server,
-    "storage": Storage,
-    "credit": Credit,
-    "limits": Limits,
-    "work": Work,
-}
+GROUPS: dict[str, type[msgspec.Struct]]
+GROUPS = {"server": Server, "storage": Storage, "credit": Credit, "limits": Limits, "work": Work}
 
 
 def load_settings(
@@ -219,14 +215,25 @@ def _validate(settings: Settings) -> Settings:
             f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
         ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
-        ("trusted_proxies", all(map(_is_network, settings.server.trusted_proxies)), "addresses or networks"),
+        (
+            "trusted_proxies",
+            all(
+                _parses(text, functools.partial(ipaddress.ip_network, strict=False))
+                for text in settings.server.trusted_proxies
+            ),
+            "addresses or networks",
+        ),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
         ("webhook_timeout_s", settings.work.webhook_timeout_s > 0, "above 0"),
         ("webhook_retry_s", all(wait >= 0 for wait in settings.work.webhook_retry_s), "waits of 0 seconds or more"),
         ("max_upstream_calls", settings.work.max_upstream_calls > 0, "above 0"),
         ("max_attempts_per_slice", settings.work.max_attempts_per_slice > 0, "above 0"),
-        ("repeat_usd_per_day", _is_amount(settings.work.repeat_usd_per_day), "an amount of USD such as 5 or 0.50"),
+        (
+            "repeat_usd_per_day",
+            _parses(settings.work.repeat_usd_per_day, parse_usd),
+            "an amount of USD such as 5 or 0.50",
+        ),
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
@@ -236,11 +243,7 @@ def _validate(settings: Settings) -> Settings:
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
-        (
-            "public_url",
-            _is_origin(settings.server.public_url),
-            "an origin such as https://images.example.com",
-        ),
+        ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
     ]
     for name, holds, allowed in rules:
         if not holds:
@@ -248,17 +251,9 @@ def _validate(settings: Settings) -> Settings:
     return settings
 
 
-def _is_network(text: str) -> bool:
+def _parses(text: str, parse: Callable[[str], object]) -> bool:
     try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_amount(text: str) -> bool:
-    try:
-        parse_usd(text)
+        parse(text)
     except ValueError:
         return False
     return True

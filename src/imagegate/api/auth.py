@@ -10,16 +10,16 @@ import time
 from collections import OrderedDict
 from typing import Any, cast
 
-from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from imagegate.api.client_address import TrustedProxies, is_listed
+from imagegate.api.body import ApiRequest
+from imagegate.api.client_address import client_address, is_listed
 from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
-from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
@@ -39,14 +39,13 @@ class Authenticator:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._proxies = TrustedProxies(runtime.settings.server.trusted_proxies)
         self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
         self._failed_logins = RateLimiter(runtime.clock)
         self._pepper = runtime.keyring.derive_key("pepper")
         self._token_key = runtime.keyring.derive_key("page-token")
         self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
-    async def authenticate(self, request: Request[Any, Any, Any]) -> ApiKey:
+    async def authenticate(self, request: ApiRequest) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
         query = request.query_params
         if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
@@ -56,14 +55,17 @@ class Authenticator:
         header = request.headers.get("authorization")
         key = await self._find_live_key(_bearer(header)) if header is not None else None
         if key is None:
-            await self._count_failure(self._proxies.client_address(request))
+            await self._count_failure(self.client_address(request))
             raise Unauthorized("Authentication required" if header is None else "")
-        if key.ips is not None and not is_listed(self._proxies.client_address(request), key.ips):
+        if key.ips is not None and not is_listed(self.client_address(request), key.ips):
             raise IpRestricted
         await self._check_rate_limit(request, key)
         return key
 
-    async def _check_rate_limit(self, request: Request[Any, Any, Any], key: ApiKey) -> None:
+    def client_address(self, request: ApiRequest) -> str:
+        return client_address(request, self._runtime.settings.server.trusted_proxies)
+
+    async def _check_rate_limit(self, request: ApiRequest, key: ApiKey) -> None:
         """Counted before the body is read or anything is looked up: a refused request costs next to nothing."""
         quotas = request_quotas(self._runtime.settings.limits, key)
         if not quotas:
@@ -75,33 +77,31 @@ class Authenticator:
 
     async def _find_live_key(self, value: str) -> ApiKey | None:
         """A key or session that was ended elsewhere keeps working for at most `key_cache_s`."""
-        token = value.startswith(TOKEN_PREFIX)
-        if not token and not is_well_formed(value):
-            return None
-        if token and self._read_token(value) is None:
-            return None
-        now, hashed = time.monotonic(), value if token else hash_key(self._pepper, value)
-        until, key = self._cached_keys.get(hashed, (0.0, None))
-        if key is None or until < now:
-            key = (
-                await self._find_token_key(value) if token else await self._runtime.db.read(find_key_by_digest, hashed)
-            )
-            if key is not None and key.is_active(self._runtime.clock()):
-                self._cache_key(hashed, now + self._runtime.settings.limits.key_cache_s, key)
-        return key if key and key.is_active(self._runtime.clock()) else None
-
-    def _read_token(self, value: str) -> PageToken | None:
-        return verify_page_token(self._token_key, value, self._runtime.clock() // US_PER_SECOND)
-
-    async def _find_token_key(self, value: str) -> ApiKey | None:
-        """A page token stands for its key while its session lives; the local account has no session."""
-        match self._read_token(value):
-            case PageToken(account_id, key_id, ""):
-                return await self._runtime.db.read(find_key, account_id, key_id)
-            case PageToken(account_id, key_id, session):
-                return await self._runtime.db.read(find_session_key, account_id, key_id, session)
-            case None:
+        token, name, clock = None, value, self._runtime.clock
+        if value.startswith(TOKEN_PREFIX):
+            token = verify_page_token(self._token_key, value, clock() // US_PER_SECOND)
+            if token is None:
                 return None
+        elif is_well_formed(value):
+            name = hash_key(self._pepper, value)
+        else:
+            return None
+        now = time.monotonic()
+        until, key = self._cached_keys.get(name, (0.0, None))
+        if key is None or until < now:
+            key = await self._load_key(name, token)
+            if key is not None and key.is_active(clock()):
+                self._cache_key(name, now + self._runtime.settings.limits.key_cache_s, key)
+        return key if key and key.is_active(clock()) else None
+
+    async def _load_key(self, digest: str, token: PageToken | None) -> ApiKey | None:
+        """A page token stands for its key while its session lives; the local account has no session."""
+        read = self._runtime.db.read
+        if token is None:
+            return await read(find_key_by_digest, digest)
+        if not token.session:
+            return await read(find_key, token.account_id, token.key_id)
+        return await read(find_session_key, token.account_id, token.key_id, token.session)
 
     def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
         self._cached_keys[hashed] = (until, key)
@@ -111,12 +111,11 @@ class Authenticator:
 
     async def _count_failure(self, address: str) -> None:
         """429 above the limit of the address, which slows down guessing. Each process counts for itself."""
-        limit, retry_after_us = self._runtime.settings.limits.failed_logins_per_minute, US_PER_MINUTE
-        if limit:
-            result = await self._failed_logins.take(Quota("failed_logins", address, limit))
-            if isinstance(result, Allowed):
-                return
-            retry_after_us = result.retry_after_us
+        limit = self._runtime.settings.limits.failed_logins_per_minute
+        result = await self._failed_logins.take(Quota("failed_logins", address, limit)) if limit else None
+        if isinstance(result, Allowed):
+            return
+        retry_after_us = result.retry_after_us if result else US_PER_MINUTE
         raise RateLimitExceeded(
             "Too many failed authentications, please try again in a minute",
             reason="failed_logins",
@@ -134,27 +133,21 @@ def build_guard(authenticator: Authenticator) -> Guard:
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Key, scope and parameters, in this order and before the body is read."""
-        request = cast("Request[Any, Any, Any]", connection)  # all handlers here are of HTTP
+        request = cast("ApiRequest", connection)  # all handlers here are of HTTP
         if request.method == "OPTIONS":
             return  # Litestar answers it with the methods of the path, which no handler of ours does
         operation = operation_of(handler)
         if not operation.public:
             key = await authenticator.authenticate(request)
-            if operation.scope is not None:
-                _require_scope(key, operation.scope)
+            if operation.scope is not None and not key.has_scopes((operation.scope,)):
+                raise PermissionDenied(f"This key lacks the scope {operation.scope}")
             connection.scope["state"]["key"] = key
         check_parameters(request, handler.fn)
 
     return guard
 
 
-def _require_scope(key: ApiKey, scope: Scope) -> None:
-    """PermissionDenied unless the key has the scope; `admin` has all."""
-    if scope not in key.scopes and Scope.admin not in key.scopes:
-        raise PermissionDenied(f"This key lacks the scope {scope}")
-
-
-def authenticated_key(request: Request[Any, Any, Any]) -> ApiKey:
+def authenticated_key(request: ApiRequest) -> ApiKey:
     """The dependency `key` of handlers: what the guard found."""
     key: ApiKey = request.scope["state"]["key"]
     return key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Any
 
@@ -11,27 +12,22 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class TrustedProxies:
-    """The proxies whose X-Forwarded-For is believed."""
-
-    def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
-
-    def client_address(self, request: Request[Any, Any, Any]) -> str:
-        """The last address that is not a trusted proxy's: any before it can be forged."""
-        client = request.client.host if request.client else ""
-        forwarded = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
-        while forwarded and _in_networks(client, self._networks):
-            address = parse_address(forwarded.pop().strip())
-            if address is None:
-                break
-            client = str(address)
-        return client
+def client_address(request: Request[Any, Any, Any], trusted_proxies: tuple[str, ...]) -> str:
+    """The last address that is not a trusted proxy's: any before it can be forged."""
+    client = request.client.host if request.client else ""
+    forwarded = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
+    while forwarded and is_listed(client, trusted_proxies):
+        address = parse_address(forwarded.pop().strip())
+        if address is None:
+            break
+        client = str(address)
+    return client
 
 
 def is_listed(client: str, entries: tuple[str, ...]) -> bool:
     """Whether the address is one of these addresses or in one of these networks."""
-    return _in_networks(client, tuple(ipaddress.ip_network(entry, strict=False) for entry in entries))
+    address = parse_address(client)
+    return address is not None and any(address in _network(entry) for entry in entries)
 
 
 def parse_address(text: str) -> Address | None:
@@ -44,6 +40,6 @@ def parse_address(text: str) -> Address | None:
     return mapped or address
 
 
-def _in_networks(client: str, networks: tuple[Network, ...]) -> bool:
-    address = parse_address(client)
-    return address is not None and any(address in network for network in networks)
+@functools.lru_cache(maxsize=1000)
+def _network(entry: str) -> Network:
+    return ipaddress.ip_network(entry, strict=False)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api_docs.schema import doc
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.runtime import Runtime
 from imagegate.store.dialect import DatabaseError
-from imagegate.store.transaction import Tx
 
 
 class Health(msgspec.Struct):
@@ -24,28 +23,18 @@ class Readiness(msgspec.Struct):
     checks: Annotated[dict[str, str], doc("Each check: ok, or what is wrong")]
 
 
-@get(
-    "/healthz",
-    operation=Operation(
-        summary="The process is running",
-        tag="operations",
-        response_example={"status": "ok"},
-        public=True,
-    ),
-)
+@get("/healthz", summary="The process is running", tag="operations", response_example={"status": "ok"}, public=True)
 async def healthz() -> Health:
     return Health("ok")
 
 
 @get(
     "/readyz",
-    operation=Operation(
-        summary="New work can be accepted",
-        tag="operations",
-        response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
-        public=True,
-        statuses={200: "Ready", 503: "Not ready; the checks say why"},
-    ),
+    summary="New work can be accepted",
+    tag="operations",
+    response_example={"status": "ok", "checks": {"database": "ok", "storage": "ok", "workers": "ok"}},
+    public=True,
+    statuses={200: "Ready", 503: "Not ready; the checks say why"},
 )
 async def readyz(runtime: Runtime) -> Response[Readiness]:
     checks = {
@@ -59,11 +48,7 @@ async def readyz(runtime: Runtime) -> Response[Readiness]:
 
 async def _check_database(runtime: Runtime) -> str:
     try:
-        await runtime.db.read(_probe)
+        await runtime.db.read(lambda tx: tx.fetch_int("SELECT 1 AS one"))
     except DatabaseError as failure:
         return str(failure)
     return "ok"
-
-
-def _probe(tx: Tx) -> int:
-    return tx.fetch_int("SELECT 1 AS one")

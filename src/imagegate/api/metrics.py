@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 
-from litestar import Response, get
+from litestar import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
-from imagegate.domain.errors import NotFound
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
@@ -118,18 +117,16 @@ class Metrics:
 
 @get(
     "/metrics",
-    operation=Operation(
-        summary="Metrics for Prometheus",
-        tag="operations",
-        media_type="text/plain",
-        public=True,
-        errors=(errors.NotFound,),
-    ),
+    summary="Metrics for Prometheus",
+    tag="operations",
+    media_type="text/plain",
+    public=True,
+    errors=(errors.NotFound,),
 )
 async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
     """404 where the operator has switched it off."""
     if not runtime.settings.server.metrics:
-        raise NotFound
+        raise errors.NotFound
     if not meter.is_fresh():
         meter.update(
             await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Callable
 
-from litestar import Response
 from litestar.enums import ScopeType
+from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from imagegate.api.problems import problem_response
@@ -41,16 +41,17 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 limits = scope["state"].get("limits", ())
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
-                self._count(_route_template(scope), _method_label(scope), message["status"])
+                # All unknown paths are one label, however many are tried.
+                route = str(scope.get("path_template") or "unknown")
+                self._count(route, scope["method"] if scope["method"] in _METHODS else "other", message["status"])
             await send(message)
 
         problem = self._find_problem(scope)
         if problem is None:
             await self._app(scope, receive, send_with_headers)
         else:
-            await _send_response(
-                problem_response(problem, request_id, scope["path"]), scope, receive, send_with_headers
-            )
+            refusal = problem_response(problem, request_id, scope["path"])
+            await ASGIResponse(body=refusal.content, status_code=refusal.status_code)(scope, receive, send_with_headers)
 
     def _find_problem(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])
@@ -62,27 +63,7 @@ class RequestMiddleware:
         return None
 
 
-def _route_template(scope: Scope) -> str:
-    """The template of the route; all unknown paths are one label, however many are tried."""
-    return str(scope.get("path_template") or "unknown")
-
-
-def _method_label(scope: Scope) -> str:
-    method = str(scope.get("method", ""))
-    return method if method in _METHODS else "other"
-
-
 def host_name(host: str) -> str:
     """`Example.com:8443` -> `example.com`; brackets of an IPv6 literal stay."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).lower()
-
-
-async def _send_response(response: Response[bytes], scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a response that never reached the router."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(response.content)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": response.status_code or 400, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content, "more_body": False})

@@ -12,6 +12,7 @@ import msgspec
 from imagegate.api_docs.schema import HasMore, NextCursor
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.pages import Page
+from imagegate.security.signing import to_base64url
 
 Row = TypeVar("Row")
 PositionT = TypeVar("PositionT", bound=msgspec.Struct)
@@ -30,7 +31,7 @@ def cursor_page(page_type: type[PageT], page: Page[Row, PositionT], view: Callab
     return page_type(
         data=[view(row) for row in page.rows],
         has_more=page.has_more,
-        next_cursor=None if position is None else _encode(position),
+        next_cursor=None if position is None else to_base64url(msgspec.json.encode(position)),
     )
 
 
@@ -46,10 +47,6 @@ def decode_cursor(cursor: str, position_type: type[PositionT]) -> PositionT | No
     if not all(_is_comparable(getattr(position, name)) for name in position.__struct_fields__):
         raise InvalidRequest("cursor must be the next_cursor of an earlier response", param="cursor")
     return position
-
-
-def _encode(position: msgspec.Struct) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
 def _is_comparable(value: Any) -> bool:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
 from msgspec import Meta
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.validation import requirement
 from imagegate.domain.errors import InvalidRequest
 
@@ -77,7 +77,7 @@ def _schema(annotation: Any, default: Any) -> dict[str, Any]:
     return described
 
 
-def check_parameters(request: Request[Any, Any, Any], handler: Callable[..., Any]) -> None:
+def check_parameters(request: ApiRequest, handler: Callable[..., Any]) -> None:
     """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
 
     A malformed path names nothing that exists: that is for the handler to say.

@@ -111,20 +111,14 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
 
 
 def problem_body(problem: Problem, request_id: str, path: str) -> ErrorResponse | FileErrorResponse:
-    in_files = path == FILES_PATH or path.startswith(f"{FILES_PATH}/")
-    return _file_error(problem, request_id) if in_files else _error(problem, request_id)
-
-
-def _file_error(problem: Problem, request_id: str) -> FileErrorResponse:
-    code = FILE_CODES.get(type(problem), STATUS[type(problem)][0])
-    return FileErrorResponse(code=code, msg=problem.message, request_id=request_id)
-
-
-def _error(problem: Problem, request_id: str) -> ErrorResponse:
+    status, kind = STATUS[type(problem)]
+    if path == FILES_PATH or path.startswith(f"{FILES_PATH}/"):
+        code = FILE_CODES.get(type(problem), status)
+        return FileErrorResponse(code=code, msg=problem.message, request_id=request_id)
     body = ErrorBody(
         code=problem.code,
         message=problem.message,
-        type=STATUS[type(problem)][1],
+        type=kind,
         param=problem.param or UNSET,
         reason=problem.reason or UNSET,
         request_id=request_id,

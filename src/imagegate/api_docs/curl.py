@@ -16,24 +16,23 @@ _BREAK = " \\\n  "
 
 
 def curl_command(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
-    parameters = operation.get("parameters", [])
-    parts = ["curl -sS" + {"head": "I", "get": ""}.get(method, "") + _no_buffer_flag(operation)]
+    gives = operation["responses"]["200"].get("content", {})
+    parts = ["curl -sS" + ("I" if method == "head" else "") + ("N" if "text/event-stream" in gives else "")]
     if method not in ("get", "head"):
         parts[0] += f" -X {method.upper()}" if method != "post" or "requestBody" not in operation else ""
-    parts[0] += f" {_quote(origin + fill_path(path, parameters, '$%s') + example_query(parameters))}"
+    parts[0] += f" {_quote(example_url(origin, path, operation, '$%s'))}"
     if operation.get("security") != []:
         parts.append('-H "Authorization: Bearer $IMAGEGATE_KEY"')
-    headers = [one for one in parameters if one["in"] == "header" and (one["required"] or one["name"] == "Prefer")]
-    parts += ["-H " + shlex.quote(f"{one['name']}: {one['example']}") for one in headers if "example" in one]
-    parts += _body(operation.get("requestBody", {}).get("content", {}))
-    if method == "get" and any(media == "image/*" for media in operation["responses"]["200"].get("content", {})):
+    parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in example_headers(operation)]
+    body = json_example(operation)
+    if body is not None:
+        parts.append(f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}")
+    elif "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+        parts.append("-F 'file=@-;filename=dot.png'")
+    if method == "get" and "image/*" in gives:
         parts.append("-o image")
     line = _BREAK.join(parts)
     return f"printf %s {PIXEL_PNG_BASE64} | base64 -d | {line}" if "file=@-" in line else line
-
-
-def _no_buffer_flag(operation: dict[str, Any]) -> str:
-    return "N" if "text/event-stream" in operation["responses"]["200"].get("content", {}) else ""
 
 
 def _quote(address: str) -> str:
@@ -41,25 +40,28 @@ def _quote(address: str) -> str:
     return f'"{address}"' if "$" in address else shlex.quote(address)
 
 
-def fill_path(path: str, parameters: list[dict[str, Any]], variable: str) -> str:
-    """The path with the examples of its parameters; an id is a variable, because the example's is nobody's.
+def example_url(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
+    """The URL with the examples of its parameters; an id is a variable, because the example's is nobody's.
 
     `variable` says how the language reads one: `%s` stands for its name."""
+    parameters = operation.get("parameters", [])
     known = {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
     known |= {name: variable % name.upper() for name in known if name.endswith("_id")}
-    return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
+    query = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
+    filled = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
+    return origin + filled + ("?" + "&".join(query) if query else "")
 
 
-def example_query(parameters: list[dict[str, Any]]) -> str:
-    """The query that the examples make, `?` included; empty where there is none."""
-    given = [f"{one['name']}={one['example']}" for one in parameters if one["in"] == "query" and "example" in one]
-    return "?" + "&".join(given) if given else ""
+def json_example(operation: dict[str, Any]) -> Any:
+    """The example of its JSON body, None without one."""
+    return operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
 
-def _body(content: dict[str, Any]) -> list[str]:
-    if "multipart/form-data" in content:
-        return ["-F 'file=@-;filename=dot.png'"]
-    if "application/json" not in content:
-        return []
-    body = json.dumps(content["application/json"]["example"], ensure_ascii=False)
-    return ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+def example_headers(operation: dict[str, Any]) -> list[tuple[str, str]]:
+    """The headers that the examples make, and the type of a JSON body."""
+    headers = [
+        (one["name"], str(one["example"]))
+        for one in operation.get("parameters", [])
+        if one["in"] == "header" and "example" in one and (one["required"] or one["name"] == "Prefer")
+    ]
+    return [*headers, ("Content-Type", "application/json")] if json_example(operation) is not None else headers

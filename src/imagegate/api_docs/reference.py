@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from imagegate.api_docs.curl import curl_command
-from imagegate.api_docs.rules import describe_constraints, describe_type, object_fields, resolve, type_name
+from imagegate.api_docs.rules import describe_constraints, describe_type, resolve, type_name
 from imagegate.api_docs.snippets import javascript_program, python_program, uses_only_json
 
 TYPES = "types"
@@ -99,11 +99,16 @@ def build_reference(document: bytes) -> Reference:
         paragraphs=tree["info"]["description"].split("\n\n"),
         origin=tree["servers"][0]["url"],
         sections=[Section(tag["name"], tag["description"], endpoints[tag["name"]]) for tag in tree["tags"]],
-        types=[_type(tree, name, schema) for name, schema in tree["components"]["schemas"].items()],
+        types=[
+            TypeEntry(name, schema.get("description", ""), schema.get("enum", []), _fields(tree, schema))
+            for name, schema in tree["components"]["schemas"].items()
+        ],
     )
 
 
 def _endpoint(tree: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> Endpoint:
+    success = resolve(tree, operation["responses"].get("200", {}))
+    examples = [one["example"] for one in success.get("content", {}).values() if "example" in one]
     return Endpoint(
         id=operation["operationId"],
         method=method.upper(),
@@ -114,7 +119,7 @@ def _endpoint(tree: dict[str, Any], method: str, path: str, operation: dict[str,
         fields=[*_parameters(tree, operation), *_body(tree, operation)],
         programs=[] if method == "webhook" else _programs(tree, method, path, operation),
         responses=[_response(tree, status, resolve(tree, one)) for status, one in operation["responses"].items()],
-        example=_json_example(tree, operation),
+        example=next((_text(one) for one in examples if not isinstance(one, str)), ""),
     )
 
 
@@ -146,7 +151,9 @@ def _body(tree: dict[str, Any], operation: dict[str, Any]) -> list[Field]:
 
 
 def _fields(tree: dict[str, Any], schema: dict[str, Any]) -> list[Field]:
-    return [_field(tree, name, field, required=required) for name, field, required in object_fields(tree, schema)]
+    found = resolve(tree, schema)
+    required = found.get("required", [])
+    return [_field(tree, name, one, required=name in required) for name, one in found.get("properties", {}).items()]
 
 
 def _field(tree: dict[str, Any], name: str, schema: dict[str, Any], *, required: bool, location: str = "") -> Field:
@@ -174,18 +181,6 @@ def _response(tree: dict[str, Any], status: str, response: dict[str, Any]) -> Re
         if name != "x-request-id"  # every response has it: the introduction says so
     ]
     return ResponseEntry(status, response["description"], kind, link, headers, examples)
-
-
-def _json_example(tree: dict[str, Any], operation: dict[str, Any]) -> str:
-    success = resolve(tree, operation["responses"].get("200", {}))
-    for content in success.get("content", {}).values():
-        if "example" in content and not isinstance(content["example"], str):
-            return _text(content["example"])
-    return ""
-
-
-def _type(tree: dict[str, Any], name: str, schema: dict[str, Any]) -> TypeEntry:
-    return TypeEntry(name, schema.get("description", ""), schema.get("enum", []), _fields(tree, schema))
 
 
 def _text(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-Fields = list[tuple[str, dict[str, Any], bool]]
 _FORMATS = {
     "uri": "a URL",
     "date": "a date such as 2026-11-22",
@@ -21,13 +20,6 @@ def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
             found = found[part]
         schema = {**found, **{name: value for name, value in schema.items() if name != "$ref"}}
     return schema
-
-
-def object_fields(document: dict[str, Any], schema: dict[str, Any]) -> Fields:
-    """Name, schema and whether it is required, of each field of an object."""
-    resolved = resolve(document, schema)
-    required = resolved.get("required", [])
-    return [(name, field, name in required) for name, field in resolved.get("properties", {}).items()]
 
 
 def type_name(document: dict[str, Any], schema: dict[str, Any]) -> str:

@@ -59,6 +59,8 @@ DateTime = Annotated[str, doc("RFC 3339 with a numeric offset", format="date-tim
 Day = Annotated[str, doc("A day in UTC", format="date", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Count = Annotated[int, doc("How many", minimum=0)]
 Link = Annotated[str, doc("An absolute URL", format="uri", pattern="^https?://")]
+FetchUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
+CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 MediaType = Annotated[str, doc("Detected from the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
 PriceVersion = Annotated[str, doc("The version of the prices", minLength=1)]
 BillingRule = Annotated[str, doc("By tokens or per image, depending on the model", enum=["per_token", "per_call"])]
@@ -69,8 +71,7 @@ NextCursor = Annotated[str | None, doc("Pass it as `cursor` for the next page; n
 HasMore = Annotated[bool, doc("Whether there is a next page")]
 
 Number = Annotated[
-    msgspec.Raw,
-    msgspec.Meta(description="Exact, at most 9 fractional digits", extra_json_schema={"type": "number"}),
+    msgspec.Raw, msgspec.Meta(description="Exact, at most 9 fractional digits", extra_json_schema={"type": "number"})
 ]
 
 CREDITS_PATTERN = r"^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$"

@@ -10,7 +10,7 @@ import json
 import pprint
 from typing import Any
 
-from imagegate.api_docs.curl import example_query, fill_path
+from imagegate.api_docs.curl import example_headers, example_url, json_example
 
 _PYTHON = """import json
 import os
@@ -40,13 +40,17 @@ def uses_only_json(operation: dict[str, Any]) -> bool:
 
 
 def python_program(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
-    body = _body(operation)
+    body = json_example(operation)
     lines = []
     if operation.get("security") != []:
         lines.append('"Authorization": "Bearer " + os.environ["IMAGEGATE_KEY"]')
-    lines += [f"{_text(name)}: {_text(value)}" for name, value in _headers(operation)]
-    data = "" if body is None else f"\n    data=json.dumps({_python(body)}).encode(),"
-    address = _address(origin, path, operation, "{os.environ['%s']}")
+    lines += [f"{_text(name)}: {_text(value)}" for name, value in example_headers(operation)]
+    data = (
+        ""
+        if body is None
+        else f"\n    data=json.dumps({_indented(pprint.pformat(body, width=90, sort_dicts=False), 4)}).encode(),"
+    )
+    address = example_url(origin, path, operation, "{os.environ['%s']}")
     url = ("f" if "{" in address else "") + _text(address)
     text = _PYTHON.format(url=url, method=_text(method.upper()), headers=_block(lines, 8), data=data)
     return text if "os.environ" in text else text.replace("import os\n", "")
@@ -54,41 +58,19 @@ def python_program(origin: str, method: str, path: str, operation: dict[str, Any
 
 def javascript_program(origin: str, method: str, path: str, operation: dict[str, Any]) -> str:
     """An ES module for Node 18 or later, or any server with `process.env`."""
-    body = _body(operation)
+    body = json_example(operation)
     lines = ["Authorization: `Bearer ${process.env.IMAGEGATE_KEY}`"] if operation.get("security") != [] else []
-    lines += [f"{_text(name)}: {_text(value)}" for name, value in _headers(operation)]
+    lines += [f"{_text(name)}: {_text(value)}" for name, value in example_headers(operation)]
     data = "" if body is None else f"\n  body: JSON.stringify({_indented(json.dumps(body, indent=2), 2)}),"
-    address = _address(origin, path, operation, "${process.env.%s}")
+    address = example_url(origin, path, operation, "${process.env.%s}")
     url = f"`{address}`" if "$" in address else _text(address)
     return _JAVASCRIPT.format(url=url, method=_text(method.upper()), headers=_block(lines, 4), data=data)
-
-
-def _address(origin: str, path: str, operation: dict[str, Any], variable: str) -> str:
-    parameters = operation.get("parameters", [])
-    return origin + fill_path(path, parameters, variable) + example_query(parameters)
-
-
-def _body(operation: dict[str, Any]) -> Any:
-    return operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-
-
-def _headers(operation: dict[str, Any]) -> list[tuple[str, str]]:
-    headers = [
-        (one["name"], str(one["example"]))
-        for one in operation.get("parameters", [])
-        if one["in"] == "header" and "example" in one and (one["required"] or one["name"] == "Prefer")
-    ]
-    return [*headers, ("Content-Type", "application/json")] if _body(operation) is not None else headers
 
 
 def _block(lines: list[str], indent: int) -> str:
     """One entry a line, or nothing between the braces."""
     pad = " " * indent
     return "".join(f"\n{pad}{line}," for line in lines) + f"\n{pad[: indent // 2]}" if lines else ""
-
-
-def _python(body: Any) -> str:
-    return _indented(pprint.pformat(body, width=90, sort_dicts=False), 4)
 
 
 def _indented(text: str, by: int) -> str:

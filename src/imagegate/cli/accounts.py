@@ -6,14 +6,13 @@ import asyncio
 import datetime
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from imagegate.app import open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import GatewayOptions, gateway_options, installation_options, read_settings
+from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.domain.time import US_PER_SECOND
@@ -25,7 +24,7 @@ from imagegate.settings import Settings
 from imagegate.store import accounts, api_keys
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
-from imagegate.store.refunds import AlreadyRefunded, Refund, RefundOutcome
+from imagegate.store.refunds import AlreadyRefunded, Refund
 
 T = TypeVar("T")
 
@@ -92,38 +91,17 @@ def keys() -> None:
 @click.option("--rate-per-minute", type=click.IntRange(1, MAX_REQUESTS_PER_MINUTE), help="Requests per minute.")
 @click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks that run at a time.")
 @click.option("--expires", metavar="DATE", help="When the key expires, ISO 8601.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation_options
-def create(
-    account: str,
-    granted: str | None,
-    name: str,
-    scopes: tuple[str, ...],
-    models: tuple[str, ...],
-    cap: str | None,
-    daily_cap: str | None,
-    in_flight_cap: str | None,
-    rate_per_minute: int | None,
-    concurrent_tasks: int | None,
-    expires: str | None,
-    as_json: bool,
-    data: str | None,
-    config: Path | None,
-) -> None:
+@json_option
+@with_settings
+def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
     """Create a key. Its value is shown only once."""
-    settings = read_settings(config, data)
     amount = _parse_credits(settings, granted)
-    new = NewKey(
-        name=name,
-        scopes=tuple(Scope(scope) for scope in scopes) or CUSTOMER_SCOPES,
-        models=models or None,
-        cap=_parse_cap(settings, cap),
-        daily_cap=_parse_cap(settings, daily_cap),
-        expires=_parse_expiry(expires),
-        rate_per_minute=rate_per_minute,
-        concurrent_tasks=concurrent_tasks,
-        in_flight_cap=_parse_cap(settings, in_flight_cap),
-    )
+    caps: dict[str, Any] = {
+        name: _parse_cap(settings, given.pop(name)) for name in ("cap", "daily_cap", "in_flight_cap")
+    }
+    scopes = tuple(map(Scope, given.pop("scopes"))) or CUSTOMER_SCOPES
+    models, expires = given.pop("models") or None, _parse_expiry(given.pop("expires"))
+    new = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given)
 
     async def work(db: Database) -> tuple[str, ApiKey]:
         owner = await open_account(db, account)
@@ -143,10 +121,9 @@ async def _grant(db: Database, account: Account, amount: int) -> None:
 @keys.command("list")
 @click.option("--account", required=True)
 @click.option("--json", "as_json", is_flag=True)
-@installation_options
-def list_keys(account: str, as_json: bool, data: str | None, config: Path | None) -> None:
+@with_settings
+def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
-    settings = read_settings(config, data)
 
     async def work(db: Database) -> list[ApiKey]:
         return await db.read(api_keys.list_keys, (await _find_account(db, account)).id)
@@ -186,10 +163,9 @@ def _date(moment_us: int | None) -> str | None:
 @keys.command("disable")
 @click.option("--account", required=True)
 @click.argument("key_id")
-@installation_options
-def disable(account: str, key_id: str, data: str | None, config: Path | None) -> None:
+@with_settings
+def disable(settings: Settings, account: str, key_id: str) -> None:
     """Disable a key by its id. A running gateway refuses it within seconds."""
-    settings = read_settings(config, data)
 
     async def work(db: Database) -> bool:
         return await db.write(api_keys.disable_key, (await _find_account(db, account)).id, key_id)
@@ -230,10 +206,9 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
 @click.option("--account", required=True)
 @click.argument("amount", metavar="CREDITS")
-@installation_options
-def grant(account: str, amount: str, data: str | None, config: Path | None) -> None:
+@with_settings
+def grant(settings: Settings, account: str, amount: str) -> None:
     """Grant credits to an account; a negative number takes them back."""
-    settings = read_settings(config, data)
     nanos = _parse_credits(settings, amount)
 
     async def work(db: Database) -> Account:
@@ -249,16 +224,12 @@ def grant(account: str, amount: str, data: str | None, config: Path | None) -> N
 @credit.command("refund")
 @click.argument("task_id", metavar="TASK")
 @click.option("--reason", default="refunded by the operator", show_default=True, help="Recorded with the refund.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation_options
-def refund(task_id: str, reason: str, as_json: bool, data: str | None, config: Path | None) -> None:
+@json_option
+@with_settings
+def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None:
     """Refund the whole charge of a task. A second time changes nothing and says so."""
-    settings = read_settings(config, data)
 
-    async def work(db: Database) -> RefundOutcome:
-        return await give_back(db, task_id, reason, "command line")
-
-    found = run_on_database(settings, work)
+    found = run_on_database(settings, lambda db: give_back(db, task_id, reason, "command line"))
     if not isinstance(found, Refund | AlreadyRefunded):
         raise Exit(FAILED, f"imagegate: {task_id} was not charged, or does not exist")
     amount = {"credits": format_credits(found.amount, settings.credit.credits_per_usd), "usd": format_usd(found.amount)}

@@ -6,7 +6,6 @@ import asyncio
 import platform
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import msgspec
@@ -16,7 +15,7 @@ from imagegate.app import connect_database, open_database, public_origin
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import installation_options, read_settings
+from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.security.keyring import open_keyring
@@ -30,15 +29,15 @@ COULD_NOT_RUN = USAGE
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@installation_options
-def check(deep: bool, as_json: bool, data: str | None, config: Path | None) -> None:
+@json_option
+@with_settings
+def check(settings: Settings, deep: bool, as_json: bool) -> None:
     """Verify the ledger and task invariants. Only reads; safe while a gateway runs.
 
     Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
-    settings = read_settings(config, data)
-    _require_database(settings)
+    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
+        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
     try:
         broken = asyncio.run(_find_violations(settings, deep))
     except (DatabaseError, DatabaseUnusable) as error:
@@ -60,11 +59,6 @@ async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
         db.close()
 
 
-def _require_database(settings: Settings) -> None:
-    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
-
-
 def _report(broken: list[Violation]) -> None:
     for one in broken:
         click.echo(f"{one.id} broken: {one.description}")
@@ -75,10 +69,9 @@ def _report(broken: list[Violation]) -> None:
 
 
 @click.command()
-@installation_options
-def doctor(data: str | None, config: Path | None) -> None:
+@with_settings
+def doctor(settings: Settings) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
-    settings = read_settings(config, data)
     click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),

@@ -92,7 +92,7 @@ def edit(
 ) -> None:
     """Generate images from references; local files are uploaded to the gateway first."""
     for name in [*images, *([mask] if mask else [])]:
-        if not name.startswith(("http://", "https://")) and not Path(name).is_file():
+        if not _is_url(name) and not Path(name).is_file():
             raise Exit(USAGE, f"imagegate: {name} not found; nothing was bought")
     body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
     _generate_and_report(gateway, body, output)
@@ -130,8 +130,7 @@ async def _generate(
         if task["status"] == "failed":
             error = task["error"]
             raise Exit(
-                exit_code_for(error["code"]),
-                f"imagegate: {error['message']} ({error['code']}); nothing was charged",
+                exit_code_for(error["code"]), f"imagegate: {error['message']} ({error['code']}); nothing was charged"
             )
         files = [_output_path(output, task, position) for position in range(len(task["results"]))]
         for link, file in zip(task["results"], files, strict=True):
@@ -145,14 +144,15 @@ async def _generate(
 
 async def _upload_local_files(client: GatewayClient, body: dict[str, Any]) -> dict[str, Any]:
     """The body with local files replaced by the URLs of their uploads; each is uploaded once."""
-    references = [*body.get("image_urls", []), *([body["mask_url"]] if "mask_url" in body else [])]
-    uploaded: dict[str, str] = {}
-    for one in references:
-        if not one.startswith(("http://", "https://")) and one not in uploaded:
-            uploaded[one] = await client.upload(Path(one))
-    urls = {"image_urls": [uploaded.get(one, one) for one in body["image_urls"]]} if "image_urls" in body else {}
-    mask = {"mask_url": uploaded.get(body["mask_url"], body["mask_url"])} if "mask_url" in body else {}
+    references = dict.fromkeys((*body.get("image_urls", []), *filter(None, [body.get("mask_url")])))
+    url_of = {one: one if _is_url(one) else await client.upload(Path(one)) for one in references}
+    urls = {"image_urls": [url_of[one] for one in body["image_urls"]]} if "image_urls" in body else {}
+    mask = {"mask_url": url_of[body["mask_url"]]} if "mask_url" in body else {}
     return {**body, **urls, **mask}
+
+
+def _is_url(reference: str) -> bool:
+    return reference.startswith(("http://", "https://"))
 
 
 async def _wait_for_task(client: GatewayClient, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:

@@ -24,6 +24,19 @@ def installation_options(command: F) -> F:
     )(command)
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of an installation, as the argument `settings`."""
+
+    @functools.wraps(command)
+    def run(data: str | None, config: Path | None, **options: Any) -> None:
+        command(settings=read_settings(config, data), **options)
+
+    return installation_options(run)
+
+
 class GatewayOptions(msgspec.Struct, frozen=True):
     """Which gateway a command calls; `url` and `key` of None stand in the data folder."""
 
@@ -49,8 +62,7 @@ def gateway_options(command: Callable[..., None]) -> Callable[..., None]:
 
     run = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(run)
     run = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(run)
-    run = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(run)
-    return installation_options(run)
+    return installation_options(json_option(run))
 
 
 def read_settings(config: Path | None, data: str | None, **given: Any) -> Settings:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import click
 import msgspec
@@ -137,8 +138,11 @@ def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     log("configuration_reloaded", routes=len(runtime.registry.route_table.routes))
 
 
-def _lock_data_dir(settings: Settings) -> _DataDirLock:
-    """One serving process per data folder: of two, each would take the tasks of the other for lost."""
+def _lock_data_dir(settings: Settings) -> TextIO:
+    """One serving process per data folder: of two, each would take the tasks of the other for lost.
+
+    The kernel releases the lock when the file is closed or the process ends, however it ends.
+    """
     data = settings.data_dir
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -150,7 +154,7 @@ def _lock_data_dir(settings: Settings) -> _DataDirLock:
     except BlockingIOError:
         os.close(handle)
         raise Exit(FAILED, f"imagegate: another gateway is already serving from {data}") from None
-    return _DataDirLock(handle)
+    return os.fdopen(handle)
 
 
 class _Server(uvicorn.Server):
@@ -171,19 +175,6 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
-
-
-class _DataDirLock:
-    """The kernel releases it when the process ends, however it ends."""
-
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
 
 
 def _listen(settings: Settings, *, fixed: bool) -> socket.socket:

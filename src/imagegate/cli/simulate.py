@@ -55,14 +55,10 @@ def simulate(
     unknown_shapes = {flag.protocol for flag in flags} - {"", *PROTOCOLS}
     if unknown_shapes:
         raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is not one of the protocols {', '.join(PROTOCOLS)}")
-    app_state = AppState(script, jobs, _discard if quiet else click.echo)
+    app_state = AppState(script, jobs, (lambda _: None) if quiet else click.echo)
     asyncio.run(serve(app_state, host, port, lambda origin: _greet(app_state, origin)))
     total = app_state.calls.total
     click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")
-
-
-def _discard(_: str) -> None:
-    """For --quiet."""
 
 
 def _greet(app_state: AppState, origin: str) -> None:

@@ -17,7 +17,7 @@ from imagegate.app import load_catalog_and_registry
 from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.routes import Route
 from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
-from imagegate.cli.options import installation_options, read_settings
+from imagegate.cli.options import with_settings
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.money import format_usd
@@ -26,6 +26,7 @@ from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.routing.circuit_breaker import REASONS
 from imagegate.routing.planner import RouteRequest, route_cost, unsupported_reason
+from imagegate.settings import Settings
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Call, CallHooks, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.registry import UpstreamRegistry
@@ -51,10 +52,10 @@ def upstreams() -> None:
 
 
 @upstreams.command("list")
-@installation_options
-def list_upstreams(data: str | None, config: Path | None) -> None:
+@with_settings
+def list_upstreams(settings: Settings) -> None:
     """List upstreams and routes as the gateway would read them now."""
-    _, registry = _load(data, config)
+    _, registry = _load(settings)
     for name, row in registry.route_table.upstreams.items():
         click.echo(f"{name}  {row.protocol}  {row.base_url or '-'}")
         for route in registry.route_table.routes.values():
@@ -65,10 +66,10 @@ def list_upstreams(data: str | None, config: Path | None) -> None:
 @upstreams.command("test")
 @click.argument("name")
 @click.option("--model", help="The model of the route to test (default: the first route of the upstream).")
-@installation_options
-def test_upstream(name: str, model: str | None, data: str | None, config: Path | None) -> None:
+@with_settings
+def test_upstream(settings: Settings, name: str, model: str | None) -> None:
     """Send the cheapest possible request to NAME and explain the outcome. The expected cost is printed first."""
-    catalog, registry = _load(data, config)
+    catalog, registry = _load(settings)
     routes = [
         one for one in registry.route_table.routes.values() if one.upstream == name and model in (None, one.model)
     ]
@@ -78,8 +79,7 @@ def test_upstream(name: str, model: str | None, data: str | None, config: Path |
     asyncio.run(_test_route(catalog, registry, routes[0]))
 
 
-def _load(data: str | None, config: Path | None) -> tuple[Catalog, UpstreamRegistry]:
-    settings = read_settings(config, data)
+def _load(settings: Settings) -> tuple[Catalog, UpstreamRegistry]:
     spool = Spool(Path(tempfile.mkdtemp(prefix="imagegate-test-")))
     return load_catalog_and_registry(settings, spool)
 

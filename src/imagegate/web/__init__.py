@@ -4,7 +4,7 @@ HTML is rendered here from the catalog, the API document and `static/lang/*.json
 the public API, from ES modules without a build step.
 
 Where things go:
-- a page: a function in `pages.py`, a template, a line in `router.py`, its texts under `page` in both language files
+- a page: a function in `pages.py`, a template, its texts under `page` in both language files
 - a module of the page: `static/app/<part>/*.js`; it imports `preact`, `preact/hooks`, `@preact/signals`, `htm`, `html`
   (htm bound to preact), `uplot` and `client-zip` by name, and our own modules by relative path (`../api.js`)
 - texts of a module: `static/lang/en.json` and `ko.json` under the part's own name, read with `t("part.word")`

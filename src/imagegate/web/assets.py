@@ -45,10 +45,6 @@ class Asset(msgspec.Struct, frozen=True):
     gzipped: bytes
 
 
-class MissingAsset(msgspec.Struct, frozen=True):
-    """No such file."""
-
-
 class Assets:
     @functools.cached_property
     def _files(self) -> dict[str, bytes]:
@@ -76,8 +72,8 @@ class Assets:
     def import_map(self) -> str:
         return json.dumps({"imports": {name: self.url(file) for name, file in MODULES.items()}}, separators=(",", ":"))
 
-    def find(self, name: str) -> Asset | MissingAsset:
-        return self._load(name) if name in self._files else MissingAsset()
+    def find(self, name: str) -> Asset | None:
+        return self._load(name) if name in self._files else None
 
     @functools.cache  # noqa: B019  one for the whole process, like the files
     def _load(self, name: str) -> Asset:

@@ -13,7 +13,7 @@ from imagegate.domain.money import format_decimal, format_rounded_credits
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS, TIERS, pixels_for_ratio
 from imagegate.flows.quote import price_order
-from imagegate.flows.views.pricing import ModelDetail, PriceView, price_list, public_model_detail
+from imagegate.flows.views.pricing import PriceView, price_list
 from imagegate.runtime import Runtime
 
 _KINDS = ("image_output", "image_input", "image_cached_input", "text_input", "text_cached_input", "text_output")
@@ -43,25 +43,16 @@ class Example(msgspec.Struct, frozen=True):
     times: str
 
 
-class Variant(msgspec.Struct, frozen=True, kw_only=True):
-    """A name of the family, for the cards and the comparison."""
+class Variant(msgspec.Struct, frozen=True):
+    """A name of the family with its price range, for the cards and the comparison."""
 
-    id: str
-    title: str
-    billing: str
+    model: Model
     low: Amount
     high: Amount
-    prompt_max: int
-    references: int
-    images: int
-    mask: bool
-    qualities: tuple[str, ...]
-    free_sizes: bool
-    shutdown: str
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page of one model shows. `detail` is the response of `GET /v1/models/{id}`."""
+    """Everything that the page of one model shows."""
 
     model: Model
     name: str
@@ -72,7 +63,6 @@ class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
     examples: list[Example]
     sizes: list[tuple[str, list[str]]]
     variants: list[Variant]
-    detail: ModelDetail
 
 
 def model_page(runtime: Runtime, name: str) -> ModelPage:
@@ -90,7 +80,6 @@ def model_page(runtime: Runtime, name: str) -> ModelPage:
         examples=_examples(runtime, model, version),
         sizes=_sizes(model),
         variants=[_variant(runtime, one) for one in prices if one.model in runtime.catalog.models],
-        detail=public_model_detail(runtime, name),
     )
 
 
@@ -107,20 +96,7 @@ def _find_model(runtime: Runtime, name: str) -> Model:
 
 def _variant(runtime: Runtime, price: PriceView) -> Variant:
     model, rate = _find_model(runtime, price.model), runtime.credits_per_usd
-    return Variant(
-        id=price.model,
-        title=model.title,
-        billing=model.billing,
-        low=_display_money(price.range.min, rate),
-        high=_display_money(price.range.max, rate),
-        prompt_max=model.prompt_max,
-        references=model.references,
-        images=model.n[-1],
-        mask=model.mask,
-        qualities=model.qualities,
-        free_sizes=model.sizes == "free",
-        shutdown=model.shutdown,
-    )
+    return Variant(model, _display_money(price.range.min, rate), _display_money(price.range.max, rate))
 
 
 def _rates(price: PriceView) -> list[RateRow]:

@@ -11,7 +11,6 @@ from imagegate.api_docs.reference import TYPES
 from imagegate.domain.errors import NotFound
 from imagegate.flows.quote import DEFAULT_MODEL
 from imagegate.flows.views.status import StatusCache
-from imagegate.web.assets import MissingAsset
 from imagegate.web.model_page import model_page, models_for_sale
 from imagegate.web.renderer import PageRenderer, accepts_gzip
 
@@ -90,7 +89,7 @@ def reference_page(site: PageRenderer, request: Request[Any, Any, Any], name: st
 async def static(request: Request[Any, Any, Any], site: PageRenderer, version: str, file: str) -> Response[bytes]:
     """A page from before an update requests an old version: it gets the current file, not to be cached."""
     asset = site.assets.find(file.lstrip("/"))
-    if isinstance(asset, MissingAsset):
+    if asset is None:
         return Response(b"no such file\n", status_code=404, media_type="text/plain")
     headers = {
         "Cache-Control": _IMMUTABLE if version == site.assets.version else "no-cache",

@@ -1,4 +1,4 @@
-"""All URLs of the page, one line each. None of them is part of the public API."""
+"""All URLs of the page: the handlers of its modules. None of them is part of the public API."""
 
 from __future__ import annotations
 
@@ -6,14 +6,4 @@ from litestar.handlers import HTTPRouteHandler
 
 from imagegate.web import pages, sessions
 
-HANDLERS: list[HTTPRouteHandler] = [
-    pages.home,
-    pages.show_model,
-    pages.dashboard,
-    pages.status,
-    pages.static,
-    sessions.open_session,
-    sessions.exchange_token,
-    sessions.close_session,
-    sessions.close_all_sessions,
-]
+HANDLERS = [one for module in (pages, sessions) for one in vars(module).values() if isinstance(one, HTTPRouteHandler)]

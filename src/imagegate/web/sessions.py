@@ -5,6 +5,7 @@ Sessions work under `/web` alone: `/v1` reads no cookie.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -98,20 +99,22 @@ async def exchange_token(request: Request[Any, Any, Any], runtime: Runtime) -> R
 
 @delete("/web/session", status_code=200)
 async def close_session(request: Request[Any, Any, Any], runtime: Runtime) -> Response[bytes]:
-    check_origin(request, runtime)
-    visitor = await resume_session(runtime, request.cookies.get(cookie_name(runtime), ""))
-    if isinstance(visitor, Visitor):
-        await sign_out(runtime, visitor)
-    return _token_response(TokenResponse(), [_session_cookie(runtime, "", 0)])
+    return await _end_sessions(request, runtime, sign_out)
 
 
 @delete("/web/sessions", status_code=200)
 async def close_all_sessions(request: Request[Any, Any, Any], runtime: Runtime) -> Response[bytes]:
     """On every device where the same key signed in."""
+    return await _end_sessions(request, runtime, sign_out_everywhere)
+
+
+async def _end_sessions(
+    request: Request[Any, Any, Any], runtime: Runtime, end: Callable[[Runtime, Visitor], Awaitable[None]]
+) -> Response[bytes]:
     check_origin(request, runtime)
     visitor = await resume_session(runtime, request.cookies.get(cookie_name(runtime), ""))
     if isinstance(visitor, Visitor):
-        await sign_out_everywhere(runtime, visitor)
+        await end(runtime, visitor)
     return _token_response(TokenResponse(), [_session_cookie(runtime, "", 0)])
 
 

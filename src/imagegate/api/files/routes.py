@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, delete, get, route
+from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.files.envelope import Envelope, FileView, file_view
-from imagegate.api.files.results import FILE_HEADERS, RangeHeader, send_file
+from imagegate.api.files.signed_links import FILE_HEADERS, RangeHeader, send_file
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import delete, get, get_or_head
 from imagegate.api.params import PageNumber
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import Count, FileIdText, doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import NotFound, ResultExpired
 from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
 from imagegate.flows.files import delete_file
 from imagegate.flows.local_urls import DOWNLOADS_PATH, UPLOADS_PATH
@@ -31,6 +32,15 @@ FileIdPath = Annotated[
     PathParameter(name="file_id"),
     doc("The id of a file", pattern=f"^{FILE_ID_RE.pattern}$", examples=[examples.FILE_ID]),
 ]
+_open_file = functools.partial(
+    get_or_head,
+    tag="files",
+    media_type="image/*",
+    public=True,
+    statuses={200: "The file", 206: "A part of it"},
+    response_headers=FILE_HEADERS,
+    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+)
 _PageSize = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -72,13 +82,11 @@ class DeletedFileResponse(Envelope, kw_only=True):
 
 @get(
     [f"{FILES_PATH}/list", FILES_PATH],
-    operation=Operation(
-        summary="The account's files, newest first",
-        response_example=examples.FILES,
-        error_type=FileErrorResponse,
-        tag="files",
-        scope=Scope.files_write,
-    ),
+    summary="The account's files, newest first",
+    response_example=examples.FILES,
+    error_type=FileErrorResponse,
+    tag="files",
+    scope=Scope.files_write,
 )
 async def list_files(
     runtime: Runtime,
@@ -95,13 +103,11 @@ async def list_files(
 
 @get(
     f"{FILES_PATH}/quota",
-    operation=Operation(
-        summary="The file limit of the account, and how much of it is used",
-        response_example=examples.FILE_QUOTA,
-        error_type=FileErrorResponse,
-        tag="files",
-        scope=Scope.files_write,
-    ),
+    summary="The file limit of the account, and how much of it is used",
+    response_example=examples.FILE_QUOTA,
+    error_type=FileErrorResponse,
+    tag="files",
+    scope=Scope.files_write,
 )
 async def get_quota(runtime: Runtime, key: ApiKey) -> FileQuotaResponse:
     max_files = runtime.settings.limits.files_per_account
@@ -112,59 +118,33 @@ async def get_quota(runtime: Runtime, key: ApiKey) -> FileQuotaResponse:
 
 @delete(
     f"{FILES_PATH}/{{file_id:str}}",
-    status_code=200,
-    operation=Operation(
-        summary="Delete a file and its bytes",
-        response_example=examples.DELETED_FILE,
-        scope=Scope.files_write,
-        error_type=FileErrorResponse,
-        tag="files",
-        errors=(errors.NotFound,),
-    ),
+    summary="Delete a file and its bytes",
+    response_example=examples.DELETED_FILE,
+    scope=Scope.files_write,
+    error_type=FileErrorResponse,
+    tag="files",
+    errors=(errors.NotFound,),
 )
 async def remove_file(runtime: Runtime, key: ApiKey, file_id: FileIdPath) -> DeletedFileResponse:
     await delete_file(runtime, key.account_id, file_id if FILE_ID_RE.fullmatch(file_id) else "")
     return DeletedFileResponse(msg="File deleted", data=DeletedFile(file_id))
 
 
-@route(
+@_open_file(
     f"{DOWNLOADS_PATH}/{{file_id:str}}",
-    http_method=["GET", "HEAD"],
-    status_code=200,
-    operation=Operation(
-        summary="A file by its id; the address is the secret",
-        media_type="image/*",
-        public=True,
-        statuses={200: "The file", 206: "A part of it"},
-        error_type=FileErrorResponse,
-        tag="files",
-        response_headers=FILE_HEADERS,
-        errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-    ),
+    summary="A file by its id; the address is the secret",
+    error_type=FileErrorResponse,
 )
 async def download_file(
-    request: Request[Any, Any, Any], runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
+    request: ApiRequest, runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
 ) -> Response[Any]:
     file = await runtime.db.read(files.find_file_by_id, file_id) if FILE_ID_RE.fullmatch(file_id) else None
     return _send_stored_file(request, runtime, file, range_header)
 
 
-@route(
-    f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}",
-    http_method=["GET", "HEAD"],
-    status_code=200,
-    operation=Operation(
-        summary="A file by its own address",
-        tag="files",
-        media_type="image/*",
-        public=True,
-        statuses={200: "The file", 206: "A part of it"},
-        response_headers=FILE_HEADERS,
-        errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-    ),
-)
+@_open_file(f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}", summary="A file by its own address")
 async def open_file(
-    request: Request[Any, Any, Any],
+    request: ApiRequest,
     runtime: Runtime,
     secret: Annotated[
         str,
@@ -172,9 +152,7 @@ async def open_file(
         doc("Part of the address", pattern="^[0-9a-f]{32}$", examples=[examples.UPLOAD_URL.split("/")[-2]]),
     ],
     name: Annotated[
-        str,
-        PathParameter(),
-        doc("The file's name", pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["fox.png"]),
+        str, PathParameter(), doc("The file's name", pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*$", examples=["fox.png"])
     ],
     range_header: RangeHeader = "",
 ) -> Response[Any]:
@@ -183,13 +161,13 @@ async def open_file(
 
 
 def _send_stored_file(
-    request: Request[Any, Any, Any], runtime: Runtime, file: StoredFile | None, range_header: str
+    request: ApiRequest, runtime: Runtime, file: StoredFile | None, range_header: str
 ) -> Response[Any]:
     state = file.state_at(runtime.clock()) if file else FileState.removed
     if file is None or state is FileState.removed:
-        raise NotFound("The requested file could not be found")
+        raise errors.NotFound("The requested file could not be found")
     if state is FileState.expired:
-        raise ResultExpired("This file has expired")
+        raise errors.ResultExpired("This file has expired")
     headers = {
         "Content-Disposition": f'attachment; filename="{file.file_name}"',
         "Cross-Origin-Resource-Policy": "same-origin",

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, post
+from litestar.exceptions import HTTPException
 
-from imagegate.api.body import check_json_type, stream_body
+from imagegate.api.body import ApiRequest, check_json_type
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
 from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
 from imagegate.api.files.naming import NamingFields, parse_naming
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, post
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
-from imagegate.api_docs.schema import doc, required, schema
+from imagegate.api_docs.schema import FetchUrl, doc, required
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import FileTooLarge, InvalidRequest, Problem, RequestTooLarge
+from imagegate.domain.errors import Problem
 from imagegate.flows.files import fetch_file, receive_file, store_file
 from imagegate.runtime import Runtime
 
@@ -43,8 +44,8 @@ _LINKS = (
 )
 
 
-_upload_operation = functools.partial(
-    Operation,
+_upload = functools.partial(
+    post,
     tag="files",
     scope=Scope.files_write,
     response_example=examples.FILE,
@@ -56,10 +57,7 @@ _upload_operation = functools.partial(
 class UrlFields(NamingFields):
     """Where to fetch an image from."""
 
-    file_url: Annotated[
-        Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)] | None,
-        required("A public URL of the image"),
-    ] = None
+    file_url: Annotated[FetchUrl | None, required("A public URL of the image")] = None
 
 
 class FileForm(NamingFields, kw_only=True):
@@ -68,70 +66,78 @@ class FileForm(NamingFields, kw_only=True):
     file: Annotated[msgspec.Raw, doc("The image", type="string", format="binary")]
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/base64",
-    status_code=200,
-    request_max_body_size=None,
-    operation=_upload_operation(
-        streamed_type=Base64Fields,
-        summary="Keep a file given as base64 or a data URL",
-        request_example=examples.BASE64_UPLOAD,
-        errors=_UPLOAD_ERRORS,
-    ),
+    streamed_type=Base64Fields,
+    summary="Keep a file given as base64 or a data URL",
+    request_example=examples.BASE64_UPLOAD,
+    errors=_UPLOAD_ERRORS,
 )
-async def upload_base64(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
+async def upload_base64(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     check_json_type(request.headers.get("content-type", ""))
     max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         body = Base64BodyParser(incoming)
-        async for chunk in _stream_file_body(request, runtime, max_bytes):
+        async for chunk in _stream_body(request, runtime, max_bytes):
             body.feed(chunk)
         naming = parse_naming(body.finish())
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/stream",
-    status_code=200,
-    request_max_body_size=None,
-    operation=_upload_operation(
-        summary="Keep a file given as multipart/form-data in the field file",
-        errors=_UPLOAD_ERRORS,
-        streamed_type=FileForm,
-        streamed_media_type="multipart/form-data",
-    ),
+    summary="Keep a file given as multipart/form-data in the field file",
+    errors=_UPLOAD_ERRORS,
+    streamed_type=FileForm,
+    streamed_media_type="multipart/form-data",
 )
-async def upload_stream(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> FileResponse:
+async def upload_stream(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
     async with receive_file(runtime) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
-        async for chunk in _stream_file_body(request, runtime, max_bytes):
+        async for chunk in _stream_body(request, runtime, max_bytes):
             form.feed(chunk)
         naming = parse_naming(form.finish(), form.filename)
         return uploaded_file(runtime, await store_file(runtime, key.account_id, incoming, naming))
 
 
-@post(
+@_upload(
     f"{FILES_PATH}/upload/url",
-    status_code=200,
-    operation=_upload_operation(
-        summary="Keep a file that is fetched from a URL",
-        request_example=examples.URL_UPLOAD,
-        errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
-    ),
+    summary="Keep a file that is fetched from a URL",
+    request_example=examples.URL_UPLOAD,
+    errors=(*_UPLOAD_ERRORS, errors.FileNotFetched),
 )
 async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResponse:
     if not data.file_url:
-        raise InvalidRequest("file_url is required", param="file_url")
+        raise errors.InvalidRequest("file_url is required", param="file_url")
     return uploaded_file(runtime, await fetch_file(runtime, key.account_id, data.file_url, parse_naming(data)))
 
 
-async def _stream_file_body(request: Request[Any, Any, Any], runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
-    """A body above its limit means a file above its limit: everything else in it is small."""
-    idle_s, total_s = runtime.settings.server.body_timeout_s, runtime.settings.limits.upload_timeout_s
+async def _stream_body(request: ApiRequest, runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it comes: counted, each piece within `body_timeout_s`, the whole within `upload_timeout_s`.
+
+    A body above its limit means a file above its limit: everything else in it is small. A length that is announced is
+    believed where it is too much.
+    """
+    limits, idle_s = runtime.settings.limits, runtime.settings.server.body_timeout_s
+    too_large = errors.FileTooLarge(f"The file is too large: at most {limits.max_upload_bytes:,} bytes")
+    if (request.content_length or 0) > max_bytes:
+        raise too_large
+    received_bytes, deadline = 0, asyncio.get_running_loop().time() + limits.upload_timeout_s
+    stream = aiter(request.stream())
+    while chunk := await _next_chunk(stream, idle_s, deadline):
+        received_bytes += len(chunk)
+        if received_bytes > max_bytes:
+            raise too_large
+        yield chunk
+
+
+async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: float) -> bytes:
+    """Empty at the end of the body."""
     try:
-        async for chunk in stream_body(request, max_bytes, idle_s, total_s):
-            yield chunk
-    except RequestTooLarge:
-        limit = runtime.settings.limits.max_upload_bytes
-        raise FileTooLarge(f"The file is too large: at most {limit:,} bytes") from None
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
+            return await anext(stream, b"")
+    except TimeoutError:
+        raise errors.InvalidRequest("The body did not arrive in time") from None
+    except HTTPException:
+        raise errors.InvalidRequest("The request body was truncated") from None

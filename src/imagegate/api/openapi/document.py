@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from imagegate import __version__
 from imagegate.api.openapi.errors import error_examples, error_responses, error_type
 from imagegate.api.openapi.operation import (
-    Operation,
     ResponseHeader,
     ResponseLink,
+    get,
     operation_of,
     request_type,
     response_types,
@@ -166,9 +165,6 @@ def _link(link: ResponseLink) -> dict[str, Any]:
     return entry
 
 
-@get(
-    "/openapi.json",
-    operation=Operation(summary="This document", tag="operations", public=True),
-)
+@get("/openapi.json", summary="This document", tag="operations", public=True)
 async def openapi_json(document: bytes) -> Annotated[msgspec.Raw, schema(type="object")]:
     return msgspec.Raw(document)

@@ -20,11 +20,7 @@ _KEY_ERRORS: tuple[type[Problem], ...] = (
     errors.IpRestricted,
     errors.RateLimitExceeded,
 )
-_BODY_ERRORS: tuple[type[Problem], ...] = (
-    errors.InvalidRequest,
-    errors.RequestTooLarge,
-    errors.UnsupportedMediaType,
-)
+_BODY_ERRORS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.RequestTooLarge, errors.UnsupportedMediaType)
 _COMMON_ERRORS: tuple[type[Problem], ...] = (errors.InvalidRequest, errors.InternalError, errors.ServiceUnavailable)
 _REQUEST_ID = "req_847d20a4dc389caf632961cc"
 _QUOTA_AMOUNTS = {"estimated_credits": json_number("29.623248"), "remaining_credits": json_number("12.5")}
@@ -56,6 +52,7 @@ def error_responses(
 ) -> dict[str, Any]:
     """The error responses by status. `schema` is that of the body, `common_headers` those of every response."""
     operation = operation_of(handler)
+    in_files = operation.error_type is not None
     by_status: dict[int, list[type[Problem]]] = {}
     for kind in dict.fromkeys(_problem_types(handler)):
         if STATUS[kind][0] not in operation.statuses:
@@ -67,7 +64,9 @@ def error_responses(
             "content": {
                 "application/json": {
                     "schema": schema,
-                    "examples": _example_refs(kinds, operation.error_type is not None),
+                    "examples": {
+                        one.code: {"$ref": f"#/components/examples/{_example_name(one, in_files)}"} for one in kinds
+                    },
                 }
             },
         }
@@ -90,10 +89,6 @@ def _problem_types(handler: HTTPRouteHandler) -> tuple[type[Problem], ...]:
     operation = operation_of(handler)
     body = () if request_type(handler) is None else _BODY_ERRORS
     return (*operation.errors, *_COMMON_ERRORS, *(() if operation.public else _KEY_ERRORS), *body)
-
-
-def _example_refs(kinds: list[type[Problem]], in_files: bool) -> dict[str, Any]:
-    return {kind.code: {"$ref": f"#/components/examples/{_example_name(kind, in_files)}"} for kind in kinds}
 
 
 def _example_name(kind: type[Problem], in_files: bool) -> str:

@@ -8,23 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 from imagegate.api_docs.curl import PIXEL_PNG_BASE64
+from imagegate.domain.money import Money, to_money
 
 TASK_ID = "task-unified-1795341693-imcg5zqt"
 KEY_ID, ACCOUNT_ID = "key_01kay5m0c1v7d3q2w9r8t6y4zx", "acc_01kay5kz7n4e8h2j5m9p3s6v0b"
 DELIVERY_ID, FILE_ID = f"evt_{TASK_ID}", "file_7c0d9e51a64b4f0c8d2e93b1a5f60714"
 CREATED, ENDED, EXPIRES = 1795341693, 1795341730, 1795428130
-VERSION = "2026-11-01.1"
+VERSION, CREDITS_PER_USD = "2026-11-01.1", 68
 RESULT_URL = f"https://images.example.com/files/results/{TASK_ID}/0.png?exp={EXPIRES}&sig=k1.9mZkYp3vQxT7wLr2Nc5bJd8HsFg1aE6uKoRiVt4MzXy"
 UPLOAD_URL = "https://images.example.com/files/uploads/9f2c4b7e1d8a4c6fb0e35a92d7c8146e/fox.png"
 
 
-def _money(credits_: str, usd: str, nanos: str) -> dict[str, str]:
-    return {"credits": credits_, "usd": usd, "nanos": nanos}
+def _money(nanos: int) -> Money:
+    return to_money(nanos, CREDITS_PER_USD)
 
 
-_ZERO = _money("0", "0", "0")
-_AVAILABLE = _money("1095.399599996", "16.108817647", "16108817647")
-_CHARGE = _money("-3.227994", "-0.0474705", "-47470500")
+_ZERO = _money(0)
+_AVAILABLE = _money(16_108_817_647)
+_CHARGE = _money(-47_470_500)
 
 
 def _task(status: str, progress: int, info: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def _line(
     }
 
 
-_IMAGES_AMOUNT = _money("29.519208", "0.434106", "434106000")
+_IMAGES_AMOUNT = _money(434_106_000)
 QUOTE = {
     "object": "image.quote",
     "model": "gpt-image-2",
@@ -133,17 +134,10 @@ QUOTE = {
     "size": {"requested": "16:9", "resolution": "2K", "width": 2736, "height": 1536, "assumed": False},
     "quality": "high",
     "affordable": True,
-    "expected": _money("29.531448", "0.434286", "434286000"),
-    "maximum": _money("29.623248", "0.435636", "435636000"),
+    "expected": _money(434_286_000),
+    "maximum": _money(435_636_000),
     "lines": [
-        _line(
-            "text_input",
-            40,
-            340,
-            "4500",
-            _money("0.01224", "0.00018", "180000"),
-            _money("0.10404", "0.00153", "1530000"),
-        ),
+        _line("text_input", 40, 340, "4500", _money(180_000), _money(1_530_000)),
         _line("image_output", 16078, 16078, "27000", _IMAGES_AMOUNT, _IMAGES_AMOUNT),
     ],
 }
@@ -171,13 +165,8 @@ LEDGER = _list(
         "price_version": VERSION,
     }
 )
-_TOTAL = {"tasks": 1, "images": 1, "amount": _money("3.227994", "0.0474705", "47470500"), "refunded": _ZERO}
-USAGE = {
-    **_list({"day": "2026-11-22", **_TOTAL}),
-    "first_day": "2026-10-24",
-    "last_day": "2026-11-22",
-    "total": _TOTAL,
-}
+_TOTAL = {"tasks": 1, "images": 1, "amount": _money(47_470_500), "refunded": _ZERO}
+USAGE = {**_list({"day": "2026-11-22", **_TOTAL}), "first_day": "2026-10-24", "last_day": "2026-11-22", "total": _TOTAL}
 KEY = {
     "id": KEY_ID,
     "object": "api_key",
@@ -188,7 +177,7 @@ KEY = {
     "models": None,
     "allowed_ips": None,
     "cap": None,
-    "daily_cap": _money("100", "1.470588235", "1470588235"),
+    "daily_cap": _money(5_000_000_000),
     "spent": _ZERO,
     "spent_today": _ZERO,
     "rate_per_minute": 60,
@@ -203,7 +192,7 @@ _KEY_VALUE = "imk_live_4fQ7" + "x" * 45  # no checksum fits it: it works nowhere
 NEW_KEY = {**KEY, "key": _KEY_VALUE}
 KEYS, DELETED_KEY = _list(KEY), {"id": KEY_ID, "object": "api_key", "deleted": True}
 _MODEL = {"id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate"}
-_PRICE_RANGE = {"min": _money("0.113832", "0.001674", "1674000"), "max": _money("55.5804936", "0.8173602", "817360200")}
+_PRICE_RANGE = {"min": _money(1_674_000), "max": _money(817_360_200)}
 MODELS = {"object": "list", "data": [_MODEL]}
 MODEL = {
     **_MODEL,
@@ -222,16 +211,13 @@ MODEL = {
 PRICES = {
     "object": "list",
     "price_version": VERSION,
-    "credits_per_usd": 68,
+    "credits_per_usd": CREDITS_PER_USD,
     "data": [
         {
             "model": "gpt-image-2",
             "billing_rule": "per_token",
             "effective_from": 1793491200,
-            "per_1k_tokens": {
-                "image_output": _money("1.836", "0.027", "27000000"),
-                "text_input": _money("0.306", "0.0045", "4500000"),
-            },
+            "per_1k_tokens": {"image_output": _money(27_000_000), "text_input": _money(4_500_000)},
             "range": _PRICE_RANGE,
         }
     ],
@@ -243,7 +229,7 @@ GRANT_RESPONSE = {
     "id": "led_01kay5p2f8g3k6m9q1s4v7x0yz",
     "object": "grant",
     "account_id": ACCOUNT_ID,
-    "amount": _money("2.499999992", "0.036764706", "36764706"),
+    "amount": _money(36_764_706),
     "available": _AVAILABLE,
     "actor": f"key:{KEY_ID}",
     "created": CREATED,
@@ -254,7 +240,7 @@ REFUND_RESPONSE = {
     "object": "refund",
     "task_id": TASK_ID,
     "account_id": ACCOUNT_ID,
-    "amount": _money("3.227994", "0.0474705", "47470500"),
+    "amount": _money(47_470_500),
     "available": _AVAILABLE,
     "reason": REFUND_REQUEST["reason"],
     "actor": f"key:{KEY_ID}",
@@ -267,9 +253,9 @@ OVERRUNS = _list(
         "task_id": TASK_ID,
         "account_id": ACCOUNT_ID,
         "created": ENDED,
-        "charged": _money("3.276036", "0.048177", "48177000"),
-        "price": _money("3.413736", "0.050202", "50202000"),
-        "overrun": _money("0.1377", "0.002025", "2025000"),
+        "charged": _money(48_177_000),
+        "price": _money(50_202_000),
+        "overrun": _money(2_025_000),
     }
 )
 _ATTEMPT = {
@@ -383,9 +369,9 @@ ROUTES = _list(
         "produced": 211,
         "unknown": 1,
         "possible_duplicates": 1,
-        "spent": _money("824.93", "12.131323529", "12131323529"),
-        "brought": _money("742.43862", "10.918215", "10918215000"),
-        "margin": _money("-82.49136", "-1.213108529", "-1213108529"),
+        "spent": _money(12_131_320_000),
+        "brought": _money(10_918_215_000),
+        "margin": _money(-1_213_105_000),
     }
 )
 ROUTES.pop("has_more", None)
@@ -393,11 +379,11 @@ ROUTES.pop("next_cursor", None)
 TASK_COST = {
     "id": TASK_ID,
     "object": "task.cost",
-    "charged": _money("3.227994", "0.0474705", "47470500"),
+    "charged": _money(47_470_500),
     "refunded": _ZERO,
-    "cost": _money("3.58666", "0.052745", "52745000"),
+    "cost": _money(52_745_000),
     "waste": _ZERO,
-    "margin": _money("-0.358666", "-0.0052745", "-5274500"),
+    "margin": _money(-5_274_500),
     "attempts": [
         {
             "id": "att_01kay5m0c1v7d3q2w9r8t6y4zx",
@@ -410,7 +396,7 @@ TASK_COST = {
             "trouble": "",
             "detail": "",
             "images": 1,
-            "cost": _money("3.58666", "0.052745", "52745000"),
+            "cost": _money(52_745_000),
             "request_id": "7f1c2e0a-51d4-4c3e-9a67-0b2f8d1e6a55",
             "possible_duplicate": False,
             "considered": _CONSIDERED,

@@ -5,6 +5,7 @@ Parameters, request body and response come from the handler's own annotations.
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from typing import Any
 
 import msgspec
 from litestar import Response
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.response import Stream
+from litestar.types import AnyCallable, Empty, Method
 
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import Problem
@@ -40,13 +42,15 @@ class ResponseLink(msgspec.Struct, frozen=True):
     body: Any = None
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One handler. `scope` None: any key; `public`: no key.
+class Operation(msgspec.Struct, frozen=True):
+    """A decorator that makes a handler. `scope` None: any key; `public`: no key.
 
-    `streamed_type` describes a body that the handler reads itself, of `streamed_media_type`. `statuses` are the
-    successful ones. `error_type` None is the usual error.
+    `streamed_type` describes a body that the handler reads itself, of `streamed_media_type`, and limits itself.
+    `statuses` are the successful ones. `error_type` None is the usual error.
     """
 
+    methods: tuple[Method, ...]
+    path: str | list[str]
     summary: str
     tag: str
     description: str = ""
@@ -63,9 +67,21 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[type[Problem], ...] = ()
     error_type: Any = None
 
+    def __call__(self, handler: AnyCallable) -> HTTPRouteHandler:
+        limit = Empty if self.streamed_type is None else None
+        declare = HTTPRouteHandler(
+            self.path, http_method=self.methods, status_code=200, request_max_body_size=limit, operation=self
+        )
+        return declare(handler)
+
     def __deepcopy__(self, memo: object) -> Operation:
         """Litestar copies the handlers of a router, with what they declare."""
         return self
+
+
+get, post = functools.partial(Operation, ("GET",)), functools.partial(Operation, ("POST",))
+patch, delete = functools.partial(Operation, ("PATCH",)), functools.partial(Operation, ("DELETE",))
+get_or_head = functools.partial(Operation, ("GET", "HEAD"))
 
 
 def operation_of(handler: BaseRouteHandler) -> Operation:

@@ -1,4 +1,4 @@
-"""/v1/admin: accounts, grants and overruns, for keys with the scope `admin`."""
+"""/v1/admin: accounts, grants, refunds and overruns, for keys with the scope `admin`."""
 
 from __future__ import annotations
 
@@ -6,34 +6,31 @@ import hashlib
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from msgspec import UNSET, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
-from imagegate.api.responses import (
-    REPLAYED_HEADER,
-    replayed_headers,
-)
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import (
     CREDITS_PATTERN,
     AccountIdText,
     ApiKeyText,
+    RefundIdText,
     Seconds,
     TaskIdText,
     doc,
     schema,
 )
-from imagegate.domain import errors
-from imagegate.domain.accounts import Account, ApiKey, NewKey, Scope
-from imagegate.domain.errors import IdempotencyConflict, InvalidRequest, NotFound
+from imagegate.domain import errors, ids
+from imagegate.domain.accounts import ApiKey, NewKey, Scope
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
-from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import create_key, open_account
+from imagegate.flows.refunds import refund
 from imagegate.runtime import Runtime
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
@@ -46,6 +43,7 @@ from imagegate.store.queries.admin import (
     list_accounts_page,
     list_overruns_page,
 )
+from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Refund, RefundConflict
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
@@ -96,6 +94,25 @@ class OverrunView(msgspec.Struct, kw_only=True):
     overrun: Money
 
 
+class RefundBody(msgspec.Struct, kw_only=True):
+    """The task and the reason, which only operators see."""
+
+    task_id: TaskIdText
+    reason: Annotated[str, not_blank(500)]
+
+
+class RefundView(msgspec.Struct, kw_only=True):
+    id: RefundIdText
+    object: Literal["refund"] = "refund"
+    task_id: TaskIdText
+    account_id: AccountIdText
+    amount: Annotated[Money, doc("The task's whole charge")]
+    available: Money
+    reason: str
+    actor: Annotated[str, doc("The key that refunded it, as `key:<id>`")]
+    created: Seconds
+
+
 class AccountPage(CursorPage, kw_only=True):
     data: list[AccountView]
 
@@ -104,39 +121,26 @@ class OverrunPage(CursorPage, kw_only=True):
     data: list[OverrunView]
 
 
-@get(
-    "/v1/admin/accounts",
-    operation=Operation(
-        summary="Every account",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ACCOUNTS,
-    ),
-)
+@get("/v1/admin/accounts", summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS)
 async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
     page = await runtime.db.read(list_accounts_page, decode_cursor(cursor, AccountName), limit)
-    return cursor_page(AccountPage, page, lambda account: _account_view(runtime, account))
+    return cursor_page(AccountPage, page, lambda account: view_of(AccountView, account, runtime.credits_per_usd))
 
 
 @post(
     "/v1/admin/accounts",
-    status_code=200,
-    operation=Operation(
-        summary="Create an account; with_key also creates a key, shown once",
-        tag="admin",
-        scope=Scope.admin,
-        request_example={"name": "shop", "with_key": True},
-        response_example=examples.ACCOUNT,
-        links=(
-            ResponseLink(
-                "create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}
-            ),
-        ),
+    summary="Create an account; with_key also creates a key, shown once",
+    tag="admin",
+    scope=Scope.admin,
+    request_example={"name": "shop", "with_key": True},
+    response_example=examples.ACCOUNT,
+    links=(
+        ResponseLink("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
     ),
 )
 async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
     account = await open_account(runtime.db, data.name)
-    view = _account_view(runtime, account)
+    view = view_of(AccountView, account, runtime.credits_per_usd)
     if data.with_key:
         view.key, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name="key"))
     return view
@@ -144,16 +148,13 @@ async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
 
 @post(
     "/v1/admin/grants",
-    status_code=200,
-    operation=Operation(
-        summary="Give credits, or take them back; once per Idempotency-Key",
-        tag="admin",
-        scope=Scope.admin,
-        request_example=examples.GRANT_REQUEST,
-        response_example=examples.GRANT_RESPONSE,
-        response_headers=(REPLAYED_HEADER,),
-        errors=(errors.IdempotencyConflict, errors.NotFound),
-    ),
+    summary="Give credits, or take them back; once per Idempotency-Key",
+    tag="admin",
+    scope=Scope.admin,
+    request_example=examples.GRANT_REQUEST,
+    response_example=examples.GRANT_RESPONSE,
+    response_headers=(REPLAYED_HEADER,),
+    errors=(errors.IdempotencyConflict, errors.NotFound),
 )
 async def create_grant(
     data: GrantBody,
@@ -166,74 +167,87 @@ async def create_grant(
     ],
 ) -> Response[GrantView]:
     amount, account_id = _parse_amount(runtime, data.credits), data.account_id.replace("\0", " ")
-    granted = await runtime.db.write(grant_once, account_id, amount, _grant_ref(key, idempotency_key), f"key:{key.id}")
-    match granted:
-        case GrantEntry():
-            return Response(_grant_view(runtime, granted), headers=replayed_headers(granted.replayed))
+    ref = f"grant:{_operation_key(key, idempotency_key)}"
+    match await runtime.db.write(grant_once, account_id, amount, ref, f"key:{key.id}"):
+        case GrantEntry() as granted:
+            view = view_of(GrantView, granted, runtime.credits_per_usd)
+            return Response(view, headers=replayed_headers(granted.replayed))
         case GrantConflict():
-            raise IdempotencyConflict
+            raise errors.IdempotencyConflict
         case GrantRefused():
-            raise InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
+            raise errors.InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
         case NoSuchAccount():
-            raise NotFound("No account has this id", param="account_id")
+            raise errors.NotFound("No account has this id", param="account_id")
+
+
+@post(
+    "/v1/admin/refunds",
+    summary="Refund the whole charge of a settled task, once",
+    description="The task says `refund_status` `completed` from then on; its images stay. No webhook is sent.",
+    tag="admin",
+    scope=Scope.admin,
+    request_example=examples.REFUND_REQUEST,
+    response_example=examples.REFUND_RESPONSE,
+    response_headers=(REPLAYED_HEADER,),
+    errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotRefundable, errors.IdempotencyConflict),
+    links=(ResponseLink("get_task_cost", "What is left of it", parameters={"task_id": "$response.body#/task_id"}),),
+)
+async def create_refund(
+    data: RefundBody,
+    runtime: Runtime,
+    key: ApiKey,
+    idempotency_key: Annotated[
+        IdempotencyKey,
+        IDEMPOTENCY_KEY,
+        doc("Makes a repeat safe: it is answered with the same refund", examples=["refund-ticket-17"]),
+    ],
+) -> Response[RefundView]:
+    if not data.task_id.startswith(ids.TASK_PREFIX):
+        raise errors.InvalidTaskId(param="task_id")
+    operation_key = _operation_key(key, idempotency_key)
+    match await refund(runtime.db, data.task_id, data.reason, f"key:{key.id}", operation_key):
+        case Refund() as booked:
+            view = view_of(RefundView, booked, runtime.credits_per_usd)
+            return Response(view, headers=replayed_headers(booked.replayed))
+        case RefundConflict():
+            raise errors.IdempotencyConflict
+        case NoSuchTask():
+            raise errors.TaskNotFound
+        case NotCharged():
+            raise errors.TaskNotRefundable(param="task_id", reason="not_charged")
+        case AlreadyRefunded():
+            raise errors.TaskNotRefundable(
+                "The charge of this task was refunded before", param="task_id", reason="already_refunded"
+            )
 
 
 @get(
     "/v1/admin/overruns",
-    operation=Operation(
-        summary="Charges that were capped at their hold, newest first",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.OVERRUNS,
-    ),
+    summary="Charges that were capped at their hold, newest first",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.OVERRUNS,
 )
 async def list_overruns(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> OverrunPage:
     page = await runtime.db.read(list_overruns_page, decode_cursor(cursor, Position), limit)
-    return cursor_page(OverrunPage, page, lambda overrun: _overrun_view(runtime, overrun))
+    rate = runtime.credits_per_usd
+
+    def view(one: Overrun) -> OverrunView:
+        return view_of(OverrunView, one, rate, price=to_money(one.charged + one.overrun, rate))
+
+    return cursor_page(OverrunPage, page, view)
 
 
-def _grant_ref(key: ApiKey, idempotency_key: str) -> str:
+def _operation_key(key: ApiKey, idempotency_key: str) -> str:
     """Two operators may choose the same Idempotency-Key: it counts within the operator's account."""
-    return "grant:api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
+    return "api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
 
 
 def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
     try:
         amount = parse_credits(str(given), runtime.credits_per_usd)
     except ValueError as error:
-        raise InvalidRequest(str(error)[:300], param="credits") from error
+        raise errors.InvalidRequest(str(error)[:300], param="credits") from error
     if amount == 0:
-        raise InvalidRequest("credits must not be 0", param="credits")
+        raise errors.InvalidRequest("credits must not be 0", param="credits")
     return amount
-
-
-def _account_view(runtime: Runtime, account: Account) -> AccountView:
-    rate = runtime.credits_per_usd
-    return AccountView(
-        id=account.id, name=account.name, available=to_money(account.available, rate), held=to_money(account.held, rate)
-    )
-
-
-def _grant_view(runtime: Runtime, entry: GrantEntry) -> GrantView:
-    rate = runtime.credits_per_usd
-    return GrantView(
-        id=entry.id,
-        account_id=entry.account_id,
-        amount=to_money(entry.amount, rate),
-        available=to_money(entry.available, rate),
-        actor=entry.actor,
-        created=entry.created // US_PER_SECOND,
-    )
-
-
-def _overrun_view(runtime: Runtime, one: Overrun) -> OverrunView:
-    rate = runtime.credits_per_usd
-    return OverrunView(
-        id=one.id,
-        task_id=one.task_id,
-        account_id=one.account_id,
-        created=one.created // US_PER_SECOND,
-        charged=to_money(one.charged, rate),
-        price=to_money(one.charged + one.overrun, rate),
-        overrun=to_money(one.overrun, rate),
-    )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get
 from msgspec import UNSET, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api_docs.schema import Number, doc
-from imagegate.domain.accounts import Account, ApiKey, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import Unauthorized
 from imagegate.domain.money import Money, format_rounded_credits, json_number, to_money
 from imagegate.runtime import Runtime
@@ -55,12 +54,10 @@ class CreditsResponse(msgspec.Struct):
 
 @get(
     "/v1/credits",
-    operation=Operation(
-        summary="What the account and this key have left",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.CREDITS,
-    ),
+    summary="What the account and this key have left",
+    tag="credits",
+    scope=Scope.billing_read,
+    response_example=examples.CREDITS,
 )
 async def get_credits(runtime: Runtime, key: ApiKey) -> CreditsResponse:
     found = await runtime.db.snapshot(load_balance, key.account_id, key.id)
@@ -68,29 +65,21 @@ async def get_credits(runtime: Runtime, key: ApiKey) -> CreditsResponse:
         raise Unauthorized
     account, current_key, used = found
     rate = runtime.credits_per_usd
-    return CreditsResponse(
-        Credits(_token_credits(account, current_key, rate, runtime.clock()), _user_credits(account, used, rate))
-    )
 
+    def number(nanos: int) -> msgspec.Raw:
+        return json_number(format_rounded_credits(nanos, rate))
 
-def _user_credits(account: Account, used: int, rate: int) -> UserCredits:
-    return UserCredits(
-        remaining_credits=_credits_number(account.available, rate),
-        used_credits=_credits_number(used, rate),
-        reserved_credits=_credits_number(account.held, rate),
+    user = UserCredits(
+        remaining_credits=number(account.available),
+        used_credits=number(used),
+        reserved_credits=number(account.held),
         exact=Exact(to_money(account.available, rate)),
     )
-
-
-def _token_credits(account: Account, key: ApiKey, rate: int, now: int) -> TokenCredits:
-    left = account.available if key.cap is None else min(account.available, key.cap - key.spent - key.held)
-    token = TokenCredits(_credits_number(left, rate), key.cap is None, _credits_number(key.spent, rate))
-    if key.daily_cap is not None:
-        token.daily_limit_credits = _credits_number(key.daily_cap, rate)
-        token.daily_used_credits = _credits_number(key.spent_today(now), rate)
+    left, cap = account.available, current_key.cap
+    left = left if cap is None else min(left, cap - current_key.spent - current_key.held)
+    token = TokenCredits(number(left), cap is None, number(current_key.spent))
+    if current_key.daily_cap is not None:
+        token.daily_limit_credits = number(current_key.daily_cap)
+        token.daily_used_credits = number(current_key.spent_today(runtime.clock()))
         token.reset_timezone = "UTC"
-    return token
-
-
-def _credits_number(nanos: int, rate: int) -> msgspec.Raw:
-    return json_number(format_rounded_credits(nanos, rate))
+    return CreditsResponse(Credits(token, user))

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, post
+from litestar import Response
 from litestar.params import HeaderParameter
 from msgspec import Meta
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.openapi.operation import ResponseHeader, post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
-from imagegate.api.responses import (
-    REPLAYED_HEADER,
-    replayed_headers,
-    wait_for_task,
-)
+from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
-from imagegate.api_docs.schema import SIZE_PATTERN, BillingRule, Count, PriceVersion, doc, required, schema
+from imagegate.api_docs.schema import (
+    SIZE_PATTERN,
+    BillingRule,
+    CallbackUrl,
+    Count,
+    FetchUrl,
+    PriceVersion,
+    doc,
+    required,
+    schema,
+)
 from imagegate.domain import errors, images
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import Problem
@@ -50,9 +56,7 @@ MAX_HOPS = 3  # a request that more gateways have passed on goes in a circle
 _Size = Annotated[str, schema(pattern=SIZE_PATTERN)]
 _Tier = Annotated[str, schema(pattern="^[124][kK]$")]
 _Quality = Annotated[str, schema(examples=["low", "medium", "high", "xhigh", "max", "auto"])]
-_ReferenceUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
-_ReferenceUrls = Annotated[list[_ReferenceUrl], schema(maxItems=16)]
-_CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
+_ReferenceUrls = Annotated[list[FetchUrl], schema(maxItems=16)]
 
 
 class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
@@ -73,8 +77,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         ),
     ] = None
     resolution: Annotated[
-        _Tier | None,
-        doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier"),
+        _Tier | None, doc("1K (the default), 2K or 4K, any case; used with a ratio only. Ignored by models of one tier")
     ] = None
     quality: Annotated[
         _Quality | None, doc("low, medium (the default of most models), high, or what else the model names")
@@ -87,11 +90,11 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         _ReferenceUrls | None,
         doc("Up to 16 references, order kept: JPEG, PNG or WebP of at most 50 MB each, or links of uploads"),
     ] = None
-    mask_url: Annotated[
-        _ReferenceUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")
-    ] = None
+    mask_url: Annotated[FetchUrl | None, doc("A PNG as large as the first reference: alpha below 255 is repainted")] = (
+        None
+    )
     callback_url: Annotated[
-        _CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
+        CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
     ] = None
     background: Annotated[
         Annotated[str, schema(enum=["opaque", "transparent"])] | None,
@@ -101,8 +104,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         Annotated[str, schema(enum=["png", "jpeg", "webp"])] | None, doc("png (the default), jpeg or webp")
     ] = None
     output_compression: Annotated[
-        Annotated[int, schema(minimum=0, maximum=100)] | None,
-        doc("100 when absent; for jpeg and webp, else ignored"),
+        Annotated[int, schema(minimum=0, maximum=100)] | None, doc("100 when absent; for jpeg and webp, else ignored")
     ] = None
 
 
@@ -150,22 +152,19 @@ class QuoteView(msgspec.Struct, kw_only=True):
 
 @post(
     "/v1/images/generations",
-    status_code=200,
-    operation=Operation(
-        summary="Create a task; any response other than 200 means that no task and no hold exist",
-        tag="images",
-        description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
-        " `GET /v1/tasks/{task_id}?wait=60`, with its events, or get a webhook at `callback_url`.",
-        scope=Scope.images_write,
-        response_example=examples.PENDING_TASK,
-        links=TASK_LINKS,
-        response_headers=(
-            REPLAYED_HEADER,
-            ResponseHeader("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
-        ),
-        request_example=REQUEST_EXAMPLE,
-        errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
+    summary="Create a task; any response other than 200 means that no task and no hold exist",
+    tag="images",
+    description="A task is pending until it is worked on. Wait for its end with `Prefer: wait=60`, with"
+    " `GET /v1/tasks/{task_id}?wait=60`, with its events, or get a webhook at `callback_url`.",
+    scope=Scope.images_write,
+    response_example=examples.PENDING_TASK,
+    links=TASK_LINKS,
+    response_headers=(
+        REPLAYED_HEADER,
+        ResponseHeader("Preference-Applied", {"type": "string", "pattern": "^wait=[0-9]{1,2}$"}, "With Prefer"),
     ),
+    request_example=REQUEST_EXAMPLE,
+    errors=(*_MODEL_ERRORS, errors.IdempotencyConflict, *_QUOTA_ERRORS, errors.RateLimitExceeded),
 )
 async def create_image(
     data: ImageRequest,
@@ -208,15 +207,12 @@ async def create_image(
 
 @post(
     "/v1/images/quotes",
-    status_code=200,
-    operation=Operation(
-        summary="Price a request: expected, maximum and lines; stores nothing",
-        tag="images",
-        scope=Scope.images_write,
-        response_example=examples.QUOTE,
-        request_example=REQUEST_EXAMPLE,
-        errors=_MODEL_ERRORS,
-    ),
+    summary="Price a request: expected, maximum and lines; stores nothing",
+    tag="images",
+    scope=Scope.images_write,
+    response_example=examples.QUOTE,
+    request_example=REQUEST_EXAMPLE,
+    errors=_MODEL_ERRORS,
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
     quote = make_quote(runtime, data, key, runtime.clock())
@@ -251,20 +247,11 @@ def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:
 
 def _line_views(expected: Charge, maximum: Charge, rate: int) -> list[LineView]:
     """One line per item of the maximum; an item that is only reserved for is expected at 0."""
-    expected_lines = {line.item: line for line in expected.lines}
+    known = {line.item: (line.quantity, line.amount) for line in expected.lines}
     lines = []
-    for maximum_line in maximum.lines:
-        line = expected_lines.get(maximum_line.item)
-        quantity = Expectation(line.quantity if line else 0, maximum_line.quantity)
-        amount = to_money(line.amount if line else 0, rate)
-        lines.append(
-            LineView(
-                maximum_line.item,
-                maximum_line.unit,
-                quantity,
-                maximum_line.rate_nanos,
-                amount,
-                to_money(maximum_line.amount, rate),
-            )
-        )
+    for line in maximum.lines:
+        quantity, amount = known.get(line.item, (0, 0))
+        expectation = Expectation(quantity, line.quantity)
+        amounts = (to_money(amount, rate), to_money(line.amount, rate))
+        lines.append(LineView(line.item, line.unit, expectation, line.rate_nanos, *amounts))
     return lines

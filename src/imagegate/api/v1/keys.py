@@ -6,27 +6,18 @@ import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import delete, get, patch, post
 from litestar.params import PathParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.responses import view_of
 from imagegate.api.validation import not_blank
-from imagegate.api_docs.schema import (
-    CREDITS_PATTERN,
-    KEY_ID_PATTERN,
-    ApiKeyText,
-    KeyIdText,
-    Seconds,
-    doc,
-    schema,
-)
+from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, NewKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
@@ -38,9 +29,7 @@ from imagegate.store.api_keys import list_keys_page
 _MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
 
 _Entries = Meta(
-    min_length=1,
-    max_length=_MAX_ENTRIES,
-    extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"},
+    min_length=1, max_length=_MAX_ENTRIES, extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"}
 )
 _Name = Annotated[str, not_blank(100)]
 _Scopes = Annotated[list[Annotated[str, schema(enum=[*Scope])]], _Entries]
@@ -51,9 +40,7 @@ _Timestamp = Annotated[int, Meta(ge=1, le=_MAX_EXPIRES_AT, extra={"rule": "must 
 _Rate = Annotated[int, Meta(ge=1, le=MAX_REQUESTS_PER_MINUTE)]
 _Tasks = Annotated[int, Meta(ge=1, le=1_000_000)]
 KeyIdPath = Annotated[
-    str,
-    PathParameter(name="key_id"),
-    doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID]),
+    str, PathParameter(name="key_id"), doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID])
 ]
 
 _KEY_ID_LINK = {"key_id": "$response.body#/id"}
@@ -119,12 +106,10 @@ class DeletedKey(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/keys",
-    operation=Operation(
-        summary="The account's keys, without their values",
-        tag="keys",
-        scope=Scope.billing_read,
-        response_example=examples.KEYS,
-    ),
+    summary="The account's keys, without their values",
+    tag="keys",
+    scope=Scope.billing_read,
+    response_example=examples.KEYS,
 )
 async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> KeyList:
     page = await runtime.db.read(list_keys_page, key.account_id, decode_cursor(cursor, Position), limit)
@@ -133,15 +118,12 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
 
 @post(
     "/v1/keys",
-    status_code=200,
-    operation=Operation(
-        summary="Create a key with no more rights than the calling key; its value is shown this once",
-        tag="keys",
-        scope=Scope.billing_read,
-        request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 100},
-        response_example=examples.NEW_KEY,
-        links=_LINKS,
-    ),
+    summary="Create a key with no more rights than the calling key; its value is shown this once",
+    tag="keys",
+    scope=Scope.billing_read,
+    request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 340},
+    response_example=examples.NEW_KEY,
+    links=_LINKS,
 )
 async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
     fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
@@ -156,15 +138,13 @@ async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
 
 @patch(
     "/v1/keys/{key_id:str}",
-    operation=Operation(
-        summary="Change or disable a key; null removes a limit",
-        tag="keys",
-        scope=Scope.billing_read,
-        request_example={"disabled": True},
-        response_example=examples.KEY,
-        links=_LINKS,
-        errors=(errors.NotFound,),
-    ),
+    summary="Change or disable a key; null removes a limit",
+    tag="keys",
+    scope=Scope.billing_read,
+    request_example={"disabled": True},
+    response_example=examples.KEY,
+    links=_LINKS,
+    errors=(errors.NotFound,),
 )
 async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> KeyView:
     return _key_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, data)))
@@ -172,14 +152,11 @@ async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyId
 
 @delete(
     "/v1/keys/{key_id:str}",
-    status_code=200,
-    operation=Operation(
-        summary="Delete a key",
-        tag="keys",
-        scope=Scope.billing_read,
-        response_example=examples.DELETED_KEY,
-        errors=(errors.NotFound,),
-    ),
+    summary="Delete a key",
+    tag="keys",
+    scope=Scope.billing_read,
+    response_example=examples.DELETED_KEY,
+    errors=(errors.NotFound,),
 )
 async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> DeletedKey:
     await api_keys.delete_key(runtime, key, key_id)
@@ -188,7 +165,8 @@ async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> Delete
 
 def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     """Column and value of every field that was given."""
-    changes: dict[str, Any] = {}
+    plain = {column: getattr(body, column) for column in ("rate_per_minute", "concurrent_tasks")}
+    changes: dict[str, Any] = {column: value for column, value in plain.items() if value is not UNSET}
     if body.name is not UNSET and body.name is not None:
         changes["name"] = body.name
     if body.scopes is not UNSET and body.scopes is not None:
@@ -196,19 +174,12 @@ def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     if body.models is not UNSET:
         changes["models"] = _models(runtime, body.models)
     if body.allowed_ips is not UNSET:
-        changes["ips"] = _networks(body.allowed_ips)
+        ips = body.allowed_ips
+        changes["ips"] = None if ips is None else tuple(_network(text, index) for index, text in enumerate(ips))
     for column in ("cap", "daily_cap", "in_flight_cap"):
         field = f"{column}_credits"
         if getattr(body, field) is not UNSET:
             changes[column] = _cap(runtime, field, getattr(body, field))
-    for column in ("rate_per_minute", "concurrent_tasks"):
-        if getattr(body, column) is not UNSET:
-            changes[column] = getattr(body, column)
-    return changes | _lifetime_changes(runtime, body)
-
-
-def _lifetime_changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
     if body.expires_at is not UNSET:
         changes["expires"] = _expiry(runtime, body.expires_at)
     if body.disabled is not UNSET and body.disabled is not None:
@@ -221,18 +192,14 @@ def _scope(text: str, index: int) -> Scope:
         return Scope(text)
     except ValueError as error:
         param = f"scopes[{index}]"
-        raise InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
+        raise errors.InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
 
 
 def _models(runtime: Runtime, names: list[str] | None) -> tuple[str, ...] | None:
     for index, name in enumerate(names or []):
         if runtime.catalog.find(name) is None:
-            raise InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
+            raise errors.InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
     return None if names is None else tuple(dict.fromkeys(names))
-
-
-def _networks(entries: list[str] | None) -> tuple[str, ...] | None:
-    return None if entries is None else tuple(_network(text, index) for index, text in enumerate(entries))
 
 
 def _network(text: str, index: int) -> str:
@@ -241,7 +208,7 @@ def _network(text: str, index: int) -> str:
     except ValueError as error:
         param = f"allowed_ips[{index}]"
         message = f"{param} must be an address or a network such as 192.0.2.7 or 2001:db8::/32"
-        raise InvalidRequest(message, param=param) from error
+        raise errors.InvalidRequest(message, param=param) from error
 
 
 def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None:
@@ -250,9 +217,9 @@ def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None
     try:
         nanos = parse_credits(str(amount), runtime.credits_per_usd)
     except ValueError as error:
-        raise InvalidRequest(f"{field}: {error}"[:300], param=field) from error
+        raise errors.InvalidRequest(f"{field}: {error}"[:300], param=field) from error
     if nanos < 0:
-        raise InvalidRequest(f"{field} must not be negative", param=field)
+        raise errors.InvalidRequest(f"{field} must not be negative", param=field)
     return nanos
 
 
@@ -261,29 +228,21 @@ def _expiry(runtime: Runtime, timestamp: int | None) -> int | None:
     if timestamp is None:
         return None
     if timestamp * US_PER_SECOND <= runtime.clock():
-        raise InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
+        raise errors.InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
     return timestamp * US_PER_SECOND
 
 
 def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:
     rate, now = runtime.credits_per_usd, runtime.clock()
-    return KeyView(
-        id=key.id,
-        name=key.name,
+    return view_of(
+        KeyView,
+        key,
+        rate,
         shown=key.hint,
         status="live" if key.is_active(now) else "disabled" if key.disabled is not None else "expired",
-        scopes=[str(scope) for scope in key.scopes],
-        models=None if key.models is None else list(key.models),
-        allowed_ips=None if key.ips is None else list(key.ips),
-        cap=None if key.cap is None else to_money(key.cap, rate),
-        daily_cap=None if key.daily_cap is None else to_money(key.daily_cap, rate),
-        spent=to_money(key.spent, rate),
+        allowed_ips=key.ips,
         spent_today=to_money(key.spent_today(now), rate),
-        rate_per_minute=key.rate_per_minute,
-        concurrent_tasks=key.concurrent_tasks,
-        in_flight_cap=None if key.in_flight_cap is None else to_money(key.in_flight_cap, rate),
         in_flight=to_money(key.held, rate),
-        created=key.created // US_PER_SECOND,
         expires_at=None if key.expires is None else key.expires // US_PER_SECOND,
         disabled_at=None if key.disabled is None else key.disabled // US_PER_SECOND,
     )

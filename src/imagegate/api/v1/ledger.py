@@ -5,26 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import get
 from litestar.params import QueryParameter
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import PriceVersion, Seconds, TaskIdText, doc
 from imagegate.domain import ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.money import Money, to_money
+from imagegate.domain.money import Money
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.store.queries.statement import (
-    LINE_TYPES,
-    LinePosition,
-    StatementFilter,
-    StatementLine,
-    list_statement_lines,
-)
+from imagegate.store.queries.statement import LINE_TYPES, LinePosition, StatementFilter, list_statement_lines
 
 _NO_TASK = "-"
 
@@ -47,12 +41,10 @@ class Ledger(CursorPage, kw_only=True):
 
 @get(
     "/v1/ledger",
-    operation=Operation(
-        summary="Every change of the available balance, newest first",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.LEDGER,
-    ),
+    summary="Every change of the available balance, newest first",
+    tag="credits",
+    scope=Scope.billing_read,
+    response_example=examples.LEDGER,
 )
 async def get_ledger(
     runtime: Runtime,
@@ -68,16 +60,4 @@ async def get_ledger(
     wanted = StatementFilter(task_id=wanted_task, type=line_type, before=before, limit=limit)
     page = await runtime.db.snapshot(list_statement_lines, key.account_id, wanted)
     rate = runtime.credits_per_usd
-    return cursor_page(Ledger, page, lambda line: _ledger_line(line, rate))
-
-
-def _ledger_line(line: StatementLine, rate: int) -> LedgerLine:
-    return LedgerLine(
-        id=line.id,
-        type=line.type,
-        task_id=line.task_id,
-        created=line.at // US_PER_SECOND,
-        amount=to_money(line.amount, rate),
-        available_after=to_money(line.available_after, rate),
-        price_version=line.price_version,
-    )
+    return cursor_page(Ledger, page, lambda line: view_of(LedgerLine, line, rate, created=line.at // US_PER_SECOND))

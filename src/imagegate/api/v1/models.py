@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get
 from litestar.params import PathParameter
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get
 from imagegate.api_docs.schema import PriceVersion, doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey
@@ -31,12 +30,10 @@ class PriceList(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/models",
-    operation=Operation(
-        summary="Names that this key may use",
-        tag="models",
-        response_example=examples.MODELS,
-        links=(ResponseLink("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
-    ),
+    summary="Names that this key may use",
+    tag="models",
+    response_example=examples.MODELS,
+    links=(ResponseLink("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
 )
 async def list_models(runtime: Runtime, key: ApiKey) -> ModelList:
     return ModelList(data=models_for_key(runtime, key))
@@ -44,12 +41,10 @@ async def list_models(runtime: Runtime, key: ApiKey) -> ModelList:
 
 @get(
     "/v1/models/{name:str}",
-    operation=Operation(
-        summary="What a model accepts and costs",
-        tag="models",
-        response_example=examples.MODEL,
-        errors=(errors.ModelNotFound, errors.ModelAccessDenied),
-    ),
+    summary="What a model accepts and costs",
+    tag="models",
+    response_example=examples.MODEL,
+    errors=(errors.ModelNotFound, errors.ModelAccessDenied),
 )
 async def get_model(
     runtime: Runtime,
@@ -61,12 +56,10 @@ async def get_model(
 
 @get(
     "/v1/pricing",
-    operation=Operation(
-        summary="What everything costs; needs no key",
-        tag="models",
-        response_example=examples.PRICES,
-        public=True,
-    ),
+    summary="What everything costs; needs no key",
+    tag="models",
+    response_example=examples.PRICES,
+    public=True,
 )
 async def get_pricing(runtime: Runtime) -> PriceList:
     version, data = price_list(runtime)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from litestar import get, post
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get, post
 from imagegate.api.responses import TaskIdPath
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
-from imagegate.domain.errors import NotFound, TaskNotFound
 from imagegate.domain.money import Money
 from imagegate.flows.views import routes
 from imagegate.flows.views.routes import AdminAttemptView, RouteView
@@ -45,12 +43,10 @@ class TaskCost(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/admin/routes",
-    operation=Operation(
-        summary="Every route: its health, and what its calls of the last day cost",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ROUTES,
-    ),
+    summary="Every route: its health, and what its calls of the last day cost",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.ROUTES,
 )
 async def list_routes(runtime: Runtime) -> RouteList:
     return RouteList(data=await routes.route_views(runtime))
@@ -58,35 +54,30 @@ async def list_routes(runtime: Runtime) -> RouteList:
 
 @post(
     "/v1/admin/routes/reset",
-    status_code=200,
-    operation=Operation(
-        summary="Reset the health of a route or an upstream: its next call is made",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.ROUTES,
-        request_example={"name": "gpt-image-2@azure-eu"},
-        errors=(errors.NotFound,),
-    ),
+    summary="Reset the health of a route or an upstream: its next call is made",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.ROUTES,
+    request_example={"name": "gpt-image-2@azure-eu"},
+    errors=(errors.NotFound,),
 )
 async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
     if not await routes.reset_route_health(runtime, data.name):
-        raise NotFound("No route or upstream has this name", param="name")
+        raise errors.NotFound("No route or upstream has this name", param="name")
     return RouteList(data=await routes.route_views(runtime))
 
 
 @get(
     "/v1/admin/tasks/{task_id:str}",
-    operation=Operation(
-        summary="Revenue and cost of a task of any account, and each of its attempts",
-        tag="admin",
-        scope=Scope.admin,
-        response_example=examples.TASK_COST,
-        errors=(errors.TaskNotFound,),
-    ),
+    summary="Revenue and cost of a task of any account, and each of its attempts",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.TASK_COST,
+    errors=(errors.TaskNotFound,),
 )
 async def get_task_cost(runtime: Runtime, task_id: TaskIdPath) -> TaskCost:
     found: Any = await routes.attempt_views(runtime, task_id)
     if found is None:
-        raise TaskNotFound
+        raise errors.TaskNotFound
     margin, attempts = found
     return TaskCost(id=task_id, attempts=attempts, **margin)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from litestar import get
-
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
 from imagegate.flows.views.status import Status, StatusCache
 from imagegate.runtime import Runtime
 
 
 @get(
     "/v1/status",
-    operation=Operation(
-        summary="Health per model, from the calls of the last hour; needs no key",
-        tag="operations",
-        response_example=examples.STATUS,
-        public=True,
-    ),
+    summary="Health per model, from the calls of the last hour; needs no key",
+    tag="operations",
+    response_example=examples.STATUS,
+    public=True,
 )
 async def get_status(runtime: Runtime, board: StatusCache) -> Status:
     return await board.get(runtime)

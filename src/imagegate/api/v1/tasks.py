@@ -1,46 +1,39 @@
-"""GET /v1/tasks/{id}, GET /v1/tasks and POST /v1/tasks/batch."""
+"""/v1/tasks: one task, its changes as server-sent events, lists of tasks, and cancelling one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import get, post
-from litestar.params import QueryParameter
+from litestar import Response
+from litestar.params import HeaderParameter, QueryParameter
+from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import MAX_WAIT_S, PageNumber
-from imagegate.api.responses import (
-    TaskIdPath,
-    find_owned_task,
-    wait_for_task,
-)
-from imagegate.api_docs.schema import (
-    Count,
-    Link,
-    Number,
-    Seconds,
-    Status,
-    TaskIdText,
-    doc,
-    required,
-)
+from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
+from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.pages import Position
 from imagegate.domain.tasks import Task, public_status
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.flows.cancel import cancel
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
 from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
+from imagegate.flows.views.task_stream import Heartbeat, TaskEvent, has_seen_end, stream_events
 from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
 _MAX_BATCH_SIZE = 50
+RETRY_MS = 2000
+_EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_MAX_EVENT_DIGITS = 9
 _PARTS = f"({'|'.join(INCLUDE_PARTS)})"
 
 WaitSeconds = Annotated[
@@ -140,13 +133,11 @@ class BatchResponse(msgspec.Struct):
 
 @get(
     "/v1/tasks/{task_id:str}",
-    operation=Operation(
-        summary="One task",
-        tag="tasks",
-        scope=Scope.tasks_read,
-        response_example=examples.COMPLETED_TASK,
-        errors=(errors.InvalidTaskId, errors.TaskNotFound),
-    ),
+    summary="One task",
+    tag="tasks",
+    scope=Scope.tasks_read,
+    response_example=examples.COMPLETED_TASK,
+    errors=(errors.InvalidTaskId, errors.TaskNotFound),
 )
 async def get_task(
     runtime: Runtime, key: ApiKey, task_id: TaskIdPath, wait: WaitSeconds = 0, include: Include = ""
@@ -158,14 +149,39 @@ async def get_task(
 
 
 @get(
+    "/v1/tasks/{task_id:str}/events",
+    summary="A task's changes as server-sent events, each once and in order",
+    tag="tasks",
+    description="First `retry: 2000`; then `id: <1, 2, 3…>`, `event: task` and `data: <task>` for every stored"
+    " change of status or progress; `: ping` after 15 seconds of silence.",
+    scope=Scope.tasks_read,
+    media_type="text/event-stream",
+    response_example=examples.EVENTS,
+    statuses={200: "Events; the stream closes after the last", 204: "Nothing is left"},
+    errors=(errors.InvalidTaskId, errors.TaskNotFound),
+)
+async def get_events(
+    runtime: Runtime,
+    key: ApiKey,
+    task_id: TaskIdPath,
+    last_event_id: Annotated[
+        str, HeaderParameter(name="Last-Event-ID"), doc("Resume behind this event", examples=["1"])
+    ] = "",
+) -> Response[Any]:
+    """204 where nothing is left: it stops the automatic reconnection of a client."""
+    task, seen = await find_owned_task(runtime, key.account_id, task_id), _event_number(last_event_id)
+    if seen and await has_seen_end(runtime, task, seen):
+        return Response(b"", status_code=204)
+    return Stream(_encode_events(runtime, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
+
+
+@get(
     "/v1/tasks",
-    operation=Operation(
-        summary="Tasks, newest first, by page or by cursor",
-        tag="tasks",
-        scope=Scope.tasks_read,
-        response_example=examples.TASKS,
-        links=(ResponseLink("get_task", "The newest of them", _FIRST_TASK_LINK),),
-    ),
+    summary="Tasks, newest first, by page or by cursor",
+    tag="tasks",
+    scope=Scope.tasks_read,
+    response_example=examples.TASKS,
+    links=(ResponseLink("get_task", "The newest of them", _FIRST_TASK_LINK),),
 )
 async def list_tasks(
     runtime: Runtime,
@@ -192,21 +208,32 @@ async def list_tasks(
 
 @post(
     "/v1/tasks/batch",
-    status_code=200,
-    operation=Operation(
-        summary="Up to 50 tasks by id, in the requested order",
-        tag="tasks",
-        scope=Scope.tasks_read,
-        request_example={"task_ids": [examples.TASK_ID]},
-        response_example=examples.BATCH,
-    ),
+    summary="Up to 50 tasks by id, in the requested order",
+    tag="tasks",
+    scope=Scope.tasks_read,
+    request_example={"task_ids": [examples.TASK_ID]},
+    response_example=examples.BATCH,
 )
 async def batch_tasks(data: BatchRequest, runtime: Runtime, key: ApiKey) -> BatchResponse:
     if data.task_ids is None:
-        raise InvalidRequest("task_ids is required", param="task_ids")
+        raise errors.InvalidRequest("task_ids is required", param="task_ids")
     known = [task_id for task_id in dict.fromkeys(data.task_ids) if ids.TASK_ID_RE.fullmatch(task_id)]
     found = await runtime.db.read(find_tasks, key.account_id, known)
     return BatchResponse(200, [task_view(runtime, task) for task in found])
+
+
+@post(
+    "/v1/tasks/{task_id:str}/cancel",
+    summary="Cancel: free before anything was sent, afterwards as it ends",
+    tag="tasks",
+    scope=Scope.images_write,
+    response_example=examples.CANCELLED_TASK,
+    links=(TASK_LINKS[0],),
+    errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotCancellable),
+)
+async def cancel_task(runtime: Runtime, key: ApiKey, task_id: TaskIdPath) -> TaskView:
+    task = await find_owned_task(runtime, key.account_id, task_id)
+    return task_view(runtime, await cancel(runtime, task))
 
 
 def _without_null(text: str) -> str:
@@ -227,3 +254,20 @@ def _task_row(runtime: Runtime, task: Task) -> TaskRow:
         has_error=task.error is not None,
         thumbnail_url=thumbnail_link(runtime, task),
     )
+
+
+def _event_number(last_event_id: str) -> int:
+    """0, before the first event, where it is absent or malformed."""
+    text = last_event_id.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_EVENT_DIGITS else 0
+
+
+async def _encode_events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    async for one in stream_events(runtime, task, seen):
+        match one:
+            case TaskEvent():
+                data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
+            case Heartbeat():
+                yield b": ping\n\n"

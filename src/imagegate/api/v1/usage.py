@@ -6,24 +6,22 @@ import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation
+from imagegate.api.openapi.operation import get
+from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import Count, Day, KeyIdText, doc
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.money import Money, to_money
+from imagegate.domain.money import Money
 from imagegate.domain.time import US_PER_DAY
 from imagegate.runtime import Runtime
 from imagegate.store.queries.usage import GROUP_COLUMNS, UsageTotal, sum_usage
 
 _DEFAULT_DAYS, _MAX_DAYS = 30, 366
 _GROUP_LIST = f"^({'|'.join(GROUP_COLUMNS)})(,({'|'.join(GROUP_COLUMNS)}))*$"
-_DAY_PATTERN = {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_DAY_RULE = {"rule": "must be a day such as 2026-11-22, in UTC"}
 _EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -49,15 +47,12 @@ class UsageList(msgspec.Struct, kw_only=True):
     total: UsageRow
 
 
-@get(
-    "/v1/usage",
-    operation=Operation(
-        summary="Settled totals",
-        tag="credits",
-        scope=Scope.billing_read,
-        response_example=examples.USAGE,
-    ),
-)
+def _day(description: str) -> Meta:
+    pattern, rule = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "must be a day such as 2026-11-22, in UTC"
+    return Meta(description=description, extra_json_schema={"pattern": pattern}, extra={"rule": rule})
+
+
+@get("/v1/usage", summary="Settled totals", tag="credits", scope=Scope.billing_read, response_example=examples.USAGE)
 async def get_usage(
     runtime: Runtime,
     key: ApiKey,
@@ -74,33 +69,22 @@ async def get_usage(
     from_day: Annotated[
         datetime.date | None,
         QueryParameter(name="from"),
-        Meta(
-            description="The first day, UTC; 30 days before `to` when absent, at most 365",
-            extra_json_schema=_DAY_PATTERN,
-            extra=_DAY_RULE,
-        ),
+        _day("The first day, UTC; 30 days before `to` when absent, at most 365"),
     ] = None,
     to_day: Annotated[
-        datetime.date | None,
-        QueryParameter(name="to"),
-        Meta(description="The last day, UTC; today when absent", extra_json_schema=_DAY_PATTERN, extra=_DAY_RULE),
+        datetime.date | None, QueryParameter(name="to"), _day("The last day, UTC; today when absent")
     ] = None,
 ) -> UsageList:
     first, last = _day_range(from_day, to_day, runtime.clock())
     groups = tuple(dict.fromkeys(group_by.split(",")))
     found = await runtime.db.read(sum_usage, key.account_id, groups, first, last)
-    total = UsageTotal(
-        amount=sum(one.amount for one in found),
-        refunded=sum(one.refunded for one in found),
-        tasks=sum(one.tasks for one in found),
-        images=sum(one.images for one in found),
-    )
+    sums = {name: sum(getattr(one, name) for one in found) for name in ("amount", "refunded", "tasks", "images")}
     rate = runtime.credits_per_usd
     return UsageList(
         data=[_usage_row(one, rate) for one in found],
         first_day=_iso_date(first),
         last_day=_iso_date(last),
-        total=_usage_row(total, rate),
+        total=_usage_row(UsageTotal(**sums), rate),
     )
 
 
@@ -118,12 +102,5 @@ def _iso_date(day: int) -> str:
 
 
 def _usage_row(total: UsageTotal, rate: int) -> UsageRow:
-    return UsageRow(
-        day=UNSET if total.day is None else _iso_date(total.day),
-        model=total.model or UNSET,
-        key=total.key or UNSET,
-        tasks=total.tasks,
-        images=total.images,
-        amount=to_money(total.amount, rate),
-        refunded=to_money(total.refunded, rate),
-    )
+    day = UNSET if total.day is None else _iso_date(total.day)
+    return view_of(UsageRow, total, rate, day=day, model=total.model or UNSET, key=total.key or UNSET)

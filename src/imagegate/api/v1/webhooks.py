@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseLink
+from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage
 from imagegate.api.params import Cursor
+from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import (
     DELIVERY_ID_PATTERN,
+    CallbackUrl,
     Count,
     DeliveryIdText,
     Seconds,
@@ -22,11 +24,9 @@ from imagegate.api_docs.schema import (
     TaskIdText,
     doc,
     required,
-    schema,
 )
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
@@ -74,11 +74,10 @@ DeliveryIdPath = Annotated[
     PathParameter(name="delivery_id"),
     doc("The id of a delivery", pattern=DELIVERY_ID_PATTERN, examples=[examples.DELIVERY_ID]),
 ]
-_Callback = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
 
 
 class WebhookTest(msgspec.Struct):
-    callback_url: Annotated[_Callback | None, required("The URL that the test is sent to")] = None
+    callback_url: Annotated[CallbackUrl | None, required("The URL that the test is sent to")] = None
 
 
 class OldSecret(msgspec.Struct):
@@ -97,13 +96,11 @@ class SecretView(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/webhooks/deliveries",
-    operation=Operation(
-        summary="Webhook deliveries, newest first, with every attempt",
-        tag="webhooks",
-        scope=Scope.tasks_read,
-        response_example=examples.DELIVERIES,
-        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
-    ),
+    summary="Webhook deliveries, newest first, with every attempt",
+    tag="webhooks",
+    scope=Scope.tasks_read,
+    response_example=examples.DELIVERIES,
+    links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/data/0/id"}),),
 )
 async def list_deliveries(
     runtime: Runtime,
@@ -112,7 +109,7 @@ async def list_deliveries(
     cursor: Cursor = "",
 ) -> DeliveryPage:
     if "\0" in cursor:
-        raise InvalidRequest("cursor is not one of this list", param="cursor")
+        raise errors.InvalidRequest("cursor is not one of this list", param="cursor")
     page = await delivery_page(runtime, key.account_id, cursor or None, limit)
     data = [_delivery_view(delivery, attempts) for delivery, attempts in page.rows]
     return DeliveryPage(data=data, has_more=page.has_more, next_cursor=page.next_position)
@@ -120,14 +117,11 @@ async def list_deliveries(
 
 @post(
     "/v1/webhooks/deliveries/{delivery_id:str}/replay",
-    status_code=200,
-    operation=Operation(
-        summary="Send a webhook again: the same id and bytes",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.DELIVERY,
-        errors=(errors.NotFound,),
-    ),
+    summary="Send a webhook again: the same id and bytes",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.DELIVERY,
+    errors=(errors.NotFound,),
 )
 async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryIdPath) -> DeliveryView:
     return _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
@@ -135,30 +129,25 @@ async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryId
 
 @post(
     "/v1/webhooks/test",
-    status_code=200,
-    operation=Operation(
-        summary="Send a test event to an address",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.TEST_DELIVERY,
-        links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
-        request_example={"callback_url": "https://your-domain.com/webhook"},
-    ),
+    summary="Send a test event to an address",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.TEST_DELIVERY,
+    links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
+    request_example={"callback_url": "https://your-domain.com/webhook"},
 )
 async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> DeliveryView:
     if not data.callback_url:
-        raise InvalidRequest("callback_url is required", param="callback_url")
+        raise errors.InvalidRequest("callback_url is required", param="callback_url")
     return _delivery_view(*await send_test_delivery(runtime, key.account_id, data.callback_url))
 
 
 @get(
     "/v1/webhooks/secret",
-    operation=Operation(
-        summary="The secret that signs this account's webhooks",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.SECRET,
-    ),
+    summary="The secret that signs this account's webhooks",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.SECRET,
 )
 async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await runtime.db.read(load_secret_version, key.account_id))
@@ -166,13 +155,10 @@ async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
 
 @post(
     "/v1/webhooks/secret/rotate",
-    status_code=200,
-    operation=Operation(
-        summary="Create a new secret; the old one also signs for 24 hours",
-        tag="webhooks",
-        scope=Scope.images_write,
-        response_example=examples.ROTATED_SECRET,
-    ),
+    summary="Create a new secret; the old one also signs for 24 hours",
+    tag="webhooks",
+    scope=Scope.images_write,
+    response_example=examples.ROTATED_SECRET,
 )
 async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     return _secret_response(runtime, key.account_id, await rotate_account_secret(runtime, key.account_id))
@@ -191,13 +177,10 @@ def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -
 
 def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> DeliveryView:
     waiting = delivery.state == DeliveryState.waiting
-    return DeliveryView(
-        id=delivery.id,
-        task_id=delivery.task_id,
-        url=delivery.url,
-        body=delivery.body,
+    return view_of(
+        DeliveryView,
+        delivery,
         status=delivery.state,
-        reason=delivery.reason,
         created_at=delivery.created // US_PER_SECOND,
         closed_at=delivery.closed // US_PER_SECOND if delivery.closed else None,
         next_attempt_at=delivery.due // US_PER_SECOND if waiting else None,
@@ -206,14 +189,6 @@ def _delivery_view(delivery: Delivery, attempts: list[DeliveryAttempt]) -> Deliv
     )
 
 
-def _attempt_view(attempt: DeliveryAttempt) -> DeliveryAttemptView:
-    return DeliveryAttemptView(
-        number=attempt.number,
-        replay=attempt.round,
-        started_at=attempt.started // US_PER_SECOND,
-        duration_ms=attempt.duration_ms,
-        status_code=attempt.status,
-        error=attempt.error,
-        retry_after=attempt.retry_after,
-        excerpt=attempt.excerpt,
-    )
+def _attempt_view(one: DeliveryAttempt) -> DeliveryAttemptView:
+    started_at = one.started // US_PER_SECOND
+    return view_of(DeliveryAttemptView, one, replay=one.round, started_at=started_at, status_code=one.status)

@@ -1,6 +1,7 @@
-"""GET and HEAD /files/results/{task}/{index}.{ext}: the bytes behind a signed link, without a key.
+"""GET and HEAD /files/results/… and /files/inputs/…: the bytes behind a signed link, without a key.
 
-A thumbnail has the extension `thumb.webp`, which its signature covers.
+A result is `{task}/{index}.{ext}`; a thumbnail has the extension `thumb.webp`, which its signature covers. An input is
+a reference of a running task, for an upstream that fetches it by URL.
 """
 
 from __future__ import annotations
@@ -9,26 +10,27 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from litestar import Request, Response, route
+from litestar import Response
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from imagegate.api.body import ApiRequest
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import Operation, ResponseHeader
+from imagegate.api.openapi.operation import ResponseHeader, get_or_head
 from imagegate.api.responses import TaskIdPath
 from imagegate.api_docs.schema import doc
+from imagegate.blobs import BlobNotFound
 from imagegate.domain import errors
-from imagegate.domain.assets import Asset, AssetKind
-from imagegate.domain.errors import InvalidSignature, NotFound, RangeNotSatisfiable, ResultExpired
+from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT, Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.security.signing import THUMBNAIL_EXTENSION, verify_result_link
+from imagegate.security.signing import THUMBNAIL_EXTENSION, decode_blob_key, verify_input_link, verify_result_link
 from imagegate.store.assets import find_output_asset
 
 _NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
-SECURITY_HEADERS = {
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
@@ -53,36 +55,27 @@ LinkExpiry = Annotated[
 LinkSignature = Annotated[
     str,
     QueryParameter(name="sig"),
-    doc(
-        "The signature: the key's name, a dot, and base64url",
-        examples=[examples.RESULT_URL.partition("sig=")[2]],
-    ),
+    doc("The signature: the key's name, a dot, and base64url", examples=[examples.RESULT_URL.partition("sig=")[2]]),
 ]
 RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte range", examples=["bytes=0-1023"])]
 
 
-@route(
+@get_or_head(
     "/files/results/{task_id:str}/{name:str}",
-    http_method=["GET", "HEAD"],
-    status_code=200,
-    operation=Operation(
-        summary="The image or thumbnail behind a signed link",
-        tag="files",
-        media_type="image/*",
-        public=True,
-        response_headers=FILE_HEADERS,
-        statuses={200: "The image", 206: "A part of it"},
-        errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
-    ),
+    summary="The image or thumbnail behind a signed link",
+    tag="files",
+    media_type="image/*",
+    public=True,
+    response_headers=FILE_HEADERS,
+    statuses={200: "The image", 206: "A part of it"},
+    errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
 )
 async def get_result(
-    request: Request[Any, Any, Any],
+    request: ApiRequest,
     runtime: Runtime,
     task_id: TaskIdPath,
     name: Annotated[
-        str,
-        PathParameter(),
-        doc("Position and extension", pattern=f"^{_NAME.pattern}$", examples=["0.png"]),
+        str, PathParameter(), doc("Position and extension", pattern=f"^{_NAME.pattern}$", examples=["0.png"])
     ],
     exp: LinkExpiry = "",
     sig: LinkSignature = "",
@@ -97,17 +90,51 @@ async def get_result(
     return send_file(request, runtime, asset, headers, range_header)
 
 
-def send_file(
-    request: Request[Any, Any, Any],
+@get_or_head(
+    "/files/inputs/{name:str}",
+    summary="A reference behind a link that only an upstream was given",
+    tag="files",
+    media_type="image/*",
+    public=True,
+    errors=(errors.InvalidSignature, errors.ResultExpired),
+)
+async def get_input(
+    request: ApiRequest,
     runtime: Runtime,
-    stored: Asset | StoredFile,
-    headers: dict[str, str],
-    range_header: str,
+    name: Annotated[
+        str,
+        PathParameter(),
+        doc(
+            "The stored file",
+            pattern=r"^[A-Za-z0-9_-]+\.(png|jpg|webp|gif)$",
+            examples=["dC9hY2NfMDEvMjAyNi8xMS8yMi9hc3QucG5n.png"],
+        ),
+    ],
+    exp: LinkExpiry = "",
+    sig: LinkSignature = "",
+) -> Response[Any]:
+    key = decode_blob_key(name)
+    _require_live(runtime, verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig))
+    try:
+        size = await runtime.blobs.size(key)
+    except BlobNotFound:
+        raise errors.ResultExpired from None
+    headers = {
+        **_SECURITY_HEADERS,
+        "Content-Type": MEDIA_TYPE_BY_FORMAT[key.rpartition(".")[2]],
+        "Content-Length": str(size),
+    }
+    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(key, 0, size)
+    return Stream(stream, headers=headers)
+
+
+def send_file(
+    request: ApiRequest, runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str], range_header: str
 ) -> Response[Any]:
     """The bytes, whole or the requested range, with the media type that was found in them; HEAD gets headers alone."""
     start, length = byte_range(range_header if request.method == "GET" else "", stored.bytes)
     headers = {
-        **SECURITY_HEADERS,
+        **_SECURITY_HEADERS,
         "Accept-Ranges": "bytes",
         "Content-Type": stored.media_type,
         "Content-Length": str(length),
@@ -116,7 +143,7 @@ def send_file(
     partial = length != stored.bytes
     if partial:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stored.bytes}"
-    stream = empty_body() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
+    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
     return Stream(stream, headers=headers, status_code=206 if partial else 200)
 
 
@@ -124,18 +151,24 @@ async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str
     """The asset and when its link expires, Unix seconds."""
     match = _NAME.fullmatch(name)
     if match is None:
-        raise NotFound
+        raise errors.NotFound
     index, ext = int(match[1]), match[2]
     expires_s = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
-    if expires_s is None:
-        raise InvalidSignature
-    if expires_s * US_PER_SECOND <= runtime.clock():
-        raise ResultExpired
+    expires_s = _require_live(runtime, expires_s)
     kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
     asset = await runtime.db.read(find_output_asset, task_id, kind, index)
     if asset is None or asset.deleted is not None:
-        raise ResultExpired
+        raise errors.ResultExpired
     return asset, expires_s
+
+
+def _require_live(runtime: Runtime, expires_s: int | None) -> int:
+    """InvalidSignature without an expiry, ResultExpired after it."""
+    if expires_s is None:
+        raise errors.InvalidSignature
+    if expires_s * US_PER_SECOND <= runtime.clock():
+        raise errors.ResultExpired
+    return expires_s
 
 
 def byte_range(header: str, size: int) -> tuple[int, int]:
@@ -153,9 +186,9 @@ def byte_range(header: str, size: int) -> tuple[int, int]:
 
 def _require_satisfiable(satisfiable: bool, value: int, size: int) -> int:
     if not satisfiable:
-        raise RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
+        raise errors.RangeNotSatisfiable(param="Range", headers={"Content-Range": f"bytes */{size}"})
     return value
 
 
-async def empty_body() -> AsyncIterator[bytes]:
+async def _empty_body() -> AsyncIterator[bytes]:
     yield b""
