@@ -25,22 +25,8 @@ from imagegate.http.client import HttpResponse
 from imagegate.http.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
-from imagegate.upstreams.errors import (
-    FAL_ERRORS,
-    OPENAI_ERRORS,
-    REPLICATE_ERRORS,
-    TASK_API_ERRORS,
-    classify_error,
-)
-from tests.upstreams.helpers import (
-    ATTEMPT,
-    AttemptRunner,
-    base64_image,
-    make_call,
-    make_order,
-    png,
-    serve_routes,
-)
+from imagegate.upstreams.errors import FAL_ERRORS, OPENAI_ERRORS, REPLICATE_ERRORS, TASK_API_ERRORS, classify_error
+from tests.upstreams.helpers import ATTEMPT, AttemptRunner, base64_image, make_call, make_order, png, serve_routes
 
 PROTOCOLS = ("openai", "task_api", "fal", "replicate")
 TABLES = {"openai": OPENAI_ERRORS, "task_api": TASK_API_ERRORS, "fal": FAL_ERRORS, "replicate": REPLICATE_ERRORS}
@@ -61,11 +47,7 @@ class Server:
     submits: int = 0
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/files/0.png", self.file),
-            web.get("/{path:.*}", self.poll),
-            web.post("/{path:.*}", self.buy),
-        ]
+        return [web.get("/files/0.png", self.file), web.get("/{path:.*}", self.poll), web.post("/{path:.*}", self.buy)]
 
     async def buy(self, request: web.Request) -> web.Response:
         self.submits += 1

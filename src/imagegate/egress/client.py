@@ -38,11 +38,7 @@ class EgressClient:
     """One session for all user-given URLs of a process; opened on first use, in the loop that uses it."""
 
     def __init__(
-        self,
-        rules: EgressRules,
-        *,
-        resolver: AbstractResolver | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        self, rules: EgressRules, *, resolver: AbstractResolver | None = None, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         self._rules = rules
         self._resolver = resolver

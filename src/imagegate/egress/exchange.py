@@ -81,11 +81,7 @@ async def translate_errors(url: CheckedUrl) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def send_request(
-    session: aiohttp.ClientSession,
-    method: str,
-    url: CheckedUrl,
-    headers: Mapping[str, str],
-    body: bytes | None = None,
+    session: aiohttp.ClientSession, method: str, url: CheckedUrl, headers: Mapping[str, str], body: bytes | None = None
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """One request, no redirect followed. The headers of the response are checked, its body is still to be read."""
     async with http.send_request(session, method, _aiohttp_url(url), headers, body) as response:

@@ -83,12 +83,7 @@ class _Hops:
     """The two kinds of connection of one download: to the upstream's own origin, and guarded to everything else."""
 
     def __init__(
-        self,
-        base_url: str,
-        rules: EgressRules,
-        resolver: AbstractResolver,
-        tls: ssl.SSLContext,
-        stack: AsyncExitStack,
+        self, base_url: str, rules: EgressRules, resolver: AbstractResolver, tls: ssl.SSLContext, stack: AsyncExitStack
     ) -> None:
         self._base_url = base_url
         self._rules = rules

@@ -191,11 +191,7 @@ def refused(message: str = "", request_id: str = "", detail: str = "") -> Refuse
 
 
 def rejected(
-    message: str = "",
-    request_id: str = "",
-    *,
-    param: str = "",
-    code: TaskErrorCode = TaskErrorCode.invalid_parameters,
+    message: str = "", request_id: str = "", *, param: str = "", code: TaskErrorCode = TaskErrorCode.invalid_parameters
 ) -> Rejected:
     """An empty `message` becomes one that names `param`, where there is one."""
     default = f"The value of {param} is not accepted." if param else "The parameters of this request are not accepted."

@@ -145,11 +145,7 @@ class _TextCleaner:
 
 
 def build_registry(
-    upstreams: Sequence[UpstreamConfig],
-    routes: Sequence[RouteConfig],
-    catalog: Catalog,
-    deps: UpstreamDeps,
-    today: str,
+    upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], catalog: Catalog, deps: UpstreamDeps, today: str
 ) -> UpstreamRegistry:
     """The configured upstreams; without any, those that the environment holds keys for; without those, the embedded
     engine for every model. `today` as YYYY-MM-DD. CatalogError says what is wrong."""

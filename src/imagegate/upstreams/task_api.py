@@ -15,15 +15,7 @@ import msgspec
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.http.client import NoResponse
 from imagegate.http.request_body import json_body
-from imagegate.upstreams.base import (
-    Call,
-    CallHooks,
-    Outcome,
-    RecoveryMode,
-    Unavailable,
-    Unknown,
-    UpstreamDeps,
-)
+from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode, Unavailable, Unknown, UpstreamDeps
 from imagegate.upstreams.errors import HOP_HEADER, TASK_API_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.polling import (
     MAX_RETRY_DELAY_S,

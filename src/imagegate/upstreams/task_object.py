@@ -127,10 +127,7 @@ _CALLER_ERRORS: Final = {
         TaskErrorCode.image_dimension_mismatch,
     )
 }
-_KIND_BY_CODE: Final = {
-    "resource_exhausted": FailureKind.throttled,
-    "quota_exceeded": FailureKind.out_of_funds,
-}
+_KIND_BY_CODE: Final = {"resource_exhausted": FailureKind.throttled, "quota_exceeded": FailureKind.out_of_funds}
 # What our customer reads of these too, if no other route is left.
 _FORWARDED_CODES: Final = frozenset({"generation_failed_no_content", "generation_timeout", "service_error"})
 

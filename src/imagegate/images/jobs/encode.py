@@ -22,11 +22,7 @@ _EXIF_TAGS = {"Software": _SOFTWARE, "Description": _DESCRIPTION, "Author": _ART
 
 
 def encode(
-    pixels: Pixels,
-    path: Path,
-    file_format: Format,
-    compression: int = 100,
-    metadata: Mapping[str, str] | None = None,
+    pixels: Pixels, path: Path, file_format: Format, compression: int = 100, metadata: Mapping[str, str] | None = None
 ) -> int:
     """Write `path`; returns its size in bytes. `compression` is the encoder's quality, ignored for PNG.
 

@@ -24,11 +24,7 @@ from imagegate.images.jobs.worker import (
 
 T = TypeVar("T")
 
-_SINGLE_THREAD_ENV = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+_SINGLE_THREAD_ENV = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _STDERR_TAIL_BYTES = 2_000
 _SHUTDOWN_TIMEOUT_S = 2.0
 
