@@ -132,9 +132,7 @@ def make_upstream(
     defaults = {"link": fake_link, "poll_schedule": FAST_SCHEDULE, "download_retry": FAST_RETRY}
     spool = deps.pop("spool", None) or Spool(directory / "spool")
     all_deps = UpstreamDeps(**{**defaults, **deps}, spool=spool, fetch=lambda _: fetch, env={"KEY": api_key})
-    upstream = build_upstream(config, dialect or resolve_dialect(config), all_deps)
-    assert isinstance(upstream, ConnectedUpstream), upstream
-    return upstream
+    return build_upstream(config, dialect or resolve_dialect(config), all_deps)
 
 
 async def run_call(upstream: ConnectedUpstream, call: Call, hooks: CallHooks | None = None) -> Outcome:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Refused, Unavailable, Unknown
+from imagegate.domain.tasks import FailureKind
+from imagegate.upstreams.base import CallHooks, Outcome, Produced, Refused, Unavailable, Unknown
 from imagegate.upstreams.openai.events import EventReader
 from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw

@@ -25,11 +25,11 @@ from imagegate.http.client import HttpResponse
 from imagegate.http.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
-from imagegate.upstreams.errors import FAL_ERRORS, OPENAI_ERRORS, REPLICATE_ERRORS, TASK_API_ERRORS, classify_error
+from imagegate.upstreams.errors import JOB_ERRORS, OPENAI_ERRORS, classify_error
 from tests.upstreams.helpers import ATTEMPT, AttemptRunner, base64_image, make_call, make_order, png, serve_routes
 
 PROTOCOLS = ("openai", "task_api", "fal", "replicate")
-TABLES = {"openai": OPENAI_ERRORS, "task_api": TASK_API_ERRORS, "fal": FAL_ERRORS, "replicate": REPLICATE_ERRORS}
+TABLES = (OPENAI_ERRORS, JOB_ERRORS)
 # A key with characters that a URL escapes.
 KEY = "sk-/Zq+operators=key"
 
@@ -216,19 +216,19 @@ def test_a_status_means_the_same_in_every_protocol_except_where_a_table_says_why
             body = json.dumps({"error": {"message": "x", "code": code}}).encode()
             response, dialect = HttpResponse(status=status, body=body), Dialect(name="openai")
             meanings = {
-                protocol: meaning(classify_error(response, table, dialect))
-                for protocol, table in TABLES.items()
+                meaning(classify_error(response, table, dialect))
+                for table in TABLES
                 if code or status not in table.kind_by_status
             }
-            assert len(set(meanings.values())) == 1, (status, code, meanings)
+            assert len(meanings) == 1, (status, code, meanings)
     assert dict(OPENAI_ERRORS.kind_by_status) == {403: FailureKind.no_model}
-    assert all(not TABLES[protocol].kind_by_status for protocol in PROTOCOLS if protocol != "openai")
+    assert not JOB_ERRORS.kind_by_status
 
 
 def test_a_wrong_address_is_the_operators_to_mend() -> None:
     for status in (301, 302, 307, 308, 404, 405):
         response = HttpResponse(status=status, body=b"<html>")
-        for table in TABLES.values():
+        for table in TABLES:
             assert meaning(classify_error(response, table, Dialect(name="openai"))) == (
                 "Unavailable",
                 FailureKind.misconfigured,

@@ -16,19 +16,10 @@ from aiohttp import web
 
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.spool import Spool
-from imagegate.upstreams.base import (
-    Call,
-    FailureKind,
-    Outcome,
-    Produced,
-    RecoveryMode,
-    Refused,
-    Rejected,
-    Unavailable,
-    Unknown,
-)
-from imagegate.upstreams.same_origin import is_same_origin
+from imagegate.upstreams.base import Call, Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.polling import is_same_origin
 from tests.upstreams.helpers import (
     SECRET,
     AttemptRunner,

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
+from imagegate.domain.tasks import FailureKind
 from imagegate.http.download import Download, DownloadFailed
-from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Unavailable, Unknown
+from imagegate.upstreams.base import CallHooks, Outcome, Produced, Unavailable, Unknown
 from tests.egress.raw_server import (
     Reply,
     client_tls,

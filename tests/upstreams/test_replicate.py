@@ -15,8 +15,9 @@ from aiohttp import web
 
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, FailureKind, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Call, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from tests.upstreams.helpers import (
     SECRET,
     AttemptRunner,

@@ -93,9 +93,8 @@ class ErrorTable(msgspec.Struct, frozen=True, kw_only=True):
 OPENAI_ERRORS: Final = ErrorTable(
     kind_by_status={403: FailureKind.no_model}, any_shape_proves=False, forwards_messages=False
 )
-TASK_API_ERRORS: Final = ErrorTable()
-FAL_ERRORS: Final = ErrorTable()
-REPLICATE_ERRORS: Final = ErrorTable()
+# Of every upstream that accepts a job and is polled.
+JOB_ERRORS: Final = ErrorTable()
 
 
 def classify_error(response: HttpResponse, table: ErrorTable, dialect: Dialect) -> Failure:

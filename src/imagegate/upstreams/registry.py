@@ -44,12 +44,6 @@ _MAX_REQUEST_ID_CHARS: Final = 200
 _MIN_KEY_PREFIX_CHARS: Final = 6
 
 
-class InvalidUpstreamConfig(msgspec.Struct, frozen=True):
-    """The configuration cannot be used; `detail` tells the operator what to change. It holds no secret."""
-
-    detail: str
-
-
 class UpstreamRegistry:
     """`key_fingerprints`: a fingerprint of each upstream's key, so that a changed key is noticed. `route_configs` are
     the routes as they were configured."""
@@ -86,6 +80,8 @@ class ConnectedUpstream:
         self.name = name
         self.recovery_mode = adapter.recovery_mode
         self.adapter = adapter
+        # Tells keys apart and nothing else. 12 digits of hex: enough to notice a change, useless for guessing the key.
+        self.key_fingerprint = hashlib.sha256(api_key.encode()).hexdigest()[:12] if api_key else ""
         self._spool = deps.spool
         self._cleaner = _TextCleaner(api_key)
 
@@ -155,8 +151,8 @@ def build_registry(
     if not upstreams:
         upstreams, routes = _embedded_configs(catalog)
     route_table = RouteTable(upstreams, routes, list(catalog.models))
-    built = {config.name: _build_checked(config, route_table, deps) for config in upstreams}
-    fingerprints = {config.name: _key_fingerprint(config, deps) for config in upstreams}
+    built = {config.name: build_upstream(config, route_table.dialects[config.name], deps) for config in upstreams}
+    fingerprints = {name: upstream.key_fingerprint for name, upstream in built.items()}
     return UpstreamRegistry(route_table, built, fingerprints, routes)
 
 
@@ -165,32 +161,23 @@ def _embedded_configs(catalog: Catalog) -> tuple[list[UpstreamConfig], list[Rout
     return [config], [RouteConfig(model=model, upstream=EMBEDDED) for model in catalog.models]
 
 
-def _build_checked(config: UpstreamConfig, route_table: RouteTable, deps: UpstreamDeps) -> Upstream:
-    upstream = build_upstream(config, route_table.dialects[config.name], deps)
-    if isinstance(upstream, InvalidUpstreamConfig):
-        raise CatalogError(upstream.detail)
-    return upstream
+def build_upstream(config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps) -> ConnectedUpstream:
+    """Reads the upstream's key and opens nothing. The key is kept until the upstream is built anew.
 
-
-def build_upstream(
-    config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps
-) -> ConnectedUpstream | InvalidUpstreamConfig:
-    """Reads the upstream's key and opens nothing. The key is kept until the upstream is built anew."""
+    CatalogError tells the operator what to change. It holds no secret.
+    """
     api_key = ""
     if config.protocol != "embedded":
         config = msgspec.structs.replace(config, base_url=config.base_url or _DEFAULT_BASE_URLS.get(dialect.name, ""))
         error = _base_url_error(config.base_url) or _azure_error(config, dialect)
         if error:
-            return InvalidUpstreamConfig(f"upstream {config.name!r}: {error}")
-        key = "" if dialect.auth == "none" else read_api_key(config, deps.env)
-        if isinstance(key, InvalidUpstreamConfig):
-            return key
-        api_key = key
+            raise CatalogError(f"upstream {config.name!r}: {error}")
+        api_key = "" if dialect.auth == "none" else _read_api_key(config, deps.env)
     adapter = ADAPTERS[config.protocol](config, dialect, deps, api_key)
     return ConnectedUpstream(adapter.name, adapter, deps, api_key)
 
 
-def read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str | InvalidUpstreamConfig:
+def _read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str:
     """The key in the variable or the file that the configuration names; fit for a header."""
     label = f"upstream {config.name!r}: "
     if config.api_key_env:
@@ -201,16 +188,14 @@ def read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str | Invali
         try:
             text = Path(config.api_key_file).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            return InvalidUpstreamConfig(f"{label} cannot be read: {error.__class__.__name__}")
+            raise CatalogError(f"{label} cannot be read: {error.__class__.__name__}") from None
     else:
-        return InvalidUpstreamConfig(
-            f"{label}name its key with api_key_env or api_key_file, or override auth with 'none'"
-        )
+        raise CatalogError(f"{label}name its key with api_key_env or api_key_file, or override auth with 'none'")
     key = text.strip()
     if not key:
-        return InvalidUpstreamConfig(f"{label} holds no key")
+        raise CatalogError(f"{label} holds no key")
     if not (key.isascii() and key.isprintable()):
-        return InvalidUpstreamConfig(f"{label} holds more than one line or characters that no key has")
+        raise CatalogError(f"{label} holds more than one line or characters that no key has")
     return key
 
 
@@ -228,11 +213,3 @@ def _base_url_error(base_url: str) -> str:
 
 def _azure_error(config: UpstreamConfig, dialect: Dialect) -> str:
     return "api_version is missing" if dialect.path_style == "azure_dated" and not config.api_version else ""
-
-
-def _key_fingerprint(config: UpstreamConfig, deps: UpstreamDeps) -> str:
-    """Tells keys apart and nothing else; empty for an upstream without a key."""
-    has_key = bool(config.api_key_env or config.api_key_file)
-    key = read_api_key(config, deps.env) if has_key else ""
-    # 12 digits of hex: enough to notice a change, useless for guessing the key.
-    return hashlib.sha256(key.encode()).hexdigest()[:12] if isinstance(key, str) and key else ""

@@ -12,6 +12,7 @@ import msgspec
 from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.http.client import HttpClient, NoResponse, read_response, request_id_of
 from imagegate.http.download import DownloadFailed
@@ -20,7 +21,6 @@ from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
-    FailureKind,
     Outcome,
     Produced,
     ProgressHook,
