@@ -18,7 +18,7 @@ from aiohttp import web
 from imagegate.catalog.routes import Dialect, UpstreamConfig, resolve_dialect
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.usage import Usage
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool
 from imagegate.upstreams.base import (
     Call,

@@ -21,8 +21,7 @@ from multidict import CIMultiDict
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.tasks import FailureKind
-from imagegate.http.client import HttpResponse
-from imagegate.http.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
+from imagegate.http.client import MAX_RETRY_AFTER_S, HttpResponse, parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.errors import JOB_ERRORS, OPENAI_ERRORS, classify_error

@@ -19,7 +19,7 @@ import pytest
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.tasks import FailureKind
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.upstreams.base import CallHooks, Outcome, Produced, Unavailable, Unknown
 from tests.egress.raw_server import (
     Reply,

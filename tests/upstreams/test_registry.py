@@ -11,7 +11,7 @@ import pytest
 
 from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.routes import Protocol, UpstreamConfig, resolve_dialect
-from imagegate.http.retry_after import parse_retry_after
+from imagegate.http.client import parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import RecoveryMode, Upstream, UpstreamDeps
 from imagegate.upstreams.embedded import Embedded

@@ -20,7 +20,7 @@ from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 from tests.upstreams.helpers import (

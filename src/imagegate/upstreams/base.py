@@ -16,7 +16,7 @@ from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool, SpooledResponse
 
 ProgressHook = Callable[[int], Awaitable[None]]

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.images import InvalidImage, check_structure, inspect
 from imagegate.spool import SpooledImage, fsync_and_hash
 from imagegate.upstreams.base import Fetch, RetrySchedule

@@ -18,8 +18,7 @@ from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.client import HttpClient, HttpResponse, NoResponse
-from imagegate.http.download import DownloadFailed
+from imagegate.http.client import DownloadFailed, HttpClient, HttpResponse, NoResponse
 from imagegate.http.request_body import RequestBody
 from imagegate.spool import SpooledResponse
 from imagegate.upstreams.base import (
