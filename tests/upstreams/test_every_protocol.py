@@ -72,11 +72,11 @@ class Server:
         return web.Response(status=status, body=self.encode(content), headers=headers)
 
 
-def run(protocol: str, directory: Path, server: Server) -> Outcome:
+def run(protocol: str, directory: Path, server: Server, **fields: Any) -> Outcome:
     async def scenario() -> Outcome:
         async with serve_routes(*server.routes()) as server.base:
-            spool = Spool(directory / "spool")
-            runner = AttemptRunner(protocol, server.base, spool, api_key=KEY, config={"timeout_s": 5.0})
+            spool, config = Spool(directory / "spool"), {"timeout_s": 5.0, **fields}
+            runner = AttemptRunner(protocol, server.base, spool, api_key=KEY, config=config)
             upstream = runner.upstream()
             # So that the server knows which protocol it is asked in.
             http = upstream.adapter.http if protocol != "openai" else upstream.adapter._http  # type: ignore[attr-defined]
@@ -165,25 +165,10 @@ def test_our_key_is_in_no_outcome(protocol: str, status: int, code: str, tmp_pat
 
 
 def run_failing(protocol: str, directory: Path, server: Server) -> Outcome:
-    """A create that may be repeated is not: there is no time left for it."""
-    outcome = run(protocol, directory, server) if protocol != "task_api" else run_once(directory, server)
+    """By the task API where no create is repeated."""
+    outcome = run(protocol, directory, server, **({"dialect": "evolink"} if protocol == "task_api" else {}))
     assert isinstance(outcome, Refused | Rejected | Unavailable | Unknown)
     return outcome
-
-
-def run_once(directory: Path, server: Server) -> Outcome:
-    async def scenario() -> Outcome:
-        async with serve_routes(*server.routes()) as server.base:
-            config = {"timeout_s": 5.0, "dialect": "evolink"}
-            runner = AttemptRunner("task_api", server.base, Spool(directory / "spool"), api_key=KEY, config=config)
-            upstream = runner.upstream()
-            upstream.adapter.http._headers["X-Protocol"] = "task_api"  # type: ignore[attr-defined]
-            try:
-                return await upstream.produce(make_call(), runner.hooks())
-            finally:
-                await upstream.close()
-
-    return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
