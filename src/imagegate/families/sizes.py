@@ -64,6 +64,11 @@ def size_error(width: int, height: int) -> str | None:
     return None
 
 
+def tier_for_area(pixels: int) -> str:
+    """The tier that an image of so many pixels counts as."""
+    return "1K" if pixels <= 1_700_000 else "2K" if pixels <= 4_400_000 else "4K"
+
+
 def output_tokens(width: int, height: int, base: int) -> int:
     """Image output tokens of one image; `base` is the model's tile base for the quality. Rounds half up."""
     shorter, longer = min(width, height), max(width, height)

@@ -53,16 +53,11 @@ _KINDS_BELIEVED_AT: Final = {
     429: {FailureKind.out_of_funds, FailureKind.throttled},
 }
 _KIND_BY_STATUS: Final = {
-    301: FailureKind.misconfigured,
-    302: FailureKind.misconfigured,
-    307: FailureKind.misconfigured,
-    308: FailureKind.misconfigured,
+    **dict.fromkeys((301, 302, 307, 308, 405, 413), FailureKind.misconfigured),
     401: FailureKind.bad_key,
     402: FailureKind.out_of_funds,
     403: FailureKind.blocked,
     404: FailureKind.no_model,
-    405: FailureKind.misconfigured,
-    413: FailureKind.misconfigured,
     429: FailureKind.throttled,
 }
 # Something may have been made before these: a timeout or a conflict after the request was accepted.

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -44,22 +45,16 @@ _MAX_REQUEST_ID_CHARS: Final = 200
 _MIN_KEY_PREFIX_CHARS: Final = 6
 
 
+@dataclass
 class UpstreamRegistry:
     """`key_fingerprints`: a fingerprint of each upstream's key, so that a changed key is noticed. `route_configs` are
     the routes as they were configured."""
 
-    def __init__(
-        self,
-        route_table: RouteTable,
-        upstreams: Mapping[str, Upstream],
-        key_fingerprints: Mapping[str, str],
-        route_configs: Sequence[RouteConfig] = (),
-    ) -> None:
-        self.route_table = route_table
-        self.upstreams = dict(upstreams)
-        self.key_fingerprints = dict(key_fingerprints)
-        self.route_configs = tuple(route_configs)
-        self._retired: list[Upstream] = []
+    route_table: RouteTable
+    upstreams: Mapping[str, Upstream]
+    key_fingerprints: Mapping[str, str]
+    route_configs: Sequence[RouteConfig] = ()
+    _retired: list[Upstream] = field(default_factory=list, init=False)
 
     def replace_with(self, newer: UpstreamRegistry) -> None:
         """Calls under way keep the upstream that they began with; it is closed with the registry."""
@@ -86,7 +81,7 @@ class ConnectedUpstream:
         self._cleaner = _TextCleaner(api_key)
 
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
-        outcome = self._cleaner.clean_outcome(await self.adapter.produce(call, hooks))
+        outcome: Outcome = self._cleaner.clean_struct(await self.adapter.produce(call, hooks))
         if isinstance(outcome, Produced):
             await asyncio.to_thread(self._spool.write_response, call.attempt_id, outcome.answer)
         return outcome
@@ -107,13 +102,7 @@ class _TextCleaner:
         # Any case, because error codes are read in lower case.
         self._pattern = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if api_key else None
 
-    def clean_outcome(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Produced):
-            return Produced(self._clean_fields(outcome.answer))
-        cleaned: Outcome = self._clean_fields(outcome)
-        return cleaned
-
-    def _clean_fields(self, struct: Any) -> Any:
+    def clean_struct(self, struct: Any) -> Any:
         changes: dict[str, Any] = {}
         for name in struct.__struct_fields__:
             value = getattr(struct, name)
@@ -121,8 +110,8 @@ class _TextCleaner:
                 changes[name] = self.clean(value, _MAX_TEXT_CHARS)
             elif name in ("request_id", "quality"):
                 changes[name] = self.clean(value, _MAX_REQUEST_ID_CHARS)
-            elif name == "error":
-                changes[name] = self._clean_fields(value)
+            elif name in ("error", "answer"):
+                changes[name] = self.clean_struct(value)
         return msgspec.structs.replace(struct, **changes)
 
     def clean(self, text: str, max_chars: int) -> str:
