@@ -197,8 +197,9 @@ def paint_cpu(folder: Path) -> float:
     order = PaintRequest("a mountain lake", 3840, 2160, "high", 0, (), "", False, "png", 100, str(folder / "out"))
 
     async def paint() -> None:
-        async with ProcessPool(1) as pool:
-            await pool.run("imagegate.painter.paint:paint", order, PaintResult, cpu_s=20, wall_s=60)
+        pool = ProcessPool(1)
+        await pool.run("imagegate.painter.paint:paint", order, PaintResult, cpu_s=20, wall_s=60)
+        await pool.close()
 
     def used() -> float:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -31,9 +31,9 @@ from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, hash_block
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.errors import NotFound
-from imagegate.egress import EgressClient, EgressRules, ResultLimits, download_result, parse_allow
+from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.views.status import StatusCache
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, open_keyring
@@ -140,7 +140,7 @@ def _build_upstream_deps(
         async def fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
             # Left by a worker that died in the middle, or by a download that was no image.
             await asyncio.to_thread(target.unlink, missing_ok=True)
-            return await download_result(url, base_url, target, ResultLimits(max_bytes), rules=egress)
+            return await download_result(url, base_url, target, rules=egress, max_bytes=max_bytes)
 
         return fetch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,6 @@ import httpx
 from tests.support.gateway import Gateway
 
 _BATCH_SIZE = 50
-
-
-def wait_until(holds: Callable[[], object], timeout_s: float = 60, pause_s: float = 0.02) -> None:
-    """Poll until `holds()` is true; the test fails after `timeout_s`."""
-    give_up = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(pause_s)
 
 
 def read_rows(data: Path, sql: str, bindings: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.helpers import wait_until
 from tests.support.file_server import FileServer, send_bytes
 from tests.support.gateway import Gateway, free_port
+from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.upstreams import helpers

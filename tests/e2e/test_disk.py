@@ -20,8 +20,9 @@ import httpx
 import pytest
 
 from tests.api.helpers import CREATE, QUOTE, account_state, assert_unchanged, parse_error, parse_response
-from tests.e2e.helpers import read_rows, wait_for_tasks, wait_until
+from tests.e2e.helpers import read_rows, wait_for_tasks
 from tests.support.gateway import PROGRAM, Gateway
+from tests.support.program import wait_until
 
 BODY = {
     "prompt": "a lighthouse",

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from tests.api.helpers import CREATE, WAIT, parse_response
-from tests.e2e.helpers import read_rows, submit_until_acknowledged, wait_until
+from tests.e2e.helpers import read_rows, submit_until_acknowledged
 from tests.support.gateway import Gateway
+from tests.support.program import wait_until
 
 QUICK = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
 SLOW = {"prompt": "a lighthouse", "size": "2048x2048", "quality": "high", "output_format": "jpeg"}

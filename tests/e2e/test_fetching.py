@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
-from tests.e2e.helpers import wait_until
 from tests.support.file_server import FileServer, Responder, send_bytes, send_endless
 from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64, large_png
+from tests.support.program import wait_until
 
 BUDGET = 1_000_000
 QUICK = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_POLL_S": "0.2"}

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
-from tests.e2e.helpers import read_rows, wait_until
+from tests.e2e.helpers import read_rows
 from tests.support.file_server import (
     FileServer,
     Responder,
@@ -25,6 +25,7 @@ from tests.support.file_server import (
 )
 from tests.support.gateway import Gateway
 from tests.support.image_files import IMAGE_BY_MEDIA_TYPE, PNG, b64, image_bytes, large_png
+from tests.support.program import wait_until
 
 LIMIT = 300_000
 JPEG, WEBP, MASK = image_bytes("JPEG"), image_bytes("WEBP"), image_bytes(mode="RGBA")

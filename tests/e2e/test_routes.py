@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.e2e.helpers import wait_until
 from tests.support.gateway import Gateway
+from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 

@@ -27,13 +27,12 @@ from imagegate.egress import (
     EgressRules,
     FetchFailed,
     Purpose,
-    ResultLimits,
     UrlRefused,
     check_url,
     download_result,
 )
 from imagegate.flows.demo import ensure_demo_key
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.settings import Limits, Settings, Storage
 from tests.egress.attacks import BY_NAME, BY_REDIRECT, BY_SCHEME, CANARY, DIRECT, PUBLIC
 from tests.egress.raw_server import (
@@ -156,7 +155,14 @@ async def _as_result(field: AttackSetup, url: str) -> bytes:
     target = field.folder / "result"
     base = f"http://door.example:{field.door.port}/v1"
     outcome = await download_result(
-        url, base, target, ResultLimits(1000, 5), rules=field.rules, resolver=field.resolver, ssl_context=client_tls()
+        url,
+        base,
+        target,
+        rules=field.rules,
+        max_bytes=1000,
+        total_s=5,
+        resolver=field.resolver,
+        ssl_context=client_tls(),
     )
     assert isinstance(outcome, DownloadFailed)
     assert not target.exists()
@@ -323,7 +329,7 @@ def test_honest_results_pass(tmp_path: Path) -> None:
             for number, (url, body) in enumerate(zip(place.urls("http"), (b"four", b"six", b"six"), strict=True)):
                 target = tmp_path / str(number)
                 outcome = await download_result(
-                    url, "https://api.example/v1", target, ResultLimits(), rules=place.rules, resolver=place.resolver
+                    url, "https://api.example/v1", target, rules=place.rules, resolver=place.resolver
                 )
                 assert isinstance(outcome, Download)
                 assert (outcome.bytes, target.read_bytes()) == (len(body), body)

@@ -13,7 +13,7 @@ import pytest
 
 from imagegate import __version__
 from imagegate.egress import AllowEntry, EgressClient, EgressRules, FetchFailed, Purpose, check_url
-from imagegate.http.download import Download
+from imagegate.http.client import Download
 from tests.egress.raw_server import (
     Reply,
     ScriptedResolver,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.egress import EgressRules, ResultLimits, UrlRefused, download_result
+from imagegate.egress import EgressRules, UrlRefused, download_result
+from imagegate.egress.results import MAX_BYTES
 from imagegate.egress.urls import url_on_origin
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from tests.egress.raw_server import (
     Reply,
     ScriptedResolver,
@@ -29,11 +30,11 @@ BODY = b"picture" * 1000
 
 
 async def fetch(
-    url: str, base: str, target: Path, limits: ResultLimits | None = None, **names: list[list[str]]
+    url: str, base: str, target: Path, max_bytes: int = MAX_BYTES, total_s: float = 60.0, **names: list[list[str]]
 ) -> Download | DownloadFailed:
     rules = EgressRules()
     return await download_result(
-        url, base, target, limits or ResultLimits(), rules=rules, resolver=ScriptedResolver(**names)
+        url, base, target, rules=rules, max_bytes=max_bytes, total_s=total_s, resolver=ScriptedResolver(**names)
     )
 
 
@@ -129,7 +130,7 @@ def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_pat
     async def scenario() -> None:
         async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
-            failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", ResultLimits(1000, 0.5))
+            failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", 1000, 0.5)
             assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith(f"{word}: ")
             assert "secret" not in failed.detail

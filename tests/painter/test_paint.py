@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.images.jobs.helpers import read_metadata
 from tests.painter.conftest import MakeRequest, paint_bytes, paint_pixels
 
-from imagegate.images.jobs.encode import read_metadata
 from imagegate.painter.paint import METADATA, paint
 from imagegate.painter.request import PaintResult
 from imagegate.painter.scenes import SCENES

@@ -11,7 +11,7 @@ import itertools
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,8 +22,9 @@ import httpx
 from tests.egress.raw_server import http_response, reply_with
 from tests.support.file_server import FileServer, send_bytes
 from tests.support.fork_server import ForkServer
-from tests.support.gateway import Child, GatewayExited
+from tests.support.gateway import GatewayExited
 from tests.support.image_files import PNG
+from tests.support.program import Child, wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
@@ -243,7 +244,7 @@ class CrashScenario:
             found = client.get("/v1/webhooks/deliveries?limit=100").raise_for_status().json()["data"]
             return any((one["id"], one["status"]) == (f"evt_{task_id}", "delivered") for one in found)
 
-        wait_until(delivered, f"the webhook of {name} is delivered")
+        wait_until(delivered, _TIMEOUT_S, what=lambda: f"the webhook of {name} is delivered")
         return self._received_webhooks(name)
 
     def _received_webhooks(self, name: str) -> int:
@@ -265,9 +266,10 @@ class CrashScenario:
         removed after a day."""
         data, results = self.gateway.data, self.totals.delivered
         with self.gateway:
-            wait_until(lambda: not any((data / "spool").iterdir()), "the spool is empty")
+            wait_until(lambda: not any((data / "spool").iterdir()), _TIMEOUT_S, what=lambda: "the spool is empty")
+            most = results + orphans
             wait_until(
-                lambda: _count_files(data / "blobs") <= results + orphans, f"no more than {results} blobs are left"
+                lambda: _count_files(data / "blobs") <= most, _TIMEOUT_S, what=lambda: f"at most {most} blobs are left"
             )
             assert _count_files(data / "blobs") >= results
 
@@ -309,10 +311,3 @@ def _wait_for_task(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 def _count_files(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*"))
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT_S) -> None:
-    give_up = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < give_up, f"not within {seconds} s: {what}"
-        time.sleep(0.02)

@@ -64,12 +64,16 @@ class FileServer:
         return Handler
 
 
+def _send_head(request: BaseHTTPRequestHandler, status: int, **headers: object) -> None:
+    request.send_response(status)
+    for name, value in headers.items():
+        request.send_header(name.replace("_", "-"), str(value))
+    request.end_headers()
+
+
 def send_bytes(data: bytes, announced: int | None = None, kind: str = "application/octet-stream") -> Responder:
     def act(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Type", kind)
-        request.send_header("Content-Length", str(len(data) if announced is None else announced))
-        request.end_headers()
+        _send_head(request, 200, Content_Type=kind, Content_Length=len(data) if announced is None else announced)
         request.wfile.write(data)
 
     return act
@@ -80,10 +84,7 @@ def send_file(path: Path, kind: str = "application/octet-stream") -> Responder:
 
     def act(request: BaseHTTPRequestHandler) -> None:
         with path.open("rb") as opened:
-            request.send_response(200)
-            request.send_header("Content-Type", kind)
-            request.send_header("Content-Length", str(path.stat().st_size))
-            request.end_headers()
+            _send_head(request, 200, Content_Type=kind, Content_Length=path.stat().st_size)
             request.wfile.flush()
             request.connection.sendfile(opened)
 
@@ -94,8 +95,7 @@ def send_endless(piece: bytes) -> Responder:
     """No length and no end; raises once the client disconnects."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.end_headers()
+        _send_head(request, 200)
         while True:
             request.wfile.write(piece)
 
@@ -107,9 +107,7 @@ def send_endless_chunks(piece: bytes) -> Responder:
 
     def act(request: BaseHTTPRequestHandler) -> None:
         request.protocol_version = "HTTP/1.1"
-        request.send_response(200)
-        request.send_header("Transfer-Encoding", "chunked")
-        request.end_headers()
+        _send_head(request, 200, Transfer_Encoding="chunked")
         while True:
             request.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
 
@@ -120,9 +118,7 @@ def send_slowly(data: bytes, pause_s: float) -> Responder:
     """One byte at a time."""
 
     def act(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(data)))
-        request.end_headers()
+        _send_head(request, 200, Content_Length=len(data))
         for byte in data:
             request.wfile.write(bytes([byte]))
             time.sleep(pause_s)
@@ -139,19 +135,8 @@ def send_after(seconds: float, responder: Responder) -> Responder:
 
 
 def send_status(code: int) -> Responder:
-    def act(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(code)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    return act
+    return lambda request: _send_head(request, code, Content_Length=0)
 
 
 def send_redirect(target: str) -> Responder:
-    def act(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(302)
-        request.send_header("Location", target)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    return act
+    return lambda request: _send_head(request, 302, Location=target, Content_Length=0)

@@ -9,16 +9,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import Any
 
 import httpx
 
 from tests.support.fork_server import shared_fork_server
+from tests.support.program import Child, Program, wait_until
 
 PROGRAM = [sys.executable, "-m", "imagegate"]
 START_TIMEOUT_S = 90.0
@@ -38,21 +37,6 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_VENDOR_KEY_PREFIXES)}
 
 
-class Child(Protocol):
-    """The process of the program: the part of `subprocess.Popen` that is used."""
-
-    pid: int
-
-    @property
-    def stdout(self) -> IO[str] | None: ...
-
-    def poll(self) -> int | None: ...
-
-    def wait(self, timeout: float) -> int: ...
-
-    def send_signal(self, how: signal.Signals) -> None: ...
-
-
 class GatewayExited(AssertionError):
     """The program exited before it answered. `code` is negative for a signal."""
 
@@ -61,31 +45,20 @@ class GatewayExited(AssertionError):
         self.code = code
 
 
-class Gateway:
-    """Start with `with` or `start()`; `kill()` is SIGKILL, `stop()` is SIGTERM."""
+class Gateway(Program):
+    """`stop()` is SIGTERM."""
 
     forked = True
 
     def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None, public_url: str = "") -> None:
         """`public_url`: its origin behind a proxy; tests connect to loopback all the same."""
+        super().__init__()
         self.data = data
         self._listen_url = f"http://127.0.0.1:{free_port()}" if public_url else ""
         self.options = (*options, "--port", self._listen_url.rpartition(":")[2]) if public_url else options
         env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public_url} if public_url else env
         self.env = {**_environment(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
-        self.output: list[str] = []
         self.url = ""
-        self._process: Child | None = None
-        self._reader: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:
@@ -103,11 +76,9 @@ class Gateway:
 
     def start(self) -> None:
         """Start on a free port and wait for the health check."""
-        self.output = []
-        self._process = self._spawn(["serve", "--data", str(self.data), "--port", "0", *self.options])
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self._wait_until_healthy()
+        self.url = ""
+        self._launch(self._spawn(["serve", "--data", str(self.data), "--port", "0", *self.options]))
+        wait_until(self._is_healthy, START_TIMEOUT_S, what=lambda: "the gateway answers: " + "\n".join(self.output))
 
     def _spawn(self, arguments: list[str]) -> Child:
         if self.forked:
@@ -116,33 +87,17 @@ class Gateway:
             [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.env
         )
 
-    def _read(self) -> None:
+    def read_line(self, line: str) -> None:
+        if found := re.match(r"imagegate is at (\S+)", line):
+            self.url = self._listen_url or found[1]
+
+    def _is_healthy(self) -> bool:
         assert self._process is not None
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.output.append(line.rstrip("\n"))
-            found = re.match(r"imagegate is at (\S+)", line)
-            if found:
-                self.url = self._listen_url or found[1]
-
-    def _wait_until_healthy(self) -> None:
-        self.url = ""
-        give_up = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < give_up:
-            assert self._process is not None
-            if self._process.poll() is not None:
-                raise GatewayExited(self._end(signal.SIGKILL), self.output)
-            try:
-                if self.url and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.02)
-        raise AssertionError("the gateway did not answer: " + "\n".join(self.output))
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._end(signal.SIGKILL)
+        if self._process.poll() is not None:
+            raise GatewayExited(self._end(signal.SIGKILL), self.output)
+        with suppress(httpx.TransportError):
+            return bool(self.url) and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200
+        return False
 
     def stop(self, timeout_s: float = 60) -> int:
         """SIGTERM, and its exit code. Raises TimeoutExpired where it takes longer than `timeout_s`."""
@@ -156,18 +111,6 @@ class Gateway:
         except subprocess.TimeoutExpired:
             raise AssertionError("the gateway lives: " + "\n".join(self.output)) from None
         return self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals, timeout_s: float = 60) -> int:
-        if self._process is None:
-            return 0
-        self._process.send_signal(how)
-        code = self._process.wait(timeout=timeout_s)
-        assert self._reader is not None
-        self._reader.join(timeout=10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process = None
-        return code
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command on the same data folder."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.egress.raw_server import Reply, Server, make_test_ca, serve_raw, server_tls
+from tests.support.program import wait_until
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +60,9 @@ class Receiver:
 
     def wait(self, name: str, count: int, seconds: float = 20) -> list[Request]:
         """The requests, once there are at least `count`."""
-        give_up = time.monotonic() + seconds
-        while len(found := self.requests(name)) < count:
-            assert time.monotonic() < give_up, f"{len(found)} of {count} requests came to {name}"
-            time.sleep(0.02)
-        return found
+        what = f"{count} requests came to {name}"
+        wait_until(lambda: len(self.requests(name)) >= count, seconds, what=lambda: f"{what}: {self.requests(name)}")
+        return self.requests(name)
 
     async def serve(self, behaviours: Mapping[str, Behaviour], ready: Future[None], stop: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:

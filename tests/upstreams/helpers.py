@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -17,8 +19,9 @@ from aiohttp import web
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig, resolve_dialect
 from imagegate.domain.images import ImageOrder, Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool
 from imagegate.upstreams.base import (
     Call,
@@ -27,6 +30,7 @@ from imagegate.upstreams.base import (
     MakeLink,
     Outcome,
     PollSchedule,
+    Produced,
     RetrySchedule,
     UpstreamDeps,
 )
@@ -132,9 +136,7 @@ def make_upstream(
     defaults = {"link": fake_link, "poll_schedule": FAST_SCHEDULE, "download_retry": FAST_RETRY}
     spool = deps.pop("spool", None) or Spool(directory / "spool")
     all_deps = UpstreamDeps(**{**defaults, **deps}, spool=spool, fetch=lambda _: fetch, env={"KEY": api_key})
-    upstream = build_upstream(config, dialect or resolve_dialect(config), all_deps)
-    assert isinstance(upstream, ConnectedUpstream), upstream
-    return upstream
+    return build_upstream(config, dialect or resolve_dialect(config), all_deps)
 
 
 async def run_call(upstream: ConnectedUpstream, call: Call, hooks: CallHooks | None = None) -> Outcome:
@@ -168,6 +170,12 @@ async def plain_fetch(url: str, target: Path, max_bytes: int) -> Download | Down
 
 def fake_link(path: Path) -> str:
     return f"https://ours.example/{path.name}?exp=1&sig=x"
+
+
+def cut(whole: bytes, places: Iterable[int]) -> list[bytes]:
+    """The bytes in pieces, cut at these places."""
+    edges = sorted({place % (len(whole) + 1) for place in places} | {0, len(whole)})
+    return [whole[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def png(width: int = 64, height: int = 64) -> bytes:
@@ -256,15 +264,97 @@ class AttemptRunner:
         await self.cancel_point.hit()
 
 
-class Server(Protocol):
-    """A double of an upstream; `base` is set while it is served."""
+@dataclass
+class JobServer(ABC):
+    """A double of an upstream that is polled: each submit is a purchase. `base` is set while it is served.
 
-    base: str
+    A submit is answered by the next of `submit_answers`: a response, or what happens before or after it is bought.
+    """
 
+    cancel_point: CancelPoint = field(default_factory=CancelPoint)
+    looks: int = 2
+    base: str = ""
+    # Where the job's addresses lead, if not to this server.
+    addresses: str = ""
+    bought: list[dict[str, Any]] = field(default_factory=list)
+    heads: list[Any] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    submit_answers: list[Any] = field(default_factory=list)
+    look_answers: list[Any] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    asked: int = 0
+    cancels: int = 0
+
+    @abstractmethod
     def routes(self) -> list[web.RouteDef]: ...
 
+    @abstractmethod
+    def accepted(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        """The response to a submit that is bought."""
 
-def run_attempt(protocol: str, server: Server, spool: Path, call: Call, **runner: Any) -> tuple[AttemptRunner, Outcome]:
+    async def submit(self, request: web.Request) -> web.Response:
+        await self.cancel_point.hit()
+        body = await request.json()
+        self.heads.append(request.headers)
+        self.bodies.append(body)
+        planned = self.submit_answers.pop(0) if self.submit_answers else "buy"
+        if isinstance(planned, web.Response):
+            return planned
+        if planned == "hang up":
+            return abort_connection(request)
+        response = self.accepted(request, body)
+        await self.cancel_point.hit()
+        if planned == "buy and hang up":
+            return abort_connection(request)
+        if planned == "buy and garble":
+            return web.Response(text="<html>ok</html>", content_type="text/html")
+        return response
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        self.cancels += 1
+        return web.json_response({"status": "processing"})
+
+    async def file(self, request: web.Request) -> web.Response:
+        await self.cancel_point.hit()
+        return web.Response(body=png(), content_type="image/png")
+
+
+def cut_off_everywhere(
+    protocol: str, make_server: Callable[[CancelPoint], JobServer], spool: Path, call: Call, *, repeatable: bool
+) -> int:
+    """Cuts a call of two images off at each of its steps, takes it up again, and counts the steps.
+
+    Where the submit is not `repeatable`, nobody calls again before the job's id is saved.
+    """
+
+    async def is_cut(at: int) -> bool:
+        cancel_point = CancelPoint(at)
+        server = make_server(cancel_point)
+        async with serve_routes(*server.routes()) as server.base:
+            runner = AttemptRunner(protocol, server.base, Spool(spool / str(at)), cancel_point)
+            outcome = await runner.produce_until_cancelled(call)
+            was_cut = cancel_point.reached
+            is_resumed = repeatable or bool(runner.saved_refs)
+            if outcome is None and is_resumed:
+                last = runner.saved_refs[-1] if runner.saved_refs else ""
+                outcome = await runner.produce(msgspec.structs.replace(call, ref=last))
+            if is_resumed:
+                assert isinstance(outcome, Produced), (at, outcome)
+                assert len(outcome.answer.images) == 2
+            assert len(server.bought) == 1 or (not repeatable and not server.bought), at
+            return was_cut
+
+    return len(list(itertools.takewhile(lambda at: asyncio.run(is_cut(at)), range(1, 100))))
+
+
+def assert_outcome(outcome: Outcome, kind: type[Any], failure_kind: FailureKind | None = None) -> None:
+    assert isinstance(outcome, kind), outcome
+    assert getattr(outcome, "failure_kind", None) is failure_kind
+
+
+def run_attempt(
+    protocol: str, server: JobServer, spool: Path, call: Call, **runner: Any
+) -> tuple[AttemptRunner, Outcome]:
     """One attempt against the server, and its runner, for what it saved and reported."""
 
     async def scenario() -> tuple[AttemptRunner, Outcome]:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Refused, Unavailable, Unknown
+from imagegate.domain.tasks import FailureKind
+from imagegate.upstreams.base import CallHooks, Outcome, Produced, Refused, Unavailable, Unknown
 from imagegate.upstreams.openai.events import EventReader
 from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw
 from tests.images.corpus import encoded_image
-from tests.upstreams.helpers import base64_image, make_call, make_config, make_upstream, run_call
+from tests.upstreams.helpers import assert_outcome, base64_image, cut, make_call, make_config, make_upstream, run_call
 
 SHARED = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png", "created_at": 1}
 USAGE = {
@@ -130,11 +130,9 @@ def test_an_error_event_means_what_its_object_would_mean_over_http(wrapped: bool
     refused = ask(tmp_path, event(code="moderation_blocked", type="image_generation_user_error", message="no"))
     assert isinstance(refused, Refused)
     failed = ask(tmp_path, event(type="server_error", message="sorry"))
-    assert isinstance(failed, Unavailable)
-    assert failed.failure_kind is FailureKind.failing
+    assert_outcome(failed, Unavailable, FailureKind.failing)
     unpaid = ask(tmp_path, event(code="insufficient_quota", message="pay"))
-    assert isinstance(unpaid, Unavailable)
-    assert unpaid.failure_kind is FailureKind.out_of_funds
+    assert_outcome(unpaid, Unavailable, FailureKind.out_of_funds)
 
 
 @settings(max_examples=100, deadline=None)
@@ -147,13 +145,12 @@ def test_any_chunking_gives_the_same_events(bodies: list[dict[str, Any]], places
     wanted = [{**body, "b64_json": f"@{number}"} for number, body in enumerate(bodies)]
     data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(30)).decode()
     whole = "".join(f"data: {json.dumps({**body, 'b64_json': data})}{end}{end}" for body in bodies).encode()
-    edges = sorted({place % (len(whole) + 1) for place in places} | {0, len(whole)})
     with tempfile.TemporaryDirectory() as folder:
         scanner = JsonImageScanner(lambda number: Path(folder, str(number)), 10)
         events = EventReader(scanner)
         found: list[dict[str, Any]] = []
-        for start, stop in pairwise(edges):
-            scanner.feed(whole[start:stop])
+        for piece in cut(whole, places):
+            scanner.feed(piece)
             found += events.read()
         found += events.finish()
         scanner.close()

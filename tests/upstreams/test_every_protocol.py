@@ -21,29 +21,14 @@ from multidict import CIMultiDict
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.tasks import FailureKind
-from imagegate.http.client import HttpResponse
-from imagegate.http.retry_after import MAX_RETRY_AFTER_S, parse_retry_after
+from imagegate.http.client import MAX_RETRY_AFTER_S, HttpResponse, parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
-from imagegate.upstreams.errors import (
-    FAL_ERRORS,
-    OPENAI_ERRORS,
-    REPLICATE_ERRORS,
-    TASK_API_ERRORS,
-    classify_error,
-)
-from tests.upstreams.helpers import (
-    ATTEMPT,
-    AttemptRunner,
-    base64_image,
-    make_call,
-    make_order,
-    png,
-    serve_routes,
-)
+from imagegate.upstreams.errors import JOB_ERRORS, OPENAI_ERRORS, classify_error
+from tests.upstreams.helpers import ATTEMPT, AttemptRunner, base64_image, make_call, make_order, png, serve_routes
 
 PROTOCOLS = ("openai", "task_api", "fal", "replicate")
-TABLES = {"openai": OPENAI_ERRORS, "task_api": TASK_API_ERRORS, "fal": FAL_ERRORS, "replicate": REPLICATE_ERRORS}
+TABLES = (OPENAI_ERRORS, JOB_ERRORS)
 # A key with characters that a URL escapes.
 KEY = "sk-/Zq+operators=key"
 
@@ -61,11 +46,7 @@ class Server:
     submits: int = 0
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/files/0.png", self.file),
-            web.get("/{path:.*}", self.poll),
-            web.post("/{path:.*}", self.buy),
-        ]
+        return [web.get("/files/0.png", self.file), web.get("/{path:.*}", self.poll), web.post("/{path:.*}", self.buy)]
 
     async def buy(self, request: web.Request) -> web.Response:
         self.submits += 1
@@ -91,11 +72,11 @@ class Server:
         return web.Response(status=status, body=self.encode(content), headers=headers)
 
 
-def run(protocol: str, directory: Path, server: Server) -> Outcome:
+def run(protocol: str, directory: Path, server: Server, **fields: Any) -> Outcome:
     async def scenario() -> Outcome:
         async with serve_routes(*server.routes()) as server.base:
-            spool = Spool(directory / "spool")
-            runner = AttemptRunner(protocol, server.base, spool, api_key=KEY, config={"timeout_s": 5.0})
+            spool, config = Spool(directory / "spool"), {"timeout_s": 5.0, **fields}
+            runner = AttemptRunner(protocol, server.base, spool, api_key=KEY, config=config)
             upstream = runner.upstream()
             # So that the server knows which protocol it is asked in.
             http = upstream.adapter.http if protocol != "openai" else upstream.adapter._http  # type: ignore[attr-defined]
@@ -184,25 +165,10 @@ def test_our_key_is_in_no_outcome(protocol: str, status: int, code: str, tmp_pat
 
 
 def run_failing(protocol: str, directory: Path, server: Server) -> Outcome:
-    """A create that may be repeated is not: there is no time left for it."""
-    outcome = run(protocol, directory, server) if protocol != "task_api" else run_once(directory, server)
+    """By the task API where no create is repeated."""
+    outcome = run(protocol, directory, server, **({"dialect": "evolink"} if protocol == "task_api" else {}))
     assert isinstance(outcome, Refused | Rejected | Unavailable | Unknown)
     return outcome
-
-
-def run_once(directory: Path, server: Server) -> Outcome:
-    async def scenario() -> Outcome:
-        async with serve_routes(*server.routes()) as server.base:
-            config = {"timeout_s": 5.0, "dialect": "evolink"}
-            runner = AttemptRunner("task_api", server.base, Spool(directory / "spool"), api_key=KEY, config=config)
-            upstream = runner.upstream()
-            upstream.adapter.http._headers["X-Protocol"] = "task_api"  # type: ignore[attr-defined]
-            try:
-                return await upstream.produce(make_call(), runner.hooks())
-            finally:
-                await upstream.close()
-
-    return asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -234,19 +200,19 @@ def test_a_status_means_the_same_in_every_protocol_except_where_a_table_says_why
             body = json.dumps({"error": {"message": "x", "code": code}}).encode()
             response, dialect = HttpResponse(status=status, body=body), Dialect(name="openai")
             meanings = {
-                protocol: meaning(classify_error(response, table, dialect))
-                for protocol, table in TABLES.items()
+                meaning(classify_error(response, table, dialect))
+                for table in TABLES
                 if code or status not in table.kind_by_status
             }
-            assert len(set(meanings.values())) == 1, (status, code, meanings)
+            assert len(meanings) == 1, (status, code, meanings)
     assert dict(OPENAI_ERRORS.kind_by_status) == {403: FailureKind.no_model}
-    assert all(not TABLES[protocol].kind_by_status for protocol in PROTOCOLS if protocol != "openai")
+    assert not JOB_ERRORS.kind_by_status
 
 
 def test_a_wrong_address_is_the_operators_to_mend() -> None:
     for status in (301, 302, 307, 308, 404, 405):
         response = HttpResponse(status=status, body=b"<html>")
-        for table in TABLES.values():
+        for table in TABLES:
             assert meaning(classify_error(response, table, Dialect(name="openai"))) == (
                 "Unavailable",
                 FailureKind.misconfigured,

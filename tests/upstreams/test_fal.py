@@ -4,61 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from aiohttp import web
 
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.spool import Spool
-from imagegate.upstreams.base import (
-    Call,
-    FailureKind,
-    Outcome,
-    Produced,
-    RecoveryMode,
-    Refused,
-    Rejected,
-    Unavailable,
-    Unknown,
-)
-from imagegate.upstreams.same_origin import is_same_origin
+from imagegate.upstreams.base import Call, Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.polling import is_same_origin
 from tests.upstreams.helpers import (
     SECRET,
     AttemptRunner,
-    CancelPoint,
-    abort_connection,
+    JobServer,
+    assert_outcome,
+    cut_off_everywhere,
     make_call,
     make_order,
     png,
     run_attempt,
-    serve_routes,
 )
 
 
 @dataclass
-class Queue:
-    """fal's side: each submit is a purchase. The addresses it gives follow no rule that could be guessed."""
+class Queue(JobServer):
+    """fal's side. The addresses it gives follow no rule that could be guessed."""
 
-    cancel_point: CancelPoint = field(default_factory=CancelPoint)
-    looks: int = 2
-    base: str = ""
-    addresses: str = ""
-    bought: list[dict[str, Any]] = field(default_factory=list)
-    heads: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    submit_answers: list[Any] = field(default_factory=list)
-    result_answers: list[web.Response] = field(default_factory=list)
-    status: dict[str, Any] = field(default_factory=dict)
     result: tuple[int, Any] | None = None
-    asked: int = 0
-    cancels: int = 0
+    result_answers: list[web.Response] = field(default_factory=list)
     cancelled_status: int = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -70,20 +49,9 @@ class Queue:
             web.post("/{path:.*}", self.submit),
         ]
 
-    async def submit(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        self.heads.append(request.headers)
+    def accepted(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         self.paths.append(request.path)
-        body = await request.json()
-        planned = self.submit_answers.pop(0) if self.submit_answers else "buy"
-        if isinstance(planned, web.Response):
-            return planned
         self.bought.append(body)
-        await self.cancel_point.hit()
-        if planned == "hang up":
-            return abort_connection(request)
-        if planned == "garble":
-            return web.Response(text="<html>ok</html>", content_type="text/html")
         base = self.addresses or self.base
         urls = {"status_url": "/a/state-of-7", "response_url": "/b/what-came-of-7", "cancel_url": "/c/no-more-of-7"}
         return web.json_response({"request_id": "7", **{name: base + path for name, path in urls.items()}})
@@ -96,7 +64,7 @@ class Queue:
             return web.json_response({"detail": "no such request"}, status=self.cancelled_status)
         if self.asked <= self.looks:
             return web.json_response({"status": "IN_QUEUE" if self.asked == 1 else "IN_PROGRESS"}, status=202)
-        return web.json_response({"status": "COMPLETED", **self.status})
+        return web.json_response({"status": "COMPLETED", **self.end})
 
     async def response(self, request: web.Request) -> web.Response:
         await self.cancel_point.hit()
@@ -105,14 +73,6 @@ class Queue:
         images = [{"url": f"{self.base}/files/{index}.png", "width": 64} for index in range(2)]
         status, body = self.result or (200, {"images": images})
         return web.json_response(body, status=status)
-
-    async def cancel(self, request: web.Request) -> web.Response:
-        self.cancels += 1
-        return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
-
-    async def file(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        return web.Response(body=png())
 
 
 WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
@@ -145,26 +105,12 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
     """Before the id is remembered nothing can be taken up: then nobody calls again."""
-
-    async def scenario(at: int) -> bool:
-        cancel_point = CancelPoint(at)
-        queue = Queue(cancel_point)
-        async with serve_routes(*queue.routes()) as queue.base:
-            runner = AttemptRunner("fal", queue.base, Spool(tmp_path / str(at)), cancel_point)
-            answer = await runner.produce_until_cancelled(WANTED)
-            was_cut = cancel_point.reached
-            if answer is None and runner.saved_refs:
-                answer = await runner.produce(msgspec.structs.replace(WANTED, ref=runner.saved_refs[-1]))
-            assert isinstance(answer, Produced) or not runner.saved_refs, (at, answer)
-            assert len(queue.bought) <= 1
-            return was_cut
-
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
-    assert len(cuts) >= 10  # submit twice, remember twice, three looks, the response, two files
+    # Submit twice, remember twice, three looks, the response, two files.
+    assert cut_off_everywhere("fal", Queue, tmp_path, WANTED, repeatable=False) >= 10
 
 
 def test_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
-    for planned, bad_body in [("hang up", False), ("garble", True)]:
+    for planned, bad_body in [("buy and hang up", False), ("buy and garble", True)]:
         queue = Queue(submit_answers=[planned])
         _, answer = run(queue, tmp_path)
         assert isinstance(answer, Unknown)
@@ -187,8 +133,7 @@ def test_a_body_that_did_not_leave_completely_was_not_bought(tmp_path: Path) -> 
             return await runner.produce(make_call(model="m", references=(big,)))
 
     answer = asyncio.run(scenario())
-    assert isinstance(answer, Unavailable)
-    assert answer.failure_kind is FailureKind.failing
+    assert_outcome(answer, Unavailable, FailureKind.failing)
 
 
 def test_the_key_goes_to_no_other_host(tmp_path: Path) -> None:
@@ -240,16 +185,14 @@ def test_a_completed_request_may_hold_an_error(
 ) -> None:
     queue = Queue(result=(status, body))
     _, answer = run(queue, tmp_path)
-    assert isinstance(answer, kind)
-    if isinstance(answer, Unavailable):
-        assert answer.failure_kind is failure_kind
+    assert_outcome(answer, kind, failure_kind)
     if isinstance(answer, Rejected):
         assert answer.error.code is TaskErrorCode.invalid_parameters
     assert len(queue.bought) == 1
 
 
 def test_an_error_that_only_the_status_tells_is_an_end_too(tmp_path: Path) -> None:
-    _, answer = run(Queue(status={"error": "the runner broke"}, result=(200, {})), tmp_path)
+    _, answer = run(Queue(end={"error": "the runner broke"}, result=(200, {})), tmp_path)
     assert isinstance(answer, Unavailable)
 
 
@@ -284,9 +227,7 @@ def test_a_refused_submit_is_judged_by_its_status(
 ) -> None:
     queue = Queue(submit_answers=[web.json_response(body, status=status)])
     _, answer = run(queue, tmp_path)
-    assert isinstance(answer, kind)
-    if isinstance(answer, Unavailable):
-        assert answer.failure_kind is failure_kind
+    assert_outcome(answer, kind, failure_kind)
 
 
 def test_what_nobody_wants_is_taken_out_of_the_queue(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from imagegate.catalog.routes import Dialect
-from imagegate.http.download import Download, DownloadFailed
-from imagegate.upstreams.base import CallHooks, FailureKind, Outcome, Produced, Unavailable, Unknown
+from imagegate.domain.tasks import FailureKind
+from imagegate.http.client import Download, DownloadFailed
+from imagegate.upstreams.base import CallHooks, Outcome, Produced, Unavailable, Unknown
 from tests.egress.raw_server import (
     Reply,
     client_tls,
@@ -45,6 +46,10 @@ from tests.upstreams.helpers import (
 )
 
 JSON = "Content-Type: application/json"
+
+
+def ok(body: bytes, *headers: str) -> Reply:
+    return reply_with(http_response(200, body, JSON, *headers))
 
 
 def ask(tmp_path: Path, reply: Reply, *, n: int = 1, timeout_s: float = 20.0, **options: Any) -> Outcome:
@@ -78,6 +83,13 @@ async def drip_body(_: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.fixture
+def large_reference(tmp_path: Path) -> Path:
+    path = tmp_path / "big.png"
+    path.write_bytes(encoded_image("PNG") + bytes(30_000_000))
+    return path
+
+
 def hard_reset(writer: asyncio.StreamWriter) -> None:
     """RST instead of FIN."""
     sock = writer.get_extra_info("socket")
@@ -98,28 +110,23 @@ def test_no_such_name(tmp_path: Path) -> None:
     assert isinstance(asyncio.run(run_call(make_upstream(tmp_path, asked), make_call())), Unavailable)
 
 
-def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
+def ask_by_tls(tmp_path: Path, **deps: Any) -> Outcome:
     async def run() -> Outcome:
-        async with serve_raw(
-            reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
-        ) as server:
+        async with serve_raw(ok(one_image_body()), tls=server_tls("127.0.0.1")) as server:
             asked = make_config(0, base_url=f"https://127.0.0.1:{server.port}/v1")
-            return await run_call(make_upstream(tmp_path, asked), make_call())
+            return await run_call(make_upstream(tmp_path, asked, **deps), make_call())
 
-    outcome = asyncio.run(run())
+    return asyncio.run(run())
+
+
+def test_a_certificate_of_a_stranger(tmp_path: Path) -> None:
+    outcome = ask_by_tls(tmp_path)
     assert isinstance(outcome, Unavailable)
     assert "Certificate" in outcome.detail
 
 
 def test_a_certificate_that_is_trusted(tmp_path: Path) -> None:
-    async def run() -> Outcome:
-        async with serve_raw(
-            reply_with(http_response(200, one_image_body(), JSON)), tls=server_tls("127.0.0.1")
-        ) as server:
-            asked = make_config(0, base_url=f"https://127.0.0.1:{server.port}/v1")
-            return await run_call(make_upstream(tmp_path, asked, tls=client_tls()), make_call())
-
-    assert isinstance(asyncio.run(run()), Produced)
+    assert isinstance(ask_by_tls(tmp_path, tls=client_tls()), Produced)
 
 
 def test_a_handshake_that_never_ends_costs_the_time_to_connect_and_no_more(tmp_path: Path) -> None:
@@ -134,39 +141,32 @@ def test_a_handshake_that_never_ends_costs_the_time_to_connect_and_no_more(tmp_p
     assert isinstance(asyncio.run(run()), Unavailable)
 
 
-def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Path) -> None:
-    reference = tmp_path / "big.png"
-    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
-
+def test_a_reset_before_the_request_was_read_with_much_left_to_send(tmp_path: Path, large_reference: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         hard_reset(writer)
 
-    outcome = ask_raw(tmp_path, serve, references=(reference,))
+    outcome = ask_raw(tmp_path, serve, references=(large_reference,))
     assert isinstance(outcome, Unavailable), outcome
 
 
-def test_a_black_hole_that_never_takes_the_whole_request(tmp_path: Path) -> None:
-    reference = tmp_path / "big.png"
-    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
-
+def test_a_black_hole_that_never_takes_the_whole_request(tmp_path: Path, large_reference: Path) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(10)
 
-    assert isinstance(ask_raw(tmp_path, serve, references=(reference,)), Unavailable)
+    assert isinstance(ask_raw(tmp_path, serve, references=(large_reference,)), Unavailable)
 
 
-def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made(tmp_path: Path) -> None:
-    reference = tmp_path / "big.png"
-    reference.write_bytes(encoded_image("PNG") + bytes(30_000_000))
-
+def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made(
+    tmp_path: Path, large_reference: Path
+) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(http_response(504, b"<html>", "Content-Type: text/html"))
         await writer.drain()
         await asyncio.sleep(0.5)
 
-    assert isinstance(ask_raw(tmp_path, serve, references=(reference,)), Unavailable)
+    assert isinstance(ask_raw(tmp_path, serve, references=(large_reference,)), Unavailable)
 
 
 @pytest.mark.parametrize(
@@ -177,25 +177,15 @@ def test_an_error_page_before_the_request_was_taken_proves_that_nothing_was_made
         pytest.param(drip_headers, False, id="slow headers"),
         pytest.param(drip_body, False, id="drip"),
         pytest.param(reply_with(http_response(200, one_image_body(), JSON)[:-30]), True, id="truncated"),
-        pytest.param(reply_with(http_response(200, b"", JSON)), True, id="empty"),
+        pytest.param(ok(b""), True, id="empty"),
         pytest.param(reply_with(b"SSH-2.0-OpenSSH_9\r\n"), False, id="not HTTP"),
         pytest.param(reply_with(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40_000 + b"\r\n\r\n"), False, id="a huge header"),
-        pytest.param(
-            reply_with(http_response(200, one_image_body(), JSON, *(f"X-{n}: {'x' * 3000}" for n in range(20)))),
-            True,
-            id="headers",
-        ),
-        pytest.param(
-            reply_with(http_response(200, one_image_body(), JSON, "Content-Encoding: br")), True, id="unknown coding"
-        ),
-        pytest.param(
-            reply_with(http_response(200, b"\x1f\x8bnonsense", JSON, "Content-Encoding: gzip")), True, id="bad gzip"
-        ),
-        pytest.param(reply_with(http_response(200, b'{"data":' * 5000, JSON)), True, id="nested without end"),
-        pytest.param(
-            reply_with(http_response(200, b'{"data":[{"b64_json":"A\\x"}]}', JSON)), True, id="no JSON string"
-        ),
-        pytest.param(reply_with(http_response(200, b"[]", JSON)), True, id="a list"),
+        pytest.param(ok(one_image_body(), *(f"X-{n}: {'x' * 3000}" for n in range(20))), True, id="headers"),
+        pytest.param(ok(one_image_body(), "Content-Encoding: br"), True, id="unknown coding"),
+        pytest.param(ok(b"\x1f\x8bnonsense", "Content-Encoding: gzip"), True, id="bad gzip"),
+        pytest.param(ok(b'{"data":' * 5000), True, id="nested without end"),
+        pytest.param(ok(b'{"data":[{"b64_json":"A\\x"}]}'), True, id="no JSON string"),
+        pytest.param(ok(b"[]"), True, id="a list"),
         pytest.param(reply_with(http_response(204, b"")), True, id="no content"),
     ],
 )
@@ -209,7 +199,7 @@ def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
     body = json.dumps(
         {"data": [{"b64_json": base64_image()[:-4] + "!AAA"}], "usage": {"input_tokens": 3, "output_tokens": 9}}
     )
-    outcome = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
+    outcome = ask(tmp_path, ok(body.encode()))
     assert isinstance(outcome, Unknown)
     assert outcome.bad_body
     assert outcome.usage is not None, "what was reported is booked as waste"
@@ -222,14 +212,14 @@ def test_a_picture_that_is_not_whole_is_no_picture(damage: str, tmp_path: Path) 
     if damage == "flipped":
         data[len(data) // 2] ^= 1
     body = json.dumps({"data": [{"b64_json": base64.b64encode(data[:-4] if damage == "cut" else data).decode()}]})
-    outcome = ask(tmp_path, reply_with(http_response(200, body.encode(), JSON)))
+    outcome = ask(tmp_path, ok(body.encode()))
     assert isinstance(outcome, Unknown)
     assert outcome.bad_body
     assert outcome.detail.startswith("image 0: ")
 
 
 def test_other_pixels_than_asked_are_delivered_with_their_own(tmp_path: Path) -> None:
-    outcome = ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
+    outcome = ask(tmp_path, ok(one_image_body()))
     assert isinstance(outcome, Produced)
     assert [(image.width, image.height) for image in outcome.answer.images] == [(40, 30)]
 
@@ -237,13 +227,13 @@ def test_other_pixels_than_asked_are_delivered_with_their_own(tmp_path: Path) ->
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_server_that_compresses_against_our_wish_is_understood(coding: str, tmp_path: Path) -> None:
     packed = gzip.compress(one_image_body()) if coding == "gzip" else zlib.compress(one_image_body())
-    outcome = ask(tmp_path, reply_with(http_response(200, packed, JSON, f"Content-Encoding: {coding}")))
+    outcome = ask(tmp_path, ok(packed, f"Content-Encoding: {coding}"))
     assert isinstance(outcome, Produced)
 
 
 def test_a_bomb_stops_at_the_cap(tmp_path: Path) -> None:
     bomb = gzip.compress(b'{"data":[{"b64_json":"' + b"A" * 60_000_000)
-    outcome = ask(tmp_path, reply_with(http_response(200, bomb, JSON, "Content-Encoding: gzip")))
+    outcome = ask(tmp_path, ok(bomb, "Content-Encoding: gzip"))
     assert isinstance(outcome, Unknown)
     assert outcome.bad_body
 
@@ -284,7 +274,7 @@ def test_a_picture_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> N
             writer.write(body[at : at + 65536])
             await writer.drain()
 
-    ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
+    ask(tmp_path, ok(one_image_body()))
     tracemalloc.start()
     try:
         outcome = ask(tmp_path, send)
@@ -324,13 +314,13 @@ def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Pa
         return DownloadFailed("503") if len(asked) < 4 else saved(target, encoded_image("PNG"))
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetch=at_last), Produced)
+    assert isinstance(ask(tmp_path, ok(body), fetch=at_last), Produced)
     assert asked == ["https://cdn/a"] * 4
 
 
 def test_a_link_that_stays_dead_is_an_unknown_outcome(tmp_path: Path) -> None:
     body = json.dumps({"data": [{"url": "https://nowhere/a"}]}).encode()
-    outcome = ask(tmp_path, reply_with(http_response(200, body, JSON)))
+    outcome = ask(tmp_path, ok(body))
     assert isinstance(outcome, Unknown)
     assert outcome.bad_body
 
@@ -340,14 +330,14 @@ def test_a_link_to_something_else_is_no_picture(tmp_path: Path) -> None:
         return target.write_bytes(b"<html>expired</html>")
 
     body = json.dumps({"data": [{"url": "https://cdn/a"}]}).encode()
-    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, JSON)), fetch=page), Unknown)
+    assert isinstance(ask(tmp_path, ok(body), fetch=page), Unknown)
 
 
 def test_a_full_disk_is_raised_because_it_is_ours(tmp_path: Path) -> None:
     (tmp_path / "spool" / "att_0123456789").mkdir(parents=True)
     (tmp_path / "spool" / "att_0123456789" / "p0.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        ask(tmp_path, reply_with(http_response(200, one_image_body(), JSON)))
+        ask(tmp_path, ok(one_image_body()))
 
 
 def test_a_reference_that_vanished_is_raised_because_it_is_ours(tmp_path: Path) -> None:

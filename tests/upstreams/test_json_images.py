@@ -7,7 +7,6 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from imagegate.upstreams.openai import base64_file
 from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES
 from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
 from tests.images.corpus import encoded_image
+from tests.upstreams.helpers import cut
 
 PNG = b"\x89PNG\r\n\x1a\n"
 Scan = tuple[Any, dict[str, bytes], list[str]]
@@ -40,11 +40,6 @@ def scan(pieces: Iterable[bytes], most: int = 4) -> Scan:
         left = {path.name for path in Path(folder).iterdir()}
         assert left == {mark[1:] for mark in files}, "only whole pictures leave files"
     return json.loads(kept), files, [one.error for one in scanner.files if one.error]
-
-
-def cut(whole: bytes, places: Iterable[int]) -> list[bytes]:
-    edges = sorted({place % (len(whole) + 1) for place in places} | {0, len(whole)})
-    return [whole[start:end] for start, end in pairwise(edges)]
 
 
 def escaped(text: str, style: str) -> str:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.routes import Protocol, UpstreamConfig, resolve_dialect
-from imagegate.http.retry_after import parse_retry_after
+from imagegate.http.client import parse_retry_after
 from imagegate.spool import Spool
 from imagegate.upstreams.base import RecoveryMode, Upstream, UpstreamDeps
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.openai.adapter import OpenAI
-from imagegate.upstreams.registry import ADAPTERS, ConnectedUpstream, InvalidUpstreamConfig, build_upstream
+from imagegate.upstreams.registry import ADAPTERS, ConnectedUpstream, build_upstream
 from tests.upstreams.helpers import fake_fetch
 
 
-def connected(
-    tmp_path: Path, env: dict[str, str] | None = None, **fields: Any
-) -> ConnectedUpstream | InvalidUpstreamConfig:
+def connected(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> ConnectedUpstream:
     config = UpstreamConfig(**{"name": "there", "protocol": "openai", **fields})
     deps = UpstreamDeps(spool=Spool(tmp_path / "spool"), fetch=lambda _: fake_fetch, link=str, env=env or {})
     return build_upstream(config, resolve_dialect(config), deps)
 
 
 def adapter(tmp_path: Path, env: dict[str, str] | None = None, **fields: Any) -> Upstream:
-    found = connected(tmp_path, env, **fields)
-    assert isinstance(found, ConnectedUpstream)
-    return found.adapter
+    return connected(tmp_path, env, **fields).adapter
 
 
 def test_every_protocol_of_the_configuration_has_an_adapter() -> None:
@@ -62,16 +60,13 @@ def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_missing_is_said(fields: dict[str, Any], env: dict[str, str], told: str, tmp_path: Path) -> None:
-    found = connected(tmp_path, env, **fields)
-    assert isinstance(found, InvalidUpstreamConfig)
-    assert told in found.detail
+    with pytest.raises(CatalogError, match=re.escape(told)):
+        connected(tmp_path, env, **fields)
 
 
 def test_a_call_may_be_repeated_only_where_the_server_is_known_to_know_it_again(tmp_path: Path) -> None:
     plain = connected(tmp_path, {"K": "k"}, api_key_env="K")
     proven = connected(tmp_path, {"K": "k"}, api_key_env="K", override={"idempotency": "header"})
-    assert isinstance(plain, ConnectedUpstream)
-    assert isinstance(proven, ConnectedUpstream)
     assert (plain.recovery_mode, proven.recovery_mode) == (RecoveryMode.never, RecoveryMode.by_key)
 
 

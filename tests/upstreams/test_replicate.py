@@ -3,68 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from aiohttp import web
 
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.spool import Spool
-from imagegate.upstreams.base import Call, FailureKind, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.base import Call, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from tests.upstreams.helpers import (
     SECRET,
     AttemptRunner,
-    CancelPoint,
-    abort_connection,
+    JobServer,
+    assert_outcome,
+    cut_off_everywhere,
     make_call,
     make_order,
-    png,
     run_attempt,
     serve_routes,
 )
 
 
-@dataclass
-class Predictions:
-    """Replicate's side: each create is a purchase."""
-
-    cancel_point: CancelPoint = field(default_factory=CancelPoint)
-    looks: int = 2
-    base: str = ""
-    addresses: str = ""
-    bought: list[dict[str, Any]] = field(default_factory=list)
-    heads: list[Any] = field(default_factory=list)
-    create_answers: list[Any] = field(default_factory=list)
-    look_answers: list[web.Response] = field(default_factory=list)
-    end: dict[str, Any] = field(default_factory=dict)
-    asked: int = 0
-    cancels: int = 0
+class Predictions(JobServer):
+    """Replicate's side."""
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/v1/models/openai/gpt-image-2/predictions", self.create),
+            web.post("/v1/models/openai/gpt-image-2/predictions", self.submit),
             web.get("/v1/predictions/p1", self.look),
             web.post("/v1/predictions/p1/cancel", self.cancel),
             web.get("/files/{name}", self.file),
         ]
 
-    async def create(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        self.heads.append(request.headers)
-        body = await request.json()
-        planned = self.create_answers.pop(0) if self.create_answers else "buy"
-        if isinstance(planned, web.Response):
-            return planned
+    def accepted(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         self.bought.append(body)
-        await self.cancel_point.hit()
-        if planned == "hang up":
-            return abort_connection(request)
         base = self.addresses or self.base
         urls = {"get": f"{base}/v1/predictions/p1", "cancel": f"{base}/v1/predictions/p1/cancel"}
         return web.json_response({"id": "p1", "status": "starting", "urls": urls}, status=201)
@@ -73,20 +49,13 @@ class Predictions:
         await self.cancel_point.hit()
         assert request.headers["Authorization"] == f"Bearer {SECRET}"
         if self.look_answers:
-            return self.look_answers.pop(0)
+            planned: web.Response = self.look_answers.pop(0)
+            return planned
         self.asked += 1
         if self.asked <= self.looks:
             return web.json_response({"id": "p1", "status": "starting" if self.asked == 1 else "processing"})
         output = [f"{self.base}/files/{index}.png" for index in range(2)]
         return web.json_response({"id": "p1", "status": "succeeded", "output": output, "error": None, **self.end})
-
-    async def cancel(self, request: web.Request) -> web.Response:
-        self.cancels += 1
-        return web.json_response({"id": "p1", "status": "processing"})
-
-    async def file(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        return web.Response(body=png())
 
 
 WANTED = make_call(order=make_order(n=2), model="openai/gpt-image-2")
@@ -121,25 +90,12 @@ def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
 
 
 def test_a_call_that_is_cut_off_anywhere_is_never_bought_twice(tmp_path: Path) -> None:
-    async def scenario(at: int) -> bool:
-        cancel_point = CancelPoint(at)
-        there = Predictions(cancel_point)
-        async with serve_routes(*there.routes()) as there.base:
-            runner = AttemptRunner("replicate", there.base, Spool(tmp_path / str(at)), cancel_point)
-            answer = await runner.produce_until_cancelled(WANTED)
-            was_cut = cancel_point.reached
-            if answer is None and runner.saved_refs:
-                answer = await runner.produce(msgspec.structs.replace(WANTED, ref=runner.saved_refs[-1]))
-            assert isinstance(answer, Produced) or not runner.saved_refs, (at, answer)
-            assert len(there.bought) <= 1
-            return was_cut
-
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
-    assert len(cuts) >= 9  # create twice, remember twice, three looks, two files
+    # Create twice, remember twice, three looks, two files.
+    assert cut_off_everywhere("replicate", Predictions, tmp_path, WANTED, repeatable=False) >= 9
 
 
 def test_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
-    there = Predictions(create_answers=["hang up"])
+    there = Predictions(submit_answers=["buy and hang up"])
     _, answer = run(there, tmp_path)
     assert isinstance(answer, Unknown)
     assert len(there.bought) == 1
@@ -170,8 +126,7 @@ def test_a_ratio_is_what_it_makes(tmp_path: Path, size: Size, ratio: str) -> Non
 def test_another_size_is_not_sent(tmp_path: Path, size: Size) -> None:
     there = Predictions()
     _, answer = run(there, tmp_path, make_call(order=make_order(size=size), model="openai/gpt-image-2"))
-    assert isinstance(answer, Unavailable)
-    assert answer.failure_kind is FailureKind.internal
+    assert_outcome(answer, Unavailable, FailureKind.internal)
     assert there.heads == []
 
 
@@ -191,9 +146,7 @@ def test_every_end_of_a_prediction_is_understood(
 ) -> None:
     there = Predictions(end=end)
     _, answer = run(there, tmp_path)
-    assert isinstance(answer, kind)
-    if isinstance(answer, Unavailable):
-        assert answer.failure_kind is failure_kind
+    assert_outcome(answer, kind, failure_kind)
     assert len(there.bought) == 1
 
 
@@ -245,7 +198,5 @@ def test_a_refused_create_is_judged_by_its_status(
     tmp_path: Path, status: int, kind: type[Any], failure_kind: FailureKind | None
 ) -> None:
     refused = web.json_response({"title": "no", "detail": "because", "status": status}, status=status)
-    _, answer = run(Predictions(create_answers=[refused]), tmp_path)
-    assert isinstance(answer, kind)
-    if isinstance(answer, Unavailable):
-        assert answer.failure_kind is failure_kind
+    _, answer = run(Predictions(submit_answers=[refused]), tmp_path)
+    assert_outcome(answer, kind, failure_kind)

@@ -6,9 +6,8 @@ import asyncio
 import errno
 import itertools
 import json
-import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,22 @@ from aiohttp import web
 
 from imagegate.domain.errors import TaskErrorCode
 from imagegate.domain.images import Size
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool
-from imagegate.upstreams.base import (
-    FailureKind,
-    Outcome,
-    Produced,
-    RecoveryMode,
-    Refused,
-    Rejected,
-    Unavailable,
-    Unknown,
-)
+from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
+from tests.support.gateway import free_port
 from tests.upstreams.helpers import (
     ATTEMPT,
     FAST_SCHEDULE,
     SECRET,
     AttemptRunner,
     CancelPoint,
+    JobServer,
     abort_connection,
+    assert_outcome,
+    cut_off_everywhere,
     make_call,
     make_order,
     plain_fetch,
@@ -51,49 +46,27 @@ TOKENS = {"text_input": 13, "text_cached_input": 0, "image_input": 0, "image_cac
 
 
 @dataclass
-class Gateway:
+class Gateway(JobServer):
     """The other side: tasks by Idempotency-Key, each a purchase; results of its own."""
 
-    cancel_point: CancelPoint = field(default_factory=CancelPoint)
-    looks: int = 2
     keyed: bool = True
     count: int = 1
-    base: str = ""
-    bought: dict[str, dict[str, Any]] = field(default_factory=dict)
-    heads: list[Any] = field(default_factory=list)
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    create_answers: list[Any] = field(default_factory=list)
-    look_answers: list[Any] = field(default_factory=list)
-    end: dict[str, Any] = field(default_factory=dict)
-    cancels: int = 0
     ends_when_cancelled: bool = False
-    asked: int = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/v1/images/generations", self.create),
+            web.post("/v1/images/generations", self.submit),
             web.get("/v1/tasks/{id}", self.look),
             web.post("/v1/tasks/{id}/cancel", self.cancel),
             web.get("/files/{name}", self.file),
         ]
 
-    async def create(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        body = await request.json()
-        self.heads.append(request.headers)
-        self.bodies.append(body)
-        planned = self.create_answers.pop(0) if self.create_answers else "buy"
-        if isinstance(planned, web.Response):
-            return planned
-        if planned == "hang up":
-            return abort_connection(request)
+    def accepted(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         key = request.headers.get("Idempotency-Key", "") if self.keyed else f"{len(self.bought)}"
-        task = self.bought.setdefault(key, {"id": f"task-unified-1-{len(self.bought):08d}", "looks": 0})
-        await self.cancel_point.hit()
-        if planned == "buy and hang up":
-            return abort_connection(request)
-        if planned == "buy and garble":
-            return web.Response(text="<html>ok</html>", content_type="text/html")
+        task = next((task for task in self.bought if task["key"] == key), None)
+        if task is None:
+            task = {"id": f"task-unified-1-{len(self.bought):08d}", "key": key, "looks": 0}
+            self.bought.append(task)
         return web.json_response({"id": task["id"], "status": "pending", "progress": 0})
 
     async def look(self, request: web.Request) -> web.Response:
@@ -105,7 +78,7 @@ class Gateway:
             return abort_connection(request)
         if isinstance(planned, web.Response):
             return planned
-        task = next(task for task in self.bought.values() if task["id"] == request.match_info["id"])
+        task = next(task for task in self.bought if task["id"] == request.match_info["id"])
         task["looks"] += 1
         if task["looks"] <= self.looks and not (self.ends_when_cancelled and self.cancels):
             return web.json_response({"id": task["id"], "status": "processing", "progress": 30 * task["looks"]})
@@ -116,14 +89,6 @@ class Gateway:
         usage = {"tokens": TOKENS, "cost": {"credits": 3.227994, "usd": 0.0474705}, "source": "upstream"}
         done = {"id": task["id"], "status": "completed", "progress": 100, "results": urls, "usage": usage}
         return {**done, **self.end}
-
-    async def cancel(self, request: web.Request) -> web.Response:
-        self.cancels += 1
-        return web.json_response({"id": request.match_info["id"], "status": "processing"})
-
-    async def file(self, request: web.Request) -> web.Response:
-        await self.cancel_point.hit()
-        return web.Response(body=png(), content_type="image/png")
 
 
 def run(gateway: Gateway, spool: Path, **given: Any) -> tuple[AttemptRunner, Outcome]:
@@ -168,30 +133,16 @@ def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_
 
 
 def test_a_call_that_is_cut_off_anywhere_is_taken_up_again_and_bought_once(tmp_path: Path) -> None:
-    async def scenario(at: int) -> bool:
-        """Whether the cut came before the end."""
-        cancel_point = CancelPoint(at)
-        gateway = Gateway(cancel_point, count=2)
-        async with serve_routes(*gateway.routes()) as gateway.base:
-            runner = AttemptRunner("task_api", gateway.base, Spool(tmp_path / str(at)), cancel_point)
-            wanted = make_call(order=make_order(n=2))
-            answer = await runner.produce_until_cancelled(wanted)
-            was_cut = cancel_point.reached
-            if answer is None:
-                last = runner.saved_refs[-1] if runner.saved_refs else ""
-                answer = await runner.produce(msgspec.structs.replace(wanted, ref=last))
-            assert isinstance(answer, Produced), (at, answer)
-            assert len(answer.answer.images) == 2
-            assert len(gateway.bought) == 1, at
-            return was_cut
+    def make_server(cancel_point: CancelPoint) -> Gateway:
+        return Gateway(cancel_point, count=2)
 
-    cuts = list(itertools.takewhile(lambda at: asyncio.run(scenario(at)), range(1, 100)))
-    assert len(cuts) >= 11  # remember twice, create twice, remember twice, three looks, two files
+    # Remember twice, create twice, remember twice, three looks, two files.
+    assert cut_off_everywhere("task_api", make_server, tmp_path, make_call(n=2), repeatable=True) >= 11
 
 
 def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) -> None:
     busy = web.json_response({"error": {"code": "service_unavailable", "message": "-"}}, status=503)
-    gateway = Gateway(create_answers=["buy and hang up", "hang up", busy, "buy and garble"])
+    gateway = Gateway(submit_answers=["buy and hang up", "hang up", busy, "buy and garble"])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 5)
@@ -199,14 +150,14 @@ def test_a_lost_answer_is_asked_for_again_and_is_one_purchase(tmp_path: Path) ->
 
 
 def test_without_an_answer_until_the_deadline_the_outcome_is_unknown(tmp_path: Path) -> None:
-    gateway = Gateway(create_answers=["buy and hang up"] * 200)
+    gateway = Gateway(submit_answers=["buy and hang up"] * 200)
     _, answer = run(gateway, tmp_path, config={"timeout_s": 0.5})
     assert isinstance(answer, Unknown)
     assert len(gateway.bodies) > 2
 
 
 def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(tmp_path: Path) -> None:
-    gateway = Gateway(create_answers=["buy and hang up"], keyed=False)
+    gateway = Gateway(submit_answers=["buy and hang up"], keyed=False)
     runner, answer = run(gateway, tmp_path, config={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
     assert (len(gateway.bought), len(gateway.bodies)) == (1, 1)
@@ -217,23 +168,16 @@ def test_where_nobody_honours_the_key_a_lost_answer_is_unknown_and_not_repeated(
 
 def test_a_key_that_was_used_with_another_body_is_unknown_at_once(tmp_path: Path) -> None:
     conflict = web.json_response({"error": {"code": "idempotency_conflict", "message": "-"}}, status=409)
-    gateway = Gateway(create_answers=[conflict])
+    gateway = Gateway(submit_answers=[conflict])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unknown)
     assert len(gateway.bodies) == 1
 
 
-def nowhere() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 def test_nobody_there_is_proof_only_while_nothing_was_sent(tmp_path: Path) -> None:
-    runner = AttemptRunner("task_api", nowhere(), Spool(tmp_path), config={"timeout_s": 0.3})
+    runner = AttemptRunner("task_api", f"http://127.0.0.1:{free_port()}", Spool(tmp_path), config={"timeout_s": 0.3})
     fresh = asyncio.run(runner.produce(make_call()))
-    assert isinstance(fresh, Unavailable)
-    assert fresh.failure_kind is FailureKind.failing
+    assert_outcome(fresh, Unavailable, FailureKind.failing)
     again = asyncio.run(runner.produce(make_call(ref=runner.saved_refs[-1])))
     assert isinstance(again, Unknown)
 
@@ -264,7 +208,7 @@ def test_a_refused_create_proves_that_there_is_no_task(
     tmp_path: Path, status: int, code: str, failure_kind: FailureKind, retry_after_s: float
 ) -> None:
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
-    gateway = Gateway(create_answers=[refusal(status, code, **headers)])
+    gateway = Gateway(submit_answers=[refusal(status, code, **headers)])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Unavailable)
     assert (answer.failure_kind, answer.retry_after_s) == (failure_kind, retry_after_s)
@@ -273,25 +217,24 @@ def test_a_refused_create_proves_that_there_is_no_task(
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    gateway = Gateway(create_answers=[web.Response(status=307, headers={"Location": "/v1/images/generations"})])
+    gateway = Gateway(submit_answers=[web.Response(status=307, headers={"Location": "/v1/images/generations"})])
     _, answer = run(gateway, tmp_path)
-    assert isinstance(answer, Unavailable)
-    assert answer.failure_kind is FailureKind.misconfigured
+    assert_outcome(answer, Unavailable, FailureKind.misconfigured)
     assert len(gateway.bodies) == 1
 
 
 def test_a_bad_request_and_a_refusal_end_the_task(tmp_path: Path) -> None:
-    _, bad = run(Gateway(create_answers=[refusal(400, "invalid_request")]), tmp_path)
+    _, bad = run(Gateway(submit_answers=[refusal(400, "invalid_request")]), tmp_path)
     assert isinstance(bad, Rejected)
     assert (bad.error.code, bad.error.message) == (TaskErrorCode.invalid_parameters, "because invalid_request")
-    _, refused = run(Gateway(create_answers=[refusal(400, "content_policy_violation")]), tmp_path)
+    _, refused = run(Gateway(submit_answers=[refusal(400, "content_policy_violation")]), tmp_path)
     assert isinstance(refused, Refused)
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 524, 408])
 def test_a_page_of_somebody_between_is_no_answer(tmp_path: Path, status: int) -> None:
     page = web.Response(status=status, text="<html>gateway</html>", content_type="text/html")
-    gateway = Gateway(create_answers=[page])
+    gateway = Gateway(submit_answers=[page])
     _, answer = run(gateway, tmp_path)
     assert isinstance(answer, Produced)
     assert (len(gateway.bodies), len(gateway.bought)) == (2, 1)
@@ -328,8 +271,7 @@ def test_every_end_of_a_failed_task_is_understood(
 
 def test_a_link_of_ours_that_they_cannot_read_is_not_the_customers_fault(tmp_path: Path) -> None:
     _, answer = run(Gateway(end=failed("image_processing_error", reason="reference_unreachable")), tmp_path)
-    assert isinstance(answer, Unavailable)
-    assert answer.failure_kind is FailureKind.internal
+    assert_outcome(answer, Unavailable, FailureKind.internal)
 
 
 def test_what_nobody_wants_any_more_is_stopped_once(tmp_path: Path) -> None:
@@ -390,7 +332,7 @@ def test_a_throttled_look_rests_as_long_as_it_was_asked_to(tmp_path: Path) -> No
 
 def test_a_refusal_that_nests_without_end_is_no_error_object(tmp_path: Path) -> None:
     deep = web.Response(status=502, text="[" * 200_000)
-    _, answer = run(Gateway(create_answers=[deep], keyed=False), tmp_path, config={"dialect": "evolink"})
+    _, answer = run(Gateway(submit_answers=[deep], keyed=False), tmp_path, config={"dialect": "evolink"})
     assert isinstance(answer, Unknown)
 
 

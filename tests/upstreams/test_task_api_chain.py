@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +15,10 @@ from imagegate.domain.usage import UsageSource
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Call, Outcome, PollSchedule, Produced, Unavailable
 from tests.support import file_server
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, free_port
 from tests.upstreams import helpers
 
 PACE = PollSchedule(poll_interval_s=0.1, min_backoff_s=0.1, max_backoff_s=0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +35,7 @@ def other(tmp_path_factory: pytest.TempPathFactory, store: file_server.FileServe
         yield gateway
 
 
-def make_runner(other: Gateway, spool: Path, monkeypatch: pytest.MonkeyPatch, key: str = "") -> helpers.AttemptRunner:
+def make_runner(other: Gateway, spool: Path, key: str = "") -> helpers.AttemptRunner:
     return helpers.AttemptRunner("task_api", other.url, Spool(spool), schedule=PACE, api_key=key or other.key)
 
 
@@ -54,11 +46,9 @@ def tasks_and_charges(other: Gateway, key: str) -> tuple[int, int]:
     return tasks, len(charges)
 
 
-def test_another_gateway_paints_and_says_what_it_cost(
-    other: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_gateway_paints_and_says_what_it_cost(other: Gateway, tmp_path: Path) -> None:
     key = other.new_key("reseller-a")
-    there = make_runner(other, tmp_path, monkeypatch, key)
+    there = make_runner(other, tmp_path, key)
     wanted = helpers.make_call(order=helpers.make_order(n=2, size=Size("16:9", 1360, 768, False, "1K")))
     answer = asyncio.run(there.produce(wanted))
     assert isinstance(answer, Produced)
@@ -72,11 +62,9 @@ def test_another_gateway_paints_and_says_what_it_cost(
     assert spooled.cost_nanos == -int(charge["amount"]["nanos"])
 
 
-def test_references_are_read_from_our_links(
-    other: Gateway, store: file_server.FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_references_are_read_from_our_links(other: Gateway, store: file_server.FileServer, tmp_path: Path) -> None:
     store.serve("/ours.png", file_server.send_bytes(helpers.png(256, 256)))
-    there = make_runner(other, tmp_path / "spool", monkeypatch)
+    there = make_runner(other, tmp_path / "spool")
     there.link = lambda path: f"{store.url}/{path.name}"
     answer = asyncio.run(there.produce(helpers.make_call(references=(tmp_path / "ours.png",))))
     assert isinstance(answer, Produced)
@@ -88,12 +76,10 @@ def test_references_are_read_from_our_links(
 
 
 @pytest.mark.parametrize("fatal", ["POST", "GET"])
-def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
-    other: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: str
-) -> None:
+def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(other: Gateway, tmp_path: Path, fatal: str) -> None:
     """Killed when it has made the task and before anybody heard of it, or while it paints."""
     key = other.new_key(f"killed-{fatal}")
-    there = make_runner(other, tmp_path, monkeypatch, key)
+    there = make_runner(other, tmp_path, key)
     deaths: list[int] = []
 
     async def relay(request: web.Request) -> web.Response:
@@ -127,17 +113,13 @@ def test_the_other_gateway_is_killed_in_the_middle_and_paid_once(
     other.check()
 
 
-def test_a_key_without_credit_is_our_debt_and_a_foreign_key_is_a_bad_one(
-    other: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    poor = asyncio.run(
-        make_runner(other, tmp_path, monkeypatch, other.new_key("poor", "0.001")).produce(helpers.make_call())
-    )
+def test_a_key_without_credit_is_our_debt_and_a_foreign_key_is_a_bad_one(other: Gateway, tmp_path: Path) -> None:
+    poor = asyncio.run(make_runner(other, tmp_path, other.new_key("poor", "0.001")).produce(helpers.make_call()))
     assert isinstance(poor, Unavailable)
     assert poor.failure_kind == "unpaid"
-    bad = asyncio.run(make_runner(other, tmp_path, monkeypatch, "sk-ig-nobody").produce(helpers.make_call()))
+    bad = asyncio.run(make_runner(other, tmp_path, "sk-ig-nobody").produce(helpers.make_call()))
     assert isinstance(bad, Unavailable)
     assert bad.failure_kind == "bad_key"
-    model = asyncio.run(make_runner(other, tmp_path, monkeypatch).produce(helpers.make_call(model="gpt-image-9")))
+    model = asyncio.run(make_runner(other, tmp_path).produce(helpers.make_call(model="gpt-image-9")))
     assert isinstance(model, Unavailable)
     assert model.failure_kind == "no_model"

@@ -53,19 +53,17 @@ class Catalog:
 
     def price(self, version: str, model_id: str, tier: str) -> Price | None:
         """The price of one request, or None where the model is not priced in that block."""
-        row = self._rows.get((version, model_id))
-        return price_for_tier(row, tier) if row else None
+        row = self.model_price(version, model_id)
+        if row is None:
+            return None
+        if row.per_1k_tokens is not None:
+            return token_price(row.per_1k_tokens)
+        amounts = row.per_image_nanos or {}
+        return CallPrice(per_image=amounts[tier] if tier in amounts else amounts["any"])
 
     def model_price(self, version: str, model_id: str) -> ModelPrice | None:
         """The block's row as it was published, or None where the model is not priced in it."""
         return self._rows.get((version, model_id))
-
-
-def price_for_tier(row: ModelPrice, tier: str) -> Price:
-    if row.per_1k_tokens is not None:
-        return token_price(row.per_1k_tokens)
-    amounts = row.per_image_nanos or {}
-    return CallPrice(per_image=amounts[tier] if tier in amounts else amounts["any"])
 
 
 def token_price(rates: TokenRates) -> TokenPrice:

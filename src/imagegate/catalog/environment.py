@@ -5,7 +5,7 @@ Only the name of the variable is kept, never the key. A configuration with any u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -68,7 +68,7 @@ def _is_shut_down(catalog: Catalog, model: str, today: str) -> bool:
     return bool(shutdown) and shutdown <= today
 
 
-def models_sold_below_cost(catalog: Catalog, version: str, routes: tuple[RouteConfig, ...]) -> list[str]:
+def models_sold_below_cost(catalog: Catalog, version: str, routes: Sequence[RouteConfig]) -> list[str]:
     """Models whose selling price is below the list cost of one of the routes, for a warning at the start."""
     models = []
     for route in routes:

@@ -5,10 +5,9 @@ fetches references and posts webhooks; `results` downloads what an upstream's re
 """
 
 from imagegate.egress.addresses import AllowEntry, EgressRules, parse_allow
-from imagegate.egress.client import EgressClient, PostResponse
-from imagegate.egress.exchange import FetchFailed, Sink
+from imagegate.egress.client import EgressClient, FetchFailed, PostResponse, Sink
 from imagegate.egress.fetch_limits import FetchLimiter
-from imagegate.egress.results import ResultLimits, download_result
+from imagegate.egress.results import download_result
 from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_url
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "FetchLimiter",
     "PostResponse",
     "Purpose",
-    "ResultLimits",
     "Sink",
     "UrlRefused",
     "check_url",

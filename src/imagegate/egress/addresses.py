@@ -69,7 +69,7 @@ class EgressRules(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         for cidr in (*self.deny, *(entry.cidr for entry in self.allow)):
-            _parse_network(cidr)
+            ip_network(cidr)
         for port in self.extra_ports:
             _check_port(port)
         # It becomes part of a header line.
@@ -85,7 +85,7 @@ def parse_allow(text: str) -> AllowEntry:
         raise ValueError(f"{text!r}: write CIDR[:PORT] with the prefix length, as in 127.0.0.1/32:8443")
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"{text!r}: {length!r} is not a prefix length")
-    cidr = str(_parse_network(f"{address}/{length}"))
+    cidr = str(ip_network(f"{address}/{length}"))
     if not colon:
         return AllowEntry(cidr)
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
@@ -98,8 +98,8 @@ class AddressPolicy:
 
     def __init__(self, rules: EgressRules) -> None:
         self.ports: Final = DEFAULT_PORTS | frozenset(rules.extra_ports)
-        self._denied = tuple(_parse_network(cidr) for cidr in rules.deny)
-        self._allowed = tuple((_parse_network(entry.cidr), entry.port) for entry in rules.allow)
+        self._denied = tuple(ip_network(cidr) for cidr in rules.deny)
+        self._allowed = tuple((ip_network(entry.cidr), entry.port) for entry in rules.allow)
 
     def refusal_reason(self, address: str, port: int) -> str | None:
         """Why this address must not be connected to on this port, or None if it may be."""
@@ -149,10 +149,6 @@ def _parse_address(address: str) -> IPv4Address | IPv6Address | None:
         return ip_address(address)
     except ValueError:
         return None
-
-
-def _parse_network(cidr: str) -> IPv4Network | IPv6Network:
-    return ip_network(cidr)
 
 
 def _check_port(port: int) -> int:

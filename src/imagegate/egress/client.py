@@ -1,25 +1,76 @@
-"""The client for URLs that users gave: fetch a reference, post a webhook."""
+"""The client for URLs that users gave: fetch a reference, post a webhook, and the reasons for which these fail."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from typing import Final, Literal, Protocol
 
 import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from imagegate.egress.addresses import EgressRules, address_policy
-from imagegate.egress.connector import AddressGuard, GuardedConnector
-from imagegate.egress.exchange import Sink, fetch, send_request, translate_errors
-from imagegate.egress.urls import CheckedUrl, check_redirect
-from imagegate.http.client import default_headers, default_tls, open_session
-from imagegate.http.download import Download
+from imagegate.egress.connector import AddressGuard, AddressRefused, GuardedConnector
+from imagegate.egress.urls import CheckedUrl, UrlRefused, check_redirect
+from imagegate.http import client as http
+from imagegate.http.client import Download
+
+FailureReason = Literal[
+    "refused_address",
+    "dns",
+    "connect",
+    "tls",
+    "timeout",
+    "too_large",
+    "status",
+    "encoding",
+    "redirect",
+    "reset",
+    "truncated",
+    "protocol",
+]
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_EXCERPT_BYTES: Final = 1024
+_CHUNK_BYTES: Final = 256 * 1024
+_WRITER_THREADS: Final = 4
+MAX_REDIRECTS: Final = 3
+_REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+
+# The order matters where one class is a kind of another.
+_REASONS: Final[tuple[tuple[type[BaseException], FailureReason], ...]] = (
+    (AddressRefused, "refused_address"),
+    (UrlRefused, "redirect"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientSSLError, "tls"),
+    (TimeoutError, "timeout"),
+    (aiohttp.ClientConnectorError, "connect"),
+    (http.HeadersTooLarge, "too_large"),
+    (aiohttp.ClientPayloadError, "truncated"),
+    (aiohttp.ClientConnectionError, "reset"),
+    (aiohttp.ClientError, "protocol"),
+)
+
+
+class Sink(Protocol):
+    """Anything that takes bytes; an open file does."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class FetchFailed(Exception):
+    """No usable response. Reason and text are for the operator; users get one message for all of them."""
+
+    def __init__(self, reason: FailureReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Final = reason
 
 
 class PostResponse(msgspec.Struct, frozen=True):
@@ -38,15 +89,11 @@ class EgressClient:
     """One session for all user-given URLs of a process; opened on first use, in the loop that uses it."""
 
     def __init__(
-        self,
-        rules: EgressRules,
-        *,
-        resolver: AbstractResolver | None = None,
-        ssl_context: ssl.SSLContext | None = None,
+        self, rules: EgressRules, *, resolver: AbstractResolver | None = None, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         self._rules = rules
         self._resolver = resolver
-        self._ssl = ssl_context or default_tls()
+        self._ssl = ssl_context or http.default_tls()
         self._guard = AddressGuard(address_policy(rules))
         self._opened: aiohttp.ClientSession | None = None
 
@@ -57,7 +104,7 @@ class EgressClient:
             sink,
             max_bytes=max_bytes,
             total_s=total_s,
-            headers=default_headers(self._rules.contact),
+            headers=http.default_headers(self._rules.contact),
             session_for=self._session,
             check_redirect=lambda location, base: check_redirect(location, base, self._rules),
         )
@@ -68,9 +115,9 @@ class EgressClient:
         """POST the body once. A redirect is a response like any other and is not followed."""
         clock = asyncio.get_running_loop().time
         started = clock()
-        async with translate_errors(url), asyncio.timeout(total_s):
-            async with send_request(
-                await self._session(), "POST", url, {**headers, **default_headers()}, body
+        async with _translate_errors(url), asyncio.timeout(total_s):
+            async with _send_request(
+                await self._session(), "POST", url, {**headers, **http.default_headers()}, body
             ) as response:
                 excerpt = await _read_excerpt(response)
             return PostResponse(
@@ -87,7 +134,7 @@ class EgressClient:
         if self._opened is None:
             # Named, never left to default: with aiodns installed the default would be another resolver.
             resolver = self._resolver or aiohttp.ThreadedResolver()
-            self._opened = open_session(GuardedConnector(self._guard, resolver, self._ssl))
+            self._opened = http.open_session(GuardedConnector(self._guard, resolver, self._ssl))
         return self._opened
 
 
@@ -110,3 +157,95 @@ def _retry_after_text(response: aiohttp.ClientResponse) -> str | None:
 def _printable(raw: bytes) -> str:
     text = raw.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+@asynccontextmanager
+async def _translate_errors(url: CheckedUrl) -> AsyncIterator[None]:
+    """Every failure becomes FetchFailed. Errors of the sink pass: they are no fault of the other side."""
+    try:
+        yield
+    except tuple(kind for kind, _ in _REASONS) as error:
+        reason = next(word for kind, word in _REASONS if isinstance(error, kind))
+        # The text of this kind holds the whole URL.
+        text = error.message if isinstance(error, aiohttp.ClientResponseError) else error
+        raise FetchFailed(reason, f"{url.origin}: {type(error).__name__} {text}") from error
+
+
+@asynccontextmanager
+async def _send_request(
+    session: aiohttp.ClientSession, method: str, url: CheckedUrl, headers: Mapping[str, str], body: bytes | None = None
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """One request, no redirect followed. The headers of the response are checked, its body is still to be read."""
+    async with http.send_request(session, method, _aiohttp_url(url), headers, body) as response:
+        http.check_header_size(response)
+        coding = response.headers.get("Content-Encoding", "").strip().lower()
+        if coding not in {"", "identity"}:
+            raise FetchFailed("encoding", f"response in content encoding {coding[:32]!r}")
+        yield response
+
+
+async def fetch(
+    url: CheckedUrl,
+    sink: Sink,
+    *,
+    max_bytes: int,
+    total_s: float,
+    headers: Mapping[str, str],
+    session_for: Callable[[CheckedUrl], Awaitable[aiohttp.ClientSession]],
+    check_redirect: Callable[[str, CheckedUrl], CheckedUrl],
+) -> Download:
+    """GET `url` into `sink`, following at most MAX_REDIRECTS redirects that `check_redirect` accepts.
+
+    `total_s` is for all hops together. Raises FetchFailed, and then `sink` may hold a part of the body.
+    """
+    async with _translate_errors(url), asyncio.timeout(total_s):
+        here = url
+        for _ in range(MAX_REDIRECTS + 1):
+            async with _send_request(await session_for(here), "GET", here, headers) as response:
+                location = response.headers.get("Location") if response.status in _REDIRECT_STATUSES else None
+                if location is None:
+                    return await _copy_body(response, sink, max_bytes)
+                here = check_redirect(location, here)
+        raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
+
+
+async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> Download:
+    """The body of a 200 into `sink`; its bytes are counted as they arrive, whatever was announced."""
+    if response.status != 200:
+        raise FetchFailed("status", f"status {response.status}")
+    if (response.content_length or 0) > max_bytes:
+        raise FetchFailed("too_large", f"announced {response.content_length} bytes of at most {max_bytes}")
+    total, digest, buffer = 0, hashlib.sha256(), bytearray()
+
+    def keep(data: bytes) -> None:
+        digest.update(data)
+        sink.write(data)
+
+    loop = asyncio.get_running_loop()
+    async for chunk in response.content.iter_any():
+        total += len(chunk)
+        if total > max_bytes:
+            raise FetchFailed("too_large", f"more than {max_bytes} bytes")
+        buffer += chunk
+        # The first bytes at once: the sink may reject the body by them.
+        if len(buffer) >= _CHUNK_BYTES or total == len(chunk):
+            await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
+            buffer.clear()
+    await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
+    return Download(total, digest.hexdigest())
+
+
+@cache
+def _writer_threads() -> ThreadPoolExecutor:
+    """Threads for writing alone: in the loop's own threads a slow disk would hold up name lookups."""
+    return ThreadPoolExecutor(_WRITER_THREADS, "imagegate-fetch")
+
+
+def _aiohttp_url(url: CheckedUrl) -> URL:
+    """The URL for aiohttp, whose parser must read it as ours does."""
+    with suppress(ValueError):
+        parsed = URL(url.text, encoded=True)
+        read = (parsed.scheme, parsed.raw_host, parsed.port, parsed.raw_path_qs)
+        if read == (url.scheme, url.host, url.port, url.target):
+            return parsed
+    raise FetchFailed("protocol", f"the URL at {url.origin} has two readings")

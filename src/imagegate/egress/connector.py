@@ -9,17 +9,14 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from imagegate.egress.addresses import AddressPolicy
-
-if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientTimeout
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 LOOKUP_TIMEOUT_S: Final = 5.0
 
@@ -108,9 +105,9 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     async def connect(
         self,
-        req: ClientRequest,
+        req: aiohttp.ClientRequest,
         traces: list[Trace],
-        timeout: ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         try:

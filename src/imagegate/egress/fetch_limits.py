@@ -19,7 +19,8 @@ class FetchLimiter:
 
     def __init__(self, per_account: int = MAX_PER_ACCOUNT, overall: int = MAX_OVERALL) -> None:
         self._per_account = per_account
-        self._overall = asyncio.Semaphore(overall)
+        # One of these is taken last, and for the fetch alone.
+        self.overall_slot = asyncio.Semaphore(overall)
         self._account_slots: dict[str, asyncio.Semaphore] = {}
         self._waiting: dict[str, int] = {}
 
@@ -35,8 +36,3 @@ class FetchLimiter:
             self._waiting[account_id] -= 1
             if not self._waiting[account_id]:
                 del self._waiting[account_id], self._account_slots[account_id]
-
-    @property
-    def overall_slot(self) -> asyncio.Semaphore:
-        """One of the common slots; take it last, and for the fetch alone."""
-        return self._overall

@@ -29,22 +29,16 @@ _INTERNAL: Final = ("localhost", "local", "internal", "home.arpa")
 _MAX_NAME_CHARS: Final = 253
 
 
-class Purpose(Enum):
-    """What the URL is for: references are fetched, webhooks are posted to callbacks."""
-
-    REFERENCE = "reference"
-    CALLBACK = "callback"
-
-
-class _PurposeLimits(NamedTuple):
+class _Limits(NamedTuple):
     max_chars: int
     ports: Mapping[str, int]
 
 
-_PURPOSE_LIMITS: Final = {
-    Purpose.REFERENCE: _PurposeLimits(8192, {"https": 443, "http": 80}),
-    Purpose.CALLBACK: _PurposeLimits(2048, {"https": 443}),
-}
+class Purpose(Enum):
+    """What the URL is for: references are fetched, webhooks are posted to callbacks."""
+
+    REFERENCE = _Limits(8192, {"https": 443, "http": 80})
+    CALLBACK = _Limits(2048, {"https": 443})
 
 
 class UrlRefused(Exception):
@@ -68,7 +62,7 @@ class CheckedUrl(msgspec.Struct, frozen=True):
     def origin(self) -> str:
         """Scheme, host and port alone: safe for logs, where paths and queries may hold secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = _PURPOSE_LIMITS[Purpose.REFERENCE].ports[self.scheme]
+        usual = Purpose.REFERENCE.value.ports[self.scheme]
         return f"{self.scheme}://{host}" if self.port == usual else f"{self.scheme}://{host}:{self.port}"
 
     @property
@@ -79,17 +73,11 @@ class CheckedUrl(msgspec.Struct, frozen=True):
 
 def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
     """Parse and check a URL as its sender wrote it; raises UrlRefused."""
-    terms = _PURPOSE_LIMITS[purpose]
-    scheme = _scheme(text, terms)
-    _check_text(text, terms)
-    parts = _URL.fullmatch(text)
-    if parts is None:
-        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
-    host_text, port = _split_authority(parts[2], terms.ports[scheme])
+    scheme, host, port, target = _split_url(text, purpose.value)
     book = address_policy(rules)
-    if port != terms.ports[scheme] and port not in rules.extra_ports and not book.is_port_open(port):
+    if port != purpose.value.ports[scheme] and port not in rules.extra_ports and not book.is_port_open(port):
         raise UrlRefused("port", f"port {port} is not open for {scheme} URLs")
-    return CheckedUrl(purpose, scheme, _host(host_text, port, book), port, _target(parts[3]))
+    return CheckedUrl(purpose, scheme, _host(host, port, book), port, target)
 
 
 def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:
@@ -108,17 +96,11 @@ def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> Che
 
 def _parse_unchecked(text: str) -> CheckedUrl:
     """Parsed by the same grammar, with none of the checks of where it leads."""
-    terms = _PURPOSE_LIMITS[Purpose.REFERENCE]
-    scheme = _scheme(text, terms)
-    _check_text(text, terms)
-    parts = _URL.fullmatch(text)
-    if parts is None:
-        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
-    host, port = _split_authority(parts[2], terms.ports[scheme])
+    scheme, host, port, target = _split_url(text, Purpose.REFERENCE.value)
     named = _ipv6(host[1:-1]) if host.startswith("[") else _ascii_host(host)
     if not named or not (":" in named or _NAME.fullmatch(named)):
         raise UrlRefused("host", "the host is not a valid name")
-    return CheckedUrl(Purpose.REFERENCE, scheme, named, port, _target(parts[3]))
+    return CheckedUrl(Purpose.REFERENCE, scheme, named, port, target)
 
 
 def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> CheckedUrl:
@@ -128,7 +110,7 @@ def check_redirect(location: str, base: CheckedUrl, rules: EgressRules) -> Check
 
 def _resolve_redirect(location: str, base: CheckedUrl) -> str:
     # urljoin drops tabs and line breaks silently, so the text is checked before.
-    _check_text(location, _PURPOSE_LIMITS[base.purpose])
+    _check_text(location, base.purpose.value)
     if _SCHEME.match(location):
         return location
     if location.startswith("//"):
@@ -138,18 +120,23 @@ def _resolve_redirect(location: str, base: CheckedUrl) -> str:
     return urljoin(base.text, location)
 
 
-def _scheme(text: str, terms: _PurposeLimits) -> str:
+def _split_url(text: str, limits: _Limits) -> tuple[str, str, int, str]:
+    """Scheme, host as it was written, port and target."""
     found = _SCHEME.match(text)
     scheme = found[1].lower() if found else ""
-    if scheme not in terms.ports:
-        raise UrlRefused("scheme", "the URL must begin with " + " or ".join(f"{s}://" for s in terms.ports))
-    return scheme
+    if scheme not in limits.ports:
+        raise UrlRefused("scheme", "the URL must begin with " + " or ".join(f"{s}://" for s in limits.ports))
+    _check_text(text, limits)
+    parts = _URL.fullmatch(text)
+    if parts is None:
+        raise UrlRefused("host", f"the URL must read {scheme}://host/path")
+    return scheme, *_split_authority(parts[2], limits.ports[scheme]), _target(parts[3])
 
 
-def _check_text(text: str, terms: _PurposeLimits) -> None:
+def _check_text(text: str, limits: _Limits) -> None:
     # Before encoding, so that a text of many megabytes is not copied first.
-    if len(text) > terms.max_chars or len(text.encode("utf-8", "replace")) > terms.max_chars:
-        raise UrlRefused("too_long", f"the URL must have at most {terms.max_chars} characters")
+    if len(text) > limits.max_chars or len(text.encode("utf-8", "replace")) > limits.max_chars:
+        raise UrlRefused("too_long", f"the URL must have at most {limits.max_chars} characters")
     if _BAD.search(text):
         raise UrlRefused("bad_character", "the URL contains a space, a control character or a backslash")
 

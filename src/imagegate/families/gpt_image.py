@@ -23,6 +23,7 @@ from imagegate.families.sizes import (
     parse_pixels,
     pixels_for_ratio,
     size_error,
+    tier_for_area,
 )
 
 TOKENS_PER_REFERENCE = 1536
@@ -57,10 +58,7 @@ def price_tier(order: ImageOrder) -> str:
     size = order.size
     if size.requested in RATIOS and size.resolution:
         return size.resolution
-    area = size.width * size.height
-    if area <= 1_700_000 or size.assumed:
-        return "1K"
-    return "2K" if area <= 4_400_000 else "4K"
+    return "1K" if size.assumed else tier_for_area(size.width * size.height)
 
 
 def expected_usage(order: ImageOrder, model: Model) -> Usage:
@@ -73,8 +71,7 @@ def usage_from_pixels(order: ImageOrder, model: Model, pixels: list[tuple[int, i
         images=count,
         text_input=(6 + len(order.prompt.encode()) // 3) * count,
         image_input=TOKENS_PER_REFERENCE * len(order.image_urls) * count,
-        image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels)
-        + _partial_tokens(order, model) * count,
+        image_output=sum(_image_tokens(order, model, width, height) for width, height in pixels),
     )
 
 
@@ -85,7 +82,7 @@ def max_usage(order: ImageOrder, model: Model) -> Usage:
         images=order.n,
         text_input=(128 + len(order.prompt.encode())) * order.n,
         image_input=TOKENS_PER_REFERENCE * images * order.n,
-        image_output=(_image_tokens(order, model, size.width, size.height) + _partial_tokens(order, model)) * order.n,
+        image_output=_image_tokens(order, model, size.width, size.height) * order.n,
     )
 
 
@@ -133,12 +130,10 @@ def _size_rules(model: Model) -> dict[str, Any]:
     return {"ratios": list(RATIOS), "pixels": pixels, "default": "auto"}
 
 
-def _partial_tokens(order: ImageOrder, model: Model) -> int:
-    return TOKENS_PER_PARTIAL_IMAGE * order.partials if model.billing == "per_token" else 0
-
-
 def _image_tokens(order: ImageOrder, model: Model, width: int, height: int) -> int:
-    return _tokens(model, order.quality, width, height)
+    """Of one image, its unfinished ones included."""
+    partial_images = order.partials if model.billing == "per_token" else 0
+    return _tokens(model, order.quality, width, height) + TOKENS_PER_PARTIAL_IMAGE * partial_images
 
 
 def _tokens(model: Model, quality: str, width: int, height: int) -> int:

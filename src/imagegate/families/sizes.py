@@ -8,23 +8,7 @@ from __future__ import annotations
 import re
 from math import isqrt
 
-RATIOS = (
-    "1:1",
-    "1:2",
-    "2:1",
-    "1:3",
-    "3:1",
-    "2:3",
-    "3:2",
-    "3:4",
-    "4:3",
-    "4:5",
-    "5:4",
-    "9:16",
-    "16:9",
-    "21:9",
-    "9:21",
-)
+RATIOS = ("1:1", "1:2", "2:1", "1:3", "3:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "9:21")
 TIERS = {"1K": 1024 * 1024, "2K": 2048 * 2048, "4K": 3840 * 2160}
 EDGE_MULTIPLE = 16
 MIN_EDGE, MAX_EDGE = 16, 3840
@@ -78,6 +62,11 @@ def size_error(width: int, height: int) -> str | None:
     if not MIN_AREA <= width * height <= MAX_AREA:
         return f"width times height must be {MIN_AREA:,} to {MAX_AREA:,} pixels"
     return None
+
+
+def tier_for_area(pixels: int) -> str:
+    """The tier that an image of so many pixels counts as."""
+    return "1K" if pixels <= 1_700_000 else "2K" if pixels <= 4_400_000 else "4K"
 
 
 def output_tokens(width: int, height: int, base: int) -> int:

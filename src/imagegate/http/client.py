@@ -6,10 +6,13 @@ It follows no redirect, repeats nothing, reads no proxy settings and keeps no co
 from __future__ import annotations
 
 import codecs
+import math
 import ssl
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Final
 
@@ -20,11 +23,12 @@ from yarl import URL
 from imagegate import __version__
 from imagegate.crash_points import crash_point
 from imagegate.http.request_body import RequestBody
-from imagegate.http.retry_after import parse_retry_after
 
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
+# A day: what asks for more is a mistake or a trick, and whoever waits has a limit of its own.
+MAX_RETRY_AFTER_S: Final = 86_400.0
 _MAX_DETAIL_CHARS: Final = 400
 _INFLATE_CHUNK_BYTES: Final = 64 * 1024
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS
@@ -60,6 +64,22 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float = 0.0
     request_id: str = ""
     request_sent: bool = True
+
+
+class Download(msgspec.Struct, frozen=True):
+    """The whole body was written, not yet synced to disk. Its type must be read from its bytes, never from headers.
+
+    `sha256` in hex.
+    """
+
+    bytes: int
+    sha256: str
+
+
+class DownloadFailed(msgspec.Struct, frozen=True):
+    """Nothing usable was written. `detail` is for the operator and names no path or query."""
+
+    detail: str
 
 
 class HttpClient:
@@ -210,6 +230,42 @@ async def read_response(response: aiohttp.ClientResponse, request_body: RequestB
 def request_id_of(headers: Mapping[str, str]) -> str:
     """The upstream's own name of the call, empty where it gives none."""
     return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), "")
+
+
+def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float:
+    """Seconds to wait by `retry-after-ms`, else by `Retry-After` as seconds (also 1.5) or as an HTTP date.
+
+    From 0 to MAX_RETRY_AFTER_S; 0 where nothing readable stands. Never raises. `headers` ignores case.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return _clamp(milliseconds / 1000)
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
+    return _clamp(_seconds_until(value, now or datetime.now(UTC)) if seconds is None else seconds)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds_until(text: str, now: datetime) -> float:
+    try:
+        date = parsedate_to_datetime(text)
+        # A date without a zone is in UTC by the rules of HTTP.
+        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+        return (date - now).total_seconds()
+    except (ValueError, IndexError, TypeError, OverflowError):
+        # OverflowError: a year, or a zone, beyond what a date can hold.
+        return 0.0
+
+
+def _clamp(seconds: float) -> float:
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

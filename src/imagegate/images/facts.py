@@ -52,5 +52,4 @@ class ImageStructure(msgspec.Struct, frozen=True):
     height: int
     has_alpha: bool = False
     animated: bool = False
-    scans: int = 1
     header_only_file: bytes = b""

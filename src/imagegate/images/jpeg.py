@@ -73,7 +73,7 @@ def _structure(frame: bytes, scans: int) -> ImageStructure:
         raise InvalidImage("corrupt", "no image before EOI")
     height, width = struct.unpack(">HH", frame[5:9])
     # For a parser that reads headers, the image ends where its first scan begins.
-    return ImageStructure(width, height, scans=scans, header_only_file=b"\xff\xd8" + frame + b"\xff\xda\x00\x02")
+    return ImageStructure(width, height, header_only_file=b"\xff\xd8" + frame + b"\xff\xda\x00\x02")
 
 
 class _Window:

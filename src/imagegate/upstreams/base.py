@@ -16,29 +16,8 @@ from imagegate.domain.errors import TaskError
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.spool import Spool, SpooledResponse
-
-__all__ = [
-    "Adapter",
-    "Call",
-    "CallHooks",
-    "FailureKind",
-    "Fetch",
-    "MakeLink",
-    "Outcome",
-    "PollSchedule",
-    "Produced",
-    "ProgressHook",
-    "RecoveryMode",
-    "Refused",
-    "Rejected",
-    "RetrySchedule",
-    "Unavailable",
-    "Unknown",
-    "Upstream",
-    "UpstreamDeps",
-]
 
 ProgressHook = Callable[[int], Awaitable[None]]
 PartialImageHook = Callable[[int, Path], Awaitable[None]]
@@ -198,7 +177,5 @@ class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):
     download_retry: RetrySchedule = RetrySchedule()
 
 
-class Adapter(Protocol):
-    """How an upstream of one protocol is built; `api_key` is empty for an upstream without one."""
-
-    def __call__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> Upstream: ...
+# How an upstream of one protocol is built; the last is its key, empty for an upstream without one.
+Adapter = Callable[[UpstreamConfig, Dialect, UpstreamDeps, str], Upstream]

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
-from imagegate.http.download import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed
 from imagegate.images import InvalidImage, check_structure, inspect
 from imagegate.spool import SpooledImage, fsync_and_hash
 from imagegate.upstreams.base import Fetch, RetrySchedule
@@ -66,7 +66,11 @@ def _adopt_image(path: Path, index: int) -> SpooledImage:
     """Type and size are read from the bytes, never from what was asked for or announced. Reads the whole file."""
     facts = inspect(path)
     check_structure(path, facts.media_type)
+    return sync_image(path, index, facts.media_type, facts.width, facts.height)
+
+
+def sync_image(path: Path, index: int, media_type: str, width: int, height: int) -> SpooledImage:
     size, digest = fsync_and_hash(path)
-    name = f"{index}.{EXTENSION_BY_MEDIA_TYPE[facts.media_type]}"
+    name = f"{index}.{EXTENSION_BY_MEDIA_TYPE[media_type]}"
     path.rename(path.with_name(name))
-    return SpooledImage(name, facts.media_type, facts.width, facts.height, size, digest)
+    return SpooledImage(name, media_type, width, height, size, digest)

@@ -7,16 +7,15 @@ import errno
 import os
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.errors import TaskError, TaskErrorCode
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import UsageSource
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.painter.request import PaintRequest, PaintResult
-from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
+from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
-    FailureKind,
     Outcome,
     Produced,
     RecoveryMode,
@@ -24,6 +23,7 @@ from imagegate.upstreams.base import (
     Unavailable,
     UpstreamDeps,
 )
+from imagegate.upstreams.downloads import sync_image
 
 NAME = "embedded"
 NOTICE = "procedural preview, not a neural model"
@@ -66,11 +66,9 @@ class Embedded:
             cpu_s=_CPU_S + reference_count * _REFERENCE_CPU_S,
             wall_s=_WALL_S + reference_count * _REFERENCE_WALL_S,
         )
-        size, digest = await asyncio.to_thread(fsync_and_hash, draft)
-        name = f"{index}.{EXTENSION_BY_MEDIA_TYPE[painted.media_type]}"
-        draft.rename(draft.with_name(name))
-        assert (painted.width, painted.height) == (order.size.width, order.size.height)
-        return SpooledImage(name, painted.media_type, painted.width, painted.height, size, digest)
+        width, height = painted.width, painted.height
+        assert (width, height) == (order.size.width, order.size.height)
+        return await asyncio.to_thread(sync_image, draft, index, painted.media_type, width, height)
 
     async def close(self) -> None:
         await self._pool.close()

@@ -53,16 +53,11 @@ _KINDS_BELIEVED_AT: Final = {
     429: {FailureKind.out_of_funds, FailureKind.throttled},
 }
 _KIND_BY_STATUS: Final = {
-    301: FailureKind.misconfigured,
-    302: FailureKind.misconfigured,
-    307: FailureKind.misconfigured,
-    308: FailureKind.misconfigured,
+    **dict.fromkeys((301, 302, 307, 308, 405, 413), FailureKind.misconfigured),
     401: FailureKind.bad_key,
     402: FailureKind.out_of_funds,
     403: FailureKind.blocked,
     404: FailureKind.no_model,
-    405: FailureKind.misconfigured,
-    413: FailureKind.misconfigured,
     429: FailureKind.throttled,
 }
 # Something may have been made before these: a timeout or a conflict after the request was accepted.
@@ -93,9 +88,8 @@ class ErrorTable(msgspec.Struct, frozen=True, kw_only=True):
 OPENAI_ERRORS: Final = ErrorTable(
     kind_by_status={403: FailureKind.no_model}, any_shape_proves=False, forwards_messages=False
 )
-TASK_API_ERRORS: Final = ErrorTable()
-FAL_ERRORS: Final = ErrorTable()
-REPLICATE_ERRORS: Final = ErrorTable()
+# Of every upstream that accepts a job and is polled.
+JOB_ERRORS: Final = ErrorTable()
 
 
 def classify_error(response: HttpResponse, table: ErrorTable, dialect: Dialect) -> Failure:
@@ -191,11 +185,7 @@ def refused(message: str = "", request_id: str = "", detail: str = "") -> Refuse
 
 
 def rejected(
-    message: str = "",
-    request_id: str = "",
-    *,
-    param: str = "",
-    code: TaskErrorCode = TaskErrorCode.invalid_parameters,
+    message: str = "", request_id: str = "", *, param: str = "", code: TaskErrorCode = TaskErrorCode.invalid_parameters
 ) -> Rejected:
     """An empty `message` becomes one that names `param`, where there is one."""
     default = f"The value of {param} is not accepted." if param else "The parameters of this request are not accepted."

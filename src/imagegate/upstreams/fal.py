@@ -6,19 +6,20 @@ are fal's own or the operator's base URL.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec.structs import astuple
 
-from imagegate.domain.errors import TaskErrorCode
+from imagegate.domain.tasks import FailureKind
 from imagegate.http.client import HttpResponse
 from imagegate.http.request_body import FilePart, json_body
-from imagegate.upstreams.base import Call, CallHooks, FailureKind, Outcome, Unknown
+from imagegate.upstreams.base import Call, CallHooks, Outcome, Unknown
 from imagegate.upstreams.error_body import CONTENT_POLICY_CODES, ErrorBody, read_error_body
-from imagegate.upstreams.errors import FAL_ERRORS, cancelled, refused, rejected, unavailable
+from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
 from imagegate.upstreams.polling import (
     POLL_TIMEOUT_S,
+    JobRef,
     JobResult,
     Pending,
     PollFailed,
@@ -30,9 +31,7 @@ from imagegate.upstreams.polling import (
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, image_urls, quality_field
-from imagegate.upstreams.same_origin import is_same_origin
 
-FAL_DOMAIN: Final = "fal.run"
 # fal reports no progress; these are what the bar shows.
 _PERCENT_BY_STATUS: Final = {"IN_QUEUE": 5, "IN_PROGRESS": 30}
 _TEXT_TO_IMAGE_SUFFIX: Final = "/text-to-image"
@@ -41,10 +40,10 @@ _CANCELLED_STATUS: Final = 499
 _NOT_ABOUT_THE_JOB: Final = frozenset({401, 403, 404, 408, 429})
 
 
-class FalRef(msgspec.Struct, frozen=True):
+class FalRef(JobRef, frozen=True):
     """fal's name of the request and where to ask about it. Saved as JSON: the names of the fields stay."""
 
-    request_id: str
+    id: str = msgspec.field(name="request_id")
     status_url: str
     response_url: str
     cancel_url: str
@@ -65,8 +64,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 class Fal(PollingUpstream[FalRef]):
     ref_type = FalRef
-    errors = FAL_ERRORS
     auth_scheme = "Key"
+    domain = "fal.run"
 
     async def submit(self, call: Call, hooks: CallHooks, saved: FalRef | None, end: float) -> FalRef | Outcome:
         order, size = call.order, call.order.size
@@ -87,19 +86,13 @@ class Fal(PollingUpstream[FalRef]):
         body = json_body(apply_dialect(fields, self.dialect), files)
         return await self.submit_once(f"{self.base_url}/{_model_path(call)}", body, headers)
 
-    def job_id(self, ref: FalRef) -> str:
-        return ref.request_id
-
-    def is_own(self, ref: FalRef) -> bool:
-        _, *urls = astuple(ref)
-        return all(is_same_origin(url, self.base_url, FAL_DOMAIN) for url in urls)
+    def addresses(self, ref: FalRef) -> Sequence[str]:
+        return (ref.status_url, ref.response_url, ref.cancel_url)
 
     async def poll(self, job: RemoteJob[FalRef], remaining_s: float) -> PollResult:
         """COMPLETED only says that the request has ended; how, is in the response."""
         timeout_s = min(POLL_TIMEOUT_S, remaining_s)
-        response = await self.get(job.ref.status_url, timeout_s)
-        if isinstance(response, PollFailed):
-            return response
+        response = await self.http.request("GET", job.ref.status_url, total_s=timeout_s)
         if response.status not in (200, 202):
             return _unexpected(response, job)
         status = decode_or_none(response.body, _Status)
@@ -107,9 +100,7 @@ class Fal(PollingUpstream[FalRef]):
             return PollFailed("unreadable status")
         if status.status != "COMPLETED":
             return Pending(_PERCENT_BY_STATUS.get(status.status, 0))
-        response = await self.get(job.ref.response_url, timeout_s)
-        if isinstance(response, PollFailed):
-            return response
+        response = await self.http.request("GET", job.ref.response_url, total_s=timeout_s)
         return _read_result(response, status, job) if response.status == 200 else self._read_failure(response, job)
 
     async def send_cancel(self, job: RemoteJob[FalRef]) -> None:
@@ -136,25 +127,25 @@ def _read_result(response: HttpResponse, status: _Status, job: RemoteJob[FalRef]
     if result is None:
         return PollFailed("unreadable result")
     if result.images:
-        return JobResult(urls=tuple(image.url for image in result.images), request_id=job.ref.request_id)
+        return JobResult(urls=tuple(image.url for image in result.images), request_id=job.ref.id)
     if error := text_of(status.error):
         return _failed(500, ErrorBody(message=error), job)
-    return Unknown("completed without images", True, request_id=job.ref.request_id)
+    return Unknown("completed without images", True, request_id=job.ref.id)
 
 
 def _failed(status: int, error: ErrorBody, job: RemoteJob[FalRef]) -> Outcome:
-    detail, request_id = error.describe(status), job.ref.request_id
+    detail, request_id = error.describe(status), job.ref.id
     if error.code in CONTENT_POLICY_CODES:
         return refused(error.message, request_id, detail)
     if status == _CANCELLED_STATUS:
         return cancelled(job.cancelled_by_customer, detail, request_id)
     if status >= 500:
         return unavailable(FailureKind.failing, detail, request_id=request_id)
-    return rejected(error.message, request_id, code=TaskErrorCode.invalid_parameters)
+    return rejected(error.message, request_id)
 
 
 def _unexpected(response: HttpResponse, job: RemoteJob[FalRef]) -> PollResult:
     """A request that was taken out of the queue is not found any more."""
     if job.cancel_sent and response.status == 404:
-        return cancelled(job.cancelled_by_customer, "removed from the queue", job.ref.request_id)
+        return cancelled(job.cancelled_by_customer, "removed from the queue", job.ref.id)
     return unexpected_status(response)

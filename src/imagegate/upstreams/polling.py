@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
+from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.client import HttpClient, HttpResponse, NoResponse
-from imagegate.http.download import DownloadFailed
+from imagegate.http.client import DownloadFailed, HttpClient, HttpResponse, NoResponse
 from imagegate.http.request_body import RequestBody
 from imagegate.spool import SpooledResponse
 from imagegate.upstreams.base import (
@@ -33,7 +33,7 @@ from imagegate.upstreams.base import (
 )
 from imagegate.upstreams.downloads import download_image, gather
 from imagegate.upstreams.error_body import UNREADABLE
-from imagegate.upstreams.errors import ErrorTable, classify_error, no_response_outcome
+from imagegate.upstreams.errors import JOB_ERRORS, classify_error, no_response_outcome
 
 POLL_TIMEOUT_S: Final = 30.0
 SUBMIT_TIMEOUT_S: Final = 120.0
@@ -41,8 +41,16 @@ SUBMIT_TIMEOUT_S: Final = 120.0
 MAX_RETRY_DELAY_S: Final = 300.0
 _CANCEL_CHECK_INTERVAL_S: Final = 1.0
 
-Ref = TypeVar("Ref", bound=msgspec.Struct)
 T = TypeVar("T")
+
+
+class JobRef(msgspec.Struct, frozen=True):
+    """What is saved of a job, as JSON: enough to poll it after a crash. `id` is empty while there is no job."""
+
+    id: str
+
+
+Ref = TypeVar("Ref", bound=JobRef)
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -86,11 +94,11 @@ class RemoteJob(Generic[Ref]):
 
 
 class PollingUpstream(ABC, Generic[Ref]):
-    """`ref_type` is what is saved of a job as JSON: enough to poll it after a crash."""
+    """`domain`: the jobs' addresses may lead to its hosts, beside the upstream's own origin."""
 
     ref_type: type[Ref]
-    errors: ClassVar[ErrorTable]
     auth_scheme: ClassVar[str] = "Bearer"
+    domain: ClassVar[str] = ""
 
     def __init__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> None:
         self.name = config.name
@@ -104,16 +112,13 @@ class PollingUpstream(ABC, Generic[Ref]):
     async def submit(self, call: Call, hooks: CallHooks, saved: Ref | None, end: float) -> Ref | Outcome:
         """Buy, at the latest at `end` by the loop's clock. `saved` is there where an earlier call left no job id."""
 
-    @abstractmethod
-    def job_id(self, ref: Ref) -> str:
-        """The upstream's name of the job, empty while there is none."""
+    def addresses(self, ref: Ref) -> Sequence[str]:
+        """Those that the upstream gave of the job: they are sent its key, so they must be its own."""
+        return ()
 
     @abstractmethod
-    def is_own(self, ref: Ref) -> bool:
-        """Whether all addresses in the reference are the upstream's own, so that they may be sent its key."""
-
-    @abstractmethod
-    async def poll(self, job: RemoteJob[Ref], remaining_s: float) -> PollResult: ...
+    async def poll(self, job: RemoteJob[Ref], remaining_s: float) -> PollResult:
+        """Raises NoResponse, which says nothing about the job."""
 
     @abstractmethod
     async def send_cancel(self, job: RemoteJob[Ref]) -> None:
@@ -122,7 +127,7 @@ class PollingUpstream(ABC, Generic[Ref]):
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
         end = now() + self.config.timeout_s
         saved = msgspec.json.decode(call.ref, type=self.ref_type) if call.ref else None
-        if saved is not None and self.job_id(saved):
+        if saved is not None and saved.id:
             ref = saved
         else:
             submitted = await self.submit(call, hooks, saved, end)
@@ -130,8 +135,8 @@ class PollingUpstream(ABC, Generic[Ref]):
                 return submitted  # type: ignore[return-value]
             ref = submitted
             await hooks.save_ref(encode_ref(ref))
-        if not self.is_own(ref):
-            return Unknown("the job's addresses are not the upstream's own", request_id=self.job_id(ref))
+        if not all(is_same_origin(url, self.base_url, self.domain) for url in self.addresses(ref)):
+            return Unknown("the job's addresses are not the upstream's own", request_id=ref.id)
         outcome = await self._poll_until_done(RemoteJob(ref, hooks), end)
         return await self._save_results(call, outcome) if isinstance(outcome, JobResult) else outcome
 
@@ -145,16 +150,9 @@ class PollingUpstream(ABC, Generic[Ref]):
         except NoResponse as error:
             return no_response_outcome(error)
         if not 200 <= response.status < 300:
-            return classify_error(response, self.errors, self.dialect)
+            return classify_error(response, JOB_ERRORS, self.dialect)
         ref = decode_or_none(response.body, self.ref_type)
         return ref or Unknown("accepted without a readable id", True, request_id=response.request_id)
-
-    async def get(self, url: str, total_s: float = POLL_TIMEOUT_S) -> HttpResponse | PollFailed:
-        """A request of a poll."""
-        try:
-            return await self.http.request("GET", url, total_s=total_s)
-        except NoResponse as error:
-            return PollFailed(str(error))
 
     async def cancel_at(self, method: str, url: str) -> None:
         # A lost response does not matter: the next poll tells.
@@ -184,7 +182,7 @@ class PollingUpstream(ABC, Generic[Ref]):
         """A poll lasts as long as the other side holds its response: a cancel request does not wait for that."""
         if job.hooks.cancel_requested():
             await self._cancel_once(job)
-        polling = asyncio.create_task(self.poll(job, remaining_s))
+        polling = asyncio.create_task(self._poll(job, remaining_s))
         try:
             while not (await asyncio.wait({polling}, timeout=_CANCEL_CHECK_INTERVAL_S))[0]:
                 if job.hooks.cancel_requested() and not job.cancel_sent:
@@ -195,6 +193,12 @@ class PollingUpstream(ABC, Generic[Ref]):
             if polling.cancel():
                 await asyncio.wait({polling})
 
+    async def _poll(self, job: RemoteJob[Ref], remaining_s: float) -> PollResult:
+        try:
+            return await self.poll(job, remaining_s)
+        except NoResponse as error:
+            return PollFailed(str(error))
+
     async def _cancel_once(self, job: RemoteJob[Ref]) -> None:
         if not job.cancel_sent:
             job.cancel_sent = True
@@ -204,12 +208,11 @@ class PollingUpstream(ABC, Generic[Ref]):
         """A cancel can lose the race against a finished image."""
         await self._cancel_once(job)
         await asyncio.sleep(self.deps.poll_schedule.poll_interval_s)
-        request_id = self.job_id(job.ref)
-        match await self.poll(job, POLL_TIMEOUT_S):
+        match await self._poll(job, POLL_TIMEOUT_S):
             case Pending():
-                return Unknown("unfinished at the deadline and after it was cancelled", request_id=request_id)
+                return Unknown("unfinished at the deadline and after it was cancelled", request_id=job.ref.id)
             case PollFailed(detail=detail):
-                return Unknown(f"unfinished at the deadline; the last poll failed: {detail}", request_id=request_id)
+                return Unknown(f"unfinished at the deadline; the last poll failed: {detail}", request_id=job.ref.id)
             case ended:
                 return ended
 
@@ -268,3 +271,17 @@ def encode_ref(ref: Any) -> str:
 
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def is_same_origin(url: str, base: str, domain: str = "") -> bool:
+    """Scheme, host and port of `base`; or https on a host of `domain`, itself or below it."""
+    try:
+        here, there = URL(base), URL(url)
+        if there.user or there.password or not there.host:
+            return False
+        if (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port):
+            return True
+    except ValueError:
+        return False
+    is_below = bool(domain) and f".{there.host}".endswith(f".{domain}")
+    return is_below and (there.scheme, there.port) == ("https", 443)

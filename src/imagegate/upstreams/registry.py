@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -44,28 +45,16 @@ _MAX_REQUEST_ID_CHARS: Final = 200
 _MIN_KEY_PREFIX_CHARS: Final = 6
 
 
-class InvalidUpstreamConfig(msgspec.Struct, frozen=True):
-    """The configuration cannot be used; `detail` tells the operator what to change. It holds no secret."""
-
-    detail: str
-
-
+@dataclass
 class UpstreamRegistry:
     """`key_fingerprints`: a fingerprint of each upstream's key, so that a changed key is noticed. `route_configs` are
     the routes as they were configured."""
 
-    def __init__(
-        self,
-        route_table: RouteTable,
-        upstreams: Mapping[str, Upstream],
-        key_fingerprints: Mapping[str, str],
-        route_configs: Sequence[RouteConfig] = (),
-    ) -> None:
-        self.route_table = route_table
-        self.upstreams = dict(upstreams)
-        self.key_fingerprints = dict(key_fingerprints)
-        self.route_configs = tuple(route_configs)
-        self._retired: list[Upstream] = []
+    route_table: RouteTable
+    upstreams: Mapping[str, Upstream]
+    key_fingerprints: Mapping[str, str]
+    route_configs: Sequence[RouteConfig] = ()
+    _retired: list[Upstream] = field(default_factory=list, init=False)
 
     def replace_with(self, newer: UpstreamRegistry) -> None:
         """Calls under way keep the upstream that they began with; it is closed with the registry."""
@@ -86,11 +75,13 @@ class ConnectedUpstream:
         self.name = name
         self.recovery_mode = adapter.recovery_mode
         self.adapter = adapter
+        # Tells keys apart and nothing else. 12 digits of hex: enough to notice a change, useless for guessing the key.
+        self.key_fingerprint = hashlib.sha256(api_key.encode()).hexdigest()[:12] if api_key else ""
         self._spool = deps.spool
         self._cleaner = _TextCleaner(api_key)
 
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
-        outcome = self._cleaner.clean_outcome(await self.adapter.produce(call, hooks))
+        outcome: Outcome = self._cleaner.clean_struct(await self.adapter.produce(call, hooks))
         if isinstance(outcome, Produced):
             await asyncio.to_thread(self._spool.write_response, call.attempt_id, outcome.answer)
         return outcome
@@ -111,13 +102,7 @@ class _TextCleaner:
         # Any case, because error codes are read in lower case.
         self._pattern = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if api_key else None
 
-    def clean_outcome(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Produced):
-            return Produced(self._clean_fields(outcome.answer))
-        cleaned: Outcome = self._clean_fields(outcome)
-        return cleaned
-
-    def _clean_fields(self, struct: Any) -> Any:
+    def clean_struct(self, struct: Any) -> Any:
         changes: dict[str, Any] = {}
         for name in struct.__struct_fields__:
             value = getattr(struct, name)
@@ -125,8 +110,8 @@ class _TextCleaner:
                 changes[name] = self.clean(value, _MAX_TEXT_CHARS)
             elif name in ("request_id", "quality"):
                 changes[name] = self.clean(value, _MAX_REQUEST_ID_CHARS)
-            elif name == "error":
-                changes[name] = self._clean_fields(value)
+            elif name in ("error", "answer"):
+                changes[name] = self.clean_struct(value)
         return msgspec.structs.replace(struct, **changes)
 
     def clean(self, text: str, max_chars: int) -> str:
@@ -145,11 +130,7 @@ class _TextCleaner:
 
 
 def build_registry(
-    upstreams: Sequence[UpstreamConfig],
-    routes: Sequence[RouteConfig],
-    catalog: Catalog,
-    deps: UpstreamDeps,
-    today: str,
+    upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], catalog: Catalog, deps: UpstreamDeps, today: str
 ) -> UpstreamRegistry:
     """The configured upstreams; without any, those that the environment holds keys for; without those, the embedded
     engine for every model. `today` as YYYY-MM-DD. CatalogError says what is wrong."""
@@ -159,8 +140,8 @@ def build_registry(
     if not upstreams:
         upstreams, routes = _embedded_configs(catalog)
     route_table = RouteTable(upstreams, routes, list(catalog.models))
-    built = {config.name: _build_checked(config, route_table, deps) for config in upstreams}
-    fingerprints = {config.name: _key_fingerprint(config, deps) for config in upstreams}
+    built = {config.name: build_upstream(config, route_table.dialects[config.name], deps) for config in upstreams}
+    fingerprints = {name: upstream.key_fingerprint for name, upstream in built.items()}
     return UpstreamRegistry(route_table, built, fingerprints, routes)
 
 
@@ -169,32 +150,23 @@ def _embedded_configs(catalog: Catalog) -> tuple[list[UpstreamConfig], list[Rout
     return [config], [RouteConfig(model=model, upstream=EMBEDDED) for model in catalog.models]
 
 
-def _build_checked(config: UpstreamConfig, route_table: RouteTable, deps: UpstreamDeps) -> Upstream:
-    upstream = build_upstream(config, route_table.dialects[config.name], deps)
-    if isinstance(upstream, InvalidUpstreamConfig):
-        raise CatalogError(upstream.detail)
-    return upstream
+def build_upstream(config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps) -> ConnectedUpstream:
+    """Reads the upstream's key and opens nothing. The key is kept until the upstream is built anew.
 
-
-def build_upstream(
-    config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps
-) -> ConnectedUpstream | InvalidUpstreamConfig:
-    """Reads the upstream's key and opens nothing. The key is kept until the upstream is built anew."""
+    CatalogError tells the operator what to change. It holds no secret.
+    """
     api_key = ""
     if config.protocol != "embedded":
         config = msgspec.structs.replace(config, base_url=config.base_url or _DEFAULT_BASE_URLS.get(dialect.name, ""))
         error = _base_url_error(config.base_url) or _azure_error(config, dialect)
         if error:
-            return InvalidUpstreamConfig(f"upstream {config.name!r}: {error}")
-        key = "" if dialect.auth == "none" else read_api_key(config, deps.env)
-        if isinstance(key, InvalidUpstreamConfig):
-            return key
-        api_key = key
+            raise CatalogError(f"upstream {config.name!r}: {error}")
+        api_key = "" if dialect.auth == "none" else _read_api_key(config, deps.env)
     adapter = ADAPTERS[config.protocol](config, dialect, deps, api_key)
     return ConnectedUpstream(adapter.name, adapter, deps, api_key)
 
 
-def read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str | InvalidUpstreamConfig:
+def _read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str:
     """The key in the variable or the file that the configuration names; fit for a header."""
     label = f"upstream {config.name!r}: "
     if config.api_key_env:
@@ -205,16 +177,14 @@ def read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str | Invali
         try:
             text = Path(config.api_key_file).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            return InvalidUpstreamConfig(f"{label} cannot be read: {error.__class__.__name__}")
+            raise CatalogError(f"{label} cannot be read: {error.__class__.__name__}") from None
     else:
-        return InvalidUpstreamConfig(
-            f"{label}name its key with api_key_env or api_key_file, or override auth with 'none'"
-        )
+        raise CatalogError(f"{label}name its key with api_key_env or api_key_file, or override auth with 'none'")
     key = text.strip()
     if not key:
-        return InvalidUpstreamConfig(f"{label} holds no key")
+        raise CatalogError(f"{label} holds no key")
     if not (key.isascii() and key.isprintable()):
-        return InvalidUpstreamConfig(f"{label} holds more than one line or characters that no key has")
+        raise CatalogError(f"{label} holds more than one line or characters that no key has")
     return key
 
 
@@ -232,11 +202,3 @@ def _base_url_error(base_url: str) -> str:
 
 def _azure_error(config: UpstreamConfig, dialect: Dialect) -> str:
     return "api_version is missing" if dialect.path_style == "azure_dated" and not config.api_version else ""
-
-
-def _key_fingerprint(config: UpstreamConfig, deps: UpstreamDeps) -> str:
-    """Tells keys apart and nothing else; empty for an upstream without a key."""
-    has_key = bool(config.api_key_env or config.api_key_file)
-    key = read_api_key(config, deps.env) if has_key else ""
-    # 12 digits of hex: enough to notice a change, useless for guessing the key.
-    return hashlib.sha256(key.encode()).hexdigest()[:12] if isinstance(key, str) and key else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from imagegate.domain.errors import TaskErrorCode
+from imagegate.domain.tasks import FailureKind
 from imagegate.http.request_body import FilePart, json_body
-from imagegate.upstreams.base import Call, CallHooks, FailureKind, Outcome, Unknown
-from imagegate.upstreams.errors import REPLICATE_ERRORS, cancelled, refused, rejected, unavailable
+from imagegate.upstreams.base import Call, CallHooks, Outcome, Unknown
+from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
 from imagegate.upstreams.polling import (
     POLL_TIMEOUT_S,
+    JobRef,
     JobResult,
     Pending,
     PollFailed,
@@ -23,7 +25,6 @@ from imagegate.upstreams.polling import (
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, exact_ratio, format_fields, image_urls, quality_field
-from imagegate.upstreams.same_origin import is_same_origin
 
 # Replicate reports no progress; these are what the bar shows.
 _PERCENT_BY_STATUS: Final = {"starting": 5, "processing": 30}
@@ -36,10 +37,9 @@ class _Urls(msgspec.Struct, frozen=True):
     cancel: str
 
 
-class ReplicateRef(msgspec.Struct, frozen=True):
+class ReplicateRef(JobRef, frozen=True):
     """The prediction's id and where to ask about it. Saved as JSON: the names of the fields stay."""
 
-    id: str
     urls: _Urls
 
 
@@ -51,7 +51,6 @@ class _Prediction(msgspec.Struct, frozen=True):
 
 class Replicate(PollingUpstream[ReplicateRef]):
     ref_type = ReplicateRef
-    errors = REPLICATE_ERRORS
 
     async def submit(
         self, call: Call, hooks: CallHooks, saved: ReplicateRef | None, end: float
@@ -76,16 +75,11 @@ class Replicate(PollingUpstream[ReplicateRef]):
         url = f"{self.base_url.removesuffix('/v1')}/v1/models/{call.model}/predictions"
         return await self.submit_once(url, json_body({"input": apply_dialect(fields, self.dialect)}, files), headers)
 
-    def job_id(self, ref: ReplicateRef) -> str:
-        return ref.id
-
-    def is_own(self, ref: ReplicateRef) -> bool:
-        return all(is_same_origin(url, self.base_url) for url in (ref.urls.get, ref.urls.cancel))
+    def addresses(self, ref: ReplicateRef) -> Sequence[str]:
+        return (ref.urls.get, ref.urls.cancel)
 
     async def poll(self, job: RemoteJob[ReplicateRef], remaining_s: float) -> PollResult:
-        response = await self.get(job.ref.urls.get, min(POLL_TIMEOUT_S, remaining_s))
-        if isinstance(response, PollFailed):
-            return response
+        response = await self.http.request("GET", job.ref.urls.get, total_s=min(POLL_TIMEOUT_S, remaining_s))
         if response.status != 200:
             return unexpected_status(response)
         prediction = decode_or_none(response.body, _Prediction)
@@ -123,6 +117,6 @@ def _failed(error: str, request_id: str) -> Outcome:
         case "E005":
             return refused("", request_id, error)
         case "E006":
-            return rejected("", request_id, code=TaskErrorCode.invalid_parameters)
+            return rejected("", request_id)
         case _:
             return unavailable(FailureKind.failing, f"prediction failed: {error}", request_id=request_id)

@@ -10,35 +10,27 @@ import asyncio
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
-
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.http.client import NoResponse
 from imagegate.http.request_body import json_body
-from imagegate.upstreams.base import (
-    Call,
-    CallHooks,
-    Outcome,
-    RecoveryMode,
-    Unavailable,
-    Unknown,
-    UpstreamDeps,
-)
-from imagegate.upstreams.errors import HOP_HEADER, TASK_API_ERRORS, classify_error, no_response_outcome
+from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode, Unavailable, Unknown, UpstreamDeps
+from imagegate.upstreams.errors import HOP_HEADER, JOB_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.polling import (
     MAX_RETRY_DELAY_S,
     SUBMIT_TIMEOUT_S,
+    JobRef,
     PollFailed,
     PollingUpstream,
     PollResult,
     RemoteJob,
     backoff_s,
+    decode_or_none,
     encode_ref,
     now,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, quality_field
-from imagegate.upstreams.task_object import read_result, read_task
+from imagegate.upstreams.task_object import TaskObject, read_result
 
 MAX_LONG_POLL_S: Final = 20
 # The other side may hold a long poll a little longer than it was asked to.
@@ -46,7 +38,7 @@ _LONG_POLL_MARGIN_S: Final = 10.0
 _CONFLICT_STATUS: Final = 409
 
 
-class TaskRef(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskRef(JobRef, frozen=True, omit_defaults=True):
     """The other side's task. Without `id`, a create with these links was about to leave.
 
     Saved as JSON: the names of the fields stay.
@@ -59,7 +51,6 @@ class TaskRef(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class TaskApi(PollingUpstream[TaskRef]):
     ref_type = TaskRef
-    errors = TASK_API_ERRORS
 
     def __init__(self, config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps, api_key: str) -> None:
         super().__init__(config, dialect, deps, api_key)
@@ -102,8 +93,8 @@ class TaskApi(PollingUpstream[TaskRef]):
             return no_response_outcome(error), True
         if not 200 <= response.status < 300:
             # A conflict means that the key was used with another body: there is a task, and no way to find it.
-            return classify_error(response, self.errors, self.dialect), response.status != _CONFLICT_STATUS
-        task = read_task(response.body)
+            return classify_error(response, JOB_ERRORS, self.dialect), response.status != _CONFLICT_STATUS
+        task = decode_or_none(response.body, TaskObject)
         if task is None or not task.id:
             return Unknown("accepted without a readable id", True, request_id=response.request_id), True
         return TaskRef(task.id), False
@@ -132,22 +123,14 @@ class TaskApi(PollingUpstream[TaskRef]):
         headers = {HOP_HEADER: str(call.hop + 1), "X-Client-Request-Id": call.attempt_id}
         return {**headers, "Idempotency-Key": call.attempt_id} if self._is_idempotent else headers
 
-    def job_id(self, ref: TaskRef) -> str:
-        return ref.id
-
-    def is_own(self, ref: TaskRef) -> bool:
-        """The other side gives an id, not an address."""
-        return True
-
     async def poll(self, job: RemoteJob[TaskRef], remaining_s: float) -> PollResult:
         """A long poll where the other side honours `wait`; where it does not, it answers at once."""
         wait_s = max(1, min(MAX_LONG_POLL_S, int(remaining_s)))
-        response = await self.get(f"{self._task_url(job)}?wait={wait_s}", wait_s + _LONG_POLL_MARGIN_S)
-        if isinstance(response, PollFailed):
-            return response
+        url = f"{self._task_url(job)}?wait={wait_s}"
+        response = await self.http.request("GET", url, total_s=wait_s + _LONG_POLL_MARGIN_S)
         if response.status != 200:
             return unexpected_status(response)
-        task = read_task(response.body)
+        task = decode_or_none(response.body, TaskObject)
         return read_result(task, response, job.cancelled_by_customer) if task else PollFailed("unreadable task")
 
     async def send_cancel(self, job: RemoteJob[TaskRef]) -> None:

@@ -13,7 +13,7 @@ from imagegate.domain.money import NANOS_PER_USD
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.http.client import HttpResponse
-from imagegate.upstreams.base import Outcome, Unavailable, Unknown
+from imagegate.upstreams.base import Outcome, Unknown
 from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
 from imagegate.upstreams.polling import JobResult, Pending, PollResult, decode_or_none
 from imagegate.upstreams.usage import MAX_TOKENS
@@ -63,11 +63,6 @@ class _Tokens(msgspec.Struct, frozen=True):
     image_output: Tokens = 0
 
 
-def read_task(body: bytes) -> TaskObject | None:
-    """None where the body is no task."""
-    return decode_or_none(body, TaskObject)
-
-
 def read_result(task: TaskObject, response: HttpResponse, cancelled_by_customer: bool) -> PollResult:
     match task.status:
         case "completed":
@@ -76,11 +71,7 @@ def read_result(task: TaskObject, response: HttpResponse, cancelled_by_customer:
             failure = decode_or_none(task.error, _Failure) or _Failure()
             return _failed_outcome(failure, task.id or response.request_id, cancelled_by_customer)
         case _:
-            return Pending(_percent(decode_or_none(task.progress, float) or 0.0))
-
-
-def _percent(progress: float) -> int:
-    return int(min(max(progress, 0), 99))
+            return Pending(int(min(max(decode_or_none(task.progress, float) or 0.0, 0), 99)))
 
 
 def _job_result(task: TaskObject, response: HttpResponse) -> PollResult:
@@ -105,9 +96,8 @@ def _read_usage(reported: _UsageObject, images: int) -> tuple[Usage | None, Usag
     tokens = decode_or_none(reported.tokens, _Tokens)
     if tokens is None:
         return None, UsageSource.estimated
-    source = (
-        UsageSource.estimated if decode_or_none(reported.source, str) == UsageSource.estimated else UsageSource.upstream
-    )
+    is_estimate = decode_or_none(reported.source, str) == UsageSource.estimated
+    source = UsageSource.estimated if is_estimate else UsageSource.upstream
     return Usage(images=images, **msgspec.structs.asdict(tokens)), source
 
 
@@ -119,18 +109,8 @@ def _cost_nanos(reported: _UsageObject) -> int | None:
     return int((cost.usd * NANOS_PER_USD).to_integral_value(ROUND_CEILING))
 
 
-_CALLER_ERRORS: Final = {
-    code.value: code
-    for code in (
-        TaskErrorCode.invalid_parameters,
-        TaskErrorCode.image_processing_error,
-        TaskErrorCode.image_dimension_mismatch,
-    )
-}
-_KIND_BY_CODE: Final = {
-    "resource_exhausted": FailureKind.throttled,
-    "quota_exceeded": FailureKind.out_of_funds,
-}
+_CALLER_ERRORS: Final = ("invalid_parameters", "image_processing_error", "image_dimension_mismatch")
+_KIND_BY_CODE: Final = {"resource_exhausted": FailureKind.throttled, "quota_exceeded": FailureKind.out_of_funds}
 # What our customer reads of these too, if no other route is left.
 _FORWARDED_CODES: Final = frozenset({"generation_failed_no_content", "generation_timeout", "service_error"})
 
@@ -143,13 +123,9 @@ def _failed_outcome(failure: _Failure, request_id: str, cancelled_by_customer: b
     if failure.reason == _REFERENCE_UNREACHABLE:
         return unavailable(FailureKind.internal, f"could not read our link: {detail}", request_id=request_id)
     if failure.code in _CALLER_ERRORS:
-        return rejected(failure.message, request_id, code=_CALLER_ERRORS[failure.code])
+        return rejected(failure.message, request_id, code=TaskErrorCode(failure.code))
     if failure.code == TaskErrorCode.request_cancelled:
         return cancelled(cancelled_by_customer, detail, request_id)
-    return _unavailable_outcome(failure, detail, request_id)
-
-
-def _unavailable_outcome(failure: _Failure, detail: str, request_id: str) -> Unavailable:
     kind = _KIND_BY_CODE.get(failure.code, FailureKind.failing)
     outcome = unavailable(kind, detail, request_id=request_id)
     if failure.code not in _FORWARDED_CODES:

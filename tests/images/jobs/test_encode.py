@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from imagegate.images.jobs.decode import open_upright
-from imagegate.images.jobs.encode import Format, encode, read_metadata
+from imagegate.images.jobs.encode import Format, encode
+from tests.images.jobs.helpers import read_metadata
 
 _NOTES = {"Software": "a program", "Description": "what it is"}
 

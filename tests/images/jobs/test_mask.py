@@ -1,6 +1,5 @@
 """Masks written anew: the same pixels to repaint, and nothing else of the file that came."""
 
-import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from imagegate.images import inspect
 from imagegate.images.jobs import mask
-from imagegate.images.jobs.mask import MaskRequest, MaskResult
-from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
+from imagegate.images.jobs.decode import ImageSize
+from imagegate.images.jobs.mask import MaskRequest
+from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
+from tests.images.jobs.helpers import run_job
 
 
-def rewritten(source: Path, target: Path, cpu_s: float = 5) -> MaskResult:
-    async def story() -> MaskResult:
-        async with ProcessPool(1) as pool:
-            return await pool.run(mask.JOB, MaskRequest(str(source), str(target)), MaskResult, cpu_s=cpu_s, wall_s=10)
-
-    return asyncio.run(story())
+def rewritten(source: Path, target: Path, cpu_s: float = 5) -> ImageSize:
+    return run_job(mask.JOB, MaskRequest(str(source), str(target)), ImageSize, cpu_s=cpu_s)
 
 
 def soft(size: tuple[int, int]) -> Image.Image:

@@ -16,6 +16,7 @@ from imagegate.images.jobs.limit_probes import ProbeReport, ProbeRequest
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.images.jobs.worker import JobRequest, JobResponse, encode_message
 from imagegate.painter.request import PaintRequest, PaintResult
+from tests.images.jobs.helpers import open_pool
 
 _PROBES = "imagegate.images.jobs.limit_probes:"
 
@@ -26,13 +27,17 @@ async def _probe(pool: ProcessPool, name: str, amount: float = 0, text: str = ""
 
 def _with_pool(scenario: Callable[[ProcessPool], Awaitable[None]], size: int = 1, idle_s: float = 30) -> None:
     async def told() -> None:
-        async with ProcessPool(size, idle_s=idle_s) as pool:
+        async with open_pool(size, idle_s) as pool:
             await scenario(pool)
-            pids = pool.pids
+            pids = _pids(pool)
         for pid in pids:
             assert not _alive(pid)
 
     asyncio.run(told())
+
+
+def _pids(pool: ProcessPool) -> list[int]:
+    return [worker._process.pid for worker in (*pool._idle, *pool._busy) if worker.alive]
 
 
 def _alive(pid: int) -> bool:
@@ -140,8 +145,8 @@ def test_no_more_children_than_the_size_and_all_at_once() -> None:
     async def scenario(pool: ProcessPool) -> None:
         await asyncio.gather(*(_probe(pool, "echo") for _ in range(2)))
         reports = await asyncio.gather(*(_probe(pool, "sleep", 0.4) for _ in range(4)))
-        assert {report.pid for report in reports} == set(pool.pids)
-        assert len(pool.pids) == 2
+        assert {report.pid for report in reports} == set(_pids(pool))
+        assert len(_pids(pool)) == 2
 
     _with_pool(scenario, size=2)
 
@@ -149,9 +154,9 @@ def test_no_more_children_than_the_size_and_all_at_once() -> None:
 def test_idle_children_go_home() -> None:
     async def scenario(pool: ProcessPool) -> None:
         pid = (await _probe(pool, "echo")).pid
-        assert pool.pids == [pid]
+        assert _pids(pool) == [pid]
         await asyncio.sleep(0.8)
-        assert pool.pids == []
+        assert _pids(pool) == []
         assert not _alive(pid)
         assert (await _probe(pool, "echo")).pid != pid
 
@@ -226,7 +231,7 @@ def test_the_child_has_no_network() -> None:
 def test_the_child_ends_when_its_parent_is_killed() -> None:
     parent = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-I', '-m', 'imagegate.images.jobs.worker', str(600 << 20), '1000'],"
+        "child = subprocess.Popen([sys.executable, '-I', '-m', 'imagegate.images.jobs.worker'],"
         " stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -252,7 +257,7 @@ def _running(pid: int) -> bool:
 
 def test_the_wire_is_length_and_msgpack() -> None:
     call = JobRequest("imagegate.images.jobs.limit_probes:echo", msgspec.msgpack.encode(ProbeRequest(1, "한글")), 1.0)
-    command = [sys.executable, "-I", "-m", "imagegate.images.jobs.worker", str(600 << 20), "1000"]
+    command = [sys.executable, "-I", "-m", "imagegate.images.jobs.worker"]
     done = subprocess.run(command, input=encode_message(call), capture_output=True, timeout=20)
     answer = msgspec.msgpack.decode(done.stdout[4:], type=JobResponse)
     assert (done.returncode, answer.ok) == (0, True)
@@ -266,7 +271,7 @@ def _order(out: Path, **changes: object) -> PaintRequest:
 
 def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
     async def once(out: Path) -> bytes:
-        async with ProcessPool(1) as pool:
+        async with open_pool() as pool:
             await pool.run("imagegate.painter.paint:paint", _order(out), PaintResult, cpu_s=10, wall_s=30)
         return out.read_bytes()
 

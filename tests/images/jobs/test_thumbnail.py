@@ -1,6 +1,5 @@
 """Thumbnails: small, of the same shape, upright, and drawn within the child's limits."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +7,14 @@ import pytest
 from PIL import Image
 
 from imagegate.images.jobs import thumbnail
-from imagegate.images.jobs.process_pool import JobFailed, ProcessPool
-from imagegate.images.jobs.thumbnail import ThumbnailRequest, ThumbnailResult
+from imagegate.images.jobs.decode import ImageSize
+from imagegate.images.jobs.process_pool import JobFailed
+from imagegate.images.jobs.thumbnail import ThumbnailRequest
+from tests.images.jobs.helpers import run_job
 
 
-def drawn(source: Path, target: Path, edge: int = 1024) -> ThumbnailResult:
-    async def story() -> ThumbnailResult:
-        async with ProcessPool(1) as pool:
-            order = ThumbnailRequest(str(source), str(target), edge)
-            return await pool.run(thumbnail.JOB, order, ThumbnailResult, cpu_s=5, wall_s=10)
-
-    return asyncio.run(story())
+def drawn(source: Path, target: Path, edge: int = 1024) -> ImageSize:
+    return run_job(thumbnail.JOB, ThumbnailRequest(str(source), str(target), edge), ImageSize)
 
 
 def picture(path: Path, size: tuple[int, int], mode: str = "RGB", **save: Any) -> Path:

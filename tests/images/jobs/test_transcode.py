@@ -1,6 +1,5 @@
 """Transcoding: the same picture in another file type, made in the child from file to file."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,18 @@ from PIL import Image, ImageCms
 
 from imagegate.images import MediaType, check_structure, inspect
 from imagegate.images.jobs import transcode
-from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
-from imagegate.images.jobs.transcode import TranscodeRequest, TranscodeResult
+from imagegate.images.jobs.decode import ImageSize
+from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
+from imagegate.images.jobs.transcode import TranscodeRequest
+from tests.images.jobs.helpers import run_job
 
 TYPES: dict[str, MediaType] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 SIZE = (640, 400)
 
 
-def transcoded(source: Path, target: Path, media_type: str, compression: int = 100, **limits: float) -> TranscodeResult:
-    async def story() -> TranscodeResult:
-        async with ProcessPool(1) as pool:
-            order = TranscodeRequest(str(source), str(target), media_type, compression)
-            return await pool.run(transcode.JOB, order, TranscodeResult, **{"cpu_s": 5.0, "wall_s": 10.0, **limits})
-
-    return asyncio.run(story())
+def transcoded(source: Path, target: Path, media_type: str, compression: int = 100, **limits: float) -> ImageSize:
+    order = TranscodeRequest(str(source), str(target), media_type, compression)
+    return run_job(transcode.JOB, order, ImageSize, **limits)
 
 
 def soft(mode: str = "RGB") -> Image.Image:

@@ -11,7 +11,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.images import InvalidImage, inspect
 from imagegate.images.jobs import mask
-from imagegate.images.jobs.decode import CPU_S, WALL_S
+from imagegate.images.jobs.decode import CPU_S, WALL_S, ImageSize
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
@@ -37,7 +37,7 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
         if not (await asyncio.to_thread(inspect, source)).has_alpha:
             return _unusable("The mask must be a PNG with an alpha channel.", "unsupported_image_type")
         request = mask.MaskRequest(str(source), str(target))
-        await runtime.image_pool.run(mask.JOB, request, mask.MaskResult, cpu_s=CPU_S, wall_s=WALL_S)
+        await runtime.image_pool.run(mask.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=WALL_S)
     except (JobFailed, WorkerDied, InvalidImage) as error:
         log_warning("mask_not_rewritten", task=task.id, reason=str(error))
         # The image process reports its OSError as text.

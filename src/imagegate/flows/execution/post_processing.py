@@ -15,7 +15,7 @@ from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, F
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.flows.execution.state import ImageBatch
 from imagegate.images.jobs import thumbnail, transcode
-from imagegate.images.jobs.decode import CPU_S, WALL_S
+from imagegate.images.jobs.decode import CPU_S, WALL_S, ImageSize
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
@@ -53,7 +53,7 @@ async def _convert_image(runtime: Runtime, task: Task, attempt: Attempt, image: 
         transcoded = await runtime.image_pool.run(
             transcode.JOB,
             request,
-            transcode.TranscodeResult,
+            ImageSize,
             cpu_s=_TRANSCODE_LIMIT_FACTOR * CPU_S,
             wall_s=_TRANSCODE_LIMIT_FACTOR * WALL_S,
         )
@@ -85,7 +85,7 @@ async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: 
     request = thumbnail.ThumbnailRequest(
         str(runtime.spool.path(attempt_id, image.name)), str(target), MAX_THUMBNAIL_EDGE_PX
     )
-    drawn = await runtime.image_pool.run(thumbnail.JOB, request, thumbnail.ThumbnailResult, cpu_s=CPU_S, wall_s=WALL_S)
+    drawn = await runtime.image_pool.run(thumbnail.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=WALL_S)
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
     facts = FileFacts(thumbnail.MEDIA_TYPE, size, digest, drawn.width, drawn.height)
     asset = new_asset(AssetKind.thumbnail, task.account_id, task.id, facts, task.created)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from imagegate.egress import CheckedUrl, FetchFailed, Sink
-from imagegate.http.download import Download
+from imagegate.http.client import Download
 from imagegate.runtime import Runtime
 from imagegate.store import fetch_budget
 from imagegate.store.fetch_budget import BudgetExhausted, BudgetReserved, FetchAllowance

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from PIL import Image, ImageOps
 
 from imagegate.images.jobs.png_filter import open_filtered
@@ -19,6 +20,13 @@ MAX_DECODE_SIDE = 16_384
 # What reading one image and writing another may take.
 CPU_S, WALL_S = 5.0, 10.0
 _STRIP_PIXELS = 1 << 20
+
+
+class ImageSize(msgspec.Struct, frozen=True):
+    """The size in pixels of what a job wrote."""
+
+    width: int
+    height: int
 
 
 def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Image:

@@ -18,19 +18,15 @@ MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "web
 _MAX_QUALITY = 95
 _MIN_FULL_CHROMA_QUALITY = 85
 _SOFTWARE, _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x0131, 0x010E, 0x013B, 0x8298
-_EXIF_TAGS = {"Software": _SOFTWARE, "Description": _DESCRIPTION, "Author": _ARTIST, "Copyright": _COPYRIGHT}
+EXIF_TAGS = {"Software": _SOFTWARE, "Description": _DESCRIPTION, "Author": _ARTIST, "Copyright": _COPYRIGHT}
 
 
 def encode(
-    pixels: Pixels,
-    path: Path,
-    file_format: Format,
-    compression: int = 100,
-    metadata: Mapping[str, str] | None = None,
+    pixels: Pixels, path: Path, file_format: Format, compression: int = 100, metadata: Mapping[str, str] | None = None
 ) -> int:
     """Write `path`; returns its size in bytes. `compression` is the encoder's quality, ignored for PNG.
 
-    Metadata becomes iTXt in a PNG and EXIF elsewhere, so EXIF formats take the names of `_EXIF_TAGS` only.
+    Metadata becomes iTXt in a PNG and EXIF elsewhere, so EXIF formats take the names of `EXIF_TAGS` only.
     """
     if not 0 <= compression <= 100:
         raise ValueError(f"compression is 0..100, not {compression}")
@@ -60,16 +56,7 @@ def webp_options(compression: int) -> dict[str, Any]:
 def _exif(metadata: Mapping[str, str]) -> Image.Exif:
     exif = Image.Exif()
     for name, text in metadata.items():
-        if name not in _EXIF_TAGS:
+        if name not in EXIF_TAGS:
             raise ValueError(f"EXIF has no place for {name!r}")
-        exif[_EXIF_TAGS[name]] = text
+        exif[EXIF_TAGS[name]] = text
     return exif
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata that `encode` wrote, by its own names; pixels are not decoded."""
-    with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-        if image.format == "PNG":
-            return {str(name): str(text) for name, text in image.info.items() if isinstance(text, str)}
-        exif = image.getexif()
-    return {name: str(exif[tag]) for name, tag in _EXIF_TAGS.items() if tag in exif}

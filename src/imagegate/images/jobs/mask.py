@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
-from imagegate.images.jobs.decode import open_alpha
+from imagegate.images.jobs.decode import ImageSize, open_alpha
 
 JOB = "imagegate.images.jobs.mask:rewrite"
 _OPAQUE = 255
@@ -23,18 +23,11 @@ class MaskRequest(msgspec.Struct, frozen=True):
     target: str
 
 
-class MaskResult(msgspec.Struct, frozen=True):
-    """The size in pixels, that of the source as stored."""
-
-    width: int
-    height: int
-
-
-def rewrite(request: MaskRequest) -> MaskResult:
-    """Raises what the decoder raises, and ValueError for an image without alpha."""
+def rewrite(request: MaskRequest) -> ImageSize:
+    """Not turned. Raises what the decoder raises, and ValueError for an image without alpha."""
     alpha = open_alpha(Path(request.source)).point(lambda value: _OPAQUE if value == _OPAQUE else 0)
     plain = Image.new("RGBA", alpha.size)
     plain.putalpha(alpha)
     # every upstream that takes masks takes this form; grey with alpha is rarer and hardly smaller
     plain.save(request.target, "PNG", compress_level=_COMPRESSION)
-    return MaskResult(plain.width, plain.height)
+    return ImageSize(plain.width, plain.height)

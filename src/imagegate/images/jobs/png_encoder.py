@@ -11,9 +11,10 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from imagegate.images.png import SIGNATURE
+
 Pixels = npt.NDArray[np.uint8]
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE = {3: 2, 4: 6}
 _SUB = 1
 _MAX_BAND_BYTES = 1 << 20

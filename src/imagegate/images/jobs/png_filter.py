@@ -8,7 +8,8 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from imagegate.images.png import SIGNATURE
+
 _KEPT_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"gAMA", b"sRGB", b"cHRM"}
 _MAX_CHUNKS = 65_536
 Span = tuple[int, int]
@@ -17,7 +18,7 @@ Span = tuple[int, int]
 def open_filtered(path: Path) -> BinaryIO:
     """The file for reading; a PNG without its extras."""
     file = path.open("rb")
-    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+    if file.read(len(SIGNATURE)) != SIGNATURE:
         file.seek(0)
         return file
     return io.BufferedReader(_SpanReader(file, _kept_spans(file, path.stat().st_size)), 1 << 16)
@@ -25,7 +26,7 @@ def open_filtered(path: Path) -> BinaryIO:
 
 def _kept_spans(file: BinaryIO, size: int) -> list[Span]:
     """Start and end of the parts to keep; from the first error on all of it, for the decoder to report."""
-    spans = [(0, len(_SIGNATURE))]
+    spans = [(0, len(SIGNATURE))]
     for _ in range(_MAX_CHUNKS):
         start = file.tell()
         head = file.read(8)

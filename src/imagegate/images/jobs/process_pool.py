@@ -6,14 +6,11 @@ Processes start when needed, are killed at their wall-clock limit, and end when 
 import asyncio
 import contextlib
 import sys
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from imagegate.images.jobs.worker import (
-    DEFAULT_FILE_BYTES,
-    DEFAULT_MEMORY_BYTES,
     EXIT_OUT_OF_MEMORY,
     PREFIX_BYTES,
     JobRequest,
@@ -24,11 +21,7 @@ from imagegate.images.jobs.worker import (
 
 T = TypeVar("T")
 
-_SINGLE_THREAD_ENV = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+_SINGLE_THREAD_ENV = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _STDERR_TAIL_BYTES = 2_000
 _SHUTDOWN_TIMEOUT_S = 2.0
 
@@ -54,10 +47,6 @@ class _Worker:
         self._stderr_tail = bytearray()
         self._stderr_task = asyncio.create_task(self._read_stderr())
         self.idle_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -115,33 +104,13 @@ class _Worker:
 class ProcessPool:
     """At most `size` processes at a time; further callers wait."""
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        memory_bytes: int = DEFAULT_MEMORY_BYTES,
-        file_bytes: int = DEFAULT_FILE_BYTES,
-        idle_s: float = 30.0,
-    ) -> None:
+    def __init__(self, size: int, *, idle_s: float = 30.0) -> None:
         self._slots = asyncio.Semaphore(size)
-        self._limits = (str(memory_bytes), str(file_bytes))
         self._idle_s = idle_s
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._shutdowns: set[asyncio.Task[None]] = set()
         self._closed = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    @property
-    def pids(self) -> list[int]:
-        return [worker.pid for worker in (*self._idle, *self._busy) if worker.alive]
 
     async def run(self, job: str, request: msgspec.Struct, result: type[T], *, cpu_s: float, wall_s: float) -> T:
         """Run one job. `wall_s` counts from when a process takes it, the start of a new one included.
@@ -215,7 +184,6 @@ class ProcessPool:
             "-I",
             "-m",
             "imagegate.images.jobs.worker",
-            *self._limits,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
-from imagegate.images.jobs.decode import open_upright
+from imagegate.images.jobs.decode import ImageSize, open_upright
 
 JOB = "imagegate.images.jobs.thumbnail:draw"
 MEDIA_TYPE = "image/webp"
@@ -22,16 +22,9 @@ class ThumbnailRequest(msgspec.Struct, frozen=True):
     edge: int
 
 
-class ThumbnailResult(msgspec.Struct, frozen=True):
-    """The size in pixels of what was drawn."""
-
-    width: int
-    height: int
-
-
-def draw(request: ThumbnailRequest) -> ThumbnailResult:
+def draw(request: ThumbnailRequest) -> ImageSize:
     """Upright, of the same shape, never enlarged. Raises what the decoder raises."""
     image = open_upright(Path(request.source), within=(request.edge, request.edge))
     image.thumbnail((request.edge, request.edge), Image.Resampling.LANCZOS)
     image.save(request.target, "WEBP", quality=_QUALITY, method=_METHOD, exif=b"", xmp=b"")
-    return ThumbnailResult(image.width, image.height)
+    return ImageSize(image.width, image.height)

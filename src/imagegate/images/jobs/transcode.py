@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from imagegate.images.jobs.decode import open_upright
+from imagegate.images.jobs.decode import ImageSize, open_upright
 from imagegate.images.jobs.encode import jpeg_options, webp_options
 from imagegate.images.jobs.png_encoder import write_png
 
@@ -27,14 +27,7 @@ class TranscodeRequest(msgspec.Struct, frozen=True):
     compression: int = 100
 
 
-class TranscodeResult(msgspec.Struct, frozen=True):
-    """The size in pixels of what was written."""
-
-    width: int
-    height: int
-
-
-def transcode(request: TranscodeRequest) -> TranscodeResult:
+def transcode(request: TranscodeRequest) -> ImageSize:
     """ValueError for another media type or compression; else raises what decoder and encoder raise."""
     if not 0 <= request.compression <= 100:
         raise ValueError(f"compression is 0..100, not {request.compression}")
@@ -54,7 +47,7 @@ def transcode(request: TranscodeRequest) -> TranscodeResult:
             )
         case _:
             raise ValueError(f"{request.media_type} is not written here")
-    return TranscodeResult(image.width, image.height)
+    return ImageSize(image.width, image.height)
 
 
 def _profile(image: Image.Image) -> bytes:

@@ -1,6 +1,6 @@
 """The child process that decodes images: requests on stdin, responses on stdout, until its parent ends.
 
-Run as `python -I -m imagegate.images.jobs.worker MEMORY_BYTES FILE_BYTES`. It limits itself before the first request.
+Run as `python -I -m imagegate.images.jobs.worker`. It limits itself before the first request.
 What a job may do is limited by the kernel, not by trust.
 """
 
@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import msgspec
 
-DEFAULT_MEMORY_BYTES = 600 << 20
-DEFAULT_FILE_BYTES = 64 << 20
+_MEMORY_BYTES = 600 << 20
+_FILE_BYTES = 64 << 20
 MAX_MESSAGE_BYTES = 16 << 20
 EXIT_OUT_OF_MEMORY = 71
 _JOB_PACKAGE = "imagegate."
@@ -59,10 +59,9 @@ def message_length(prefix: bytes) -> int:
 PREFIX_BYTES = _LENGTH.size
 
 
-def main(arguments: list[str]) -> int:
-    memory_bytes, file_bytes = (int(argument) for argument in arguments)
+def main() -> int:
     requests, responses = _private_streams()
-    _limit_self(memory_bytes, file_bytes)
+    _limit_self()
     while prefix := requests.read(PREFIX_BYTES):
         request = msgspec.msgpack.decode(requests.read(message_length(prefix)), type=JobRequest)
         try:
@@ -85,12 +84,9 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, responses
 
 
-def _limit_self(memory_bytes: int, file_bytes: int) -> None:
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_CORE, 0),
-    ):
+def _limit_self() -> None:
+    limits = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _FILE_BYTES, resource.RLIMIT_CORE: 0}
+    for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
     _drop_network()
 
@@ -133,12 +129,9 @@ def _find_job(name: str) -> Callable[[object], object]:
 
 
 def _request_type(job: Callable[[object], object]) -> type[object]:
-    hints = typing.get_type_hints(job)
-    hints.pop("return", None)
-    (hint,) = hints.values()
-    request_type: type[object] = hint
+    request_type: type[object] = typing.get_type_hints(job)["request"]
     return request_type
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

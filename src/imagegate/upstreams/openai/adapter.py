@@ -12,15 +12,14 @@ import msgspec
 from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
+from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.client import HttpClient, NoResponse, read_response, request_id_of
-from imagegate.http.download import DownloadFailed
+from imagegate.http.client import DownloadFailed, HttpClient, NoResponse, read_response, request_id_of
 from imagegate.http.request_body import RequestBody
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
-    FailureKind,
     Outcome,
     Produced,
     ProgressHook,

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from imagegate.catalog.routes import Dialect
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.images import Size
-from imagegate.families.sizes import RATIOS, TIERS
+from imagegate.families.sizes import RATIOS, TIERS, tier_for_area
 from imagegate.http.request_body import FilePart, Part, RequestBody, file_part, json_body
 from imagegate.upstreams.base import Call
 from imagegate.upstreams.request_fields import (
@@ -24,9 +24,6 @@ from imagegate.upstreams.request_fields import (
     sniff_media_type,
 )
 
-# Up to so many pixels an image counts as this tier; the same borders price it.
-_MAX_TIER_PIXELS: Final = {"1K": 1_700_000, "2K": 4_400_000}
-_TIER_NAMES: Final = {"1K": "1k", "2K": "2k", "4K": "4k"}
 _Form = list[tuple[str, str | FilePart]]
 
 
@@ -92,19 +89,12 @@ def _size_fields(size: Size, dialect: Dialect) -> dict[str, Any]:
     if dialect.size_style == "width_height":
         return {"width": size.width, "height": size.height}
     if dialect.size_style == "ratio":
-        tier = _tier(size)
+        tier = size.resolution if size.resolution in TIERS else tier_for_area(size.width * size.height)
         ratio = nearest_ratio(size, [name for name in dialect.sizes if ":" in name] or list(RATIOS))
-        return {"aspect_ratio": ratio, "resolution": dialect.tiers.get(tier, _TIER_NAMES[tier])}
+        return {"aspect_ratio": ratio, "resolution": dialect.tiers.get(tier, tier.lower())}
     if size.assumed and dialect.size_auto:
         return {"size": "auto"}
     return {"size": f"{size.width}x{size.height}"}
-
-
-def _tier(size: Size) -> str:
-    if size.resolution in TIERS:
-        return size.resolution
-    pixels = size.width * size.height
-    return next((tier for tier, max_pixels in _MAX_TIER_PIXELS.items() if pixels <= max_pixels), "4K")
 
 
 def _json_edit(call: Call, dialect: Dialect, fields: dict[str, Any]) -> RequestBody:
