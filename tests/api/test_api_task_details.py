@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
-from tests.support.gateway import Gateway
+from tests.support.gateway import THUMBNAILS, Gateway
+
+GATEWAY_ENV = THUMBNAILS
 
 
 def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Client) -> None:

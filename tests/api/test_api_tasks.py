@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
-from tests.support.gateway import Gateway
+from tests.support.gateway import THUMBNAILS, Gateway
 
 UNKNOWN = "task-unified-1795341693-aaaaaaaa"
+GATEWAY_ENV = THUMBNAILS
 
 
 @pytest.fixture(scope="module")

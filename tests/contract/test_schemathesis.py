@@ -22,7 +22,7 @@ from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = int(os.environ.get("IMAGEGATE_CONTRACT_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("IMAGEGATE_CONTRACT_EXAMPLES", "2"))
 SEED = os.environ.get("IMAGEGATE_CONTRACT_SEED", "20261122")
 ENGINES = ["sqlite", "postgres"] if EXAMPLES >= 100 else ["sqlite"]
 CHECKS = (

@@ -12,7 +12,6 @@ import pytest
 
 from imagegate import crash_points
 from tests.support.crash_scenarios import (
-    NO_THUMBNAILS,
     PURCHASE_CRASH_POINTS,
     UNKNOWN_OUTCOME_CRASH_POINTS,
     CrashScenario,
@@ -43,7 +42,7 @@ def world() -> Iterator[Environment]:
 
 @pytest.fixture(scope="module")
 def scene(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai, NO_THUMBNAILS)
+    scene = CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai)
     yield scene
     scene.wait_until_clean(orphans=1)  # of fetch.mid
     scene.verify()
@@ -51,14 +50,14 @@ def scene(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def unforgiving(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("unforgiving"), world.openai_without_repeats, NO_THUMBNAILS)
+    scene = CrashScenario(world, tmp_path_factory.mktemp("unforgiving"), world.openai_without_repeats)
     yield scene
     scene.verify()
 
 
 @pytest.fixture(scope="module")
 def keyed(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("keyed"), world.task_api, NO_THUMBNAILS)
+    scene = CrashScenario(world, tmp_path_factory.mktemp("keyed"), world.task_api)
     yield scene
     scene.wait_until_clean()
     scene.verify()
@@ -91,7 +90,7 @@ def test_f1_killed_at(scene: CrashScenario, place: str) -> None:
 
 @pytest.mark.fault("F1")
 def test_f1_killed_on_postgres(world: Environment, postgres_url: str, tmp_path: Path) -> None:
-    scene = CrashScenario(world, tmp_path, world.openai, {**NO_THUMBNAILS, "IMAGEGATE_DATABASE": postgres_url})
+    scene = CrashScenario(world, tmp_path, world.openai, {"IMAGEGATE_DATABASE": postgres_url})
     for place in ON_POSTGRES:
         [fate] = scene.run(place)
         check_report(place, fate)

@@ -14,7 +14,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.maintenance import purge_old, sweep
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, open_installation
-from tests.support.gateway import Gateway
+from tests.support.gateway import THUMBNAILS, Gateway
 from tests.support.image_files import PNG, b64
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -80,7 +80,7 @@ def _day(moment: int) -> str:
 
 
 def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
-    with Gateway(tmp_path, env={"IMAGEGATE_SWEEP_S": "0.2"}) as served:
+    with Gateway(tmp_path, env={**THUMBNAILS, "IMAGEGATE_SWEEP_S": "0.2"}) as served:
         with served.client() as client:
             old = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         served.stop()

@@ -24,10 +24,11 @@ from imagegate.store import attempts, claims
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, Installation, open_installation
 from tests.store.helpers import LEASE_US, ROUTE, new_attempt
-from tests.support.gateway import Gateway
+from tests.support.gateway import THUMBNAILS, Gateway
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 DAY = 24 * HOUR
+GATEWAY_ENV = THUMBNAILS
 
 
 async def listed(place: Installation, task_id: str, query: str = "") -> dict[str, Any]:
@@ -157,7 +158,7 @@ def test_the_program_shows_thumbnails_and_takes_one_as_a_reference(gateway: Gate
 
 @pytest.mark.gate
 def test_killed_at_any_moment_around_a_settlement_nothing_is_lost(tmp_path: Path) -> None:
-    served = Gateway(tmp_path, env={"IMAGEGATE_MAX_CRASHES": "10"})
+    served = Gateway(tmp_path, env={**THUMBNAILS, "IMAGEGATE_MAX_CRASHES": "10"})
     with served:
         ids = []
         for number in range(6):

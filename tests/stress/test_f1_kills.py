@@ -11,7 +11,6 @@ import pytest
 
 from tests.e2e.test_crash_points import check_report
 from tests.support.crash_scenarios import (
-    NO_THUMBNAILS,
     PURCHASE_CRASH_POINTS,
     CrashScenario,
     Environment,
@@ -38,7 +37,7 @@ def test_f1_kills_around_the_purchase(
 ) -> None:
     seed = int(SEED or random.randrange(2**32))
     print(f"{kind}: F1_SEED={seed}")
-    scenario = CrashScenario(environment, tmp_path, getattr(environment, kind), NO_THUMBNAILS)
+    scenario = CrashScenario(environment, tmp_path, getattr(environment, kind))
     random_ = random.Random(seed)
     crash_points = [crash_point for crash_point in PURCHASE_CRASH_POINTS for _ in range(ROUNDS)]
     random_.shuffle(crash_points)

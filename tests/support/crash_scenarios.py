@@ -53,8 +53,6 @@ FAST_SETTINGS = {
     "IMAGEGATE_REPEAT_USD_PER_DAY": "100",
     "IMAGEGATE_LOG_LEVEL": "warning",
 }
-# A worker process costs as much as the rest of a round; thumbnails have their own tests.
-NO_THUMBNAILS = {"IMAGEGATE_THUMBNAIL_DAYS": "0"}
 _TIMEOUT_S = 30.0
 
 

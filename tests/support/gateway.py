@@ -21,6 +21,9 @@ from tests.support.program import Child, Program, wait_until
 
 PROGRAM = [sys.executable, "-m", "imagegate"]
 START_TIMEOUT_S = 90.0
+# Thumbnails are drawn by a process of their own that costs more than most tests: for the tests that look at them.
+THUMBNAILS = {"IMAGEGATE_THUMBNAIL_DAYS": "30"}
+_ENV = {"IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", "IMAGEGATE_THUMBNAIL_DAYS": "0"}
 
 
 def free_port() -> int:
@@ -57,7 +60,7 @@ class Gateway(Program):
         self._listen_url = f"http://127.0.0.1:{free_port()}" if public_url else ""
         self.options = (*options, "--port", self._listen_url.rpartition(":")[2]) if public_url else options
         env = {**(env or {}), "IMAGEGATE_PUBLIC_URL": public_url} if public_url else env
-        self.env = {**_environment(), "IMAGEGATE_LEASE_S": "2", "IMAGEGATE_POLL_S": "0.5", **(env or {})}
+        self.env = {**_environment(), **_ENV, **(env or {})}
         self.url = ""
 
     @property

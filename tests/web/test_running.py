@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.gateway import Gateway
+from tests.support.gateway import THUMBNAILS, Gateway
 from tests.web.browser import open_page, sign_in
 from tests.web.conftest import DESKTOP, RoutedSite
 from tests.web.playground import (
@@ -29,12 +28,7 @@ from tests.web.playground import (
     run_prompt,
 )
 
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One task at a time: the others wait."""
-    with Gateway(tmp_path_factory.mktemp("narrow") / "data", env={"IMAGEGATE_WORKERS": "1"}) as program:
-        yield program
+GATEWAY_ENV = {**THUMBNAILS, "IMAGEGATE_WORKERS": "1"}  # one task at a time: the others wait
 
 
 def test_l07_several_runs_each_with_its_state_and_a_cancel(page: Page, gateway: Gateway) -> None:
