@@ -10,15 +10,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
 
 from imagegate.domain.tasks import AttemptOutcome
+from imagegate.domain.time import US_PER_SECOND
 
 T = TypeVar("T")
+DRAIN_WAIT_S = 1.0
+_LOOKS_PER_S = 50
+_LOOKS_KEPT_S = 120
 
 
 class WakeUps:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
 
-    `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `broken_invariants`: what
-    the last sweep found. `cancel_requested`: the running tasks that their customers have asked to cancel.
+    `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `waits_ended`: nobody
+    waits for a task any more. `broken_invariants`: what the last sweep found. Of the running tasks, `cancel_requested`
+    are those that their customers have asked to cancel, and `sent_tasks` those of which an upstream has or had a call.
+    `drain_requested`: no call begins any more. `drain_at_once`: nothing is waited for. `drained`: no task runs.
     """
 
     def __init__(self) -> None:
@@ -26,15 +32,51 @@ class WakeUps:
         self.webhooks_due = asyncio.Event()
         self.worker_running = False
         self.closing = False
+        self.waits_ended = False
         self.broken_invariants: frozenset[str] = frozenset()
         self.cancel_requested: set[str] = set()
+        self.sent_tasks: set[str] = set()
+        self.drain_requested = asyncio.Event()
+        self.drain_at_once = asyncio.Event()
+        self.drained = asyncio.Event()
+        self._looks: Counter[int] = Counter()
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
+    def request_drain(self) -> None:
+        """Begin no call any more. Waits end after `DRAIN_WAIT_S`: most tasks would not end in this process."""
+        self.drain_requested.set()
+        asyncio.get_running_loop().call_later(DRAIN_WAIT_S, self._end_waits)
+
     def close(self) -> None:
-        """End every wait now; whoever waits answers with the task as it is."""
+        """End every wait and every stream now; whoever waits answers with the task as it is."""
         self.closing = True
+        self._end_waits()
+
+    def _end_waits(self) -> None:
+        self.waits_ended = True
         for task_id in list(self._waiters):
             self.notify_task_changed(task_id)
+
+    @property
+    def draining(self) -> bool:
+        return self.drain_requested.is_set()
+
+    def wake_at(self, delay_us: int) -> None:
+        """Look for due tasks after this long."""
+        asyncio.get_running_loop().call_later(max(delay_us, 0) / US_PER_SECOND, self.tasks_due.set)
+
+    def reserve_look(self, earliest: int, latest: int) -> int:
+        """When a task that waits for a route is looked at again, in UTC microseconds: from `earliest` on.
+
+        At most `_LOOKS_PER_S` tasks a second: thousands that wait must not keep the process busy with looking.
+        """
+        second = earliest // US_PER_SECOND
+        for passed in [one for one in self._looks if one < second - _LOOKS_KEPT_S]:
+            del self._looks[passed]
+        while self._looks[second] >= _LOOKS_PER_S:
+            second += 1
+        self._looks[second] += 1
+        return min(max(earliest, second * US_PER_SECOND), latest)
 
     def notify_task_changed(self, task_id: str) -> None:
         for waiter in self._waiters.pop(task_id, []):

@@ -15,6 +15,7 @@ from imagegate.routing.circuit_breaker import Health
 from imagegate.security.keyring import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
+from imagegate.store.accounts import UnfinishedCount
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import UpstreamDeps
@@ -29,7 +30,8 @@ class Runtime:
 
     `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
     out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
-    `route_health` is the breakers' state, at most a second old.
+    `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
+    this process added since; both at most a second old.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Runtime:
     clock: Clock = wall_clock
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
+    unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 

@@ -88,6 +88,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What one caller may do."""
 
     unfinished_per_account: int = 10_000
+    unfinished_total: int = 50_000
     account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
     idempotency_hours: int = 48
@@ -112,7 +113,8 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     lease_s: float = 60.0
     poll_s: float = 5.0
     deadline_s: float = 3600.0
-    drain_s: float = 30.0
+    drain_s: float = 0.0
+    outage_patience_s: float = 600.0
     max_crashes: int = 3
     sweep_s: float = 60.0
     max_embedded_processes: int = 0
@@ -225,6 +227,9 @@ def _validate(settings: Settings) -> Settings:
         ),
         ("lease_s", settings.work.lease_s > 0, "above 0"),
         ("workers", settings.work.workers >= 0, "0 (serve only) or more"),
+        ("drain_s", settings.work.drain_s >= 0, "0 (as long as sent calls take) or more"),
+        ("outage_patience_s", settings.work.outage_patience_s >= 0, "0 or more"),
+        ("unfinished_total", settings.limits.unfinished_total > 0, "above 0"),
         ("webhook_timeout_s", settings.work.webhook_timeout_s > 0, "above 0"),
         ("webhook_retry_s", all(wait >= 0 for wait in settings.work.webhook_retry_s), "waits of 0 seconds or more"),
         ("max_upstream_calls", settings.work.max_upstream_calls > 0, "above 0"),

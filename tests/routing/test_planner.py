@@ -14,7 +14,15 @@ from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.tasks import FailureKind
 from imagegate.families import FAMILIES
 from imagegate.routing.circuit_breaker import Health, on_failure
-from imagegate.routing.planner import RouteRequest, plan_routes, route_cost, unsupported_reason
+from imagegate.routing.planner import (
+    RouteHistory,
+    RouteRequest,
+    RouteWait,
+    WaitReason,
+    plan_routes,
+    route_cost,
+    unsupported_reason,
+)
 
 NOW = 1_795_000_000_000_000
 CATALOG = load_catalog()
@@ -52,7 +60,7 @@ THREE_ROUTES = route_table(
 def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality: str, n: int) -> None:
     request = route_request(size=size, resolution=tier, quality=quality, n=n)
     routes = THREE_ROUTES.for_model("gpt-image-2")
-    planned = plan_routes(routes, {}, {}, request, set(), {}, NOW)
+    planned = plan_routes(routes, {}, {}, request, RouteHistory(), NOW)
     costs = [route_cost(route, request) for route in planned.choices]
     assert costs == sorted(costs)
     assert len(costs) == 3
@@ -62,7 +70,7 @@ def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality:
 def test_the_order_of_the_routes_turns_with_the_request() -> None:
     routes = THREE_ROUTES.for_model("gpt-image-2")
     cheapest = {
-        plan_routes(routes, {}, {}, route_request(size="1:1", resolution=tier, quality=quality), set(), {}, NOW)
+        plan_routes(routes, {}, {}, route_request(size="1:1", resolution=tier, quality=quality), RouteHistory(), NOW)
         .choices[0]
         .upstream
         for tier in ("1K", "2K", "4K")
@@ -92,11 +100,12 @@ def test_a_route_that_cannot_do_it_is_passed_over(
 
 def test_the_plan_says_why_routes_were_skipped() -> None:
     routes = THREE_ROUTES.for_model("gpt-image-2")
-    broken = {"tokens": on_failure(Health(), FailureKind.out_of_funds, NOW)}
-    blocked_until = {"gpt-image-2@flat": NOW + 500_000}
-    planned = plan_routes(routes, broken, {}, route_request(size="1:1"), {"gpt-image-2@tiers"}, blocked_until, NOW)
+    broken = {"tokens": on_failure(Health(), FailureKind.out_of_funds, NOW, NOW)}
+    wait = RouteWait(NOW + 500_000, WaitReason.busy)
+    history = RouteHistory({"gpt-image-2@tiers"}, {"gpt-image-2@flat": wait})
+    planned = plan_routes(routes, broken, {}, route_request(size="1:1"), history, NOW)
     assert planned.choices == ()
-    assert planned.wait_until == NOW + 500_000
+    assert planned.waits == (wait,)
     assert {one.route: one.skipped for one in planned.considered} == {
         "gpt-image-2@tokens": "the operator's account there is out of funds",
         "gpt-image-2@flat": "at the limit of concurrent calls or images per minute",
@@ -106,10 +115,58 @@ def test_the_plan_says_why_routes_were_skipped() -> None:
 
 def test_a_rate_limited_route_is_waited_for_only_where_no_other_can_serve() -> None:
     routes = THREE_ROUTES.for_model("gpt-image-2")
-    rate_limited = {"gpt-image-2@tiers": on_failure(Health(), FailureKind.throttled, NOW, retry_after_us=4_000_000)}
-    planned = plan_routes(routes, rate_limited, {}, route_request(size="1:1", quality="high"), set(), {}, NOW)
+    rate_limited = {
+        "gpt-image-2@tiers": on_failure(Health(), FailureKind.throttled, NOW, NOW, retry_after_us=4_000_000)
+    }
+    planned = plan_routes(routes, rate_limited, {}, route_request(size="1:1", quality="high"), RouteHistory(), NOW)
     assert [route.upstream for route in planned.choices] == ["flat", "tokens"]
-    assert planned.wait_until == NOW + 4_000_000
+    assert planned.waits == (RouteWait(NOW + 4_000_000, WaitReason.throttled),)
+
+
+def test_what_ends_by_itself_is_waited_for_and_what_needs_a_person_is_not() -> None:
+    routes = THREE_ROUTES.for_model("gpt-image-2")
+    failing = Health()
+    for _ in range(5):
+        failing = on_failure(failing, FailureKind.failing, NOW, NOW)
+    needs_person = {
+        "gpt-image-2@tokens": on_failure(Health(), FailureKind.no_model, NOW, NOW),
+        "flat": on_failure(Health(), FailureKind.bad_key, NOW, NOW, key=""),
+        "gpt-image-2@tiers": on_failure(Health(), FailureKind.misconfigured, NOW, NOW),
+    }
+    request = route_request(size="1:1")
+    keys = {"flat": "unknown"}
+    plan = plan_routes(routes, needs_person, keys, request, RouteHistory(), NOW)
+    assert (plan.choices, plan.waits) == ((), ())
+    # A route that fails for now is no use where its whole upstream needs a person.
+    plan = plan_routes(routes, needs_person | {"gpt-image-2@flat": failing}, keys, request, RouteHistory(), NOW)
+    assert plan.waits == ()
+    plan = plan_routes(routes, needs_person | {"gpt-image-2@tokens": failing}, keys, request, RouteHistory(), NOW)
+    assert plan.waits == (RouteWait(failing.open_until, WaitReason.unavailable),)
+
+
+def test_the_route_of_an_unknown_outcome_is_called_again_once_it_has_completed_a_call() -> None:
+    [route] = route_table(RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="0.01")).for_model(
+        "gpt-image-2"
+    )
+    history = RouteHistory(unknown_route=route.name, unknown_at=NOW)
+    plan = plan_routes([route], {}, {}, route_request(), history, NOW + 1)
+    assert plan.choices == ()
+    assert [wait.reason for wait in plan.waits] == [WaitReason.unavailable]
+    plan = plan_routes([route], {route.name: Health(completed_at=NOW + 1)}, {}, route_request(), history, NOW + 2)
+    assert plan.choices == (route,)
+
+
+def test_trials_go_first_to_tasks_that_would_not_buy_twice() -> None:
+    [route] = route_table(RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="0.01")).for_model(
+        "gpt-image-2"
+    )
+    half_open = {route.name: Health(times_opened=1, open_until=NOW, reason="failing")}
+    assert plan_routes([route], half_open, {}, route_request(), RouteHistory(), NOW).choices == (route,)
+    later = plan_routes([route], half_open, {}, route_request(), RouteHistory(unknown_at=NOW - 1), NOW)
+    assert later.choices == ()
+    then = later.waits[0].until
+    again = plan_routes([route], half_open, {}, route_request(), RouteHistory(unknown_at=NOW - 1), then)
+    assert again.choices == (route,)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ async def _check_rows(db: Database) -> None:
 
     health = await db.read(route_health.load_health)
     assert set(health) == {"u", "r"}
-    assert breaker_state(health["u"], NOW) == Open(4_000_000_000_000_000, "failing")
+    assert breaker_state(health["u"], NOW) == Open(4_000_000_000_000_000, "failing", is_temporary=True)
     assert health["r"] == Health()
     quota = Quota("key", "key_1", 1)
     assert isinstance(

@@ -104,7 +104,7 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await db.read(count_rows) == {
             "tasks": 2,
             "holds": 2,
-            "task_steps": 4,
+            "task_steps": 5,
             "attempts": 1,
             "deliveries": 1,
             "delivery_attempts": 2,

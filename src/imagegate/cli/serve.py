@@ -163,9 +163,30 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self._runtime = runtime
+        self._drain: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Waits for tasks end now: a cancelled response would say that no task exists."""
+        """The first signal drains: requests are served until the last sent call has ended. A second one ends it now."""
+        if self._drain is None and self._runtime.wake_ups.worker_running:
+            self._drain = asyncio.create_task(self._drain_and_exit(sig, frame))
+            return
+        self._runtime.wake_ups.drain_at_once.set()
+        if self._drain is None:
+            self._exit(sig, frame)
+
+    async def _drain_and_exit(self, sig: int, frame: FrameType | None) -> None:
+        wake_ups = self._runtime.wake_ups
+        wake_ups.request_drain()
+        if wake_ups.sent_tasks:
+            click.echo(
+                f"waiting for {len(wake_ups.sent_tasks)} tasks that are with upstreams; new tasks are accepted and wait"
+                " for the next start. Press Ctrl-C again (or send the signal again) to end now"
+            )
+        await wake_ups.drained.wait()
+        self._exit(sig, frame)
+
+    def _exit(self, sig: int, frame: FrameType | None) -> None:
+        """Waits for tasks end first: a cancelled response would say that no task exists."""
         self._runtime.wake_ups.close()
         super().handle_exit(sig, frame)
 

@@ -78,8 +78,9 @@ class ImageResult(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """The row. Times are UTC microseconds, `hold` and `charge` nanos; `claim_no` is the fencing token of its worker.
 
-    `first_sent` is when the first attempt was marked sending, `cancel_requested` when its customer first asked to
-    cancel it.
+    `first_sent` is when the first attempt was marked sending, `is_buying` whether a call is under way or has delivered,
+    `cancel_requested` when its customer first asked to cancel it. A worker looks at a queued task at `due`; it waits
+    for a route since `waiting_since`, if at all.
     `thumbnail_expires` is None where no thumbnail was made. `refunded` is when an operator gave the charge back.
     """
 
@@ -111,11 +112,19 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     first_sent: int | None = None
     cancel_requested: int | None = None
     refunded: int | None = None
+    due: int = 0
+    waiting_since: int | None = None
+    waiting_reason: str | None = None
+    is_buying: bool = False
 
     @property
     def cancellable(self) -> bool:
-        """Whether cancelling ends it for certain: nothing was sent yet."""
-        return not self.terminal and self.first_sent is None
+        """Whether cancelling ends it for certain: nothing is being bought, and nothing was."""
+        return not self.terminal and not self.is_buying
+
+    @property
+    def status(self) -> str:
+        return public_status(self.state, is_sent=self.first_sent is not None)
 
     @property
     def terminal(self) -> bool:
@@ -126,15 +135,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return self.error is not None and self.error.code == TaskErrorCode.request_cancelled
 
 
-def public_status(state: TaskState, claim_no: int) -> str:
-    """`pending`, `processing`, `completed` or `failed`. Requeued work stays `processing`: status never moves back."""
-    match state:
-        case TaskState.completed | TaskState.failed:
-            return state.value
-        case TaskState.queued if claim_no == 0:
-            return "pending"
-        case _:
-            return "processing"
+def public_status(state: TaskState, *, is_sent: bool) -> str:
+    """`pending` until a first call is sent, then `processing`, `completed` or `failed`.
+
+    Work that waits again stays `processing`: status never moves back.
+    """
+    if state in TERMINAL_STATES:
+        return state.value
+    return "processing" if is_sent else "pending"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

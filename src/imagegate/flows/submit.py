@@ -21,6 +21,7 @@ from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
+from imagegate.store.accounts import count_unfinished
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
 
@@ -39,10 +40,10 @@ async def submit(
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
     quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
-    if is_disk_full(runtime) and not await _is_replay(runtime, key, idempotency_key):
-        raise errors.ServiceUnavailable("The service has no space left", reason="storage_full")
-    if not await has_route(runtime, quote.order) and not await _is_replay(runtime, key, idempotency_key):
-        raise errors.ServiceUnavailable("No route can serve this request now", reason="no_route_available")
+    unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
+    shortage = await _find_shortage(runtime, quote, unfinished.count)
+    if shortage is not None and not await _is_replay(runtime, key, idempotency_key):
+        raise shortage
     new = await _new_task(runtime, quote, key, now)
     use = _idempotency_use(runtime, quote, idempotency_key)
     limit = runtime.settings.limits.unfinished_per_account
@@ -52,6 +53,7 @@ async def submit(
         await delete_pinned(runtime, new.input_assets)
     match result:
         case tasks.TaskSubmitted():
+            unfinished.count += 1
             runtime.wake_ups.tasks_due.set()
             return new, False
         case Replay(task_id=task_id):
@@ -65,6 +67,16 @@ async def submit(
             raise _in_flight_problem(runtime, remaining, new.hold)
         case InsufficientCredit():
             raise quota_problem(runtime, result, new.hold)
+
+
+async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
+    if is_disk_full(runtime):
+        return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
+    if unfinished >= runtime.settings.limits.unfinished_total:
+        return errors.ServiceUnavailable("Too many tasks are waiting", reason="queue_full")
+    if not await has_route(runtime, quote.order):
+        return errors.ServiceUnavailable("No route can serve this request now", reason="no_route_available")
+    return None
 
 
 async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> tasks.NewTask:

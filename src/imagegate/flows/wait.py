@@ -20,7 +20,7 @@ async def wait_until_terminal(runtime: Runtime, task: Task, timeout_s: float) ->
             while True:
                 with runtime.wake_ups.watch_task(task.id) as changed:
                     task = await _reload(runtime, task)
-                    if task.terminal or runtime.wake_ups.closing:
+                    if task.terminal or runtime.wake_ups.waits_ended:
                         return task
                     await asyncio.wait([changed], timeout=poll_s)
     except TimeoutError:

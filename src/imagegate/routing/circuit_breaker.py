@@ -12,14 +12,24 @@ from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE, US_PER_SECOND
 
 MAX_CONSECUTIVE_FAILURES = 5
 WINDOW_US, MIN_WINDOW_CALLS = 30 * US_PER_SECOND, 10
-MIN_OPEN_US, MAX_OPEN_US = 15 * US_PER_SECOND, 5 * US_PER_MINUTE
-MIN_LONG_OPEN_US, MAX_LONG_OPEN_US = 30 * US_PER_MINUTE, US_PER_DAY
-DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US = 10 * US_PER_SECOND, 10 * US_PER_MINUTE
+# How long a breaker stays open at first, and at most. Short where it may end by itself: acknowledged tasks wait for it,
+# and work must flow again within a minute of the upstream's return, of which a trial call may need half.
+OPEN_US = {
+    FailureKind.failing: (1 * US_PER_SECOND, 30 * US_PER_SECOND),
+    FailureKind.misconfigured: (15 * US_PER_SECOND, 5 * US_PER_MINUTE),
+    FailureKind.no_model: (30 * US_PER_MINUTE, US_PER_DAY),
+    FailureKind.out_of_funds: (30 * US_PER_MINUTE, US_PER_DAY),
+    FailureKind.blocked: (30 * US_PER_MINUTE, US_PER_DAY),
+}
+# A trial that still runs is looked at again after this long.
+_TRIAL_RECHECK_US = 30 * US_PER_SECOND
+DEFAULT_RETRY_AFTER_US = 10 * US_PER_SECOND
+# Upstreams do send `retry-after-ms: 1`: without a floor one task called a thousand times a minute.
+MIN_RETRY_AFTER_US, MAX_RETRY_AFTER_US = 1 * US_PER_SECOND, 10 * US_PER_MINUTE
 _NEVER_US = 2**62  # the end of what only an operator ends; fits a 64-bit column
 
 # Failures of a whole upstream: its account is out of funds, blocked, or our key is refused.
 UPSTREAM_WIDE_FAILURES = frozenset({FailureKind.out_of_funds, FailureKind.blocked, FailureKind.bad_key})
-_LONG_OPEN_FAILURES = UPSTREAM_WIDE_FAILURES | {FailureKind.no_model}
 REASONS = {
     FailureKind.throttled: "throttled",
     FailureKind.failing: "failing",
@@ -41,6 +51,7 @@ _STORED_NAMES = {
     "rate_limited_until": "cooled_until",
     "half_open_until": "trial_until",
     "refused_key": "key",
+    "completed_at": "done",
     "anomalies": "flags",
     "last_anomaly": "flag",
 }
@@ -50,7 +61,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     """`window_*` count calls since `window_start`. `times_opened`: since the last success.
 
     `half_open_until`: a trial call is under way, and holds others back until then at most. `refused_key` is the
-    fingerprint of a key that the upstream refused. `anomalies` counts odd answers (another size, strange usage).
+    fingerprint of a key that the upstream refused. `completed_at`: when a call was last answered by what it asked for
+    or by a refusal. `anomalies` counts odd answers (another size, strange usage).
     """
 
     consecutive_failures: int = 0
@@ -63,6 +75,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     half_open_until: int = 0
     reason: str = ""
     refused_key: str = ""
+    completed_at: int = 0
     anomalies: int = 0
     last_anomaly: str = ""
 
@@ -72,7 +85,9 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class HalfOpen(msgspec.Struct, frozen=True):
-    """One trial call may pass."""
+    """One trial call may pass, from `since` on."""
+
+    since: int
 
 
 class RateLimited(msgspec.Struct, frozen=True):
@@ -82,10 +97,11 @@ class RateLimited(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True):
-    """No call may pass before `until`."""
+    """No call may pass before `until`. `is_temporary`: it may end by itself, without a person."""
 
     until: int
     reason: str
+    is_temporary: bool = False
 
 
 BreakerState = Closed | HalfOpen | RateLimited | Open
@@ -96,39 +112,55 @@ def breaker_state(health: Health, now: int, key: str = "") -> BreakerState:
     if health.refused_key and health.refused_key == key:
         return Open(_NEVER_US, health.reason)
     if health.open_until > now:
-        return Open(health.open_until, health.reason)
+        return Open(health.open_until, health.reason, health.reason == REASONS[FailureKind.failing])
     if health.rate_limited_until > now:
         return RateLimited(health.rate_limited_until)
     if health.times_opened == 0 or health.refused_key:
         return Closed()
     if health.half_open_until <= now:
-        return HalfOpen()
-    return RateLimited(min(health.half_open_until, now + MIN_OPEN_US))
+        return HalfOpen(health.open_until)
+    return RateLimited(min(health.half_open_until, now + _TRIAL_RECHECK_US))
 
 
-def on_success(health: Health, now: int) -> Health:
+def on_success(health: Health, started: int, now: int) -> Health:
+    """A call that began at `started` was answered. What the upstream said of waiting still holds for other calls."""
+    completed = msgspec.structs.replace(_count_call(health, now, failures=0), completed_at=now)
+    if _is_stale(health, started):
+        return completed
     return msgspec.structs.replace(
-        _count_call(health, now, failures=0),
+        completed,
         consecutive_failures=0,
         times_opened=0,
         open_until=0,
-        rate_limited_until=0,
         half_open_until=0,
         reason="",
         refused_key="",
     )
 
 
-def on_failure(health: Health, failure: FailureKind, now: int, *, retry_after_us: int = 0, key: str = "") -> Health:
-    """`retry_after_us` of 0: the upstream named none. `key` is the fingerprint of the key in use."""
-    health = msgspec.structs.replace(health, half_open_until=0)
+def on_failure(
+    health: Health,
+    failure: FailureKind,
+    started: int,
+    now: int,
+    *,
+    retry_after_us: int = 0,
+    key: str = "",
+) -> Health:
+    """A call that began at `started` failed. `retry_after_us` of 0: the upstream named none.
+
+    `key` is the fingerprint of the key in use.
+    """
+    if _is_stale(health, started):
+        return health
+    health = end_trial(health)
     counted = _count_call(health, now, failures=1)
     match failure:
         case FailureKind.internal:
             return health
         case FailureKind.throttled:
-            wait = min(retry_after_us or DEFAULT_RETRY_AFTER_US, MAX_RETRY_AFTER_US)
-            return msgspec.structs.replace(health, rate_limited_until=now + wait)
+            wait = min(max(retry_after_us or DEFAULT_RETRY_AFTER_US, MIN_RETRY_AFTER_US), MAX_RETRY_AFTER_US)
+            return msgspec.structs.replace(health, rate_limited_until=max(now + wait, health.rate_limited_until))
         case FailureKind.bad_key:
             return msgspec.structs.replace(counted, reason=REASONS[failure], refused_key=key or "unknown")
         case FailureKind.out_of_funds | FailureKind.blocked | FailureKind.no_model | FailureKind.misconfigured:
@@ -138,8 +170,21 @@ def on_failure(health: Health, failure: FailureKind, now: int, *, retry_after_us
             return _open(failed, failure, now) if _should_open(failed) else failed
 
 
+def end_trial(health: Health) -> Health:
+    """The trial ended without a verdict on the route: the next call may be one."""
+    return msgspec.structs.replace(health, half_open_until=0)
+
+
 def on_anomaly(health: Health, anomaly: str) -> Health:
     return msgspec.structs.replace(health, anomalies=health.anomalies + 1, last_anomaly=anomaly)
+
+
+def _is_stale(health: Health, started: int) -> bool:
+    """Whether the call began before the breaker opened: then its outcome is what opened it, and no trial.
+
+    Ten calls that fail together are one break, not one break and five failed trials of it.
+    """
+    return health.times_opened > 0 and started < health.open_until
 
 
 def _should_open(health: Health) -> bool:
@@ -150,9 +195,7 @@ def _should_open(health: Health) -> bool:
 
 def _open(health: Health, failure: FailureKind, now: int) -> Health:
     """Twice as long each time, up to the maximum. It is reached long before the cap of the exponent."""
-    minimum, maximum = (
-        (MIN_LONG_OPEN_US, MAX_LONG_OPEN_US) if failure in _LONG_OPEN_FAILURES else (MIN_OPEN_US, MAX_OPEN_US)
-    )
+    minimum, maximum = OPEN_US[failure]
     wait = min(minimum * 2 ** min(health.times_opened, 20), maximum)
     return msgspec.structs.replace(
         health, times_opened=health.times_opened + 1, open_until=now + wait, reason=REASONS[failure]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -10,6 +11,7 @@ import msgspec
 from imagegate.catalog.routes import Route
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.pricing import compute_charge
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
@@ -32,15 +34,54 @@ class Candidate(msgspec.Struct, frozen=True):
     skipped: str = ""
 
 
+class WaitReason(enum.StrEnum):
+    """Why no call is made now although a route can serve the request: each ends by itself."""
+
+    unavailable = "upstream_unavailable"
+    throttled = "upstream_throttled"
+    busy = "upstream_busy"
+
+
+class RouteWait(msgspec.Struct, frozen=True, order=True):
+    """A route may take a call from `until` on, in UTC microseconds."""
+
+    until: int
+    reason: WaitReason
+
+
 class RoutePlan(msgspec.Struct, frozen=True):
     """`choices`: the routes to try, cheapest first. `considered`: all routes of the model, for the attempt log.
 
-    `wait_until`: when the first of those that are only rate limited or blocked is free again, 0 where none is.
+    `waits`: one for each capable route that takes no call now but will by itself, the first to end first.
     """
 
     choices: tuple[Route, ...]
-    wait_until: int
+    waits: tuple[RouteWait, ...]
     considered: tuple[Candidate, ...]
+
+
+class RouteHistory(msgspec.Struct, frozen=True):
+    """What calls for the same images have come to. `excluded`: routes that cannot serve them.
+
+    `waits`: what failed calls and full places leave to wait for, by route. `unknown_route` made a call at `unknown_at`
+    whose outcome is unknown.
+    """
+
+    excluded: AbstractSet[str] = frozenset()
+    waits: Mapping[str, RouteWait] = {}
+    unknown_route: str = ""
+    unknown_at: int = 0
+
+
+_SKIPPED = {
+    WaitReason.unavailable: "failed a moment ago",
+    WaitReason.throttled: "throttled",
+    WaitReason.busy: "at the limit of concurrent calls or images per minute",
+}
+# When to look again for what nobody can foresee; the end of a break wakes the tasks that wait for it.
+_RECHECK_US = 10 * US_PER_SECOND
+# A trial call should not be one that may buy the same a second time, as long as another task could make it.
+_TRIAL_HEAD_START_US = 5 * US_PER_SECOND
 
 
 def plan_routes(
@@ -48,26 +89,25 @@ def plan_routes(
     health: Mapping[str, Health],
     keys: Mapping[str, str],
     request: RouteRequest,
-    tried: AbstractSet[str],
-    blocked_until: Mapping[str, int],
+    history: RouteHistory,
     now: int,
 ) -> RoutePlan:
-    """Rank the routes. `tried` names those that failed for this request before; times are UTC microseconds.
+    """Rank the routes. Times are UTC microseconds.
 
-    `health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key, `blocked_until` until
-    when a route was found at the limit of its upstream.
+    `health` by the name of a route or an upstream, `keys` the fingerprint of each upstream's key.
     """
     choices, waits, considered = [], [], []
     for cost, route in sorted(
         ((route_cost(route, request), route) for route in routes), key=lambda ranked: (ranked[0], ranked[1].name)
     ):
-        reason = "tried before" if route.name in tried else unsupported_reason(route, request)
+        reason = "tried before" if route.name in history.excluded else unsupported_reason(route, request)
         if not reason:
-            reason, wait = _blocked(route, blocked_until, now) or _unhealthy(route, health, keys, now)
+            found = _unhealthy(route, health, keys, history, now) or _waiting(route, health, history, now)
+            reason, wait = found or ("", None)
             waits += [wait] if wait else []
         considered.append(Candidate(route.name, cost, reason))
         choices += [] if reason else [route]
-    return RoutePlan(tuple(choices), min(waits, default=0), tuple(considered))
+    return RoutePlan(tuple(choices), tuple(sorted(waits)), tuple(considered))
 
 
 def route_cost(route: Route, request: RouteRequest) -> Nanos:
@@ -94,19 +134,35 @@ def _supports_size(route: Route, order: ImageOrder) -> bool:
     return not route.sizes or size.requested in route.sizes or f"{size.width}x{size.height}" in route.sizes
 
 
-def _blocked(route: Route, blocked_until: Mapping[str, int], now: int) -> tuple[str, int] | None:
-    until = blocked_until.get(route.name, 0)
-    return ("at the limit of concurrent calls or images per minute", until) if until > now else None
+def _waiting(
+    route: Route, health: Mapping[str, Health], history: RouteHistory, now: int
+) -> tuple[str, RouteWait] | None:
+    """What this very task has to wait for before it calls the route (again)."""
+    wait = history.waits.get(route.name)
+    if wait is not None and wait.until > now:
+        return _SKIPPED[wait.reason], wait
+    completed_at = health.get(route.name, Health()).completed_at
+    if route.name == history.unknown_route and completed_at <= history.unknown_at:
+        # The same call could be lost in the same way: first the route must show that it works.
+        return "the outcome of an earlier call is unknown", RouteWait(now + _RECHECK_US, WaitReason.unavailable)
+    return None
 
 
-def _unhealthy(route: Route, health: Mapping[str, Health], keys: Mapping[str, str], now: int) -> tuple[str, int]:
-    """Why no call may pass now, and when that ends by itself soon, if it does."""
+def _unhealthy(
+    route: Route, health: Mapping[str, Health], keys: Mapping[str, str], history: RouteHistory, now: int
+) -> tuple[str, RouteWait | None] | None:
+    """Why no call may pass now, and when that ends by itself, if it does."""
+    found: list[tuple[str, RouteWait | None]] = []
     for scope in (route.name, route.upstream):
         match breaker_state(health.get(scope, Health()), now, keys.get(route.upstream, "")):
+            case Open(until=until, reason=reason, is_temporary=True):
+                found.append((reason, RouteWait(until, WaitReason.unavailable)))
             case Open(reason=reason):
-                return reason, 0
+                return reason, None
             case RateLimited(until=until):
-                return "throttled", until
+                found.append((_SKIPPED[WaitReason.throttled], RouteWait(until, WaitReason.throttled)))
+            case HalfOpen(since=since) if history.unknown_at and now < since + _TRIAL_HEAD_START_US:
+                found.append(("half-open", RouteWait(since + _TRIAL_HEAD_START_US, WaitReason.unavailable)))
             case Closed() | HalfOpen():
                 pass
-    return "", 0
+    return next(iter(found), None)

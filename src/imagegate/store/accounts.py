@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from imagegate.domain.accounts import Account, ApiKey
 from imagegate.store.api_keys import find_key
 from imagegate.store.transaction import Tx
@@ -55,3 +57,13 @@ def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey,
         {"account_id": account_id},
     )
     return account, key, charged
+
+
+class UnfinishedCount(msgspec.Struct):
+    """How many tasks of all accounts have not ended."""
+
+    count: int
+
+
+def count_unfinished(tx: Tx) -> UnfinishedCount:
+    return UnfinishedCount(tx.fetch_int("SELECT COALESCE(SUM(unfinished), 0) AS n FROM accounts"))

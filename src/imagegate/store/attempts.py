@@ -19,7 +19,14 @@ from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
 from imagegate.store.dialect import Lock
 from imagegate.store.route_health import Blocked, try_dispatch, update_health
-from imagegate.store.tasks import CancelRequested, Done, LostLease, record_step_if_changed
+from imagegate.store.tasks import (
+    CancelRequested,
+    Done,
+    LostLease,
+    record_step,
+    record_step_if_changed,
+    wake_waiting_tasks,
+)
 from imagegate.store.transaction import Tx
 
 HealthUpdate = Callable[[str, Health, int], Health]
@@ -33,7 +40,7 @@ def begin_attempt(
         return Done()
     # Locked before anything is counted: a cancel comes before this, or finds the task sent.
     task = tx.lock_row(
-        """SELECT cancel_requested FROM tasks
+        """SELECT cancel_requested, first_sent FROM tasks
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
         {"id": attempt.task_id, "account_id": account_id, "claim_no": attempt.claim_no},
     )
@@ -45,8 +52,12 @@ def begin_attempt(
     if blocked is not None:
         return blocked
     tx.execute_nowait(
-        "UPDATE tasks SET first_sent = COALESCE(first_sent, :now) WHERE id = :id", {"id": attempt.task_id}
+        """UPDATE tasks SET first_sent = COALESCE(first_sent, :now), waiting_since = NULL, waiting_reason = NULL
+        WHERE id = :id""",
+        {"id": attempt.task_id},
     )
+    if task["first_sent"] is None:
+        record_step(tx, attempt.task_id)  # customers see it as processing from here on
     add_attempt(tx, account_id, attempt, owner)
     return Done()
 
@@ -86,8 +97,12 @@ def end_attempt(tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_
     )
     if not rows:
         return False
-    for scope in (ended.upstream, ended.route):
+    ended_breaks = [
         update_health(tx, scope, lambda health, scope=scope: health_update(scope, health, tx.now))  # type: ignore[misc]
+        for scope in (ended.upstream, ended.route)
+    ]
+    if any(ended_breaks):
+        wake_waiting_tasks(tx)
     if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.unknown) and ended.cost:
         kind = EntryKind.cost if ended.outcome == AttemptOutcome.produced else EntryKind.waste
         ledger.post_cost(tx, rows[0]["task_id"], ended.id, ended.cost, kind, commit_id)

@@ -1,4 +1,4 @@
-"""Cancelling: the end of a task where nothing was sent, a stored cancel request where something was."""
+"""Cancelling: the end of a task where nothing is being bought, a stored cancel request where something is or was."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class NoSuchTask(msgspec.Struct, frozen=True):
 def cancel_task(
     tx: Tx, account_id: str, task_id: str, commit_id: str, render: RenderWebhook
 ) -> Cancelled | CancelRequested | AlreadyFinished | NoSuchTask:
-    """Cancel the task where no request has left, else store that its customer asked for it."""
+    """Cancel the task where nothing is being bought or was, else store that its customer asked for it."""
     # This first statement locks the row: whoever else would end the task or dispatch it comes before or after.
     rows = tx.fetch_all(
-        """UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now)
-        WHERE id = :id AND account_id = :account_id AND state IN ('queued', 'running')
-        RETURNING claim_no, first_sent""",
+        """UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now),
+            due = CASE WHEN state = 'queued' THEN :now ELSE due END
+        WHERE id = :id AND account_id = :account_id AND state IN ('queued', 'running') RETURNING claim_no""",
         {"id": task_id, "account_id": account_id},
     )
     if not rows:
@@ -41,7 +41,9 @@ def cancel_task(
         if task is None:
             return NoSuchTask()
         return Cancelled() if task.cancelled else AlreadyFinished()
-    if rows[0]["first_sent"] is not None:
+    if tx.fetch_all(
+        "SELECT id FROM attempts WHERE task_id = :id AND outcome IN ('sending', 'produced') LIMIT 1", {"id": task_id}
+    ):
         return CancelRequested()
     fail_task(tx, account_id, task_id, rows[0]["claim_no"], CANCELLED_ERROR, commit_id, render)
     return Cancelled()

@@ -79,14 +79,46 @@ def recover_lost_tasks(
     return [row["id"] for row in rows]
 
 
-def release_task(tx: Tx, account_id: str, task_id: str, claim_no: int, delay_us: int = 0) -> Done | LostLease:
-    """Give a task back to the queue, due after `delay_us`; it does not count as a crash."""
+def release_task(
+    tx: Tx,
+    account_id: str,
+    task_id: str,
+    claim_no: int,
+    due: int = 0,
+    waiting_since: int | None = None,
+    waiting_reason: str | None = None,
+) -> Done | LostLease:
+    """Give a task back to the queue, due at `due` in UTC microseconds; it does not count as a crash.
+
+    `waiting_reason`: why no route takes it now; `waiting_since` when none could, other than a full one, at the latest.
+    """
     changed = tx.execute(
-        """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL, due = :due
+        """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL,
+            due = CASE WHEN cancel_requested IS NULL THEN :due ELSE :now END,
+            waiting_since = :since, waiting_reason = :reason
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
-        {"due": tx.now + delay_us, "id": task_id, "account_id": account_id, "claim_no": claim_no},
+        {
+            "due": due,
+            "since": waiting_since,
+            "reason": waiting_reason,
+            "id": task_id,
+            "account_id": account_id,
+            "claim_no": claim_no,
+        },
     )
     return record_step_if_changed(tx, task_id, changed)
+
+
+def has_other_work(tx: Tx, task_id: str, model: str) -> bool:
+    """Whether another unfinished task of the model has made no call of unknown outcome: its call may be a trial."""
+    return bool(
+        tx.fetch_all(
+            """SELECT t.id FROM tasks t
+            WHERE t.state IN ('queued', 'running') AND t.model = :model AND t.id <> :id AND NOT EXISTS (
+                SELECT 1 FROM attempts a WHERE a.task_id = t.id AND a.outcome = 'unknown') LIMIT 1""",
+            {"id": task_id, "model": model},
+        )
+    )
 
 
 def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[Asset]) -> Done | LostLease:

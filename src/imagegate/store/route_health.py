@@ -12,7 +12,9 @@ import msgspec
 
 from imagegate.catalog.routes import Route
 from imagegate.routing.circuit_breaker import BreakerState, Closed, HalfOpen, Health, Open, RateLimited, breaker_state
+from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
+from imagegate.store.tasks import wake_waiting_tasks
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
@@ -21,10 +23,9 @@ _MAX_TRIAL_US = 600_000_000  # how long a half-open trial keeps other calls out 
 
 
 class Blocked(msgspec.Struct, frozen=True):
-    """No call now. `until` is when to ask again in UTC microseconds, 0 where that is not worth waiting for."""
+    """No call now. `wait`: until when, None where that needs a person."""
 
-    until: int
-    reason: str
+    wait: RouteWait | None
 
 
 def load_health(tx: Tx) -> dict[str, Health]:
@@ -35,14 +36,18 @@ def load_health(tx: Tx) -> dict[str, Health]:
     }
 
 
-def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
-    """Apply `change` to the row as it is once it is locked."""
-    _save_health(tx, scope, change(_lock_health(tx, scope)[0]))
+def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> bool:
+    """Apply `change` to the row as it is once it is locked. True where that ended a break."""
+    before, _ = _lock_health(tx, scope)
+    after = change(before)
+    _save_health(tx, scope, after)
+    return bool(before.times_opened or before.refused_key) and not (after.times_opened or after.refused_key)
 
 
 def reset_health(tx: Tx, scope: str) -> None:
     """Forget what was observed: the next call passes."""
     tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", {"scope": scope})
+    wake_waiting_tasks(tx)
 
 
 def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
@@ -65,10 +70,10 @@ def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
 def _check_health(states: Iterable[BreakerState]) -> Blocked | None:
     for state in states:
         match state:
-            case Open(reason=reason):
-                return Blocked(0, reason)
+            case Open(until=until, is_temporary=is_temporary):
+                return Blocked(RouteWait(until, WaitReason.unavailable) if is_temporary else None)
             case RateLimited(until=until):
-                return Blocked(until, "throttled")
+                return Blocked(RouteWait(until, WaitReason.throttled))
             case Closed() | HalfOpen():
                 pass
     return None
@@ -81,11 +86,7 @@ def _check_concurrency(tx: Tx, route: Route) -> Blocked | None:
         "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
         {"upstream": route.upstream},
     )
-    return (
-        Blocked(tx.now + _SLOT_RETRY_US, "the upstream's concurrency limit is reached")
-        if in_flight >= route.concurrency
-        else None
-    )
+    return Blocked(RouteWait(tx.now + _SLOT_RETRY_US, WaitReason.busy)) if in_flight >= route.concurrency else None
 
 
 def _check_rate(tx: Tx, route: Route, images: int, full_at: int) -> Blocked | None:
@@ -96,7 +97,7 @@ def _check_rate(tx: Tx, route: Route, images: int, full_at: int) -> Blocked | No
     quota = Quota("rate", route.upstream, route.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
     result = take((quota,), {quota.bucket: full_at}, tx.now, cost=images)
     if isinstance(result, Denied):
-        return Blocked(tx.now + result.retry_after_us, "the upstream's rate limit is reached")
+        return Blocked(RouteWait(tx.now + result.retry_after_us, WaitReason.busy))
     tx.execute_nowait(
         "UPDATE route_health SET full_at = :at WHERE scope = :scope",
         {"at": result.full_at[quota.bucket], "scope": route.upstream},

@@ -17,6 +17,10 @@ from imagegate.store.transaction import Tx
 SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
     engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
+    due, waiting_since, waiting_reason,
+    CASE WHEN state IN ('queued', 'running') AND first_sent IS NOT NULL THEN EXISTS (
+        SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.outcome IN ('sending', 'produced')) ELSE FALSE END
+    AS is_buying,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 
 
@@ -93,7 +97,7 @@ def _insert_task(tx: Tx, new: NewTask) -> None:
         state="open",
         created=new.created,
     )
-    tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created)
+    tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created, sent=0)
     for asset in new.input_assets:
         assets.add_asset(tx, asset, new.deadline, None)
 
@@ -131,14 +135,21 @@ def record_step(tx: Tx, task_id: str) -> None:
     """Number this change of the task and log it."""
     tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", {"id": task_id})
     tx.execute_nowait(
-        """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at)
-        SELECT id, seq, claim_no, state, progress, :now FROM tasks WHERE id = :id""",
+        """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent)
+        SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END
+        FROM tasks WHERE id = :id""",
         {"id": task_id},
     )
 
 
+def wake_waiting_tasks(tx: Tx) -> int:
+    """Make every task that waits for a route due now; return how many."""
+    return tx.execute("UPDATE tasks SET due = :now WHERE state = 'queued' AND waiting_since IS NOT NULL AND due > :now")
+
+
 def task_from_row(row: Row) -> Task:
     plain = {name: value for name, value in row.items() if value is not None}
+    plain["is_buying"] = bool(row["is_buying"])
     json_columns = (("order", "order_body"), ("usage", "usage_body"), ("results", "results"), ("error", "error"))
     parsed = {name: msgspec.json.decode(plain[column]) for name, column in json_columns if column in plain}
     return msgspec.convert(plain | parsed, Task)

@@ -18,6 +18,7 @@ from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.dialect import DatabaseError
+from imagegate.store.tasks import wake_waiting_tasks
 from imagegate.workers.loop import next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
@@ -42,42 +43,67 @@ class TaskWorker:
         self._settings = runtime.settings.work
         self._running: dict[str, RunningTask] = {}
         self._loops: list[asyncio.Task[None]] = []
-        self._stop = asyncio.Event()
+        self._claiming: list[asyncio.Task[None]] = []
+        self._stop, self._drained = asyncio.Event(), asyncio.Event()
         self._last_account = ""
 
     async def start(self) -> None:
-        """Reclaim the tasks of dead processes, then begin to claim."""
+        """Reclaim the tasks of dead processes, then begin to claim.
+
+        Tasks that wait for a route look at once: what stood in their way may have been the configuration.
+        """
         await reclaim_lost_tasks(self._runtime)
+        await self._runtime.db.write(wake_waiting_tasks)
         wake = self._runtime.wake_ups.tasks_due
         self._runtime.wake_ups.worker_running = True
+        self._claiming = [
+            asyncio.create_task(run_periodically("claim", self._settings.poll_s, self._claim, self._stop, wake))
+        ]
         loops = [
-            run_periodically("claim", self._settings.poll_s, self._claim, self._stop, wake),
+            self._drain_when_requested(),
             # Three renewals may fail before the lease ends.
-            run_periodically("renew", self._settings.lease_s / 4, self._renew, self._stop),
-            run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._stop),
-            run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._stop),
-            run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._stop),
+            run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
+            run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
+            run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
+            run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Claim nothing more, let running tasks finish for `drain_s`, return the rest to the queue."""
-        self._stop.set()
-        self._runtime.wake_ups.worker_running = False
+        """Drain, unless that was done, and end at once what is left."""
+        self._runtime.wake_ups.drain_requested.set()
+        self._runtime.wake_ups.drain_at_once.set()
         await asyncio.gather(*self._loops)
-        jobs = [running.job for running in self._running.values() if running.job]
-        if jobs:
-            await self._drain(jobs)
 
-    async def _drain(self, jobs: list[asyncio.Task[None]]) -> None:
-        renewing = asyncio.create_task(
-            run_periodically("renew", self._settings.lease_s / 4, self._renew, asyncio.Event())
-        )
-        _, left = await asyncio.wait(jobs, timeout=self._settings.drain_s)
-        renewing.cancel()
-        for job in left:
+    async def _drain_when_requested(self) -> None:
+        """Claim nothing more, return unsent tasks to the queue, and wait for the calls that were sent.
+
+        A call is bounded by its own time-out; `drain_s` can shorten that. What is cut off is taken up again or recorded
+        as unknown by the next claim.
+        """
+        wake_ups = self._runtime.wake_ups
+        await wake_ups.drain_requested.wait()
+        wake_ups.worker_running = False
+        self._stop.set()
+        await asyncio.gather(*self._claiming)
+        running = [one for one in self._running.values() if one.job]
+        for one in running:
+            if one.job and one.task.id not in wake_ups.sent_tasks:
+                one.job.cancel()
+        jobs = [one.job for one in running if one.job]
+        at_once = asyncio.create_task(wake_ups.drain_at_once.wait())
+        if jobs:
+            finished = asyncio.ensure_future(asyncio.wait(jobs))
+            await asyncio.wait(
+                [finished, at_once], timeout=self._settings.drain_s or None, return_when=asyncio.FIRST_COMPLETED
+            )
+            finished.cancel()
+        at_once.cancel()
+        for job in jobs:
             job.cancel()
-        await asyncio.gather(*left, renewing, return_exceptions=True)
+        await asyncio.gather(*jobs, return_exceptions=True)
+        self._drained.set()
+        wake_ups.drained.set()
 
     async def _claim(self) -> None:
         """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""
@@ -127,6 +153,7 @@ class TaskWorker:
             raise
         finally:
             del self._running[running.task.id]
+            self._runtime.wake_ups.sent_tasks.discard(running.task.id)
             self._runtime.worker_slots.release()
 
     async def _run_once(self, running: RunningTask) -> bool:
@@ -150,7 +177,9 @@ class TaskWorker:
         return True
 
     async def _release(self, task: Task) -> None:
-        await self._runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no)
+        await self._runtime.db.write(
+            claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, task.waiting_reason
+        )
 
     async def _renew(self) -> None:
         """Extend all leases in one command; a task that is no longer ours is cancelled."""

@@ -9,10 +9,10 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder, Size
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task, TaskState
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.execution.outcome import NO_READABLE_IMAGE, OutcomeEffects, effects_of
 from imagegate.flows.execution.state import (
-    NO_ROUTE,
     OUTCOME_UNKNOWN,
     Delivered,
     Execution,
@@ -23,6 +23,7 @@ from imagegate.flows.execution.state import (
     Stop,
 )
 from imagegate.routing.circuit_breaker import Health
+from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
@@ -111,7 +112,7 @@ def test_a_refusal_stops_the_task_costs_nothing_and_heals_the_route(
 @pytest.mark.parametrize("kind", FailureKind)
 def test_an_unavailability_counts_where_it_belongs(runtime: Runtime, kind: FailureKind) -> None:
     effects = effects_of(execution_of(runtime), ATTEMPT, Unavailable("busy", ERROR, kind, retry_after_s=1.5))
-    assert effects.next_step == RouteUnavailable(ERROR, throttled=kind == FailureKind.throttled)
+    assert effects.next_step == RouteUnavailable(ERROR, kind, runtime.clock())
     assert (effects.result.outcome, effects.result.cost) == (AttemptOutcome.unavailable, 0)
     of_upstream = {FailureKind.out_of_funds, FailureKind.blocked, FailureKind.bad_key}
     concerned, other = ATTEMPT.route, ATTEMPT.upstream
@@ -127,20 +128,31 @@ def test_an_unavailability_counts_where_it_belongs(runtime: Runtime, kind: Failu
 @pytest.mark.parametrize(("bad_body", "error"), [(False, OUTCOME_UNKNOWN), (True, NO_READABLE_IMAGE)])
 def test_an_unknown_outcome_may_have_cost_what_was_expected(runtime: Runtime, bad_body: bool, error: TaskError) -> None:
     effects = effects_of(execution_of(runtime), ATTEMPT, Unknown("cut", bad_body=bad_body))
-    assert effects.next_step == MaybeBought(error)
+    assert effects.next_step == MaybeBought(error, runtime.clock())
     assert (effects.result.outcome, effects.result.cost) == (AttemptOutcome.unknown, ATTEMPT.cost)
     assert health_after(effects, ATTEMPT.route).consecutive_failures == 2
     assert health_after(effects, ATTEMPT.upstream) == FAILED_BEFORE
 
 
 def test_the_state_takes_each_step_into_account() -> None:
-    state = ExecutionState()
-    state.apply(ATTEMPT, RouteUnavailable(ERROR, throttled=True))
-    assert (state.tried_routes, state.call_count, state.error) == (set(), 0, ERROR)
-    state.apply(ATTEMPT, RouteUnavailable(ERROR, throttled=False))
-    assert (state.tried_routes, state.call_count) == ({ATTEMPT.route}, 1)
-    state.apply(ATTEMPT, MaybeBought(OUTCOME_UNKNOWN))
-    assert (state.unknown_attempt, state.call_count, state.error) == (ATTEMPT, 2, OUTCOME_UNKNOWN)
+    state, route = ExecutionState(waiting_since=1), ATTEMPT.route
+    state.apply(ATTEMPT, RouteUnavailable(ERROR, FailureKind.throttled, CREATED))
+    assert (state.excluded_routes, state.failure_counts, state.error) == (set(), {route: 1}, ERROR)
+    assert state.waits[route].reason is WaitReason.throttled
+    state.apply(ATTEMPT, MaybeBought(OUTCOME_UNKNOWN, CREATED))
+    assert (state.unknown_attempt, state.unknown_at, state.unknown_count) == (ATTEMPT, CREATED, 1)
+    state.apply(ATTEMPT, RouteUnavailable(ERROR, FailureKind.no_model, CREATED))
+    assert (state.excluded_routes, state.error) == ({route}, OUTCOME_UNKNOWN), "it may still have been made"
     state.apply(ATTEMPT, Delivered(response()))
-    assert state.delivered_count == 1
-    assert (state.tried_routes, state.call_count, state.unknown_attempt, state.error) == (set(), 0, None, NO_ROUTE)
+    assert state == ExecutionState(batches=[(ATTEMPT, response())])
+
+
+def test_a_task_leaves_a_failing_route_alone_for_longer_each_time() -> None:
+    state = ExecutionState()
+    waits = []
+    for _ in range(9):
+        state.apply(ATTEMPT, RouteUnavailable(NO_ROUTE, FailureKind.failing, CREATED))
+        waits.append((state.waits[ATTEMPT.route].until - CREATED) / US_PER_SECOND)
+    for number, wait in enumerate(waits):
+        full = min(2**number, 60)
+        assert full / 2 <= wait <= full, "jitter only shortens"

@@ -150,21 +150,22 @@ def test_s5_1_error_names_code_message_and_type(runtime: Runtime, code: TaskErro
     ("state", "claim_no", "sent", "status"),
     [
         (TaskState.queued, 0, None, "pending"),
-        (TaskState.running, 1, None, "processing"),
+        (TaskState.running, 1, None, "pending"),
         (TaskState.running, 1, CREATED, "processing"),
-        (TaskState.queued, 1, None, "processing"),
+        (TaskState.queued, 1, None, "pending"),
         (TaskState.queued, 1, CREATED, "processing"),
     ],
 )
 def test_c03_status_has_four_words_and_never_moves_back(
     runtime: Runtime, state: TaskState, claim_no: int, sent: int | None, status: str
 ) -> None:
-    """It can be cancelled exactly as long as nothing was sent, whoever has it."""
-    _, task = render(runtime, task_with(state=state, claim_no=claim_no, first_sent=sent))
+    """Pending until something is sent; cancelled for certain as long as nothing is being bought, whoever has it."""
+    for is_buying in (False, sent is not None):
+        _, task = render(runtime, task_with(state=state, claim_no=claim_no, first_sent=sent, is_buying=is_buying))
+        assert task["task_info"]["can_cancel"] is not is_buying
     assert task["status"] == status
     assert task["task_info"]["estimated_time"] >= 1
     assert not {"error", "results", "duration", "results_expire_at", "engine"} & set(task)
-    assert task["task_info"]["can_cancel"] is (sent is None)
 
 
 def test_s5_1_engine_is_named_for_the_embedded_one_alone(runtime: Runtime) -> None:

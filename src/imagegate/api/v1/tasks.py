@@ -21,7 +21,7 @@ from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.pages import Position
-from imagegate.domain.tasks import Task, public_status
+from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.cancel import cancel
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
@@ -245,7 +245,7 @@ def _task_row(runtime: Runtime, task: Task) -> TaskRow:
         id=task.id,
         model=task.order.model,
         type="image",
-        status=public_status(task.state, task.claim_no),
+        status=task.status,
         progress=task.progress,
         created_at=task.created // US_PER_SECOND,
         has_results=bool(task.results),

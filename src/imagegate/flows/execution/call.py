@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -10,6 +12,7 @@ from imagegate.domain.tasks import Attempt
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.state import Execution
 from imagegate.logging import log_warning
+from imagegate.runtime import Runtime
 from imagegate.store.attempts import save_remote_ref, update_progress
 from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
@@ -19,14 +22,23 @@ from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
 _NO_ACCOUNT = ""
 
 
+def call_slot(runtime: Runtime, upstream: str) -> AbstractAsyncContextManager[object]:
+    """The place of one call. Take it before the attempt is marked sending: what is marked counts as sent if we die.
+
+    What is generated on this machine takes the worker slot instead.
+    """
+    is_local = runtime.registry.upstreams[upstream].recovery_mode == RecoveryMode.deterministic
+    return contextlib.nullcontext() if is_local else runtime.upstream_call_slots
+
+
 async def make_call(execution: Execution, attempt: Attempt) -> Outcome:
     """Call the attempt's upstream. The worker slot is free for other tasks while the upstream works."""
     runtime = execution.runtime
     upstream = runtime.registry.upstreams[attempt.upstream]
     call, hooks = _build_call(execution, attempt), _build_hooks(execution, attempt)
-    if upstream.recovery_mode == RecoveryMode.deterministic:  # generated on this machine: it takes the worker slot
+    if upstream.recovery_mode == RecoveryMode.deterministic:
         return await upstream.produce(call, hooks)
-    async with runtime.upstream_call_slots, runtime.worker_slots.release_while_waiting(_NO_ACCOUNT):
+    async with runtime.worker_slots.release_while_waiting(_NO_ACCOUNT):
         return await upstream.produce(call, hooks)
 
 
@@ -55,9 +67,6 @@ def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
     async def save_ref(ref: str) -> None:
         await runtime.db.write(save_remote_ref, task.account_id, attempt.id, ref)
 
-    def is_cancel_requested() -> bool:
-        return task.cancel_requested is not None or task.id in runtime.wake_ups.cancel_requested
-
     async def report(percent: int) -> None:
         progress = (100 * delivered_count + percent * attempt.images) // task.order.n
         try:
@@ -66,4 +75,4 @@ def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
             log_warning("progress_not_stored", task=task.id, error=str(error))
         runtime.wake_ups.notify_task_changed(task.id)
 
-    return CallHooks(on_progress=report, save_ref=save_ref, cancel_requested=is_cancel_requested)
+    return CallHooks(on_progress=report, save_ref=save_ref, cancel_requested=lambda: execution.is_cancel_requested)

@@ -55,10 +55,15 @@ class OutcomeEffects(msgspec.Struct, frozen=True):
     needs_operator: bool = False
 
 
-async def record_outcome(execution: Execution, attempt: Attempt, outcome: Outcome) -> NextStep:
-    """[ outcome, cost, health ]; then the spool of a call that delivered nothing is emptied."""
+async def record_outcome(
+    execution: Execution, attempt: Attempt, outcome: Outcome, update_health: HealthUpdate | None = None
+) -> NextStep:
+    """[ outcome, cost, health ]; then the spool of a call that delivered nothing is emptied.
+
+    `update_health` replaces what the outcome would do to the health of its route.
+    """
     effects = effects_of(execution, attempt, outcome)
-    await _end_attempt(execution, effects.result, effects.update_health)
+    await _end_attempt(execution, effects.result, update_health or effects.update_health)
     if not isinstance(outcome, Produced):
         execution.runtime.spool.discard(attempt.id)
     _log_attempt(attempt, effects)
@@ -73,10 +78,10 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
         await record_outcome(execution, attempt, Produced(found.response))
     elif recovery_mode(execution.runtime, attempt) == RecoveryMode.deterministic:
         result = _result(attempt, AttemptOutcome.not_sent, detail)
-        await _end_attempt(execution, result, lambda _scope, health, _now: health)
+        await _end_attempt(execution, result, _keep_health)
         execution.runtime.spool.discard(attempt.id)
     else:
-        await record_outcome(execution, attempt, Unknown(detail))
+        await record_outcome(execution, attempt, Unknown(detail), _keep_health)
 
 
 async def _end_attempt(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> None:
@@ -85,6 +90,8 @@ async def _end_attempt(execution: Execution, ended: Attempt, update_health: Heal
     # False where it had ended already, so that no call is counted twice.
     if await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
         runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+    if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.refused, AttemptOutcome.rejected):
+        runtime.wake_ups.tasks_due.set()  # it may have ended a break that tasks wait for
 
 
 def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> OutcomeEffects:
@@ -103,14 +110,15 @@ def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> Outc
         case Unavailable(error=error, detail=detail, failure_kind=kind, request_id=request_id):
             ended = AttemptOutcome.unavailable
             result = _result(attempt, ended, detail, request_id, failure_kind=str(kind))
-            step = RouteUnavailable(error, throttled=kind == FailureKind.throttled)
+            step = RouteUnavailable(error, kind, execution.runtime.clock())
             return OutcomeEffects(result, _on_unavailable(execution, attempt, outcome), step, kind in _NEEDS_OPERATOR)
         case Unknown(detail=detail, request_id=request_id, bad_body=bad_body, usage=usage):
             cost = attempt.cost if usage is None else _cost_of_usage(execution, attempt, usage)
             ended = AttemptOutcome.unknown
             result = _result(attempt, ended, detail, request_id, cost=cost)
             error = NO_READABLE_IMAGE if bad_body else OUTCOME_UNKNOWN
-            return OutcomeEffects(result, _on_failure(attempt.route, FailureKind.failing), MaybeBought(error))
+            maybe = MaybeBought(error, execution.runtime.clock())
+            return OutcomeEffects(result, _on_failure(attempt, attempt.route, FailureKind.failing), maybe)
         case _:
             assert_never(outcome)
 
@@ -125,7 +133,7 @@ def _on_response(attempt: Attempt, anomalies: str = "") -> HealthUpdate:
     """The route and the upstream work, even where they refuse this request."""
 
     def update(scope: str, health: Health, now: int) -> Health:
-        recovered = circuit_breaker.on_success(health, now)
+        recovered = circuit_breaker.on_success(health, attempt.started, now)
         has_anomaly = anomalies and scope == attempt.route
         return circuit_breaker.on_anomaly(recovered, anomalies) if has_anomaly else recovered
 
@@ -136,13 +144,20 @@ def _on_unavailable(execution: Execution, attempt: Attempt, outcome: Unavailable
     """Counts against the upstream where all its routes are concerned, else against the route."""
     key = execution.runtime.registry.key_fingerprints.get(attempt.upstream, "")
     concerned = attempt.upstream if outcome.failure_kind in UPSTREAM_WIDE_FAILURES else attempt.route
-    return _on_failure(concerned, outcome.failure_kind, int(outcome.retry_after_s * US_PER_SECOND), key)
+    return _on_failure(attempt, concerned, outcome.failure_kind, int(outcome.retry_after_s * US_PER_SECOND), key)
 
 
-def _on_failure(concerned: str, failure: FailureKind, retry_after_us: int = 0, key: str = "") -> HealthUpdate:
+def _keep_health(_scope: str, health: Health, _now: int) -> Health:
+    """Our own end says nothing about a route; if the call was a trial, another may be one."""
+    return circuit_breaker.end_trial(health)
+
+
+def _on_failure(
+    attempt: Attempt, concerned: str, failure: FailureKind, retry_after_us: int = 0, key: str = ""
+) -> HealthUpdate:
     def update(scope: str, health: Health, now: int) -> Health:
         kind = failure if scope == concerned else FailureKind.internal
-        return circuit_breaker.on_failure(health, kind, now, retry_after_us=retry_after_us, key=key)
+        return circuit_breaker.on_failure(health, kind, attempt.started, now, retry_after_us=retry_after_us, key=key)
 
     return update
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -13,8 +12,17 @@ from imagegate.domain.money import Nanos
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.state import Execution
 from imagegate.routing.circuit_breaker import Health
-from imagegate.routing.planner import Candidate, RoutePlan, RouteRequest, plan_routes, route_cost
+from imagegate.routing.planner import (
+    Candidate,
+    RouteHistory,
+    RoutePlan,
+    RouteRequest,
+    RouteWait,
+    plan_routes,
+    route_cost,
+)
 from imagegate.runtime import Runtime
+from imagegate.store.claims import has_other_work
 from imagegate.store.route_health import load_health
 
 
@@ -27,10 +35,10 @@ class RouteChoice(msgspec.Struct, frozen=True):
     considered: tuple[Candidate, ...]
 
 
-class RetryAt(msgspec.Struct, frozen=True):
-    """Every route that could do it is rate limited or full until then, in UTC microseconds."""
+class Wait(msgspec.Struct, frozen=True):
+    """Every route that could do it takes no call now, but will by itself; the first to do so first."""
 
-    until: int
+    waits: tuple[RouteWait, ...]
 
 
 class NoRoute(msgspec.Struct, frozen=True):
@@ -39,22 +47,33 @@ class NoRoute(msgspec.Struct, frozen=True):
     considered: tuple[Candidate, ...]
 
 
-async def select_route(execution: Execution) -> RouteChoice | RetryAt | NoRoute:
+async def select_route(execution: Execution) -> RouteChoice | Wait | NoRoute:
     """The best route for the images that are still missing."""
-    runtime, order, state = execution.runtime, execution.task.order, execution.state
+    runtime, order = execution.runtime, execution.task.order
     largest = max((path.stat().st_size for path in execution.inputs.references), default=0)
     request = build_route_request(runtime, order, execution.missing_count, largest)
     health = await runtime.db.read(load_health)
-    plan = make_plan(runtime, request, health, state.tried_routes, state.blocked_until)
+    plan = make_plan(runtime, request, health, await _route_history(execution))
     if not plan.choices:
-        return RetryAt(plan.wait_until) if plan.wait_until else NoRoute(plan.considered)
+        return Wait(plan.waits) if plan.waits else NoRoute(plan.considered)
     route = plan.choices[0]
     request = build_route_request(runtime, order, min(execution.missing_count, route.max_n), largest)
     return RouteChoice(route, request.order, route_cost(route, request), plan.considered)
 
 
+async def _route_history(execution: Execution) -> RouteHistory:
+    state, unknown = execution.state, execution.state.unknown_attempt
+    excluded = state.excluded_routes
+    if unknown is None or unknown.duplicate:
+        return RouteHistory(excluded, state.waits, unknown_at=state.unknown_at)
+    # Whether the route works again is for other tasks to find out: alone, this one would wait for nothing.
+    if not await execution.runtime.db.read(has_other_work, execution.task.id, execution.task.order.model):
+        excluded = excluded | {unknown.route}
+    return RouteHistory(excluded, state.waits, unknown.route, state.unknown_at)
+
+
 async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
-    """Whether any route could take this order now or soon; asked before a hold is placed.
+    """Whether any route could take this order now, or will by itself; asked before a hold is placed.
 
     The embedded engine is always there: an installation with nothing else is not asked.
     """
@@ -62,21 +81,18 @@ async def has_route(runtime: Runtime, order: ImageOrder) -> bool:
         return True
     health = await runtime.route_health.get(lambda: runtime.db.read(load_health))
     plan = make_plan(runtime, build_route_request(runtime, order, order.n), health)
-    return bool(plan.choices or plan.wait_until)
+    return bool(plan.choices or plan.waits)
 
 
 def make_plan(
     runtime: Runtime,
     request: RouteRequest,
     health: Mapping[str, Health],
-    tried_routes: AbstractSet[str] = frozenset(),
-    blocked_until: Mapping[str, int] | None = None,
+    history: RouteHistory = RouteHistory(),  # noqa: B008  frozen
 ) -> RoutePlan:
     registry = runtime.registry
     routes = registry.route_table.for_model(request.order.row)
-    return plan_routes(
-        routes, health, registry.key_fingerprints, request, tried_routes, blocked_until or {}, runtime.clock()
-    )
+    return plan_routes(routes, health, registry.key_fingerprints, request, history, runtime.clock())
 
 
 def build_route_request(

@@ -19,13 +19,13 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import parse_usd
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
-from imagegate.flows.execution.call import make_call
+from imagegate.flows.execution.call import call_slot, make_call
 from imagegate.flows.execution.inputs import gather_inputs
 from imagegate.flows.execution.outcome import close_open_attempt, record_outcome
-from imagegate.flows.execution.route_selection import NoRoute, RetryAt, RouteChoice, select_route
+from imagegate.flows.execution.route_selection import NoRoute, RouteChoice, Wait, select_route
 from imagegate.flows.execution.settlement import fail_task, settle
 from imagegate.flows.execution.state import Execution, Inputs, Lease, Stop, load_state
-from imagegate.routing.planner import Candidate
+from imagegate.routing.planner import Candidate, RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.attempts import add_attempt, begin_attempt, permit_repeat
@@ -39,6 +39,8 @@ _CUSTOMER_ERRORS = frozenset({TaskErrorCode.content_policy_violation, TaskErrorC
 # Up to this long the task keeps its worker slot while it waits for a route.
 _MAX_SLEEP_US = 3 * US_PER_SECOND
 _MIN_SLEEP_US = 50 * US_PER_MS
+# So many calls of one task may fail without having bought anything: with growing waits, about half an hour of them.
+MAX_FAILURES_PER_SLICE = 30
 # A requeued task looks again after this long at the latest: its route may have recovered sooner.
 _MAX_REQUEUE_US = 60 * US_PER_SECOND
 
@@ -101,26 +103,41 @@ async def _error_after_cancel(execution: Execution, error: TaskError) -> TaskErr
 
 
 async def _next_step(execution: Execution) -> Step:
-    state = execution.state
+    runtime, state = execution.runtime, execution.state
     if state.interrupted is not None:
         attempt, state.interrupted = state.interrupted, None
-        return await _call(execution, attempt)
-    if state.call_count >= execution.runtime.settings.work.max_attempts_per_slice:
+        runtime.wake_ups.sent_tasks.add(execution.task.id)
+        async with call_slot(runtime, attempt.upstream):
+            return await _call(execution, attempt)
+    if execution.is_cancel_requested:
+        return Stop(CANCELLED_ERROR)
+    if runtime.wake_ups.draining:
+        return await _release(execution, runtime.clock())
+    if state.unknown_count >= runtime.settings.work.max_attempts_per_slice:
+        return Stop(state.error)
+    if state.failure_counts.total() >= MAX_FAILURES_PER_SLICE or not _may_repeat(execution):
         return Stop(state.error)
     match await select_route(execution):
         case NoRoute(considered=considered):
             await _record_no_route(execution, considered)
             return Stop(state.error)
-        case RetryAt(until=until):
-            return await _wait_for_route(execution, until)
+        case Wait(waits=waits):
+            return await _wait_for_route(execution, waits)
         case RouteChoice() as choice:
             return await _try_route(execution, choice)
 
 
 async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
-    runtime, task, state = execution.runtime, execution.task, execution.state
     if not await _may_buy(execution):
-        return Stop(state.error)
+        return Stop(execution.state.error)
+    async with call_slot(execution.runtime, choice.route.upstream):
+        return await _begin_call(execution, choice)
+
+
+async def _begin_call(execution: Execution, choice: RouteChoice) -> Step:
+    runtime, task, state = execution.runtime, execution.task, execution.state
+    if runtime.wake_ups.draining:  # the slot may have taken a while
+        return Continue()
     attempt = _new_attempt(
         execution,
         route=choice.route.name,
@@ -132,12 +149,16 @@ async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
     )
     execution.lease.ensure_valid()
     key = runtime.registry.key_fingerprints.get(choice.route.upstream, "")
+    # Before the commit: a drain that begins during it must not cut the call off.
+    runtime.wake_ups.sent_tasks.add(task.id)
     match await runtime.db.write(begin_attempt, task.account_id, attempt, runtime.boot_id, choice.route, key):
         case Done():
             crash_point("upstream.marked")
+            state.waiting_since = None
             return await _call(execution, attempt)
-        case Blocked(until=until):
-            state.blocked_until[choice.route.name] = until
+        case Blocked(wait=wait):
+            if wait is not None:
+                state.waits[choice.route.name] = wait
             return Continue()
         case LostLease():
             return Released()
@@ -145,15 +166,21 @@ async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
             return Stop(CANCELLED_ERROR)
 
 
+def _may_repeat(execution: Execution) -> bool:
+    """Whether the route of a call of unknown outcome allows that the same is bought once more."""
+    earlier = execution.state.unknown_attempt
+    if earlier is None:
+        return True
+    # Never where the operator has removed the route: its policy is gone with it.
+    route = execution.runtime.registry.route_table.routes.get(earlier.route)
+    return route is not None and route.on_unknown == "retry"
+
+
 async def _may_buy(execution: Execution) -> bool:
-    """Always, unless an earlier call may have bought the same: then once more, by policy and within the budget."""
+    """Always, unless an earlier call may have bought the same: then once more, within the budget."""
     runtime, earlier = execution.runtime, execution.state.unknown_attempt
     if earlier is None:
         return True
-    route = runtime.registry.route_table.routes.get(earlier.route)
-    # Never where the operator has removed the route: its policy is gone with it.
-    if route is None or route.on_unknown != "retry":
-        return False
     work = runtime.settings.work
     budget = parse_usd(work.repeat_usd_per_day)
     is_allowed = await runtime.db.write(
@@ -171,23 +198,40 @@ async def _call(execution: Execution, attempt: Attempt) -> Step:
     return step if isinstance(step, Stop) else Continue()
 
 
-async def _wait_for_route(execution: Execution, until: int) -> Step:
-    """A short wait is spent here; for a longer one the task returns to the queue and its worker slot is free."""
-    runtime, task = execution.runtime, execution.task
-    wait_us = until - runtime.clock()
-    if until >= task.deadline:
-        return Stop(ALL_ROUTES_BUSY)
-    if wait_us <= _MAX_SLEEP_US and not runtime.wake_ups.closing:
+async def _wait_for_route(execution: Execution, waits: tuple[RouteWait, ...]) -> Step:
+    """A short wait for a place is spent here; else the task returns to the queue and its worker slot is free."""
+    runtime, task, state = execution.runtime, execution.task, execution.state
+    first, now = waits[0], runtime.clock()
+    last_look = task.deadline
+    if all(wait.reason is not WaitReason.busy for wait in waits):
+        patience_us = int(runtime.settings.work.outage_patience_s * US_PER_SECOND)
+        state.waiting_since = now if state.waiting_since is None else state.waiting_since
+        last_look = min(task.deadline, state.waiting_since + patience_us)
+    if first.until >= task.deadline or now >= last_look:
+        are_throttled = all(wait.reason is not WaitReason.unavailable for wait in waits)
+        return Stop(state.error if state.unknown_count or not are_throttled else ALL_ROUTES_BUSY)
+    wait_us = first.until - now
+    if first.reason is WaitReason.busy and wait_us <= _MAX_SLEEP_US:
         await asyncio.sleep(max(wait_us, _MIN_SLEEP_US) / US_PER_SECOND)
         return Continue()
-    delay_us = min(wait_us, _MAX_REQUEUE_US)
-    await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, delay_us)
+    due = runtime.wake_ups.reserve_look(min(first.until, now + _MAX_REQUEUE_US), last_look)
+    return await _release(execution, due, first.reason)
+
+
+async def _release(execution: Execution, due: int, reason: WaitReason | None = None) -> Released:
+    runtime, task = execution.runtime, execution.task
+    since = None if reason is WaitReason.busy else execution.state.waiting_since
+    reason_text = None if reason is None else str(reason)
+    await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, due, since, reason_text)
+    runtime.wake_ups.notify_task_changed(task.id)
+    runtime.wake_ups.wake_at(due - runtime.clock())
     return Released()
 
 
 async def _record_no_route(execution: Execution, considered: tuple[Candidate, ...]) -> None:
     """Where no call at all was made, the attempt log says why."""
-    if execution.state.tried_routes or execution.state.batches:
+    state = execution.state
+    if state.failure_counts or state.unknown_count or state.batches:
         return
     runtime, task = execution.runtime, execution.task
     attempt = _new_attempt(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import zlib
+from collections import Counter
 from pathlib import Path
 from typing import assert_never
 
@@ -15,6 +17,8 @@ import msgspec
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
+from imagegate.domain.time import US_PER_SECOND
+from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 from imagegate.store.attempts import list_attempts
@@ -27,6 +31,9 @@ NO_ROUTE = TaskError(
 OUTCOME_UNKNOWN = TaskError(
     TaskErrorCode.unknown_error, "It could not be established whether an image was made.", reason="upstream_unknown"
 )
+
+# How long one task leaves a route alone after calls of it that failed: doubled with each.
+MIN_BACKOFF_US, MAX_BACKOFF_US = 1 * US_PER_SECOND, 60 * US_PER_SECOND
 
 ImageBatch = tuple[Attempt, SpooledResponse]
 """One call that delivered: its attempt and its images in the spool."""
@@ -45,16 +52,18 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class RouteUnavailable(msgspec.Struct, frozen=True):
-    """Proven that nothing was bought: another route may be tried, and this one again if it only was `throttled`."""
+    """Proven that nothing was bought: another route may be tried, and this one later if the cause ends by itself."""
 
     error: TaskError
-    throttled: bool
+    failure_kind: FailureKind
+    ended: int
 
 
 class MaybeBought(msgspec.Struct, frozen=True):
     """An image may have been bought and is lost: the policy of the route decides whether it is bought again."""
 
     error: TaskError
+    ended: int
 
 
 NextStep = Delivered | Stop | RouteUnavailable | MaybeBought
@@ -102,18 +111,22 @@ class Lease:
 class ExecutionState:
     """`batches`: what calls delivered. The other fields concern the images that are still missing.
 
-    `tried_routes` may not be tried again, and `call_count` calls were made for nothing. `blocked_until` is when a route
-    takes calls again, by name, in UTC microseconds. `interrupted` is an attempt that can be resumed, `unknown_attempt`
-    one that may have bought and may be repeated once if the budget allows. `error` is what the customer gets if
-    nothing else can be tried.
+    `excluded_routes` may not be tried again, `waits` is when a route may be, by name. `failure_counts` counts the calls
+    of a route that are proven to have bought nothing, `unknown_count` those of unknown outcome. `waiting_since`: no
+    route could be called since then, in UTC microseconds. `interrupted` is an attempt that can be resumed,
+    `unknown_attempt` one that ended at `unknown_at`, may have bought and may be repeated once if the budget allows.
+    `error` is what the customer gets if nothing else can be tried.
     """
 
     batches: list[ImageBatch] = dataclasses.field(default_factory=list)
-    tried_routes: set[str] = dataclasses.field(default_factory=set)
-    blocked_until: dict[str, int] = dataclasses.field(default_factory=dict)
-    call_count: int = 0
+    excluded_routes: set[str] = dataclasses.field(default_factory=set)
+    waits: dict[str, RouteWait] = dataclasses.field(default_factory=dict)
+    failure_counts: Counter[str] = dataclasses.field(default_factory=Counter)
+    unknown_count: int = 0
+    waiting_since: int | None = None
     interrupted: Attempt | None = None
     unknown_attempt: Attempt | None = None
+    unknown_at: int = 0
     error: TaskError = NO_ROUTE
 
     @property
@@ -124,23 +137,35 @@ class ExecutionState:
         """Take the result of one call into account."""
         match step:
             case Delivered(response=response):
-                self.batches.append((attempt, response))
                 # Every route may be tried again for the next images.
-                self.tried_routes, self.call_count = set(), 0
-                self.interrupted, self.unknown_attempt, self.error = None, None, NO_ROUTE
-            case RouteUnavailable(error=error, throttled=throttled):
-                self.error = error
-                if not throttled:
-                    self.tried_routes.add(attempt.route)
-                    self.call_count += 1
-            case MaybeBought(error=error):
-                self.tried_routes.add(attempt.route)
-                self.call_count += 1
-                self.unknown_attempt, self.error = attempt, error
+                self.batches.append((attempt, response))
+                self.excluded_routes, self.waits, self.failure_counts = set(), {}, Counter()
+                self.unknown_count, self.unknown_attempt, self.unknown_at = 0, None, 0
+                self.waiting_since, self.interrupted, self.error = None, None, NO_ROUTE
+            case RouteUnavailable(error=error, failure_kind=kind, ended=ended):
+                # That an image may have been made stays the more important thing to say.
+                self.error = self.error if self.unknown_count else error
+                self.failure_counts[attempt.route] += 1
+                # Another code says what became of this task there, not that the route is out of order.
+                is_down = kind is FailureKind.failing and error.code == TaskErrorCode.service_unavailable
+                if is_down or kind is FailureKind.throttled:
+                    self.waits[attempt.route] = self._backoff(attempt, kind, ended)
+                else:
+                    self.excluded_routes.add(attempt.route)
+            case MaybeBought(error=error, ended=ended):
+                self.unknown_count += 1
+                self.unknown_attempt, self.unknown_at, self.error = attempt, ended, error
             case Stop(error=error):
                 self.error = error
             case _:
                 assert_never(step)
+
+    def _backoff(self, attempt: Attempt, kind: FailureKind, ended: int) -> RouteWait:
+        """Jitter only shortens the wait: a promise of when work flows again holds. The same in every process."""
+        wait_us = min(MIN_BACKOFF_US << min(self.failure_counts[attempt.route] - 1, 16), MAX_BACKOFF_US)
+        jitter = zlib.crc32(attempt.id.encode()) / 2**32
+        reason = WaitReason.throttled if kind is FailureKind.throttled else WaitReason.unavailable
+        return RouteWait(ended + int(wait_us * (1 - jitter / 2)), reason)
 
 
 @dataclasses.dataclass
@@ -154,13 +179,17 @@ class Execution:
     inputs: Inputs = Inputs()  # noqa: RUF009  frozen
 
     @property
+    def is_cancel_requested(self) -> bool:
+        return self.task.cancel_requested is not None or self.task.id in self.runtime.wake_ups.cancel_requested
+
+    @property
     def missing_count(self) -> int:
         return self.task.order.n - self.state.delivered_count
 
 
 async def load_state(runtime: Runtime, task: Task) -> tuple[ExecutionState, list[OpenAttempt]]:
     """The state of a task that was just claimed, and the attempts that its last worker left open."""
-    state, left_open = ExecutionState(), []
+    state, left_open = ExecutionState(waiting_since=task.waiting_since), []
     for attempt in await runtime.db.read(list_attempts, task.account_id, task.id):
         is_open = attempt.outcome == AttemptOutcome.sending
         response = runtime.spool.read_response(attempt.id) if is_open or attempt.outcome == "produced" else None
@@ -183,11 +212,12 @@ def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse
                 return Delivered(response)
             # A deterministic upstream buys nothing: the same images are simply generated again.
             is_free = recovery_mode(runtime, attempt) == RecoveryMode.deterministic
-            return None if is_free else MaybeBought(OUTCOME_UNKNOWN)
+            return None if is_free else MaybeBought(OUTCOME_UNKNOWN, runtime.clock())
         case AttemptOutcome.unknown:
-            return MaybeBought(OUTCOME_UNKNOWN)
+            return MaybeBought(OUTCOME_UNKNOWN, attempt.ended or 0)
         case AttemptOutcome.unavailable:
-            return RouteUnavailable(NO_ROUTE, throttled=attempt.failure_kind == FailureKind.throttled)
+            kind = FailureKind(attempt.failure_kind or FailureKind.failing)
+            return RouteUnavailable(NO_ROUTE, kind, attempt.ended or 0)
         case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
             return None
         case _:

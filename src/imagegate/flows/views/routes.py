@@ -92,6 +92,7 @@ async def reset_route_health(runtime: Runtime, name: str) -> bool:
     if name not in route_table.routes and name not in route_table.upstreams:
         return False
     await runtime.db.write(reset_health, name)
+    runtime.wake_ups.tasks_due.set()
     return True
 
 

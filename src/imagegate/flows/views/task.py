@@ -11,9 +11,10 @@ from msgspec import UNSET, UnsetType
 from imagegate.api_docs.schema import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
-from imagegate.domain.tasks import Task, public_status
+from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
 from imagegate.domain.usage import UsageSource
+from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, sign_result_link
 from imagegate.upstreams.embedded import NAME as EMBEDDED
@@ -25,10 +26,18 @@ _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
 _EMBEDDED_TYPICAL_S = 2.0
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    reason: Annotated[str, doc("Why no upstream takes the task now", enum=[*WaitReason])]
+    next_attempt_at: Annotated[Seconds, doc("When the next attempt is made, at the latest")]
+
+
 class TaskInfo(msgspec.Struct, frozen=True):
-    can_cancel: Annotated[bool, doc("True while nothing has been sent to an upstream: cancelling is free")]
+    can_cancel: Annotated[bool, doc("True while no upstream works on it and none has delivered: cancelling is free")]
     estimated_time: (
         Annotated[int, doc("Estimated seconds remaining; absent once the task has ended", minimum=1)] | UnsetType
+    ) = UNSET
+    waiting: (
+        Annotated[Waiting, doc("Present while the task waits for an upstream that is out of order or full")] | UnsetType
     ) = UNSET
 
 
@@ -100,7 +109,7 @@ def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
         model=task.order.model,
         progress=task.progress,
         results=result_links(runtime, task) if task.results else UNSET,
-        status=public_status(task.state, task.claim_no),
+        status=task.status,
         task_info=_task_info(runtime, task, runtime.clock() if at is None else at),
         usage=_usage(task, runtime.credits_per_usd),
         billing=_billing(task, runtime.credits_per_usd),
@@ -141,7 +150,12 @@ def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
         else _EMBEDDED_TYPICAL_S
     )
     elapsed = (now - task.created) / US_PER_SECOND
-    return TaskInfo(can_cancel=task.cancellable, estimated_time=max(1, round(typical * task.order.n - elapsed)))
+    is_waiting = task.state is TaskState.queued and task.waiting_reason is not None
+    return TaskInfo(
+        can_cancel=task.cancellable,
+        estimated_time=max(1, round(typical * task.order.n - elapsed)),
+        waiting=Waiting(task.waiting_reason or "", task.due // US_PER_SECOND) if is_waiting else UNSET,
+    )
 
 
 def _usage(task: Task, rate: int) -> UsageView:

@@ -53,12 +53,15 @@ def task_at(task: Task, change: TaskChange) -> Task:
     """The task at one of its changes: later values are removed."""
     if change.state in TERMINAL_STATES:
         return task
+    is_sent = change.status == "processing"
     return msgspec.structs.replace(
         task,
         state=change.state,
         claim_no=change.claim_no,
         progress=change.progress,
-        first_sent=task.first_sent if task.first_sent is not None and task.first_sent <= change.at else None,
+        first_sent=(task.first_sent or change.at) if is_sent else None,
+        is_buying=is_sent,
+        waiting_reason=None,
         ended=None,
         charge=None,
         usage=None,

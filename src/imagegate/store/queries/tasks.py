@@ -15,7 +15,7 @@ from imagegate.store.transaction import Tx
 
 _CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
 STATUS_SQL = {
-    "pending": "state = 'queued' AND claim_no = 0",
+    "pending": "state IN ('queued', 'running') AND first_sent IS NULL",
     "processing": "(state IN ('queued', 'running'))",
     "completed": "state = 'completed'",
     "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
@@ -75,17 +75,14 @@ def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
 
 
 class TaskChange(msgspec.Struct, frozen=True):
-    """Change number `number`, from 1: the state, claim number and progress of the task from `at` on."""
+    """Change number `number`, from 1: state, public status, claim number and progress of the task from `at` on."""
 
     number: int
     state: TaskState
+    status: str
     claim_no: int
     progress: int
     at: int
-
-    @property
-    def status(self) -> str:
-        return public_status(self.state, self.claim_no)
 
 
 def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
@@ -94,11 +91,17 @@ def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Task
     if task is None:
         return None
     rows = tx.fetch_all(
-        "SELECT state, claim_no, progress, at FROM task_steps WHERE task_id = :id ORDER BY seq", {"id": task_id}
+        """SELECT state, claim_no, progress, at, COALESCE(sent, CASE WHEN claim_no > 0 THEN 1 ELSE 0 END) AS sent
+        FROM task_steps WHERE task_id = :id ORDER BY seq""",
+        {"id": task_id},
     )
     changes: list[TaskChange] = []
+    is_sent = False
     for row in rows:
-        change = TaskChange(len(changes) + 1, TaskState(row["state"]), row["claim_no"], row["progress"], row["at"])
+        is_sent = is_sent or bool(row["sent"])
+        state = TaskState(row["state"])
+        status = public_status(state, is_sent=is_sent)
+        change = TaskChange(len(changes) + 1, state, status, row["claim_no"], row["progress"], row["at"])
         if not changes or _is_distinct(changes[-1], change):
             changes.append(change)
     return task, changes
