@@ -13,6 +13,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.execution.outcome import NO_READABLE_IMAGE, OutcomeEffects, effects_of
 from imagegate.flows.execution.state import (
+    NO_ROUTE,
     OUTCOME_UNKNOWN,
     Delivered,
     Execution,
