@@ -209,7 +209,7 @@ def cheapest_available(route_set: RouteSet, quote: dict[str, Any], attempt: dict
     for name, one in considered.items():
         assert Decimal(one["cost"]).scaleb(-9) == cost(name, quote), (quote, one)
         if name in tried:
-            assert one["skipped"] == "tried before"
+            assert one["skipped"] in ("failed a moment ago", "failing", "throttled", ""), one
         elif not can_serve(name, quote):
             assert one["skipped"].startswith("lacks the"), (quote, one)
         elif one["skipped"]:
