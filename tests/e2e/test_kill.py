@@ -6,14 +6,18 @@ import concurrent.futures
 import random
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.api.helpers import CREATE
 from tests.e2e.helpers import read_rows, submit_until_acknowledged, wait_for_tasks
 from tests.support.gateway import Gateway
+from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
+from tests.support.simulator import Simulator
 
 TASKS, KILLS = 200, 10
 BODY = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
@@ -60,6 +64,34 @@ def test_kill_9_at_ten_moments_under_200_tasks(tmp_path: Path) -> None:
         one = next(task for task in tasks if task["status"] == "completed")["usage"]["credits_used"]
         assert abs(left["used_credits"] - charged * one) < 1e-5
     assert _leftovers(tmp_path) == []
+
+
+@pytest.mark.gate
+@pytest.mark.timeout(600)
+def test_six_kills_under_400_tasks_with_one_route_close_no_route(tmp_path: Path) -> None:
+    """The gateway's own death says nothing about its only upstream: no task fails for want of a route."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    with Simulator("--latency", "1s") as sim:
+        rows = [upstream_config("only", f"{sim.url}/v1"), route_config("only", "0.001")]
+        with RoutedGateway(tmp_path / "data", *rows, env={"IMAGEGATE_MAX_UPSTREAM_CALLS": "12"}) as served:
+            key = served.new_key("customer", "5000")
+            with served.client(key) as client:
+                tasks = [client.post(CREATE, json={**BODY, "prompt": f"{n}"}).json()["id"] for n in range(400)]
+            for _ in range(6):
+                time.sleep(moments.uniform(1, 4))
+                served.kill()
+                served.start()
+            with served.client(key) as client:
+                assert client.post(CREATE, json=BODY).status_code == 200, "creates are accepted"
+                ended = wait_for_tasks(client, tasks, timeout_s=250)
+            served.check()
+        failed = Counter(task["error"].get("reason", task["error"]["code"]) for task in ended if "error" in task)
+        unknown_calls = read_rows(tmp_path / "data", "SELECT COUNT(*) FROM attempts WHERE outcome = 'unknown'")[0][0]
+        print(f"failed: {dict(failed)}, calls cut off: {unknown_calls}, bought: {sim.total['images']}")
+        assert failed.keys() <= {"upstream_unknown"}, failed
+        assert unknown_calls <= 6 * 12, "a task is marked when it has the place of its call"
 
 
 def _links_open(served: Gateway, tasks: list[dict[str, Any]]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import msgspec
 
@@ -22,23 +23,27 @@ from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
 _NO_ACCOUNT = ""
 
 
-def call_slot(runtime: Runtime, upstream: str) -> AbstractAsyncContextManager[object]:
+@contextlib.asynccontextmanager
+async def take_call_slot(runtime: Runtime, upstream: str) -> AsyncIterator[AsyncExitStack]:
     """The place of one call. Take it before the attempt is marked sending: what is marked counts as sent if we die.
 
     What is generated on this machine takes the worker slot instead.
     """
-    is_local = runtime.registry.upstreams[upstream].recovery_mode == RecoveryMode.deterministic
-    return contextlib.nullcontext() if is_local else runtime.upstream_call_slots
+    async with AsyncExitStack() as slot:
+        if runtime.registry.upstreams[upstream].recovery_mode != RecoveryMode.deterministic:
+            await slot.enter_async_context(runtime.upstream_call_slots)
+        yield slot
 
 
-async def make_call(execution: Execution, attempt: Attempt) -> Outcome:
+async def make_call(execution: Execution, attempt: Attempt, slot: AsyncExitStack) -> Outcome:
     """Call the attempt's upstream. The worker slot is free for other tasks while the upstream works."""
     runtime = execution.runtime
     upstream = runtime.registry.upstreams[attempt.upstream]
     call, hooks = _build_call(execution, attempt), _build_hooks(execution, attempt)
     if upstream.recovery_mode == RecoveryMode.deterministic:
         return await upstream.produce(call, hooks)
-    async with runtime.worker_slots.release_while_waiting(_NO_ACCOUNT):
+    # The call's slot is free again before a worker slot is waited for: whoever has one may be waiting for the other.
+    async with runtime.worker_slots.release_while_waiting(_NO_ACCOUNT), slot.pop_all():
         return await upstream.produce(call, hooks)
 
 

@@ -9,6 +9,7 @@ upstream allows that; once the response is in the spool the next claim goes on f
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import parse_usd
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
-from imagegate.flows.execution.call import call_slot, make_call
+from imagegate.flows.execution.call import make_call, take_call_slot
 from imagegate.flows.execution.inputs import gather_inputs
 from imagegate.flows.execution.outcome import close_open_attempt, record_outcome
 from imagegate.flows.execution.route_selection import NoRoute, RouteChoice, Wait, select_route
@@ -107,8 +108,8 @@ async def _next_step(execution: Execution) -> Step:
     if state.interrupted is not None:
         attempt, state.interrupted = state.interrupted, None
         runtime.wake_ups.sent_tasks.add(execution.task.id)
-        async with call_slot(runtime, attempt.upstream):
-            return await _call(execution, attempt)
+        async with take_call_slot(runtime, attempt.upstream) as slot:
+            return await _call(execution, attempt, slot)
     if execution.is_cancel_requested:
         return Stop(CANCELLED_ERROR)
     if runtime.wake_ups.draining:
@@ -130,11 +131,11 @@ async def _next_step(execution: Execution) -> Step:
 async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
     if not await _may_buy(execution):
         return Stop(execution.state.error)
-    async with call_slot(execution.runtime, choice.route.upstream):
-        return await _begin_call(execution, choice)
+    async with take_call_slot(execution.runtime, choice.route.upstream) as slot:
+        return await _begin_call(execution, choice, slot)
 
 
-async def _begin_call(execution: Execution, choice: RouteChoice) -> Step:
+async def _begin_call(execution: Execution, choice: RouteChoice, slot: AsyncExitStack) -> Step:
     runtime, task, state = execution.runtime, execution.task, execution.state
     if runtime.wake_ups.draining:  # the slot may have taken a while
         return Continue()
@@ -155,7 +156,7 @@ async def _begin_call(execution: Execution, choice: RouteChoice) -> Step:
         case Done():
             crash_point("upstream.marked")
             state.waiting_since = None
-            return await _call(execution, attempt)
+            return await _call(execution, attempt, slot)
         case Blocked(wait=wait):
             if wait is not None:
                 state.waits[choice.route.name] = wait
@@ -191,8 +192,8 @@ async def _may_buy(execution: Execution) -> bool:
     return is_allowed
 
 
-async def _call(execution: Execution, attempt: Attempt) -> Step:
-    outcome = await make_call(execution, attempt)
+async def _call(execution: Execution, attempt: Attempt, slot: AsyncExitStack) -> Step:
+    outcome = await make_call(execution, attempt, slot)
     step = await record_outcome(execution, attempt, outcome)
     execution.state.apply(attempt, step)
     return step if isinstance(step, Stop) else Continue()
