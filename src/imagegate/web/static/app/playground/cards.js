@@ -109,6 +109,7 @@ function Progress({ run }) {
       <button class="button tight" type="button" disabled=${!id || cancelling} onClick=${cancel} data-cancel>
         ${t(cancelling ? "playground.cancelling" : "playground.cancel")}
       </button>
+      ${task?.task_info.waiting && html`<p class="small soft wide" role="status">${t("playground.waits")}</p>`}
       ${task && html`<p class="small soft wide">${t(cancelHint)}</p>`}
       ${cancelError && html`<${CancelError} error=${cancelError} />`}
     </div>
