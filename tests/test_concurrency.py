@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from imagegate.concurrency import TtlCache, WakeUps, WorkerSlots
+from imagegate.domain.time import US_PER_SECOND
 
 
 def slots_of(size: int) -> WorkerSlots:
@@ -90,3 +92,13 @@ def test_closing_ends_every_wait() -> None:
             assert two.done()
 
     asyncio.run(scenario())
+
+
+def test_thousands_that_wait_are_looked_at_fifty_a_second_and_never_after_their_last_look() -> None:
+    wake_ups, start = WakeUps(), 1_795_000_000 * US_PER_SECOND
+    looks = [wake_ups.reserve_look(start, start + 10 * US_PER_SECOND) for _ in range(1_000)]
+    seconds = Counter((look - start) // US_PER_SECOND for look in looks)
+    assert all(seconds[second] == 50 for second in range(10))
+    assert max(looks) == start + 10 * US_PER_SECOND
+    soon = wake_ups.reserve_look(start - 5 * US_PER_SECOND, start)
+    assert soon == start - 5 * US_PER_SECOND, "who is due before does not queue behind them"

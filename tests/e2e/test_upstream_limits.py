@@ -106,6 +106,18 @@ def test_the_rate_is_kept(limited: LimitedRoute) -> None:
             assert last - first + 1 <= 6 + (came[last] - came[first] + 0.5) / 2
 
 
+def test_one_worker_and_one_call_at_a_time_go_on(tmp_path: Path) -> None:
+    """The task that was called for waits for the worker, the next one for the call: neither keeps what it has."""
+    env = {"IMAGEGATE_WORKERS": "1", "IMAGEGATE_MAX_UPSTREAM_CALLS": "1"}
+    with Simulator("--latency", "200ms") as sim:
+        rows = [upstream_config("only", f"{sim.url}/v1"), route_config("only", "0.001")]
+        with RoutedGateway(tmp_path / "data", *rows, env=env) as gateway:
+            tasks = make_concurrently([gateway], 4)
+            assert [task["status"] for task in tasks] == ["completed"] * 4
+            assert max_concurrent(sim.ended_calls(4)) == 1
+            gateway.check()
+
+
 @pytest.fixture
 def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., RoutedGateway]]:
     """Gateways that share one database and one key; each call starts one."""
