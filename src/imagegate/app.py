@@ -37,6 +37,7 @@ from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, open_keyring
+from imagegate.security.origins import WILDCARD_HOSTS
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
@@ -165,7 +166,7 @@ def build_egress_rules(settings: Settings) -> EgressRules:
 def public_origin(settings: Settings) -> str:
     """The scheme, host and port that links begin with."""
     server = settings.server
-    host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
+    host = "127.0.0.1" if server.host in (*WILDCARD_HOSTS, "localhost") else server.host
     host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
 

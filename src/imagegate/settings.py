@@ -23,6 +23,7 @@ from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+_MIN_TOKEN_CHARS = 16
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -58,6 +59,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     body_timeout_s: float = 15.0
     log_level: str = "info"
     metrics: bool = True
+    metrics_token: str = ""
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -207,6 +209,11 @@ def _split_list(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
 def _validate(settings: Settings) -> Settings:
     rules = [
         ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
+        (
+            "metrics_token",
+            not settings.server.metrics_token or len(settings.server.metrics_token) >= _MIN_TOKEN_CHARS,
+            f"empty, or at least {_MIN_TOKEN_CHARS} characters",
+        ),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         (

@@ -26,7 +26,7 @@ from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
-from imagegate.store.api_keys import find_key, find_key_by_digest
+from imagegate.store.api_keys import find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
@@ -53,7 +53,7 @@ class Authenticator:
         ):
             raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
         header = request.headers.get("authorization")
-        key = await self._find_live_key(_bearer(header)) if header is not None else None
+        key = await self._find_live_key(bearer(header)) if header is not None else None
         if key is None:
             await self._count_failure(self.client_address(request))
             raise Unauthorized("Authentication required" if header is None else "")
@@ -95,12 +95,10 @@ class Authenticator:
         return key if key and key.is_active(clock()) else None
 
     async def _load_key(self, digest: str, token: PageToken | None) -> ApiKey | None:
-        """A page token stands for its key while its session lives; the local account has no session."""
+        """A page token stands for its key while its session lives."""
         read = self._runtime.db.read
         if token is None:
             return await read(find_key_by_digest, digest)
-        if not token.session:
-            return await read(find_key, token.account_id, token.key_id)
         return await read(find_session_key, token.account_id, token.key_id, token.session)
 
     def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
@@ -123,7 +121,8 @@ class Authenticator:
         )
 
 
-def _bearer(header: str) -> str:
+def bearer(header: str) -> str:
+    """The credential of an Authorization header; empty for another scheme."""
     scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from litestar import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 
+from imagegate.api.auth import bearer
+from imagegate.api.body import ApiRequest
 from imagegate.api.openapi.operation import get
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
@@ -19,6 +21,7 @@ from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
 from imagegate.runtime import Runtime
+from imagegate.security.signing import equal
 from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats, load_stats
 
@@ -121,12 +124,15 @@ class Metrics:
     tag="operations",
     media_type="text/plain",
     public=True,
-    errors=(errors.NotFound,),
+    errors=(errors.NotFound, errors.Unauthorized),
 )
-async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
-    """404 where the operator has switched it off."""
-    if not runtime.settings.server.metrics:
+async def get_metrics(request: ApiRequest, runtime: Runtime, meter: Metrics) -> Response[bytes]:
+    """404 where the operator has switched it off; 401 without `metrics_token`, where that is set."""
+    server = runtime.settings.server
+    if not server.metrics:
         raise errors.NotFound
+    if server.metrics_token and not equal(server.metrics_token, bearer(request.headers.get("authorization", ""))):
+        raise errors.Unauthorized
     if not meter.is_fresh():
         meter.update(
             await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)

@@ -88,8 +88,8 @@ def _link_signature(key: bytes, subject: str, exp: int) -> str:
 class PageToken(msgspec.Struct, frozen=True, array_like=True):
     """Whom a page's bearer token stands for, until `exp` (Unix seconds).
 
-    `session` is the hash of the session's id, empty for the local account. That key and session still live is for the
-    caller to ask: a token is checked without a database.
+    `session` is the hash of the session's id. That key and session still live is for the caller to ask: a token is
+    checked without a database.
     """
 
     account_id: str

@@ -2,6 +2,7 @@
 import { html } from "html";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { linkAdvice } from "../account.js";
 import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
 import { d, Empty, Loading, SignInButton } from "./components.js";
@@ -73,7 +74,7 @@ function Dashboard() {
 }
 
 const SignedOut = () => html`
-  <${Empty} title=${d("signed_out.title")} text=${d("signed_out.text")}><${SignInButton} /><//>
+  <${Empty} title=${d("signed_out.title")} text=${`${d("signed_out.text")} ${linkAdvice()}`}><${SignInButton} /><//>
 `;
 
 const UnknownView = () => html`
