@@ -28,7 +28,7 @@ THEMES, LANGUAGES = ("light", "dark"), ("en", "ko")
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 PUBLIC = {"home": "/", "fixed": "/models/gpt-image-2-beta", "status": "/status", "missing": "/nothing"}
 CUSTOMER = ("overview", "tasks", "usage", "usage?by=model", "credits", "keys", "webhooks")
-OPERATOR = ("accounts", "routes", "overruns")
+OPERATOR = ("accounts", "routes", "overruns", "audit")
 WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ("A lighthouse on a basalt cliff, storm light, long exposure", {"size": "3:2", "quality": "high"}),
     ("A red fox in a snowy forest at sunset", {"size": "16:9", "quality": "medium"}),

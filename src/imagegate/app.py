@@ -20,7 +20,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate.api.auth import Authenticator, authenticated_key, build_guard
+from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider, build_guard
 from imagegate.api.body import ApiRequest
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
@@ -202,6 +202,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         dependencies={
             "runtime": _provide_value(runtime),
             "key": Provide(authenticated_key, sync_to_thread=False),
+            "actor": Provide(build_actor_provider(authenticator), sync_to_thread=False),
             "client": Provide(authenticator.client_address, sync_to_thread=False),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),

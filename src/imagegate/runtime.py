@@ -13,6 +13,7 @@ from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.routing.circuit_breaker import Health
+from imagegate.security.failed_logins import FailedLogins
 from imagegate.security.keyring import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
@@ -52,6 +53,7 @@ class Runtime:
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property

@@ -73,6 +73,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upload_hours: int = 72
     thumbnail_days: int = 30
     task_days: int = 30
+    audit_days: int = 400
     min_free_bytes: int = 1024**3
     min_free_percent: int = 5
 
@@ -244,6 +245,7 @@ def _validate(settings: Settings) -> Settings:
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
+        ("audit_days", settings.storage.audit_days >= 1, "1 or more"),
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("max_image_processes", settings.work.max_image_processes >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),

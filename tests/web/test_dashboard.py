@@ -17,7 +17,7 @@ from tests.web.browser import accessibility_violations, open_page, sign_in
 from tests.web.conftest import DESKTOP, SCOPES
 
 CUSTOMER = ("overview", "tasks", "usage?by=model", "credits", "keys", "webhooks")
-OPERATOR = ("accounts", "routes", "costs", "overruns")
+OPERATOR = ("accounts", "routes", "costs", "overruns", "audit")
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "locale": "ko-KR", "color_scheme": "dark"}
 
 
@@ -227,6 +227,46 @@ def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: d
         expect(figures).to_have_count(1)
         expect(figures).to_contain_text(str(name))
         expect(figures).to_contain_text(f"{round(float(row['amount']['credits']), 3):g}")
+        assert complaints == []
+
+
+def test_d_keys_that_made_others_end_with_them_or_leave_them(gateway: Gateway, browser: Browser) -> None:
+    owner = gateway.new_key("makers", "1")
+    with gateway.client(owner) as http:
+        maker = http.post("/v1/keys", json={"name": "the maker"}).json()
+    with gateway.client(maker["key"]) as http:
+        for name in ("one made", "two made"):
+            http.post("/v1/keys", json={"name": name}).raise_for_status()
+    with open_page(browser, locale="en-US") as (page, complaints):
+        sign_in(page, gateway.url, owner)
+        _open(page, gateway, "keys")
+        row = page.locator("tr", has_text="the maker")
+        row.get_by_role("button", name="Disable").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator("[data-made-keys] li")).to_have_count(2)
+        assert accessibility_violations(page) == []
+        dialog.get_by_label("Keep the keys that it made").check()
+        dialog.get_by_role("button", name="Disable").click()
+        expect(row.locator("[data-state]")).to_have_attribute("data-state", "disabled")
+        expect(page.locator("tr", has_text="one made").locator("[data-state]")).to_have_attribute("data-state", "live")
+        row.get_by_role("button", name="Delete").click()
+        dialog.get_by_role("button", name="Delete").click()
+        expect(page.locator("tr", has_text="two made").locator("[data-state]")).to_have_attribute(
+            "data-state", "disabled"
+        )
+        assert complaints == []
+
+
+def test_d_audit_shows_who_did_what(gateway: Gateway, browser: Browser, operator: str) -> None:
+    with gateway.client(operator) as http:
+        made = http.post("/v1/admin/accounts", json={"name": "watched"}).raise_for_status()
+    with open_page(browser, locale="en-US") as (page, complaints):
+        sign_in(page, gateway.url, operator)
+        _open(page, gateway, "audit")
+        row = page.locator("tr", has_text=made.headers["x-request-id"])
+        expect(row).to_contain_text("Account created")
+        expect(row).to_contain_text("API 127.0.0.1")
+        expect(row).to_contain_text('name: "watched"')
         assert complaints == []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
@@ -20,6 +21,7 @@ from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
+from imagegate.domain.audit import Actor
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
@@ -55,6 +57,9 @@ class Authenticator:
         header = request.headers.get("authorization")
         key = await self._find_live_key(bearer(header)) if header is not None else None
         if key is None:
+            if header is not None:
+                request_id = request.scope["state"]["request_id"]
+                self._runtime.failed_logins.record("key", self.client_address(request), request_id)
             await self._count_failure(self.client_address(request))
             raise Unauthorized("Authentication required" if header is None else "")
         if key.ips is not None and not is_listed(self.client_address(request), key.ips):
@@ -144,6 +149,21 @@ def build_guard(authenticator: Authenticator) -> Guard:
         check_parameters(request, handler.fn)
 
     return guard
+
+
+def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest], Actor]:
+    def provide_actor(request: ApiRequest) -> Actor:
+        """The dependency `actor` of handlers: whom the audit log names."""
+        key: ApiKey = request.scope["state"]["key"]
+        through_page = bearer(request.headers.get("authorization", "")).startswith(TOKEN_PREFIX)
+        return Actor(
+            name=f"key:{key.id}",
+            via="page" if through_page else "api",
+            address=authenticator.client_address(request),
+            request_id=request.scope["state"]["request_id"],
+        )
+
+    return provide_actor
 
 
 def authenticated_key(request: ApiRequest) -> ApiKey:

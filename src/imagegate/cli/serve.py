@@ -25,15 +25,18 @@ from imagegate.app import build_app, open_runtime, reload_routes
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import installation_options, read_settings
+from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
 from imagegate.settings import RENAMED, Settings, SettingsError
+from imagegate.store import acts
 from imagegate.store.dialect import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
 _MAX_PORT_ATTEMPTS = 20
+_reload_records: set[asyncio.Future[None]] = set()
 _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
 
 
@@ -153,12 +156,18 @@ def _print_routes(runtime: Runtime) -> None:
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    before = sorted(runtime.registry.route_table.routes)
     try:
         reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
-    log("configuration_reloaded", routes=len(runtime.registry.route_table.routes))
+    after = sorted(runtime.registry.route_table.routes)
+    log("configuration_reloaded", routes=len(after))
+    # Kept until it is done: the loop alone would let go of it.
+    task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
+    _reload_records.add(task)
+    task.add_done_callback(_reload_records.discard)
 
 
 def _lock_data_dir(settings: Settings) -> TextIO:

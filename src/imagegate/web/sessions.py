@@ -28,8 +28,10 @@ from imagegate.flows.sessions import (
     sign_out_everywhere,
 )
 from imagegate.runtime import LOOPBACK, Runtime
+from imagegate.security.failed_logins import network_of
 from imagegate.security.origins import host_name, is_forwarded
 from imagegate.security.rate_limit import Denied, Quota, RateLimiter
+from imagegate.store.audit import count_failed_sign_in
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import MAX_LIFETIME_US
 
@@ -95,6 +97,7 @@ async def open_session(
     await sign_in_limiter.check(f"address:{client}")
     key = await find_live_key(runtime, (await _read_body(request, SignIn)).key.strip())
     if key is None:
+        await _record_failure(request, runtime, "sign_in", client)
         raise Unauthorized
     await sign_in_limiter.check(f"account:{key.account_id}")
     return await _open_session(request, runtime, key)
@@ -114,8 +117,17 @@ async def open_local_session(
         key = await find_local_key(runtime, (await _read_body(request, PageLink)).secret)
     if key is None:
         await sign_in_limiter.check(f"link:{client}")
+        await _record_failure(request, runtime, "link", client)
         raise Unauthorized
     return await _open_session(request, runtime, key)
+
+
+async def _record_failure(
+    request: Request[Any, Any, Any], runtime: Runtime, kind: Literal["sign_in", "link"], client: str
+) -> None:
+    request_id = request.scope["state"]["request_id"]
+    runtime.failed_logins.record(kind, client, request_id)
+    await runtime.db.write(count_failed_sign_in, network_of(client), request_id, kind)
 
 
 async def _open_session(request: Request[Any, Any, Any], runtime: Runtime, key: ApiKey) -> Response[bytes]:

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { linkAdvice } from "../account.js";
 import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
+import { Audit } from "./audit.js";
 import { d, Empty, Loading, SignInButton } from "./components.js";
 import { Costs } from "./costs.js";
 import { Keys } from "./keys.js";
@@ -27,7 +28,7 @@ const CUSTOMER_VIEWS = {
   webhooks: Webhooks,
 };
 /** @type {Record<string, any>} */
-const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns };
+const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns, audit: Audit };
 
 /** @param {{names: string[], title?: string}} props */
 function Links({ names, title }) {
