@@ -16,6 +16,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.billing import formula_usage, is_plausible
+from imagegate.flows.execution.prompt_quotes import cut_quotes
 from imagegate.flows.execution.state import (
     OUTCOME_UNKNOWN,
     Delivered,
@@ -58,6 +59,8 @@ class OutcomeEffects(msgspec.Struct, frozen=True):
 async def record_outcome(execution: Execution, attempt: Attempt, outcome: Outcome) -> NextStep:
     """[ outcome, cost, health ]; then the spool of a call that delivered nothing is emptied."""
     effects = effects_of(execution, attempt, outcome)
+    detail = cut_quotes(effects.result.detail or "", execution.task.order.prompt)
+    effects = msgspec.structs.replace(effects, result=msgspec.structs.replace(effects.result, detail=detail))
     await _end_attempt(execution, effects.result, effects.update_health)
     if not isinstance(outcome, Produced):
         execution.runtime.spool.discard(attempt.id)
