@@ -337,6 +337,14 @@ def test_signing_in_works_on_every_plain_address_that_the_operator_set(tmp_path:
         assert stranger.status_code == 400
 
 
+def test_over_plain_http_to_a_gateway_of_an_https_origin_the_page_sends_to_https(public: Gateway) -> None:
+    host = public.url.removeprefix("http://").replace("127.0.0.1", "images.example.com")
+    with httpx.Client(base_url=public.url, headers={"Host": host, "Origin": f"http://{host}"}) as client:
+        assert client.post("/web/session/token").json()["sign_in"] == "https"
+        refused = client.post("/web/session", json={"key": generate_key()})
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
+
+
 def test_behind_an_unknown_https_proxy_the_cookie_is_secure(gateway: Gateway) -> None:
     key = gateway.new_key("behind a proxy")
     with httpx.Client(base_url=gateway.url, headers={**OURS, "X-Forwarded-For": "203.0.113.8"}) as client:

@@ -177,8 +177,7 @@ def check_origin(request: Request[Any, Any, Any], runtime: Runtime) -> None:
     if site is not None:
         ours = site in ("same-origin", "none")
     else:
-        plain = f"http://{request.headers.get('host', '').lower()}" if runtime.origin.startswith("http://") else ""
-        ours = bool(origin) and origin in (runtime.origin, plain)
+        ours = origin in (runtime.origin, f"http://{request.headers.get('host', '').lower()}")
     if not ours:
         raise PermissionDenied("Only the page itself may request this", reason="cross_site")
 
