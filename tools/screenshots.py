@@ -29,6 +29,7 @@ SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 PUBLIC = {"home": "/", "fixed": "/models/gpt-image-2-beta", "status": "/status", "missing": "/nothing"}
 CUSTOMER = ("overview", "tasks", "usage", "usage?by=model", "credits", "keys", "webhooks")
 OPERATOR = ("accounts", "routes", "overruns", "audit")
+_SESSIONS: dict[str, Any] = {}
 WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ("A lighthouse on a basalt cliff, storm light, long exposure", {"size": "3:2", "quality": "high"}),
     ("A red fox in a snowy forest at sunset", {"size": "16:9", "quality": "medium"}),
@@ -100,11 +101,22 @@ def open_themed_page(
     }
     with open_page(browser, None if key else gateway, **options) as (page, _):
         if key:
-            sign_in(page, gateway.url, key)
-            page.goto("about:blank")
+            _sign_in_once(page, gateway, key)
         page.goto(gateway.url + path)
         settle(page)
         yield page
+
+
+def _sign_in_once(page: Page, gateway: Gateway, key: str) -> None:
+    """Sign-ins are limited, so that all screenshots with one key share a session."""
+    if key in _SESSIONS:
+        page.context.add_cookies(_SESSIONS[key])
+        return
+    sign_in(page, gateway.url, key)
+    _SESSIONS[key] = [
+        {"name": one["name"], "value": one["value"], "url": gateway.url} for one in page.context.cookies()
+    ]
+    page.goto("about:blank")
 
 
 def settle(page: Page) -> None:

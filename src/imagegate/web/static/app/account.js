@@ -123,7 +123,7 @@ function SignInDialog() {
   });
   return html`
     <${Dialog} title=${t("app.account.title")} onClose=${closeSignIn}>
-      <form onSubmit=${submit}>
+      <form class="stack" onSubmit=${submit}>
         <${Notice} />
         <${TextField}
           id="sign-in-key"

@@ -9,9 +9,9 @@ import { PagedTable } from "./table.js";
 const columns = () => [
   { title: d("columns.action"), head: true, cell: (row) => html`<${Action} row=${row} />` },
   { title: d("columns.created"), cell: (row) => html`<${Time} seconds=${row.created} />` },
-  { title: d("columns.actor"), cell: (row) => html`<${Actor} row=${row} />` },
-  { title: d("columns.target"), cell: (row) => html`<${Target} row=${row} />` },
-  { title: d("columns.change"), cell: (row) => html`<${Change} row=${row} />` },
+  { title: d("columns.actor"), cell: (row) => html`<div class="ids"><${Actor} row=${row} /></div>` },
+  { title: d("columns.target"), cell: (row) => html`<div class="ids"><${Target} row=${row} /></div>` },
+  { title: d("columns.change"), cell: (row) => html`<div class="ids"><${Change} row=${row} /></div>` },
 ];
 
 /** @param {{row: any}} props */
