@@ -242,7 +242,11 @@ def claim_behind_a_limit(folder: Path) -> float:
 
 @contextlib.contextmanager
 def playground(folder: Path) -> Iterator[Page]:
-    with gateway_in(folder) as (gateway, _), open_browser() as browser, open_page(browser, locale="en") as (page, _log):
+    with (
+        gateway_in(folder) as (gateway, _),
+        open_browser() as browser,
+        open_page(browser, gateway, locale="en") as (page, _log),
+    ):
         page.goto(gateway.url)
         page.wait_for_selector("[data-balance]")
         yield page

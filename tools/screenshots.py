@@ -28,7 +28,8 @@ THEMES, LANGUAGES = ("light", "dark"), ("en", "ko")
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 PUBLIC = {"home": "/", "fixed": "/models/gpt-image-2-beta", "status": "/status", "missing": "/nothing"}
 CUSTOMER = ("overview", "tasks", "usage", "usage?by=model", "credits", "keys", "webhooks")
-OPERATOR = ("accounts", "routes", "overruns")
+OPERATOR = ("accounts", "routes", "overruns", "audit")
+_SESSIONS: dict[str, Any] = {}
 WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ("A lighthouse on a basalt cliff, storm light, long exposure", {"size": "3:2", "quality": "high"}),
     ("A red fox in a snowy forest at sunset", {"size": "16:9", "quality": "medium"}),
@@ -62,13 +63,15 @@ class Camera:
         self._browser = browser
         self._only = only
 
-    def take(self, url: str, name: str, act: Callable[[Page], None] | None = None, key: str = "") -> None:
+    def take(
+        self, gateway: Gateway, path: str, name: str, act: Callable[[Page], None] | None = None, key: str = ""
+    ) -> None:
         """Take one in every width, theme and language; `act` brings the page into the state to show."""
         for width, theme, language in itertools.product(WIDTHS, THEMES, LANGUAGES):
             file = OUT / f"{name}-{width}-{theme}-{language}.png"
             if self._only not in file.name:
                 continue
-            with open_themed_page(self._browser, url, WIDTHS[width], theme, language, key) as page:
+            with open_themed_page(self._browser, gateway, path, WIDTHS[width], theme, language, key) as page:
                 if act:
                     act(page)
                 else:
@@ -80,21 +83,40 @@ class Camera:
 
 @contextlib.contextmanager
 def open_themed_page(
-    browser: Browser, url: str, size: tuple[int, int], theme: str, language: str, key: str = "", scale: float = 1
+    browser: Browser,
+    gateway: Gateway,
+    path: str,
+    size: tuple[int, int],
+    theme: str,
+    language: str,
+    key: str = "",
+    scale: float = 1,
 ) -> Iterator[Page]:
+    """Signed in with the key, or without one to the demo account."""
     options: dict[str, Any] = {
         "viewport": {"width": size[0], "height": size[1]},
         "color_scheme": theme,
         "locale": language,
         "device_scale_factor": scale,
     }
-    with open_page(browser, **options) as (page, _):
+    with open_page(browser, None if key else gateway, **options) as (page, _):
         if key:
-            sign_in(page, url.partition("/dashboard")[0], key)
-            page.goto("about:blank")
-        page.goto(url)
+            _sign_in_once(page, gateway, key)
+        page.goto(gateway.url + path)
         settle(page)
         yield page
+
+
+def _sign_in_once(page: Page, gateway: Gateway, key: str) -> None:
+    """Sign-ins are limited, so that all screenshots with one key share a session."""
+    if key in _SESSIONS:
+        page.context.add_cookies(_SESSIONS[key])
+        return
+    sign_in(page, gateway.url, key)
+    _SESSIONS[key] = [
+        {"name": one["name"], "value": one["value"], "url": gateway.url} for one in page.context.cookies()
+    ]
+    page.goto("about:blank")
 
 
 def settle(page: Page) -> None:
@@ -118,11 +140,11 @@ def capture_customer_pages(camera: Camera, data: Path) -> None:
     with Gateway(data) as gateway:
         tasks = create_tasks(gateway)
         for name, path in PUBLIC.items():
-            camera.take(gateway.url + path, name)
+            camera.take(gateway, path, name)
         for view in (*CUSTOMER, f"tasks/{tasks[0]}"):
-            camera.take(f"{gateway.url}/dashboard#/{view}", "dash-" + view[:30].replace("?", "-").replace("/", "-"))
+            camera.take(gateway, f"/dashboard#/{view}", "dash-" + view[:30].replace("?", "-").replace("/", "-"))
         for name, act in SCENES.items():
-            camera.take(gateway.url, f"play-{name}", act)
+            camera.take(gateway, "/", f"play-{name}", act)
 
 
 def capture_operator_pages(camera: Camera, data: Path) -> None:
@@ -133,7 +155,7 @@ def capture_operator_pages(camera: Camera, data: Path) -> None:
             task = create_tasks(gateway)[-1]
             key = gateway.new_key("operator", "50", *(word for one in SCOPES for word in ("--scope", one)))
             for view in (*OPERATOR, f"costs/{task}"):
-                camera.take(f"{gateway.url}/dashboard#/{view}", f"op-{view.partition('/')[0]}", key=key)
+                camera.take(gateway, f"/dashboard#/{view}", f"op-{view.partition('/')[0]}", key=key)
 
 
 def create_tasks(gateway: Gateway) -> list[str]:
@@ -230,15 +252,15 @@ def readme(browser: Browser, data: Path) -> None:
     README.mkdir(parents=True, exist_ok=True)
     with Gateway(data / "page") as gateway:
         create_tasks(gateway)
-        with open_themed_page(browser, gateway.url, (1280, 860), "light", "en") as page:
+        with open_themed_page(browser, gateway, "/", (1280, 860), "light", "en") as page:
             fill_composer(page)
             settle(page)
             page.screenshot(path=README / "playground.png")
-        with open_themed_page(browser, gateway.url, (1280, 860), "dark", "ko") as page:
+        with open_themed_page(browser, gateway, "/", (1280, 860), "dark", "ko") as page:
             open_comparison(page)
             settle(page)
             page.screenshot(path=README / "compare.png")
-        with open_themed_page(browser, f"{gateway.url}/dashboard#/overview", (1280, 860), "light", "en") as page:
+        with open_themed_page(browser, gateway, "/dashboard#/overview", (1280, 860), "light", "en") as page:
             page.screenshot(path=README / "dashboard.png")
 
 

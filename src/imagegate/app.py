@@ -20,7 +20,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate.api.auth import Authenticator, authenticated_key, build_guard
+from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider, build_guard
 from imagegate.api.body import ApiRequest
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
@@ -37,6 +37,7 @@ from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, open_keyring
+from imagegate.security.origins import WILDCARD_HOSTS
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
@@ -165,7 +166,7 @@ def build_egress_rules(settings: Settings) -> EgressRules:
 def public_origin(settings: Settings) -> str:
     """The scheme, host and port that links begin with."""
     server = settings.server
-    host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
+    host = "127.0.0.1" if server.host in (*WILDCARD_HOSTS, "localhost") else server.host
     host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
 
@@ -201,6 +202,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         dependencies={
             "runtime": _provide_value(runtime),
             "key": Provide(authenticated_key, sync_to_thread=False),
+            "actor": Provide(build_actor_provider(authenticator), sync_to_thread=False),
             "client": Provide(authenticator.client_address, sync_to_thread=False),
             "document": Provide(provide_document, sync_to_thread=False),
             "board": _provide_value(StatusCache()),

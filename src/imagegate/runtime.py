@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import secrets
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
@@ -12,6 +13,7 @@ from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.routing.circuit_breaker import Health
+from imagegate.security.failed_logins import FailedLogins
 from imagegate.security.keyring import Keyring
 from imagegate.settings import Settings
 from imagegate.spool import Spool
@@ -31,7 +33,8 @@ class Runtime:
     `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
     out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
     `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
-    this process added since; both at most a second old.
+    this process added since; both at most a second old. `page_secret` is in the link to the page that the start prints:
+    whoever has it is the person at this machine.
     """
 
     settings: Settings
@@ -48,10 +51,12 @@ class Runtime:
     boot_id: str
     origin: str
     clock: Clock = wall_clock
+    page_secret: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property
@@ -71,6 +76,11 @@ class Runtime:
         """Whether only this machine is served: both the listening address and the public one are loopback."""
         host = self.origin.partition("://")[2].rpartition(":")[0]
         return self.settings.server.host in LOOPBACK and host in LOOPBACK
+
+    @property
+    def page_link(self) -> str:
+        """Opens the page signed in as the local account. The secret is in the fragment, which is sent to no server."""
+        return f"{self.origin}/#open={self.page_secret}"
 
     def serves_model(self, model: str) -> bool:
         """Whether any enabled route serves this model of the catalog."""

@@ -23,6 +23,7 @@ from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+_MIN_TOKEN_CHARS = 16
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -58,6 +59,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     body_timeout_s: float = 15.0
     log_level: str = "info"
     metrics: bool = True
+    metrics_token: str = ""
 
 
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,6 +73,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     upload_hours: int = 72
     thumbnail_days: int = 30
     task_days: int = 30
+    audit_days: int = 400
     min_free_bytes: int = 1024**3
     min_free_percent: int = 5
 
@@ -209,6 +212,11 @@ def _split_list(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
 def _validate(settings: Settings) -> Settings:
     rules = [
         ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
+        (
+            "metrics_token",
+            not settings.server.metrics_token or len(settings.server.metrics_token) >= _MIN_TOKEN_CHARS,
+            f"empty, or at least {_MIN_TOKEN_CHARS} characters",
+        ),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         (
@@ -242,6 +250,7 @@ def _validate(settings: Settings) -> Settings:
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
+        ("audit_days", settings.storage.audit_days >= 1, "1 or more"),
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("max_image_processes", settings.work.max_image_processes >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),

@@ -12,7 +12,7 @@ import pytest
 from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
-ALL = ["images:write", "tasks:read", "files:write", "billing:read"]
+ALL = ["images:write", "tasks:read", "files:write", "billing:read", "keys:write"]
 
 
 def create_key(client: httpx.Client, **fields: Any) -> Any:
@@ -88,7 +88,7 @@ def test_key_4_changes_hold_within_five_seconds(gateway: Gateway, client: httpx.
 
 
 def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Client) -> None:
-    reader = create_key(client, scopes=["billing:read", "tasks:read"])
+    reader = create_key(client, scopes=["keys:write", "billing:read", "tasks:read"])
     demo = next(row["id"] for row in parse_response(client.get("/v1/keys"))["data"] if row["name"] == "demo")
     with gateway.client(reader["key"]) as narrow:
         for scopes in (["images:write"], ["tasks:read", "admin"], ALL):
@@ -102,6 +102,75 @@ def test_key_5_no_key_gives_more_than_it_has(gateway: Gateway, client: httpx.Cli
     with gateway.client(child["key"]) as blind:
         for answer in (blind.get("/v1/keys"), blind.post("/v1/keys", json={"scopes": ["tasks:read"]})):
             parse_error(answer, 403, "permission_denied")
+
+
+def test_key_5_reading_bills_makes_and_ends_no_keys(gateway: Gateway, client: httpx.Client) -> None:
+    reader = create_key(client, scopes=["billing:read"])
+    with gateway.client(reader["key"]) as narrow:
+        assert parse_response(narrow.get("/v1/keys"))["data"]
+        for answer in (
+            narrow.post("/v1/keys", json={"scopes": ["billing:read"]}),
+            narrow.patch(f"/v1/keys/{reader['id']}", json={"name": "other"}),
+            narrow.delete(f"/v1/keys/{reader['id']}"),
+        ):
+            parse_error(answer, 403, "permission_denied")
+
+
+@pytest.mark.parametrize("how", ["disable", "delete", "command line"])
+@pytest.mark.parametrize("made_keys", ["end", "keep"])
+def test_keys_made_by_a_key_end_with_it(gateway: Gateway, client: httpx.Client, how: str, made_keys: str) -> None:
+    maker = create_key(client, name="maker")
+    with gateway.client(maker["key"]) as first:
+        child = create_key(first, name="child")
+        with gateway.client(child["key"]) as second:
+            grandchild = create_key(second, name="grandchild")
+    assert (child["made_by"], grandchild["made_by"]) == (maker["id"], child["id"])
+    listed = parse_response(client.get(f"/v1/keys?made_by={maker['id']}"))["data"]
+    assert [key["name"] for key in listed] == ["grandchild", "child"]
+    path, ended = f"/v1/keys/{maker['id']}", [child["id"], grandchild["id"]] if made_keys == "end" else []
+    if how == "disable":
+        answer = parse_response(client.patch(path, json={"disabled": True, "made_keys": made_keys}))
+        assert answer.get("ended_keys", []) == ended
+    elif how == "delete":
+        assert parse_response(client.delete(f"{path}?made_keys={made_keys}")).get("ended_keys", []) == ended
+    else:
+        done = gateway.run("keys", "disable", "--account", "demo", "--made-keys", made_keys, maker["id"])
+        assert done.stdout.split()[::3] == [maker["id"], *ended]
+    status = 401 if made_keys == "end" else 200
+    for key in (child, grandchild):
+        with gateway.client(key["key"]) as made:
+            until(made, "/v1/credits", status)
+    with gateway.client(maker["key"]) as gone:
+        until(gone, "/v1/credits", 401)
+
+
+def test_a_key_that_expires_leaves_the_keys_it_made(gateway: Gateway, client: httpx.Client) -> None:
+    maker = create_key(client, name="expires")
+    with gateway.client(maker["key"]) as first:
+        child = create_key(first, name="stays")
+    parse_response(client.patch(f"/v1/keys/{maker['id']}", json={"expires_at": int(time.time()) + 1}))
+    with gateway.client(maker["key"]) as first:
+        until(first, "/v1/credits", 401)
+    with gateway.client(child["key"]) as made:
+        parse_response(made.get("/v1/credits"))
+
+
+@pytest.mark.parametrize("act", ["create", "enable", "delete"])
+def test_a_key_that_was_ended_manages_no_key_while_it_is_remembered(tmp_path: Path, act: str) -> None:
+    """A process trusts a key that it knows for `key_cache_s`; the act itself asks the database."""
+    with Gateway(tmp_path, env={"IMAGEGATE_KEY_CACHE_S": "5"}) as gateway, gateway.client() as client:
+        maker = create_key(client, name="ended")
+        with gateway.client(maker["key"]) as first:
+            parse_response(first.get("/v1/credits"))
+            gateway.run("keys", "disable", "--account", "demo", maker["id"])
+            answer = {
+                "create": lambda: first.post("/v1/keys", json={"name": "late"}),
+                "enable": lambda: first.patch(f"/v1/keys/{maker['id']}", json={"disabled": False}),
+                "delete": lambda: first.delete(f"/v1/keys/{maker['id']}"),
+            }[act]()
+            parse_error(answer, 401, "unauthorized")
+        names = {key["name"]: key["status"] for key in parse_response(client.get("/v1/keys"))["data"]}
+    assert names == {"demo": "live", "ended": "disabled"}
 
 
 @pytest.mark.parametrize(

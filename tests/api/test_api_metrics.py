@@ -18,7 +18,7 @@ from tests.support.simulator import Simulator
 
 def numbers(gateway: Gateway) -> dict[str, float]:
     """Name with labels, and value."""
-    answer = httpx.get(f"{gateway.url}/metrics", headers={"Host": "anywhere.example"})
+    answer = httpx.get(f"{gateway.url}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return {
@@ -111,3 +111,14 @@ def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Pa
 def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS": "false"}) as gateway:
         parse_error(httpx.get(f"{gateway.url}/metrics"), 404, "not_found")
+
+
+def test_s13_metrics_are_for_accepted_hosts_and_for_whoever_has_the_token(tmp_path: Path) -> None:
+    secret = "a token of the operator"
+    with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS_TOKEN": secret}) as gateway:
+        url = f"{gateway.url}/metrics"
+        for sent in ("", secret, f"Basic {secret}", f"Bearer {secret[:-1]}", f"Bearer {gateway.key}"):
+            parse_error(httpx.get(url, headers={"Authorization": sent} if sent else {}), 401, "unauthorized")
+        allowed = {"Authorization": f"Bearer {secret}"}
+        assert httpx.get(url, headers=allowed).status_code == 200
+        parse_error(httpx.get(url, headers={**allowed, "Host": "evil.example"}), 400, "invalid_request", "Host")

@@ -437,6 +437,7 @@ def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
         f"{place}?sig={sig}",
         f"{place}?exp={exp}&sig=",
         f"{place}?exp={exp}&sig={sig}x",
+        f"{place}?exp=0{exp}&sig={sig}",
         f"{place}?exp={later}&sig={sig}",
         f"{place}?exp={exp}&sig={sig[:-1]}",
         f"{place}?exp={exp}&sig={sig.upper()}",
@@ -452,6 +453,7 @@ def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
     for address in wrong:
         parse_error(httpx.get(address), 403, "invalid_signature")
         assert httpx.head(address).status_code == 403
+    parse_error(httpx.get(link.replace("/0.png", "/00.png")), 404, "not_found")
 
 
 def test_s6_form_other_names_are_404(gateway: Gateway, done: Any) -> None:

@@ -65,6 +65,21 @@ def attempts(front: TwoRoutes, task: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["route"], one["outcome"]) for one in front.cost(task)["attempts"]]
 
 
+@pytest.mark.parametrize("fault", ["402", "401", "404-model"])
+@pytest.mark.parametrize("name", [CHEAP, "cheap"])
+def test_a_reset_of_what_was_broken_lets_the_next_call_pass(front: TwoRoutes, fault: str, name: str) -> None:
+    """The operator sees routes alone: a reset by a route's name reaches its upstream, where that is what is broken."""
+    front.begin(fault)
+    assert front.gateway.create()["status"] == "completed"
+    assert front.routes()[CHEAP]["state"] == "broken"
+    broken_route = fault == "404-model"
+    front.admin.post("/v1/admin/routes/reset", json={"name": CHEAP if broken_route else name}).raise_for_status()
+    assert front.routes()[CHEAP]["state"] == "healthy"
+    before = front.cheap.total["images"]
+    assert front.gateway.create()["status"] == "completed"
+    assert front.cheap.total["images"] == before + 1
+
+
 def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:
     front.begin()
     task = front.gateway.create()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import stat
 import subprocess
 import time
@@ -32,6 +34,24 @@ def test_demo_key_is_private_and_kept(gateway: Gateway) -> None:
     file = gateway.data / "demo-key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert any(gateway.key in line for line in gateway.output)
+
+
+def test_the_link_to_the_page_is_printed_to_a_terminal(tmp_path: Path) -> None:
+    terminal, its_end = pty.openpty()
+    command = [*PROGRAM, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    serving = subprocess.Popen(command, stdout=its_end, stderr=subprocess.DEVNULL)
+    os.close(its_end)
+    lines = []
+    with os.fdopen(terminal, encoding="utf-8") as output:
+        for line in output:
+            lines.append(line.strip())
+            if line.startswith("curl "):
+                break
+    link = (tmp_path / "data" / "page-link").read_text().strip()
+    serving.terminate()
+    assert serving.wait(60) == 0
+    assert f"the page, signed in as demo: {link}" in lines
+    assert not (tmp_path / "data" / "page-link").exists(), "it does not outlive its start"
 
 
 def test_idle_memory_is_small(tmp_path: Path) -> None:

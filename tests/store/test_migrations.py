@@ -7,6 +7,7 @@ import time
 
 import msgspec
 
+from imagegate.domain.accounts import CUSTOMER_SCOPES
 from imagegate.domain.tasks import AttemptOutcome, TaskState
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.webhooks import DeliveryResult, SecretVersion
@@ -47,6 +48,12 @@ ROWS = (
     VALUES ('acc_1', 'shop', 10000, 3000, 3, :now, 1, 2, 7)""",
     """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, held, created, concurrent_tasks)
     VALUES ('key_1', 'acc_1', 'key', 'digest', 'imk_live_abcd…', '["images:write"]', 3000, :now, 2)""",
+    """INSERT INTO api_keys (id, account_id, name, digest, shown, scopes, created, cap) VALUES
+    ('key_all', 'acc_1', 'key', 'of all', 'imk',
+     '["images:write", "tasks:read", "files:write", "billing:read"]', 1, NULL),
+    ('key_cap', 'acc_1', 'key', 'of a cap', 'imk',
+     '["images:write", "tasks:read", "files:write", "billing:read"]', 1, 9),
+    ('key_one', 'acc_1', 'key', 'of one', 'imk', '["billing:read"]', 1, NULL)""",
     """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created) VALUES
     ('led_1', 'grant:1', 'acc_1', 'grant', 10000, NULL, 'test', 'cmt_g', :now),
     ('led_2', 'grant:1', 'sys:bank', 'grant', -10000, NULL, 'test', 'cmt_g', :now),
@@ -174,6 +181,13 @@ async def _check_rows(db: Database) -> None:
     key = await db.read(api_keys.find_key_by_digest, "digest")
     assert key is not None
     assert (key.hint, key.concurrent_tasks) == ("imk_live_abcd…", 2)
+    scopes = {one.id: one.scopes for one in await db.read(api_keys.list_keys, "acc_1")}
+    assert scopes == {
+        "key_1": ("images:write",),
+        "key_all": CUSTOMER_SCOPES,
+        "key_cap": CUSTOMER_SCOPES[:-1],
+        "key_one": ("billing:read",),
+    }, "what could do all, and make keys, still can"
     made = await db.read(attempts.list_attempts, "acc_1", DONE)
     assert [(attempt.outcome, attempt.failure_kind) for attempt in made] == [
         (AttemptOutcome.unavailable, "throttled"),

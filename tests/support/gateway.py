@@ -74,6 +74,11 @@ class Gateway(Program):
         return (self.data / "demo-key").read_text().strip()
 
     @property
+    def page_link(self) -> str:
+        """Opens the page signed in to the demo account."""
+        return (self.data / "page-link").read_text().strip()
+
+    @property
     def curl(self) -> str:
         return next(line for line in self.output if line.startswith("curl "))
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.gateway import Gateway
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -21,6 +23,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name that is no loopback: over plain http it is no secure context.
+    "--host-resolver-rules=MAP gate.test 127.0.0.1",
 ]
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -48,10 +52,15 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def open_page(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """A page of a new profile, and what its console complained about so far."""
+def open_page(browser: Browser, signed_in: Gateway | None = None, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A page of a new profile, and what its console complained about so far.
+
+    `signed_in`: a gateway of this machine, at whose page the demo account is signed in.
+    """
     with contextlib.closing(browser.new_context(**options)) as context:
         page, complaints = context.new_page(), []
+        if signed_in is not None:
+            sign_in_by_link(page, signed_in)
         page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page, complaints
@@ -63,6 +72,17 @@ def accessibility_violations(page: Page) -> list[str]:
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = page.evaluate("tags => axe.run({runOnly: {type: 'tag', values: tags}})", tags)["violations"]
     return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
+
+
+def sign_in_by_link(page: Page, gateway: Gateway) -> None:
+    """A session of the demo account, as the link opens it that the start prints."""
+    link = gateway.page_link
+    reply = page.context.request.post(
+        f"{gateway.url}/web/session/link",
+        data={"secret": link.partition("#open=")[2]},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    assert reply.ok, reply.text()
 
 
 def sign_in(page: Page, origin: str, key: str) -> None:

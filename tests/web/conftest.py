@@ -12,7 +12,7 @@ from tests.support.gateway import Gateway
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
-from tests.web.browser import open_browser, open_page
+from tests.web.browser import open_browser, open_page, sign_in_by_link
 
 DESKTOP = {"width": 1280, "height": 1000}
 # On a busy machine the default of 5 s is too short; what is expected usually takes milliseconds.
@@ -45,6 +45,7 @@ def page(tab: tuple[Page, list[str]], gateway: Gateway) -> Iterator[Page]:
     one.context.clear_cookies()
     if one.url.startswith(gateway.url):
         one.evaluate("localStorage.clear()")
+    sign_in_by_link(one, gateway)
     one.goto(gateway.url)
     one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
     complaints.clear()

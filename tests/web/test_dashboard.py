@@ -17,7 +17,7 @@ from tests.web.browser import accessibility_violations, open_page, sign_in
 from tests.web.conftest import DESKTOP, SCOPES
 
 CUSTOMER = ("overview", "tasks", "usage?by=model", "credits", "keys", "webhooks")
-OPERATOR = ("accounts", "routes", "costs", "overruns")
+OPERATOR = ("accounts", "routes", "costs", "overruns", "audit")
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "locale": "ko-KR", "color_scheme": "dark"}
 
 
@@ -71,7 +71,7 @@ def _leaves(tree: dict[str, Any] | str, path: str) -> Iterator[str]:
 
 
 def test_a_customer_sees_no_view_of_the_operator(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, locale="en-US") as (page, complaints):
+    with open_page(browser, gateway, locale="en-US") as (page, complaints):
         _open(page, gateway, "overview")
         expect(page.locator(".dash-nav a")).to_have_count(len(CUSTOMER))
         page.goto(f"{gateway.url}/dashboard#/accounts")
@@ -100,8 +100,8 @@ def test_every_view_is_sound_in_every_theme_language_and_width(
 
 
 def _all_sound(gateway: Gateway, browser: Browser, key: str, views: tuple[str, ...], **where: Any) -> None:
-    """Without a key it is the demo account, which needs no sign-in; those are limited."""
-    with open_page(browser, **where) as (page, complaints):
+    """Without a key it is the demo account."""
+    with open_page(browser, None if key else gateway, **where) as (page, complaints):
         if key:
             sign_in(page, gateway.url, key)
         for view in views:
@@ -111,7 +111,7 @@ def _all_sound(gateway: Gateway, browser: Browser, key: str, views: tuple[str, .
 
 
 def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Browser, task: dict[str, Any]) -> None:
-    with open_page(browser, locale="en-US") as (page, _):
+    with open_page(browser, gateway, locale="en-US") as (page, _):
         _open(page, gateway, "tasks?status=completed&q=red+fox")
         page.locator(f"[data-row='{task['id']}'] a").click()
         facts = page.locator(".dash-body")
@@ -123,7 +123,7 @@ def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Brow
 
 
 def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, locale="en-US") as (page, _):
+    with open_page(browser, gateway, locale="en-US") as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("a shop")
@@ -159,7 +159,7 @@ def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: B
         made = http.post(
             "/v1/keys", json={"name": "before", "daily_cap_credits": "5", "models": ["gpt-image-2"]}
         ).json()
-    with open_page(browser, viewport=DESKTOP, locale="en-US") as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
         _open(page, gateway, "keys")
         row = page.locator(f"[data-row='{made['id']}']")
         row.get_by_role("button", name="Change").click()
@@ -186,7 +186,7 @@ def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: B
 def test_d_credits_show_the_ledger_whose_lines_make_the_balance(
     gateway: Gateway, browser: Browser, task: dict[str, Any]
 ) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en-US") as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
         _open(page, gateway, f"credits?task_id={task['id']}")
         rows = page.locator("tbody tr")
         expect(rows).to_have_count(3)
@@ -204,7 +204,7 @@ def test_d_credits_show_the_ledger_whose_lines_make_the_balance(
 
 @pytest.mark.parametrize("group", ["day", "model", "key"])
 def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: dict[str, Any], group: str) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en-US") as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
         _open(page, gateway, f"usage?by={group}")
         page.locator(".plot canvas").wait_for()
         inked = page.evaluate(
@@ -230,8 +230,48 @@ def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: d
         assert complaints == []
 
 
+def test_d_keys_that_made_others_end_with_them_or_leave_them(gateway: Gateway, browser: Browser) -> None:
+    owner = gateway.new_key("makers", "1")
+    with gateway.client(owner) as http:
+        maker = http.post("/v1/keys", json={"name": "the maker"}).json()
+    with gateway.client(maker["key"]) as http:
+        for name in ("one made", "two made"):
+            http.post("/v1/keys", json={"name": name}).raise_for_status()
+    with open_page(browser, locale="en-US") as (page, complaints):
+        sign_in(page, gateway.url, owner)
+        _open(page, gateway, "keys")
+        row = page.locator("tr", has_text="the maker")
+        row.get_by_role("button", name="Disable").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.locator("[data-made-keys] li")).to_have_count(2)
+        assert accessibility_violations(page) == []
+        dialog.get_by_label("Keep the keys that it made").check()
+        dialog.get_by_role("button", name="Disable").click()
+        expect(row.locator("[data-state]")).to_have_attribute("data-state", "disabled")
+        expect(page.locator("tr", has_text="one made").locator("[data-state]")).to_have_attribute("data-state", "live")
+        row.get_by_role("button", name="Delete").click()
+        dialog.get_by_role("button", name="Delete").click()
+        expect(page.locator("tr", has_text="two made").locator("[data-state]")).to_have_attribute(
+            "data-state", "disabled"
+        )
+        assert complaints == []
+
+
+def test_d_audit_shows_who_did_what(gateway: Gateway, browser: Browser, operator: str) -> None:
+    with gateway.client(operator) as http:
+        made = http.post("/v1/admin/accounts", json={"name": "watched"}).raise_for_status()
+    with open_page(browser, locale="en-US") as (page, complaints):
+        sign_in(page, gateway.url, operator)
+        _open(page, gateway, "audit")
+        row = page.locator("tr", has_text=made.headers["x-request-id"])
+        expect(row).to_contain_text("Account created")
+        expect(row).to_contain_text("API 127.0.0.1")
+        expect(row).to_contain_text('name: "watched"')
+        assert complaints == []
+
+
 def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, locale="en-US") as (page, _):
+    with open_page(browser, gateway, locale="en-US") as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("nowhere")
@@ -281,7 +321,7 @@ def _take_back(gateway: Gateway, operator: str, name: str) -> httpx.Response:
 def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_demand(
     gateway: Gateway, browser: Browser
 ) -> None:
-    with open_page(browser, locale="en-US") as (page, _):
+    with open_page(browser, gateway, locale="en-US") as (page, _):
         _open(page, gateway, "webhooks")
         page.get_by_label("URL for a test event").fill("https://127.0.0.1/hook")
         page.get_by_role("button", name="Send test").click()
@@ -294,7 +334,7 @@ def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_dema
 
 
 def test_what_fails_can_be_tried_again(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, locale="en-US") as (page, _):
+    with open_page(browser, gateway, locale="en-US") as (page, _):
         page.route("**/v1/ledger?*", lambda route: route.abort(), times=1)
         _open(page, gateway, "credits")
         page.get_by_role("button", name="Try again").click()

@@ -72,6 +72,22 @@ def test_languages_are_chosen_remembered_and_announced(gateway: Gateway) -> None
     }
 
 
+def test_pages_are_built_once_for_each_language_and_theme(gateway: Gateway) -> None:
+    """Whatever else of the visitor differs, the page is the same; what differs for it, makes another."""
+    with httpx.Client(base_url=gateway.url) as client:
+        pages = {
+            (language, theme): client.get("/", headers={"Accept-Language": language, "Cookie": f"theme={theme}"}).text
+            for language in ("en", "ko")
+            for theme in ("light", "dark")
+        }
+        again = client.get("/", headers={"Accept-Language": "ko", "Cookie": "theme=dark; imagegate=x", "X": "y"})
+        one = client.get("/models/gpt-image-2-beta")
+        assert client.get("/models/none", headers={"Accept": "text/html"}).status_code == 404
+    assert len({*pages.values(), one.text}) == 5
+    assert again.text == pages["ko", "dark"]
+    assert not again.headers.get_list("set-cookie")
+
+
 def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> None:
     for price in httpx.get(f"{gateway.url}/v1/pricing").json()["data"]:
         page = httpx.get(f"{gateway.url}/models/{price['model']}").text
@@ -125,7 +141,7 @@ def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(g
 def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
     gateway: Gateway, browser: Browser, path: str
 ) -> None:
-    with open_page(browser) as (page, complaints):
+    with open_page(browser, gateway) as (page, complaints):
         page.goto(gateway.url + path)
         page.wait_for_selector("[data-balance]")
         assert page.inner_text("[data-balance]").endswith("credits")
@@ -135,7 +151,7 @@ def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
 
 
 def test_little_is_sent_for_the_first_paint(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser) as (page, _complaints):
+    with open_page(browser, gateway) as (page, _complaints):
         page.goto(gateway.url)
         page.wait_for_selector("[data-balance]")
         assert len(page.evaluate("performance.getEntriesByName('first-contentful-paint')")) == 1
@@ -158,7 +174,7 @@ def test_little_is_sent_for_the_first_paint(gateway: Gateway, browser: Browser) 
 def test_everybody_can_read_and_operate_the_pages(
     gateway: Gateway, browser: Browser, theme: str, language: str
 ) -> None:
-    with open_page(browser, color_scheme=theme, locale=language) as (page, _complaints):
+    with open_page(browser, gateway, color_scheme=theme, locale=language) as (page, _complaints):
         for path in ("/", "/models/gpt-image-2-beta", "/status", "/nothing"):
             page.goto(gateway.url + path)
             page.wait_for_selector("[data-balance]")
@@ -166,7 +182,7 @@ def test_everybody_can_read_and_operate_the_pages(
 
 
 def test_a_phone_never_scrolls_sideways(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, viewport={"width": 360, "height": 740}) as (page, _complaints):
+    with open_page(browser, gateway, viewport={"width": 360, "height": 740}) as (page, _complaints):
         for path in PAGES:
             page.goto(gateway.url + path)
             page.wait_for_selector("[data-balance]")
@@ -174,7 +190,7 @@ def test_a_phone_never_scrolls_sideways(gateway: Gateway, browser: Browser) -> N
 
 
 def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, color_scheme="light") as (page, _complaints):
+    with open_page(browser, gateway, color_scheme="light") as (page, _complaints):
         page.goto(gateway.url)
         page.wait_for_selector("[data-balance]")
         paper = "getComputedStyle(document.body).backgroundColor"
@@ -190,7 +206,7 @@ def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: B
 
 
 def test_endpoints_and_languages_are_picked_with_the_keyboard(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser) as (page, _complaints):
+    with open_page(browser, gateway) as (page, _complaints):
         page.goto(f"{gateway.url}/#api-create_quote")
         page.wait_for_selector("[data-balance]")
         assert page.locator(".endpoint:visible").count() == 1

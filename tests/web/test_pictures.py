@@ -35,7 +35,7 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
     browser: Browser, gateway: Gateway, tmp_path: Path
 ) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
-    with open_page(browser, viewport=DESKTOP, locale="en", permissions=allowed) as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en", permissions=allowed) as (page, complaints):
         page.goto(gateway.url)
         one = run_prompt(page, "two logos, a logo each", n="2", ratio="3:2")
         opener = one.locator("[data-open]").first
@@ -204,7 +204,7 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
 
 
 def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, _):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, _):
         page.clock.install()
         page.goto(gateway.url)
         one = run_prompt(page, "a logo of a short life")

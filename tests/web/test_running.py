@@ -50,7 +50,7 @@ def test_l07_several_runs_each_with_its_state_and_a_cancel(page: Page, gateway: 
 
 
 def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, complaints):
         page.goto(gateway.url)
         for number in range(5):
             fill_form(page, f"run {number}", ratio="16:9", tier="2K", quality="low", n="1")

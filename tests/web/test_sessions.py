@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
+from imagegate.domain.accounts import CUSTOMER_SCOPES
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.security.api_keys import generate_key
 from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.support.gateway import Gateway
 from tests.web.browser import open_page
+from tests.web.playground import run_prompt
 
 PUBLIC = "https://images.example.com"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -227,27 +230,166 @@ def test_web_2_a_key_that_is_disabled_takes_its_tokens_and_sessions_along(public
         until_refused(client, answer["token"])
 
 
-def test_the_demo_account_needs_no_sign_in_on_this_machine_alone(gateway: Gateway, public: Gateway) -> None:
+def exchange_link(gateway: Gateway, secret: str = "", **headers: str) -> httpx.Response:
+    """What the page sends when it is opened by the link; its own secret where none is given."""
+    secret = secret or gateway.page_link.partition("#open=")[2]
+    return httpx.post(f"{gateway.url}/web/session/link", json={"secret": secret}, headers={**OURS, **headers})
+
+
+def test_the_link_of_the_start_opens_the_demo_account_and_nothing_else_does(gateway: Gateway, public: Gateway) -> None:
     with httpx.Client(base_url=gateway.url, headers=OURS) as client:
-        local = client.post("/web/session/token").json()
-        assert local["account"]["local"] is True
-        assert credits_with(client, local["token"]) == 200
-        through = client.post("/web/session/token", headers={"X-Forwarded-For": "203.0.113.5"}).json()
-        assert through["token"] is None
-        assert client.post("/web/session/token", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        nobody = client.post("/web/session/token").json()
+        assert (nobody["token"], nobody["sign_in"]) == (None, "link"), "being on this machine is not enough"
+        opened = exchange_link(gateway)
+        cookie = opened.headers["set-cookie"].partition(";")[0]
+        assert opened.json()["account"] | {"key_shown": ""} == {
+            "name": "demo",
+            "key_name": "demo",
+            "key_shown": "",
+            "scopes": [*CUSTOMER_SCOPES],
+            "local": True,
+        }
+        assert token(client, cookie)
+        assert credits_with(client, opened.json()["token"]) == 200
+        assert exchange_link(gateway).status_code == 200, "the link works until the gateway ends"
+    assert not (public.data / "page-link").exists()
     with visitor(public, "") as client:
         assert client.post("/web/session/token").json() == {"token": None, "expires_at": None, "account": None}
 
 
-def test_without_https_nobody_signs_in_from_afar(tmp_path: Path) -> None:
-    with Gateway(tmp_path, public_url="http://images.example.com") as gateway, visitor(gateway) as client:
+def test_the_link_is_for_this_user_and_in_no_output_that_is_kept(gateway: Gateway) -> None:
+    file = gateway.data / "page-link"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    secret = gateway.page_link.partition("#open=")[2]
+    assert len(secret) >= 43
+    assert not [line for line in gateway.output if secret in line], "its output is no terminal"
+    said = next(number for number, line in enumerate(gateway.output) if str(file) in line)
+    assert said < gateway.output.index(gateway.curl)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "Forwarded", "Via", "X-Real-IP",
+        "CF-Connecting-IP", "True-Client-IP", "X-Client-IP", "X-Original-URL", "X-Envoy-External-Address", "CDN-Loop",
+        "Fly-Client-IP", "X-Amzn-Trace-Id",
+    ],
+)  # fmt: skip
+def test_any_forwarding_header_refuses_the_local_account(gateway: Gateway, header: str) -> None:
+    assert exchange_link(gateway, **{header: "203.0.113.5"}).status_code in (401, 429)
+    cookie = exchange_link(gateway).headers["set-cookie"].partition(";")[0]
+    with httpx.Client(base_url=gateway.url, headers={**OURS, header: "203.0.113.5"}) as client:
+        assert token(client, cookie) is None, "nor does a session of it work through a proxy"
+
+
+def test_a_bare_proxy_on_loopback_gives_the_world_nothing(gateway: Gateway) -> None:
+    """It rewrites Host and adds no header, so that every request seems to come from this machine."""
+    with httpx.Client(base_url=gateway.url) as client:
+        for headers in (OURS, {"Sec-Fetch-Site": "none"}, {"Origin": gateway.url}):
+            assert client.post("/web/session/token", headers=headers).json()["token"] is None
+        assert client.post("/v1/keys", json={"name": "mine"}).status_code == 401
+
+
+def test_wrong_links_are_limited_and_never_shut_the_right_one_out(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        answers = [exchange_link(gateway, "A" * 43).status_code for _ in range(7)]
+        assert answers == [401] * 5 + [429] * 2
+        assert exchange_link(gateway, "é" * 20).status_code == 429
+        assert exchange_link(gateway).status_code == 200
+        first = gateway.page_link
+        cookie = exchange_link(gateway).headers["set-cookie"].partition(";")[0]
+        gateway.stop()
+        gateway.start()
+        assert gateway.page_link.partition("#")[2] != first.partition("#")[2]
+        assert exchange_link(gateway, first.partition("#open=")[2]).status_code in (401, 429), "of an earlier start"
+        with httpx.Client(base_url=gateway.url, headers=OURS) as client:
+            assert token(client, cookie), "sessions outlive a restart"
+
+
+@pytest.mark.parametrize("kind", ["every address", "name", "address"])
+def test_signing_in_works_on_every_plain_address_that_the_operator_set(tmp_path: Path, kind: str) -> None:
+    """The host as a browser sends it, without Sec-Fetch-Site as browsers do over plain http."""
+    served = "gate.lan" if kind == "name" else "192.168.7.9"
+    env = {} if kind == "address" else {"IMAGEGATE_HOST": "0.0.0.0"}
+    public_url = "" if kind == "every address" else f"http://{served}:8000"
+    with Gateway(tmp_path, env=env, public_url=public_url) as gateway:
+        port = gateway.url.rpartition(":")[2]
+        url = f"http://127.0.0.1:{port}"
+        key = gateway.new_key("afar")
+        host = f"{served}:{port}"
+        page = {"Host": host, "Origin": f"http://{host}"}
+        with httpx.Client(base_url=url, headers=page) as client:
+            assert client.post("/web/session/token").json()["sign_in"] == "plain"
+            opened = client.post("/web/session", json={"key": key})
+            assert opened.status_code == 200, opened.text
+            assert re.match(r"imagegate=[A-Za-z0-9_-]{43};", opened.headers["set-cookie"])
+            assert "secure" not in opened.headers["set-cookie"].lower()
+            client.cookies.clear()
+            assert token(client, opened.headers["set-cookie"].partition(";")[0])
+            for other in ("http://evil.example", f"http://{served}:1", f"https://{host}", "null"):
+                assert client.post("/web/session/token", headers={"Origin": other}).status_code == 403, other
+            through = {"X-Forwarded-For": "203.0.113.7"}
+            assert client.post("/web/session/token", headers=through).json()["sign_in"] == "https"
+            refused = client.post("/web/session", json={"key": key}, headers=through)
+            assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
+        assert any("WARNING" in line and "plain http" in line for line in gateway.output)
+        stranger = httpx.get(url, headers={"Host": "evil.example"})
+        assert stranger.status_code == 400
+
+
+def test_over_plain_http_to_a_gateway_of_an_https_origin_the_page_sends_to_https(public: Gateway) -> None:
+    host = public.url.removeprefix("http://").replace("127.0.0.1", "images.example.com")
+    with httpx.Client(base_url=public.url, headers={"Host": host, "Origin": f"http://{host}"}) as client:
+        assert client.post("/web/session/token").json()["sign_in"] == "https"
         refused = client.post("/web/session", json={"key": generate_key()})
     assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
 
 
+def test_behind_an_unknown_https_proxy_the_cookie_is_secure(gateway: Gateway) -> None:
+    key = gateway.new_key("behind a proxy")
+    with httpx.Client(base_url=gateway.url, headers={**OURS, "X-Forwarded-For": "203.0.113.8"}) as client:
+        cookie = client.post("/web/session", json={"key": key}).headers["set-cookie"]
+    assert cookie.startswith("__Host-imagegate=")
+    assert "secure" in cookie.lower()
+
+
+def test_the_link_opens_the_page_and_leaves_the_address(gateway: Gateway, browser: Browser) -> None:
+    with open_page(browser) as (page, complaints):
+        page.goto(gateway.url)
+        page.locator("[data-hindrance]", has_text="page-link").wait_for()
+        page.click("#account button")
+        page.locator("[data-notice=link]").wait_for()
+        page.keyboard.press("Escape")
+        page.goto(gateway.page_link)  # the same page but for what stands after #
+        page.locator("#account .menu > button", has_text="demo").wait_for()
+        assert "#" not in page.url
+        page.reload()
+        page.locator("#account .menu > button", has_text="demo").wait_for()
+        page.context.clear_cookies()
+        page.goto(f"{gateway.url}/dashboard#open={'A' * 43}")
+        page.locator(".toast.bad", has_text="earlier start").wait_for()
+        assert "#" not in page.url
+        assert [text for text in complaints if "Failed to load resource" not in text] == []
+
+
+def test_on_plain_http_the_page_says_so_before_the_key_is_typed(tmp_path: Path, browser: Browser) -> None:
+    env = {"IMAGEGATE_HOST": "0.0.0.0", "IMAGEGATE_ALLOWED_HOSTS": "gate.test"}
+    with Gateway(tmp_path, env=env) as gateway, open_page(browser) as (page, complaints):
+        key = gateway.new_key("visitor", "42")
+        page.goto(f"http://gate.test:{gateway.url.rpartition(':')[2]}")
+        assert page.evaluate("isSecureContext") is False
+        page.click("#account button")
+        page.locator("[data-notice=plain]").wait_for()
+        page.fill("#sign-in-key", key)
+        page.click("dialog .main")
+        page.locator("[data-balance]", has_text="42 credits").wait_for()
+        run_prompt(page, "a fox without a secure context")
+        assert complaints == []
+
+
 def test_signing_in_and_out_in_a_browser(gateway: Gateway, browser: Browser) -> None:
     key = gateway.new_key("visitor", "42")
-    with open_page(browser) as (page, complaints):
+    with open_page(browser, gateway) as (page, complaints):
         page.goto(gateway.url)
         page.click("#account .menu > button")
         page.click("#account .menu > div button")
@@ -262,5 +404,5 @@ def test_signing_in_and_out_in_a_browser(gateway: Gateway, browser: Browser) -> 
         page.locator("[data-balance]", has_text="42 credits").wait_for()
         page.click("#account .menu > button")
         page.click("#account .menu > div button")
-        page.locator("#account .menu > button", has_text="demo").wait_for()
+        page.locator("#account > button").wait_for()
         assert [text for text in complaints if "401" not in text] == []

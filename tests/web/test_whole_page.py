@@ -99,7 +99,7 @@ def test_l17_nothing_stands_in_the_way_of_a_screen_reader_in_any_state(
 ) -> None:
     where: dict[str, Any] = {"locale": language, "color_scheme": theme}
     where |= PHONE if language == "ko" else {"viewport": DESKTOP}
-    with open_page(browser, **where) as (page, _):
+    with open_page(browser, gateway, **where) as (page, _):
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
         for state, reach in _STATES.items():
@@ -147,7 +147,7 @@ _STATES: dict[str, Callable[[Page], None]] = {
 
 
 def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, _):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, _):
         page.goto(gateway.url)
         fill_form(page, "a logo without a road", quality="low", ratio="1:1")
         quoted_credits(page)
@@ -176,7 +176,7 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Bro
 
 def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gateway: Gateway) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
-    with open_page(browser, color_scheme="dark") as (page, _):
+    with open_page(browser, gateway, color_scheme="dark") as (page, _):
         page.goto(gateway.url)
         dark = page.evaluate(paper)
         page.emulate_media(color_scheme="light")
@@ -192,7 +192,7 @@ def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gate
 
 def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browser, gateway: Gateway) -> None:
     hosts: set[str] = set()
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, complaints):
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
@@ -20,13 +21,14 @@ from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
+from imagegate.domain.audit import Actor
 from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
-from imagegate.store.api_keys import find_key, find_key_by_digest
+from imagegate.store.api_keys import find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
@@ -53,8 +55,11 @@ class Authenticator:
         ):
             raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
         header = request.headers.get("authorization")
-        key = await self._find_live_key(_bearer(header)) if header is not None else None
+        key = await self._find_live_key(bearer(header)) if header is not None else None
         if key is None:
+            if header is not None:
+                request_id = request.scope["state"]["request_id"]
+                self._runtime.failed_logins.record("key", self.client_address(request), request_id)
             await self._count_failure(self.client_address(request))
             raise Unauthorized("Authentication required" if header is None else "")
         if key.ips is not None and not is_listed(self.client_address(request), key.ips):
@@ -95,12 +100,10 @@ class Authenticator:
         return key if key and key.is_active(clock()) else None
 
     async def _load_key(self, digest: str, token: PageToken | None) -> ApiKey | None:
-        """A page token stands for its key while its session lives; the local account has no session."""
+        """A page token stands for its key while its session lives."""
         read = self._runtime.db.read
         if token is None:
             return await read(find_key_by_digest, digest)
-        if not token.session:
-            return await read(find_key, token.account_id, token.key_id)
         return await read(find_session_key, token.account_id, token.key_id, token.session)
 
     def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
@@ -123,7 +126,8 @@ class Authenticator:
         )
 
 
-def _bearer(header: str) -> str:
+def bearer(header: str) -> str:
+    """The credential of an Authorization header; empty for another scheme."""
     scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 
@@ -145,6 +149,21 @@ def build_guard(authenticator: Authenticator) -> Guard:
         check_parameters(request, handler.fn)
 
     return guard
+
+
+def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest], Actor]:
+    def provide_actor(request: ApiRequest) -> Actor:
+        """The dependency `actor` of handlers: whom the audit log names."""
+        key: ApiKey = request.scope["state"]["key"]
+        through_page = bearer(request.headers.get("authorization", "")).startswith(TOKEN_PREFIX)
+        return Actor(
+            name=f"key:{key.id}",
+            via="page" if through_page else "api",
+            address=authenticator.client_address(request),
+            request_id=request.scope["state"]["request_id"],
+        )
+
+    return provide_actor
 
 
 def authenticated_key(request: ApiRequest) -> ApiKey:

@@ -7,11 +7,16 @@ label names an account, a key or an id.
 from __future__ import annotations
 
 import time
+import typing
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
+import prometheus_client
 from litestar import Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 
+from imagegate.api.auth import bearer
+from imagegate.api.body import ApiRequest
 from imagegate.api.openapi.operation import get
 from imagegate.concurrency import CallCounters
 from imagegate.domain import errors
@@ -19,6 +24,8 @@ from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.routes import route_states
 from imagegate.runtime import Runtime
+from imagegate.security.failed_logins import Kind
+from imagegate.security.signing import equal
 from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats, load_stats
 
@@ -35,7 +42,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter(
+        self._requests = prometheus_client.Counter(
             "imagegate_requests", "Answered requests", ["route", "method", "status"], registry=self.registry
         )
         self._tasks = self._gauge("imagegate_tasks", "Tasks in the database", "state")
@@ -62,11 +69,15 @@ class Metrics:
         self._waste = self._counter(
             "imagegate_upstream_waste_usd", "Possible cost of calls with an unknown outcome", "route"
         )
+        self._failed_logins = self._counter("imagegate_failed_logins", "Refused keys, sign-ins and links", "kind")
+        for kind in typing.get_args(Kind):
+            self._failed_logins.labels(kind)
+        self._exported_logins: Counter[Kind] = Counter()
         self._exported = CallCounters()
         self._updated_at = 0.0
 
-    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
-        return Counter(name, documentation, labels, registry=self.registry)
+    def _counter(self, name: str, documentation: str, *labels: str) -> prometheus_client.Counter:
+        return prometheus_client.Counter(name, documentation, labels, registry=self.registry)
 
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
         return Gauge(name, documentation, labels, registry=self.registry)
@@ -90,6 +101,12 @@ class Metrics:
                 )
             self._exported.calls[route, outcome] += calls
             self._exported.cost_nanos[route, outcome] += nanos
+
+    def count_failed_logins(self, totals: Counter[Kind]) -> None:
+        """Raise the counters to these totals."""
+        for kind, total in totals.items():
+            self._failed_logins.labels(kind).inc(total - self._exported_logins[kind])
+            self._exported_logins[kind] = total
 
     def is_fresh(self) -> bool:
         """Whether the gauges were read a moment ago: many scrapers cost as much as one."""
@@ -121,15 +138,19 @@ class Metrics:
     tag="operations",
     media_type="text/plain",
     public=True,
-    errors=(errors.NotFound,),
+    errors=(errors.NotFound, errors.Unauthorized),
 )
-async def get_metrics(runtime: Runtime, meter: Metrics) -> Response[bytes]:
-    """404 where the operator has switched it off."""
-    if not runtime.settings.server.metrics:
+async def get_metrics(request: ApiRequest, runtime: Runtime, meter: Metrics) -> Response[bytes]:
+    """404 where the operator has switched it off; 401 without `metrics_token`, where that is set."""
+    server = runtime.settings.server
+    if not server.metrics:
         raise errors.NotFound
+    if server.metrics_token and not equal(server.metrics_token, bearer(request.headers.get("authorization", ""))):
+        raise errors.Unauthorized
     if not meter.is_fresh():
         meter.update(
             await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)
         )
     meter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
+    meter.count_failed_logins(runtime.failed_logins.totals)
     return Response(generate_latest(meter.registry), media_type=_MEDIA_TYPE)

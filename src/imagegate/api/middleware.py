@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import urllib.parse
+import re
 from collections.abc import Callable
 
 from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from imagegate.api.problems import problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, UnsupportedMediaType
+from imagegate.security.origins import AcceptedHosts
 from imagegate.settings import Server
 
 CountResponse = Callable[[str, str, int], None]
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# They declare HEAD themselves, and open no file for it.
+_FILE_LINKS = "/files/"
+_WAIT = re.compile(rb"(^|&)wait=[0-9]+(?=&|$)")
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS")
-_UNCHECKED_HOST_PATHS = ("/healthz", "/readyz", "/metrics")
+_UNCHECKED_HOST_PATHS = ("/healthz", "/readyz")
 
 
 class RequestMiddleware:
@@ -27,8 +30,7 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, server: Server, count: CountResponse) -> None:
         self._app = app
         self._count = count
-        public_host = urllib.parse.urlsplit(server.public_url).netloc
-        self._hosts = {host_name(host) for host in (*_LOOPBACK, *server.allowed_hosts, public_host) if host}
+        self._hosts = AcceptedHosts(server.host, server.public_url, server.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -36,6 +38,9 @@ class RequestMiddleware:
             return
         request_id = ids.new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        method = scope["method"]
+        if method == "HEAD" and not scope["path"].startswith(_FILE_LINKS):
+            scope, send = _as_get(scope), _without_body(send)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,7 +48,7 @@ class RequestMiddleware:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
                 # All unknown paths are one label, however many are tried.
                 route = str(scope.get("path_template") or "unknown")
-                self._count(route, scope["method"] if scope["method"] in _METHODS else "other", message["status"])
+                self._count(route, method if method in _METHODS else "other", message["status"])
             await send(message)
 
         problem = self._find_problem(scope)
@@ -56,14 +61,29 @@ class RequestMiddleware:
     def _find_problem(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
-        if host_name(host) not in self._hosts and scope["path"] not in _UNCHECKED_HOST_PATHS:
+        if host not in self._hosts and scope["path"] not in _UNCHECKED_HOST_PATHS:
             return InvalidRequest("This host name is not served; see the setting allowed_hosts", param="Host")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
 
 
-def host_name(host: str) -> str:
-    """`Example.com:8443` -> `example.com`; brackets of an IPv6 literal stay."""
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+def _as_get(scope: HTTPScope) -> HTTPScope:
+    """HEAD as GET, but without waiting: its answer is at hand."""
+    return {**scope, "method": "GET", "query_string": _WAIT.sub(rb"\1wait=0", scope["query_string"])}
+
+
+def _without_body(send: Send) -> Send:
+    """The head with its Content-Length, and the end at once: a stream that never ends has a head too."""
+    has_ended = False
+
+    async def send_head(message: Message) -> None:
+        nonlocal has_ended
+        if has_ended:
+            return
+        await send(message)
+        if message["type"] == "http.response.start":
+            has_ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_head

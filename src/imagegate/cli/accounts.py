@@ -17,11 +17,14 @@ from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, 
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import create_key, grant_credits, open_account
+from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.refunds import refund as give_back
+from imagegate.logging import configure_logging
 from imagegate.security.keyring import open_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
-from imagegate.store import accounts, api_keys
+from imagegate.store import accounts, acts, api_keys
+from imagegate.store.acts import KeysEnded
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
@@ -30,7 +33,8 @@ T = TypeVar("T")
 
 
 def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database of the installation; a gateway may be running on it."""
+    """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
+    configure_logging(settings.server.log_level)
 
     async def run() -> T:
         database = open_database(settings)
@@ -101,20 +105,20 @@ def create(settings: Settings, account: str, granted: str | None, as_json: bool,
     }
     scopes = tuple(map(Scope, given.pop("scopes"))) or CUSTOMER_SCOPES
     models, expires = given.pop("models") or None, _parse_expiry(given.pop("expires"))
-    new = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given)
+    new, actor = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given), command_line_actor()
 
     async def work(db: Database) -> tuple[str, ApiKey]:
-        owner = await open_account(db, account)
+        owner = await open_account(db, account, actor)
         if amount is not None:
             await _grant(db, owner, amount)
-        return await create_key(db, open_keyring(settings.data_dir), owner, new)
+        return await create_key(db, open_keyring(settings.data_dir), owner.id, new, actor)
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
 async def _grant(db: Database, account: Account, amount: int) -> None:
-    if isinstance(await grant_credits(db, account, amount, "command line"), GrantRefused):
+    if isinstance(await grant_credits(db, account, amount, command_line_actor()), GrantRefused):
         raise Exit(FAILED, "imagegate: the balance of the account is less than that")
 
 
@@ -162,17 +166,27 @@ def _date(moment_us: int | None) -> str | None:
 
 @keys.command("disable")
 @click.option("--account", required=True)
+@click.option(
+    "--made-keys",
+    type=click.Choice(["end", "keep"]),
+    default="end",
+    show_default=True,
+    help="What becomes of the keys that it made.",
+)
 @click.argument("key_id")
 @with_settings
-def disable(settings: Settings, account: str, key_id: str) -> None:
-    """Disable a key by its id. A running gateway refuses it within seconds."""
+def disable(settings: Settings, account: str, made_keys: str, key_id: str) -> None:
+    """Disable a key by its id, and the keys that it made. A running gateway refuses them within seconds."""
 
-    async def work(db: Database) -> bool:
-        return await db.write(api_keys.disable_key, (await _find_account(db, account)).id, key_id)
+    async def work(db: Database) -> KeysEnded | None:
+        owner = await _find_account(db, account)
+        return await write_act(db, acts.disable_key, owner.id, key_id, made_keys == "end", command_line_actor())
 
-    if not run_on_database(settings, work):
+    ended = run_on_database(settings, work)
+    if ended is None:
         raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
-    click.echo(f"{key_id} is disabled")
+    for one in (key_id, *(key.id for key in ended.made_keys)):
+        click.echo(f"{one} is disabled")
 
 
 async def _find_account(db: Database, name: str) -> Account:
@@ -229,7 +243,7 @@ def grant(settings: Settings, account: str, amount: str) -> None:
 def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None:
     """Refund the whole charge of a task. A second time changes nothing and says so."""
 
-    found = run_on_database(settings, lambda db: give_back(db, task_id, reason, "command line"))
+    found = run_on_database(settings, lambda db: give_back(db, task_id, reason, command_line_actor()))
     if not isinstance(found, Refund | AlreadyRefunded):
         raise Exit(FAILED, f"imagegate: {task_id} was not charged, or does not exist")
     amount = {"credits": format_credits(found.amount, settings.credit.credits_per_usd), "usd": format_usd(found.amount)}

@@ -9,6 +9,7 @@ import functools
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -24,14 +25,18 @@ from imagegate.app import build_app, open_runtime, reload_routes
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import installation_options, read_settings
+from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
+from imagegate.security.keyring import write_private_file
 from imagegate.settings import RENAMED, Settings, SettingsError
+from imagegate.store import acts
 from imagegate.store.dialect import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
 _MAX_PORT_ATTEMPTS = 20
+_reload_records: set[asyncio.Future[None]] = set()
 _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
 
 
@@ -78,6 +83,7 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
         _print_greeting(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])
         (settings.data_dir / "serving").unlink(missing_ok=True)
+        _page_link_file(runtime).unlink(missing_ok=True)
     finally:
         await runtime.close()
 
@@ -98,15 +104,35 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
     for entry in runtime.egress_rules.allow:
         click.echo(f"WARNING: URLs from users may reach {entry}: so can anybody with a key", err=True)
     _print_routes(runtime)
+    if not runtime.is_loopback_only and runtime.origin.startswith("http://"):
+        click.echo(
+            "WARNING: the page signs in over plain http: keys and sessions can be read on the network;"
+            " see docs/operations.md for https",
+            err=True,
+        )
     if key is None:
         click.echo("create a key with: imagegate keys create --account NAME --credits N")
         return
     click.echo(f"API key with demo credits: {key}")
+    _print_page_link(runtime)
     click.echo("try it:")
     click.echo(
         f"curl -sS {runtime.origin}/v1/images/generations -H 'Authorization: Bearer {key}'"
         f" -H 'Content-Type: application/json' -H 'Prefer: wait=60' -d '{_EXAMPLE_BODY}'"
     )
+
+
+def _print_page_link(runtime: Runtime) -> None:
+    """Only to a terminal: output that is kept, such as a journal, is read by others too. The file is for this user."""
+    file = _page_link_file(runtime)
+    file.unlink(missing_ok=True)
+    write_private_file(file, runtime.page_link + "\n")
+    shown = runtime.page_link if sys.stdout.isatty() else f"the link in {file}"
+    click.echo(f"the page, signed in as demo: {shown}")
+
+
+def _page_link_file(runtime: Runtime) -> Path:
+    return runtime.settings.data_dir / "page-link"
 
 
 def _print_routes(runtime: Runtime) -> None:
@@ -130,12 +156,18 @@ def _print_routes(runtime: Runtime) -> None:
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    before = sorted(runtime.registry.route_table.routes)
     try:
         reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
-    log("configuration_reloaded", routes=len(runtime.registry.route_table.routes))
+    after = sorted(runtime.registry.route_table.routes)
+    log("configuration_reloaded", routes=len(after))
+    # Kept until it is done: the loop alone would let go of it.
+    task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
+    _reload_records.add(task)
+    task.add_done_callback(_reload_records.discard)
 
 
 def _lock_data_dir(settings: Settings) -> TextIO:

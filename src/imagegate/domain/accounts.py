@@ -22,10 +22,11 @@ class Scope(enum.StrEnum):
     tasks_read = "tasks:read"
     files_write = "files:write"
     billing_read = "billing:read"
+    keys_write = "keys:write"
     admin = "admin"
 
 
-CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scope.billing_read)
+CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scope.billing_read, Scope.keys_write)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -62,7 +63,10 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(NewKey, frozen=True, kw_only=True):
-    """An API key without its value. `day` counts days since 1970 in UTC, and `day_spent` belongs to it."""
+    """An API key without its value. `day` counts days since 1970 in UTC, and `day_spent` belongs to it.
+
+    `made_by`: the key of the same account that made it.
+    """
 
     id: str
     account_id: str
@@ -74,6 +78,7 @@ class ApiKey(NewKey, frozen=True, kw_only=True):
     created: int
     disabled: int | None = None
     deleted: int | None = None
+    made_by: str | None = None
 
     def is_active(self, now: int) -> bool:
         return self.disabled is None and (self.expires is None or now < self.expires)

@@ -6,31 +6,41 @@ import msgspec
 
 from imagegate.domain import ids
 from imagegate.domain.accounts import Account, ApiKey, NewKey
+from imagegate.domain.audit import Actor
+from imagegate.domain.errors import Unauthorized
+from imagegate.flows.audit import write_act
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring
-from imagegate.store import accounts, api_keys, ledger
+from imagegate.store import acts, api_keys, ledger
+from imagegate.store.acts import MakerEnded
 from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
 
 
-async def open_account(db: Database, name: str) -> Account:
+async def open_account(db: Database, name: str, actor: Actor) -> Account:
     """The account of this name, made where it is absent."""
-    return await db.write(accounts.open_account, ids.new_id("acc", wall_clock()), name)
+    return await write_act(db, acts.open_account, ids.new_id("acc", wall_clock()), name, actor)
 
 
-async def create_key(db: Database, keyring: Keyring, account: Account, new: NewKey) -> tuple[str, ApiKey]:
-    """The key's secret, which is shown only once, and its row."""
+async def create_key(
+    db: Database, keyring: Keyring, account_id: str, new: NewKey, actor: Actor, made_by: str | None = None
+) -> tuple[str, ApiKey]:
+    """The key's secret, which is shown only once, and its row. Unauthorized where the key that makes it has ended."""
     now = wall_clock()
     secret = generate_key()
     key = ApiKey(
         id=ids.new_id("key", now),
-        account_id=account.id,
+        account_id=account_id,
         hint=mask_key(secret),
         created=now,
+        made_by=made_by,
         **msgspec.structs.asdict(new),
     )
-    await db.write(api_keys.create_key, account.id, key, hash_key(keyring.derive_key("pepper"), secret))
+    digest = hash_key(keyring.derive_key("pepper"), secret)
+    made = await write_act(db, acts.create_key, account_id, key, digest, actor)
+    if isinstance(made, MakerEnded):
+        raise Unauthorized
     return secret, key
 
 
@@ -43,8 +53,8 @@ async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
 
 
 async def grant_credits(
-    db: Database, account: Account, amount: int, actor: str, ref: str | None = None
+    db: Database, account: Account, amount: int, actor: Actor, ref: str | None = None
 ) -> ledger.GrantPosted | ledger.GrantRefused:
     """Grant `amount` nanos to the account; the same `ref` is granted once. `actor` is kept with the entry."""
     ref = ref or ids.new_id("grant", wall_clock())
-    return await db.write(ledger.grant, account.id, amount, f"grant:{ref}", actor)
+    return await write_act(db, acts.grant, account.id, amount, f"grant:{ref}", actor)

@@ -9,39 +9,52 @@ from __future__ import annotations
 from typing import Any
 
 from imagegate.domain.accounts import ApiKey, NewKey, Scope
-from imagegate.domain.errors import NotFound, PermissionDenied
+from imagegate.domain.audit import Actor
+from imagegate.domain.errors import NotFound, PermissionDenied, Unauthorized
 from imagegate.flows.accounts import create_key
+from imagegate.flows.audit import write_act
 from imagegate.runtime import Runtime
-from imagegate.store import accounts, api_keys
+from imagegate.store import acts, api_keys
+from imagegate.store.acts import KeysEnded, MakerEnded
 
 
-async def make_key(runtime: Runtime, maker: ApiKey, new: NewKey) -> tuple[str, ApiKey]:
+async def make_key(runtime: Runtime, maker: ApiKey, new: NewKey, actor: Actor) -> tuple[str, ApiKey]:
     """The new key's secret, shown only once, and its row."""
     _reject_limited_maker(maker)
     _reject_missing_scopes(maker, new.scopes)
-    account = await runtime.db.read(accounts.find_account, maker.account_id)
-    if account is None:
-        raise NotFound
-    return await create_key(runtime.db, runtime.keyring, account, new)
+    return await create_key(runtime.db, runtime.keyring, maker.account_id, new, actor, made_by=maker.id)
 
 
-async def change_key(runtime: Runtime, maker: ApiKey, key_id: str, changes: dict[str, Any]) -> ApiKey:
-    """The key as it is after these changes of its columns."""
+async def change_key(
+    runtime: Runtime, maker: ApiKey, key_id: str, changes: dict[str, Any], end_made_keys: bool, actor: Actor
+) -> KeysEnded:
+    """The key as it is after these changes of its columns, and the keys that ended with it."""
     _reject_limited_maker(maker)
     _reject_missing_scopes(maker, changes.get("scopes", ()))
     await _find_manageable_key(runtime, maker, key_id)
-    changed = await runtime.db.write(api_keys.update_key, maker.account_id, key_id, changes)
-    if changed is None:
-        raise NotFound
+    changed = _unwrap(
+        await write_act(runtime.db, acts.change_key, maker.account_id, key_id, changes, maker.id, end_made_keys, actor)
+    )
     runtime.wake_ups.tasks_due.set()
     return changed
 
 
-async def delete_key(runtime: Runtime, maker: ApiKey, key_id: str) -> None:
+async def delete_key(runtime: Runtime, maker: ApiKey, key_id: str, end_made_keys: bool, actor: Actor) -> KeysEnded:
     _reject_limited_maker(maker)
     await _find_manageable_key(runtime, maker, key_id)
-    if not await runtime.db.write(api_keys.delete_key, maker.account_id, key_id):
-        raise NotFound
+    return _unwrap(
+        await write_act(runtime.db, acts.delete_key, maker.account_id, key_id, maker.id, end_made_keys, actor)
+    )
+
+
+def _unwrap(outcome: KeysEnded | MakerEnded | None) -> KeysEnded:
+    match outcome:
+        case KeysEnded():
+            return outcome
+        case MakerEnded():
+            raise Unauthorized
+        case None:
+            raise NotFound
 
 
 async def _find_manageable_key(runtime: Runtime, maker: ApiKey, key_id: str) -> ApiKey:

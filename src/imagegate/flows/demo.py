@@ -7,6 +7,7 @@ from pathlib import Path
 from imagegate.domain.accounts import NewKey
 from imagegate.domain.money import parse_credits
 from imagegate.flows.accounts import create_key, find_live_key, grant_credits, open_account
+from imagegate.flows.audit import program_actor
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
 
@@ -17,10 +18,11 @@ async def ensure_demo_key(runtime: Runtime) -> str:
     """The demo account's key; created where the file is missing or its key is no longer live."""
     if await find_live_key(runtime, secret := read_demo_key(runtime)):
         return secret
-    account = await open_account(runtime.db, DEMO_ACCOUNT)
+    actor = program_actor("first start")
+    account = await open_account(runtime.db, DEMO_ACCOUNT, actor)
     amount = parse_credits(str(runtime.settings.credit.demo_credits), runtime.credits_per_usd)
-    await grant_credits(runtime.db, account, amount, "first start", ref="demo")
-    secret, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name=DEMO_ACCOUNT))
+    await grant_credits(runtime.db, account, amount, actor, ref="demo")
+    secret, _ = await create_key(runtime.db, runtime.keyring, account.id, NewKey(name=DEMO_ACCOUNT), actor)
     file = _key_file(runtime)
     file.unlink(missing_ok=True)
     write_private_file(file, secret + "\n")

@@ -14,7 +14,7 @@ from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
-from imagegate.store import assets, attempts, claims, files, idempotency, purge, rate_buckets, sessions, tasks
+from imagegate.store import assets, attempts, audit, claims, files, idempotency, purge, rate_buckets, sessions, tasks
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
@@ -58,10 +58,12 @@ async def delete_expired_assets(runtime: Runtime) -> int:
 
 
 async def purge_old(runtime: Runtime) -> None:
-    """Purge expired idempotency keys and sessions, then old tasks, files and test webhooks."""
+    """Purge expired idempotency keys and sessions, then old audit rows, tasks, files and test webhooks."""
     keep = runtime.settings.storage.task_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
     await _run_batches(lambda: runtime.db.write(sessions.purge_ended_sessions, _PURGE_BATCH_SIZE))
+    audit_us = runtime.settings.storage.audit_days * US_PER_DAY
+    await _run_batches(lambda: runtime.db.write(audit.purge_audit, audit_us, _PURGE_BATCH_SIZE))
     for command in (purge.purge_tasks, files.purge_files, purge.purge_test_webhooks):
         await _run_batches(functools.partial(runtime.db.write, command, keep, _PURGE_BATCH_SIZE))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from imagegate.domain import ids
+from imagegate.domain.audit import Actor
+from imagegate.flows.audit import write_act
+from imagegate.store import acts
 from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
-from imagegate.store.refunds import NewRefund, NoSuchTask, RefundOutcome, find_refund_account, refund_task
+from imagegate.store.refunds import NewRefund, NoSuchTask, RefundOutcome, find_refund_account
 
 
-async def refund(db: Database, task_id: str, reason: str, actor: str, idempotency_key: str = "") -> RefundOutcome:
+async def refund(db: Database, task_id: str, reason: str, actor: Actor, idempotency_key: str = "") -> RefundOutcome:
     """Refund the whole charge. A repeat with the same `idempotency_key` gets the same answer; without a key, a second
     refund of the task is refused."""
     account_id = await db.read(find_refund_account, task_id) if ids.TASK_ID_RE.fullmatch(task_id) else None
@@ -20,8 +23,8 @@ async def refund(db: Database, task_id: str, reason: str, actor: str, idempotenc
         id=new_id,
         task_id=task_id,
         reason=reason,
-        actor=actor,
+        actor=actor.name,
         idempotency_key=idempotency_key or new_id,
         commit_id=ids.new_id("cmt", now),
     )
-    return await db.write(refund_task, account_id, new)
+    return await write_act(db, acts.refund_task, account_id, new, actor)

@@ -1,6 +1,7 @@
 """Sessions of the page: a key opens a session, and a session gets short-lived tokens that the public API accepts.
 
-A session id is new at every sign-in. The local account needs no sign-in on a gateway that serves only its own machine.
+A session id is new at every sign-in. On a gateway that serves only its own machine, the link that its start printed
+opens a session of the demo account.
 """
 
 from __future__ import annotations
@@ -15,26 +16,23 @@ from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.accounts import find_live_key
 from imagegate.flows.demo import DEMO_ACCOUNT, read_demo_key
 from imagegate.runtime import Runtime
-from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, sign_page_token
+from imagegate.security.signing import TOKEN_LIFETIME_S, PageToken, equal, sign_page_token
 from imagegate.store import accounts, api_keys, sessions
 
 _SEEN_INTERVAL_US = US_PER_MINUTE
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody with a live key. `session_digest` is the hash of the session id; empty for the local account.
+    """Somebody with a live key. `session_digest` is the hash of the session id, `expires` in UTC microseconds.
 
-    `expires` in UTC microseconds.
+    `is_local`: the demo account on a gateway that serves only its own machine.
     """
 
     key: ApiKey
     account_name: str
     session_digest: str
     expires: int
-
-    @property
-    def is_local(self) -> bool:
-        return not self.session_digest
+    is_local: bool
 
 
 class Anonymous(msgspec.Struct, frozen=True):
@@ -73,12 +71,11 @@ async def resume_session(runtime: Runtime, session_id: str) -> Visitor | Anonymo
     return await _build_visitor(runtime, key, session.digest, session.expires)
 
 
-async def local_visitor(runtime: Runtime) -> Visitor | Anonymous:
-    """The demo account, for whoever uses this machine. Only for requests that come from it."""
-    key = await find_live_key(runtime, read_demo_key(runtime)) if runtime.is_loopback_only else None
-    if key is None:
-        return Anonymous()
-    return Visitor(key=key, account_name=DEMO_ACCOUNT, session_digest="", expires=2**62)
+async def find_local_key(runtime: Runtime, page_secret: str) -> ApiKey | None:
+    """The demo account's key, for whoever has the secret of this start. None for anybody else."""
+    if not runtime.is_loopback_only or not equal(runtime.page_secret, page_secret):
+        return None
+    return await find_live_key(runtime, read_demo_key(runtime))
 
 
 async def sign_out(runtime: Runtime, visitor: Visitor) -> None:
@@ -99,7 +96,9 @@ def issue_page_token(runtime: Runtime, visitor: Visitor) -> tuple[str, int]:
 
 async def _build_visitor(runtime: Runtime, key: ApiKey, hashed: str, until: int) -> Visitor:
     account = await runtime.db.read(accounts.find_account, key.account_id)
-    return Visitor(key=key, account_name=account.name if account else "", session_digest=hashed, expires=until)
+    name = account.name if account else ""
+    is_local = runtime.is_loopback_only and name == DEMO_ACCOUNT
+    return Visitor(key=key, account_name=name, session_digest=hashed, expires=until, is_local=is_local)
 
 
 def _hash_session_id(session_id: str) -> str:

@@ -75,8 +75,8 @@ def _input_subject(blob_key: str) -> str:
 
 
 def _verified_expiry(key: bytes, subject: str, exp: str, sig: str) -> int | None:
-    if not (exp.isascii() and exp.isdigit() and len(exp) <= _MAX_EXPIRY_DIGITS):
-        return None
+    if not (exp.isascii() and exp.isdigit() and len(exp) <= _MAX_EXPIRY_DIGITS) or exp != str(int(exp)):
+        return None  # one link has one spelling: `exp=017…` is not what was signed
     return int(exp) if equal(_link_signature(key, subject, int(exp)), sig) else None
 
 
@@ -88,8 +88,8 @@ def _link_signature(key: bytes, subject: str, exp: int) -> str:
 class PageToken(msgspec.Struct, frozen=True, array_like=True):
     """Whom a page's bearer token stands for, until `exp` (Unix seconds).
 
-    `session` is the hash of the session's id, empty for the local account. That key and session still live is for the
-    caller to ask: a token is checked without a database.
+    `session` is the hash of the session's id. That key and session still live is for the caller to ask: a token is
+    checked without a database.
     """
 
     account_id: str

@@ -14,7 +14,7 @@ from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 _KEY = """SELECT id, account_id, name, hint, scopes, models, cap, spent, held, daily_cap, day, day_spent,
-    created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap FROM api_keys"""
+    created, expires, disabled, ips, deleted, rate_per_minute, concurrent_tasks, in_flight_cap, made_by FROM api_keys"""
 
 
 UPDATABLE_COLUMNS = (*NewKey.__struct_fields__, "disabled")
@@ -78,13 +78,31 @@ def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
     return [_key_from_row(row) for row in rows]
 
 
-def list_keys_page(tx: Tx, account_id: str, before: Position | None, limit: int) -> Page[ApiKey, Position]:
-    """The account's keys, newest first, from the one after `before`."""
+# The keys that a key made, those that they made, and so on.
+_MADE_BY = """WITH RECURSIVE made (id) AS (
+    SELECT id FROM api_keys WHERE made_by = :maker AND account_id = :account_id
+    UNION SELECT k.id FROM api_keys k JOIN made m ON k.made_by = m.id WHERE k.account_id = :account_id)"""
+
+
+def list_made_keys(tx: Tx, account_id: str, key_id: str) -> list[ApiKey]:
+    """Return the keys that this one made, those that they made, and so on."""
     rows = tx.fetch_all(
-        f"""{_KEY} WHERE account_id = :account_id AND deleted IS NULL
+        f"{_MADE_BY} {_KEY} WHERE id IN (SELECT id FROM made) AND deleted IS NULL ORDER BY created, id",
+        {"maker": key_id, "account_id": account_id},
+    )
+    return [_key_from_row(row) for row in rows]
+
+
+def list_keys_page(
+    tx: Tx, account_id: str, before: Position | None, limit: int, made_by: str = ""
+) -> Page[ApiKey, Position]:
+    """The account's keys, newest first, from the one after `before`; only those that `made_by` made, if it is given."""
+    prefix, among = (_MADE_BY, "AND id IN (SELECT id FROM made)") if made_by else ("", "")
+    rows = tx.fetch_all(
+        f"""{prefix} {_KEY} WHERE account_id = :account_id AND deleted IS NULL {among}
             AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
-        {"account_id": account_id, "limit": limit + 1} | msgspec.structs.asdict(before or NEWEST),
+        {"account_id": account_id, "limit": limit + 1, "maker": made_by} | msgspec.structs.asdict(before or NEWEST),
     )
     return paged([_key_from_row(row) for row in rows], limit, lambda key: Position(key.created, key.id))
 

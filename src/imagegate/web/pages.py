@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,33 +36,44 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 @get("/")
 async def home(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
     """The playground, prices and documentation of the default model."""
-    names = models_for_sale(site.runtime)
-    return _model_page(request, site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
+
+    def context() -> dict[str, Any]:
+        names = models_for_sale(site.runtime)
+        return _model_context(site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
+
+    return _render_model(request, site, context)
 
 
 @get("/models/{model:str}")
 async def show_model(request: Request[Any, Any, Any], site: PageRenderer, model: str) -> Response[bytes]:
-    return _model_page(request, site, model)
+    return _render_model(request, site, lambda: _model_context(site, model))
 
 
-def _model_page(request: Request[Any, Any, Any], site: PageRenderer, name: str) -> Response[bytes]:
-    if name not in models_for_sale(site.runtime):
+def _render_model(
+    request: Request[Any, Any, Any], site: PageRenderer, context: Callable[[], dict[str, Any]]
+) -> Response[bytes]:
+    try:
+        return site.render_cached(request, "home.html", context)
+    except NotFound:
         return not_found_page(request, site)
-    settings = site.runtime.settings
-    return site.render(
-        request,
-        "home.html",
-        page=model_page(site.runtime, name),
-        settings=settings,
-        endpoints=site.reference.endpoints(_HOME_ENDPOINTS),
-        embedded=not site.runtime.registry.route_table.has_real_upstream,
-        default_model=DEFAULT_MODEL,
-    )
+
+
+def _model_context(site: PageRenderer, name: str) -> dict[str, Any]:
+    """NotFound for a model that is not for sale."""
+    if name not in models_for_sale(site.runtime):
+        raise NotFound
+    return {
+        "page": model_page(site.runtime, name),
+        "settings": site.runtime.settings,
+        "endpoints": site.reference.endpoints(_HOME_ENDPOINTS),
+        "embedded": not site.runtime.registry.route_table.has_real_upstream,
+        "default_model": DEFAULT_MODEL,
+    }
 
 
 @get("/dashboard")
 async def dashboard(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
-    return site.render(request, "dashboard.html")
+    return site.render_cached(request, "dashboard.html", dict)
 
 
 @get("/status")
@@ -82,7 +94,8 @@ def reference_page(site: PageRenderer, request: Request[Any, Any, Any], name: st
     section = reference.section(name)
     if name and name != TYPES and section is None:
         raise NotFound
-    return site.render(request, "reference.html", reference=reference, section=section, name=name)
+    context = {"reference": reference, "section": section, "name": name}
+    return site.render_cached(request, "reference.html", lambda: context)
 
 
 @get("/static/{version:str}/{file:path}")

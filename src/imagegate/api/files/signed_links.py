@@ -28,7 +28,7 @@ from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, decode_blob_key, verify_input_link, verify_result_link
 from imagegate.store.assets import find_output_asset
 
-_NAME = re.compile(r"([0-9]{1,2})\.(png|jpg|webp|thumb\.webp)")
+_NAME = re.compile(r"(0|[1-9][0-9]?)\.(png|jpg|webp|thumb\.webp)")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -47,8 +47,8 @@ _KEY = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "imk_live_…",
-    "description": "An API key. Its scopes say what it may do: images:write, tasks:read, files:write, billing:read;"
-    " admin may do all.",
+    "description": "An API key. Its scopes say what it may do: images:write, tasks:read, files:write, billing:read,"
+    " keys:write; admin may do all.",
 }
 _COMMON_HEADERS = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
 

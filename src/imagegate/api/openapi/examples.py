@@ -178,6 +178,7 @@ KEY = {
     "allowed_ips": None,
     "cap": None,
     "daily_cap": _money(5_000_000_000),
+    "made_by": None,
     "spent": _ZERO,
     "spent_today": _ZERO,
     "rate_per_minute": 60,
@@ -190,7 +191,8 @@ KEY = {
 }
 _KEY_VALUE = "imk_live_4fQ7" + "x" * 45  # no checksum fits it: it works nowhere
 NEW_KEY = {**KEY, "key": _KEY_VALUE}
-KEYS, DELETED_KEY = _list(KEY), {"id": KEY_ID, "object": "api_key", "deleted": True}
+KEYS = _list(KEY)
+DELETED_KEY = {"id": KEY_ID, "object": "api_key", "deleted": True}
 _MODEL = {"id": "gpt-image-2", "object": "model", "created": 1776729600, "owned_by": "imagegate"}
 _PRICE_RANGE = {"min": _money(1_674_000), "max": _money(817_360_200)}
 MODELS = {"object": "list", "data": [_MODEL]}
@@ -246,6 +248,23 @@ REFUND_RESPONSE = {
     "actor": f"key:{KEY_ID}",
     "created": ENDED,
 }
+AUDIT = _list(
+    {
+        "id": "aud_01kay5p2f8g3k6m9q1s4v7x0yz",
+        "object": "audit_entry",
+        "created": CREATED,
+        "action": "key.disable",
+        "actor": f"key:{KEY_ID}",
+        "via": "page",
+        "address": "192.0.2.7",
+        "request_id": "req_0123456789abcdef01234567",
+        "account_id": ACCOUNT_ID,
+        "target": KEY_ID,
+        "before": {"disabled": None},
+        "after": {"disabled": 1795341693000000},
+        "times": 1,
+    }
+)
 OVERRUNS = _list(
     {
         "id": "led_01kay5p2f8g3k6m9q1s4v7x0yz",

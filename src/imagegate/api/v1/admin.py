@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response
@@ -27,11 +27,15 @@ from imagegate.api_docs.schema import (
 )
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, NewKey, Scope
+from imagegate.domain.audit import Action, Actor, AuditEntry
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.flows.accounts import create_key, open_account
+from imagegate.flows.audit import write_act
 from imagegate.flows.refunds import refund
 from imagegate.runtime import Runtime
+from imagegate.store import acts
+from imagegate.store.audit import list_audit_page
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
     AccountName,
@@ -39,7 +43,6 @@ from imagegate.store.queries.admin import (
     GrantEntry,
     NoSuchAccount,
     Overrun,
-    grant_once,
     list_accounts_page,
     list_overruns_page,
 )
@@ -113,6 +116,31 @@ class RefundView(msgspec.Struct, kw_only=True):
     created: Seconds
 
 
+class AuditView(msgspec.Struct, kw_only=True):
+    """An act of an operator, or on an account, a key, a secret, credits or a route. It holds no secret.
+
+    `before` and `after` hold what was changed: amounts in nanos, times in Unix microseconds.
+    """
+
+    id: str
+    object: Literal["audit_entry"] = "audit_entry"
+    created: Seconds
+    action: Annotated[str, doc("What was done", enum=[*Action])]
+    actor: Annotated[str, doc("Who did it: `key:<id>`, `command line`, or a part of the program; empty: nobody known")]
+    via: Annotated[str, doc("How", enum=["api", "page", "command line", "program"])]
+    address: Annotated[str, doc("From where: the client's address, or user and machine of a command line")]
+    request_id: Annotated[str, doc("Of the response to the act; empty where there was no request")]
+    account_id: Annotated[str, doc("The account concerned; empty: none")]
+    target: Annotated[str, doc("The id or name of what was changed")]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    times: Annotated[int, doc("Refused sign-ins of an address within a minute are one entry")]
+
+
+class AuditPage(CursorPage, kw_only=True):
+    data: list[AuditView]
+
+
 class AccountPage(CursorPage, kw_only=True):
     data: list[AccountView]
 
@@ -138,11 +166,11 @@ async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor 
         ResponseLink("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
     ),
 )
-async def create_account(data: AccountBody, runtime: Runtime) -> AccountView:
-    account = await open_account(runtime.db, data.name)
+async def create_account(data: AccountBody, runtime: Runtime, actor: Actor) -> AccountView:
+    account = await open_account(runtime.db, data.name, actor)
     view = view_of(AccountView, account, runtime.credits_per_usd)
     if data.with_key:
-        view.key, _ = await create_key(runtime.db, runtime.keyring, account, NewKey(name="key"))
+        view.key, _ = await create_key(runtime.db, runtime.keyring, account.id, NewKey(name="key"), actor)
     return view
 
 
@@ -160,6 +188,7 @@ async def create_grant(
     data: GrantBody,
     runtime: Runtime,
     key: ApiKey,
+    actor: Actor,
     idempotency_key: Annotated[
         IdempotencyKey,
         IDEMPOTENCY_KEY,
@@ -168,7 +197,7 @@ async def create_grant(
 ) -> Response[GrantView]:
     amount, account_id = _parse_amount(runtime, data.credits), data.account_id.replace("\0", " ")
     ref = f"grant:{_operation_key(key, idempotency_key)}"
-    match await runtime.db.write(grant_once, account_id, amount, ref, f"key:{key.id}"):
+    match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
             view = view_of(GrantView, granted, runtime.credits_per_usd)
             return Response(view, headers=replayed_headers(granted.replayed))
@@ -196,6 +225,7 @@ async def create_refund(
     data: RefundBody,
     runtime: Runtime,
     key: ApiKey,
+    actor: Actor,
     idempotency_key: Annotated[
         IdempotencyKey,
         IDEMPOTENCY_KEY,
@@ -205,7 +235,7 @@ async def create_refund(
     if not data.task_id.startswith(ids.TASK_PREFIX):
         raise errors.InvalidTaskId(param="task_id")
     operation_key = _operation_key(key, idempotency_key)
-    match await refund(runtime.db, data.task_id, data.reason, f"key:{key.id}", operation_key):
+    match await refund(runtime.db, data.task_id, data.reason, actor, operation_key):
         case Refund() as booked:
             view = view_of(RefundView, booked, runtime.credits_per_usd)
             return Response(view, headers=replayed_headers(booked.replayed))
@@ -236,6 +266,22 @@ async def list_overruns(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor 
         return view_of(OverrunView, one, rate, price=to_money(one.charged + one.overrun, rate))
 
     return cursor_page(OverrunPage, page, view)
+
+
+@get(
+    "/v1/admin/audit",
+    summary="What was done by operators and on accounts, keys, secrets and routes, newest first",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.AUDIT,
+)
+async def list_audit(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AuditPage:
+    page = await runtime.db.read(list_audit_page, decode_cursor(cursor, Position), limit)
+
+    def view(one: AuditEntry) -> AuditView:
+        return view_of(AuditView, one, runtime.credits_per_usd)
+
+    return cursor_page(AuditPage, page, view)
 
 
 def _operation_key(key: ApiKey, idempotency_key: str) -> str:

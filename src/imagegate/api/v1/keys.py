@@ -6,7 +6,7 @@ import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar.params import PathParameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
@@ -18,12 +18,14 @@ from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, NewKey, Scope
+from imagegate.domain.audit import Actor
 from imagegate.domain.money import Money, Nanos, parse_credits, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import api_keys
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
+from imagegate.store.acts import KeysEnded
 from imagegate.store.api_keys import list_keys_page
 
 _MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
@@ -39,6 +41,19 @@ _Cap = Annotated[str, schema(pattern=CREDITS_PATTERN.replace("[+-]?", "[+]?"))]
 _Timestamp = Annotated[int, Meta(ge=1, le=_MAX_EXPIRES_AT, extra={"rule": "must be a future Unix timestamp"})]
 _Rate = Annotated[int, Meta(ge=1, le=MAX_REQUESTS_PER_MINUTE)]
 _Tasks = Annotated[int, Meta(ge=1, le=1_000_000)]
+_EndedKeys = Annotated[list[KeyIdText], doc("Keys that it made, or that those made, and that were disabled with it")]
+_MadeKeys = Literal["end", "keep"]
+MadeKeys = Annotated[
+    str,
+    QueryParameter(name="made_keys"),
+    schema(enum=["end", "keep"]),
+    doc("What becomes of the keys that it made, and those that they made: disabled with it, or kept"),
+]
+MadeBy = Annotated[
+    str,
+    QueryParameter(name="made_by"),
+    Meta(max_length=100, description="Only the keys that this key made, and those that they made"),
+]
 KeyIdPath = Annotated[
     str, PathParameter(name="key_id"), doc("The id of a key", pattern=KEY_ID_PATTERN, examples=[examples.KEY_ID])
 ]
@@ -67,6 +82,10 @@ class KeyBody(msgspec.Struct, kw_only=True):
     rate_per_minute: Annotated[_Rate | None, doc("Requests per minute; null: no limit")] | UnsetType = UNSET
     concurrent_tasks: Annotated[_Tasks | None, doc("Tasks that run at a time")] | UnsetType = UNSET
     in_flight_cap_credits: Annotated[_Cap | int | None, doc("What unfinished tasks may cost")] | UnsetType = UNSET
+    made_keys: (
+        Annotated[_MadeKeys | None, doc("With `disabled` true: what becomes of the keys it made, `end` by default")]
+        | UnsetType
+    ) = UNSET
 
 
 class KeyView(msgspec.Struct, kw_only=True):
@@ -91,7 +110,9 @@ class KeyView(msgspec.Struct, kw_only=True):
     created: Seconds
     expires_at: Seconds | None
     disabled_at: Seconds | None
+    made_by: Annotated[KeyIdText | None, doc("The key that made it; null: made by the operator")]
     key: ApiKeyText | UnsetType = UNSET
+    ended_keys: _EndedKeys | UnsetType = UNSET
 
 
 class KeyList(CursorPage, kw_only=True):
@@ -102,6 +123,7 @@ class DeletedKey(msgspec.Struct, kw_only=True):
     id: KeyIdText
     object: Literal["api_key"] = "api_key"
     deleted: Literal[True] = True
+    ended_keys: _EndedKeys | UnsetType = UNSET
 
 
 @get(
@@ -111,8 +133,11 @@ class DeletedKey(msgspec.Struct, kw_only=True):
     scope=Scope.billing_read,
     response_example=examples.KEYS,
 )
-async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> KeyList:
-    page = await runtime.db.read(list_keys_page, key.account_id, decode_cursor(cursor, Position), limit)
+async def list_keys(
+    runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "", made_by: MadeBy = ""
+) -> KeyList:
+    position = decode_cursor(cursor, Position)
+    page = await runtime.db.read(list_keys_page, key.account_id, position, limit, made_by.replace("\0", " "))
     return cursor_page(KeyList, page, lambda one: _key_view(runtime, one))
 
 
@@ -120,16 +145,16 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
     "/v1/keys",
     summary="Create a key with no more rights than the calling key; its value is shown this once",
     tag="keys",
-    scope=Scope.billing_read,
+    scope=Scope.keys_write,
     request_example={"name": "shop", "scopes": ["images:write", "tasks:read"], "daily_cap_credits": 340},
     response_example=examples.NEW_KEY,
     links=_LINKS,
 )
-async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
+async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey, actor: Actor) -> KeyView:
     fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
     fields.pop("disabled", None)
     value, new_key = await api_keys.make_key(
-        runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **fields})
+        runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **fields}), actor
     )
     view = _key_view(runtime, new_key)
     view.key = value
@@ -140,27 +165,37 @@ async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
     "/v1/keys/{key_id:str}",
     summary="Change or disable a key; null removes a limit",
     tag="keys",
-    scope=Scope.billing_read,
+    scope=Scope.keys_write,
     request_example={"disabled": True},
     response_example=examples.KEY,
     links=_LINKS,
     errors=(errors.NotFound,),
 )
-async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> KeyView:
-    return _key_view(runtime, await api_keys.change_key(runtime, key, key_id, _changes(runtime, data)))
+async def change_key(data: KeyBody, runtime: Runtime, key: ApiKey, actor: Actor, key_id: KeyIdPath) -> KeyView:
+    ends = data.made_keys != "keep"
+    changed = await api_keys.change_key(runtime, key, key_id, _changes(runtime, data), ends, actor)
+    view = _key_view(runtime, changed.key)
+    view.ended_keys = _ended_ids(changed)
+    return view
 
 
 @delete(
     "/v1/keys/{key_id:str}",
     summary="Delete a key",
     tag="keys",
-    scope=Scope.billing_read,
+    scope=Scope.keys_write,
     response_example=examples.DELETED_KEY,
     errors=(errors.NotFound,),
 )
-async def delete_key(runtime: Runtime, key: ApiKey, key_id: KeyIdPath) -> DeletedKey:
-    await api_keys.delete_key(runtime, key, key_id)
-    return DeletedKey(id=key_id)
+async def delete_key(
+    runtime: Runtime, key: ApiKey, actor: Actor, key_id: KeyIdPath, made_keys: MadeKeys = "end"
+) -> DeletedKey:
+    deleted = await api_keys.delete_key(runtime, key, key_id, made_keys != "keep", actor)
+    return DeletedKey(id=key_id, ended_keys=_ended_ids(deleted))
+
+
+def _ended_ids(changed: KeysEnded) -> list[str] | UnsetType:
+    return [one.id for one in changed.made_keys] or UNSET
 
 
 def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from imagegate.api.openapi.operation import get, post
 from imagegate.api.responses import TaskIdPath
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
+from imagegate.domain.audit import Actor
 from imagegate.domain.money import Money
 from imagegate.flows.views import routes
 from imagegate.flows.views.routes import AdminAttemptView, RouteView
@@ -55,14 +56,15 @@ async def list_routes(runtime: Runtime) -> RouteList:
 @post(
     "/v1/admin/routes/reset",
     summary="Reset the health of a route or an upstream: its next call is made",
+    description="A route whose upstream is broken is reset together with the upstream.",
     tag="admin",
     scope=Scope.admin,
     response_example=examples.ROUTES,
     request_example={"name": "gpt-image-2@azure-eu"},
     errors=(errors.NotFound,),
 )
-async def reset_route(data: ResetBody, runtime: Runtime) -> RouteList:
-    if not await routes.reset_route_health(runtime, data.name):
+async def reset_route(data: ResetBody, runtime: Runtime, actor: Actor) -> RouteList:
+    if not await routes.reset_route_health(runtime, data.name, actor):
         raise errors.NotFound("No route or upstream has this name", param="name")
     return RouteList(data=await routes.route_views(runtime))
 

@@ -27,6 +27,7 @@ from imagegate.api_docs.schema import (
 )
 from imagegate.domain import errors
 from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.audit import Actor
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
@@ -160,8 +161,9 @@ async def get_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
     scope=Scope.images_write,
     response_example=examples.ROTATED_SECRET,
 )
-async def rotate_secret(runtime: Runtime, key: ApiKey) -> Response[SecretView]:
-    return _secret_response(runtime, key.account_id, await rotate_account_secret(runtime, key.account_id))
+async def rotate_secret(runtime: Runtime, key: ApiKey, actor: Actor) -> Response[SecretView]:
+    secret = await rotate_account_secret(runtime, key.account_id, actor)
+    return _secret_response(runtime, key.account_id, secret)
 
 
 def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[SecretView]:

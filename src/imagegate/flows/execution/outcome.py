@@ -16,6 +16,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.billing import formula_usage, is_plausible
+from imagegate.flows.execution.prompt_quotes import cut_quotes
 from imagegate.flows.execution.state import (
     OUTCOME_UNKNOWN,
     Delivered,
@@ -63,6 +64,8 @@ async def record_outcome(
     `update_health` replaces what the outcome would do to the health of its route.
     """
     effects = effects_of(execution, attempt, outcome)
+    detail = cut_quotes(effects.result.detail or "", execution.task.order.prompt)
+    effects = msgspec.structs.replace(effects, result=msgspec.structs.replace(effects.result, detail=detail))
     await _end_attempt(execution, effects.result, update_health or effects.update_health)
     if not isinstance(outcome, Produced):
         execution.runtime.spool.discard(attempt.id)

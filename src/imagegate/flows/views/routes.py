@@ -9,17 +9,20 @@ import msgspec
 
 from imagegate.api_docs.schema import Number, doc
 from imagegate.catalog.routes import Route
+from imagegate.domain.audit import Actor
 from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.domain.tasks import Attempt
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
+from imagegate.flows.audit import write_act
 from imagegate.flows.views.task import duration_s
 from imagegate.routing.circuit_breaker import Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
+from imagegate.store import acts
 from imagegate.store.attempts import list_attempts
 from imagegate.store.queries.route_stats import RouteSpend, load_margin, sum_spend_by_route
-from imagegate.store.route_health import load_health, reset_health
+from imagegate.store.route_health import load_health
 from imagegate.store.tasks import find_task_account
 
 HealthState = Literal["healthy", "trial", "cooling", "broken"]
@@ -86,12 +89,22 @@ async def route_states(runtime: Runtime) -> dict[str, HealthState]:
     }
 
 
-async def reset_route_health(runtime: Runtime, name: str) -> bool:
-    """False where neither a route nor an upstream has this name."""
-    route_table = runtime.registry.route_table
+async def reset_route_health(runtime: Runtime, name: str, actor: Actor) -> bool:
+    """The route's next call passes: what is known of its upstream is forgotten too, where that is what is broken. False
+    where neither a route nor an upstream has this name."""
+    route_table, health = runtime.registry.route_table, await runtime.db.read(load_health)
     if name not in route_table.routes and name not in route_table.upstreams:
         return False
-    await runtime.db.write(reset_health, name)
+    # The upstream before the route, as `try_dispatch` locks them.
+    scopes = [route_table.routes[name].upstream, name] if name in route_table.routes else [name]
+    states = {}
+    for scope in scopes:
+        upstream = route_table.routes[scope].upstream if scope in route_table.routes else scope
+        key = runtime.registry.key_fingerprints.get(upstream, "")
+        state, reason, _ = _health_state(health.get(scope, Health()), runtime.clock(), key)
+        states[scope] = f"{state}: {reason}" if reason else state
+    broken = [scope for scope in scopes if scope == name or states[scope] != "healthy"]
+    await write_act(runtime.db, acts.reset_health, name, broken, states, actor)
     runtime.wake_ups.tasks_due.set()
     return True
 

@@ -5,10 +5,12 @@ The database holds only the version.
 
 from __future__ import annotations
 
+from imagegate.domain.audit import Actor
 from imagegate.domain.time import US_PER_DAY
 from imagegate.domain.webhooks import SecretVersion
+from imagegate.flows.audit import write_act
 from imagegate.runtime import Runtime
-from imagegate.store import deliveries
+from imagegate.store import acts, deliveries
 
 OVERLAP_US = US_PER_DAY
 
@@ -30,6 +32,6 @@ def signing_keys(runtime: Runtime, account_id: str, secret: SecretVersion, now: 
     return [derive_secret(runtime, account_id, version) for version in versions]
 
 
-async def rotate_account_secret(runtime: Runtime, account_id: str) -> SecretVersion:
+async def rotate_account_secret(runtime: Runtime, account_id: str, actor: Actor) -> SecretVersion:
     current = await runtime.db.read(deliveries.load_secret_version, account_id)
-    return await runtime.db.write(deliveries.rotate_secret, account_id, current.version)
+    return await write_act(runtime.db, acts.rotate_secret, account_id, current.version, actor)

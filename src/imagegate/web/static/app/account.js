@@ -2,7 +2,7 @@
 import { html } from "html";
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { signIn, signOut, signOutEverywhere } from "./api.js";
+import { noticeOfSignIn, signIn, signOut, signOutEverywhere } from "./api.js";
 import { Dialog } from "./dialog.js";
 import { withForm } from "./dom.js";
 import { errorText } from "./errors.js";
@@ -80,9 +80,10 @@ function onLeave(box, close) {
 /** @typedef {{who: Account, choose: (act: () => any) => void}} MenuProps `choose` closes the menu and acts */
 
 /** @param {MenuProps} props */
-const LocalItems = ({ choose }) => html`
+const LocalItems = ({ who, choose }) => html`
   <p class="small soft">${t("app.account.local")}</p>
   <button class="button tight" onClick=${() => choose(openSignIn)}>${t("app.account.other")}</button>
+  <${KeyItems} who=${who} choose=${choose} />
 `;
 
 /** @param {MenuProps} props */
@@ -102,6 +103,16 @@ function signInError(error) {
   return errorText(error);
 }
 
+/** Where the link is that needs no key; empty where there is none. */
+export const linkAdvice = () => (noticeOfSignIn() === "link" ? t("app.account.link") : "");
+
+/** What to know before the key is typed. */
+function Notice() {
+  const notice = noticeOfSignIn();
+  if (!notice) return null;
+  return html`<p class=${notice === "link" ? "small" : "note small"} data-notice=${notice}>${t(`app.account.${notice}`)}</p>`;
+}
+
 function SignInDialog() {
   const [error, setError] = useState("");
   const submit = withForm(async (form) => {
@@ -112,7 +123,8 @@ function SignInDialog() {
   });
   return html`
     <${Dialog} title=${t("app.account.title")} onClose=${closeSignIn}>
-      <form onSubmit=${submit}>
+      <form class="stack" onSubmit=${submit}>
+        <${Notice} />
         <${TextField}
           id="sign-in-key"
           label=${t("app.account.key")}
@@ -126,7 +138,7 @@ function SignInDialog() {
         />
         <footer>
           <button type="button" class="button bare" onClick=${closeSignIn}>${t("app.cancel")}</button>
-          <button class="button main">${t("app.account.sign_in")}</button>
+          <button class="button main" disabled=${noticeOfSignIn() === "https"}>${t("app.account.sign_in")}</button>
         </footer>
       </form>
     <//>

@@ -13,12 +13,19 @@
 const TOKEN_MARGIN_S = 60;
 const DEFAULT_RECONNECT_MS = 2000;
 
+// The link that the start of the gateway prints ends so, followed by a secret.
+const LINK_PREFIX = "#open=";
+
 /** @type {{value: string, expiresAt: number} | null} */
 let token = null;
+/** How a visitor can sign in: "link", "plain", "https" or "", as `web/sessions.py` says. */
+let signInNotice = "";
 /** The exchange under way, which all callers share. @type {Promise<Account | null | ApiError> | null} */
 let exchange = null;
 /** @type {(account: Account | null) => void} */
 let accountListener = () => {};
+
+let linkRefusedListener = () => {};
 
 /** Whether a task has reached a final state. @param {string | undefined} status */
 export const isFinal = (status) => status === "completed" || status === "failed";
@@ -28,12 +35,30 @@ export function onAccount(listener) {
   accountListener = listener;
 }
 
+/** Notify `listener` when the link in the address signed nobody in. @param {() => void} listener */
+export function onLinkRefused(listener) {
+  linkRefusedListener = listener;
+}
+
 /** The account that is signed in, null for nobody, or the error. @returns {Promise<Account | null | ApiError>} */
 export function loadAccount() {
   exchange ??= exchangeSession().finally(() => {
     exchange = null;
   });
   return exchange;
+}
+
+/** What to say before a key is typed: "link": a link needs none; "plain": no TLS; "https": it cannot work without. */
+export const noticeOfSignIn = () => signInNotice;
+
+/** Whether the address is the link that a start has printed. */
+export const isLink = () => location.hash.startsWith(LINK_PREFIX);
+
+/** Sign in with the secret in the address. It leaves the address first, and with it the history. */
+async function openLink() {
+  const secret = location.hash.slice(LINK_PREFIX.length);
+  history.replaceState(null, "", location.pathname + location.search);
+  return request("POST", "/web/session/link", { body: { secret } });
 }
 
 /** @param {string} key */
@@ -104,6 +129,9 @@ async function bearer() {
 }
 
 async function exchangeSession() {
+  const opened = isLink() ? await openLink() : null;
+  if (opened?.ok) return storeToken(opened.value);
+  if (opened) linkRefusedListener();
   const reply = await request("POST", "/web/session/token");
   return reply.ok ? storeToken(reply.value) : reply;
 }
@@ -117,8 +145,12 @@ async function endSession(path) {
   return reply;
 }
 
-/** @param {{token?: string, expires_at?: number, account?: Account}} session @returns {Account | null} */
+/**
+ * @param {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} session
+ * @returns {Account | null}
+ */
 function storeToken(session) {
+  signInNotice = session.sign_in ?? "";
   token = session.token ? { value: session.token, expiresAt: session.expires_at ?? 0 } : null;
   const account = session.account ?? null;
   accountListener(account);

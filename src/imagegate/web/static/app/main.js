@@ -1,7 +1,8 @@
 // Runs on every page: theme, tabs, times, account.
 import { mountAccount } from "./account.js";
-import { formatTime } from "./i18n.js";
-import { chooseTheme, refreshAccount } from "./store.js";
+import { isLink, onLinkRefused } from "./api.js";
+import { formatTime, t } from "./i18n.js";
+import { chooseTheme, refreshAccount, showToast } from "./store.js";
 import { enhancePage } from "./tabs.js";
 
 enhancePage();
@@ -20,4 +21,6 @@ for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (document.querySel
 
 const container = document.getElementById("account");
 if (container) mountAccount(container);
+onLinkRefused(() => showToast(t("app.account.old_link"), "bad"));
+addEventListener("hashchange", () => isLink() && refreshAccount());
 await refreshAccount();

@@ -1,13 +1,16 @@
 // The account's keys: their limits, and how they end.
 import { html } from "html";
 import { useState } from "preact/hooks";
-import { patch, remove } from "../api.js";
+import { get, patch, remove } from "../api.js";
+import { Dialog } from "../dialog.js";
+import { withForm } from "../dom.js";
 import { showError } from "../errors.js";
+import { t } from "../i18n.js";
 import { formatCredits } from "../money.js";
 import { account, showToast } from "../store.js";
 import { Amount, d, Empty, RowButton, StateBadge, Time, View } from "./components.js";
 import { usePages } from "./data.js";
-import { ConfirmDialog, NewKeyDialog } from "./dialogs.js";
+import { NewKeyDialog } from "./dialogs.js";
 import { KeyForm } from "./key_form.js";
 import { PagedTable } from "./table.js";
 
@@ -24,9 +27,11 @@ function limits(key) {
   return found;
 }
 
+/** @typedef {{kind: string, key?: any, made?: any[]}} DialogState */
+
 export function Keys() {
   const pages = usePages("/v1/keys?limit=50");
-  const [dialog, setDialog] = useState(/** @type {{kind: string, key?: any}} */ ({ kind: "" }));
+  const [dialog, setDialog] = useState(/** @type {DialogState} */ ({ kind: "" }));
   const onClose = () => setDialog({ kind: "" });
   const onCreate = (/** @type {any} */ key) => {
     setDialog({ kind: "created", key });
@@ -41,47 +46,77 @@ export function Keys() {
     onClose();
     announce("keys.was_changed", key);
   };
-  const toggle = async (/** @type {any} */ key) => {
-    const disabled = key.status !== "disabled";
-    const reply = await patch(`/v1/keys/${key.id}`, { disabled });
+  const enable = async (/** @type {any} */ key) => {
+    const reply = await patch(`/v1/keys/${key.id}`, { disabled: false });
     if (!reply.ok) return showError(reply);
-    announce(disabled ? "keys.was_disabled" : "keys.was_enabled", key);
+    announce("keys.was_enabled", key);
   };
-  const deleteKey = async () => {
-    const reply = await remove(`/v1/keys/${dialog.key.id}`);
+  /** @param {string} kind @param {any} key @param {string} madeKeys */
+  const end = async (kind, key, madeKeys) => {
+    const path = `/v1/keys/${key.id}`;
+    const reply = await (kind === "delete"
+      ? remove(`${path}?made_keys=${madeKeys}`)
+      : patch(path, { disabled: true, made_keys: madeKeys }));
     if (!reply.ok) return showError(reply);
-    announce("keys.was_deleted", dialog.key);
+    announce(kind === "delete" ? "keys.was_deleted" : "keys.was_disabled", key);
+  };
+  /** Disabling a key that made none needs no question. @param {string} kind */
+  const openEnd = (kind) => async (/** @type {any} */ key) => {
+    const reply = await get(`/v1/keys?limit=200&made_by=${encodeURIComponent(key.id)}`);
+    if (!reply.ok) return showError(reply);
+    const made = reply.value.data.filter((/** @type {any} */ one) => one.status === "live");
+    if (kind === "disable" && made.length === 0) return end(kind, key, "end");
+    setDialog({ kind, key, made });
   };
   const open = (/** @type {string} */ kind) => (/** @type {any} */ key) => setDialog({ kind, key });
   const openForm = () => setDialog({ kind: "add" });
   const add = html`<button class="button main" data-new-key onClick=${openForm}>${d("keys.add")}</button>`;
   const empty = html`<${Empty} title=${d("keys.none")} text=${d("keys.none_text")} />`;
-  const all = columns({ onEdit: open("edit"), onToggle: toggle, onDelete: open("delete") });
-  const confirmation = html`<${DeleteDialog} of=${dialog.key} onClose=${onClose} onConfirm=${deleteKey} />`;
+  const toggle = (/** @type {any} */ key) => (key.status === "disabled" ? enable(key) : openEnd("disable")(key));
+  const all = columns({ onEdit: open("edit"), onToggle: toggle, onDelete: openEnd("delete") });
   return html`
     <${View} title=${d("views.keys")} about=${d("keys.about")} actions=${add}>
       <${PagedTable} pages=${pages} caption=${d("views.keys")} columns=${all} empty=${empty} />
       ${dialog.kind === "add" && html`<${KeyForm} onClose=${onClose} onSave=${onCreate} />`}
       ${dialog.kind === "edit" && html`<${KeyForm} of=${dialog.key} onClose=${onClose} onSave=${onChange} />`}
       ${dialog.kind === "created" && html`<${NewKeyDialog} of=${dialog.key} onClose=${onClose} />`}
-      ${dialog.kind === "delete" && confirmation}
+      ${dialog.made && html`<${EndDialog} of=${dialog} onClose=${onClose} onConfirm=${end} />`}
     <//>
   `;
 }
 
-/** @param {{of: any, onClose: () => void, onConfirm: () => void}} props */
-function DeleteDialog({ of, onClose, onConfirm }) {
-  const own = of.shown === account.value?.key_shown ? d("keys.own") : "";
+/**
+ * Disable or delete a key, and choose what becomes of the keys that it made.
+ * @param {{of: any, onClose: () => void, onConfirm: (kind: string, key: any, madeKeys: string) => void}} props
+ */
+function EndDialog({ of: { kind, key, made }, onClose, onConfirm }) {
+  const own = key.shown === account.value?.key_shown ? d("keys.own") : "";
+  const submit = withForm((form) => {
+    onClose();
+    onConfirm(kind, key, new FormData(form).has("keep") ? "keep" : "end");
+  });
   return html`
-    <${ConfirmDialog}
-      title=${d("keys.delete_title", { name: of.name })}
-      text=${`${d("keys.delete_text")} ${own}`}
-      verb=${d("keys.delete")}
-      onConfirm=${onConfirm}
-      onClose=${onClose}
-    />
+    <${Dialog} title=${d(`keys.${kind}_title`, { name: key.name })} onClose=${onClose}>
+      <form class="stack" onSubmit=${submit}>
+        <p>${`${d(`keys.${kind}_text`)} ${own}`}</p>
+        ${made.length > 0 && html`<${MadeKeys} keys=${made} />`}
+        <footer>
+          <button type="button" class="button bare" onClick=${onClose}>${t("app.cancel")}</button>
+          <button class="button bad">${d(`keys.${kind}`)}</button>
+        </footer>
+      </form>
+    <//>
   `;
 }
+
+/** @param {{keys: any[]}} props */
+const MadeKeys = ({ keys }) => html`
+  <div class="small" data-made-keys>
+    <p>${d("keys.made")}</p>
+    <ul>${keys.map((key) => html`<li>${key.name} <code>${key.shown}</code></li>`)}</ul>
+    <label class="check"><input type="checkbox" name="keep" /> <span>${d("keys.keep_made")}</span></label>
+  </div>
+`;
 
 /** @typedef {(key: any) => void} Act */
 

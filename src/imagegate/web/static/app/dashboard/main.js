@@ -2,8 +2,10 @@
 import { html } from "html";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { linkAdvice } from "../account.js";
 import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
+import { Audit } from "./audit.js";
 import { d, Empty, Loading, SignInButton } from "./components.js";
 import { Costs } from "./costs.js";
 import { Keys } from "./keys.js";
@@ -26,7 +28,7 @@ const CUSTOMER_VIEWS = {
   webhooks: Webhooks,
 };
 /** @type {Record<string, any>} */
-const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns };
+const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns, audit: Audit };
 
 /** @param {{names: string[], title?: string}} props */
 function Links({ names, title }) {
@@ -73,7 +75,7 @@ function Dashboard() {
 }
 
 const SignedOut = () => html`
-  <${Empty} title=${d("signed_out.title")} text=${d("signed_out.text")}><${SignInButton} /><//>
+  <${Empty} title=${d("signed_out.title")} text=${`${d("signed_out.text")} ${linkAdvice()}`}><${SignInButton} /><//>
 `;
 
 const UnknownView = () => html`

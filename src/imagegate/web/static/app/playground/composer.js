@@ -1,5 +1,6 @@
 // The left side: prompt, references, settings, price, run.
 import { html } from "html";
+import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
 import { account, showToast, signInOpen } from "../store.js";
@@ -82,7 +83,7 @@ function Prompt() {
 
 /** What is in the way of a run as the gateway sees it, if anything. */
 function hindrance() {
-  if (account.value === null) return t("playground.obstacle.signed_out");
+  if (account.value === null) return `${t("playground.obstacle.signed_out")} ${linkAdvice()}`;
   if (quoteError.value) return errorWithAdvice(quoteError.value);
   return quote.value && !quote.value.affordable && !quoting.value ? t("playground.unaffordable") : "";
 }

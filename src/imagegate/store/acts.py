@@ -1,0 +1,211 @@
+"""Commands of the operator, and on accounts, keys, secrets and routes: each with its audit rows in one transaction.
+
+An act that changed nothing, as a repeat does, leaves no row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from imagegate.domain.accounts import Account, ApiKey, NewKey
+from imagegate.domain.audit import Action, Actor, AuditEntry
+from imagegate.domain.webhooks import SecretVersion
+from imagegate.store import accounts, api_keys, deliveries, ledger, refunds, route_health
+from imagegate.store.audit import record
+from imagegate.store.queries import admin
+from imagegate.store.transaction import Tx
+
+T = TypeVar("T")
+
+
+class Act(msgspec.Struct, Generic[T], frozen=True):
+    """The result of a command, and what was recorded of it."""
+
+    result: T
+    entries: list[AuditEntry]
+
+
+class MakerEnded(msgspec.Struct, frozen=True):
+    """The key that wants to manage keys has ended since it was looked up."""
+
+
+class KeysEnded(msgspec.Struct, frozen=True):
+    """The key as it is now, and the keys made by it that ended with it."""
+
+    key: ApiKey
+    made_keys: list[ApiKey]
+
+
+def open_account(tx: Tx, account_id: str, name: str, actor: Actor) -> Act[Account]:
+    account = accounts.open_account(tx, account_id, name)
+    if account.id != account_id:
+        return Act(account, [])
+    entry = record(tx, actor, Action.account_create, account_id=account_id, target=account_id, after={"name": name})
+    return Act(account, [entry])
+
+
+def grant(
+    tx: Tx, account_id: str, amount: int, ref: str, actor: Actor
+) -> Act[ledger.GrantPosted | ledger.GrantRefused]:
+    before = _lock_account(tx, account_id)
+    result = ledger.grant(tx, account_id, amount, ref, actor.name)
+    return Act(result, _record_grant(tx, actor, before, account_id, amount))
+
+
+def grant_once(
+    tx: Tx, account_id: str, amount: int, ref: str, actor: Actor
+) -> Act[admin.GrantEntry | ledger.GrantRefused | admin.GrantConflict | admin.NoSuchAccount]:
+    before = _lock_account(tx, account_id)
+    result = admin.grant_once(tx, account_id, amount, ref, actor.name)
+    return Act(result, _record_grant(tx, actor, before, account_id, amount))
+
+
+def _lock_account(tx: Tx, account_id: str) -> Account | None:
+    """As it is until the commit."""
+    tx.lock_row("SELECT id FROM accounts WHERE id = :id", {"id": account_id})
+    return accounts.find_account(tx, account_id)
+
+
+def _record_grant(tx: Tx, actor: Actor, before: Account | None, account_id: str, amount: int) -> list[AuditEntry]:
+    after = accounts.find_account(tx, account_id)
+    if before is None or after is None or before.posted == after.posted:
+        return []
+    entry = record(
+        tx,
+        actor,
+        Action.credits_grant,
+        account_id=account_id,
+        target=account_id,
+        before={"posted": before.posted},
+        after={"posted": after.posted, "amount": amount},
+    )
+    return [entry]
+
+
+def refund_task(tx: Tx, account_id: str, new: refunds.NewRefund, actor: Actor) -> Act[refunds.RefundOutcome]:
+    outcome = refunds.refund_task(tx, account_id, new)
+    if not isinstance(outcome, refunds.Refund) or outcome.replayed:
+        return Act(outcome, [])
+    after = {"refund": outcome.id, "amount": outcome.amount, "reason": outcome.reason}
+    entry = record(tx, actor, Action.credits_refund, account_id=account_id, target=new.task_id, after=after)
+    return Act(outcome, [entry])
+
+
+def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str, actor: Actor) -> Act[ApiKey | MakerEnded]:
+    """MakerEnded where `key.made_by` has ended: a key that was ended leaves nothing behind."""
+    if key.made_by is not None and not _is_live(tx, account_id, key.made_by):
+        return Act(MakerEnded(), [])
+    api_keys.create_key(tx, account_id, key, digest)
+    entry = record(tx, actor, Action.key_create, account_id=account_id, target=key.id, after=_values(key))
+    return Act(key, [entry])
+
+
+def change_key(
+    tx: Tx, account_id: str, key_id: str, changes: dict[str, Any], maker_id: str, end_made_keys: bool, actor: Actor
+) -> Act[KeysEnded | MakerEnded | None]:
+    """None where there is no such key. Disabling it disables the keys that it made, unless they are to stay."""
+    if not _is_live(tx, account_id, maker_id):
+        return Act(MakerEnded(), [])
+    before = api_keys.find_key(tx, account_id, key_id)
+    after = api_keys.update_key(tx, account_id, key_id, changes)
+    if before is None or after is None:
+        return Act(None, [])
+    action = Action.key_change
+    if (before.disabled is None) != (after.disabled is None):
+        action = Action.key_enable if after.disabled is None else Action.key_disable
+    old, new = _values(before), _values(after)
+    changed = {name for name in old if old[name] != new[name]}
+    entries = []
+    if changed:
+        was, became = ({name: values[name] for name in sorted(changed)} for values in (old, new))
+        entries.append(record(tx, actor, action, account_id=account_id, target=key_id, before=was, after=became))
+    ends = action == Action.key_disable and end_made_keys
+    ended, more = _end_made_keys(tx, account_id, key_id, actor) if ends else ([], [])
+    return Act(KeysEnded(after, ended), entries + more)
+
+
+def disable_key(tx: Tx, account_id: str, key_id: str, end_made_keys: bool, actor: Actor) -> Act[KeysEnded | None]:
+    before = _lock_key(tx, account_id, key_id)
+    if before is None or not api_keys.disable_key(tx, account_id, key_id):
+        return Act(None, [])
+    ended, entries = _end_made_keys(tx, account_id, key_id, actor) if end_made_keys else ([], [])
+    if before.disabled is None:
+        entries.append(_record_disabled(tx, actor, account_id, key_id, {"disabled": tx.now}))
+    return Act(KeysEnded(before, ended), entries)
+
+
+def delete_key(
+    tx: Tx, account_id: str, key_id: str, maker_id: str, end_made_keys: bool, actor: Actor
+) -> Act[KeysEnded | MakerEnded | None]:
+    if not _is_live(tx, account_id, maker_id):
+        return Act(MakerEnded(), [])
+    before = api_keys.find_key(tx, account_id, key_id)
+    if before is None or not api_keys.delete_key(tx, account_id, key_id):
+        return Act(None, [])
+    entry = record(tx, actor, Action.key_delete, account_id=account_id, target=key_id, before=_values(before))
+    ended, more = _end_made_keys(tx, account_id, key_id, actor) if end_made_keys else ([], [])
+    return Act(KeysEnded(before, ended), [entry, *more])
+
+
+def _end_made_keys(tx: Tx, account_id: str, key_id: str, actor: Actor) -> tuple[list[ApiKey], list[AuditEntry]]:
+    """Disable the live keys that this one made, and those that they made."""
+    live = [key for key in api_keys.list_made_keys(tx, account_id, key_id) if key.disabled is None]
+    entries = []
+    for key in live:
+        api_keys.disable_key(tx, account_id, key.id)
+        entries.append(_record_disabled(tx, actor, account_id, key.id, {"disabled": tx.now, "with": key_id}))
+    return live, entries
+
+
+def _record_disabled(tx: Tx, actor: Actor, account_id: str, key_id: str, after: dict[str, Any]) -> AuditEntry:
+    before = {"disabled": None}
+    return record(tx, actor, Action.key_disable, account_id=account_id, target=key_id, before=before, after=after)
+
+
+def _is_live(tx: Tx, account_id: str, key_id: str) -> bool:
+    """Whether the key works at this moment. A process may remember for seconds that one does that has been ended."""
+    key = _lock_key(tx, account_id, key_id)
+    return key is not None and key.deleted is None and key.is_active(tx.now)
+
+
+def _lock_key(tx: Tx, account_id: str, key_id: str) -> ApiKey | None:
+    """By its account, as everything that changes keys and holds does: acts on keys of one account are in a line."""
+    _lock_account(tx, account_id)
+    return api_keys.find_key(tx, account_id, key_id)
+
+
+def _values(key: ApiKey) -> dict[str, Any]:
+    """What may be changed of a key; amounts in nanos, times in microseconds."""
+    values = msgspec.to_builtins(key)
+    return {name: values[name] for name in (*NewKey.__struct_fields__, "disabled", "made_by")}
+
+
+def rotate_secret(tx: Tx, account_id: str, expected_version: int, actor: Actor) -> Act[SecretVersion]:
+    before = deliveries.load_secret_version(tx, account_id).version
+    current = deliveries.rotate_secret(tx, account_id, expected_version)
+    if current.version == before:
+        return Act(current, [])
+    entry = record(
+        tx,
+        actor,
+        Action.secret_rotate,
+        account_id=account_id,
+        target=account_id,
+        before={"version": before},
+        after={"version": current.version},
+    )
+    return Act(current, [entry])
+
+
+def reset_health(tx: Tx, name: str, scopes: list[str], states: dict[str, str], actor: Actor) -> Act[None]:
+    """Forget what was observed of these scopes: the next call passes. `states` are those before."""
+    for scope in scopes:
+        route_health.reset_health(tx, scope)
+    after = dict.fromkeys(states, "healthy")
+    return Act(None, [record(tx, actor, Action.route_reset, target=name, before=dict(states), after=after)])
+
+
+def record_reload(tx: Tx, before: list[str], after: list[str], actor: Actor) -> Act[None]:
+    return Act(None, [record(tx, actor, Action.routes_reload, before={"routes": before}, after={"routes": after})])
