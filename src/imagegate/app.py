@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -28,15 +27,16 @@ from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
 from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
-from imagegate.catalog.catalog import Catalog, CatalogError, hash_block
+from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
+from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
-from imagegate.security.keyring import Keyring, open_keyring
+from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
@@ -79,7 +79,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
     catalog, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
-    keyring = open_keyring(settings.data_dir)
+    keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
         settings=settings,
@@ -122,7 +122,10 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs, keyring = LocalBlobStore(settings.data_dir / "blobs"), open_keyring(settings.data_dir)
+    blobs = LocalBlobStore(settings.data_dir / "blobs")
+    # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
+    has_secret = ENV_VARIABLE in os.environ or (settings.data_dir / "secret").exists()
+    keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
     return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
@@ -172,8 +175,8 @@ def public_origin(settings: Settings) -> str:
 
 async def _register_prices(runtime: Runtime) -> None:
     for block in runtime.catalog.blocks.values():
-        body = msgspec.json.encode(block).decode()
-        if not await runtime.db.write(prices.register_price_version, block.version, hash_block(block), body):
+        stored = await runtime.db.write(prices.register_price_version, block.version, encode_block(block))
+        if not is_same_block(stored, block):
             raise DatabaseUnusable(
                 f"price block {block.version} was edited after tasks were priced by it; give it a new version"
             )

@@ -71,6 +71,9 @@ class Connection(Protocol):
     def lock(self, lock: Lock) -> None:
         """Take the lock until the transaction ends; whoever else asks for it waits."""
 
+    def is_empty(self) -> bool:
+        """Whether it has no tables yet that a schema of ours could meet."""
+
     def now(self) -> int:
         """Return the database's time in UTC microseconds."""
 
@@ -84,6 +87,9 @@ class Engine(Protocol):
     def connect(self, *, readonly: bool) -> Connection: ...
     def translate_error(self, error: Exception) -> DatabaseError | None:
         """Translate the driver's error; None where it is a fault of the program."""
+
+    def is_driver_error(self, error: Exception) -> bool:
+        """Whether the driver raised it."""
 
 
 def sqlite_script(sql: str) -> str:

@@ -74,6 +74,10 @@ class PostgresConnection:
     def lock(self, lock: Lock) -> None:
         self._db.execute("SELECT pg_advisory_xact_lock(%s)", (int(lock),))
 
+    def is_empty(self) -> bool:
+        # Other schemas, and other tables beside ours, are nobody's business.
+        return self.execute("SELECT to_regclass('migrations') IS NULL AS missing", {})[1][0]["missing"] is True
+
     def now(self) -> int:
         if self._clock:
             return self._clock()
@@ -140,3 +144,8 @@ class PostgresEngine:
                 return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
             case _:
                 return None
+
+    def is_driver_error(self, error: Exception) -> bool:
+        import psycopg
+
+        return isinstance(error, psycopg.Error)
