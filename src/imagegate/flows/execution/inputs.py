@@ -25,6 +25,7 @@ from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.execution.state import Execution, Inputs
+from imagegate.flows.execution.upright import turn_upright
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import InvalidImage, inspect
 from imagegate.logging import log_error, log_warning
@@ -161,7 +162,9 @@ async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inp
     for asset in stored:
         await _ensure_intact(runtime, task, asset)
     references = [asset for asset in stored if asset.kind == AssetKind.reference]
-    paths = [await runtime.blobs.local_path(asset.key) for asset in references]
+    turned = {asset.position: asset for asset in stored if asset.kind == AssetKind.upright}
+    sent = [turned.get(asset.position) or await _make_upright(runtime, task, asset) for asset in references]
+    paths = [await runtime.blobs.local_path(asset.key) for asset in sent]
     masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
         return Inputs(tuple(paths), None)
@@ -177,6 +180,19 @@ async def _ensure_intact(runtime: Runtime, task: Task, asset: Asset) -> None:
     except (BlobNotFound, BlobDamaged) as error:
         log_error("blob_unusable", key=asset.key, task=task.id, error=f"{type(error).__name__}: {error}")
         raise _UnusableInput(_INPUT_DAMAGED) from error
+
+
+async def _make_upright(runtime: Runtime, task: Task, asset: Asset) -> Asset:
+    """[ asset ]; the reference as people see it, or itself where it is stored upright.
+
+    Not every upstream obeys EXIF, and a mask that fits what the browser showed fits the upright image.
+    """
+    async with _scratch_directory(runtime, task) as directory:
+        upright = await turn_upright(runtime, task, asset, directory / f"upright-{asset.position}")
+    if upright is None:
+        return asset
+    await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [upright])
+    return upright
 
 
 async def _rewrite_mask(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
