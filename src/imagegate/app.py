@@ -37,10 +37,11 @@ from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring
+from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.store import prices
+from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
@@ -64,9 +65,12 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     """The database of these settings, created where it is missing, migrated to the current schema. DatabaseUnusable."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_from_others(settings.data_dir)
     except OSError as error:
         raise DatabaseUnusable(f"the data folder {settings.data_dir} cannot be used: {error.strerror}") from error
     database = connect_database(settings, clock)
+    for file in database.engine.files():
+        keep_from_others(file)
     database.migrate()
     return database
 
@@ -98,6 +102,8 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         clock=clock or wall_clock,
     )
     await _register_prices(runtime)
+    # A full disk is noticed here, before anything is promised.
+    await database.write(installation.probe_write)
     return runtime
 
 

@@ -18,7 +18,8 @@ class WakeUps:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
 
     `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `broken_invariants`: what
-    the last sweep found. `cancel_requested`: the running tasks that their customers have asked to cancel.
+    the last sweep found. `database_damage`: what the check after an unclean stop found. `cancel_requested`: the running
+    tasks that their customers have asked to cancel.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class WakeUps:
         self.worker_running = False
         self.closing = False
         self.broken_invariants: frozenset[str] = frozenset()
+        self.database_damage = ""
         self.cancel_requested: set[str] = set()
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 

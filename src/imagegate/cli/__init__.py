@@ -15,6 +15,7 @@ import click
 from imagegate import __version__
 from imagegate.cli.exit_codes import UNREACHABLE, Exit
 from imagegate.security.keyring import SecretError
+from imagegate.security.private_files import NotPrivate
 from imagegate.settings import SettingsError
 from imagegate.store.dialect import DatabaseError, DatabaseUnusable
 
@@ -62,7 +63,7 @@ def main() -> None:
         if exit_error.message:
             click.echo(exit_error.message, err=True)
         sys.exit(exit_error.code)
-    except (SettingsError, SecretError, DatabaseUnusable, DatabaseError) as error:
+    except (SettingsError, SecretError, NotPrivate, DatabaseUnusable, DatabaseError) as error:
         click.echo(f"imagegate: {error}", err=True)
         sys.exit(1)
     except ConnectionError as error:

@@ -12,9 +12,21 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.views.task import task_encoder
-from imagegate.logging import log_error
+from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
-from imagegate.store import assets, attempts, claims, files, idempotency, purge, rate_buckets, sessions, tasks
+from imagegate.store import (
+    assets,
+    attempts,
+    claims,
+    files,
+    idempotency,
+    integrity,
+    purge,
+    rate_buckets,
+    sessions,
+    tasks,
+)
+from imagegate.store.dialect import DatabaseError
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
@@ -95,6 +107,20 @@ async def check_invariants(runtime: Runtime) -> None:
     runtime.wake_ups.broken_invariants = frozenset(one.id for one in found)
     for one in found:
         log_error("invariant_broken", invariant=one.id, description=one.description, rows=len(one.rows))
+
+
+async def check_integrity(runtime: Runtime) -> None:
+    """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
+    db = runtime.db
+    for table in await db.read(integrity.list_tables):
+        try:
+            found = await db.read(integrity.check_table, table)
+        except DatabaseError as error:
+            found = str(error)
+        if found:
+            runtime.wake_ups.database_damage = found
+            log_error("database_damaged", table=table, error=found)
+    log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
 
 
 async def sweep(runtime: Runtime) -> None:

@@ -10,6 +10,7 @@ import functools
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 Row = dict[str, Any]
@@ -85,6 +86,9 @@ class Engine(Protocol):
     shared: bool  # several processes may serve from it
 
     def connect(self, *, readonly: bool) -> Connection: ...
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the rows; some may not exist yet."""
+
     def translate_error(self, error: Exception) -> DatabaseError | None:
         """Translate the driver's error; None where it is a fault of the program."""
 

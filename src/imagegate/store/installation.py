@@ -18,6 +18,12 @@ def add_value(tx: Tx, name: str, value: str) -> str:
     return str(find_value(tx, name))
 
 
+def probe_write(tx: Tx) -> None:
+    """Write, and leave nothing: DiskFull where there is no space for a commit."""
+    tx.insert("installation", unless_exists="name", name="probe", value="", created=tx.now)
+    tx.execute("DELETE FROM installation WHERE name = 'probe'")
+
+
 def replace_value(tx: Tx, name: str, value: str) -> None:
     tx.execute("DELETE FROM installation WHERE name = :name", {"name": name})
     tx.insert("installation", name=name, value=value, created=tx.now)

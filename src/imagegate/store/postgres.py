@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegate.store import dialect
@@ -123,6 +124,9 @@ class PostgresEngine:
                 raise DatabaseUnusable(f"PostgreSQL 15 or later is needed, this is {version // 10_000}")
         finally:
             connection.close()
+
+    def files(self) -> tuple[Path, ...]:
+        return ()
 
     def connect(self, *, readonly: bool) -> Connection:
         import psycopg

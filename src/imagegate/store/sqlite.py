@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,12 @@ def sqlite_version() -> str:
     return apsw.sqlite_lib_version()
 
 
+def _create_private(path: Path) -> None:
+    """SQLite would create it readable by all; its log takes the rights of the file."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 class SqliteEngine:
     """The database file at `path`; DatabaseUnusable where the SQLite library is too old."""
 
@@ -110,10 +118,15 @@ class SqliteEngine:
         self._path = path
         self._clock = clock or dialect.wall_clock
 
+    def files(self) -> tuple[Path, ...]:
+        return tuple(self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm"))
+
     def connect(self, *, readonly: bool) -> Connection:
         try:
+            if not readonly:
+                _create_private(self._path)
             return SqliteConnection(self._path, self._clock, readonly=readonly)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
