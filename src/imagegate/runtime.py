@@ -9,6 +9,7 @@ import functools
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
 from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.routing.circuit_breaker import Health
@@ -49,6 +50,7 @@ class Runtime:
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property
