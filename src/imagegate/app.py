@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -28,20 +27,22 @@ from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
 from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
-from imagegate.catalog.catalog import Catalog, CatalogError, hash_block
+from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
+from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
-from imagegate.security.keyring import Keyring, open_keyring
+from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring
 from imagegate.security.origins import WILDCARD_HOSTS
+from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.store import prices
+from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
@@ -65,9 +66,12 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     """The database of these settings, created where it is missing, migrated to the current schema. DatabaseUnusable."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_from_others(settings.data_dir)
     except OSError as error:
         raise DatabaseUnusable(f"the data folder {settings.data_dir} cannot be used: {error.strerror}") from error
     database = connect_database(settings, clock)
+    for file in database.engine.files():
+        keep_from_others(file)
     database.migrate()
     return database
 
@@ -80,7 +84,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     spool = Spool(settings.data_dir / "spool")
     catalog, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
-    keyring = open_keyring(settings.data_dir)
+    keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
         settings=settings,
@@ -99,6 +103,8 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         clock=clock or wall_clock,
     )
     await _register_prices(runtime)
+    # A full disk is noticed here, before anything is promised.
+    await database.write(installation.probe_write)
     return runtime
 
 
@@ -123,7 +129,10 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs, keyring = LocalBlobStore(settings.data_dir / "blobs"), open_keyring(settings.data_dir)
+    blobs = LocalBlobStore(settings.data_dir / "blobs")
+    # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
+    has_secret = ENV_VARIABLE in os.environ or (settings.data_dir / "secret").exists()
+    keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
     return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
@@ -173,8 +182,8 @@ def public_origin(settings: Settings) -> str:
 
 async def _register_prices(runtime: Runtime) -> None:
     for block in runtime.catalog.blocks.values():
-        body = msgspec.json.encode(block).decode()
-        if not await runtime.db.write(prices.register_price_version, block.version, hash_block(block), body):
+        stored = await runtime.db.write(prices.register_price_version, block.version, encode_block(block))
+        if not is_same_block(stored, block):
             raise DatabaseUnusable(
                 f"price block {block.version} was edited after tasks were priced by it; give it a new version"
             )

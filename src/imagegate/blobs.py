@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 from imagegate.crash_points import crash_point
 from imagegate.spool import fsync_directory
@@ -21,6 +23,36 @@ class BlobNotFound(Exception):
     """No bytes are stored under this key."""
 
 
+class BlobDamaged(Exception):
+    """The bytes under this key are not those that were stored."""
+
+
+class OpenBlob:
+    """A blob opened for reading, of `size` bytes. Close it, or read it to the end."""
+
+    def __init__(self, key: str, file: BinaryIO, size: int) -> None:
+        self.size = size
+        self._key = key
+        self._file = file
+
+    async def read(self, start: int, length: int) -> AsyncIterator[bytes]:
+        """`length` bytes from `start`, in chunks. BlobDamaged where the file is shorter by now or cannot be read."""
+        with self._file:
+            self._file.seek(start)
+            while length > 0:
+                try:
+                    chunk = await asyncio.to_thread(self._file.read, min(_CHUNK_BYTES, length))
+                except OSError as error:
+                    raise BlobDamaged(f"{self._key}: {error}") from error
+                if not chunk:
+                    raise BlobDamaged(f"{self._key}: {length} bytes are missing")
+                length -= len(chunk)
+                yield chunk
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class LocalBlobStore:
     """Blobs as files below `root`. A file appears under its key only when all its bytes are on disk."""
 
@@ -29,7 +61,7 @@ class LocalBlobStore:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, source: Path, key: str) -> None:
-        """Publish the file `source`, which is already synced. An existing blob of this key stays as it is.
+        """Publish the file `source`, which is already synced. A blob of this key is from a repeat of the same step.
 
         BlobNotFound where `source` is missing.
         """
@@ -43,7 +75,10 @@ class LocalBlobStore:
             # A hard link: no copy, and it fails where a repeat has published the same key before.
             os.link(source, target)
         except FileExistsError:
-            return
+            # Published before, and still the same file; a copy may have been damaged since.
+            if source.samefile(target):
+                return
+            self._copy(source, target)
         except FileNotFoundError:
             raise BlobNotFound(str(source)) from None
         except OSError:
@@ -74,23 +109,36 @@ class LocalBlobStore:
         """The key of a file that `local_path` returned."""
         return str(path.relative_to(self._root))
 
-    async def size(self, key: str) -> int:
-        try:
-            return (await asyncio.to_thread(self._path(key).stat)).st_size
-        except FileNotFoundError:
-            raise BlobNotFound(key) from None
+    async def open(self, key: str, expected_bytes: int | None = None) -> OpenBlob:
+        """The blob, open, so that whoever announces its length knows that the bytes are there.
 
-    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """`length` bytes from `start`, in chunks. BlobNotFound."""
-        try:
-            file = await asyncio.to_thread(self._path(key).open, "rb")
-        except FileNotFoundError:
-            raise BlobNotFound(key) from None
-        with file:
-            file.seek(start)
-            while length > 0 and (chunk := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, length))):
-                length -= len(chunk)
-                yield chunk
+        BlobNotFound where it is missing, BlobDamaged where it has another size or cannot be opened.
+        """
+        path = self._path(key)
+
+        def open_file() -> OpenBlob:
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                raise BlobNotFound(key) from None
+            except OSError as error:
+                raise BlobDamaged(f"{key}: {error.strerror}") from error
+            size = os.fstat(file.fileno()).st_size
+            if expected_bytes is not None and size != expected_bytes:
+                file.close()
+                raise BlobDamaged(f"{key}: {size} bytes instead of {expected_bytes}")
+            return OpenBlob(key, file, size)
+
+        return await asyncio.to_thread(open_file)
+
+    async def verify(self, key: str, expected_bytes: int, expected_sha256: str) -> None:
+        """Read it all. BlobNotFound, or BlobDamaged where it is not what was stored."""
+        blob = await self.open(key, expected_bytes)
+        digest = hashlib.sha256()
+        async for chunk in blob.read(0, expected_bytes):
+            digest.update(chunk)
+        if digest.hexdigest() != expected_sha256:
+            raise BlobDamaged(f"{key}: another SHA-256")
 
     async def delete(self, key: str) -> None:
         """No error where it does not exist."""

@@ -22,9 +22,10 @@ class WakeUps:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
 
     `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `waits_ended`: nobody
-    waits for a task any more. `broken_invariants`: what the last sweep found. Of the running tasks, `cancel_requested`
-    are those that their customers have asked to cancel, and `sent_tasks` those of which an upstream has or had a call.
-    `drain_requested`: no call begins any more. `drain_at_once`: nothing is waited for. `drained`: no task runs.
+    waits for a task any more. `broken_invariants`: what the last sweep found. `database_damage`: what the check after
+    an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
+    and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
+    `drain_at_once`: nothing is waited for. `drained`: no task runs.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class WakeUps:
         self.closing = False
         self.waits_ended = False
         self.broken_invariants: frozenset[str] = frozenset()
+        self.database_damage = ""
         self.cancel_requested: set[str] = set()
         self.sent_tasks: set[str] = set()
         self.drain_requested = asyncio.Event()

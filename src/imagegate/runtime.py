@@ -10,6 +10,7 @@ import secrets
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
 from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.routing.circuit_breaker import Health
@@ -57,6 +58,7 @@ class Runtime:
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
+    clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property

@@ -48,6 +48,10 @@ class SpooledResponse(msgspec.Struct, frozen=True):
     quality: str = ""
 
 
+class SpoolDamaged(Exception):
+    """What is on disk is not what the upstream delivered."""
+
+
 class Spool:
     """Directories of attempts below `root`."""
 
@@ -80,11 +84,25 @@ class Spool:
         crash_point("spool.fsynced")
 
     def read_response(self, attempt_id: str) -> SpooledResponse | None:
-        """What the attempt produced; None where it did not get that far."""
+        """What the attempt produced; None where it did not get that far. SpoolDamaged.
+
+        Every image is read and compared: it would be delivered and charged as it is.
+        """
+        directory = self._root / attempt_id
         try:
-            return msgspec.json.decode((self._root / attempt_id / _RESPONSE_FILE).read_bytes(), type=SpooledResponse)
+            response = msgspec.json.decode((directory / _RESPONSE_FILE).read_bytes(), type=SpooledResponse)
         except FileNotFoundError:
             return None
+        except (msgspec.MsgspecError, OSError) as error:
+            raise SpoolDamaged(f"{_RESPONSE_FILE}: {error}") from error
+        for image in response.images:
+            try:
+                size, digest = hash_file(directory / image.name)
+            except OSError as error:
+                raise SpoolDamaged(f"{image.name}: {error.strerror}") from error
+            if (size, digest) != (image.bytes, image.sha256):
+                raise SpoolDamaged(f"{image.name}: {size} bytes with SHA-256 {digest}, not what was written")
+        return response
 
     def discard(self, attempt_id: str) -> None:
         shutil.rmtree(self._root / attempt_id, ignore_errors=True)
@@ -95,12 +113,15 @@ class Spool:
 
 def fsync_and_hash(path: Path) -> tuple[int, str]:
     """Flush a finished file to disk; its size in bytes and its SHA-256 in hex."""
-    digest = hashlib.sha256()
+    fsync_file(path)
+    return hash_file(path)
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 in hex."""
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-        os.fsync(file.fileno())
-    return path.stat().st_size, digest.hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
 
 
 def fsync_file(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.catalog.catalog import Catalog, CatalogError, hash_block, token_price
+from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block, token_price
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import Alias, ModelPrice, PriceBlock, TokenRates
 from imagegate.domain.images import ImageOrder, ImageRequest
@@ -217,9 +217,22 @@ def test_s3_3_dated_prices_and_a_block_is_known_by_its_content() -> None:
     start = CATALOG.blocks[VERSION].effective_from
     assert catalog.price_block_at(start * US_PER_SECOND).version == VERSION
     assert catalog.price_block_at(start * US_PER_SECOND - 1).version == "old"
+    assert catalog.price_block_at(99_999_999).version == "old", "a clock that is wrong stops no sale"
     with pytest.raises(CatalogError):
-        catalog.price_block_at(99_999_999)
-    assert hash_block(old) != hash_block(CATALOG.blocks[VERSION])
+        Catalog([], [], []).price_block_at(start)
+    assert not is_same_block(encode_block(old), CATALOG.blocks[VERSION])
+
+
+def test_i16_a_block_is_the_same_in_the_form_of_an_earlier_version_and_with_new_defaults() -> None:
+    block = CATALOG.blocks[VERSION]
+    assert is_same_block(encode_block(block), block)
+    assert "extends" not in encode_block(block)
+    plain = msgspec.to_builtins(block)
+    earlier = {"version": plain["version"], "effective_from": plain["effective_from"], "price": plain["price"]}
+    for form in (earlier, earlier | {"extends": ""}, dict(reversed(earlier.items()))):
+        assert is_same_block(msgspec.json.encode(form).decode(), block)
+    assert not is_same_block(msgspec.json.encode(earlier | {"effective_from": 5}).decode(), block)
+    assert not is_same_block(msgspec.json.encode(earlier | {"a_field_of_the_future": 1}).decode(), block)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e-3", "0.0000000000001", "a", ".", "1.2.3"])

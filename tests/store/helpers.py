@@ -76,7 +76,7 @@ async def create_customer(
     db: Database, posted: int, name: str = "customer", cap: int | None = None, daily_cap: int | None = None
 ) -> tuple[str, ApiKey]:
     """An account that was granted `posted` nanos, and a key of it."""
-    await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY_HASH, PRICE_BODY)
+    await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY)
     account = await db.write(accounts.open_account, f"acc_{uuid.uuid4().hex}", name)
     key = new_key(account.id, cap, daily_cap)
     await db.write(api_keys.create_key, account.id, key, uuid.uuid4().hex)

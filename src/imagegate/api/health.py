@@ -47,6 +47,8 @@ async def readyz(runtime: Runtime) -> Response[Readiness]:
 
 
 async def _check_database(runtime: Runtime) -> str:
+    if runtime.wake_ups.database_damage:
+        return "damaged"
     try:
         await runtime.db.read(lambda tx: tx.fetch_int("SELECT 1 AS one"))
     except DatabaseError as failure:

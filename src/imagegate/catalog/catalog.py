@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -45,11 +44,11 @@ class Catalog:
         return (model, alias) if model else None
 
     def price_block_at(self, now_us: int) -> PriceBlock:
-        """The block that applies at this moment (UTC microseconds)."""
-        in_effect = [block for block in self.blocks.values() if block.effective_from * US_PER_SECOND <= now_us]
-        if not in_effect:
-            raise CatalogError("no price block is in effect yet")
-        return in_effect[-1]
+        """The block that applies at this moment (UTC microseconds); the first one where the clock is before all."""
+        blocks = list(self.blocks.values())
+        if not blocks:
+            raise CatalogError("there is no price block")
+        return next((one for one in reversed(blocks) if one.effective_from * US_PER_SECOND <= now_us), blocks[0])
 
     def price(self, version: str, model_id: str, tier: str) -> Price | None:
         """The price of one request, or None where the model is not priced in that block."""
@@ -78,6 +77,14 @@ def _nanos_per_million(usd_per_1k: str) -> int:
     return nanos
 
 
-def hash_block(block: PriceBlock) -> str:
-    """SHA-256 of the block: stored beside its version, so that an edited block is noticed."""
-    return hashlib.sha256(msgspec.json.encode(block)).hexdigest()
+def encode_block(block: PriceBlock) -> str:
+    """The one form in which a block is stored: JSON with sorted keys, without what has its default."""
+    return msgspec.json.encode(block, order="sorted").decode()
+
+
+def is_same_block(stored: str, block: PriceBlock) -> bool:
+    """Whether a stored body, also one in the form of an earlier version, says what the block says."""
+    try:
+        return msgspec.json.decode(stored, type=PriceBlock) == block
+    except msgspec.ValidationError:
+        return False

@@ -44,7 +44,7 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quality_is_tier: bool = False
 
 
-class TokenRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TokenRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """USD per 1K tokens as exact decimal strings, as price lists print them."""
 
     image_output: str
@@ -55,7 +55,7 @@ class TokenRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     text_output: str = "0"
 
 
-class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one model costs: either rates per token, or nanos per delivered image by tier (`any` for all)."""
 
     model: str
@@ -63,7 +63,7 @@ class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_image_nanos: dict[str, int] | None = None
 
 
-class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All prices from one moment on (Unix seconds). A published block is never edited: a new price is a new block.
 
     `extends` names an earlier block whose rows apply to every model that this one has no row for.

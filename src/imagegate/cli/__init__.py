@@ -1,7 +1,8 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands of the operator (`keys`, `credits grant`, `credits refund`, `check`, `doctor`) work on the data folder, also
-while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`) call a gateway over HTTP.
+Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `check`, `doctor`) work on the data
+folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`) call a gateway over
+HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import click
 from imagegate import __version__
 from imagegate.cli.exit_codes import UNREACHABLE, Exit
 from imagegate.security.keyring import SecretError
+from imagegate.security.private_files import NotPrivate
 from imagegate.settings import SettingsError
 from imagegate.store.dialect import DatabaseError, DatabaseUnusable
 
@@ -25,6 +27,7 @@ _COMMANDS = {
     "tasks": "tasks:tasks",
     "credits": "accounts:credit",
     "keys": "accounts:keys",
+    "secret": "secret:secret",
     "upstreams": "upstreams:upstreams",
     "check": "check:check",
     "doctor": "check:doctor",
@@ -60,7 +63,7 @@ def main() -> None:
         if exit_error.message:
             click.echo(exit_error.message, err=True)
         sys.exit(exit_error.code)
-    except (SettingsError, SecretError, DatabaseUnusable, DatabaseError) as error:
+    except (SettingsError, SecretError, NotPrivate, DatabaseUnusable, DatabaseError) as error:
         click.echo(f"imagegate: {error}", err=True)
         sys.exit(1)
     except ConnectionError as error:

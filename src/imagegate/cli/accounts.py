@@ -19,8 +19,8 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.refunds import refund as give_back
+from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.logging import configure_logging
-from imagegate.security.keyring import open_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
@@ -111,7 +111,8 @@ def create(settings: Settings, account: str, granted: str | None, as_json: bool,
         owner = await open_account(db, account, actor)
         if amount is not None:
             await _grant(db, owner, amount)
-        return await create_key(db, open_keyring(settings.data_dir), owner.id, new, actor)
+        keyring = await open_verified_keyring(db, settings.data_dir)
+        return await create_key(db, keyring, owner.id, new, actor)
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)

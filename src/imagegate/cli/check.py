@@ -14,11 +14,12 @@ from imagegate import __version__
 from imagegate.app import connect_database, open_database, public_origin
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.load import load_catalog
+from imagegate.cli.accounts import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
-from imagegate.security.keyring import open_keyring
+from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.settings import RENAMED, Settings
 from imagegate.store.dialect import DatabaseError, DatabaseUnusable, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
@@ -53,6 +54,7 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
 async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
     db = connect_database(settings)
     try:
+        db.check_schema()
         broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
         return broken + (await audit_blobs(db, LocalBlobStore(settings.data_dir / "blobs")) if deep else [])
     finally:
@@ -75,8 +77,8 @@ def doctor(settings: Settings) -> None:
     click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
-        ("secret", _secret),
         ("database", _database),
+        ("secret", _secret),
         ("disk", _disk),
         ("address", public_origin),
     ]
@@ -99,9 +101,8 @@ def _catalog(settings: Settings) -> str:
 
 
 def _secret(settings: Settings) -> str:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    open_keyring(settings.data_dir)
-    return "present and private"
+    run_on_database(settings, lambda db: open_verified_keyring(db, settings.data_dir))
+    return "present, private, and the one of the database"
 
 
 def _database(settings: Settings) -> str:

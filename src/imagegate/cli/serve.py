@@ -27,11 +27,12 @@ from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import installation_options, read_settings
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
 from imagegate.settings import RENAMED, Settings, SettingsError
-from imagegate.store import acts
+from imagegate.store import acts, integrity
 from imagegate.store.dialect import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
@@ -67,7 +68,7 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
     runtime = await open_runtime(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:
-        await _check_after_unclean_stop(runtime)
+        integrity_check = await _check_after_unclean_stop(runtime)
         key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
         (settings.data_dir / "address").write_text(runtime.origin)
         config = uvicorn.Config(
@@ -82,21 +83,31 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
         )
         _print_greeting(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])
-        (settings.data_dir / "serving").unlink(missing_ok=True)
         _page_link_file(runtime).unlink(missing_ok=True)
+        if integrity_check is not None and not integrity_check.done():
+            integrity_check.cancel()  # the marker stays: the next start checks again
+        elif not runtime.wake_ups.database_damage:
+            (settings.data_dir / "serving").unlink(missing_ok=True)
     finally:
         await runtime.close()
 
 
-async def _check_after_unclean_stop(runtime: Runtime) -> None:
-    """After a crash the ledger is verified before the first claim. A clean stop removes the marker."""
-    marker = runtime.settings.data_dir / "serving"
+async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | None:
+    """After a crash what was written last is read and the ledger verified, before the first claim.
+
+    The whole file is checked while the gateway serves, by the task that is returned. A clean stop removes the marker.
+    """
+    marker, integrity_check = runtime.settings.data_dir / "serving", None
     if marker.exists():
+        if not runtime.db.engine.shared:
+            await runtime.db.read(integrity.read_newest_rows)
+            integrity_check = asyncio.create_task(check_integrity(runtime))
         broken = await runtime.db.snapshot(find_money_violations)
         if broken:
             violations = "; ".join(f"{one.id} {one.description}" for one in broken)
             raise DatabaseUnusable(f"the books do not balance ({violations}); run: imagegate check")
     marker.touch()
+    return integrity_check
 
 
 def _print_greeting(runtime: Runtime, key: str | None) -> None:

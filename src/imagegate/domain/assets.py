@@ -15,10 +15,11 @@ MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image
 
 
 class AssetKind(enum.StrEnum):
-    """`mask` is what the customer sent, `repaint` what is made of it for upstreams."""
+    """`reference` and `mask` are what the customer sent, `upright` and `repaint` what is made of them for upstreams."""
 
     result = "result"
     reference = "reference"
+    upright = "upright"
     upload = "upload"
     mask = "mask"
     repaint = "repaint"

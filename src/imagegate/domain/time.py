@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 US_PER_MS = 1_000
 US_PER_SECOND = 1_000_000
 US_PER_MINUTE = 60 * US_PER_SECOND
@@ -12,3 +14,31 @@ US_PER_DAY = 24 * US_PER_HOUR
 def ceil_seconds(us: int) -> int:
     """Whole seconds, never too few: for `Retry-After` and its kin."""
     return -(-us // US_PER_SECOND)
+
+
+class ClockStep(msgspec.Struct, frozen=True):
+    """The clock was set: it should show `expected` and shows `now`, both UTC microseconds."""
+
+    expected: int
+    now: int
+
+    @property
+    def size(self) -> int:
+        return self.now - self.expected
+
+
+class ClockWatch:
+    """Compares a clock that can be set with one that cannot. Small differences are the clock being slewed."""
+
+    _MIN_STEP_US = 2 * US_PER_SECOND
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int] | None = None
+
+    def find_step(self, now: int, monotonic: int) -> ClockStep | None:
+        """Whether `now` moved otherwise than `monotonic` since the last call. The first call finds nothing."""
+        last, self._last = self._last, (now, monotonic)
+        if last is None:
+            return None
+        step = ClockStep(last[0] + monotonic - last[1], now)
+        return step if abs(step.size) >= self._MIN_STEP_US else None

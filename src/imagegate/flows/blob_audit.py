@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 
-from imagegate.blobs import BlobNotFound, LocalBlobStore
+from imagegate.blobs import BlobDamaged, BlobNotFound, LocalBlobStore
 from imagegate.domain.assets import Asset
 from imagegate.store import assets
 from imagegate.store.database import Database
@@ -29,11 +28,8 @@ async def audit_blobs(db: Database, blobs: LocalBlobStore) -> list[Violation]:
 
 
 async def _matches(blobs: LocalBlobStore, asset: Asset) -> bool:
-    digest = hashlib.sha256()
     try:
-        size = await blobs.size(asset.key)
-        async for chunk in blobs.read(asset.key, 0, size):
-            digest.update(chunk)
-    except BlobNotFound:
+        await blobs.verify(asset.key, asset.bytes, asset.sha256)
+    except (BlobNotFound, BlobDamaged):
         return False
-    return size == asset.bytes and digest.hexdigest() == asset.sha256
+    return True

@@ -12,6 +12,7 @@ from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
 
 DEMO_ACCOUNT = "demo"
+DEMO_KEY_FILE = "demo-key"
 
 
 async def ensure_demo_key(runtime: Runtime) -> str:
@@ -36,4 +37,4 @@ def read_demo_key(runtime: Runtime) -> str:
 
 
 def _key_file(runtime: Runtime) -> Path:
-    return runtime.settings.data_dir / "demo-key"
+    return runtime.settings.data_dir / DEMO_KEY_FILE

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from imagegate.blobs import BlobNotFound
+from imagegate.blobs import BlobDamaged, BlobNotFound
 from imagegate.domain import errors
 from imagegate.domain import files as names
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
@@ -190,9 +190,11 @@ async def _copy_local(runtime: Runtime, account_id: str, url: str, incoming: Inc
     try:
         if asset is None:
             raise errors.FileNotFetched(param="file_url")
-        async for chunk in runtime.blobs.read(asset.key, 0, asset.bytes):
+        blob = await runtime.blobs.open(asset.key, asset.bytes)
+        async for chunk in blob.read(0, asset.bytes):
             incoming.write(chunk)
-    except BlobNotFound:
+    except (BlobNotFound, BlobDamaged) as error:
+        log_error("blob_unusable", key=asset.key if asset else "", error=str(error))
         raise errors.FileNotFetched(param="file_url") from None
 
 

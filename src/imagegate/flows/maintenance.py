@@ -12,9 +12,23 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.views.task import task_encoder
-from imagegate.logging import log_error
+from imagegate.logging import log, log_error, log_warning
 from imagegate.runtime import Runtime
-from imagegate.store import assets, attempts, audit, claims, files, idempotency, purge, rate_buckets, sessions, tasks
+from imagegate.store import (
+    assets,
+    attempts,
+    audit,
+    claims,
+    clock_steps,
+    files,
+    idempotency,
+    integrity,
+    purge,
+    rate_buckets,
+    sessions,
+    tasks,
+)
+from imagegate.store.dialect import DatabaseError, wall_clock
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
@@ -36,6 +50,18 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count
+
+
+async def follow_clock(runtime: Runtime) -> None:
+    """A clock that is set fails no task and keeps none waiting: deadlines run on elapsed time while a process lives."""
+    if runtime.clock is not wall_clock:
+        return  # a clock that a test turns is meant to pass
+    now = await runtime.db.read(lambda tx: tx.now)
+    step = runtime.clock_watch.find_step(now, time.monotonic_ns() // 1000)
+    if step is not None:
+        log_warning("clock_was_set", seconds=step.size / US_PER_SECOND)
+        deadline_us = int(runtime.settings.work.deadline_s * US_PER_SECOND)
+        await runtime.db.write(clock_steps.follow_step, step, deadline_us)
 
 
 async def fail_overdue_tasks(runtime: Runtime) -> None:
@@ -99,7 +125,22 @@ async def check_invariants(runtime: Runtime) -> None:
         log_error("invariant_broken", invariant=one.id, description=one.description, rows=len(one.rows))
 
 
+async def check_integrity(runtime: Runtime) -> None:
+    """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
+    db = runtime.db
+    for table in await db.read(integrity.list_tables):
+        try:
+            found = await db.read(integrity.check_table, table)
+        except DatabaseError as error:
+            found = str(error)
+        if found:
+            runtime.wake_ups.database_damage = found
+            log_error("database_damaged", table=table, error=found)
+    log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+
+
 async def sweep(runtime: Runtime) -> None:
+    await follow_clock(runtime)
     await reclaim_lost_tasks(runtime)
     crash_point("sweep.mid")
     await fail_overdue_tasks(runtime)

@@ -33,10 +33,16 @@ _QUOTA_PROBLEMS: dict[LimitScope, type[errors.Problem]] = {
 }
 
 
+def _ensure_undamaged(runtime: Runtime) -> None:
+    if runtime.wake_ups.database_damage:
+        raise errors.ServiceUnavailable("The database is damaged", reason="database_damaged")
+
+
 async def submit(
     runtime: Runtime, request: ImageRequest, key: ApiKey, idempotency_key: str | None, hop: int = 0
 ) -> tuple[Task, bool]:
     """The task, and whether it is a replay. A Problem means that there is no task and no hold."""
+    _ensure_undamaged(runtime)
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
     quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from imagegate.images.exif import Orientation, upright_size
+
 MediaType = Literal["image/png", "image/jpeg", "image/webp", "image/gif"]
 
 ImageFlaw = Literal[
@@ -32,13 +34,18 @@ class InvalidImage(Exception):
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """What the bytes say. Width and height in pixels, as stored: EXIF orientation is not applied."""
+    """What the bytes say. Width and height in pixels, as stored; `orientation` is how the image is shown."""
 
     media_type: MediaType
     width: int
     height: int
     bytes: int
     has_alpha: bool
+    orientation: Orientation = 1
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        return upright_size(self.width, self.height, self.orientation)
 
 
 class ImageStructure(msgspec.Struct, frozen=True):
@@ -52,4 +59,5 @@ class ImageStructure(msgspec.Struct, frozen=True):
     height: int
     has_alpha: bool = False
     animated: bool = False
+    orientation: Orientation = 1
     header_only_file: bytes = b""

@@ -34,7 +34,7 @@ def inspect(path: Path) -> ImageFacts:
         outline = read_structure(source, size, media_type)
     _check_limits(outline)
     _compare_with_pillow(outline, media_type)
-    return ImageFacts(media_type, outline.width, outline.height, size, outline.has_alpha)
+    return ImageFacts(media_type, outline.width, outline.height, size, outline.has_alpha, outline.orientation)
 
 
 def read_media_type(source: BinaryIO) -> MediaType:

@@ -9,6 +9,7 @@ import struct
 import zlib
 from typing import BinaryIO, Final
 
+from imagegate.images.exif import MAX_BLOCK_BYTES, Orientation, read_orientation
 from imagegate.images.facts import ImageStructure, InvalidImage
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -22,15 +23,18 @@ def walk(source: BinaryIO, size: int, *, checksums: bool = False) -> ImageStruct
     """Follow the chunks to IEND; with `checksums`, verify the checksum of every one. Raises InvalidImage."""
     source.seek(len(SIGNATURE))
     header = _ihdr(source, size)
-    before, after = set[bytes](), set[bytes]()
+    before, after, exif = set[bytes](), set[bytes](), b""
     for _ in range(MAX_CHUNKS):
         name, length = _chunk_head(source, size)
+        if name == b"eXIf" and not exif:
+            exif = source.read(min(length, MAX_BLOCK_BYTES))
+            source.seek(-len(exif), 1)
         if checksums:
             _verify_checksum(source, name, length)
         else:
             source.seek(length + 4, 1)
         if name == b"IEND":
-            return _structure(header, before, after)
+            return _structure(header, before, after, read_orientation(exif))
         _record_chunk(name, before, after)
     raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
 
@@ -76,7 +80,7 @@ def _record_chunk(name: bytes, before: set[bytes], after: set[bytes]) -> None:
     (after if name == b"IDAT" or after else before).add(name)
 
 
-def _structure(header: bytes, before: set[bytes], after: set[bytes]) -> ImageStructure:
+def _structure(header: bytes, before: set[bytes], after: set[bytes], orientation: Orientation) -> ImageStructure:
     if not after:
         raise InvalidImage("corrupt", "no image data")
     width, height, _, colour = struct.unpack(">IIBB", header[:10])
@@ -88,6 +92,7 @@ def _structure(header: bytes, before: set[bytes], after: set[bytes]) -> ImageStr
         has_alpha=colour in _ALPHA_TYPES or b"tRNS" in before,
         # After the image data acTL means nothing, to decoders as well.
         animated=b"acTL" in before,
+        orientation=orientation,
         header_only_file=SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", b""),
     )
 

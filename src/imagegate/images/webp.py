@@ -8,11 +8,12 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, Final
 
+from imagegate.images.exif import MAX_BLOCK_BYTES, Orientation, read_orientation
 from imagegate.images.facts import ImageStructure, InvalidImage
 
 MAX_CHUNKS: Final = 10_000
 _RIFF_HEADER_BYTES: Final = 12
-_ANIMATED_FLAG, _ALPHA = 0x02, 0x10
+_ANIMATED_FLAG, _EXIF, _ALPHA = 0x02, 0x08, 0x10
 
 
 def walk(source: BinaryIO, size: int) -> ImageStructure:
@@ -57,8 +58,23 @@ def _extended_structure(source: BinaryIO, end: int, head: bytes) -> ImageStructu
             bitstream = _bitstream_structure(name, head)
             if (bitstream.width, bitstream.height) != (width, height):
                 raise InvalidImage("corrupt", "image and canvas differ")
-            return ImageStructure(width, height, has_alpha=bool(flags & _ALPHA) or bitstream.has_alpha)
+            has_alpha = bool(flags & _ALPHA) or bitstream.has_alpha
+            orientation = _orientation_after_image(source, end) if flags & _EXIF else 1
+            return ImageStructure(width, height, has_alpha=has_alpha, orientation=orientation)
     raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
+
+
+def _orientation_after_image(source: BinaryIO, end: int) -> Orientation:
+    """EXIF comes after the image; a file that ends without it is shown as stored."""
+    for _ in range(MAX_CHUNKS):
+        header = source.read(8)
+        if len(header) < 8 or source.tell() > end:
+            return 1
+        name, length = struct.unpack("<4sI", header)
+        if name == b"EXIF":
+            return read_orientation(source.read(min(length, MAX_BLOCK_BYTES)))
+        source.seek(length + length % 2, 1)
+    return 1
 
 
 def _bitstream_structure(name: bytes, head: bytes) -> ImageStructure:

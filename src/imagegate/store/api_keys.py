@@ -73,6 +73,16 @@ def find_key_by_digest(tx: Tx, digest: str) -> ApiKey | None:
     return _key_from_row(row) if row else None
 
 
+def has_keys(tx: Tx) -> bool:
+    """Return whether there is any key, live or not."""
+    return tx.fetch_one("SELECT id FROM api_keys LIMIT 1") is not None
+
+
+def has_hint(tx: Tx, hint: str) -> bool:
+    """Return whether any key is shown as this."""
+    return tx.fetch_one("SELECT id FROM api_keys WHERE hint = :hint LIMIT 1", {"hint": hint}) is not None
+
+
 def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
     rows = tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", {"id": account_id})
     return [_key_from_row(row) for row in rows]

@@ -27,11 +27,11 @@ def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> A
 
 
 def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
-    """Return the references of a task in their order, its mask, and the mask as it is sent to upstreams."""
+    """Return the references of a task in their order, its mask, and what upstreams get in place of them."""
     return tx.fetch_structs(
         Asset,
-        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND kind IN ('reference', 'mask', 'repaint')
-            AND deleted IS NULL ORDER BY kind DESC, position""",
+        f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id
+            AND kind IN ('reference', 'upright', 'mask', 'repaint') AND deleted IS NULL ORDER BY kind DESC, position""",
         {"task_id": task_id, "account_id": account_id},
     )
 
@@ -53,7 +53,7 @@ def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     """Expire references and masks with their task: the next purge deletes their bytes."""
     tx.execute_nowait(
         """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
-            AND kind IN ('reference', 'mask', 'repaint')""",
+            AND kind IN ('reference', 'upright', 'mask', 'repaint')""",
         {"task_id": task_id, "account_id": account_id},
     )
 

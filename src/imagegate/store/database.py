@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import hashlib
 import queue
+import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, Engine, Lock
+from imagegate import __version__
+from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, Engine, Lock, Row
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import Tx
@@ -23,6 +26,7 @@ T = TypeVar("T")
 
 _CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
+_OLDEST_PROGRAM = re.compile(r"-- oldest program: ([0-9.]+)\n")
 
 
 def create_engine(url: str, clock: Clock | None = None) -> Engine:
@@ -109,19 +113,54 @@ class Database:
         connection.close()
 
     def migrate(self) -> None:
-        """Bring the schema up to date, all or nothing; DatabaseUnusable where an applied file was edited."""
-        connection = self.engine.connect(readonly=False)
+        """Bring the schema up to date, all or nothing.
+
+        DatabaseUnusable where an applied file was edited, where a newer program made the schema and this one is too
+        old for it, and where the database is not one of this program.
+        """
+
+        def apply(connection: Connection) -> None:
+            connection.lock(Lock.migrations)  # another process may start at the same time
+            if connection.is_empty():
+                connection.execute_script(_CREATE_MIGRATIONS_TABLE)
+            applied = _applied_migrations(connection)
+            _refuse_newer_schema(applied)
+            for name, text in load_migrations():
+                if name not in applied:
+                    _apply_migration(connection, name, text)
+                elif applied[name]["checksum"] != _checksum(text):
+                    raise DatabaseUnusable(f"migration {name} differs from the one that made this database")
+
+        self._on_schema(apply, readonly=False)
+
+    def check_schema(self) -> None:
+        """Without changing anything: DatabaseUnusable unless the schema is the one that this program works with."""
+
+        def check(connection: Connection) -> None:
+            applied = _applied_migrations(connection)
+            _refuse_newer_schema(applied)
+            missing = [name for name, _ in load_migrations() if name not in applied]
+            if missing:
+                raise DatabaseUnusable(
+                    f"the database has an older schema, without {missing[0]}; "
+                    "`imagegate doctor` or the next start brings it up to date"
+                )
+
+        self._on_schema(check, readonly=True)
+
+    def _on_schema(self, work: Callable[[Connection], None], *, readonly: bool) -> None:
+        connection = self.engine.connect(readonly=readonly)
         try:
             connection.begin()
-            connection.lock(Lock.migrations)  # another process may start at the same time
-            connection.execute_script(_CREATE_MIGRATIONS_TABLE)
-            for name, text in load_migrations():
-                _apply_migration(connection, name, text)
+            work(connection)
             connection.commit()
         except Exception as error:
-            connection.rollback()
+            with contextlib.suppress(Exception):  # the first error is the one that matters
+                connection.rollback()
             failure = self.engine.translate_error(error)
-            raise (DatabaseUnusable(str(failure)) if failure else error) from error
+            if failure is None and not self.engine.is_driver_error(error):
+                raise
+            raise DatabaseUnusable(str(failure or f"the schema of the database cannot be used: {error}")) from error
         finally:
             connection.close()
 
@@ -144,15 +183,47 @@ def load_migrations() -> list[tuple[str, str]]:
     return [(file.name, file.read_text("utf-8")) for file in files]
 
 
+def _applied_migrations(connection: Connection) -> dict[str, Row]:
+    """The rows by name. DatabaseUnusable where it is the database of something else, which is left as it is."""
+    try:
+        rows = connection.execute("SELECT * FROM migrations", {})[1]
+        return {row["name"]: row for row in rows if row["checksum"]}
+    except KeyError as error:
+        raise DatabaseUnusable(
+            f"this is the database of another program: its table migrations has no {error}"
+        ) from None
+
+
+def _refuse_newer_schema(applied: Mapping[str, Row]) -> None:
+    """DatabaseUnusable where a migration that is not ours says, or does not say, that we are too old for it."""
+    ours = {name for name, _ in load_migrations()}
+    for name, row in applied.items():
+        oldest = row.get("oldest_program", "")
+        if name not in ours and (not oldest or _version_key(oldest) > _version_key(__version__)):
+            needed = f"imagegate {oldest} or later" if oldest else "a later imagegate"
+            raise DatabaseUnusable(
+                f"the database was upgraded by a newer program (migration {name}): {needed} is needed, this is"
+                f" {__version__}; upgrade the program, or restore the backup from before its upgrade"
+            )
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    """Comparable: what follows the first three numbers, such as `.dev1`, makes no difference."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
 def _apply_migration(connection: Connection, name: str, text: str) -> None:
-    checksum = hashlib.sha256(text.encode()).hexdigest()
-    applied = connection.execute("SELECT checksum FROM migrations WHERE name = :name", {"name": name})[1]
-    if applied and applied[0]["checksum"] != checksum:
-        raise DatabaseUnusable(f"migration {name} differs from the one that made this database")
-    if not applied:
-        connection.execute_script(text)
-        row = {"name": name, "checksum": checksum, "applied": connection.now()}
-        connection.execute("INSERT INTO migrations VALUES (:name, :checksum, :applied)", row)
+    connection.execute_script(text)
+    row = {"name": name, "checksum": _checksum(text), "applied": connection.now()}
+    connection.execute("INSERT INTO migrations (name, checksum, applied) VALUES (:name, :checksum, :applied)", row)
+    if oldest := _OLDEST_PROGRAM.match(text):
+        connection.execute(
+            "UPDATE migrations SET oldest_program = :oldest WHERE name = :name", {"name": name, "oldest": oldest[1]}
+        )
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 __all__ = ["Database", "DatabaseError", "DatabaseUnusable", "create_engine", "load_migrations"]

@@ -10,6 +10,7 @@ import functools
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 Row = dict[str, Any]
@@ -71,6 +72,9 @@ class Connection(Protocol):
     def lock(self, lock: Lock) -> None:
         """Take the lock until the transaction ends; whoever else asks for it waits."""
 
+    def is_empty(self) -> bool:
+        """Whether it has no tables yet that a schema of ours could meet."""
+
     def now(self) -> int:
         """Return the database's time in UTC microseconds."""
 
@@ -82,8 +86,14 @@ class Engine(Protocol):
     shared: bool  # several processes may serve from it
 
     def connect(self, *, readonly: bool) -> Connection: ...
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the rows; some may not exist yet."""
+
     def translate_error(self, error: Exception) -> DatabaseError | None:
         """Translate the driver's error; None where it is a fault of the program."""
+
+    def is_driver_error(self, error: Exception) -> bool:
+        """Whether the driver raised it."""
 
 
 def sqlite_script(sql: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegate.store import dialect
@@ -74,6 +75,10 @@ class PostgresConnection:
     def lock(self, lock: Lock) -> None:
         self._db.execute("SELECT pg_advisory_xact_lock(%s)", (int(lock),))
 
+    def is_empty(self) -> bool:
+        # Other schemas, and other tables beside ours, are nobody's business.
+        return self.execute("SELECT to_regclass('migrations') IS NULL AS missing", {})[1][0]["missing"] is True
+
     def now(self) -> int:
         if self._clock:
             return self._clock()
@@ -120,6 +125,9 @@ class PostgresEngine:
         finally:
             connection.close()
 
+    def files(self) -> tuple[Path, ...]:
+        return ()
+
     def connect(self, *, readonly: bool) -> Connection:
         import psycopg
 
@@ -140,3 +148,8 @@ class PostgresEngine:
                 return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
             case _:
                 return None
+
+    def is_driver_error(self, error: Exception) -> bool:
+        import psycopg
+
+        return isinstance(error, psycopg.Error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from imagegate.store.transaction import Tx
 
 
-def register_price_version(tx: Tx, version: str, digest: str, body: str) -> bool:
-    """Record the version; False where it is on record with other content."""
+def register_price_version(tx: Tx, version: str, body: str) -> str:
+    """Record the version with its content, unless it is on record; return the content on record."""
+    digest = hashlib.sha256(body.encode()).hexdigest()
     tx.insert("prices", unless_exists="version", version=version, hash=digest, body=body, created=tx.now)
-    row = tx.fetch_all("SELECT hash FROM prices WHERE version = :version", {"version": version})[0]
-    return bool(row["hash"] == digest)
+    row = tx.fetch_all("SELECT body FROM prices WHERE version = :version", {"version": version})[0]
+    return str(row["body"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,17 @@ class SqliteConnection:
         self._db = apsw.Connection(str(path), flags=flags)
         self._clock = clock
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        self._refuse_foreign_file(path)
         self._set_pragmas(readonly=readonly)
+
+    def _refuse_foreign_file(self, path: Path) -> None:
+        """Before the first pragma: they change the file, and it may be the database of another program."""
+        tables = self._db.execute("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'").get
+        columns = self._db.execute("SELECT COUNT(*) FROM pragma_table_info('migrations') WHERE name = 'checksum'").get
+        if tables and not columns:
+            raise DatabaseUnusable(
+                f"{path} is the database of another program: it has tables, but not those of imagegate"
+            )
 
     def _set_pragmas(self, *, readonly: bool) -> None:
         # FULL (2) syncs the log at every commit: what was acknowledged survives a power cut. fullfsync is what makes
@@ -73,6 +85,9 @@ class SqliteConnection:
     def lock(self, lock: Lock) -> None:
         """A transaction that writes already excludes every other one."""
 
+    def is_empty(self) -> bool:
+        return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
+
     def now(self) -> int:
         return self._clock()
 
@@ -82,6 +97,12 @@ class SqliteConnection:
 
 def sqlite_version() -> str:
     return apsw.sqlite_lib_version()
+
+
+def _create_private(path: Path) -> None:
+    """SQLite would create it readable by all; its log takes the rights of the file."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 class SqliteEngine:
@@ -97,10 +118,15 @@ class SqliteEngine:
         self._path = path
         self._clock = clock or dialect.wall_clock
 
+    def files(self) -> tuple[Path, ...]:
+        return tuple(self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm"))
+
     def connect(self, *, readonly: bool) -> Connection:
         try:
+            if not readonly:
+                _create_private(self._path)
             return SqliteConnection(self._path, self._clock, readonly=readonly)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
@@ -109,7 +135,12 @@ class SqliteEngine:
                 return DiskFull("the disk of the database is full")
             case apsw.BusyError():
                 return DatabaseError("the database is locked by another program")
+            case apsw.CorruptError() | apsw.NotADBError():
+                return DatabaseError(f"the database file is damaged, or is no database: {error}")
             case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
                 return DatabaseError(f"the database cannot be written: {error}")
             case _:
                 return None
+
+    def is_driver_error(self, error: Exception) -> bool:
+        return isinstance(error, apsw.Error)

@@ -10,6 +10,8 @@ from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import UsageSource
+from imagegate.images import InvalidImage, inspect
+from imagegate.images.jobs.decode import MAX_DECODE_PIXELS, MAX_DECODE_SIDE, is_decodable
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.painter.request import PaintRequest, PaintResult
 from imagegate.spool import SpooledImage, SpooledResponse
@@ -41,6 +43,9 @@ class Embedded:
         self._pool = ProcessPool(deps.painters or os.cpu_count() or 1)
 
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
+        too_large = await asyncio.to_thread(_find_too_large, call)
+        if too_large is not None:
+            return Rejected(too_large)
         try:
             images = []
             for index in range(call.order.n):
@@ -72,6 +77,23 @@ class Embedded:
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+def _find_too_large(call: Call) -> TaskError | None:
+    """References may have more pixels than are decoded here: say the real limit, and which one is beyond it."""
+    for position, path in enumerate(call.references):
+        try:
+            facts = inspect(path)
+        except InvalidImage:  # a result beyond the limits of references; the painter says what is wrong with it
+            continue
+        if not is_decodable(facts.width, facts.height):
+            field = f"image_urls[{position}]"
+            message = (
+                f"{field} is {facts.width}x{facts.height}: the embedded engine reads at most {MAX_DECODE_PIXELS:,}"
+                f" pixels, and {MAX_DECODE_SIDE:,} along an edge."
+            )
+            return TaskError(TaskErrorCode.image_processing_error, message, param=field, reason="too_many_pixels")
+    return None
 
 
 def paint_order(call: Call, index: int, out: str) -> PaintRequest:

@@ -108,6 +108,8 @@ class TaskWorker:
     async def _claim(self) -> None:
         """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""
         slots = self._runtime.worker_slots
+        if self._runtime.wake_ups.database_damage:
+            return
         while (free := slots.free) > 0:
             accounts = await next_in_turn(
                 self._runtime.db, list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE

@@ -53,14 +53,14 @@ def test_a_palette_with_one_clear_colour_is_a_mask(tmp_path: Path) -> None:
     assert (alpha[:, 32:] == 255).all()
 
 
-def test_words_and_orientation_of_the_sender_are_gone(tmp_path: Path) -> None:
+def test_words_of_the_sender_are_gone_and_orientation_is_obeyed(tmp_path: Path) -> None:
     exif, outcome = Image.Exif(), PngInfo()
     exif[0x0112] = 6
     outcome.add_text("Author", "someone at home")
     drawn = Image.new("RGBA", (64, 32), (0, 0, 0, 0))
     drawn.save(tmp_path / "in.png", exif=exif, pnginfo=outcome)
     told = rewritten(tmp_path / "in.png", tmp_path / "out.png")
-    assert (told.width, told.height) == (64, 32), "as the reference beside it is: not turned"
+    assert (told.width, told.height) == (32, 64), "as people see it"
     with Image.open(tmp_path / "out.png") as image:
         assert (image.info, dict(image.getexif())) == ({}, {})
 

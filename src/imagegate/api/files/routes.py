@@ -39,7 +39,7 @@ _open_file = functools.partial(
     public=True,
     statuses={200: "The file", 206: "A part of it"},
     response_headers=FILE_HEADERS,
-    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+    errors=(errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable, errors.StorageFailed),
 )
 _PageSize = Annotated[int, Meta(ge=1, le=100)]
 
@@ -139,7 +139,7 @@ async def download_file(
     request: ApiRequest, runtime: Runtime, file_id: FileIdPath, range_header: RangeHeader = ""
 ) -> Response[Any]:
     file = await runtime.db.read(files.find_file_by_id, file_id) if FILE_ID_RE.fullmatch(file_id) else None
-    return _send_stored_file(request, runtime, file, range_header)
+    return await _send_stored_file(request, runtime, file, range_header)
 
 
 @_open_file(f"{UPLOADS_PATH}/{{secret:str}}/{{name:str}}", summary="A file by its own address")
@@ -157,10 +157,10 @@ async def open_file(
     range_header: RangeHeader = "",
 ) -> Response[Any]:
     file = await runtime.db.read(files.find_file_by_secret, secret) if "\0" not in secret else None
-    return _send_stored_file(request, runtime, file if file and file.file_name == name else None, range_header)
+    return await _send_stored_file(request, runtime, file if file and file.file_name == name else None, range_header)
 
 
-def _send_stored_file(
+async def _send_stored_file(
     request: ApiRequest, runtime: Runtime, file: StoredFile | None, range_header: str
 ) -> Response[Any]:
     state = file.state_at(runtime.clock()) if file else FileState.removed
@@ -173,4 +173,4 @@ def _send_stored_file(
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "private, no-cache",  # it can be deleted or replaced before it expires
     }
-    return send_file(request, runtime, file, headers, range_header)
+    return await send_file(request, runtime, file, headers, range_header)

@@ -19,11 +19,12 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader, get_or_head
 from imagegate.api.responses import TaskIdPath
 from imagegate.api_docs.schema import doc
-from imagegate.blobs import BlobNotFound
+from imagegate.blobs import BlobDamaged, BlobNotFound, OpenBlob
 from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT, Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, decode_blob_key, verify_input_link, verify_result_link
 from imagegate.store.assets import find_output_asset
@@ -68,7 +69,13 @@ RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte r
     public=True,
     response_headers=FILE_HEADERS,
     statuses={200: "The image", 206: "A part of it"},
-    errors=(errors.InvalidSignature, errors.NotFound, errors.ResultExpired, errors.RangeNotSatisfiable),
+    errors=(
+        errors.InvalidSignature,
+        errors.NotFound,
+        errors.ResultExpired,
+        errors.RangeNotSatisfiable,
+        errors.StorageFailed,
+    ),
 )
 async def get_result(
     request: ApiRequest,
@@ -87,7 +94,7 @@ async def get_result(
         "Content-Disposition": f'inline; filename="{task_id}_{name}"',
         "Cache-Control": f"private, max-age={max(0, expires_s - runtime.clock() // US_PER_SECOND)}",
     }
-    return send_file(request, runtime, asset, headers, range_header)
+    return await send_file(request, runtime, asset, headers, range_header)
 
 
 @get_or_head(
@@ -116,22 +123,24 @@ async def get_input(
     key = decode_blob_key(name)
     _require_live(runtime, verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig))
     try:
-        size = await runtime.blobs.size(key)
+        blob = await runtime.blobs.open(key)
     except BlobNotFound:
         raise errors.ResultExpired from None
     headers = {
         **_SECURITY_HEADERS,
         "Content-Type": MEDIA_TYPE_BY_FORMAT[key.rpartition(".")[2]],
-        "Content-Length": str(size),
+        "Content-Length": str(blob.size),
     }
-    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(key, 0, size)
-    return Stream(stream, headers=headers)
+    return Stream(_body(request, blob, 0, blob.size), headers=headers)
 
 
-def send_file(
+async def send_file(
     request: ApiRequest, runtime: Runtime, stored: Asset | StoredFile, headers: dict[str, str], range_header: str
 ) -> Response[Any]:
-    """The bytes, whole or the requested range, with the media type that was found in them; HEAD gets headers alone."""
+    """The bytes, whole or the requested range, with the media type that was found in them; HEAD gets headers alone.
+
+    StorageFailed where the bytes are missing or cut: the head of an answer cannot be taken back.
+    """
     start, length = byte_range(range_header if request.method == "GET" else "", stored.bytes)
     headers = {
         **_SECURITY_HEADERS,
@@ -143,8 +152,19 @@ def send_file(
     partial = length != stored.bytes
     if partial:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{stored.bytes}"
-    stream = _empty_body() if request.method == "HEAD" else runtime.blobs.read(stored.key, start, length)
-    return Stream(stream, headers=headers, status_code=206 if partial else 200)
+    try:
+        blob = await runtime.blobs.open(stored.key, stored.bytes)
+    except (BlobNotFound, BlobDamaged) as error:
+        log_error("blob_unusable", key=stored.key, error=f"{type(error).__name__}: {error}")
+        raise errors.StorageFailed("The stored bytes of this file are missing or damaged") from error
+    return Stream(_body(request, blob, start, length), headers=headers, status_code=206 if partial else 200)
+
+
+def _body(request: ApiRequest, blob: OpenBlob, start: int, length: int) -> AsyncIterator[bytes]:
+    if request.method != "HEAD":
+        return blob.read(start, length)
+    blob.close()
+    return _empty_body()
 
 
 async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str, sig: str) -> tuple[Asset, int]:

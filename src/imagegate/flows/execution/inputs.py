@@ -15,22 +15,27 @@ from pathlib import Path
 
 import msgspec
 
-from imagegate.blobs import BlobNotFound
+from imagegate.blobs import BlobDamaged, BlobNotFound
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
-from imagegate.domain.errors import InvalidRequest, TaskError, TaskErrorCode
+from imagegate.domain.errors import InvalidRequest, StorageFailed, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.execution.state import Execution, Inputs
+from imagegate.flows.execution.upright import turn_upright
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import InvalidImage, inspect
-from imagegate.logging import log_warning
+from imagegate.logging import log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import fsync_file
 from imagegate.store import assets, claims
+
+_INPUT_DAMAGED = TaskError(
+    TaskErrorCode.service_error, "A stored input of this task is missing or damaged.", reason="input_damaged"
+)
 
 
 class InputSource(msgspec.Struct, frozen=True):
@@ -90,9 +95,13 @@ async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str,
                 asset = await _read_upload(runtime, source, asset)
             new = _new_asset(runtime, source, task_id, account_id, asset)
             try:
+                (await runtime.blobs.open(asset.key, asset.bytes)).close()
                 await runtime.blobs.put(await runtime.blobs.local_path(asset.key), new.key)
             except BlobNotFound:
                 raise _dead_link(source) from None
+            except BlobDamaged as error:
+                log_error("blob_unusable", key=asset.key, error=str(error))
+                raise StorageFailed(f"The stored bytes of {source.field} are damaged", param=source.field) from error
             pinned.append(new)
     return tuple(pinned)
 
@@ -150,14 +159,40 @@ async def gather_inputs(execution: Execution) -> Inputs | TaskError:
 
 
 async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inputs:
+    for asset in stored:
+        await _ensure_intact(runtime, task, asset)
     references = [asset for asset in stored if asset.kind == AssetKind.reference]
-    paths = [await runtime.blobs.local_path(asset.key) for asset in references]
+    turned = {asset.position: asset for asset in stored if asset.kind == AssetKind.upright}
+    sent = [turned.get(asset.position) or await _make_upright(runtime, task, asset) for asset in references]
+    paths = [await runtime.blobs.local_path(asset.key) for asset in sent]
     masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
         return Inputs(tuple(paths), None)
     rewritten = masks.get(AssetKind.repaint)
     key = rewritten.key if rewritten else await _rewrite_mask(runtime, task, masks[AssetKind.mask], references[0])
     return Inputs(tuple(paths), await runtime.blobs.local_path(key))
+
+
+async def _ensure_intact(runtime: Runtime, task: Task, asset: Asset) -> None:
+    """An image made from damaged bytes would be paid for like any other."""
+    try:
+        await runtime.blobs.verify(asset.key, asset.bytes, asset.sha256)
+    except (BlobNotFound, BlobDamaged) as error:
+        log_error("blob_unusable", key=asset.key, task=task.id, error=f"{type(error).__name__}: {error}")
+        raise _UnusableInput(_INPUT_DAMAGED) from error
+
+
+async def _make_upright(runtime: Runtime, task: Task, asset: Asset) -> Asset:
+    """[ asset ]; the reference as people see it, or itself where it is stored upright.
+
+    Not every upstream obeys EXIF, and a mask that fits what the browser showed fits the upright image.
+    """
+    async with _scratch_directory(runtime, task) as directory:
+        upright = await turn_upright(runtime, task, asset, directory / f"upright-{asset.position}")
+    if upright is None:
+        return asset
+    await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [upright])
+    return upright
 
 
 async def _rewrite_mask(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:

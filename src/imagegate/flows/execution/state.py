@@ -6,6 +6,7 @@ left open are returned, for `outcome.close_open_attempt`.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 import zlib
@@ -18,9 +19,10 @@ import msgspec
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, AttemptOutcome, FailureKind, Task
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.logging import log_error
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.runtime import Runtime
-from imagegate.spool import SpooledResponse
+from imagegate.spool import SpoolDamaged, SpooledResponse
 from imagegate.store.attempts import list_attempts
 from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import RecoveryMode
@@ -192,7 +194,7 @@ async def load_state(runtime: Runtime, task: Task) -> tuple[ExecutionState, list
     state, left_open = ExecutionState(waiting_since=task.waiting_since), []
     for attempt in await runtime.db.read(list_attempts, task.account_id, task.id):
         is_open = attempt.outcome == AttemptOutcome.sending
-        response = runtime.spool.read_response(attempt.id) if is_open or attempt.outcome == "produced" else None
+        response = await _read_spool(runtime, attempt) if is_open or attempt.outcome == "produced" else None
         if is_open and response is None and _can_resume(runtime, attempt):
             state.interrupted = attempt
             continue
@@ -202,6 +204,15 @@ async def load_state(runtime: Runtime, task: Task) -> tuple[ExecutionState, list
         if step is not None:
             state.apply(attempt, step)
     return state, left_open
+
+
+async def _read_spool(runtime: Runtime, attempt: Attempt) -> SpooledResponse | None:
+    """None also where the spool is damaged: nobody can tell any more what was bought, so the outcome is unknown."""
+    try:
+        return await asyncio.to_thread(runtime.spool.read_response, attempt.id)
+    except SpoolDamaged as error:
+        log_error("spool_damaged", task=attempt.task_id, attempt=attempt.id, error=str(error))
+        return None
 
 
 def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse | None) -> NextStep | None:

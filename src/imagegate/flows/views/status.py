@@ -71,7 +71,7 @@ def _model_status(
     runtime: Runtime, model: str, recent: Sequence[RecentCall], health: Mapping[str, Health]
 ) -> ModelStatus:
     calls = [call for call in recent if call.route.partition("@")[0] == model]
-    produced_us = sorted(call.duration_us for call in calls if call.outcome == AttemptOutcome.produced)
+    produced_us = sorted(max(0, call.duration_us) for call in calls if call.outcome == AttemptOutcome.produced)
     counted = len(produced_us) + sum(map(_is_failure, calls))
     success = len(produced_us) / counted if counted else None
     return ModelStatus(

@@ -195,5 +195,5 @@ def _billing(task: Task, rate: int) -> BillingView:
 
 
 def duration_s(started: int, ended: int) -> Number:
-    """Seconds between two moments in microseconds, to the millisecond."""
-    return json_number(format_decimal((ended - started) // US_PER_MS, 3))
+    """Seconds between two moments in microseconds, to the millisecond; 0 where the clock stepped back in between."""
+    return json_number(format_decimal(max(0, ended - started) // US_PER_MS, 3))

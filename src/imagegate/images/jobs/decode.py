@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from PIL import Image, ImageOps
+from PIL import Image
 
+from imagegate.images.exif import Orientation, read_orientation
 from imagegate.images.jobs.png_filter import open_filtered
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -20,6 +21,23 @@ MAX_DECODE_SIDE = 16_384
 # What reading one image and writing another may take.
 CPU_S, WALL_S = 5.0, 10.0
 _STRIP_PIXELS = 1 << 20
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class TooManyPixels(ValueError):
+    """More than is decoded here, though a file may have as many."""
+
+
+def is_decodable(width: int, height: int) -> bool:
+    return width * height <= MAX_DECODE_PIXELS and max(width, height) <= MAX_DECODE_SIDE
 
 
 class ImageSize(msgspec.Struct, frozen=True):
@@ -35,13 +53,17 @@ def open_upright(path: Path, within: tuple[int, int] | None = None) -> Image.Ima
         return _upright(image, within)
 
 
-def open_alpha(path: Path) -> Image.Image:
-    """The alpha channel alone, not turned. ValueError for an image that has none."""
+def open_alpha(path: Path, orientation: int = 1) -> Image.Image:
+    """The alpha channel alone, upright, and then turned as an image of this `orientation` is.
+
+    ValueError for an image that has none.
+    """
     with _open_checked(path) as image:
         if not image.has_transparency_data:
             raise ValueError("no alpha channel")
         image.load()
-        return (image if image.mode in ("RGBA", "LA") else image.convert("RGBA")).getchannel("A")
+        plain = image if image.mode in ("RGBA", "LA") else _to_rgb(image)
+        return _turn(_turn(plain.getchannel("A"), _orientation_of(image)), orientation)
 
 
 @contextlib.contextmanager
@@ -55,8 +77,8 @@ def _open_checked(path: Path) -> Iterator[Image.Image]:
 
 
 def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_DECODE_PIXELS or max(image.size) > MAX_DECODE_SIDE:
-        raise ValueError(f"{image.width}x{image.height} is too large to decode")
+    if not is_decodable(*image.size):
+        raise TooManyPixels(f"{image.width}x{image.height} is too large to decode")
 
 
 def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
@@ -67,17 +89,50 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
     plain = _to_rgb(image)
     if within:
         plain = _shrink(plain, max(within))
-    upright = _keep_orientation(plain, image)
-    # In place: turning a copy would hold a large image twice even where nothing turns.
-    ImageOps.exif_transpose(upright, in_place=True)
-    return upright
+    return _turn(plain, _orientation_of(image))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode in ("RGB", "RGBA"):
         return image
+    if image.mode.startswith("I;16"):
+        image = _to_8_bit(image)
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 bit, which converting would cut off at 255. Its one transparent value is exact to 16 bit."""
+    grey = _map_values(image, [value >> 8 for value in range(1 << 16)])
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        grey = Image.merge("LA", (grey, _map_values(image, [255 * (value != clear) for value in range(1 << 16)])))
+    grey.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return grey
+
+
+def _map_values(image: Image.Image, table: list[int]) -> Image.Image:
+    """In strips: only images of 32 bit can be mapped from 65,536 values, twice the memory of those of 16."""
+    result = Image.new("L", image.size)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(image.height, top + rows)))
+        result.paste(strip.convert("I").point(table, "L"), (0, top))
+    return result
+
+
+def _orientation_of(image: Image.Image) -> Orientation:
+    """By the same reading as where the size is asked for; Pillow's own would also obey XMP, which browsers do not."""
+    return read_orientation(image.info.get("exif") or b"")
+
+
+def _turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Without a copy where nothing turns: a large image would be held twice."""
+    if orientation not in _TURNS:
+        return image
+    turned = image.transpose(_TURNS[orientation])
+    turned.info = dict(image.info)
+    return turned
 
 
 def _shrink(image: Image.Image, cover: int) -> Image.Image:
@@ -92,10 +147,3 @@ def _shrink(image: Image.Image, cover: int) -> Image.Image:
         result.paste(strip.reduce(factor), (0, top // factor))
     result.info = dict(image.info)
     return result
-
-
-def _keep_orientation(plain: Image.Image, source: Image.Image) -> Image.Image:
-    if plain is source:
-        return plain
-    plain.info["exif"] = source.getexif().tobytes()
-    return plain

@@ -17,15 +17,21 @@ _COMPRESSION = 1
 
 
 class MaskRequest(msgspec.Struct, frozen=True):
-    """Write the mask at the path `source` to the path `target`, as PNG."""
+    """Write the mask at the path `source` to the path `target`, as PNG.
+
+    `orientation` is that of the reference, where the mask was drawn on the reference as it is stored.
+    """
 
     source: str
     target: str
+    orientation: int = 1
 
 
 def rewrite(request: MaskRequest) -> ImageSize:
-    """Not turned. Raises what the decoder raises, and ValueError for an image without alpha."""
-    alpha = open_alpha(Path(request.source)).point(lambda value: _OPAQUE if value == _OPAQUE else 0)
+    """Upright. Raises what the decoder raises, and ValueError for an image without alpha."""
+    alpha = open_alpha(Path(request.source), request.orientation).point(
+        lambda value: _OPAQUE if value == _OPAQUE else 0
+    )
     plain = Image.new("RGBA", alpha.size)
     plain.putalpha(alpha)
     # every upstream that takes masks takes this form; grey with alpha is rarer and hardly smaller

@@ -1,0 +1,30 @@
+"""`imagegate secret`: the secret from which every key, link and webhook signature of the installation is derived."""
+
+from __future__ import annotations
+
+import click
+
+from imagegate.cli.accounts import run_on_database
+from imagegate.cli.options import with_settings
+from imagegate.flows.secret_check import accept_secret
+from imagegate.settings import Settings
+
+
+@click.group()
+def secret() -> None:
+    """Manage the installation's secret."""
+
+
+@secret.command("accept")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_settings
+def accept(settings: Settings, yes: bool) -> None:
+    """Accept the present secret where the one of the database is lost for good.
+
+    Every API key made with the lost one stays invalid and has to be made anew; links and sessions end, and the webhook
+    secrets of all accounts change.
+    """
+    if not yes:
+        click.confirm("Every key, link, session and webhook secret made with another secret ends. Go on?", abort=True)
+    changed = run_on_database(settings, lambda db: accept_secret(db, settings.data_dir))
+    click.echo("the present secret is now the one of this database" if changed else "it was already the one")
