@@ -77,4 +77,5 @@ class Runtime:
         await self.egress_client.close()
         await self.image_pool.close()
         await self.registry.close()
+        await self.upstream_deps.resolver.close()
         self.db.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,6 +91,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unfinished_per_account: int = 10_000
     account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
+    webhook_sends_per_minute: int = 30
+    new_keys_per_minute: int = 30
     idempotency_hours: int = 48
     max_reference_bytes: int = 50 * 1024 * 1024
     fetch_bytes_per_hour: int = 1024**3
@@ -101,6 +104,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     egress_deny: tuple[str, ...] = ()
     egress_ports: tuple[int, ...] = ()
     egress_contact: str = ""
+    dns_servers: tuple[str, ...] = ()
     key_cache_s: float = 2.0
 
 
@@ -209,10 +213,13 @@ def _validate(settings: Settings) -> Settings:
         ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
-        (
-            "account_requests_per_minute",
-            0 <= settings.limits.account_requests_per_minute <= MAX_REQUESTS_PER_MINUTE,
-            f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
+        *(
+            (
+                name,
+                0 <= getattr(settings.limits, name) <= MAX_REQUESTS_PER_MINUTE,
+                f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
+            )
+            for name in ("account_requests_per_minute", "webhook_sends_per_minute", "new_keys_per_minute")
         ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
         (
@@ -243,6 +250,11 @@ def _validate(settings: Settings) -> Settings:
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
+        (
+            "dns_servers",
+            all(_parses(text, _parse_name_server) for text in settings.limits.dns_servers),
+            "addresses, with a port where it is not 53",
+        ),
         ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
     ]
     for name, holds, allowed in rules:
@@ -257,6 +269,14 @@ def _parses(text: str, parse: Callable[[str], object]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _parse_name_server(text: str) -> None:
+    """`ADDRESS` or `ADDRESS:PORT`; an IPv6 address with a port stands in brackets."""
+    address, _, port = text.rpartition(":") if re.fullmatch(r"[0-9.]+:[0-9]+|\[.*\]:[0-9]+", text) else (text, "", "53")
+    ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+    if not 0 < int(port) <= 65535:
+        raise ValueError(f"{port} is not a port")
 
 
 def _is_origin(url: str) -> bool:

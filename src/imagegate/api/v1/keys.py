@@ -13,6 +13,7 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
 from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.responses import view_of
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
@@ -125,8 +126,9 @@ async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor
     response_example=examples.NEW_KEY,
     links=_LINKS,
 )
-async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey) -> KeyView:
+async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey, action_limiter: ActionLimiter) -> KeyView:
     fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
+    await action_limiter.count_new_key(key.account_id)
     fields.pop("disabled", None)
     value, new_key = await api_keys.make_key(
         runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **fields})
