@@ -57,6 +57,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trusted_proxies: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     body_timeout_s: float = 15.0
+    head_timeout_s: float = 10.0
+    send_timeout_s: float = 30.0
+    max_connections: int = 10_000
+    connections_per_address: int = 2000
     log_level: str = "info"
     metrics: bool = True
 
@@ -93,6 +97,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     failed_logins_per_minute: int = 10
     webhook_sends_per_minute: int = 30
     new_keys_per_minute: int = 30
+    event_streams_per_key: int = 1000
     idempotency_hours: int = 48
     max_reference_bytes: int = 50 * 1024 * 1024
     fetch_bytes_per_hour: int = 1024**3
@@ -212,6 +217,11 @@ def _validate(settings: Settings) -> Settings:
     rules = [
         ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
+        ("head_timeout_s", settings.server.head_timeout_s > 0, "above 0"),
+        ("send_timeout_s", settings.server.send_timeout_s > 0, "above 0"),
+        ("max_connections", settings.server.max_connections > 0, "above 0"),
+        ("connections_per_address", settings.server.connections_per_address > 0, "above 0"),
+        ("event_streams_per_key", settings.limits.event_streams_per_key > 0, "above 0"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
         *(
             (

@@ -172,7 +172,10 @@ async def get_events(
     task, seen = await find_owned_task(runtime, key.account_id, task_id), _event_number(last_event_id)
     if seen and await has_seen_end(runtime, task, seen):
         return Response(b"", status_code=204)
-    return Stream(_encode_events(runtime, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
+    most = runtime.settings.limits.event_streams_per_key
+    if runtime.event_streams[key.id] >= most:
+        raise errors.RateLimitExceeded(f"This key may have {most:,} event streams open", reason="event_streams")
+    return Stream(_encode_events(runtime, key.id, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
 
 
 @get(
@@ -262,12 +265,19 @@ def _event_number(last_event_id: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_EVENT_DIGITS else 0
 
 
-async def _encode_events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
-    yield f"retry: {RETRY_MS}\n\n".encode()
-    async for one in stream_events(runtime, task, seen):
-        match one:
-            case TaskEvent():
-                data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
-                yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
-            case Heartbeat():
-                yield b": ping\n\n"
+async def _encode_events(runtime: Runtime, key_id: str, task: Task, seen: int) -> AsyncIterator[bytes]:
+    # Counted here and not by the handler: a generator that never starts would never be taken off again.
+    runtime.event_streams[key_id] += 1
+    try:
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        async for one in stream_events(runtime, task, seen):
+            match one:
+                case TaskEvent():
+                    data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                    yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
+                case Heartbeat():
+                    yield b": ping\n\n"
+    finally:
+        runtime.event_streams[key_id] -= 1
+        if runtime.event_streams[key_id] == 0:
+            del runtime.event_streams[key_id]
