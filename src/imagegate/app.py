@@ -59,7 +59,13 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
     url = settings.storage.database or str(settings.data_dir / "imagegate.db")
     storage = settings.storage
-    return Database(create_engine(url, clock), readers=storage.readers, batch=storage.writer_batch)
+    return Database(
+        create_engine(url, clock),
+        readers=storage.readers,
+        list_readers=storage.list_readers,
+        batch=storage.writer_batch,
+        list_timeout_s=storage.list_timeout_s,
+    )
 
 
 def open_database(settings: Settings, clock: Clock | None = None) -> Database:

@@ -72,6 +72,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     database: str = ""
     writer_batch: int = 256
     readers: int = 4
+    list_readers: int = 4
+    list_timeout_s: float = 3.0
     result_hours: int = 24
     upload_hours: int = 72
     thumbnail_days: int = 30
@@ -257,6 +259,8 @@ def _validate(settings: Settings) -> Settings:
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("max_image_processes", settings.work.max_image_processes >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("list_readers", settings.storage.list_readers > 0, "above 0"),
+        ("list_timeout_s", settings.storage.list_timeout_s > 0, "above 0"),
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.responses import view_of
@@ -113,7 +113,15 @@ class DeletedKey(msgspec.Struct, kw_only=True):
     response_example=examples.KEYS,
 )
 async def list_keys(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> KeyList:
-    page = await runtime.db.read(list_keys_page, key.account_id, decode_cursor(cursor, Position), limit)
+    page = await read_list(
+        runtime,
+        key,
+        "ask for fewer keys with limit",
+        list_keys_page,
+        key.account_id,
+        decode_cursor(cursor, Position),
+        limit,
+    )
     return cursor_page(KeyList, page, lambda one: _key_view(runtime, one))
 
 

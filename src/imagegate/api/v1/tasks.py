@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import MAX_WAIT_S, PageNumber
 from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
 from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
@@ -31,6 +31,7 @@ from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
 _MAX_BATCH_SIZE = 50
+_NARROW = "search without q or with a status or model, and page by cursor instead of page"
 RETRY_MS = 2000
 _EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _MAX_EVENT_DIGITS = 9
@@ -202,9 +203,11 @@ async def list_tasks(
     wanted = TaskFilter(status, _without_null(model), _without_null(q))
     if cursor is not None:
         before = decode_cursor(cursor, Position)
-        tasks = await runtime.db.read(list_tasks_before, key.account_id, wanted, before, limit or page_size)
+        tasks = await read_list(
+            runtime, key, _NARROW, list_tasks_before, key.account_id, wanted, before, limit or page_size
+        )
         return cursor_page(TaskList, tasks, lambda task: _task_row(runtime, task))
-    found, total = await runtime.db.read(list_tasks_page, key.account_id, wanted, page, page_size)
+    found, total = await read_list(runtime, key, _NARROW, list_tasks_page, key.account_id, wanted, page, page_size)
     rows = [_task_row(runtime, task) for task in found]
     return TaskPage(data=rows, total=total, page=page, page_size=page_size)
 
