@@ -30,7 +30,8 @@ class Runtime:
 
     `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
     out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
-    `route_health` is the breakers' state, at most a second old. `event_streams` counts the open ones of each key.
+    `route_health` is the breakers' state, at most a second old. `event_streams` counts the open ones of each key,
+    `uploads_under_way` those of each account.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Runtime:
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
