@@ -29,6 +29,7 @@ from imagegate.catalog.routes import Dialect
 from imagegate.http import json_base64
 from imagegate.http.client import HttpClient
 from imagegate.http.request_body import json_body
+from imagegate.http.resolver import DnsResolver
 from imagegate.upstreams.base import CallHooks
 from imagegate.upstreams.openai.response import ResponseReader
 
@@ -69,7 +70,7 @@ def raw_copy(port: int, count: int, folder: Path) -> None:
 
 
 async def gateway_path(port: int, count: int, folder: Path) -> None:
-    client = HttpClient(5.0, {})
+    client = HttpClient(5.0, {}, DnsResolver())
     url = f"http://127.0.0.1:{port}/"
     slots = asyncio.Semaphore(CONCURRENT_DOWNLOADS)
 

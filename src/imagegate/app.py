@@ -25,6 +25,7 @@ from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
+from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
@@ -34,6 +35,7 @@ from imagegate.egress import EgressClient, EgressRules, download_result, parse_a
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed
+from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring
@@ -59,7 +61,13 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
     url = settings.storage.database or str(settings.data_dir / "imagegate.db")
     storage = settings.storage
-    return Database(create_engine(url, clock), readers=storage.readers, batch=storage.writer_batch)
+    return Database(
+        create_engine(url, clock),
+        readers=storage.readers,
+        list_readers=storage.list_readers,
+        batch=storage.writer_batch,
+        list_timeout_s=storage.list_timeout_s,
+    )
 
 
 def open_database(settings: Settings, clock: Clock | None = None) -> Database:
@@ -94,7 +102,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         spool=spool,
         registry=configure_registry(settings, catalog, deps),
         upstream_deps=deps,
-        egress_client=client or EgressClient(egress),
+        egress_client=client or EgressClient(egress, resolver=DnsResolver(settings.limits.dns_servers)),
         egress_rules=egress,
         image_pool=ProcessPool(settings.work.max_image_processes or os.cpu_count() or 1),
         keyring=keyring,
@@ -145,12 +153,13 @@ def _build_upstream_deps(
     settings: Settings, spool: Spool, blobs: LocalBlobStore, keyring: Keyring, egress: EgressRules
 ) -> UpstreamDeps:
     origin, work = public_origin(settings), settings.work
+    resolver = DnsResolver(settings.limits.dns_servers)
 
     def make_fetch(base_url: str) -> Fetch:
         async def fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
             # Left by a worker that died in the middle, or by a download that was no image.
             await asyncio.to_thread(target.unlink, missing_ok=True)
-            return await download_result(url, base_url, target, rules=egress, max_bytes=max_bytes)
+            return await download_result(url, base_url, target, rules=egress, max_bytes=max_bytes, resolver=resolver)
 
         return fetch
 
@@ -159,7 +168,13 @@ def _build_upstream_deps(
         expires_s = int(time.time() + work.deadline_s + 600)
         return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), expires_s)
 
-    return UpstreamDeps(spool=spool, fetch=make_fetch, link=make_input_link, painters=work.max_embedded_processes)
+    return UpstreamDeps(
+        spool=spool,
+        fetch=make_fetch,
+        link=make_input_link,
+        painters=work.max_embedded_processes,
+        resolver=resolver,
+    )
 
 
 def build_egress_rules(settings: Settings) -> EgressRules:
@@ -219,6 +234,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "meter": _provide_value(metrics),
             "site": _provide_value(site),
             "sign_in_limiter": _provide_value(SignInLimiter(runtime)),
+            "action_limiter": _provide_value(ActionLimiter(runtime)),
         },
         exception_handlers={Exception: _error_handler(site)},
         openapi_config=None,

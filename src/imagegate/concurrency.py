@@ -127,6 +127,27 @@ def _failed(value: asyncio.Future[T]) -> bool:
     return value.done() and (value.cancelled() or value.exception() is not None)
 
 
+class KeyedSlots:
+    """At most `size` holders at a time for each key; others wait in order. Keys that nobody holds take no memory."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._users: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def slot(self, key: str) -> AsyncIterator[None]:
+        line = self._slots.setdefault(key, asyncio.Semaphore(self._size))
+        self._users[key] += 1
+        try:
+            async with line:
+                yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._slots[key]
+
+
 class WorkerSlots:
     """How many tasks are carried out at once. A task that only waits for the network gives its slot up meanwhile.
 

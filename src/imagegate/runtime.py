@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import functools
 import secrets
+from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
@@ -35,7 +36,8 @@ class Runtime:
     out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
     `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
     this process added since; both at most a second old. `page_secret` is in the link to the page that the start prints:
-    whoever has it is the person at this machine.
+    whoever has it is the person at this machine. `event_streams` counts the open ones of each key, `uploads_under_way`
+    those of each account.
     """
 
     settings: Settings
@@ -59,6 +61,8 @@ class Runtime:
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
+    uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
+    event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property
@@ -92,4 +96,5 @@ class Runtime:
         await self.egress_client.close()
         await self.image_pool.close()
         await self.registry.close()
+        await self.upstream_deps.resolver.close()
         self.db.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +58,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trusted_proxies: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     body_timeout_s: float = 15.0
+    head_timeout_s: float = 10.0
+    send_timeout_s: float = 30.0
+    max_connections: int = 10_000
+    connections_per_address: int = 2000
     log_level: str = "info"
     metrics: bool = True
     metrics_token: str = ""
@@ -69,6 +74,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     database: str = ""
     writer_batch: int = 256
     readers: int = 4
+    list_readers: int = 4
+    list_timeout_s: float = 3.0
     result_hours: int = 24
     upload_hours: int = 72
     thumbnail_days: int = 30
@@ -94,6 +101,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unfinished_total: int = 50_000
     account_requests_per_minute: int = 0
     failed_logins_per_minute: int = 10
+    webhook_sends_per_minute: int = 30
+    new_keys_per_minute: int = 30
+    event_streams_per_key: int = 1000
     idempotency_hours: int = 48
     max_reference_bytes: int = 50 * 1024 * 1024
     fetch_bytes_per_hour: int = 1024**3
@@ -105,6 +115,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     egress_deny: tuple[str, ...] = ()
     egress_ports: tuple[int, ...] = ()
     egress_contact: str = ""
+    dns_servers: tuple[str, ...] = ()
     key_cache_s: float = 2.0
 
 
@@ -218,11 +229,19 @@ def _validate(settings: Settings) -> Settings:
             f"empty, or at least {_MIN_TOKEN_CHARS} characters",
         ),
         ("port", 0 <= settings.server.port <= 65535, "0 to 65535"),
+        ("head_timeout_s", settings.server.head_timeout_s > 0, "above 0"),
+        ("send_timeout_s", settings.server.send_timeout_s > 0, "above 0"),
+        ("max_connections", settings.server.max_connections > 0, "above 0"),
+        ("connections_per_address", settings.server.connections_per_address > 0, "above 0"),
+        ("event_streams_per_key", settings.limits.event_streams_per_key > 0, "above 0"),
         ("credits_per_usd", settings.credit.credits_per_usd > 0, "above 0"),
-        (
-            "account_requests_per_minute",
-            0 <= settings.limits.account_requests_per_minute <= MAX_REQUESTS_PER_MINUTE,
-            f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
+        *(
+            (
+                name,
+                0 <= getattr(settings.limits, name) <= MAX_REQUESTS_PER_MINUTE,
+                f"0 (no limit) to {MAX_REQUESTS_PER_MINUTE}",
+            )
+            for name in ("account_requests_per_minute", "webhook_sends_per_minute", "new_keys_per_minute")
         ),
         ("key_cache_s", 0 <= settings.limits.key_cache_s <= 5, "0 to 5"),
         (
@@ -254,9 +273,16 @@ def _validate(settings: Settings) -> Settings:
         ("task_days", settings.storage.task_days >= 1, "1 or more"),
         ("max_image_processes", settings.work.max_image_processes >= 0, "0 (one per processor) or more"),
         ("readers", settings.storage.readers > 0, "above 0"),
+        ("list_readers", settings.storage.list_readers > 0, "above 0"),
+        ("list_timeout_s", settings.storage.list_timeout_s > 0, "above 0"),
         ("fetch_bytes_per_hour", settings.limits.fetch_bytes_per_hour > 0, "above 0"),
         ("fetch_timeout_s", settings.limits.fetch_timeout_s > 0, "above 0"),
         ("max_upload_bytes", 0 < settings.limits.max_upload_bytes <= MAX_UPLOAD_BYTES, f"1 to {MAX_UPLOAD_BYTES}"),
+        (
+            "dns_servers",
+            all(_parses(text, _parse_name_server) for text in settings.limits.dns_servers),
+            "addresses, with a port where it is not 53",
+        ),
         ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
     ]
     for name, holds, allowed in rules:
@@ -271,6 +297,14 @@ def _parses(text: str, parse: Callable[[str], object]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _parse_name_server(text: str) -> None:
+    """`ADDRESS` or `ADDRESS:PORT`; an IPv6 address with a port stands in brackets."""
+    address, _, port = text.rpartition(":") if re.fullmatch(r"[0-9.]+:[0-9]+|\[.*\]:[0-9]+", text) else (text, "", "53")
+    ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+    if not 0 < int(port) <= 65535:
+        raise ValueError(f"{port} is not a port")
 
 
 def _is_origin(url: str) -> bool:

@@ -19,6 +19,7 @@ from imagegate.settings import SettingsError, load_settings
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response, send_raw
 from tests.support.gateway import Gateway
 from tests.support.image_files import IMAGE_BY_MEDIA_TYPE, PNG, b64, image_bytes, large_png
+from tests.support.program import wait_until
 
 BASE = "/api/v1/files"
 BASE64, STREAM, URL = f"{BASE}/upload/base64", f"{BASE}/upload/stream", f"{BASE}/upload/url"
@@ -626,14 +627,47 @@ def test_s8_40003_holds_the_quota_under_32_uploads_at_once(tmp_path: Path) -> No
             assert statuses.count(200) == 9
             quota = data_of(client.get(f"{BASE}/quota"))
             assert (quota["max_files"], quota["used_files"], quota["remain_files"]) == (10, 10, 0)
-            replaced = keep(client, file_name="named.png")  # takes the place of its own
-            assert httpx.get(named["file_url"]).status_code == 404
+            again = {"base64": b64(PNG), "file_name": "named.png"}
+            refused(client.post(BASE64, json=again), 400, 40003)  # its name would come with the body
+            data_of(client.delete(f"{BASE}/{named['file_id']}"))
+            replaced = keep(client, file_name="named.png")
             data_of(client.delete(f"{BASE}/{replaced['file_id']}"))
             keep(client)
             refused(client.post(BASE64, json={"base64": b64(PNG)}), 400, 40003)
         served.check()
         assert served.run("check", "--deep", "--json").returncode == 0
         assert len([path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]) == 10
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(BASE64, "application/json"), (STREAM, "multipart/form-data; boundary=x"), (URL, "")]
+)
+def test_s8_40003_a_full_account_is_refused_before_its_body_is_read(tmp_path: Path, path: str, kind: str) -> None:
+    """Also one whose last places are taken by uploads that have not ended."""
+    with Gateway(tmp_path, env={"IMAGEGATE_FILES_PER_ACCOUNT": "2"}) as served, served.client() as client:
+        head = (
+            f"POST {STREAM} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {served.key}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 40000000\r\n\r\n"
+        )
+        kept = keep(client)
+        with _open_socket(served) as unfinished:
+            unfinished.sendall(head.encode())
+            wait_until(lambda: len(list((tmp_path / "incoming").glob("upload-*"))) == 1)
+            if kind:
+                with _open_socket(served) as full:
+                    full.sendall(head.replace(STREAM, path).replace("multipart/form-data; boundary=x", kind).encode())
+                    assert b'"code":40003' in full.recv(65536), "an answer, though no byte of the body was sent"
+            else:
+                refused(client.post(path, json={"file_url": "https://images.example/a.png"}), 400, 40003)
+            assert len(list((tmp_path / "incoming").glob("upload-*"))) == 1
+        wait_until(lambda: client.post(BASE64, json={"base64": b64(PNG)}).status_code == 200)
+        data_of(client.delete(f"{BASE}/{kept['file_id']}"))
+        keep(client)
+
+
+def _open_socket(served: Gateway) -> socket.socket:
+    host, _, port = served.url.rpartition("//")[2].rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
 
 
 # By URL

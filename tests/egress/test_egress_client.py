@@ -191,20 +191,16 @@ def test_one_clock_runs_over_all_hops() -> None:
     assert failure(reply, total_s=0.6) == "timeout"
 
 
-def test_names_that_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_do_not_resolve() -> None:
     class Dead(ScriptedResolver):
         async def resolve(self, host: str, port: int = 0, family: object = 0) -> list[object]:  # type: ignore[override]
-            if "slow" in host:
-                await asyncio.sleep(60)
             if "empty" in host:
                 return []
             raise OSError(f"no {host}")
 
-    monkeypatch.setattr("imagegate.egress.connector.LOOKUP_TIMEOUT_S", 0.2)
-
     async def scenario() -> None:
         outbound = EgressClient(EgressRules(), resolver=Dead())
-        for name in ("slow.example", "empty.example", "dead.example"):
+        for name in ("empty.example", "dead.example"):
             url = check_url(f"http://{name}/", Purpose.REFERENCE, EgressRules())
             with pytest.raises(FetchFailed) as failed:
                 await outbound.fetch(url, io.BytesIO(), max_bytes=1)

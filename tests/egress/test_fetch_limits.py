@@ -25,7 +25,7 @@ def test_four_of_each_and_sixteen_in_all() -> None:
 
         names = ["greedy"] * 100 + [f"other {n % 9}" for n in range(90)]
         await asyncio.gather(*map(fetch, names))
-        assert not turns._account_slots, "nothing is kept of accounts that do not fetch"
+        assert not turns._account_slots._slots, "nothing is kept of accounts that do not fetch"
         return highest, most, order
 
     highest, most, order = asyncio.run(story())
@@ -44,6 +44,6 @@ def test_whoever_gives_up_leaves_the_line() -> None:
             await asyncio.gather(waiting, return_exceptions=True)
         async with asyncio.timeout(1), turns.account_slot("a"), turns.overall_slot:
             pass
-        assert turns._account_slots == {}
+        assert turns._account_slots._slots == {}
 
     asyncio.run(story())

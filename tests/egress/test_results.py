@@ -130,7 +130,7 @@ def test_what_fails_leaves_no_file_and_says_why(reply: Reply, word: str, tmp_pat
     async def scenario() -> None:
         async with serve_raw(reply) as server:
             base = f"http://127.0.0.1:{server.port}"
-            failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", 1000, 0.5)
+            failed = await fetch(f"{base}/secret?token=1", base, tmp_path / "x", 1000, 2 if word == "timeout" else 30)
             assert isinstance(failed, DownloadFailed)
             assert failed.detail.startswith(f"{word}: ")
             assert "secret" not in failed.detail

@@ -29,8 +29,8 @@ def on(db: Database, work: Callable[[Database], Awaitable[object]]) -> None:
 
 async def new_key(db: Database, data: Path) -> str:
     keyring = await open_verified_keyring(db, data)
-    account = await open_account(db, "demo", program_actor())
-    text, _ = await create_key(db, keyring, account.id, NewKey(name="demo"), program_actor())
+    account = await open_account(db, "demo", program_actor("test"))
+    text, _ = await create_key(db, keyring, account.id, NewKey(name="demo"), program_actor("test"))
     return text
 
 

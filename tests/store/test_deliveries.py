@@ -90,6 +90,32 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
     asyncio.run(scenario())
 
 
+def test_an_account_takes_a_bounded_number_of_places_however_many_hosts_it_names(open_database: OpenDatabase) -> None:
+    """Its hosts never answer; another account's webhook goes out meanwhile, to one of these hosts too."""
+
+    async def scenario() -> None:
+        db = open_database()
+        hosts = [f"h{number:02}.test" for number in range(deliveries.MAX_PER_ACCOUNT + 4)]
+        (hog_id, _), (other_id, _) = [await create_customer(db, 0, name) for name in ("hog", "other")]
+        for number, host in enumerate(hosts):
+            await add_test_delivery(db, hog_id, f"evt_hog_{number}", f"https://{host}/")
+        await add_test_delivery(db, other_id, "evt_other", f"https://{hosts[-1]}/")
+        claimed = [one for host in await db.read(deliveries.list_due_hosts, "", 99) for one in await claim(db, host)]
+        mine = [one for one in claimed if one.delivery.account_id == hog_id]
+        assert len(mine) == deliveries.MAX_PER_ACCOUNT
+        assert [one.delivery.id for one in claimed if one.delivery.account_id == other_id] == ["evt_other"]
+        assert await db.read(deliveries.list_due_hosts, "", 99) == [], "hosts that can take none are not tried in vain"
+        await answer(db, mine[0], SERVER_ERROR)
+        due = await db.read(deliveries.list_due_hosts, "", 99)
+        assert len([one for host in due for one in await claim(db, host)]) == 1
+
+    asyncio.run(scenario())
+
+
+async def add_test_delivery(db: Database, account_id: str, delivery_id: str, url: str) -> None:
+    await db.write(deliveries.add_delivery, account_id, delivery_id, None, url, b"{}", f"cmt_{delivery_id}")
+
+
 def test_a_task_without_a_callback_has_no_webhook(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
@@ -202,13 +228,16 @@ def test_two_couriers_never_claim_the_same_delivery(open_database: OpenDatabase)
     async def scenario() -> None:
         databases = [open_database(), open_database()]
         _, key = await create_customer(databases[0], 10_000)
-        for number in range(20):
+        for number in range(deliveries.MAX_PER_ACCOUNT):
             await fail_new_task(databases[0], key, f"https://host{number}.test/")
         taken = await asyncio.gather(
-            *(claim(databases[n % 2], f"host{n // 2}.test", owner=f"boot{n % 2}") for n in range(40))
+            *(
+                claim(databases[n % 2], f"host{n // 2}.test", owner=f"boot{n % 2}")
+                for n in range(2 * deliveries.MAX_PER_ACCOUNT)
+            )
         )
         names = [one.delivery.id for batch in taken for one in batch]
-        assert len(names) == len(set(names)) == 20
+        assert len(names) == len(set(names)) == deliveries.MAX_PER_ACCOUNT
         await assert_invariants(databases[0])
 
     asyncio.run(scenario())

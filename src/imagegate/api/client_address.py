@@ -14,8 +14,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def client_address(request: Request[Any, Any, Any], trusted_proxies: tuple[str, ...]) -> str:
     """The last address that is not a trusted proxy's: any before it can be forged."""
-    client = request.client.host if request.client else ""
-    forwarded = ",".join(request.headers.getall("x-forwarded-for", [])).split(",")
+    forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
+    return last_untrusted(request.client.host if request.client else "", forwarded, trusted_proxies)
+
+
+def last_untrusted(client: str, x_forwarded_for: str, trusted_proxies: tuple[str, ...]) -> str:
+    """The same from the peer's address and the values of X-Forwarded-For, joined by commas."""
+    forwarded = x_forwarded_for.split(",")
     while forwarded and is_listed(client, trusted_proxies):
         address = parse_address(forwarded.pop().strip())
         if address is None:
@@ -28,6 +33,12 @@ def is_listed(client: str, entries: tuple[str, ...]) -> bool:
     """Whether the address is one of these addresses or in one of these networks."""
     address = parse_address(client)
     return address is not None and any(address in _network(entry) for entry in entries)
+
+
+def is_local_or_listed(client: str, entries: tuple[str, ...]) -> bool:
+    """Whether it is loopback, or one of these addresses: it may stand for any number of clients."""
+    address = parse_address(client)
+    return address is None or address.is_loopback or is_listed(client, entries)
 
 
 def parse_address(text: str) -> Address | None:

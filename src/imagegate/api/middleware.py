@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from imagegate.api.client_address import is_listed, last_untrusted
 from imagegate.api.problems import problem_response
 from imagegate.domain import ids
-from imagegate.domain.errors import InvalidRequest, Problem, UnsupportedMediaType
+from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable, UnsupportedMediaType
 from imagegate.security.origins import AcceptedHosts
 from imagegate.settings import Server
 
@@ -30,6 +33,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, server: Server, count: CountResponse) -> None:
         self._app = app
         self._count = count
+        self._server = server
+        self._open_requests: Counter[str] = Counter()  # by the address that a trusted proxy named
         self._hosts = AcceptedHosts(server.host, server.public_url, server.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,11 +57,39 @@ class RequestMiddleware:
             await send(message)
 
         problem = self._find_problem(scope)
+        address = self._forwarded_address(scope)
+        if problem is None and self._open_requests[address] >= self._server.connections_per_address:
+            problem = ServiceUnavailable(
+                "Too many connections, please try again later", reason="connections_per_address"
+            )
         if problem is None:
-            await self._app(scope, receive, send_with_headers)
+            with self._count_open(address):
+                await self._app(scope, receive, send_with_headers)
         else:
             refusal = problem_response(problem, request_id, scope["path"])
             await ASGIResponse(body=refusal.content, status_code=refusal.status_code)(scope, receive, send_with_headers)
+
+    def _forwarded_address(self, scope: Scope) -> str:
+        """Whom a trusted proxy's request comes from: its own connections are not counted by address. Else empty."""
+        peer = (scope.get("client") or ("", 0))[0]
+        if not self._server.trusted_proxies or not is_listed(peer, self._server.trusted_proxies):
+            return ""
+        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = last_untrusted(peer, b",".join(values).decode("latin-1"), self._server.trusted_proxies)
+        return "" if address == peer else address
+
+    @contextlib.contextmanager
+    def _count_open(self, address: str) -> Iterator[None]:
+        if not address:
+            yield
+            return
+        self._open_requests[address] += 1
+        try:
+            yield
+        finally:
+            self._open_requests[address] -= 1
+            if not self._open_requests[address]:
+                del self._open_requests[address]
 
     def _find_problem(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])

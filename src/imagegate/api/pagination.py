@@ -5,15 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import msgspec
 
 from imagegate.api_docs.schema import HasMore, NextCursor
-from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.accounts import ApiKey
+from imagegate.domain.errors import InvalidRequest, ServiceUnavailable
 from imagegate.domain.pages import Page
+from imagegate.runtime import Runtime
 from imagegate.security.signing import to_base64url
+from imagegate.store.dialect import QueryTimeout
+from imagegate.store.transaction import Tx
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Row = TypeVar("Row")
 PositionT = TypeVar("PositionT", bound=msgspec.Struct)
 PageT = TypeVar("PageT", bound="CursorPage")
@@ -24,6 +30,16 @@ class CursorPage(msgspec.Struct, kw_only=True):
     data: list[Any]
     has_more: HasMore
     next_cursor: NextCursor
+
+
+async def read_list(
+    runtime: Runtime, key: ApiKey, narrow: str, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
+) -> T:
+    """The rows of a list. ServiceUnavailable where that takes too long; `narrow` says what the caller can do then."""
+    try:
+        return await runtime.db.read_list(key.account_id, query, *args, **_)
+    except QueryTimeout as timeout:
+        raise ServiceUnavailable(f"This list took too long: {narrow}", reason="list_too_slow") from timeout
 
 
 def cursor_page(page_type: type[PageT], page: Page[Row, PositionT], view: Callable[[Row], Any]) -> PageT:

@@ -14,7 +14,7 @@ from imagegate.domain import errors
 from imagegate.domain.accounts import LimitScope
 from imagegate.domain.errors import Problem
 from imagegate.logging import log_error
-from imagegate.store.dialect import DatabaseError, DatabaseUnusable, DiskFull
+from imagegate.store.dialect import DatabaseError, DatabaseUnusable, DiskFull, QueryTimeout
 
 INVALID, AUTH, QUOTA = "invalid_request_error", "authentication_error", "insufficient_quota"
 RATE, SERVER = "rate_limit_error", "api_error"
@@ -134,6 +134,8 @@ def to_problem(error: Exception) -> Problem:
             return error
         case DiskFull():
             return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
+        case QueryTimeout():
+            return errors.ServiceUnavailable("This list took too long: ask for fewer rows", reason="list_too_slow")
         case DatabaseError() | DatabaseUnusable():
             log_error("database_unavailable", error=str(error))
             return errors.ServiceUnavailable()

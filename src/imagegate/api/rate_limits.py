@@ -1,12 +1,14 @@
-"""Request quotas of a key and its account, and the headers and the refusal that tell what is left of them."""
+"""Request quotas of a key and its account, limits of what costs no credits, and what tells callers of them."""
 
 from __future__ import annotations
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import RateLimitExceeded
 from imagegate.domain.time import ceil_seconds
-from imagegate.security.rate_limit import Allowed, Denied, Quota, QuotaStatus
+from imagegate.runtime import Runtime
+from imagegate.security.rate_limit import Allowed, Denied, Quota, QuotaStatus, RateLimiter
 from imagegate.settings import Limits
+from imagegate.store.rate_buckets import bucket_table
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -45,6 +47,35 @@ def rate_limit_headers(result: Allowed | Denied) -> Headers:
         "x-ratelimit-reset-requests": f"{ceil_seconds(first.reset_us)}s",
     }
     return [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+
+
+class ActionLimiter:
+    """Bounds, for each account, what costs no credits but makes rows or connections."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._limits = runtime.settings.limits
+        self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
+
+    async def count_webhook_send(self, account_id: str) -> None:
+        """A test or a replay. RateLimitExceeded."""
+        await self._take(
+            "webhook_sends", account_id, self._limits.webhook_sends_per_minute, "webhook tests and replays"
+        )
+
+    async def count_new_key(self, account_id: str) -> None:
+        """RateLimitExceeded."""
+        await self._take("new_keys", account_id, self._limits.new_keys_per_minute, "new keys")
+
+    async def _take(self, policy: str, account_id: str, per_minute: int, actions: str) -> None:
+        if per_minute == 0:
+            return
+        result = await self._limiter.take(Quota(policy, f"{policy}:{account_id}", per_minute))
+        if isinstance(result, Denied):
+            raise RateLimitExceeded(
+                f"Too many {actions}: this account may make {per_minute:,} a minute; please try again later",
+                reason=policy,
+                headers={"Retry-After": str(ceil_seconds(result.retry_after_us))},
+            )
 
 
 def _reset_s(one: QuotaStatus) -> int:

@@ -19,7 +19,10 @@ class GatewayClient:
         self.base = (gateway.url or _read_hint(data_dir / "address", "--url")).rstrip("/")
         token = gateway.key or _read_hint(data_dir / "demo-key", "--key")
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=120, sock_connect=5)
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=aiohttp.ClientTimeout(total=120, sock_connect=5),
+            # As every other program of this machine resolves names, mDNS included.
+            connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()),
         )
 
     async def __aenter__(self) -> Self:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import functools
+import logging
 import os
 import signal
 import socket
@@ -13,17 +14,18 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TextIO, cast
 
 import click
 import msgspec
 import uvicorn
 import uvloop
 
-from imagegate.api.http_protocol import HttpProtocol
+from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
 from imagegate.app import build_app, open_runtime, reload_routes
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
+from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.options import installation_options, read_settings
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
@@ -54,6 +56,10 @@ def serve(
     """Serve the API and run its tasks."""
     settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
     configure_logging(settings.server.log_level)
+    server_log = logging.getLogger("uvicorn.error")
+    server_log.setLevel(logging.ERROR)
+    server_log.addHandler(_UvicornLog())
+    server_log.propagate = False
     for old in settings.old_names:
         log_warning("setting_renamed", setting=old, new_name=RENAMED[old])
     lock = _lock_data_dir(settings)
@@ -79,7 +85,7 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=5,
-            http=HttpProtocol,
+            http=_http_protocol(runtime),
         )
         _print_greeting(runtime, key)
         await _Server(config, runtime).serve(sockets=[listener])
@@ -90,6 +96,20 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
             (settings.data_dir / "serving").unlink(missing_ok=True)
     finally:
         await runtime.close()
+
+
+def _http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
+    settings = runtime.settings
+    guard = ConnectionGuard(settings.server, connection_limit(settings, raise_file_limit()))
+    # uvicorn only calls it, and passes nothing of ours.
+    return cast("type[asyncio.Protocol]", functools.partial(HttpProtocol, guard=guard))
+
+
+class _UvicornLog(logging.Handler):
+    """The errors of the HTTP server as lines like all others. What clients cause, ConnectionGuard counts."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log_error("http_server_error", message=record.getMessage().strip(), exc_info=record.exc_info or None)
 
 
 async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | None:

@@ -21,6 +21,7 @@ from imagegate.egress.connector import AddressGuard, AddressRefused, GuardedConn
 from imagegate.egress.urls import CheckedUrl, UrlRefused, check_redirect
 from imagegate.http import client as http
 from imagegate.http.client import Download
+from imagegate.http.resolver import DnsResolver
 
 FailureReason = Literal[
     "refused_address",
@@ -92,7 +93,8 @@ class EgressClient:
         self, rules: EgressRules, *, resolver: AbstractResolver | None = None, ssl_context: ssl.SSLContext | None = None
     ) -> None:
         self._rules = rules
-        self._resolver = resolver
+        # Its own, never the upstreams': what customers' names do to it concerns no upstream.
+        self._resolver = resolver or DnsResolver()
         self._ssl = ssl_context or http.default_tls()
         self._guard = AddressGuard(address_policy(rules))
         self._opened: aiohttp.ClientSession | None = None
@@ -129,12 +131,11 @@ class EgressClient:
         if self._opened is not None:
             await self._opened.close()
             self._opened = None
+        await self._resolver.close()
 
     async def _session(self, _: CheckedUrl | None = None) -> aiohttp.ClientSession:
         if self._opened is None:
-            # Named, never left to default: with aiodns installed the default would be another resolver.
-            resolver = self._resolver or aiohttp.ThreadedResolver()
-            self._opened = http.open_session(GuardedConnector(self._guard, resolver, self._ssl))
+            self._opened = http.open_session(GuardedConnector(self._guard, self._resolver, self._ssl))
         return self._opened
 
 

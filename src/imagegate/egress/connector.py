@@ -9,7 +9,6 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,8 +16,6 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from imagegate.egress.addresses import AddressPolicy
-
-LOOKUP_TIMEOUT_S: Final = 5.0
 
 
 class AddressRefused(Exception):
@@ -72,12 +69,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        try:
-            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                addresses = await self._inner.resolve(host, port, family)
-        except TimeoutError:
-            # An OSError with a text is what the connector reports as a failed lookup.
-            raise OSError("the name lookup took too long") from None
+        addresses = await self._inner.resolve(host, port, family)
         if not addresses:
             raise OSError("the name has no address")
         for address in addresses:

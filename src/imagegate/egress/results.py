@@ -33,14 +33,14 @@ async def download_result(
     rules: EgressRules,
     max_bytes: int = MAX_BYTES,
     total_s: float = 60.0,
-    resolver: AbstractResolver | None = None,
+    resolver: AbstractResolver,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Download | DownloadFailed:
     """GET `url`, which the upstream at `base_url` answered with, into the new file `target`; `total_s` is for all hops.
 
     An OSError of the target, a full disk above all, is raised; `target` does not exist then, or after DownloadFailed.
     """
-    names, tls = resolver or aiohttp.ThreadedResolver(), ssl_context or default_tls()
+    tls = ssl_context or default_tls()
 
     def check(text: str, base: CheckedUrl | None = None) -> CheckedUrl:
         own = url_on_origin(text, base_url, base)
@@ -53,10 +53,10 @@ async def download_result(
         async def open_hop(hop: CheckedUrl) -> aiohttp.ClientSession:
             """A session for one hop, so that no connection or address is shared with the next."""
             if url_on_origin(hop.text, base_url) is None:
-                connector: aiohttp.TCPConnector = GuardedConnector(AddressGuard(address_policy(rules)), names, tls)
+                connector: aiohttp.TCPConnector = GuardedConnector(AddressGuard(address_policy(rules)), resolver, tls)
             else:
                 connector = aiohttp.TCPConnector(
-                    ssl=tls, resolver=names, use_dns_cache=False, force_close=True, limit=0
+                    ssl=tls, resolver=resolver, use_dns_cache=False, force_close=True, limit=0
                 )
             return await stack.enter_async_context(open_session(connector))
 

@@ -83,10 +83,29 @@ class IncomingFile:
 
 
 @contextlib.asynccontextmanager
-async def receive_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
-    """A temporary file for one upload; removed at the end, whether it was stored or not."""
+async def receive_file(runtime: Runtime, account_id: str) -> AsyncIterator[IncomingFile]:
+    """A temporary file for one upload; removed at the end, whether it was stored or not.
+
+    Refused before a byte is received where no place is left beside the files and the uploads under way: what is kept
+    for a moment is bounded by the same quota as what stays.
+    """
     if is_disk_full(runtime):
         raise errors.StorageFailed("The service has no space left", reason="storage_full")
+    used, under_way = await runtime.db.read(files.count_files, account_id), runtime.uploads_under_way
+    if used + under_way[account_id] >= runtime.settings.limits.files_per_account:
+        raise _limit_reached(runtime)
+    under_way[account_id] += 1
+    try:
+        async with _temporary_file(runtime) as incoming:
+            yield incoming
+    finally:
+        under_way[account_id] -= 1
+        if not under_way[account_id]:
+            del under_way[account_id]
+
+
+@contextlib.asynccontextmanager
+async def _temporary_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
     folder = runtime.settings.data_dir / "incoming"
     path = folder / f"upload-{secrets.token_hex(8)}"
     try:
@@ -116,7 +135,12 @@ async def store_file(
             return file
         case files.FileLimitReached():
             await runtime.blobs.delete(new.asset.key)
-            raise errors.FileQuotaExceeded(f"File limit reached: at most {max_files:,} files; delete some files first")
+            raise _limit_reached(runtime)
+
+
+def _limit_reached(runtime: Runtime) -> errors.FileQuotaExceeded:
+    most = runtime.settings.limits.files_per_account
+    return errors.FileQuotaExceeded(f"File limit reached: at most {most:,} files; delete some files first")
 
 
 def _new_file(runtime: Runtime, account_id: str, naming: UploadNames, facts: FileFacts) -> files.NewFile:
@@ -154,7 +178,7 @@ async def fetch_file(runtime: Runtime, account_id: str, url: str, naming: Upload
     """Fetch by the same rules as references, then store. URLs of this origin are read from storage."""
     checked = None if is_local_url(runtime, url) else _check_file_url(runtime, url)
     named = msgspec.structs.replace(naming, original_name=_name_from_url(url))
-    async with receive_file(runtime) as incoming:
+    async with receive_file(runtime, account_id) as incoming:
         if checked is None:
             await _copy_local(runtime, account_id, url, incoming)
         else:

@@ -18,6 +18,7 @@ from typing import Final
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from imagegate import __version__
@@ -89,8 +90,15 @@ class HttpClient:
     closed meanwhile, a harmless failure would look like an unknown outcome. Requests without a body share connections.
     """
 
-    def __init__(self, connect_s: float, headers: Mapping[str, str], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        connect_s: float,
+        headers: Mapping[str, str],
+        resolver: AbstractResolver,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._connect_s = connect_s
+        self._resolver = resolver
         self._headers = {**default_headers(), **headers}
         self._tls = tls
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -147,7 +155,7 @@ class HttpClient:
     def _session(self, *, paid: bool) -> aiohttp.ClientSession:
         if paid not in self._sessions:
             connector = aiohttp.TCPConnector(
-                limit=0, force_close=paid, ssl=self._tls or default_tls(), resolver=aiohttp.ThreadedResolver()
+                limit=0, force_close=paid, ssl=self._tls or default_tls(), resolver=self._resolver
             )
             self._sessions[paid] = open_session(connector)
         return self._sessions[paid]

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, TCPConnector, ThreadedResolver, web
 
 from imagegate.simulator.app_state import AppState
 from imagegate.simulator.routes import build_app
@@ -58,7 +58,7 @@ async def run_simulator(app: AppState, host: str, port: int) -> AsyncIterator[Li
     assert runner.server is not None
     listener = Listener(runner.server, host, port)
     app.refuse_connections = listener.refuse
-    async with ClientSession() as outside:
+    async with ClientSession(connector=TCPConnector(resolver=ThreadedResolver())) as outside:
         app.http_client = outside
         try:
             await listener.open()

@@ -9,13 +9,24 @@ import hashlib
 import queue
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
-from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, Engine, Lock, Row
+from imagegate.concurrency import KeyedSlots
+from imagegate.store.dialect import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    Engine,
+    Lock,
+    QueryTimeout,
+    Row,
+)
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import Tx
@@ -23,6 +34,8 @@ from imagegate.store.writer import ACCOUNT_RANK, LockKey, QueuedCommand, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+MAX_LISTS_PER_ACCOUNT = 2  # running at a time; more wait
 
 _CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
@@ -43,11 +56,24 @@ class Database:
     one there is a single writer.
     """
 
-    def __init__(self, engine: Engine, *, readers: int = 4, batch: int = 256, writers: int = 1) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        readers: int = 4,
+        list_readers: int = 4,
+        batch: int = 256,
+        writers: int = 1,
+        list_timeout_s: float = 3.0,
+    ) -> None:
         self.engine = engine
         self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
         self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
         self._readers = concurrent.futures.ThreadPoolExecutor(readers, "imagegate-reader")
+        # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
+        self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
+        self._list_slots = KeyedSlots(MAX_LISTS_PER_ACCOUNT)
+        self._list_timeout_s = list_timeout_s
         self._local = threading.local()
         self._connections: list[Connection] = []
         self._started = False
@@ -83,9 +109,38 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
 
-    def _run_query(self, query: Callable[..., T], args: tuple[Any, ...], in_snapshot: bool) -> T:
+    async def read_list(
+        self, account_id: str, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
+    ) -> T:
+        """Run a list or a search as a snapshot, for the account that asks; QueryTimeout after `list_timeout_s`.
+
+        That includes its wait for one of the account's places and for a reader.
+        """
+        running = asyncio.ensure_future(self._run_list(account_id, query, args))
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear it
+        # A caller that goes away gives the place up only when the query has ended.
+        return await asyncio.shield(running)
+
+    async def _run_list(self, account_id: str, query: Callable[..., T], args: tuple[Any, ...]) -> T:
+        deadline = time.monotonic() + self._list_timeout_s
+        async with contextlib.AsyncExitStack() as place:
+            try:
+                async with asyncio.timeout(self._list_timeout_s):
+                    await place.enter_async_context(self._list_slots.slot(account_id))
+            except TimeoutError:
+                raise QueryTimeout("the account's other lists did not end in time") from None
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._list_readers, self._run_query, query, args, True, deadline)
+
+    def _run_query(
+        self, query: Callable[..., T], args: tuple[Any, ...], in_snapshot: bool, deadline: float | None = None
+    ) -> T:
+        if deadline is not None and time.monotonic() > deadline:
+            raise QueryTimeout("no reader was free in time")
         connection = self._reader()
         try:
+            if deadline is not None:
+                connection.set_deadline(deadline)
             if in_snapshot:
                 connection.begin()
             result = query(Tx(connection), *args)
@@ -172,6 +227,7 @@ class Database:
             for writer in self._writers:
                 writer.join()
         self._readers.shutdown()
+        self._list_readers.shutdown()
         for connection in self._connections:
             connection.close()
 

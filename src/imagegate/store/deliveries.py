@@ -27,11 +27,17 @@ from imagegate.store.transaction import Tx
 RenderWebhook = Callable[[Task], bytes]
 
 MAX_PER_HOST = 2  # deliveries to one host at a time
+# Deliveries of one account at a time, whatever the number of its hosts: hosts that never answer hold their places for
+# the whole time-out. One more where its last place is taken by a claim of two.
+MAX_PER_ACCOUNT = 16
 SUSPEND_AFTER_FAILURES = 20  # in a row: from then on one delivery at a time
 HOST_DOWN_AFTER_US = US_PER_HOUR  # of suspension: what has waited as long is given up
 # The result of an attempt whose sender died.
 INTERRUPTED = DeliveryResult(duration_ms=0, error="interrupted")
 
+# Accounts that have taken all their places. Processes that claim at the same moment do not see each other's claims.
+_FULL_ACCOUNTS = """SELECT account_id FROM deliveries WHERE owner IS NOT NULL
+    GROUP BY account_id HAVING COUNT(*) >= :max_per_account"""
 _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, round, number, due, created, closed
     FROM deliveries"""
 
@@ -84,13 +90,14 @@ def add_delivery(
 def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
     """Return hosts that have a delivery due and may take one, in order, from the one after `after`."""
     rows = tx.fetch_all(
-        """SELECT host FROM webhook_hosts h WHERE host > :after
+        f"""SELECT host FROM webhook_hosts h WHERE host > :after
             AND EXISTS (SELECT 1 FROM deliveries d
-                WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now)
+                WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now
+                AND d.account_id NOT IN ({_FULL_ACCOUNTS}))
             AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
                 < CASE WHEN h.suspended IS NULL THEN :max_per_host ELSE 1 END
         ORDER BY host LIMIT :limit""",
-        {"after": after, "max_per_host": MAX_PER_HOST, "limit": limit},
+        {"after": after, "max_per_host": MAX_PER_HOST, "max_per_account": MAX_PER_ACCOUNT, "limit": limit},
     )
     return [row["host"] for row in rows]
 
@@ -126,12 +133,19 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
     return tx.fetch_all(
         f"""WITH next AS MATERIALIZED (
             SELECT id FROM deliveries WHERE host = :host AND state = 'waiting' AND owner IS NULL AND due <= :now
+                AND account_id NOT IN ({_FULL_ACCOUNTS})
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
         UPDATE deliveries SET owner = :owner, lease_until = :lease, number = number + 1,
             round_attempts = round_attempts + 1
         WHERE id IN (SELECT id FROM next) AND state = 'waiting' AND owner IS NULL
         RETURNING id, account_id""",
-        {"host": host, "limit": limit, "owner": owner, "lease": tx.now + lease_us},
+        {
+            "host": host,
+            "limit": limit,
+            "owner": owner,
+            "lease": tx.now + lease_us,
+            "max_per_account": MAX_PER_ACCOUNT,
+        },
     )
 
 

@@ -43,6 +43,10 @@ class DiskFull(DatabaseError):
     """No space left: nothing of the transaction was written."""
 
 
+class QueryTimeout(DatabaseError):
+    """A query that was given a deadline did not end by then, and was stopped."""
+
+
 class DatabaseUnusable(Exception):
     """This database cannot be used at all; the text says why and what to do."""
 
@@ -56,6 +60,9 @@ class Lock(enum.IntEnum):
 
 class Connection(Protocol):
     """One connection of one engine. Used by one thread at a time."""
+
+    def set_deadline(self, at: float) -> None:
+        """Stop statements at this moment of `time.monotonic()`, here and in the server: QueryTimeout."""
 
     def begin(self) -> None: ...
     def commit(self) -> None: ...

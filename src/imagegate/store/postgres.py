@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegate.store import dialect
-from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, DiskFull, Lock, Row
+from imagegate.store.dialect import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    DiskFull,
+    Lock,
+    QueryTimeout,
+    Row,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,11 +44,15 @@ class PostgresConnection:
             url, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_TIMEOUT_S
         )
         self._clock = clock
+        self._deadline: float | None = None
         self._pipeline: AbstractContextManager[Any] | None = None
         for statement in _SESSION:
             self._db.execute(statement)
         if readonly:
             self._db.execute("SET default_transaction_read_only = on")
+
+    def set_deadline(self, at: float) -> None:
+        self._deadline = at
 
     def begin(self) -> None:
         # In a pipeline only statements whose result is read cost a round trip.
@@ -63,7 +77,19 @@ class PostgresConnection:
             pipeline.__exit__(None, None, None)
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
-        return _fetch(self._db.execute(dialect.postgres_sql(sql), params))
+        if self._deadline is None:
+            return _fetch(self._db.execute(dialect.postgres_sql(sql), params))
+        import psycopg
+
+        left_ms = int((self._deadline - time.monotonic()) * 1000)
+        if left_ms < 1:
+            raise QueryTimeout("the query did not end in time")
+        # The server stops each statement, so each is told what its query has left.
+        self._db.execute(f"SET statement_timeout = {left_ms}")
+        try:
+            return _fetch(self._db.execute(dialect.postgres_sql(sql), params))
+        except psycopg.errors.QueryCanceled as error:
+            raise QueryTimeout("the query did not end in time") from error
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         self._db.execute(dialect.postgres_sql(sql), params)

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from imagegate.store import dialect
-from imagegate.store.dialect import Clock, Connection, DatabaseError, DatabaseUnusable, DiskFull, Lock, Row
+from imagegate.store.dialect import (
+    Clock,
+    Connection,
+    DatabaseError,
+    DatabaseUnusable,
+    DiskFull,
+    Lock,
+    QueryTimeout,
+    Row,
+)
 
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
+# Steps of SQLite's machine between two looks at the clock: about a millisecond.
+_STEPS_PER_LOOK = 20_000
 
 
 class SqliteConnection:
@@ -54,6 +66,9 @@ class SqliteConnection:
                 raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
         if readonly:
             self._db.pragma("query_only", 1)
+
+    def set_deadline(self, at: float) -> None:
+        self._db.set_progress_handler(lambda: time.monotonic() > at, _STEPS_PER_LOOK)
 
     def begin(self) -> None:
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
@@ -133,6 +148,8 @@ class SqliteEngine:
         match error:
             case apsw.FullError():
                 return DiskFull("the disk of the database is full")
+            case apsw.InterruptError():
+                return QueryTimeout("the query did not end in time")
             case apsw.BusyError():
                 return DatabaseError("the database is locked by another program")
             case apsw.CorruptError() | apsw.NotADBError():

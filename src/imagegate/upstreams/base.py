@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from aiohttp.abc import AbstractResolver
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.errors import TaskError
@@ -17,6 +18,7 @@ from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
 from imagegate.http.client import Download, DownloadFailed
+from imagegate.http.resolver import DnsResolver
 from imagegate.spool import Spool, SpooledResponse
 
 ProgressHook = Callable[[int], Awaitable[None]]
@@ -165,13 +167,15 @@ class PollSchedule(msgspec.Struct, frozen=True):
 
 class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):
     """What upstreams are built from. `fetch` takes an upstream's base URL and downloads results for it, `link` makes
-    links to references, `env` holds keys. `painters` of 0 means one painter process per core."""
+    links to references, `env` holds keys. `painters` of 0 means one painter process per core. `resolver` is never
+    asked for names that customers give."""
 
     spool: Spool
     fetch: Callable[[str], Fetch]
     link: MakeLink
     env: Mapping[str, str] = os.environ
     painters: int = 0
+    resolver: AbstractResolver = msgspec.field(default_factory=DnsResolver)
     tls: ssl.SSLContext | None = None
     poll_schedule: PollSchedule = PollSchedule()
     download_retry: RetrySchedule = RetrySchedule()

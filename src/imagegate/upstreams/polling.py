@@ -106,7 +106,7 @@ class PollingUpstream(ABC, Generic[Ref]):
         self.config, self.dialect, self.deps = config, dialect, deps
         self.base_url = config.base_url.rstrip("/")
         headers = {"Authorization": f"{self.auth_scheme} {api_key}", "Accept": "application/json"}
-        self.http = HttpClient(config.connect_s, headers, deps.tls)
+        self.http = HttpClient(config.connect_s, headers, deps.resolver, deps.tls)
 
     @abstractmethod
     async def submit(self, call: Call, hooks: CallHooks, saved: Ref | None, end: float) -> Ref | Outcome:

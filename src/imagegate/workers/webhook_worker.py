@@ -14,8 +14,9 @@ MAX_CONCURRENT_DELIVERIES = 256
 _HOST_BATCH_SIZE = 128
 # Retries are due to the second, whatever the interval of tasks is.
 _MAX_POLL_S = 1.0
-# Beyond the time-out of a request, for recording its result.
-_GRACE_S = 1.0
+# How long a stop waits for receivers that are about to answer. Names that nobody answers for and receivers that never
+# respond would hold it for the whole time-out.
+_STOP_GRACE_S = 2.0
 
 
 class WebhookWorker:
@@ -39,11 +40,11 @@ class WebhookWorker:
         self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Start no more attempts and wait for the running ones; those that take too long count as interrupted."""
+        """Start no more attempts; those that do not end at once count as interrupted and are made again later."""
         self._stop.set()
         await asyncio.gather(*self._loops)
         if self._running:
-            _, left = await asyncio.wait(self._running, timeout=self._settings.webhook_timeout_s + _GRACE_S)
+            _, left = await asyncio.wait(self._running, timeout=_STOP_GRACE_S)
             for one in left:
                 one.cancel()
             await asyncio.gather(*left, return_exceptions=True)

@@ -15,6 +15,7 @@ from imagegate.api.files.envelope import Envelope, FileView, file_view
 from imagegate.api.files.signed_links import FILE_HEADERS, RangeHeader, send_file
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import delete, get, get_or_head
+from imagegate.api.pagination import read_list
 from imagegate.api.params import PageNumber
 from imagegate.api.problems import FILES_PATH, FileErrorResponse
 from imagegate.api_docs.schema import Count, FileIdText, doc
@@ -96,7 +97,15 @@ async def list_files(
     snake_page_size: Annotated[_PageSize, QueryParameter(name="page_size"), doc("Another spelling of pageSize")] = 20,
 ) -> FilePageResponse:
     size = page_size or snake_page_size
-    found, total = await runtime.db.snapshot(files.list_files_page, key.account_id, page, size)
+    found, total = await read_list(
+        runtime,
+        key,
+        "ask for an earlier page or fewer files with pageSize",
+        files.list_files_page,
+        key.account_id,
+        page,
+        size,
+    )
     data = FilePage(total, page, size, [file_view(runtime, file) for file in found])
     return FilePageResponse(msg="Files listed", data=data)
 

@@ -76,7 +76,7 @@ class FileForm(NamingFields, kw_only=True):
 async def upload_base64(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     check_json_type(request.headers.get("content-type", ""))
     max_bytes = runtime.settings.limits.max_upload_bytes * 4 // 3 + _MAX_JSON_OVERHEAD_BYTES
-    async with receive_file(runtime) as incoming:
+    async with receive_file(runtime, key.account_id) as incoming:
         body = Base64BodyParser(incoming)
         async for chunk in _stream_body(request, runtime, max_bytes):
             body.feed(chunk)
@@ -93,7 +93,7 @@ async def upload_base64(request: ApiRequest, runtime: Runtime, key: ApiKey) -> F
 )
 async def upload_stream(request: ApiRequest, runtime: Runtime, key: ApiKey) -> FileResponse:
     max_bytes = runtime.settings.limits.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
-    async with receive_file(runtime) as incoming:
+    async with receive_file(runtime, key.account_id) as incoming:
         form = FormBodyParser(request.headers.get("content-type", ""), incoming)
         async for chunk in _stream_body(request, runtime, max_bytes):
             form.feed(chunk)

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
 from imagegate.api.validation import not_blank
@@ -150,8 +150,10 @@ class OverrunPage(CursorPage, kw_only=True):
 
 
 @get("/v1/admin/accounts", summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS)
-async def list_accounts(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
-    page = await runtime.db.read(list_accounts_page, decode_cursor(cursor, AccountName), limit)
+async def list_accounts(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
+    page = await read_list(
+        runtime, key, "ask for fewer rows with limit", list_accounts_page, decode_cursor(cursor, AccountName), limit
+    )
     return cursor_page(AccountPage, page, lambda account: view_of(AccountView, account, runtime.credits_per_usd))
 
 
@@ -258,8 +260,10 @@ async def create_refund(
     scope=Scope.admin,
     response_example=examples.OVERRUNS,
 )
-async def list_overruns(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> OverrunPage:
-    page = await runtime.db.read(list_overruns_page, decode_cursor(cursor, Position), limit)
+async def list_overruns(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> OverrunPage:
+    page = await read_list(
+        runtime, key, "ask for fewer rows with limit", list_overruns_page, decode_cursor(cursor, Position), limit
+    )
     rate = runtime.credits_per_usd
 
     def view(one: Overrun) -> OverrunView:

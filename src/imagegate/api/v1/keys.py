@@ -11,8 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import Cursor, PageLimit
+from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.responses import view_of
 from imagegate.api.validation import not_blank
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
@@ -136,8 +137,16 @@ class DeletedKey(msgspec.Struct, kw_only=True):
 async def list_keys(
     runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "", made_by: MadeBy = ""
 ) -> KeyList:
-    position = decode_cursor(cursor, Position)
-    page = await runtime.db.read(list_keys_page, key.account_id, position, limit, made_by.replace("\0", " "))
+    page = await read_list(
+        runtime,
+        key,
+        "ask for fewer keys with limit",
+        list_keys_page,
+        key.account_id,
+        decode_cursor(cursor, Position),
+        limit,
+        made_by.replace("\0", " "),
+    )
     return cursor_page(KeyList, page, lambda one: _key_view(runtime, one))
 
 
@@ -150,8 +159,11 @@ async def list_keys(
     response_example=examples.NEW_KEY,
     links=_LINKS,
 )
-async def create_key(data: KeyBody, runtime: Runtime, key: ApiKey, actor: Actor) -> KeyView:
+async def create_key(
+    data: KeyBody, runtime: Runtime, key: ApiKey, actor: Actor, action_limiter: ActionLimiter
+) -> KeyView:
     fields = {name: value for name, value in _changes(runtime, data).items() if value is not None}
+    await action_limiter.count_new_key(key.account_id)
     fields.pop("disabled", None)
     value, new_key = await api_keys.make_key(
         runtime, key, NewKey(**{"name": "key", "scopes": CUSTOMER_SCOPES, **fields}), actor

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import get
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import PriceVersion, Seconds, TaskIdText, doc
@@ -21,6 +21,7 @@ from imagegate.runtime import Runtime
 from imagegate.store.queries.statement import LINE_TYPES, LinePosition, StatementFilter, list_statement_lines
 
 _NO_TASK = "-"
+_NARROW = "ask for one task_id, or for fewer lines with limit"
 
 
 class LedgerLine(msgspec.Struct):
@@ -58,6 +59,6 @@ async def get_ledger(
     wanted_task = task_id if not task_id or ids.TASK_ID_RE.fullmatch(task_id) else _NO_TASK
     before = decode_cursor(cursor, LinePosition)
     wanted = StatementFilter(task_id=wanted_task, type=line_type, before=before, limit=limit)
-    page = await runtime.db.snapshot(list_statement_lines, key.account_id, wanted)
+    page = await read_list(runtime, key, _NARROW, list_statement_lines, key.account_id, wanted)
     rate = runtime.credits_per_usd
     return cursor_page(Ledger, page, lambda line: view_of(LedgerLine, line, rate, created=line.at // US_PER_SECOND))

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor
+from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import MAX_WAIT_S, PageNumber
 from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
 from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
@@ -31,6 +31,7 @@ from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
 _MAX_BATCH_SIZE = 50
+_NARROW = "search without q or with a status or model, and page by cursor instead of page"
 RETRY_MS = 2000
 _EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _MAX_EVENT_DIGITS = 9
@@ -172,7 +173,10 @@ async def get_events(
     task, seen = await find_owned_task(runtime, key.account_id, task_id), _event_number(last_event_id)
     if seen and await has_seen_end(runtime, task, seen):
         return Response(b"", status_code=204)
-    return Stream(_encode_events(runtime, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
+    most = runtime.settings.limits.event_streams_per_key
+    if runtime.event_streams[key.id] >= most:
+        raise errors.RateLimitExceeded(f"This key may have {most:,} event streams open", reason="event_streams")
+    return Stream(_encode_events(runtime, key.id, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
 
 
 @get(
@@ -199,9 +203,11 @@ async def list_tasks(
     wanted = TaskFilter(status, _without_null(model), _without_null(q))
     if cursor is not None:
         before = decode_cursor(cursor, Position)
-        tasks = await runtime.db.read(list_tasks_before, key.account_id, wanted, before, limit or page_size)
+        tasks = await read_list(
+            runtime, key, _NARROW, list_tasks_before, key.account_id, wanted, before, limit or page_size
+        )
         return cursor_page(TaskList, tasks, lambda task: _task_row(runtime, task))
-    found, total = await runtime.db.read(list_tasks_page, key.account_id, wanted, page, page_size)
+    found, total = await read_list(runtime, key, _NARROW, list_tasks_page, key.account_id, wanted, page, page_size)
     rows = [_task_row(runtime, task) for task in found]
     return TaskPage(data=rows, total=total, page=page, page_size=page_size)
 
@@ -262,12 +268,19 @@ def _event_number(last_event_id: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_EVENT_DIGITS else 0
 
 
-async def _encode_events(runtime: Runtime, task: Task, seen: int) -> AsyncIterator[bytes]:
-    yield f"retry: {RETRY_MS}\n\n".encode()
-    async for one in stream_events(runtime, task, seen):
-        match one:
-            case TaskEvent():
-                data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
-                yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
-            case Heartbeat():
-                yield b": ping\n\n"
+async def _encode_events(runtime: Runtime, key_id: str, task: Task, seen: int) -> AsyncIterator[bytes]:
+    # Counted here and not by the handler: a generator that never starts would never be taken off again.
+    runtime.event_streams[key_id] += 1
+    try:
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        async for one in stream_events(runtime, task, seen):
+            match one:
+                case TaskEvent():
+                    data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                    yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
+                case Heartbeat():
+                    yield b": ping\n\n"
+    finally:
+        runtime.event_streams[key_id] -= 1
+        if runtime.event_streams[key_id] == 0:
+            del runtime.event_streams[key_id]

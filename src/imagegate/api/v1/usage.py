@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import get
+from imagegate.api.pagination import read_list
 from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import Count, Day, KeyIdText, doc
 from imagegate.domain.accounts import ApiKey, Scope
@@ -77,7 +78,9 @@ async def get_usage(
 ) -> UsageList:
     first, last = _day_range(from_day, to_day, runtime.clock())
     groups = tuple(dict.fromkeys(group_by.split(",")))
-    found = await runtime.db.read(sum_usage, key.account_id, groups, first, last)
+    found = await read_list(
+        runtime, key, "ask for fewer days with from and to", sum_usage, key.account_id, groups, first, last
+    )
     sums = {name: sum(getattr(one, name) for one in found) for name in ("amount", "refunded", "tasks", "images")}
     rate = runtime.credits_per_usd
     return UsageList(

@@ -13,6 +13,7 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage
 from imagegate.api.params import Cursor
+from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.responses import view_of
 from imagegate.api_docs.schema import (
     DELIVERY_ID_PATTERN,
@@ -124,7 +125,10 @@ async def list_deliveries(
     response_example=examples.DELIVERY,
     errors=(errors.NotFound,),
 )
-async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryIdPath) -> DeliveryView:
+async def replay_delivery(
+    runtime: Runtime, key: ApiKey, action_limiter: ActionLimiter, delivery_id: DeliveryIdPath
+) -> DeliveryView:
+    await action_limiter.count_webhook_send(key.account_id)
     return _delivery_view(*await resend_delivery(runtime, key.account_id, delivery_id.replace("\0", "?")))
 
 
@@ -137,9 +141,10 @@ async def replay_delivery(runtime: Runtime, key: ApiKey, delivery_id: DeliveryId
     links=(ResponseLink("replay_delivery", "Send it again", {"delivery_id": "$response.body#/id"}),),
     request_example={"callback_url": "https://your-domain.com/webhook"},
 )
-async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey) -> DeliveryView:
+async def test_webhook(data: WebhookTest, runtime: Runtime, key: ApiKey, action_limiter: ActionLimiter) -> DeliveryView:
     if not data.callback_url:
         raise errors.InvalidRequest("callback_url is required", param="callback_url")
+    await action_limiter.count_webhook_send(key.account_id)
     return _delivery_view(*await send_test_delivery(runtime, key.account_id, data.callback_url))
 
 

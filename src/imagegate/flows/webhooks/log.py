@@ -35,7 +35,7 @@ async def delivery_page(
     """Deliveries with their attempts, newest first, after the delivery `after`. InvalidRequest for a bad cursor."""
     if after is not None and await runtime.db.read(deliveries.find_delivery, account_id, after) is None:
         raise InvalidRequest("cursor is not one of this list", param="cursor")
-    return await runtime.db.read(_list_with_attempts, account_id, after, limit)
+    return await runtime.db.read_list(account_id, _list_with_attempts, account_id, after, limit)
 
 
 def _list_with_attempts(tx: Tx, account_id: str, after: str | None, limit: int) -> Page[DeliveryWithAttempts, str]:

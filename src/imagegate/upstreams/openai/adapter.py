@@ -53,7 +53,7 @@ class OpenAI:
         self.name = config.name
         self.recovery_mode = RecoveryMode.by_key if dialect.idempotency == "header" else RecoveryMode.never
         self._config, self._dialect, self._deps = config, dialect, deps
-        self._http = HttpClient(config.connect_s, _auth_headers(dialect.auth, api_key), deps.tls)
+        self._http = HttpClient(config.connect_s, _auth_headers(dialect.auth, api_key), deps.resolver, deps.tls)
 
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
         reason = unsupported_reason(call, self._dialect)
