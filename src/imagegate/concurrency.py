@@ -31,6 +31,7 @@ class WakeUps:
     def __init__(self) -> None:
         self.tasks_due = asyncio.Event()
         self.webhooks_due = asyncio.Event()
+        self.routes_back = asyncio.Event()
         self.worker_running = False
         self.closing = False
         self.waits_ended = False

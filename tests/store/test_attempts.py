@@ -26,7 +26,8 @@ async def end_unknown(db: Database, attempt: Attempt) -> None:
     """An attempt that was sent, whose outcome nobody knows."""
     assert await db.write(attempts.begin_attempt, attempt.account_id, attempt, "one", ROUTE) == tasks.Done()
     ended = msgspec.structs.replace(attempt, upstream="embedded", outcome=AttemptOutcome.unknown, cost=COST)
-    assert await db.write(attempts.end_attempt, attempt.account_id, ended, f"cmt_{attempt.id}", keep_health)
+    answer = await db.write(attempts.end_attempt, attempt.account_id, ended, f"cmt_{attempt.id}", keep_health)
+    assert answer == attempts.AttemptEnded(ended_break=False)
 
 
 def test_tasks_that_ask_at_once_share_the_budget_of_the_day(open_database: OpenDatabase) -> None:

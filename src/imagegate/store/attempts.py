@@ -25,7 +25,6 @@ from imagegate.store.tasks import (
     LostLease,
     record_step,
     record_step_if_changed,
-    wake_waiting_tasks,
 )
 from imagegate.store.transaction import Tx
 
@@ -77,8 +76,20 @@ def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
     )
 
 
-def end_attempt(tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_update: HealthUpdate) -> bool:
-    """[ outcome, cost, health of route and upstream ]. False, and nothing changes, where the attempt has ended before.
+class AttemptEnded(msgspec.Struct, frozen=True):
+    """The outcome is recorded. `ended_break`: it closed a breaker, so that tasks which wait for a route may look."""
+
+    ended_break: bool
+
+
+class EndedBefore(msgspec.Struct, frozen=True):
+    """The attempt had ended before: nothing changed."""
+
+
+def end_attempt(
+    tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_update: HealthUpdate
+) -> AttemptEnded | EndedBefore:
+    """[ outcome, cost, health of route and upstream ].
 
     `cost` of `ended` is what it came to, or may have come to where that is unknown.
     `health_update` is called with the scope, its health and the time, and returns the new health.
@@ -96,17 +107,15 @@ def end_attempt(tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_
         },
     )
     if not rows:
-        return False
+        return EndedBefore()
     ended_breaks = [
         update_health(tx, scope, lambda health, scope=scope: health_update(scope, health, tx.now))  # type: ignore[misc]
         for scope in (ended.upstream, ended.route)
     ]
-    if any(ended_breaks):
-        wake_waiting_tasks(tx)
     if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.unknown) and ended.cost:
         kind = EntryKind.cost if ended.outcome == AttemptOutcome.produced else EntryKind.waste
         ledger.post_cost(tx, rows[0]["task_id"], ended.id, ended.cost, kind, commit_id)
-    return True
+    return AttemptEnded(any(ended_breaks))
 
 
 def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, percent: int) -> bool:

@@ -14,7 +14,6 @@ from imagegate.catalog.routes import Route
 from imagegate.routing.circuit_breaker import BreakerState, Closed, HalfOpen, Health, Open, RateLimited, breaker_state
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
-from imagegate.store.tasks import wake_waiting_tasks
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
@@ -47,7 +46,6 @@ def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> boo
 def reset_health(tx: Tx, scope: str) -> None:
     """Forget what was observed: the next call passes."""
     tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", {"scope": scope})
-    wake_waiting_tasks(tx)
 
 
 def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:

@@ -142,9 +142,14 @@ def record_step(tx: Tx, task_id: str) -> None:
     )
 
 
-def wake_waiting_tasks(tx: Tx) -> int:
-    """Make every task that waits for a route due now; return how many."""
-    return tx.execute("UPDATE tasks SET due = :now WHERE state = 'queued' AND waiting_since IS NOT NULL AND due > :now")
+def wake_waiting_tasks(tx: Tx, limit: int) -> int:
+    """Make up to `limit` tasks that wait for a route due now, those that would look first; return how many."""
+    return tx.execute(
+        """UPDATE tasks SET due = :now WHERE id IN (
+            SELECT id FROM tasks WHERE state = 'queued' AND waiting_since IS NOT NULL AND due > :now
+            ORDER BY due LIMIT :limit)""",
+        {"limit": limit},
+    )
 
 
 def task_from_row(row: Row) -> Task:

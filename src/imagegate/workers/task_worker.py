@@ -23,6 +23,7 @@ from imagegate.workers.loop import next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
+_WAKE_BATCH_SIZE = 1_000
 
 
 class RunningTask:
@@ -48,12 +49,8 @@ class TaskWorker:
         self._last_account = ""
 
     async def start(self) -> None:
-        """Reclaim the tasks of dead processes, then begin to claim.
-
-        Tasks that wait for a route look at once: what stood in their way may have been the configuration.
-        """
+        """Reclaim the tasks of dead processes, then begin to claim."""
         await reclaim_lost_tasks(self._runtime)
-        await self._runtime.db.write(wake_waiting_tasks)
         wake = self._runtime.wake_ups.tasks_due
         self._runtime.wake_ups.worker_running = True
         self._claiming = [
@@ -61,6 +58,8 @@ class TaskWorker:
         ]
         loops = [
             self._drain_when_requested(),
+            # At the start too: what stood in the way of waiting tasks may have been the configuration.
+            run_periodically("waiting", 3600, self._wake_waiting, self._drained, self._runtime.wake_ups.routes_back),
             # Three renewals may fail before the lease ends.
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
@@ -104,6 +103,13 @@ class TaskWorker:
         await asyncio.gather(*jobs, return_exceptions=True)
         self._drained.set()
         wake_ups.drained.set()
+
+    async def _wake_waiting(self) -> None:
+        """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
+        count = _WAKE_BATCH_SIZE
+        while count == _WAKE_BATCH_SIZE:
+            count = await self._runtime.db.write(wake_waiting_tasks, _WAKE_BATCH_SIZE)
+            self._runtime.wake_ups.tasks_due.set()
 
     async def _claim(self) -> None:
         """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""

@@ -34,7 +34,7 @@ from imagegate.routing import circuit_breaker
 from imagegate.routing.circuit_breaker import UPSTREAM_WIDE_FAILURES, Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
-from imagegate.store.attempts import HealthUpdate, end_attempt
+from imagegate.store.attempts import AttemptEnded, EndedBefore, HealthUpdate, end_attempt
 from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 
 NO_READABLE_IMAGE = TaskError(
@@ -90,11 +90,13 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
 async def _end_attempt(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> None:
     runtime = execution.runtime
     commit_id = ids.new_id("cmt", runtime.clock())
-    # False where it had ended already, so that no call is counted twice.
-    if await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
-        runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
-    if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.refused, AttemptOutcome.rejected):
-        runtime.wake_ups.tasks_due.set()  # it may have ended a break that tasks wait for
+    match await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
+        case AttemptEnded(ended_break=ended_break):
+            runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+            if ended_break:
+                runtime.wake_ups.routes_back.set()
+        case EndedBefore():  # no call is counted twice
+            pass
 
 
 def effects_of(execution: Execution, attempt: Attempt, outcome: Outcome) -> OutcomeEffects:

@@ -105,7 +105,7 @@ async def reset_route_health(runtime: Runtime, name: str, actor: Actor) -> bool:
         states[scope] = f"{state}: {reason}" if reason else state
     broken = [scope for scope in scopes if scope == name or states[scope] != "healthy"]
     await write_act(runtime.db, acts.reset_health, name, broken, states, actor)
-    runtime.wake_ups.tasks_due.set()
+    runtime.wake_ups.routes_back.set()
     return True
 
 
