@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from imagegate.security.private_files import NotPrivate, keep_from_others
 
@@ -16,8 +17,10 @@ def test_rights_of_others_are_taken_away_and_those_of_the_group_kept(tmp_path: P
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(mode)
-    keep_from_others(folder)
+    with capture_logs() as logged:
+        keep_from_others(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == left
+    assert [line["event"] for line in logged] == ["access_of_others_removed"] * (mode != left)
 
 
 def test_what_is_not_there_is_not_open(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ export const linkAdvice = () => (noticeOfSignIn() === "link" ? t("app.account.li
 function Notice() {
   const notice = noticeOfSignIn();
   if (!notice) return null;
-  return html`<p class=${notice === "link" ? "small" : "note small"} data-notice=${notice}>${t(`app.account.${notice}`)}</p>`;
+  const style = notice === "link" ? "small" : "note small";
+  return html`<p class=${style} data-notice=${notice}>${t(`app.account.${notice}`)}</p>`;
 }
 
 function SignInDialog() {

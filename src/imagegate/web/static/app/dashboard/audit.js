@@ -30,7 +30,11 @@ const Actor = ({ row }) => html`
 /** @param {{row: any}} props */
 const Target = ({ row }) => html`
   <code>${row.target || "–"}</code>
-  ${row.account_id && row.account_id !== row.target && html`<span class="line small soft"><code>${row.account_id}</code></span>`}
+  ${
+    row.account_id &&
+    row.account_id !== row.target &&
+    html`<span class="line small soft"><code>${row.account_id}</code></span>`
+  }
 `;
 
 /** @param {any} value */
