@@ -1,11 +1,16 @@
-"""A database of an earlier version keeps its rows: made by the first eleven migrations, read after all of them."""
+"""A database of an earlier version keeps its rows: made by the first eleven migrations, or by the program of a version
+in `versions`, read after all of them."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import time
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from imagegate.domain.accounts import CUSTOMER_SCOPES
 from imagegate.domain.tasks import AttemptOutcome, TaskState
@@ -30,8 +35,10 @@ from imagegate.store import (
 from imagegate.store.database import Database, create_engine, load_migrations
 from imagegate.store.invariants import find_violations
 from imagegate.store.queries.tasks import load_history
+from imagegate.store.transaction import Tx
 from tests.store.helpers import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, render_webhook
 
+VERSIONS = Path(__file__).parent / "versions"
 NOW = time.time_ns() // 1_000_000_000 * US_PER_SECOND
 SLOT_WAIT = 2**61  # what an earlier version added to the due time of a task that waited for a slot
 ORDER_BODY = msgspec.json.encode(ORDER).decode()
@@ -162,6 +169,35 @@ def test_rows_of_an_earlier_version_are_read_by_this_one(empty_database_url: str
         asyncio.run(_check_rows(db))
     finally:
         db.close()
+
+
+@pytest.mark.parametrize("version", sorted(path.stem for path in VERSIONS.glob("*.sql")))
+def test_the_small_database_of_each_version_goes_on(version: str, tmp_path: Path) -> None:
+    """Each was made by the program of its version: completed, cancelled and queued tasks, a file, a webhook."""
+    file = tmp_path / "imagegate.db"
+    with contextlib.closing(sqlite3.connect(file)) as old:
+        old.executescript((VERSIONS / f"{version}.sql").read_text())
+        (now,) = old.execute("SELECT MAX(created) FROM tasks").fetchone()
+        states = dict(old.execute("SELECT id, state FROM tasks"))
+    db = Database(create_engine(str(file), lambda: now))
+    db.migrate()
+
+    async def scenario() -> None:
+        assert await db.snapshot(find_violations, US_PER_HOUR) == []
+        [account] = {account for (account,) in await db.read(_accounts_with_tasks)}
+        found = [await db.read(tasks.find_task, account, task_id) for task_id in states]
+        assert [str(task.state) for task in found if task] == list(states.values())
+        claimed = await db.write(claims.claim_due_tasks, account, "boot_new", LEASE_US, 10)
+        assert [task.id for task in claimed] == [task_id for task_id, state in states.items() if state == "queued"]
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        db.close()
+
+
+def _accounts_with_tasks(tx: Tx) -> list[tuple[str]]:
+    return [(row["account_id"],) for row in tx.fetch_all("SELECT DISTINCT account_id FROM tasks")]
 
 
 async def _check_rows(db: Database) -> None:

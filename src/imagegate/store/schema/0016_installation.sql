@@ -1,4 +1,4 @@
--- oldest program: 0.1.0
+-- oldest program: 0.2.0
 -- From here on each migration says in its first line which program is the oldest that may work on the database after
 -- it. Migrations without such a line are known to every program that reads this column.
 ALTER TABLE migrations ADD COLUMN oldest_program TEXT NOT NULL DEFAULT '';
