@@ -39,7 +39,7 @@ def future_row(oldest: str) -> str:
         ('{FUTURE}', 'c', 1, '{oldest}')"""
 
 
-@pytest.mark.parametrize("oldest", ["", "99.0.0", f"{__version__}.1", "0.10"])
+@pytest.mark.parametrize("oldest", ["", "99.0.0", f"{__version__}1", "0.10"])
 def test_a_database_of_a_newer_program_is_refused(database_url: str, oldest: str) -> None:
     change(database_url, future_row(oldest))
     with pytest.raises(DatabaseUnusable, match=f"newer program.*{FUTURE}.*this is {re.escape(__version__)}"):
