@@ -77,6 +77,19 @@ def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) 
     assert isinstance(ask(tmp_path, stream(completed()).rstrip()), Produced)
 
 
+@pytest.mark.parametrize("name", ["", "event: ping\n", "event: image_generation.completed\n"])
+@pytest.mark.parametrize(
+    "data", ["ping", "", "[]", "1", "null", '"x"', "[DONE]", "{oops", '{"type": 7}', '{"type": "x"}']
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_events_of_no_known_type_are_passed_over(name: str, data: str, is_first: bool, tmp_path: Path) -> None:
+    odd = f"{name}data: {data}\n\n".encode()
+    if name and data.startswith('{"type'):
+        odd = odd.replace(b"image_generation.completed", b"ping")
+    body = odd + stream(completed()) if is_first else stream(partial(0)) + odd + stream(completed()) + odd
+    assert isinstance(ask(tmp_path, body), Produced)
+
+
 def test_nobody_need_watch(tmp_path: Path) -> None:
     outcome = ask(tmp_path, stream(partial(0), completed("image_edit.completed")))
     assert isinstance(outcome, Produced)

@@ -122,6 +122,14 @@ def raw_deflate(content: bytes) -> bytes:
         ("deflate", zlib.compress),
         ("deflate", raw_deflate),
         ("identity", bytes),
+        ("utf-8", bytes),
+        ("none", bytes),
+        ("aws-chunked", bytes),
+        ("identity, utf-8", bytes),
+        ("aws-chunked, gzip", gzip.compress),
+        ("gzip, gzip", lambda content: gzip.compress(gzip.compress(content))),
+        ("gzip", bytes),
+        ("deflate", bytes),
     ],
 )
 def test_a_compressed_response_is_read(

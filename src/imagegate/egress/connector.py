@@ -9,14 +9,17 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from imagegate.egress.addresses import AddressPolicy
+from imagegate.egress.status_line import StatusLineHandler
 
 LOOKUP_TIMEOUT_S: Final = 5.0
 
@@ -102,6 +105,8 @@ class GuardedConnector(aiohttp.TCPConnector):
             limit=0,
         )
         self._guard = guard
+        # aiohttp's own place for the class of a connection's protocol.
+        self._factory = partial[ResponseHandler](StatusLineHandler, loop=self._loop)
 
     async def connect(
         self,
