@@ -14,7 +14,6 @@ from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -106,7 +105,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         )
         self._guard = guard
         # aiohttp's own place for the class of a connection's protocol.
-        self._factory = partial[ResponseHandler](StatusLineHandler, loop=self._loop)
+        self._factory = partial(StatusLineHandler, loop=self._loop)  # type: ignore[assignment]
 
     async def connect(
         self,
