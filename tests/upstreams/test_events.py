@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from imagegate.domain.tasks import FailureKind
 from imagegate.upstreams.base import CallHooks, Outcome, Produced, Refused, Unavailable, Unknown
+from imagegate.upstreams.json_images import JsonImageScanner, UnreadableResponse
 from imagegate.upstreams.openai.events import EventReader
-from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw
 from tests.images.corpus import encoded_image
 from tests.upstreams.helpers import assert_outcome, base64_image, cut, make_call, make_config, make_upstream, run_call

@@ -228,9 +228,16 @@ async def read_response(response: aiohttp.ClientResponse, request_body: RequestB
     except (aiohttp.ClientError, TimeoutError):
         if is_success:
             raise
+    return build_response(response, bytes(content), request_body)
+
+
+def build_response(
+    response: aiohttp.ClientResponse, content: bytes, request_body: RequestBody | None = None
+) -> HttpResponse:
+    """The head of a response with what was read of its body."""
     return HttpResponse(
         status=response.status,
-        body=bytes(content).removeprefix(codecs.BOM_UTF8),
+        body=content.removeprefix(codecs.BOM_UTF8),
         retry_after_s=parse_retry_after(response.headers),
         request_id=request_id_of(response.headers),
         request_sent=request_body is None or request_body.is_sent,

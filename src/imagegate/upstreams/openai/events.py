@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imagegate.upstreams.openai.json_images import (
+from imagegate.upstreams.json_images import (
     MAX_ENVELOPE_BYTES,
     JsonImageScanner,
     UnreadableResponse,
