@@ -78,7 +78,9 @@ async def gateway_path(port: int, count: int, folder: Path) -> None:
         place = folder / f"ours-{number}"
         place.mkdir(exist_ok=True)
         async with slots, client.stream("POST", url, total_s=600.0, body=json_body({})) as response:
-            parsed = await ResponseReader(place, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(response)
+            parsed = await ResponseReader(place, 1, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(
+                response
+            )
             assert parsed.files["@0"].stat().st_size > 1_000_000
             parsed.files["@0"].unlink()
 

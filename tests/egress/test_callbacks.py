@@ -27,7 +27,6 @@ from tests.egress.raw_server import (
     ScriptedResolver,
     Server,
     client_tls,
-    drip,
     endless,
     hang,
     http_response,
@@ -135,15 +134,72 @@ def test_old_tls_is_refused() -> None:
 @pytest.mark.parametrize(
     ("reply", "total_s", "reason"),
     [
-        (drip, 0.5, "timeout"),
         (hang, 0.3, "timeout"),
         (reset, 5, "reset"),
-        (reply_with(http_response(200, gzip.compress(b"{}"), "Content-Encoding: gzip")), 5, "encoding"),
-        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten bytes."), 5, "truncated"),
+        (reply_with(b"HTTP/1.1 20"), 5, "reset"),
+        (reply_with(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"), 5, "reset"),
+        (reply_with(b"SSH-2.0-OpenSSH_9.6 200 OK\r\n"), 5, "protocol"),
     ],
 )
 def test_bad_receivers(reply: Reply, total_s: float, reason: str) -> None:
     assert hook_failure(reply, total_s=total_s) == reason
+
+
+def answer(status: int, rest: bytes, *, then: Reply | None = None) -> Reply:
+    """The status line, the rest of the response, and what the receiver does after it."""
+
+    async def reply(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 {status} Said\r\n".encode() + rest)
+        await writer.drain()
+        if then:
+            await then(request, writer)
+
+    return reply
+
+
+async def abort(_: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("status", [200, 204, 410, 503])
+@pytest.mark.parametrize(
+    ("rest", "then", "excerpt"),
+    [
+        pytest.param(b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"said"), None, "said", id="gzip"),
+        pytest.param(b"Content-Encoding: gzip\r\n\r\n\x1f\x8bnonsense", None, "", id="broken gzip"),
+        pytest.param(b"Content-Encoding: gzip\r\n\r\nsaid", None, "said", id="gzip in name only"),
+        pytest.param(b"Content-Encoding: UTF-8\r\n\r\nsaid", None, "said", id="no coding"),
+        pytest.param(b"Content-Encoding: br\r\n\r\nsaid", None, "said", id="br"),
+        pytest.param(b"Content-Length: 20\r\n\r\nsaid", None, "said", id="short body"),
+        pytest.param(b"Content-Length: 20\r\n\r\nsaid", abort, None, id="reset in the body"),
+        pytest.param(b"Content-Length: 4\r\n\r\nsaid", None, "said", id="body"),
+        pytest.param(b"Content-Length: 99\r\n\r\nsaid", hang, None, id="slow body"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", None, "", id="broken chunks"),
+        pytest.param(b"Content-Length: 4\r\nX: " + b"x" * 17_000 + b"\r\n\r\nsaid", None, "said", id="17 kB header"),
+        pytest.param(b"X: " + b"x" * 70_000 + b"\r\n\r\nsaid", None, None, id="70 kB header"),
+        pytest.param(b"X: 1\r\n" * 500 + b"\r\nsaid", None, "said", id="many headers"),
+        pytest.param(b"no header\r\n\r\nsaid", None, None, id="no header"),
+        pytest.param(b"Content-Length: x\r\n\r\nsaid", None, None, id="no length"),
+        pytest.param(b"X-\xff: \xc3(\r\n\r\nsaid", None, None, id="headers in no encoding"),
+        pytest.param(b"", None, "", id="closed after the status line"),
+        pytest.param(b"", abort, "", id="reset after the status line"),
+        pytest.param(b"Content-Le", abort, "", id="reset in the headers"),
+        pytest.param(b"Content-Le", hang, "", id="headers without end"),
+    ],
+)
+def test_the_status_line_is_the_response(status: int, rest: bytes, then: Reply | None, excerpt: str | None) -> None:
+    """`excerpt` of None: whatever can be read."""
+    posted, server = hook(answer(status, rest, then=then), total_s=0.5 if then is hang else 5)
+    assert posted.status == status
+    assert len(server.requests) == 1
+    if excerpt is not None and status != 204:
+        assert posted.excerpt == excerpt
+
+
+def test_interim_responses_are_none() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    posted, _ = hook(reply_with(interim + interim + b"HTTP/1.1 202 Accepted\r\nContent-"))
+    assert posted.status == 202
 
 
 def test_without_the_allow_entry_the_same_url_is_refused() -> None:

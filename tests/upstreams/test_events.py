@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from imagegate.domain.tasks import FailureKind
 from imagegate.upstreams.base import CallHooks, Outcome, Produced, Refused, Unavailable, Unknown
+from imagegate.upstreams.json_images import JsonImageScanner, UnreadableResponse
 from imagegate.upstreams.openai.events import EventReader
-from imagegate.upstreams.openai.json_images import JsonImageScanner, UnreadableResponse
 from tests.egress.raw_server import Reply, http_response, reply_with, serve_raw
 from tests.images.corpus import encoded_image
 from tests.upstreams.helpers import assert_outcome, base64_image, cut, make_call, make_config, make_upstream, run_call
@@ -75,6 +75,19 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
 
 def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) -> None:
     assert isinstance(ask(tmp_path, stream(completed()).rstrip()), Produced)
+
+
+@pytest.mark.parametrize("name", ["", "event: ping\n", "event: image_generation.completed\n"])
+@pytest.mark.parametrize(
+    "data", ["ping", "", "[]", "1", "null", '"x"', "[DONE]", "{oops", '{"type": 7}', '{"type": "x"}']
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_events_of_no_known_type_are_passed_over(name: str, data: str, is_first: bool, tmp_path: Path) -> None:
+    odd = f"{name}data: {data}\n\n".encode()
+    if name and data.startswith('{"type'):
+        odd = odd.replace(b"image_generation.completed", b"ping")
+    body = odd + stream(completed()) if is_first else stream(partial(0)) + odd + stream(completed()) + odd
+    assert isinstance(ask(tmp_path, body), Produced)
 
 
 def test_nobody_need_watch(tmp_path: Path) -> None:

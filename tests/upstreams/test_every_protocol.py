@@ -25,6 +25,7 @@ from imagegate.http.client import MAX_RETRY_AFTER_S, HttpResponse, parse_retry_a
 from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.errors import JOB_ERRORS, OPENAI_ERRORS, classify_error
+from tests.images.corpus import encoded_image
 from tests.upstreams.helpers import ATTEMPT, AttemptRunner, base64_image, make_call, make_order, png, serve_routes
 
 PROTOCOLS = ("openai", "task_api", "fal", "replicate")
@@ -35,13 +36,19 @@ KEY = "sk-/Zq+operators=key"
 
 @dataclass
 class Server:
-    """The submit's response is `submit` where that is given; every body goes through `encode`."""
+    """The submit's response is `submit` where that is given; every body goes through `encode`.
+
+    `results` stands where the protocol has its images, as it is; `beside` stands in every body.
+    """
 
     submit: tuple[int, Any] | None = None
     success_status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     encode: Callable[[bytes], bytes] = bytes
-    job_id: str = "j1"
+    job_id: Any = "j1"
+    results: Any = None
+    beside: dict[str, Any] = field(default_factory=dict)
+    looks: int = 0
     base: str = ""
     submits: int = 0
 
@@ -52,16 +59,19 @@ class Server:
         self.submits += 1
         urls = dict.fromkeys(("status_url", "response_url", "cancel_url", "get", "cancel"), f"{self.base}/job")
         bought = {"id": self.job_id, "request_id": self.job_id, "urls": urls, **urls, "status": "pending"}
-        images = {"data": [{"b64_json": base64_image()}]} if request.headers["X-Protocol"] == "openai" else {}
-        status, body = self.submit or (self.success_status, {**bought, **images})
+        data = [{"b64_json": base64_image()}] if self.results is None else self.results
+        images = {"data": data} if request.headers["X-Protocol"] == "openai" else {}
+        status, body = self.submit or (self.success_status, {**bought, **self.beside, **images})
         return self.respond(status, body)
 
     async def poll(self, request: web.Request) -> web.Response:
+        self.looks += 1
         url = f"{self.base}/files/0.png"
+        name = {"fal": "images", "replicate": "output", "task_api": "results"}[request.headers["X-Protocol"]]
+        results = {name: [url] if self.results is None else self.results}
         ended = {"fal": "COMPLETED", "replicate": "succeeded", "task_api": "completed"}
         status = ended[request.headers["X-Protocol"]]
-        body = {"id": self.job_id, "status": status, "results": [url], "output": [url], "images": [{"url": url}]}
-        return self.respond(200, body)
+        return self.respond(200, {"id": self.job_id, "status": status, **self.beside, **results})
 
     async def file(self, request: web.Request) -> web.Response:
         return web.Response(body=png())
@@ -106,6 +116,110 @@ def test_no_retry_after_costs_what_was_bought(protocol: str, status: int, value:
     assert isinstance(run(protocol, tmp_path, server), Produced)
 
 
+DATA_URL = f"data:image/png;base64,{base64_image()}"
+IMAGE_SHAPES: dict[str, Callable[[Any], Any]] = {
+    "list of texts": lambda url: [url],
+    "text": lambda url: url,
+    "list of objects": lambda url: [{"url": url}],
+    "object": lambda url: {"url": url, "width": "1024", "content_type": None},
+    "url is a list": lambda url: [{"url": [url]}],
+    "among nonsense": lambda url: [None, 7, {}, [], url],
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("shape", IMAGE_SHAPES)
+@pytest.mark.parametrize(
+    "url",
+    [
+        DATA_URL,
+        DATA_URL.replace("image/png", ""),
+        DATA_URL.replace("data:image/png;base64", "DATA:image/PNG;charset=utf-8;BASE64"),
+        DATA_URL.replace("image/png", "application/octet-stream"),
+        "\n".join(DATA_URL[at : at + 76] for at in range(0, len(DATA_URL), 76)),
+    ],
+    ids=["plain", "no type", "upper case", "no image type", "lines"],
+)
+def test_an_image_that_comes_as_a_data_url_is_decoded(protocol: str, shape: str, url: str, tmp_path: Path) -> None:
+    server = Server(results=IMAGE_SHAPES[shape](url))
+    outcome = run(protocol, tmp_path, server)
+    assert isinstance(outcome, Produced), outcome
+    (image,) = outcome.answer.images
+    assert (tmp_path / "spool" / ATTEMPT / image.name).read_bytes() == base64.b64decode(base64_image())
+    assert not list((tmp_path / "spool" / ATTEMPT).glob("*.part"))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("escape", [("/", "\\/"), ("/", "\\u002f"), ("+", "\\u002B")])
+def test_a_data_url_may_be_escaped(protocol: str, escape: tuple[str, str], tmp_path: Path) -> None:
+    def encode(content: bytes) -> bytes:
+        head, prefix, tail = content.partition(b"data:")
+        return head + prefix + tail.replace(escape[0].encode(), escape[1].encode())
+
+    assert isinstance(run(protocol, tmp_path, Server(results=[DATA_URL], encode=encode)), Produced)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("data:image/png;base64,", "no image by its first bytes"),
+        ("data:image/png;base64,!!!!", "not base64"),
+        ("data:text/html;base64,PGh0bWw+PGJvZHk+PC9ib2R5PjwvaHRtbD4=", "no image by its first bytes"),
+        (DATA_URL[:-40], ""),
+        ("data:image/svg+xml,<svg/>", "not in base64"),
+    ],
+)
+def test_a_data_url_without_an_image_is_no_result(protocol: str, url: str, reason: str, tmp_path: Path) -> None:
+    outcome = run(protocol, tmp_path, Server(results=[url]))
+    assert isinstance(outcome, Unknown)
+    assert outcome.bad_body
+    assert reason in outcome.detail
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_large_data_url_passes_and_what_was_sent_may_come_back(protocol: str, tmp_path: Path) -> None:
+    """A result above the cap of other bodies, beside an echo of the request's own images."""
+    noise = encoded_image("PNG", "RGB", (64, 64)) + bytes(2 * 2**20)
+    large = f"data:image/png;base64,{base64.b64encode(noise).decode()}"
+    server = Server(results=[DATA_URL], beside={"input": {"input_images": [large], "prompt": "data:image/png"}})
+    outcome = run(protocol, tmp_path, server)
+    assert isinstance(outcome, Produced), outcome
+    assert [image.bytes for image in outcome.answer.images] == [len(base64.b64decode(base64_image()))]
+    assert server.looks <= 2, "read at the first look"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("odd", [None, True, -1, 1.5, "x", "100%", [], [[1]], {}, {"url": 3}])
+def test_a_field_of_an_odd_type_that_is_not_needed_is_ignored(protocol: str, odd: Any, tmp_path: Path) -> None:
+    names = ("progress", "usage", "error", "engine", "created", "metrics", "logs", "cancel_url", "model", "quality")
+    server = Server(beside=dict.fromkeys(names, odd))
+    if protocol == "openai":
+        server.beside["error"] = None
+    outcome = run(protocol, tmp_path, server)
+    assert isinstance(outcome, Produced), outcome
+    assert outcome.answer.usage is None
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("job_id", [7, "7"])
+def test_an_id_may_be_a_number(protocol: str, job_id: Any, tmp_path: Path) -> None:
+    outcome = run(protocol, tmp_path, Server(job_id=job_id))
+    assert isinstance(outcome, Produced)
+    assert outcome.answer.request_id == ("" if protocol == "openai" else "7")
+
+
+@pytest.mark.parametrize("urls", [None, [], "x", {"get": 3, "cancel": None}, {"stream": "https://x"}])
+def test_a_prediction_without_readable_addresses_is_asked_for_by_its_id(urls: Any, tmp_path: Path) -> None:
+    assert isinstance(run("replicate", tmp_path, Server(beside={"urls": urls})), Produced)
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "Completed", " completed "])
+def test_a_status_may_be_written_in_any_case(status: str, tmp_path: Path) -> None:
+    for protocol in ("task_api", "fal"):
+        assert isinstance(run(protocol, tmp_path / protocol, Server(beside={"status": status})), Produced)
+
+
 def raw_deflate(content: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(content) + packer.flush()
@@ -122,6 +236,14 @@ def raw_deflate(content: bytes) -> bytes:
         ("deflate", zlib.compress),
         ("deflate", raw_deflate),
         ("identity", bytes),
+        ("utf-8", bytes),
+        ("none", bytes),
+        ("aws-chunked", bytes),
+        ("identity, utf-8", bytes),
+        ("aws-chunked, gzip", gzip.compress),
+        ("gzip, gzip", lambda content: gzip.compress(gzip.compress(content))),
+        ("gzip", bytes),
+        ("deflate", bytes),
     ],
 )
 def test_a_compressed_response_is_read(

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from imagegate.upstreams import base64_file
+from imagegate.upstreams.base64_file import MAX_BASE64_BYTES
 from imagegate.upstreams.downloads import MAX_IMAGE_BYTES
-from imagegate.upstreams.openai import base64_file
-from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES
-from imagegate.upstreams.openai.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
+from imagegate.upstreams.json_images import MAX_ENVELOPE_BYTES, JsonImageScanner, UnreadableResponse
 from tests.images.corpus import encoded_image
 from tests.upstreams.helpers import cut
 
@@ -139,6 +139,31 @@ def test_nonsense_is_a_bad_answer_and_nothing_else(pieces: list[bytes]) -> None:
         scan(pieces)
     except (UnreadableResponse, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(
+        ["data:image/png;base64,", "DATA:;Base64,", "data:a/b;charset=x;base64,", "data:image\\/png;base64,"]
+    ),
+    st.binary(min_size=8, max_size=60),
+    st.sampled_from(["plain", "slashes", "unicode", "lines"]),
+    st.lists(st.integers(0, 400), max_size=20),
+)
+def test_a_data_url_is_an_image_under_any_key(prefix: str, data: bytes, style: str, places: list[int]) -> None:
+    url = prefix + escaped(base64.b64encode(PNG + data).decode(), style)
+    note = json.dumps('say "data:image/png;base64,AAAA" or data:image/png;base64,AAAA')
+    body = f'{{"output":["{url}", "data:", "data:text/plain,x"],"url":"{url}","note":{note},"data":{{}}}}'.encode()
+    for pieces in (cut(body, places), [body[at : at + 1] for at in range(len(body))]):
+        found, files, faults = scan(pieces)
+        assert found == {
+            "output": ["@0", "data:", "data:text/plain,x"],
+            "url": "@1",
+            "note": json.loads(note),
+            "data": {},
+        }
+        assert files == {"@0": PNG + data, "@1": PNG + data}
+        assert faults == []
 
 
 @settings(max_examples=100, deadline=None)

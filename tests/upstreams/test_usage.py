@@ -92,6 +92,11 @@ def test_output_without_details_is_image_output() -> None:
     )
 
 
+@pytest.mark.parametrize("count", ["1756", " 1756 ", "1756.0", Decimal("1756.00")])
+def test_a_count_may_come_as_text_or_with_a_point(count: Any) -> None:
+    assert reads({"input_tokens": "26", "output_tokens": count}).image_output == 1756
+
+
 @pytest.mark.parametrize(
     "reported",
     [
@@ -108,7 +113,8 @@ def test_output_without_details_is_image_output() -> None:
         {"input_tokens": 5, "output_tokens": -1756},
         {"input_tokens": 5, "output_tokens": MAX_TOKENS + 1},
         {"input_tokens": 5, "output_tokens": True},
-        {"input_tokens": 5, "output_tokens": "1756"},
+        {"input_tokens": 5, "output_tokens": "many"},
+        {"input_tokens": 5, "output_tokens": ["1756"]},
         {"input_tokens": 5, "output_tokens": Decimal("1756.5")},
     ],
 )

@@ -18,6 +18,7 @@ from yarl import URL
 
 from imagegate.egress.addresses import EgressRules, address_policy
 from imagegate.egress.connector import AddressGuard, AddressRefused, GuardedConnector
+from imagegate.egress.status_line import read_status_line
 from imagegate.egress.urls import CheckedUrl, UrlRefused, check_redirect
 from imagegate.http import client as http
 from imagegate.http.client import Download
@@ -40,6 +41,8 @@ FailureReason = Literal[
 
 MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_EXCERPT_BYTES: Final = 1024
+# The status of a webhook's response decides; its body is worth no longer wait.
+EXCERPT_TIMEOUT_S: Final = 1.0
 _CHUNK_BYTES: Final = 256 * 1024
 _WRITER_THREADS: Final = 4
 MAX_REDIRECTS: Final = 3
@@ -54,6 +57,7 @@ _REASONS: Final[tuple[tuple[type[BaseException], FailureReason], ...]] = (
     (TimeoutError, "timeout"),
     (aiohttp.ClientConnectorError, "connect"),
     (http.HeadersTooLarge, "too_large"),
+    (http.EncodingError, "encoding"),
     (aiohttp.ClientPayloadError, "truncated"),
     (aiohttp.ClientConnectionError, "reset"),
     (aiohttp.ClientError, "protocol"),
@@ -75,9 +79,9 @@ class FetchFailed(Exception):
 
 
 class PostResponse(msgspec.Struct, frozen=True):
-    """The response to a webhook, of any status. `excerpt` is its first kilobyte as printable text.
+    """The response to a webhook, of any status. `excerpt` is its first kilobyte as printable text, or less.
 
-    `retry_after` is that header as text, for the log.
+    `retry_after` is that header as text, for the log. Both are empty where only the status line could be read.
     """
 
     status: int
@@ -114,17 +118,27 @@ class EgressClient:
     async def post(
         self, url: CheckedUrl, body: bytes, headers: Mapping[str, str], *, total_s: float = 10
     ) -> PostResponse:
-        """POST the body once. A redirect is a response like any other and is not followed."""
+        """POST the body once. A redirect is a response like any other and is not followed.
+
+        The status line is the response: whatever breaks after it costs the excerpt alone. Raises FetchFailed where
+        there is none.
+        """
         clock = asyncio.get_running_loop().time
         started = clock()
-        async with _translate_errors(url), asyncio.timeout(total_s):
-            async with _send_request(
-                await self._session(), "POST", url, {**headers, **http.default_headers()}, body
-            ) as response:
-                excerpt = await _read_excerpt(response)
-            return PostResponse(
-                response.status, round((clock() - started) * 1000), excerpt, _retry_after_text(response)
-            )
+        excerpt, retry_after = "", None
+        with read_status_line() as status_line:
+            try:
+                async with _translate_errors(url), asyncio.timeout(total_s):
+                    session, all_headers = await self._session(), {**headers, **http.default_headers()}
+                    async with http.send_request(session, "POST", _aiohttp_url(url), all_headers, body) as response:
+                        status_line.status = response.status
+                        retry_after = _retry_after_text(response)
+                        excerpt = await _read_excerpt(response)
+            except FetchFailed as failed:
+                # Whoever is refused has answered nothing, even if it spoke first.
+                if not status_line.status or failed.reason == "refused_address":
+                    raise
+        return PostResponse(status_line.status, round((clock() - started) * 1000), excerpt, retry_after)
 
     async def close(self) -> None:
         """Drop the session and its connections."""
@@ -140,13 +154,15 @@ class EgressClient:
 
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
-    """Read to the end or to the cap, whichever comes first, and keep the beginning."""
+    """The beginning of the body, as far as it can be read at all."""
     kept, total = b"", 0
-    async for chunk in response.content.iter_any():
-        kept = (kept + chunk[:MAX_EXCERPT_BYTES])[:MAX_EXCERPT_BYTES]
-        total += len(chunk)
-        if total >= MAX_RESPONSE_BYTES:
-            break
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(EXCERPT_TIMEOUT_S):
+            async for chunk in http.iter_body(response):
+                kept = (kept + chunk[:MAX_EXCERPT_BYTES])[:MAX_EXCERPT_BYTES]
+                total += len(chunk)
+                if total >= MAX_RESPONSE_BYTES:
+                    break
     return _printable(kept)
 
 
@@ -172,19 +188,6 @@ async def _translate_errors(url: CheckedUrl) -> AsyncIterator[None]:
         raise FetchFailed(reason, f"{url.origin}: {type(error).__name__} {text}") from error
 
 
-@asynccontextmanager
-async def _send_request(
-    session: aiohttp.ClientSession, method: str, url: CheckedUrl, headers: Mapping[str, str], body: bytes | None = None
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    """One request, no redirect followed. The headers of the response are checked, its body is still to be read."""
-    async with http.send_request(session, method, _aiohttp_url(url), headers, body) as response:
-        http.check_header_size(response)
-        coding = response.headers.get("Content-Encoding", "").strip().lower()
-        if coding not in {"", "identity"}:
-            raise FetchFailed("encoding", f"response in content encoding {coding[:32]!r}")
-        yield response
-
-
 async def fetch(
     url: CheckedUrl,
     sink: Sink,
@@ -202,7 +205,8 @@ async def fetch(
     async with _translate_errors(url), asyncio.timeout(total_s):
         here = url
         for _ in range(MAX_REDIRECTS + 1):
-            async with _send_request(await session_for(here), "GET", here, headers) as response:
+            async with http.send_request(await session_for(here), "GET", _aiohttp_url(here), headers) as response:
+                http.check_header_size(response)
                 location = response.headers.get("Location") if response.status in _REDIRECT_STATUSES else None
                 if location is None:
                     return await _copy_body(response, sink, max_bytes)
@@ -211,7 +215,7 @@ async def fetch(
 
 
 async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> Download:
-    """The body of a 200 into `sink`; its bytes are counted as they arrive, whatever was announced."""
+    """The body of a 200 into `sink`, inflated; its bytes are counted as they arrive, whatever was announced."""
     if response.status != 200:
         raise FetchFailed("status", f"status {response.status}")
     if (response.content_length or 0) > max_bytes:
@@ -223,7 +227,7 @@ async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: in
         sink.write(data)
 
     loop = asyncio.get_running_loop()
-    async for chunk in response.content.iter_any():
+    async for chunk in http.iter_body(response):
         total += len(chunk)
         if total > max_bytes:
             raise FetchFailed("too_large", f"more than {max_bytes} bytes")

@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from functools import partial
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -16,6 +17,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from imagegate.egress.addresses import AddressPolicy
+from imagegate.egress.status_line import StatusLineHandler
 
 
 class AddressRefused(Exception):
@@ -94,6 +96,8 @@ class GuardedConnector(aiohttp.TCPConnector):
             limit=0,
         )
         self._guard = guard
+        # aiohttp's own place for the class of a connection's protocol.
+        self._factory = partial(StatusLineHandler, loop=self._loop)  # type: ignore[assignment]
 
     async def connect(
         self,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, reduce
 from typing import Final
 
 import aiohttp
@@ -34,6 +34,10 @@ _MAX_DETAIL_CHARS: Final = 400
 _INFLATE_CHUNK_BYTES: Final = 64 * 1024
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+# Nobody compresses twice on purpose; more than that is a trick to make us work.
+_MAX_CODINGS: Final = 2
+# Enough to see whether a body is compressed at all.
+_CODING_SNIFF_BYTES: Final = 2
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "apim-request-id", "x-fal-request-id")
 
 
@@ -52,6 +56,10 @@ class NoResponse(Exception):
 
 class HeadersTooLarge(aiohttp.ClientPayloadError):
     """The response's headers take more than MAX_HEADER_BYTES."""
+
+
+class EncodingError(aiohttp.ClientPayloadError):
+    """The response is compressed, and its compressed bytes are damaged."""
 
 
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,8 +191,10 @@ def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         auto_decompress=False,
         trust_env=False,
-        max_line_size=MAX_HEADER_BYTES // 2,
-        max_field_size=MAX_HEADER_BYTES // 2,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        # No bound of its own: the bytes of all headers together are bounded by `check_header_size`.
+        max_headers=MAX_HEADER_BYTES,
     )
 
 
@@ -226,9 +236,16 @@ async def read_response(response: aiohttp.ClientResponse, request_body: RequestB
     except (aiohttp.ClientError, TimeoutError):
         if is_success:
             raise
+    return build_response(response, bytes(content), request_body)
+
+
+def build_response(
+    response: aiohttp.ClientResponse, content: bytes, request_body: RequestBody | None = None
+) -> HttpResponse:
+    """The head of a response with what was read of its body."""
     return HttpResponse(
         status=response.status,
-        body=bytes(content).removeprefix(codecs.BOM_UTF8),
+        body=content.removeprefix(codecs.BOM_UTF8),
         retry_after_s=parse_retry_after(response.headers),
         request_id=request_id_of(response.headers),
         request_sent=request_body is None or request_body.is_sent,
@@ -277,34 +294,65 @@ def _clamp(seconds: float) -> float:
 
 
 async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body's chunks as they arrive, inflated where the server compressed it although asked not to."""
+    """The body's chunks as they arrive, inflated where the server compressed it although asked not to.
+
+    An unknown coding (`utf-8`, `none`, `aws-chunked`, `br`) is ignored, and so is a known one whose bytes are not
+    compressed at all: the bytes must prove themselves to whoever reads them, as JSON or as an image. Raises
+    EncodingError for compressed bytes that are damaged.
+    """
     header = ",".join(response.headers.getall("Content-Encoding", []))
-    codings = [coding for part in header.lower().split(",") if (coding := part.strip()) not in ("", "identity")]
-    if not codings:
-        async for chunk in response.content.iter_any():
-            yield chunk
-        return
-    if len(codings) > 1 or codings[0] not in _CODINGS:
-        raise aiohttp.ClientPayloadError(f"response in content encoding {header[:32]!r}")
-    inflater = _Inflater(codings[0])
-    try:
-        async for chunk in response.content.iter_any():
-            for inflated in inflater.feed(chunk):
-                yield inflated
-    except zlib.error as error:
-        raise aiohttp.ClientPayloadError(f"the response is not {codings[0]}: {error}") from error
+    codings = [coding for part in header.lower().split(",") if (coding := part.strip()) in _CODINGS]
+    # What was applied last stands last and is undone first.
+    inflaters = [_Inflater(coding) for coding in reversed(codings[:_MAX_CODINGS])]
+    async for chunk in response.content.iter_any():
+        for inflated in reduce(_inflate, inflaters, iter((chunk,))):
+            yield inflated
+    for index, inflater in enumerate(inflaters):
+        for inflated in reduce(_inflate, inflaters[index + 1 :], inflater.finish()):
+            yield inflated
+
+
+def _inflate(chunks: Iterator[bytes], inflater: _Inflater) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from inflater.feed(chunk)
 
 
 class _Inflater:
-    """gzip of one or more members, and deflate with or without the zlib header: servers send both under that name."""
+    """gzip of one or more members, and deflate with or without the zlib header: servers send both under that name.
+
+    Bytes that do not begin as the coding does pass as they are.
+    """
 
     def __init__(self, coding: str) -> None:
-        self._is_gzip = coding != "deflate"
+        self._coding = coding
+        self._first_bytes = b""
+        self._is_plain: bool | None = None  # None until the first bytes have told
+        self._has_ended = False
         self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The inflated bytes in chunks of a bounded size. Raises zlib.error."""
-        while data or self._stream is not None:
+        """The inflated bytes in chunks of a bounded size. Raises EncodingError."""
+        if self._is_plain is None:
+            data, self._first_bytes = self._first_bytes + data, b""
+            if len(data) < _CODING_SNIFF_BYTES:
+                self._first_bytes = data
+                return
+            self._is_plain = self._looks_plain(data)
+        if self._is_plain:
+            yield data
+            return
+        try:
+            yield from self._decompress(data)
+        except zlib.error as error:
+            raise EncodingError(f"the response is not {self._coding}: {error}") from error
+
+    def finish(self) -> Iterator[bytes]:
+        """What was held back of a body that is shorter than what tells its coding."""
+        if self._is_plain is None and self._first_bytes:
+            yield self._first_bytes
+
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
+        while (data or self._stream is not None) and not self._has_ended:
             if self._stream is None:
                 self._stream = zlib.decompressobj(self._window_bits(data))
             chunk = self._stream.decompress(data, _INFLATE_CHUNK_BYTES)
@@ -313,11 +361,28 @@ class _Inflater:
             data = self._stream.unconsumed_tail
             if self._stream.eof:
                 data = self._stream.unused_data
-                if not (self._is_gzip and data.startswith(b"\x1f")):
-                    return  # padding, not another member
+                # What follows is another member, or padding.
+                self._has_ended = bool(data) and not (self._is_gzip and data.startswith(b"\x1f"))
                 self._stream = None
             elif not data and len(chunk) < _INFLATE_CHUNK_BYTES:
                 return  # after a full chunk there may be output left although all input was taken
+
+    @property
+    def _is_gzip(self) -> bool:
+        return self._coding != "deflate"
+
+    def _looks_plain(self, data: bytes) -> bool:
+        if self._is_gzip:
+            return not data.startswith(b"\x1f\x8b")
+        # Bare deflate has no mark of its own: an opening brace cannot begin one that holds JSON, and what is neither
+        # zlib nor bare deflate fails at once.
+        if data.startswith(b"{"):
+            return True
+        try:
+            zlib.decompressobj(self._window_bits(data)).decompress(data, 1)
+        except zlib.error:
+            return True
+        return False
 
     def _window_bits(self, data: bytes) -> int:
         if self._is_gzip:

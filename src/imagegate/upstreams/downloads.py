@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,8 @@ from imagegate.upstreams.base import Fetch, RetrySchedule
 
 # The largest image that a model makes, uncompressed, and some more.
 MAX_IMAGE_BYTES: Final = 36 * 1024 * 1024
+# What begins the text that stands in a scanned response where an image stood. No URL begins so.
+IMAGE_MARK: Final = "@"
 
 T = TypeVar("T")
 
@@ -30,10 +32,30 @@ async def gather(running: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
+async def save_image(
+    fetch: Fetch,
+    url: str,
+    files: MutableMapping[str, Path],
+    directory: Path,
+    index: int,
+    retry: RetrySchedule,
+) -> SpooledImage | DownloadFailed:
+    """Image number `index` of an attempt's directory: one of `files`, which came with the response, or behind a URL.
+    OSError is the disk's."""
+    path = files.pop(url, None)
+    if path is not None:
+        return await adopt_image(path, index)
+    if url.startswith(IMAGE_MARK):
+        return DownloadFailed(f"image {index} is unreadable")
+    return await download_image(fetch, url.strip(), directory, index, retry)
+
+
 async def download_image(
     fetch: Fetch, url: str, directory: Path, index: int, retry: RetrySchedule
 ) -> SpooledImage | DownloadFailed:
     """Image number `index` of an attempt's directory. OSError is the disk's."""
+    if url.lower().startswith("data:"):
+        return DownloadFailed(f"image {index}: a data URL that is not in base64")
     clock = asyncio.get_running_loop().time
     end, delay_s = clock() + retry.max_total_s, retry.min_delay_s
     while True:

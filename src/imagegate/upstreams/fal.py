@@ -7,7 +7,7 @@ are fal's own or the operator's base URL.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,14 +26,14 @@ from imagegate.upstreams.polling import (
     PollingUpstream,
     PollResult,
     RemoteJob,
-    decode_or_none,
-    text_of,
+    read_object,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, image_urls, quality_field
+from imagegate.upstreams.response_fields import image_urls_field, status_field, text_field, text_or_json, url_field
 
 # fal reports no progress; these are what the bar shows.
-_PERCENT_BY_STATUS: Final = {"IN_QUEUE": 5, "IN_PROGRESS": 30}
+_PERCENT_BY_STATUS: Final = {"in_queue": 5, "in_progress": 30}
 _TEXT_TO_IMAGE_SUFFIX: Final = "/text-to-image"
 _CANCELLED_STATUS: Final = 499
 # Statuses of the response URL that say nothing about the job itself.
@@ -47,19 +47,6 @@ class FalRef(JobRef, frozen=True):
     status_url: str
     response_url: str
     cancel_url: str
-
-
-class _Status(msgspec.Struct, frozen=True):
-    status: str = ""
-    error: msgspec.Raw = msgspec.Raw()
-
-
-class _ResultImage(msgspec.Struct, frozen=True):
-    url: str
-
-
-class _Result(msgspec.Struct, frozen=True):
-    images: list[_ResultImage] = []
 
 
 class Fal(PollingUpstream[FalRef]):
@@ -84,24 +71,32 @@ class Fal(PollingUpstream[FalRef]):
         # Without the first header fal repeats a failed request up to ten times.
         headers = {"x-fal-no-retry": "1", "X-Client-Request-Id": call.attempt_id}
         body = json_body(apply_dialect(fields, self.dialect), files)
-        return await self.submit_once(f"{self.base_url}/{_model_path(call)}", body, headers)
+        return await self.submit_once(call, f"{self.base_url}/{_model_path(call)}", body, headers)
+
+    def read_ref(self, accepted: dict[str, Any]) -> FalRef | None:
+        """Without an address to cancel at, a job is not cancelled."""
+        job_id = text_field(accepted.get("request_id"))
+        names = ("status_url", "response_url", "cancel_url")
+        status_url, response_url, cancel_url = (url_field(accepted.get(name)) for name in names)
+        return FalRef(job_id, status_url, response_url, cancel_url) if job_id and status_url and response_url else None
 
     def addresses(self, ref: FalRef) -> Sequence[str]:
-        return (ref.status_url, ref.response_url, ref.cancel_url)
+        return (ref.status_url, ref.response_url)
 
     async def poll(self, job: RemoteJob[FalRef], remaining_s: float) -> PollResult:
         """COMPLETED only says that the request has ended; how, is in the response."""
         timeout_s = min(POLL_TIMEOUT_S, remaining_s)
-        response = await self.http.request("GET", job.ref.status_url, total_s=timeout_s)
+        response = await self.get(job, job.ref.status_url, timeout_s)
         if response.status not in (200, 202):
             return _unexpected(response, job)
-        status = decode_or_none(response.body, _Status)
-        if status is None:
+        polled = read_object(response.body)
+        if polled is None:
             return PollFailed("unreadable status")
-        if status.status != "COMPLETED":
-            return Pending(_PERCENT_BY_STATUS.get(status.status, 0))
-        response = await self.http.request("GET", job.ref.response_url, total_s=timeout_s)
-        return _read_result(response, status, job) if response.status == 200 else self._read_failure(response, job)
+        status = status_field(polled.get("status"))
+        if status != "completed":
+            return Pending(_PERCENT_BY_STATUS.get(status, 0))
+        response = await self.get(job, job.ref.response_url, timeout_s)
+        return _read_result(response, polled, job) if response.status == 200 else self._read_failure(response, job)
 
     async def send_cancel(self, job: RemoteJob[FalRef]) -> None:
         await self.cancel_at("PUT", job.ref.cancel_url)
@@ -122,13 +117,14 @@ def _model_path(call: Call) -> str:
     return f"{model.removesuffix(_TEXT_TO_IMAGE_SUFFIX)}/edit"
 
 
-def _read_result(response: HttpResponse, status: _Status, job: RemoteJob[FalRef]) -> PollResult:
-    result = decode_or_none(response.body, _Result)
+def _read_result(response: HttpResponse, polled: dict[str, Any], job: RemoteJob[FalRef]) -> PollResult:
+    """Models of one image have `image` in place of `images`."""
+    result = read_object(response.body)
     if result is None:
         return PollFailed("unreadable result")
-    if result.images:
-        return JobResult(urls=tuple(image.url for image in result.images), request_id=job.ref.id)
-    if error := text_of(status.error):
+    if urls := image_urls_field(result.get("images")) or image_urls_field(result.get("image")):
+        return JobResult(urls=urls, request_id=job.ref.id)
+    if error := text_or_json(polled.get("error")):
         return _failed(500, ErrorBody(message=error), job)
     return Unknown("completed without images", True, request_id=job.ref.id)
 

@@ -11,14 +11,25 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+import aiohttp
 import msgspec
 from yarl import URL
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.http.client import DownloadFailed, HttpClient, HttpResponse, NoResponse
+from imagegate.http.client import (
+    MAX_RESPONSE_BYTES,
+    DownloadFailed,
+    HttpClient,
+    HttpResponse,
+    NoResponse,
+    build_response,
+    iter_body,
+    read_response,
+)
 from imagegate.http.request_body import RequestBody
 from imagegate.spool import SpooledResponse
 from imagegate.upstreams.base import (
@@ -31,17 +42,22 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import download_image, gather
-from imagegate.upstreams.error_body import UNREADABLE
+from imagegate.upstreams.downloads import gather, save_image
 from imagegate.upstreams.errors import JOB_ERRORS, classify_error, no_response_outcome
+from imagegate.upstreams.json_images import (
+    JsonImageScanner,
+    UnreadableResponse,
+    decode_object,
+    feed_in_thread,
+    max_images,
+)
 
 POLL_TIMEOUT_S: Final = 30.0
 SUBMIT_TIMEOUT_S: Final = 120.0
 # A longer Retry-After is not followed: a customer waits meanwhile.
 MAX_RETRY_DELAY_S: Final = 300.0
 _CANCEL_CHECK_INTERVAL_S: Final = 1.0
-
-T = TypeVar("T")
+_MAX_DETAIL_CHARS: Final = 400
 
 
 class JobRef(msgspec.Struct, frozen=True):
@@ -83,10 +99,14 @@ PollResult = Pending | PollFailed | JobResult | Outcome
 class RemoteJob(Generic[Ref]):
     """A job that the upstream has accepted, and whether its cancellation was sent."""
 
-    def __init__(self, ref: Ref, hooks: CallHooks) -> None:
+    def __init__(self, ref: Ref, call: Call, hooks: CallHooks) -> None:
         self.ref = ref
+        self.call = call
         self.hooks = hooks
         self.cancel_sent = False
+        # The images that came with the last response, by the text that stands for them, and why others did not.
+        self.files: dict[str, Path] = {}
+        self.image_errors: list[str] = []
 
     @property
     def cancelled_by_customer(self) -> bool:
@@ -113,7 +133,7 @@ class PollingUpstream(ABC, Generic[Ref]):
         """Buy, at the latest at `end` by the loop's clock. `saved` is there where an earlier call left no job id."""
 
     def addresses(self, ref: Ref) -> Sequence[str]:
-        """Those that the upstream gave of the job: they are sent its key, so they must be its own."""
+        """Those that the upstream gave to ask about the job: they are sent its key, so they must be its own."""
         return ()
 
     @abstractmethod
@@ -137,24 +157,55 @@ class PollingUpstream(ABC, Generic[Ref]):
             await hooks.save_ref(encode_ref(ref))
         if not all(is_same_origin(url, self.base_url, self.domain) for url in self.addresses(ref)):
             return Unknown("the job's addresses are not the upstream's own", request_id=ref.id)
-        outcome = await self._poll_until_done(RemoteJob(ref, hooks), end)
-        return await self._save_results(call, outcome) if isinstance(outcome, JobResult) else outcome
+        job = RemoteJob(ref, call, hooks)
+        outcome = await self._poll_until_done(job, end)
+        return await self._save_results(job, outcome) if isinstance(outcome, JobResult) else outcome
 
     async def close(self) -> None:
         await self.http.close()
 
-    async def submit_once(self, url: str, body: RequestBody, headers: Mapping[str, str]) -> Ref | Outcome:
+    async def submit_once(self, call: Call, url: str, body: RequestBody, headers: Mapping[str, str]) -> Ref | Outcome:
         """The reference in the response to one POST, or what took its place. Never sent twice."""
         try:
-            response = await self.http.request("POST", url, headers, total_s=SUBMIT_TIMEOUT_S, body=body)
+            response = await self.post(call, url, body, headers, SUBMIT_TIMEOUT_S)
         except NoResponse as error:
             return no_response_outcome(error)
         if not 200 <= response.status < 300:
             return classify_error(response, JOB_ERRORS, self.dialect)
-        ref = decode_or_none(response.body, self.ref_type)
+        accepted = read_object(response.body)
+        ref = self.read_ref(accepted) if accepted else None
         return ref or Unknown("accepted without a readable id", True, request_id=response.request_id)
 
+    @abstractmethod
+    def read_ref(self, accepted: dict[str, Any]) -> Ref | None:
+        """The reference in the response to a submit."""
+
+    async def post(
+        self, call: Call, url: str, body: RequestBody, headers: Mapping[str, str], total_s: float
+    ) -> HttpResponse:
+        """A submit. Images in the response are passed over: servers repeat what they were sent. Raises NoResponse."""
+        async with self.http.stream("POST", url, headers, total_s=total_s, body=body) as response:
+            scanner = JsonImageScanner(lambda _: None, max_images(call), MAX_RESPONSE_BYTES)
+            return await _read_scanned(response, scanner, body)
+
+    async def get(self, job: RemoteJob[Ref], url: str, total_s: float) -> HttpResponse:
+        """A poll. The images in its response are the job's files. Raises NoResponse."""
+        for path in job.files.values():
+            path.unlink(missing_ok=True)
+        job.files, job.image_errors = {}, []
+        directory, most = self.deps.spool.create_directory(job.call.attempt_id), max_images(job.call)
+        scanner = JsonImageScanner(
+            lambda number: directory / f"p{number}.part" if number < 2 * most else None, most, MAX_RESPONSE_BYTES
+        )
+        async with self.http.stream("GET", url, total_s=total_s) as response:
+            scanned = await _read_scanned(response, scanner)
+        job.files, job.image_errors = scanner.finished_files, scanner.image_errors
+        return scanned
+
     async def cancel_at(self, method: str, url: str) -> None:
+        """Nowhere but at the upstream's own: it is sent the key. Without such an address the job is not cancelled."""
+        if not is_same_origin(url, self.base_url, self.domain):
+            return
         # A lost response does not matter: the next poll tells.
         with suppress(NoResponse):
             await self.http.request(method, url, total_s=POLL_TIMEOUT_S)
@@ -216,16 +267,20 @@ class PollingUpstream(ABC, Generic[Ref]):
             case ended:
                 return ended
 
-    async def _save_results(self, call: Call, result: JobResult) -> Outcome:
+    async def _save_results(self, job: RemoteJob[Ref], result: JobResult) -> Outcome:
         """The images into the spool. Usage is for all of them: where one is missing, the formula counts instead."""
-        directory = self.deps.spool.create_directory(call.attempt_id)
+        directory = self.deps.spool.create_directory(job.call.attempt_id)
         fetch, retry = self.deps.fetch(self.config.base_url), self.deps.download_retry
         downloads = await gather(
-            download_image(fetch, url, directory, index, retry) for index, url in enumerate(result.urls[: call.order.n])
+            save_image(fetch, url, job.files, directory, index, retry)
+            for index, url in enumerate(result.urls[: job.call.order.n])
         )
+        for unused in job.files.values():
+            unused.unlink(missing_ok=True)
         images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
         if not images:
-            details = "; ".join(failed.detail for failed in downloads if isinstance(failed, DownloadFailed))
+            failures = [failed.detail for failed in downloads if isinstance(failed, DownloadFailed)]
+            details = "; ".join([*job.image_errors, *failures])[:_MAX_DETAIL_CHARS]
             return Unknown(f"no result could be read: {details}", True, result.usage, result.request_id)
         usage = result.usage if len(images) == len(result.urls) else None
         return Produced(
@@ -240,6 +295,22 @@ class PollingUpstream(ABC, Generic[Ref]):
         )
 
 
+async def _read_scanned(
+    response: aiohttp.ClientResponse, scanner: JsonImageScanner, body: RequestBody | None = None
+) -> HttpResponse:
+    """The whole response, with marks in place of its images where it is a success."""
+    if not 200 <= response.status < 300:
+        return await read_response(response, body)
+    try:
+        async for chunk in iter_body(response):
+            await feed_in_thread(scanner, chunk)
+        return build_response(response, scanner.finish(), body)
+    except UnreadableResponse as error:
+        raise aiohttp.ClientPayloadError(f"status {response.status}: {error}") from error
+    finally:
+        scanner.close()
+
+
 def backoff_s(schedule: PollSchedule, failures: int) -> float:
     """Doubled with each failure, with a fifth of jitter."""
     # The exponent is bounded so that the power stays a float.
@@ -251,18 +322,12 @@ def unexpected_status(response: HttpResponse) -> PollFailed:
     return PollFailed(f"status {response.status}", response.retry_after_s)
 
 
-def decode_or_none(raw: bytes | msgspec.Raw, kind: type[T]) -> T | None:
-    """None where the JSON is missing, broken or of another shape."""
+def read_object(body: bytes) -> dict[str, Any] | None:
+    """None where the body is no JSON object."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except UNREADABLE:
+        return decode_object(body)
+    except UnreadableResponse:
         return None
-
-
-def text_of(raw: msgspec.Raw) -> str:
-    """A JSON string's text; of any other value its JSON, empty for null and for nothing."""
-    text = decode_or_none(raw, str)
-    return bytes(raw).decode("utf-8", "replace").removesuffix("null") if text is None else text
 
 
 def encode_ref(ref: Any) -> str:

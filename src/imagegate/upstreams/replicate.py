@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -20,11 +21,18 @@ from imagegate.upstreams.polling import (
     PollingUpstream,
     PollResult,
     RemoteJob,
-    decode_or_none,
-    text_of,
+    read_object,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, exact_ratio, format_fields, image_urls, quality_field
+from imagegate.upstreams.response_fields import (
+    image_urls_field,
+    object_field,
+    status_field,
+    text_field,
+    text_or_json,
+    url_field,
+)
 
 # Replicate reports no progress; these are what the bar shows.
 _PERCENT_BY_STATUS: Final = {"starting": 5, "processing": 30}
@@ -41,12 +49,6 @@ class ReplicateRef(JobRef, frozen=True):
     """The prediction's id and where to ask about it. Saved as JSON: the names of the fields stay."""
 
     urls: _Urls
-
-
-class _Prediction(msgspec.Struct, frozen=True):
-    status: str = ""
-    output: list[str] | str | None = None
-    error: msgspec.Raw = msgspec.Raw()
 
 
 class Replicate(PollingUpstream[ReplicateRef]):
@@ -73,39 +75,46 @@ class Replicate(PollingUpstream[ReplicateRef]):
         cancel_after_s = max(int(self.config.timeout_s), _MIN_CANCEL_AFTER_S)
         headers = {"Cancel-After": f"{cancel_after_s}s", "X-Client-Request-Id": call.attempt_id}
         url = f"{self.base_url.removesuffix('/v1')}/v1/models/{call.model}/predictions"
-        return await self.submit_once(url, json_body({"input": apply_dialect(fields, self.dialect)}, files), headers)
+        body = json_body({"input": apply_dialect(fields, self.dialect)}, files)
+        return await self.submit_once(call, url, body, headers)
+
+    def read_ref(self, accepted: dict[str, Any]) -> ReplicateRef | None:
+        """Where the addresses are unreadable they are the documented ones."""
+        job_id, urls = text_field(accepted.get("id")), object_field(accepted.get("urls"))
+        url = f"{self.base_url.removesuffix('/v1')}/v1/predictions/{quote(job_id, safe='')}"
+        addresses = _Urls(url_field(urls.get("get")) or url, url_field(urls.get("cancel")) or f"{url}/cancel")
+        return ReplicateRef(job_id, addresses) if job_id else None
 
     def addresses(self, ref: ReplicateRef) -> Sequence[str]:
-        return (ref.urls.get, ref.urls.cancel)
+        return (ref.urls.get,)
 
     async def poll(self, job: RemoteJob[ReplicateRef], remaining_s: float) -> PollResult:
-        response = await self.http.request("GET", job.ref.urls.get, total_s=min(POLL_TIMEOUT_S, remaining_s))
+        response = await self.get(job, job.ref.urls.get, min(POLL_TIMEOUT_S, remaining_s))
         if response.status != 200:
             return unexpected_status(response)
-        prediction = decode_or_none(response.body, _Prediction)
+        prediction = read_object(response.body)
         return _read_prediction(prediction, job) if prediction else PollFailed("unreadable prediction")
 
     async def send_cancel(self, job: RemoteJob[ReplicateRef]) -> None:
         await self.cancel_at("POST", job.ref.urls.cancel)
 
 
-def _read_prediction(prediction: _Prediction, job: RemoteJob[ReplicateRef]) -> PollResult:
+def _read_prediction(prediction: dict[str, Any], job: RemoteJob[ReplicateRef]) -> PollResult:
     by_customer = job.cancelled_by_customer
-    match prediction.status:
+    match status := status_field(prediction.get("status")):
         case "succeeded":
-            return _read_output(prediction.output, job.ref.id)
+            return _read_output(image_urls_field(prediction.get("output")), job.ref.id)
         case "failed":
-            return _failed(text_of(prediction.error), job.ref.id)
+            return _failed(text_or_json(prediction.get("error")), job.ref.id)
         case "canceled" if not by_customer:
             return Unknown("cancelled while it ran, which is billed", request_id=job.ref.id)
         case "canceled" | "aborted":
-            return cancelled(by_customer, f"prediction {prediction.status}", job.ref.id)
-        case status:
+            return cancelled(by_customer, f"prediction {status}", job.ref.id)
+        case _:
             return Pending(_PERCENT_BY_STATUS.get(status, 0))
 
 
-def _read_output(output: list[str] | str | None, request_id: str) -> PollResult:
-    urls = (output,) if isinstance(output, str) else tuple(output or ())
+def _read_output(urls: tuple[str, ...], request_id: str) -> PollResult:
     if not urls:
         return Unknown("succeeded without output", True, request_id=request_id)
     return JobResult(urls=urls, request_id=request_id)

@@ -24,13 +24,14 @@ from imagegate.upstreams.polling import (
     PollResult,
     RemoteJob,
     backoff_s,
-    decode_or_none,
     encode_ref,
     now,
+    read_object,
     unexpected_status,
 )
 from imagegate.upstreams.request_fields import apply_dialect, format_fields, quality_field
-from imagegate.upstreams.task_object import TaskObject, read_result
+from imagegate.upstreams.response_fields import text_field
+from imagegate.upstreams.task_object import read_result
 
 MAX_LONG_POLL_S: Final = 20
 # The other side may hold a long poll a little longer than it was asked to.
@@ -88,16 +89,21 @@ class TaskApi(PollingUpstream[TaskRef]):
         timeout_s = max(min(SUBMIT_TIMEOUT_S, end - now()), 1.0)
         url, headers, body = f"{self._api_url}/images/generations", self._headers(call), json_body(fields)
         try:
-            response = await self.http.request("POST", url, headers, total_s=timeout_s, body=body)
+            response = await self.post(call, url, body, headers, timeout_s)
         except NoResponse as error:
             return no_response_outcome(error), True
         if not 200 <= response.status < 300:
             # A conflict means that the key was used with another body: there is a task, and no way to find it.
             return classify_error(response, JOB_ERRORS, self.dialect), response.status != _CONFLICT_STATUS
-        task = decode_or_none(response.body, TaskObject)
-        if task is None or not task.id:
+        accepted = read_object(response.body)
+        ref = self.read_ref(accepted) if accepted else None
+        if ref is None:
             return Unknown("accepted without a readable id", True, request_id=response.request_id), True
-        return TaskRef(task.id), False
+        return ref, False
+
+    def read_ref(self, accepted: dict[str, Any]) -> TaskRef | None:
+        job_id = text_field(accepted.get("id"))
+        return TaskRef(job_id) if job_id else None
 
     def _make_links(self, call: Call) -> TaskRef:
         link = self.deps.link
@@ -127,10 +133,10 @@ class TaskApi(PollingUpstream[TaskRef]):
         """A long poll where the other side honours `wait`; where it does not, it answers at once."""
         wait_s = max(1, min(MAX_LONG_POLL_S, int(remaining_s)))
         url = f"{self._task_url(job)}?wait={wait_s}"
-        response = await self.http.request("GET", url, total_s=wait_s + _LONG_POLL_MARGIN_S)
+        response = await self.get(job, url, wait_s + _LONG_POLL_MARGIN_S)
         if response.status != 200:
             return unexpected_status(response)
-        task = decode_or_none(response.body, TaskObject)
+        task = read_object(response.body)
         return read_result(task, response, job.cancelled_by_customer) if task else PollFailed("unreadable task")
 
     async def send_cancel(self, job: RemoteJob[TaskRef]) -> None:

@@ -1,12 +1,11 @@
-"""The task object of the task API, read leniently: only its id, its status and its results must be right."""
+"""The task object of the task API, read leniently: only its status and its results must be right."""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta, Raw
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import NANOS_PER_USD
@@ -15,26 +14,22 @@ from imagegate.domain.usage import Usage, UsageSource
 from imagegate.http.client import HttpResponse
 from imagegate.upstreams.base import Outcome, Unknown
 from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
-from imagegate.upstreams.polling import JobResult, Pending, PollResult, decode_or_none
+from imagegate.upstreams.polling import JobResult, Pending, PollResult
+from imagegate.upstreams.response_fields import (
+    count_field,
+    image_urls_field,
+    object_field,
+    percent_field,
+    status_field,
+    text_field,
+)
 from imagegate.upstreams.usage import MAX_TOKENS
 
 EMBEDDED: Final = "embedded"
 _MAX_COST_USD: Final = Decimal(10**9)
 _REFERENCE_UNREACHABLE: Final = "reference_unreachable"
 
-Tokens = Annotated[int, Meta(ge=0, le=MAX_TOKENS)]
-
-
-class TaskObject(msgspec.Struct, frozen=True):
-    """What is raw is read apart: another shape, or a number too large, must not cost the images or the end."""
-
-    id: str = ""
-    status: str = ""
-    progress: Raw = Raw()
-    results: list[str] | None = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-    engine: Raw = Raw()
+_TOKENS: Final = ("text_input", "text_cached_input", "image_input", "image_cached_input", "image_output")
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -43,46 +38,31 @@ class _Failure(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class _UsageObject(msgspec.Struct, frozen=True):
-    cost: Raw = Raw()
-    tokens: Raw = Raw()
-    source: Raw = Raw()
-
-
-class _Cost(msgspec.Struct, frozen=True):
-    """`usd` is read as the decimal text that it is, never through a float."""
-
-    usd: Decimal | None = None
-
-
-class _Tokens(msgspec.Struct, frozen=True):
-    text_input: Tokens = 0
-    text_cached_input: Tokens = 0
-    image_input: Tokens = 0
-    image_cached_input: Tokens = 0
-    image_output: Tokens = 0
-
-
-def read_result(task: TaskObject, response: HttpResponse, cancelled_by_customer: bool) -> PollResult:
-    match task.status:
+def read_result(task: dict[str, Any], response: HttpResponse, cancelled_by_customer: bool) -> PollResult:
+    request_id = text_field(task.get("id")) or response.request_id
+    match status_field(task.get("status")):
         case "completed":
-            return _job_result(task, response)
+            return _job_result(task, request_id)
         case "failed":
-            failure = decode_or_none(task.error, _Failure) or _Failure()
-            return _failed_outcome(failure, task.id or response.request_id, cancelled_by_customer)
+            return _failed_outcome(_read_failure(task.get("error")), request_id, cancelled_by_customer)
         case _:
-            return Pending(int(min(max(decode_or_none(task.progress, float) or 0.0, 0), 99)))
+            return Pending(percent_field(task.get("progress")))
 
 
-def _job_result(task: TaskObject, response: HttpResponse) -> PollResult:
-    reported = decode_or_none(task.usage, _UsageObject) or _UsageObject()
-    usage, source = _read_usage(reported, len(task.results or ()))
-    request_id = task.id or response.request_id
-    if not task.results:
+def _read_failure(error: Any) -> _Failure:
+    if isinstance(error, str):
+        return _Failure(message=error)
+    return _Failure(*(text_field(object_field(error).get(name)) for name in _Failure.__struct_fields__))
+
+
+def _job_result(task: dict[str, Any], request_id: str) -> PollResult:
+    reported, urls = object_field(task.get("usage")), image_urls_field(task.get("results"))
+    usage, source = _read_usage(reported, len(urls))
+    if not urls:
         return Unknown("completed without results", True, usage, request_id)
-    engine = EMBEDDED if decode_or_none(task.engine, str) == EMBEDDED else None
+    engine = EMBEDDED if task.get("engine") == EMBEDDED else None
     return JobResult(
-        urls=tuple(task.results),
+        urls=urls,
         usage=usage,
         usage_source=UsageSource.formula if engine and usage else source,
         cost_nanos=_cost_nanos(reported),
@@ -91,22 +71,27 @@ def _job_result(task: TaskObject, response: HttpResponse) -> PollResult:
     )
 
 
-def _read_usage(reported: _UsageObject, images: int) -> tuple[Usage | None, UsageSource]:
-    """What the other side estimated stays an estimate."""
-    tokens = decode_or_none(reported.tokens, _Tokens)
-    if tokens is None:
+def _read_usage(reported: dict[str, Any], images: int) -> tuple[Usage | None, UsageSource]:
+    """What the other side estimated stays an estimate. One unreadable count makes the others worthless."""
+    tokens = object_field(reported.get("tokens"))
+    counts = {name: count_field(tokens.get(name, 0), MAX_TOKENS) for name in _TOKENS}
+    if not tokens or None in counts.values():
         return None, UsageSource.estimated
-    is_estimate = decode_or_none(reported.source, str) == UsageSource.estimated
+    is_estimate = reported.get("source") == UsageSource.estimated
     source = UsageSource.estimated if is_estimate else UsageSource.upstream
-    return Usage(images=images, **msgspec.structs.asdict(tokens)), source
+    return Usage(images=images, **{name: count or 0 for name, count in counts.items()}), source
 
 
-def _cost_nanos(reported: _UsageObject) -> int | None:
-    """A fraction of a nano is rounded up."""
-    cost = decode_or_none(reported.cost, _Cost)
-    if cost is None or cost.usd is None or not cost.usd.is_finite() or not 0 <= cost.usd < _MAX_COST_USD:
+def _cost_nanos(reported: dict[str, Any]) -> int | None:
+    """A fraction of a nano is rounded up. The amount is read as the decimal text that it is, never through a float."""
+    usd = object_field(reported.get("cost")).get("usd")
+    try:
+        usd = usd if isinstance(usd, Decimal) else Decimal(text_field(usd))
+    except ArithmeticError:
         return None
-    return int((cost.usd * NANOS_PER_USD).to_integral_value(ROUND_CEILING))
+    if not usd.is_finite() or not 0 <= usd < _MAX_COST_USD:
+        return None
+    return int((usd * NANOS_PER_USD).to_integral_value(ROUND_CEILING))
 
 
 _CALLER_ERRORS: Final = ("invalid_parameters", "image_processing_error", "image_dimension_mismatch")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from imagegate.domain.money import MAX_NANOS, NANOS_PER_USD
 from imagegate.domain.usage import Usage
+from imagegate.upstreams.response_fields import count_field
 
 # Far above any real count, far below what a 64-bit column holds.
 MAX_TOKENS: Final = 2**40
@@ -102,7 +103,7 @@ def _child_object(parent: dict[str, Any], name: str) -> dict[str, Any]:
 def _token_count(parent: dict[str, Any], *names: str) -> int | None:
     """The tokens under the first of the names that has a count; negative or absurd figures are none."""
     for name in names:
-        value = parent.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-            return value
+        count = count_field(parent.get(name), MAX_TOKENS)
+        if count is not None:
+            return count
     return None

@@ -27,7 +27,7 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import adopt_image, download_image, gather
+from imagegate.upstreams.downloads import IMAGE_MARK, gather, save_image
 from imagegate.upstreams.errors import (
     OPENAI_ERRORS,
     classify_error,
@@ -35,9 +35,10 @@ from imagegate.upstreams.errors import (
     no_response_outcome,
     unavailable,
 )
-from imagegate.upstreams.openai.json_images import UnreadableResponse
+from imagegate.upstreams.json_images import UnreadableResponse, max_images
 from imagegate.upstreams.openai.request import build_request, unsupported_reason, uses_stream
 from imagegate.upstreams.openai.response import ParsedResponse, ResponseReader
+from imagegate.upstreams.response_fields import image_urls_field
 from imagegate.upstreams.usage import read_cost, read_usage
 
 _PROGRESS_INTERVAL_S: Final = 1.0
@@ -82,7 +83,9 @@ class OpenAI:
                 if not 200 <= response.status < 300:
                     return classify_error(await read_response(response, body), OPENAI_ERRORS, self._dialect)
                 directory = self._deps.spool.create_directory(call.attempt_id)
-                reader = ResponseReader(directory, call.order.n, self._dialect, hooks.on_partial_image)
+                reader = ResponseReader(
+                    directory, call.order.n, max_images(call), self._dialect, hooks.on_partial_image
+                )
                 parsed = await reader.read(response)
         except NoResponse as error:
             return no_response_outcome(error, request_id)
@@ -110,6 +113,8 @@ class OpenAI:
 
     async def _save_images(self, call: Call, parsed: ParsedResponse) -> list[SpooledImage]:
         results = await gather(self._save_image(call, parsed, item, n) for n, item in enumerate(parsed.items))
+        for unused in parsed.files.values():
+            unused.unlink(missing_ok=True)
         parsed.image_errors += [result.detail for result in results if isinstance(result, DownloadFailed)]
         return [result for result in results if isinstance(result, SpooledImage)]
 
@@ -117,14 +122,13 @@ class OpenAI:
         self, call: Call, parsed: ParsedResponse, item: dict[str, Any], index: int
     ) -> SpooledImage | DownloadFailed | None:
         """The image came with the response, or is behind a URL; None where the item has neither."""
-        path = parsed.files.pop(str(item.get("b64_json")), None)
-        if path is not None:
-            return await adopt_image(path, index)
-        url = item.get("url")
-        if not isinstance(url, str) or not url:
+        # One that is broken leaves its place to the other.
+        urls = [url for name in ("b64_json", "url") for url in image_urls_field(item.get(name))]
+        url = next((url for url in urls if url in parsed.files or not url.startswith(IMAGE_MARK)), None)
+        if url is None:
             return None
         directory, retry = self._deps.spool.create_directory(call.attempt_id), self._deps.download_retry
-        return await download_image(self._deps.fetch(self._config.base_url), url, directory, index, retry)
+        return await save_image(self._deps.fetch(self._config.base_url), url, parsed.files, directory, index, retry)
 
     def _no_image_outcome(self, parsed: ParsedResponse, usage: Usage | None, request_id: str) -> Outcome:
         if parsed.error is None:

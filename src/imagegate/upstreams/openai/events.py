@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imagegate.upstreams.openai.json_images import (
+from imagegate.upstreams.json_images import (
     MAX_ENVELOPE_BYTES,
     JsonImageScanner,
     UnreadableResponse,
@@ -14,7 +14,7 @@ from imagegate.upstreams.openai.json_images import (
 
 
 class EventReader:
-    """The events as decoded objects, with their name under `event`.
+    """The events that are JSON objects, decoded, with their name under `event`. All others are passed over.
 
     After each chunk that the scanner was fed, `read` gives the events that are complete.
     """
@@ -62,4 +62,8 @@ class EventReader:
         self._data, self._name, self._data_bytes = [], "", 0
         if text.strip() in (b"", b"[DONE]"):
             return None
-        return {"event": event, **decode_object(text)}
+        try:
+            return {**decode_object(text), "event": event}
+        except UnreadableResponse:
+            # Heartbeats are no JSON, and no event of interest is anything but an object.
+            return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +13,9 @@ from imagegate.catalog.routes import Dialect
 from imagegate.http.client import iter_body
 from imagegate.upstreams.base import PartialImageHook
 from imagegate.upstreams.error_body import ErrorBody, parse_error
+from imagegate.upstreams.json_images import JsonImageScanner, decode_object, feed_in_thread
 from imagegate.upstreams.openai.events import EventReader
-from imagegate.upstreams.openai.json_images import JsonImageScanner, decode_object
+from imagegate.upstreams.response_fields import image_urls_field
 
 # Three unfinished images at most may be asked for, then the finished one.
 _MAX_IMAGES_PER_STREAM: Final = 4
@@ -40,13 +39,18 @@ class ParsedResponse(msgspec.Struct):
 
 
 class ResponseReader:
-    """Reads one response of at most `max_images` into `directory`: a JSON object, or a stream of events.
+    """Reads one response of at most `n` results into `directory`: a JSON object, or a stream of events.
+
+    `max_images` bounds what may be in an object, with images that are no results.
 
     Raises UnreadableResponse and what aiohttp raises; OSError is the disk's.
     """
 
-    def __init__(self, directory: Path, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook) -> None:
+    def __init__(
+        self, directory: Path, n: int, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook
+    ) -> None:
         self._directory = directory
+        self._n = n
         self._max_images = max_images
         self._dialect = dialect
         self._on_partial_image = on_partial_image
@@ -59,13 +63,13 @@ class ResponseReader:
         scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
             async for chunk in iter_body(response):
-                await _feed(scanner.feed, chunk)
+                await feed_in_thread(scanner, chunk)
             return self._parse_object(scanner)
         finally:
             scanner.close()
 
     def _image_path(self, number: int) -> Path | None:
-        return self._event_image_path(number) if number < self._max_images else None
+        return self._event_image_path(number) if number < 2 * self._max_images else None
 
     def _event_image_path(self, number: int) -> Path:
         return self._directory / f"p{number}.part"
@@ -73,28 +77,30 @@ class ResponseReader:
     def _parse_object(self, scanner: JsonImageScanner) -> ParsedResponse:
         decoded = decode_object(scanner.finish())
         data = decoded.get("data")
-        items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-        parsed = ParsedResponse(items[: self._max_images], *_split_files(scanner), usage=decoded.get("usage"))
+        items = [item if isinstance(item, dict) else {"url": item} for item in _as_list(data)]
+        items = [item for item in items if image_urls_field(item)]
+        parsed = ParsedResponse(items[: self._n], scanner.finished_files, scanner.image_errors)
+        parsed.usage = decoded.get("usage")
         parsed.error = parse_error(decoded, self._dialect)
         parsed.quality = self._quality(decoded)
         return parsed
 
     async def _read_events(self, response: aiohttp.ClientResponse) -> ParsedResponse:
-        scanner = JsonImageScanner(self._event_image_path, self._max_images * _MAX_IMAGES_PER_STREAM)
+        scanner = JsonImageScanner(self._event_image_path, self._n * _MAX_IMAGES_PER_STREAM)
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
             async for chunk in iter_body(response):
-                await _feed(scanner.feed, chunk)
+                await feed_in_thread(scanner, chunk)
                 for event in events.read():
                     await self._handle_event(event, scanner, parsed)
-                if len(parsed.items) >= self._max_images or parsed.error:
+                if len(parsed.items) >= self._n or parsed.error:
                     break
             else:
                 for event in events.finish():
                     await self._handle_event(event, scanner, parsed)
         finally:
             scanner.close()
-        parsed.files, parsed.image_errors = _split_files(scanner)
+        parsed.files, parsed.image_errors = scanner.finished_files, scanner.image_errors
         return parsed
 
     async def _handle_event(self, event: dict[str, Any], scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
@@ -116,7 +122,7 @@ class ResponseReader:
         return quality if _QUALITY.fullmatch(quality) else ""
 
     async def _forward_partial(self, event: dict[str, Any], scanner: JsonImageScanner) -> None:
-        index, path = event.get("partial_image_index"), _split_files(scanner)[0].get(str(event.get("b64_json")))
+        index, path = event.get("partial_image_index"), scanner.finished_files.get(str(event.get("b64_json")))
         if path is None or not path.exists():
             return
         if isinstance(index, int):
@@ -124,18 +130,5 @@ class ResponseReader:
         path.unlink(missing_ok=True)
 
 
-async def _feed(feed: Callable[[bytes], None], chunk: bytes) -> None:
-    """In a thread, because a disk that stalls must stall this call alone."""
-    work = asyncio.get_running_loop().run_in_executor(None, feed, chunk)
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # The file is closed next: no thread may still be writing to it.
-        await asyncio.wait([work])
-        raise
-
-
-def _split_files(scanner: JsonImageScanner) -> tuple[dict[str, Path], list[str]]:
-    """The finished files by the text that stands for them, and why the others are none."""
-    files = {f"@{number}": file.path for number, file in enumerate(scanner.files) if file.path}
-    return files, [f"image {number}: {file.error}" for number, file in enumerate(scanner.files) if file.error]
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

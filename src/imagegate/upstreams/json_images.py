@@ -1,10 +1,12 @@
 """A JSON response with images in it, read as it arrives: the images go to files, the rest stays small.
 
-In the rest, `"@0"`, `"@1"`, ... stand where the images stood. It may be one object or a stream of events.
+An image is the text under the key `"b64_json"`, or any text that is a data URL in base64. In the rest, `"@0"`, `"@1"`,
+... stand where the images stood. It may be one object or a stream of events.
 """
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import re
 from collections.abc import Callable
@@ -14,13 +16,19 @@ from typing import Any, Final
 
 import msgspec
 
+from imagegate.upstreams.base import Call
+from imagegate.upstreams.base64_file import MAX_BASE64_BYTES, Base64File
+from imagegate.upstreams.downloads import IMAGE_MARK
 from imagegate.upstreams.error_body import UNREADABLE
-from imagegate.upstreams.openai.base64_file import MAX_BASE64_BYTES, Base64File
 
 MAX_ENVELOPE_BYTES: Final = 256 * 1024
 # Against a response of tiny images: each one costs an object and a file.
 _MAX_IMAGES: Final = 100
-_KEY: Final = b'"b64_json"'
+# A data URL's prefix may be written with escapes (`image\/png`), so the string reader undoes it, not the scanner. In
+# valid JSON a quote before `data:` opens a string; behind a backslash it is a character of some text.
+_START = re.compile(rb'(?<!\\)"(?:b64_json"|(?i:data:[^",\r\n]{0,1000};base64,))')
+_PARTIAL_DATA_URL = re.compile(rb'data:[^",\r\n]{0,1008}', re.IGNORECASE)
+_MAX_START_BYTES: Final = 1024
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 
 
@@ -31,17 +39,31 @@ class UnreadableResponse(Exception):
 class JsonImageScanner:
     """`feed` every chunk, then `finish`. `path_for` gives the file of image k, or None where k is one too many.
 
-    Raises UnreadableResponse; OSError is the disk's. Call `close` in any case. `max_images` bounds the size.
+    Raises UnreadableResponse; OSError is the disk's. Call `close` in any case. `max_images` bounds the size, together
+    with `max_envelope_bytes`, which the rest may have.
     """
 
-    def __init__(self, path_for: Callable[[int], Path | None], max_images: int) -> None:
+    def __init__(
+        self, path_for: Callable[[int], Path | None], max_images: int, max_envelope_bytes: int = MAX_ENVELOPE_BYTES
+    ) -> None:
         self.kept = bytearray()
         self.files: list[Base64File] = []
         self._path_for = path_for
-        self._bytes_left = max_images * MAX_BASE64_BYTES + MAX_ENVELOPE_BYTES
+        self._max_envelope_bytes = max_envelope_bytes
+        self._bytes_left = max_images * MAX_BASE64_BYTES + max_envelope_bytes
         self._position = 0
         self._after_colon: bool | None = None  # None outside of what follows the key
         self._current: Base64File | None = None
+
+    @property
+    def finished_files(self) -> dict[str, Path]:
+        """By the text that stands for them."""
+        return {f"{IMAGE_MARK}{number}": file.path for number, file in enumerate(self.files) if file.path}
+
+    @property
+    def image_errors(self) -> list[str]:
+        """Why the other images have no file."""
+        return [f"image {number}: {file.error}" for number, file in enumerate(self.files) if file.error]
 
     def feed(self, chunk: bytes) -> None:
         self._bytes_left -= len(chunk)
@@ -49,8 +71,8 @@ class JsonImageScanner:
             raise UnreadableResponse("the response is larger than its images may be")
         while chunk:
             chunk = self._feed_file(chunk) if self._current else self._keep(chunk)
-        if len(self.kept) > MAX_ENVELOPE_BYTES:
-            raise UnreadableResponse(f"more than {MAX_ENVELOPE_BYTES} bytes beside the images")
+        if len(self.kept) > self._max_envelope_bytes:
+            raise UnreadableResponse(f"more than {self._max_envelope_bytes} bytes beside the images")
 
     def finish(self) -> bytes:
         """Everything but the images."""
@@ -82,29 +104,39 @@ class JsonImageScanner:
         kept = self.kept
         kept += chunk
         while self._position < len(kept):
-            if self._after_colon is None:
-                if not self._find_key():
-                    break
-            elif self._read_token():
-                rest = bytes(kept[self._position :])
-                del kept[self._position - 1 :]
+            quote = self._find_quote()
+            if quote is None:
+                break
+            if quote >= 0:
+                rest = bytes(kept[quote + 1 :])
+                del kept[quote:]
                 self._open_file()
                 return rest
         return b""
 
-    def _find_key(self) -> bool:
-        found = self.kept.find(_KEY, self._position)
-        if found < 0:
-            # The key may be cut in two by the end of the chunk.
-            self._position = max(self._position, len(self.kept) - len(_KEY) + 1)
-            return False
-        self._position = found + len(_KEY)
-        # Behind a backslash the first quote is a character of some text.
-        if found and self.kept[found - 1] == ord("\\"):
-            self._position = found + 1
-        else:
-            self._after_colon = False
-        return True
+    def _find_quote(self) -> int | None:
+        """One step forward: where the quote stands that opens an image, or -1. None until more has come."""
+        if self._after_colon is not None:
+            return self._position - 1 if self._read_token() else -1
+        found = _START.search(self.kept, self._position)
+        if found is None:
+            self._position = self._partial_start()
+            return None
+        if self.kept[found.end() - 1] == ord(","):
+            return found.start()
+        self._position, self._after_colon = found.end(), False
+        return -1
+
+    def _partial_start(self) -> int:
+        """Where an image's beginning may stand that the end of the chunk cut in two; else the end."""
+        end = len(self.kept)
+        quote = self.kept.rfind(b'"', max(self._position, end - _MAX_START_BYTES))
+        begun = bytes(self.kept[quote + 1 :])
+        if quote < 0 or not (
+            b"b64_json".startswith(begun) or b"data:".startswith(begun.lower()) or _PARTIAL_DATA_URL.fullmatch(begun)
+        ):
+            return end
+        return quote
 
     def _read_token(self) -> bool:
         """One token behind the key; whether it was the quote that opens an image."""
@@ -130,8 +162,25 @@ class JsonImageScanner:
             raise UnreadableResponse(f"more than {_MAX_IMAGES} images")
         self._current = Base64File(self._path_for(number))
         self.files.append(self._current)
-        self.kept += b'"@%d"' % number
+        self.kept += f'"{IMAGE_MARK}{number}"'.encode()
         self._position = len(self.kept)
+
+
+def max_images(call: Call) -> int:
+    """Whose bytes one response may have: servers repeat what they were sent. Of files there may be twice as many, since
+    they may send a result in two ways."""
+    return call.order.n + len(call.references) + bool(call.mask)
+
+
+async def feed_in_thread(scanner: JsonImageScanner, chunk: bytes) -> None:
+    """In a thread, because a disk that stalls must stall this call alone."""
+    work = asyncio.get_running_loop().run_in_executor(None, scanner.feed, chunk)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        # The file is closed next: no thread may still be writing to it.
+        await asyncio.wait([work])
+        raise
 
 
 def _decimal(text: str) -> Decimal | None:
