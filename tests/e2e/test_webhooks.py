@@ -298,6 +298,12 @@ def test_s7_success_of_an_endless_answer_that_is_read_no_further_than_the_cap(
     assert delivery["attempts"][0]["excerpt"] == "x" * 1024
 
 
+def test_hook_3_a_receiver_whose_body_drips_has_answered(client: httpx.Client, receiver: Receiver) -> None:
+    task = create(client, receiver.url("drip"))
+    delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
+    assert [one["status_code"] for one in delivery["attempts"]] == [200]
+
+
 def test_hook_5_a_receiver_that_recovers_and_what_the_log_keeps_of_it(client: httpx.Client, receiver: Receiver) -> None:
     task = create(client, receiver.url("recovers"))
     delivery = delivery_of(client, f"evt_{task['id']}", "delivered")

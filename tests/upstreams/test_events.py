@@ -115,7 +115,7 @@ def test_a_server_that_answers_with_an_object_all_the_same_is_understood(tmp_pat
     [
         pytest.param(stream(partial(0)), id="partials only"),
         pytest.param(b"", id="nothing"),
-        pytest.param(stream(completed())[:-40], id="cut"),
+        pytest.param(stream(completed()).partition(b"iVBOR")[0] + b"iVBORw0KGgo", id="cut within the image"),
         pytest.param(b"data: {oops}\n\n", id="no JSON"),
         pytest.param(b"data: []\n\n", id="no object"),
         pytest.param(b"data: x\n" * 100_000, id="an event without end"),
@@ -127,6 +127,10 @@ def test_a_stream_without_its_end_is_unknown(body: bytes, tmp_path: Path) -> Non
     outcome = ask(tmp_path, body)
     assert isinstance(outcome, Unknown), outcome
     assert outcome.bad_body
+
+
+def test_a_stream_that_ends_behind_the_image_has_it(tmp_path: Path) -> None:
+    assert isinstance(ask(tmp_path, stream(completed())[:-40]), Produced)
 
 
 def test_a_connection_that_breaks_before_the_end_is_unknown(tmp_path: Path) -> None:

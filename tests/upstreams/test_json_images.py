@@ -213,7 +213,7 @@ def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> No
 
 
 def test_an_answer_that_ends_within_a_picture_is_bad() -> None:
-    with pytest.raises(UnreadableResponse, match="ends within an image"):
+    with pytest.raises(json.JSONDecodeError):
         scan([b'{"data":[{"b64_json":"' + base64.b64encode(encoded_image("PNG"))])
 
 

@@ -31,6 +31,7 @@ class Base64File:
         self._base64 = Base64Reader(self._write)
         self._first_bytes = b""
         self._chars_read = 0
+        self._is_finished = False
         self.bytes_written = 0
         self.error = "" if path else "more images than asked for"
 
@@ -48,7 +49,7 @@ class Base64File:
 
     def abort(self) -> None:
         """No more will come: an unfinished image leaves nothing behind."""
-        if self._file is not None:
+        if not self._is_finished and not self.error:
             self._fail("truncated")
 
     def _accept(self, text: bytes) -> None:
@@ -93,6 +94,7 @@ class Base64File:
         return True
 
     def _finish(self) -> None:
+        self._is_finished = True
         if not self.error:
             try:
                 self._base64.finish()

@@ -18,6 +18,7 @@ import msgspec
 
 from imagegate.upstreams.base import Call
 from imagegate.upstreams.base64_file import MAX_BASE64_BYTES, Base64File
+from imagegate.upstreams.damaged_json import repair_json
 from imagegate.upstreams.downloads import IMAGE_MARK
 from imagegate.upstreams.error_body import UNREADABLE
 
@@ -75,9 +76,10 @@ class JsonImageScanner:
             raise UnreadableResponse(f"more than {self._max_envelope_bytes} bytes beside the images")
 
     def finish(self) -> bytes:
-        """Everything but the images."""
+        """Everything but the images. One that the response ends in is truncated; those before it may be whole."""
         if self._current is not None:
-            raise UnreadableResponse("the response ends within an image")
+            self._current.abort()
+            self._current = None
         return bytes(self.kept)
 
     def close(self) -> None:
@@ -195,11 +197,25 @@ _DECODER = msgspec.json.Decoder(float_hook=_decimal)
 
 
 def decode_object(text: bytes) -> dict[str, Any]:
-    """A JSON object whose fractions are Decimal. Raises UnreadableResponse."""
+    """A JSON object whose fractions are Decimal; of damaged JSON what stands before the damage.
+
+    Raises UnreadableResponse.
+    """
+    text = text.removeprefix(codecs.BOM_UTF8)
     try:
-        decoded = _DECODER.decode(text.removeprefix(codecs.BOM_UTF8))
+        decoded = _DECODER.decode(text)
     except UNREADABLE as error:
-        raise UnreadableResponse(f"not JSON: {error}"[:200]) from None
+        decoded = _decode_damaged(text, error)
     if not isinstance(decoded, dict):
         raise UnreadableResponse("not a JSON object")
+    return decoded
+
+
+def _decode_damaged(text: bytes, reason: Exception) -> Any:
+    try:
+        decoded = _DECODER.decode(repair_json(text))
+    except (ValueError, *UNREADABLE):
+        decoded = None
+    if not decoded:
+        raise UnreadableResponse(f"not JSON: {reason}"[:200]) from None
     return decoded
