@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from aiohttp import ThreadedResolver
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from imagegate.http.client import HttpClient
@@ -152,7 +153,7 @@ class MutatedClient(HttpClient):
     """Answers from a case, in pieces of any size."""
 
     def __init__(self, case: Case, seed: int) -> None:
-        super().__init__(1.0, {})
+        super().__init__(1.0, {}, ThreadedResolver())
         self._case, self._dice, self._asked = case, random.Random(seed), 0
 
     @asynccontextmanager
