@@ -281,14 +281,6 @@ def test_s7_gone_stops_it_at_once(client: httpx.Client, receiver: Receiver) -> N
     assert len(receiver.requests("410")) == 1
 
 
-def test_s7_success_of_an_answer_whose_body_comes_too_slowly(client: httpx.Client, receiver: Receiver) -> None:
-    """The status line decides; nobody waits for the rest."""
-    task = create(client, receiver.url("drip"))
-    delivery = delivery_of(client, f"evt_{task['id']}", "delivered")
-    assert [one["status_code"] for one in delivery["attempts"]] == [200]
-    assert len(receiver.requests("drip")) == 1
-
-
 def test_s7_success_of_an_endless_answer_that_is_read_no_further_than_the_cap(
     client: httpx.Client, receiver: Receiver
 ) -> None:
