@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from imagegate.concurrency import TtlCache, WakeUps, WorkerSlots
 from imagegate.domain.time import US_PER_SECOND
+
+# Threads that switch as often as they can, each decoding every struct for the first time.
+_DECODE_AT_ONCE = """
+import contextlib, sys, threading
+import msgspec
+import imagegate.app
+from imagegate.settings import Settings
+
+database = imagegate.app.connect_database(Settings())
+structs = [msgspec.Struct]
+for struct in structs:
+    structs += struct.__subclasses__()
+ours = [struct for struct in structs if struct.__module__.startswith("imagegate.")]
+barrier = threading.Barrier(4)
+
+def decode_all():
+    for struct in ours:
+        barrier.wait()
+        with contextlib.suppress(Exception):
+            msgspec.convert({name: {} for name in struct.__struct_fields__}, struct)
+
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=decode_all) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(ours) > 100
+"""
+
+
+def test_threads_that_decode_the_same_struct_for_the_first_time_do_not_end_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", _DECODE_AT_ONCE], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (done.returncode, done.stderr)
 
 
 def slots_of(size: int) -> WorkerSlots:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
+
+import msgspec
 
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
@@ -16,6 +19,22 @@ T = TypeVar("T")
 DRAIN_WAIT_S = 1.0
 _LOOKS_PER_S = 50
 _LOOKS_KEPT_S = 120
+
+
+@functools.cache
+def prepare_structs() -> None:
+    """Let msgspec build its tables of our structs: call it, with every module imported, before threads share structs.
+
+    msgspec publishes the table of a struct before it has filled it in, and the filling runs Python code. A second
+    thread that decodes the same struct for the first time at that moment reads a null pointer, and the process dies.
+    """
+    structs: list[type[msgspec.Struct]] = [msgspec.Struct]
+    for struct in structs:  # grows while it is walked
+        structs += struct.__subclasses__()
+    for struct in structs:
+        if struct.__module__.startswith("imagegate."):
+            with contextlib.suppress(TypeError):  # one that no one decodes: it has a field msgspec cannot decode
+                msgspec.json.Decoder(struct)
 
 
 class WakeUps:

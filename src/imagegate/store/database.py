@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
-from imagegate.concurrency import KeyedSlots
+from imagegate.concurrency import KeyedSlots, prepare_structs
 from imagegate.store.dialect import (
     Clock,
     Connection,
@@ -66,6 +66,7 @@ class Database:
         writers: int = 1,
         list_timeout_s: float = 3.0,
     ) -> None:
+        prepare_structs()  # the writer's and readers' threads decode the same ones
         self.engine = engine
         self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
         self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
