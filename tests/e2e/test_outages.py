@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from tests.api.helpers import parse_error, parse_response
+from tests.api.test_api_events import events_of
 from tests.support.outages import BODY, open_gateway, run_outage
 from tests.support.program import wait_until
 from tests.support.simulator import Simulator
@@ -46,6 +48,9 @@ def test_f7_a_task_says_why_it_waits_and_is_cancelled_at_once(tmp_path: Path) ->
         assert all(task["task_info"]["can_cancel"] for task in [waiting, *waits])
         cancelled = parse_response(http.post(f"/v1/tasks/{first}/cancel"))
         assert (cancelled["status"], cancelled["error"]["code"]) == ("failed", "request_cancelled")
+        told = [json.loads(data) for _, data in events_of(http.get(f"/v1/tasks/{first}/events").text)]
+        infos = [task["task_info"] for task in told if "waiting" in task["task_info"]]
+        assert {(info["waiting"]["reason"], info["can_cancel"]) for info in infos} == {("upstream_unavailable", True)}
         sim.script()
         for task in later:
             assert parse_response(http.get(f"/v1/tasks/{task}?wait=60"))["status"] == "completed"

@@ -135,8 +135,10 @@ def record_step(tx: Tx, task_id: str) -> None:
     """Number this change of the task and log it."""
     tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", {"id": task_id})
     tx.execute_nowait(
-        """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent)
-        SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END
+        """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent, waiting_reason, waiting_until)
+        SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END,
+            CASE WHEN state = 'queued' THEN waiting_reason END,
+            CASE WHEN state = 'queued' AND waiting_reason IS NOT NULL THEN due END
         FROM tasks WHERE id = :id""",
         {"id": task_id},
     )

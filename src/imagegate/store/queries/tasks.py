@@ -75,7 +75,10 @@ def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
 
 
 class TaskChange(msgspec.Struct, frozen=True):
-    """Change number `number`, from 1: state, public status, claim number and progress of the task from `at` on."""
+    """Change number `number`, from 1: state, public status, claim number and progress of the task from `at` on.
+
+    `waiting_reason` and `waiting_until` where it waits for a route.
+    """
 
     number: int
     state: TaskState
@@ -83,6 +86,8 @@ class TaskChange(msgspec.Struct, frozen=True):
     claim_no: int
     progress: int
     at: int
+    waiting_reason: str | None
+    waiting_until: int | None
 
 
 def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
@@ -91,7 +96,8 @@ def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Task
     if task is None:
         return None
     rows = tx.fetch_all(
-        """SELECT state, claim_no, progress, at, COALESCE(sent, CASE WHEN claim_no > 0 THEN 1 ELSE 0 END) AS sent
+        """SELECT state, claim_no, progress, at, COALESCE(sent, CASE WHEN claim_no > 0 THEN 1 ELSE 0 END) AS sent,
+            waiting_reason, waiting_until
         FROM task_steps WHERE task_id = :id ORDER BY seq""",
         {"id": task_id},
     )
@@ -101,17 +107,26 @@ def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Task
         is_sent = is_sent or bool(row["sent"])
         state = TaskState(row["state"])
         status = public_status(state, is_sent=is_sent)
-        change = TaskChange(len(changes) + 1, state, status, row["claim_no"], row["progress"], row["at"])
+        change = TaskChange(
+            len(changes) + 1,
+            state,
+            status,
+            row["claim_no"],
+            row["progress"],
+            row["at"],
+            row["waiting_reason"],
+            row["waiting_until"],
+        )
         if not changes or _is_distinct(changes[-1], change):
             changes.append(change)
     return task, changes
 
 
 def _is_distinct(last: TaskChange, change: TaskChange) -> bool:
-    """Return whether `change` has another status than `last`, or a progress that is a second younger.
+    """Return whether `change` has another status or wait than `last`, or a progress that is a second younger.
 
     It depends on earlier changes alone: every server, now or later, gives a change the same number.
     """
-    if change.status != last.status:
+    if (change.status, change.waiting_until) != (last.status, last.waiting_until):
         return True
     return change.progress != last.progress and change.at - last.at >= US_PER_SECOND
