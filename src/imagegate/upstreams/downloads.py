@@ -55,7 +55,7 @@ async def download_image(
 ) -> SpooledImage | DownloadFailed:
     """Image number `index` of an attempt's directory. OSError is the disk's."""
     if url.lower().startswith("data:"):
-        return DownloadFailed(f"image {index}: a data URL that is not in base64")
+        return DownloadFailed(f"image {index}: a data URL without an image")
     clock = asyncio.get_running_loop().time
     end, delay_s = clock() + retry.max_total_s, retry.min_delay_s
     while True:
