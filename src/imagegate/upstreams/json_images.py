@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import msgspec
 
 from imagegate.upstreams.base import Call
@@ -40,6 +41,10 @@ _SPACE = re.compile(rb"[ \t\r\n]*+")
 
 class UnreadableResponse(Exception):
     """The response cannot be read: too large, truncated, or not JSON. The text is for the operator."""
+
+
+# What ends the reading of a response: the images that came before are as good as any.
+BROKEN_OFF: Final = (aiohttp.ClientError, TimeoutError, UnreadableResponse)
 
 
 class JsonImageScanner:
@@ -203,6 +208,14 @@ def _decimal(text: str) -> Decimal | None:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_decimal)
+
+
+def is_whole_json(text: bytes) -> bool:
+    try:
+        _DECODER.decode(text.removeprefix(codecs.BOM_UTF8))
+    except UNREADABLE:
+        return False
+    return True
 
 
 def decode_object(text: bytes) -> dict[str, Any]:
