@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from imagegate.store.database import MAX_LISTS_PER_ACCOUNT
+from imagegate.store.accounts import SUM_CHARGED
+from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
@@ -51,6 +52,36 @@ def test_look_ups_do_not_wait_for_lists(open_database: OpenDatabase) -> None:
         assert await db.snapshot(one) == 1
         failures = await asyncio.gather(*lists, return_exceptions=True)
         assert {type(failure) for failure in failures} == {QueryTimeout}, "those that waited for a reader, too"
+
+    asyncio.run(scenario())
+
+
+def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database(readers=1, list_readers=1)
+        release = threading.Event()
+
+        def wait(tx: Tx) -> int:
+            release.wait(30)
+            return one(tx)
+
+        reports = [asyncio.create_task(db.read_report(wait)) for _ in range(REPORT_READERS + 1)]
+        await asyncio.sleep(0)
+        assert await db.read(one) == 1
+        assert await db.read_list("acc_a", one) == 1
+        release.set()
+        assert await asyncio.gather(*reports) == [1] * len(reports)
+
+    asyncio.run(scenario())
+
+
+def test_what_an_account_was_charged_is_summed_in_an_index(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        if db.engine.shared:
+            return  # its planner goes by the number of rows
+        plan = await db.read(lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {SUM_CHARGED}", {"account_id": "acc_a"}))
+        assert "COVERING INDEX entries_used" in str(plan)
 
     asyncio.run(scenario())
 
