@@ -10,6 +10,7 @@ import pytest
 from imagegate.store.accounts import SUM_CHARGED
 from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
+from imagegate.store.queries.stats import COUNT_ENDED, COUNT_UNFINISHED
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 
@@ -75,13 +76,21 @@ def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase
     asyncio.run(scenario())
 
 
-def test_what_an_account_was_charged_is_summed_in_an_index(open_database: OpenDatabase) -> None:
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (SUM_CHARGED, "COVERING INDEX entries_used"),
+        (COUNT_ENDED, "COVERING INDEX tasks_ended_state"),
+        (COUNT_UNFINISHED, "INDEX tasks_deadline"),
+    ],
+)
+def test_totals_are_read_from_an_index(open_database: OpenDatabase, query: str, index: str) -> None:
     async def scenario() -> None:
         db = open_database()
         if db.engine.shared:
             return  # its planner goes by the number of rows
-        plan = await db.read(lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {SUM_CHARGED}", {"account_id": "acc_a"}))
-        assert "COVERING INDEX entries_used" in str(plan)
+        plan = await db.read(lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {query}", {"account_id": "acc_a"}))
+        assert index in str(plan)
 
     asyncio.run(scenario())
 

@@ -116,7 +116,7 @@ class Database:
     async def read_report(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run a query of the program's own that may read much, as a snapshot and without a limit of time.
 
-        It holds up neither look-ups nor lists. What customers can ask for does not belong here.
+        It holds up neither look-ups nor lists. For checks, monitoring and operators: not for what customers can ask.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._report_readers, self._run_query, query, args, True)
