@@ -5,6 +5,9 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 BIOME := .venv/packages/biome/biome
 
+# Where the environment forbids bytecode, each of the many processes of a test run would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run setup setup-dev test stress check format vendor screenshots bench clean
 
 run: setup

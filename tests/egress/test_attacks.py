@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,80 +62,102 @@ def scheme_of(way: str) -> str:
     return "https" if way in SECURE else "http"
 
 
-@dataclass
 class AttackSetup:
-    """Where attacks are fought: the canary, and a door that an honest name leads to."""
+    """Where attacks are fought: the canary, a door that an honest name leads to, and our side of one way in."""
 
-    way: str
-    canary: Server
-    door: Server
-    rules: EgressRules
-    resolver: ScriptedResolver
-    outbound: EgressClient
-    folder: Path
-    dialled: list[tuple[Any, ...]]
+    def __init__(self, way: str, folder: Path) -> None:
+        self.way, self.folder = way, folder
+        self.runner = asyncio.Runner()
+        self.resolver = ScriptedResolver()
+        self.reply = b""
 
-    @property
-    def forbidden(self) -> list[tuple[Any, ...]]:
-        return [address for address in self.dialled if address != ("127.0.0.1", self.door.port)]
+    async def open(self, exits: AsyncExitStack) -> None:
+        tls = server_tls("door.example") if self.way in SECURE else None
+        # In the clear for all: a callback that got as far as TLS has lost already.
+        self.canary = await exits.enter_async_context(
+            serve_raw(reply_with(http_response(200, CANARY)), host="", tls=None)
+        )
+        self.door = await exits.enter_async_context(serve_raw(self._answer_at_the_door, tls=tls))
+        # The door of a result is the upstream's own origin, which needs no entry.
+        entries = () if self.way == "result" else (AllowEntry("127.0.0.1/32", self.door.port),)
+        self.rules = EgressRules(extra_ports=(self.canary.port,), allow=entries)
+        self.outbound = EgressClient(self.rules, resolver=self.resolver, ssl_context=client_tls(make_test_ca()))
+        exits.push_async_callback(self.outbound.close)
+        if self.way == "upload":
+            self.api = await exits.enter_async_context(api_client(self.folder, self.rules, self.outbound))
+        self.dialled = exits.enter_context(record_connects())
+
+    async def _answer_at_the_door(self, _: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(self.reply)
+
+    def reset(self) -> None:
+        """Nothing dialled, nobody at the canary or the door, no name known."""
+        self.dialled.clear()
+        self.canary.connections = self.door.connections = 0
+        self.resolver.names.clear()
+        self.resolver.lookups.clear()
+
+    def send_away(self, location: str) -> None:
+        target = location.format(s=scheme_of(self.way), p=self.canary.port)
+        self.reply = http_response(307, CANARY, f"Location: {target}")
+
+    def attack(self, url: str) -> None:
+        """Use the URL as the gateway would; then nothing may have been dialled that is forbidden, nor the canary be
+        heard in what comes back: what the attacker, or the operator, would see."""
+        self.assert_no_leak(self.runner.run(STRIKES[self.way](self, url)))
+
+    def assert_no_leak(self, seen: bytes) -> None:
+        assert [address for address in self.dialled if address != ("127.0.0.1", self.door.port)] == []
+        assert self.canary.connections == 0
+        assert CANARY not in seen
 
 
-@asynccontextmanager
-async def attack_setup(
-    way: str, folder: Path, location: str = "", **names: list[list[str]]
-) -> AsyncIterator[AttackSetup]:
-    tls = server_tls("door.example") if way in SECURE else None
-    # In the clear for all: a callback that got as far as TLS has lost already.
-    async with serve_raw(reply_with(http_response(200, CANARY)), host="", tls=None) as canary:
-        target = location.format(s=scheme_of(way), p=canary.port)
-        async with serve_raw(reply_with(http_response(307, CANARY, f"Location: {target}")), tls=tls) as door:
-            # The door of a result is the upstream's own origin, which needs no entry.
-            entries = () if way == "result" else (AllowEntry("127.0.0.1/32", door.port),)
-            rules = EgressRules(extra_ports=(canary.port,), allow=entries)
-            resolver = ScriptedResolver(door_example=[["127.0.0.1"]], **names)
-            outbound = EgressClient(rules, resolver=resolver, ssl_context=client_tls(make_test_ca()))
-            with record_connects() as dialled:
-                try:
-                    yield AttackSetup(way, canary, door, rules, resolver, outbound, folder, dialled)
-                finally:
-                    await outbound.close()
+@pytest.fixture(scope="module", params=WAYS)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackSetup]:
+    """One for all attacks of a way: its servers, keys and database are made once."""
+    place, exits = AttackSetup(request.param, tmp_path_factory.mktemp("attacks")), AsyncExitStack()
+    with place.runner:
+        place.runner.run(place.open(exits))
+        yield place
+        place.runner.run(exits.aclose())
 
 
-async def run_attack(field: AttackSetup, url: str) -> bytes:
-    """Use the URL as the gateway would; what comes back is what the attacker, or the operator, would see."""
-    return await STRIKES[field.way](field, url)
+@pytest.fixture
+def setup(place: AttackSetup) -> AttackSetup:
+    place.reset()
+    return place
 
 
-async def _as_reference(field: AttackSetup, url: str | CheckedUrl) -> bytes:
+async def _as_reference(setup: AttackSetup, url: str | CheckedUrl) -> bytes:
     sink = io.BytesIO()
     try:
-        checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.REFERENCE, field.rules)
-        await field.outbound.fetch(checked, sink, max_bytes=1000, total_s=5)
+        checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.REFERENCE, setup.rules)
+        await setup.outbound.fetch(checked, sink, max_bytes=1000, total_s=5)
     except (UrlRefused, FetchFailed) as error:
         sink.write(str(error).encode())
     return sink.getvalue()
 
 
-async def _as_callback(field: AttackSetup, url: str | CheckedUrl) -> bytes:
+async def _as_callback(setup: AttackSetup, url: str | CheckedUrl) -> bytes:
     try:
-        checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.CALLBACK, field.rules)
-        await field.outbound.post(checked, b"{}", {}, total_s=5)
+        checked = url if isinstance(url, CheckedUrl) else check_url(url, Purpose.CALLBACK, setup.rules)
+        await setup.outbound.post(checked, b"{}", {}, total_s=5)
     except (UrlRefused, FetchFailed) as error:
         return str(error).encode()
     return b""
 
 
-async def _as_upload(field: AttackSetup, url: str) -> bytes:
+async def _as_upload(setup: AttackSetup, url: str) -> bytes:
     """Through the whole of the API, up to the wire."""
-    # One installation for all attacks: its database is made once.
-    folder = field.folder.parent / "installation"
-    refused = await upload(folder, field.rules, field.outbound, url)
+    refused = await upload(setup.api, url)
     assert refused.status_code == 400
     assert refused.json()["code"] in (400, 40004)
-    return refused.content + b"".join(file.read_bytes() for file in (folder / "blobs").rglob("*.*"))
+    return refused.content + b"".join(file.read_bytes() for file in (setup.folder / "blobs").rglob("*.*"))
 
 
-async def upload(folder: Path, rules: EgressRules, outbound: EgressClient, url: str) -> httpx.Response:
+@asynccontextmanager
+async def api_client(folder: Path, rules: EgressRules, outbound: EgressClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API whose fetches go through `outbound`, on the demo account."""
     allow = tuple(f"{entry.cidr}:{entry.port}" for entry in rules.allow)
     settings = Settings(
         storage=Storage(data=str(folder)), limits=Limits(egress_allow=allow, egress_ports=rules.extra_ports)
@@ -146,22 +168,26 @@ async def upload(folder: Path, rules: EgressRules, outbound: EgressClient, url: 
         app: Any = build_app(runtime)  # the same interface under the names of two libraries
         wire = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=wire, base_url=runtime.origin, headers=headers) as client:
-            return await client.post("/api/v1/files/upload/url", json={"file_url": url})
+            yield client
     finally:
         await runtime.close()
 
 
-async def _as_result(field: AttackSetup, url: str) -> bytes:
-    target = field.folder / "result"
-    base = f"http://door.example:{field.door.port}/v1"
+async def upload(api: httpx.AsyncClient, url: str) -> httpx.Response:
+    return await api.post("/api/v1/files/upload/url", json={"file_url": url})
+
+
+async def _as_result(setup: AttackSetup, url: str) -> bytes:
+    target = setup.folder / "result"
+    base = f"http://door.example:{setup.door.port}/v1"
     outcome = await download_result(
         url,
         base,
         target,
-        rules=field.rules,
+        rules=setup.rules,
         max_bytes=1000,
         total_s=5,
-        resolver=field.resolver,
+        resolver=setup.resolver,
         ssl_context=client_tls(),
     )
     assert isinstance(outcome, DownloadFailed)
@@ -177,82 +203,54 @@ STRIKES: dict[str, Callable[[AttackSetup, str], Awaitable[bytes]]] = {
 }
 
 
-def assert_no_leak(field: AttackSetup, seen: bytes) -> None:
-    assert field.forbidden == []
-    assert field.canary.connections == 0
-    assert CANARY not in seen
-
-
 def test_there_are_59() -> None:
     assert (len(DIRECT), len(BY_NAME), len(BY_REDIRECT) + len(BY_SCHEME)) == (39, 12, 8)
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", DIRECT)
-def test_direct(attack: str, way: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with attack_setup(way, tmp_path) as field:
-            url = f"{scheme_of(way)}://{DIRECT[attack]}/".format(p=field.canary.port)
-            for purpose in Purpose:
-                with pytest.raises(UrlRefused):
-                    check_url(url, purpose, field.rules)
-            assert_no_leak(field, await run_attack(field, url))
-            assert field.dialled == []
-
-    asyncio.run(scenario())
+def test_direct(attack: str, setup: AttackSetup) -> None:
+    url = f"{scheme_of(setup.way)}://{DIRECT[attack]}/".format(p=setup.canary.port)
+    for purpose in Purpose:
+        with pytest.raises(UrlRefused):
+            check_url(url, purpose, setup.rules)
+    setup.attack(url)
+    assert setup.dialled == []
 
 
-@pytest.mark.parametrize("way", GUARDED)
+@pytest.mark.parametrize("place", GUARDED, indirect=True)
 @pytest.mark.parametrize("attack", DIRECT)
-def test_direct_past_the_parser(attack: str, way: str, tmp_path: Path) -> None:
+def test_direct_past_the_parser(attack: str, setup: AttackSetup) -> None:
     """The same hosts as if the parser had let them through: the guard at the wire must do alone."""
-
-    async def scenario() -> None:
-        async with attack_setup(way, tmp_path) as field:
-            text, _, port = DIRECT[attack].format(p=field.canary.port).rpartition(":")
-            host = text.strip("[]").replace("%25", "%")
-            purpose = Purpose.REFERENCE if way == "reference" else Purpose.CALLBACK
-            url = CheckedUrl(purpose, scheme_of(way), host, int(port), "/")
-            assert_no_leak(field, await (_as_reference if way == "reference" else _as_callback)(field, url))
-
-    asyncio.run(scenario())
+    text, _, port = DIRECT[attack].format(p=setup.canary.port).rpartition(":")
+    host = text.strip("[]").replace("%25", "%")
+    purpose = Purpose.REFERENCE if setup.way == "reference" else Purpose.CALLBACK
+    url = CheckedUrl(purpose, scheme_of(setup.way), host, int(port), "/")
+    strike = _as_reference if setup.way == "reference" else _as_callback
+    setup.assert_no_leak(setup.runner.run(strike(setup, url)))
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_NAME)
-def test_by_name(attack: str, way: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with attack_setup(way, tmp_path, evil_example=BY_NAME[attack]) as field:
-            if attack == "rebinding":
-                # The lookup that a guard of the check-first kind would have made.
-                await field.resolver.resolve("evil.example")
-            assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://evil.example:{field.canary.port}/"))
-            assert field.resolver.lookups[-1] == "evil.example"
-
-    asyncio.run(scenario())
+def test_by_name(attack: str, setup: AttackSetup) -> None:
+    setup.resolver.names["evil.example"] = list(BY_NAME[attack])
+    if attack == "rebinding":
+        # The lookup that a guard of the check-first kind would have made.
+        setup.runner.run(setup.resolver.resolve("evil.example"))
+    setup.attack(f"{scheme_of(setup.way)}://evil.example:{setup.canary.port}/")
+    assert setup.resolver.lookups[-1] == "evil.example"
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_REDIRECT)
-def test_by_redirect(attack: str, way: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        names = {"inner_example": [["127.0.0.1"]], "rebind_example": [[PUBLIC], ["127.0.0.1"]]}
-        async with attack_setup(way, tmp_path, BY_REDIRECT[attack], **names) as field:
-            await field.resolver.resolve("rebind.example")
-            assert_no_leak(field, await run_attack(field, f"{scheme_of(way)}://door.example:{field.door.port}/"))
-            assert field.door.connections == 1
-
-    asyncio.run(scenario())
+def test_by_redirect(attack: str, setup: AttackSetup) -> None:
+    setup.resolver.names["rebind.example"] = [[PUBLIC], ["127.0.0.1"]]
+    setup.send_away(BY_REDIRECT[attack])
+    setup.runner.run(setup.resolver.resolve("rebind.example"))
+    setup.attack(f"{scheme_of(setup.way)}://door.example:{setup.door.port}/")
+    assert setup.door.connections == 1
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("attack", BY_SCHEME)
-def test_by_scheme(attack: str, way: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with attack_setup(way, tmp_path) as field:
-            assert_no_leak(field, await run_attack(field, BY_SCHEME[attack].format(p=field.canary.port)))
-
-    asyncio.run(scenario())
+def test_by_scheme(attack: str, setup: AttackSetup) -> None:
+    setup.attack(BY_SCHEME[attack].format(p=setup.canary.port))
 
 
 @dataclass
@@ -264,7 +262,6 @@ class Honest:
     rules: EgressRules
     resolver: ScriptedResolver
     outbound: EgressClient
-    bodies: dict[str, bytes] = field(default_factory=dict)
 
     def urls(self, scheme: str) -> list[str]:
         four, six = f"{scheme}://four.example:{self.four.port}", f"{scheme}://six.example:{self.six.port}"
@@ -315,9 +312,12 @@ def test_honest_callbacks_pass() -> None:
 
 def test_honest_uploads_pass(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with honest("upload", (PNG, PNG + b"six")) as place:
+        async with (
+            honest("upload", (PNG, PNG + b"six")) as place,
+            api_client(tmp_path, place.rules, place.outbound) as api,
+        ):
             for url, size in zip(place.urls("http"), (len(PNG), len(PNG) + 3, len(PNG) + 3), strict=True):
-                kept = await upload(tmp_path, place.rules, place.outbound, url)
+                kept = await upload(api, url)
                 assert kept.json()["data"]["file_size"] == size, kept.text
 
     asyncio.run(scenario())

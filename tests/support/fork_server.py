@@ -142,6 +142,9 @@ def _serve() -> None:
         importlib.import_module(name)
     import litestar
 
+    from imagegate.concurrency import prepare_structs
+
+    prepare_structs()
     litestar.Litestar()  # it looks for plugins when it is made, and finds those of our tools
     gc.collect()
     gc.freeze()  # what a child never frees is never copied for it

@@ -175,19 +175,22 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Bro
 
 
 def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gateway: Gateway) -> None:
-    paper = "getComputedStyle(document.body).backgroundColor"
+    def paper(page: Page) -> str:
+        colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return colour
+
     with open_page(browser, gateway, color_scheme="dark") as (page, _):
         page.goto(gateway.url)
-        dark = page.evaluate(paper)
+        body, dark = page.locator("body"), paper(page)
         page.emulate_media(color_scheme="light")
-        light = page.evaluate(paper)
-        assert dark != light
+        expect(body).not_to_have_css("background-color", dark)
+        light = paper(page)
         page.click("#theme [data-choice=dark]")
-        assert page.evaluate(paper) == dark
+        expect(body).to_have_css("background-color", dark)
         page.reload()
-        assert page.evaluate(paper) == dark
+        assert paper(page) == dark
         page.click('#theme [data-choice=""]')
-        assert page.evaluate(paper) == light
+        expect(body).to_have_css("background-color", light)
 
 
 def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browser, gateway: Gateway) -> None:

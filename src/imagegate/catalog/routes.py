@@ -5,6 +5,7 @@ Secrets are not here: a configuration names only where its key is kept.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -218,6 +219,7 @@ def resolve_dialect(config: UpstreamConfig) -> Dialect:
         raise CatalogError(f"upstream {config.name!r}: override: {error}") from error
 
 
+@functools.cache
 def load_dialects() -> dict[str, Dialect]:
     presets = msgspec.convert(read_shipped("dialects.toml")["dialect"], list[Dialect])
     return {preset.name: preset for preset in presets}
