@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,7 +195,7 @@ async def _as_result(setup: AttackSetup, url: str) -> bytes:
     return outcome.detail.encode()
 
 
-STRIKES: dict[str, Callable[[AttackSetup, str], Awaitable[bytes]]] = {
+STRIKES: dict[str, Callable[[AttackSetup, str], Coroutine[Any, Any, bytes]]] = {
     "reference": _as_reference,
     "callback": _as_callback,
     "upload": _as_upload,
