@@ -118,6 +118,29 @@ def test_concurrent_callers_share_one_load_and_a_failure_is_not_cached() -> None
     asyncio.run(scenario())
 
 
+def test_a_slow_load_is_shared_while_it_lasts_and_its_value_kept_in_proportion() -> None:
+    async def scenario() -> None:
+        cache: TtlCache[int] = TtlCache(0, max_loads=1000)
+        loads, release = 0, asyncio.Event()
+
+        async def load() -> int:
+            nonlocal loads
+            loads += 1
+            await asyncio.sleep(0.05)
+            await release.wait()
+            return loads
+
+        callers = [asyncio.create_task(cache.get(load)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        callers.append(asyncio.create_task(cache.get(load)))
+        await asyncio.sleep(0)
+        release.set()
+        assert await asyncio.gather(*callers) == [1] * 4, "the fourth came after the value's age, and shared the load"
+        assert await cache.get(load) == 1, "kept for a thousand times what it cost"
+
+    asyncio.run(scenario())
+
+
 def test_closing_ends_every_wait() -> None:
     async def scenario() -> None:
         wake_ups = WakeUps()

@@ -127,24 +127,29 @@ class WakeUps:
 
 
 class TtlCache(Generic[T]):
-    """A value that may be `max_age_s` seconds old. Concurrent callers share one load."""
+    """A value that may be `max_age_s` seconds old, or `max_loads` times as old as its load took, where that is more.
 
-    def __init__(self, max_age_s: float) -> None:
+    Callers share one load.
+    """
+
+    def __init__(self, max_age_s: float, max_loads: float = 0) -> None:
         self._max_age_s = max_age_s
-        self._loaded_at = -max_age_s
+        self._max_loads = max_loads
+        self._expires = 0.0
         self._value: asyncio.Future[T] | None = None
 
     async def get(self, load: Callable[[], Awaitable[T]]) -> T:
         """The cached value, or what `load` returns. A failure is not cached."""
-        now = time.monotonic()
-        if self._value is None or now - self._loaded_at > self._max_age_s or _failed(self._value):
-            self._loaded_at, self._value = now, asyncio.ensure_future(load())
+        if self._value is None or (self._value.done() and time.monotonic() > self._expires):
+            self._value = asyncio.ensure_future(self._load(load))
         # One cancelled caller must not cancel the load that others wait for.
         return await asyncio.shield(self._value)
 
-
-def _failed(value: asyncio.Future[T]) -> bool:
-    return value.done() and (value.cancelled() or value.exception() is not None)
+    async def _load(self, load: Callable[[], Awaitable[T]]) -> T:
+        began, self._expires = time.monotonic(), 0.0
+        value = await load()
+        self._expires = max(began + self._max_age_s, time.monotonic() + self._max_loads * (time.monotonic() - began))
+        return value
 
 
 class KeyedSlots:

@@ -7,8 +7,10 @@ import threading
 
 import pytest
 
-from imagegate.store.database import MAX_LISTS_PER_ACCOUNT
+from imagegate.store.accounts import SUM_CHARGED
+from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
+from imagegate.store.queries.stats import COUNT_ENDED, COUNT_UNFINISHED
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 
@@ -51,6 +53,44 @@ def test_look_ups_do_not_wait_for_lists(open_database: OpenDatabase) -> None:
         assert await db.snapshot(one) == 1
         failures = await asyncio.gather(*lists, return_exceptions=True)
         assert {type(failure) for failure in failures} == {QueryTimeout}, "those that waited for a reader, too"
+
+    asyncio.run(scenario())
+
+
+def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database(readers=1, list_readers=1)
+        release = threading.Event()
+
+        def wait(tx: Tx) -> int:
+            release.wait(30)
+            return one(tx)
+
+        reports = [asyncio.create_task(db.read_report(wait)) for _ in range(REPORT_READERS + 1)]
+        await asyncio.sleep(0)
+        assert await db.read(one) == 1
+        assert await db.read_list("acc_a", one) == 1
+        release.set()
+        assert await asyncio.gather(*reports) == [1] * len(reports)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (SUM_CHARGED, "COVERING INDEX entries_used"),
+        (COUNT_ENDED, "COVERING INDEX tasks_ended_state"),
+        (COUNT_UNFINISHED, "INDEX tasks_deadline"),
+    ],
+)
+def test_totals_are_read_from_an_index(open_database: OpenDatabase, query: str, index: str) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        if db.engine.shared:
+            return  # its planner goes by the number of rows
+        plan = await db.read(lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {query}", {"account_id": "acc_a"}))
+        assert index in str(plan)
 
     asyncio.run(scenario())
 

@@ -26,6 +26,7 @@ from imagegate.spool import Spool
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.errors import JOB_ERRORS, OPENAI_ERRORS, classify_error
 from tests.images.corpus import encoded_image
+from tests.support.image_texts import IMAGE_TEXTS
 from tests.upstreams.helpers import ATTEMPT, AttemptRunner, base64_image, make_call, make_order, png, serve_routes
 
 PROTOCOLS = ("openai", "task_api", "fal", "replicate")
@@ -128,21 +129,13 @@ IMAGE_SHAPES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("shape", IMAGE_SHAPES)
 @pytest.mark.parametrize(
-    "url",
-    [
-        DATA_URL,
-        DATA_URL.replace("image/png", ""),
-        DATA_URL.replace("data:image/png;base64", "DATA:image/PNG;charset=utf-8;BASE64"),
-        DATA_URL.replace("image/png", "application/octet-stream"),
-        "\n".join(DATA_URL[at : at + 76] for at in range(0, len(DATA_URL), 76)),
-    ],
-    ids=["plain", "no type", "upper case", "no image type", "lines"],
+    ("shape", "form"),
+    [*((shape, "data URL") for shape in IMAGE_SHAPES), *(("list of objects", form) for form in IMAGE_TEXTS)],
 )
-def test_an_image_that_comes_as_a_data_url_is_decoded(protocol: str, shape: str, url: str, tmp_path: Path) -> None:
-    server = Server(results=IMAGE_SHAPES[shape](url))
-    outcome = run(protocol, tmp_path, server)
+def test_an_image_that_comes_as_text_is_decoded(protocol: str, shape: str, form: str, tmp_path: Path) -> None:
+    url = IMAGE_TEXTS[form](base64.b64decode(base64_image()))
+    outcome = run(protocol, tmp_path, Server(results=IMAGE_SHAPES[shape](url)))
     assert isinstance(outcome, Produced), outcome
     (image,) = outcome.answer.images
     assert (tmp_path / "spool" / ATTEMPT / image.name).read_bytes() == base64.b64decode(base64_image())
@@ -167,7 +160,8 @@ def test_a_data_url_may_be_escaped(protocol: str, escape: tuple[str, str], tmp_p
         ("data:image/png;base64,!!!!", "not base64"),
         ("data:text/html;base64,PGh0bWw+PGJvZHk+PC9ib2R5PjwvaHRtbD4=", "no image by its first bytes"),
         (DATA_URL[:-40], ""),
-        ("data:image/svg+xml,<svg/>", "not in base64"),
+        ("data:image/svg+xml,<svg%20xmlns='x'></svg>", "no image by its first bytes"),
+        ("data:,AAAA", "a data URL without an image"),
     ],
 )
 def test_a_data_url_without_an_image_is_no_result(protocol: str, url: str, reason: str, tmp_path: Path) -> None:

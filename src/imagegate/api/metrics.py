@@ -6,7 +6,6 @@ label names an account, a key or an id.
 
 from __future__ import annotations
 
-import time
 import typing
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, genera
 from imagegate.api.auth import bearer
 from imagegate.api.body import ApiRequest
 from imagegate.api.openapi.operation import get
-from imagegate.concurrency import CallCounters
+from imagegate.concurrency import CallCounters, TtlCache
 from imagegate.domain import errors
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
@@ -31,6 +30,8 @@ from imagegate.store.queries.stats import StoreStats, load_stats
 
 _MEDIA_TYPE = "text/plain; version=0.0.4"
 _CACHE_S = 1.0
+# Of a large database the figures take seconds: they are read for a tenth of the time at most.
+_MAX_LOADS = 9
 _NANOS_PER_USD = 1e9
 _OUTCOMES = tuple(outcome for outcome in AttemptOutcome if outcome != AttemptOutcome.sending)
 _PAID_OUTCOMES = (AttemptOutcome.produced, AttemptOutcome.unknown)
@@ -74,7 +75,7 @@ class Metrics:
             self._failed_logins.labels(kind)
         self._exported_logins: Counter[Kind] = Counter()
         self._exported = CallCounters()
-        self._updated_at = 0.0
+        self._refreshed: TtlCache[None] = TtlCache(_CACHE_S, _MAX_LOADS)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> prometheus_client.Counter:
         return prometheus_client.Counter(name, documentation, labels, registry=self.registry)
@@ -108,13 +109,16 @@ class Metrics:
             self._failed_logins.labels(kind).inc(total - self._exported_logins[kind])
             self._exported_logins[kind] = total
 
-    def is_fresh(self) -> bool:
-        """Whether the gauges were read a moment ago: many scrapers cost as much as one."""
-        return time.monotonic() - self._updated_at < _CACHE_S
+    async def refresh(self, runtime: Runtime) -> None:
+        """Read the gauges, unless that was done a moment ago: many scrapers cost as much as one."""
+        await self._refreshed.get(lambda: self._read_gauges(runtime))
 
-    def update(self, stats: StoreStats, broken: frozenset[str], routes: Mapping[str, str]) -> None:
+    async def _read_gauges(self, runtime: Runtime) -> None:
+        stats = await runtime.db.read_report(load_stats)
+        self._update(stats, runtime.wake_ups.broken_invariants, await route_states(runtime))
+
+    def _update(self, stats: StoreStats, broken: frozenset[str], routes: Mapping[str, str]) -> None:
         """Amounts become floats here, for dashboards alone."""
-        self._updated_at = time.monotonic()
         for state, number in stats.tasks.items():
             self._tasks.labels(state).set(number)
         self._holds.set(stats.open_holds)
@@ -147,10 +151,7 @@ async def get_metrics(request: ApiRequest, runtime: Runtime, meter: Metrics) -> 
         raise errors.NotFound
     if server.metrics_token and not equal(server.metrics_token, bearer(request.headers.get("authorization", ""))):
         raise errors.Unauthorized
-    if not meter.is_fresh():
-        meter.update(
-            await runtime.db.snapshot(load_stats), runtime.wake_ups.broken_invariants, await route_states(runtime)
-        )
+    await meter.refresh(runtime)
     meter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
     meter.count_failed_logins(runtime.failed_logins.totals)
     return Response(generate_latest(meter.registry), media_type=_MEDIA_TYPE)

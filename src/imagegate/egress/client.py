@@ -227,15 +227,19 @@ async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: in
         sink.write(data)
 
     loop = asyncio.get_running_loop()
-    async for chunk in http.iter_body(response):
-        total += len(chunk)
-        if total > max_bytes:
-            raise FetchFailed("too_large", f"more than {max_bytes} bytes")
-        buffer += chunk
-        # The first bytes at once: the sink may reject the body by them.
-        if len(buffer) >= _CHUNK_BYTES or total == len(chunk):
-            await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
-            buffer.clear()
+    try:
+        async for chunk in http.iter_body(response):
+            total += len(chunk)
+            if total > max_bytes:
+                raise FetchFailed("too_large", f"more than {max_bytes} bytes")
+            buffer += chunk
+            # The first bytes at once: the sink may reject the body by them.
+            if len(buffer) >= _CHUNK_BYTES or total == len(chunk):
+                await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
+                buffer.clear()
+    except aiohttp.ClientError:
+        await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
+        raise
     await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
     return Download(total, digest.hexdigest())
 

@@ -23,6 +23,7 @@ from imagegate.http.client import Download, DownloadFailed, default_headers, def
 
 MAX_BYTES: Final = 48 * 1024 * 1024
 _BUFFER_BYTES: Final = 256 * 1024
+_CUT_OFF: Final = frozenset({"truncated", "reset"})
 
 
 async def download_result(
@@ -38,7 +39,7 @@ async def download_result(
 ) -> Download | DownloadFailed:
     """GET `url`, which the upstream at `base_url` answered with, into the new file `target`; `total_s` is for all hops.
 
-    An OSError of the target, a full disk above all, is raised; `target` does not exist then, or after DownloadFailed.
+    An OSError of the target, a full disk above all, is raised; `target` does not exist then.
     """
     tls = ssl_context or default_tls()
 
@@ -63,15 +64,21 @@ async def download_result(
         try:
             first = check(url)
             with _new_file(target) as file:
-                return await fetch(
-                    first,
-                    file,
-                    max_bytes=max_bytes,
-                    total_s=total_s,
-                    headers=default_headers(),
-                    session_for=open_hop,
-                    check_redirect=check,
-                )
+                try:
+                    return await fetch(
+                        first,
+                        file,
+                        max_bytes=max_bytes,
+                        total_s=total_s,
+                        headers=default_headers(),
+                        session_for=open_hop,
+                        check_redirect=check,
+                    )
+                except FetchFailed as failed:
+                    # What was paid for may be whole: connections also break behind the last byte of an image.
+                    if failed.reason not in _CUT_OFF or not file.tell():
+                        raise
+                    return DownloadFailed(str(failed), is_cut_off=True)
         except UrlRefused as refused:
             return DownloadFailed(f"{refused.reason}: {refused}")
         except FetchFailed as failed:

@@ -119,7 +119,7 @@ async def delete_orphan_blobs(runtime: Runtime) -> None:
 async def check_invariants(runtime: Runtime) -> None:
     """Check the cheap invariants; what is broken goes to the log and the metrics."""
     grace_us = int(2 * runtime.settings.work.sweep_s * US_PER_SECOND)
-    found = await runtime.db.snapshot(find_cheap_violations, grace_us)
+    found = await runtime.db.read_report(find_cheap_violations, grace_us)
     runtime.wake_ups.broken_invariants = frozenset(one.id for one in found)
     for one in found:
         log_error("invariant_broken", invariant=one.id, description=one.description, rows=len(one.rows))
@@ -128,9 +128,9 @@ async def check_invariants(runtime: Runtime) -> None:
 async def check_integrity(runtime: Runtime) -> None:
     """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
     db = runtime.db
-    for table in await db.read(integrity.list_tables):
+    for table in await db.read_report(integrity.list_tables):
         try:
-            found = await db.read(integrity.check_table, table)
+            found = await db.read_report(integrity.check_table, table)
         except DatabaseError as error:
             found = str(error)
         if found:

@@ -86,9 +86,13 @@ class Download(msgspec.Struct, frozen=True):
 
 
 class DownloadFailed(msgspec.Struct, frozen=True):
-    """Nothing usable was written. `detail` is for the operator and names no path or query."""
+    """`detail` is for the operator and names no path or query.
+
+    `is_cut_off`: the connection broke, and the file has what came before. Otherwise there is no file.
+    """
 
     detail: str
+    is_cut_off: bool = False
 
 
 class HttpClient:
@@ -304,12 +308,25 @@ async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     codings = [coding for part in header.lower().split(",") if (coding := part.strip()) in _CODINGS]
     # What was applied last stands last and is undone first.
     inflaters = [_Inflater(coding) for coding in reversed(codings[:_MAX_CODINGS])]
-    async for chunk in response.content.iter_any():
+    async for chunk in _iter_received(response.content):
         for inflated in reduce(_inflate, inflaters, iter((chunk,))):
             yield inflated
     for index, inflater in enumerate(inflaters):
         for inflated in reduce(_inflate, inflaters[index + 1 :], inflater.finish()):
             yield inflated
+
+
+async def _iter_received(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """All that was received, also of a connection that broke."""
+    try:
+        async for chunk in stream.iter_any():
+            yield chunk
+    except aiohttp.ClientError:
+        # aiohttp raises at once and keeps to itself what it had received and not yet handed out.
+        stream.set_exception(None)  # type: ignore[arg-type]
+        if received := stream.read_nowait():
+            yield received
+        raise
 
 
 def _inflate(chunks: Iterator[bytes], inflater: _Inflater) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
-"""A file in base64 inside a JSON string, decoded as the string arrives and never whole in memory."""
+"""A file as text inside a JSON string, decoded as the string arrives and never whole in memory."""
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Callable
 from typing import Final
@@ -13,8 +14,13 @@ MAX_PREFIX_BYTES: Final = 1024
 _MAX_ESCAPE_BYTES: Final = 6
 _BACKSLASH: Final = ord("\\")
 _PARTIAL_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?")
-_DATA_URL_PREFIX = re.compile(rb"data:[^,]*;base64,", re.IGNORECASE)
-_LINE_BREAKS: Final = b"\r\n"
+_IS_BASE64 = re.compile(rb"; *base64 *\Z", re.IGNORECASE)
+_SCHEME: Final = b"data:"
+_CONTROLS: Final = b"\t\r\n\f"
+_WHITESPACE: Final = b" " + _CONTROLS
+# Writers of base64 for URLs use these two in place of "+" and "/".
+_URL_SAFE: Final = b"-_"
+_TO_STANDARD: Final = bytes.maketrans(_URL_SAFE, b"+/")
 # Outside of base64's alphabet: stands for escapes that no JSON has, so that the decoder rejects them.
 _INVALID: Final = b"\xff"
 
@@ -43,37 +49,50 @@ class JsonStringReader:
         return quote + 1 if quote >= 0 else -1
 
 
-class Base64Reader:
-    """Base64 as text that arrives in chunks, bare or as a data URL; `write` gets the bytes.
+class FileTextReader:
+    """A file as text that arrives in chunks: base64, or a data URL of any form; `write` gets the bytes.
 
-    `ignored` are the characters that may stand anywhere in it. Raises ValueError for any other text; what was written
-    until then must be discarded.
+    Read as browsers read data URLs, since people copy what browsers accept: whitespace is ignored, the padding may be
+    missing, bytes may be percent-encoded. The alphabet for URLs passes too. Raises ValueError for any other text; what
+    was written until then must be discarded.
     """
 
-    def __init__(self, write: Callable[[bytes], None], ignored: bytes = _LINE_BREAKS) -> None:
+    def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
-        self._ignored = ignored
-        self._prefix: bytes | None = b""  # None once the base64 has begun
+        self._prefix: bytes | None = b""  # None once the file has begun
+        self._is_data_url = False
+        self._is_base64 = True
+        self._partial_percent = b""
         self._rest = b""
         self._is_padded = False
 
     def feed(self, text: bytes) -> None:
-        # A few searches in C cost less than a pass that copies, and line breaks are rare.
-        if any(char in text for char in self._ignored):
-            text = text.translate(None, self._ignored)
         if self._prefix is not None:
             text = self._skip_prefix(self._prefix + text)
+        if self._is_data_url:
+            text = self._percent_decode(text)
+        if self._is_base64:
+            self._feed_base64(text)
+        elif text:
+            self._write(text)
+
+    def finish(self) -> None:
+        """The text is complete."""
+        if self._prefix or self._partial_percent:
+            raise ValueError("the text is incomplete")
+        if self._rest:
+            self._decode(self._rest.ljust(4, b"="), 4)
+
+    def _feed_base64(self, text: bytes) -> None:
+        # A few searches in C cost less than a pass that copies, and such characters are rare.
+        if any(char in text for char in _WHITESPACE + _URL_SAFE):
+            text = text.translate(_TO_STANDARD, _WHITESPACE)
         if self._rest:
             text = self._rest + text
         whole = len(text) & ~3
         self._rest = text[whole:]
         if whole:
             self._decode(text, whole)
-
-    def finish(self) -> None:
-        """The text is complete."""
-        if self._rest or self._prefix:
-            raise ValueError("the base64 is incomplete")
 
     def _decode(self, text: bytes, whole: int) -> None:
         if self._is_padded:
@@ -83,18 +102,38 @@ class Base64Reader:
         self._is_padded = text[whole - 1] == ord("=")
         self._write(data)
 
+    def _percent_decode(self, text: bytes) -> bytes:
+        if b"%" not in text and not self._partial_percent:
+            return text if self._is_base64 else text.translate(None, _CONTROLS)
+        text = (self._partial_percent + text).translate(None, _CONTROLS)
+        percent = text.rfind(b"%", max(0, len(text) - 2))
+        end = percent if percent >= 0 else len(text)
+        self._partial_percent = text[end:]
+        # Quoted-printable is the same with another mark, and decoded in C: a step of Python for each escape of a
+        # hostile text would hold up every other request.
+        return binascii.a2b_qp(text[:end].replace(b"=", b"=3D").replace(b"%", b"="))
+
     def _skip_prefix(self, text: bytes) -> bytes:
-        """What follows `data:image/png;base64,`; nothing while it is not known whether that is how the text begins."""
-        if text[:5].lower() != b"data:"[: len(text)]:
-            self._prefix = None
-            return text
-        if prefix := _DATA_URL_PREFIX.match(text):
-            self._prefix = None
-            return text[prefix.end() :]
-        if len(text) > MAX_PREFIX_BYTES or b"," in text:
-            raise ValueError("not a data URL in base64")
-        self._prefix = text
-        return b""
+        """What follows `data:image/png;base64,`; nothing while it is not known whether that is how the text begins.
+
+        Some servers put a prefix before a text that has one already.
+        """
+        while True:
+            text = text.lstrip(_WHITESPACE)
+            if text[: len(_SCHEME)].lower() != _SCHEME[: len(text)]:
+                self._prefix = None
+                return text
+            comma = text.find(b",", 0, MAX_PREFIX_BYTES)
+            if comma < 0:
+                if len(text) > MAX_PREFIX_BYTES:
+                    raise ValueError("not a data URL")
+                self._prefix = text
+                return b""
+            self._is_data_url, self._is_base64 = True, _IS_BASE64.search(text[:comma]) is not None
+            text = text[comma + 1 :]
+            if not self._is_base64:
+                self._prefix = None
+                return text
 
 
 def _end_of_string(chunk: bytes, start: int) -> int:
@@ -125,6 +164,6 @@ def _unescape(text: bytes) -> bytes:
     """The text without JSON's escapes; `_INVALID` where it has none of JSON's, or stands for more than ASCII."""
     try:
         # In C: a step of Python for each escape of a hostile text would hold up every other request.
-        return msgspec.json.decode(b'"%b"' % text.translate(None, _LINE_BREAKS), type=str).encode("ascii")
+        return msgspec.json.decode(b'"%b"' % text.translate(None, _CONTROLS), type=str).encode("ascii")
     except (msgspec.DecodeError, UnicodeError):
         return _INVALID

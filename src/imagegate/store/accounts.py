@@ -46,17 +46,17 @@ def adjust_posted(tx: Tx, account_id: str, amount: int) -> bool:
     return changed == 1
 
 
+# The index entries_used has exactly this condition.
+SUM_CHARGED = """SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries
+    WHERE account = :account_id AND kind IN ('charge', 'refund')"""
+
+
 def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey, int] | None:
     """Return account, key, and what the account was charged in all less refunds, in nanos."""
     account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
     if account is None or key is None:
         return None
-    charged = tx.fetch_int(
-        "SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries"
-        " WHERE account = :account_id AND kind IN ('charge', 'refund')",
-        {"account_id": account_id},
-    )
-    return account, key, charged
+    return account, key, tx.fetch_int(SUM_CHARGED, {"account_id": account_id})
 
 
 class UnfinishedCount(msgspec.Struct):

@@ -36,6 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_LISTS_PER_ACCOUNT = 2  # running at a time; more wait
+REPORT_READERS = 4
 
 _CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
@@ -74,6 +75,8 @@ class Database:
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
         self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
         self._list_slots = KeyedSlots(MAX_LISTS_PER_ACCOUNT)
+        # Checks and monitoring, which ask one thing at a time each: a check may take minutes, and metrics do not wait.
+        self._report_readers = concurrent.futures.ThreadPoolExecutor(REPORT_READERS, "imagegate-report-reader")
         self._list_timeout_s = list_timeout_s
         self._local = threading.local()
         self._connections: list[Connection] = []
@@ -109,6 +112,14 @@ class Database:
         """Run a query whose statements all see the same state of the database."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
+
+    async def read_report(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
+        """Run a query of the program's own that may read much, as a snapshot and without a limit of time.
+
+        It holds up neither look-ups nor lists. For checks, monitoring and operators: not for what customers can ask.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._report_readers, self._run_query, query, args, True)
 
     async def read_list(
         self, account_id: str, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
@@ -229,6 +240,7 @@ class Database:
                 writer.join()
         self._readers.shutdown()
         self._list_readers.shutdown()
+        self._report_readers.shutdown()
         for connection in self._connections:
             connection.close()
 

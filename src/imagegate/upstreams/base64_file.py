@@ -1,4 +1,4 @@
-"""One image inside a JSON string, from the chunks of a response to a file.
+"""One image as text inside a JSON string, from the chunks of a response to a file.
 
 Bytes that turn out to be no image are dropped at that point; the rest of their string is passed over.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from imagegate.crash_points import crash_point
-from imagegate.http.json_base64 import MAX_PREFIX_BYTES, Base64Reader, JsonStringReader
+from imagegate.http.json_base64 import MAX_PREFIX_BYTES, FileTextReader, JsonStringReader
 from imagegate.images.sniff import SNIFF_BYTES, sniff
 from imagegate.upstreams.downloads import MAX_IMAGE_BYTES
 
-# MAX_IMAGE_BYTES in base64.
+# MAX_IMAGE_BYTES in base64. No image may have more text in another encoding.
 MAX_BASE64_BYTES: Final = MAX_IMAGE_BYTES // 3 * 4
 
 
@@ -28,7 +28,7 @@ class Base64File:
         self._path = path
         self._file: FileIO | None = None
         self._string = JsonStringReader(self._accept)
-        self._base64 = Base64Reader(self._write)
+        self._text = FileTextReader(self._write)
         self._first_bytes = b""
         self._chars_read = 0
         self._is_finished = False
@@ -60,7 +60,7 @@ class Base64File:
             self._fail("too large")
             return
         try:
-            self._base64.feed(text)
+            self._text.feed(text)
         except ValueError:
             self._fail("not base64")
 
@@ -97,7 +97,7 @@ class Base64File:
         self._is_finished = True
         if not self.error:
             try:
-                self._base64.finish()
+                self._text.finish()
             except ValueError:
                 self._fail("not base64")
         if self.bytes_written == 0 and not self.error:

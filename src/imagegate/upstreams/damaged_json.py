@@ -9,7 +9,8 @@ from typing import Final
 
 _TOKEN = re.compile(
     r'[ \t\r\n]*(?:([{}\[\],:])|("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")'
-    r"|(true|false|null|NaN|-?Infinity|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=[\s,\]}]|$))"
+    # At the end of the text a number may have lost digits: half a figure is worse than none.
+    r"|(true|false|null|NaN|-?Infinity|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?=[\s,\]}]))"
 )
 # Deeper nesting is no real response, and ends what can be read.
 _MAX_DEPTH: Final = 100

@@ -55,7 +55,7 @@ async def download_image(
 ) -> SpooledImage | DownloadFailed:
     """Image number `index` of an attempt's directory. OSError is the disk's."""
     if url.lower().startswith("data:"):
-        return DownloadFailed(f"image {index}: a data URL that is not in base64")
+        return DownloadFailed(f"image {index}: a data URL without an image")
     clock = asyncio.get_running_loop().time
     end, delay_s = clock() + retry.max_total_s, retry.min_delay_s
     while True:
@@ -69,8 +69,9 @@ async def download_image(
 async def _download_once(fetch: Fetch, url: str, path: Path, index: int) -> SpooledImage | DownloadFailed:
     """Bytes that are no image may be the error page of a store: they count as a failed download."""
     match await fetch(url, path, MAX_IMAGE_BYTES):
-        case DownloadFailed(detail=detail):
-            return DownloadFailed(f"image {index}: {detail}")
+        case DownloadFailed(detail=detail, is_cut_off=is_cut_off):
+            adopted = await adopt_image(path, index) if is_cut_off else None
+            return adopted if isinstance(adopted, SpooledImage) else DownloadFailed(f"image {index}: {detail}")
         case Download():
             crash_point("spool.mid")
             return await adopt_image(path, index)

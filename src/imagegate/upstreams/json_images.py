@@ -1,6 +1,7 @@
 """A JSON response with images in it, read as it arrives: the images go to files, the rest stays small.
 
-An image is the text under the key `"b64_json"`, or any text that is a data URL in base64. In the rest, `"@0"`, `"@1"`,
+An image is the text under the key `"b64_json"`, any text that is a data URL of an image or in base64, and any text that
+begins as a PNG, JPEG or WebP in base64. In the rest, `"@0"`, `"@1"`,
 ... stand where the images stood. It may be one object or a stream of events.
 """
 
@@ -14,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import msgspec
 
 from imagegate.upstreams.base import Call
@@ -25,16 +27,24 @@ from imagegate.upstreams.error_body import UNREADABLE
 MAX_ENVELOPE_BYTES: Final = 256 * 1024
 # Against a response of tiny images: each one costs an object and a file.
 _MAX_IMAGES: Final = 100
+_KEY: Final = b'b64_json"'
+# What images begin with in base64. No URL and no name does.
+_IMAGE_STARTS: Final = (b"iVBORw0KGg", b"/9j/", rb"\/9j\/", b"UklGR")
 # A data URL's prefix may be written with escapes (`image\/png`), so the string reader undoes it, not the scanner. In
 # valid JSON a quote before `data:` opens a string; behind a backslash it is a character of some text.
-_START = re.compile(rb'(?<!\\)"(?:b64_json"|(?i:data:[^",\r\n]{0,1000};base64,))')
-_PARTIAL_DATA_URL = re.compile(rb'data:[^",\r\n]{0,1008}', re.IGNORECASE)
+_DATA_URL: Final = rb' *(?i:data:(?:image\\?/[^",\r\n]{0,1000}|[^",\r\n]{0,1000}; *base64 *),)'
+_START = re.compile(rb'(?<!\\)"(?:%b)' % b"|".join((_KEY, _DATA_URL, *map(re.escape, _IMAGE_STARTS))))
+_PARTIAL_DATA_URL = re.compile(rb' *data:[^",\r\n]{0,1008}', re.IGNORECASE)
 _MAX_START_BYTES: Final = 1024
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 
 
 class UnreadableResponse(Exception):
     """The response cannot be read: too large, truncated, or not JSON. The text is for the operator."""
+
+
+# What ends the reading of a response: the images that came before are as good as any.
+BROKEN_OFF: Final = (aiohttp.ClientError, TimeoutError, UnreadableResponse)
 
 
 class JsonImageScanner:
@@ -124,7 +134,7 @@ class JsonImageScanner:
         if found is None:
             self._position = self._partial_start()
             return None
-        if self.kept[found.end() - 1] == ord(","):
+        if found[0] != b'"' + _KEY:
             return found.start()
         self._position, self._after_colon = found.end(), False
         return -1
@@ -133,12 +143,7 @@ class JsonImageScanner:
         """Where an image's beginning may stand that the end of the chunk cut in two; else the end."""
         end = len(self.kept)
         quote = self.kept.rfind(b'"', max(self._position, end - _MAX_START_BYTES))
-        begun = bytes(self.kept[quote + 1 :])
-        if quote < 0 or not (
-            b"b64_json".startswith(begun) or b"data:".startswith(begun.lower()) or _PARTIAL_DATA_URL.fullmatch(begun)
-        ):
-            return end
-        return quote
+        return end if quote < 0 or not _may_be_start(bytes(self.kept[quote + 1 :])) else quote
 
     def _read_token(self) -> bool:
         """One token behind the key; whether it was the quote that opens an image."""
@@ -168,6 +173,15 @@ class JsonImageScanner:
         self._position = len(self.kept)
 
 
+def _may_be_start(text: bytes) -> bool:
+    """Whether more text could make it the beginning of an image."""
+    return (
+        any(start.startswith(text) for start in (_KEY, *_IMAGE_STARTS))
+        or b"data:".startswith(text.lstrip(b" ").lower())
+        or _PARTIAL_DATA_URL.fullmatch(text) is not None
+    )
+
+
 def max_images(call: Call) -> int:
     """Whose bytes one response may have: servers repeat what they were sent. Of files there may be twice as many, since
     they may send a result in two ways."""
@@ -194,6 +208,14 @@ def _decimal(text: str) -> Decimal | None:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_decimal)
+
+
+def is_whole_json(text: bytes) -> bool:
+    try:
+        _DECODER.decode(text.removeprefix(codecs.BOM_UTF8))
+    except UNREADABLE:
+        return False
+    return True
 
 
 def decode_object(text: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -45,10 +45,12 @@ from imagegate.upstreams.base import (
 from imagegate.upstreams.downloads import gather, save_image
 from imagegate.upstreams.errors import JOB_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.json_images import (
+    BROKEN_OFF,
     JsonImageScanner,
     UnreadableResponse,
     decode_object,
     feed_in_thread,
+    is_whole_json,
     max_images,
 )
 
@@ -57,6 +59,7 @@ SUBMIT_TIMEOUT_S: Final = 120.0
 # A longer Retry-After is not followed: a customer waits meanwhile.
 MAX_RETRY_DELAY_S: Final = 300.0
 _CANCEL_CHECK_INTERVAL_S: Final = 1.0
+_MAX_CUT_OFF_POLLS: Final = 3
 _MAX_DETAIL_CHARS: Final = 400
 
 
@@ -107,6 +110,7 @@ class RemoteJob(Generic[Ref]):
         # The images that came with the last response, by the text that stands for them, and why others did not.
         self.files: dict[str, Path] = {}
         self.image_errors: list[str] = []
+        self.cut_off_polls = 0
 
     @property
     def cancelled_by_customer(self) -> bool:
@@ -186,7 +190,12 @@ class PollingUpstream(ABC, Generic[Ref]):
         """A submit. Images in the response are passed over: servers repeat what they were sent. Raises NoResponse."""
         async with self.http.stream("POST", url, headers, total_s=total_s, body=body) as response:
             scanner = JsonImageScanner(lambda _: None, max_images(call), MAX_RESPONSE_BYTES)
-            return await _read_scanned(response, scanner, body)
+
+            def has_job() -> bool:
+                accepted = read_object(scanner.finish())
+                return accepted is not None and self.read_ref(accepted) is not None
+
+            return await _read_scanned(response, scanner, has_job, body)
 
     async def get(self, job: RemoteJob[Ref], url: str, total_s: float) -> HttpResponse:
         """A poll. The images in its response are the job's files. Raises NoResponse."""
@@ -197,8 +206,16 @@ class PollingUpstream(ABC, Generic[Ref]):
         scanner = JsonImageScanner(
             lambda number: directory / f"p{number}.part" if number < 2 * most else None, most, MAX_RESPONSE_BYTES
         )
+
+        def is_enough() -> bool:
+            """The next poll may bring more images; of a response that is cut off each time it will not."""
+            job.cut_off_polls += 1
+            is_whole = is_whole_json(scanner.finish())
+            fewest = 1 if job.cut_off_polls >= _MAX_CUT_OFF_POLLS else job.call.order.n
+            return is_whole or len(scanner.finished_files) >= fewest
+
         async with self.http.stream("GET", url, total_s=total_s) as response:
-            scanned = await _read_scanned(response, scanner)
+            scanned = await _read_scanned(response, scanner, is_enough)
         job.files, job.image_errors = scanner.finished_files, scanner.image_errors
         return scanned
 
@@ -296,17 +313,27 @@ class PollingUpstream(ABC, Generic[Ref]):
 
 
 async def _read_scanned(
-    response: aiohttp.ClientResponse, scanner: JsonImageScanner, body: RequestBody | None = None
+    response: aiohttp.ClientResponse,
+    scanner: JsonImageScanner,
+    is_enough: Callable[[], bool],
+    body: RequestBody | None = None,
 ) -> HttpResponse:
-    """The whole response, with marks in place of its images where it is a success."""
+    """The response, with marks in place of its images where it is a success.
+
+    Of one that breaks off, what the scanner has, if that `is_enough`.
+    """
     if not 200 <= response.status < 300:
         return await read_response(response, body)
     try:
         async for chunk in iter_body(response):
             await feed_in_thread(scanner, chunk)
         return build_response(response, scanner.finish(), body)
-    except UnreadableResponse as error:
-        raise aiohttp.ClientPayloadError(f"status {response.status}: {error}") from error
+    except BROKEN_OFF as error:
+        if is_enough():
+            return build_response(response, scanner.finish(), body)
+        if isinstance(error, UnreadableResponse):
+            raise aiohttp.ClientPayloadError(f"status {response.status}: {error}") from error
+        raise
     finally:
         scanner.close()
 

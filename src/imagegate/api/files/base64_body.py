@@ -16,14 +16,12 @@ from imagegate.api.files.naming import NamingFields
 from imagegate.api_docs.schema import doc
 from imagegate.domain.errors import InvalidRequest
 from imagegate.flows.files import IncomingFile
-from imagegate.http.json_base64 import Base64Reader, JsonStringReader
+from imagegate.http.json_base64 import FileTextReader, JsonStringReader
 
 MAX_FIELDS_BYTES = 64 * 1024
 _PAYLOAD_FIELDS = ("base64_data", "base64")
 _STRUCTURAL = re.compile(rb'["{}\[\]:,]')
 _STRING_END = re.compile(rb'["\\]')
-# Writers of base64 put these between lines and around the text.
-_WHITESPACE = b" \t\r\n"
 
 
 class Base64Fields(NamingFields):
@@ -37,8 +35,8 @@ class Base64BodyParser:
     """`feed` every chunk, then `finish`; the image's bytes go to the sink. Raises InvalidRequest."""
 
     def __init__(self, sink: IncomingFile) -> None:
-        self._base64 = Base64Reader(sink.write, ignored=_WHITESPACE)
-        self._payload = JsonStringReader(self._base64.feed)
+        self._file_text = FileTextReader(sink.write)
+        self._payload = JsonStringReader(self._file_text.feed)
         self._read = self._outside_strings
         self._kept = bytearray()
         self._depth = 0
@@ -58,7 +56,7 @@ class Base64BodyParser:
         if self._payloads == 0:
             raise InvalidRequest("base64_data must be a data URL or base64", param="base64_data")
         try:
-            self._base64.finish()
+            self._file_text.finish()
         except ValueError:
             raise _invalid_base64() from None
         return fields
@@ -136,4 +134,4 @@ class Base64BodyParser:
 
 
 def _invalid_base64() -> InvalidRequest:
-    return InvalidRequest("base64_data is not valid base64", param="base64_data")
+    return InvalidRequest("base64_data is neither valid base64 nor a data URL", param="base64_data")

@@ -60,7 +60,8 @@ class CreditsResponse(msgspec.Struct):
     response_example=examples.CREDITS,
 )
 async def get_credits(runtime: Runtime, key: ApiKey) -> CreditsResponse:
-    found = await runtime.db.snapshot(load_balance, key.account_id, key.id)
+    # In the account's places for lists: it sums all that the account was ever charged.
+    found = await runtime.db.read_list(key.account_id, load_balance, key.account_id, key.id)
     if found is None:
         raise Unauthorized
     account, current_key, used = found

@@ -26,7 +26,7 @@ from imagegate.api_docs.schema import (
     schema,
 )
 from imagegate.domain import errors, images
-from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import Problem
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.prices import Charge
@@ -34,7 +34,9 @@ from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
-from imagegate.store.accounts import load_balance
+from imagegate.store.accounts import find_account
+from imagegate.store.api_keys import find_key
+from imagegate.store.transaction import Tx
 
 _MODEL_ERRORS: tuple[type[Problem], ...] = (errors.ModelNotFound, errors.ModelAccessDenied)
 _QUOTA_ERRORS: tuple[type[Problem], ...] = (
@@ -222,11 +224,16 @@ async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> Quo
 
 async def _is_affordable(runtime: Runtime, key: ApiKey, amount: int) -> bool:
     """Whether account and key could hold the amount now."""
-    found = await runtime.db.snapshot(load_balance, key.account_id, key.id)
+    found = await runtime.db.snapshot(_load_account_and_key, key.account_id, key.id)
     if found is None:
         return False
-    account, current_key, _ = found
+    account, current_key = found
     return account.available >= amount and current_key.can_hold(amount, runtime.clock())
+
+
+def _load_account_and_key(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey] | None:
+    account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
+    return None if account is None or key is None else (account, key)
 
 
 def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:

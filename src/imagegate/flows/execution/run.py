@@ -34,7 +34,7 @@ from imagegate.store.cancellation import CANCELLED_ERROR
 from imagegate.store.route_health import Blocked
 from imagegate.store.tasks import CancelRequested, Done, LostLease, find_task
 
-ALL_ROUTES_BUSY = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy until after this task's deadline.")
+ALL_ROUTES_BUSY = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy for longer than this task can wait.")
 # What the customer did wrong is reported even after a cancel request.
 _CUSTOMER_ERRORS = frozenset({TaskErrorCode.content_policy_violation, TaskErrorCode.invalid_parameters})
 # Up to this long the task keeps its worker slot while it waits for a route.

@@ -60,7 +60,7 @@ class StatusCache:
 
 async def build_status(runtime: Runtime) -> Status:
     now = runtime.clock()
-    calls = await runtime.db.read(list_recent_calls, now - US_PER_HOUR)
+    calls = await runtime.db.read_report(list_recent_calls, now - US_PER_HOUR)
     health = await runtime.db.read(load_health)
     models = [name for name in runtime.catalog.models if runtime.serves_model(name)]
     data = [_model_status(runtime, name, calls, health) for name in models]

@@ -27,7 +27,7 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import IMAGE_MARK, gather, save_image
+from imagegate.upstreams.downloads import gather, save_image
 from imagegate.upstreams.errors import (
     OPENAI_ERRORS,
     classify_error,
@@ -38,7 +38,6 @@ from imagegate.upstreams.errors import (
 from imagegate.upstreams.json_images import UnreadableResponse, max_images
 from imagegate.upstreams.openai.request import build_request, unsupported_reason, uses_stream
 from imagegate.upstreams.openai.response import ParsedResponse, ResponseReader
-from imagegate.upstreams.response_fields import image_urls_field
 from imagegate.upstreams.usage import read_cost, read_usage
 
 _PROGRESS_INTERVAL_S: Final = 1.0
@@ -94,7 +93,7 @@ class OpenAI:
         return await self._success_outcome(call, parsed, request_id)
 
     async def _success_outcome(self, call: Call, parsed: ParsedResponse, request_id: str) -> Outcome:
-        """The response is whole: keep its images, or say what it holds in place of them."""
+        """Keep the images of the response, or say what it holds in place of them."""
         images = await self._save_images(call, parsed)
         usage = self._usage(call, parsed.usage, len(images))
         if not images:
@@ -122,10 +121,8 @@ class OpenAI:
         self, call: Call, parsed: ParsedResponse, item: dict[str, Any], index: int
     ) -> SpooledImage | DownloadFailed | None:
         """The image came with the response, or is behind a URL; None where the item has neither."""
-        # One that is broken leaves its place to the other.
-        urls = [url for name in ("b64_json", "url") for url in image_urls_field(item.get(name))]
-        url = next((url for url in urls if url in parsed.files or not url.startswith(IMAGE_MARK)), None)
-        if url is None:
+        url = parsed.image_url(item)
+        if not url:
             return None
         directory, retry = self._deps.spool.create_directory(call.attempt_id), self._deps.download_retry
         return await save_image(self._deps.fetch(self._config.base_url), url, parsed.files, directory, index, retry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +13,16 @@ import msgspec
 from imagegate.catalog.routes import Dialect
 from imagegate.http.client import iter_body
 from imagegate.upstreams.base import PartialImageHook
+from imagegate.upstreams.downloads import IMAGE_MARK
 from imagegate.upstreams.error_body import ErrorBody, parse_error
-from imagegate.upstreams.json_images import JsonImageScanner, decode_object, feed_in_thread
+from imagegate.upstreams.json_images import (
+    BROKEN_OFF,
+    JsonImageScanner,
+    UnreadableResponse,
+    decode_object,
+    feed_in_thread,
+    is_whole_json,
+)
 from imagegate.upstreams.openai.events import EventReader
 from imagegate.upstreams.response_fields import image_urls_field
 
@@ -37,9 +46,21 @@ class ParsedResponse(msgspec.Struct):
     partials: int = 0
     quality: str = ""
 
+    @property
+    def has_image(self) -> bool:
+        return any(self.image_url(item) for item in self.items)
+
+    def image_url(self, item: dict[str, Any]) -> str:
+        """Where the item's image is: one of `files`, or a URL. Empty where nothing readable stands."""
+        # One that is broken leaves its place to the other.
+        urls = [url for name in ("b64_json", "url") for url in image_urls_field(item.get(name))]
+        return next((url for url in urls if url in self.files or not url.startswith(IMAGE_MARK)), "")
+
 
 class ResponseReader:
     """Reads one response of at most `n` results into `directory`: a JSON object, or a stream of events.
+
+    Of one that breaks off it reads what came before, where there is an image in it.
 
     `max_images` bounds what may be in an object, with images that are no results.
 
@@ -65,6 +86,8 @@ class ResponseReader:
             async for chunk in iter_body(response):
                 await feed_in_thread(scanner, chunk)
             return self._parse_object(scanner)
+        except BROKEN_OFF as error:
+            return self._salvage_object(scanner, error)
         finally:
             scanner.close()
 
@@ -85,6 +108,19 @@ class ResponseReader:
         parsed.quality = self._quality(decoded)
         return parsed
 
+    def _salvage_object(self, scanner: JsonImageScanner, error: Exception) -> ParsedResponse:
+        """What came before the error, where an image did. Raises the error."""
+        try:
+            parsed = self._parse_object(scanner)
+        except UnreadableResponse:
+            raise error from None
+        if not parsed.has_image:
+            raise error
+        if not is_whole_json(scanner.finish()):
+            # Its figures may be cut off too.
+            parsed.usage = None
+        return parsed
+
     async def _read_events(self, response: aiohttp.ClientResponse) -> ParsedResponse:
         scanner = JsonImageScanner(self._event_image_path, self._n * _MAX_IMAGES_PER_STREAM)
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
@@ -96,12 +132,21 @@ class ResponseReader:
                 if len(parsed.items) >= self._n or parsed.error:
                     break
             else:
-                for event in events.finish():
-                    await self._handle_event(event, scanner, parsed)
+                await self._finish_events(events, scanner, parsed)
+        except BROKEN_OFF as error:
+            with suppress(UnreadableResponse):
+                await self._finish_events(events, scanner, parsed)
+            parsed.files = scanner.finished_files
+            if not parsed.has_image and parsed.error is None:
+                raise error
         finally:
             scanner.close()
         parsed.files, parsed.image_errors = scanner.finished_files, scanner.image_errors
         return parsed
+
+    async def _finish_events(self, events: EventReader, scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
+        for event in events.finish():
+            await self._handle_event(event, scanner, parsed)
 
     async def _handle_event(self, event: dict[str, Any], scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
         kind = str(event.get("type") or event["event"])
