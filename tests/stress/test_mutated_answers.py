@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.upstreams.mutation import find_faults
+from tests.upstreams.mutation import PROTOCOLS, find_faults
 
 CASES = 10_000
 
 
 @pytest.mark.gate
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("protocol", ["openai", "task_api", "fal", "replicate"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_10000_mutated_answers(protocol: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     first = random.randrange(2**32)
     counts, faults = find_faults(protocol, range(first, first + CASES), tmp_path)

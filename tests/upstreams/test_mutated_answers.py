@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.upstreams.mutation import find_faults
+from tests.upstreams.mutation import PROTOCOLS, find_faults
 
 
-@pytest.mark.parametrize("protocol", ["openai", "task_api", "fal", "replicate"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_300_mutated_answers(protocol: str, tmp_path: Path) -> None:
     counts, faults = find_faults(protocol, range(300), tmp_path)
     assert not faults, (len(faults), faults[:5])
