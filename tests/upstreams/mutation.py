@@ -216,7 +216,7 @@ def mutate_stream(dice: random.Random) -> Case:
         whole = whole[:at] + junk + whole[at + dice.choice([0, 0, 1, 9]) :]
     media_type = dice.choice(STREAM_TYPES if dice.random() < 0.7 else WRONG_STREAM_TYPES)
     headers = {"Content-Type": media_type} if media_type else {}
-    return Case(whole, [], is_whole, headers, is_cut_everywhere=dice.random() < 0.2)
+    return Case(whole, [], is_whole, headers, is_cut_everywhere=dice.random() < 0.05)
 
 
 def _beside(dice: random.Random) -> str:
@@ -259,7 +259,7 @@ class MutatedClient(HttpClient):
         async def pieces() -> AsyncIterator[bytes]:
             start = 0
             while start < len(body):
-                size = 1 if self._case.is_cut_everywhere else self._dice.choice([1, 7, 100, 4096, 65536])
+                size = 1 if self._case.is_cut_everywhere else self._dice.choice([7, 100, 4096, 65536])
                 size = size if len(body) < 20_000 else max(size, 4096)
                 yield body[start : start + size]
                 start += size
