@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imagegate.images.exif import Orientation, read_orientation
 from imagegate.images.jobs.png_filter import open_filtered
@@ -61,7 +61,6 @@ def open_alpha(path: Path, orientation: int = 1) -> Image.Image:
     with _open_checked(path) as image:
         if not image.has_transparency_data:
             raise ValueError("no alpha channel")
-        image.load()
         plain = image if image.mode in ("RGBA", "LA") else _to_rgb(image)
         return _turn(_turn(plain.getchannel("A"), _orientation_of(image)), orientation)
 
@@ -93,8 +92,12 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    clear, tiles = image.info.get("transparency"), image.tile if isinstance(image, ImageFile.ImageFile) else []
+    if isinstance(clear, tuple) and tiles and tiles[0].args == "RGB;16B":
+        # Pillow cuts samples of 16 bit to 8 as it reads them, but not the one colour that is transparent.
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
     image.load()
-    if image.mode in ("RGB", "RGBA"):
+    if image.mode == "RGBA" or (image.mode == "RGB" and not image.has_transparency_data):
         return image
     if image.mode.startswith("I;16"):
         image = _to_8_bit(image)
