@@ -137,12 +137,14 @@ def _response(case: Case, method: str, path: str) -> tuple[list[bytes], str]:
     headers = _headers(coding, dice)
     line = dice.choice(STATUS_LINES).format(dice.choice([200, 200, 201, 202, 203, 206]))
     framing = "close" if line.startswith("HTTP/1.0") else dice.choice(["length", "chunked", "close"])
+    # A length that is too long, where asking again would give it again.
+    is_long = framing == "length" and method == "GET" and dice.random() < 0.3
     if framing == "length":
-        headers.insert(dice.randrange(len(headers) + 1), _spelled(f"Content-Length: {len(packed)}", dice))
+        headers.insert(dice.randrange(len(headers) + 1), _spelled(f"Content-Length: {len(packed) + 9 * is_long}", dice))
     elif framing == "chunked":
         headers.append(dice.choice(["Transfer-Encoding: chunked", "transfer-encoding: Chunked"]))
         packed = _chunked(packed, dice)
-    is_last = framing == "close" or dice.random() < 0.5
+    is_last = framing == "close" or is_long or dice.random() < 0.5
     head = "\r\n".join([line, *headers, *["Connection: close"] * is_last, "", ""])
     encoded = head.encode("utf-8" if dice.random() < 0.5 else "latin-1", "replace")
     interim = b"".join(dice.choice(INTERIM) for _ in range(dice.choice([0, 0, 0, 1, 3])))
@@ -372,6 +374,7 @@ async def run_case(server: WireServer, case: Case, directory: Path) -> Outcome:
     patience_s = PATIENCE_S if case.is_whole else BROKEN_PATIENCE_S
 
     async def fetch(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
+        target.unlink(missing_ok=True)  # as the program does before a download is repeated
         resolver = ThreadedResolver()
         return await download_result(
             url, case.base, target, rules=RULES, max_bytes=max_bytes, total_s=patience_s, resolver=resolver

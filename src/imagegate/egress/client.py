@@ -201,11 +201,13 @@ async def fetch(
     check_redirect: Callable[[str, CheckedUrl], CheckedUrl],
     max_header_bytes: int = http.MAX_HEADER_BYTES,
     statuses: Container[int] = _WHOLE_STATUSES,
+    keep_truncated: bool = False,
 ) -> Download:
     """GET `url` into `sink`, following at most MAX_REDIRECTS redirects that `check_redirect` accepts.
 
-    `total_s` is for all hops together, `statuses` are those whose body is taken. Raises FetchFailed, and then `sink`
-    may hold a part of the body.
+    `total_s` is for all hops together, `statuses` are those whose body is taken. With `keep_truncated` a
+    body that breaks off is what came of it: its reader must know whether it is whole. Raises FetchFailed, and then
+    `sink` may hold a part of the body.
     """
     async with _translate_errors(url), asyncio.timeout(total_s):
         here = url
@@ -216,12 +218,12 @@ async def fetch(
                 if location is None:
                     if response.status not in statuses:
                         raise FetchFailed("status", f"status {response.status}")
-                    return await _copy_body(response, sink, max_bytes)
+                    return await _copy_body(response, sink, max_bytes, keep_truncated)
                 here = check_redirect(location, here)
         raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
 
 
-async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> Download:
+async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int, keep_truncated: bool) -> Download:
     """The body into `sink`, inflated; its bytes are counted as they arrive, whatever was announced."""
     if (response.content_length or 0) > max_bytes:
         raise FetchFailed("too_large", f"announced {response.content_length} bytes of at most {max_bytes}")
@@ -232,7 +234,7 @@ async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: in
         sink.write(data)
 
     loop = asyncio.get_running_loop()
-    async for chunk in http.iter_body(response):
+    async for chunk in _until_truncated(response) if keep_truncated else http.iter_body(response):
         total += len(chunk)
         if total > max_bytes:
             raise FetchFailed("too_large", f"more than {max_bytes} bytes")
@@ -243,6 +245,17 @@ async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: in
             buffer.clear()
     await loop.run_in_executor(_writer_threads(), keep, bytes(buffer))
     return Download(total, digest.hexdigest())
+
+
+async def _until_truncated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body up to where it breaks off, for instance since its announced length is wrong."""
+    try:
+        async for chunk in http.iter_body(response):
+            yield chunk
+    except http.EncodingError:
+        raise
+    except aiohttp.ClientError:
+        pass
 
 
 @cache

@@ -79,8 +79,9 @@ async def download_result(
                     session_for=open_hop,
                     check_redirect=check,
                     max_header_bytes=MAX_UPSTREAM_HEADER_BYTES,
-                    # It was paid for: its bytes prove themselves as an image.
+                    # It was paid for: its bytes prove themselves as a whole image.
                     statuses=range(200, 300),
+                    keep_truncated=True,
                 )
         except UrlRefused as refused:
             return DownloadFailed(f"{refused.reason}: {refused}")

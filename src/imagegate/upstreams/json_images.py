@@ -211,6 +211,14 @@ def decode_object(text: bytes) -> dict[str, Any]:
     return decoded
 
 
+def is_whole_object(text: bytes) -> bool:
+    """Whether it is a JSON object from its first to its last byte."""
+    try:
+        return isinstance(_DECODER.decode(text.removeprefix(codecs.BOM_UTF8)), dict)
+    except UNREADABLE:
+        return False
+
+
 def _decode_damaged(text: bytes, reason: Exception) -> Any:
     try:
         decoded = _DECODER.decode(repair_json(text))

@@ -49,6 +49,7 @@ from imagegate.upstreams.json_images import (
     UnreadableResponse,
     decode_object,
     feed_in_thread,
+    is_whole_object,
     max_images,
 )
 
@@ -303,8 +304,13 @@ async def _read_scanned(
     if not 200 <= response.status < 300:
         return await read_response(response, body)
     try:
-        async for chunk in iter_body(response):
-            await feed_in_thread(scanner, chunk)
+        try:
+            async for chunk in iter_body(response):
+                await feed_in_thread(scanner, chunk)
+        except (aiohttp.ClientError, TimeoutError):
+            # A wrong length, or an end that never comes: behind an object that is whole nothing is missing.
+            if not is_whole_object(bytes(scanner.kept)):
+                raise
         return build_response(response, scanner.finish(), body)
     except UnreadableResponse as error:
         raise aiohttp.ClientPayloadError(f"status {response.status}: {error}") from error
