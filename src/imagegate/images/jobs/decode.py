@@ -17,6 +17,8 @@ from imagegate.images.jobs.png_filter import open_filtered
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
+# Pillow's decoder of WebP holds the canvas five times: more does not fit the child's memory.
+MAX_DECODE_WEBP_PIXELS = 24_000_000
 MAX_DECODE_SIDE = 16_384
 # What reading one image and writing another may take.
 CPU_S, WALL_S = 5.0, 10.0
@@ -36,8 +38,12 @@ class TooManyPixels(ValueError):
     """More than is decoded here, though a file may have as many."""
 
 
-def is_decodable(width: int, height: int) -> bool:
-    return width * height <= MAX_DECODE_PIXELS and max(width, height) <= MAX_DECODE_SIDE
+def max_decode_pixels(media_type: str) -> int:
+    return MAX_DECODE_WEBP_PIXELS if media_type == "image/webp" else MAX_DECODE_PIXELS
+
+
+def is_decodable(width: int, height: int, media_type: str) -> bool:
+    return width * height <= max_decode_pixels(media_type) and max(width, height) <= MAX_DECODE_SIDE
 
 
 class ImageSize(msgspec.Struct, frozen=True):
@@ -76,7 +82,7 @@ def _open_checked(path: Path) -> Iterator[Image.Image]:
 
 
 def _check_size(image: Image.Image) -> None:
-    if not is_decodable(*image.size):
+    if not is_decodable(*image.size, f"image/{(image.format or '').lower()}"):
         raise TooManyPixels(f"{image.width}x{image.height} is too large to decode")
 
 
