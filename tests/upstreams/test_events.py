@@ -106,6 +106,24 @@ def test_the_bytes_tell_a_stream_from_an_object(media_type: str, is_stream: bool
     assert isinstance(ask(tmp_path, reply_with(http_response(200, body, *label))), Produced)
 
 
+@pytest.mark.parametrize("cut_at", range(8))
+@pytest.mark.parametrize("beginning", [b"\xef\xbb\xbf", b"\n\n ", b"\xef\xbb\xbf\n", b""])
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_beginning_that_arrives_in_two_parts_is_told_all_the_same(
+    cut_at: int, beginning: bytes, is_stream: bool, tmp_path: Path
+) -> None:
+    whole = json.dumps({"created": 1, "data": [{"b64_json": base64_image()}]}).encode()
+    body = beginning + (stream(completed()) if is_stream else whole)
+
+    async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body[:cut_at])
+        await writer.drain()
+        await asyncio.sleep(0.01)
+        writer.write(body[cut_at:])
+
+    assert isinstance(ask(tmp_path, reply), Produced)
+
+
 def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) -> None:
     assert isinstance(ask(tmp_path, stream(completed()).rstrip()), Produced)
 

@@ -66,7 +66,7 @@ class ResponseReader:
         chunks, beginning = iter_body(response), b""
         async for chunk in chunks:
             beginning += chunk
-            if len(beginning) >= _MIN_SNIFF_BYTES and beginning.strip():
+            if len(beginning) >= _MIN_SNIFF_BYTES and beginning.removeprefix(codecs.BOM_UTF8).strip():
                 break
         beginning = beginning.removeprefix(codecs.BOM_UTF8)
         if beginning.lstrip()[:1] in _OBJECT_STARTS:
