@@ -106,8 +106,8 @@ def test_the_bytes_tell_a_stream_from_an_object(media_type: str, is_stream: bool
     assert isinstance(ask(tmp_path, reply_with(http_response(200, body, *label))), Produced)
 
 
-@pytest.mark.parametrize("cut_at", range(8))
-@pytest.mark.parametrize("beginning", [b"\xef\xbb\xbf", b"\n\n ", b"\xef\xbb\xbf\n", b""])
+@pytest.mark.parametrize("cut_at", [1, 2, 3, 5])
+@pytest.mark.parametrize("beginning", [b"\xef\xbb\xbf", b"\n\n ", b""])
 @pytest.mark.parametrize("is_stream", [True, False])
 def test_a_beginning_that_arrives_in_two_parts_is_told_all_the_same(
     cut_at: int, beginning: bytes, is_stream: bool, tmp_path: Path
