@@ -15,6 +15,7 @@ _BACKSLASH: Final = ord("\\")
 _PARTIAL_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?")
 _DATA_URL_PREFIX = re.compile(rb"data:[^,]*;base64,", re.IGNORECASE)
 _LINE_BREAKS: Final = b"\r\n"
+_FROM_URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 # Outside of base64's alphabet: stands for escapes that no JSON has, so that the decoder rejects them.
 _INVALID: Final = b"\xff"
 
@@ -46,13 +47,17 @@ class JsonStringReader:
 class Base64Reader:
     """Base64 as text that arrives in chunks, bare or as a data URL; `write` gets the bytes.
 
-    `ignored` are the characters that may stand anywhere in it. Raises ValueError for any other text; what was written
-    until then must be discarded.
+    `ignored` are the characters that may stand anywhere in it. With `is_lenient` it may be in the alphabet for URLs and
+    without padding: then what is decoded must show whether it is whole. Raises ValueError for any other text; what was
+    written until then must be discarded.
     """
 
-    def __init__(self, write: Callable[[bytes], None], ignored: bytes = _LINE_BREAKS) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], ignored: bytes = _LINE_BREAKS, *, is_lenient: bool = False
+    ) -> None:
         self._write = write
         self._ignored = ignored
+        self._is_lenient = is_lenient
         self._prefix: bytes | None = b""  # None once the base64 has begun
         self._rest = b""
         self._is_padded = False
@@ -61,6 +66,8 @@ class Base64Reader:
         # A few searches in C cost less than a pass that copies, and line breaks are rare.
         if any(char in text for char in self._ignored):
             text = text.translate(None, self._ignored)
+        if self._is_lenient and (b"-" in text or b"_" in text):
+            text = text.translate(_FROM_URL_SAFE)
         if self._prefix is not None:
             text = self._skip_prefix(self._prefix + text)
         if self._rest:
@@ -72,6 +79,8 @@ class Base64Reader:
 
     def finish(self) -> None:
         """The text is complete."""
+        if self._is_lenient and len(self._rest) > 1:
+            self.feed(b"=" * (4 - len(self._rest)))
         if self._rest or self._prefix:
             raise ValueError("the base64 is incomplete")
 

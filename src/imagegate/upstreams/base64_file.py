@@ -28,7 +28,7 @@ class Base64File:
         self._path = path
         self._file: FileIO | None = None
         self._string = JsonStringReader(self._accept)
-        self._base64 = Base64Reader(self._write)
+        self._base64 = Base64Reader(self._write, b"\r\n\t ", is_lenient=True)
         self._first_bytes = b""
         self._chars_read = 0
         self._is_finished = False
