@@ -65,19 +65,34 @@ def attempts(front: TwoRoutes, task: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["route"], one["outcome"]) for one in front.cost(task)["attempts"]]
 
 
-@pytest.mark.parametrize("fault", ["402", "401", "404-model"])
-@pytest.mark.parametrize("name", [CHEAP, "cheap"])
-def test_a_reset_of_what_was_broken_lets_the_next_call_pass(front: TwoRoutes, fault: str, name: str) -> None:
-    """The operator sees routes alone: a reset by a route's name reaches its upstream, where that is what is broken."""
-    front.begin(fault)
-    assert front.gateway.create()["status"] == "completed"
-    assert front.routes()[CHEAP]["state"] == "broken"
-    broken_route = fault == "404-model"
-    front.admin.post("/v1/admin/routes/reset", json={"name": CHEAP if broken_route else name}).raise_for_status()
+# What each breaks: the key, the account, the model at this upstream, the configuration, the route, and a throttle.
+BREAKS = ["401", "402", "403-blocked", "404-model", "redirect-307", "500-json", "429:300"]
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+@pytest.mark.parametrize(("door", "name"), [("API", CHEAP), ("API", "cheap"), ("command line", CHEAP)])
+def test_a_reset_of_what_was_broken_lets_the_next_call_pass(front: TwoRoutes, fault: str, door: str, name: str) -> None:
+    """By the name of the route or of its upstream, whichever of them is what is broken."""
+    front.begin(*[fault] * (5 if fault == "500-json" else 1))
+    while front.routes()[CHEAP]["state"] == "healthy":
+        assert front.gateway.create()["status"] == "completed"
+    front.cheap.script()
+    if door == "API":
+        front.admin.post("/v1/admin/routes/reset", json={"name": name}).raise_for_status()
+    else:
+        done = front.gateway.run("upstreams", "reset", name, "--config", str(front.gateway.file))
+        assert f"{name} was reset" in done.stdout
     assert front.routes()[CHEAP]["state"] == "healthy"
     before = front.cheap.total["images"]
     assert front.gateway.create()["status"] == "completed"
     assert front.cheap.total["images"] == before + 1
+
+
+def test_a_reset_of_what_is_not_there_says_so(front: TwoRoutes) -> None:
+    assert front.admin.post("/v1/admin/routes/reset", json={"name": "nobody"}).status_code == 404
+    done = front.gateway.run("upstreams", "reset", "nobody", "--config", str(front.gateway.file), check=False)
+    assert done.returncode == 2
+    assert "known: cheap, dear" in done.stderr
 
 
 def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:

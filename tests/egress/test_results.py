@@ -120,7 +120,6 @@ def test_a_redirect_within_the_own_host_is_followed_three_times(tmp_path: Path) 
         (drip, "timeout"),
         (hang, "timeout"),
         (reset, "reset"),
-        (reply_with(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nshort"), "truncated"),
         (reply_with(http_response(200, b"\x1f\x8bnonsense", "Content-Encoding: gzip")), "encoding"),
         (reply_with(b"nonsense\r\n\r\n"), "protocol"),
     ],
@@ -135,6 +134,20 @@ def test_what_fails_says_why_and_leaves_no_file_but_what_was_cut_off(reply: Repl
             assert "secret" not in failed.detail
             assert "token" not in failed.detail
             assert failed.is_cut_off == bool(list(tmp_path.iterdir())) == (word == "truncated")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [200, 201, 203, 206])
+def test_what_came_of_a_body_that_breaks_off_is_kept_for_who_knows_whether_it_is_whole(
+    status: int, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with serve_raw(reply_with(b"HTTP/1.1 %d OK\r\nContent-Length: 900\r\n\r\nshort" % status)) as server:
+            base = f"http://127.0.0.1:{server.port}"
+            got = await fetch(f"{base}/", base, tmp_path / "x")
+            assert isinstance(got, DownloadFailed)
+            assert (got.is_cut_off, (tmp_path / "x").read_bytes()) == (True, b"short")
 
     asyncio.run(scenario())
 

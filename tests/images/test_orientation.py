@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from imagegate.images import inspect
 from imagegate.images.exif import read_orientation
 from imagegate.images.jobs.decode import open_alpha, open_upright
+from tests.images.corpus import chunk
 from tests.images.png16 import png16
 
 FORMATS = ["JPEG", "PNG", "WEBP"]
@@ -29,7 +31,9 @@ def saved(path: Path, image: Image.Image, file_format: str, orientation: int) ->
     exif = Image.Exif()
     exif[0x010F] = "a camera with a name"  # a tag before it
     exif[0x0112] = orientation
-    options = {"quality": 100} if file_format != "PNG" else {}
+    options: dict[str, Any] = {"quality": 100} if file_format != "PNG" else {}
+    if file_format == "MPO":
+        options |= {"save_all": True, "append_images": [image.convert("RGB")]}
     image.save(path, file_format, exif=exif, **options)
     return path
 
@@ -74,6 +78,52 @@ def test_a_mask_is_turned_by_its_own_orientation_or_by_that_of_its_reference(tmp
 )
 def test_a_block_that_says_nothing_readable_turns_nothing(block: bytes) -> None:
     assert read_orientation(block) == 1
+
+
+def exif_first_webp(data: bytes) -> bytes:
+    """The chunk of EXIF before the image instead of behind it."""
+    chunks, at = list[bytes](), 12
+    while at < len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        chunks.append(data[at : at + 8 + length + length % 2])
+        at += len(chunks[-1])
+    chunks.sort(key=lambda chunk: [b"VP8X", b"EXIF"].index(chunk[:4]) if chunk[:4] in (b"VP8X", b"EXIF") else 2)
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def exif_chunk(data: bytes, prefix: bytes, *, is_last: bool) -> bytes:
+    """A PNG with its EXIF behind IHDR or before IEND."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = chunk(b"eXIf", prefix + exif.tobytes().removeprefix(b"Exif\0\0"))
+    at = data.rindex(b"IEND") - 4 if is_last else 33
+    return data[:at] + block + data[at:]
+
+
+PLACES = {
+    "WebP, before the image": lambda path: exif_first_webp(saved(path, quadrants(), "WEBP", 6).read_bytes()),
+    "PNG, with a prefix": lambda path: exif_chunk(plain_png(path), b"Exif\0\0", is_last=False),
+    "PNG, after the image": lambda path: exif_chunk(plain_png(path), b"", is_last=True),
+    "JPEG, with something behind it": lambda path: saved(path, quadrants(), "JPEG", 6).read_bytes() + b"film" * 99,
+    "JPEG of several images": lambda path: saved(path, quadrants(), "MPO", 6).read_bytes(),
+    "JPEG in ink": lambda path: saved(path, quadrants("RGB").convert("CMYK"), "JPEG", 6).read_bytes(),
+    "grey JPEG": lambda path: saved(path, quadrants("L"), "JPEG", 6).read_bytes(),
+}
+
+
+def plain_png(path: Path) -> bytes:
+    quadrants().save(path, "PNG")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_header_and_pixels_agree_wherever_the_orientation_stands(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(PLACES[place](path))
+    facts = inspect(path)
+    assert (facts.orientation, facts.upright_size) == (6, (32, 48))
+    assert open_upright(path).size == (32, 48)
 
 
 def test_both_byte_orders_are_read() -> None:

@@ -1,4 +1,7 @@
-"""Real answers of upstreams, mutated by a seed, and what must come of them. In process, without a socket."""
+"""Real answers of upstreams, mutated by a seed, and what must come of them. In process, without a socket.
+
+Bodies of every protocol, and the openai protocol's stream of events, cut anywhere. Heads are in wire_mutation.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +25,7 @@ from tests.upstreams.helpers import base64_image, make_call, make_config, make_u
 
 BASE = "http://127.0.0.1:1/v1"
 IMAGE = base64_image()
+PROTOCOLS = ("openai", "stream", "task_api", "fal", "replicate")
 URLS = {"url": "http://127.0.0.1:1/files/0.png", "data": f"data:image/png;base64,{IMAGE}"}
 USAGE = {"input_tokens": 26, "output_tokens": 1756, "input_tokens_details": {"text_tokens": 26, "image_tokens": 0}}
 ODD: list[Any] = [
@@ -90,10 +94,14 @@ class Case:
     submit: bytes
     polls: list[bytes]
     is_whole: bool
+    headers: dict[str, str] = field(default_factory=dict)
+    is_cut_everywhere: bool = False
 
 
 def mutate(protocol: str, seed: int) -> Case:
     dice = random.Random(seed)
+    if protocol == "stream":
+        return mutate_stream(dice)
     answers = real_answers(protocol, dice.choice(["url", "data", "b64"]))
     last = answers.polls[-1] if answers.polls else answers.submit
     touched = copy.deepcopy(last)
@@ -149,6 +157,88 @@ def _mutate_bytes(body: bytes, answers: Answers, last: dict[str, Any], dice: ran
     return body[:at] + junk + rest, at > end
 
 
+LINE_ENDS = ["\n", "\r\n", "\r"]
+STREAM_TYPES = ["text/event-stream", "text/event-stream; charset=utf-8", "Text/Event-Stream", "text/event-stream;", ""]
+# What says that it is no stream, although it is one.
+WRONG_STREAM_TYPES = ["application/json", "text/plain; charset=utf-8", "application/octet-stream", "text/html"]
+BESIDE_EVENTS = [
+    ": keep-alive",
+    ":",
+    ":\n",
+    ": " + "x" * 3000,
+    "\n\n",
+    "retry: 3000\n",
+    "retry: soon\n",
+    "id: 7\n",
+    "id",
+    "data",
+    "data:\n",
+    "data: [DONE]\n",
+    "event: ping\ndata: ping\n",
+    "event: ping\ndata: {}\n",
+    "event: ping\n",
+    "event: heartbeat\ndata: 2026-11-29T09:00:00Z\n",
+    'data: {"type": "keepalive"}\n',
+    'data: {"type": 7, "b64_json": null}\n',
+    'data: {"type": "image_generation.in_progress", "sequence_number": 0}\n',
+    'data: {"error": null}\n',
+    "foo: bar\n",
+    "foo",
+    "data: \u00e4\u2028\u0085\x0b\x0c\n",
+]
+
+
+def mutate_stream(dice: random.Random) -> Case:
+    """Unfinished images and the finished one, in every way in which a stream may be written."""
+    body: list[str] = []
+    operation = dice.choice(["image_generation", "image_edit"])
+    for index in range(dice.choice([0, 0, 1, 2])):
+        unfinished = {"b64_json": IMAGE, "partial_image_index": dice.choice([index, index, str(index), None, 2**70])}
+        body += [_beside(dice), _event(f"{operation}.partial_image", unfinished, dice)]
+    finished: dict[str, Any] = {"b64_json": IMAGE, "created_at": 1, "quality": "low", "usage": USAGE}
+    if dice.random() < 0.5:
+        finished = {**_mutate_values(finished, [["b64_json"]], dice), "b64_json": IMAGE}
+        finished.pop("type", None)
+    end = _event(f"{operation}.completed", finished, dice)
+    body += [_beside(dice), end if dice.random() < 0.7 else end.rstrip("\n")]
+    if end == body[-1]:
+        error = 'event: error\ndata: {"type": "error", "error": {"code": "server_error", "message": "late"}}\n\n'
+        body += [_beside(dice), dice.choice(["", "data: [DONE]\n\n", "data: [DONE]", error])]
+    text = "".join(body)
+    # The lone CR is not mixed with LF: together they would be one.
+    ends = LINE_ENDS[:2] if dice.random() < 0.2 else [dice.choice(LINE_ENDS)]
+    text = "".join(dice.choice(ends) if char == "\n" else char for char in text)
+    whole = dice.choice([b"", b"", b"\xef\xbb\xbf"]) + text.encode("utf-8", "surrogatepass")
+    is_whole = dice.random() < 0.8
+    if not is_whole:
+        at = dice.randrange(len(whole) + 1)
+        junk = dice.choice([*BYTES, dice.randbytes(dice.randint(1, 8)), b"\r\r", b"\n\n", b"data: ", b"x" * 300_000])
+        whole = whole[:at] + junk + whole[at + dice.choice([0, 0, 1, 9]) :]
+    media_type = dice.choice(STREAM_TYPES if dice.random() < 0.7 else WRONG_STREAM_TYPES)
+    headers = {"Content-Type": media_type} if media_type else {}
+    return Case(whole, [], is_whole, headers, is_cut_everywhere=dice.random() < 0.05)
+
+
+def _beside(dice: random.Random) -> str:
+    return "".join(f"{dice.choice(BESIDE_EVENTS)}\n" for _ in range(dice.choice([0, 0, 1, 2, 5])))
+
+
+def _event(kind: str, fields: dict[str, Any], dice: random.Random) -> str:
+    """One event: named before or in its data or both, on one line or on many."""
+    is_named = dice.random() < 0.7
+    fields = {"type": kind, **fields} if not is_named or dice.random() < 0.7 else fields
+    items = list(fields.items())
+    dice.shuffle(items)
+    text = json.dumps(dict(items), indent=dice.choice([None, None, 1]), ensure_ascii=dice.random() < 0.5)
+    field_name = dice.choice(["data: ", "data:"])
+    lines = [field_name + line for line in text.split("\n")]
+    if is_named:
+        lines.insert(dice.choice([0, 0, len(lines)]), f"event: {kind}")
+    for _ in range(dice.choice([0, 0, 0, 1, 2])):
+        lines.insert(dice.randrange(len(lines) + 1), dice.choice([": x", ":", "id: 1", "retry: 1", "foo: bar", "foo"]))
+    return "\n".join(lines) + "\n\n"
+
+
 class MutatedClient(HttpClient):
     """Answers from a case, in pieces of any size."""
 
@@ -169,19 +259,20 @@ class MutatedClient(HttpClient):
         async def pieces() -> AsyncIterator[bytes]:
             start = 0
             while start < len(body):
-                size = self._dice.choice([1, 7, 100, 4096, 65536])
-                yield body[start : start + (size if len(body) < 5000 else max(size, 4096))]
-                start += size if len(body) < 5000 else max(size, 4096)
+                size = 1 if self._case.is_cut_everywhere else self._dice.choice([7, 100, 4096, 65536])
+                size = size if len(body) < 20_000 else max(size, 4096)
+                yield body[start : start + size]
+                start += size
 
-        content = SimpleNamespace(iter_any=pieces)
-        yield SimpleNamespace(status=200, headers=CIMultiDictProxy(CIMultiDict()), content=content, raw_headers=())
+        content, headers = SimpleNamespace(iter_any=pieces), CIMultiDictProxy(CIMultiDict(self._case.headers))
+        yield SimpleNamespace(status=200, headers=headers, content=content, raw_headers=())
 
 
 async def run_case(protocol: str, case: Case, directory: Path, seed: int) -> Outcome:
-    config = make_config(1, protocol=protocol, timeout_s=0.2)
+    config = make_config(1, protocol="openai" if protocol == "stream" else protocol, timeout_s=0.2)
     upstream = make_upstream(directory, config, poll_schedule=PollSchedule(0.01, 0.01, 0.02))
     adapter: Any = upstream.adapter
-    setattr(adapter, "_http" if protocol == "openai" else "http", MutatedClient(case, seed))
+    setattr(adapter, "_http" if config.protocol == "openai" else "http", MutatedClient(case, seed))
     call = make_call(attempt_id=f"att_{seed}")
     try:
         return await upstream.produce(call, CallHooks())

@@ -54,7 +54,7 @@ def ask(tmp_path: Path, body: bytes | Reply, hooks: CallHooks | None = None, tim
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tmp_path: Path) -> None:
     shown: list[tuple[int, bytes]] = []
 
@@ -71,6 +71,57 @@ def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tm
     assert [(image.name, image.width) for image in outcome.answer.images] == [("0.png", 40)]
     left = {path.name for path in (tmp_path / "spool").rglob("*") if path.is_file()}
     assert left == {"0.png", "answer.json"}
+
+
+UNNAMED = {name: value for name, value in completed().items() if name != "type"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\xef\xbb\xbf" + stream(completed()), id="byte order mark"),
+        pytest.param(f"data: {json.dumps(UNNAMED)}\n\n".encode(), id="no name"),
+        pytest.param(f"data:{json.dumps({'data': [UNNAMED]})}\n\n".encode(), id="an object in one event"),
+        pytest.param(b"event: response.completed\ndata: {}\n\n" + stream(completed()), id="another thing completed"),
+        pytest.param(
+            "".join(f"data: {line}\n" for line in json.dumps(completed(), indent=1).splitlines()).encode() + b"\n",
+            id="many lines",
+        ),
+    ],
+)
+def test_a_stream_may_be_written_in_other_ways(body: bytes, tmp_path: Path) -> None:
+    outcome = ask(tmp_path, body)
+    assert isinstance(outcome, Produced), outcome
+    assert outcome.answer.usage is not None or b'"data"' in body
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "text/plain", "application/octet-stream", "text/html", "Text/Event-Stream", ""]
+)
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_the_bytes_tell_a_stream_from_an_object(media_type: str, is_stream: bool, tmp_path: Path) -> None:
+    whole = json.dumps({"created": 1, "data": [{"b64_json": base64_image()}]}).encode()
+    body = b": waiting\n\n" + stream(completed()) if is_stream else b" \n\n" + whole
+    label = [f"Content-Type: {media_type}"] if media_type else []
+    assert isinstance(ask(tmp_path, reply_with(http_response(200, body, *label))), Produced)
+
+
+@pytest.mark.parametrize("cut_at", [1, 2, 3, 5])
+@pytest.mark.parametrize("beginning", [b"\xef\xbb\xbf", b"\n\n ", b""])
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_beginning_that_arrives_in_two_parts_is_told_all_the_same(
+    cut_at: int, beginning: bytes, is_stream: bool, tmp_path: Path
+) -> None:
+    whole = json.dumps({"created": 1, "data": [{"b64_json": base64_image()}]}).encode()
+    body = beginning + (stream(completed()) if is_stream else whole)
+
+    async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body[:cut_at])
+        await writer.drain()
+        await asyncio.sleep(0.01)
+        writer.write(body[cut_at:])
+
+    assert isinstance(ask(tmp_path, reply), Produced)
 
 
 def test_the_last_event_counts_without_the_empty_line_behind_it(tmp_path: Path) -> None:

@@ -200,6 +200,23 @@ def test_base64_is_as_strict_in_pieces_as_in_one(tail: str) -> None:
         assert files == expected
 
 
+@pytest.mark.parametrize("spelling", ["for URLs", "no padding", "lines", "white space around it"])
+@pytest.mark.parametrize("extra", [b"", b"\xff\xfe", b"\xff\xfe\xfb"])
+def test_base64_may_be_spelled_in_other_ways(spelling: str, extra: bytes) -> None:
+    image = encoded_image("PNG") + b"\xff\xfb\xef" * 9 + extra
+    text = base64.b64encode(image).decode()
+    spelled = {
+        "for URLs": base64.urlsafe_b64encode(image).decode(),
+        "no padding": text.rstrip("="),
+        "lines": "\r\n".join(text[at : at + 76] for at in range(0, len(text), 76)),
+        "white space around it": f" \t{text}\n ",
+    }[spelling]
+    body = json.dumps({"data": [{"b64_json": spelled}]}).encode()
+    for size in (1, 7, len(body)):
+        _, files, faults = scan(body[at : at + size] for at in range(0, len(body), size))
+        assert (files, faults) == ({"@0": image}, [])
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

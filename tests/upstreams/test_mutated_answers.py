@@ -6,11 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.upstreams.mutation import find_faults
+from tests.upstreams import mutation, wire_mutation
 
 
-@pytest.mark.parametrize("protocol", ["openai", "task_api", "fal", "replicate"])
+@pytest.mark.parametrize("protocol", mutation.PROTOCOLS)
 def test_300_mutated_answers(protocol: str, tmp_path: Path) -> None:
-    counts, faults = find_faults(protocol, range(300), tmp_path)
+    counts, faults = mutation.find_faults(protocol, range(300), tmp_path)
     assert not faults, (len(faults), faults[:5])
     assert counts["whole"] > 150
+
+
+@pytest.mark.parametrize("protocol", wire_mutation.PROTOCOLS)
+def test_200_answers_with_odd_heads_and_framing(protocol: str, tmp_path: Path) -> None:
+    counts, faults = wire_mutation.find_faults(protocol, range(200), tmp_path)
+    assert not faults, (len(faults), faults[:5])
+    assert counts["whole"] > 100
+
+
+def test_200_odd_receivers_of_webhooks() -> None:
+    faults = wire_mutation.find_receiver_faults(range(200))
+    assert not faults, (len(faults), faults[:5])

@@ -1,6 +1,6 @@
-"""`imagegate upstreams`: the configured upstreams, and one real request to one of them, explained.
+"""`imagegate upstreams`: the configured upstreams, one real request to one of them, explained, and resets.
 
-It works on the configuration alone, with or without a running gateway: nothing is stored and nobody is charged.
+All but resets work on the configuration alone, with or without a running gateway: nothing is stored, nobody is charged.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 from imagegate.app import load_catalog_and_registry
 from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.routes import Route
+from imagegate.cli.accounts import run_on_database
 from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
 from imagegate.cli.options import with_settings
 from imagegate.domain.errors import InvalidRequest
@@ -24,10 +25,14 @@ from imagegate.domain.money import format_usd
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
+from imagegate.flows.audit import command_line_actor
+from imagegate.flows.views.routes import reset_route_health
 from imagegate.routing.circuit_breaker import REASONS
 from imagegate.routing.planner import RouteRequest, route_cost, unsupported_reason
 from imagegate.settings import Settings
 from imagegate.spool import Spool
+from imagegate.store.database import Database
+from imagegate.store.dialect import wall_clock
 from imagegate.upstreams.base import Call, CallHooks, Outcome, Produced, Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.registry import UpstreamRegistry
 
@@ -48,7 +53,7 @@ ADVICE = {
 
 @click.group()
 def upstreams() -> None:
-    """List the configured upstreams, and test them."""
+    """List the configured upstreams, test them, and reset them after a failure."""
 
 
 @upstreams.command("list")
@@ -77,6 +82,22 @@ def test_upstream(settings: Settings, name: str, model: str | None) -> None:
         known = ", ".join(registry.route_table.upstreams) or "none"
         raise Exit(USAGE, f"imagegate: no route uses an upstream {name!r} (upstreams: {known})")
     asyncio.run(_test_route(catalog, registry, routes[0]))
+
+
+@upstreams.command("reset")
+@click.argument("name")
+@with_settings
+def reset_upstream(settings: Settings, name: str) -> None:
+    """Forget the failures of the route or upstream NAME: its next call is made. The gateway may be running."""
+    _, registry = _load(settings)
+
+    async def work(db: Database) -> bool:
+        return await reset_route_health(db, registry, name, wall_clock(), command_line_actor())
+
+    if not run_on_database(settings, work):
+        known = ", ".join([*registry.route_table.upstreams, *registry.route_table.routes]) or "none"
+        raise Exit(USAGE, f"imagegate: no route or upstream is called {name!r} (known: {known})")
+    click.echo(f"{name} was reset")
 
 
 def _load(settings: Settings) -> tuple[Catalog, UpstreamRegistry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -46,6 +46,8 @@ EXCERPT_TIMEOUT_S: Final = 1.0
 _CHUNK_BYTES: Final = 256 * 1024
 _WRITER_THREADS: Final = 4
 MAX_REDIRECTS: Final = 3
+# The bytes of a user's URL must be the whole: 206 is a part, 202 says that there is nothing yet.
+_WHOLE_STATUSES: Final = frozenset({200, 203})
 _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
 # The order matters where one class is a kind of another.
@@ -197,27 +199,30 @@ async def fetch(
     headers: Mapping[str, str],
     session_for: Callable[[CheckedUrl], Awaitable[aiohttp.ClientSession]],
     check_redirect: Callable[[str, CheckedUrl], CheckedUrl],
+    max_header_bytes: int = http.MAX_HEADER_BYTES,
+    statuses: Container[int] = _WHOLE_STATUSES,
 ) -> Download:
     """GET `url` into `sink`, following at most MAX_REDIRECTS redirects that `check_redirect` accepts.
 
-    `total_s` is for all hops together. Raises FetchFailed, and then `sink` may hold a part of the body.
+    `total_s` is for all hops together, `statuses` are those whose body is taken. Raises FetchFailed, and
+    then `sink` may hold a part of the body.
     """
     async with _translate_errors(url), asyncio.timeout(total_s):
         here = url
         for _ in range(MAX_REDIRECTS + 1):
             async with http.send_request(await session_for(here), "GET", _aiohttp_url(here), headers) as response:
-                http.check_header_size(response)
+                http.check_header_size(response, max_header_bytes)
                 location = response.headers.get("Location") if response.status in _REDIRECT_STATUSES else None
                 if location is None:
+                    if response.status not in statuses:
+                        raise FetchFailed("status", f"status {response.status}")
                     return await _copy_body(response, sink, max_bytes)
                 here = check_redirect(location, here)
         raise FetchFailed("redirect", f"more than {MAX_REDIRECTS} redirects, the last to {here.origin}")
 
 
 async def _copy_body(response: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> Download:
-    """The body of a 200 into `sink`, inflated; its bytes are counted as they arrive, whatever was announced."""
-    if response.status != 200:
-        raise FetchFailed("status", f"status {response.status}")
+    """The body into `sink`, inflated; its bytes are counted as they arrive, whatever was announced."""
     if (response.content_length or 0) > max_bytes:
         raise FetchFailed("too_large", f"announced {response.content_length} bytes of at most {max_bytes}")
     total, digest, buffer = 0, hashlib.sha256(), bytearray()

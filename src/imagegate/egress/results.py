@@ -19,7 +19,14 @@ from imagegate.egress.addresses import EgressRules, address_policy
 from imagegate.egress.client import FetchFailed, fetch
 from imagegate.egress.connector import AddressGuard, GuardedConnector
 from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_redirect, check_url, url_on_origin
-from imagegate.http.client import Download, DownloadFailed, default_headers, default_tls, open_session
+from imagegate.http.client import (
+    MAX_UPSTREAM_HEADER_BYTES,
+    Download,
+    DownloadFailed,
+    default_headers,
+    default_tls,
+    open_session,
+)
 
 MAX_BYTES: Final = 48 * 1024 * 1024
 _BUFFER_BYTES: Final = 256 * 1024
@@ -59,7 +66,7 @@ async def download_result(
                 connector = aiohttp.TCPConnector(
                     ssl=tls, resolver=resolver, use_dns_cache=False, force_close=True, limit=0
                 )
-            return await stack.enter_async_context(open_session(connector))
+            return await stack.enter_async_context(open_session(connector, MAX_UPSTREAM_HEADER_BYTES))
 
         try:
             first = check(url)
@@ -73,6 +80,9 @@ async def download_result(
                         headers=default_headers(),
                         session_for=open_hop,
                         check_redirect=check,
+                        max_header_bytes=MAX_UPSTREAM_HEADER_BYTES,
+                        # It was paid for: its bytes prove themselves as a whole image.
+                        statuses=range(200, 300),
                     )
                 except FetchFailed as failed:
                     # What was paid for may be whole: connections also break behind the last byte of an image.

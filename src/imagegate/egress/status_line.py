@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp.client_proto import ResponseHandler
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[0-9] ([1-5][0-9]{2})[ \r\n]")
+_SWITCHING_PROTOCOLS: Final = 101
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 # Room for interim responses before the real one; after it nothing is kept.
 _MAX_BYTES: Final = 64 * 1024
@@ -32,8 +33,10 @@ class StatusLine:
             return
         self._kept += data
         while found := _STATUS_LINE.match(self._kept):
-            if int(found[1]) >= 200:
-                self.status, self._kept = int(found[1]), b""
+            status = int(found[1])
+            # 101 is no interim response: nothing of HTTP comes after it.
+            if status >= 200 or status == _SWITCHING_PROTOCOLS:
+                self.status, self._kept = status, b""
                 return
             end = _HEAD_END.search(self._kept)
             if end is None:

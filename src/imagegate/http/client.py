@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 import ssl
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
@@ -26,6 +27,8 @@ from imagegate.crash_points import crash_point
 from imagegate.http.request_body import RequestBody
 
 MAX_HEADER_BYTES: Final = 32 * 1024
+# An upstream that the operator chose: policies and cookies of its proxies must not cost what was paid for.
+MAX_UPSTREAM_HEADER_BYTES: Final = 256 * 1024
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
 # A day: what asks for more is a mistake or a trick, and whoever waits has a limit of its own.
@@ -33,11 +36,17 @@ MAX_RETRY_AFTER_S: Final = 86_400.0
 _MAX_DETAIL_CHARS: Final = 400
 _INFLATE_CHUNK_BYTES: Final = 64 * 1024
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 # Nobody compresses twice on purpose; more than that is a trick to make us work.
 _MAX_CODINGS: Final = 2
 # Enough to see whether a body is compressed at all.
 _CODING_SNIFF_BYTES: Final = 2
+# Bare deflate has no mark of its own: JSON, events, markup and images are told from it by theirs.
+_PLAIN_START: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+(?:[{\[<:]|data|event|id|retry)|\x89PNG|\xff\xd8\xff|RIFF"
+)
+_MAX_PLAIN_SNIFF_BYTES: Final = 64
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "apim-request-id", "x-fal-request-id")
 
 
@@ -55,7 +64,7 @@ class NoResponse(Exception):
 
 
 class HeadersTooLarge(aiohttp.ClientPayloadError):
-    """The response's headers take more than MAX_HEADER_BYTES."""
+    """The response's headers take more bytes than they may."""
 
 
 class EncodingError(aiohttp.ClientPayloadError):
@@ -148,7 +157,7 @@ class HttpClient:
                 response_started = True
                 if body is not None:
                     crash_point("upstream.post_response")
-                check_header_size(response)
+                check_header_size(response, MAX_UPSTREAM_HEADER_BYTES)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             if body is not None and body.read_error is not None:
@@ -169,7 +178,7 @@ class HttpClient:
             connector = aiohttp.TCPConnector(
                 limit=0, force_close=paid, ssl=self._tls or default_tls(), resolver=self._resolver
             )
-            self._sessions[paid] = open_session(connector)
+            self._sessions[paid] = open_session(connector, MAX_UPSTREAM_HEADER_BYTES)
         return self._sessions[paid]
 
 
@@ -187,7 +196,7 @@ def default_headers(contact: str = "") -> dict[str, str]:
     return {"User-Agent": f"{agent} ({contact})" if contact else agent, "Accept-Encoding": "identity"}
 
 
-def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def open_session(connector: aiohttp.BaseConnector, max_header_bytes: int = MAX_HEADER_BYTES) -> aiohttp.ClientSession:
     """A session that keeps and adds nothing of its own. It bounds the time to connect, callers bound the whole."""
     return aiohttp.ClientSession(
         connector=connector,
@@ -195,10 +204,10 @@ def open_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         auto_decompress=False,
         trust_env=False,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
+        max_line_size=max_header_bytes,
+        max_field_size=max_header_bytes,
         # No bound of its own: the bytes of all headers together are bounded by `check_header_size`.
-        max_headers=MAX_HEADER_BYTES,
+        max_headers=max_header_bytes,
     )
 
 
@@ -222,10 +231,10 @@ async def send_request(
             response.close()
 
 
-def check_header_size(response: aiohttp.ClientResponse) -> None:
+def check_header_size(response: aiohttp.ClientResponse, max_bytes: int = MAX_HEADER_BYTES) -> None:
     # Name, colon, space, value, line end.
-    if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > MAX_HEADER_BYTES:
-        raise HeadersTooLarge(f"response headers over {MAX_HEADER_BYTES} bytes")
+    if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > max_bytes:
+        raise HeadersTooLarge(f"response headers over {max_bytes} bytes")
 
 
 async def read_response(response: aiohttp.ClientResponse, request_body: RequestBody | None = None) -> HttpResponse:
@@ -301,11 +310,12 @@ async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The body's chunks as they arrive, inflated where the server compressed it although asked not to.
 
     An unknown coding (`utf-8`, `none`, `aws-chunked`, `br`) is ignored, and so is a known one whose bytes are not
-    compressed at all: the bytes must prove themselves to whoever reads them, as JSON or as an image. Raises
-    EncodingError for compressed bytes that are damaged.
+    compressed at all: the bytes must prove themselves to whoever reads them, as JSON or as an image. gzip is known by
+    its first bytes, whatever the header says or if there is none. Raises EncodingError for compressed bytes that are
+    damaged.
     """
     header = ",".join(response.headers.getall("Content-Encoding", []))
-    codings = [coding for part in header.lower().split(",") if (coding := part.strip()) in _CODINGS]
+    codings = [coding for part in header.lower().split(",") if (coding := part.strip()) in _CODINGS] or ["gzip"]
     # What was applied last stands last and is undone first.
     inflaters = [_Inflater(coding) for coding in reversed(codings[:_MAX_CODINGS])]
     async for chunk in _iter_received(response.content):
@@ -321,6 +331,9 @@ async def _iter_received(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     try:
         async for chunk in stream.iter_any():
             yield chunk
+    except RuntimeError as error:
+        # aiohttp's word for a body behind a response that switches protocols and hangs up.
+        raise aiohttp.ClientPayloadError(str(error)) from error
     except aiohttp.ClientError:
         # aiohttp raises at once and keeps to itself what it had received and not yet handed out.
         stream.set_exception(None)  # type: ignore[arg-type]
@@ -335,9 +348,10 @@ def _inflate(chunks: Iterator[bytes], inflater: _Inflater) -> Iterator[bytes]:
 
 
 class _Inflater:
-    """gzip of one or more members, and deflate with or without the zlib header: servers send both under that name.
+    """gzip of one or more members, and deflate with or without the zlib header: servers send each under the other's
+    name.
 
-    Bytes that do not begin as the coding does pass as they are.
+    Bytes that do not begin as a coding does pass as they are.
     """
 
     def __init__(self, coding: str) -> None:
@@ -351,7 +365,7 @@ class _Inflater:
         """The inflated bytes in chunks of a bounded size. Raises EncodingError."""
         if self._is_plain is None:
             data, self._first_bytes = self._first_bytes + data, b""
-            if len(data) < _CODING_SNIFF_BYTES:
+            if len(data) < _CODING_SNIFF_BYTES or self._needs_more(data):
                 self._first_bytes = data
                 return
             self._is_plain = self._looks_plain(data)
@@ -365,13 +379,17 @@ class _Inflater:
 
     def finish(self) -> Iterator[bytes]:
         """What was held back of a body that is shorter than what tells its coding."""
-        if self._is_plain is None and self._first_bytes:
-            yield self._first_bytes
+        data, self._first_bytes = self._first_bytes, b""
+        if data and self._looks_plain(data):
+            yield data
+        elif data:
+            self._is_plain = False
+            yield from self.feed(data)
 
     def _decompress(self, data: bytes) -> Iterator[bytes]:
         while (data or self._stream is not None) and not self._has_ended:
             if self._stream is None:
-                self._stream = zlib.decompressobj(self._window_bits(data))
+                self._stream = zlib.decompressobj(_window_bits(data))
             chunk = self._stream.decompress(data, _INFLATE_CHUNK_BYTES)
             if chunk:
                 yield chunk
@@ -379,29 +397,35 @@ class _Inflater:
             if self._stream.eof:
                 data = self._stream.unused_data
                 # What follows is another member, or padding.
-                self._has_ended = bool(data) and not (self._is_gzip and data.startswith(b"\x1f"))
+                self._has_ended = bool(data) and not data.startswith(_GZIP_MAGIC[:1])
                 self._stream = None
             elif not data and len(chunk) < _INFLATE_CHUNK_BYTES:
                 return  # after a full chunk there may be output left although all input was taken
 
-    @property
-    def _is_gzip(self) -> bool:
-        return self._coding != "deflate"
+    def _needs_more(self, data: bytes) -> bool:
+        """Whether it is bare deflate cannot be told from so little."""
+        is_marked = data.startswith(_GZIP_MAGIC) or _has_zlib_header(data) or _PLAIN_START.match(data)
+        return self._coding == "deflate" and not is_marked and len(data) < _MAX_PLAIN_SNIFF_BYTES
 
     def _looks_plain(self, data: bytes) -> bool:
-        if self._is_gzip:
-            return not data.startswith(b"\x1f\x8b")
-        # Bare deflate has no mark of its own: an opening brace cannot begin one that holds JSON, and what is neither
-        # zlib nor bare deflate fails at once.
-        if data.startswith(b"{"):
+        if data.startswith(_GZIP_MAGIC):
+            return False
+        if _PLAIN_START.match(data):
+            return True
+        if self._coding != "deflate" and not _has_zlib_header(data):
             return True
         try:
-            zlib.decompressobj(self._window_bits(data)).decompress(data, 1)
+            zlib.decompressobj(_window_bits(data)).decompress(data, 1)
         except zlib.error:
             return True
         return False
 
-    def _window_bits(self, data: bytes) -> int:
-        if self._is_gzip:
-            return _GZIP_BITS
-        return zlib.MAX_WBITS if data[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
+
+def _window_bits(data: bytes) -> int:
+    if data.startswith(_GZIP_MAGIC[:1]):
+        return _GZIP_BITS
+    return zlib.MAX_WBITS if _has_zlib_header(data) else -zlib.MAX_WBITS
+
+
+def _has_zlib_header(data: bytes) -> bool:
+    return len(data) > 1 and data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0

@@ -16,7 +16,8 @@ _ORIENTATION_TAG, _SHORT, _MAX_TAGS = 0x0112, 3, 1_000
 
 def read_orientation(block: bytes) -> Orientation:
     """The orientation in an EXIF block, with or without `Exif` before it; 1 where it says nothing readable."""
-    tiff = block.removeprefix(_PREFIX)
+    # Twice where a PNG has it too: Pillow puts another before what it found.
+    tiff = block.removeprefix(_PREFIX).removeprefix(_PREFIX)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1

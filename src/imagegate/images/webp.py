@@ -50,8 +50,12 @@ def _extended_structure(source: BinaryIO, end: int, head: bytes) -> ImageStructu
     width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (4, 7))
     if flags & _ANIMATED_FLAG:
         return ImageStructure(width, height, animated=True)
+    exif: Orientation | None = None
     for _ in range(MAX_CHUNKS):
+        start = source.tell()
         name, head = _chunk(source, end)
+        if name == b"EXIF" and flags & _EXIF and exif is None:
+            exif = _orientation_at(source, start)
         if name in {b"ANIM", b"ANMF"}:
             return ImageStructure(width, height, animated=True)
         if name in {b"VP8 ", b"VP8L"}:
@@ -59,20 +63,31 @@ def _extended_structure(source: BinaryIO, end: int, head: bytes) -> ImageStructu
             if (bitstream.width, bitstream.height) != (width, height):
                 raise InvalidImage("corrupt", "image and canvas differ")
             has_alpha = bool(flags & _ALPHA) or bitstream.has_alpha
-            orientation = _orientation_after_image(source, end) if flags & _EXIF else 1
+            orientation = exif or (_orientation_after_image(source, end) if flags & _EXIF else 1)
             return ImageStructure(width, height, has_alpha=has_alpha, orientation=orientation)
     raise InvalidImage("too_many_parts", f"over {MAX_CHUNKS} chunks")
 
 
+def _orientation_at(source: BinaryIO, start: int) -> Orientation:
+    """What the EXIF chunk at `start` says; the source stays where it is."""
+    position = source.tell()
+    source.seek(start + 4)
+    length = int.from_bytes(source.read(4), "little")
+    orientation = read_orientation(source.read(min(length, MAX_BLOCK_BYTES)))
+    source.seek(position)
+    return orientation
+
+
 def _orientation_after_image(source: BinaryIO, end: int) -> Orientation:
-    """EXIF comes after the image; a file that ends without it is shown as stored."""
+    """EXIF comes after the image, by the rules; a file that ends without it is shown as stored."""
     for _ in range(MAX_CHUNKS):
+        start = source.tell()
         header = source.read(8)
         if len(header) < 8 or source.tell() > end:
             return 1
         name, length = struct.unpack("<4sI", header)
         if name == b"EXIF":
-            return read_orientation(source.read(min(length, MAX_BLOCK_BYTES)))
+            return _orientation_at(source, start)
         source.seek(length + length % 2, 1)
     return 1
 

@@ -158,11 +158,15 @@ class RetrySchedule(msgspec.Struct, frozen=True):
 
 
 class PollSchedule(msgspec.Struct, frozen=True):
-    """Waits between polls: `poll_interval_s` while the job is unfinished, the backoff's after failed polls."""
+    """Waits between polls: `poll_interval_s` while the job is unfinished, the backoff's after failed polls.
+
+    One request lasts `request_timeout_s` at most, unless it is a long poll.
+    """
 
     poll_interval_s: float = 3.0
     min_backoff_s: float = 1.0
     max_backoff_s: float = 15.0
+    request_timeout_s: float = 30.0
 
 
 class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):

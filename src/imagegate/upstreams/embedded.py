@@ -11,7 +11,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import UsageSource
 from imagegate.images import InvalidImage, inspect
-from imagegate.images.jobs.decode import MAX_DECODE_PIXELS, MAX_DECODE_SIDE, is_decodable
+from imagegate.images.jobs.decode import MAX_DECODE_SIDE, is_decodable, max_decode_pixels
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.painter.request import PaintRequest, PaintResult
 from imagegate.spool import SpooledImage, SpooledResponse
@@ -86,11 +86,12 @@ def _find_too_large(call: Call) -> TaskError | None:
             facts = inspect(path)
         except InvalidImage:  # a result beyond the limits of references; the painter says what is wrong with it
             continue
-        if not is_decodable(facts.width, facts.height):
+        if not is_decodable(facts.width, facts.height, facts.media_type):
             field = f"image_urls[{position}]"
             message = (
-                f"{field} is {facts.width}x{facts.height}: the embedded engine reads at most {MAX_DECODE_PIXELS:,}"
-                f" pixels, and {MAX_DECODE_SIDE:,} along an edge."
+                f"{field} is {facts.width}x{facts.height}: the embedded engine reads at most"
+                f" {max_decode_pixels(facts.media_type):,} pixels of {facts.media_type}, and {MAX_DECODE_SIDE:,} along"
+                " an edge."
             )
             return TaskError(TaskErrorCode.image_processing_error, message, param=field, reason="too_many_pixels")
     return None

@@ -18,7 +18,6 @@ from imagegate.upstreams.base import Call, CallHooks, Outcome, Unknown
 from imagegate.upstreams.error_body import CONTENT_POLICY_CODES, ErrorBody, read_error_body
 from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
 from imagegate.upstreams.polling import (
-    POLL_TIMEOUT_S,
     JobRef,
     JobResult,
     Pending,
@@ -71,7 +70,7 @@ class Fal(PollingUpstream[FalRef]):
         # Without the first header fal repeats a failed request up to ten times.
         headers = {"x-fal-no-retry": "1", "X-Client-Request-Id": call.attempt_id}
         body = json_body(apply_dialect(fields, self.dialect), files)
-        return await self.submit_once(call, f"{self.base_url}/{_model_path(call)}", body, headers)
+        return await self.submit_once(call, f"{self.base_url}/{_model_path(call)}", body, headers, end)
 
     def read_ref(self, accepted: dict[str, Any]) -> FalRef | None:
         """Without an address to cancel at, a job is not cancelled."""
@@ -85,9 +84,9 @@ class Fal(PollingUpstream[FalRef]):
 
     async def poll(self, job: RemoteJob[FalRef], remaining_s: float) -> PollResult:
         """COMPLETED only says that the request has ended; how, is in the response."""
-        timeout_s = min(POLL_TIMEOUT_S, remaining_s)
+        timeout_s = min(self.deps.poll_schedule.request_timeout_s, remaining_s)
         response = await self.get(job, job.ref.status_url, timeout_s)
-        if response.status not in (200, 202):
+        if not 200 <= response.status < 300:
             return _unexpected(response, job)
         polled = read_object(response.body)
         if polled is None:
@@ -96,7 +95,8 @@ class Fal(PollingUpstream[FalRef]):
         if status != "completed":
             return Pending(_PERCENT_BY_STATUS.get(status, 0))
         response = await self.get(job, job.ref.response_url, timeout_s)
-        return _read_result(response, polled, job) if response.status == 200 else self._read_failure(response, job)
+        is_success = 200 <= response.status < 300
+        return _read_result(response, polled, job) if is_success else self._read_failure(response, job)
 
     async def send_cancel(self, job: RemoteJob[FalRef]) -> None:
         await self.cancel_at("PUT", job.ref.cancel_url)
@@ -126,6 +126,8 @@ def _read_result(response: HttpResponse, polled: dict[str, Any], job: RemoteJob[
         return JobResult(urls=urls, request_id=job.ref.id)
     if error := text_or_json(polled.get("error")):
         return _failed(500, ErrorBody(message=error), job)
+    if response.status != 200:  # 202: it may come yet
+        return unexpected_status(response)
     return Unknown("completed without images", True, request_id=job.ref.id)
 
 

@@ -54,7 +54,6 @@ from imagegate.upstreams.json_images import (
     max_images,
 )
 
-POLL_TIMEOUT_S: Final = 30.0
 SUBMIT_TIMEOUT_S: Final = 120.0
 # A longer Retry-After is not followed: a customer waits meanwhile.
 MAX_RETRY_DELAY_S: Final = 300.0
@@ -168,10 +167,12 @@ class PollingUpstream(ABC, Generic[Ref]):
     async def close(self) -> None:
         await self.http.close()
 
-    async def submit_once(self, call: Call, url: str, body: RequestBody, headers: Mapping[str, str]) -> Ref | Outcome:
+    async def submit_once(
+        self, call: Call, url: str, body: RequestBody, headers: Mapping[str, str], end: float
+    ) -> Ref | Outcome:
         """The reference in the response to one POST, or what took its place. Never sent twice."""
         try:
-            response = await self.post(call, url, body, headers, SUBMIT_TIMEOUT_S)
+            response = await self.post(call, url, body, headers, min(SUBMIT_TIMEOUT_S, end - now()))
         except NoResponse as error:
             return no_response_outcome(error)
         if not 200 <= response.status < 300:
@@ -225,7 +226,7 @@ class PollingUpstream(ABC, Generic[Ref]):
             return
         # A lost response does not matter: the next poll tells.
         with suppress(NoResponse):
-            await self.http.request(method, url, total_s=POLL_TIMEOUT_S)
+            await self.http.request(method, url, total_s=self.deps.poll_schedule.request_timeout_s)
 
     async def _poll_until_done(self, job: RemoteJob[Ref], end: float) -> JobResult | Outcome:
         """At the deadline the job is cancelled and polled once more."""
@@ -276,7 +277,7 @@ class PollingUpstream(ABC, Generic[Ref]):
         """A cancel can lose the race against a finished image."""
         await self._cancel_once(job)
         await asyncio.sleep(self.deps.poll_schedule.poll_interval_s)
-        match await self._poll(job, POLL_TIMEOUT_S):
+        match await self._poll(job, self.deps.poll_schedule.request_timeout_s):
             case Pending():
                 return Unknown("unfinished at the deadline and after it was cancelled", request_id=job.ref.id)
             case PollFailed(detail=detail):
@@ -329,7 +330,8 @@ async def _read_scanned(
             await feed_in_thread(scanner, chunk)
         return build_response(response, scanner.finish(), body)
     except BROKEN_OFF as error:
-        if is_enough():
+        # A wrong length, or an end that never comes: behind JSON that is whole nothing is missing.
+        if is_whole_json(bytes(scanner.kept)) or is_enough():
             return build_response(response, scanner.finish(), body)
         if isinstance(error, UnreadableResponse):
             raise aiohttp.ClientPayloadError(f"status {response.status}: {error}") from error

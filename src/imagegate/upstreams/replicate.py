@@ -13,7 +13,6 @@ from imagegate.http.request_body import FilePart, json_body
 from imagegate.upstreams.base import Call, CallHooks, Outcome, Unknown
 from imagegate.upstreams.errors import cancelled, refused, rejected, unavailable
 from imagegate.upstreams.polling import (
-    POLL_TIMEOUT_S,
     JobRef,
     JobResult,
     Pending,
@@ -76,7 +75,7 @@ class Replicate(PollingUpstream[ReplicateRef]):
         headers = {"Cancel-After": f"{cancel_after_s}s", "X-Client-Request-Id": call.attempt_id}
         url = f"{self.base_url.removesuffix('/v1')}/v1/models/{call.model}/predictions"
         body = json_body({"input": apply_dialect(fields, self.dialect)}, files)
-        return await self.submit_once(call, url, body, headers)
+        return await self.submit_once(call, url, body, headers, end)
 
     def read_ref(self, accepted: dict[str, Any]) -> ReplicateRef | None:
         """Where the addresses are unreadable they are the documented ones."""
@@ -89,8 +88,8 @@ class Replicate(PollingUpstream[ReplicateRef]):
         return (ref.urls.get,)
 
     async def poll(self, job: RemoteJob[ReplicateRef], remaining_s: float) -> PollResult:
-        response = await self.get(job, job.ref.urls.get, min(POLL_TIMEOUT_S, remaining_s))
-        if response.status != 200:
+        response = await self.get(job, job.ref.urls.get, min(self.deps.poll_schedule.request_timeout_s, remaining_s))
+        if not 200 <= response.status < 300:
             return unexpected_status(response)
         prediction = read_object(response.body)
         return _read_prediction(prediction, job) if prediction else PollFailed("unreadable prediction")

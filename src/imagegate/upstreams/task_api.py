@@ -133,8 +133,8 @@ class TaskApi(PollingUpstream[TaskRef]):
         """A long poll where the other side honours `wait`; where it does not, it answers at once."""
         wait_s = max(1, min(MAX_LONG_POLL_S, int(remaining_s)))
         url = f"{self._task_url(job)}?wait={wait_s}"
-        response = await self.get(job, url, wait_s + _LONG_POLL_MARGIN_S)
-        if response.status != 200:
+        response = await self.get(job, url, min(wait_s + _LONG_POLL_MARGIN_S, remaining_s))
+        if not 200 <= response.status < 300:
             return unexpected_status(response)
         task = read_object(response.body)
         return read_result(task, response, job.cancelled_by_customer) if task else PollFailed("unreadable task")

@@ -56,7 +56,8 @@ async def list_routes(runtime: Runtime) -> RouteList:
 @post(
     "/v1/admin/routes/reset",
     summary="Reset the health of a route or an upstream: its next call is made",
-    description="A route whose upstream is broken is reset together with the upstream.",
+    description="A route whose upstream is broken is reset together with the upstream, and an upstream together with "
+    "its broken routes.",
     tag="admin",
     scope=Scope.admin,
     response_example=examples.ROUTES,
@@ -64,8 +65,9 @@ async def list_routes(runtime: Runtime) -> RouteList:
     errors=(errors.NotFound,),
 )
 async def reset_route(data: ResetBody, runtime: Runtime, actor: Actor) -> RouteList:
-    if not await routes.reset_route_health(runtime, data.name, actor):
+    if not await routes.reset_route_health(runtime.db, runtime.registry, data.name, runtime.clock(), actor):
         raise errors.NotFound("No route or upstream has this name", param="name")
+    runtime.wake_ups.routes_back.set()
     return RouteList(data=await routes.route_views(runtime))
 
 

@@ -25,7 +25,7 @@ from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
 from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.execution.state import Execution, Inputs
-from imagegate.flows.execution.upright import turn_upright
+from imagegate.flows.execution.upright import read_facts, turn_upright
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import InvalidImage, inspect
 from imagegate.logging import log_error, log_warning
@@ -35,6 +35,12 @@ from imagegate.store import assets, claims
 
 _INPUT_DAMAGED = TaskError(
     TaskErrorCode.service_error, "A stored input of this task is missing or damaged.", reason="input_damaged"
+)
+_NOT_TURNED = TaskError(
+    TaskErrorCode.image_processing_error,
+    "image_urls[0] is shown another way than it is stored, and too large to be turned for its mask.",
+    param="image_urls[0]",
+    reason="too_many_pixels",
 )
 
 
@@ -168,6 +174,9 @@ async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inp
     masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
         return Inputs(tuple(paths), None)
+    if sent[0] is references[0] and (await read_facts(runtime, sent[0])).orientation != 1:
+        # The mask is upright: beside an image that is not, another part would be repainted.
+        raise _UnusableInput(_NOT_TURNED)
     rewritten = masks.get(AssetKind.repaint)
     key = rewritten.key if rewritten else await _rewrite_mask(runtime, task, masks[AssetKind.mask], references[0])
     return Inputs(tuple(paths), await runtime.blobs.local_path(key))

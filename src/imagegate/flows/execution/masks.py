@@ -44,7 +44,7 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
             (width, height), (wanted_width, wanted_height) = facts.upright_size, reference.upright_size
             message = f"The mask is {width}x{height}, the first reference {wanted_width}x{wanted_height}."
             return TaskError(TaskErrorCode.image_dimension_mismatch, message, param="mask_url")
-        if not is_decodable(facts.width, facts.height):
+        if not is_decodable(facts.width, facts.height, facts.media_type):
             return _unusable(_TOO_MANY_PIXELS, "too_many_pixels")
         request = mask.MaskRequest(str(source), str(target), orientation)
         written = await runtime.image_pool.run(mask.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=WALL_S)

@@ -21,9 +21,11 @@ from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
 from imagegate.store import acts
 from imagegate.store.attempts import list_attempts
+from imagegate.store.database import Database
 from imagegate.store.queries.route_stats import RouteSpend, load_margin, sum_spend_by_route
 from imagegate.store.route_health import load_health
 from imagegate.store.tasks import find_task_account
+from imagegate.upstreams.registry import UpstreamRegistry
 
 HealthState = Literal["healthy", "trial", "cooling", "broken"]
 
@@ -89,23 +91,23 @@ async def route_states(runtime: Runtime) -> dict[str, HealthState]:
     }
 
 
-async def reset_route_health(runtime: Runtime, name: str, actor: Actor) -> bool:
-    """The route's next call passes: what is known of its upstream is forgotten too, where that is what is broken. False
-    where neither a route nor an upstream has this name."""
-    route_table, health = runtime.registry.route_table, await runtime.db.read(load_health)
-    if name not in route_table.routes and name not in route_table.upstreams:
+async def reset_route_health(db: Database, registry: UpstreamRegistry, name: str, now: int, actor: Actor) -> bool:
+    """The next call of a route passes: what is known of its upstream is forgotten too, where that is what is broken. An
+    upstream is reset with those of its routes that are broken. False where neither has this name."""
+    route_table, health = registry.route_table, await db.read(load_health)
+    # The upstream before its routes, as `try_dispatch` locks them.
+    if name in route_table.routes:
+        scopes = [route_table.routes[name].upstream, name]
+    elif name in route_table.upstreams:
+        scopes = [name, *(route.name for route in route_table.routes.values() if route.upstream == name)]
+    else:
         return False
-    # The upstream before the route, as `try_dispatch` locks them.
-    scopes = [route_table.routes[name].upstream, name] if name in route_table.routes else [name]
     states = {}
     for scope in scopes:
-        upstream = route_table.routes[scope].upstream if scope in route_table.routes else scope
-        key = runtime.registry.key_fingerprints.get(upstream, "")
-        state, reason, _ = _health_state(health.get(scope, Health()), runtime.clock(), key)
+        state, reason, _ = _health_state(health.get(scope, Health()), now, registry.key_fingerprints.get(scopes[0], ""))
         states[scope] = f"{state}: {reason}" if reason else state
     broken = [scope for scope in scopes if scope == name or states[scope] != "healthy"]
-    await write_act(runtime.db, acts.reset_health, name, broken, states, actor)
-    runtime.wake_ups.routes_back.set()
+    await write_act(db, acts.reset_health, name, broken, states, actor)
     return True
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imagegate.images.exif import Orientation, read_orientation
 from imagegate.images.jobs.png_filter import open_filtered
@@ -17,6 +17,8 @@ from imagegate.images.jobs.png_filter import open_filtered
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_OPEN_PIXELS = 178_956_970
 MAX_DECODE_PIXELS = 64_000_000
+# Pillow's decoder of WebP holds the canvas five times: more does not fit the child's memory.
+MAX_DECODE_WEBP_PIXELS = 24_000_000
 MAX_DECODE_SIDE = 16_384
 # What reading one image and writing another may take.
 CPU_S, WALL_S = 5.0, 10.0
@@ -36,8 +38,12 @@ class TooManyPixels(ValueError):
     """More than is decoded here, though a file may have as many."""
 
 
-def is_decodable(width: int, height: int) -> bool:
-    return width * height <= MAX_DECODE_PIXELS and max(width, height) <= MAX_DECODE_SIDE
+def max_decode_pixels(media_type: str) -> int:
+    return MAX_DECODE_WEBP_PIXELS if media_type == "image/webp" else MAX_DECODE_PIXELS
+
+
+def is_decodable(width: int, height: int, media_type: str) -> bool:
+    return width * height <= max_decode_pixels(media_type) and max(width, height) <= MAX_DECODE_SIDE
 
 
 class ImageSize(msgspec.Struct, frozen=True):
@@ -61,7 +67,6 @@ def open_alpha(path: Path, orientation: int = 1) -> Image.Image:
     with _open_checked(path) as image:
         if not image.has_transparency_data:
             raise ValueError("no alpha channel")
-        image.load()
         plain = image if image.mode in ("RGBA", "LA") else _to_rgb(image)
         return _turn(_turn(plain.getchannel("A"), _orientation_of(image)), orientation)
 
@@ -77,7 +82,7 @@ def _open_checked(path: Path) -> Iterator[Image.Image]:
 
 
 def _check_size(image: Image.Image) -> None:
-    if not is_decodable(*image.size):
+    if not is_decodable(*image.size, f"image/{(image.format or '').lower()}"):
         raise TooManyPixels(f"{image.width}x{image.height} is too large to decode")
 
 
@@ -93,8 +98,12 @@ def _upright(image: Image.Image, within: tuple[int, int] | None) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    clear, tiles = image.info.get("transparency"), image.tile if isinstance(image, ImageFile.ImageFile) else []
+    if isinstance(clear, tuple) and tiles and tiles[0].args == "RGB;16B":
+        # Pillow cuts samples of 16 bit to 8 as it reads them, but not the one colour that is transparent.
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
     image.load()
-    if image.mode in ("RGB", "RGBA"):
+    if image.mode == "RGBA" or (image.mode == "RGB" and not image.has_transparency_data):
         return image
     if image.mode.startswith("I;16"):
         image = _to_8_bit(image)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from imagegate.upstreams.json_images import (
     MAX_ENVELOPE_BYTES,
@@ -11,6 +12,8 @@ from imagegate.upstreams.json_images import (
     UnreadableResponse,
     decode_object,
 )
+
+_LINE_END: Final = re.compile(rb"\r\n?|\n")
 
 
 class EventReader:
@@ -22,15 +25,22 @@ class EventReader:
     def __init__(self, scanner: JsonImageScanner) -> None:
         self._scanner = scanner
         self._scanned = 0
+        self._after_cr = False
         self._name = ""
         self._data: list[bytes] = []
         self._data_bytes = 0
 
     def read(self) -> Iterator[dict[str, Any]]:
         kept = self._scanner.kept
-        while (end := kept.find(b"\n", self._scanned)) >= 0:
-            line = bytes(kept[:end]).rstrip(b"\r")
-            self._scanner.discard(end + 1)
+        if self._after_cr and kept:
+            self._after_cr = False
+            if kept.startswith(b"\n"):
+                self._scanner.discard(1)
+        while end := _LINE_END.search(kept, self._scanned):
+            line = bytes(kept[: end.start()])
+            # The other half of this line end may come with the next chunk.
+            self._after_cr = end[0] == b"\r" and end.end() == len(kept)
+            self._scanner.discard(end.end())
             self._scanned = 0
             event = self._read_line(line)
             if event is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +26,14 @@ from imagegate.upstreams.json_images import (
     is_whole_json,
 )
 from imagegate.upstreams.openai.events import EventReader
-from imagegate.upstreams.response_fields import image_urls_field
+from imagegate.upstreams.response_fields import image_urls_field, text_field
 
 # Three unfinished images at most may be asked for, then the finished one.
 _MAX_IMAGES_PER_STREAM: Final = 4
+# Enough to see a byte order mark.
+_MIN_SNIFF_BYTES: Final = len(codecs.BOM_UTF8)
+# What no stream of events begins with: JSON, and the markup of an intermediary.
+_OBJECT_STARTS: Final = (b"{", b"[", b'"', b"<")
 _QUALITY = re.compile("(?!auto$)[a-z]{1,16}")
 
 
@@ -77,13 +83,21 @@ class ResponseReader:
         self._on_partial_image = on_partial_image
 
     async def read(self, response: aiohttp.ClientResponse) -> ParsedResponse:
-        # Not aiohttp's property: it raises IndexError on `application/json; charset*`.
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type == "text/event-stream":
-            return await self._read_events(response)
+        """The bytes tell an object from a stream: servers and proxies label either as the other."""
+        chunks, beginning = iter_body(response), b""
+        async for chunk in chunks:
+            beginning += chunk
+            if len(beginning) >= _MIN_SNIFF_BYTES and beginning.removeprefix(codecs.BOM_UTF8).strip():
+                break
+        beginning = beginning.removeprefix(codecs.BOM_UTF8)
+        if beginning.lstrip()[:1] in _OBJECT_STARTS:
+            return await self._read_object(beginning, chunks)
+        return await self._read_events(beginning, chunks)
+
+    async def _read_object(self, beginning: bytes, chunks: AsyncIterator[bytes]) -> ParsedResponse:
         scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
-            async for chunk in iter_body(response):
+            async for chunk in _prepend(beginning, chunks):
                 await feed_in_thread(scanner, chunk)
             return self._parse_object(scanner)
         except BROKEN_OFF as error:
@@ -99,10 +113,7 @@ class ResponseReader:
 
     def _parse_object(self, scanner: JsonImageScanner) -> ParsedResponse:
         decoded = decode_object(scanner.finish())
-        data = decoded.get("data")
-        items = [item if isinstance(item, dict) else {"url": item} for item in _as_list(data)]
-        items = [item for item in items if image_urls_field(item)]
-        parsed = ParsedResponse(items[: self._n], scanner.finished_files, scanner.image_errors)
+        parsed = ParsedResponse(_items(decoded)[: self._n], scanner.finished_files, scanner.image_errors)
         parsed.usage = decoded.get("usage")
         parsed.error = parse_error(decoded, self._dialect)
         parsed.quality = self._quality(decoded)
@@ -121,11 +132,11 @@ class ResponseReader:
             parsed.usage = None
         return parsed
 
-    async def _read_events(self, response: aiohttp.ClientResponse) -> ParsedResponse:
+    async def _read_events(self, beginning: bytes, chunks: AsyncIterator[bytes]) -> ParsedResponse:
         scanner = JsonImageScanner(self._event_image_path, self._n * _MAX_IMAGES_PER_STREAM)
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
-            async for chunk in iter_body(response):
+            async for chunk in _prepend(beginning, chunks):
                 await feed_in_thread(scanner, chunk)
                 for event in events.read():
                     await self._handle_event(event, scanner, parsed)
@@ -149,12 +160,14 @@ class ResponseReader:
             await self._handle_event(event, scanner, parsed)
 
     async def _handle_event(self, event: dict[str, Any], scanner: JsonImageScanner, parsed: ParsedResponse) -> None:
-        kind = str(event.get("type") or event["event"])
-        if kind.endswith(".partial_image"):
+        """A result is what is named so, or what has no name at all and is no unfinished image."""
+        kind = (text_field(event.get("type")) or event["event"]).strip().lower()
+        items = [event] if image_urls_field(event) else _items(event)
+        if kind.endswith(".partial_image") or (not kind and "partial_image_index" in event):
             parsed.partials += 1
             await self._forward_partial(event, scanner)
-        elif kind.endswith(".completed"):
-            parsed.items.append(event)
+        elif kind.endswith(".completed") or (not kind and items):
+            parsed.items += items
             parsed.usage = event.get("usage", parsed.usage)
             parsed.quality = self._quality(event) or parsed.quality
         elif event.get("error") or "error" in (kind, event["event"]):
@@ -175,5 +188,14 @@ class ResponseReader:
         path.unlink(missing_ok=True)
 
 
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _items(response: dict[str, Any]) -> list[dict[str, Any]]:
+    """What stands under `data`, of any shape, as far as there are images in it."""
+    data = response.get("data")
+    items = [item if isinstance(item, dict) else {"url": item} for item in (data if isinstance(data, list) else [data])]
+    return [item for item in items if image_urls_field(item)]
+
+
+async def _prepend(beginning: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield beginning
+    async for chunk in chunks:
+        yield chunk
