@@ -32,6 +32,7 @@ from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_sa
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
+from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed
@@ -90,8 +91,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
-    spool = Spool(settings.data_dir / "spool")
-    catalog, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
+    spool, blobs = Spool(settings.spool_dir), LocalBlobStore(settings.blob_dir)
+    for folder in (settings.spool_dir, settings.blob_dir):
+        keep_from_others(folder)
+    await verify_folders(database, settings)
+    catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
@@ -137,7 +141,7 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs = LocalBlobStore(settings.data_dir / "blobs")
+    blobs = LocalBlobStore(settings.blob_dir)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = ENV_VARIABLE in os.environ or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))

@@ -72,6 +72,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     data: str = "data"
     database: str = ""
+    blobs: str = ""
+    spool: str = ""
     writer_batch: int = 256
     readers: int = 4
     list_readers: int = 4
@@ -156,6 +158,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def data_dir(self) -> Path:
         return Path(self.storage.data).expanduser().absolute()
+
+    @property
+    def blob_dir(self) -> Path:
+        return self._folder(self.storage.blobs, "blobs")
+
+    @property
+    def spool_dir(self) -> Path:
+        return self._folder(self.storage.spool, "spool")
+
+    def _folder(self, setting: str, name: str) -> Path:
+        return Path(setting).expanduser().absolute() if setting else self.data_dir / name
 
 
 GROUPS: dict[str, type[msgspec.Struct]]

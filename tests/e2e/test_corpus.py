@@ -155,7 +155,7 @@ def test_f11_the_corpus_as_uploads(tmp_path: Path, files: dict[str, Path], recor
     ):
         check_corpus(gateway, client, judge, record_property)
         assert accepted == [name for name, case in CORPUS.items() if isinstance(case.inspect_verdict, tuple)]
-        blobs = [path for path in (gateway.data / "blobs").rglob("*") if path.is_file()]
+        blobs = [path for path in (gateway.data / "blobs" / "t").rglob("*") if path.is_file()]
         assert len(blobs) == len(accepted), "what was pinned, and no upload"
         gateway.check()
 

@@ -123,7 +123,8 @@ def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., RoutedGate
     """Gateways that share one database and one key; each call starts one."""
     keys: list[str] = []
     with contextlib.ExitStack() as started:
-        env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET}
+        shared = {"IMAGEGATE_BLOBS": str(tmp_path / "blobs"), "IMAGEGATE_SPOOL": str(tmp_path / "spool")}
+        env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET, **shared}
 
         def start(name: str, *rows: str) -> RoutedGateway:
             gateway = started.enter_context(RoutedGateway(tmp_path / name, *rows, env=env))

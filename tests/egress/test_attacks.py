@@ -132,7 +132,7 @@ async def _as_upload(field: AttackSetup, url: str) -> bytes:
     refused = await upload(folder, field.rules, field.outbound, url)
     assert refused.status_code == 400
     assert refused.json()["code"] in (400, 40004)
-    return refused.content + b"".join(file.read_bytes() for file in (folder / "blobs").rglob("*.*"))
+    return refused.content + b"".join(file.read_bytes() for file in (folder / "blobs" / "t").rglob("*.*"))
 
 
 async def upload(folder: Path, rules: EgressRules, outbound: EgressClient, url: str) -> httpx.Response:
