@@ -47,7 +47,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
-from imagegate.store.dialect import Clock, wall_clock
+from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
@@ -58,12 +58,25 @@ from imagegate.workers.task_worker import TaskWorker
 from imagegate.workers.webhook_worker import WebhookWorker
 
 
+def _create_engine(settings: Settings, clock: Clock | None = None) -> Engine:
+    return create_engine(settings.storage.database or str(settings.data_dir / "imagegate.db"), clock)
+
+
+def refuse_lost_commits(settings: Settings) -> None:
+    """After an unclean stop, while nobody has the database open: DatabaseUnusable where commits cannot be read."""
+    found = _create_engine(settings).find_lost_commits()
+    if found:
+        raise DatabaseUnusable(
+            f"{found}: what was acknowledged in them is lost. Restore the last backup; or run `imagegate check`, which"
+            " drops them for good, and start again"
+        )
+
+
 def connect_database(settings: Settings, clock: Clock | None = None) -> Database:
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
-    url = settings.storage.database or str(settings.data_dir / "imagegate.db")
     storage = settings.storage
     return Database(
-        create_engine(url, clock),
+        _create_engine(settings, clock),
         readers=storage.readers,
         list_readers=storage.list_readers,
         batch=storage.writer_batch,

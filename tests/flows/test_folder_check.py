@@ -97,3 +97,14 @@ def test_whatever_the_marker_says_is_told_in_one_line(open_database: OpenDatabas
     with pytest.raises(SettingsError) as refused:
         verify(db, settings)
     assert str(refused.value).isprintable()
+
+
+def test_images_of_another_database_are_not_taken_for_nobodys(open_database: OpenDatabase, tmp_path: Path) -> None:
+    settings = installation(tmp_path)
+    image = settings.blob_dir / "t" / "acc_1" / "2026" / "01" / "01" / "ast_1.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    with pytest.raises(SettingsError, match="holds images, and the database is new"):
+        verify(open_database(), settings)
+    image.unlink()
+    verify(open_database(), settings)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from imagegate import __version__
-from imagegate.store.database import Database, DatabaseUnusable, create_engine, load_migrations
+from imagegate.store.database import Database, DatabaseError, DatabaseUnusable, create_engine, load_migrations
 
 FUTURE = "9999_future.sql"
 
@@ -119,3 +122,26 @@ def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path, con
         return
     with pytest.raises(DatabaseUnusable):
         migrate(str(file))
+
+
+def test_a_database_from_which_a_table_was_taken_is_told_from_a_fault_of_the_program(database_url: str) -> None:
+    database = Database(create_engine(database_url))
+    change(database_url, "DROP TABLE refunds")
+    for ask in (database.read, database.snapshot, database.write):
+        with pytest.raises(DatabaseError, match=r"incomplete.*refunds") as refused:
+            asyncio.run(_refunds(ask))
+        assert "\n" not in str(refused.value)
+    database.close()
+
+
+async def _refunds(ask: Callable[..., Awaitable[Any]]) -> Any:
+    return await ask(lambda tx: tx.fetch_all("SELECT * FROM refunds"))
+
+
+def test_an_empty_database_is_not_checked(empty_database_url: str) -> None:
+    database = Database(create_engine(empty_database_url))
+    if database.engine.name == "sqlite":
+        Path(empty_database_url).touch()
+    with pytest.raises(DatabaseUnusable, match="is empty"):
+        database.check_schema()
+    database.close()

@@ -10,9 +10,10 @@ import asyncio
 import secrets
 from pathlib import Path
 
+from imagegate.blobs import KEY_ROOT
 from imagegate.security.keyring import write_private_file
 from imagegate.settings import Settings, SettingsError
-from imagegate.store import installation
+from imagegate.store import assets, installation
 from imagegate.store.database import Database
 
 MARKER = "folder-id"
@@ -35,6 +36,11 @@ async def verify_folder(db: Database, setting: str, folder: Path, *, adopt: bool
     if expected is None:
         if not adopt:
             return
+        if setting == "blobs" and await _holds_images_of_another(db, folder):
+            raise SettingsError(
+                f"{folder} holds images, and the database is new: it would delete them as nobody's. Restore the"
+                " database that they belong to, or name an empty folder with `blobs`"
+            )
         # Of two processes at their first start, the one whose file is kept has named the folder for both.
         await asyncio.to_thread(write_private_file, marker, f"fld_{secrets.token_hex(8)}\n")
         expected = await db.write(installation.add_value, name, await asyncio.to_thread(_read, marker))
@@ -46,6 +52,12 @@ async def verify_folder(db: Database, setting: str, folder: Path, *, adopt: bool
             + f". Mount the right one, or name it with `{setting}`, the same for all processes. If its files were moved"
             f" here without it, write {expected} into {marker}"
         )
+
+
+async def _holds_images_of_another(db: Database, folder: Path) -> bool:
+    if await db.read(assets.has_assets):
+        return False
+    return await asyncio.to_thread(lambda: any(path.is_file() for path in (folder / KEY_ROOT).rglob("*")))
 
 
 def _read(marker: Path) -> str:

@@ -193,6 +193,8 @@ class Database:
         """Without changing anything: DatabaseUnusable unless the schema is the one that this program works with."""
 
         def check(connection: Connection) -> None:
+            if connection.is_empty():
+                raise DatabaseUnusable("the database is empty: no gateway has served from it yet")
             applied = _applied_migrations(connection)
             _refuse_newer_schema(applied)
             missing = [name for name, _ in load_migrations() if name not in applied]

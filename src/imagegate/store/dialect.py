@@ -96,6 +96,9 @@ class Engine(Protocol):
     def files(self) -> tuple[Path, ...]:
         """The files that hold the rows; some may not exist yet."""
 
+    def find_lost_commits(self) -> str:
+        """What keeps commits that were acknowledged from being read, or nothing. Before the first connection."""
+
     def translate_error(self, error: Exception) -> DatabaseError | None:
         """Translate the driver's error; None where it is a fault of the program."""
 

@@ -115,6 +115,10 @@ class PostgresConnection:
         self._db.close()
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
 def _fetch(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
     """Rows changed and rows returned. In a pipeline only asking for rows waits, even where there are none."""
     import psycopg
@@ -154,13 +158,16 @@ class PostgresEngine:
     def files(self) -> tuple[Path, ...]:
         return ()
 
+    def find_lost_commits(self) -> str:
+        return ""  # the server's own business
+
     def connect(self, *, readonly: bool) -> Connection:
         import psycopg
 
         try:
             return PostgresConnection(self._url, self._clock, readonly=readonly)
         except psycopg.OperationalError as error:
-            raise DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True) from error
+            raise DatabaseError(f"PostgreSQL does not answer: {_first_line(error)}", is_retryable=True) from error
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
         import psycopg
@@ -170,8 +177,12 @@ class PostgresEngine:
                 return DiskFull("the disk of the database is full")
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
                 return DatabaseError(str(error), is_retryable=True)
+            case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
+                return DatabaseError(f"the database is incomplete: {_first_line(error)}; restore the last backup")
+            case psycopg.errors.InsufficientPrivilege():
+                return DatabaseError(f"PostgreSQL does not permit it: {_first_line(error)}")
             case psycopg.OperationalError() | psycopg.InterfaceError():
-                return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
+                return DatabaseError(f"PostgreSQL does not answer: {_first_line(error)}", is_retryable=True)
             case _:
                 return None
 
