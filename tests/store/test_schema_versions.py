@@ -113,6 +113,27 @@ def test_a_postgres_schema_with_tables_of_our_names_is_refused(empty_database_ur
     migrate(empty_database_url)  # tables of others with other names are nobody's business
 
 
+@pytest.mark.parametrize("rows", ["", "INSERT INTO migrations VALUES (1, 'first')"])
+def test_the_migrations_of_another_program_on_postgres_are_told(empty_database_url: str, rows: str) -> None:
+    if not empty_database_url.startswith("postgres"):
+        pytest.skip("SQLite refuses any table of another program")
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute(f"CREATE TABLE migrations (id INTEGER, name TEXT); {rows}")
+    database = Database(create_engine(empty_database_url))
+    for work in (database.migrate, database.check_schema):
+        with pytest.raises(DatabaseUnusable, match="another program") as refused:
+            work()
+        assert "\n" not in str(refused.value)
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@[::bad/x", "postgresql://me:hunter2@h/x?nope=hunter2"])
+def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="setting database") as refused:
+        create_engine(url)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database, only text" * 400, b"SQLite format 3\0" + bytes(8000)])
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "imagegate.db"

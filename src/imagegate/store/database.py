@@ -26,6 +26,7 @@ from imagegate.store.dialect import (
     Lock,
     QueryTimeout,
     Row,
+    first_line,
 )
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.sqlite import SqliteEngine
@@ -218,7 +219,9 @@ class Database:
             failure = self.engine.translate_error(error)
             if failure is None and not self.engine.is_driver_error(error):
                 raise
-            raise DatabaseUnusable(str(failure or f"the schema of the database cannot be used: {error}")) from error
+            raise DatabaseUnusable(
+                str(failure or f"the schema of the database cannot be used: {first_line(error)}")
+            ) from error
         finally:
             connection.close()
 
@@ -243,14 +246,11 @@ def load_migrations() -> list[tuple[str, str]]:
 
 
 def _applied_migrations(connection: Connection) -> dict[str, Row]:
-    """The rows by name. DatabaseUnusable where it is the database of something else, which is left as it is."""
-    try:
-        rows = connection.execute("SELECT * FROM migrations", {})[1]
-        return {row["name"]: row for row in rows if row["checksum"]}
-    except KeyError as error:
-        raise DatabaseUnusable(
-            f"this is the database of another program: its table migrations has no {error}"
-        ) from None
+    """The rows by name."""
+    # Without rows too, an error where the table is of another program, whose database is left as it is.
+    connection.execute("SELECT name, checksum, applied FROM migrations LIMIT 1", {})
+    rows = connection.execute("SELECT * FROM migrations", {})[1]
+    return {row["name"]: row for row in rows}
 
 
 def _refuse_newer_schema(applied: Mapping[str, Row]) -> None:

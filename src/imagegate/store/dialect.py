@@ -51,6 +51,11 @@ class DatabaseUnusable(Exception):
     """This database cannot be used at all; the text says why and what to do."""
 
 
+def first_line(error: Exception) -> str:
+    """What a driver says, without the statement and the pointer below it."""
+    return str(error).strip().partition("\n")[0]
+
+
 class Lock(enum.IntEnum):
     """Locks that belong to no row. The numbers are PostgreSQL advisory locks and stay the same in every version."""
 

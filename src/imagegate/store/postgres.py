@@ -18,6 +18,7 @@ from imagegate.store.dialect import (
     Lock,
     QueryTimeout,
     Row,
+    first_line,
 )
 
 if TYPE_CHECKING:
@@ -115,10 +116,6 @@ class PostgresConnection:
         self._db.close()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
 def _fetch(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
     """Rows changed and rows returned. In a pipeline only asking for rows waits, even where there are none."""
     import psycopg
@@ -167,7 +164,10 @@ class PostgresEngine:
         try:
             return PostgresConnection(self._url, self._clock, readonly=readonly)
         except psycopg.OperationalError as error:
-            raise DatabaseError(f"PostgreSQL does not answer: {_first_line(error)}", is_retryable=True) from error
+            raise DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True) from error
+        except psycopg.Error:
+            # The driver quotes the URL, and the password with it.
+            raise DatabaseUnusable("the setting database is not a URL that PostgreSQL accepts") from None
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
         import psycopg
@@ -178,11 +178,11 @@ class PostgresEngine:
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
                 return DatabaseError(str(error), is_retryable=True)
             case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-                return DatabaseError(f"the database is incomplete: {_first_line(error)}; restore the last backup")
+                return DatabaseError(f"the database is incomplete, or that of another program: {first_line(error)}")
             case psycopg.errors.InsufficientPrivilege():
-                return DatabaseError(f"PostgreSQL does not permit it: {_first_line(error)}")
+                return DatabaseError(f"PostgreSQL does not permit it: {first_line(error)}")
             case psycopg.OperationalError() | psycopg.InterfaceError():
-                return DatabaseError(f"PostgreSQL does not answer: {_first_line(error)}", is_retryable=True)
+                return DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True)
             case _:
                 return None
 

@@ -159,7 +159,7 @@ class SqliteEngine:
             case apsw.CorruptError() | apsw.NotADBError():
                 return DatabaseError(f"the database file is damaged, or is no database: {error}")
             case apsw.SQLError() if str(error).startswith(("no such table", "no such column")):
-                return DatabaseError(f"the database is incomplete: {error}; restore the last backup")
+                return DatabaseError(f"the database is incomplete, or that of another program: {error}")
             case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
                 return DatabaseError(f"the database cannot be written: {error}")
             case _:
