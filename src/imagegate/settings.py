@@ -25,6 +25,7 @@ from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 _MIN_TOKEN_CHARS = 16
+_WEBHOOK_LEASE_MARGIN_S = 30  # for the commits before and after a request
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -140,6 +141,10 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     max_attempts_per_slice: int = 3
     repeat_usd_per_day: str = "5"
     repeat_percent: int = 1
+
+    @property
+    def webhook_lease_s(self) -> float:
+        return self.webhook_timeout_s + _WEBHOOK_LEASE_MARGIN_S
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
