@@ -79,7 +79,6 @@ _SKIPPED = {
     WaitReason.busy: "at the limit of concurrent calls or images per minute",
 }
 # When to look again for what nobody can foresee; the end of a break wakes the tasks that wait for it.
-_CLOCK_SLACK_US = US_PER_SECOND  # clocks of several machines differ
 _RECHECK_US = 10 * US_PER_SECOND
 # A trial call should not be one that may buy the same a second time, as long as another task could make it.
 _TRIAL_HEAD_START_US = 5 * US_PER_SECOND
@@ -143,9 +142,7 @@ def _waiting(
     if wait is not None and wait.until > now:
         return _SKIPPED[wait.reason], wait
     completed_at = health.get(route.name, Health()).completed_at
-    # A call that ended in the future ended before the clock was set back: what came after it cannot be told.
-    was_set_back = history.unknown_at > now + _CLOCK_SLACK_US
-    if route.name == history.unknown_route and completed_at <= history.unknown_at and not was_set_back:
+    if route.name == history.unknown_route and completed_at <= history.unknown_at:
         # The same call could be lost in the same way: first the route must show that it works.
         return "the outcome of an earlier call is unknown", RouteWait(now + _RECHECK_US, WaitReason.unavailable)
     return None
