@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.api.helpers import CREATE, SMALL_IMAGE, parse_response
+from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway, GatewayExited
 from tests.support.program import wait_until
 
@@ -118,6 +118,31 @@ def test_a_damaged_installation_is_refused_in_one_line(stopped: Gateway, damage:
     assert said[0].startswith("imagegate: ")
     assert hint in said[0]
     assert "Traceback" not in "".join(stopped.output)
+
+
+def test_the_way_out_of_a_lost_secret_works(tmp_path: Path) -> None:
+    """Keys, links and sessions made with it end; accounts, balances, tasks and images stay."""
+    gateway = Gateway(tmp_path / "data")
+    with gateway, gateway.client() as client:
+        old_key = gateway.key
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        image, path = client.get(task["results"][0]).content, task["results"][0].removeprefix(gateway.url)
+        left = parse_response(client.get("/v1/credits"))["data"]["user"]
+    lost_secret(gateway.data)
+    with pytest.raises(GatewayExited, match="imagegate secret accept"):
+        gateway.start()
+    gateway.run("secret", "accept", "--yes")
+    with gateway, gateway.client() as client, gateway.client(old_key) as old:
+        assert old.get("/v1/credits").status_code == 401
+        assert client.get(path).status_code == 403
+        assert parse_response(client.get("/v1/credits"))["data"]["user"] == left, "of the same account"
+        again = parse_response(client.get(f"/v1/tasks/{task['id']}"))["results"][0]
+        assert client.get(again).content == image
+        operator = gateway.new_key("operator", "1", "--scope", "admin")
+        with gateway.client(operator) as admin:
+            acts = parse_response(admin.get("/v1/admin/audit"))["data"]
+            assert [act["action"] for act in acts].count("secret.accept") == 1
+    gateway.run("check", "--deep")
 
 
 @pytest.mark.parametrize("apply", [view_of_another_program, migrations_of_another_program])

@@ -63,8 +63,8 @@ def test_another_secret_is_refused_with_the_way_out(open_database: OpenDatabase,
         replace_secret(tmp_path)
         with pytest.raises(SecretError, match=r"not the one.*Restore.*imagegate secret accept"):
             await open_verified_keyring(db, tmp_path)
-        assert await accept_secret(db, tmp_path)
-        assert not await accept_secret(db, tmp_path)
+        assert await accept_secret(db, tmp_path, program_actor("test"))
+        assert not await accept_secret(db, tmp_path, program_actor("test"))
         await open_verified_keyring(db, tmp_path)
 
     on(open_database(), work)
