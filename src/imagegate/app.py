@@ -32,6 +32,7 @@ from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_sa
 from imagegate.catalog.load import load_catalog
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
+from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed
@@ -46,7 +47,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
-from imagegate.store.dialect import Clock, wall_clock
+from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
@@ -57,12 +58,25 @@ from imagegate.workers.task_worker import TaskWorker
 from imagegate.workers.webhook_worker import WebhookWorker
 
 
+def _create_engine(settings: Settings, clock: Clock | None = None) -> Engine:
+    return create_engine(settings.storage.database or str(settings.data_dir / "imagegate.db"), clock)
+
+
+def refuse_lost_commits(settings: Settings) -> None:
+    """After an unclean stop, while nobody has the database open: DatabaseUnusable where commits cannot be read."""
+    found = _create_engine(settings).find_lost_commits()
+    if found:
+        raise DatabaseUnusable(
+            f"{found}: what was acknowledged in them is lost. Restore the last backup; or run `imagegate check`, which"
+            " drops them for good, and start again"
+        )
+
+
 def connect_database(settings: Settings, clock: Clock | None = None) -> Database:
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
-    url = settings.storage.database or str(settings.data_dir / "imagegate.db")
     storage = settings.storage
     return Database(
-        create_engine(url, clock),
+        _create_engine(settings, clock),
         readers=storage.readers,
         list_readers=storage.list_readers,
         batch=storage.writer_batch,
@@ -90,8 +104,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
-    spool = Spool(settings.data_dir / "spool")
-    catalog, blobs = _load_catalog(settings), LocalBlobStore(settings.data_dir / "blobs")
+    spool, blobs = Spool(settings.spool_dir), LocalBlobStore(settings.blob_dir)
+    for folder in (settings.spool_dir, settings.blob_dir):
+        keep_from_others(folder)
+    await verify_folders(database, settings)
+    catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
     runtime = Runtime(
@@ -137,7 +154,7 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs = LocalBlobStore(settings.data_dir / "blobs")
+    blobs = LocalBlobStore(settings.blob_dir)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = ENV_VARIABLE in os.environ or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from imagegate.crash_points import crash_point
 from imagegate.spool import fsync_directory
 
-KEY_PATTERN = re.compile(r"t/[a-z0-9_]{1,64}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9_-]{1,80}\.(png|jpg|webp|gif)")
+KEY_ROOT = "t"  # of every key; the installation's own files may stand beside it
+KEY_PATTERN = re.compile(KEY_ROOT + r"/[a-z0-9_]{1,64}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9_-]{1,80}\.(png|jpg|webp|gif)")
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -148,7 +149,7 @@ class LocalBlobStore:
         """The key of every blob, with the Unix time of its last change in seconds."""
 
         def list_files() -> list[tuple[str, float]]:
-            files = (path for path in self._root.rglob("*") if path.is_file())
+            files = (path for path in (self._root / KEY_ROOT).rglob("*") if path.is_file())
             return [(self.key_of(path), path.stat().st_mtime) for path in files]
 
         return await asyncio.to_thread(list_files)

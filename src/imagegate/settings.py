@@ -25,6 +25,7 @@ from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 _MIN_TOKEN_CHARS = 16
+_WEBHOOK_LEASE_MARGIN_S = 30  # for the commits before and after a request
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -72,6 +73,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     data: str = "data"
     database: str = ""
+    blobs: str = ""
+    spool: str = ""
     writer_batch: int = 256
     readers: int = 4
     list_readers: int = 4
@@ -139,6 +142,10 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     repeat_usd_per_day: str = "5"
     repeat_percent: int = 1
 
+    @property
+    def webhook_lease_s(self) -> float:
+        return self.webhook_timeout_s + _WEBHOOK_LEASE_MARGIN_S
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All groups. `old_names` is no setting: which names of RENAMED the sources used, for whoever warns of them."""
@@ -156,6 +163,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def data_dir(self) -> Path:
         return Path(self.storage.data).expanduser().absolute()
+
+    @property
+    def blob_dir(self) -> Path:
+        return self._folder(self.storage.blobs, "blobs")
+
+    @property
+    def spool_dir(self) -> Path:
+        return self._folder(self.storage.spool, "spool")
+
+    def _folder(self, setting: str, name: str) -> Path:
+        return Path(setting).expanduser().absolute() if setting else self.data_dir / name
 
 
 GROUPS: dict[str, type[msgspec.Struct]]

@@ -108,7 +108,7 @@ class Spool:
         shutil.rmtree(self._root / attempt_id, ignore_errors=True)
 
     def list_attempt_ids(self) -> list[str]:
-        return [entry.name for entry in self._root.iterdir()]
+        return [entry.name for entry in self._root.iterdir() if entry.is_dir()]
 
 
 def fsync_and_hash(path: Path) -> tuple[int, str]:

@@ -275,7 +275,7 @@ def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
                 "invalid_request",
                 "image_urls[0]",
             )
-            _until_empty(tmp_path / "blobs")
+            _until_empty(tmp_path / "blobs" / "t")
             assert httpx.get(file["file_url"]).status_code == 410
         served.check()
 
@@ -510,12 +510,12 @@ def test_s8_400_for_a_slow_body(client: httpx.Client, gateway: Gateway) -> None:
 
 
 def test_nothing_is_left_of_an_upload_that_was_refused(client: httpx.Client, gateway: Gateway) -> None:
-    blobs = {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
+    blobs = {path for path in (gateway.data / "blobs" / "t").rglob("*") if path.is_file()}
     used = data_of(client.get(f"{BASE}/quota"))["used_files"]
     refused(form(client, b"not a picture at all"), 400, 40002)
     refused(form(client, large_png(LIMIT + 1)), 400, 40001)
     refused(raw(client, f'{{"base64":"{b64(PNG)}"'), 400, 400)
-    assert {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()} == blobs
+    assert {path for path in (gateway.data / "blobs" / "t").rglob("*") if path.is_file()} == blobs
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
     assert not list((gateway.data / "incoming").glob("upload-*"))
 
@@ -634,7 +634,7 @@ def test_s8_40003_holds_the_quota_under_32_uploads_at_once(tmp_path: Path) -> No
             refused(client.post(BASE64, json={"base64": b64(PNG)}), 400, 40003)
         served.check()
         assert served.run("check", "--deep", "--json").returncode == 0
-        assert len([path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]) == 10
+        assert len([path for path in (tmp_path / "blobs" / "t").rglob("*") if path.is_file()]) == 10
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from imagegate.security.api_keys import generate_key
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, account_state, parse_error, parse_response
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, shared_folders
 from tests.support.image_files import PNG, b64
 
 NEVER_LIMITED = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/pricing")
@@ -212,7 +212,12 @@ def test_key_5_the_keys_of_an_account_share_its_requests(tmp_path: Path) -> None
 
 
 def test_key_5_processes_on_one_postgres_share_a_keys_requests(postgres_url: str, tmp_path: Path) -> None:
-    env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": "s" * 40, "IMAGEGATE_WORKERS": "0"}
+    env = {
+        "IMAGEGATE_DATABASE": postgres_url,
+        "IMAGEGATE_SECRET": "s" * 40,
+        "IMAGEGATE_WORKERS": "0",
+        **shared_folders(tmp_path),
+    }
     with Gateway(tmp_path / "a", env=env) as one, Gateway(tmp_path / "b", env=env) as two:
         key = one.new_key("shared", "10", "--rate-per-minute", "30")
         with one.client(key) as first, two.client(key) as second:

@@ -196,7 +196,7 @@ def test_s4_nothing_is_stored_held_or_fetched(idle: Gateway, waiting: httpx.Clie
             waiting, image_urls=[REFERENCE]
         )
     assert waiting.get("/v1/ledger").content == lines
-    assert not [path for path in (idle.data / "blobs").rglob("*") if path.is_file()]
+    assert not [path for path in (idle.data / "blobs" / "t").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell['ratio']}-{cell['resolution']}")

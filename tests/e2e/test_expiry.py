@@ -74,7 +74,7 @@ class Installation:
         return user
 
     def blobs(self) -> list[Path]:
-        return [path for path in (self.runtime.settings.data_dir / "blobs").rglob("*") if path.is_file()]
+        return [path for path in (self.runtime.settings.data_dir / "blobs" / "t").rglob("*") if path.is_file()]
 
     async def check(self) -> None:
         assert await self.runtime.db.snapshot(find_violations, 0) == []

@@ -99,7 +99,7 @@ def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
             parse_error(httpx.get(f"{served.url}/files/{path}"), 410, "result_expired")
         served.check()
         served.run("check", "--deep")
-        assert sum(path.is_file() for path in (tmp_path / "blobs").rglob("*")) == 2
+        assert sum(path.is_file() for path in (tmp_path / "blobs" / "t").rglob("*")) == 2
 
 
 def _make_older(books: Path, by: int) -> None:

@@ -45,7 +45,7 @@ def new_blob(gateway: Gateway, before: set[Path]) -> Path:
 
 
 def blobs(gateway: Gateway) -> set[Path]:
-    return {path for path in (gateway.data / "blobs").rglob("*") if path.is_file()}
+    return {path for path in (gateway.data / "blobs" / "t").rglob("*") if path.is_file()}
 
 
 def upload(client: httpx.Client) -> dict[str, Any]:

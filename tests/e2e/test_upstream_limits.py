@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support.gateway import shared_folders
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
@@ -123,7 +124,7 @@ def pair(postgres_url: str, tmp_path: Path) -> Iterator[Callable[..., RoutedGate
     """Gateways that share one database and one key; each call starts one."""
     keys: list[str] = []
     with contextlib.ExitStack() as started:
-        env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET}
+        env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_SECRET": SECRET, **shared_folders(tmp_path)}
 
         def start(name: str, *rows: str) -> RoutedGateway:
             gateway = started.enter_context(RoutedGateway(tmp_path / name, *rows, env=env))

@@ -152,7 +152,7 @@ async def _as_upload(setup: AttackSetup, url: str) -> bytes:
     refused = await upload(setup.api, url)
     assert refused.status_code == 400
     assert refused.json()["code"] in (400, 40004)
-    return refused.content + b"".join(file.read_bytes() for file in (setup.folder / "blobs").rglob("*.*"))
+    return refused.content + b"".join(file.read_bytes() for file in (setup.folder / "blobs" / "t").rglob("*.*"))
 
 
 @asynccontextmanager

@@ -63,8 +63,8 @@ def test_another_secret_is_refused_with_the_way_out(open_database: OpenDatabase,
         replace_secret(tmp_path)
         with pytest.raises(SecretError, match=r"not the one.*Restore.*imagegate secret accept"):
             await open_verified_keyring(db, tmp_path)
-        assert await accept_secret(db, tmp_path)
-        assert not await accept_secret(db, tmp_path)
+        assert await accept_secret(db, tmp_path, program_actor("test"))
+        assert not await accept_secret(db, tmp_path, program_actor("test"))
         await open_verified_keyring(db, tmp_path)
 
     on(open_database(), work)
@@ -108,7 +108,7 @@ def test_a_demo_key_that_does_not_verify_speaks_against_the_secret(open_database
     on(open_database(), work)
 
 
-@pytest.mark.parametrize("content", ["ü" * 40, "short", ""])
+@pytest.mark.parametrize("content", ["ü" * 40, "short", "", "\0" * 64, "a" * 40 + "\n" + "b" * 40])
 def test_a_secret_that_cannot_be_one_is_refused_in_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret").write_text(content)
     (tmp_path / "secret").chmod(0o600)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.tasks import FailureKind
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_SECOND
 from imagegate.routing.circuit_breaker import (
+    MAX_RETRY_AFTER_US,
+    MAX_TRIAL_US,
     MIN_RETRY_AFTER_US,
     OPEN_US,
     Closed,
@@ -165,3 +168,39 @@ def test_stored_health_keeps_the_keys_that_databases_hold() -> None:
     )
     assert msgspec.json.decode(stored, type=Health) == health
     assert msgspec.json.encode(health) == stored
+
+
+@pytest.mark.parametrize("back", [2 * US_PER_HOUR, 400 * US_PER_DAY])
+@pytest.mark.parametrize(
+    "failure", [kind for kind in FailureKind if kind not in (FailureKind.internal, FailureKind.bad_key)]
+)
+def test_a_clock_that_is_set_back_holds_no_route(failure: FailureKind, back: int) -> None:
+    now = 2_000_000_000 * US_PER_SECOND
+    health = Health()
+    for _ in range(5):
+        health = on_failure(health, failure, now, now, retry_after_us=MAX_RETRY_AFTER_US)
+    assert not isinstance(breaker_state(health, now), Closed)
+    then = now - back
+    assert isinstance(breaker_state(health, then), Closed | HalfOpen)
+    assert isinstance(breaker_state(on_success(health, then, then + 1), then + 1), Closed)
+    failed_again = on_failure(health, FailureKind.failing, then, then + 1)
+    assert breaker_state(failed_again, then + US_PER_HOUR) in (Closed(), HalfOpen(failed_again.open_until))
+
+
+@pytest.mark.parametrize("kind", OPEN_US)
+@pytest.mark.parametrize("opened", range(1, 9))
+def test_a_break_lasts_as_long_as_it_was_made(kind: FailureKind, opened: int) -> None:
+    """What is taken for a clock set back must be longer than any wait that a break can have."""
+    now, health = 2_000_000_000 * US_PER_SECOND, Health()
+    while health.times_opened < opened:
+        now = max(now, health.open_until) + 1
+        health = on_failure(health, kind, now, now)
+    for at in (now, health.open_until - 1):
+        assert isinstance(breaker_state(health, at), Open)
+
+
+def test_a_trial_that_began_before_the_clock_was_set_back_keeps_nobody_out() -> None:
+    now = 2_000_000_000 * US_PER_SECOND
+    health = Health(times_opened=1, half_open_until=now + MAX_TRIAL_US)
+    assert isinstance(breaker_state(health, now), RateLimited)
+    assert isinstance(breaker_state(health, now - US_PER_HOUR), HalfOpen)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from imagegate import __version__
-from imagegate.store.database import Database, DatabaseUnusable, create_engine, load_migrations
+from imagegate.store.database import Database, DatabaseError, DatabaseUnusable, create_engine, load_migrations
 
 FUTURE = "9999_future.sql"
 
@@ -110,6 +113,27 @@ def test_a_postgres_schema_with_tables_of_our_names_is_refused(empty_database_ur
     migrate(empty_database_url)  # tables of others with other names are nobody's business
 
 
+@pytest.mark.parametrize("rows", ["", "INSERT INTO migrations VALUES (1, 'first')"])
+def test_the_migrations_of_another_program_on_postgres_are_told(empty_database_url: str, rows: str) -> None:
+    if not empty_database_url.startswith("postgres"):
+        pytest.skip("SQLite refuses any table of another program")
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute(f"CREATE TABLE migrations (id INTEGER, name TEXT); {rows}")
+    database = Database(create_engine(empty_database_url))
+    for work in (database.migrate, database.check_schema):
+        with pytest.raises(DatabaseUnusable, match="another program") as refused:
+            work()
+        assert "\n" not in str(refused.value)
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@[::bad/x", "postgresql://me:hunter2@h/x?nope=hunter2"])
+def test_a_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="setting database") as refused:
+        create_engine(url)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a database, only text" * 400, b"SQLite format 3\0" + bytes(8000)])
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "imagegate.db"
@@ -119,3 +143,26 @@ def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path, con
         return
     with pytest.raises(DatabaseUnusable):
         migrate(str(file))
+
+
+def test_a_database_from_which_a_table_was_taken_is_told_from_a_fault_of_the_program(database_url: str) -> None:
+    database = Database(create_engine(database_url))
+    change(database_url, "DROP TABLE refunds")
+    for ask in (database.read, database.snapshot, database.write):
+        with pytest.raises(DatabaseError, match=r"incomplete.*refunds") as refused:
+            asyncio.run(_refunds(ask))
+        assert "\n" not in str(refused.value)
+    database.close()
+
+
+async def _refunds(ask: Callable[..., Awaitable[Any]]) -> Any:
+    return await ask(lambda tx: tx.fetch_all("SELECT * FROM refunds"))
+
+
+def test_an_empty_database_is_not_checked(empty_database_url: str) -> None:
+    database = Database(create_engine(empty_database_url))
+    if database.engine.name == "sqlite":
+        Path(empty_database_url).touch()
+    with pytest.raises(DatabaseUnusable, match="is empty"):
+        database.check_schema()
+    database.close()

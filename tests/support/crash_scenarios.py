@@ -264,12 +264,18 @@ class CrashScenario:
         removed after a day."""
         data, results = self.gateway.data, self.totals.delivered
         with self.gateway:
-            wait_until(lambda: not any((data / "spool").iterdir()), _TIMEOUT_S, what=lambda: "the spool is empty")
+            wait_until(
+                lambda: not any(entry.is_dir() for entry in (data / "spool").iterdir()),
+                _TIMEOUT_S,
+                what=lambda: "the spool is empty",
+            )
             most = results + orphans
             wait_until(
-                lambda: _count_files(data / "blobs") <= most, _TIMEOUT_S, what=lambda: f"at most {most} blobs are left"
+                lambda: _count_files(data / "blobs" / "t") <= most,
+                _TIMEOUT_S,
+                what=lambda: f"at most {most} blobs are left",
             )
-            assert _count_files(data / "blobs") >= results
+            assert _count_files(data / "blobs" / "t") >= results
 
     def verify(self) -> None:
         """The ledger balances, and the operator's totals equal the sums over the tasks."""

@@ -40,6 +40,11 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_VENDOR_KEY_PREFIXES)}
 
 
+def shared_folders(parent: Path) -> dict[str, str]:
+    """The environment of processes that share a database: they share images and spool too."""
+    return {"IMAGEGATE_BLOBS": str(parent / "blobs"), "IMAGEGATE_SPOOL": str(parent / "spool")}
+
+
 class GatewayExited(AssertionError):
     """The program exited before it answered. `code` is negative for a signal."""
 

@@ -39,7 +39,7 @@ async def healthz() -> Health:
 async def readyz(runtime: Runtime) -> Response[Readiness]:
     checks = {
         "database": await _check_database(runtime),
-        "storage": "full" if is_disk_full(runtime) else "ok",
+        "storage": "full" if is_disk_full(runtime.settings) else "ok",
         "workers": "ok" if runtime.wake_ups.worker_running else "stopped",
     }
     is_ready = all(state == "ok" for state in checks.values())

@@ -13,11 +13,7 @@ import sys
 import click
 
 from imagegate import __version__
-from imagegate.cli.exit_codes import UNREACHABLE, Exit
-from imagegate.security.keyring import SecretError
-from imagegate.security.private_files import NotPrivate
-from imagegate.settings import SettingsError
-from imagegate.store.dialect import DatabaseError, DatabaseUnusable
+from imagegate.cli.exit_codes import FAILED, UNREACHABLE, Exit, describe_failure
 
 _COMMANDS = {
     "serve": "serve:serve",
@@ -63,12 +59,12 @@ def main() -> None:
         if exit_error.message:
             click.echo(exit_error.message, err=True)
         sys.exit(exit_error.code)
-    except (SettingsError, SecretError, NotPrivate, DatabaseUnusable, DatabaseError) as error:
-        click.echo(f"imagegate: {error}", err=True)
-        sys.exit(1)
     except ConnectionError as error:
         click.echo(f"imagegate: the gateway cannot be reached: {error}", err=True)
         sys.exit(UNREACHABLE)
-    except OSError as error:
-        click.echo(f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
-        sys.exit(1)
+    except Exception as error:
+        message = describe_failure(error)
+        if message is None:
+            raise
+        click.echo(message, err=True)
+        sys.exit(FAILED)

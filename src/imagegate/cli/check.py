@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import shutil
 from collections.abc import Callable
 
 import click
@@ -15,13 +14,15 @@ from imagegate.app import connect_database, open_database, public_origin
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.accounts import run_on_database
-from imagegate.cli.exit_codes import FAILED, USAGE, Exit
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
+from imagegate.flows.disk_space import measure_free_space
+from imagegate.flows.folder_check import verify_folder, verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.settings import RENAMED, Settings
-from imagegate.store.dialect import DatabaseError, DatabaseUnusable, wall_clock
+from imagegate.store.dialect import wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 from imagegate.store.sqlite import sqlite_version
 
@@ -31,6 +32,7 @@ COULD_NOT_RUN = USAGE
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
 @json_option
+@failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def check(settings: Settings, deep: bool, as_json: bool) -> None:
     """Verify the ledger and task invariants. Only reads; safe while a gateway runs.
@@ -39,10 +41,7 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
     """
     if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
         raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
-    try:
-        broken = asyncio.run(_find_violations(settings, deep))
-    except (DatabaseError, DatabaseUnusable) as error:
-        raise Exit(COULD_NOT_RUN, f"imagegate: {error}") from error
+    broken = asyncio.run(_find_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
     else:
@@ -55,8 +54,10 @@ async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
     db = connect_database(settings)
     try:
         db.check_schema()
+        if deep:
+            await verify_folder(db, "blobs", settings.blob_dir, adopt=False)
         broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
-        return broken + (await audit_blobs(db, LocalBlobStore(settings.data_dir / "blobs")) if deep else [])
+        return broken + (await audit_blobs(db, LocalBlobStore(settings.blob_dir)) if deep else [])
     finally:
         db.close()
 
@@ -79,6 +80,7 @@ def doctor(settings: Settings) -> None:
         ("catalog", _catalog),
         ("database", _database),
         ("secret", _secret),
+        ("folders", _folders),
         ("disk", _disk),
         ("address", public_origin),
     ]
@@ -112,10 +114,15 @@ def _database(settings: Settings) -> str:
 
 
 def _disk(settings: Settings) -> str:
-    usage = shutil.disk_usage(settings.data_dir)
-    min_free_bytes = min(settings.storage.min_free_bytes, usage.total * settings.storage.min_free_percent // 100)
-    if usage.free < min_free_bytes:
-        raise OSError(
-            f"{usage.free / 1e9:.1f} GB free of {usage.total / 1e9:.1f}: below {min_free_bytes / 1e9:.1f}, no new tasks"
-        )
-    return f"{usage.free / 1e9:.1f} GB free"
+    volumes = measure_free_space(settings)
+    for folder, free, min_free_bytes in volumes:
+        if free < min_free_bytes:
+            raise OSError(
+                f"{free / 1e9:.1f} GB free on the volume of {folder}: below {min_free_bytes / 1e9:.1f}, no new tasks"
+            )
+    return ", ".join(f"{free / 1e9:.1f} GB free" for _, free, _ in volumes)
+
+
+def _folders(settings: Settings) -> str:
+    run_on_database(settings, lambda db: verify_folders(db, settings, adopt=False))
+    return "images and spool are those of the database"

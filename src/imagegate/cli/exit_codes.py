@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from imagegate.security.keyring import SecretError
+from imagegate.security.private_files import NotPrivate
+from imagegate.settings import SettingsError
+from imagegate.store.dialect import DatabaseError, DatabaseUnusable
+
 DONE, FAILED, USAGE, REFUSED, QUOTA_EXCEEDED, UNREACHABLE = 0, 1, 2, 3, 4, 5
 
 
@@ -12,6 +21,36 @@ class Exit(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def describe_failure(error: Exception) -> str | None:
+    """The line for a failure that an installation can have; None for a fault of this program."""
+    match error:
+        case SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
+            return f"imagegate: {error}"
+        case OSError():
+            return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
+        case _:
+            return None
+
+
+def failures_exit_with(code: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """For a command whose exit code 1 has a meaning of its own."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**options: Any) -> None:
+            try:
+                command(**options)
+            except Exception as error:
+                message = describe_failure(error)
+                if message is None:
+                    raise
+                raise Exit(code, message) from error
+
+        return run
+
+    return decorate
 
 
 def exit_code_for(error_code: str) -> int:

@@ -6,6 +6,7 @@ import click
 
 from imagegate.cli.accounts import run_on_database
 from imagegate.cli.options import with_settings
+from imagegate.flows.audit import command_line_actor
 from imagegate.flows.secret_check import accept_secret
 from imagegate.settings import Settings
 
@@ -26,5 +27,5 @@ def accept(settings: Settings, yes: bool) -> None:
     """
     if not yes:
         click.confirm("Every key, link, session and webhook secret made with another secret ends. Go on?", abort=True)
-    changed = run_on_database(settings, lambda db: accept_secret(db, settings.data_dir))
+    changed = run_on_database(settings, lambda db: accept_secret(db, settings.data_dir, command_line_actor()))
     click.echo("the present secret is now the one of this database" if changed else "it was already the one")

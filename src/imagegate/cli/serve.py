@@ -22,7 +22,7 @@ import uvicorn
 import uvloop
 
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
-from imagegate.app import build_app, open_runtime, reload_routes
+from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_routes
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
@@ -71,6 +71,8 @@ def serve(
 
 
 async def _serve(settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings]) -> None:
+    if (settings.data_dir / "serving").exists():
+        refuse_lost_commits(settings)
     runtime = await open_runtime(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:

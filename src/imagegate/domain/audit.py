@@ -22,6 +22,7 @@ class Action(enum.StrEnum):
     secret_rotate = "webhook_secret.rotate"  # noqa: S105  the name of an act
     route_reset = "route.reset"
     routes_reload = "routes.reload"
+    secret_accept = "secret.accept"  # noqa: S105  the name of an act
     sign_in_failed = "sign_in.failed"
 
 

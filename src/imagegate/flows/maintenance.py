@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
+from imagegate.flows.clock import follow_clock, pull_in
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.views.task import task_encoder
-from imagegate.logging import log, log_error, log_warning
+from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
 from imagegate.store import (
     assets,
     attempts,
     audit,
     claims,
-    clock_steps,
     files,
     idempotency,
     integrity,
@@ -28,7 +28,7 @@ from imagegate.store import (
     sessions,
     tasks,
 )
-from imagegate.store.dialect import DatabaseError, wall_clock
+from imagegate.store.dialect import DatabaseError
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
@@ -50,18 +50,6 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count
-
-
-async def follow_clock(runtime: Runtime) -> None:
-    """A clock that is set fails no task and keeps none waiting: deadlines run on elapsed time while a process lives."""
-    if runtime.clock is not wall_clock:
-        return  # a clock that a test turns is meant to pass
-    now = await runtime.db.read(lambda tx: tx.now)
-    step = runtime.clock_watch.find_step(now, time.monotonic_ns() // 1000)
-    if step is not None:
-        log_warning("clock_was_set", seconds=step.size / US_PER_SECOND)
-        deadline_us = int(runtime.settings.work.deadline_s * US_PER_SECOND)
-        await runtime.db.write(clock_steps.follow_step, step, deadline_us)
 
 
 async def fail_overdue_tasks(runtime: Runtime) -> None:
@@ -141,6 +129,7 @@ async def check_integrity(runtime: Runtime) -> None:
 
 async def sweep(runtime: Runtime) -> None:
     await follow_clock(runtime)
+    await pull_in(runtime)
     await reclaim_lost_tasks(runtime)
     crash_point("sweep.mid")
     await fail_overdue_tasks(runtime)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagegate.domain.audit import Actor
+from imagegate.flows.audit import write_act
 from imagegate.flows.demo import DEMO_KEY_FILE
-from imagegate.logging import log_warning
 from imagegate.security.api_keys import hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import Keyring, open_keyring, verify_check_value
-from imagegate.store import api_keys, installation
+from imagegate.store import acts, api_keys, installation
 from imagegate.store.database import Database
 
 
@@ -44,14 +45,9 @@ async def _is_contradicted(db: Database, keyring: Keyring, data: Path) -> bool:
     return await db.read(api_keys.has_hint, mask_key(text))
 
 
-async def accept_secret(db: Database, data: Path) -> bool:
+async def accept_secret(db: Database, data: Path, actor: Actor) -> bool:
     """Make the present secret the one of this database; False where it was already.
 
     Keys that were made with another one stay invalid.
     """
-    keyring = open_keyring(data)
-    if await db.read(installation.find_value, installation.SECRET_CHECK) == keyring.check_value:
-        return False
-    await db.write(installation.replace_value, installation.SECRET_CHECK, keyring.check_value)
-    log_warning("secret_accepted")
-    return True
+    return await write_act(db, acts.accept_secret, open_keyring(data).check_value, actor)

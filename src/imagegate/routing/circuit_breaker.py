@@ -21,6 +21,8 @@ OPEN_US = {
     FailureKind.out_of_funds: (30 * US_PER_MINUTE, US_PER_DAY),
     FailureKind.blocked: (30 * US_PER_MINUTE, US_PER_DAY),
 }
+MAX_TRIAL_US = 10 * US_PER_MINUTE  # how long a half-open trial keeps other calls out at most
+_CLOCK_SLACK_US = US_PER_SECOND  # clocks of several machines differ
 # A trial that still runs is looked at again after this long.
 _TRIAL_RECHECK_US = 30 * US_PER_SECOND
 DEFAULT_RETRY_AFTER_US = 10 * US_PER_SECOND
@@ -39,6 +41,8 @@ REASONS = {
     FailureKind.bad_key: "the key is refused",
     FailureKind.misconfigured: "upstream configuration is invalid",
 }
+
+_FAILURE_OF_REASON = {reason: failure for failure, reason in REASONS.items()}
 
 # Stored as JSON: these are the keys that databases already hold.
 _STORED_NAMES = {
@@ -109,6 +113,7 @@ BreakerState = Closed | HalfOpen | RateLimited | Open
 
 def breaker_state(health: Health, now: int, key: str = "") -> BreakerState:
     """`key` is the fingerprint of the key in use: a refusal of another key says nothing about it."""
+    health = _forget_future(health, now)
     if health.refused_key and health.refused_key == key:
         return Open(_NEVER_US, health.reason)
     if health.open_until > now:
@@ -124,6 +129,7 @@ def breaker_state(health: Health, now: int, key: str = "") -> BreakerState:
 
 def on_success(health: Health, started: int, now: int) -> Health:
     """A call that began at `started` was answered. What the upstream said of waiting still holds for other calls."""
+    health = _forget_future(health, now)
     completed = msgspec.structs.replace(_count_call(health, now, failures=0), completed_at=now)
     if _is_stale(health, started):
         return completed
@@ -151,6 +157,7 @@ def on_failure(
 
     `key` is the fingerprint of the key in use.
     """
+    health = _forget_future(health, now)
     if _is_stale(health, started):
         return health
     health = end_trial(health)
@@ -194,12 +201,33 @@ def _should_open(health: Health) -> bool:
 
 
 def _open(health: Health, failure: FailureKind, now: int) -> Health:
-    """Twice as long each time, up to the maximum. It is reached long before the cap of the exponent."""
-    minimum, maximum = OPEN_US[failure]
-    wait = min(minimum * 2 ** min(health.times_opened, 20), maximum)
+    wait = _open_us(failure, health.times_opened)
     return msgspec.structs.replace(
         health, times_opened=health.times_opened + 1, open_until=now + wait, reason=REASONS[failure]
     )
+
+
+def _open_us(failure: FailureKind, times_opened: int) -> int:
+    """Twice as long each time, up to the maximum. It is reached long before the cap of the exponent."""
+    minimum, maximum = OPEN_US[failure]
+    return min(minimum << min(times_opened, 20), maximum)
+
+
+def _forget_future(health: Health, now: int) -> Health:
+    """Times further ahead than any outcome can put them were written before the clock was set back: they are over."""
+    failure = _FAILURE_OF_REASON.get(health.reason)
+    open_us = _open_us(failure, max(0, health.times_opened - 1)) if failure in OPEN_US else US_PER_DAY
+    changes = {
+        name: 0
+        for name, furthest in (
+            ("open_until", open_us),
+            ("rate_limited_until", MAX_RETRY_AFTER_US),
+            ("half_open_until", MAX_TRIAL_US),
+            ("window_start", 0),
+        )
+        if getattr(health, name) > now + furthest + _CLOCK_SLACK_US
+    }
+    return msgspec.structs.replace(health, **changes) if changes else health
 
 
 def _count_call(health: Health, now: int, *, failures: int) -> Health:

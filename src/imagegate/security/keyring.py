@@ -57,6 +57,8 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ, *, create: boo
         root = given.encode()
     except UnicodeEncodeError:
         raise SecretError(f"{source} is not text; {_HOW_TO_MAKE_ONE}") from None
+    if not given.isprintable():
+        raise SecretError(f"{source} has characters that cannot be printed: it is not what was written there")
     if len(given) < _MIN_SECRET_CHARS:
         raise SecretError(f"the secret has fewer than {_MIN_SECRET_CHARS} characters; {_HOW_TO_MAKE_ONE}")
     return Keyring(root)

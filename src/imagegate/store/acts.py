@@ -12,7 +12,7 @@ import msgspec
 from imagegate.domain.accounts import Account, ApiKey, NewKey
 from imagegate.domain.audit import Action, Actor, AuditEntry
 from imagegate.domain.webhooks import SecretVersion
-from imagegate.store import accounts, api_keys, deliveries, ledger, refunds, route_health
+from imagegate.store import accounts, api_keys, deliveries, installation, ledger, refunds, route_health
 from imagegate.store.audit import record
 from imagegate.store.queries import admin
 from imagegate.store.transaction import Tx
@@ -205,6 +205,14 @@ def reset_health(tx: Tx, name: str, scopes: list[str], states: dict[str, str], a
         route_health.reset_health(tx, scope)
     after = dict.fromkeys(states, "healthy")
     return Act(None, [record(tx, actor, Action.route_reset, target=name, before=dict(states), after=after)])
+
+
+def accept_secret(tx: Tx, check_value: str, actor: Actor) -> Act[bool]:
+    """False where it is the one of this database already."""
+    if installation.find_value(tx, installation.SECRET_CHECK) == check_value:
+        return Act(False, [])
+    installation.replace_value(tx, installation.SECRET_CHECK, check_value)
+    return Act(True, [record(tx, actor, Action.secret_accept)])
 
 
 def record_reload(tx: Tx, before: list[str], after: list[str], actor: Actor) -> Act[None]:

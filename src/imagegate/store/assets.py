@@ -70,6 +70,10 @@ def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
         tx.execute_nowait("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", {"id": asset_id})
 
 
+def has_assets(tx: Tx) -> bool:
+    return tx.fetch_one("SELECT id FROM assets LIMIT 1") is not None
+
+
 def is_blob_live(tx: Tx, key: str) -> bool:
     return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", {"key": key}) is not None
 

@@ -157,11 +157,11 @@ def is_spool_needed(tx: Tx, attempt_id: str) -> bool:
 
 
 def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
-    """Return the task's attempts in the order in which they were made."""
+    """Return the task's attempts in the order in which they were made, whatever the clock said."""
     rows = tx.fetch_all(
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
             cost, ref, request_id, considered, failure_kind, duplicate FROM attempts
-        WHERE task_id = :task_id AND account_id = :account_id ORDER BY started, id""",
+        WHERE task_id = :task_id AND account_id = :account_id ORDER BY claim_no, started, id""",
         {"task_id": task_id, "account_id": account_id},
     )
     return [msgspec.convert({**row, "duplicate": bool(row["duplicate"])}, Attempt) for row in rows]

@@ -26,6 +26,7 @@ from imagegate.store.dialect import (
     Lock,
     QueryTimeout,
     Row,
+    first_line,
 )
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.sqlite import SqliteEngine
@@ -204,6 +205,8 @@ class Database:
         """Without changing anything: DatabaseUnusable unless the schema is the one that this program works with."""
 
         def check(connection: Connection) -> None:
+            if connection.is_empty():
+                raise DatabaseUnusable("the database is empty: no gateway has served from it yet")
             applied = _applied_migrations(connection)
             _refuse_newer_schema(applied)
             missing = [name for name, _ in load_migrations() if name not in applied]
@@ -227,7 +230,9 @@ class Database:
             failure = self.engine.translate_error(error)
             if failure is None and not self.engine.is_driver_error(error):
                 raise
-            raise DatabaseUnusable(str(failure or f"the schema of the database cannot be used: {error}")) from error
+            raise DatabaseUnusable(
+                str(failure or f"the schema of the database cannot be used: {first_line(error)}")
+            ) from error
         finally:
             connection.close()
 
@@ -253,14 +258,11 @@ def load_migrations() -> list[tuple[str, str]]:
 
 
 def _applied_migrations(connection: Connection) -> dict[str, Row]:
-    """The rows by name. DatabaseUnusable where it is the database of something else, which is left as it is."""
-    try:
-        rows = connection.execute("SELECT * FROM migrations", {})[1]
-        return {row["name"]: row for row in rows if row["checksum"]}
-    except KeyError as error:
-        raise DatabaseUnusable(
-            f"this is the database of another program: its table migrations has no {error}"
-        ) from None
+    """The rows by name."""
+    # Without rows too, an error where the table is of another program, whose database is left as it is.
+    connection.execute("SELECT name, checksum, applied FROM migrations LIMIT 1", {})
+    rows = connection.execute("SELECT * FROM migrations", {})[1]
+    return {row["name"]: row for row in rows}
 
 
 def _refuse_newer_schema(applied: Mapping[str, Row]) -> None:

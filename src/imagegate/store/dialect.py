@@ -51,6 +51,11 @@ class DatabaseUnusable(Exception):
     """This database cannot be used at all; the text says why and what to do."""
 
 
+def first_line(error: Exception) -> str:
+    """What a driver says, without the statement and the pointer below it."""
+    return str(error).strip().partition("\n")[0]
+
+
 class Lock(enum.IntEnum):
     """Locks that belong to no row. The numbers are PostgreSQL advisory locks and stay the same in every version."""
 
@@ -95,6 +100,9 @@ class Engine(Protocol):
     def connect(self, *, readonly: bool) -> Connection: ...
     def files(self) -> tuple[Path, ...]:
         """The files that hold the rows; some may not exist yet."""
+
+    def find_lost_commits(self) -> str:
+        """What keeps commits that were acknowledged from being read, or nothing. Before the first connection."""
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
         """Translate the driver's error; None where it is a fault of the program."""

@@ -18,6 +18,7 @@ from imagegate.store.dialect import (
     Lock,
     QueryTimeout,
     Row,
+    first_line,
 )
 
 if TYPE_CHECKING:
@@ -154,13 +155,19 @@ class PostgresEngine:
     def files(self) -> tuple[Path, ...]:
         return ()
 
+    def find_lost_commits(self) -> str:
+        return ""  # the server's own business
+
     def connect(self, *, readonly: bool) -> Connection:
         import psycopg
 
         try:
             return PostgresConnection(self._url, self._clock, readonly=readonly)
         except psycopg.OperationalError as error:
-            raise DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True) from error
+            raise DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True) from error
+        except psycopg.Error:
+            # The driver quotes the URL, and the password with it.
+            raise DatabaseUnusable("the setting database is not a URL that PostgreSQL accepts") from None
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
         import psycopg
@@ -170,8 +177,12 @@ class PostgresEngine:
                 return DiskFull("the disk of the database is full")
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
                 return DatabaseError(str(error), is_retryable=True)
+            case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
+                return DatabaseError(f"the database is incomplete, or that of another program: {first_line(error)}")
+            case psycopg.errors.InsufficientPrivilege():
+                return DatabaseError(f"PostgreSQL does not permit it: {first_line(error)}")
             case psycopg.OperationalError() | psycopg.InterfaceError():
-                return DatabaseError(f"PostgreSQL does not answer: {error}", is_retryable=True)
+                return DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True)
             case _:
                 return None
 

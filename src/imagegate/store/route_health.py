@@ -11,14 +11,22 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from imagegate.catalog.routes import Route
-from imagegate.routing.circuit_breaker import BreakerState, Closed, HalfOpen, Health, Open, RateLimited, breaker_state
+from imagegate.routing.circuit_breaker import (
+    MAX_TRIAL_US,
+    BreakerState,
+    Closed,
+    HalfOpen,
+    Health,
+    Open,
+    RateLimited,
+    breaker_state,
+)
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
 _MAX_IMAGES_PER_CALL = 10
-_MAX_TRIAL_US = 600_000_000  # how long a half-open trial keeps other calls out at most
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -61,7 +69,7 @@ def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
     if blocked is None:
         for scope, health in healths.items():
             if isinstance(states[scope], HalfOpen):
-                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + _MAX_TRIAL_US))
+                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + MAX_TRIAL_US))
     return blocked
 
 

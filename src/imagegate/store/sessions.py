@@ -25,7 +25,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires: int
 
     def is_live(self, now: int) -> bool:
-        return now < self.expires and now < self.last_used + IDLE_TIMEOUT_US
+        """Not where it would last longer than any can: then the clock was set back since."""
+        is_possible = self.expires <= now + MAX_LIFETIME_US + IDLE_TIMEOUT_US
+        return is_possible and now < self.expires and now < self.last_used + IDLE_TIMEOUT_US
 
 
 def open_session(tx: Tx, account_id: str, key_id: str, digest: str, replaced_digest: str) -> None:

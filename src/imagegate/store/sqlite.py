@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from imagegate.store import dialect
+from imagegate.store import dialect, write_ahead_log
 from imagegate.store.dialect import (
     Clock,
     Connection,
@@ -39,9 +39,10 @@ class SqliteConnection:
 
     def _refuse_foreign_file(self, path: Path) -> None:
         """Before the first pragma: they change the file, and it may be the database of another program."""
-        tables = self._db.execute("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'").get
-        columns = self._db.execute("SELECT COUNT(*) FROM pragma_table_info('migrations') WHERE name = 'checksum'").get
-        if tables and not columns:
+        is_used = self._db.execute("SELECT COUNT(*) FROM sqlite_schema").get
+        names = "'name', 'checksum', 'applied'"
+        columns = self._db.execute(f"SELECT COUNT(*) FROM pragma_table_info('migrations') WHERE name IN ({names})").get
+        if is_used and columns != 3:
             raise DatabaseUnusable(
                 f"{path} is the database of another program: it has tables, but not those of imagegate"
             )
@@ -136,6 +137,9 @@ class SqliteEngine:
     def files(self) -> tuple[Path, ...]:
         return tuple(self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm"))
 
+    def find_lost_commits(self) -> str:
+        return write_ahead_log.find_lost_commits(self._path)
+
     def connect(self, *, readonly: bool) -> Connection:
         try:
             if not readonly:
@@ -154,6 +158,8 @@ class SqliteEngine:
                 return DatabaseError("the database is locked by another program")
             case apsw.CorruptError() | apsw.NotADBError():
                 return DatabaseError(f"the database file is damaged, or is no database: {error}")
+            case apsw.SQLError() if str(error).startswith(("no such table", "no such column")):
+                return DatabaseError(f"the database is incomplete, or that of another program: {error}")
             case apsw.IOError() | apsw.ReadOnlyError() | apsw.CantOpenError():
                 return DatabaseError(f"the database cannot be written: {error}")
             case _:

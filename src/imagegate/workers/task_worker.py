@@ -9,6 +9,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
+from imagegate.flows.clock import follow_clock
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
@@ -24,6 +25,7 @@ from imagegate.workers.loop import next_in_turn, run_periodically
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
 _WAKE_BATCH_SIZE = 1_000
+_CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
 
 
 class RunningTask:
@@ -64,6 +66,7 @@ class TaskWorker:
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
             run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
+            run_periodically("clock", _CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]

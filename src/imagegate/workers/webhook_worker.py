@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from imagegate.flows.clock import follow_clock
 from imagegate.flows.webhooks.deliver import claim_deliveries, deliver, reclaim_deliveries
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
@@ -80,5 +81,6 @@ class WebhookWorker:
         wake.set()
 
     async def _reclaim(self) -> None:
+        await follow_clock(self._runtime)  # else a step would end the leases of requests under way
         await reclaim_deliveries(self._runtime)
         self._runtime.wake_ups.webhooks_due.set()

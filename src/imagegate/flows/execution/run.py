@@ -20,6 +20,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import parse_usd
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
+from imagegate.flows.clock import MAX_REQUEUE_US, follow_clock
 from imagegate.flows.execution.call import make_call, take_call_slot
 from imagegate.flows.execution.inputs import gather_inputs
 from imagegate.flows.execution.outcome import close_open_attempt, record_outcome
@@ -42,8 +43,6 @@ _MAX_SLEEP_US = 3 * US_PER_SECOND
 _MIN_SLEEP_US = 50 * US_PER_MS
 # So many calls of one task may fail without having bought anything: with growing waits, about half an hour of them.
 MAX_FAILURES_PER_SLICE = 30
-# A requeued task looks again after this long at the latest: its route may have recovered sooner.
-_MAX_REQUEUE_US = 60 * US_PER_SECOND
 
 
 class Continue(msgspec.Struct, frozen=True):
@@ -209,14 +208,27 @@ async def _wait_for_route(execution: Execution, waits: tuple[RouteWait, ...]) ->
         state.waiting_since = now if state.waiting_since is None else state.waiting_since
         last_look = min(task.deadline, state.waiting_since + patience_us)
     if first.until >= task.deadline or now >= last_look:
+        if await _was_moved(execution):
+            return await _release(execution, now, first.reason)
         are_throttled = all(wait.reason is not WaitReason.unavailable for wait in waits)
         return Stop(state.error if state.unknown_count or not are_throttled else ALL_ROUTES_BUSY)
     wait_us = first.until - now
     if first.reason is WaitReason.busy and wait_us <= _MAX_SLEEP_US:
         await asyncio.sleep(max(wait_us, _MIN_SLEEP_US) / US_PER_SECOND)
         return Continue()
-    due = runtime.wake_ups.reserve_look(min(first.until, now + _MAX_REQUEUE_US), last_look)
+    due = runtime.wake_ups.reserve_look(min(first.until, now + MAX_REQUEUE_US), last_look)
     return await _release(execution, due, first.reason)
+
+
+async def _was_moved(execution: Execution) -> bool:
+    """Whether the clock was set since the claim, and the deadline with it: the next claim sees the new one."""
+    task, state = execution.task, execution.state
+    await follow_clock(execution.runtime)
+    stored = await execution.runtime.db.read(find_task, task.account_id, task.id)
+    if stored is None or stored.deadline == task.deadline:
+        return False
+    state.waiting_since = stored.waiting_since
+    return True
 
 
 async def _release(execution: Execution, due: int, reason: WaitReason | None = None) -> Released:

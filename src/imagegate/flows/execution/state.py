@@ -35,6 +35,7 @@ OUTCOME_UNKNOWN = TaskError(
 )
 
 # How long one task leaves a route alone after calls of it that failed: doubled with each.
+_CLOCK_SLACK_US = US_PER_SECOND  # clocks of several machines differ
 MIN_BACKOFF_US, MAX_BACKOFF_US = 1 * US_PER_SECOND, 60 * US_PER_SECOND
 
 ImageBatch = tuple[Attempt, SpooledResponse]
@@ -225,14 +226,20 @@ def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse
             is_free = recovery_mode(runtime, attempt) == RecoveryMode.deterministic
             return None if is_free else MaybeBought(OUTCOME_UNKNOWN, runtime.clock())
         case AttemptOutcome.unknown:
-            return MaybeBought(OUTCOME_UNKNOWN, attempt.ended or 0)
+            return MaybeBought(OUTCOME_UNKNOWN, _ended(runtime, attempt))
         case AttemptOutcome.unavailable:
             kind = FailureKind(attempt.failure_kind or FailureKind.failing)
-            return RouteUnavailable(NO_ROUTE, kind, attempt.ended or 0)
+            return RouteUnavailable(NO_ROUTE, kind, _ended(runtime, attempt))
         case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
             return None
         case _:
             assert_never(attempt.outcome)
+
+
+def _ended(runtime: Runtime, attempt: Attempt) -> int:
+    """0 where that is in the future, because the clock was set back since: the wait that began then is over."""
+    ended = attempt.ended or 0
+    return ended if ended <= runtime.clock() + _CLOCK_SLACK_US else 0
 
 
 def _can_resume(runtime: Runtime, attempt: Attempt) -> bool:

@@ -21,12 +21,11 @@ from imagegate.store import deliveries
 from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 
 _BATCH_SIZE = 200
-_LEASE_MARGIN_S = 30
 
 
 async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:
     """[ lease, attempt begun ] for deliveries that are due for this host, within its limit."""
-    lease_us = int((runtime.settings.work.webhook_timeout_s + _LEASE_MARGIN_S) * US_PER_SECOND)
+    lease_us = int(runtime.settings.work.webhook_lease_s * US_PER_SECOND)
     return await runtime.db.write(deliveries.claim_deliveries, host, runtime.boot_id, lease_us, limit)
 
 
