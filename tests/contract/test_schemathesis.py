@@ -89,17 +89,21 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateway]
 
 
 @pytest.mark.timeout(180 + 4 * EXAMPLES)
-def test_s13_openapi_the_program_answers_as_the_document_says(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [pytest.param(RUNS[:2], id="short"), pytest.param(RUNS, marks=pytest.mark.gate)])
+def test_s13_openapi_the_program_answers_as_the_document_says(
+    gateway: Gateway, tmp_path: Path, runs: tuple[tuple[str, ...], ...]
+) -> None:
     key = gateway.new_key("contract", "1000000", "--scope", "admin")
     with gateway.client(key) as client:
         ended = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         document = parse_response(client.get("/openapi.json"))
     known = {"ENDED_TASK": ended["id"], "RESULT": ended["results"][0]}
-    runs = [start(gateway, key, tmp_path / str(number), known, *run) for number, run in enumerate(RUNS)]
-    tallies = [finished(run, tmp_path / str(number)) for number, run in enumerate(runs)]
+    started = [start(gateway, key, tmp_path / str(number), known, *run) for number, run in enumerate(runs)]
+    tallies = [finished(run, tmp_path / str(number)) for number, run in enumerate(started)]
     asked = Counter(phase for tally in tallies for phase, found in tally.items() for _ in found.elements())
     print(f"seed {SEED}, {EXAMPLES} examples:", dict(asked))
-    every_operation_was_asked(document, tallies)
+    if runs == RUNS:
+        every_operation_was_asked(document, tallies)
     gateway.check()
 
 

@@ -40,6 +40,7 @@ from tests.store.helpers import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, re
 
 VERSIONS = Path(__file__).parent / "versions"
 NOW = time.time_ns() // 1_000_000_000 * US_PER_SECOND
+SOON = NOW + US_PER_SECOND
 SLOT_WAIT = 2**61  # what an earlier version added to the due time of a task that waited for a slot
 ORDER_BODY = msgspec.json.encode(ORDER).decode()
 HOST = "hook.test"
@@ -125,7 +126,7 @@ ROWS = (
         status) VALUES ('evt_1', 1, 'acc_1', 0, :now, :now, :now, 5, 500)""",
     "INSERT INTO rates (bucket, whole_at) VALUES ('key_1', :next_minute)",
     """INSERT INTO health (scope, body, free_at) VALUES ('sys:repeats', '{{}}', 0),
-    ('u', '{{"fails":5,"since":1,"calls":9,"bad":5,"opens":2,"broken_until":4000000000000000,"cooled_until":3,'
+    ('u', '{{"fails":5,"since":1,"calls":9,"bad":5,"opens":2,"broken_until":{soon},"cooled_until":3,'
         || '"trial_until":4,"reason":"failing","key":"k","flags":1,"flag":"size"}}', :next_minute), ('r', '{{}}', 0)""",
     "INSERT INTO fetched (account_id, hour, bytes, held) VALUES ('acc_1', :hour, 60, 30)",
     """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, once, commit_id, created)
@@ -148,7 +149,7 @@ def make_old_database(url: str) -> None:
         "price_hash": PRICE_BODY_HASH,
         "price_body": PRICE_BODY,
     }
-    ids = {"done": DONE, "cancelling": CANCELLING, "old_state": OLD_STATE, "waiting": WAITING}
+    ids = {"soon": SOON, "done": DONE, "cancelling": CANCELLING, "old_state": OLD_STATE, "waiting": WAITING}
     connection.begin()
     connection.execute_script(database._CREATE_MIGRATIONS_TABLE)
     for name, text in load_migrations():
@@ -240,7 +241,7 @@ async def _check_rows(db: Database) -> None:
 
     health = await db.read(route_health.load_health)
     assert set(health) == {"u", "r"}
-    assert breaker_state(health["u"], NOW) == Open(4_000_000_000_000_000, "failing", is_temporary=True)
+    assert breaker_state(health["u"], NOW) == Open(SOON, "failing", is_temporary=True)
     assert health["r"] == Health()
     quota = Quota("key", "key_1", 1)
     assert isinstance(

@@ -100,7 +100,7 @@ class MaskEditor:
         self.page = page
         page.click("[data-mask]")
         self.canvas = page.locator(".mask-sheet canvas")
-        page.wait_for_function("document.querySelector('.mask-cursor') !== null")
+        page.wait_for_function("() => document.querySelector('.mask-cursor') !== null")
         box = self.canvas.bounding_box()
         assert box
         self.box: Any = box

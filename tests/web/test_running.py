@@ -57,7 +57,7 @@ def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gatew
             page.click("[data-run]")
         expect(page.locator("[data-task^=task-]")).to_have_count(5)
         ids = {one.get_attribute("data-task") for one in page.locator("[data-task]").all()}
-        page.wait_for_function("JSON.parse(localStorage.getItem('imagegate.running') || '[]').length >= 5")
+        page.wait_for_function("() => JSON.parse(localStorage.getItem('imagegate.running') || '[]').length >= 5")
         page.reload()
         expect(page.locator("[data-task^=task-]")).to_have_count(5)
         kept = page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
