@@ -110,7 +110,7 @@ def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
     assert (task["object"], task["type"], task["progress"]) == ("image.generation.task", "image", 100)
 
 
-def test_s2_1_background_transparent_is_alpha_in_the_picture(client: httpx.Client) -> None:
+def test_s2_1_background_transparent_is_alpha_in_the_image(client: httpx.Client) -> None:
     for kind in ("png", "webp"):
         task = create(client, background="transparent", output_format=kind)
         image = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))

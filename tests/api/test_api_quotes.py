@@ -129,7 +129,7 @@ def test_s4_lines_add_up_and_totals_are_exact(client: httpx.Client) -> None:
 
 
 def test_c21_both_ends_of_the_published_range(client: httpx.Client) -> None:
-    """The range counts pictures; the prompt comes on top."""
+    """The range counts images; the prompt comes on top."""
     least = quote(client, size="3:1", quality="low")["lines"]
     assert least[-1]["expected"] == {"credits": "0.113832", "usd": "0.001674", "nanos": "1674000"}
     urls = ["https://example.com/a.png"] * 16

@@ -41,7 +41,7 @@ def test_s5_1_later_refund_is_told_in_the_words_of_the_task(gateway: Gateway, ad
             "refunded_credits": charged,
             "refunded_at": booked["created"],
         }
-        # Nothing else of the task moves: it stays completed, and its pictures stay.
+        # Nothing else of the task moves: it stays completed, and its images stay.
         assert {**after, "billing": task["billing"]} == task
         assert httpx.get(task["results"][0]).status_code == 200
         last = client.get(f"/v1/tasks/{task['id']}/events").text.rpartition("data: ")[2]

@@ -1,4 +1,4 @@
-"""Sections 5.2 to 5.4 and 6: reading tasks and their pictures."""
+"""Sections 5.2 to 5.4 and 6: reading tasks and their images."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
 
 @pytest.fixture(scope="module")
 def watched(client: httpx.Client) -> list[Any]:
-    """A task of three pictures as often as it could be seen, from its create to its end and once more."""
+    """A task of three images as often as it could be seen, from its create to its end and once more."""
     seen = [parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "watch", "n": 3}))]
     while seen[-1]["status"] not in ("completed", "failed"):
         seen.append(parse_response(client.get(f"/v1/tasks/{seen[0]['id']}")))
@@ -419,7 +419,7 @@ def test_s6_range_of_other_forms_is_ignored(link: str, header: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=-0"])
-def test_s6_range_outside_the_picture_is_416_json(link: str, header: str) -> None:
+def test_s6_range_outside_the_image_is_416_json(link: str, header: str) -> None:
     size = len(httpx.get(link).content)
     got = httpx.get(link, headers={"Range": header})
     assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{size}")

@@ -20,7 +20,7 @@ def run_json(gateway: Gateway, *arguments: str) -> Any:
     return json.loads(gateway.run(*arguments, "--json").stdout)
 
 
-def test_generate_saves_a_picture_of_the_exact_size_where_it_is_told(gateway: Gateway, tmp_path: Path) -> None:
+def test_generate_saves_an_image_of_the_exact_size_where_it_is_told(gateway: Gateway, tmp_path: Path) -> None:
     target = tmp_path / "fox.png"
     done = gateway.run("generate", "a fox", "-o", str(target), *SMALL)
     with Image.open(target) as picture:

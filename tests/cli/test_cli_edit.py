@@ -15,7 +15,7 @@ SIZE = (832, 800)
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> tuple[Path, Path]:
-    """A picture, and a mask that lets its right half be repainted."""
+    """An image, and a mask that lets its right half be repainted."""
     picture, mask = tmp_path / "picture.png", tmp_path / "mask.png"
     Image.linear_gradient("L").resize(SIZE).convert("RGB").save(picture)
     alpha = Image.new("RGBA", SIZE, (0, 0, 0, 255))

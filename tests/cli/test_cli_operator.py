@@ -18,7 +18,7 @@ from tests.support.gateway import Gateway
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
-    """An installation that has served one picture and stands still."""
+    """An installation that has served one image and stands still."""
     with Gateway(tmp_path_factory.mktemp("used")) as gateway, gateway.client() as client:
         body = {"prompt": "logo", "size": "816x816", "quality": "low"}
         answer = client.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"})

@@ -113,7 +113,7 @@ def _shorten_waits(case: Any) -> None:
 
 
 def _make_plausible(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Addresses lead nowhere or to us, what is made is small, and every other file is a picture."""
+    """Addresses lead nowhere or to us, what is made is small, and every other file is an image."""
     body = {field: _redirect_urls(field, value) for field, value in body.items()}
     if name == "create_image":
         body = {**body, **{field: _shrink(field, body[field]) for field in ("size", "n", "prompt") if field in body}}

@@ -218,7 +218,7 @@ async def has_status(place: Installation, task_id: str, status: str) -> bool:
     return bool((await place.task(task_id))["status"] == status)
 
 
-def test_s5_1_deadline_of_a_running_task_leaves_its_picture_uncharged(tmp_path: Path) -> None:
+def test_s5_1_deadline_of_a_running_task_leaves_its_image_uncharged(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_installation(tmp_path) as place:
             task = parse_response(await place.client.post(CREATE, json=LARGE))

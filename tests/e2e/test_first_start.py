@@ -20,7 +20,7 @@ from tests.support.gateway import PROGRAM, Gateway, StandaloneGateway
 IDLE_LIMIT_MB = 120
 
 
-def test_printed_line_makes_a_picture_of_the_exact_size(gateway: Gateway) -> None:
+def test_printed_line_makes_an_image_of_the_exact_size(gateway: Gateway) -> None:
     assert gateway.curl.startswith("curl ")
     answer = subprocess.run(gateway.curl, shell=True, capture_output=True, text=True, timeout=90, check=True)
     task = json.loads(answer.stdout)

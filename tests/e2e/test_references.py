@@ -161,7 +161,7 @@ def test_net_9_one_message_for_every_reason_of_the_network(client: httpx.Client,
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_s2_1_reference_limits_what_is_too_large_or_no_picture_ends_the_task(
+def test_s2_1_reference_limits_what_is_too_large_or_no_image_ends_the_task(
     client: httpx.Client, gateway: Gateway, server: FileServer, name: str
 ) -> None:
     act, reason = UNUSABLE[name]
@@ -223,7 +223,7 @@ def test_masks_reach_an_upstream_written_anew(gateway: Gateway, client: httpx.Cl
     gateway.run("check", "--deep")
 
 
-def test_c18_own_result_and_own_upload_go_with_a_stranger_s_picture(
+def test_c18_own_result_and_own_upload_go_with_a_stranger_s_image(
     client: httpx.Client, gateway: Gateway, server: FileServer
 ) -> None:
     result = completed(run(client, [server.serve("/one", send_bytes(PNG))]))["results"][0]

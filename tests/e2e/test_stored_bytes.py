@@ -117,7 +117,7 @@ def test_a_reference_that_was_damaged_in_storage_is_sent_to_nobody(gateway: Gate
     client.delete(f"/api/v1/files/{file['file_id']}")
 
 
-def test_p3_a_picture_damaged_in_the_spool_is_neither_delivered_nor_charged(tmp_path: Path) -> None:
+def test_p3_an_image_damaged_in_the_spool_is_neither_delivered_nor_charged(tmp_path: Path) -> None:
     with open_environment() as world:
         scene = CrashScenario(world, tmp_path, world.openai_without_repeats)
         gateway = scene.gateway

@@ -96,7 +96,7 @@ def test_a_task_without_a_thumbnail_settles_all_the_same(tmp_path: Path, monkeyp
     asyncio.run(scenario())
 
 
-def test_a_picture_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path: Path) -> None:
+def test_an_image_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path: Path) -> None:
     """A response in the spool, as an upstream may have left it: the next claim settles it."""
 
     async def scenario() -> None:

@@ -45,7 +45,7 @@ IDAT = chunk(b"IDAT", zlib.compress(b"\0"))
 
 @cache
 def encoded_image(kind: str, mode: str = "RGB", size: tuple[int, int] = (40, 30), **options: object) -> bytes:
-    """A real picture from a real encoder."""
+    """A real image from a real encoder."""
     stripes = bytes(range(256)) * (size[0] * size[1] * 8 // 256 + 1)
     depth = {"1": 0, "L": 1, "P": 1, "LA": 2, "I;16": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
     pixels = stripes[: size[0] * size[1] * depth]
@@ -95,7 +95,7 @@ def jpeg(*parts: bytes, end: bytes = EOI) -> bytes:
 
 
 def with_scans(count: int) -> bytes:
-    """A real progressive picture whose last scan is told again and again."""
+    """A real progressive image whose last scan is told again and again."""
     whole = encoded_image("JPEG", progressive=True)
     last = whole.rindex(b"\xff\xda")
     scan, present = whole[last:-2], whole.count(b"\xff\xda")
@@ -143,7 +143,7 @@ GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00" + bytes(6) + b",\0\0\0\0\x01\0\x01\0
 UNKNOWN = "unsupported_image_type"
 
 CORPUS: dict[str, Case] = {
-    # Pictures as people send them.
+    # Images as people send them.
     "png rgb": Case(lambda: encoded_image("PNG"), (PNG, 40, 30, False)),
     "png rgba": Case(lambda: encoded_image("PNG", "RGBA"), (PNG, 40, 30, True)),
     "png grey": Case(lambda: encoded_image("PNG", "L"), (PNG, 40, 30, False)),
@@ -221,7 +221,7 @@ CORPUS: dict[str, Case] = {
         "too_many_parts",
         "too_many_parts",
     ),
-    # Moving pictures.
+    # Moving images.
     "apng": Case(lambda: animation("PNG"), "animated"),
     "apng of one frame": Case(lambda: png(9, 9, chunk(b"acTL", bytes(7) + b"\x01"), IDAT), "animated"),
     "png with acTL too late": Case(lambda: png(9, 9, IDAT, chunk(b"acTL", bytes(8))), (PNG, 9, 9, False)),

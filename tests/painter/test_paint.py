@@ -58,7 +58,7 @@ def test_the_same_order_gives_the_same_bytes(make_request: MakeRequest, scene: s
 
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
-def test_neighbouring_indexes_are_clearly_different_pictures(make_request: MakeRequest, scene: str) -> None:
+def test_neighbouring_indexes_are_clearly_different_images(make_request: MakeRequest, scene: str) -> None:
     images = [
         paint_pixels(make_request(prompt=_PROMPTS[scene], width=160, height=112, index=index)).astype(np.int16)
         for index in range(3)
@@ -69,7 +69,7 @@ def test_neighbouring_indexes_are_clearly_different_pictures(make_request: MakeR
 
 
 @pytest.mark.parametrize("scene", sorted(SCENES))
-def test_a_picture_is_not_flat_and_not_muddy(make_request: MakeRequest, scene: str) -> None:
+def test_an_image_is_not_flat_and_not_muddy(make_request: MakeRequest, scene: str) -> None:
     pixels = paint_pixels(make_request(prompt=_PROMPTS[scene], quality="medium")).astype(np.int16)
     assert pixels.std() > 12
     assert (pixels.max(axis=2) - pixels.min(axis=2)).mean() > 8
@@ -86,7 +86,7 @@ def test_no_quality_means_medium(make_request: MakeRequest) -> None:
     assert paint_bytes(make_request(quality="")) == paint_bytes(make_request(quality="medium"))
 
 
-def test_prompt_and_size_seed_the_picture_but_the_path_does_not(make_request: MakeRequest, tmp_path: Path) -> None:
+def test_prompt_and_size_seed_the_image_but_the_path_does_not(make_request: MakeRequest, tmp_path: Path) -> None:
     plain = paint_bytes(make_request(prompt="x"))
     assert paint_bytes(make_request(prompt="x", out=str(tmp_path / "elsewhere"))) == plain
     assert paint_bytes(make_request(prompt="x ")) != plain

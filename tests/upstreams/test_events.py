@@ -1,4 +1,4 @@
-"""Answers that come as a stream of events: unfinished pictures on the way, one end, and every way to miss it."""
+"""Answers that come as a stream of events: unfinished images on the way, one end, and every way to miss it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ask(tmp_path: Path, body: bytes | Reply, hooks: CallHooks | None = None, tim
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_unfinished_pictures_are_shown_and_the_finished_one_is_kept(end: str, tmp_path: Path) -> None:
+def test_unfinished_images_are_shown_and_the_finished_one_is_kept(end: str, tmp_path: Path) -> None:
     shown: list[tuple[int, bytes]] = []
 
     async def show(index: int, file: Path) -> None:
@@ -147,7 +147,7 @@ def test_nobody_need_watch(tmp_path: Path) -> None:
     assert outcome.answer.partials == 1
 
 
-def test_the_picture_is_taken_when_it_is_there_whatever_the_stream_does_then(tmp_path: Path) -> None:
+def test_the_image_is_taken_when_it_is_there_whatever_the_stream_does_then(tmp_path: Path) -> None:
     async def stays_open(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + stream(completed()))
         await writer.drain()

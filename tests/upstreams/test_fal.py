@@ -82,7 +82,7 @@ def run(queue: Queue, spool: Path, wanted: Call = WANTED, **given: Any) -> tuple
     return run_attempt("fal", queue, spool, wanted, **given)
 
 
-def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
+def test_the_order_travels_and_the_images_come(tmp_path: Path) -> None:
     queue = Queue()
     runner, answer = run(queue, tmp_path)
     assert isinstance(answer, Produced)
@@ -242,7 +242,7 @@ def test_what_nobody_wants_is_taken_out_of_the_queue(tmp_path: Path) -> None:
     assert made.cancels == 1
 
 
-def test_at_the_deadline_a_picture_wins_against_the_stop(tmp_path: Path) -> None:
+def test_at_the_deadline_an_image_wins_against_the_stop(tmp_path: Path) -> None:
     class Late(Queue):
         async def cancel(self, request: web.Request) -> web.Response:
             self.looks = 0

@@ -195,7 +195,7 @@ def test_silence_after_the_request_is_unknown(reply: Reply, bad_body: bool, tmp_
     assert outcome.bad_body == bad_body, outcome
 
 
-def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
+def test_bad_base64_is_no_image(tmp_path: Path) -> None:
     body = json.dumps(
         {"data": [{"b64_json": base64_image()[:-4] + "!AAA"}], "usage": {"input_tokens": 3, "output_tokens": 9}}
     )
@@ -207,7 +207,7 @@ def test_bad_base64_is_no_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
-def test_a_picture_that_is_not_whole_is_no_picture(damage: str, tmp_path: Path) -> None:
+def test_an_image_that_is_not_whole_is_no_image(damage: str, tmp_path: Path) -> None:
     data = bytearray(encoded_image("PNG"))
     if damage == "flipped":
         data[len(data) // 2] ^= 1
@@ -260,7 +260,7 @@ def test_200_megabytes_stop_at_the_cap_in_flat_memory(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
 
 
-def test_a_picture_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> None:
+def test_an_image_of_20_megabytes_is_never_whole_in_memory(tmp_path: Path) -> None:
     size = 20_000_000
     row_ = bytes(range(1, 256)) * 80
     data = png(100, 100, chunk(b"tEXt", b"x\0" + row_ * (size // len(row_))), IDAT)
@@ -306,7 +306,7 @@ def test_our_key_is_in_no_answer(tmp_path: Path) -> None:
     assert outcome.detail == "401: Incorrect key (secret)"
 
 
-def test_a_link_is_fetched_again_and_the_picture_never_bought_again(tmp_path: Path) -> None:
+def test_a_link_is_fetched_again_and_the_image_never_bought_again(tmp_path: Path) -> None:
     asked = []
 
     async def at_last(url: str, target: Path, most: int) -> Download | DownloadFailed:
@@ -325,7 +325,7 @@ def test_a_link_that_stays_dead_is_an_unknown_outcome(tmp_path: Path) -> None:
     assert outcome.bad_body
 
 
-def test_a_link_to_something_else_is_no_picture(tmp_path: Path) -> None:
+def test_a_link_to_something_else_is_no_image(tmp_path: Path) -> None:
     async def page(url: str, target: Path, most: int) -> int:
         return target.write_bytes(b"<html>expired</html>")
 
@@ -361,7 +361,7 @@ def test_what_the_dialect_cannot_do_is_not_sent(tmp_path: Path) -> None:
         assert outcome.failure_kind is FailureKind.internal
 
 
-def test_a_call_cancelled_while_a_picture_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:
+def test_a_call_cancelled_while_an_image_arrives_leaves_nothing_of_it(tmp_path: Path) -> None:
     piece = base64.b64encode(bytes(48_000))
 
     async def endless(_: bytes, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Pictures in JSON, read as they arrive: the same files as a whole parse would give, wherever the network cuts."""
+"""Images in JSON, read as they arrive: the same files as a whole parse would give, wherever the network cuts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Scan = tuple[Any, dict[str, bytes], list[str]]
 
 
 def scan(pieces: Iterable[bytes], most: int = 4) -> Scan:
-    """The decoded rest, the files by their marks, and the faults of pictures that are none."""
+    """The decoded rest, the files by their marks, and the faults of images that are none."""
     with tempfile.TemporaryDirectory() as folder:
         scanner = JsonImageScanner(lambda number: Path(folder, str(number)) if number < most else None, most)
         try:
@@ -59,7 +59,7 @@ def escaped(text: str, style: str) -> str:
 
 @st.composite
 def answers(draw: st.DrawFn) -> bytes:
-    """An OpenAI answer as servers write it, with all that JSON allows around the pictures."""
+    """An OpenAI answer as servers write it, with all that JSON allows around the images."""
     space = st.sampled_from(["", " ", "\n", " \t\r\n "])
     items = []
     for _ in range(draw(st.integers(0, 3))):
@@ -235,7 +235,7 @@ def test_base64_may_be_spelled_in_other_ways(spelling: str, extra: bytes) -> Non
         ('AA\\"\\\\"A', "not base64"),
     ],
 )
-def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> None:
+def test_one_broken_image_does_not_cost_the_other(text: str, fault: str) -> None:
     good = base64.b64encode(encoded_image("PNG")).decode()
     body = json.dumps({"data": [{"b64_json": text}, {"b64_json": good}]}).encode()
     for size in (1, 2, 7, len(body)):
@@ -245,12 +245,12 @@ def test_one_broken_picture_does_not_cost_the_other(text: str, fault: str) -> No
         assert found["data"][1] == {"b64_json": "@1"}
 
 
-def test_an_answer_that_ends_within_a_picture_is_bad() -> None:
+def test_an_answer_that_ends_within_an_image_is_bad() -> None:
     with pytest.raises(json.JSONDecodeError):
         scan([b'{"data":[{"b64_json":"' + base64.b64encode(encoded_image("PNG"))])
 
 
-def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
+def test_images_beyond_the_wanted_ones_are_passed_over() -> None:
     good = base64.b64encode(encoded_image("PNG")).decode()
     body = json.dumps({"data": [{"b64_json": good}] * 3}).encode()
     _, files, faults = scan([body], most=2)
@@ -258,7 +258,7 @@ def test_pictures_beyond_the_wanted_ones_are_passed_over() -> None:
     assert faults == ["more images than asked for"]
 
 
-def test_pictures_without_end_are_bad() -> None:
+def test_images_without_end_are_bad() -> None:
     with pytest.raises(UnreadableResponse, match="more than 100 images"):
         scan([b'{"b64_json":""}' * 101])
 
@@ -268,7 +268,7 @@ def test_an_envelope_above_its_cap_is_bad() -> None:
         scan([b'{"note":"'] + [b"x" * 65536] * (MAX_ENVELOPE_BYTES // 65536 + 1))
 
 
-def test_a_picture_above_its_cap_is_dropped_and_the_whole_answer_has_a_cap_too(tmp_path: Path) -> None:
+def test_an_image_above_its_cap_is_dropped_and_the_whole_answer_has_a_cap_too(tmp_path: Path) -> None:
     piece = base64.b64encode(bytes(48 * 1024))
     written = []
     scanner = JsonImageScanner(lambda number: tmp_path / str(number), 1)
@@ -296,7 +296,7 @@ def test_a_full_disk_is_no_answer_of_the_other_side(tmp_path: Path) -> None:
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(0, 80))
-def test_the_kept_rest_is_what_stands_beside_the_pictures(start: int) -> None:
+def test_the_kept_rest_is_what_stands_beside_the_images(start: int) -> None:
     usage = {"input_tokens": 3, "output_tokens": 4}
     body = msgspec.json.encode(
         {"data": [{"b64_json": base64.b64encode(encoded_image("PNG")).decode()}], "usage": usage}
@@ -305,7 +305,7 @@ def test_the_kept_rest_is_what_stands_beside_the_pictures(start: int) -> None:
     assert found == {"data": [{"b64_json": "@0"}], "usage": usage}
 
 
-def test_a_picture_of_the_whole_size_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_the_whole_size_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cap is inclusive; shown on a small one, because the real one is 36 MiB."""
     monkeypatch.setattr(base64_file, "MAX_IMAGE_BYTES", 300)
     for extra, count in ((0, 1), (1, 0)):

@@ -65,7 +65,7 @@ def run(there: Predictions, spool: Path, wanted: Call = WANTED, **given: Any) ->
     return run_attempt("replicate", there, spool, wanted, **given)
 
 
-def test_the_order_travels_and_the_pictures_come(tmp_path: Path) -> None:
+def test_the_order_travels_and_the_images_come(tmp_path: Path) -> None:
     there = Predictions()
     runner, answer = run(there, tmp_path, config={"timeout_s": 90})
     assert isinstance(answer, Produced)

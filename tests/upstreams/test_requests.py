@@ -172,7 +172,7 @@ def test_azure_v1_may_have_a_version_too(tmp_path: Path) -> None:
     assert "output_compression" not in seen.json
 
 
-def test_json_edits_carry_the_pictures_as_data_urls(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
+def test_json_edits_carry_the_images_as_data_urls(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
     seen = sent(tmp_path, make_call(references=references, mask=mask), Dialect(name="d", edits="json_images"))
     assert seen.target == "/v1/images/edits"
     assert seen.json["images"] == [

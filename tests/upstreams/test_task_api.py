@@ -99,7 +99,7 @@ def failed(code: str, **more: str) -> dict[str, Any]:
     return {"status": "failed", "results": None, "error": {"code": code, "message": f"because {code}", **more}}
 
 
-def test_the_order_travels_and_the_pictures_come_with_their_tokens_and_cost(tmp_path: Path) -> None:
+def test_the_order_travels_and_the_images_come_with_their_tokens_and_cost(tmp_path: Path) -> None:
     gateway = Gateway(count=2)
     wide = make_order(n=2, size=Size("16:9", 2736, 1536, False, "2K"), output_format="webp", output_compression=80)
     runner, answer = run(gateway, tmp_path, call=make_call(order=wide, model="gpt-image-2-theirs", hop=1))
@@ -359,13 +359,13 @@ def test_a_wish_to_stop_does_not_wait_for_a_held_answer(tmp_path: Path) -> None:
     assert (answer.failure_kind, gateway.cancels) == (FailureKind.internal, 1)
 
 
-def test_usage_of_another_shape_does_not_cost_the_pictures(tmp_path: Path) -> None:
+def test_usage_of_another_shape_does_not_cost_the_images(tmp_path: Path) -> None:
     _, answer = run(Gateway(end={"usage": {"tokens": "many", "cost": 3}}), tmp_path)
     assert isinstance(answer, Produced)
     assert (answer.answer.usage, answer.answer.cost_nanos) == (None, None)
 
 
-def test_a_picture_of_an_embedded_engine_stays_labelled(tmp_path: Path) -> None:
+def test_an_image_of_an_embedded_engine_stays_labelled(tmp_path: Path) -> None:
     _, answer = run(Gateway(end={"engine": "embedded"}), tmp_path)
     assert isinstance(answer, Produced)
     assert (answer.answer.engine, answer.answer.usage_source) == ("embedded", UsageSource.formula)
@@ -421,7 +421,7 @@ def test_a_failed_download_is_repeated_and_nothing_is_bought_again(tmp_path: Pat
     assert (len(tries), len(gateway.bought)) == (3, 1)
 
 
-def test_pictures_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -> None:
+def test_images_that_never_come_are_unknown_with_their_usage(tmp_path: Path) -> None:
     async def never(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
         return DownloadFailed("refused_address")
 
@@ -441,7 +441,7 @@ def test_a_full_disk_is_ours_and_is_raised_as_it_is(tmp_path: Path) -> None:
         run(Gateway(count=2), tmp_path, fetch=full, call=make_call(order=make_order(n=2)))
 
 
-def test_of_two_pictures_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
+def test_of_two_images_the_one_that_came_is_delivered_and_counted_by_formula(tmp_path: Path) -> None:
     async def half(url: str, target: Path, max_bytes: int) -> Download | DownloadFailed:
         return DownloadFailed("gone") if url.endswith("0.png") else await plain_fetch(url, target, max_bytes)
 

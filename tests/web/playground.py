@@ -65,7 +65,7 @@ def read_task(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
 
 
 def noise_image(seed: int = 0, size: tuple[int, int] = (96, 64), kind: str = "PNG") -> bytes:
-    """A picture of its own: noise on a colour."""
+    """An image of its own: noise on a colour."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, kind)

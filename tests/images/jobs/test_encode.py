@@ -47,7 +47,7 @@ def test_jpeg_refuses_transparency_and_unknown_notes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("within", [None, (40, 40)])
-def test_pictures_stand_upright(tmp_path: Path, orientation: int, within: tuple[int, int] | None) -> None:
+def test_images_stand_upright(tmp_path: Path, orientation: int, within: tuple[int, int] | None) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "a.jpg"

@@ -86,7 +86,7 @@ def test_the_largest_that_is_decoded_fits_the_child_and_more_is_refused(tmp_path
         rewritten(tmp_path / "in.png", tmp_path / "out.png")
 
 
-def test_a_picture_without_alpha_is_no_mask(tmp_path: Path) -> None:
+def test_an_image_without_alpha_is_no_mask(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "in.png")
     with pytest.raises(JobFailed, match="no alpha channel"):
         rewritten(tmp_path / "in.png", tmp_path / "out.png")

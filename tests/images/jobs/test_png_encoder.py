@@ -38,7 +38,7 @@ def test_what_is_written_is_read_back(pixels: Pixels) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(_PICTURES)
-def test_without_isal_the_picture_is_the_same(pixels: Pixels) -> None:
+def test_without_isal_the_image_is_the_same(pixels: Pixels) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "isal", None)
         assert np.array_equal(_read(_written(pixels)), pixels)

@@ -279,7 +279,7 @@ def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(3840, 2160), (2880, 2880)])
-def test_the_largest_pictures_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_the_largest_images_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
     """Under 500 MB, and 4 s of CPU, which the worker's limit enforces."""
 
     async def scenario(pool: ProcessPool) -> None:

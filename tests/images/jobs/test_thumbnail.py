@@ -59,7 +59,7 @@ def test_transparency_stays_and_exif_goes_once_it_is_obeyed(tmp_path: Path) -> N
         assert dict(image.getexif()) == {}
 
 
-def test_what_is_too_large_to_decode_or_no_picture_is_refused(tmp_path: Path) -> None:
+def test_what_is_too_large_to_decode_or_no_image_is_refused(tmp_path: Path) -> None:
     Image.new("1", (8001, 8001)).save(tmp_path / "huge.png")
     with pytest.raises(JobFailed, match="8001x8001 is too large to decode"):
         drawn(tmp_path / "huge.png", tmp_path / "out.webp")

@@ -1,4 +1,4 @@
-"""Transcoding: the same picture in another file type, made in the child from file to file."""
+"""Transcoding: the same image in another file type, made in the child from file to file."""
 
 from pathlib import Path
 from typing import Any

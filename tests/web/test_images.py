@@ -1,4 +1,4 @@
-"""Lines 12, 13 and 16: pictures looked at, compared, masked and taken home."""
+"""Lines 12, 13 and 16: images looked at, compared, masked and taken home."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> 
 
 
 class MaskEditor:
-    """The mask editor; places are fractions of the picture."""
+    """The mask editor; places are fractions of the image."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
