@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 
 from imagegate.store.database import Database, create_engine
@@ -26,6 +27,16 @@ OpenDatabase = Callable[..., Database]
 # Folders whose files take long. They run first, so that no worker is left with one of them at the end.
 MIN_POSTGRES_BYTES = 2 << 30  # PostgreSQL keeps up to 1 GB of log
 SLOW_FOLDERS = ("web", "e2e", "api")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the machine's certificate authorities: reading them takes longer than a request, and every client of
+    the tests and every program that they start would. Where TLS is tested its authority is named."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        file = Path(tempfile.mkdtemp(prefix="imagegate-ca-")) / "ca.pem"
+        trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.write_to_path(str(file))
+        os.environ["SSL_CERT_FILE"] = str(file)
+        config.add_cleanup(lambda: shutil.rmtree(file.parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -123,7 +123,7 @@ def test_a_refund_and_the_first_start_are_rows(gateway: Gateway, client: httpx.C
 def test_what_is_done_at_the_page_says_so(gateway: Gateway, admin: httpx.Client) -> None:
     secret = gateway.page_link.partition("#open=")[2]
     page = {"Sec-Fetch-Site": "same-origin"}
-    opened = httpx.post(f"{gateway.url}/web/session/link", json={"secret": secret}, headers=page).json()
+    opened = httpx.post(f"{gateway.url}/web/session/link", json={"secret": secret}, headers=page, timeout=60).json()
     with gateway.client(opened["token"]) as client:
         key = parse_response(client.post("/v1/keys", json={"name": "by the page"}))
     (row,) = [row for row in audit(admin) if row["target"] == key["id"]]
@@ -151,13 +151,13 @@ def test_failed_sign_ins_and_bad_keys_are_counted_and_logged_without_the_key(tmp
         admin = gateway.new_key("operator", "1", "--scope", "admin")
         page = {"Sec-Fetch-Site": "same-origin"}
         for key in bad[:3]:
-            httpx.post(f"{gateway.url}/web/session", json={"key": key}, headers=page)
+            httpx.post(f"{gateway.url}/web/session", json={"key": key}, headers=page, timeout=60)
         for key in bad * 10:
-            httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"Bearer {key}"})
+            httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"Bearer {key}"}, timeout=60)
         with gateway.client(admin) as client:
             rows = audit(client, "sign_in.failed")
             text = client.get("/v1/admin/audit").text
-        metrics = httpx.get(f"{gateway.url}/metrics").text
+        metrics = httpx.get(f"{gateway.url}/metrics", timeout=60).text
     assert sum(row["times"] for row in rows) == 3
     assert {(row["address"], row["target"]) for row in rows} == {("127.0.0.1", "sign_in")}
     assert 'imagegate_failed_logins_total{kind="key"} 60.0' in metrics

@@ -292,7 +292,7 @@ def test_c14_a_connection_that_breaks_in_the_body_leaves_nothing(client: httpx.C
 @pytest.mark.parametrize("name", ["key", "api_key", "token", "access_token"])
 def test_s1_auth_query_key_is_400(gateway: Gateway, name: str) -> None:
     for path in ("/v1/credits", "/v1/tasks"):
-        bare = httpx.get(f"{gateway.url}{path}", params={name: gateway.key})
+        bare = httpx.get(f"{gateway.url}{path}", params={name: gateway.key}, timeout=60)
         parse_error(bare, 400, "invalid_request", "Authorization")
         assert gateway.key not in bare.text
     with gateway.client() as client:
@@ -387,8 +387,8 @@ def test_s10_1_not_found_is_json(client: httpx.Client, path: str) -> None:
 
 
 def test_s1_json_errors_need_no_key(gateway: Gateway) -> None:
-    parse_error(httpx.get(f"{gateway.url}/v1/nothing"), 404, "not_found")
-    error = parse_error(httpx.get(f"{gateway.url}/v1/credits"), 401, "unauthorized")
+    parse_error(httpx.get(f"{gateway.url}/v1/nothing", timeout=60), 404, "not_found")
+    error = parse_error(httpx.get(f"{gateway.url}/v1/credits", timeout=60), 401, "unauthorized")
     assert (error["message"], error["type"]) == ("Authentication required", "authentication_error")
 
 
@@ -406,12 +406,14 @@ def test_s1_request_id_is_new_in_every_answer(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 def test_s1_auth_scheme_is_case_insensitive(gateway: Gateway, scheme: str) -> None:
-    parse_response(httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"{scheme} {gateway.key}"}))
+    parse_response(
+        httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"{scheme} {gateway.key}"}, timeout=60)
+    )
 
 
 def test_s13_readyz_answers_without_key_and_for_any_host(gateway: Gateway) -> None:
     for headers in ({}, {"Host": "lb.internal"}):
-        ready = parse_response(httpx.get(f"{gateway.url}/readyz", headers=headers))
+        ready = parse_response(httpx.get(f"{gateway.url}/readyz", headers=headers, timeout=60))
         assert ready["status"] == "ok"
         assert ready["checks"]["database"] == ready["checks"]["storage"] == "ok"
         assert ready["checks"].get("workers") == "ok"
@@ -433,6 +435,6 @@ def test_s2_2_key_form_other_keys_are_refused(client: httpx.Client, value: str) 
 
 def test_options_answers_with_the_methods_of_a_path_and_needs_no_key(gateway: Gateway) -> None:
     for path in ("/v1/tasks", "/v1/credits", "/api/v1/files/quota"):
-        answer = httpx.request("OPTIONS", gateway.url + path)
+        answer = httpx.request("OPTIONS", gateway.url + path, timeout=60)
         assert answer.status_code == 204, answer.text
         assert set(answer.headers["allow"].split(", ")) == {"GET", "OPTIONS"}

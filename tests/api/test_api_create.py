@@ -101,7 +101,7 @@ def test_c01_first_id_and_first_status_in_the_text_are_the_tasks(client: httpx.C
 
 
 def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
-    now = httpx.get(f"{client.base_url}/healthz").headers["date"]
+    now = httpx.get(f"{client.base_url}/healthz", timeout=60).headers["date"]
     task = create(client)
     assert TASK_ID.fullmatch(task["id"])
     assert task["id"].split("-")[2] == str(task["created"])
@@ -113,7 +113,7 @@ def test_c02_ids_times_and_constants(client: httpx.Client) -> None:
 def test_s2_1_background_transparent_is_alpha_in_the_image(client: httpx.Client) -> None:
     for kind in ("png", "webp"):
         task = create(client, background="transparent", output_format=kind)
-        image = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+        image = Image.open(io.BytesIO(httpx.get(task["results"][0], timeout=60).content))
         assert image.mode == "RGBA"
         assert 0 in image.getchannel("A").tobytes()
 
@@ -189,7 +189,7 @@ def test_c04_each_format_has_its_extension_and_type(client: httpx.Client) -> Non
     for kind, ext, form in (("png", "png", "PNG"), ("jpeg", "jpg", "JPEG"), ("webp", "webp", "WEBP")):
         task = create(client, output_format=kind, output_compression=50)
         assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
-        image = httpx.get(task["results"][0])
+        image = httpx.get(task["results"][0], timeout=60)
         assert image.headers["content-type"] == f"image/{kind}"
         opened = Image.open(io.BytesIO(image.content))
         assert (opened.format, opened.size) == (form, (816, 816))
@@ -200,7 +200,7 @@ def test_s2_1_n_images_are_n_results_and_each_is_billed(client: httpx.Client) ->
     assert len(two["results"]) == len(set(two["results"])) == 2
     assert two["usage"]["tokens"]["image_output"] == 2 * one["usage"]["tokens"]["image_output"]
     assert [link.partition("?")[0][-6:] for link in two["results"]] == ["/0.png", "/1.png"]
-    images = [httpx.get(link).content for link in two["results"]]
+    images = [httpx.get(link, timeout=60).content for link in two["results"]]
     assert images[0] != images[1]
 
 

@@ -86,10 +86,10 @@ def test_s10_1_service_unavailable_has_retry_after(full: Gateway) -> None:
 
 
 def test_s13_readyz_is_503_where_healthz_is_200(full: Gateway) -> None:
-    ready = httpx.get(f"{full.url}/readyz")
+    ready = httpx.get(f"{full.url}/readyz", timeout=60)
     assert ready.status_code == 503
     assert ready.json()["checks"]["storage"] != "ok"
-    assert httpx.get(f"{full.url}/healthz").status_code == 200
+    assert httpx.get(f"{full.url}/healthz", timeout=60).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +131,9 @@ def test_c05_a_result_past_its_end_is_410(tmp_path: Path) -> None:
     with serving(tmp_path, env) as (gateway, client):
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         link = task["results"][0]
-        parse_error(httpx.get(link), 410, "result_expired")
-        assert httpx.head(link).status_code == 410
-        parse_error(httpx.get(link + "x"), 403, "invalid_signature")
+        parse_error(httpx.get(link, timeout=60), 410, "result_expired")
+        assert httpx.head(link, timeout=60).status_code == 410
+        parse_error(httpx.get(link + "x", timeout=60), 403, "invalid_signature")
         assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["results"] == [link]
         gateway.check()
 

@@ -119,7 +119,7 @@ def test_s8_types_are_judged_by_the_bytes(client: httpx.Client, kind: str) -> No
     for file in (keep(client, data, file_name="a.html"), data_of(form(client, data, "b.exe"))):
         assert file["mime_type"] == kind
         assert file["file_name"].endswith(f".{ending}")
-        opened = httpx.get(file["file_url"])
+        opened = httpx.get(file["file_url"], timeout=60)
         assert opened.content == data
         assert opened.headers["content-type"] == kind
 
@@ -127,7 +127,7 @@ def test_s8_types_are_judged_by_the_bytes(client: httpx.Client, kind: str) -> No
 @pytest.mark.parametrize(("field", "form"), [("base64", "base64"), *(("base64_data", form) for form in IMAGE_TEXTS)])
 def test_c17_base64_in_both_spellings_bare_and_as_data_url(client: httpx.Client, field: str, form: str) -> None:
     file = data_of(client.post(BASE64, json={field: IMAGE_TEXTS[form](PNG)}))
-    assert httpx.get(file["file_url"]).content == PNG
+    assert httpx.get(file["file_url"], timeout=60).content == PNG
 
 
 @pytest.mark.parametrize(("path", "name"), [("upload_path", "file_name"), ("uploadPath", "fileName")])
@@ -172,8 +172,8 @@ def test_c17_delete_answers_json_and_the_file_is_gone(client: httpx.Client, gate
     deleted = client.delete(f"{BASE}/{file['file_id']}")
     assert data_of(deleted) == {"file_id": file["file_id"]}
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used - 1
-    parse_error(httpx.get(file["file_url"]), 404, "not_found")
-    refused(httpx.get(file["download_url"]), 404, 404)
+    parse_error(httpx.get(file["file_url"], timeout=60), 404, "not_found")
+    refused(httpx.get(file["download_url"], timeout=60), 404, 404)
     refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
     listed = data_of(client.get(f"{BASE}/list?pageSize=100"))["files"]
     assert file["file_id"] not in {one["file_id"] for one in listed}
@@ -199,8 +199,8 @@ def test_s8_removed_files_are_404_replaced_or_deleted(client: httpx.Client) -> N
     data_of(client.delete(f"{BASE}/{deleted['file_id']}"))
     keep(client, file_name="twice.png")
     for file in (deleted, replaced):
-        parse_error(httpx.get(file["file_url"]), 404, "not_found")
-        refused(httpx.get(file["download_url"]), 404, 404)
+        parse_error(httpx.get(file["file_url"], timeout=60), 404, "not_found")
+        refused(httpx.get(file["download_url"], timeout=60), 404, 404)
 
 
 def test_s8_gif_is_stored_and_no_reference(client: httpx.Client) -> None:
@@ -223,7 +223,7 @@ def test_s8_quota_counts_what_is_kept(stranger: httpx.Client) -> None:
 def test_s8_served_without_a_key_as_attachments(client: httpx.Client) -> None:
     file = keep(client, file_name="a.png")
     for address in (file["file_url"], file["download_url"]):
-        got, head = httpx.get(address), httpx.head(address)
+        got, head = httpx.get(address, timeout=60), httpx.head(address, timeout=60)
         assert got.status_code == head.status_code == 200
         assert got.content == PNG
         assert head.content == b""
@@ -244,19 +244,21 @@ def test_s8_served_without_a_key_as_attachments(client: httpx.Client) -> None:
 def test_s8_served_in_ranges_like_results(client: httpx.Client) -> None:
     url = keep(client)["file_url"]
     for asked, part in (("bytes=0-9", PNG[:10]), ("bytes=10-", PNG[10:]), ("bytes=-7", PNG[-7:])):
-        got = httpx.get(url, headers={"Range": asked})
+        got = httpx.get(url, headers={"Range": asked}, timeout=60)
         assert (got.status_code, got.content) == (206, part)
-    assert httpx.get(url, headers={"Range": "bytes=0-3"}).headers["content-range"] == f"bytes 0-3/{len(PNG)}"
-    assert httpx.get(url, headers={"Range": "bytes=999999-"}).status_code == 416
+    assert (
+        httpx.get(url, headers={"Range": "bytes=0-3"}, timeout=60).headers["content-range"] == f"bytes 0-3/{len(PNG)}"
+    )
+    assert httpx.get(url, headers={"Range": "bytes=999999-"}, timeout=60).status_code == 416
 
 
 def test_s8_random_addresses_are_good_only_whole(client: httpx.Client, gateway: Gateway) -> None:
     file = keep(client, file_name="a.png")
     secret = file["file_url"].split("/")[-2]
     for wrong in (f"{secret}/b.png", f"{'0' * 32}/a.png", f"{secret[:-1]}/a.png", "%00/a.png"):
-        parse_error(httpx.get(f"{gateway.url}/files/uploads/{wrong}"), 404, "not_found")
+        parse_error(httpx.get(f"{gateway.url}/files/uploads/{wrong}", timeout=60), 404, "not_found")
     for wrong in ("file_" + "0" * 32, "x", "%00"):
-        refused(httpx.get(f"{gateway.url}{BASE}/download/{wrong}"), 404, 404)
+        refused(httpx.get(f"{gateway.url}{BASE}/download/{wrong}", timeout=60), 404, 404)
 
 
 def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
@@ -264,8 +266,8 @@ def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_UPLOAD_HOURS": "0", "IMAGEGATE_SWEEP_S": "0.5"}) as served:
         with served.client() as client:
             file = keep(client, file_name="a.png")
-            assert parse_error(httpx.get(file["file_url"]), 410, "result_expired")
-            refused(httpx.get(file["download_url"]), 410, 410)
+            assert parse_error(httpx.get(file["file_url"], timeout=60), 410, "result_expired")
+            refused(httpx.get(file["download_url"], timeout=60), 410, 410)
             assert data_of(client.get(f"{BASE}/list"))["total"] == 0
             assert data_of(client.get(f"{BASE}/quota"))["used_files"] == 0
             refused(client.delete(f"{BASE}/{file['file_id']}"), 404, 404)
@@ -276,7 +278,7 @@ def test_s8_life_has_an_end_and_then_410(tmp_path: Path) -> None:
                 "image_urls[0]",
             )
             _until_empty(tmp_path / "blobs" / "t")
-            assert httpx.get(file["file_url"]).status_code == 410
+            assert httpx.get(file["file_url"], timeout=60).status_code == 410
         served.check()
 
 
@@ -299,9 +301,9 @@ def test_s8_replace_by_the_same_path_and_given_name(client: httpx.Client, strang
     new = keep(client, image_bytes("JPEG"), uploadPath="/p/", fileName="same.png")
     assert data_of(client.get(f"{BASE}/quota"))["used_files"] == used
     assert new["file_id"] != old["file_id"]
-    assert httpx.get(old["file_url"]).status_code == 404
+    assert httpx.get(old["file_url"], timeout=60).status_code == 404
     for file in (new, other, elsewhere, unnamed):
-        assert httpx.get(file["file_url"]).status_code == 200
+        assert httpx.get(file["file_url"], timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -323,7 +325,7 @@ def test_s8_safe_name_is_all_that_is_left(client: httpx.Client, gateway: Gateway
     before = sorted(path.parent for path in gateway.data.parent.rglob("passwd*"))
     for file in (keep(client, file_name=given, upload_path="../../etc//./x"), data_of(form(client, file_name=given))):
         assert (file["file_name"], file["original_name"]) == (safe, given)
-        assert httpx.get(file["file_url"]).content == PNG
+        assert httpx.get(file["file_url"], timeout=60).content == PNG
     assert keep(client, upload_path="../../etc//./x\\y")["upload_path"] == "etc/x/y"
     assert sorted(path.parent for path in gateway.data.parent.rglob("passwd*")) == before
     assert data_of(form(client, PNG, given if "%" not in given else "a.png"))["file_name"].endswith(".png")
@@ -411,12 +413,12 @@ def test_s8_base64_in_json_of_every_dress(client: httpx.Client) -> None:
     coded = '{{"base\\u00364":"{}"}}'.format(text.replace("+", "\\u002b").replace("/", "\\u002F"))
     broken = json.dumps({"base64": None, "base64_data": "\r\n".join(text[n : n + 76] for n in range(0, len(text), 76))})
     for body in (pretty, slashed, coded, broken):
-        assert httpx.get(data_of(raw(client, body))["file_url"]).content == PNG
+        assert httpx.get(data_of(raw(client, body))["file_url"], timeout=60).content == PNG
         # in pieces of every size, each boundary falls everywhere once
         for size in (1, 7):
             cut = (body[n : n + size].encode() for n in range(0, len(body), size))
             response = client.post(BASE64, content=cut, headers={"content-type": "application/json"})
-            assert httpx.get(data_of(response)["file_url"]).content == PNG
+            assert httpx.get(data_of(response)["file_url"], timeout=60).content == PNG
 
 
 def test_s8_base64_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
@@ -425,7 +427,7 @@ def test_s8_base64_escapes_cost_next_to_nothing(client: httpx.Client) -> None:
         rest = "/" * (-count % 4)
         body = '{"base64":"' + b64(PNG[:18]) + escape * count + rest + '"}'
         file = data_of(raw(client, body))
-        assert httpx.get(file["file_url"]).content.startswith(PNG[:18])
+        assert httpx.get(file["file_url"], timeout=60).content.startswith(PNG[:18])
 
 
 def test_s8_40002_for_other_types(client: httpx.Client) -> None:
@@ -566,7 +568,7 @@ def test_s8_401_and_403_in_the_envelope(client: httpx.Client, gateway: Gateway) 
 
 def test_s8_429_in_the_envelope(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "0"}) as served:
-        answer = httpx.get(f"{served.url}{BASE}/list")
+        answer = httpx.get(f"{served.url}{BASE}/list", timeout=60)
         refused(answer, 429, 429)
         assert re.fullmatch("[1-9][0-9]*", answer.headers["retry-after"])
 
@@ -605,7 +607,7 @@ def test_c12_a_foreign_file_is_as_unknown_as_none(client: httpx.Client, stranger
     other = parse_error(_with(stranger, none), 400, "invalid_request", "image_urls[0]")
     assert {**own, "request_id": ""} == {**other, "request_id": ""}
     refused(stranger.post(URL, json={"file_url": file["file_url"]}), 400, 40004)
-    assert httpx.get(file["file_url"]).status_code == 200
+    assert httpx.get(file["file_url"], timeout=60).status_code == 200
 
 
 def test_s8_40003_holds_the_quota_under_32_uploads_at_once(tmp_path: Path) -> None:
@@ -700,7 +702,7 @@ def test_s8_url_copies_what_stands_there(client: httpx.Client) -> None:
     copy = data_of(client.post(URL, json={"file_url": source["file_url"], "fileName": "copy.png"}))
     assert (copy["mime_type"], copy["file_name"]) == ("image/jpeg", "copy.jpg")
     assert copy["file_id"] != source["file_id"]
-    assert httpx.get(copy["file_url"]).content == httpx.get(source["file_url"]).content
+    assert httpx.get(copy["file_url"], timeout=60).content == httpx.get(source["file_url"], timeout=60).content
 
 
 def test_s8_url_bodies(client: httpx.Client) -> None:

@@ -87,7 +87,7 @@ def test_p20_a_50_mb_upload_stays_out_of_memory(
         keep(client)
         with MemoryWatch(gateway.pid) as watch:
             kept = data_of(way(client, file, shelf))
-            opened = httpx.get(kept["file_url"])
+            opened = httpx.get(kept["file_url"], timeout=60)
         assert kept["file_size"] == SIZE
         assert opened.content == file.read_bytes()
         assert watch.peak - watch.first < GROWTH, f"grew by {(watch.peak - watch.first) / 2**20:.1f} MiB"

@@ -39,7 +39,7 @@ def urls(client: httpx.Client, gateway: Gateway) -> Urls:
     )
     image = {"base64_data": base64.b64encode(encoded_image("PNG")).decode(), "file_name": "a.png"}
     uploaded = parse_response(client.post("/api/v1/files/upload/base64", json=image))["data"]
-    found = re.search(r'(?:src|href)="(/static/[^"]+)"', httpx.get(gateway.url).text)
+    found = re.search(r'(?:src|href)="(/static/[^"]+)"', httpx.get(gateway.url, timeout=60).text)
     assert found
     return {
         "/v1/tasks/{task_id:str}": f"/v1/tasks/{created['id']}",

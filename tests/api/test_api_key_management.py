@@ -208,7 +208,7 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
             ("", 403),
         ]:
             headers = {"Authorization": f"Bearer {home}"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
-            answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers)
+            answer = httpx.get(f"{gateway.url}/v1/credits", headers=headers, timeout=60)
             assert answer.status_code == status, forwarded
         parse_error(answer, 403, "ip_restricted")
 
@@ -216,7 +216,7 @@ def test_key_5_an_ip_list_binds_and_only_trusted_proxies_are_believed(tmp_path: 
 def test_key_6_a_header_of_a_stranger_is_not_believed(gateway: Gateway, client: httpx.Client) -> None:
     home = create_key(client, allowed_ips=["192.0.2.9"])["key"]
     headers = {"Authorization": f"Bearer {home}", "X-Forwarded-For": "192.0.2.9"}
-    parse_error(httpx.get(f"{gateway.url}/v1/credits", headers=headers), 403, "ip_restricted")
+    parse_error(httpx.get(f"{gateway.url}/v1/credits", headers=headers, timeout=60), 403, "ip_restricted")
 
 
 def test_c12_another_accounts_key_is_not_there(gateway: Gateway, client: httpx.Client) -> None:

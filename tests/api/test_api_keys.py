@@ -15,7 +15,7 @@ from tests.support.gateway import Gateway
 
 def ask(gateway: Gateway, authorization: str | None, path: str = "/v1/credits") -> httpx.Response:
     headers = {} if authorization is None else {"Authorization": authorization}
-    return httpx.get(f"{gateway.url}{path}", headers=headers)
+    return httpx.get(f"{gateway.url}{path}", headers=headers, timeout=60)
 
 
 def create_key(gateway: Gateway, *more: str) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> Non
         assert missing["message"] == "Authentication required"
         for path in ("/v1/tasks", "/v1/tasks/task-unified-1-aaaaaaaa", "/v1/tasks/x"):
             parse_error(ask(gateway, bad[0], path), 401, "unauthorized")
-        answer = httpx.post(f"{gateway.url}{CREATE}", content=b"{", headers={"Authorization": bad[0]})
+        answer = httpx.post(f"{gateway.url}{CREATE}", content=b"{", headers={"Authorization": bad[0]}, timeout=60)
         parse_error(answer, 401, "unauthorized")
         parse_response(ask(gateway, f"Bearer {gateway.key}"))
 

@@ -240,7 +240,7 @@ def test_key_6_failed_logins_are_counted_by_the_address_that_trusted_proxies_tel
 
         def attempt(address: str) -> httpx.Response:
             headers = {"Authorization": f"Bearer {generate_key()}", "X-Forwarded-For": address}
-            return httpx.get(f"{gateway.url}/v1/credits", headers=headers)
+            return httpx.get(f"{gateway.url}/v1/credits", headers=headers, timeout=60)
 
         assert [attempt("192.0.2.1").status_code for _ in range(3)] == [401, 429, 429]
         refused = attempt("192.0.2.1")
@@ -253,4 +253,4 @@ def test_key_6_failed_logins_are_counted_by_the_address_that_trusted_proxies_tel
         # what a stranger writes before the address that our proxy saw is not believed
         assert attempt("6.6.6.6, 192.0.2.1").status_code == 429
         good = {"Authorization": f"Bearer {gateway.key}", "X-Forwarded-For": "192.0.2.1"}
-        parse_response(httpx.get(f"{gateway.url}/v1/credits", headers=good))
+        parse_response(httpx.get(f"{gateway.url}/v1/credits", headers=good, timeout=60))

@@ -18,7 +18,7 @@ from tests.support.simulator import Simulator
 
 def numbers(gateway: Gateway) -> dict[str, float]:
     """Name with labels, and value."""
-    answer = httpx.get(f"{gateway.url}/metrics")
+    answer = httpx.get(f"{gateway.url}/metrics", timeout=60)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return {
@@ -46,7 +46,7 @@ def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
         held = parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] / 68
         assert abs(found["imagegate_held_usd"] - held) < 1e-6
         assert 0 < found["imagegate_oldest_queued_seconds"] < 60
-        text = httpx.get(f"{gateway.url}/metrics").text
+        text = httpx.get(f"{gateway.url}/metrics", timeout=60).text
         for secret in ("demo", "acc_", "key_", task["id"], "secret"):
             assert secret not in text
 
@@ -110,7 +110,7 @@ def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Pa
 
 def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS": "false"}) as gateway:
-        parse_error(httpx.get(f"{gateway.url}/metrics"), 404, "not_found")
+        parse_error(httpx.get(f"{gateway.url}/metrics", timeout=60), 404, "not_found")
 
 
 def test_s13_metrics_are_for_accepted_hosts_and_for_whoever_has_the_token(tmp_path: Path) -> None:
@@ -118,7 +118,11 @@ def test_s13_metrics_are_for_accepted_hosts_and_for_whoever_has_the_token(tmp_pa
     with Gateway(tmp_path / "a", env={"IMAGEGATE_METRICS_TOKEN": secret}) as gateway:
         url = f"{gateway.url}/metrics"
         for sent in ("", secret, f"Basic {secret}", f"Bearer {secret[:-1]}", f"Bearer {gateway.key}"):
-            parse_error(httpx.get(url, headers={"Authorization": sent} if sent else {}), 401, "unauthorized")
+            parse_error(
+                httpx.get(url, headers={"Authorization": sent} if sent else {}, timeout=60), 401, "unauthorized"
+            )
         allowed = {"Authorization": f"Bearer {secret}"}
-        assert httpx.get(url, headers=allowed).status_code == 200
-        parse_error(httpx.get(url, headers={**allowed, "Host": "evil.example"}), 400, "invalid_request", "Host")
+        assert httpx.get(url, headers=allowed, timeout=60).status_code == 200
+        parse_error(
+            httpx.get(url, headers={**allowed, "Host": "evil.example"}, timeout=60), 400, "invalid_request", "Host"
+        )

@@ -57,7 +57,7 @@ def test_c19_models_list_with_a_good_key_and_401_with_a_bad_one(gateway: Gateway
     }
     bad = {"Authorization": f"Bearer {generate_key()}"}
     for path in ("/v1/models", "/v1/models/gpt-image-2"):
-        parse_error(httpx.get(gateway.url + path, headers=bad), 401, "unauthorized")
+        parse_error(httpx.get(gateway.url + path, headers=bad, timeout=60), 401, "unauthorized")
 
 
 def test_s9_model_tells_what_it_accepts(client: httpx.Client) -> None:
@@ -106,7 +106,7 @@ def test_s9_models_are_the_names_that_the_key_may_use(gateway: Gateway) -> None:
 
 
 def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
-    answer = parse_response(httpx.get(f"{gateway.url}/v1/pricing"))
+    answer = parse_response(httpx.get(f"{gateway.url}/v1/pricing", timeout=60))
     head = {name: value for name, value in answer.items() if name != "data"}
     assert head == {"object": "list", "price_version": "2026-11-01.1", "credits_per_usd": 68}
     rows = {row["model"]: row for row in answer["data"]}
@@ -134,7 +134,7 @@ def test_s9_pricing_needs_no_key_and_is_exact(gateway: Gateway) -> None:
 
 def test_s9_pricing_range_holds_every_quote(gateway: Gateway, client: httpx.Client) -> None:
     """The image lines of quotes at both ends are the ends of the range."""
-    rows = {row["model"]: row for row in parse_response(httpx.get(f"{gateway.url}/v1/pricing"))["data"]}
+    rows = {row["model"]: row for row in parse_response(httpx.get(f"{gateway.url}/v1/pricing", timeout=60))["data"]}
     for model in NAMES:
         free = model.startswith("gpt-image-2")
         cheap: dict[str, Any] = {"size": "1:3" if free else "1:1", "quality": "low"}
@@ -172,7 +172,7 @@ def test_s9_models_are_aliases_too(aliased: Gateway) -> None:
             "canvas",
         ]
         assert parse_response(client.get("/v1/models/house"))["price_range"]["max"] == MOST
-        assert parse_response(httpx.get(f"{aliased.url}/v1/pricing"))["data"][-2]["model"] == "house"
+        assert parse_response(httpx.get(f"{aliased.url}/v1/pricing", timeout=60))["data"][-2]["model"] == "house"
 
 
 def test_s3_1_alias_is_what_the_task_calls_its_model(aliased: Gateway) -> None:

@@ -23,16 +23,16 @@ PLAIN = {"Accept-Encoding": "identity"}
 @pytest.fixture(scope="module")
 def pages(gateway: Gateway) -> dict[str, httpx.Response]:
     """The overview under the empty name, the section of each tag, and the types."""
-    document = parse_response(httpx.get(f"{gateway.url}/openapi.json"))
+    document = parse_response(httpx.get(f"{gateway.url}/openapi.json", timeout=60))
     names = ["", *(tag["name"] for tag in document["tags"]), "types"]
     addresses = {name: f"{gateway.url}/reference" + (f"/{name}" if name else "") for name in names}
-    return {name: httpx.get(address, headers=PLAIN) for name, address in addresses.items()}
+    return {name: httpx.get(address, headers=PLAIN, timeout=60) for name, address in addresses.items()}
 
 
 @pytest.fixture(scope="module")
 def operations(gateway: Gateway) -> dict[str, Any]:
     """By id."""
-    document = parse_response(httpx.get(f"{gateway.url}/openapi.json"))
+    document = parse_response(httpx.get(f"{gateway.url}/openapi.json", timeout=60))
     return {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
 
 
@@ -65,14 +65,14 @@ def test_every_operation_and_webhook_stands_on_the_page_of_its_tag(
 def test_the_pages_have_the_frame_and_the_policy_of_the_site(
     pages: dict[str, httpx.Response], gateway: Gateway
 ) -> None:
-    home = httpx.get(gateway.url, headers=PLAIN)
+    home = httpx.get(gateway.url, headers=PLAIN, timeout=60)
     for name, page in pages.items():
         assert page.status_code == 200, name
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.headers["content-security-policy"] == home.headers["content-security-policy"]
         assert not re.search(r"\son[a-z]+=|\sstyle=|javascript:|<style", page.text)
         assert 'href="/"' in page.text
-    korean = httpx.get(f"{gateway.url}/reference/tasks?lang=ko", headers=PLAIN)
+    korean = httpx.get(f"{gateway.url}/reference/tasks?lang=ko", headers=PLAIN, timeout=60)
     assert '<html lang="ko"' in korean.text
 
 
@@ -90,8 +90,8 @@ def test_every_link_on_the_pages_leads_somewhere(pages: dict[str, httpx.Response
 
 
 def test_an_unknown_section_is_not_found(gateway: Gateway) -> None:
-    assert httpx.get(f"{gateway.url}/reference/nothing").status_code == 404
-    assert "<html" in httpx.get(f"{gateway.url}/reference/nothing", headers={"Accept": "text/html"}).text
+    assert httpx.get(f"{gateway.url}/reference/nothing", timeout=60).status_code == 404
+    assert "<html" in httpx.get(f"{gateway.url}/reference/nothing", headers={"Accept": "text/html"}, timeout=60).text
 
 
 def test_a_page_that_is_known_is_not_sent_again(gateway: Gateway, pages: dict[str, httpx.Response]) -> None:

@@ -43,7 +43,7 @@ def test_s5_1_later_refund_is_told_in_the_words_of_the_task(gateway: Gateway, ad
         }
         # Nothing else of the task moves: it stays completed, and its images stay.
         assert {**after, "billing": task["billing"]} == task
-        assert httpx.get(task["results"][0]).status_code == 200
+        assert httpx.get(task["results"][0], timeout=60).status_code == 200
         last = client.get(f"/v1/tasks/{task['id']}/events").text.rpartition("data: ")[2]
         assert json.loads(last) == after
         user = parse_response(client.get("/v1/credits"))["data"]["user"]

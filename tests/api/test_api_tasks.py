@@ -349,7 +349,7 @@ def test_s6_form_of_the_link(gateway: Gateway, done: Any, link: str) -> None:
 
 
 def test_c05_links_open_without_auth_and_head_agrees_with_get(done: Any, link: str) -> None:
-    got, head = httpx.get(link), httpx.head(link)
+    got, head = httpx.get(link, timeout=60), httpx.head(link, timeout=60)
     assert got.status_code == head.status_code == 200
     assert head.content == b""
     assert got.headers["content-type"] == "image/png"
@@ -371,13 +371,13 @@ def test_s6_ext_is_true_to_the_bytes(client: httpx.Client) -> None:
     for kind, ext in (("jpeg", "jpg"), ("webp", "webp")):
         task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "output_format": kind}, headers=WAIT))
         assert task["results"][0].partition("?")[0].endswith(f"/0.{ext}")
-        assert Image.open(io.BytesIO(httpx.get(task["results"][0]).content)).format == kind.upper()
+        assert Image.open(io.BytesIO(httpx.get(task["results"][0], timeout=60).content)).format == kind.upper()
 
 
 def test_s6_headers_of_a_result(done: Any, link: str) -> None:
-    for got in (httpx.get(link), httpx.head(link)):
+    for got in (httpx.get(link, timeout=60), httpx.head(link, timeout=60)):
         assert got.headers["content-type"] == "image/png"
-        assert int(got.headers["content-length"]) == len(httpx.get(link).content)
+        assert int(got.headers["content-length"]) == len(httpx.get(link, timeout=60).content)
         assert got.headers["content-disposition"] == f'inline; filename="{done["id"]}_0.png"'
         assert got.headers["x-content-type-options"] == "nosniff"
         assert got.headers["access-control-allow-origin"] == "*"
@@ -385,7 +385,7 @@ def test_s6_headers_of_a_result(done: Any, link: str) -> None:
 
 
 def test_s6_no_redirect_stands_before_the_bytes(link: str) -> None:
-    got = httpx.get(link, follow_redirects=False)
+    got = httpx.get(link, follow_redirects=False, timeout=60)
     assert (got.status_code, got.history) == (200, [])
 
 
@@ -400,8 +400,8 @@ def test_s6_no_redirect_stands_before_the_bytes(link: str) -> None:
     ],
 )
 def test_s6_range_single(link: str, header: str, first: int, last: int | None) -> None:
-    whole = httpx.get(link).content
-    part = httpx.get(link, headers={"Range": header})
+    whole = httpx.get(link, timeout=60).content
+    part = httpx.get(link, headers={"Range": header}, timeout=60)
     expected = whole[first:] if last is None else whole[first : last + 1]
     start = first % len(whole)
     assert part.status_code == 206
@@ -414,14 +414,14 @@ def test_s6_range_single(link: str, header: str, first: int, last: int | None) -
     "header", ["bytes=5-3", "bytes=0-1,3-4", "items=0-1", "bytes=x-y", "bytes=-", "bytes= 0-1", ""]
 )
 def test_s6_range_of_other_forms_is_ignored(link: str, header: str) -> None:
-    got = httpx.get(link, headers={"Range": header})
+    got = httpx.get(link, headers={"Range": header}, timeout=60)
     assert (got.status_code, len(got.content)) == (200, int(got.headers["content-length"]))
 
 
 @pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=-0"])
 def test_s6_range_outside_the_image_is_416_json(link: str, header: str) -> None:
-    size = len(httpx.get(link).content)
-    got = httpx.get(link, headers={"Range": header})
+    size = len(httpx.get(link, timeout=60).content)
+    got = httpx.get(link, headers={"Range": header}, timeout=60)
     assert (got.status_code, got.headers["content-range"]) == (416, f"bytes */{size}")
     assert got.headers["content-type"] == "application/json"
     assert got.json()["error"]["message"]
@@ -451,16 +451,18 @@ def test_s6_bad_signature_is_403(link: str, done: Any) -> None:
         f"{place}?exp={exp}&sig=%ff",
     ]
     for address in wrong:
-        parse_error(httpx.get(address), 403, "invalid_signature")
-        assert httpx.head(address).status_code == 403
-    parse_error(httpx.get(link.replace("/0.png", "/00.png")), 404, "not_found")
+        parse_error(httpx.get(address, timeout=60), 403, "invalid_signature")
+        assert httpx.head(address, timeout=60).status_code == 403
+    parse_error(httpx.get(link.replace("/0.png", "/00.png"), timeout=60), 404, "not_found")
 
 
 def test_s6_form_other_names_are_404(gateway: Gateway, done: Any) -> None:
     for name in ("0.gif", "x.png", "0", "0.png.png", "-1.png", "..%2f0.png", "\u0660.png"):
-        parse_error(httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x"), 404, "not_found")
+        parse_error(
+            httpx.get(f"{gateway.url}/files/results/{done['id']}/{name}?exp=1&sig=k1.x", timeout=60), 404, "not_found"
+        )
 
 
 def test_s6_stable_at_every_reading(client: httpx.Client, done: Any, link: str) -> None:
     assert parse_response(client.get(f"/v1/tasks/{done['id']}"))["results"] == [link]
-    assert httpx.get(link).content == httpx.get(link).content
+    assert httpx.get(link, timeout=60).content == httpx.get(link, timeout=60).content

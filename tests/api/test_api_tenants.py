@@ -40,7 +40,7 @@ def tenants(gateway: Gateway) -> Iterator[Tenants]:
 
 def operations(gateway: Gateway) -> list[tuple[str, str, list[str]]]:
     """Method, path and query parameters of everything that needs a key."""
-    paths = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{gateway.url}/openapi.json", timeout=60).json()["paths"]
     return [
         (method.upper(), path, [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"])
         for path, methods in paths.items()
@@ -115,8 +115,8 @@ def test_a_link_is_good_for_its_own_file_alone(gateway: Gateway, tenants: Tenant
     theirs = tenants.stranger.post(CREATE, json=SMALL_IMAGE, headers=WAIT).json()
     owners = tenants.owner.get(f"/v1/tasks/{tenants.ids['task_id']}").json()
     moved = theirs["results"][0].replace(theirs["id"], owners["id"])
-    assert httpx.get(moved).status_code == 403
-    assert httpx.get(owners["results"][0]).status_code == 200
+    assert httpx.get(moved, timeout=60).status_code == 403
+    assert httpx.get(owners["results"][0], timeout=60).status_code == 200
 
 
 def test_the_same_idempotency_key_of_two_accounts_makes_two_tasks(tenants: Tenants) -> None:

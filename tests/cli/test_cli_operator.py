@@ -151,7 +151,7 @@ def test_a_disabled_key_is_refused_within_5_seconds(gateway: Gateway) -> None:
 
 def test_a_key_made_beside_a_serving_gateway_works_at_once(gateway: Gateway) -> None:
     key = gateway.new_key("beside", "68")
-    answer = httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"Bearer {key}"}).json()
+    answer = httpx.get(f"{gateway.url}/v1/credits", headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
     assert answer["data"]["user"]["exact"]["remaining"] == {"credits": "68", "usd": "1", "nanos": "1000000000"}
 
 

@@ -78,7 +78,7 @@ def create_quote(client: httpx.Client, **fields: Any) -> Any:
 
 @pytest.mark.parametrize(("method", "path"), KEYED)
 def test_s1_1_key_is_asked_for(idle: Gateway, waiting: httpx.Client, method: str, path: str) -> None:
-    bare = httpx.request(method, idle.url + path)
+    bare = httpx.request(method, idle.url + path, timeout=60)
     assert (bare.status_code, bare.headers["www-authenticate"]) == (401, "Bearer")
     with_key = waiting.request(method, path, json={} if method == "POST" else None)
     assert with_key.status_code not in (401, 405)
@@ -86,9 +86,9 @@ def test_s1_1_key_is_asked_for(idle: Gateway, waiting: httpx.Client, method: str
 
 @pytest.mark.parametrize(("path", "status"), OPEN)
 def test_s1_1_open_endpoints_ask_for_no_key(idle: Gateway, path: str, status: int) -> None:
-    assert httpx.get(idle.url + path).status_code == status
+    assert httpx.get(idle.url + path, timeout=60).status_code == status
     if path.startswith("/files/"):
-        assert httpx.head(idle.url + path).status_code == status
+        assert httpx.head(idle.url + path, timeout=60).status_code == status
 
 
 def test_s1_auth_every_path_knows_the_same_key(idle: Gateway, waiting: httpx.Client) -> None:
@@ -335,7 +335,7 @@ def test_s5_1_billing_of_a_cancelled_task_is_released_whole(waiting: httpx.Clien
 
 
 def test_s9_errors_of_credits_have_the_common_shape(idle: Gateway) -> None:
-    parse_error(httpx.get(f"{idle.url}/v1/credits"), 401, "unauthorized")
+    parse_error(httpx.get(f"{idle.url}/v1/credits", timeout=60), 401, "unauthorized")
 
 
 def test_s10_1_envelope_has_text_for_code_message_and_type(waiting: httpx.Client) -> None:
@@ -353,7 +353,7 @@ def test_s10_1_idempotency_conflict_is_409(waiting: httpx.Client) -> None:
 
 
 def test_s10_1_invalid_signature_is_403(idle: Gateway) -> None:
-    refused = httpx.get(f"{idle.url}/files/results/task-unified-1-aaaaaaaa/0.png?exp=99999999999&sig=k1.x")
+    refused = httpx.get(f"{idle.url}/files/results/task-unified-1-aaaaaaaa/0.png?exp=99999999999&sig=k1.x", timeout=60)
     assert parse_error(refused, 403, "invalid_signature")["type"] == "invalid_request_error"
 
 
@@ -370,6 +370,6 @@ def test_s10_1_queued_is_all_that_a_limit_on_concurrency_does(waiting: httpx.Cli
 
 def test_s13_healthz_answers_without_key_and_for_any_host(idle: Gateway) -> None:
     for host in ("127.0.0.1", "lb.internal"):
-        assert httpx.get(f"{idle.url}/healthz", headers={"Host": host}).text == '{"status":"ok"}'
+        assert httpx.get(f"{idle.url}/healthz", headers={"Host": host}, timeout=60).text == '{"status":"ok"}'
     answer = send_raw(idle.url, b"GET /healthz HTTP/1.0\r\n\r\n")
     assert answer.endswith(b'{"status":"ok"}')

@@ -86,7 +86,7 @@ def test_a_kill_in_the_middle_of_a_chain(chain: Chain, server: FileServer, victi
     killed.start()
     ended = end_of(chain.first, task["id"], key)
     assert ended["status"] == "completed", ended
-    assert httpx.get(ended["results"][0]).content[:4] == b"\x89PNG"
+    assert httpx.get(ended["results"][0], timeout=60).content[:4] == b"\x89PNG"
     assert (chain.sim.total["purchases"], chain.sim.total["images"]) == (1, 1)
     [reference] = chain.sim.calls()[0]["references"]
     assert reference["sha256"] == hashlib.sha256(image).hexdigest(), "another reference arrived"

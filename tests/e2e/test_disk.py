@@ -140,7 +140,7 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
         for _ in range(3):
             error = parse_error(client.post(CREATE, json=BODY), 503, "service_unavailable")
             assert (error["reason"], error["type"]) == ("storage_full", "api_error")
-        assert httpx.get(f"{gateway.url}/readyz").json()["checks"]["storage"] == "full"
+        assert httpx.get(f"{gateway.url}/readyz", timeout=60).json()["checks"]["storage"] == "full"
         parse_response(client.post(QUOTE, json=BODY))
         ended = wait_for_tasks(client, tasks, END_S / 2)
         assert {task["status"] for task in ended} == {"completed"}
@@ -329,7 +329,7 @@ def test_p17_a_locked_database_is_503_in_time_and_work_goes_on_afterwards(tmp_pa
                 answers = list(clients.map(lambda _: client.post(CREATE, json=BODY, timeout=4 * ANSWER_S), range(3)))
                 for answer in answers:
                     parse_error(answer, 503, "service_unavailable")
-            assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+            assert httpx.get(f"{gateway.url}/healthz", timeout=60).status_code == 200
         more = parse_response(client.post(CREATE, json=BODY, headers={"Prefer": "wait=60"}))
         assert more["status"] == "completed"
         ended = wait_for_tasks(client, running, END_S / 2)

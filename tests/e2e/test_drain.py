@@ -185,7 +185,7 @@ def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> Non
                     parse_response(client.post(CREATE, json=SLOW))
             wait_until_running(tmp_path, 2)
             os.kill(gateway.pid, signal.SIGTERM)
-            wait_until(lambda: httpx.get(f"{gateway.url}/readyz").status_code == 503, END_S, pause_s=0)
+            wait_until(lambda: httpx.get(f"{gateway.url}/readyz", timeout=60).status_code == 503, END_S, pause_s=0)
             time.sleep(moments.uniform(0, 0.2))
             assert gateway._end(signal.SIGKILL) == -signal.SIGKILL, "the drain was over before the kill"
             gateway.check()

@@ -95,7 +95,7 @@ async def open_installation(
         wire = httpx.ASGITransport(app=_as_asgi(app))
         async with (
             lifespan(app),
-            httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1", headers=headers) as client,
+            httpx.AsyncClient(transport=wire, base_url="http://127.0.0.1", headers=headers, timeout=60) as client,
         ):
             yield Installation(runtime, clock, client)
     finally:

@@ -102,7 +102,7 @@ def test_a_healthy_cheap_route_makes_it_alone(front: TwoRoutes) -> None:
     assert "engine" not in task
     assert task["usage"]["source"] == "upstream"
     assert (front.cheap.total["images"], front.dear.total["images"]) == (1, 0)
-    image = httpx.get(task["results"][0])
+    image = httpx.get(task["results"][0], timeout=60)
     assert image.headers["content-type"] == "image/png"
     cost = front.cost(task)
     assert [(one["outcome"], one["cost"]["usd"]) for one in cost["attempts"]] == [("produced", "0.001")]

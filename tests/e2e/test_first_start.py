@@ -25,7 +25,7 @@ def test_printed_line_makes_an_image_of_the_exact_size(gateway: Gateway) -> None
     answer = subprocess.run(gateway.curl, shell=True, capture_output=True, text=True, timeout=90, check=True)
     task = json.loads(answer.stdout)
     assert task["status"] == "completed"
-    image = httpx.get(task["results"][0])
+    image = httpx.get(task["results"][0], timeout=60)
     assert image.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(image.content)).size == (1360, 768)
 

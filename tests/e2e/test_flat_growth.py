@@ -96,7 +96,7 @@ def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
             charges = parse_response(client.get("/v1/ledger?type=charge"))["data"]
             assert [line["task_id"] for line in charges] == [young["id"], old["id"]]
             path = old["results"][0].partition("/files/")[2]
-            parse_error(httpx.get(f"{served.url}/files/{path}"), 410, "result_expired")
+            parse_error(httpx.get(f"{served.url}/files/{path}", timeout=60), 410, "result_expired")
         served.check()
         served.run("check", "--deep")
         assert sum(path.is_file() for path in (tmp_path / "blobs" / "t").rglob("*")) == 2

@@ -99,7 +99,7 @@ def _links_open(served: Gateway, tasks: list[dict[str, Any]]) -> None:
     for task in tasks[::20]:
         for link in task.get("results", []):
             path = link.partition("/files/")[2]
-            answer = httpx.get(f"{served.url}/files/{path}")
+            answer = httpx.get(f"{served.url}/files/{path}", timeout=60)
             assert answer.status_code == 200
             assert answer.content[:3] == b"\xff\xd8\xff"
 

@@ -81,7 +81,7 @@ def test_p1_the_quote_is_the_bill(served: Gateway, reference_url: str) -> None:
             assert str(task["usage"]["cost"]["usd"]) == str(float(quote["expected"]["usd"])), body
             assert str(task["usage"]["credits_reserved"]) == str(float(quote["maximum"]["credits"])), body
             assert len(task["results"]) == body["n"]
-            image = Image.open(io.BytesIO(httpx.get(task["results"][0]).content))
+            image = Image.open(io.BytesIO(httpx.get(task["results"][0], timeout=60).content))
             assert image.size == (quote["size"]["width"], quote["size"]["height"]), body
             if parse_pixels(body["size"]):
                 assert image.size == parse_pixels(body["size"])

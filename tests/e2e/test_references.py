@@ -232,7 +232,7 @@ def test_c18_own_result_and_own_upload_go_with_a_stranger_s_image(
         run(client, [result, server.serve("/two", send_bytes(JPEG)), upload["file_url"], upload["download_url"]])
     )
     assert [digest for _, _, digest in inputs(gateway, task["id"])] == [
-        sha(httpx.get(result).content),
+        sha(httpx.get(result, timeout=60).content),
         sha(JPEG),
         sha(WEBP),
         sha(WEBP),
@@ -244,7 +244,7 @@ def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, serve
     address = "/api/v1/files/upload/url"
     kept = client.post(address, json={"file_url": server.serve("/a%20fox.html?x=1", send_bytes(JPEG))}).json()["data"]
     assert (kept["file_name"], kept["original_name"], kept["mime_type"]) == ("a_fox.jpg", "a fox.html", "image/jpeg")
-    assert httpx.get(kept["file_url"]).content == JPEG
+    assert httpx.get(kept["file_url"], timeout=60).content == JPEG
     answers = {
         client.post(address, json={"file_url": server.serve(f"/{name}", act)}).text.partition('"request_id"')[0]
         for name, act in UNREACHABLE.items()
@@ -255,7 +255,7 @@ def test_s8_url_goes_through_the_guard_of_references(client: httpx.Client, serve
         if reason == "unsupported_image_type" and name not in ("gif", "empty"):
             assert client.post(address, json={"file_url": server.serve(f"/{name}", act)}).json()["code"] == 40002
     own = client.post(address, json={"file_url": kept["file_url"], "file_name": "copy.png"}).json()["data"]
-    assert (own["file_name"], httpx.get(own["file_url"]).content) == ("copy.jpg", JPEG)
+    assert (own["file_name"], httpx.get(own["file_url"], timeout=60).content) == ("copy.jpg", JPEG)
 
 
 def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:

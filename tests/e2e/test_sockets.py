@@ -50,7 +50,7 @@ def refusals(gateway: Gateway, reason: str) -> int:
 
 def test_idle_sockets_end_and_hold_nothing_up(gateway: Gateway) -> None:
     with connections(gateway, 30) as idle:
-        assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+        assert httpx.get(f"{gateway.url}/healthz", timeout=60).status_code == 200
         assert [read_to_end(one) for one in idle] == [b""] * 30
     assert refusals(gateway, "head_timeout") >= 1
 
@@ -86,7 +86,7 @@ def test_connections_beyond_the_cap_are_refused_with_an_error_and_one_log_line(g
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"retry-after: " in head
     assert json.loads(body)["error"]["reason"] == "connections"
-    assert httpx.get(f"{gateway.url}/healthz").status_code == 200, "there is room again"
+    assert httpx.get(f"{gateway.url}/healthz", timeout=60).status_code == 200, "there is room again"
     wait_until(lambda: refusals(gateway, "connections") > 0, what=lambda: gateway.output[-5:])
     lines = [line for line in gateway.output if '"reason": "connections"' in line]
     assert len(lines) < len(refused)
@@ -105,7 +105,7 @@ def test_clients_that_do_not_read_end(gateway: Gateway) -> None:
         before = refusals(gateway, "slow_reader")
         wait_until(lambda: refusals(gateway, "slow_reader") > before, what=lambda: gateway.output[-5:])
         assert all(len(read_to_end(one)) < 24_000_000 for one in lazy), "cut off in the middle"
-        assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+        assert httpx.get(f"{gateway.url}/healthz", timeout=60).status_code == 200
 
 
 def test_bytes_that_are_no_http_make_one_json_line(gateway: Gateway) -> None:

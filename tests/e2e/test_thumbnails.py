@@ -144,10 +144,12 @@ def test_the_program_shows_thumbnails_and_takes_one_as_a_reference(gateway: Gate
     with gateway.client() as client:
         task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "output_format": "jpeg"}, headers=WAIT))
         link = parse_response(client.get("/v1/tasks"))["data"][0]["thumbnail_url"]
-        assert httpx.get(link).content[:4] == b"RIFF"
+        assert httpx.get(link, timeout=60).content[:4] == b"RIFF"
         again = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "image_urls": [link]}, headers=WAIT))
         assert again["status"] == "completed"
-        stranger = httpx.Client(base_url=gateway.url, headers={"Authorization": f"Bearer {gateway.new_key('other')}"})
+        stranger = httpx.Client(
+            base_url=gateway.url, headers={"Authorization": f"Bearer {gateway.new_key('other')}"}, timeout=60
+        )
         with stranger:
             foreign = stranger.post(CREATE, json={**SMALL_IMAGE, "image_urls": [link]})
         parse_error(foreign, 400, "invalid_request", "image_urls[0]")
@@ -172,7 +174,7 @@ def test_killed_at_any_moment_around_a_settlement_nothing_is_lost(tmp_path: Path
                 assert parse_response(client.get(f"/v1/tasks/{task_id}?wait=60"))["status"] == "completed"
             rows = parse_response(client.get("/v1/tasks"))["data"]
             assert all(
-                httpx.get(f"{served.url}/files/{row['thumbnail_url'].partition('/files/')[2]}").is_success
+                httpx.get(f"{served.url}/files/{row['thumbnail_url'].partition('/files/')[2]}", timeout=60).is_success
                 for row in rows
             )
         served.check()

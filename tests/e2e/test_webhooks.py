@@ -144,7 +144,7 @@ def test_hook_1_a_webhook_is_signed_and_its_body_is_the_query(client: httpx.Clie
     assert (delivery["status"], delivery["reason"], delivery["task_id"]) == ("delivered", None, task["id"])
     assert [one["status_code"] for one in delivery["attempts"]] == [204]
     for link in queried.json()["results"]:
-        assert httpx.get(link).status_code == 200
+        assert httpx.get(link, timeout=60).status_code == 200
 
 
 def test_s7_as_given_path_and_query_are_sent(client: httpx.Client, receiver: Receiver) -> None:

@@ -167,7 +167,7 @@ async def api_client(folder: Path, rules: EgressRules, outbound: EgressClient) -
         headers = {"Authorization": f"Bearer {await ensure_demo_key(runtime)}"}
         app: Any = build_app(runtime)  # the same interface under the names of two libraries
         wire = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=wire, base_url=runtime.origin, headers=headers) as client:
+        async with httpx.AsyncClient(transport=wire, base_url=runtime.origin, headers=headers, timeout=60) as client:
             yield client
     finally:
         await runtime.close()

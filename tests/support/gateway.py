@@ -109,7 +109,7 @@ class Gateway(Program):
         if self._process.poll() is not None:
             raise GatewayExited(self._end(signal.SIGKILL), self.output)
         with suppress(httpx.TransportError):
-            return bool(self.url) and httpx.get(f"{self.url}/healthz", verify=False).status_code == 200
+            return bool(self.url) and httpx.get(f"{self.url}/healthz", verify=False, timeout=60).status_code == 200
         return False
 
     def stop(self, timeout_s: float = 60) -> int:

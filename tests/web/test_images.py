@@ -58,7 +58,7 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
         assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
         with page.expect_download() as download:
             page.locator("dialog[open]").get_by_role("button", name="Download").click()
-        original = httpx.get(read_task(gateway, one)["results"][0]).content
+        original = httpx.get(read_task(gateway, one)["results"][0], timeout=60).content
         assert Path(download.value.path()).read_bytes() == original
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
@@ -119,7 +119,7 @@ class MaskEditor:
         """The mask's alpha, as the gateway got it."""
         self.page.click("[data-mask-save]")
         expect(self.page.locator("[data-mask-on=true]")).to_be_visible()
-        answer = httpx.get(request_body(self.page)["mask_url"])
+        answer = httpx.get(request_body(self.page)["mask_url"], timeout=60)
         mask = Image.open(io.BytesIO(answer.content))
         assert (mask.format, mask.mode) == ("PNG", "RGBA")
         return np.asarray(mask)[:, :, 3]
@@ -196,7 +196,7 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
     assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in names for ext in ("json", "png"))
     for name, url in zip(names, task["results"], strict=True):
         kept = hashlib.sha256(archive.read(f"{name}.png")).digest()
-        assert kept == hashlib.sha256(httpx.get(url).content).digest()
+        assert kept == hashlib.sha256(httpx.get(url, timeout=60).content).digest()
         facts = json.loads(archive.read(f"{name}.json"))
         assert facts["request"]["prompt"] == "a logo for shoes"
         assert facts["billing"] == task["billing"]

