@@ -94,7 +94,10 @@ class Keyring:
 
     def open_formers(self, sealed: str) -> Keyring:
         """This keyring with the formers of `seal_formers`. SecretError where they are damaged."""
-        raw = bytes.fromhex(sealed) if len(sealed) % 2 == 0 else b""
+        try:
+            raw = bytes.fromhex(sealed)
+        except ValueError:
+            raw = b""
         body, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
         if not equal(mac(self.derive_key("formers-tag"), body).hex(), tag.hex()):
             raise SecretError("the former secrets in the database are damaged; restore the last backup")
