@@ -114,11 +114,13 @@ def test_a_process_with_the_former_secret_works_for_48_hours_and_is_not_ready_th
 def test_processes_on_one_database_take_the_new_secret_one_after_the_other(postgres_url: str, tmp_path: Path) -> None:
     shared = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_BLOBS": str(tmp_path / "blobs")}
     env = {**shared, "IMAGEGATE_SPOOL": str(tmp_path / "spool"), "IMAGEGATE_KEY_CACHE_S": "0"}
-    former = {**env, "IMAGEGATE_SECRET": "5" * 64}
+    former = {**env, "IMAGEGATE_SECRET": "5" * 64, "IMAGEGATE_SECRET_NEXT": "6" * 64}
     new = {**env, "IMAGEGATE_SECRET": "6" * 64, "IMAGEGATE_SECRET_PREVIOUS": "5" * 64}
     with Gateway(tmp_path / "one", env=former, public_url=ADDRESS) as one, one.client(one.new_key("shop")) as here:
         key, link = here.headers["Authorization"].removeprefix("Bearer "), path_of(new_link(here))
         # The start with the new one, and the former beside it, is the rotation.
         with Gateway(tmp_path / "two", env=new, public_url=ADDRESS) as two, two.client(key) as there:
             assert there.get(link).status_code == 200
+            assert "sig=k2." in (newer := path_of(new_link(there)))
+            assert here.get(newer).status_code == there.get(newer).status_code == 200
             assert status_with(here, new_key(there)) == status_with(there, new_key(here)) == 200

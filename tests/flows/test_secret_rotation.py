@@ -213,6 +213,12 @@ def test_a_secret_in_the_environment_is_replaced_there(
         monkeypatch.setenv("IMAGEGATE_SECRET_PREVIOUS", "2" * 64)
         with pytest.raises(SecretError, match="was replaced before"):
             await open_verified_keyring(db, data)
+        monkeypatch.setenv("IMAGEGATE_SECRET", "2" * 64)
+        monkeypatch.setenv("IMAGEGATE_SECRET_NEXT", "1" * 64)
+        assert (await open_verified_keyring(db, data)).successor is None
+        monkeypatch.setenv("IMAGEGATE_SECRET_NEXT", "3" * 64)
+        [present, successor] = (await open_verified_keyring(db, data)).accepted_keys("links", clock.now)
+        assert (present, successor) == tuple(Keyring(text * 64).derive_key("links") for text in (b"2", b"3"))
         assert not (data / "secret").exists()
 
     installation(work)

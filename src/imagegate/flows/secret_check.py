@@ -23,6 +23,7 @@ from imagegate.security.api_keys import hash_key, is_well_formed, mask_key
 from imagegate.security.keyring import (
     ENV_VARIABLE,
     HOW_TO_MAKE_ONE,
+    NEXT_VARIABLE,
     OVERLAP_US,
     PREVIOUS_VARIABLE,
     Keyring,
@@ -31,7 +32,7 @@ from imagegate.security.keyring import (
     next_file,
     open_keyring,
     open_next,
-    open_previous,
+    open_other,
     verify_check_value,
     write_next,
 )
@@ -67,7 +68,7 @@ async def _follow_rotation(db: Database, data: Path, keyring: Keyring, expected:
     former = await db.read(installation.find_age, installation.FORMER_CHECK)
     if former is not None and former[0] == keyring.check_value and former[1] < OVERLAP_US:
         return keyring
-    previous = open_previous()
+    previous = open_other(PREVIOUS_VARIABLE)
     if previous is not None and previous.check_value == expected:
         await _record_rotation(db, await _with_formers(db, previous), keyring, actor)
         expected = str(await db.read(installation.find_value, installation.SECRET_CHECK))
@@ -77,12 +78,16 @@ async def _follow_rotation(db: Database, data: Path, keyring: Keyring, expected:
 
 async def _with_formers(db: Database, keyring: Keyring) -> Keyring:
     sealed = await db.read(installation.find_value, installation.formers_of(keyring.check_value))
-    return keyring.open_formers(sealed) if sealed else keyring
+    keyring = keyring.open_formers(sealed) if sealed else keyring
+    successor = open_other(NEXT_VARIABLE)
+    if successor is not None and not _was_replaced(keyring, successor):
+        keyring.successor = successor
+    return keyring
 
 
 async def _record_rotation(db: Database, old: Keyring, new: Keyring, actor: Actor) -> bool:
     """False where `old` is not the one of the database any more."""
-    if any(Keyring(former.root).check_value == new.check_value for former in old.formers):
+    if _was_replaced(old, new):
         raise SecretError(f"the new secret was replaced before; {HOW_TO_MAKE_ONE}")
     return await write_act(
         db,
@@ -92,6 +97,11 @@ async def _record_rotation(db: Database, old: Keyring, new: Keyring, actor: Acto
         lambda now: old.replaced_by(new, now).seal_formers(),
         actor,
     )
+
+
+def _was_replaced(keyring: Keyring, other: Keyring) -> bool:
+    """Whether the other secret is a former one: it never comes back."""
+    return any(Keyring(former.root).check_value == other.check_value for former in keyring.formers)
 
 
 async def find_rotation_end(db: Database) -> int | None:

@@ -21,6 +21,7 @@ from imagegate.security.signing import equal, mac
 
 ENV_VARIABLE = "IMAGEGATE_SECRET"
 PREVIOUS_VARIABLE = "IMAGEGATE_SECRET_PREVIOUS"
+NEXT_VARIABLE = "IMAGEGATE_SECRET_NEXT"
 OVERLAP_US = 48 * US_PER_HOUR
 _NONCE_BYTES, _TAG_BYTES = 16, 32
 _MIN_SECRET_CHARS = 32
@@ -54,22 +55,25 @@ class Former:
 class Keyring:
     """Keys by purpose, derived with HMAC-SHA256. `formers` are the secrets that this one replaced, oldest first.
 
-    `ended`: the secret was itself replaced, more than 48 hours ago; nothing that it signed holds.
+    `successor`: the one that other processes may use already. `ended`: the secret was itself replaced, more than 48
+    hours ago; nothing that it signed holds.
     """
 
     def __init__(self, root: bytes, formers: tuple[Former, ...] = ()) -> None:
         self._root = root
         self.formers = formers
+        self.successor: Keyring | None = None
         self.ended = False
 
     def derive_key(self, purpose: str) -> bytes:
         return mac(self._root, purpose.encode())
 
     def accepted_keys(self, purpose: str, now: int) -> list[bytes]:
-        """What signatures are checked with: the present key first, and for 48 hours the one before."""
+        """What signatures are checked with: the present key first, for 48 hours the one before, and the next one."""
         if self.ended:
             return []
-        return [self.derive_key(purpose), *(one.derive_key(purpose) for one in self.formers[-1:] if now < one.ends)]
+        keys = [self.derive_key(purpose), *(one.derive_key(purpose) for one in self.formers[-1:] if now < one.ends)]
+        return [*keys, self.successor.derive_key(purpose)] if self.successor else keys
 
     @property
     def pepper(self) -> bytes:
@@ -128,10 +132,10 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ, *, create: boo
     return _parse_secret(given, source)
 
 
-def open_previous(env: Mapping[str, str] = os.environ) -> Keyring | None:
-    """The secret in `IMAGEGATE_SECRET_PREVIOUS`, which the present one is to replace."""
-    given = env.get(PREVIOUS_VARIABLE)
-    return _parse_secret(given, PREVIOUS_VARIABLE) if given else None
+def open_other(variable: str, env: Mapping[str, str] = os.environ) -> Keyring | None:
+    """The secret in this variable: the one that the present one is to replace, or the one that will replace it."""
+    given = env.get(variable)
+    return _parse_secret(given, variable) if given else None
 
 
 def next_file(data: Path) -> Path:

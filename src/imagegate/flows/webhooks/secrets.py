@@ -45,6 +45,8 @@ def signing_keys(runtime: Runtime, account_id: str, secret: SecretVersion, now: 
     """
     versions = [secret.version] + ([secret.version - 1] if previous_secret_expires(secret, now) else [])
     keys = [derive_secret(runtime, account_id, version) for version in versions]
+    if runtime.keyring.successor is not None:  # receivers may have got it from another process already
+        keys.append(runtime.keyring.successor.derive_key(_purpose(account_id, secret.version)))
     for former in reversed(runtime.keyring.formers):
         known = versions[1:] if _rotated_since(secret, former) else versions
         keys += [former.derive_key(_purpose(account_id, version)) for version in known]
