@@ -183,7 +183,7 @@ def _build_upstream_deps(
     def make_input_link(path: Path) -> str:
         # A task may wait until its deadline before the upstream fetches the link; ten minutes more for the fetch.
         expires_s = int(time.time() + work.deadline_s + 600)
-        return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), expires_s)
+        return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), expires_s, keyring.key_id)
 
     return UpstreamDeps(
         spool=spool,

@@ -38,7 +38,7 @@ TOKEN_EXPIRY = 1795000600
 def test_result_links_have_the_same_bytes_as_ever(index: int, ext: str, signature: str) -> None:
     link = f"{ORIGIN}/files/results/{TASK}/{index}.{ext}?exp={EXPIRY}&sig={signature}"
     assert sign_result_link(ORIGIN, KEY, TASK, index, ext, EXPIRY) == link
-    assert verify_result_link(KEY, TASK, index, ext, str(EXPIRY), signature) == EXPIRY
+    assert verify_result_link([KEY], TASK, index, ext, str(EXPIRY), signature) == EXPIRY
 
 
 def test_input_links_have_the_same_bytes_as_ever() -> None:
@@ -47,7 +47,7 @@ def test_input_links_have_the_same_bytes_as_ever() -> None:
         f"{ORIGIN}/files/inputs/{name}?exp={EXPIRY}&sig={INPUT_SIGNATURE}"
     )
     assert decode_blob_key(name) == BLOB
-    assert verify_input_link(KEY, BLOB, str(EXPIRY), INPUT_SIGNATURE) == EXPIRY
+    assert verify_input_link([KEY], BLOB, str(EXPIRY), INPUT_SIGNATURE) == EXPIRY
 
 
 @pytest.mark.parametrize(("session", "text"), [("5e55", SESSION_TOKEN), ("", LOCAL_TOKEN)])
@@ -68,7 +68,7 @@ def test_webhook_signatures_have_the_same_bytes_as_ever() -> None:
 
 def test_a_link_is_good_for_what_it_names_alone() -> None:
     good = (TASK, 0, "png", str(EXPIRY), RESULT_SIGNATURE)
-    assert verify_result_link(KEY, *good) == EXPIRY
+    assert verify_result_link([KEY], *good) == EXPIRY
     for other in (
         (TASK + "x", 0, "png", str(EXPIRY), RESULT_SIGNATURE),
         (TASK, 1, "png", str(EXPIRY), RESULT_SIGNATURE),
@@ -81,17 +81,17 @@ def test_a_link_is_good_for_what_it_names_alone() -> None:
         (TASK, 0, "png", "１", RESULT_SIGNATURE),
         (TASK, 0, "png", "9" * 13, RESULT_SIGNATURE),
     ):
-        assert verify_result_link(KEY, *other) is None
-    assert verify_result_link(b"another key", *good) is None
-    assert verify_input_link(KEY, BLOB + "x", str(EXPIRY), INPUT_SIGNATURE) is None
+        assert verify_result_link([KEY], *other) is None
+    assert verify_result_link([b"another key"], *good) is None
+    assert verify_input_link([KEY], BLOB + "x", str(EXPIRY), INPUT_SIGNATURE) is None
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_other_text_is_no_link_and_no_token(name: str, other: str) -> None:
     assert verify_page_token(KEY, name, 0) is None
     assert verify_page_token(KEY, f"imt_{name}.{other}", 0) is None
-    assert verify_result_link(KEY, TASK, 0, "png", name, other) is None
-    assert verify_input_link(KEY, decode_blob_key(name), str(EXPIRY), other) is None
+    assert verify_result_link([KEY], TASK, 0, "png", name, other) is None
+    assert verify_input_link([KEY], decode_blob_key(name), str(EXPIRY), other) is None
 
 
 @given(st.integers(0, len(SESSION_TOKEN) - 1), st.characters(codec="utf-8"))

@@ -43,8 +43,7 @@ class Authenticator:
         self._runtime = runtime
         self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
         self._failed_logins = RateLimiter(runtime.clock)
-        self._pepper = runtime.keyring.derive_key("pepper")
-        self._token_key = runtime.keyring.derive_key("page-token")
+        self._pepper = runtime.keyring.pepper
         self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
     async def authenticate(self, request: ApiRequest) -> ApiKey:
@@ -84,7 +83,8 @@ class Authenticator:
         """A key or session that was ended elsewhere keeps working for at most `key_cache_s`."""
         token, name, clock = None, value, self._runtime.clock
         if value.startswith(TOKEN_PREFIX):
-            token = verify_page_token(self._token_key, value, clock() // US_PER_SECOND)
+            now_s, keys = clock() // US_PER_SECOND, self._runtime.keyring.accepted_keys("page-token", clock())
+            token = next((one for key in keys if (one := verify_page_token(key, value, now_s))), None)
             if token is None:
                 return None
         elif is_well_formed(value):

@@ -42,6 +42,8 @@ async def readyz(runtime: Runtime) -> Response[Readiness]:
         "storage": "full" if is_disk_full(runtime.settings) else "ok",
         "workers": "ok" if runtime.wake_ups.worker_running else "stopped",
     }
+    if runtime.keyring.ended:
+        checks["secret"] = "ended"  # noqa: S105  a state
     is_ready = all(state == "ok" for state in checks.values())
     return Response(Readiness("ok" if is_ready else "unavailable", checks), status_code=200 if is_ready else 503)
 

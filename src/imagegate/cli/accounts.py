@@ -15,7 +15,7 @@ from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_SECOND, format_utc
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.refunds import refund as give_back
@@ -160,9 +160,7 @@ def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
 
 
 def _date(moment_us: int | None) -> str | None:
-    if moment_us is None:
-        return None
-    return datetime.datetime.fromtimestamp(moment_us // US_PER_SECOND, datetime.UTC).isoformat()
+    return None if moment_us is None else format_utc(moment_us)
 
 
 @keys.command("disable")

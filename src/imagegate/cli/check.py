@@ -20,7 +20,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folder, verify_folders
-from imagegate.flows.secret_check import open_verified_keyring
+from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
 from imagegate.store.dialect import wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
@@ -103,8 +103,7 @@ def _catalog(settings: Settings) -> str:
 
 
 def _secret(settings: Settings) -> str:
-    run_on_database(settings, lambda db: open_verified_keyring(db, settings.data_dir))
-    return "present, private, and the one of the database"
+    return run_on_database(settings, lambda db: describe_secret(db, settings.data_dir))
 
 
 def _database(settings: Settings) -> str:

@@ -6,8 +6,9 @@ import click
 
 from imagegate.cli.accounts import run_on_database
 from imagegate.cli.options import with_settings
+from imagegate.domain.time import format_utc
 from imagegate.flows.audit import command_line_actor
-from imagegate.flows.secret_check import accept_secret
+from imagegate.flows.secret_check import accept_secret, rotate_secret
 from imagegate.settings import Settings
 
 
@@ -29,3 +30,22 @@ def accept(settings: Settings, yes: bool) -> None:
         click.confirm("Every key, link, session and webhook secret made with another secret ends. Go on?", abort=True)
     changed = run_on_database(settings, lambda db: accept_secret(db, settings.data_dir, command_line_actor()))
     click.echo("the present secret is now the one of this database" if changed else "it was already the one")
+
+
+@secret.command("rotate")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_settings
+def rotate(settings: Settings, yes: bool) -> None:
+    """Replace the secret by a new one; for 48 hours both hold.
+
+    API keys stay as they are, however seldom they are used, and webhooks are signed with the old secret too until an
+    account makes a new one. Links and page tokens of the old secret end after 48 hours. Gateways take the new one when
+    they are started again, which must be within 48 hours.
+    """
+    if not yes:
+        click.confirm("Links and page tokens of the present secret end in 48 hours. Go on?", abort=True)
+    until = run_on_database(settings, lambda db: rotate_secret(db, settings.data_dir, command_line_actor()))
+    click.echo(
+        f"both secrets hold until {format_utc(until)}: start every gateway again before, other machines with a copy of"
+        " the new secret, and make a backup. API keys stay as they are; queries give new links"
+    )

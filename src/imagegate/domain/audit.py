@@ -23,6 +23,7 @@ class Action(enum.StrEnum):
     route_reset = "route.reset"
     routes_reload = "routes.reload"
     secret_accept = "secret.accept"  # noqa: S105  the name of an act
+    installation_secret_rotate = "secret.rotate"  # noqa: S105  the name of an act
     sign_in_failed = "sign_in.failed"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import msgspec
 
 US_PER_MS = 1_000
@@ -14,6 +16,11 @@ US_PER_DAY = 24 * US_PER_HOUR
 def ceil_seconds(us: int) -> int:
     """Whole seconds, never too few: for `Retry-After` and its kin."""
     return -(-us // US_PER_SECOND)
+
+
+def format_utc(us: int) -> str:
+    """ISO 8601, to the second."""
+    return datetime.datetime.fromtimestamp(us // US_PER_SECOND, datetime.UTC).isoformat()
 
 
 class ClockStep(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ async def create_key(
         made_by=made_by,
         **msgspec.structs.asdict(new),
     )
-    digest = hash_key(keyring.derive_key("pepper"), secret)
+    digest = hash_key(keyring.pepper, secret)
     made = await write_act(db, acts.create_key, account_id, key, digest, actor)
     if isinstance(made, MakerEnded):
         raise Unauthorized
@@ -48,7 +48,7 @@ async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
     """The key with this secret; None for unknown, disabled, expired and malformed keys alike."""
     if not is_well_formed(secret):
         return None
-    key = await runtime.db.read(api_keys.find_key_by_digest, hash_key(runtime.keyring.derive_key("pepper"), secret))
+    key = await runtime.db.read(api_keys.find_key_by_digest, hash_key(runtime.keyring.pepper, secret))
     return key if key and key.is_active(runtime.clock()) else None
 
 

@@ -51,7 +51,8 @@ async def resolve_local_url(runtime: Runtime, url: str, account_id: str) -> Asse
 async def _find_result(runtime: Runtime, account_id: str, match: re.Match[str], query: str) -> Asset | None:
     given = urllib.parse.parse_qs(query)
     exp, sig = given.get("exp", [""])[0], given.get("sig", [""])[0]
-    expires_s = verify_result_link(runtime.keyring.derive_key("links"), match[1], int(match[2]), match[3], exp, sig)
+    keys = runtime.keyring.accepted_keys("links", runtime.clock())
+    expires_s = verify_result_link(keys, match[1], int(match[2]), match[3], exp, sig)
     if expires_s is None or expires_s * US_PER_SECOND <= runtime.clock():
         return None
     kind = AssetKind.thumbnail if match[3] == THUMBNAIL_EXTENSION else AssetKind.result

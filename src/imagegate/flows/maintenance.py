@@ -12,6 +12,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
 from imagegate.flows.execution.settlement import fail_task
+from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
@@ -129,6 +130,7 @@ async def check_integrity(runtime: Runtime) -> None:
 
 async def sweep(runtime: Runtime) -> None:
     await follow_clock(runtime)
+    await watch_secret(runtime)
     await pull_in(runtime)
     await reclaim_lost_tasks(runtime)
     crash_point("sweep.mid")

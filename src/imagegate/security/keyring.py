@@ -1,23 +1,31 @@
 """The installation's secret and the keys derived from it.
 
 The secret is the file `<data>/secret` (0600, made at the first start) or the variable `IMAGEGATE_SECRET`; it is never
-written to the database.
+written to the database. Secrets that it replaced are there, encrypted with a key derived from it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
+from imagegate.domain.time import US_PER_HOUR
 from imagegate.security.signing import equal, mac
 
 ENV_VARIABLE = "IMAGEGATE_SECRET"
+PREVIOUS_VARIABLE = "IMAGEGATE_SECRET_PREVIOUS"
+NEXT_VARIABLE = "IMAGEGATE_SECRET_NEXT"
+OVERLAP_US = 48 * US_PER_HOUR
+_NONCE_BYTES, _TAG_BYTES = 16, 32
 _MIN_SECRET_CHARS = 32
-_HOW_TO_MAKE_ONE = "make one with: openssl rand -hex 32"
+HOW_TO_MAKE_ONE = "make one with: openssl rand -hex 32"
 _HOW_TO_GO_ON = (
     f"without it no API key, link or webhook signature of this installation is valid. Restore the file, or set"
     f" {ENV_VARIABLE}. If it is lost for good: `imagegate secret accept` makes the present one valid, and every key"
@@ -29,14 +37,82 @@ class SecretError(Exception):
     """The secret is short, readable by others or unreadable; the text says what to do."""
 
 
-class Keyring:
-    """Keys by purpose, derived with HMAC-SHA256."""
+@dataclasses.dataclass(frozen=True)
+class Former:
+    """A secret that was replaced, and when (UTC microseconds). It still holds for 48 hours from then."""
 
-    def __init__(self, root: bytes) -> None:
+    replaced: int
+    root: bytes = dataclasses.field(repr=False)
+
+    @property
+    def ends(self) -> int:
+        return self.replaced + OVERLAP_US
+
+    def derive_key(self, purpose: str) -> bytes:
+        return mac(self.root, purpose.encode())
+
+
+class Keyring:
+    """Keys by purpose, derived with HMAC-SHA256. `formers` are the secrets that this one replaced, oldest first.
+
+    `successor`: the one that other processes may use already. `ended`: the secret was itself replaced, more than 48
+    hours ago; nothing that it signed holds.
+    """
+
+    def __init__(self, root: bytes, formers: tuple[Former, ...] = ()) -> None:
         self._root = root
+        self.formers = formers
+        self.successor: Keyring | None = None
+        self.ended = False
 
     def derive_key(self, purpose: str) -> bytes:
         return mac(self._root, purpose.encode())
+
+    def accepted_keys(self, purpose: str, now: int) -> list[bytes]:
+        """What signatures are checked with: the present key first, for 48 hours the one before, and the next one."""
+        if self.ended:
+            return []
+        keys = [self.derive_key(purpose), *(one.derive_key(purpose) for one in self.formers[-1:] if now < one.ends)]
+        return [*keys, self.successor.derive_key(purpose)] if self.successor else keys
+
+    @property
+    def pepper(self) -> bytes:
+        """Hashes API keys. It is that of the first secret for good: the keys themselves are nowhere, so no other hash
+        of a key can be made before it is used. Keys have 256 random bits; who knows the pepper has none of them."""
+        return self.formers[0].derive_key("pepper") if self.formers else self.derive_key("pepper")
+
+    @property
+    def key_id(self) -> str:
+        """Stands in every link. Before the first rotation it is the one that links have had ever since."""
+        return f"k{len(self.formers) + 1}"
+
+    def replaced_by(self, successor: Keyring, now: int) -> Keyring:
+        """The successor that knows this secret and those before as its formers."""
+        return Keyring(successor._root, (*self.formers, Former(now, self._root)))
+
+    def seal_formers(self) -> str:
+        """The formers, encrypted and authenticated with keys of this secret: the database keeps them."""
+        nonce, text = secrets.token_bytes(_NONCE_BYTES), msgspec.json.encode(self.formers)
+        sealed = nonce + self._cipher(nonce, text)
+        return (sealed + mac(self.derive_key("formers-tag"), sealed)).hex()
+
+    def open_formers(self, sealed: str) -> Keyring:
+        """This keyring with the formers of `seal_formers`. SecretError where they are damaged."""
+        try:
+            raw = bytes.fromhex(sealed)
+        except ValueError:
+            raw = b""
+        body, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+        if not equal(mac(self.derive_key("formers-tag"), body).hex(), tag.hex()):
+            raise SecretError("the former secrets in the database are damaged; restore the last backup")
+        nonce, text = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
+        return Keyring(self._root, msgspec.json.decode(self._cipher(nonce, text), type=tuple[Former, ...]))
+
+    def _cipher(self, nonce: bytes, text: bytes) -> bytes:
+        """HMAC in counter mode: the standard library has no cipher, and this is a few hundred bytes at a start."""
+        key, blocks = self.derive_key("formers"), range(len(text) // 32 + 1)
+        stream = b"".join(mac(key, nonce + block.to_bytes(4, "big")) for block in blocks)
+        return bytes(a ^ b for a, b in zip(text, stream, strict=False))
 
     @property
     def check_value(self) -> str:
@@ -53,14 +129,62 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ, *, create: boo
     if given is None:
         source = str(data / "secret")
         given = _load_or_create(data / "secret", create=create)
+    return _parse_secret(given, source)
+
+
+def open_other(variable: str, env: Mapping[str, str] = os.environ) -> Keyring | None:
+    """The secret in this variable: the one that the present one is to replace, or the one that will replace it."""
+    given = env.get(variable)
+    return _parse_secret(given, variable) if given else None
+
+
+def next_file(data: Path) -> Path:
+    """Where a rotation writes the new secret; it becomes `secret` once the database knows it."""
+    return data / "secret.next"
+
+
+def open_next(data: Path, env: Mapping[str, str] = os.environ) -> Keyring | None:
+    """The secret of a rotation that was cut off, if any."""
+    path = next_file(data)
+    if ENV_VARIABLE in env or not path.exists():
+        return None
+    return _parse_secret(_load_or_create(path, create=False), str(path))
+
+
+def write_next(data: Path) -> Keyring:
+    """Make a new secret and write it beside the present one, flushed before anything depends on it."""
+    path = next_file(data)
+    path.unlink(missing_ok=True)  # of a rotation that was cut off before the database knew of it
+    write_private_file(path, secrets.token_hex(32))
+    flush_folder(data)
+    return _parse_secret(path.read_text("ascii"), str(path))
+
+
+def adopt_next(data: Path) -> None:
+    """The new secret takes the present one's place. Whoever else finished the rotation has done it already."""
+    with contextlib.suppress(FileNotFoundError):
+        next_file(data).replace(data / "secret")
+    flush_folder(data)
+
+
+def flush_folder(folder: Path) -> None:
+    """A name in a folder survives a power cut once the folder is flushed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _parse_secret(given: str, source: str) -> Keyring:
     try:
         root = given.encode()
     except UnicodeEncodeError:
-        raise SecretError(f"{source} is not text; {_HOW_TO_MAKE_ONE}") from None
+        raise SecretError(f"{source} is not text; {HOW_TO_MAKE_ONE}") from None
     if not given.isprintable():
         raise SecretError(f"{source} has characters that cannot be printed: it is not what was written there")
     if len(given) < _MIN_SECRET_CHARS:
-        raise SecretError(f"the secret has fewer than {_MIN_SECRET_CHARS} characters; {_HOW_TO_MAKE_ONE}")
+        raise SecretError(f"the secret has fewer than {_MIN_SECRET_CHARS} characters; {HOW_TO_MAKE_ONE}")
     return Keyring(root)
 
 

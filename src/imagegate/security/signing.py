@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -17,7 +19,8 @@ TOKEN_PREFIX = "imt_"  # noqa: S105  the public prefix of every token, not one o
 TOKEN_LIFETIME_S = 600
 _MAX_TOKEN_CHARS = 1000  # ours have about 150; longer text is cut before anything is computed over it
 _MAX_EXPIRY_DIGITS = 12
-_KEY_VERSION = "k1"  # stands in every link, so that links of two keys can be told apart should the key ever change
+FIRST_KEY_ID = "k1"
+_KEY_ID = re.compile("k[0-9]{1,6}")  # stands in every link: links of two keys can be told apart
 
 
 def mac(key: bytes, message: bytes) -> bytes:
@@ -40,21 +43,24 @@ def from_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def sign_result_link(origin: str, key: bytes, task_id: str, index: int, ext: str, exp: int) -> str:
+def sign_result_link(
+    origin: str, key: bytes, task_id: str, index: int, ext: str, exp: int, key_id: str = FIRST_KEY_ID
+) -> str:
     """The link of a result, or of a thumbnail (`ext` THUMBNAIL_EXTENSION), until `exp` in Unix seconds."""
-    signature = _link_signature(key, f"{task_id}\n{index}\n{ext}", exp)
+    signature = _link_signature(key, key_id, f"{task_id}\n{index}\n{ext}", exp)
     return f"{origin}/files/results/{task_id}/{index}.{ext}?exp={exp}&sig={signature}"
 
 
-def verify_result_link(key: bytes, task_id: str, index: int, ext: str, exp: str, sig: str) -> int | None:
+def verify_result_link(keys: Iterable[bytes], task_id: str, index: int, ext: str, exp: str, sig: str) -> int | None:
     """When the link ends (Unix seconds), past or not; None where the signature is not ours."""
-    return _verified_expiry(key, f"{task_id}\n{index}\n{ext}", exp, sig)
+    return _verified_expiry(keys, f"{task_id}\n{index}\n{ext}", exp, sig)
 
 
-def sign_input_link(origin: str, key: bytes, blob_key: str, exp: int) -> str:
+def sign_input_link(origin: str, key: bytes, blob_key: str, exp: int, key_id: str = FIRST_KEY_ID) -> str:
     """The link of one blob until `exp`, for upstreams that read references by URL only."""
     name = f"{to_base64url(blob_key.encode())}.{blob_key.rpartition('.')[2]}"
-    return f"{origin}/files/inputs/{name}?exp={exp}&sig={_link_signature(key, _input_subject(blob_key), exp)}"
+    signature = _link_signature(key, key_id, _input_subject(blob_key), exp)
+    return f"{origin}/files/inputs/{name}?exp={exp}&sig={signature}"
 
 
 def decode_blob_key(name: str) -> str:
@@ -65,24 +71,27 @@ def decode_blob_key(name: str) -> str:
         return ""
 
 
-def verify_input_link(key: bytes, blob_key: str, exp: str, sig: str) -> int | None:
+def verify_input_link(keys: Iterable[bytes], blob_key: str, exp: str, sig: str) -> int | None:
     """When the link ends (Unix seconds), past or not; None where the signature is not ours."""
-    return _verified_expiry(key, _input_subject(blob_key), exp, sig)
+    return _verified_expiry(keys, _input_subject(blob_key), exp, sig)
 
 
 def _input_subject(blob_key: str) -> str:
     return f"input\n{blob_key}"
 
 
-def _verified_expiry(key: bytes, subject: str, exp: str, sig: str) -> int | None:
+def _verified_expiry(keys: Iterable[bytes], subject: str, exp: str, sig: str) -> int | None:
     if not (exp.isascii() and exp.isdigit() and len(exp) <= _MAX_EXPIRY_DIGITS) or exp != str(int(exp)):
         return None  # one link has one spelling: `exp=017…` is not what was signed
-    return int(exp) if equal(_link_signature(key, subject, int(exp)), sig) else None
+    key_id = sig.partition(".")[0]
+    if _KEY_ID.fullmatch(key_id) is None:
+        return None
+    return int(exp) if any(equal(_link_signature(key, key_id, subject, int(exp)), sig) for key in keys) else None
 
 
-def _link_signature(key: bytes, subject: str, exp: int) -> str:
-    signed = f"v1\nGET\n{subject}\n{exp}\n{_KEY_VERSION}"
-    return f"{_KEY_VERSION}.{to_base64url(mac(key, signed.encode()))}"
+def _link_signature(key: bytes, key_id: str, subject: str, exp: int) -> str:
+    signed = f"v1\nGET\n{subject}\n{exp}\n{key_id}"
+    return f"{key_id}.{to_base64url(mac(key, signed.encode()))}"
 
 
 class PageToken(msgspec.Struct, frozen=True, array_like=True):

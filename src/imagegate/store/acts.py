@@ -5,6 +5,7 @@ An act that changed nothing, as a repeat does, leaves no row.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -212,7 +213,22 @@ def accept_secret(tx: Tx, check_value: str, actor: Actor) -> Act[bool]:
     if installation.find_value(tx, installation.SECRET_CHECK) == check_value:
         return Act(False, [])
     installation.replace_value(tx, installation.SECRET_CHECK, check_value)
+    installation.delete_value(tx, installation.FORMER_CHECK)
     return Act(True, [record(tx, actor, Action.secret_accept)])
+
+
+def rotate_installation_secret(
+    tx: Tx, old_check: str, new_check: str, seal: Callable[[int], str], actor: Actor
+) -> Act[bool]:
+    """False where the old secret is not the one of the database. `seal(now)` is what the new one keeps of it."""
+    # Rotations are in a line: two that both found the old secret would each believe that theirs is the new one.
+    tx.lock_row("SELECT name FROM installation WHERE name = :name", {"name": installation.SECRET_CHECK})
+    if installation.find_value(tx, installation.SECRET_CHECK) != old_check:
+        return Act(False, [])
+    installation.replace_value(tx, installation.SECRET_CHECK, new_check)
+    installation.replace_value(tx, installation.FORMER_CHECK, old_check)
+    installation.replace_value(tx, installation.formers_of(new_check), seal(tx.now))
+    return Act(True, [record(tx, actor, Action.installation_secret_rotate)])
 
 
 def record_reload(tx: Tx, before: list[str], after: list[str], actor: Actor) -> Act[None]:

@@ -5,11 +5,27 @@ from __future__ import annotations
 from imagegate.store.transaction import Tx
 
 SECRET_CHECK = "secret_check"  # noqa: S105  a name; the value tells secrets apart and is none
+FORMER_CHECK = "former_secret_check"  # of the secret before; the row is as old as the rotation
 
 
 def find_value(tx: Tx, name: str) -> str | None:
     row = tx.fetch_one("SELECT value FROM installation WHERE name = :name", {"name": name})
     return str(row["value"]) if row else None
+
+
+def find_age(tx: Tx, name: str) -> tuple[str, int] | None:
+    """Return the value and for how long it has been stored, in microseconds."""
+    row = tx.fetch_one("SELECT value, created FROM installation WHERE name = :name", {"name": name})
+    return (str(row["value"]), tx.now - int(row["created"])) if row else None
+
+
+def formers_of(check_value: str) -> str:
+    """The name of what the secret with this check value keeps of those before it: each reads its own row."""
+    return f"former_secrets:{check_value}"
+
+
+def delete_value(tx: Tx, name: str) -> None:
+    tx.execute("DELETE FROM installation WHERE name = :name", {"name": name})
 
 
 def add_value(tx: Tx, name: str, value: str) -> str:
@@ -25,5 +41,5 @@ def probe_write(tx: Tx) -> None:
 
 
 def replace_value(tx: Tx, name: str, value: str) -> None:
-    tx.execute("DELETE FROM installation WHERE name = :name", {"name": name})
+    delete_value(tx, name)
     tx.insert("installation", name=name, value=value, created=tx.now)

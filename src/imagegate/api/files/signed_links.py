@@ -121,7 +121,8 @@ async def get_input(
     sig: LinkSignature = "",
 ) -> Response[Any]:
     key = decode_blob_key(name)
-    _require_live(runtime, verify_input_link(runtime.keyring.derive_key("links"), key, exp, sig))
+    keys = runtime.keyring.accepted_keys("links", runtime.clock())
+    _require_live(runtime, verify_input_link(keys, key, exp, sig))
     try:
         blob = await runtime.blobs.open(key)
     except BlobNotFound:
@@ -173,7 +174,8 @@ async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str
     if match is None:
         raise errors.NotFound
     index, ext = int(match[1]), match[2]
-    expires_s = verify_result_link(runtime.keyring.derive_key("links"), task_id, index, ext, exp, sig)
+    keys = runtime.keyring.accepted_keys("links", runtime.clock())
+    expires_s = verify_result_link(keys, task_id, index, ext, exp, sig)
     expires_s = _require_live(runtime, expires_s)
     kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
     asset = await runtime.db.read(find_output_asset, task_id, kind, index)

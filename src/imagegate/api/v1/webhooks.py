@@ -32,7 +32,7 @@ from imagegate.domain.audit import Actor
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.webhooks import Delivery, DeliveryAttempt, DeliveryState, SecretVersion, format_secret
 from imagegate.flows.webhooks.log import delivery_page, resend_delivery, send_test_delivery
-from imagegate.flows.webhooks.secrets import derive_secret, previous_secret_expires, rotate_account_secret
+from imagegate.flows.webhooks.secrets import derive_secret, previous_secret, rotate_account_secret
 from imagegate.runtime import Runtime
 from imagegate.store.deliveries import load_secret_version
 
@@ -83,7 +83,7 @@ class WebhookTest(msgspec.Struct):
 
 
 class OldSecret(msgspec.Struct):
-    """The previous secret, which also signs for 24 hours."""
+    """The previous secret, which also signs until then."""
 
     secret: SecretText
     expires_at: Seconds
@@ -172,12 +172,11 @@ async def rotate_secret(runtime: Runtime, key: ApiKey, actor: Actor) -> Response
 
 
 def _secret_response(runtime: Runtime, account_id: str, secret: SecretVersion) -> Response[SecretView]:
-    until = previous_secret_expires(secret, runtime.clock())
-    old = format_secret(derive_secret(runtime, account_id, secret.version - 1))
+    previous = previous_secret(runtime, account_id, secret, runtime.clock())
     view = SecretView(
         secret=format_secret(derive_secret(runtime, account_id, secret.version)),
         version=secret.version,
-        previous=OldSecret(old, until // US_PER_SECOND) if until else None,
+        previous=OldSecret(format_secret(previous[0]), previous[1] // US_PER_SECOND) if previous else None,
     )
     return Response(view, headers={"Cache-Control": "no-store"})
 

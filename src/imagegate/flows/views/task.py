@@ -127,10 +127,9 @@ def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
 
 
 def result_links(runtime: Runtime, task: Task) -> list[str]:
-    """The same strings in every response: the signature depends on nothing that changes."""
+    """The same strings in every response while the secret is the same."""
     exp = (task.results_expire or 0) // US_PER_SECOND
-    key = runtime.keyring.derive_key("links")
-    return [sign_result_link(runtime.origin, key, task.id, image.index, image.ext, exp) for image in task.results]
+    return [_sign(runtime, task.id, image.index, image.ext, exp) for image in task.results]
 
 
 def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
@@ -138,7 +137,12 @@ def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
     if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
         return UNSET
     exp = task.thumbnail_expires // US_PER_SECOND
-    return sign_result_link(runtime.origin, runtime.keyring.derive_key("links"), task.id, 0, THUMBNAIL_EXTENSION, exp)
+    return _sign(runtime, task.id, 0, THUMBNAIL_EXTENSION, exp)
+
+
+def _sign(runtime: Runtime, task_id: str, index: int, ext: str, exp: int) -> str:
+    keyring = runtime.keyring
+    return sign_result_link(runtime.origin, keyring.derive_key("links"), task_id, index, ext, exp, keyring.key_id)
 
 
 def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
