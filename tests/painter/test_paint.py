@@ -33,7 +33,11 @@ _PROMPTS = {
 }
 
 
-@pytest.mark.parametrize("cell", _CELLS, ids=lambda cell: f"{cell['width']}x{cell['height']}")
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(cell, marks=pytest.mark.gate if number % 3 else ()) for number, cell in enumerate(_CELLS)],
+    ids=lambda cell: f"{cell['width']}x{cell['height']}",
+)
 def test_every_documented_size_is_exact(make_request: MakeRequest, cell: dict[str, Any]) -> None:
     # the cheapest scene: what is tested is the size, not the image
     answer = paint(

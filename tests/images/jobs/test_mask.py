@@ -76,6 +76,7 @@ def test_a_noisy_4k_mask_becomes_small(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").stat().st_size < 300_000
 
 
+@pytest.mark.gate
 def test_the_largest_that_is_decoded_fits_the_child_and_more_is_refused(tmp_path: Path) -> None:
     Image.new("RGBA", (8000, 8000), (9, 9, 9, 0)).save(tmp_path / "in.png", compress_level=1)
     rewritten(tmp_path / "in.png", tmp_path / "out.png")

@@ -278,7 +278,7 @@ def test_two_children_paint_the_same_bytes(tmp_path: Path) -> None:
     assert asyncio.run(once(tmp_path / "a")) == asyncio.run(once(tmp_path / "b"))
 
 
-@pytest.mark.parametrize("size", [(3840, 2160), (2880, 2880)])
+@pytest.mark.parametrize("size", [(3840, 2160), pytest.param((2880, 2880), marks=pytest.mark.gate)])
 def test_the_largest_images_fit_the_childs_limits(tmp_path: Path, size: tuple[int, int]) -> None:
     """Under 500 MB, and 4 s of CPU, which the worker's limit enforces."""
 
