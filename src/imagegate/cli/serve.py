@@ -89,8 +89,7 @@ async def _serve(settings: Settings, listener: socket.socket, reload_settings: C
             timeout_graceful_shutdown=5,
             http=_http_protocol(runtime),
         )
-        _print_greeting(runtime, key)
-        await _Server(config, runtime).serve(sockets=[listener])
+        await _Server(config, runtime, key).serve(sockets=[listener])
         _page_link_file(runtime).unlink(missing_ok=True)
         if integrity_check is not None and not integrity_check.done():
             integrity_check.cancel()  # the marker stays: the next start checks again
@@ -225,10 +224,16 @@ def _lock_data_dir(settings: Settings) -> TextIO:
 class _Server(uvicorn.Server):
     """Exits 0 on SIGTERM and SIGINT; uvicorn alone would raise the signal again before the runtime is closed."""
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: Runtime, demo_key: str | None) -> None:
         super().__init__(config)
         self._runtime = runtime
+        self._demo_key = demo_key
         self._drain: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _print_greeting(self._runtime, self._demo_key)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains: requests are served until the last sent call has ended. A second one ends it now."""
