@@ -164,6 +164,7 @@ def test_f11_the_corpus_as_uploads(
         gateway.check()
 
 
+@pytest.mark.gate
 def test_f11_references_without_end_or_haste(gateway: Gateway, client: httpx.Client, server: FileServer) -> None:
     huge = server.serve("/huge", send_bytes(PNG, announced=10**12))
     endless = server.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20)))

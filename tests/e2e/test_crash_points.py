@@ -88,6 +88,7 @@ def test_f1_killed_at(scene: CrashScenario, place: str) -> None:
     check_report(place, fate)
 
 
+@pytest.mark.gate
 @pytest.mark.fault("F1")
 def test_f1_killed_on_postgres(world: Environment, postgres_url: str, tmp_path: Path) -> None:
     scene = CrashScenario(world, tmp_path, world.openai, {"IMAGEGATE_DATABASE": postgres_url})

@@ -60,6 +60,7 @@ def test_s2_1_reference_limits_are_found_in_the_bytes(
     path.unlink()
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("name", HOSTILE)
 def test_little_memory(name: str, tmp_path: Path) -> None:
     path = put(tmp_path, CORPUS[name].make())
