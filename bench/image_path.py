@@ -78,11 +78,11 @@ async def gateway_path(port: int, count: int, folder: Path) -> None:
         place = folder / f"ours-{number}"
         place.mkdir(exist_ok=True)
         async with slots, client.stream("POST", url, total_s=600.0, body=json_body({})) as response:
-            parsed = await ResponseReader(place, 1, 1, Dialect(name="bench"), CallHooks().on_partial_image).read(
-                response
-            )
-            assert parsed.files["@0"].stat().st_size > 1_000_000
-            parsed.files["@0"].unlink()
+            parsed = await ResponseReader(
+                place.joinpath, 1, 1, Dialect(name="bench"), CallHooks().on_partial_image
+            ).read(response)
+            assert parsed.files["@0"].bytes > 1_000_000
+            parsed.files["@0"].path.unlink()
 
     await asyncio.gather(*(one(number) for number in range(count)))
     await client.close()

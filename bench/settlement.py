@@ -52,11 +52,11 @@ async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
     (task,) = await runtime.db.write(claims.claim_due_tasks, key.account_id, runtime.boot_id, LEASE_US, 1)
     attempt = new_attempt(task)
     await runtime.db.write(attempts.begin_attempt, key.account_id, attempt, runtime.boot_id, ROUTE)
-    path = runtime.spool.create_directory(attempt.id) / "0.png"
+    path = runtime.spool.path(attempt.id, "0.png")
     encode(pixels, path, "png")
     size, digest = fsync_and_hash(path)
     image = SpooledImage("0.png", "image/png", WIDTH, HEIGHT, size, digest)
-    runtime.spool.write_response(attempt.id, SpooledResponse((image,), None, UsageSource.upstream))
+    await runtime.spool.save_response(attempt.id, SpooledResponse((image,), None, UsageSource.upstream))
     started = time.perf_counter()
     await execute(runtime, task, Lease(60))
     took = time.perf_counter() - started

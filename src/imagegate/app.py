@@ -30,6 +30,7 @@ from imagegate.api.router import HANDLERS
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
+from imagegate.disk import DiskWriter
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
@@ -104,7 +105,8 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
-    spool, blobs = Spool(settings.spool_dir), LocalBlobStore(settings.blob_dir)
+    disk = DiskWriter()
+    spool, blobs = Spool(settings.spool_dir, disk), LocalBlobStore(settings.blob_dir, disk)
     for folder in (settings.spool_dir, settings.blob_dir):
         keep_from_others(folder)
     await verify_folders(database, settings)
@@ -117,6 +119,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         db=database,
         blobs=blobs,
         spool=spool,
+        disk=disk,
         registry=configure_registry(settings, catalog, deps),
         upstream_deps=deps,
         egress_client=client or EgressClient(egress, resolver=DnsResolver(settings.limits.dns_servers)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imagegate.crash_points import crash_point
-from imagegate.spool import fsync_directory
+from imagegate.disk import DiskWriter, Unflushed
 
 KEY_ROOT = "t"  # of every key; the installation's own files may stand beside it
 KEY_PATTERN = re.compile(KEY_ROOT + r"/[a-z0-9_]{1,64}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[a-z0-9_-]{1,80}\.(png|jpg|webp|gif)")
@@ -57,40 +57,45 @@ class OpenBlob:
 class LocalBlobStore:
     """Blobs as files below `root`. A file appears under its key only when all its bytes are on disk."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, disk: DiskWriter | None = None) -> None:
         self._root = root
+        self._disk = disk or DiskWriter()
+        self._durable_folders: set[Path] = set()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, source: Path, key: str) -> None:
-        """Publish the file `source`, which is already synced. A blob of this key is from a repeat of the same step.
+        """Publish the file `source`, which is already on disk. A blob of this key is from a repeat of the same step.
 
         BlobNotFound where `source` is missing.
         """
-        await asyncio.to_thread(self._publish, source, self._path(key))
+        target = self._path(key)
+        await self._disk.run(self._publish, source, target)
+        self._durable_folders.add(target.parent)
+        crash_point("blob.post_publish")
 
-    def _publish(self, source: Path, target: Path) -> None:
+    def _publish(self, unflushed: Unflushed, source: Path, target: Path) -> None:
         crash_point("blob.mid_write")
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not target.parent.is_dir():
+            self._durable_folders.clear()
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         crash_point("blob.pre_publish")
         try:
             # A hard link: no copy, and it fails where a repeat has published the same key before.
             os.link(source, target)
         except FileExistsError:
             # Published before, and still the same file; a copy may have been damaged since.
-            if source.samefile(target):
-                return
-            self._copy(source, target)
+            if not source.samefile(target):
+                self._copy(source, target)
         except FileNotFoundError:
             raise BlobNotFound(str(source)) from None
         except OSError:
             self._copy(source, target)
         target.chmod(0o600)
-        # Every parent: a directory that was created just now is an entry of its own parent.
         for folder in target.parents:
-            fsync_directory(folder)
-            if folder == self._root:
+            unflushed.add_folder(folder)
+            # A folder that was created just now is an entry of its own parent.
+            if folder == self._root or folder in self._durable_folders:
                 break
-        crash_point("blob.post_publish")
 
     def _copy(self, source: Path, target: Path) -> None:
         """Where the spool is on another file system, which hard links cannot cross."""

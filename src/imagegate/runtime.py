@@ -11,6 +11,7 @@ from collections import Counter
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
 from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -32,12 +33,12 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
-    out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
-    `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
-    this process added since; both at most a second old. `page_secret` is in the link to the page that the start prints:
-    whoever has it is the person at this machine. `event_streams` counts the open ones of each key, `uploads_under_way`
-    those of each account.
+    `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own.
+    `worker_slots` limits how many tasks are carried out at once, `fetch_limits` how many URLs are fetched,
+    `upstream_call_slots` how many calls wait for upstreams. `route_health` is the breakers' state, `unfinished_total`
+    the number of unfinished tasks of all accounts and what this process added since; both at most a second old.
+    `page_secret` is in the link to the page that the start prints: whoever has it is the person at this machine.
+    `event_streams` counts the open ones of each key, `uploads_under_way` those of each account.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class Runtime:
     db: Database
     blobs: LocalBlobStore
     spool: Spool
+    disk: DiskWriter
     registry: UpstreamRegistry
     upstream_deps: UpstreamDeps
     egress_client: EgressClient
@@ -98,3 +100,5 @@ class Runtime:
         await self.registry.close()
         await self.upstream_deps.resolver.close()
         self.db.close()
+        self.disk.close()
+        self.spool.close()

@@ -40,15 +40,15 @@ class ScriptedUpstream:
         if prompt.startswith(HOLD):
             await ties.on_progress(30)
             await self.release.wait()
-        return self._answers.get(prompt.removeprefix(HOLD)) or self._image(call)
+        return self._answers.get(prompt.removeprefix(HOLD)) or await self._image(call)
 
-    def _image(self, call: Call) -> Produced:
+    async def _image(self, call: Call) -> Produced:
         data = image_bytes(size=(call.order.size.width, call.order.size.height))
-        (self._spool.create_directory(call.attempt_id) / "0.png").write_bytes(data)
+        self._spool.path(call.attempt_id, "0.png").write_bytes(data)
         size, digest = call.order.size, hashlib.sha256(data).hexdigest()
         image = SpooledImage("0.png", "image/png", size.width, size.height, len(data), digest)
         answer = SpooledResponse((image,), call.expected, UsageSource.upstream)
-        self._spool.write_response(call.attempt_id, answer)
+        await self._spool.save_response(call.attempt_id, answer)
         return Produced(answer)
 
     async def close(self) -> None:

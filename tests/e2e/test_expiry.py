@@ -15,6 +15,7 @@ import pytest
 from litestar.types import ASGIApp
 
 from imagegate.app import build_app, open_runtime
+from imagegate.disk import fsync
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
@@ -23,7 +24,6 @@ from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, reclaim_lost_tasks, sweep
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage, Work
-from imagegate.spool import fsync_directory
 from imagegate.store import claims, tasks
 from imagegate.store.dialect import Row, wall_clock
 from imagegate.store.invariants import find_violations
@@ -313,7 +313,7 @@ def test_blob_s3_4_bytes_without_a_row_are_collected_after_a_day(tmp_path: Path)
             orphan, young = (kept.with_name(f"att_{name}-0.jpg") for name in ("old", "young"))
             for path in (orphan, young):
                 path.write_bytes(kept.read_bytes())
-            fsync_directory(kept.parent)
+            fsync(kept.parent)
             for path in (orphan, kept):
                 os.utime(path, (time.time() - 25 * 3600,) * 2)
             await delete_orphan_blobs(place.runtime)

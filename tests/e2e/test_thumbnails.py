@@ -106,11 +106,11 @@ def test_an_image_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path:
             (claimed,) = await runtime.db.write(claims.claim_due_tasks, row.account_id, runtime.boot_id, LEASE_US, 1)
             attempt = new_attempt(claimed)
             await runtime.db.write(attempts.begin_attempt, row.account_id, attempt, runtime.boot_id, ROUTE)
-            path = runtime.spool.create_directory(attempt.id) / "0.png"
+            path = runtime.spool.path(attempt.id, "0.png")
             Image.new("1", (8200, 8200)).save(path)
             size, digest = fsync_and_hash(path)
             image = SpooledImage("0.png", "image/png", 8200, 8200, size, digest)
-            runtime.spool.write_response(attempt.id, SpooledResponse((image,), None, UsageSource.upstream))
+            await runtime.spool.save_response(attempt.id, SpooledResponse((image,), None, UsageSource.upstream))
             await execute(runtime, claimed, Lease(60))
             done = await place.task(task["id"])
             assert done["status"] == "completed"

@@ -265,7 +265,7 @@ class CrashScenario:
         data, results = self.gateway.data, self.totals.delivered
         with self.gateway:
             wait_until(
-                lambda: not any(entry.is_dir() for entry in (data / "spool").iterdir()),
+                lambda: all(entry.name.startswith("responses-") for entry in (data / "spool").iterdir()),
                 _TIMEOUT_S,
                 what=lambda: "the spool is empty",
             )

@@ -103,7 +103,7 @@ def run(protocol: str, directory: Path, server: Server, **fields: Any) -> Outcom
 
 
 def stored(directory: Path) -> str:
-    return (directory / "spool" / ATTEMPT / "answer.json").read_text()
+    return "".join(log.read_text() for log in (directory / "spool").glob("responses-*"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -138,8 +138,8 @@ def test_an_image_that_comes_as_text_is_decoded(protocol: str, shape: str, form:
     outcome = run(protocol, tmp_path, Server(results=IMAGE_SHAPES[shape](url)))
     assert isinstance(outcome, Produced), outcome
     (image,) = outcome.answer.images
-    assert (tmp_path / "spool" / ATTEMPT / image.name).read_bytes() == base64.b64decode(base64_image())
-    assert not list((tmp_path / "spool" / ATTEMPT).glob("*.part"))
+    assert (tmp_path / "spool" / f"{ATTEMPT}.{image.name}").read_bytes() == base64.b64decode(base64_image())
+    assert not list((tmp_path / "spool").glob("*.part"))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -334,8 +334,8 @@ def test_a_link_to_something_else_is_no_image(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_raised_because_it_is_ours(tmp_path: Path) -> None:
-    (tmp_path / "spool" / "att_0123456789").mkdir(parents=True)
-    (tmp_path / "spool" / "att_0123456789" / "p0.part").symlink_to("/dev/full")
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "att_0123456789.p0.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         ask(tmp_path, ok(one_image_body()))
 
@@ -375,7 +375,7 @@ def test_a_call_cancelled_while_an_image_arrives_leaves_nothing_of_it(tmp_path: 
             await asyncio.sleep(0.01)
 
     async def run() -> None:
-        draft = tmp_path / "spool" / "att_0123456789" / "p0.part"
+        draft = tmp_path / "spool" / "att_0123456789.p0.part"
         async with serve_raw(endless) as server:
             there = make_upstream(tmp_path, make_config(server.port))
             task = asyncio.create_task(there.produce(make_call(), CallHooks()))

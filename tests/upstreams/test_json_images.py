@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import tempfile
@@ -37,7 +38,9 @@ def scan(pieces: Iterable[bytes], most: int = 4) -> Scan:
             kept = scanner.finish()
         finally:
             scanner.close()
-        files = {f"@{n}": one.path.read_bytes() for n, one in enumerate(scanner.files) if one.path}
+        files = {name: file.path.read_bytes() for name, file in scanner.finished_files.items()}
+        for name, file in scanner.finished_files.items():
+            assert (file.bytes, file.sha256) == (len(files[name]), hashlib.sha256(files[name]).hexdigest())
         left = {path.name for path in Path(folder).iterdir()}
         assert left == {mark[1:] for mark in files}, "only whole pictures leave files"
     return json.loads(kept), files, [one.error for one in scanner.files if one.error]

@@ -271,7 +271,7 @@ def test_the_official_client_reads_what_these_tests_serve(tmp_path: Path) -> Non
             assert ours.answer.usage is not None
             assert official.usage.output_tokens == ours.answer.usage.image_output
             assert official.usage.input_tokens_details.text_tokens == ours.answer.usage.text_input
-            return official, (tmp_path / "spool" / ATTEMPT / ours.answer.images[0].name).read_bytes()
+            return official, (tmp_path / "spool" / f"{ATTEMPT}.{ours.answer.images[0].name}").read_bytes()
 
     official, kept = asyncio.run(run())
     assert base64.b64decode(official.data[0].b64_json) == kept

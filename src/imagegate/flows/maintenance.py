@@ -91,10 +91,14 @@ async def _run_batches(run_batch: Callable[[], Awaitable[int]]) -> None:
 
 
 async def sweep_spool(runtime: Runtime) -> None:
-    """Discard directories of a process that died after its last commit and before its own discarding."""
+    """Discard what a process left that died after its last commit and before its own discarding."""
+    needed = set()
     for attempt_id in await asyncio.to_thread(runtime.spool.list_attempt_ids):
-        if not await runtime.db.read(attempts.is_spool_needed, attempt_id):
-            await asyncio.to_thread(runtime.spool.discard, attempt_id)
+        if await runtime.db.read(attempts.is_spool_needed, attempt_id):
+            needed.add(attempt_id)
+        else:
+            runtime.spool.discard(attempt_id)
+    await asyncio.to_thread(runtime.spool.delete_logs_without, needed)
 
 
 async def delete_orphan_blobs(runtime: Runtime) -> None:

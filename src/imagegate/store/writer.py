@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from imagegate.job import Job, resolve_all
 from imagegate.store.dialect import Connection, DatabaseError, Engine
 from imagegate.store.transaction import Tx
 
@@ -22,27 +22,14 @@ LockKey = tuple[int, str]
 BUCKET_RANK, ACCOUNT_RANK = 0, 1
 
 
-class QueuedCommand:
-    """A command in the queue, and where its result goes."""
+class QueuedCommand(Job):
+    """A command in the queue."""
 
-    __slots__ = ("args", "error", "function", "future", "lock_key", "loop", "result")
+    __slots__ = ("lock_key",)
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], lock_key: LockKey) -> None:
-        self.function = function
-        self.args = args
+        super().__init__(function, args)
         self.lock_key = lock_key
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def resolve(self) -> None:
-        if self.future.cancelled():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
 
 
 class Writer(threading.Thread):
@@ -61,7 +48,7 @@ class Writer(threading.Thread):
             if self._engine.shared:
                 batch.sort(key=lambda command: command.lock_key)
             self._run_batch(batch)
-            _resolve_batch(batch)
+            resolve_all(batch)
         self._disconnect()
 
     def _drain(self) -> Iterable[QueuedCommand]:
@@ -142,18 +129,3 @@ class Writer(threading.Thread):
 def _fail_all(batch: list[QueuedCommand], failure: DatabaseError) -> None:
     for command in batch:
         command.error = failure
-
-
-def _resolve_batch(batch: list[QueuedCommand]) -> None:
-    """Wake each event loop once for the whole batch."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[QueuedCommand]] = {}
-    for command in batch:
-        by_loop.setdefault(command.loop, []).append(command)
-    for loop, commands in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve_all, commands)
-
-
-def _resolve_all(commands: list[QueuedCommand]) -> None:
-    for command in commands:
-        command.resolve()

@@ -5,6 +5,7 @@ Bytes that turn out to be no image are dropped at that point; the rest of their 
 
 from __future__ import annotations
 
+import hashlib
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from imagegate.crash_points import crash_point
 from imagegate.http.json_base64 import MAX_PREFIX_BYTES, FileTextReader, JsonStringReader
 from imagegate.images.sniff import SNIFF_BYTES, sniff
-from imagegate.upstreams.downloads import MAX_IMAGE_BYTES
+from imagegate.upstreams.downloads import MAX_IMAGE_BYTES, ImageFile
 
 # MAX_IMAGE_BYTES in base64. No image may have more text in another encoding.
 MAX_BASE64_BYTES: Final = MAX_IMAGE_BYTES // 3 * 4
@@ -30,15 +31,20 @@ class Base64File:
         self._string = JsonStringReader(self._accept)
         self._text = FileTextReader(self._write)
         self._first_bytes = b""
+        self._sha256 = hashlib.sha256()
         self._chars_read = 0
         self._is_finished = False
         self.bytes_written = 0
         self.error = "" if path else "more images than asked for"
 
     @property
-    def path(self) -> Path | None:
+    def file(self) -> ImageFile | None:
         """The finished file, where there is one."""
-        return None if self.error else self._path
+        return (
+            None
+            if self.error or self._path is None
+            else ImageFile(self._path, self.bytes_written, self._sha256.hexdigest())
+        )
 
     def feed(self, chunk: bytes) -> int:
         """Where the string ended in the chunk, behind its quote, or -1. OSError is the disk's."""
@@ -75,6 +81,7 @@ class Base64File:
                 return
             if not self._open(data):
                 return
+        self._sha256.update(data)
         self._write_all(memoryview(data))
         crash_point("spool.mid")
         self.bytes_written += len(data)

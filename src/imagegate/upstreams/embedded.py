@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from functools import partial
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
 from imagegate.domain.errors import TaskError, TaskErrorCode
@@ -14,7 +15,7 @@ from imagegate.images import InvalidImage, inspect
 from imagegate.images.jobs.decode import MAX_DECODE_SIDE, is_decodable, max_decode_pixels
 from imagegate.images.jobs.process_pool import JobFailed, ProcessPool, WorkerDied
 from imagegate.painter.request import PaintRequest, PaintResult
-from imagegate.spool import SpooledImage, SpooledResponse
+from imagegate.spool import SpooledImage, SpooledResponse, hash_file
 from imagegate.upstreams.base import (
     Call,
     CallHooks,
@@ -25,7 +26,7 @@ from imagegate.upstreams.base import (
     Unavailable,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import sync_image
+from imagegate.upstreams.downloads import ImageFile, name_image
 
 NAME = "embedded"
 NOTICE = "procedural preview, not a neural model"
@@ -62,7 +63,8 @@ class Embedded:
 
     async def _paint(self, call: Call, index: int) -> SpooledImage:
         order = call.order
-        draft = self._spool.create_directory(call.attempt_id) / f"{index}.part"
+        place = partial(self._spool.path, call.attempt_id)
+        draft = place(f"{index}.part")
         reference_count = len(call.references)
         painted = await self._pool.run(
             _JOB,
@@ -73,7 +75,8 @@ class Embedded:
         )
         width, height = painted.width, painted.height
         assert (width, height) == (order.size.width, order.size.height)
-        return await asyncio.to_thread(sync_image, draft, index, painted.media_type, width, height)
+        size, digest = await asyncio.to_thread(hash_file, draft)
+        return name_image(ImageFile(draft, size, digest), place, index, painted.media_type, width, height)
 
     async def close(self) -> None:
         await self._pool.close()

@@ -21,7 +21,7 @@ import msgspec
 from imagegate.upstreams.base import Call
 from imagegate.upstreams.base64_file import MAX_BASE64_BYTES, Base64File
 from imagegate.upstreams.damaged_json import repair_json
-from imagegate.upstreams.downloads import IMAGE_MARK
+from imagegate.upstreams.downloads import IMAGE_MARK, ImageFile
 from imagegate.upstreams.error_body import UNREADABLE
 
 MAX_ENVELOPE_BYTES: Final = 256 * 1024
@@ -67,9 +67,9 @@ class JsonImageScanner:
         self._current: Base64File | None = None
 
     @property
-    def finished_files(self) -> dict[str, Path]:
+    def finished_files(self) -> dict[str, ImageFile]:
         """By the text that stands for them."""
-        return {f"{IMAGE_MARK}{number}": file.path for number, file in enumerate(self.files) if file.path}
+        return {f"{IMAGE_MARK}{number}": one.file for number, one in enumerate(self.files) if one.file}
 
     @property
     def image_errors(self) -> list[str]:

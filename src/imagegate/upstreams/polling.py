@@ -11,7 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import aiohttp
@@ -42,7 +42,7 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import gather, save_image
+from imagegate.upstreams.downloads import ImageFile, gather, save_image
 from imagegate.upstreams.errors import JOB_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.json_images import (
     BROKEN_OFF,
@@ -107,7 +107,7 @@ class RemoteJob(Generic[Ref]):
         self.hooks = hooks
         self.cancel_sent = False
         # The images that came with the last response, by the text that stands for them, and why others did not.
-        self.files: dict[str, Path] = {}
+        self.files: dict[str, ImageFile] = {}
         self.image_errors: list[str] = []
         self.cut_off_polls = 0
 
@@ -200,12 +200,12 @@ class PollingUpstream(ABC, Generic[Ref]):
 
     async def get(self, job: RemoteJob[Ref], url: str, total_s: float) -> HttpResponse:
         """A poll. The images in its response are the job's files. Raises NoResponse."""
-        for path in job.files.values():
-            path.unlink(missing_ok=True)
+        for file in job.files.values():
+            file.path.unlink(missing_ok=True)
         job.files, job.image_errors = {}, []
-        directory, most = self.deps.spool.create_directory(job.call.attempt_id), max_images(job.call)
+        place, most = partial(self.deps.spool.path, job.call.attempt_id), max_images(job.call)
         scanner = JsonImageScanner(
-            lambda number: directory / f"p{number}.part" if number < 2 * most else None, most, MAX_RESPONSE_BYTES
+            lambda number: place(f"p{number}.part") if number < 2 * most else None, most, MAX_RESPONSE_BYTES
         )
 
         def is_enough() -> bool:
@@ -287,14 +287,14 @@ class PollingUpstream(ABC, Generic[Ref]):
 
     async def _save_results(self, job: RemoteJob[Ref], result: JobResult) -> Outcome:
         """The images into the spool. Usage is for all of them: where one is missing, the formula counts instead."""
-        directory = self.deps.spool.create_directory(job.call.attempt_id)
+        place = partial(self.deps.spool.path, job.call.attempt_id)
         fetch, retry = self.deps.fetch(self.config.base_url), self.deps.download_retry
         downloads = await gather(
-            save_image(fetch, url, job.files, directory, index, retry)
+            save_image(fetch, url, job.files, place, index, retry)
             for index, url in enumerate(result.urls[: job.call.order.n])
         )
         for unused in job.files.values():
-            unused.unlink(missing_ok=True)
+            unused.path.unlink(missing_ok=True)
         images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
         if not images:
             failures = [failed.detail for failed in downloads if isinstance(failed, DownloadFailed)]

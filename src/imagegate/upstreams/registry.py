@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import re
@@ -83,7 +82,7 @@ class ConnectedUpstream:
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
         outcome: Outcome = self._cleaner.clean_struct(await self.adapter.produce(call, hooks))
         if isinstance(outcome, Produced):
-            await asyncio.to_thread(self._spool.write_response, call.attempt_id, outcome.answer)
+            await self._spool.save_response(call.attempt_id, outcome.answer)
         return outcome
 
     async def close(self) -> None:

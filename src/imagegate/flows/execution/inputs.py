@@ -17,6 +17,7 @@ import msgspec
 
 from imagegate.blobs import BlobDamaged, BlobNotFound
 from imagegate.crash_points import crash_point
+from imagegate.disk import fsync
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import InvalidRequest, StorageFailed, TaskError, TaskErrorCode
 from imagegate.domain.images import ImageOrder
@@ -30,7 +31,6 @@ from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import InvalidImage, inspect
 from imagegate.logging import log_error, log_warning
 from imagegate.runtime import Runtime
-from imagegate.spool import fsync_file
 from imagegate.store import assets, claims
 
 _INPUT_DAMAGED = TaskError(
@@ -262,7 +262,7 @@ async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: P
     except InvalidImage as flaw:
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}."
         raise _unusable(source, message, _reason(flaw)) from flaw
-    await asyncio.to_thread(fsync_file, path)
+    await asyncio.to_thread(fsync, path)
     return path, FileFacts(facts.media_type, facts.bytes, fetched.sha256, facts.width, facts.height)
 
 

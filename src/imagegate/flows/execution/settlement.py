@@ -6,6 +6,8 @@ still has everything and the next claim settles; after it, only the spool is lef
 
 from __future__ import annotations
 
+import asyncio
+
 from imagegate.crash_points import crash_point
 from imagegate.domain import ids
 from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, FileFacts, blob_key, new_asset
@@ -28,8 +30,8 @@ async def settle(execution: Execution) -> None:
     images = [(attempt.id, image) for attempt, response in batches for image in response.images]
     # The same for every repeat of the same attempt: a blob published twice is one blob.
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
-    for (attempt_id, image), key in zip(images, keys, strict=True):
-        await runtime.blobs.put(runtime.spool.path(attempt_id, image.name), key)
+    files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
+    await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
     thumbnail = await make_thumbnail(runtime, task, *images[0])
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()

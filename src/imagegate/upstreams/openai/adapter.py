@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -81,10 +82,8 @@ class OpenAI:
                 request_id = request_id_of(response.headers)
                 if not 200 <= response.status < 300:
                     return classify_error(await read_response(response, body), OPENAI_ERRORS, self._dialect)
-                directory = self._deps.spool.create_directory(call.attempt_id)
-                reader = ResponseReader(
-                    directory, call.order.n, max_images(call), self._dialect, hooks.on_partial_image
-                )
+                place = partial(self._deps.spool.path, call.attempt_id)
+                reader = ResponseReader(place, call.order.n, max_images(call), self._dialect, hooks.on_partial_image)
                 parsed = await reader.read(response)
         except NoResponse as error:
             return no_response_outcome(error, request_id)
@@ -113,7 +112,7 @@ class OpenAI:
     async def _save_images(self, call: Call, parsed: ParsedResponse) -> list[SpooledImage]:
         results = await gather(self._save_image(call, parsed, item, n) for n, item in enumerate(parsed.items))
         for unused in parsed.files.values():
-            unused.unlink(missing_ok=True)
+            unused.path.unlink(missing_ok=True)
         parsed.image_errors += [result.detail for result in results if isinstance(result, DownloadFailed)]
         return [result for result in results if isinstance(result, SpooledImage)]
 
@@ -124,8 +123,8 @@ class OpenAI:
         url = parsed.image_url(item)
         if not url:
             return None
-        directory, retry = self._deps.spool.create_directory(call.attempt_id), self._deps.download_retry
-        return await save_image(self._deps.fetch(self._config.base_url), url, parsed.files, directory, index, retry)
+        place, retry = partial(self._deps.spool.path, call.attempt_id), self._deps.download_retry
+        return await save_image(self._deps.fetch(self._config.base_url), url, parsed.files, place, index, retry)
 
     def _no_image_outcome(self, parsed: ParsedResponse, usage: Usage | None, request_id: str) -> Outcome:
         if parsed.error is None:

@@ -15,7 +15,7 @@ import msgspec
 from imagegate.catalog.routes import Dialect
 from imagegate.http.client import iter_body
 from imagegate.upstreams.base import PartialImageHook
-from imagegate.upstreams.downloads import IMAGE_MARK
+from imagegate.upstreams.downloads import IMAGE_MARK, ImageFile, Place
 from imagegate.upstreams.error_body import ErrorBody, parse_error
 from imagegate.upstreams.json_images import (
     BROKEN_OFF,
@@ -45,7 +45,7 @@ class ParsedResponse(msgspec.Struct):
     """
 
     items: list[dict[str, Any]]
-    files: dict[str, Path]
+    files: dict[str, ImageFile]
     image_errors: list[str]
     usage: Any = None
     error: ErrorBody | None = None
@@ -64,7 +64,7 @@ class ParsedResponse(msgspec.Struct):
 
 
 class ResponseReader:
-    """Reads one response of at most `n` results into `directory`: a JSON object, or a stream of events.
+    """Reads one response of at most `n` results into files at `place`: a JSON object, or a stream of events.
 
     Of one that breaks off it reads what came before, where there is an image in it.
 
@@ -74,9 +74,9 @@ class ResponseReader:
     """
 
     def __init__(
-        self, directory: Path, n: int, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook
+        self, place: Place, n: int, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook
     ) -> None:
-        self._directory = directory
+        self._place = place
         self._n = n
         self._max_images = max_images
         self._dialect = dialect
@@ -109,7 +109,7 @@ class ResponseReader:
         return self._event_image_path(number) if number < 2 * self._max_images else None
 
     def _event_image_path(self, number: int) -> Path:
-        return self._directory / f"p{number}.part"
+        return self._place(f"p{number}.part")
 
     def _parse_object(self, scanner: JsonImageScanner) -> ParsedResponse:
         decoded = decode_object(scanner.finish())
@@ -180,12 +180,12 @@ class ResponseReader:
         return quality if _QUALITY.fullmatch(quality) else ""
 
     async def _forward_partial(self, event: dict[str, Any], scanner: JsonImageScanner) -> None:
-        index, path = event.get("partial_image_index"), scanner.finished_files.get(str(event.get("b64_json")))
-        if path is None or not path.exists():
+        index, file = event.get("partial_image_index"), scanner.finished_files.get(str(event.get("b64_json")))
+        if file is None or not file.path.exists():
             return
         if isinstance(index, int):
-            await self._on_partial_image(index, path)
-        path.unlink(missing_ok=True)
+            await self._on_partial_image(index, file.path)
+        file.path.unlink(missing_ok=True)
 
 
 def _items(response: dict[str, Any]) -> list[dict[str, Any]]:
