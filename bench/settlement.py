@@ -27,10 +27,10 @@ from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
-from imagegate.store import attempts, claims, tasks
+from imagegate.store import attempts, tasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.store.helpers import LEASE_US, ROUTE, create_customer, new_attempt, new_task
+from tests.store.helpers import LEASE_US, ROUTE, claim_tasks, create_customer, new_attempt, new_task
 
 WIDTH, HEIGHT = 3840, 2160
 ROUNDS = 7
@@ -49,7 +49,7 @@ async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
     version = runtime.catalog.price_block_at(runtime.clock()).version
     new = msgspec.structs.replace(new_task(key), price_version=version)
     await runtime.db.write(tasks.submit_task, key.account_id, new, None, 10)
-    (task,) = await runtime.db.write(claims.claim_due_tasks, key.account_id, runtime.boot_id, LEASE_US, 1)
+    (task,) = await runtime.db.write(claim_tasks, key.account_id, runtime.boot_id, LEASE_US, 1)
     attempt = new_attempt(task)
     await runtime.db.write(attempts.begin_attempt, key.account_id, attempt, runtime.boot_id, ROUTE)
     path = runtime.spool.path(attempt.id, "0.png")

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from imagegate.concurrency import TtlCache, WakeUps, WorkerSlots
+from imagegate.concurrency import TtlCache, WakeUps
 from imagegate.domain.time import US_PER_SECOND
 
 # Threads that switch as often as they can, each decoding every struct for the first time.
@@ -45,56 +45,6 @@ assert len(ours) > 100
 def test_threads_that_decode_the_same_struct_for_the_first_time_do_not_end_the_process() -> None:
     done = subprocess.run([sys.executable, "-c", _DECODE_AT_ONCE], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (done.returncode, done.stderr)
-
-
-def slots_of(size: int) -> WorkerSlots:
-    return WorkerSlots(size, lambda: None)
-
-
-async def leave_and_return(slots: WorkerSlots, may_return: asyncio.Event) -> None:
-    slots.acquire()
-    try:
-        async with slots.release_while_waiting("acc_1"):
-            await may_return.wait()
-    finally:
-        slots.release()
-
-
-def test_a_task_that_needs_its_slot_back_comes_before_a_new_one() -> None:
-    async def scenario() -> None:
-        slots, may_return = slots_of(1), asyncio.Event()
-        leaver = asyncio.create_task(leave_and_return(slots, may_return))
-        await asyncio.sleep(0)
-        assert (slots.free, slots.waiting_count("acc_1")) == (1, 1)
-        slots.acquire()
-        may_return.set()
-        await asyncio.sleep(0.01)
-        assert not leaver.done()
-        slots.release()
-        assert slots.free == 0, "the slot went to the task that waited for it"
-        await leaver
-        assert (slots.free, slots.waiting_count("acc_1")) == (1, 0)
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("is_waiting_for_slot", [False, True])
-def test_a_cancelled_task_leaves_the_count_of_slots_as_it_was(is_waiting_for_slot: bool) -> None:
-    async def scenario() -> None:
-        slots, may_return = slots_of(1), asyncio.Event()
-        leaver = asyncio.create_task(leave_and_return(slots, may_return))
-        await asyncio.sleep(0)
-        slots.acquire()
-        if is_waiting_for_slot:
-            may_return.set()
-            await asyncio.sleep(0.01)
-        leaver.cancel()
-        await asyncio.gather(leaver, return_exceptions=True)
-        assert slots.free == 0
-        slots.release()
-        assert (slots.free, slots.waiting_count("acc_1")) == (1, 0)
-
-    asyncio.run(scenario())
 
 
 def test_concurrent_callers_share_one_load_and_a_failure_is_not_cached() -> None:

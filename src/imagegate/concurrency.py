@@ -1,4 +1,4 @@
-"""How tasks share one process: worker slots, wake-ups, a short-lived cache, and counters of upstream calls."""
+"""How tasks share one process: wake-ups, a short-lived cache, and counters of upstream calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -40,7 +40,8 @@ def prepare_structs() -> None:
 class WakeUps:
     """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
 
-    `worker_running`: this process claims tasks at the moment. `closing`: it is about to end. `waits_ended`: nobody
+    `place_wanted`: tasks may wait in the queue because no call could begin. `worker_running`: this process claims tasks
+    at the moment. `closing`: it is about to end. `waits_ended`: nobody
     waits for a task any more. `broken_invariants`: what the last sweep found. `database_damage`: what the check after
     an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
     and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
@@ -51,6 +52,7 @@ class WakeUps:
         self.tasks_due = asyncio.Event()
         self.webhooks_due = asyncio.Event()
         self.routes_back = asyncio.Event()
+        self.place_wanted = False
         self.worker_running = False
         self.closing = False
         self.waits_ended = False
@@ -99,6 +101,10 @@ class WakeUps:
             second += 1
         self._looks[second] += 1
         return min(max(earliest, second * US_PER_SECOND), latest)
+
+    def notify_place_free(self) -> None:
+        if self.place_wanted:
+            self.tasks_due.set()
 
     def notify_task_changed(self, task_id: str) -> None:
         for waiter in self._waiters.pop(task_id, []):
@@ -171,75 +177,6 @@ class KeyedSlots:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key], self._slots[key]
-
-
-class WorkerSlots:
-    """How many tasks are carried out at once. A task that only waits for the network gives its slot up meanwhile.
-
-    A task that needs its slot back is served before a new one; `free` counts what is left for new ones.
-    """
-
-    def __init__(self, size: int, wake: Callable[[], None]) -> None:
-        self._free = size
-        self._wake = wake
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._waiting: Counter[str] = Counter()
-
-    @property
-    def free(self) -> int:
-        return max(0, self._free)
-
-    def waiting_count(self, account_id: str) -> int:
-        """How many of the account's tasks have given their slots up for now."""
-        return self._waiting[account_id]
-
-    def acquire(self) -> None:
-        self._free -= 1
-
-    def release(self) -> None:
-        self._free += 1
-        while self._free > 0 and self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                self._free -= 1
-        self._wake()
-
-    @contextlib.asynccontextmanager
-    async def release_while_waiting(self, account_id: str) -> AsyncIterator[None]:
-        """Give the caller's slot up for the block, and wait for one at its end.
-
-        A task that fails in the block does not wait: it takes a slot at once, beyond the size if need be, and its
-        worker releases it right away.
-        """
-        self._waiting[account_id] += 1
-        self.release()
-        try:
-            yield
-        except BaseException:
-            self.acquire()
-            raise
-        else:
-            await self._reacquire()
-        finally:
-            self._waiting[account_id] -= 1
-            if not self._waiting[account_id]:
-                del self._waiting[account_id]
-            self._wake()
-
-    async def _reacquire(self) -> None:
-        if self._free > 0:
-            self.acquire()
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            # `release` has not counted the slot for this waiter, and its worker will release one.
-            if not waiter.done() or waiter.cancelled():
-                self.acquire()
-            raise
 
 
 class CallCounters:

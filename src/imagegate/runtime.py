@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
+import resource
 import secrets
 from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.concurrency import CallCounters, TtlCache, WakeUps
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
+from imagegate.routing.call_limits import FIRST_LIMIT, CallLimits
 from imagegate.routing.circuit_breaker import Health
 from imagegate.security.failed_logins import FailedLogins
 from imagegate.security.keyring import Keyring
@@ -34,8 +35,8 @@ class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
     `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own.
-    `worker_slots` limits how many tasks are carried out at once, `fetch_limits` how many URLs are fetched,
-    `upstream_call_slots` how many calls wait for upstreams. `route_health` is the breakers' state, `unfinished_total`
+    `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of upstreams run, `fetching`
+    counts the tasks of each account that wait for references. `route_health` is the breakers' state, `unfinished_total`
     the number of unfinished tasks of all accounts and what this process added since; both at most a second old.
     `page_secret` is in the link to the page that the start prints: whoever has it is the person at this machine.
     `event_streams` counts the open ones of each key, `uploads_under_way` those of each account.
@@ -64,16 +65,17 @@ class Runtime:
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
+    fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
 
     @functools.cached_property
-    def worker_slots(self) -> WorkerSlots:
-        return WorkerSlots(self.settings.work.workers, self.wake_ups.tasks_due.set)
-
-    @functools.cached_property
-    def upstream_call_slots(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self.settings.work.max_upstream_calls)
+    def call_limits(self) -> CallLimits:
+        """How many calls of upstreams run at once: made at the first use, when the limit of open files is known."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        # Half of the files, because whoever waits for a call has a connection too.
+        most = min(self.settings.work.max_upstream_calls, max(FIRST_LIMIT, files // 2))
+        return CallLimits(most, self.wake_ups.notify_place_free)
 
     @property
     def credits_per_usd(self) -> int:

@@ -125,8 +125,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How tasks are carried out."""
 
-    workers: int = 8
-    max_upstream_calls: int = 256
+    workers: int = 10_000
+    max_upstream_calls: int = 10_000
     lease_s: float = 60.0
     poll_s: float = 5.0
     deadline_s: float = 3600.0

@@ -18,7 +18,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store import attempts, claims, settlement, tasks
 from imagegate.store.database import Database, create_engine
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
-from tests.store.helpers import ROUTE, new_attempt, new_settlement, render_webhook
+from tests.store.helpers import ROUTE, claim_tasks, new_attempt, new_settlement, render_webhook
 from tests.support.gateway import Gateway
 
 Event = tuple[int, str]
@@ -125,7 +125,7 @@ async def _advance(gateway: Gateway, task_id: str, steps: int) -> None:
     try:
         known = await db.read(lambda tx: tasks.find_task(tx, str(tasks.find_task_account(tx, task_id)), task_id))
         assert known is not None
-        (task,) = await db.write(claims.claim_due_tasks, known.account_id, "test", 10**12, 1)
+        (task,) = await db.write(claim_tasks, known.account_id, "test", 10**12, 1)
         for step in range(1, steps):
             now[0] += 2_000_000
             await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, step)
@@ -172,7 +172,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
         assert known is not None
         for progress in (5, 50):
             now[0] += 10_000_000
-            (task,) = await db.write(claims.claim_due_tasks, known.account_id, "test", 10**12, 1)
+            (task,) = await db.write(claim_tasks, known.account_id, "test", 10**12, 1)
             await db.write(attempts.begin_attempt, task.account_id, new_attempt(task), "test", ROUTE)
             for quick in range(3):
                 await db.write(attempts.update_progress, task.account_id, task.id, task.claim_no, progress + quick)

@@ -24,12 +24,13 @@ from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.maintenance import delete_orphan_blobs, reclaim_lost_tasks, sweep
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage, Work
-from imagegate.store import claims, tasks
+from imagegate.store import tasks
 from imagegate.store.dialect import Row, wall_clock
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from imagegate.workers.task_worker import SERVICE_ERROR
 from tests.api.helpers import CREATE, WAIT, parse_error, parse_response
+from tests.store.helpers import claim_tasks
 
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -271,7 +272,7 @@ def test_tsk_7_what_an_older_process_holds_is_taken_back_at_once_and_fenced(tmp_
         async with open_installation(tmp_path, workers=0) as place:
             task = parse_response(await place.client.post(CREATE, json=SMALL))
             account = (await place.row(task["id"])).account_id
-            [stale] = await place.runtime.db.write(claims.claim_due_tasks, account, "boot_dead", US_PER_MINUTE, 1)
+            [stale] = await place.runtime.db.write(claim_tasks, account, "boot_dead", US_PER_MINUTE, 1)
             assert stale.lease_until == place.clock.now + US_PER_MINUTE
         async with open_installation(tmp_path) as place:
             done = parse_response(await place.client.get(f"/v1/tasks/{task['id']}?wait=60"))
@@ -293,7 +294,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
             account = (await place.row(task["id"])).account_id
             for number in range(1, 5):
                 assert await has_status(place, task["id"], "pending"), "nothing was sent"
-                await place.runtime.db.write(claims.claim_due_tasks, account, f"boot_{number}", US_PER_SECOND, 1)
+                await place.runtime.db.write(claim_tasks, account, f"boot_{number}", US_PER_SECOND, 1)
                 assert await reclaim_lost_tasks(place.runtime) == 1
             failed = await place.task(task["id"])
             assert (failed["error"]["code"], failed["error"]["reason"]) == ("service_error", "worker_crash_loop")

@@ -20,10 +20,10 @@ from imagegate.flows.execution.state import Lease
 from imagegate.flows.maintenance import delete_orphan_blobs, sweep
 from imagegate.images.jobs import thumbnail
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
-from imagegate.store import attempts, claims
+from imagegate.store import attempts
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, Installation, open_installation
-from tests.store.helpers import LEASE_US, ROUTE, new_attempt
+from tests.store.helpers import LEASE_US, ROUTE, claim_tasks, new_attempt
 from tests.support.gateway import THUMBNAILS, Gateway
 
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
@@ -103,7 +103,7 @@ def test_an_image_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600, workers=0) as place:
             task = parse_response(await place.client.post(CREATE, json=SMALL_IMAGE))
             runtime, row = place.runtime, await place.row(task["id"])
-            (claimed,) = await runtime.db.write(claims.claim_due_tasks, row.account_id, runtime.boot_id, LEASE_US, 1)
+            (claimed,) = await runtime.db.write(claim_tasks, row.account_id, runtime.boot_id, LEASE_US, 1)
             attempt = new_attempt(claimed)
             await runtime.db.write(attempts.begin_attempt, row.account_id, attempt, runtime.boot_id, ROUTE)
             path = runtime.spool.path(attempt.id, "0.png")

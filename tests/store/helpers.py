@@ -17,7 +17,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, api_keys, ledger, prices, settlement, tasks
+from imagegate.store import accounts, api_keys, claims, ledger, prices, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -102,6 +102,12 @@ def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> 
         created=now,
         deadline=now + US_PER_HOUR,
     )
+
+
+def claim_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
+    """Claim without a first call, as a worker does that has none to begin."""
+    claimed = claims.claim_due_tasks(tx, account_id, owner, lease_us, limit, lambda _, __: claims.NoFirstCall())
+    return [one.task for one in claimed]
 
 
 def new_attempt(task: Task) -> Attempt:

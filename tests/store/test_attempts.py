@@ -9,11 +9,11 @@ import msgspec
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome
 from imagegate.routing.circuit_breaker import Health
-from imagegate.store import attempts, claims, tasks
+from imagegate.store import attempts, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.helpers import LEASE_US, ROUTE, create_customer, new_attempt, new_task
+from tests.store.helpers import LEASE_US, ROUTE, claim_tasks, create_customer, new_attempt, new_task
 
 COST = 100
 
@@ -26,7 +26,9 @@ async def end_unknown(db: Database, attempt: Attempt) -> None:
     """An attempt that was sent, whose outcome nobody knows."""
     assert await db.write(attempts.begin_attempt, attempt.account_id, attempt, "one", ROUTE) == tasks.Done()
     ended = msgspec.structs.replace(attempt, upstream="embedded", outcome=AttemptOutcome.unknown, cost=COST)
-    answer = await db.write(attempts.end_attempt, attempt.account_id, ended, f"cmt_{attempt.id}", keep_health)
+    answer = await db.write(
+        attempts.end_attempt, attempt.account_id, attempts.AttemptEnd(ended, f"cmt_{attempt.id}", keep_health)
+    )
     assert answer == attempts.AttemptEnded(ended_break=False)
 
 
@@ -37,7 +39,7 @@ def test_tasks_that_ask_at_once_share_the_budget_of_the_day(open_database: OpenD
         account_id, key = await create_customer(db, 10**6)
         for _ in range(12):
             await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
-        claimed = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 12)
+        claimed = await db.write(claim_tasks, account_id, "one", LEASE_US, 12)
         unknown = [new_attempt(task) for task in claimed]
         for attempt in unknown:
             await end_unknown(db, attempt)

@@ -17,6 +17,7 @@ from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_settlement,
@@ -36,7 +37,7 @@ async def submit_new_task(db: Database) -> tasks.NewTask:
 
 
 async def claim_task(db: Database, new: tasks.NewTask, owner: str = "one") -> Task:
-    return (await db.write(claims.claim_due_tasks, new.account_id, owner, LEASE_US, 1))[0]
+    return (await db.write(claim_tasks, new.account_id, owner, LEASE_US, 1))[0]
 
 
 async def cancel(

@@ -18,6 +18,7 @@ from tests.store.helpers import (
     LEASE_US,
     ROUTE,
     FakeClock,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_settlement,
@@ -32,7 +33,7 @@ ERROR = TaskError(TaskErrorCode.service_error, "test")
 async def claim_new_task(db: Database, owner: str = "one", posted: int = 10_000) -> tuple[ApiKey, Task]:
     account_id, key = await create_customer(db, posted)
     await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
-    return key, (await db.write(claims.claim_due_tasks, account_id, owner, LEASE_US, 1))[0]
+    return key, (await db.write(claim_tasks, account_id, owner, LEASE_US, 1))[0]
 
 
 async def load_task(db: Database, task: Task) -> Task:
@@ -48,7 +49,9 @@ def test_mon_5_settling_is_one_commit_and_happens_once(open_database: OpenDataba
         attempt = new_attempt(task)
         assert await db.write(attempts.begin_attempt, key.account_id, attempt, "one", ROUTE) == tasks.Done()
         ended = msgspec.structs.replace(attempt, outcome=AttemptOutcome.produced, images=1)
-        await db.write(attempts.end_attempt, key.account_id, ended, "", lambda _, health, __: health)
+        await db.write(
+            attempts.end_attempt, key.account_id, attempts.AttemptEnd(ended, "", lambda _, health, __: health)
+        )
         done = new_settlement(task, 700)
         for _ in range(2):
             answer = await db.write(
@@ -111,7 +114,7 @@ def test_tsk_2_every_write_of_an_old_claim_is_refused(open_database: OpenDatabas
         db = open_database()
         key, old = await claim_new_task(db, "dead")
         assert await db.write(claims.recover_lost_tasks, "alive", False, 3, 10, render_webhook) == [old.id]
-        new = (await db.write(claims.claim_due_tasks, key.account_id, "alive", LEASE_US, 1))[0]
+        new = (await db.write(claim_tasks, key.account_id, "alive", LEASE_US, 1))[0]
         assert (new.claim_no, new.crashes) == (2, 1)
         account_id, number = key.account_id, old.claim_no
         refused = [
@@ -151,7 +154,7 @@ def test_tsk_4_a_task_that_kills_its_workers_is_ended(open_database: OpenDatabas
         for number in range(1, 4):
             await db.write(claims.recover_lost_tasks, f"boot{number}", False, 3, 10, render_webhook)
             assert (await load_task(db, task)).state == TaskState.queued
-            await db.write(claims.claim_due_tasks, key.account_id, f"boot{number}", LEASE_US, 1)
+            await db.write(claim_tasks, key.account_id, f"boot{number}", LEASE_US, 1)
         await db.write(claims.recover_lost_tasks, "boot4", False, 3, 10, render_webhook)
         ended = await load_task(db, task)
         assert ended.state == TaskState.failed
@@ -192,7 +195,7 @@ def test_two_workers_never_claim_the_same_task(open_database: OpenDatabase) -> N
         for _ in range(40):
             await databases[0].write(tasks.submit_task, account_id, new_task(key), None, 100)
         taken = await asyncio.gather(
-            *(databases[n % 2].write(claims.claim_due_tasks, account_id, f"w{n}", LEASE_US, 3) for n in range(20))
+            *(databases[n % 2].write(claim_tasks, account_id, f"w{n}", LEASE_US, 3) for n in range(20))
         )
         names = [task.id for batch in taken for task in batch]
         assert len(names) == len(set(names)) == 40

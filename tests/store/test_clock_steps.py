@@ -14,7 +14,7 @@ from imagegate.store import claims, clock_steps, deliveries, sessions, tasks
 from imagegate.store.database import Database
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.helpers import LEASE_US, FakeClock, create_customer, new_task
+from tests.store.helpers import LEASE_US, FakeClock, claim_tasks, create_customer, new_task
 
 STEPS = {
     "an hour on": US_PER_HOUR,
@@ -60,7 +60,7 @@ def test_deadlines_run_on_elapsed_time(open_database: OpenDatabase, how: str) ->
         ]
         for task in made:
             await db.write(tasks.submit_task, account, task, None, 100)
-        [running] = await db.write(claims.claim_due_tasks, account, "worker", LEASE_US, 1)
+        [running] = await db.write(claim_tasks, account, "worker", LEASE_US, 1)
         expected = clock.now + US_PER_SECOND
         clock.now = expected + size
         step = ClockStep(expected, clock.now)
@@ -73,7 +73,7 @@ def test_deadlines_run_on_elapsed_time(open_database: OpenDatabase, how: str) ->
             if size > 0:
                 assert found.deadline - clock.now == US_PER_HOUR - US_PER_SECOND, "what was left is left"
             assert found.deadline - clock.now <= US_PER_HOUR
-        claimed = await db.write(claims.claim_due_tasks, account, "worker", LEASE_US, 1)
+        claimed = await db.write(claim_tasks, account, "worker", LEASE_US, 1)
         assert {running.id, *(task.id for task in claimed)} == {task.id for task in made}, "nobody waits for the clock"
 
         late = msgspec.structs.replace(made[0], id="task-unified-1-aaaaaaaa", created=clock.now)
@@ -101,7 +101,7 @@ def test_patience_runs_on_elapsed_time(open_database: OpenDatabase, how: str) ->
         account, key = await create_customer(db, 10_000_000)
         task = msgspec.structs.replace(new_task(key), created=clock.now, deadline=clock.now + US_PER_HOUR)
         await db.write(tasks.submit_task, account, task, None, 100)
-        [claimed] = await db.write(claims.claim_due_tasks, account, "worker", LEASE_US, 1)
+        [claimed] = await db.write(claim_tasks, account, "worker", LEASE_US, 1)
         due, since = clock.now + 30 * US_PER_SECOND, clock.now
         await db.write(claims.release_task, account, task.id, claimed.claim_no, due, since, "unavailable")
         expected = clock.now + US_PER_SECOND
@@ -110,7 +110,7 @@ def test_patience_runs_on_elapsed_time(open_database: OpenDatabase, how: str) ->
         found = await row(db, task)
         assert found.waiting_since is not None
         assert 0 <= clock.now - found.waiting_since <= US_PER_SECOND
-        [again] = await db.write(claims.claim_due_tasks, account, "worker", LEASE_US, 1)
+        [again] = await db.write(claim_tasks, account, "worker", LEASE_US, 1)
         assert again.id == task.id
 
     asyncio.run(work())
@@ -156,7 +156,7 @@ def test_what_was_put_off_before_nobody_saw_the_step_is_pulled_in(open_database:
         ]
         for task in made:
             await db.write(tasks.submit_task, account, task, None, 100)
-        running, waiting = await db.write(claims.claim_due_tasks, account, "dead", LEASE_US, 2)
+        running, waiting = await db.write(claim_tasks, account, "dead", LEASE_US, 2)
         due = clock.now + 30 * US_PER_SECOND
         await db.write(claims.release_task, account, waiting.id, waiting.claim_no, due, clock.now, "unavailable")
         await db.write(add, account, "failed")
@@ -166,7 +166,7 @@ def test_what_was_put_off_before_nobody_saw_the_step_is_pulled_in(open_database:
         clock.now += size
         await db.write(clock_steps.pull_in, HORIZONS)
         assert await db.read(deliveries.list_due_hosts, "", 10) == [HOST]
-        claimed_again = await db.write(claims.claim_due_tasks, account, "worker", LEASE_US, 5)
+        claimed_again = await db.write(claim_tasks, account, "worker", LEASE_US, 5)
         assert [task.id for task in claimed_again] == [waiting.id]
         clock.now += LEASE_US + 1
         lost = await db.write(claims.recover_lost_tasks, "worker", True, 3, 10, lambda task: b"")

@@ -20,6 +20,7 @@ from tests.store.helpers import (
     LEASE_US,
     ROUTE,
     FakeClock,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_settlement,
@@ -64,7 +65,7 @@ def test_hook_2_the_body_is_the_row_as_its_last_commit_leaves_it(open_database: 
         db = open_database()
         account_id, key = await create_customer(db, 10_000)
         await db.write(tasks.submit_task, account_id, new_task(key, callback_url=URL), None, 100)
-        task = (await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 1))[0]
+        task = (await db.write(claim_tasks, account_id, "one", LEASE_US, 1))[0]
         assert (await db.read(deliveries.list_deliveries, account_id, None, 9)).rows == []
         if how == "completed":
             attempt = new_attempt(task)

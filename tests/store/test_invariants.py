@@ -15,7 +15,7 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
 from imagegate.flows.blob_audit import audit_blobs
-from imagegate.store import attempts, claims, deliveries, files, refunds, settlement, tasks
+from imagegate.store import attempts, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import INVARIANTS, find_violations
@@ -23,6 +23,7 @@ from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_file,
@@ -91,7 +92,7 @@ async def populate(db: Database) -> None:
     for number in range(4):
         new = new_task(key, callback_url=f"https://hook.test/{number}")
         await db.write(tasks.submit_task, account_id, new, None if number else use, 100)
-    done, failed, _ = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 3)
+    done, failed, _ = await db.write(claim_tasks, account_id, "one", LEASE_US, 3)
     attempt = new_attempt(done)
     await db.write(attempts.begin_attempt, account_id, attempt, "one", ROUTE)
     await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), render_webhook)

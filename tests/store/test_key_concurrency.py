@@ -20,7 +20,7 @@ from imagegate.store.holds import InFlightCapReached, InsufficientCredit
 from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import find_violations
 from tests.conftest import OpenDatabase
-from tests.store.helpers import LEASE_US, create_customer, new_key, new_task, render_webhook
+from tests.store.helpers import LEASE_US, claim_tasks, create_customer, new_key, new_task, render_webhook
 
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 
@@ -38,7 +38,7 @@ async def submit_tasks(db: Database, key: ApiKey, number: int) -> list[str]:
 
 
 async def claim(db: Database, account_id: str, limit: int = 50) -> list[Task]:
-    return await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, limit)
+    return await db.write(claim_tasks, account_id, "one", LEASE_US, limit)
 
 
 async def fail(db: Database, task: Task) -> None:

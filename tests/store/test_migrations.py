@@ -36,7 +36,7 @@ from imagegate.store.database import Database, create_engine, load_migrations
 from imagegate.store.invariants import find_violations
 from imagegate.store.queries.tasks import load_history
 from imagegate.store.transaction import Tx
-from tests.store.helpers import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, render_webhook
+from tests.store.helpers import LEASE_US, ORDER, PRICE_BODY, PRICE_BODY_HASH, claim_tasks, render_webhook
 
 VERSIONS = Path(__file__).parent / "versions"
 NOW = time.time_ns() // 1_000_000_000 * US_PER_SECOND
@@ -188,7 +188,7 @@ def test_the_small_database_of_each_version_goes_on(version: str, tmp_path: Path
         [account] = {account for (account,) in await db.read(_accounts_with_tasks)}
         found = [await db.read(tasks.find_task, account, task_id) for task_id in states]
         assert [str(task.state) for task in found if task] == list(states.values())
-        claimed = await db.write(claims.claim_due_tasks, account, "boot_new", LEASE_US, 10)
+        claimed = await db.write(claim_tasks, account, "boot_new", LEASE_US, 10)
         assert [task.id for task in claimed] == [task_id for task_id, state in states.items() if state == "queued"]
 
     try:
@@ -263,12 +263,12 @@ async def _check_rows(db: Database) -> None:
     closed = await db.write(deliveries.end_attempt, "acc_1", "evt_1", claimed.delivery.number, result, (1,))
     assert isinstance(closed, deliveries.DeliveryClosed), "the attempt before the migration counts"
 
-    assert await db.write(claims.claim_due_tasks, "acc_1", "new", LEASE_US, 9) == [], "two tasks occupy the two slots"
+    assert await db.write(claim_tasks, "acc_1", "new", LEASE_US, 9) == [], "two tasks occupy the two slots"
     assert await db.write(claims.recover_lost_tasks, "new", False, 3, 9, render_webhook) == [CANCELLING, OLD_STATE]
-    taken = await db.write(claims.claim_due_tasks, "acc_1", "new", LEASE_US, 9)
+    taken = await db.write(claim_tasks, "acc_1", "new", LEASE_US, 9)
     assert {task.id for task in taken} == {CANCELLING, OLD_STATE}
     await db.write(claims.release_task, "acc_1", CANCELLING, 2)
     await db.write(api_keys.update_key, "acc_1", "key_1", {"concurrent_tasks": None})
-    taken = await db.write(claims.claim_due_tasks, "acc_1", "new", LEASE_US, 9)
+    taken = await db.write(claim_tasks, "acc_1", "new", LEASE_US, 9)
     assert {task.id for task in taken} == {CANCELLING, WAITING}
     assert await db.snapshot(find_violations, US_PER_HOUR) == []

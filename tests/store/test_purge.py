@@ -11,7 +11,7 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
-from imagegate.store import assets, attempts, claims, deliveries, files, idempotency, purge, settlement, tasks
+from imagegate.store import assets, attempts, deliveries, files, idempotency, purge, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.files import find_file_by_id
 from imagegate.store.idempotency import IdempotencyKey
@@ -25,6 +25,7 @@ from tests.store.helpers import (
     LEASE_US,
     ROUTE,
     FakeClock,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_file,
@@ -54,7 +55,7 @@ async def submit(db: Database, key: ApiKey, use: IdempotencyKey | None = None, u
 async def complete_new_task(db: Database, key: ApiKey, use: IdempotencyKey | None = None, price: int = 900) -> str:
     """Settle a task with an overrun; its webhook was delivered at the second attempt."""
     await submit(db, key, use, "https://hook.test/1")
-    (task,) = await db.write(claims.claim_due_tasks, key.account_id, "one", LEASE_US, 1)
+    (task,) = await db.write(claim_tasks, key.account_id, "one", LEASE_US, 1)
     attempt = new_attempt(task)
     await db.write(attempts.begin_attempt, key.account_id, attempt, "one", ROUTE)
     done = new_settlement(task, 400, price)

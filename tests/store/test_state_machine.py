@@ -43,6 +43,7 @@ from imagegate.store.tasks import CancelRequested
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_refund,
@@ -154,7 +155,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     @rule(target=claims, sends=st.sampled_from([True, True, True, False]))  # type: ignore[arg-type]  # a claim that finds nothing is a value too
     def claim(self, sends: bool) -> tuple[Task, Attempt] | None:
-        claimed = self.write(claims.claim_due_tasks, self.account_id, f"boot{self.boot}", LEASE_US, 1)
+        claimed = self.write(claim_tasks, self.account_id, f"boot{self.boot}", LEASE_US, 1)
         assert bool(claimed) == any(task.state == "queued" for task in self.model.values())
         if not claimed:
             return None

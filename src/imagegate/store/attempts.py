@@ -61,6 +61,16 @@ def begin_attempt(
     return Done()
 
 
+def begin_first_attempt(
+    tx: Tx, account_id: str, attempt: Attempt, owner: str, route: Route, key_fingerprint: str
+) -> bool:
+    """Write the dispatch mark of a task that is claimed in this transaction; False, and no mark, where it must wait."""
+    if try_dispatch(tx, route, attempt.images, key_fingerprint) is not None:
+        return False
+    add_attempt(tx, account_id, attempt, owner)
+    return True
+
+
 def add_attempt(tx: Tx, account_id: str, attempt: Attempt, owner: str) -> None:
     """Log an attempt; one that was not sent says why no call was made."""
     if attempt.account_id == account_id:
@@ -86,14 +96,21 @@ class EndedBefore(msgspec.Struct, frozen=True):
     """The attempt had ended before: nothing changed."""
 
 
-def end_attempt(
-    tx: Tx, account_id: str, ended: Attempt, commit_id: str, health_update: HealthUpdate
-) -> AttemptEnded | EndedBefore:
-    """[ outcome, cost, health of route and upstream ].
+class AttemptEnd(msgspec.Struct, frozen=True):
+    """What is to be recorded of an attempt that has ended.
 
-    `cost` of `ended` is what it came to, or may have come to where that is unknown.
-    `health_update` is called with the scope, its health and the time, and returns the new health.
+    `cost` of `attempt` is what it came to, or may have come to where that is unknown. `update_health` is called with
+    the scope, its health and the time, and returns the new health.
     """
+
+    attempt: Attempt
+    commit_id: str
+    update_health: HealthUpdate
+
+
+def end_attempt(tx: Tx, account_id: str, end: AttemptEnd) -> AttemptEnded | EndedBefore:
+    """[ outcome, cost, health of route and upstream ]."""
+    ended = end.attempt
     rows = tx.fetch_all(
         """UPDATE attempts SET outcome = :outcome, ended = :now, detail = :detail, request_id = :request_id,
             images = :images, cost = :cost, failure_kind = :failure_kind
@@ -109,12 +126,12 @@ def end_attempt(
     if not rows:
         return EndedBefore()
     ended_breaks = [
-        update_health(tx, scope, lambda health, scope=scope: health_update(scope, health, tx.now))  # type: ignore[misc]
+        update_health(tx, scope, lambda health, scope=scope: end.update_health(scope, health, tx.now))  # type: ignore[misc]
         for scope in (ended.upstream, ended.route)
     ]
     if ended.outcome in (AttemptOutcome.produced, AttemptOutcome.unknown) and ended.cost:
         kind = EntryKind.cost if ended.outcome == AttemptOutcome.produced else EntryKind.waste
-        ledger.post_cost(tx, rows[0]["task_id"], ended.id, ended.cost, kind, commit_id)
+        ledger.post_cost(tx, rows[0]["task_id"], ended.id, ended.cost, kind, end.commit_id)
     return AttemptEnded(any(ended_breaks))
 
 

@@ -2,41 +2,140 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
+
+from imagegate.catalog.routes import Route
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.tasks import Task
+from imagegate.domain.tasks import Attempt, Task
 from imagegate.store import assets, key_concurrency
+from imagegate.store.attempts import begin_first_attempt
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.dialect import SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.settlement import fail_task
-from imagegate.store.tasks import SELECT_TASK, Done, LostLease, record_step, record_step_if_changed, task_from_row
+from imagegate.store.tasks import (
+    SELECT_TASK,
+    Done,
+    LostLease,
+    log_step,
+    record_step,
+    record_step_if_changed,
+    task_from_row,
+)
 from imagegate.store.transaction import Tx
 
+# A claim looks past tasks for whose calls there is no place, but not through a whole queue of them.
+_LOOKED_AT = 256
 CRASH_LOOP_ERROR = TaskError(
     TaskErrorCode.service_error, "The task stopped its worker too often.", reason="worker_crash_loop"
 )
 
 
-def claim_due_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
-    """Take up to `limit` due tasks of the account: lease them and raise their claim number."""
+class FirstCall(msgspec.Struct, frozen=True):
+    """Begin this call with the claim. The attempt already has the number of the claim."""
+
+    attempt: Attempt
+    route: Route
+    key_fingerprint: str
+
+
+class NoPlace(msgspec.Struct, frozen=True):
+    """Leave the task in the queue: this process makes as many calls as it may of what could serve it."""
+
+
+class NoFirstCall(msgspec.Struct, frozen=True):
+    """Claim the task, and let its worker decide."""
+
+
+PlanFirstCall = Callable[[Tx, Task], FirstCall | NoPlace | NoFirstCall]
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """`attempt`: the call that is marked as sending already."""
+
+    task: Task
+    attempt: Attempt | None
+
+
+def claim_due_tasks(
+    tx: Tx, account_id: str, owner: str, lease_us: int, limit: int, plan: PlanFirstCall
+) -> list[Claimed]:
+    """Take up to `limit` due tasks of the account: lease them, raise their claim number, and mark the first call of
+    each for which `plan` names one.
+
+    `plan` gets the task as the claim will leave it, once for each try of this transaction.
+    """
     key_concurrency.fill_slots(tx, account_id)
-    # MATERIALIZED: PostgreSQL may run a plain subquery once per row, and then the limit means nothing.
-    rows = tx.fetch_all(
-        f"""WITH due AS MATERIALIZED (
+    claimed: list[Claimed] = []
+    full_models: set[str] = set()
+    while True:
+        rows = _select_due(tx, account_id, limit - len(claimed), full_models)
+        fulls_before = len(full_models)
+        for row in rows:
+            if row["model"] not in full_models:
+                changes = {
+                    "state": "running",
+                    "claim_no": row["claim_no"] + 1,
+                    "owner": owner,
+                    "lease_until": tx.now + lease_us,
+                    "started": row["started"] or tx.now,
+                }
+                task = task_from_row(row | changes)
+                planned = plan(tx, task) if _may_begin(task) else NoFirstCall()
+                if isinstance(planned, NoPlace):
+                    full_models.add(row["model"])
+                else:
+                    claimed.append(_claim(tx, task, planned))
+        if len(claimed) == limit or len(full_models) == fulls_before:
+            break
+    if claimed:
+        crash_point("claim.pre_commit")
+    return claimed
+
+
+def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str]) -> list[Row]:
+    """Lock and return due tasks, the longest due first, past those for whose calls there is no place."""
+    models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
+    others = f"AND model NOT IN (:{', :'.join(models)})" if models else ""
+    return tx.fetch_all(
+        f"""{SELECT_TASK} WHERE id IN (
             SELECT id FROM tasks
             WHERE account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now
-            ORDER BY due LIMIT :limit {SKIP_LOCKED})
-        UPDATE tasks SET state = 'running', claim_no = claim_no + 1, owner = :owner, lease_until = :lease,
-            started = COALESCE(started, :now)
-        WHERE id IN (SELECT id FROM due) AND state = 'queued' RETURNING id""",
-        {"owner": owner, "lease": tx.now + lease_us, "account_id": account_id, "limit": limit},
+            ORDER BY due LIMIT :looked_at) AND state = 'queued' {others}
+        ORDER BY due LIMIT :limit {SKIP_LOCKED}""",
+        {"account_id": account_id, "looked_at": _LOOKED_AT if models else limit, "limit": limit, **models},
     )
-    for row in rows:
-        record_step(tx, row["id"])
-    if rows:
-        crash_point("claim.pre_commit")
-    return [task_from_row(tx.fetch_all(f"{SELECT_TASK} WHERE id = :id", {"id": row["id"]})[0]) for row in rows]
+
+
+def _may_begin(task: Task) -> bool:
+    """Whether nothing has to be looked up or fetched before its first call."""
+    order = task.order
+    return task.claim_no == 1 and task.cancel_requested is None and not (order.image_urls or order.mask_url)
+
+
+def _claim(tx: Tx, task: Task, planned: FirstCall | NoFirstCall) -> Claimed:
+    attempt = planned.attempt if isinstance(planned, FirstCall) else None
+    if isinstance(planned, FirstCall) and not begin_first_attempt(
+        tx, task.account_id, planned.attempt, task.owner or "", planned.route, planned.key_fingerprint
+    ):
+        attempt = None
+    sent = "first_sent = COALESCE(first_sent, :now), waiting_since = NULL, waiting_reason = NULL," if attempt else ""
+    tx.execute_nowait(
+        f"""UPDATE tasks SET state = 'running', claim_no = :claim_no, owner = :owner, lease_until = :lease,
+            started = :started, {sent} seq = seq + 1 WHERE id = :id""",
+        {
+            "claim_no": task.claim_no,
+            "owner": task.owner,
+            "lease": task.lease_until,
+            "started": task.started,
+            "id": task.id,
+        },
+    )
+    log_step(tx, task.id)
+    return Claimed(task, attempt)
 
 
 def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: int) -> list[str]:

@@ -37,23 +37,29 @@ class Blocked(msgspec.Struct, frozen=True):
 
 def load_health(tx: Tx) -> dict[str, Health]:
     """Return the health of every route and upstream that has one, by its scope."""
-    return {
-        row["scope"]: msgspec.json.decode(row["body"], type=Health)
-        for row in tx.fetch_all("SELECT scope, body FROM route_health")
-    }
+    if "health" not in tx.memo:
+        tx.memo["health"] = {
+            row["scope"]: msgspec.json.decode(row["body"], type=Health)
+            for row in tx.fetch_all("SELECT scope, body FROM route_health")
+        }
+    # Rows that this transaction has changed are written at its end only.
+    changed = {key[1]: row.health for key, row in tx.memo.items() if isinstance(row, _LockedHealth)}
+    return {**tx.memo["health"], **changed}
 
 
 def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> bool:
     """Apply `change` to the row as it is once it is locked. True where that ended a break."""
-    before, _ = _lock_health(tx, scope)
-    after = change(before)
-    _save_health(tx, scope, after)
-    return bool(before.times_opened or before.refused_key) and not (after.times_opened or after.refused_key)
+    row = _lock_health(tx, scope)
+    before, row.health = row.health, change(row.health)
+    _save_health(tx, scope)
+    return bool(before.times_opened or before.refused_key) and not (row.health.times_opened or row.health.refused_key)
 
 
 def reset_health(tx: Tx, scope: str) -> None:
     """Forget what was observed: the next call passes."""
     tx.execute_nowait("DELETE FROM route_health WHERE scope = :scope", {"scope": scope})
+    tx.memo.pop(("health", scope), None)
+    tx.forget(("health", scope))
 
 
 def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
@@ -62,14 +68,16 @@ def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
     `key` is the fingerprint of the upstream's key. A concurrency or rate of 0 means no limit.
     """
     # The upstream's row before the route's, in every process: callers of one upstream come one after the other.
-    upstream_health, full_at = _lock_health(tx, route.upstream)
-    healths = {route.upstream: upstream_health, route.name: _lock_health(tx, route.name)[0]}
-    states = {scope: breaker_state(health, tx.now, key) for scope, health in healths.items()}
-    blocked = _check_health(states.values()) or _check_concurrency(tx, route) or _check_rate(tx, route, images, full_at)
+    rows = {scope: _lock_health(tx, scope) for scope in (route.upstream, route.name)}
+    states = {scope: breaker_state(row.health, tx.now, key) for scope, row in rows.items()}
+    blocked = _check_health(states.values()) or _check_concurrency(tx, route) or _check_rate(tx, route, images)
     if blocked is None:
-        for scope, health in healths.items():
+        for scope, row in rows.items():
             if isinstance(states[scope], HalfOpen):
-                _save_health(tx, scope, msgspec.structs.replace(health, half_open_until=tx.now + MAX_TRIAL_US))
+                row.health = msgspec.structs.replace(row.health, half_open_until=tx.now + MAX_TRIAL_US)
+                _save_health(tx, scope)
+        if route.concurrency:
+            tx.memo["sending", route.upstream] += 1
     return blocked
 
 
@@ -88,36 +96,63 @@ def _check_health(states: Iterable[BreakerState]) -> Blocked | None:
 def _check_concurrency(tx: Tx, route: Route) -> Blocked | None:
     if not route.concurrency:
         return None
-    in_flight = tx.fetch_int(
-        "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
-        {"upstream": route.upstream},
-    )
-    return Blocked(RouteWait(tx.now + _SLOT_RETRY_US, WaitReason.busy)) if in_flight >= route.concurrency else None
+    # Counted once in a transaction: begun calls are added, and one that ends in it frees its place with the next.
+    key = ("sending", route.upstream)
+    if key not in tx.memo:
+        tx.memo[key] = tx.fetch_int(
+            "SELECT COUNT(*) AS n FROM attempts WHERE upstream = :upstream AND outcome = 'sending'",
+            {"upstream": route.upstream},
+        )
+    is_full = tx.memo[key] >= route.concurrency
+    return Blocked(RouteWait(tx.now + _SLOT_RETRY_US, WaitReason.busy)) if is_full else None
 
 
-def _check_rate(tx: Tx, route: Route, images: int, full_at: int) -> Blocked | None:
+def _check_rate(tx: Tx, route: Route, images: int) -> Blocked | None:
     """Images per minute, of which a fifth of a minute's worth may be asked for at once."""
     if not route.rate_per_min:
         return None
     burst = max(1, route.rate_per_min // 5)
     quota = Quota("rate", route.upstream, route.rate_per_min, burst=burst, max_cost=_MAX_IMAGES_PER_CALL)
-    result = take((quota,), {quota.bucket: full_at}, tx.now, cost=images)
+    row = _lock_health(tx, route.upstream)
+    result = take((quota,), {quota.bucket: row.full_at}, tx.now, cost=images)
     if isinstance(result, Denied):
         return Blocked(RouteWait(tx.now + result.retry_after_us, WaitReason.busy))
-    tx.execute_nowait(
-        "UPDATE route_health SET full_at = :at WHERE scope = :scope",
-        {"at": result.full_at[quota.bucket], "scope": route.upstream},
-    )
+    row.full_at = result.full_at[quota.bucket]
+    _save_health(tx, route.upstream)
     return None
 
 
-def _lock_health(tx: Tx, scope: str) -> tuple[Health, int]:
+class _LockedHealth:
+    """A row that is ours until the commit, as the commands of this transaction have left it."""
+
+    def __init__(self, health: Health, full_at: int) -> None:
+        self.health = health
+        self.full_at = full_at
+
+
+def _lock_health(tx: Tx, scope: str) -> _LockedHealth:
     """Lock the row, inserted where it is absent: two first callers meet too."""
-    tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
-    row = tx.lock_rows("SELECT body, full_at FROM route_health WHERE scope = :scope", {"scope": scope})[0]
-    return msgspec.json.decode(row["body"], type=Health), row["full_at"]
+    key = ("health", scope)
+    if key not in tx.memo:
+        select, params = "SELECT body, full_at FROM route_health WHERE scope = :scope", {"scope": scope}
+        row = tx.lock_row(select, params)
+        if row is None:
+            tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
+            row = tx.lock_rows(select, params)[0]
+        tx.memo[key] = _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
+    locked: _LockedHealth = tx.memo[key]
+    return locked
 
 
-def _save_health(tx: Tx, scope: str, health: Health) -> None:
-    body = msgspec.json.encode(health).decode()
-    tx.execute_nowait("UPDATE route_health SET body = :body WHERE scope = :scope", {"body": body, "scope": scope})
+def _save_health(tx: Tx, scope: str) -> None:
+    """Written at the end of the transaction: each call of a busy upstream changes the same two rows."""
+
+    def write() -> None:
+        row = _lock_health(tx, scope)
+        body = msgspec.json.encode(row.health).decode()
+        tx.execute_nowait(
+            "UPDATE route_health SET body = :body, full_at = :full_at WHERE scope = :scope",
+            {"body": body, "full_at": row.full_at, "scope": scope},
+        )
+
+    tx.at_end(("health", scope), write)

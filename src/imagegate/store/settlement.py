@@ -12,9 +12,9 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.domain.webhooks import task_delivery_id
 from imagegate.store import assets, deliveries, holds, ledger
-from imagegate.store.attempts import close_open_attempts
+from imagegate.store.attempts import AttemptEnd, AttemptEnded, EndedBefore, close_open_attempts, end_attempt
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.tasks import Done, LostLease, find_task, record_step
+from imagegate.store.tasks import Done, LostLease, find_task, log_step, record_step
 from imagegate.store.transaction import Tx
 
 
@@ -34,6 +34,27 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     commit_id: str
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """Whether the task was ours to complete, and what became of the record of its last attempt."""
+
+    task: Done | LostLease
+    attempt: AttemptEnded | EndedBefore | None
+
+
+def settle_task(
+    tx: Tx,
+    account_id: str,
+    task_id: str,
+    claim_no: int,
+    settlement: Settlement,
+    last: AttemptEnd | None,
+    render: RenderWebhook,
+) -> Settled:
+    """[ outcome of the last attempt, where it is not recorded yet; task completed (fenced), ... ] in one commit."""
+    ended = end_attempt(tx, account_id, last) if last else None
+    return Settled(complete_task(tx, account_id, task_id, claim_no, settlement, render), ended)
+
+
 def complete_task(
     tx: Tx, account_id: str, task_id: str, claim_no: int, settlement: Settlement, render: RenderWebhook
 ) -> Done | LostLease:
@@ -41,7 +62,7 @@ def complete_task(
     expires = _floor_to_second(tx.now + settlement.retention_us)
     thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if settlement.thumbnail else None
     rows = tx.fetch_all(
-        """UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge,
+        """UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge, seq = seq + 1,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, thumbnail_expires = :thumbnail_expires, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
@@ -61,7 +82,7 @@ def complete_task(
     )
     if not rows:
         return _recognize_repeat(tx, account_id, task_id, settlement.commit_id)
-    record_step(tx, task_id)
+    log_step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", settlement.charge)
     for asset in settlement.assets:
         assets.add_asset(tx, asset, expires, settlement.commit_id)

@@ -14,7 +14,7 @@ from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooMan
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.transaction import Tx
 
-SELECT_TASK = """SELECT id, account_id, key_id, state, claim_no, crashes, progress, order_body, billing_rule,
+SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
     engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
     due, waiting_since, waiting_reason,
@@ -134,6 +134,11 @@ def record_step_if_changed(tx: Tx, task_id: str, changed: int) -> Done | LostLea
 def record_step(tx: Tx, task_id: str) -> None:
     """Number this change of the task and log it."""
     tx.execute_nowait("UPDATE tasks SET seq = seq + 1 WHERE id = :id", {"id": task_id})
+    log_step(tx, task_id)
+
+
+def log_step(tx: Tx, task_id: str) -> None:
+    """Log the change of a task that was numbered with it."""
     tx.execute_nowait(
         """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent, waiting_reason, waiting_until)
         SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END,

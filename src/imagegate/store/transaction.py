@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +24,21 @@ class Tx:
     def __init__(self, connection: Connection, *, is_retry: bool = False) -> None:
         self._connection = connection
         self.is_retry = is_retry
+        # What the commands of one transaction share: rows that nobody else changes while we have them locked.
+        self.memo: dict[Any, Any] = {}
+        self._at_end: dict[Any, Callable[[], None]] = {}
+
+    def at_end(self, key: Any, write: Callable[[], None]) -> None:
+        """Run `write` before the commit, once for each key: a row that many commands change is written once."""
+        self._at_end.setdefault(key, write)
+
+    def forget(self, key: Any) -> None:
+        """What `at_end` was asked for is not wanted any more."""
+        self._at_end.pop(key, None)
+
+    def finish(self) -> None:
+        for write in self._at_end.values():
+            write()
 
     @functools.cached_property
     def now(self) -> int:

@@ -104,6 +104,7 @@ class Writer(threading.Thread):
         tx = Tx(self._connection, is_retry=is_retry)
         for command in batch:
             command.result = command.function(tx, *command.args)
+        tx.finish()
         self._connection.commit()
 
     def _roll_back(self, error: Exception) -> DatabaseError | None:

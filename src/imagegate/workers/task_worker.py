@@ -6,10 +6,11 @@ import asyncio
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.tasks import Task
+from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.clock import follow_clock
+from imagegate.flows.execution.route_selection import first_call_planner, free_calls
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
@@ -18,12 +19,14 @@ from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
+from imagegate.store.claims import Claimed, PlanFirstCall
 from imagegate.store.dialect import DatabaseError
 from imagegate.store.tasks import wake_waiting_tasks
 from imagegate.workers.loop import next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
+_CLAIM_BATCH_SIZE = 64  # some 20 ms of the writer: creates do not wait longer for a claim
 _WAKE_BATCH_SIZE = 1_000
 _CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
 
@@ -31,9 +34,10 @@ _CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
 class RunningTask:
     """A claimed task: its lease, and the asyncio task that carries it out."""
 
-    def __init__(self, task: Task, lease: Lease) -> None:
+    def __init__(self, task: Task, lease: Lease, begun: Attempt | None) -> None:
         self.task = task
         self.lease = lease
+        self.begun = begun
         self.job: asyncio.Task[None] | None = None
         self.has_crashed = False
 
@@ -115,40 +119,60 @@ class TaskWorker:
             self._runtime.wake_ups.tasks_due.set()
 
     async def _claim(self) -> None:
-        """Fill the free worker slots, account by account, so that one long queue does not delay other accounts."""
-        slots = self._runtime.worker_slots
+        """Take as many tasks as calls may begin, account by account, so that one long queue does not delay others."""
         if self._runtime.wake_ups.database_damage:
             return
-        while (free := slots.free) > 0:
+        while True:
+            free = free_calls(self._runtime)
+            room = min(
+                # Those that were claimed and want a place still come first.
+                sum(free.values()) - len(self._runtime.call_limits.wanted),
+                self._settings.workers - len(self._running),
+            )
+            # Before anything is awaited: a place that is given up meanwhile must wake us.
+            self._runtime.wake_ups.place_wanted = room <= 0 or not all(free.values())
+            if room <= 0:
+                return
             accounts = await next_in_turn(
                 self._runtime.db, list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE
             )
-            claimed = 0
-            for account_id in accounts:
-                share = max(1, free // len(accounts))
-                claimed += await self._claim_for_account(account_id, min(share, slots.free))
-            if claimed == 0:
+            accounts = accounts[:room]
+            if not accounts:
+                return
+            self._last_account = accounts[-1]
+            share = min(max(1, room // len(accounts)), _CLAIM_BATCH_SIZE)
+            plan = first_call_planner(self._runtime, free)
+            counts = await asyncio.gather(*(self._claim_for_account(account, share, plan) for account in accounts))
+            # What was claimed begins its calls before room is judged again.
+            await asyncio.sleep(0)
+            if not any(counts):
                 return
 
-    async def _claim_for_account(self, account_id: str, limit: int) -> int:
-        self._last_account = account_id
+    async def _claim_for_account(self, account_id: str, limit: int, plan: PlanFirstCall) -> int:
+        runtime = self._runtime
         # More tasks of an account that already fetches as much as it may would only wait too.
-        if limit < 1 or self._runtime.worker_slots.waiting_count(account_id) >= MAX_PER_ACCOUNT:
+        if runtime.fetching[account_id] >= MAX_PER_ACCOUNT:
             return 0
         lease_us = int(self._settings.lease_s * US_PER_SECOND)
-        lease = Lease(self._settings.lease_s)
-        claimed = await self._runtime.db.write(
-            claims.claim_due_tasks, account_id, self._runtime.boot_id, lease_us, limit
-        )
+        lease_s = self._settings.lease_s
+        asked = Lease(lease_s)  # a lease runs from when it was asked for
+        claimed = await runtime.db.write(claims.claim_due_tasks, account_id, runtime.boot_id, lease_us, limit, plan)
         if claimed:
             crash_point("claim.post_commit")
-        for task in claimed:
-            self._start(task, lease if len(claimed) == 1 else Lease(self._settings.lease_s))
+        for one in claimed:
+            lease = Lease(lease_s)
+            lease.renew_from(asked)
+            self._start(one, lease)
         return len(claimed)
 
-    def _start(self, task: Task, lease: Lease) -> None:
-        running = self._running[task.id] = RunningTask(task, lease)
-        self._runtime.worker_slots.acquire()
+    def _start(self, claimed: Claimed, lease: Lease) -> None:
+        task = claimed.task
+        running = self._running[task.id] = RunningTask(task, lease, claimed.attempt)
+        if claimed.attempt is not None:
+            # Before the call begins: a drain must not cut it off.
+            self._runtime.wake_ups.sent_tasks.add(task.id)
+        else:
+            self._runtime.call_limits.wanted.add(task.id)
         self._runtime.wake_ups.notify_task_changed(task.id)
         running.job = asyncio.create_task(self._run(running))
 
@@ -165,7 +189,8 @@ class TaskWorker:
         finally:
             del self._running[running.task.id]
             self._runtime.wake_ups.sent_tasks.discard(running.task.id)
-            self._runtime.worker_slots.release()
+            self._runtime.call_limits.wanted.discard(running.task.id)
+            self._runtime.wake_ups.notify_place_free()
 
     async def _run_once(self, running: RunningTask) -> bool:
         """False where the task must be run again: the database was not available, or the task has to be failed.
@@ -177,7 +202,8 @@ class TaskWorker:
             if running.has_crashed:
                 await fail_task(self._runtime, task, SERVICE_ERROR)
             else:
-                await execute(self._runtime, task, running.lease)
+                begun, running.begun = running.begun, None
+                await execute(self._runtime, task, running.lease, begun)
         except DatabaseError as error:
             log_error("task_waiting_for_database", task=task.id, error=str(error))
             return False

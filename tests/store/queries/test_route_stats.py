@@ -9,13 +9,14 @@ import msgspec
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.routing.circuit_breaker import Health
-from imagegate.store import attempts, claims, refunds, settlement, tasks
+from imagegate.store import attempts, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.route_stats import RouteSpend, sum_spend_by_route
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_refund,
@@ -48,13 +49,13 @@ def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(ope
 async def _make(db: Database, key: ApiKey, charge: int, *calls: tuple[str, AttemptOutcome, int, int]) -> str:
     """Settle a task of these calls: route, outcome, images, cost."""
     await db.write(tasks.submit_task, key.account_id, new_task(key), None, 1000)
-    (task,) = await db.write(claims.claim_due_tasks, key.account_id, "test", LEASE_US, 1)
+    (task,) = await db.write(claim_tasks, key.account_id, "test", LEASE_US, 1)
     for route, outcome, images, cost in calls:
         attempt = msgspec.structs.replace(new_attempt(task), route=route, upstream="up")
         called = msgspec.structs.replace(ROUTE, name=route, upstream="up")
         await db.write(attempts.begin_attempt, key.account_id, attempt, "test", called)
         ended = msgspec.structs.replace(attempt, outcome=outcome, images=images, cost=cost)
-        await db.write(attempts.end_attempt, key.account_id, ended, "", _unmoved)
+        await db.write(attempts.end_attempt, key.account_id, attempts.AttemptEnd(ended, "", _unmoved))
     await db.write(
         settlement.complete_task, key.account_id, task.id, task.claim_no, new_settlement(task, charge), render_webhook
     )

@@ -12,7 +12,7 @@ import pytest
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
-from imagegate.store import accounts, attempts, claims, ledger, settlement, tasks
+from imagegate.store import accounts, attempts, ledger, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.statement import (
     LINE_TYPES,
@@ -25,6 +25,7 @@ from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_settlement,
@@ -51,7 +52,7 @@ async def _history(db: Database, account_id: str, key: ApiKey, chance: random.Ra
 
 
 async def _end_one(db: Database, account_id: str, chance: random.Random) -> None:
-    for task in await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1):
+    for task in await db.write(claim_tasks, account_id, "test", LEASE_US, 1):
         if chance.random() < 0.3:
             await db.write(
                 settlement.fail_task, account_id, task.id, task.claim_no, FAULT, f"cmt_{task.id}", render_webhook

@@ -13,7 +13,7 @@ from imagegate.store.invariants import find_cheap_violations
 from imagegate.store.queries.stats import load_stats
 from imagegate.store.queries.tasks import TaskChange, load_history
 from tests.conftest import OpenDatabase
-from tests.store.helpers import LEASE_US, create_customer, new_key, new_task, render_webhook
+from tests.store.helpers import LEASE_US, claim_tasks, create_customer, new_key, new_task, render_webhook
 
 FAULT = TaskError(TaskErrorCode.service_error, "test")
 
@@ -30,7 +30,7 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
         before: list[TaskChange] = []
         for _ in range(40):
             now[0] += chance.choice([1000, 400_000, 3_000_000])
-            for task in await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1):
+            for task in await db.write(claim_tasks, account_id, "test", LEASE_US, 1):
                 claim_no = task.claim_no
             await db.write(attempts.update_progress, account_id, new.id, claim_no, chance.randrange(100))
             if chance.random() < 0.3:
@@ -83,7 +83,7 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
         for number in range(3):
             new = new_task(key, 1000 + number)
             await db.write(tasks.submit_task, account_id, new, None, 10)
-        (task,) = await db.write(claims.claim_due_tasks, account_id, "test", LEASE_US, 1)
+        (task,) = await db.write(claim_tasks, account_id, "test", LEASE_US, 1)
         await db.write(settlement.fail_task, account_id, task.id, task.claim_no, FAULT, "cmt_test", render_webhook)
         found = await db.snapshot(load_stats)
         assert found.tasks == {"queued": 2, "running": 0, "completed": 0, "failed": 1}

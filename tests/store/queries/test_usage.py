@@ -10,13 +10,14 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import api_keys, attempts, claims, refunds, settlement, tasks
+from imagegate.store import api_keys, attempts, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.queries.usage import sum_usage
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    claim_tasks,
     create_customer,
     new_attempt,
     new_key,
@@ -74,7 +75,7 @@ async def _settle_one(db: Database, key: ApiKey, model: str, charge: int) -> tup
     new = new_task(key, 1000)
     new = msgspec.structs.replace(new, order=msgspec.structs.replace(new.order, model=model))
     await db.write(tasks.submit_task, key.account_id, new, None, 1000)
-    (task,) = await db.write(claims.claim_due_tasks, key.account_id, "test", LEASE_US, 1)
+    (task,) = await db.write(claim_tasks, key.account_id, "test", LEASE_US, 1)
     attempt = new_attempt(task)
     await db.write(attempts.begin_attempt, key.account_id, attempt, "test", ROUTE)
     await db.write(

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import msgspec
 
 from imagegate.domain.tasks import Attempt
 from imagegate.families import FAMILIES
+from imagegate.flows.execution.route_selection import call_place
 from imagegate.flows.execution.state import Execution
 from imagegate.logging import log_warning
-from imagegate.runtime import Runtime
 from imagegate.store.attempts import save_remote_ref, update_progress
 from imagegate.store.dialect import DatabaseError
-from imagegate.upstreams.base import Call, CallHooks, Outcome, RecoveryMode
-
-# Waiting calls are counted for no account: unlike waiting references they do not keep more of its tasks from being
-# claimed.
-_NO_ACCOUNT = ""
+from imagegate.upstreams.base import Call, CallHooks, Outcome
 
 
-@contextlib.asynccontextmanager
-async def take_call_slot(runtime: Runtime, upstream: str) -> AsyncIterator[AsyncExitStack]:
-    """The place of one call. Take it before the attempt is marked sending: what is marked counts as sent if we die.
-
-    What is generated on this machine takes the worker slot instead.
-    """
-    async with AsyncExitStack() as slot:
-        if runtime.registry.upstreams[upstream].recovery_mode != RecoveryMode.deterministic:
-            await slot.enter_async_context(runtime.upstream_call_slots)
-        yield slot
-
-
-async def make_call(execution: Execution, attempt: Attempt, slot: AsyncExitStack) -> Outcome:
-    """Call the attempt's upstream. The worker slot is free for other tasks while the upstream works."""
+async def make_call(execution: Execution, attempt: Attempt) -> Outcome:
+    """Call the attempt's upstream. The call has its place among those of its route until it has ended."""
     runtime = execution.runtime
-    upstream = runtime.registry.upstreams[attempt.upstream]
-    call, hooks = _build_call(execution, attempt), _build_hooks(execution, attempt)
-    if upstream.recovery_mode == RecoveryMode.deterministic:
-        return await upstream.produce(call, hooks)
-    # The call's slot is free again before a worker slot is waited for: whoever has one may be waiting for the other.
-    async with runtime.worker_slots.release_while_waiting(_NO_ACCOUNT), slot.pop_all():
-        return await upstream.produce(call, hooks)
+    place = call_place(runtime, attempt.upstream, attempt.route)
+    runtime.call_limits.wanted.discard(attempt.task_id)
+    runtime.call_limits.take(place, runtime.clock())
+    try:
+        upstream = runtime.registry.upstreams[attempt.upstream]
+        return await upstream.produce(_build_call(execution, attempt), _build_hooks(execution, attempt))
+    finally:
+        runtime.call_limits.release(place)
 
 
 def _build_call(execution: Execution, attempt: Attempt) -> Call:

@@ -156,8 +156,16 @@ async def gather_inputs(execution: Execution) -> Inputs | TaskError:
     missing = [source for source in needed if (source.kind, source.position) not in known]
     try:
         if missing:
-            async with runtime.worker_slots.release_while_waiting(task.account_id):
+            runtime.fetching[task.account_id] += 1
+            runtime.call_limits.wanted.discard(task.id)
+            try:
                 await _fetch_all(runtime, task, missing)
+            finally:
+                runtime.fetching[task.account_id] -= 1
+                if not runtime.fetching[task.account_id]:
+                    del runtime.fetching[task.account_id]
+                runtime.call_limits.wanted.add(task.id)
+                runtime.wake_ups.tasks_due.set()
             stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
         return await _local_files(runtime, task, stored)
     except _UnusableInput as unusable:

@@ -17,6 +17,7 @@ from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.billing import formula_usage, is_plausible
 from imagegate.flows.execution.prompt_quotes import cut_quotes
+from imagegate.flows.execution.route_selection import call_place
 from imagegate.flows.execution.state import (
     OUTCOME_UNKNOWN,
     Delivered,
@@ -34,7 +35,7 @@ from imagegate.routing import circuit_breaker
 from imagegate.routing.circuit_breaker import UPSTREAM_WIDE_FAILURES, Health
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
-from imagegate.store.attempts import AttemptEnded, EndedBefore, HealthUpdate, end_attempt
+from imagegate.store.attempts import AttemptEnd, AttemptEnded, EndedBefore, HealthUpdate, end_attempt
 from imagegate.upstreams.base import Outcome, Produced, RecoveryMode, Refused, Rejected, Unavailable, Unknown
 
 NO_READABLE_IMAGE = TaskError(
@@ -65,12 +66,22 @@ async def record_outcome(
     """
     effects = effects_of(execution, attempt, outcome)
     detail = cut_quotes(effects.result.detail or "", execution.task.order.prompt)
-    effects = msgspec.structs.replace(effects, result=msgspec.structs.replace(effects.result, detail=detail))
-    await _end_attempt(execution, effects.result, update_health or effects.update_health)
+    result = msgspec.structs.replace(effects.result, detail=detail)
+    end = _end_of(execution, result, update_health or effects.update_health)
+    if isinstance(outcome, Produced) and _is_last(execution, outcome.answer):
+        execution.unrecorded = end
+    else:
+        await record_end(execution, end)
     if not isinstance(outcome, Produced):
         execution.runtime.spool.discard(attempt.id)
-    _log_attempt(attempt, effects)
+    _log_attempt(attempt, msgspec.structs.replace(effects, result=result))
     return effects.next_step
+
+
+def _is_last(execution: Execution, response: SpooledResponse) -> bool:
+    """Whether the settlement follows at once: with what is transcoded first, health and places would wait for that."""
+    is_converted = any(image.media_type != f"image/{execution.task.order.output_format}" for image in response.images)
+    return len(response.images) >= execution.missing_count and not is_converted
 
 
 async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
@@ -81,21 +92,31 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
         await record_outcome(execution, attempt, Produced(found.response))
     elif recovery_mode(execution.runtime, attempt) == RecoveryMode.deterministic:
         result = _result(attempt, AttemptOutcome.not_sent, detail)
-        await _end_attempt(execution, result, _keep_health)
+        await record_end(execution, _end_of(execution, result, _keep_health))
         execution.runtime.spool.discard(attempt.id)
     else:
         await record_outcome(execution, attempt, Unknown(detail), _keep_health)
 
 
-async def _end_attempt(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> None:
-    runtime = execution.runtime
-    commit_id = ids.new_id("cmt", runtime.clock())
-    match await runtime.db.write(end_attempt, execution.task.account_id, ended, commit_id, update_health):
+def _end_of(execution: Execution, ended: Attempt, update_health: HealthUpdate) -> AttemptEnd:
+    return AttemptEnd(ended, ids.new_id("cmt", execution.runtime.clock()), update_health)
+
+
+async def record_end(execution: Execution, end: AttemptEnd) -> None:
+    count_end(execution.runtime, end, await execution.runtime.db.write(end_attempt, execution.task.account_id, end))
+
+
+def count_end(runtime: Runtime, end: AttemptEnd, recorded: AttemptEnded | EndedBefore | None) -> None:
+    """After the commit."""
+    ended = end.attempt
+    match recorded:
         case AttemptEnded(ended_break=ended_break):
             runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+            place = call_place(runtime, ended.upstream, ended.route)
+            runtime.call_limits.learn(place, ended.outcome, ended.failure_kind, ended.started, now=runtime.clock())
             if ended_break:
                 runtime.wake_ups.routes_back.set()
-        case EndedBefore():  # no call is counted twice
+        case EndedBefore() | None:  # no call is counted twice
             pass
 
 

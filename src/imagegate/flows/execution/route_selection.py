@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from imagegate.catalog.routes import Route
+from imagegate.domain import ids
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
+from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.state import Execution
+from imagegate.routing.call_limits import CallPlace
 from imagegate.routing.circuit_breaker import Health
 from imagegate.routing.planner import (
     Candidate,
@@ -22,8 +27,10 @@ from imagegate.routing.planner import (
     route_cost,
 )
 from imagegate.runtime import Runtime
-from imagegate.store.claims import has_other_work
+from imagegate.store.claims import FirstCall, NoFirstCall, NoPlace, PlanFirstCall, has_other_work
 from imagegate.store.route_health import load_health
+from imagegate.store.transaction import Tx
+from imagegate.upstreams.base import RecoveryMode
 
 
 class RouteChoice(msgspec.Struct, frozen=True):
@@ -56,9 +63,78 @@ async def select_route(execution: Execution) -> RouteChoice | Wait | NoRoute:
     plan = make_plan(runtime, request, health, await _route_history(execution))
     if not plan.choices:
         return Wait(plan.waits) if plan.waits else NoRoute(plan.considered)
-    route = plan.choices[0]
-    request = build_route_request(runtime, order, min(execution.missing_count, route.max_n), largest)
+    return _choose(runtime, plan.choices[0], request, plan)
+
+
+def _choose(runtime: Runtime, route: Route, request: RouteRequest, plan: RoutePlan) -> RouteChoice:
+    if request.order.n > route.max_n:
+        request = build_route_request(runtime, request.order, route.max_n, request.largest_reference)
     return RouteChoice(route, request.order, route_cost(route, request), plan.considered)
+
+
+def call_place(runtime: Runtime, upstream: str, route: str) -> CallPlace:
+    """Whose calls count with those of this route."""
+    found, config = runtime.registry.upstreams.get(upstream), runtime.registry.route_table.upstreams.get(upstream)
+    if found is not None and found.recovery_mode == RecoveryMode.deterministic:
+        # Made on this machine. One more than there are painters, so that none of them waits for a settlement.
+        return CallPlace(upstream, (runtime.settings.work.max_embedded_processes or os.cpu_count() or 1) + 1)
+    if config is not None and config.concurrency:
+        return CallPlace(upstream, config.concurrency)
+    return CallPlace(route)
+
+
+def free_calls(runtime: Runtime) -> dict[CallPlace, int]:
+    """How many calls this process may begin now, of every route."""
+    routes = runtime.registry.route_table.routes.values()
+    places = {call_place(runtime, route.upstream, route.name) for route in routes}
+    return {place: runtime.call_limits.free(place) for place in places}
+
+
+def first_call_planner(runtime: Runtime, free: dict[CallPlace, int]) -> PlanFirstCall:
+    """Plans the first calls of tasks that are being claimed, and takes from what is `free`."""
+
+    def plan_first_call(tx: Tx, task: Task) -> FirstCall | NoPlace | NoFirstCall:
+        if runtime.wake_ups.draining:
+            return NoFirstCall()
+        request = build_route_request(runtime, task.order, task.order.n)
+        plan = make_plan(runtime, request, load_health(tx))
+        if not plan.choices:
+            return NoFirstCall()
+        places = ((call_place(runtime, route.upstream, route.name), route) for route in plan.choices)
+        place, route = next((found for found in places if free.get(found[0], 0) > 0), (None, None))
+        if place is None or route is None:
+            return NoPlace()
+        free[place] -= 1
+        attempt = call_attempt(runtime, task, _choose(runtime, route, request, plan))
+        return FirstCall(attempt, route, runtime.registry.key_fingerprints.get(route.upstream, ""))
+
+    return plan_first_call
+
+
+def call_attempt(runtime: Runtime, task: Task, choice: RouteChoice) -> Attempt:
+    return new_attempt(
+        runtime,
+        task,
+        choice.considered,
+        route=choice.route.name,
+        upstream=choice.route.upstream,
+        outcome=AttemptOutcome.sending,
+        images=choice.order.n,
+        cost=choice.cost,
+    )
+
+
+def new_attempt(runtime: Runtime, task: Task, considered: tuple[Candidate, ...], **fields: Any) -> Attempt:
+    now = runtime.clock()
+    return Attempt(
+        id=ids.new_id("att", now),
+        task_id=task.id,
+        account_id=task.account_id,
+        claim_no=task.claim_no,
+        started=now,
+        considered=msgspec.json.encode(considered).decode(),
+        **fields,
+    )
 
 
 async def _route_history(execution: Execution) -> RouteHistory:

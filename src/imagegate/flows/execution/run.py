@@ -9,24 +9,29 @@ upstream allows that; once the response is in the spool the next claim goes on f
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-from typing import Any
 
 import msgspec
 
 from imagegate.crash_points import crash_point
-from imagegate.domain import ids
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.money import parse_usd
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_MS, US_PER_SECOND
 from imagegate.flows.clock import MAX_REQUEUE_US, follow_clock
-from imagegate.flows.execution.call import make_call, take_call_slot
+from imagegate.flows.execution.call import make_call
 from imagegate.flows.execution.inputs import gather_inputs
 from imagegate.flows.execution.outcome import close_open_attempt, record_outcome
-from imagegate.flows.execution.route_selection import NoRoute, RouteChoice, Wait, select_route
+from imagegate.flows.execution.route_selection import (
+    NoRoute,
+    RouteChoice,
+    Wait,
+    call_attempt,
+    call_place,
+    new_attempt,
+    select_route,
+)
 from imagegate.flows.execution.settlement import fail_task, settle
-from imagegate.flows.execution.state import Execution, Inputs, Lease, Stop, load_state
+from imagegate.flows.execution.state import Execution, ExecutionState, Inputs, Lease, Stop, load_state
 from imagegate.routing.planner import Candidate, RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
@@ -38,9 +43,10 @@ from imagegate.store.tasks import CancelRequested, Done, LostLease, find_task
 ALL_ROUTES_BUSY = TaskError(TaskErrorCode.resource_exhausted, "Every route is busy for longer than this task can wait.")
 # What the customer did wrong is reported even after a cancel request.
 _CUSTOMER_ERRORS = frozenset({TaskErrorCode.content_policy_violation, TaskErrorCode.invalid_parameters})
-# Up to this long the task keeps its worker slot while it waits for a route.
+# Up to this long a task waits for a route here; for longer it returns to the queue.
 _MAX_SLEEP_US = 3 * US_PER_SECOND
 _MIN_SLEEP_US = 50 * US_PER_MS
+_PLACE_RETRY_US = 250 * US_PER_MS
 # So many calls of one task may fail without having bought anything: with growing waits, about half an hour of them.
 MAX_FAILURES_PER_SLICE = 30
 
@@ -56,8 +62,15 @@ class Released(msgspec.Struct, frozen=True):
 Step = Stop | Continue | Released
 
 
-async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
-    """Bring the task to its end, return it to the queue, or stop quietly where it is no longer ours."""
+async def execute(runtime: Runtime, task: Task, lease: Lease, begun: Attempt | None = None) -> None:
+    """Bring the task to its end, return it to the queue, or stop quietly where it is no longer ours.
+
+    `begun`: its first call, which was marked as sending when the task was claimed.
+    """
+    if begun is not None:
+        crash_point("upstream.marked")
+        await _make_calls(Execution(runtime, task, lease, ExecutionState()), begun)
+        return
     state, left_open = await load_state(runtime, task)
     execution = Execution(runtime, task, lease, state)
     for found in left_open:
@@ -73,17 +86,20 @@ async def execute(runtime: Runtime, task: Task, lease: Lease) -> None:
             await _make_calls(execution)
 
 
-async def _make_calls(execution: Execution) -> None:
-    while execution.missing_count > 0:
-        match await _next_step(execution):
+async def _make_calls(execution: Execution, begun: Attempt | None = None) -> None:
+    step: Step = Continue() if begun is None else await _call(execution, begun)
+    while True:
+        match step:
+            case Continue() if execution.missing_count > 0:
+                step = await _next_step(execution)
             case Continue():
-                continue
+                await settle(execution)
+                return
             case Released():
                 return
             case Stop(error=error):
                 await _end(execution, error)
                 return
-    await settle(execution)
 
 
 async def _end(execution: Execution, error: TaskError) -> None:
@@ -107,8 +123,7 @@ async def _next_step(execution: Execution) -> Step:
     if state.interrupted is not None:
         attempt, state.interrupted = state.interrupted, None
         runtime.wake_ups.sent_tasks.add(execution.task.id)
-        async with take_call_slot(runtime, attempt.upstream) as slot:
-            return await _call(execution, attempt, slot)
+        return await _call(execution, attempt)
     if execution.is_cancel_requested:
         return Stop(CANCELLED_ERROR)
     if runtime.wake_ups.draining:
@@ -128,25 +143,14 @@ async def _next_step(execution: Execution) -> Step:
 
 
 async def _try_route(execution: Execution, choice: RouteChoice) -> Step:
-    if not await _may_buy(execution):
-        return Stop(execution.state.error)
-    async with take_call_slot(execution.runtime, choice.route.upstream) as slot:
-        return await _begin_call(execution, choice, slot)
-
-
-async def _begin_call(execution: Execution, choice: RouteChoice, slot: AsyncExitStack) -> Step:
     runtime, task, state = execution.runtime, execution.task, execution.state
-    if runtime.wake_ups.draining:  # the slot may have taken a while
+    if not await _may_buy(execution):
+        return Stop(state.error)
+    # Before the attempt is marked as sending: what is marked counts as sent if we die.
+    if runtime.call_limits.free(call_place(runtime, choice.route.upstream, choice.route.name)) <= 0:
+        state.waits[choice.route.name] = RouteWait(runtime.clock() + _PLACE_RETRY_US, WaitReason.busy)
         return Continue()
-    attempt = _new_attempt(
-        execution,
-        route=choice.route.name,
-        upstream=choice.route.upstream,
-        outcome=AttemptOutcome.sending,
-        images=choice.order.n,
-        cost=choice.cost,
-        considered=choice.considered,
-    )
+    attempt = call_attempt(runtime, task, choice)
     execution.lease.ensure_valid()
     key = runtime.registry.key_fingerprints.get(choice.route.upstream, "")
     # Before the commit: a drain that begins during it must not cut the call off.
@@ -155,7 +159,7 @@ async def _begin_call(execution: Execution, choice: RouteChoice, slot: AsyncExit
         case Done():
             crash_point("upstream.marked")
             state.waiting_since = None
-            return await _call(execution, attempt, slot)
+            return await _call(execution, attempt)
         case Blocked(wait=wait):
             if wait is not None:
                 state.waits[choice.route.name] = wait
@@ -191,15 +195,15 @@ async def _may_buy(execution: Execution) -> bool:
     return is_allowed
 
 
-async def _call(execution: Execution, attempt: Attempt, slot: AsyncExitStack) -> Step:
-    outcome = await make_call(execution, attempt, slot)
+async def _call(execution: Execution, attempt: Attempt) -> Step:
+    outcome = await make_call(execution, attempt)
     step = await record_outcome(execution, attempt, outcome)
     execution.state.apply(attempt, step)
     return step if isinstance(step, Stop) else Continue()
 
 
 async def _wait_for_route(execution: Execution, waits: tuple[RouteWait, ...]) -> Step:
-    """A short wait for a place is spent here; else the task returns to the queue and its worker slot is free."""
+    """A short wait for a place is spent here; else the task returns to the queue."""
     runtime, task, state = execution.runtime, execution.task, execution.state
     first, now = waits[0], runtime.clock()
     last_look = task.deadline
@@ -247,27 +251,14 @@ async def _record_no_route(execution: Execution, considered: tuple[Candidate, ..
     if state.failure_counts or state.unknown_count or state.batches:
         return
     runtime, task = execution.runtime, execution.task
-    attempt = _new_attempt(
-        execution,
+    attempt = new_attempt(
+        runtime,
+        task,
+        considered,
         route="",
         outcome=AttemptOutcome.not_sent,
         ended=runtime.clock(),
         detail="no route",
         images=0,
-        considered=considered,
     )
     await runtime.db.write(add_attempt, task.account_id, attempt, runtime.boot_id)
-
-
-def _new_attempt(execution: Execution, *, considered: tuple[Candidate, ...], **fields: Any) -> Attempt:
-    runtime, task = execution.runtime, execution.task
-    now = runtime.clock()
-    return Attempt(
-        id=ids.new_id("att", now),
-        task_id=task.id,
-        account_id=task.account_id,
-        claim_no=task.claim_no,
-        started=now,
-        considered=msgspec.json.encode(considered).decode(),
-        **fields,
-    )

@@ -15,6 +15,7 @@ from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
+from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats, make_thumbnail
 from imagegate.flows.execution.state import Execution, ImageBatch
 from imagegate.flows.views.task import task_encoder
@@ -26,6 +27,34 @@ from imagegate.store import settlement
 async def settle(execution: Execution) -> None:
     """[ task done (fenced), assets, hold settled, entries, webhook ]."""
     runtime, task = execution.runtime, execution.task
+    try:
+        done, batches = await _prepare(execution)
+    except Exception:
+        # The task may end in another way: what the call came to must not be lost with it.
+        if execution.unrecorded is not None:
+            end, execution.unrecorded = execution.unrecorded, None
+            await record_end(execution, end)
+        raise
+    settled = await runtime.db.write(
+        settlement.settle_task,
+        task.account_id,
+        task.id,
+        task.claim_no,
+        done,
+        execution.unrecorded,
+        task_encoder(runtime),
+    )
+    crash_point("settle.post_commit")
+    if execution.unrecorded is not None:
+        count_end(runtime, execution.unrecorded, settled.attempt)
+    for attempt, _ in batches:
+        runtime.spool.discard(attempt.id)
+    runtime.wake_ups.notify_task_ended(task.id)
+
+
+async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[ImageBatch]]:
+    """The bytes in storage, and everything that the commit says of them."""
+    runtime, task = execution.runtime, execution.task
     batches = await convert_formats(runtime, task, execution.state.batches)
     images = [(attempt.id, image) for attempt, response in batches for image in response.images]
     # The same for every repeat of the same attempt: a blob published twice is one blob.
@@ -35,14 +64,7 @@ async def settle(execution: Execution) -> None:
     thumbnail = await make_thumbnail(runtime, task, *images[0])
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
-    done = _settlement(runtime, task, batches, keys, thumbnail)
-    await runtime.db.write(
-        settlement.complete_task, task.account_id, task.id, task.claim_no, done, task_encoder(runtime)
-    )
-    crash_point("settle.post_commit")
-    for attempt, _ in batches:
-        runtime.spool.discard(attempt.id)
-    runtime.wake_ups.notify_task_ended(task.id)
+    return _settlement(runtime, task, batches, keys, thumbnail), batches
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:

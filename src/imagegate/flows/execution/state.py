@@ -23,7 +23,7 @@ from imagegate.logging import log_error
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.spool import SpoolDamaged, SpooledResponse
-from imagegate.store.attempts import list_attempts
+from imagegate.store.attempts import AttemptEnd, list_attempts
 from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import RecoveryMode
 
@@ -173,13 +173,18 @@ class ExecutionState:
 
 @dataclasses.dataclass
 class Execution:
-    """A claimed task, the lease on it, and how far it has come."""
+    """A claimed task, the lease on it, and how far it has come.
+
+    `unrecorded`: the attempt that delivered the last image, whose outcome is to be recorded with the settlement. Until
+    then its row says `sending`, and if the process dies the next claim finds the response in the spool.
+    """
 
     runtime: Runtime
     task: Task
     lease: Lease
     state: ExecutionState
     inputs: Inputs = Inputs()  # noqa: RUF009  frozen
+    unrecorded: AttemptEnd | None = None
 
     @property
     def is_cancel_requested(self) -> bool:
