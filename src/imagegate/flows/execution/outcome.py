@@ -65,8 +65,10 @@ async def record_outcome(
     `update_health` replaces what the outcome would do to the health of its route.
     """
     effects = effects_of(execution, attempt, outcome)
-    detail = cut_quotes(effects.result.detail or "", execution.task.order.prompt)
-    result = msgspec.structs.replace(effects.result, detail=detail)
+    result = effects.result
+    if not isinstance(outcome, Produced):  # whose detail is our own words
+        detail = cut_quotes(result.detail or "", execution.task.order.prompt)
+        result = msgspec.structs.replace(result, detail=detail)
     end = _end_of(execution, result, update_health or effects.update_health)
     if isinstance(outcome, Produced) and _is_last(execution, outcome.answer):
         execution.unrecorded = end

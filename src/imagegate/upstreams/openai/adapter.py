@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-import time
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,7 +20,6 @@ from imagegate.upstreams.base import (
     CallHooks,
     Outcome,
     Produced,
-    ProgressHook,
     RecoveryMode,
     Unknown,
     UpstreamDeps,
@@ -37,13 +33,11 @@ from imagegate.upstreams.errors import (
     unavailable,
 )
 from imagegate.upstreams.json_images import UnreadableResponse, max_images
+from imagegate.upstreams.openai.progress import ProgressBars
 from imagegate.upstreams.openai.request import build_request, unsupported_reason, uses_stream
 from imagegate.upstreams.openai.response import ParsedResponse, ResponseReader
 from imagegate.upstreams.usage import read_cost, read_usage
 
-_PROGRESS_INTERVAL_S: Final = 1.0
-_MIN_PROGRESS_STEP: Final = 5
-_MAX_PERCENT: Final = 95
 _MAX_DETAIL_CHARS: Final = 400
 
 
@@ -54,6 +48,7 @@ class OpenAI:
         self.name = config.name
         self.recovery_mode = RecoveryMode.by_key if dialect.idempotency == "header" else RecoveryMode.never
         self._config, self._dialect, self._deps = config, dialect, deps
+        self._progress = ProgressBars()
         self._http = HttpClient(config.connect_s, _auth_headers(dialect.auth, api_key), deps.resolver, deps.tls)
 
     async def produce(self, call: Call, hooks: CallHooks) -> Outcome:
@@ -64,14 +59,11 @@ class OpenAI:
         if 0 < self._dialect.max_body_bytes < body.length:
             detail = f"not sent: the request has {body.length} bytes, more than max_body_bytes"
             return unavailable(FailureKind.internal, detail)
-        progress_task = asyncio.create_task(_report_progress(call, hooks.on_progress))
-        try:
+        with self._progress.follow(call, hooks.on_progress):
             return await self._send(call, hooks, operation, body)
-        finally:
-            progress_task.cancel()
-            await asyncio.gather(progress_task, return_exceptions=True)
 
     async def close(self) -> None:
+        await self._progress.close()
         await self._http.close()
 
     async def _send(self, call: Call, hooks: CallHooks, operation: str, body: RequestBody) -> Outcome:
@@ -166,21 +158,3 @@ def _auth_headers(auth: str, api_key: str) -> dict[str, str]:
             return {"Authorization": f"Bearer {api_key}"}
         case _:
             return {auth.removeprefix("header:"): api_key}
-
-
-async def _report_progress(call: Call, on_progress: ProgressHook) -> None:
-    """The server reports none: the bar follows the time that such images take, and never reaches its end."""
-    typical_s = _typical_duration_s(call)
-    started, reported = time.monotonic(), 0
-    while True:
-        await asyncio.sleep(_PROGRESS_INTERVAL_S)
-        percent = int(_MAX_PERCENT * (1 - math.exp(-2 * (time.monotonic() - started) / typical_s)))
-        if percent >= reported + _MIN_PROGRESS_STEP:
-            reported = percent
-            await on_progress(percent)
-
-
-def _typical_duration_s(call: Call) -> float:
-    """From public reports: 10, 48 and 126 s for low, medium and high at 1024x1024; edits take longer."""
-    tokens = call.expected.image_output / max(1, call.expected.images)
-    return (8.0 + 0.017 * tokens) * (1.5 if call.references else 1.0)
