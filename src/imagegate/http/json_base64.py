@@ -80,27 +80,30 @@ class FileTextReader:
         """The text is complete."""
         if self._prefix or self._partial_percent:
             raise ValueError("the text is incomplete")
-        if self._rest:
-            self._decode(self._rest.ljust(4, b"="), 4)
+        if self._rest and (rest := self._rest.translate(_TO_STANDARD, _WHITESPACE)):
+            self._write(self._decoded(rest.ljust(4, b"="), 4))
 
     def _feed_base64(self, text: bytes) -> None:
-        # A few searches in C cost less than a pass that copies, and such characters are rare.
-        if any(char in text for char in _WHITESPACE + _URL_SAFE):
-            text = text.translate(_TO_STANDARD, _WHITESPACE)
         if self._rest:
             text = self._rest + text
         whole = len(text) & ~3
+        try:
+            data = self._decoded(text, whole)
+        except ValueError:
+            # Other spellings are rare, and only looking for them would cost more than the decoding.
+            text = text.translate(_TO_STANDARD, _WHITESPACE)
+            whole = len(text) & ~3
+            data = self._decoded(text, whole)
         self._rest = text[whole:]
         if whole:
-            self._decode(text, whole)
+            self._is_padded = text[whole - 1] == ord("=")
+            self._write(data)
 
-    def _decode(self, text: bytes, whole: int) -> None:
-        if self._is_padded:
+    def _decoded(self, text: bytes, whole: int) -> bytes:
+        """Raises ValueError, of which binascii.Error is one."""
+        if self._is_padded and whole:
             raise ValueError("base64 goes on after its padding")
-        # binascii.Error is a ValueError.
-        data = pybase64.b64decode(memoryview(text)[:whole], validate=True)
-        self._is_padded = text[whole - 1] == ord("=")
-        self._write(data)
+        return pybase64.b64decode(memoryview(text)[:whole], validate=True)
 
     def _percent_decode(self, text: bytes) -> bytes:
         if b"%" not in text and not self._partial_percent:
