@@ -60,10 +60,10 @@ class Total:
         return f"{number(self.cpu_ms)} ms CPU, {number(self.rate)}/s ({shares})"
 
 
-def measure(folder: Path, before: str = "") -> Iterator[Row]:
+def measure(folder: Path, before: str = "", *, with_peers: bool = True) -> Iterator[Row]:
     """`before`: the Python of an environment with another version of ours, which then takes part."""
     pin(OTHER_CORE)
-    others: list[Contestant] = [(peer.name, peer) for peer in PEERS if peer.is_installed()]
+    others: list[Contestant] = [(peer.name, peer) for peer in PEERS if with_peers and peer.is_installed()]
     if before:
         others.append((BEFORE, functools.partial(BenchGateway, python=before)))
     ours: Contestant = (OURS, BenchGateway)
