@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 from tests.support.gateway import free_port
 from tests.support.routed_gateway import route_config, upstream_config
 
-from bench.http_load import request_bytes
+from bench.http_load import LoadError, request_bytes
 from bench.processes import GatewayServer, clean_environment
 
+_RESULT = re.compile(rb'"results":\["([^"]+)"')
 CREDITS = "100000000"
 BODY = {"model": "gpt-image-2", "prompt": "a red fox in a snowy forest at sunset", "size": "1:1", "quality": "low"}
 
@@ -56,6 +58,13 @@ class BenchGateway(GatewayServer):
 
     def task_request(self) -> bytes:
         return self.create_request(self.new_key(), Prefer="wait=60")
+
+    def download_request(self, response: bytearray) -> bytes:
+        """For the first image of the completed task in this response."""
+        found = _RESULT.search(response)
+        if found is None:
+            raise LoadError(f"a task without a result: {bytes(response[:1500])!r}")
+        return request_bytes(found[1].decode())
 
     def create_request(self, key: str, **headers: str) -> bytes:
         return request_bytes(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -39,6 +39,8 @@ class Connection(asyncio.Protocol):
         self._length = -1  # of the whole response; -1: not known yet, or sent in chunks
         self._done: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
+        self._expected = b""
+        self._arrived: asyncio.Future[None] | None = None
 
     @classmethod
     async def open(cls, url: str) -> Connection:
@@ -57,8 +59,15 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return self._done
 
+    def watch(self, expected: bytes) -> asyncio.Future[None]:
+        """The future ends when these bytes arrive in what a response to come brings next."""
+        self._expected, self._arrived = expected, asyncio.get_running_loop().create_future()
+        return self._arrived
+
     def data_received(self, data: bytes) -> None:
         self.response += data
+        if self._arrived is not None and self._expected in data and not self._arrived.done():
+            self._arrived.set_result(None)
         if self._length < 0:
             head_end = self.response.find(b"\r\n\r\n")
             if head_end < 0:
@@ -83,9 +92,20 @@ class Connection(asyncio.Protocol):
     def json(self) -> Any:
         return json.loads(bytes(self.response).partition(b"\r\n\r\n")[2])
 
+    @property
+    def is_answered(self) -> bool:
+        return self._done is not None and self._done.done()
+
     def close(self) -> None:
         assert self._transport is not None
+        self._done = None  # nobody waits for the rest
         self._transport.close()
+
+
+def expect(connection: Connection, expected: bytes = b"") -> None:
+    """LoadError unless the last response is a 200 with these bytes."""
+    if connection.status != 200 or expected not in connection.response:
+        raise LoadError(f"not the response that was expected: {bytes(connection.response[:1500])!r}")
 
 
 @dataclass
@@ -95,6 +115,7 @@ class Load:
     count: int = 0
     seconds: float = 0.0
     own_cpu_s: float = 0.0  # of the clients themselves
+    server_cpu_s: float = 0.0  # for who measures it
     latencies: list[float] = field(default_factory=list)
 
     @property
@@ -114,12 +135,14 @@ async def drive(
     seconds: float,
     expected: bytes = b"",
     warm_up_s: float = 0.0,
+    follow_up: Callable[[bytearray], bytes] | None = None,
     begin: Callable[[], None] = lambda: None,
     end: Callable[[], None] = lambda: None,
 ) -> Load:
     """Each client sends its next request when it has the response to its last one.
 
     `begin` and `end` are called where the measured time begins and ends; a response without `expected` is an error.
+    `follow_up` makes a second request of each response, which counts as part of the first.
     """
     load, loop = Load(), asyncio.get_running_loop()
     connections = await asyncio.gather(*(Connection.open(url) for _ in range(clients)))
@@ -129,9 +152,11 @@ async def drive(
     async def client(connection: Connection) -> None:
         while (sent := loop.time()) < ends_at:
             await connection.send(request())
+            expect(connection, expected)
+            if follow_up is not None:
+                await connection.send(follow_up(connection.response))
+                expect(connection)
             now = loop.time()
-            if connection.status != 200 or expected not in connection.response:
-                raise LoadError(f"not the response that was expected: {bytes(connection.response[:1500])!r}")
             if begins_at <= now < ends_at:
                 load.count += 1
                 load.latencies.append(now - sent)
@@ -148,3 +173,19 @@ async def drive(
     for connection in connections:
         connection.close()
     return load
+
+
+async def send_each(url: str, requests: Iterable[bytes], clients: int, expected: bytes = b"") -> list[bytes]:
+    """Send each request once, by so many clients; the bodies of the responses, in no order."""
+    left, bodies = iter(requests), list[bytes]()
+
+    async def client() -> None:
+        connection = await Connection.open(url)
+        for request in left:
+            await connection.send(request)
+            expect(connection, expected)
+            bodies.append(bytes(connection.response).partition(b"\r\n\r\n")[2])
+        connection.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return bodies

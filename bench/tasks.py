@@ -21,7 +21,7 @@ from bench.table import Row, limited, number
 CLIENTS = 64
 WARM_UP_S = 2.0
 MEASURED_S = 5.0
-OURS, BEFORE = "imagegate", "imagegate before"
+OURS, BEFORE, DOWNLOADED = "imagegate", "imagegate before", "imagegate, and a download of the image"
 Contestant = tuple[str, Callable[[Path, str], GatewayServer]]
 
 
@@ -70,7 +70,7 @@ def measure(folder: Path, before: str = "", *, with_peers: bool = True) -> Itera
     with Upstream() as upstream:
         for target in TARGETS:
             # Ours before and after the others: a machine that becomes slower or faster meanwhile affects both.
-            rounds = [ours, *others, ours] if others else [ours]
+            rounds = [ours, *others, (DOWNLOADED, BenchGateway), ours] if others else [ours]
             yield from _rows(target, _run(rounds, folder / target.image, target.image, upstream))
 
 
@@ -78,12 +78,17 @@ def _run(rounds: list[Contestant], folder: Path, image: str, upstream: Upstream)
     totals: dict[str, Total] = {}
     for turn, (name, start) in enumerate(rounds):
         with start(folder / str(turn), upstream.base_url(image)) as gateway:
-            _add_round(totals.setdefault(name, Total()), gateway, upstream)
+            follow_up = None
+            if name == DOWNLOADED and isinstance(gateway, BenchGateway):
+                follow_up = gateway.download_request
+            _add_round(totals.setdefault(name, Total()), gateway, upstream, follow_up)
         shutil.rmtree(folder / str(turn))
     return totals
 
 
-def _add_round(total: Total, gateway: GatewayServer, upstream: Upstream) -> None:
+def _add_round(
+    total: Total, gateway: GatewayServer, upstream: Upstream, follow_up: Callable[[bytearray], bytes] | None
+) -> None:
     request, meters = gateway.task_request(), (CpuMeter(gateway.pid), CpuMeter(upstream.pid))
 
     def begin() -> None:
@@ -102,6 +107,7 @@ def _add_round(total: Total, gateway: GatewayServer, upstream: Upstream) -> None
             seconds=MEASURED_S,
             warm_up_s=WARM_UP_S,
             expected=gateway.expected,
+            follow_up=follow_up,
             begin=begin,
             end=end,
         )
@@ -113,17 +119,21 @@ def _add_round(total: Total, gateway: GatewayServer, upstream: Upstream) -> None
 
 
 def _rows(target: Target, totals: dict[str, Total]) -> Iterator[Row]:
-    what = f"whole task, {target.image} ({len(png(target.image)):,} bytes)"
-    ours = totals[OURS]
-    yield limited(f"{what}: CPU of all processes", ours.cpu_ms, "at most", target.cpu_ms, "ms")
+    what = f"{target.image} image"
+    ours, size = totals[OURS], len(png(target.image))
+    yield limited(
+        f"{what}: CPU of all processes a task", ours.cpu_ms, "at most", target.cpu_ms, "ms", f"{size:,} bytes"
+    )
     yield limited(f"{what}: tasks a second", ours.rate, "at least", target.rate, "/s")
-    yield Row(f"{what}: in full", ours.summary())
+    yield Row(f"{what}: {OURS}", ours.summary())
     for name, share in target.share_of_cpu.items():
         if (peer := totals.get(name)) is None:
             yield Row(f"{what}: {name}", "not installed: make bench-peers")
             continue
         yield Row(f"{what}: {name}", peer.summary())
         yield limited(f"{what}: our CPU, {name}'s = 1", ours.cpu_ms / peer.cpu_ms, "at most", share, "x")
+    if downloaded := totals.get(DOWNLOADED):
+        yield Row(f"{what}: {DOWNLOADED}", downloaded.summary())
     if before := totals.get(BEFORE):
         yield Row(f"{what}: {BEFORE}", before.summary())
         yield Row(f"{what}: our CPU, that of before = 1", f"{number(ours.cpu_ms / before.cpu_ms)} x")
