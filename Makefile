@@ -8,7 +8,7 @@ BIOME := .venv/packages/biome/biome
 # Where the environment forbids bytecode, each of the many processes of a test run would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup setup-dev test stress check format vendor screenshots bench clean
+.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -65,12 +65,14 @@ format: setup-dev .venv/packages/done
 	$(BIN)/ruff check --fix src tests bench tools
 	$(BIOME) check --write
 
-# Throughput, then latencies with their limits; fails above a limit.
+# One table from one run, written to docs/performance.md; ROWS=tasks,store prints these alone. Where BEFORE names the
+# Python of another version's environment, whole tasks are measured through that version too.
 bench: setup-dev
-	$(BIN)/python bench/group_commit.py
-	$(BIN)/python bench/image_path.py
-	$(BIN)/python bench/settlement.py
-	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench $(ROWS) $(if $(BEFORE),--before $(BEFORE))
+
+# Other gateways to compare with, pinned in bench/peers.py, in a folder of their own.
+bench-peers: setup-dev
+	$(BIN)/python -m bench.peers
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache dist
