@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from imagegate import crash_points
+from tests.support import power_cut
 from tests.support.crash_scenarios import (
     PURCHASE_CRASH_POINTS,
     UNKNOWN_OUTCOME_CRASH_POINTS,
     CrashScenario,
     Environment,
+    PowerCutGateway,
     RunReport,
     open_environment,
 )
@@ -86,6 +88,31 @@ def check_report(place: str, fate: RunReport) -> None:
 def test_f1_killed_at(scene: CrashScenario, place: str) -> None:
     [fate] = scene.run(place, LATER.get(place, 1), **order(scene.environment, place))
     check_report(place, fate)
+
+
+@pytest.fixture(scope="module")
+def powered(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
+    scene = CrashScenario(world, tmp_path_factory.mktemp("powered"), world.openai, kind=PowerCutGateway)
+    yield scene
+    scene.verify()
+
+
+@pytest.mark.fault("F4")
+@pytest.mark.parametrize("place", PURCHASE_CRASH_POINTS)
+def test_f4_the_power_fails_at(powered: CrashScenario, place: str) -> None:
+    """As if killed there, and what was not flushed of spool and blobs is gone."""
+    [fate] = powered.run(place)
+    check_report(place, fate)
+
+
+@pytest.mark.fault("F4")
+def test_f4_what_is_not_flushed_is_lost(world: Environment, tmp_path: Path) -> None:
+    """The power cut of the tests above takes away what it should: with a disk that flushes nothing, images are lost."""
+    scene = CrashScenario(world, tmp_path, world.openai_without_repeats, kind=PowerCutGateway)
+    scene.gateway.env[power_cut.ROOTS_VARIABLE] = "/nowhere"
+    [fate] = scene.run("spool.fsynced")
+    assert fate.task["error"]["reason"] == "upstream_unknown"
+    assert (fate.totals.purchased, fate.totals.delivered, fate.totals.charges) == (1, 0, 0)
 
 
 @pytest.mark.gate

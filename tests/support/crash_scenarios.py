@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from tests.egress.raw_server import http_response, reply_with
+from tests.support import power_cut
 from tests.support.file_server import FileServer, send_bytes
 from tests.support.fork_server import ForkServer
 from tests.support.gateway import GatewayExited
@@ -146,14 +147,38 @@ class Totals:
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
+class PowerCutGateway(CrashableGateway):
+    """After each crash all that was not flushed of spool and blobs is gone. `lost` counts what was taken away."""
+
+    def __init__(self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str]) -> None:
+        self._roots = (folder / "data" / "spool", folder / "data" / "blobs")
+        self._log = folder / "flushes"
+        variables = {
+            power_cut.LOG_VARIABLE: str(self._log),
+            power_cut.ROOTS_VARIABLE: ":".join(str(root) for root in self._roots),
+        }
+        super().__init__(environment, folder, rows, {**env, **variables})
+        self.lost = 0
+
+    def wait_for_exit(self, timeout_s: float = _TIMEOUT_S) -> int:
+        code = super().wait_for_exit(timeout_s)
+        self.lost += power_cut.cut_power(self._log, self._roots)
+        return code
+
+
 class CrashScenario:
     """A gateway with a customer and an operator. All rounds use the same data folder."""
 
     def __init__(
-        self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str] | None = None
+        self,
+        environment: Environment,
+        folder: Path,
+        rows: list[str],
+        env: dict[str, str] | None = None,
+        kind: type[CrashableGateway] = CrashableGateway,
     ) -> None:
         self.environment = environment
-        self.gateway = CrashableGateway(environment, folder, rows, env or {})
+        self.gateway = kind(environment, folder, rows, env or {})
         self.totals = Totals()
         self.webhook_counts: dict[str, int] = {}
         with self.gateway:

@@ -33,6 +33,7 @@ _PRELOADED = (
     "anyio._backends._asyncio",
     "imagegate.cli.simulate",
     "imagegate.simulator.serve",
+    "tests.support.power_cut",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.websockets.auto",
@@ -170,6 +171,7 @@ def _poll(pid: int) -> int | None:
 
 def _run_program(order: dict[str, Any]) -> None:
     from imagegate.cli import main
+    from tests.support import power_cut
 
     os.environ.clear()
     os.environ.update(order["env"])
@@ -184,6 +186,8 @@ def _run_program(order: dict[str, Any]) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     sys.argv = ["imagegate", *order["arguments"]]
+    if log := os.environ.get(power_cut.LOG_VARIABLE):
+        power_cut.record_flushes(log, os.environ[power_cut.ROOTS_VARIABLE].split(":"))
     try:
         main()
     except SystemExit as end:

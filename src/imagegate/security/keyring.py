@@ -18,6 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from imagegate.disk import fsync
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.security.signing import equal, mac
 
@@ -152,7 +153,7 @@ def write_next(data: Path) -> Keyring:
     path = next_file(data)
     path.unlink(missing_ok=True)  # of a rotation that was cut off before the database knew of it
     write_private_file(path, secrets.token_hex(32))
-    flush_folder(data)
+    fsync(data)
     return _parse_secret(path.read_text("ascii"), str(path))
 
 
@@ -160,16 +161,7 @@ def adopt_next(data: Path) -> None:
     """The new secret takes the present one's place. Whoever else finished the rotation has done it already."""
     with contextlib.suppress(FileNotFoundError):
         next_file(data).replace(data / "secret")
-    flush_folder(data)
-
-
-def flush_folder(folder: Path) -> None:
-    """A name in a folder survives a power cut once the folder is flushed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync(data)
 
 
 def _parse_secret(given: str, source: str) -> Keyring:
@@ -206,7 +198,8 @@ def verify_check_value(keyring: Keyring, expected: str) -> None:
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """A file with mode 0600, whole or absent even after a power cut. An existing file is kept.
+    """A file with mode 0600: once this returns a power cut leaves it whole, before it whole or absent. An existing file
+    is kept.
 
     Flushed under a temporary name first; `link` then fails where another process was faster, and its file wins.
     """
@@ -220,3 +213,5 @@ def write_private_file(path: Path, text: str) -> None:
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    # The database will hold what the file says, and must not outlive it.
+    fsync(path.parent)
