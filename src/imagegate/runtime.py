@@ -15,7 +15,7 @@ from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
-from imagegate.routing.call_limits import FIRST_LIMIT, CallLimits
+from imagegate.routing.call_limits import CallLimits, most_calls
 from imagegate.routing.circuit_breaker import Health
 from imagegate.security.failed_logins import FailedLogins
 from imagegate.security.keyring import Keyring
@@ -73,9 +73,7 @@ class Runtime:
     def call_limits(self) -> CallLimits:
         """How many calls of upstreams run at once: made at the first use, when the limit of open files is known."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        # Half of the files, because whoever waits for a call has a connection too.
-        most = min(self.settings.work.max_upstream_calls, max(FIRST_LIMIT, files // 2))
-        return CallLimits(most, self.wake_ups.notify_place_free)
+        return CallLimits(most_calls(self.settings.work.max_upstream_calls, files), self.wake_ups.notify_place_free)
 
     @property
     def credits_per_usd(self) -> int:

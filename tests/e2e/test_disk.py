@@ -301,7 +301,10 @@ def test_f14_a_restart_with_unfinished_tasks_on_a_full_disk_is_told_or_served(tm
                 check_nothing_charged(gateway, client, ended)
 
 
-HOLD = "import apsw, sys; db = apsw.Connection(sys.argv[1]); db.execute('BEGIN EXCLUSIVE'); print('locked', flush=True)"
+HOLD = (
+    "import apsw, sys; db = apsw.Connection(sys.argv[1]); db.set_busy_timeout(30_000);"
+    " db.execute('BEGIN EXCLUSIVE'); print('locked', flush=True)"
+)
 
 
 @contextlib.contextmanager

@@ -6,11 +6,9 @@ import contextlib
 import resource
 
 from imagegate.logging import log_warning
-from imagegate.routing.call_limits import FIRST_LIMIT
+from imagegate.routing.call_limits import OTHER_FILES, most_calls
 from imagegate.settings import Settings
 
-# Webhooks and fetches under way, database connections, blobs that are sent, and what the libraries open.
-_OTHER_FILES = 500
 _MIN_CONNECTIONS = 64
 # Where the hard limit is "unlimited", some systems refuse just that as the soft one.
 _MANY_FILES = 65_536
@@ -30,8 +28,8 @@ def raise_file_limit() -> int:
 def connection_limit(settings: Settings, files: int) -> int:
     """`max_connections`, or what the file limit leaves beside the gateway's own connections, with a warning."""
     wanted = settings.server.max_connections
-    calls = min(settings.work.max_upstream_calls, max(FIRST_LIMIT, files // 2))
-    left = max(_MIN_CONNECTIONS, files - calls - _OTHER_FILES)
+    calls = most_calls(settings.work.max_upstream_calls, files)
+    left = max(_MIN_CONNECTIONS, files - calls - OTHER_FILES)
     if left < wanted:
         log_warning("connections_limited_by_open_files", files=files, max_connections=wanted, connections=left)
     return min(wanted, left)

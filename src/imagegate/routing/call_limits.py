@@ -15,6 +15,13 @@ from typing import Final, NamedTuple
 from imagegate.domain.tasks import AttemptOutcome, FailureKind
 
 FIRST_LIMIT: Final = 256
+# Webhooks and fetches under way, database connections, blobs that are sent, and what the libraries open.
+OTHER_FILES: Final = 500
+
+
+def most_calls(wanted: int, open_files: int) -> int:
+    """`wanted`, or what the limit of open files allows: half of them, as whoever waits for a call is connected too."""
+    return min(wanted, max(FIRST_LIMIT, (open_files - OTHER_FILES) // 2))
 
 
 class CallPlace(NamedTuple):

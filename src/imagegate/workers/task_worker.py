@@ -127,7 +127,7 @@ class TaskWorker:
             room = min(
                 # Those that were claimed and want a place still come first.
                 sum(free.values()) - len(self._runtime.call_limits.wanted),
-                self._settings.workers - len(self._running),
+                self._settings.workers - len(self._running) + sum(self._runtime.fetching.values()),
             )
             # Before anything is awaited: a place that is given up meanwhile must wake us.
             self._runtime.wake_ups.place_wanted = room <= 0 or not all(free.values())
