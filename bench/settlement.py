@@ -1,7 +1,7 @@
-"""Time from an image that is durable in the spool to its completed task.
+"""Time from an image that is durable in the spool to its completed task, and the CPU of drawing its thumbnail later.
 
-Prints the median of several rounds for a 3840x2160 PNG: without a thumbnail, with one by a running worker, and with one
-by a new worker.
+Prints medians of several rounds: the settlement of a 3840x2160 PNG, and a thumbnail by the worker's own function, warm,
+for PNGs of two sizes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.usage import UsageSource
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.state import Lease
+from imagegate.images.jobs import thumbnail
 from imagegate.images.jobs.encode import encode
 from imagegate.images.jobs.png_encoder import Pixels
-from imagegate.images.jobs.process_pool import ProcessPool
+from imagegate.painter.paint import PaintRequest, paint
 from imagegate.runtime import Runtime
 from imagegate.settings import Settings, Storage
 from imagegate.spool import SpooledImage, SpooledResponse, fsync_and_hash
@@ -59,31 +60,38 @@ async def settle_one(runtime: Runtime, key: ApiKey, pixels: Pixels) -> float:
     runtime.spool.write_response(attempt.id, SpooledResponse((image,), None, UsageSource.upstream))
     started = time.perf_counter()
     await execute(runtime, task, Lease(60))
-    took = time.perf_counter() - started
-    ended = await runtime.db.read(tasks.find_task, task.account_id, task.id)
-    assert ended is not None
-    assert (ended.thumbnail_expires is not None) == bool(runtime.settings.storage.thumbnail_days)
-    return took
+    return time.perf_counter() - started
 
 
-async def measure(name: str, days: int, idle_s: float, pixels: Pixels) -> None:
+async def measure_settlement(pixels: Pixels) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        runtime = await open_runtime(Settings(storage=Storage(data=folder, thumbnail_days=days)))
-        object.__setattr__(runtime, "pixels", ProcessPool(1, idle_s=idle_s))
+        runtime = await open_runtime(Settings(storage=Storage(data=folder)))
         _, key = await create_customer(runtime.db, 10**12)
-        took = []
-        for _ in range(ROUNDS + 1):
-            took.append(await settle_one(runtime, key, pixels))
-            await asyncio.sleep(2 * idle_s if idle_s < 1 else 0)
+        took = [await settle_one(runtime, key, pixels) for _ in range(ROUNDS + 1)]
         await runtime.close()
-    print(f"{name:<28}{statistics.median(took[1:]) * 1000:>8,.0f} ms")
+    print(f"{'settlement':<28}{statistics.median(took[1:]) * 1000:>8,.0f} ms")
+
+
+def measure_thumbnail(name: str, source: Path) -> None:
+    request = thumbnail.ThumbnailRequest(str(source), str(source.with_suffix(".webp")))
+    took = []
+    for _ in range(ROUNDS + 1):
+        started = time.process_time()
+        thumbnail.draw(request)
+        took.append(time.process_time() - started)
+    size = Path(request.target).stat().st_size / 1024
+    print(f"{name:<28}{statistics.median(took[1:]) * 1000:>8,.1f} ms of CPU{size:>8,.0f} kB")
 
 
 def main() -> None:
     pixels = photo_pixels()
-    asyncio.run(measure("without a thumbnail", 0, 30, pixels))
-    asyncio.run(measure("thumbnail, running worker", 30, 30, pixels))
-    asyncio.run(measure("thumbnail, new worker", 30, 0.1, pixels))
+    asyncio.run(measure_settlement(pixels))
+    with tempfile.TemporaryDirectory() as folder:
+        painted, photo = Path(folder) / "painted.png", Path(folder) / "photo.png"
+        paint(PaintRequest("a forest", 1024, 1024, "high", 0, (), "", False, "png", 100, str(painted)))
+        measure_thumbnail("thumbnail of 1024x1024", painted)
+        encode(pixels, photo, "png")
+        measure_thumbnail("thumbnail of 3840x2160", photo)
 
 
 if __name__ == "__main__":

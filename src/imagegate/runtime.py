@@ -10,7 +10,7 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.concurrency import CallCounters, KeyedSlots, SharedRuns, TtlCache, WakeUps, WorkerSlots
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -32,8 +32,10 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
-    out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
+    `image_pool` decodes untrusted images in processes of their own, `thumbnail_pool` those that no task waits for, at a
+    lower priority. `thumbnail_runs` are the drawings under way and in line, by result. `worker_slots` limits how many
+    tasks are carried out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait
+    for upstreams.
     `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
     this process added since; both at most a second old. `page_secret` is in the link to the page that the start prints:
     whoever has it is the person at this machine. `event_streams` counts the open ones of each key, `uploads_under_way`
@@ -50,6 +52,7 @@ class Runtime:
     egress_client: EgressClient
     egress_rules: EgressRules
     image_pool: ProcessPool
+    thumbnail_pool: ProcessPool
     keyring: Keyring
     boot_id: str
     origin: str
@@ -64,10 +67,16 @@ class Runtime:
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
+    thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)
 
     @functools.cached_property
     def worker_slots(self) -> WorkerSlots:
         return WorkerSlots(self.settings.work.workers, self.wake_ups.tasks_due.set)
+
+    @functools.cached_property
+    def thumbnail_slots(self) -> KeyedSlots:
+        """By account: one with many looks leaves room in the line for others."""
+        return KeyedSlots(max(1, self.thumbnail_pool.size // 2))
 
     @functools.cached_property
     def upstream_call_slots(self) -> asyncio.Semaphore:
@@ -94,6 +103,8 @@ class Runtime:
 
     async def close(self) -> None:
         await self.egress_client.close()
+        await self.thumbnail_runs.close()
+        await self.thumbnail_pool.close()
         await self.image_pool.close()
         await self.registry.close()
         await self.upstream_deps.resolver.close()
