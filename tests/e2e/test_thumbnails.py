@@ -111,6 +111,8 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
 
 
 def test_looks_at_the_same_thumbnail_share_one_drawing(tmp_path: Path) -> None:
+    """Those of two processes, which do not know of each other's drawings, leave one thumbnail."""
+
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
             task = await create(place)
@@ -119,6 +121,11 @@ def test_looks_at_the_same_thumbnail_share_one_drawing(tmp_path: Path) -> None:
             looks = await asyncio.gather(*(place.client.get(link) for _ in range(5)))
             assert {(one.status_code, one.content) for one in looks} == {(200, looks[0].content)}
             assert len(jobs) == len(stored_thumbnails(place)) == 1
+
+            undrawn = await place.runtime.db.read(thumbnails.find_undrawn, (await create(place))["id"], 0)
+            assert undrawn is not None
+            await asyncio.gather(flow._draw(place.runtime, undrawn), flow._draw(place.runtime, undrawn))
+            assert (len(jobs), len(stored_thumbnails(place))) == (3, 2)
             await place.check()
 
     asyncio.run(scenario())
@@ -169,32 +176,33 @@ def test_an_account_with_many_looks_leaves_the_others_their_turn(tmp_path: Path)
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("job", "is_final"),
-    [(f"{PROBES}:raise_error", True), ("imagegate.images.jobs:none", True), (f"{PROBES}:exit_process", False)],
-)
 def test_what_cannot_be_drawn_is_known_and_waited_for_by_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, is_final: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The image process refuses, has no such job, or dies at its limits: the image is delivered and deleted in time."""
 
     async def scenario() -> None:
         async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
-            monkeypatch.setattr(thumbnail, "JOB", job)
-            task = await create(place)
-            assert (task["status"], task["billing"]["charge_status"]) == ("completed", "charged")
-            [link] = await links(place, task["id"])
-            for pause_s in () if is_final else (61, 241, 961):
-                shown = await place.client.get(link)
-                assert parse_error(shown, 503, "service_unavailable")["reason"] == "thumbnail_not_ready"
-                assert shown.headers["retry-after"] == str(pause_s)
+            for job, pauses_s in (
+                (f"{PROBES}:raise_error", ()),
+                ("imagegate.images.jobs:none", ()),
+                (f"{PROBES}:exit_process", (61, 241, 961)),
+            ):
+                monkeypatch.setattr(thumbnail, "JOB", job)
+                task = await create(place)
+                assert (task["status"], task["billing"]["charge_status"]) == ("completed", "charged")
+                [link] = await links(place, task["id"])
                 jobs = count_drawings(place)
-                assert (await place.client.get(link)).headers["retry-after"] == str(pause_s)
-                assert jobs == [], "a failed one is left alone for a while"
-                place.clock.now += pause_s * US_PER_SECOND
-            shown = await place.client.get(link)
-            assert parse_error(shown, 404, "not_found")["reason"] == "thumbnail_failed"
-            assert (await place.client.get(task["results"][0])).status_code == 200
+                for pause_s in pauses_s:
+                    for _ in range(2):
+                        shown = await place.client.get(link)
+                        assert parse_error(shown, 503, "service_unavailable")["reason"] == "thumbnail_not_ready"
+                        assert shown.headers["retry-after"] == str(pause_s)
+                    place.clock.now += pause_s * US_PER_SECOND
+                shown = await place.client.get(link)
+                assert parse_error(shown, 404, "not_found")["reason"] == "thumbnail_failed"
+                assert len(jobs) == len(pauses_s) + 1, "a failed one is left alone for a while"
+                assert (await place.client.get(task["results"][0])).status_code == 200
             place.clock.now += 25 * HOUR
             await sweep(place.runtime)
             assert place.blobs() == []
@@ -225,37 +233,11 @@ def test_the_background_draws_while_idle_and_what_is_about_to_be_deleted(tmp_pat
             assert len(stored_thumbnails(place)) == 2, "in its last six hours it is drawn however busy the gateway is"
             await place.check()
 
-    asyncio.run(scenario())
-
-
-def test_a_waiting_task_is_work_and_a_draining_gateway_draws_nothing(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
             await create(place)
-        async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600, workers=0) as place:
-            await place.client.post(CREATE, json=SMALL_IMAGE)
-            worker, wake_ups = ThumbnailWorker(place.runtime), place.runtime.wake_ups
-            wake_ups.last_ended -= IDLE_S
-            await worker.draw_due()
             place.clock.now += 19 * HOUR
             wake_ups.drain_requested.set()
             await worker.draw_due()
-            assert stored_thumbnails(place) == []
-
-    asyncio.run(scenario())
-
-
-def test_two_who_draw_the_same_thumbnail_leave_one(tmp_path: Path) -> None:
-    """Two processes on one database, which do not know of each other's drawings."""
-
-    async def scenario() -> None:
-        async with open_installation(tmp_path, thumbnail_days=30, sweep_s=3600) as place:
-            task = await create(place)
-            undrawn = await place.runtime.db.read(thumbnails.find_undrawn, task["id"], 0)
-            assert undrawn is not None
-            await asyncio.gather(flow._draw(place.runtime, undrawn), flow._draw(place.runtime, undrawn))
-            assert len(stored_thumbnails(place)) == 1
-            await place.check()
+            assert len(stored_thumbnails(place)) == 2, "a process that is about to end begins nothing"
 
     asyncio.run(scenario())
 

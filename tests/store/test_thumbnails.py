@@ -33,12 +33,14 @@ async def complete_tasks(db: Database, count: int) -> list[Task]:
     account_id, key = await create_customer(db, 100_000)
     for _ in range(count):
         await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
+    assert await db.read(tasks.has_unfinished_tasks)
     done = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, count)
     for task in done:
         result = await db.write(
             settlement.complete_task, account_id, task.id, 1, new_settlement(task, 4), render_webhook
         )
         assert result == tasks.Done()
+    assert not await db.read(tasks.has_unfinished_tasks), "the gateway is idle"
     return done
 
 

@@ -15,7 +15,8 @@ from imagegate.workers.loop import run_periodically
 
 # Long enough that pauses between a customer's requests do not count as idle, and a started process has more to do.
 IDLE_S = 10.0
-_MAX_POLL_S = 5.0
+# Of the sweep's interval: every 5 s.
+_POLLS_PER_SWEEP = 12
 # Few, so that new work ends the drawing soon.
 _BATCH_SIZE = 8
 # In the last quarter of its time (six of 24 hours) a result is next, however busy the gateway is.
@@ -31,7 +32,7 @@ class ThumbnailWorker:
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        poll_s = min(_MAX_POLL_S, self._runtime.settings.work.sweep_s)
+        poll_s = self._runtime.settings.work.sweep_s / _POLLS_PER_SWEEP
         self._loop = asyncio.create_task(run_periodically("thumbnails", poll_s, self.draw_due, self._stop))
 
     async def stop(self) -> None:
