@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from imagegate.concurrency import TtlCache, WakeUps
+from imagegate.concurrency import SharedRuns, TtlCache, WakeUps
 from imagegate.domain.time import US_PER_SECOND
 
 # Threads that switch as often as they can, each decoding every struct for the first time.
@@ -111,3 +111,28 @@ def test_thousands_that_wait_are_looked_at_fifty_a_second_and_never_after_their_
     assert max(looks) == start + 10 * US_PER_SECOND
     soon = wake_ups.reserve_look(start - 5 * US_PER_SECOND, start)
     assert soon == start - 5 * US_PER_SECOND, "who is due before does not queue behind them"
+
+
+def test_runs_of_one_key_are_shared_and_go_on_when_a_caller_leaves() -> None:
+    async def scenario() -> None:
+        runs, began, release = SharedRuns(), [], asyncio.Event()
+
+        async def run() -> None:
+            began.append(1)
+            await release.wait()
+
+        first, second = runs.start("one", run), runs.start("one", run)
+        await asyncio.sleep(0)
+        first.cancel()
+        release.set()
+        await second
+        assert (len(began), "one" in runs) == (1, False)
+
+        release.clear()
+        left = runs.start("one", run)
+        await asyncio.sleep(0)
+        await runs.close()
+        assert left.cancelled()
+        assert len(began) == 2
+
+    asyncio.run(scenario())

@@ -56,6 +56,7 @@ from imagegate.web.renderer import PageRenderer
 from imagegate.web.router import HANDLERS as PAGES
 from imagegate.web.sessions import SignInLimiter
 from imagegate.workers.task_worker import TaskWorker
+from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from imagegate.workers.webhook_worker import WebhookWorker
 
 
@@ -113,6 +114,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
+    image_processes = settings.work.max_image_processes or os.cpu_count() or 1
     runtime = Runtime(
         settings=settings,
         catalog=catalog,
@@ -124,7 +126,9 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         upstream_deps=deps,
         egress_client=client or EgressClient(egress, resolver=DnsResolver(settings.limits.dns_servers)),
         egress_rules=egress,
-        image_pool=ProcessPool(settings.work.max_image_processes or os.cpu_count() or 1),
+        image_pool=ProcessPool(image_processes),
+        # Apart: no task ever waits behind a thumbnail. 10: a tenth of a processor that others want, all of an idle one.
+        thumbnail_pool=ProcessPool(max(1, image_processes // 2), niceness=10),
         keyring=keyring,
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=public_origin(settings),
@@ -272,14 +276,14 @@ def _provide_value(value: Any) -> Provide:
 def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        task_worker, webhook_worker = TaskWorker(runtime), WebhookWorker(runtime)
-        await task_worker.start()
-        await webhook_worker.start()
+        workers = (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
+        for worker in workers:
+            await worker.start()
         try:
             yield
         finally:
-            await task_worker.stop()
-            await webhook_worker.stop()
+            for worker in workers:
+                await worker.stop()
 
     return lifespan
 

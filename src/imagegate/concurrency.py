@@ -7,8 +7,8 @@ import contextlib
 import functools
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -45,7 +45,8 @@ class WakeUps:
     waits for a task any more. `broken_invariants`: what the last sweep found. `database_damage`: what the check after
     an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
     and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
-    `drain_at_once`: nothing is waited for. `drained`: no task runs.
+    `drain_at_once`: nothing is waited for. `drained`: no task runs. `last_ended`: when a task last ended here, or the
+    process began, by `time.monotonic()`.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class WakeUps:
         self.drain_requested = asyncio.Event()
         self.drain_at_once = asyncio.Event()
         self.drained = asyncio.Event()
+        self.last_ended = time.monotonic()
         self._looks: Counter[int] = Counter()
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
@@ -113,6 +115,7 @@ class WakeUps:
 
     def notify_task_ended(self, task_id: str) -> None:
         """Its webhook is due too."""
+        self.last_ended = time.monotonic()
         self.cancel_requested.discard(task_id)
         self.notify_task_changed(task_id)
         self.webhooks_due.set()
@@ -166,6 +169,10 @@ class KeyedSlots:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()
 
+    def count(self, key: str) -> int:
+        """How many hold a slot of the key or wait for one."""
+        return self._users[key]
+
     @contextlib.asynccontextmanager
     async def slot(self, key: str) -> AsyncIterator[None]:
         line = self._slots.setdefault(key, asyncio.Semaphore(self._size))
@@ -177,6 +184,34 @@ class KeyedSlots:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key], self._slots[key]
+
+
+class SharedRuns:
+    """Runs by key: who asks for one that is under way shares it. A caller that goes away leaves it running."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._running
+
+    def start(self, key: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Future[None]:
+        """The run of this key, behind a shield: cancelling it ends the wait, not the run."""
+        if key not in self._running:
+            self._running[key] = asyncio.create_task(run())
+            self._running[key].add_done_callback(lambda done: self._forget(key, done))
+        return asyncio.shield(self._running[key])
+
+    def _forget(self, key: str, done: asyncio.Task[None]) -> None:
+        del self._running[key]
+        done.cancelled() or done.exception()  # nobody may be left to hear it
+
+    async def close(self) -> None:
+        """End them all."""
+        running = list(self._running.values())
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 class CallCounters:

@@ -31,6 +31,7 @@ POINTS = frozenset(
         "settle.mid",
         "settle.pre_commit",
         "settle.post_commit",
+        "thumbnail.published",
         "hook.claimed",
         "hook.post_send",
         "hook.post_mark",

@@ -10,7 +10,7 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, TtlCache, WakeUps
+from imagegate.concurrency import CallCounters, KeyedSlots, SharedRuns, TtlCache, WakeUps
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
@@ -34,12 +34,13 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own.
-    `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of upstreams run, `fetching`
-    counts the tasks of each account that wait for references. `route_health` is the breakers' state, `unfinished_total`
-    the number of unfinished tasks of all accounts and what this process added since; both at most a second old.
-    `page_secret` is in the link to the page that the start prints: whoever has it is the person at this machine.
-    `event_streams` counts the open ones of each key, `uploads_under_way` those of each account.
+    `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own,
+    `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the drawings under way and
+    in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
+    upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the breakers'
+    state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added since; both at
+    most a second old. `page_secret` is in the link to the page that the start prints: whoever has it is the person at
+    this machine. `event_streams` counts the open ones of each key, `uploads_under_way` those of each account.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Runtime:
     egress_client: EgressClient
     egress_rules: EgressRules
     image_pool: ProcessPool
+    thumbnail_pool: ProcessPool
     keyring: Keyring
     boot_id: str
     origin: str
@@ -68,12 +70,18 @@ class Runtime:
     fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
+    thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)
 
     @functools.cached_property
     def call_limits(self) -> CallLimits:
         """How many calls of upstreams run at once: made at the first use, when the limit of open files is known."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return CallLimits(most_calls(self.settings.work.max_upstream_calls, files), self.wake_ups.notify_place_free)
+
+    @functools.cached_property
+    def thumbnail_slots(self) -> KeyedSlots:
+        """By account: one with many looks leaves room in the line for others."""
+        return KeyedSlots(max(1, self.thumbnail_pool.size // 2))
 
     @property
     def credits_per_usd(self) -> int:
@@ -96,6 +104,8 @@ class Runtime:
 
     async def close(self) -> None:
         await self.egress_client.close()
+        await self.thumbnail_runs.close()
+        await self.thumbnail_pool.close()
         await self.image_pool.close()
         await self.registry.close()
         await self.upstream_deps.resolver.close()

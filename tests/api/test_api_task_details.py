@@ -37,8 +37,8 @@ def test_s5_2_include_adds_what_is_asked_for_and_nothing_else(client: httpx.Clie
     assert [one["image_url"] for one in whole["result_data"]] == task["results"]
     for place, one in enumerate(whole["result_data"]):
         assert len(httpx.get(one["image_url"], timeout=60).content) == one.pop("bytes")
-        assert ("thumbnail_url" in one) is (place == 0), "one thumbnail a task, of its first result"
-        one.pop("thumbnail_url", None)
+        assert f"/{place}.thumb.webp?" in (thumbnail := one.pop("thumbnail_url"))
+        assert httpx.get(thumbnail, timeout=60).headers["content-type"] == "image/webp", "drawn at the first look"
         assert one == {
             "result_id": str(place),
             "image_url": task["results"][place],

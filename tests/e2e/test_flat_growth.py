@@ -12,6 +12,7 @@ import pytest
 
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.maintenance import purge_old, sweep
+from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.e2e.test_expiry import HOUR, open_installation
 from tests.support.gateway import THUMBNAILS, Gateway
@@ -42,6 +43,7 @@ def test_s5_1_kept_for_thirty_days_and_its_charge_for_ever(tmp_path: Path) -> No
             used = parse_response(await place.client.get("/v1/usage?group_by=day,model,key"))
 
             place.clock.now += 30 * DAY - HOUR
+            await ThumbnailWorker(place.runtime).draw_due()
             await sweep(place.runtime)
             await purge_old(place.runtime)
             assert await place.task(task["id"]) == task
@@ -88,6 +90,8 @@ def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
         served.start()
         with served.client() as client:
             young = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+            [row] = [row for row in parse_response(client.get("/v1/tasks"))["data"] if row["id"] == young["id"]]
+            assert httpx.get(row["thumbnail_url"], timeout=60).is_success
             give_up = time.monotonic() + 30
             while client.get(f"/v1/tasks/{old['id']}").status_code != 404:
                 assert time.monotonic() < give_up

@@ -17,7 +17,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, api_keys, claims, ledger, prices, settlement, tasks
+from imagegate.store import accounts, api_keys, claims, ledger, prices, settlement, tasks, thumbnails
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -122,6 +122,14 @@ def new_attempt(task: Task) -> Attempt:
     )
 
 
+async def draw_thumbnail(db: Database, task: Task) -> bool:
+    """What drawing the thumbnail of its first result writes; False where there is nothing to be drawn."""
+    undrawn = await db.read(thumbnails.find_undrawn, task.id, 0)
+    if undrawn is None:
+        return False
+    return await db.write(thumbnails.add_thumbnail, task.account_id, undrawn, _new_asset(task, AssetKind.thumbnail))
+
+
 def new_settlement(task: Task, charge: int, price: int | None = None) -> settlement.Settlement:
     asset = _new_asset(task, AssetKind.result)
     return settlement.Settlement(
@@ -130,10 +138,9 @@ def new_settlement(task: Task, charge: int, price: int | None = None) -> settlem
         usage=Usage(images=1, image_output=397),
         usage_source=UsageSource.formula,
         engine="embedded",
-        results=(ImageResult(0, "png", "image/png", 2048, 2048, 10),),
+        results=(ImageResult(0, "png", "image/png", 2048, 2048, 10, thumbnail=True),),
         assets=(asset,),
         retention_us=US_PER_DAY,
-        thumbnail=_new_asset(task, AssetKind.thumbnail),
         thumbnail_retention_us=30 * US_PER_DAY,
         commit_id=f"cmt_{uuid.uuid4().hex}",
     )

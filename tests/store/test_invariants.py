@@ -25,6 +25,7 @@ from tests.store.helpers import (
     ROUTE,
     claim_tasks,
     create_customer,
+    draw_thumbnail,
     new_attempt,
     new_file,
     new_refund,
@@ -55,7 +56,8 @@ FAULTS = {
     "I11.slots": "UPDATE tasks SET waiting_for_slot = 1 WHERE state = 'queued'",
     "I12.files": "UPDATE accounts SET file_count = file_count + 1",
     "I13": f"UPDATE assets SET expires = expires - {FAR}",
-    "I13.thumbnails": "DELETE FROM assets WHERE kind = 'thumbnail'",
+    "I13.thumbnails": "DELETE FROM assets WHERE kind = 'result'",
+    "I13.undrawn": "UPDATE assets SET thumbnail_due = 1 WHERE kind = 'thumbnail'",
     "I13.files": f"UPDATE files SET expires = expires - {FAR}",
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
@@ -73,7 +75,9 @@ MORE_FAULTS = [
     ("I13.files", f"UPDATE assets SET deleted = {FAR} - 1 WHERE kind = 'upload'"),
     ("I13.files", "UPDATE assets SET kind = 'reference' WHERE kind = 'upload'"),
     ("I13.files", "UPDATE files SET removed = 1"),
-    ("I13.thumbnails", "UPDATE assets SET commit_id = 'cmt_other' WHERE kind = 'thumbnail'"),
+    ("I13.thumbnails", "UPDATE assets SET thumbnail_due = 1 WHERE kind = 'result'"),
+    ("I13.thumbnails", "UPDATE assets SET kind = 'thumbnail', position = 0 WHERE kind = 'upload'"),
+    ("I13.undrawn", "UPDATE assets SET thumbnail_due = 1, deleted = 1 WHERE kind = 'result'"),
     ("I13.thumbnails", "UPDATE tasks SET thumbnail_expires = NULL WHERE state = 'completed'"),
     ("I15.files", "DELETE FROM files"),
     (
@@ -96,6 +100,7 @@ async def populate(db: Database) -> None:
     attempt = new_attempt(done)
     await db.write(attempts.begin_attempt, account_id, attempt, "one", ROUTE)
     await db.write(settlement.complete_task, account_id, done.id, 1, new_settlement(done, 400, 900), render_webhook)
+    assert await draw_thumbnail(db, done)
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", render_webhook)

@@ -27,6 +27,7 @@ from tests.store.helpers import (
     FakeClock,
     claim_tasks,
     create_customer,
+    draw_thumbnail,
     new_attempt,
     new_file,
     new_settlement,
@@ -60,6 +61,7 @@ async def complete_new_task(db: Database, key: ApiKey, use: IdempotencyKey | Non
     await db.write(attempts.begin_attempt, key.account_id, attempt, "one", ROUTE)
     done = new_settlement(task, 400, price)
     await db.write(settlement.complete_task, key.account_id, task.id, 1, done, render_webhook)
+    assert await draw_thumbnail(db, task)
     for status in (500, 204):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one, result = sent.delivery, DeliveryResult(duration_ms=1, status=status)

@@ -64,7 +64,11 @@ class FailureKind(enum.StrEnum):
 
 
 class ImageResult(msgspec.Struct, frozen=True):
-    """One delivered image as stored with the task; its bytes are an asset. `quality` is empty where it is not known."""
+    """One delivered image as stored with the task; its bytes are an asset. `quality` is empty where it is not known.
+
+    `thumbnail`: it has one, or will have one at the first look. Tasks of earlier versions have none but that of their
+    first image, and do not say so here.
+    """
 
     index: int
     ext: str
@@ -73,6 +77,7 @@ class ImageResult(msgspec.Struct, frozen=True):
     height: int
     bytes: int
     quality: str = ""
+    thumbnail: bool = False
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +86,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     `first_sent` is when the first attempt was marked sending, `is_buying` whether a call is under way or has delivered,
     `cancel_requested` when its customer first asked to cancel it. A worker looks at a queued task at `due`; it waits
     for a route since `waiting_since`, if at all.
-    `thumbnail_expires` is None where no thumbnail was made. `refunded` is when an operator gave the charge back.
+    `thumbnail_expires` is None where it has no thumbnails. `refunded` is when an operator gave the charge back.
     """
 
     id: str
@@ -116,6 +121,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: int | None = None
     waiting_reason: str | None = None
     is_buying: bool = False
+
+    @property
+    def thumbnail_positions(self) -> frozenset[int]:
+        """The images that have a thumbnail, drawn or not, while `thumbnail_expires` has not passed."""
+        if self.thumbnail_expires is None:
+            return frozenset()
+        return frozenset(image.index for image in self.results if image.thumbnail) or frozenset({0})
 
     @property
     def cancellable(self) -> bool:

@@ -9,11 +9,13 @@ import re
 import urllib.parse
 
 from imagegate.domain.assets import Asset, AssetKind
+from imagegate.domain.errors import NotFound
 from imagegate.domain.files import FILE_ID_RE, FileState, StoredFile
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.flows.thumbnails import find_thumbnail
 from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, verify_result_link
-from imagegate.store import assets, files
+from imagegate.store import assets, files, tasks
 
 UPLOADS_PATH, DOWNLOADS_PATH = "/files/uploads", "/api/v1/files/download"
 _RESULT_PATH = re.compile(r"/files/results/([^/]{1,80})/([0-9]{1,2})\.([a-z.]{1,10})")
@@ -34,7 +36,10 @@ def download_link(runtime: Runtime, file: StoredFile) -> str:
 
 
 async def resolve_local_url(runtime: Runtime, url: str, account_id: str) -> Asset | None:
-    """The asset behind a live URL of this account; None for unknown, foreign, expired and deleted alike."""
+    """The asset behind a live URL of this account; None for unknown, foreign, expired and deleted alike.
+
+    ServiceUnavailable for a thumbnail that nobody has looked at and that cannot be drawn in time.
+    """
     path, _, query = url.removeprefix(runtime.origin).partition("#")[0].partition("?")
     if result := _RESULT_PATH.fullmatch(path):
         return await _find_result(runtime, account_id, result, query)
@@ -55,8 +60,16 @@ async def _find_result(runtime: Runtime, account_id: str, match: re.Match[str], 
     expires_s = verify_result_link(keys, match[1], int(match[2]), match[3], exp, sig)
     if expires_s is None or expires_s * US_PER_SECOND <= runtime.clock():
         return None
-    kind = AssetKind.thumbnail if match[3] == THUMBNAIL_EXTENSION else AssetKind.result
-    return await runtime.db.read(assets.find_live_output_asset, account_id, match[1], kind, int(match[2]))
+    task_id, position = match[1], int(match[2])
+    if match[3] != THUMBNAIL_EXTENSION:
+        return await runtime.db.read(assets.find_live_output_asset, account_id, task_id, AssetKind.result, position)
+    # Whose it is comes first: nobody has another account's thumbnail drawn by naming it as a reference.
+    if await runtime.db.read(tasks.find_task_account, task_id) != account_id:
+        return None
+    try:
+        return await find_thumbnail(runtime, task_id, position)
+    except NotFound:
+        return None
 
 
 async def _find_file_asset(runtime: Runtime, account_id: str, file: StoredFile | None) -> Asset | None:

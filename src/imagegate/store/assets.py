@@ -11,10 +11,13 @@ _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, byt
     expires, deleted FROM assets"""
 
 
-def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None) -> None:
-    """Add the row of bytes that are stored; they are kept until `expires`."""
+def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None, *, thumbnail_due: int | None = None) -> None:
+    """Add the row of bytes that are stored; they are kept until `expires`.
+
+    With `thumbnail_due`, also until their thumbnail is drawn or has failed.
+    """
     columns = msgspec.structs.asdict(asset) | {"kind": str(asset.kind), "created": tx.now, "expires": expires}
-    tx.insert("assets", commit_id=commit_id, **columns)
+    tx.insert("assets", commit_id=commit_id, thumbnail_due=thumbnail_due, **columns)
 
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
@@ -59,8 +62,12 @@ def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
 
 
 def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
+    """Return what may be deleted: a result whose thumbnail is still to be drawn may not."""
     return tx.fetch_structs(
-        Asset, f"{_ASSET} WHERE deleted IS NULL AND expires <= :now ORDER BY expires LIMIT :limit", {"limit": limit}
+        Asset,
+        f"""{_ASSET} WHERE deleted IS NULL AND thumbnail_due IS NULL AND expires <= :now
+        ORDER BY expires LIMIT :limit""",
+        {"limit": limit},
     )
 
 

@@ -190,18 +190,29 @@ INVARIANTS = (
     ),
     Invariant(
         "I13",
-        "results expire when their task says, and are deleted within the hour",
+        "results expire when their task says, and are deleted within the hour or when their thumbnail is drawn",
         """SELECT a.id, a.expires, a.deleted FROM assets a JOIN tasks t ON t.id = a.task_id
         WHERE a.kind = 'result' AND (a.expires <> t.results_expire
-            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace))""",
+            OR (a.deleted IS NULL AND a.thumbnail_due IS NULL AND a.expires + 3600000000 < :now - :grace))""",
     ),
     Invariant(
         "I13.thumbnails",
-        "a thumbnail is of its task's last commit, expires when the task says and is deleted in time",
-        """SELECT t.id, t.thumbnail_expires, a.expires, a.deleted FROM tasks t
-        LEFT JOIN assets a ON a.task_id = t.id AND a.kind = 'thumbnail'
-        WHERE (a.id IS NULL) <> (t.thumbnail_expires IS NULL) OR a.expires <> t.thumbnail_expires
-            OR a.commit_id <> t.commit_id OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)""",
+        "a thumbnail is the only one of its result, expires when the task says and is deleted in time",
+        """SELECT a.task_id, a.position, t.thumbnail_expires, a.expires, a.deleted FROM assets a
+        LEFT JOIN tasks t ON t.id = a.task_id
+        LEFT JOIN assets r ON r.task_id = a.task_id AND r.kind = 'result' AND r.position = a.position
+        WHERE a.kind = 'thumbnail' AND (t.thumbnail_expires IS NULL OR a.expires <> t.thumbnail_expires
+            OR r.id IS NULL OR r.thumbnail_due IS NOT NULL
+            OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)
+            OR EXISTS (SELECT 1 FROM assets o WHERE o.task_id = a.task_id AND o.kind = 'thumbnail'
+                AND o.position = a.position AND o.id <> a.id))""",
+    ),
+    Invariant(
+        "I13.undrawn",
+        "only a result whose bytes are there waits for its thumbnail",
+        """SELECT a.id, a.kind, a.deleted FROM assets a LEFT JOIN tasks t ON t.id = a.task_id
+        WHERE a.thumbnail_due IS NOT NULL
+            AND (a.kind <> 'result' OR a.deleted IS NOT NULL OR t.thumbnail_expires IS NULL)""",
     ),
     Invariant(
         "I13.files",

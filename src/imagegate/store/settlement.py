@@ -19,7 +19,10 @@ from imagegate.store.transaction import Tx
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """How a task is completed. `charge` and `price` in nanos: what `price` exceeds it by is the operator's overrun."""
+    """How a task is completed. `charge` and `price` in nanos: what `price` exceeds it by is the operator's overrun.
+
+    `assets` are the bytes of `results`, in their order.
+    """
 
     charge: int
     price: int
@@ -27,10 +30,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     usage_source: UsageSource
     engine: str | None
     results: tuple[ImageResult, ...]
-    thumbnail: Asset | None = None
-    thumbnail_retention_us: int = 0
     assets: tuple[Asset, ...]
     retention_us: int
+    thumbnail_retention_us: int = 0
     commit_id: str
 
 
@@ -60,7 +62,8 @@ def complete_task(
 ) -> Done | LostLease:
     """[ task completed (fenced), hold settled, assets, ledger entries, webhook ]: all or none."""
     expires = _floor_to_second(tx.now + settlement.retention_us)
-    thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if settlement.thumbnail else None
+    has_thumbnails = any(result.thumbnail for result in settlement.results)
+    thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if has_thumbnails else None
     rows = tx.fetch_all(
         """UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge, seq = seq + 1,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
@@ -84,10 +87,9 @@ def complete_task(
         return _recognize_repeat(tx, account_id, task_id, settlement.commit_id)
     log_step(tx, task_id)
     _close_hold(tx, account_id, task_id, "settled", settlement.charge)
-    for asset in settlement.assets:
-        assets.add_asset(tx, asset, expires, settlement.commit_id)
-    if settlement.thumbnail and thumbnail_expires:
-        assets.add_asset(tx, settlement.thumbnail, thumbnail_expires, settlement.commit_id)
+    for asset, result in zip(settlement.assets, settlement.results, strict=True):
+        # From here on the bytes are kept until their thumbnail is drawn or has failed.
+        assets.add_asset(tx, asset, expires, settlement.commit_id, thumbnail_due=tx.now if result.thumbnail else None)
     crash_point("settle.mid")
     ledger.post_charge(tx, account_id, task_id, settlement.charge, settlement.price, settlement.commit_id)
     _finish(tx, account_id, task_id, rows[0]["callback_url"], settlement.commit_id, render)

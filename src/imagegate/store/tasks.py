@@ -111,6 +111,12 @@ def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:
     return [task_from_row(row) for row in rows]
 
 
+def has_unfinished_tasks(tx: Tx) -> bool:
+    """Return whether any account has a task that has not ended."""
+    row = tx.fetch_one("SELECT id FROM tasks WHERE state IN ('queued', 'running') ORDER BY deadline LIMIT 1")
+    return row is not None
+
+
 def find_task_account(tx: Tx, task_id: str) -> str | None:
     """Return the id of the task's account, for the operator alone."""
     row = tx.fetch_one("SELECT account_id FROM tasks WHERE id = :id", {"id": task_id})

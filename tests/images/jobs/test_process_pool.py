@@ -57,6 +57,16 @@ def test_a_child_serves_many_orders() -> None:
     _with_pool(scenario)
 
 
+def test_what_nobody_waits_for_gives_way_to_everything_else() -> None:
+    async def scenario() -> None:
+        pool = ProcessPool(1, niceness=10)
+        report = await _probe(pool, "echo")
+        assert os.getpriority(os.PRIO_PROCESS, report.pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+        await pool.close()
+
+    asyncio.run(scenario())
+
+
 def test_printing_does_not_reach_the_answers_nor_reading_the_orders() -> None:
     async def scenario(pool: ProcessPool) -> None:
         assert (await _probe(pool, "write_to_stdout", text="noise")).text == ""

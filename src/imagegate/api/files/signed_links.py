@@ -1,7 +1,7 @@
 """GET and HEAD /files/results/… and /files/inputs/…: the bytes behind a signed link, without a key.
 
-A result is `{task}/{index}.{ext}`; a thumbnail has the extension `thumb.webp`, which its signature covers. An input is
-a reference of a running task, for an upstream that fetches it by URL.
+A result is `{task}/{index}.{ext}`; a thumbnail has the extension `thumb.webp`, which its signature covers, and is drawn
+at the first look. An input is a reference of a running task, for an upstream that fetches it by URL.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT, Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.flows.thumbnails import find_thumbnail
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.security.signing import THUMBNAIL_EXTENSION, decode_blob_key, verify_input_link, verify_result_link
@@ -177,8 +178,10 @@ async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str
     keys = runtime.keyring.accepted_keys("links", runtime.clock())
     expires_s = verify_result_link(keys, task_id, index, ext, exp, sig)
     expires_s = _require_live(runtime, expires_s)
-    kind = AssetKind.thumbnail if ext == THUMBNAIL_EXTENSION else AssetKind.result
-    asset = await runtime.db.read(find_output_asset, task_id, kind, index)
+    if ext == THUMBNAIL_EXTENSION:
+        asset = await find_thumbnail(runtime, task_id, index)
+    else:
+        asset = await runtime.db.read(find_output_asset, task_id, AssetKind.result, index)
     if asset is None or asset.deleted is not None:
         raise errors.ResultExpired
     return asset, expires_s

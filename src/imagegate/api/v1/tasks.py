@@ -100,7 +100,7 @@ class TaskRow(msgspec.Struct, kw_only=True):
     result_count: Count
     credits_used: Annotated[Number, doc("Once the task has ended")] | UnsetType = UNSET
     has_error: bool
-    thumbnail_url: Annotated[Link, doc("A WebP of at most 1024 pixels of the first result")] | UnsetType = UNSET
+    thumbnail_url: Annotated[Link, doc("A WebP of at most 512 pixels of the first result")] | UnsetType = UNSET
 
 
 class TaskPage(msgspec.Struct, kw_only=True):

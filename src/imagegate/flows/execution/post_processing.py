@@ -1,7 +1,7 @@
-"""What is made of delivered images before they are settled: the requested file type, and a thumbnail.
+"""What is made of delivered images before they are settled: the requested file type.
 
-Both run in the image processes and buy nothing: if the process dies in between they are simply done again. Neither
-can fail a task, because its images are paid for.
+It runs in the image processes and buys nothing: if the process dies in between it is simply done again. It cannot fail
+a task, because its images are paid for.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ import asyncio
 
 import msgspec
 
-from imagegate.domain import ids
-from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, FileFacts, new_asset
+from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.flows.execution.state import ImageBatch
-from imagegate.images.jobs import thumbnail, transcode
+from imagegate.images.jobs import transcode
 from imagegate.images.jobs.decode import CPU_S, WALL_S, ImageSize
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, fsync_and_hash
 
-MAX_THUMBNAIL_EDGE_PX = 1024
 # The limits were set for decoding; encoding takes longer.
 _TRANSCODE_LIMIT_FACTOR = 3
-# Includes the wait for a free image process: a task does not wait longer for its thumbnail.
-_THUMBNAIL_TIMEOUT_S = 15.0
 
 
 async def convert_formats(runtime: Runtime, task: Task, batches: list[ImageBatch]) -> list[ImageBatch]:
@@ -62,32 +58,3 @@ async def _convert_image(runtime: Runtime, task: Task, attempt: Attempt, image: 
         return image
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
     return SpooledImage(name, media_type, transcoded.width, transcoded.height, size, digest)
-
-
-async def make_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> Asset | None:
-    """Publish a thumbnail of the spooled image; the row is for the settling commit.
-
-    None where the settings want none, or none could be made. Its blob gets a new key each time: one that was published
-    by a process that died before the commit is an orphan, and never what a later commit means.
-    """
-    if runtime.settings.storage.thumbnail_days == 0:
-        return None
-    try:
-        async with asyncio.timeout(_THUMBNAIL_TIMEOUT_S):
-            return await _draw_thumbnail(runtime, task, attempt_id, image)
-    except (WorkerDied, JobFailed, OSError) as error:  # TimeoutError is an OSError
-        log_warning("thumbnail_not_made", task=task.id, reason=str(error) or "timeout")
-        return None
-
-
-async def _draw_thumbnail(runtime: Runtime, task: Task, attempt_id: str, image: SpooledImage) -> Asset:
-    target = runtime.spool.path(attempt_id, f"{ids.new_id('thm', runtime.clock())}.webp")
-    request = thumbnail.ThumbnailRequest(
-        str(runtime.spool.path(attempt_id, image.name)), str(target), MAX_THUMBNAIL_EDGE_PX
-    )
-    drawn = await runtime.image_pool.run(thumbnail.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=WALL_S)
-    size, digest = await asyncio.to_thread(fsync_and_hash, target)
-    facts = FileFacts(thumbnail.MEDIA_TYPE, size, digest, drawn.width, drawn.height)
-    asset = new_asset(AssetKind.thumbnail, task.account_id, task.id, facts, task.created)
-    await runtime.blobs.put(target, asset.key)
-    return asset

@@ -16,9 +16,10 @@ from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
-from imagegate.flows.execution.post_processing import convert_formats, make_thumbnail
+from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.state import Execution, ImageBatch
 from imagegate.flows.views.task import task_encoder
+from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
@@ -61,10 +62,9 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
     await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
-    thumbnail = await make_thumbnail(runtime, task, *images[0])
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
-    return _settlement(runtime, task, batches, keys, thumbnail), batches
+    return _settlement(runtime, task, batches, keys), batches
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
@@ -76,9 +76,8 @@ async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
     runtime.wake_ups.notify_task_ended(task.id)
 
 
-def _settlement(
-    runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str], thumbnail: Asset | None
-) -> settlement.Settlement:
+def _settlement(runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str]) -> settlement.Settlement:
+    storage = runtime.settings.storage
     responses = [response for _, response in batches]
     images = [image for response in responses for image in response.images]
     bill = make_bill(runtime, task, responses)
@@ -88,19 +87,27 @@ def _settlement(
         usage=bill.usage,
         usage_source=bill.source,
         engine=next((response.engine for response in responses if response.engine), None),
-        results=_results(responses),
+        results=_results(responses, with_thumbnails=storage.thumbnail_days > 0),
         assets=_assets(runtime, task, images, keys),
-        retention_us=runtime.settings.storage.result_hours * US_PER_HOUR,
-        thumbnail=thumbnail,
-        thumbnail_retention_us=runtime.settings.storage.thumbnail_days * US_PER_DAY,
+        retention_us=storage.result_hours * US_PER_HOUR,
+        thumbnail_retention_us=storage.thumbnail_days * US_PER_DAY,
         commit_id=ids.new_id("cmt", runtime.clock()),
     )
 
 
-def _results(responses: list[SpooledResponse]) -> tuple[ImageResult, ...]:
+def _results(responses: list[SpooledResponse], *, with_thumbnails: bool) -> tuple[ImageResult, ...]:
     delivered = [(image, image.media_type, response.quality) for response in responses for image in response.images]
     return tuple(
-        ImageResult(index, EXTENSION_BY_MEDIA_TYPE[kind], kind, image.width, image.height, image.bytes, quality)
+        ImageResult(
+            index,
+            EXTENSION_BY_MEDIA_TYPE[kind],
+            kind,
+            image.width,
+            image.height,
+            image.bytes,
+            quality,
+            with_thumbnails and is_decodable(image.width, image.height, kind),
+        )
         for index, (image, kind, quality) in enumerate(delivered)
     )
 

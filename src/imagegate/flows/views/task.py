@@ -132,12 +132,15 @@ def result_links(runtime: Runtime, task: Task) -> list[str]:
     return [_sign(runtime, task.id, image.index, image.ext, exp) for image in task.results]
 
 
-def thumbnail_link(runtime: Runtime, task: Task) -> str | UnsetType:
-    """The link to the first result's thumbnail; UNSET once it has expired, because a dead link shows nothing."""
-    if task.thumbnail_expires is None or task.thumbnail_expires <= runtime.clock():
+def thumbnail_link(runtime: Runtime, task: Task, index: int = 0) -> str | UnsetType:
+    """The link to a result's thumbnail, whether it is drawn yet or not.
+
+    UNSET without one and once it has expired, because a dead link shows nothing.
+    """
+    expires = task.thumbnail_expires
+    if expires is None or expires <= runtime.clock() or index not in task.thumbnail_positions:
         return UNSET
-    exp = task.thumbnail_expires // US_PER_SECOND
-    return _sign(runtime, task.id, 0, THUMBNAIL_EXTENSION, exp)
+    return _sign(runtime, task.id, index, THUMBNAIL_EXTENSION, expires // US_PER_SECOND)
 
 
 def _sign(runtime: Runtime, task_id: str, index: int, ext: str, exp: int) -> str:

@@ -41,7 +41,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
     result_id: Annotated[str, doc("Index in `results`", pattern="^[0-9]$")]
     image_url: Link
-    thumbnail_url: Annotated[Link, doc("Of the first result, at most 1024 pixels")] | UnsetType = UNSET
+    thumbnail_url: Annotated[Link, doc("A WebP of at most 512 pixels")] | UnsetType = UNSET
     width: Annotated[int, doc("Actual pixels", minimum=1)]
     height: Annotated[int, doc("Actual pixels", minimum=1)]
     mime_type: MediaType
@@ -89,7 +89,7 @@ def _outputs(runtime: Runtime, task: Task) -> list[OutputView]:
         OutputView(
             result_id=str(image.index),
             image_url=link,
-            thumbnail_url=thumbnail_link(runtime, task) if image.index == 0 else UNSET,
+            thumbnail_url=thumbnail_link(runtime, task, image.index),
             width=image.width,
             height=image.height,
             mime_type=image.media_type,

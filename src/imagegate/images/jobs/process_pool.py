@@ -102,15 +102,29 @@ class _Worker:
 
 
 class ProcessPool:
-    """At most `size` processes at a time; further callers wait."""
+    """At most `size` processes at a time; further callers wait in order.
 
-    def __init__(self, size: int, *, idle_s: float = 30.0) -> None:
+    `niceness`: how much the processes give way to others, as in nice(1).
+    """
+
+    def __init__(self, size: int, *, idle_s: float = 30.0, niceness: int = 0) -> None:
+        self.size = size
+        self._niceness = niceness
         self._slots = asyncio.Semaphore(size)
         self._idle_s = idle_s
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._shutdowns: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return bool(self._busy)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     async def run(self, job: str, request: msgspec.Struct, result: type[T], *, cpu_s: float, wall_s: float) -> T:
         """Run one job. `wall_s` counts from when a process takes it, the start of a new one included.
@@ -184,6 +198,7 @@ class ProcessPool:
             "-I",
             "-m",
             "imagegate.images.jobs.worker",
+            str(self._niceness),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -1,6 +1,6 @@
 """The child process that decodes images: requests on stdin, responses on stdout, until its parent ends.
 
-Run as `python -I -m imagegate.images.jobs.worker`. It limits itself before the first request.
+Run as `python -I -m imagegate.images.jobs.worker [niceness]`. It limits itself before the first request.
 What a job may do is limited by the kernel, not by trust.
 """
 
@@ -61,7 +61,7 @@ PREFIX_BYTES = _LENGTH.size
 
 def main() -> int:
     requests, responses = _private_streams()
-    _limit_self()
+    _limit_self(int(next(iter(sys.argv[1:]), "0")))
     while prefix := requests.read(PREFIX_BYTES):
         request = msgspec.msgpack.decode(requests.read(message_length(prefix)), type=JobRequest)
         try:
@@ -84,7 +84,8 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, responses
 
 
-def _limit_self() -> None:
+def _limit_self(niceness: int) -> None:
+    os.nice(niceness)
     limits = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _FILE_BYTES, resource.RLIMIT_CORE: 0}
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))

@@ -2,6 +2,7 @@
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { isFinal, localPath, post } from "../api.js";
+import { withThumbnailRetry } from "../dom.js";
 import { showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
@@ -93,7 +94,7 @@ function Result({ image, name, available }) {
   const original = localPath(image.image_url);
   const source = image.thumbnail_url ? localPath(image.thumbnail_url) : available && original;
   const preview = source
-    ? html`<img src=${source} alt=${name} loading="lazy" />`
+    ? html`<img src=${source} onError=${withThumbnailRetry(available ? original : "")} alt=${name} loading="lazy" />`
     : html`<span class="blank">${d("tasks.file_expired")}</span>`;
   const size = `${formatNumber(Math.ceil(image.bytes / 1024))} KB`;
   return html`

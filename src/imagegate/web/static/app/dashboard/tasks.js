@@ -2,7 +2,7 @@
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { isFinal, localPath } from "../api.js";
-import { withValue } from "../dom.js";
+import { withThumbnailRetry, withValue } from "../dom.js";
 import { SelectField, TextField } from "../fields.js";
 import {
   d,
@@ -40,7 +40,17 @@ const columns = () => [
 /** @param {{url?: string}} props */
 function Thumbnail({ url }) {
   if (!url) return html`<span class="thumb" aria-hidden="true"></span>`;
-  return html`<img class="thumb" src=${localPath(url)} alt="" loading="lazy" width="56" height="56" />`;
+  return html`
+    <img
+      class="thumb"
+      src=${localPath(url)}
+      onError=${withThumbnailRetry()}
+      alt=""
+      loading="lazy"
+      width="56"
+      height="56"
+    />
+  `;
 }
 
 /** @param {{task: any}} props */

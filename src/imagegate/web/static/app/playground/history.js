@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { html } from "html";
 import { get, localPath } from "../api.js";
-import { withValue } from "../dom.js";
+import { withThumbnailRetry, withValue } from "../dom.js";
 import { errorText } from "../errors.js";
 import { formatNumber, formatTime, t } from "../i18n.js";
 import { roundDecimal } from "../money.js";
@@ -121,5 +121,13 @@ function Tile({ task: { id, status, created_at, thumbnail_url, result_count, cre
 
 /** @param {{url: string}} props */
 const Thumbnail = ({ url }) => html`
-  <img src=${localPath(url)} alt="" width="160" height="160" loading="lazy" decoding="async" />
+  <img
+    src=${localPath(url)}
+    onError=${withThumbnailRetry()}
+    alt=""
+    width="160"
+    height="160"
+    loading="lazy"
+    decoding="async"
+  />
 `;

@@ -1,6 +1,7 @@
 // The result of a run: its images, what can be done with them, and its figures.
 import { html } from "html";
 import { localPath } from "../api.js";
+import { withThumbnailRetry } from "../dom.js";
 import { formatTime, t } from "../i18n.js";
 import { addAsReference, RunActions } from "./actions.js";
 import { Facts } from "./facts.js";
@@ -83,6 +84,7 @@ function Preview({ image: { run, result, index }, expired }) {
   return html`
     <img
       src=${localPath(source)}
+      onError=${withThumbnailRetry(expired ? "" : localPath(result.image_url))}
       width=${result.width}
       height=${result.height}
       alt=${t("playground.image_alt", { number: index + 1, prompt })}
