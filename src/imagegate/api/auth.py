@@ -1,7 +1,7 @@
 """Authentication: from the Authorization header to the key, and the scope that an endpoint declares.
 
-The guard runs before every handler of the API. It reads the declared operation, so an endpoint cannot
-check a scope that its document does not name.
+The endpoint checks both before every handler of the API. It reads the declared operation, so no handler can ask for a
+scope that its document does not name.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, cast
-
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from imagegate.api.body import ApiRequest
 from imagegate.api.client_address import client_address, is_listed
-from imagegate.api.openapi.operation import operation_of
-from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.audit import Actor
-from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.domain.errors import InvalidRequest, IpRestricted, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
@@ -48,12 +41,9 @@ class Authenticator:
 
     async def authenticate(self, request: ApiRequest) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
-        query = request.query_params
-        if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
-            value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
-        ):
-            raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
-        header = request.headers.get("authorization")
+        if request.scope["query_string"]:
+            _refuse_key_in_query(request)
+        header = request.header("authorization")
         key = await self._find_live_key(bearer(header)) if header is not None else None
         if key is None:
             if header is not None:
@@ -126,34 +116,23 @@ class Authenticator:
         )
 
 
+def _refuse_key_in_query(request: ApiRequest) -> None:
+    query = request.query_params
+    if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
+        value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
+    ):
+        raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
+
+
 def bearer(header: str) -> str:
     """The credential of an Authorization header; empty for another scheme."""
     scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def build_guard(authenticator: Authenticator) -> Guard:
-    """A function and no method: Litestar copies what a router holds, and a method would bring its object along."""
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Key, scope and parameters, in this order and before the body is read."""
-        request = cast("ApiRequest", connection)  # all handlers here are of HTTP
-        if request.method == "OPTIONS":
-            return  # Litestar answers it with the methods of the path, which no handler of ours does
-        operation = operation_of(handler)
-        if not operation.public:
-            key = await authenticator.authenticate(request)
-            if operation.scope is not None and not key.has_scopes((operation.scope,)):
-                raise PermissionDenied(f"This key lacks the scope {operation.scope}")
-            connection.scope["state"]["key"] = key
-        check_parameters(request, handler.fn)
-
-    return guard
-
-
 def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest], Actor]:
     def provide_actor(request: ApiRequest) -> Actor:
-        """The dependency `actor` of handlers: whom the audit log names."""
+        """The argument `actor` of handlers: whom the audit log names."""
         key: ApiKey = request.scope["state"]["key"]
         through_page = bearer(request.headers.get("authorization", "")).startswith(TOKEN_PREFIX)
         return Actor(
@@ -167,6 +146,6 @@ def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest],
 
 
 def authenticated_key(request: ApiRequest) -> ApiKey:
-    """The dependency `key` of handlers: what the guard found."""
+    """The argument `key` of handlers: what the endpoint found."""
     key: ApiKey = request.scope["state"]["key"]
     return key

@@ -14,8 +14,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def client_address(request: Request[Any, Any, Any], trusted_proxies: tuple[str, ...]) -> str:
     """The last address that is not a trusted proxy's: any before it can be forged."""
-    forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
-    return last_untrusted(request.client.host if request.client else "", forwarded, trusted_proxies)
+    peer = (request.scope["client"] or ("", 0))[0]
+    if not trusted_proxies:
+        return peer
+    return last_untrusted(peer, ",".join(request.headers.getall("x-forwarded-for", [])), trusted_proxies)
 
 
 def last_untrusted(client: str, x_forwarded_for: str, trusted_proxies: tuple[str, ...]) -> str:
