@@ -152,6 +152,20 @@ class TtlCache(Generic[T]):
         return value
 
 
+class Sample(Generic[T]):
+    """What was measured at most `max_age_s` seconds ago: for a question of each request that costs system calls."""
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._taken: tuple[float, T] | None = None
+
+    def get(self, measure: Callable[[], T]) -> T:
+        now = time.monotonic()
+        if self._taken is None or now - self._taken[0] > self._max_age_s:
+            self._taken = (now, measure())
+        return self._taken[1]
+
+
 class KeyedSlots:
     """At most `size` holders at a time for each key; others wait in order. Keys that nobody holds take no memory."""
 

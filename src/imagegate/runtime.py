@@ -10,7 +10,7 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, TtlCache, WakeUps, WorkerSlots
+from imagegate.concurrency import CallCounters, Sample, TtlCache, WakeUps, WorkerSlots
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -35,9 +35,9 @@ class Runtime:
     `image_pool` decodes untrusted images in processes of their own. `worker_slots` limits how many tasks are carried
     out at once, `fetch_limits` how many URLs are fetched, `upstream_call_slots` how many calls wait for upstreams.
     `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
-    this process added since; both at most a second old. `page_secret` is in the link to the page that the start prints:
-    whoever has it is the person at this machine. `event_streams` counts the open ones of each key, `uploads_under_way`
-    those of each account.
+    this process added since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret`
+    is in the link to the page that the start prints: whoever has it is the person at this machine. `event_streams`
+    counts the open ones of each key, `uploads_under_way` those of each account.
     """
 
     settings: Settings
@@ -58,6 +58,7 @@ class Runtime:
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
+    disk_full: Sample[bool] = dataclasses.field(default_factory=lambda: Sample(0.1))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)

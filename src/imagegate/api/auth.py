@@ -6,9 +6,13 @@ scope that its document does not name.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import math
+import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from imagegate.api.body import ApiRequest
 from imagegate.api.client_address import client_address, is_listed
@@ -20,13 +24,21 @@ from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
-from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
+from imagegate.security.signing import TOKEN_PREFIX, verify_page_token
 from imagegate.store.api_keys import find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
 _MAX_CACHED = 10_000
 _KEY_QUERY_PARAMETERS = ("key", "api_key", "apikey", "access_token", "token")
+
+
+class _CachedKey(NamedTuple):
+    """`until` is of the monotonic clock; `expires`, UTC microseconds, of the page token that stands for the key."""
+
+    until: float
+    expires: float
+    key: ApiKey
 
 
 class Authenticator:
@@ -37,14 +49,16 @@ class Authenticator:
         self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
         self._failed_logins = RateLimiter(runtime.clock)
         self._pepper = runtime.keyring.pepper
-        self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._cache_secret = secrets.token_bytes(16)
+        self._cached: dict[bytes, _CachedKey] = {}  # the one that was looked up last comes last
+        self._loading: dict[bytes, asyncio.Future[_CachedKey | None]] = {}
 
     async def authenticate(self, request: ApiRequest) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
         if request.scope["query_string"]:
             _refuse_key_in_query(request)
-        header = request.header("authorization")
-        key = await self._find_live_key(bearer(header)) if header is not None else None
+        header = request.header(b"authorization")
+        key = await self._find_live_key(header) if header is not None else None
         if key is None:
             if header is not None:
                 request_id = request.scope["state"]["request_id"]
@@ -69,38 +83,52 @@ class Authenticator:
         if isinstance(result, Denied):
             raise rate_limit_problem(result)
 
-    async def _find_live_key(self, value: str) -> ApiKey | None:
+    async def _find_live_key(self, header: str) -> ApiKey | None:
         """A key or session that was ended elsewhere keeps working for at most `key_cache_s`."""
-        token, name, clock = None, value, self._runtime.clock
+        # By a secret of this process: the cache holds nothing that a customer typed. A header that is known costs
+        # neither its checksum nor its HMAC.
+        name = hashlib.blake2b(header.encode(), digest_size=16, key=self._cache_secret).digest()
+        found = self._cached.get(name)
+        if found is None or found.until < time.monotonic():
+            found = await self._load_once(name, header)
+        now = self._runtime.clock()
+        return found.key if found is not None and now < found.expires and found.key.is_active(now) else None
+
+    async def _load_once(self, name: bytes, header: str) -> _CachedKey | None:
+        """Requests that come at the same time share one look-up, which outlives those that are given up."""
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = self._loading[name] = asyncio.ensure_future(self._load(name, header))
+            loading.add_done_callback(lambda done: self._end_load(name, done))
+        return await asyncio.shield(loading)
+
+    def _end_load(self, name: bytes, done: asyncio.Future[_CachedKey | None]) -> None:
+        del self._loading[name]
+        _ = done.cancelled() or done.exception()  # nobody may be left to hear it
+
+    async def _load(self, name: bytes, header: str) -> _CachedKey | None:
+        value, now, began = bearer(header), self._runtime.clock(), time.monotonic()
+        read, expires = self._runtime.db.read, math.inf
         if value.startswith(TOKEN_PREFIX):
-            now_s, keys = clock() // US_PER_SECOND, self._runtime.keyring.accepted_keys("page-token", clock())
-            token = next((one for key in keys if (one := verify_page_token(key, value, now_s))), None)
+            keys = self._runtime.keyring.accepted_keys("page-token", now)
+            verified = (verify_page_token(key, value, now // US_PER_SECOND) for key in keys)
+            token = next((one for one in verified if one is not None), None)
             if token is None:
                 return None
+            expires = token.exp * US_PER_SECOND
+            key = await read(find_session_key, token.account_id, token.key_id, token.session)
         elif is_well_formed(value):
-            name = hash_key(self._pepper, value)
+            key = await read(find_key_by_digest, hash_key(self._pepper, value))
         else:
             return None
-        now = time.monotonic()
-        until, key = self._cached_keys.get(name, (0.0, None))
-        if key is None or until < now:
-            key = await self._load_key(name, token)
-            if key is not None and key.is_active(clock()):
-                self._cache_key(name, now + self._runtime.settings.limits.key_cache_s, key)
-        return key if key and key.is_active(clock()) else None
-
-    async def _load_key(self, digest: str, token: PageToken | None) -> ApiKey | None:
-        """A page token stands for its key while its session lives."""
-        read = self._runtime.db.read
-        if token is None:
-            return await read(find_key_by_digest, digest)
-        return await read(find_session_key, token.account_id, token.key_id, token.session)
-
-    def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
-        self._cached_keys[hashed] = (until, key)
-        self._cached_keys.move_to_end(hashed)
-        if len(self._cached_keys) > _MAX_CACHED:
-            self._cached_keys.popitem(last=False)
+        if key is None or not key.is_active(now):
+            return None
+        found = _CachedKey(began + self._runtime.settings.limits.key_cache_s, expires, key)
+        self._cached.pop(name, None)  # so that the new one is the last
+        self._cached[name] = found
+        if len(self._cached) > _MAX_CACHED:
+            del self._cached[next(iter(self._cached))]
+        return found
 
     async def _count_failure(self, address: str) -> None:
         """429 above the limit of the address, which slows down guessing. Each process counts for itself."""

@@ -24,15 +24,15 @@ _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 class ApiRequest(Request[Any, Any, Any]):
     """A request of the API."""
 
-    def header(self, name: str) -> str | None:
-        """The first header of this name, in lower case; without building the table that `headers` is."""
-        wanted = name.encode()
-        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted), None)
+    def header(self, name: bytes) -> str | None:
+        """The last header of this name, given in lower case; without building the table that `headers` is."""
+        value = self.scope["state"]["headers"].get(name)
+        return None if value is None else str(value, "latin-1")
 
 
 async def read_json(request: ApiRequest, kind: type[T], max_bytes: int, timeout_s: float) -> T:
     """415 for another type, 413 above the limit, 400 for a slow, an empty or an invalid body."""
-    check_json_type(request.header("content-type") or "")
+    check_json_type(request.header(b"content-type") or "")
     try:
         async with asyncio.timeout(timeout_s):
             body = await _read_body(request, max_bytes)
@@ -45,7 +45,7 @@ async def read_json(request: ApiRequest, kind: type[T], max_bytes: int, timeout_
 
 async def _read_body(request: ApiRequest, max_bytes: int) -> bytes:
     """A length that is announced is believed where it is too much; what arrives is counted all the same."""
-    if int(request.header("content-length") or 0) > max_bytes:
+    if int(request.header(b"content-length") or 0) > max_bytes:
         raise RequestTooLarge
     body = bytearray()
     while True:

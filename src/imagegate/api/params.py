@@ -87,7 +87,6 @@ class ParameterReader:
         declared = parameters_of(handler)
         self._path = tuple((one.argument, one.name) for one in declared if one.location == "path")
         self._others = tuple((one, one.name.lower().encode()) for one in declared if one.location != "path")
-        self._has_headers = any(one.location == "header" for one in declared)
 
     def read(self, request: ApiRequest) -> dict[str, Any]:
         """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
@@ -98,11 +97,10 @@ class ParameterReader:
         arguments: dict[str, Any] = {argument: scope["path_params"][name] for argument, name in self._path}
         if not self._others:
             return arguments
-        headers = dict(scope["headers"]) if self._has_headers else {}
         query = request.query_params if scope["query_string"] else None
         for parameter, key in self._others:
             if parameter.location == "header":
-                text = headers[key].decode("latin-1") if key in headers else None
+                text = request.header(key)
             else:
                 text = query.getall(parameter.name, [None])[-1] if query is not None else None
             if text is not None:

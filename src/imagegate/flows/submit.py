@@ -76,7 +76,7 @@ async def submit(
 
 
 async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
-    if is_disk_full(runtime.settings):
+    if is_disk_full(runtime):
         return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
     if unfinished >= runtime.settings.limits.unfinished_total:
         return errors.ServiceUnavailable("Too many tasks are waiting", reason="queue_full")
