@@ -45,7 +45,8 @@ async def submit(
     _ensure_undamaged(runtime)
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
-    quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
+    if hop:
+        quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
     unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
     shortage = await _find_shortage(runtime, quote, unfinished.count)
     if shortage is not None and not await _is_replay(runtime, key, idempotency_key):

@@ -1,6 +1,6 @@
-"""Group reads: queries that are asked in the same turn of the event loop go to one thread together, and come back so.
+"""Group reads, as writes are: queries that come while others are being read go to a thread together, and come back so.
 
-A hop to a thread and back costs several times the look-up of a row. Alone a query has a thread at once, as before.
+A hop to a thread and back costs several times the look-up of a row. A query that comes alone goes at once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-# Results are given back after this long even where more of the group are to be read: one slow query holds up those
-# behind it, but not those before it.
+# One slow query holds up those behind it in its group, but after this long neither those before it nor the next group.
 _MAX_HOLD_S = 0.002
 
 Run = Callable[[Callable[..., Any], tuple[Any, ...], bool], Any]
@@ -52,38 +51,77 @@ class QueuedQuery:
             self.future.set_result(self.result)
 
 
-Group = tuple[asyncio.AbstractEventLoop, list[QueuedQuery]]
+class _Group:
+    """Queries that go to one thread together. `is_overdue`: it takes so long that others no longer wait for it."""
+
+    __slots__ = ("is_overdue", "line", "queries", "timer")
+
+    def __init__(self, line: _Line, queries: list[QueuedQuery]) -> None:
+        self.line = line
+        self.queries = queries
+        self.is_overdue = False
+        self.timer = line.loop.call_later(_MAX_HOLD_S, line.give_up, self)
+
+
+class _Line:
+    """The queries of one event loop. They wait while `most` groups are being read, and so form the next one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, inbox: queue.SimpleQueue[_Group | None], most: int) -> None:
+        self.loop = loop
+        self._inbox = inbox
+        self._most = most
+        self._waiting: list[QueuedQuery] = []
+        self._running = 0
+
+    def add(self, query: QueuedQuery) -> None:
+        self._waiting.append(query)
+        if len(self._waiting) == 1 and self._running < self._most:
+            self.loop.call_soon(self._send)  # after whatever else is ready now
+
+    def _send(self) -> None:
+        while self._waiting and self._running < self._most:
+            size = -(-len(self._waiting) // (self._most - self._running))
+            group, self._waiting = self._waiting[:size], self._waiting[size:]
+            self._running += 1
+            self._inbox.put(_Group(self, group))
+
+    def give_up(self, group: _Group) -> None:
+        group.is_overdue = True
+        self._running -= 1
+        self._send()
+
+    def end(self, group: _Group, ended: list[QueuedQuery]) -> None:
+        _resolve_all(ended)
+        group.timer.cancel()
+        if not group.is_overdue:
+            self._running -= 1
+            self._send()
 
 
 class Readers:
-    """Threads that call `run` for queries. `spread`: a group is divided between them, because a query waits for a
-    server; else one thread reads it, because they would wait for each other."""
+    """Threads that call `run` for queries.
+
+    `spread`: all of them read at the same time, because a query waits for a server; else one after the other, because
+    they would only wait for each other, and a second one begins where a group takes long.
+    """
 
     def __init__(self, run: Run, count: int, *, spread: bool) -> None:
         self._run = run
         self._count = count
-        self._spread = spread
-        self._inbox: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
-        self._pending: dict[asyncio.AbstractEventLoop, list[QueuedQuery]] = {}
+        self._most = count if spread else 1
+        self._inbox: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
+        self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._threads: list[threading.Thread] = []
 
     def read(self, query: Callable[..., Any], args: tuple[Any, ...], in_snapshot: bool) -> Awaitable[Any]:
         loop = asyncio.get_running_loop()
+        line = self._lines.get(loop)
+        if line is None:
+            self._start()
+            line = self._lines[loop] = _Line(loop, self._inbox, self._most)
         queued = QueuedQuery(query, args, in_snapshot, loop.create_future())
-        group = self._pending.get(loop)
-        if group is None:
-            self._pending[loop] = [queued]
-            loop.call_soon(self._send, loop)  # after whatever else is ready now
-        else:
-            group.append(queued)
+        line.add(queued)
         return queued.future
-
-    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._start()
-        group = self._pending.pop(loop)
-        size = -(-len(group) // self._count) if self._spread else len(group)
-        for start in range(0, len(group), size):
-            self._inbox.put((loop, group[start : start + size]))
 
     def _start(self) -> None:
         if not self._threads:
@@ -96,30 +134,28 @@ class Readers:
 
     def _work(self) -> None:
         while (group := self._inbox.get()) is not None:
-            loop, queries = group
+            loop = group.line.loop
             ended: list[QueuedQuery] = []
             began = time.monotonic()
-            for query in queries:
+            for query in group.queries:
                 query.run(self._run)
                 ended.append(query)
                 if time.monotonic() - began > _MAX_HOLD_S:
-                    _resolve(loop, ended)
+                    _call(loop, _resolve_all, ended)
                     ended, began = [], time.monotonic()
-            _resolve(loop, ended)
+            _call(loop, group.line.end, group, ended)
 
     def close(self) -> None:
-        """Finish the queries that wait."""
+        """Finish the queries that were sent."""
         for _ in self._threads:
             self._inbox.put(None)
         for thread in self._threads:
             thread.join()
 
 
-def _resolve(loop: asyncio.AbstractEventLoop, queries: list[QueuedQuery]) -> None:
-    """Wake the event loop once for all of them."""
-    if queries:
-        with contextlib.suppress(RuntimeError):  # it has been closed, and nobody waits any more
-            loop.call_soon_threadsafe(_resolve_all, queries)
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # it has been closed, and nobody waits any more
+        loop.call_soon_threadsafe(function, *args)
 
 
 def _resolve_all(queries: list[QueuedQuery]) -> None:
