@@ -19,6 +19,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
+from imagegate.api.client_connection import Caller
 from imagegate.api.endpoint import Endpoints, Services, refuse_unguarded
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
@@ -34,6 +35,7 @@ from imagegate.egress import EgressClient, EgressRules, download_result, parse_a
 from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
+from imagegate.flows.wait import follow_other_processes
 from imagegate.http.client import Download, DownloadFailed
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -243,6 +245,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "key": authenticated_key,
             "actor": build_actor_provider(authenticator),
             "client": authenticator.client_address,
+            "caller": Caller,
             "document": lambda _: provide_document(),
         },
     )
@@ -268,7 +271,7 @@ def _provide_value(value: Any) -> Provide:
 
 def _provide_for_request(provide: Callable[[Any], Any]) -> Provide:
     def provide_it(request: Request[Any, Any, Any]) -> Any:
-        return provide(request)
+        return provide(request.scope)
 
     return Provide(provide_it, sync_to_thread=False)
 
@@ -277,6 +280,7 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         task_worker, webhook_worker = TaskWorker(runtime), WebhookWorker(runtime)
+        following = asyncio.create_task(follow_other_processes(runtime)) if runtime.db.engine.shared else None
         await task_worker.start()
         await webhook_worker.start()
         try:
@@ -284,6 +288,8 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
         finally:
             await task_worker.stop()
             await webhook_worker.stop()
+            if following is not None:
+                following.cancel()
 
     return lifespan
 

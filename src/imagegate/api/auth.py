@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from imagegate.api.body import ApiRequest
+from litestar.types import Scope
+
+from imagegate.api.body import ApiRequest, header_of
 from imagegate.api.client_address import client_address, is_listed
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
@@ -53,33 +55,33 @@ class Authenticator:
         self._cached: dict[bytes, _CachedKey] = {}  # the one that was looked up last comes last
         self._loading: dict[bytes, asyncio.Future[_CachedKey | None]] = {}
 
-    async def authenticate(self, request: ApiRequest) -> ApiKey:
+    async def authenticate(self, scope: Scope) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
-        if request.scope["query_string"]:
-            _refuse_key_in_query(request)
-        header = request.header(b"authorization")
+        if scope["query_string"]:
+            _refuse_key_in_query(scope)
+        header = header_of(scope, b"authorization")
         key = await self._find_live_key(header) if header is not None else None
         if key is None:
             if header is not None:
-                request_id = request.scope["state"]["request_id"]
-                self._runtime.failed_logins.record("key", self.client_address(request), request_id)
-            await self._count_failure(self.client_address(request))
+                request_id = scope["state"]["request_id"]
+                self._runtime.failed_logins.record("key", self.client_address(scope), request_id)
+            await self._count_failure(self.client_address(scope))
             raise Unauthorized("Authentication required" if header is None else "")
-        if key.ips is not None and not is_listed(self.client_address(request), key.ips):
+        if key.ips is not None and not is_listed(self.client_address(scope), key.ips):
             raise IpRestricted
-        await self._check_rate_limit(request, key)
+        await self._check_rate_limit(scope, key)
         return key
 
-    def client_address(self, request: ApiRequest) -> str:
-        return client_address(request, self._runtime.settings.server.trusted_proxies)
+    def client_address(self, scope: Scope) -> str:
+        return client_address(scope, self._runtime.settings.server.trusted_proxies)
 
-    async def _check_rate_limit(self, request: ApiRequest, key: ApiKey) -> None:
+    async def _check_rate_limit(self, scope: Scope, key: ApiKey) -> None:
         """Counted before the body is read or anything is looked up: a refused request costs next to nothing."""
         quotas = request_quotas(self._runtime.settings.limits, key)
         if not quotas:
             return
         result = await self._limiter.take(*quotas)
-        request.scope["state"]["limits"] = rate_limit_headers(result)
+        scope["state"]["limits"] = rate_limit_headers(result)
         if isinstance(result, Denied):
             raise rate_limit_problem(result)
 
@@ -144,8 +146,8 @@ class Authenticator:
         )
 
 
-def _refuse_key_in_query(request: ApiRequest) -> None:
-    query = request.query_params
+def _refuse_key_in_query(scope: Scope) -> None:
+    query = ApiRequest(scope).query_params
     if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
         value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
     ):
@@ -158,22 +160,22 @@ def bearer(header: str) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest], Actor]:
-    def provide_actor(request: ApiRequest) -> Actor:
+def build_actor_provider(authenticator: Authenticator) -> Callable[[Scope], Actor]:
+    def provide_actor(scope: Scope) -> Actor:
         """The argument `actor` of handlers: whom the audit log names."""
-        key: ApiKey = request.scope["state"]["key"]
-        through_page = bearer(request.headers.get("authorization", "")).startswith(TOKEN_PREFIX)
+        key: ApiKey = scope["state"]["key"]
+        through_page = bearer(header_of(scope, b"authorization") or "").startswith(TOKEN_PREFIX)
         return Actor(
             name=f"key:{key.id}",
             via="page" if through_page else "api",
-            address=authenticator.client_address(request),
-            request_id=request.scope["state"]["request_id"],
+            address=authenticator.client_address(scope),
+            request_id=scope["state"]["request_id"],
         )
 
     return provide_actor
 
 
-def authenticated_key(request: ApiRequest) -> ApiKey:
+def authenticated_key(scope: Scope) -> ApiKey:
     """The argument `key` of handlers: what the endpoint found."""
-    key: ApiKey = request.scope["state"]["key"]
+    key: ApiKey = scope["state"]["key"]
     return key

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request
+from litestar.types import Receive, Scope
 
 from imagegate.api.validation import requirement
 from imagegate.domain.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
@@ -22,20 +23,21 @@ _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """A request of the API."""
-
-    def header(self, name: bytes) -> str | None:
-        """The last header of this name, given in lower case; without building the table that `headers` is."""
-        value = self.scope["state"]["headers"].get(name)
-        return None if value is None else str(value, "latin-1")
+    """A request of the API, for the handlers that ask for one."""
 
 
-async def read_json(request: ApiRequest, kind: type[T], max_bytes: int, timeout_s: float) -> T:
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """The last header of this name, given in lower case; without building the table that a Request has."""
+    value = scope["state"]["headers"].get(name)
+    return None if value is None else str(value, "latin-1")
+
+
+async def read_json(scope: Scope, receive: Receive, kind: type[T], max_bytes: int, timeout_s: float) -> T:
     """415 for another type, 413 above the limit, 400 for a slow, an empty or an invalid body."""
-    check_json_type(request.header(b"content-type") or "")
+    check_json_type(header_of(scope, b"content-type") or "")
     try:
         async with asyncio.timeout(timeout_s):
-            body = await _read_body(request, max_bytes)
+            body = await _read_body(scope, receive, max_bytes)
     except TimeoutError:
         raise InvalidRequest(f"The body did not arrive within {timeout_s:g} seconds") from None
     if not body:
@@ -43,13 +45,13 @@ async def read_json(request: ApiRequest, kind: type[T], max_bytes: int, timeout_
     return decode_json(body, kind)
 
 
-async def _read_body(request: ApiRequest, max_bytes: int) -> bytes:
+async def _read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     """A length that is announced is believed where it is too much; what arrives is counted all the same."""
-    if int(request.header(b"content-length") or 0) > max_bytes:
+    if int(header_of(scope, b"content-length") or 0) > max_bytes:
         raise RequestTooLarge
     body = bytearray()
     while True:
-        message = cast("dict[str, Any]", await request.receive())
+        message = cast("dict[str, Any]", await receive())
         if message["type"] == "http.disconnect":
             raise InvalidRequest("The request body was truncated")
         body += message.get("body", b"")

@@ -7,6 +7,7 @@ alone, so it is done here at the start; the pages, unknown paths and OPTIONS are
 
 from __future__ import annotations
 
+import asyncio
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,12 +23,13 @@ from litestar.utils import normalize_path
 
 from imagegate.api.auth import Authenticator
 from imagegate.api.body import ApiRequest, read_json
+from imagegate.api.client_connection import is_client_gone
 from imagegate.api.openapi.operation import operation_of
 from imagegate.api.params import ParameterReader
 from imagegate.domain.errors import PermissionDenied
 from imagegate.settings import Server
 
-Provide = Callable[[ApiRequest], Any]
+Provide = Callable[[Scope], Any]
 HandleError = Callable[[ApiRequest, Exception], Response[bytes]]
 
 _JSON = (b"content-type", b"application/json")
@@ -58,18 +60,21 @@ class Endpoint:
         self._scope = operation.scope
         self._parameters = ParameterReader(handler.fn)
         self._values = {name: value for name, value in services.values.items() if name in wanted}
-        provided = {"request": lambda request: request, **services.by_request}
-        self._by_request = [(name, provide) for name, provide in provided.items() if name in wanted]
+        self._by_request = [(name, provide) for name, provide in services.by_request.items() if name in wanted]
+        self._takes_request = "request" in wanted
         self._body_type = wanted.get("data")
         self._server = server
         self._handle_error = handle_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = ApiRequest(scope, receive, send)
         try:
-            answer = _encode(await self._call(request), request)
+            answer = _encode(await self._call(scope, receive, send), scope)
         except Exception as error:  # noqa: BLE001  every error is somebody's answer
-            answer = _encode(self._handle_error(request, error), request)
+            answer = _encode(self._handle_error(ApiRequest(scope), error), scope)
+        except asyncio.CancelledError:
+            if is_client_gone(scope):
+                return
+            raise
         if not isinstance(answer, tuple):
             await answer(scope, receive, send)
             return
@@ -77,27 +82,31 @@ class Endpoint:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _call(self, request: ApiRequest) -> Any:
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> Any:
         if self._authenticate is not None:
-            key = await self._authenticate(request)
+            key = await self._authenticate(scope)
             if self._scope is not None and not key.has_scopes((self._scope,)):
                 raise PermissionDenied(f"This key lacks the scope {self._scope}")
-            request.scope["state"]["key"] = key
-        arguments = self._parameters.read(request)
+            scope["state"]["key"] = key
+        arguments = self._parameters.read(scope)
         if self._body_type is not None:
             limits = self._server
-            arguments["data"] = await read_json(request, self._body_type, limits.max_body_bytes, limits.body_timeout_s)
+            arguments["data"] = await read_json(
+                scope, receive, self._body_type, limits.max_body_bytes, limits.body_timeout_s
+            )
         for name, provide in self._by_request:
-            arguments[name] = provide(request)
+            arguments[name] = provide(scope)
+        if self._takes_request:
+            arguments["request"] = ApiRequest(scope, receive, send)
         return await self._function(**self._values, **arguments)
 
 
-def _encode(result: Any, request: ApiRequest) -> tuple[list[tuple[bytes, bytes]], bytes] | ASGIApp:
+def _encode(result: Any, scope: Scope) -> tuple[list[tuple[bytes, bytes]], bytes] | ASGIApp:
     """Headers and body of a plain 200 with JSON, which nearly all are; else Litestar's own response."""
     headers: list[tuple[bytes, bytes]] = []
     if isinstance(result, Response):
         if not _is_plain(result):
-            return result.to_asgi_response(None, request)
+            return result.to_asgi_response(None, ApiRequest(scope))
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in result.headers.items()]
         result = result.content
     body = msgspec.json.encode(result)

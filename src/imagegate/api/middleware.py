@@ -12,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from imagegate.api.client_address import is_listed, last_untrusted
+from imagegate.api.client_address import forwarded_for, is_listed, last_untrusted
 from imagegate.api.problems import problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable, UnsupportedMediaType
@@ -48,6 +48,7 @@ class RequestMiddleware:
         method = scope["method"]
         if method == "HEAD" and not scope["path"].startswith(_FILE_LINKS):
             scope, send = _as_get(scope), _without_body(send)
+            state["head_only"] = True
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -78,8 +79,7 @@ class RequestMiddleware:
         peer = (scope.get("client") or ("", 0))[0]
         if not is_listed(peer, self._server.trusted_proxies):
             return ""
-        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        address = last_untrusted(peer, b",".join(values).decode("latin-1"), self._server.trusted_proxies)
+        address = last_untrusted(peer, forwarded_for(scope), self._server.trusted_proxies)
         return "" if address == peer else address
 
     @contextlib.contextmanager

@@ -16,9 +16,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
+from litestar.types import Scope
 from msgspec import Meta
 
-from imagegate.api.body import ApiRequest
+from imagegate.api.body import ApiRequest, header_of
 from imagegate.api.validation import requirement
 from imagegate.domain.errors import InvalidRequest
 
@@ -88,19 +89,18 @@ class ParameterReader:
         self._path = tuple((one.argument, one.name) for one in declared if one.location == "path")
         self._others = tuple((one, one.name.lower().encode()) for one in declared if one.location != "path")
 
-    def read(self, request: ApiRequest) -> dict[str, Any]:
+    def read(self, scope: Scope) -> dict[str, Any]:
         """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
 
         A malformed path names nothing that exists: that is for the handler to say. Of several values the last counts.
         """
-        scope = request.scope
         arguments: dict[str, Any] = {argument: scope["path_params"][name] for argument, name in self._path}
         if not self._others:
             return arguments
-        query = request.query_params if scope["query_string"] else None
+        query = ApiRequest(scope).query_params if scope["query_string"] else None
         for parameter, key in self._others:
             if parameter.location == "header":
-                text = request.header(key)
+                text = header_of(scope, key)
             else:
                 text = query.getall(parameter.name, [None])[-1] if query is not None else None
             if text is not None:
