@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from imagegate.concurrency import SharedRuns, TtlCache, WakeUps
+from imagegate.concurrency import SharedRuns, Ticker, TtlCache, WakeUps
 from imagegate.domain.time import US_PER_SECOND
 
 # Threads that switch as often as they can, each decoding every struct for the first time.
@@ -91,14 +91,34 @@ def test_a_slow_load_is_shared_while_it_lasts_and_its_value_kept_in_proportion()
     asyncio.run(scenario())
 
 
+def test_watches_of_a_silent_task_are_woken_by_one_timer() -> None:
+    async def scenario() -> None:
+        wake_ups, ticker = WakeUps(), Ticker(0.01)
+        with wake_ups.watch_task("task_1") as one, wake_ups.watch_task("task_1") as two:
+            for watch in (one, two):
+                ticker.add(watch)
+            await asyncio.gather(one.wait(), two.wait())
+            assert not one.changed
+            assert wake_ups.watched_tasks() == {"task_1": None}
+            one.seen, two.seen = 3, 2
+            assert wake_ups.watched_tasks() == {"task_1": 2}
+            wake_ups.notify_task_changed("task_1")
+            await one.wait()  # at once: it has changed already
+        assert wake_ups.watched_tasks() == {}
+
+    asyncio.run(scenario())
+
+
 def test_closing_ends_every_wait() -> None:
     async def scenario() -> None:
         wake_ups = WakeUps()
         with wake_ups.watch_task("task_1") as one, wake_ups.watch_task("task_2") as two:
             wake_ups.notify_task_changed("task_1")
-            assert (one.done(), two.done()) == (True, False)
+            assert (one.changed, two.changed) == (True, False)
+            waits = asyncio.gather(one.wait(), two.wait())
+            await asyncio.sleep(0)
             wake_ups.close()
-            assert two.done()
+            await waits
 
     asyncio.run(scenario())
 

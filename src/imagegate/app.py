@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider, build_guard
-from imagegate.api.body import ApiRequest
+from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
+from imagegate.api.client_connection import Caller
+from imagegate.api.endpoint import Endpoints, Services, refuse_unguarded
 from imagegate.api.metrics import Metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
@@ -36,6 +36,7 @@ from imagegate.egress import EgressClient, EgressRules, download_result, parse_a
 from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
+from imagegate.flows.wait import follow_other_processes
 from imagegate.http.client import Download, DownloadFailed
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -237,46 +238,56 @@ def build_app(runtime: Runtime) -> ASGIApp:
         return build_document(HANDLERS, runtime.origin)
 
     site = PageRenderer(runtime, provide_document)
-    api = Router(
-        "/",
-        route_handlers=HANDLERS,
-        guards=[build_guard(authenticator)],
-        request_class=ApiRequest,
-        request_max_body_size=runtime.settings.server.max_body_bytes,
-    )
-    app = Litestar(
-        [api, *PAGES],
-        lifespan=[_worker_lifespan(runtime)],
-        dependencies={
-            "runtime": _provide_value(runtime),
-            "key": Provide(authenticated_key, sync_to_thread=False),
-            "actor": Provide(build_actor_provider(authenticator), sync_to_thread=False),
-            "client": Provide(authenticator.client_address, sync_to_thread=False),
-            "document": Provide(provide_document, sync_to_thread=False),
-            "board": _provide_value(StatusCache()),
-            "render_reference": _provide_value(functools.partial(reference_page, site)),
-            "meter": _provide_value(metrics),
-            "site": _provide_value(site),
-            "sign_in_limiter": _provide_value(SignInLimiter(runtime)),
-            "action_limiter": _provide_value(ActionLimiter(runtime)),
+    services = Services(
+        values={
+            "runtime": runtime,
+            "board": StatusCache(),
+            "render_reference": functools.partial(reference_page, site),
+            "meter": metrics,
+            "site": site,
+            "sign_in_limiter": SignInLimiter(runtime),
+            "action_limiter": ActionLimiter(runtime),
         },
-        exception_handlers={Exception: _error_handler(site)},
+        by_request={
+            "key": authenticated_key,
+            "actor": build_actor_provider(authenticator),
+            "client": authenticator.client_address,
+            "caller": Caller,
+            "document": lambda _: provide_document(),
+        },
+    )
+    handle_error = _error_handler(site)
+    app = Litestar(
+        [Router("/", route_handlers=HANDLERS, guards=[refuse_unguarded]), *PAGES],
+        lifespan=[_worker_lifespan(runtime)],
+        dependencies={name: _provide_value(value) for name, value in services.values.items()}
+        | {name: _provide_for_request(provide) for name, provide in services.by_request.items()},
+        exception_handlers={Exception: handle_error},
         openapi_config=None,
-        state=State({"server": runtime.settings.server}),
         logging_config=None,
     )
-    return RequestMiddleware(app, runtime.settings.server, metrics.count_request)
+    server = runtime.settings.server
+    endpoints = Endpoints(app, services, authenticator, server, handle_error)
+    return RequestMiddleware(endpoints, server, metrics.count_request)
 
 
 def _provide_value(value: Any) -> Provide:
-    """Inject the same value into every request."""
+    """Inject the same value into every request of a page."""
     return Provide(lambda: value, sync_to_thread=False)
+
+
+def _provide_for_request(provide: Callable[[Any], Any]) -> Provide:
+    def provide_it(request: Request[Any, Any, Any]) -> Any:
+        return provide(request.scope)
+
+    return Provide(provide_it, sync_to_thread=False)
 
 
 def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         workers = (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
+        following = asyncio.create_task(follow_other_processes(runtime)) if runtime.db.engine.shared else None
         for worker in workers:
             await worker.start()
         try:
@@ -284,6 +295,8 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
         finally:
             for worker in workers:
                 await worker.stop()
+            if following is not None:
+                following.cancel()
 
     return lifespan
 

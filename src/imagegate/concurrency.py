@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Generic, TypeVar
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from imagegate.domain.time import US_PER_SECOND
 
 T = TypeVar("T")
 DRAIN_WAIT_S = 1.0
+HEARTBEAT_S = 15.0  # of silence, then an event stream sends a sign of life
+_TICKS_PER_INTERVAL = 60
 _LOOKS_PER_S = 50
 _LOOKS_KEPT_S = 120
 
@@ -46,7 +49,7 @@ class WakeUps:
     an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
     and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
     `drain_at_once`: nothing is waited for. `drained`: no task runs. `last_ended`: when a task last ended here, or the
-    process began, by `time.monotonic()`.
+    process began, by `time.monotonic()`. `heartbeats` wakes event streams that have been silent.
     """
 
     def __init__(self) -> None:
@@ -66,7 +69,8 @@ class WakeUps:
         self.drained = asyncio.Event()
         self.last_ended = time.monotonic()
         self._looks: Counter[int] = Counter()
-        self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        self._watches: defaultdict[str, list[TaskWatch]] = defaultdict(list)
+        self.heartbeats = Ticker(HEARTBEAT_S)
 
     def request_drain(self) -> None:
         """Begin no call any more. Waits end after `DRAIN_WAIT_S`: most tasks would not end in this process."""
@@ -80,7 +84,7 @@ class WakeUps:
 
     def _end_waits(self) -> None:
         self.waits_ended = True
-        for task_id in list(self._waiters):
+        for task_id in list(self._watches):
             self.notify_task_changed(task_id)
 
     @property
@@ -109,9 +113,17 @@ class WakeUps:
             self.tasks_due.set()
 
     def notify_task_changed(self, task_id: str) -> None:
-        for waiter in self._waiters.pop(task_id, []):
-            if not waiter.done():
-                waiter.set_result(None)
+        for watch in self._watches.pop(task_id, ()):
+            watch.notify()
+
+    def notify_task_moved(self, task_id: str) -> None:
+        """It has changed and not ended: whoever waits for its end sleeps on."""
+        watches = self._watches.pop(task_id, [])
+        if still := [watch for watch in watches if watch.only_end]:
+            self._watches[task_id] = still
+        for watch in watches:
+            if not watch.only_end:
+                watch.notify()
 
     def notify_task_ended(self, task_id: str) -> None:
         """Its webhook is due too."""
@@ -120,19 +132,84 @@ class WakeUps:
         self.notify_task_changed(task_id)
         self.webhooks_due.set()
 
-    @contextlib.contextmanager
-    def watch_task(self, task_id: str) -> Iterator[asyncio.Future[None]]:
-        """A future that is done at the next change; take it before reading the task, so that no change is missed."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[task_id].append(waiter)
-        try:
-            yield waiter
-        finally:
-            waiters = self._waiters.get(task_id, [])
-            if waiter in waiters:
-                waiters.remove(waiter)
-            if not waiters:
-                self._waiters.pop(task_id, None)
+    def watch_task(self, task_id: str, *, only_end: bool = False) -> TaskWatch:
+        """A context manager: enter it before the task is read, so that no change is missed."""
+        return TaskWatch(self._watches, task_id, only_end=only_end)
+
+    def watched_tasks(self) -> dict[str, int | None]:
+        """The last step that each task's watchers have all seen, or None where they wait for its end."""
+        seen: dict[str, int | None] = {}
+        for task_id, watches in self._watches.items():
+            numbers = [watch.seen for watch in watches if watch.seen is not None]
+            seen[task_id] = min(numbers, default=None)
+        return seen
+
+
+class TaskWatch:
+    """Waits for the next change of a task, or for its end alone. `seen` is the last step that its reader knows."""
+
+    __slots__ = ("_future", "_task_id", "_watches", "changed", "only_end", "seen")
+
+    def __init__(self, watches: defaultdict[str, list[TaskWatch]], task_id: str, *, only_end: bool) -> None:
+        self._watches = watches
+        self._task_id = task_id
+        self._future: asyncio.Future[None] | None = None
+        self.changed = False
+        self.only_end = only_end
+        self.seen: int | None = None
+
+    def __enter__(self) -> Self:
+        self._watches[self._task_id].append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        watches = self._watches.get(self._task_id, [])
+        if self in watches:
+            watches.remove(self)
+        if not watches:
+            self._watches.pop(self._task_id, None)
+
+    def notify(self) -> None:
+        self.changed = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        """Until the task has changed or `wake` is called; at once where it has changed already."""
+        if not self.changed:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
+
+
+class Ticker:
+    """Wakes each watch that was added `interval_s` later, with one timer for all: thousands wait in silence."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._queue: deque[tuple[float, TaskWatch]] = deque()
+        self._is_armed = False
+
+    def add(self, watch: TaskWatch) -> None:
+        self._queue.append((asyncio.get_running_loop().time() + self._interval_s, watch))
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._queue and not self._is_armed:
+            self._is_armed = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._queue[0][0], loop.time() + self._interval_s / _TICKS_PER_INTERVAL), self._tick)
+
+    def _tick(self) -> None:
+        self._is_armed = False
+        now = asyncio.get_running_loop().time()
+        while self._queue and self._queue[0][0] <= now:
+            self._queue.popleft()[1].wake()
+        self._arm()
 
 
 class TtlCache(Generic[T]):
@@ -159,6 +236,20 @@ class TtlCache(Generic[T]):
         value = await load()
         self._expires = max(began + self._max_age_s, time.monotonic() + self._max_loads * (time.monotonic() - began))
         return value
+
+
+class Sample(Generic[T]):
+    """What was measured at most `max_age_s` seconds ago: for a question of each request that costs system calls."""
+
+    def __init__(self, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._taken: tuple[float, T] | None = None
+
+    def get(self, measure: Callable[[], T]) -> T:
+        now = time.monotonic()
+        if self._taken is None or now - self._taken[0] > self._max_age_s:
+            self._taken = (now, measure())
+        return self._taken[1]
 
 
 class KeyedSlots:

@@ -5,11 +5,14 @@ It rounds once, up to the next whole nano, at the total.
 
 from __future__ import annotations
 
+import functools
+
 from imagegate.domain.money import PER_MILLION, Nanos, format_decimal
 from imagegate.domain.prices import CallPrice, Charge, ChargeLine, Price, TokenPrice
 from imagegate.domain.usage import Usage
 
 
+@functools.lru_cache(maxsize=10_000)  # the quote, its maximum and the bill ask for the same
 def compute_charge(usage: Usage, price: Price) -> Charge:
     """Lines and total in nanos. A quantity of zero has no line."""
     match price:

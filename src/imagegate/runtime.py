@@ -10,7 +10,7 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, KeyedSlots, SharedRuns, TtlCache, WakeUps
+from imagegate.concurrency import CallCounters, KeyedSlots, Sample, SharedRuns, TtlCache, WakeUps
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
@@ -39,8 +39,9 @@ class Runtime:
     in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
     upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the breakers'
     state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added since; both at
-    most a second old. `page_secret` is in the link to the page that the start prints: whoever has it is the person at
-    this machine. `event_streams` counts the open ones of each key, `uploads_under_way` those of each account.
+    most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link to the page that the
+    start prints: whoever has it is the person at this machine. `event_streams` counts the open ones of each key,
+    `uploads_under_way` those of each account.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Runtime:
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
+    disk_full: Sample[bool] = dataclasses.field(default_factory=lambda: Sample(0.1))
     call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)

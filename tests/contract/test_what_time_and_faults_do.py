@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from imagegate import concurrency
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.maintenance import sweep
-from imagegate.flows.views import task_stream
 from imagegate.store.transaction import Tx
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.contract.scripted import HOLD, ScriptedUpstream, scripted_gateway
@@ -141,8 +141,8 @@ def test_s10_2_generation_timeout_at_the_deadline(tmp_path: Path) -> None:
 
 
 def test_s5_6_ping_breaks_the_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert task_stream.HEARTBEAT_S == 15
-    monkeypatch.setattr(task_stream, "HEARTBEAT_S", 0.05)
+    assert concurrency.HEARTBEAT_S == 15
+    monkeypatch.setattr(concurrency, "HEARTBEAT_S", 0.05)
 
     async def scenario(place: Installation, upstream: ScriptedUpstream) -> None:
         task = parse_response(await create_task(place, HOLD))

@@ -8,16 +8,17 @@ from collections.abc import Callable
 
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE
-from imagegate.store import assets, claims, settlement, tasks, thumbnails
+from imagegate.store import assets, settlement, tasks, thumbnails
 from imagegate.store.database import Database
 from imagegate.store.dialect import Row
 from imagegate.store.invariants import find_violations
 from imagegate.store.thumbnails import MAX_PAUSE_US, MAX_TRIES
 from imagegate.store.transaction import Params, Tx
 from tests.conftest import OpenDatabase
-from tests.store.helpers import claim_tasks, (
+from tests.store.helpers import (
     LEASE_US,
     FakeClock,
+    claim_tasks,
     create_customer,
     draw_thumbnail,
     new_settlement,

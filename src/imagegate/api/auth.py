@@ -1,39 +1,46 @@
 """Authentication: from the Authorization header to the key, and the scope that an endpoint declares.
 
-The guard runs before every handler of the API. It reads the declared operation, so an endpoint cannot
-check a scope that its document does not name.
+The endpoint checks both before every handler of the API. It reads the declared operation, so no handler can ask for a
+scope that its document does not name.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import math
+import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, cast
+from typing import NamedTuple
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Scope
 
-from imagegate.api.body import ApiRequest
+from imagegate.api.body import ApiRequest, header_of
 from imagegate.api.client_address import client_address, is_listed
-from imagegate.api.openapi.operation import operation_of
-from imagegate.api.params import check_parameters
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.audit import Actor
-from imagegate.domain.errors import InvalidRequest, IpRestricted, PermissionDenied, RateLimitExceeded, Unauthorized
+from imagegate.domain.errors import InvalidRequest, IpRestricted, RateLimitExceeded, Unauthorized
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
-from imagegate.security.signing import TOKEN_PREFIX, PageToken, verify_page_token
+from imagegate.security.signing import TOKEN_PREFIX, verify_page_token
 from imagegate.store.api_keys import find_key_by_digest
 from imagegate.store.rate_buckets import bucket_table
 from imagegate.store.sessions import find_session_key
 
 _MAX_CACHED = 10_000
 _KEY_QUERY_PARAMETERS = ("key", "api_key", "apikey", "access_token", "token")
+
+
+class _CachedKey(NamedTuple):
+    """`until` is of the monotonic clock; `expires`, UTC microseconds, of the page token that stands for the key."""
+
+    until: float
+    expires: float
+    key: ApiKey
 
 
 class Authenticator:
@@ -44,73 +51,86 @@ class Authenticator:
         self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
         self._failed_logins = RateLimiter(runtime.clock)
         self._pepper = runtime.keyring.pepper
-        self._cached_keys: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._cache_secret = secrets.token_bytes(16)
+        self._cached: dict[bytes, _CachedKey] = {}  # the one that was looked up last comes last
+        self._loading: dict[bytes, asyncio.Future[_CachedKey | None]] = {}
 
-    async def authenticate(self, request: ApiRequest) -> ApiKey:
+    async def authenticate(self, scope: Scope) -> ApiKey:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
-        query = request.query_params
-        if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
-            value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
-        ):
-            raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
-        header = request.headers.get("authorization")
-        key = await self._find_live_key(bearer(header)) if header is not None else None
+        if scope["query_string"]:
+            _refuse_key_in_query(scope)
+        header = header_of(scope, b"authorization")
+        key = await self._find_live_key(header) if header is not None else None
         if key is None:
             if header is not None:
-                request_id = request.scope["state"]["request_id"]
-                self._runtime.failed_logins.record("key", self.client_address(request), request_id)
-            await self._count_failure(self.client_address(request))
+                request_id = scope["state"]["request_id"]
+                self._runtime.failed_logins.record("key", self.client_address(scope), request_id)
+            await self._count_failure(self.client_address(scope))
             raise Unauthorized("Authentication required" if header is None else "")
-        if key.ips is not None and not is_listed(self.client_address(request), key.ips):
+        if key.ips is not None and not is_listed(self.client_address(scope), key.ips):
             raise IpRestricted
-        await self._check_rate_limit(request, key)
+        await self._check_rate_limit(scope, key)
         return key
 
-    def client_address(self, request: ApiRequest) -> str:
-        return client_address(request, self._runtime.settings.server.trusted_proxies)
+    def client_address(self, scope: Scope) -> str:
+        return client_address(scope, self._runtime.settings.server.trusted_proxies)
 
-    async def _check_rate_limit(self, request: ApiRequest, key: ApiKey) -> None:
+    async def _check_rate_limit(self, scope: Scope, key: ApiKey) -> None:
         """Counted before the body is read or anything is looked up: a refused request costs next to nothing."""
         quotas = request_quotas(self._runtime.settings.limits, key)
         if not quotas:
             return
         result = await self._limiter.take(*quotas)
-        request.scope["state"]["limits"] = rate_limit_headers(result)
+        scope["state"]["limits"] = rate_limit_headers(result)
         if isinstance(result, Denied):
             raise rate_limit_problem(result)
 
-    async def _find_live_key(self, value: str) -> ApiKey | None:
+    async def _find_live_key(self, header: str) -> ApiKey | None:
         """A key or session that was ended elsewhere keeps working for at most `key_cache_s`."""
-        token, name, clock = None, value, self._runtime.clock
+        # By a secret of this process: the cache holds nothing that a customer typed. A header that is known costs
+        # neither its checksum nor its HMAC.
+        name = hashlib.blake2b(header.encode(), digest_size=16, key=self._cache_secret).digest()
+        found = self._cached.get(name)
+        if found is None or found.until < time.monotonic():
+            found = await self._load_once(name, header)
+        now = self._runtime.clock()
+        return found.key if found is not None and now < found.expires and found.key.is_active(now) else None
+
+    async def _load_once(self, name: bytes, header: str) -> _CachedKey | None:
+        """Requests that come at the same time share one look-up, which outlives those that are given up."""
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = self._loading[name] = asyncio.ensure_future(self._load(name, header))
+            loading.add_done_callback(lambda done: self._end_load(name, done))
+        return await asyncio.shield(loading)
+
+    def _end_load(self, name: bytes, done: asyncio.Future[_CachedKey | None]) -> None:
+        del self._loading[name]
+        _ = done.cancelled() or done.exception()  # nobody may be left to hear it
+
+    async def _load(self, name: bytes, header: str) -> _CachedKey | None:
+        value, now, began = bearer(header), self._runtime.clock(), time.monotonic()
+        read, expires = self._runtime.db.read, math.inf
         if value.startswith(TOKEN_PREFIX):
-            now_s, keys = clock() // US_PER_SECOND, self._runtime.keyring.accepted_keys("page-token", clock())
-            token = next((one for key in keys if (one := verify_page_token(key, value, now_s))), None)
+            keys = self._runtime.keyring.accepted_keys("page-token", now)
+            verified = (verify_page_token(key, value, now // US_PER_SECOND) for key in keys)
+            token = next((one for one in verified if one is not None), None)
             if token is None:
                 return None
+            expires = token.exp * US_PER_SECOND
+            key = await read(find_session_key, token.account_id, token.key_id, token.session)
         elif is_well_formed(value):
-            name = hash_key(self._pepper, value)
+            key = await read(find_key_by_digest, hash_key(self._pepper, value))
         else:
             return None
-        now = time.monotonic()
-        until, key = self._cached_keys.get(name, (0.0, None))
-        if key is None or until < now:
-            key = await self._load_key(name, token)
-            if key is not None and key.is_active(clock()):
-                self._cache_key(name, now + self._runtime.settings.limits.key_cache_s, key)
-        return key if key and key.is_active(clock()) else None
-
-    async def _load_key(self, digest: str, token: PageToken | None) -> ApiKey | None:
-        """A page token stands for its key while its session lives."""
-        read = self._runtime.db.read
-        if token is None:
-            return await read(find_key_by_digest, digest)
-        return await read(find_session_key, token.account_id, token.key_id, token.session)
-
-    def _cache_key(self, hashed: str, until: float, key: ApiKey) -> None:
-        self._cached_keys[hashed] = (until, key)
-        self._cached_keys.move_to_end(hashed)
-        if len(self._cached_keys) > _MAX_CACHED:
-            self._cached_keys.popitem(last=False)
+        if key is None or not key.is_active(now):
+            return None
+        found = _CachedKey(began + self._runtime.settings.limits.key_cache_s, expires, key)
+        self._cached.pop(name, None)  # so that the new one is the last
+        self._cached[name] = found
+        if len(self._cached) > _MAX_CACHED:
+            del self._cached[next(iter(self._cached))]
+        return found
 
     async def _count_failure(self, address: str) -> None:
         """429 above the limit of the address, which slows down guessing. Each process counts for itself."""
@@ -126,47 +146,36 @@ class Authenticator:
         )
 
 
+def _refuse_key_in_query(scope: Scope) -> None:
+    query = ApiRequest(scope).query_params
+    if any(name in query for name in _KEY_QUERY_PARAMETERS) or any(
+        value.startswith((*PREFIXES, TOKEN_PREFIX)) for value in query.values()
+    ):
+        raise InvalidRequest("Send the key in the Authorization header, never in the URL", param="Authorization")
+
+
 def bearer(header: str) -> str:
     """The credential of an Authorization header; empty for another scheme."""
     scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-def build_guard(authenticator: Authenticator) -> Guard:
-    """A function and no method: Litestar copies what a router holds, and a method would bring its object along."""
-
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        """Key, scope and parameters, in this order and before the body is read."""
-        request = cast("ApiRequest", connection)  # all handlers here are of HTTP
-        if request.method == "OPTIONS":
-            return  # Litestar answers it with the methods of the path, which no handler of ours does
-        operation = operation_of(handler)
-        if not operation.public:
-            key = await authenticator.authenticate(request)
-            if operation.scope is not None and not key.has_scopes((operation.scope,)):
-                raise PermissionDenied(f"This key lacks the scope {operation.scope}")
-            connection.scope["state"]["key"] = key
-        check_parameters(request, handler.fn)
-
-    return guard
-
-
-def build_actor_provider(authenticator: Authenticator) -> Callable[[ApiRequest], Actor]:
-    def provide_actor(request: ApiRequest) -> Actor:
-        """The dependency `actor` of handlers: whom the audit log names."""
-        key: ApiKey = request.scope["state"]["key"]
-        through_page = bearer(request.headers.get("authorization", "")).startswith(TOKEN_PREFIX)
+def build_actor_provider(authenticator: Authenticator) -> Callable[[Scope], Actor]:
+    def provide_actor(scope: Scope) -> Actor:
+        """The argument `actor` of handlers: whom the audit log names."""
+        key: ApiKey = scope["state"]["key"]
+        through_page = bearer(header_of(scope, b"authorization") or "").startswith(TOKEN_PREFIX)
         return Actor(
             name=f"key:{key.id}",
             via="page" if through_page else "api",
-            address=authenticator.client_address(request),
-            request_id=request.scope["state"]["request_id"],
+            address=authenticator.client_address(scope),
+            request_id=scope["state"]["request_id"],
         )
 
     return provide_actor
 
 
-def authenticated_key(request: ApiRequest) -> ApiKey:
-    """The dependency `key` of handlers: what the guard found."""
-    key: ApiKey = request.scope["state"]["key"]
+def authenticated_key(scope: Scope) -> ApiKey:
+    """The argument `key` of handlers: what the endpoint found."""
+    key: ApiKey = scope["state"]["key"]
     return key

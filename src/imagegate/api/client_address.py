@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import Any
 
-from litestar import Request
+from litestar.types import Scope
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def client_address(request: Request[Any, Any, Any], trusted_proxies: tuple[str, ...]) -> str:
+def client_address(scope: Scope, trusted_proxies: tuple[str, ...]) -> str:
     """The last address that is not a trusted proxy's: any before it can be forged."""
-    forwarded = ",".join(request.headers.getall("x-forwarded-for", []))
-    return last_untrusted(request.client.host if request.client else "", forwarded, trusted_proxies)
+    peer = (scope["client"] or ("", 0))[0]
+    if not trusted_proxies:
+        return peer
+    return last_untrusted(peer, forwarded_for(scope), trusted_proxies)
+
+
+def forwarded_for(scope: Scope) -> str:
+    """The values of X-Forwarded-For, joined by commas."""
+    return b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
 
 
 def last_untrusted(client: str, x_forwarded_for: str, trusted_proxies: tuple[str, ...]) -> str:

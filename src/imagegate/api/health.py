@@ -39,7 +39,7 @@ async def healthz() -> Health:
 async def readyz(runtime: Runtime) -> Response[Readiness]:
     checks = {
         "database": await _check_database(runtime),
-        "storage": "full" if is_disk_full(runtime.settings) else "ok",
+        "storage": "full" if is_disk_full(runtime) else "ok",
         "workers": "ok" if runtime.wake_ups.worker_running else "stopped",
     }
     if runtime.keyring.ended:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import http
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from imagegate.api.client_address import is_local_or_listed
+from imagegate.api.client_connection import attach
 from imagegate.api.problems import STATUS, problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable
@@ -87,6 +89,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_has_begun = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self.is_lost = False
+        self.on_lost: Callable[[], object] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -100,6 +104,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        if self.on_lost is not None:
+            self.on_lost()
         if self._is_admitted:
             self._is_admitted = False
             self._guard.release(self._address)
@@ -123,6 +130,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.flow.write_paused:
             self._stop_send_timer()  # of the last response
         super().on_headers_complete()
+        attach(self.scope["state"], self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -46,6 +46,7 @@ class Metrics:
         self._requests = prometheus_client.Counter(
             "imagegate_requests", "Answered requests", ["route", "method", "status"], registry=self.registry
         )
+        self._answered: Counter[tuple[str, str, int]] = Counter()
         self._tasks = self._gauge("imagegate_tasks", "Tasks in the database", "state")
         self._holds = self._gauge("imagegate_holds_open", "Open holds")
         self._held = self._gauge("imagegate_held_usd", "Amount of the open holds, in USD")
@@ -84,7 +85,13 @@ class Metrics:
         return Gauge(name, documentation, labels, registry=self.registry)
 
     def count_request(self, route: str, method: str, status: int) -> None:
-        self._requests.labels(route, method, str(status)).inc()
+        self._answered[route, method, status] += 1
+
+    def count_requests(self) -> None:
+        """Raise the counters by what was answered since."""
+        for (route, method, status), number in self._answered.items():
+            self._requests.labels(route, method, str(status)).inc(number)
+        self._answered.clear()
 
     def count_calls(self, routes: Iterable[str], tally: CallCounters) -> None:
         """Raise the counters to these totals.
@@ -152,6 +159,7 @@ async def get_metrics(request: ApiRequest, runtime: Runtime, meter: Metrics) -> 
     if server.metrics_token and not equal(server.metrics_token, bearer(request.headers.get("authorization", ""))):
         raise errors.Unauthorized
     await meter.refresh(runtime)
+    meter.count_requests()
     meter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
     meter.count_failed_logins(runtime.failed_logins.totals)
     return Response(generate_latest(meter.registry), media_type=_MEDIA_TYPE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from imagegate.api.client_address import is_listed, last_untrusted
+from imagegate.api.client_address import forwarded_for, is_listed, last_untrusted
 from imagegate.api.problems import problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable, UnsupportedMediaType
@@ -41,28 +42,32 @@ class RequestMiddleware:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = ids.new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id, headers = ids.new_request_id(), dict(scope["headers"])
+        state = scope.setdefault("state", {})
+        state["request_id"], state["headers"] = request_id, headers
         method = scope["method"]
         if method == "HEAD" and not scope["path"].startswith(_FILE_LINKS):
             scope, send = _as_get(scope), _without_body(send)
+            state["head_only"] = True
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                limits = scope["state"].get("limits", ())
+                limits = state.get("limits", ())
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
                 # All unknown paths are one label, however many are tried.
                 route = str(scope.get("path_template") or "unknown")
                 self._count(route, method if method in _METHODS else "other", message["status"])
             await send(message)
 
-        problem = self._find_problem(scope)
-        address = self._forwarded_address(scope)
-        if problem is None and self._open_requests[address] >= self._server.connections_per_address:
+        problem = self._find_problem(scope, headers)
+        address = self._forwarded_address(scope) if self._server.trusted_proxies else ""
+        if address and self._open_requests[address] >= self._server.connections_per_address and problem is None:
             problem = ServiceUnavailable(
                 "Too many connections, please try again later", reason="connections_per_address"
             )
-        if problem is None:
+        if problem is None and not address:
+            await self._app(scope, receive, send_with_headers)
+        elif problem is None:
             with self._count_open(address):
                 await self._app(scope, receive, send_with_headers)
         else:
@@ -72,17 +77,13 @@ class RequestMiddleware:
     def _forwarded_address(self, scope: Scope) -> str:
         """Whom a trusted proxy's request comes from: its own connections are not counted by address. Else empty."""
         peer = (scope.get("client") or ("", 0))[0]
-        if not self._server.trusted_proxies or not is_listed(peer, self._server.trusted_proxies):
+        if not is_listed(peer, self._server.trusted_proxies):
             return ""
-        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        address = last_untrusted(peer, b",".join(values).decode("latin-1"), self._server.trusted_proxies)
+        address = last_untrusted(peer, forwarded_for(scope), self._server.trusted_proxies)
         return "" if address == peer else address
 
     @contextlib.contextmanager
     def _count_open(self, address: str) -> Iterator[None]:
-        if not address:
-            yield
-            return
         self._open_requests[address] += 1
         try:
             yield
@@ -91,14 +92,16 @@ class RequestMiddleware:
             if not self._open_requests[address]:
                 del self._open_requests[address]
 
-    def _find_problem(self, scope: Scope) -> Problem | None:
-        headers = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        if host not in self._hosts and scope["path"] not in _UNCHECKED_HOST_PATHS:
+    def _find_problem(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+        if not self._is_served(headers.get(b"host", b"")) and scope["path"] not in _UNCHECKED_HOST_PATHS:
             return InvalidRequest("This host name is not served; see the setting allowed_hosts", param="Host")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return UnsupportedMediaType("Compressed request bodies are not accepted", param="Content-Encoding")
         return None
+
+    @functools.lru_cache(maxsize=100)  # noqa: B019  one for the whole process
+    def _is_served(self, host: bytes) -> bool:
+        return host.decode("latin-1") in self._hosts
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:

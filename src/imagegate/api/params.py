@@ -1,11 +1,12 @@
 """Parameters of a request, declared once: in the signature of the handler.
 
-`limit: Annotated[int, QueryParameter(), Meta(ge=1, le=200, description="Tasks on a page")] = 20` is checked by
-`check_parameters` before the handler runs, and the API document describes it from the same annotation.
+`limit: Annotated[int, QueryParameter(), Meta(ge=1, le=200, description="Tasks on a page")] = 20` is checked and
+converted before the handler runs, and the API document describes it from the same annotation.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
@@ -15,9 +16,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.params import HeaderParameter, ParameterKwarg, QueryParameter
+from litestar.types import Scope
 from msgspec import Meta
 
-from imagegate.api.body import ApiRequest
+from imagegate.api.body import ApiRequest, header_of
 from imagegate.api.validation import requirement
 from imagegate.domain.errors import InvalidRequest
 
@@ -37,8 +39,10 @@ PageLimit = Annotated[int, QueryParameter(name="limit"), Meta(ge=1, le=200, desc
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """`location` is path, query or header; `schema` is JSON Schema without the description."""
+    """`argument` is its name in the signature, `location` path, query or header; `schema` is JSON Schema without the
+    description."""
 
+    argument: str
     name: str
     location: str
     type: Any
@@ -63,7 +67,7 @@ def _parameters(hints: dict[str, Any], signature: inspect.Signature) -> Iterator
             name, required = marker.name or argument.name, argument.default is inspect.Parameter.empty
             described = _schema(annotation, argument.default)
             description = described.pop("description")
-            yield Parameter(name, marker.param_type.value, annotation, required, described, description)
+            yield Parameter(argument.name, name, marker.param_type.value, annotation, required, described, description)
 
 
 def _schema(annotation: Any, default: Any) -> dict[str, Any]:
@@ -77,35 +81,43 @@ def _schema(annotation: Any, default: Any) -> dict[str, Any]:
     return described
 
 
-def check_parameters(request: ApiRequest, handler: Callable[..., Any]) -> None:
-    """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
+class ParameterReader:
+    """Reads the arguments that the parameters of a handler are given by a request."""
 
-    A malformed path names nothing that exists: that is for the handler to say.
-    """
-    for parameter in parameters_of(handler):
-        if parameter.location != "path":
-            values = request.headers if parameter.location == "header" else request.query_params
-            _check(parameter, values.getall(parameter.name, [None])[-1])
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        declared = parameters_of(handler)
+        self._path = tuple((one.argument, one.name) for one in declared if one.location == "path")
+        self._others = tuple((one, one.name.lower().encode()) for one in declared if one.location != "path")
+
+    def read(self, scope: Scope) -> dict[str, Any]:
+        """InvalidRequest names the first query parameter or header that is missing or breaks its declaration.
+
+        A malformed path names nothing that exists: that is for the handler to say. Of several values the last counts.
+        """
+        arguments: dict[str, Any] = {argument: scope["path_params"][name] for argument, name in self._path}
+        if not self._others:
+            return arguments
+        query = ApiRequest(scope).query_params if scope["query_string"] else None
+        for parameter, key in self._others:
+            if parameter.location == "header":
+                text = header_of(scope, key)
+            else:
+                text = query.getall(parameter.name, [None])[-1] if query is not None else None
+            if text is not None:
+                arguments[parameter.argument] = _convert(parameter, text)
+            elif parameter.required:
+                raise InvalidRequest(f"{parameter.name} is required", param=parameter.name)
+        return arguments
 
 
-def _check(parameter: Parameter, text: str | None) -> None:
-    if text is None:
-        if parameter.required:
-            raise InvalidRequest(f"{parameter.name} is required", param=parameter.name)
-    elif not _is_valid(parameter, text):
-        raise InvalidRequest(f"{parameter.name} {requirement(parameter.type)}", param=parameter.name)
-
-
-def _is_valid(parameter: Parameter, text: str) -> bool:
+def _convert(parameter: Parameter, text: str) -> Any:
     is_integer = parameter.schema.get("type") == "integer"
-    # int() reads "+1", "1_0" and the digits of other scripts; Litestar's lax conversion reads "1.0" and "1e2"
-    if is_integer and not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        return False
-    try:
-        msgspec.convert(int(text) if is_integer else text, parameter.type)
-    except msgspec.ValidationError:
-        return False
-    return text in parameter.schema.get("enum", (text,))
+    # int() reads "+1", "1_0" and the digits of other scripts
+    is_valid = not is_integer or (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS)
+    if is_valid and text in parameter.schema.get("enum", (text,)):
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(int(text) if is_integer else text, parameter.type)
+    raise InvalidRequest(f"{parameter.name} {requirement(parameter.type)}", param=parameter.name)
 
 
 def preferred_wait_s(prefer: str) -> int | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from litestar.params import PathParameter
 
+from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader
 from imagegate.api_docs.schema import Seconds, doc
@@ -72,5 +73,10 @@ async def find_owned_task(runtime: Runtime, account_id: str, task_id: str) -> Ta
     return task
 
 
-async def wait_for_task(runtime: Runtime, task: Task, seconds: int) -> Task:
-    return task if task.terminal or seconds == 0 else await wait_until_terminal(runtime, task, seconds)
+async def wait_for_task(runtime: Runtime, account_id: str, task_id: str, seconds: int, caller: Caller) -> Task:
+    """The account's own task when it has ended, or as it is after these seconds."""
+    load = functools.partial(find_owned_task, runtime, account_id, task_id)
+    if seconds == 0:
+        return await load()
+    with caller:
+        return await wait_until_terminal(runtime, task_id, load, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -45,10 +46,13 @@ class Catalog:
 
     def price_block_at(self, now_us: int) -> PriceBlock:
         """The block that applies at this moment (UTC microseconds); the first one where the clock is before all."""
-        blocks = list(self.blocks.values())
-        if not blocks:
+        block = None  # the last one looked at is the first of all
+        for block in reversed(self.blocks.values()):
+            if block.effective_from * US_PER_SECOND <= now_us:
+                break
+        if block is None:
             raise CatalogError("there is no price block")
-        return next((one for one in reversed(blocks) if one.effective_from * US_PER_SECOND <= now_us), blocks[0])
+        return block
 
     def price(self, version: str, model_id: str, tier: str) -> Price | None:
         """The price of one request, or None where the model is not priced in that block."""
@@ -65,6 +69,7 @@ class Catalog:
         return self._rows.get((version, model_id))
 
 
+@functools.cache  # one for each model of each price block
 def token_price(rates: TokenRates) -> TokenPrice:
     """Decimal USD per 1K tokens -> integer nanos per million tokens, exactly."""
     return TokenPrice(**{name: _nanos_per_million(getattr(rates, name)) for name in rates.__struct_fields__})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -146,7 +147,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTable:
-    """Every upstream and route of this installation. Built once per reload, never changed."""
+    """Every upstream and route of this installation. Built once per reload, never changed.
+
+    `has_real_upstream`: whether any route leads to a real one.
+    """
 
     def __init__(
         self, upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], models: Sequence[str]
@@ -163,13 +167,16 @@ class RouteTable:
         if len(self.routes) != len(enabled_routes):
             raise CatalogError("two routes lead the same model to the same upstream model of the same upstream")
 
-    def for_model(self, model: str) -> list[Route]:
-        return [route for route in self.routes.values() if route.model == model]
+        self._by_model: defaultdict[str, list[Route]] = defaultdict(list)
+        for route in self.routes.values():
+            self._by_model[route.model].append(route)
+        # Then the embedded engine serves only where a route names it.
+        self.has_real_upstream = any(
+            self.upstreams[route.upstream].protocol != "embedded" for route in self.routes.values()
+        )
 
-    @property
-    def has_real_upstream(self) -> bool:
-        """Whether any route leads to a real upstream: then the embedded engine serves only where a route names it."""
-        return any(self.upstreams[route.upstream].protocol != "embedded" for route in self.routes.values())
+    def for_model(self, model: str) -> Sequence[Route]:
+        return self._by_model.get(model, ())
 
     def _build_route(self, config: RouteConfig, models: Sequence[str]) -> Route:
         label = f"route of {config.model!r} to {config.upstream!r}"

@@ -95,7 +95,7 @@ class ApiKey(NewKey, frozen=True, kw_only=True):
 
     def has_scopes(self, scopes: tuple[Scope, ...]) -> bool:
         """Whether it has all of these scopes; `admin` has all."""
-        return Scope.admin in self.scopes or set(scopes) <= set(self.scopes)
+        return Scope.admin in self.scopes or all(one in self.scopes for one in scopes)
 
     def can_hold(self, amount: int, now: int) -> bool:
         """Whether the key's own limits leave room for a hold of `amount`, now or once its tasks have ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NewType
 
@@ -23,6 +24,7 @@ class Money(msgspec.Struct, frozen=True):
     nanos: str
 
 
+@functools.lru_cache(maxsize=10_000)  # a few prices make most amounts, and each is shown several times
 def format_decimal(units: int, scale: int) -> str:
     """`units / 10**scale` as the shortest exact decimal: no exponent, no trailing zeros."""
     sign = "-" if units < 0 else ""

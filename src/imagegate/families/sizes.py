@@ -5,6 +5,7 @@ Sources: OpenAI's published size limits and the public ratio tables of resellers
 
 from __future__ import annotations
 
+import functools
 import re
 from math import isqrt
 
@@ -17,6 +18,7 @@ MAX_ASPECT = 3
 PIXELS_RE = re.compile(r"([1-9][0-9]{1,3})[x×]([1-9][0-9]{1,3})")
 
 
+@functools.cache  # there are 45
 def pixels_for_ratio(ratio: str, tier: str) -> tuple[int, int]:
     """Width and height of a ratio at a tier: each edge to the nearest 16, then scaled down to fit the limits."""
     a, b = (int(part) for part in ratio.split(":"))
@@ -45,6 +47,7 @@ def _scale_to_max_area(edge: int, area: int) -> int:
     return isqrt(MAX_AREA * edge * edge // area) // EDGE_MULTIPLE * EDGE_MULTIPLE
 
 
+@functools.lru_cache(maxsize=1000)
 def parse_pixels(text: str) -> tuple[int, int] | None:
     """`WxH` or `W×H` in ASCII digits; None for any other text."""
     match = PIXELS_RE.fullmatch(text)
@@ -69,6 +72,7 @@ def tier_for_area(pixels: int) -> str:
     return "1K" if pixels <= 1_700_000 else "2K" if pixels <= 4_400_000 else "4K"
 
 
+@functools.lru_cache(maxsize=1000)
 def output_tokens(width: int, height: int, base: int) -> int:
     """Image output tokens of one image; `base` is the model's tile base for the quality. Rounds half up."""
     shorter, longer = min(width, height), max(width, height)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from imagegate.runtime import Runtime
 from imagegate.settings import Settings
 
 
-def is_disk_full(settings: Settings) -> bool:
+def is_disk_full(runtime: Runtime) -> bool:
     """True where a volume that results pass has less free space than both settings ask for, in bytes and in percent."""
+    return runtime.disk_full.get(lambda: _is_full(runtime.settings))
+
+
+def _is_full(settings: Settings) -> bool:
     return any(free < min_free_bytes for _, free, min_free_bytes in measure_free_space(settings))
 
 

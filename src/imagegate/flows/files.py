@@ -89,7 +89,7 @@ async def receive_file(runtime: Runtime, account_id: str) -> AsyncIterator[Incom
     Refused before a byte is received where no place is left beside the files and the uploads under way: what is kept
     for a moment is bounded by the same quota as what stays.
     """
-    if is_disk_full(runtime.settings):
+    if is_disk_full(runtime):
         raise errors.StorageFailed("The service has no space left", reason="storage_full")
     used, under_way = await runtime.db.read(files.count_files, account_id), runtime.uploads_under_way
     if used + under_way[account_id] >= runtime.settings.limits.files_per_account:

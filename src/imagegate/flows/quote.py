@@ -82,6 +82,9 @@ def _reject_nul(request: ImageRequest) -> None:
     """PostgreSQL refuses U+0000 in text, and file formats end at it."""
     for name in request.__struct_fields__:
         value = getattr(request, name)
-        texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\0" in text for text in texts):
+        if isinstance(value, str):
+            has_nul = "\0" in value
+        else:
+            has_nul = isinstance(value, list) and any("\0" in text for text in value)
+        if has_nul:
             raise InvalidRequest(f"{name} must not contain U+0000", param=name)

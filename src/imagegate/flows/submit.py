@@ -45,7 +45,8 @@ async def submit(
     _ensure_undamaged(runtime)
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
-    quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
+    if hop:
+        quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
     unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
     shortage = await _find_shortage(runtime, quote, unfinished.count)
     if shortage is not None and not await _is_replay(runtime, key, idempotency_key):
@@ -76,7 +77,7 @@ async def submit(
 
 
 async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
-    if is_disk_full(runtime.settings):
+    if is_disk_full(runtime):
         return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
     if unfinished >= runtime.settings.limits.unfinished_total:
         return errors.ServiceUnavailable("Too many tasks are waiting", reason="queue_full")

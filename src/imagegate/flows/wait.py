@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from imagegate.domain.tasks import Task
+from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
-from imagegate.store.tasks import find_task
+from imagegate.store.dialect import DatabaseError
+from imagegate.store.queries.tasks import find_moved_tasks
 
 
-async def wait_until_terminal(runtime: Runtime, task: Task, timeout_s: float) -> Task:
-    """The task when it has ended, or as it is after `timeout_s`. One read per change, and one at the end.
+async def wait_until_terminal(
+    runtime: Runtime, task_id: str, load: Callable[[], Awaitable[Task]], timeout_s: float
+) -> Task:
+    """The task when it has ended, or as it is after `timeout_s`. One read at first, and one per change.
 
-    Where other processes carry out tasks too, their changes wake nobody here: then the task is read every `poll_s`.
+    Nothing of the task is held meanwhile: thousands may wait.
     """
-    poll_s = runtime.settings.work.poll_s if runtime.db.engine.shared else None
-    try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                with runtime.wake_ups.watch_task(task.id) as changed:
-                    task = await _reload(runtime, task)
-                    if task.terminal or runtime.wake_ups.waits_ended:
-                        return task
-                    await asyncio.wait([changed], timeout=poll_s)
-    except TimeoutError:
-        return await _reload(runtime, task)
+    loop = asyncio.get_running_loop()
+    ends, is_late = loop.time() + timeout_s, False
+    while True:
+        with runtime.wake_ups.watch_task(task_id, only_end=True) as watch:
+            task = await load()
+            if task.terminal or is_late or runtime.wake_ups.waits_ended:
+                return task
+            del task
+            timer = loop.call_at(ends, watch.wake)
+            try:
+                await watch.wait()
+            finally:
+                timer.cancel()
+            is_late = not watch.changed
 
 
-async def _reload(runtime: Runtime, task: Task) -> Task:
-    return await runtime.db.read(find_task, task.account_id, task.id) or task
+async def follow_other_processes(runtime: Runtime) -> None:
+    """Where other processes carry out tasks too, their changes wake nobody here: look every `poll_s`, for all who wait
+    at once."""
+    while True:
+        await asyncio.sleep(runtime.settings.work.poll_s)
+        if watched := runtime.wake_ups.watched_tasks():
+            try:
+                moved = await runtime.db.read_report(find_moved_tasks, watched)
+            except DatabaseError as error:
+                log_warning("waits_not_followed", error=str(error))
+                continue
+            for task_id in moved:
+                runtime.wake_ups.notify_task_changed(task_id)

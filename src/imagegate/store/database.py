@@ -29,6 +29,7 @@ from imagegate.store.dialect import (
     first_line,
 )
 from imagegate.store.postgres import PostgresEngine
+from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import Tx
 from imagegate.store.writer import ACCOUNT_RANK, LockKey, QueuedCommand, Writer
@@ -72,7 +73,7 @@ class Database:
         self.engine = engine
         self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
         self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
-        self._readers = concurrent.futures.ThreadPoolExecutor(readers, "imagegate-reader")
+        self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
         self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
         self._list_slots = KeyedSlots(MAX_LISTS_PER_ACCOUNT)
@@ -106,13 +107,13 @@ class Database:
 
     async def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run a query on a reader connection; each statement sees what is committed when it runs."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._run_query, query, args, False)
+        found: T = await self._readers.read(query, args, False)
+        return found
 
     async def snapshot(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run a query whose statements all see the same state of the database."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._run_query, query, args, True)
+        found: T = await self._readers.read(query, args, True)
+        return found
 
     async def read_report(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
         """Run a query of the program's own that may read much, as a snapshot and without a limit of time.
@@ -243,7 +244,7 @@ class Database:
         if self._started:
             for writer in self._writers:
                 writer.join()
-        self._readers.shutdown()
+        self._readers.close()
         self._list_readers.shutdown()
         self._report_readers.shutdown()
         for connection in self._connections:

@@ -26,6 +26,7 @@ MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS_PER_LOOK = 20_000
+_MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
 class SqliteConnection:
@@ -33,6 +34,7 @@ class SqliteConnection:
         flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
         self._db = apsw.Connection(str(path), flags=flags)
         self._clock = clock
+        self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         self._refuse_foreign_file(path)
         self._set_pragmas(readonly=readonly)
@@ -85,12 +87,20 @@ class SqliteConnection:
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         cursor = self._db.execute(dialect.sqlite_sql(sql), params)
-        names: list[str] = []
+        names = self._names.get(sql)
         rows: list[Row] = []
         for row in cursor:
-            names = names or [column[0] for column in cursor.get_description()]
+            if names is None:
+                names = self._column_names(sql, cursor)
             rows.append(dict(zip(names, row, strict=True)))
         return self._db.changes(), rows
+
+    def _column_names(self, sql: str, cursor: apsw.Cursor) -> tuple[str, ...]:
+        """Kept where the statement itself says which: asking for them costs more than the row of a look-up."""
+        names = tuple(column[0] for column in cursor.get_description())
+        if "*" not in sql and len(self._names) < _MAX_KNOWN_STATEMENTS:
+            self._names[sql] = names
+        return names
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         self._db.execute(dialect.sqlite_sql(sql), params)

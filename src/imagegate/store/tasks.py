@@ -23,6 +23,8 @@ SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes,
     AS is_buying,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 
+_FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
+
 
 class NewTask(Task, frozen=True, kw_only=True):
     """A task to submit. The caller makes the `id`, so that a repeat finds what the first try wrote.
@@ -124,9 +126,7 @@ def find_task_account(tx: Tx, task_id: str) -> str | None:
 
 
 def find_task(tx: Tx, account_id: str, task_id: str) -> Task | None:
-    row = tx.fetch_one(
-        f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id", {"id": task_id, "account_id": account_id}
-    )
+    row = tx.fetch_one(_FIND_TASK, {"id": task_id, "account_id": account_id})
     return task_from_row(row) if row else None
 
 

@@ -173,7 +173,7 @@ class TaskWorker:
             self._runtime.wake_ups.sent_tasks.add(task.id)
         else:
             self._runtime.call_limits.wanted.add(task.id)
-        self._runtime.wake_ups.notify_task_changed(task.id)
+        self._runtime.wake_ups.notify_task_moved(task.id)
         running.job = asyncio.create_task(self._run(running))
 
     async def _run(self, running: RunningTask) -> None:

@@ -58,4 +58,4 @@ class ThumbnailWorker:
         runtime = self._runtime
         if time.monotonic() - runtime.wake_ups.last_ended < IDLE_S or runtime.image_pool.busy:
             return False
-        return not is_disk_full(runtime.settings) and not await runtime.db.read(has_unfinished_tasks)
+        return not is_disk_full(runtime) and not await runtime.db.read(has_unfinished_tasks)

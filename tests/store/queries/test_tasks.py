@@ -11,7 +11,7 @@ from imagegate.domain.tasks import TERMINAL_STATES
 from imagegate.store import api_keys, attempts, claims, settlement, tasks
 from imagegate.store.invariants import find_cheap_violations
 from imagegate.store.queries.stats import load_stats
-from imagegate.store.queries.tasks import TaskChange, load_history
+from imagegate.store.queries.tasks import TaskChange, find_moved_tasks, load_history
 from tests.conftest import OpenDatabase
 from tests.store.helpers import LEASE_US, claim_tasks, create_customer, new_key, new_task, render_webhook
 
@@ -45,6 +45,26 @@ def test_s5_6_once_a_change_keeps_its_number_whatever_follows(open_database: Ope
         assert [change.number for change in found[1]] == list(range(1, len(found[1]) + 1))
         assert [change.state in TERMINAL_STATES for change in found[1]] == [False] * (len(found[1]) - 1) + [True]
         assert await db.snapshot(load_history, other_id, new.id) is None
+
+    asyncio.run(scenario())
+
+
+def test_those_who_wait_learn_of_steps_behind_the_one_they_have_seen(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        account_id, key = await create_customer(db, 10**6)
+        still, moved, ended = (new_task(key) for _ in range(3))
+        for new in (moved, ended):
+            await db.write(tasks.submit_task, account_id, new, None, 10)
+        await db.write(claim_tasks, account_id, "test", LEASE_US, 2)
+        await db.write(settlement.fail_task, account_id, ended.id, 1, FAULT, "cmt_test", render_webhook)
+        await db.write(tasks.submit_task, account_id, still, None, 10)
+        seen = {still.id: 1, moved.id: 1, ended.id: 1} | {f"unknown-{number}": 1 for number in range(600)}
+        assert set(await db.read(find_moved_tasks, seen)) == {moved.id, ended.id}
+        assert await db.read(find_moved_tasks, {still.id: None, moved.id: None, ended.id: None}) == [ended.id]
+        found = await db.snapshot(load_history, account_id, moved.id)
+        assert found is not None
+        assert await db.read(find_moved_tasks, {moved.id: found.last_step}) == []
 
     asyncio.run(scenario())
 

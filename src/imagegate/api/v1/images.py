@@ -9,6 +9,7 @@ from litestar import Response
 from litestar.params import HeaderParameter
 from msgspec import Meta
 
+from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader, post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
@@ -172,6 +173,7 @@ async def create_image(
     data: ImageRequest,
     runtime: Runtime,
     key: ApiKey,
+    caller: Caller,
     idempotency_key: Annotated[
         IdempotencyKey | None,
         IDEMPOTENCY_KEY,
@@ -203,7 +205,8 @@ async def create_image(
     headers, wait_s = replayed_headers(replayed), preferred_wait_s(prefer)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
-        task = await wait_for_task(runtime, task, wait_s)
+        if wait_s and not task.terminal:
+            task = await wait_for_task(runtime, key.account_id, task.id, wait_s, caller)
     return Response(task_view(runtime, task), headers=headers)
 
 

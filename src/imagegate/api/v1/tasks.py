@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
 from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter, QueryParameter
-from litestar.response import Stream
+from litestar.types import ASGIApp, HTTPScope, Receive, Send
 from msgspec import UNSET, Meta, UnsetType
 
+from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
@@ -33,7 +34,11 @@ from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, li
 _MAX_BATCH_SIZE = 50
 _NARROW = "search without q or with a status or model, and page by cursor instead of page"
 RETRY_MS = 2000
-_EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_EVENT_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+]
 _MAX_EVENT_DIGITS = 9
 _PARTS = f"({'|'.join(INCLUDE_PARTS)})"
 
@@ -141,11 +146,10 @@ class BatchResponse(msgspec.Struct):
     errors=(errors.InvalidTaskId, errors.TaskNotFound),
 )
 async def get_task(
-    runtime: Runtime, key: ApiKey, task_id: TaskIdPath, wait: WaitSeconds = 0, include: Include = ""
+    runtime: Runtime, key: ApiKey, caller: Caller, task_id: TaskIdPath, wait: WaitSeconds = 0, include: Include = ""
 ) -> DetailedTask:
     parts = frozenset(filter(None, include.split(",")))
-    task = await find_owned_task(runtime, key.account_id, task_id)
-    task = await wait_for_task(runtime, task, min(wait, MAX_WAIT_S))
+    task = await wait_for_task(runtime, key.account_id, task_id, min(wait, MAX_WAIT_S), caller)
     return await task_detail_view(runtime, task, parts)
 
 
@@ -176,7 +180,7 @@ async def get_events(
     most = runtime.settings.limits.event_streams_per_key
     if runtime.event_streams[key.id] >= most:
         raise errors.RateLimitExceeded(f"This key may have {most:,} event streams open", reason="event_streams")
-    return Stream(_encode_events(runtime, key.id, task, seen), headers=_EVENT_HEADERS, media_type="text/event-stream")
+    return EventStream(runtime, key.id, task, seen)
 
 
 @get(
@@ -268,19 +272,42 @@ def _event_number(last_event_id: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_EVENT_DIGITS else 0
 
 
-async def _encode_events(runtime: Runtime, key_id: str, task: Task, seen: int) -> AsyncIterator[bytes]:
-    # Counted here and not by the handler: a generator that never starts would never be taken off again.
+class EventStream(Response[Any]):
+    """Sends the changes of a task. It ends with the client's connection."""
+
+    def __init__(self, runtime: Runtime, key_id: str, task: Task, seen: int) -> None:
+        super().__init__(None)
+        self._start = (runtime, key_id, task.account_id, task.id, seen)
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]
+        return functools.partial(_send_events, *self._start)
+
+
+async def _send_events(
+    runtime: Runtime, key_id: str, account_id: str, task_id: str, seen: int, scope: HTTPScope, _: Receive, send: Send
+) -> None:
     runtime.event_streams[key_id] += 1
     try:
-        yield f"retry: {RETRY_MS}\n\n".encode()
-        async for one in stream_events(runtime, task, seen):
-            match one:
-                case TaskEvent():
-                    data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
-                    yield b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data)
-                case Heartbeat():
-                    yield b": ping\n\n"
+        await send({"type": "http.response.start", "status": 200, "headers": _EVENT_HEADERS})
+        if scope["state"].get("head_only"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        await _send_part(send, f"retry: {RETRY_MS}\n\n".encode())
+        with Caller(scope):
+            async for one in stream_events(runtime, account_id, task_id, seen):
+                match one:
+                    case TaskEvent():
+                        data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                        await _send_part(send, b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data))
+                        del data, one  # not held until the next one
+                    case Heartbeat():
+                        await _send_part(send, b": ping\n\n")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         runtime.event_streams[key_id] -= 1
         if runtime.event_streams[key_id] == 0:
             del runtime.event_streams[key_id]
+
+
+async def _send_part(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": True})

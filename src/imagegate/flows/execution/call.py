@@ -60,6 +60,6 @@ def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
             await runtime.db.write(update_progress, task.account_id, task.id, task.claim_no, progress)
         except DatabaseError as error:  # a progress bar that stops is no reason to give up what is being generated
             log_warning("progress_not_stored", task=task.id, error=str(error))
-        runtime.wake_ups.notify_task_changed(task.id)
+        runtime.wake_ups.notify_task_moved(task.id)
 
     return CallHooks(on_progress=report, save_ref=save_ref, cancel_requested=lambda: execution.is_cancel_requested)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -100,10 +101,18 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     notice: Annotated[str, doc("What kind of engine it is")] | UnsetType = UNSET
 
 
+View = TypeVar("View", bound=TaskView)
+
+
 def task_view(runtime: Runtime, task: Task, at: int | None = None) -> TaskView:
     """`at`: the time from which remaining seconds are estimated, UTC microseconds; now by default."""
+    return view_as(TaskView, runtime, task, at)
+
+
+def view_as(kind: type[View], runtime: Runtime, task: Task, at: int | None = None) -> View:
+    """The same as another type, which adds optional fields."""
     embedded = task.engine == EMBEDDED
-    return TaskView(
+    return kind(
         created=task.created // US_PER_SECOND,
         id=task.id,
         model=task.order.model,
@@ -166,26 +175,33 @@ def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
 
 
 def _usage(task: Task, rate: int) -> UsageView:
+    if not task.terminal:
+        return _open_usage(task.billing_rule, task.hold, rate)
     used = json_number(format_credits(task.charge or 0, rate))
     usd = json_number(format_usd(task.charge or 0))
     usage = task.usage
     return UsageView(
         billing_rule=task.billing_rule,
         credits_reserved=json_number(format_credits(task.hold, rate)),
-        credits_used=used if task.terminal else UNSET,
-        cost=Cost(used, usd) if task.terminal else UNSET,
+        credits_used=used,
+        cost=Cost(used, usd),
         tokens=msgspec.convert(usage, Tokens, from_attributes=True) if usage else UNSET,
         source=str(task.usage_source) if usage else UNSET,
         price_version=task.price_version if usage else UNSET,
     )
 
 
+@functools.lru_cache(maxsize=1000)
+def _open_usage(billing_rule: str, hold: int, rate: int) -> UsageView:
+    return UsageView(billing_rule=billing_rule, credits_reserved=json_number(format_credits(hold, rate)))
+
+
 def _billing(task: Task, rate: int) -> BillingView:
+    if not task.terminal:
+        return _open_billing(task.hold, rate)
     reserved = json_number(format_credits(task.hold, rate))
     charged = json_number(format_credits(task.charge or 0, rate))
-    if not task.terminal:
-        statuses, refunded, at = ("reserved", "not_required"), _ZERO, None
-    elif task.refunded is not None:
+    if task.refunded is not None:
         statuses, refunded, at = ("charged", "completed"), charged, task.refunded // US_PER_SECOND
     elif task.error is None:
         statuses, refunded, at = ("charged", "not_required"), _ZERO, None
@@ -198,6 +214,18 @@ def _billing(task: Task, rate: int) -> BillingView:
         charged_credits=charged,
         refunded_credits=refunded,
         refunded_at=at,
+    )
+
+
+@functools.lru_cache(maxsize=1000)
+def _open_billing(hold: int, rate: int) -> BillingView:
+    return BillingView(
+        charge_status="reserved",
+        refund_status="not_required",
+        reserved_credits=json_number(format_credits(hold, rate)),
+        charged_credits=_ZERO,
+        refunded_credits=_ZERO,
+        refunded_at=None,
     )
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from imagegate.api_docs.schema import SIZE_PATTERN, Link, MediaType, Number, Seconds, doc, schema
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.flows.views.task import TaskView, duration_s, result_links, task_view, thumbnail_link
+from imagegate.flows.views.task import TaskView, duration_s, result_links, thumbnail_link, view_as
 from imagegate.runtime import Runtime
 from imagegate.store.attempts import list_attempts
 
@@ -68,10 +68,12 @@ class DetailedTask(TaskView, frozen=True, kw_only=True):
 
 
 async def task_detail_view(runtime: Runtime, task: Task, include: AbstractSet[str]) -> DetailedTask:
-    view = task_view(runtime, task)
+    view = view_as(DetailedTask, runtime, task)
+    if not include:
+        return view
     attempts = await runtime.db.read(list_attempts, task.account_id, task.id) if "attempts" in include else []
-    return DetailedTask(
-        **msgspec.structs.asdict(view),
+    return msgspec.structs.replace(
+        view,
         request=_request(task) if "request" in include else UNSET,
         result_data=_outputs(runtime, task) if "outputs" in include and task.results else UNSET,
         attempts=_attempts(task, attempts) if "attempts" in include else UNSET,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -11,8 +10,6 @@ from imagegate.domain.tasks import TERMINAL_STATES, Task
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import TaskChange, load_history
-
-HEARTBEAT_S = 15.0
 
 
 class TaskEvent(msgspec.Struct, frozen=True):
@@ -23,30 +20,41 @@ class TaskEvent(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """Nothing has changed for `HEARTBEAT_S`: the connection needs a sign of life."""
+    """Nothing has changed for a while: the connection needs a sign of life."""
 
 
 async def has_seen_end(runtime: Runtime, task: Task, last_number: int) -> bool:
     """Whether a client that has seen change number `last_number` has seen the last one."""
     found = await runtime.db.snapshot(load_history, task.account_id, task.id)
-    return found is None or (found[1][-1].state in TERMINAL_STATES and found[1][-1].number <= last_number)
+    return found is None or (found.changes[-1].state in TERMINAL_STATES and found.changes[-1].number <= last_number)
 
 
-async def stream_events(runtime: Runtime, task: Task, last_number: int) -> AsyncIterator[TaskEvent | Heartbeat]:
-    """Every change after number `last_number`, up to the terminal one. One read per wake-up and per heartbeat."""
+async def stream_events(
+    runtime: Runtime, account_id: str, task_id: str, last_number: int
+) -> AsyncIterator[TaskEvent | Heartbeat]:
+    """Every change after number `last_number`, up to the terminal one. One read at first, and one per change."""
+    wake_ups = runtime.wake_ups
     while True:
-        with runtime.wake_ups.watch_task(task.id) as changed:
-            found = await runtime.db.snapshot(load_history, task.account_id, task.id)
+        with wake_ups.watch_task(task_id) as watch:
+            found = await runtime.db.snapshot(load_history, account_id, task_id)
             if found is None:
                 return
-            for change in found[1][last_number:]:
-                yield TaskEvent(change.number, task_view(runtime, task_at(found[0], change), change.at))
-            last_number = max(last_number, found[1][-1].number)
-            if found[1][-1].state in TERMINAL_STATES or runtime.wake_ups.closing:
+            events = [
+                TaskEvent(one.number, task_view(runtime, task_at(found.task, one), one.at))
+                for one in found.changes[last_number:]
+            ]
+            has_ended = found.changes[-1].state in TERMINAL_STATES
+            last_number, watch.seen = max(last_number, found.changes[-1].number), found.last_step
+            del found  # nothing of the task is held while nothing happens: thousands may wait
+            while events:
+                yield events.pop(0)
+            if has_ended or wake_ups.closing:
                 return
-            await asyncio.wait([changed], timeout=HEARTBEAT_S)
-            if not changed.done():
-                yield Heartbeat()
+            while not watch.changed:
+                wake_ups.heartbeats.add(watch)
+                await watch.wait()
+                if not watch.changed:
+                    yield Heartbeat()
 
 
 def task_at(task: Task, change: TaskChange) -> Task:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Page, Position, paged
-from imagegate.domain.tasks import Task, TaskState, public_status
+from imagegate.domain.tasks import TERMINAL_STATES, Task, TaskState, public_status
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.dialect import ORDER_PROMPT
 from imagegate.store.tasks import SELECT_TASK, find_task, task_from_row
@@ -90,13 +91,21 @@ class TaskChange(msgspec.Struct, frozen=True):
     waiting_until: int | None
 
 
-def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[TaskChange]] | None:
-    """Return the task and its changes so far. Read it in a snapshot: both must agree."""
+class History(NamedTuple):
+    """A task, its changes so far, and the number of its last step: not every step is a change that is told."""
+
+    task: Task
+    changes: list[TaskChange]
+    last_step: int
+
+
+def load_history(tx: Tx, account_id: str, task_id: str) -> History | None:
+    """Read it in a snapshot: task and changes must agree."""
     task = find_task(tx, account_id, task_id)
     if task is None:
         return None
     rows = tx.fetch_all(
-        """SELECT state, claim_no, progress, at, COALESCE(sent, CASE WHEN claim_no > 0 THEN 1 ELSE 0 END) AS sent,
+        """SELECT seq, state, claim_no, progress, at, COALESCE(sent, CASE WHEN claim_no > 0 THEN 1 ELSE 0 END) AS sent,
             waiting_reason, waiting_until
         FROM task_steps WHERE task_id = :id ORDER BY seq""",
         {"id": task_id},
@@ -119,7 +128,23 @@ def load_history(tx: Tx, account_id: str, task_id: str) -> tuple[Task, list[Task
         )
         if not changes or _is_distinct(changes[-1], change):
             changes.append(change)
-    return task, changes
+    return History(task, changes, rows[-1]["seq"])
+
+
+_IDS_PER_STATEMENT = 500
+
+
+def find_moved_tasks(tx: Tx, seen: Mapping[str, int | None]) -> list[str]:
+    """Return those of the tasks that have ended, or that have a step behind the one seen. One id is asked for once."""
+    moved, task_ids = [], list(seen)
+    for start in range(0, len(task_ids), _IDS_PER_STATEMENT):
+        asked = {f"id{number}": task_id for number, task_id in enumerate(task_ids[start : start + _IDS_PER_STATEMENT])}
+        rows = tx.fetch_all(f"SELECT id, seq, state FROM tasks WHERE id IN (:{', :'.join(asked)})", asked)
+        for row in rows:
+            last = seen[row["id"]]
+            if row["state"] in TERMINAL_STATES or (last is not None and row["seq"] > last):
+                moved.append(row["id"])
+    return moved
 
 
 def _is_distinct(last: TaskChange, change: TaskChange) -> bool:

@@ -1,0 +1,55 @@
+"""The end of a client's connection, for whoever waits on its behalf: nobody is left to hear the answer.
+
+Only waits end with it. What writes goes on: the client learns of it with its next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from litestar.types import Scope
+
+_STATE = "connection"
+
+
+class ClientConnection(Protocol):
+    """What the HTTP server knows. `on_lost` is called once, when the connection ends."""
+
+    is_lost: bool
+    on_lost: Callable[[], object] | None
+
+
+def attach(state: dict[str, Any], connection: ClientConnection) -> None:
+    """`state` is that of a request's scope."""
+    state[_STATE] = connection
+
+
+def is_client_gone(scope: Scope) -> bool:
+    connection: ClientConnection | None = scope["state"].get(_STATE)
+    return connection is not None and connection.is_lost
+
+
+class Caller:
+    """A context manager: the task that is inside is cancelled when the client's connection ends."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._connection: ClientConnection | None = scope["state"].get(_STATE)
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        if self._connection is not None and task is not None:
+            self._connection.on_lost = task.cancel
+            if self._connection.is_lost:
+                task.cancel()  # at the next await
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.on_lost = None
