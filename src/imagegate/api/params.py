@@ -67,7 +67,10 @@ def _parameters(hints: dict[str, Any], signature: inspect.Signature) -> Iterator
             name, required = marker.name or argument.name, argument.default is inspect.Parameter.empty
             described = _schema(annotation, argument.default)
             description = described.pop("description")
-            yield Parameter(argument.name, name, marker.param_type.value, annotation, required, described, description)
+            # Without the web framework's part, whose hash takes longer than the check.
+            base, metas = typing.get_args(annotation)[0], [one for one in metadata if isinstance(one, Meta)]
+            checked = Annotated.__class_getitem__((base, *metas)) if metas else base
+            yield Parameter(argument.name, name, marker.param_type.value, checked, required, described, description)
 
 
 def _schema(annotation: Any, default: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Nothing depends on an id being secret.
 from __future__ import annotations
 
 import os
+import random
 import re
 
 from imagegate.domain.time import US_PER_MS
@@ -14,33 +15,17 @@ TASK_PREFIX = "task-unified-"
 TASK_ID_RE = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_BUFFER_BYTES = 3000  # about 250 request ids
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)
 
-
-class _RandomSource:
-    """Random bytes of the system, taken many at a time: a system call per id costs more than the rest of the id."""
-
-    def __init__(self) -> None:
-        self.forget()
-        os.register_at_fork(after_in_child=self.forget)  # a child that went on with these would repeat our ids
-
-    def forget(self) -> None:
-        self._left = b""
-
-    def bits(self, count: int) -> int:
-        size = (count + 7) // 8
-        if len(self._left) < size:
-            self._left = os.urandom(_BUFFER_BYTES)
-        taken, self._left = self._left[:size], self._left[size:]
-        return int.from_bytes(taken) >> (8 * size - count)
-
-
-_RANDOM = _RandomSource()
+# Seeded by the system. A draw is one step of C, so threads never share one.
+_RANDOM = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=_RANDOM.seed)  # a child that went on with our state would repeat our ids
 
 
 def new_task_id(created_s: int) -> str:
     """`task-unified-<created>-<8 of [a-z0-9]>`; `created_s` in Unix seconds."""
-    value, digits = _RANDOM.bits(64), []  # 64 bits for 41: no digit is likelier than another by more than 2**-22
+    value, digits = _RANDOM.getrandbits(64), []  # 64 bits for 41: no digit is likelier than another by more than 2**-22
     for _ in range(8):
         value, digit = divmod(value, 36)
         digits.append(_BASE36[digit])
@@ -49,9 +34,9 @@ def new_task_id(created_s: int) -> str:
 
 def new_id(kind: str, now_us: int) -> str:
     """`<kind>_<26 characters>`: sorts by the millisecond of `now_us`, then random (80 bits)."""
-    value = (now_us // US_PER_MS) << 80 | _RANDOM.bits(80)
-    return f"{kind}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    value = (now_us // US_PER_MS) << 80 | _RANDOM.getrandbits(80)
+    return f"{kind}_" + "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
 
 
 def new_request_id() -> str:
-    return f"req_{_RANDOM.bits(96):024x}"
+    return f"req_{_RANDOM.getrandbits(96):024x}"

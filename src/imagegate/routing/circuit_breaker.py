@@ -215,6 +215,9 @@ def _open_us(failure: FailureKind, times_opened: int) -> int:
 
 def _forget_future(health: Health, now: int) -> Health:
     """Times further ahead than any outcome can put them were written before the clock was set back: they are over."""
+    latest = max(health.open_until, health.rate_limited_until, health.half_open_until, health.window_start)
+    if latest <= now + _CLOCK_SLACK_US:  # nearly always
+        return health
     failure = _FAILURE_OF_REASON.get(health.reason)
     open_us = _open_us(failure, max(0, health.times_opened - 1)) if failure in OPEN_US else US_PER_DAY
     changes = {
