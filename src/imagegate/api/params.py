@@ -69,7 +69,7 @@ def _parameters(hints: dict[str, Any], signature: inspect.Signature) -> Iterator
             description = described.pop("description")
             # Without the web framework's part, whose hash takes longer than the check.
             base, metas = typing.get_args(annotation)[0], [one for one in metadata if isinstance(one, Meta)]
-            checked = Annotated.__class_getitem__((base, *metas)) if metas else base
+            checked: Any = functools.reduce(lambda kind, meta: Annotated[kind, meta], metas, base)
             yield Parameter(argument.name, name, marker.param_type.value, checked, required, described, description)
 
 
