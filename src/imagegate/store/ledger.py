@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import msgspec
 
 from imagegate.domain import ids
@@ -25,9 +28,8 @@ def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPo
     if not accounts.adjust_posted(tx, account_id, amount):
         return GrantRefused()
     kind = EntryKind.grant if amount >= 0 else EntryKind.adjustment
-    commit_id = ids.new_id("cmt", tx.now)
-    post_entry(tx, account_id, amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
-    post_entry(tx, SYS_BANK, -amount, ref=ref, kind=kind, actor=actor, commit_id=commit_id)
+    lines = [(account_id, amount, kind), (SYS_BANK, -amount, kind)]
+    post_entries(tx, lines, ref=ref, actor=actor, commit_id=ids.new_id("cmt", tx.now))
     return GrantPosted()
 
 
@@ -36,21 +38,17 @@ def post_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, 
 
     The rows of the results must exist already: the entries count them, and outlive the task.
     """
-    ref = f"settle:{task_id}"
-    parts = [(account_id, -charge, EntryKind.charge), (SYS_REVENUE, price, EntryKind.charge)]
+    lines = [(account_id, -charge, EntryKind.charge), (SYS_REVENUE, price, EntryKind.charge)]
     if price != charge:
-        parts.append((SYS_OVERRUN, charge - price, EntryKind.overrun))
-    for account, amount, kind in parts:
-        post_entry(tx, account, amount, ref=ref, kind=kind, actor="settle", commit_id=commit_id, task_id=task_id)
+        lines.append((SYS_OVERRUN, charge - price, EntryKind.overrun))
+    post_entries(tx, lines, ref=f"settle:{task_id}", actor="settle", commit_id=commit_id, task_id=task_id)
 
 
 def post_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind, commit_id: str) -> None:
     """Post what a call cost us, or may have: `cost` bought images, `waste` bought none that we know of."""
-    ref, account = f"{kind}:{attempt_id}", SYS_COST if kind == EntryKind.cost else SYS_WASTE
-    for ledger_account, amount in ((account, cost), (SYS_UPSTREAM, -cost)):
-        post_entry(
-            tx, ledger_account, amount, ref=ref, kind=kind, actor="execute", commit_id=commit_id, task_id=task_id
-        )
+    account = SYS_COST if kind == EntryKind.cost else SYS_WASTE
+    lines = [(account, cost, kind), (SYS_UPSTREAM, -cost, kind)]
+    post_entries(tx, lines, ref=f"{kind}:{attempt_id}", actor="execute", commit_id=commit_id, task_id=task_id)
 
 
 def sum_since(tx: Tx, account: str, since: int) -> int:
@@ -61,32 +59,36 @@ def sum_since(tx: Tx, account: str, since: int) -> int:
     )
 
 
-def post_entry(
+def post_entries(
     tx: Tx,
-    account: str,
-    amount: int,
+    lines: Sequence[tuple[str, int, EntryKind]],
     *,
     ref: str,
-    kind: EntryKind,
     actor: str,
     commit_id: str,
     task_id: str | None = None,
 ) -> None:
+    """Account, nanos and kind of each entry of the ref; the amounts sum to zero."""
+    values = {
+        f"{name}_{number}": value
+        for number, (account, amount, kind) in enumerate(lines)
+        for name, value in zip(_LINE, (ids.new_id("led", tx.now), account, str(kind), amount), strict=True)
+    }
     tx.execute_nowait(
-        """INSERT INTO entries (id, ref, account, kind, amount, task_id, actor, commit_id, created, model, key_id,
-            price_version, images)
-        VALUES (:id, :ref, :account, :kind, :amount, :task_id, :actor, :commit_id, :now,
-            (SELECT model FROM tasks WHERE id = :task_id), (SELECT key_id FROM tasks WHERE id = :task_id),
-            (SELECT price_version FROM tasks WHERE id = :task_id),
-            (SELECT COUNT(*) FROM assets WHERE task_id = :task_id AND kind = 'result'))""",
-        {
-            "id": ids.new_id("led", tx.now),
-            "ref": ref,
-            "account": account,
-            "kind": str(kind),
-            "amount": amount,
-            "task_id": task_id,
-            "actor": actor,
-            "commit_id": commit_id,
-        },
+        _insert_lines(len(lines)),
+        {**values, "ref": ref, "task_id": task_id, "actor": actor, "commit_id": commit_id},
     )
+
+
+_LINE = ("id", "account", "kind", "amount")
+
+
+@functools.cache
+def _insert_lines(count: int) -> str:
+    rows = ", ".join(f"(:{f'_{number}, :'.join(_LINE)}_{number})" for number in range(count))
+    return f"""INSERT INTO entries (id, account, kind, amount, ref, task_id, actor, commit_id, created, model, key_id,
+            price_version, images)
+        SELECT line.column1, line.column2, line.column3, line.column4, :ref, :task_id, :actor, :commit_id, :now,
+            t.model, t.key_id, t.price_version,
+            (SELECT COUNT(*) FROM assets WHERE task_id = :task_id AND kind = 'result')
+        FROM (VALUES {rows}) AS line LEFT JOIN tasks t ON t.id = :task_id"""

@@ -93,17 +93,15 @@ def _reverse_charge(tx: Tx, account_id: str, new: NewRefund) -> None:
         {"id": new.task_id, "account_id": account_id},
     )[0]
     holds.reverse_charge(tx, account_id, hold["key_id"], hold["charge"], hold["day"])
-    for account, amount in ((account_id, hold["charge"]), (SYS_REVENUE, -hold["charge"])):
-        ledger.post_entry(
-            tx,
-            account,
-            amount,
-            ref=f"refund:{new.task_id}",
-            kind=EntryKind.refund,
-            actor=new.actor,
-            commit_id=new.commit_id,
-            task_id=new.task_id,
-        )
+    kind, amount = EntryKind.refund, hold["charge"]
+    ledger.post_entries(
+        tx,
+        [(account_id, amount, kind), (SYS_REVENUE, -amount, kind)],
+        ref=f"refund:{new.task_id}",
+        actor=new.actor,
+        commit_id=new.commit_id,
+        task_id=new.task_id,
+    )
 
 
 def _load_outcome(tx: Tx, account_id: str, new: NewRefund) -> RefundOutcome:
