@@ -13,6 +13,7 @@ from imagegate.store import accounts, attempts, claims, ledger, settlement, task
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
+from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
@@ -241,5 +242,78 @@ def test_mon_11_a_grant_is_booked_once_per_ref_and_never_below_what_is_held(open
         assert account is not None
         assert account.available == 0
         assert await db.snapshot(find_violations, 0) == []
+
+    asyncio.run(scenario())
+
+
+def first_call(task: Task) -> claims.FirstCall:
+    return claims.FirstCall(new_attempt(task), ROUTE, "")
+
+
+def test_tsk_5_a_claim_marks_the_first_call_and_tells_of_both_in_one_step(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        account_id, key = await create_customer(db, 10_000)
+        new = new_task(key)
+        await db.write(tasks.submit_task, account_id, new, None, 100)
+        planned: list[Task] = []
+
+        def plan(_: Tx, task: Task) -> claims.FirstCall:
+            planned.append(task)
+            return first_call(task)
+
+        [claimed] = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 9, plan, [])
+        assert (planned[-1].claim_no, planned[-1].state, claimed.task) == (1, TaskState.running, planned[-1])
+        stored = await load_task(db, claimed.task)
+        assert (stored.status, stored.claim_no, stored.owner, stored.is_buying) == ("processing", 1, "one", True)
+        [attempt] = await db.read(attempts.list_attempts, account_id, new.id)
+        assert attempt == claimed.attempt
+        steps = await db.read(lambda tx: tx.fetch_all("SELECT state, sent FROM task_steps ORDER BY seq"))
+        assert steps == [{"state": "queued", "sent": 0}, {"state": "running", "sent": 1}]
+
+    asyncio.run(scenario())
+
+
+def test_tsk_8_tasks_without_a_place_stay_in_the_queue_and_hold_up_no_other_model(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        account_id, key = await create_customer(db, 10**6)
+        for model in ["full"] * 40 + ["free"] * 3:
+            new = new_task(key)
+            order = msgspec.structs.replace(new.order, model=model)
+            await db.write(tasks.submit_task, account_id, msgspec.structs.replace(new, order=order), None, 100)
+
+        def plan(_: Tx, task: Task) -> claims.FirstCall | claims.NoPlace:
+            return claims.NoPlace() if task.order.model == "full" else first_call(task)
+
+        claimed = await db.write(claims.claim_due_tasks, account_id, "one", LEASE_US, 2, plan, [])
+        assert [one.task.order.model for one in claimed] == ["free", "free"]
+        waiting = await db.read(lambda tx: tx.fetch_int("SELECT COUNT(*) FROM tasks WHERE state = 'queued'"))
+        assert waiting == 41
+
+    asyncio.run(scenario())
+
+
+def test_mon_6_a_claim_whose_commit_was_lost_on_the_way_back_is_told_again(open_database: OpenDatabase) -> None:
+    """Its calls are marked as sending: a worker that never heard of them could not make them."""
+
+    async def scenario() -> None:
+        db = open_database()
+        account_id, key = await create_customer(db, 10_000)
+        for _ in range(3):
+            await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
+        tried: list[claims.Claimed] = []
+
+        def claim(tx: Tx) -> list[claims.Claimed]:
+            return claims.claim_due_tasks(tx, account_id, "one", LEASE_US, 2, lambda _, task: first_call(task), tried)
+
+        def claim_again(tx: Tx) -> list[claims.Claimed]:
+            tx.is_retry = True
+            return claim(tx)
+
+        claimed = await db.write(claim)
+        assert await db.write(claim_again) == claimed
+        await db.write(claims.release_task, account_id, claimed[0].task.id, 1)
+        assert [one.task for one in await db.write(claim_again)] == [claimed[1].task]
 
     asyncio.run(scenario())

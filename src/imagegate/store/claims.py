@@ -61,13 +61,16 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 def claim_due_tasks(
-    tx: Tx, account_id: str, owner: str, lease_us: int, limit: int, plan: PlanFirstCall
+    tx: Tx, account_id: str, owner: str, lease_us: int, limit: int, plan: PlanFirstCall, tried: list[Claimed]
 ) -> list[Claimed]:
     """Take up to `limit` due tasks of the account: lease them, raise their claim number, and mark the first call of
     each for which `plan` names one.
 
-    `plan` gets the task as the claim will leave it, once for each try of this transaction.
+    `plan` gets the task as the claim will leave it, once for each try of this transaction. `tried` is for the command
+    itself: what an earlier try claimed. If that was committed after all, its calls are marked, and must be made.
     """
+    if tx.is_retry and (committed := [one for one in tried if _is_claimed(tx, one.task)]):
+        return committed
     key_concurrency.fill_slots(tx, account_id)
     claimed: list[Claimed] = []
     full_models: set[str] = set()
@@ -91,6 +94,7 @@ def claim_due_tasks(
                     claimed.append(_claim(tx, task, planned))
         if len(claimed) == limit or len(full_models) == fulls_before:
             break
+    tried[:] = claimed
     if claimed:
         crash_point("claim.pre_commit")
     return claimed
@@ -98,16 +102,19 @@ def claim_due_tasks(
 
 def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str]) -> list[Row]:
     """Lock and return due tasks, the longest due first, past those for whose calls there is no place."""
-    models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
-    others = f"AND model NOT IN (:{', :'.join(models)})" if models else ""
-    return tx.fetch_all(
-        f"""{SELECT_TASK} WHERE id IN (
-            SELECT id FROM tasks
-            WHERE account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now
-            ORDER BY due LIMIT :looked_at) AND state = 'queued' {others}
-        ORDER BY due LIMIT :limit {SKIP_LOCKED}""",
-        {"account_id": account_id, "looked_at": _LOOKED_AT if models else limit, "limit": limit, **models},
-    )
+    due = "account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now"
+    params = {"account_id": account_id, "limit": limit}
+    if full_models:
+        models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
+        params |= {"looked_at": _LOOKED_AT, **models}
+        due = f"""id IN (SELECT id FROM tasks WHERE {due} ORDER BY due LIMIT :looked_at)
+            AND state = 'queued' AND model NOT IN (:{", :".join(models)})"""
+    return tx.fetch_all(f"{SELECT_TASK} WHERE {due} ORDER BY due LIMIT :limit {SKIP_LOCKED}", params)
+
+
+def _is_claimed(tx: Tx, task: Task) -> bool:
+    row = tx.fetch_one("SELECT claim_no, owner FROM tasks WHERE id = :id AND state = 'running'", {"id": task.id})
+    return row is not None and (row["claim_no"], row["owner"]) == (task.claim_no, task.owner)
 
 
 def _may_begin(task: Task) -> bool:

@@ -142,7 +142,11 @@ class TaskWorker:
             self._last_account = accounts[-1]
             share = min(max(1, room // len(accounts)), _CLAIM_BATCH_SIZE)
             plan = first_call_planner(self._runtime, free)
-            counts = await asyncio.gather(*(self._claim_for_account(account, share, plan) for account in accounts))
+            claims_of_round = (self._claim_for_account(account, share, plan) for account in accounts)
+            # All of them to their end: what one has claimed must begin, also where another fails.
+            counts = await asyncio.gather(*claims_of_round, return_exceptions=True)
+            for failed in (count for count in counts if isinstance(count, BaseException)):
+                raise failed
             # What was claimed begins its calls before room is judged again.
             await asyncio.sleep(0)
             if not any(counts):
@@ -156,7 +160,7 @@ class TaskWorker:
         lease_us = int(self._settings.lease_s * US_PER_SECOND)
         lease_s = self._settings.lease_s
         asked = Lease(lease_s)  # a lease runs from when it was asked for
-        claimed = await runtime.db.write(claims.claim_due_tasks, account_id, runtime.boot_id, lease_us, limit, plan)
+        claimed = await runtime.db.write(claims.claim_due_tasks, account_id, runtime.boot_id, lease_us, limit, plan, [])
         if claimed:
             crash_point("claim.post_commit")
         for one in claimed:
