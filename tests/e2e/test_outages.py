@@ -40,8 +40,10 @@ def test_f7_a_task_says_why_it_waits_and_is_cancelled_at_once(tmp_path: Path) ->
         waiting = wait_for_reason(http, first)
         assert waiting["status"] == "processing", "a call was made"
         # The breaker opens after five failures: later tasks make no call and stay pending.
-        later = [parse_response(http.post(CREATE, json={**BODY, "prompt": f"{n}"}))["id"] for n in range(8)]
-        waits = [wait_for_reason(http, task) for task in later]
+        later, waits = [], []
+        for number in range(8):
+            later.append(parse_response(http.post(CREATE, json={**BODY, "prompt": f"{number}"}))["id"])
+            waits.append(wait_for_reason(http, later[-1]))
         assert {task["task_info"]["waiting"]["reason"] for task in [waiting, *waits]} == {"upstream_unavailable"}
         assert all(task["task_info"]["waiting"]["next_attempt_at"] <= time.time() + 61 for task in waits)
         assert waits[-1]["status"] == "pending"

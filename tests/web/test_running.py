@@ -119,7 +119,7 @@ def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: 
         page.route("**/*.thumb.webp*", lambda route: route.fulfill(status=503))
         page.reload()
         tiles.nth(0).click()
-        page.wait_for_function("document.querySelector('.image img')?.naturalWidth === 640")
+        page.wait_for_function("() => document.querySelector('.image img')?.naturalWidth === 640")
 
 
 def test_l11_run_again_edit_again_and_use_as_a_reference(page: Page, gateway: Gateway) -> None:

@@ -13,7 +13,7 @@ const RETRY_MS = 3000;
 const MAX_RETRIES = 3;
 
 /**
- * For `onError` of a thumbnail, which may not be drawn yet: shows `instead` at once, else asks for it again a few times.
+ * For `onError` of a thumbnail, which may not be drawn yet: shows `instead` at once, else asks again a few times.
  * @param {string} [instead]
  */
 export const withThumbnailRetry = (instead) => (/** @type {Event} */ event) => {
