@@ -68,7 +68,7 @@ def open_page(browser: Browser, signed_in: Gateway | None = None, **options: Any
 
     `signed_in`: a gateway of this machine, at whose page the demo account is signed in.
     """
-    with contextlib.closing(browser.new_context(**options)) as context:
+    with contextlib.closing(browser.new_context(**{"reduced_motion": "reduce", **options})) as context:
         page, complaints = context.new_page(), []
         if signed_in is not None:
             sign_in_by_link(page, signed_in)
