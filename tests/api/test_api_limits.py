@@ -173,7 +173,8 @@ def test_key_5_concurrent_tasks_wait_and_all_end(tmp_path: Path) -> None:
         key = gateway.new_key("shop", "1000", "--concurrent-tasks", "1", "--rate-per-minute", "100000")
         with gateway.client(key) as limited:
             made = [
-                parse_response(limited.post(CREATE, json={**SMALL_IMAGE, "prompt": f"logo {n}"}))["id"] for n in range(8)
+                parse_response(limited.post(CREATE, json={**SMALL_IMAGE, "prompt": f"logo {n}"}))["id"]
+                for n in range(8)
             ]
             max_running, give_up = 0, time.monotonic() + 60
             while True:

@@ -24,6 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+# Names a file with the crash point at which the program is to be killed, as IMAGEGATE_CRASH has it: while it serves, a
+# test names one after the other.
+CRASH_FILE = "IMAGEGATE_TEST_CRASH"
+
 # The slow imports; the last four are otherwise loaded when a server starts.
 _PRELOADED = (
     "imagegate.app",
@@ -183,11 +187,23 @@ def _run_program(order: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    if file := os.environ.pop(CRASH_FILE, ""):
+        _read_crash_point_from(Path(file))
     sys.argv = ["imagegate", *order["arguments"]]
     try:
         main()
     except SystemExit as end:
         _exit(end.code)
+
+
+def _read_crash_point_from(file: Path) -> None:
+    from imagegate import crash_points
+
+    def armed_point() -> tuple[str, int]:
+        name, _, nth = file.read_text().partition(":")
+        return name, int(nth or 1)
+
+    crash_points._armed_point = armed_point  # type: ignore[assignment]
 
 
 def _exit(code: object) -> None:
