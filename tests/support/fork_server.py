@@ -199,11 +199,13 @@ def _run_program(order: dict[str, Any]) -> None:
 def _read_crash_point_from(file: Path) -> None:
     from imagegate import crash_points
 
-    def armed_point() -> tuple[str, int]:
-        name, _, nth = file.read_text().partition(":")
-        return name, int(nth or 1)
+    read_once = crash_points._armed_point.__wrapped__
 
-    crash_points._armed_point = armed_point  # type: ignore[assignment]
+    def read() -> tuple[str, int]:
+        os.environ["IMAGEGATE_CRASH"] = file.read_text()
+        return read_once()
+
+    crash_points._armed_point = read  # type: ignore[assignment]
 
 
 def _exit(code: object) -> None:
