@@ -169,7 +169,8 @@ def health_p99_beside_hostile_references(folder: Path) -> float:
             files.serve("/endless", send_endless_chunks(PNG + bytes(1 << 20))),
             files.serve("/slow", send_slowly(PNG, 1.0)),
         ]
-        with ProcessMonitor(gateway.pid, gateway.url) as monitor, concurrent.futures.ThreadPoolExecutor(3) as clients:
+        watch = ProcessMonitor(gateway.pid, gateway.url, checks_per_s=100)
+        with watch as monitor, concurrent.futures.ThreadPoolExecutor(3) as clients:
             bodies = [{**SMALL_IMAGE, "image_urls": [url]} for url in urls]
             list(clients.map(lambda body: client.post(CREATE, json=body, headers={"Prefer": "wait=30"}), bodies))
         return monitor.p99_ms

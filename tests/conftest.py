@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
@@ -37,6 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
         trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.write_to_path(str(file))
         os.environ["SSL_CERT_FILE"] = str(file)
         config.add_cleanup(lambda: shutil.rmtree(file.parent))
+
+
+def pytest_sessionstart() -> None:
+    gc.disable()  # what is imported and collected lives to the end: nothing is found in it, again and again
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -84,7 +84,7 @@ def test_s5_6_malformed_or_absent_numbers_begin_at_1(client: httpx.Client) -> No
 
 def test_s5_6_closes_after_the_terminal_event(client: httpx.Client) -> None:
     """The answer has an end of its own: nobody cut it off."""
-    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "close"}))
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "logo close"}))
     last = json.loads(events_of(stream_events(client, task["id"]).text)[-1][1])
     assert last["status"] == "completed"
 

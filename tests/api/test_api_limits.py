@@ -95,7 +95,7 @@ def test_c14_nothing_is_behind_a_429_and_its_idempotency_key_is_free(gateway: Ga
         time.sleep(4.5)
         replayed = limited.post(CREATE, json=SMALL_IMAGE, headers={"Idempotency-Key": "first"})
         assert (replayed.headers["idempotency-replayed"], parse_response(replayed)) == ("true", parse_response(first))
-        other = {**SMALL_IMAGE, "prompt": "another"}
+        other = {**SMALL_IMAGE, "prompt": "another logo"}
         fresh = limited.post(CREATE, json=other, headers={**WAIT, "Idempotency-Key": "second"})
         assert parse_response(fresh)["status"] == "completed"
         assert "idempotency-replayed" not in fresh.headers
@@ -173,7 +173,8 @@ def test_key_5_concurrent_tasks_wait_and_all_end(tmp_path: Path) -> None:
         key = gateway.new_key("shop", "1000", "--concurrent-tasks", "1", "--rate-per-minute", "100000")
         with gateway.client(key) as limited:
             made = [
-                parse_response(limited.post(CREATE, json={**SMALL_IMAGE, "prompt": str(n)}))["id"] for n in range(8)
+                parse_response(limited.post(CREATE, json={**SMALL_IMAGE, "prompt": f"logo {n}"}))["id"]
+                for n in range(8)
             ]
             max_running, give_up = 0, time.monotonic() + 60
             while True:

@@ -80,7 +80,7 @@ def _nested(value: Any) -> set[str]:
 
 
 def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
-    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "poll"}))
+    task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "logo"}))
     ended = parse_response(client.get(f"/v1/tasks/{task['id']}?wait=60", timeout=45))  # less than the wait
     assert ended["status"] == "completed"
 
@@ -88,7 +88,7 @@ def test_s5_2_wait_answers_when_the_task_ends(client: httpx.Client) -> None:
 @pytest.fixture(scope="module")
 def watched(client: httpx.Client) -> list[Any]:
     """A task of three images as often as it could be seen, from its create to its end and once more."""
-    seen = [parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "watch", "n": 3}))]
+    seen = [parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "logo", "n": 3}))]
     while seen[-1]["status"] not in ("completed", "failed"):
         seen.append(parse_response(client.get(f"/v1/tasks/{seen[0]['id']}")))
     return [*seen, parse_response(client.get(f"/v1/tasks/{seen[0]['id']}"))]
@@ -309,7 +309,7 @@ def test_s5_4_left_out_is_what_is_unknown_foreign_or_malformed(stranger: httpx.C
 
 
 def test_s5_4_order_is_that_of_the_question(client: httpx.Client, done: Any) -> None:
-    second = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "second"}, headers=WAIT))
+    second = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": "second logo"}, headers=WAIT))
     asked = [second["id"], UNKNOWN, "nonsense", "", "a\0b", done["id"], second["id"], done["id"]]
     answer = client.post("/v1/tasks/batch", json={"task_ids": asked})
     assert parse_response(answer) == {"code": 200, "data": [second, done]}

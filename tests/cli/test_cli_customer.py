@@ -22,10 +22,10 @@ def run_json(gateway: Gateway, *arguments: str) -> Any:
 
 def test_generate_saves_an_image_of_the_exact_size_where_it_is_told(gateway: Gateway, tmp_path: Path) -> None:
     target = tmp_path / "fox.png"
-    done = gateway.run("generate", "a fox", "-o", str(target), *SMALL)
+    done = gateway.run("generate", "a logo", "-o", str(target), *SMALL)
     with Image.open(target) as picture:
         assert (picture.size, picture.format) == ((816, 816), "PNG")
-    quote = run_json(gateway, "quote", "a fox", *SMALL)
+    quote = run_json(gateway, "quote", "a logo", *SMALL)
     assert f"expected ${quote['expected']['usd']}" in done.stdout
     assert f"charged ${quote['expected']['usd']} ({quote['expected']['credits']} credits)" in done.stdout
     assert f"saved {target}" in done.stdout
@@ -33,7 +33,7 @@ def test_generate_saves_an_image_of_the_exact_size_where_it_is_told(gateway: Gat
 
 def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Path) -> None:
     target = tmp_path / "pair.webp"
-    task = run_json(gateway, "generate", "a pair", "-n", "2", "--format", "webp", "-o", str(target), *SMALL)
+    task = run_json(gateway, "generate", "a pair of logos", "-n", "2", "--format", "webp", "-o", str(target), *SMALL)
     assert task["status"] == "completed"
     assert task["files"] == [str(tmp_path / "pair-1.webp"), str(tmp_path / "pair-2.webp")]
     for file in task["files"]:

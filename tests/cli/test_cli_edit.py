@@ -56,7 +56,7 @@ def test_edit_uploads_local_files_and_keeps_what_the_mask_protects(
 
 def test_edit_takes_the_gateways_own_result_as_a_reference(gateway: Gateway, tmp_path: Path) -> None:
     first = gateway.run(
-        "generate", "a fox", "--size", "832x800", "--quality", "low", "-o", str(tmp_path / "a.png"), "--json"
+        "generate", "a logo", "--size", "832x800", "--quality", "low", "-o", str(tmp_path / "a.png"), "--json"
     )
     link = json.loads(first.stdout)["results"][0]
     done = gateway.run(

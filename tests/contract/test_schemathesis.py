@@ -74,6 +74,13 @@ WALKED = {
     "replay_delivery",
     "create_grant",
 }
+# Nothing else: each of thousands of requests looks through it for proxies. The folder keeps tables of characters, which
+# take seconds to make.
+ENVIRONMENT = {
+    "SCHEMATHESIS_HOOKS": "tests.contract.hooks",
+    "PYTHONPATH": str(ROOT),
+    "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),
+}
 Tally = dict[str, Counter[str]]
 
 
@@ -122,7 +129,7 @@ def start(gateway: Gateway, key: str, folder: Path, known: dict[str, str], *opti
     return subprocess.Popen(
         [*command, *options, *(f"--{name}={value}" for name, value in always.items())],
         cwd=folder,
-        env={**os.environ, **env, "SCHEMATHESIS_HOOKS": "tests.contract.hooks", "PYTHONPATH": str(ROOT)},
+        env={**env, **ENVIRONMENT},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

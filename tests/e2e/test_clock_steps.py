@@ -22,7 +22,7 @@ STEPS = [
     pytest.param(HOUR, id="an hour on", marks=pytest.mark.gate),
     pytest.param(30 * DAY, id="30 days on", marks=pytest.mark.gate),
 ]
-BODY = {"prompt": "a red fox", "size": "1:1", "quality": "low"}
+BODY = {"prompt": "a logo", "size": "1:1", "quality": "low"}
 STEADY, BROKEN = "gpt-image-2", "gpt-image-1.5"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +46,25 @@ def world() -> Iterator[Environment]:
 
 @pytest.fixture(scope="module")
 def scene(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai)
-    yield scene
-    scene.wait_until_clean(orphans=1)  # of fetch.mid
-    scene.verify()
+    with closing(CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai)) as scene:
+        yield scene
+        scene.wait_until_clean(orphans=1)  # of fetch.mid
+        scene.verify()
 
 
 @pytest.fixture(scope="module")
 def unforgiving(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("unforgiving"), world.openai_without_repeats)
-    yield scene
-    scene.verify()
+    with closing(CrashScenario(world, tmp_path_factory.mktemp("unforgiving"), world.openai_without_repeats)) as scene:
+        yield scene
+        scene.verify()
 
 
 @pytest.fixture(scope="module")
 def keyed(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("keyed"), world.task_api)
-    yield scene
-    scene.wait_until_clean()
-    scene.verify()
+    with closing(CrashScenario(world, tmp_path_factory.mktemp("keyed"), world.task_api)) as scene:
+        yield scene
+        scene.wait_until_clean()
+        scene.verify()
 
 
 def order(world: Environment, place: str) -> dict[str, Any]:
@@ -92,9 +93,10 @@ def test_f1_killed_at(scene: CrashScenario, place: str) -> None:
 
 @pytest.fixture(scope="module")
 def powered(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
-    scene = CrashScenario(world, tmp_path_factory.mktemp("powered"), world.openai, kind=PowerCutGateway)
-    yield scene
-    scene.verify()
+    folder = tmp_path_factory.mktemp("powered")
+    with closing(CrashScenario(world, folder, world.openai, kind=PowerCutGateway)) as scene:
+        yield scene
+        scene.verify()
 
 
 @pytest.mark.fault("F4")
@@ -108,9 +110,9 @@ def test_f4_the_power_fails_at(powered: CrashScenario, place: str) -> None:
 @pytest.mark.fault("F4")
 def test_f4_what_is_not_flushed_is_lost(world: Environment, tmp_path: Path) -> None:
     """The power cut of the tests above takes away what it should: with a disk that flushes nothing, images are lost."""
-    scene = CrashScenario(world, tmp_path, world.openai_without_repeats, kind=PowerCutGateway)
-    scene.gateway.env[power_cut.ROOTS_VARIABLE] = "/nowhere"
-    [fate] = scene.run("spool.fsynced")
+    with closing(CrashScenario(world, tmp_path, world.openai_without_repeats, kind=PowerCutGateway)) as scene:
+        scene.gateway.env[power_cut.ROOTS_VARIABLE] = "/nowhere"
+        [fate] = scene.run("spool.fsynced")
     assert fate.task["error"]["reason"] == "upstream_unknown"
     assert (fate.totals.purchased, fate.totals.delivered, fate.totals.charges) == (1, 0, 0)
 
@@ -118,11 +120,11 @@ def test_f4_what_is_not_flushed_is_lost(world: Environment, tmp_path: Path) -> N
 @pytest.mark.gate
 @pytest.mark.fault("F1")
 def test_f1_killed_on_postgres(world: Environment, postgres_url: str, tmp_path: Path) -> None:
-    scene = CrashScenario(world, tmp_path, world.openai, {"IMAGEGATE_DATABASE": postgres_url})
-    for place in ON_POSTGRES:
-        [fate] = scene.run(place)
-        check_report(place, fate)
-    scene.verify()
+    with closing(CrashScenario(world, tmp_path, world.openai, {"IMAGEGATE_DATABASE": postgres_url})) as scene:
+        for place in ON_POSTGRES:
+            [fate] = scene.run(place)
+            check_report(place, fate)
+        scene.verify()
 
 
 @pytest.mark.fault("F1")

@@ -25,7 +25,7 @@ from tests.support.gateway import PROGRAM, Gateway
 from tests.support.program import wait_until
 
 BODY = {
-    "prompt": "a lighthouse",
+    "prompt": "a logo",
     "size": "1024x640",
     "quality": "low",
     "output_format": "jpeg",

@@ -20,7 +20,7 @@ from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
-QUICK = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
+QUICK = {"prompt": "a logo", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
 SLOW = {"prompt": "a lighthouse", "size": "2048x2048", "quality": "high", "output_format": "jpeg"}
 END_S = 60.0
 

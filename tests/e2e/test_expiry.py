@@ -35,7 +35,7 @@ from tests.store.helpers import claim_tasks
 # only building the application in the test's own process makes its framework's advice for its next version heard
 pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 
-SMALL = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
+SMALL = {"prompt": "a logo", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
 LARGE = {"prompt": "a lighthouse", "size": "2560x1440", "quality": "high", "output_format": "jpeg"}
 HOUR = US_PER_HOUR
 END_S = 30.0

@@ -10,7 +10,7 @@ from tests.support.gateway import Gateway
 
 CROWD, PLACES = 60, 2
 BODY = {
-    "prompt": "a lighthouse",
+    "prompt": "a logo",
     "size": "1024x640",
     "quality": "low",
     "output_format": "jpeg",

@@ -20,7 +20,7 @@ from tests.support.routed_gateway import RoutedGateway, route_config, upstream_c
 from tests.support.simulator import Simulator
 
 TASKS, KILLS = 200, 10
-BODY = {"prompt": "a lighthouse", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
+BODY = {"prompt": "a logo", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
 ENV = {"IMAGEGATE_WORKERS": "4"}
 
 

@@ -59,7 +59,7 @@ def _some_request(dice: random.Random, reference_url: str) -> dict[str, Any]:
     size = dice.choice(["auto", "1:1", "3:2"] if model == "gpt-image-1" else ["auto", *RATIOS, *PIXELS])
     return {
         "model": model,
-        "prompt": dice.choice(["a fox", "노을 지는 바다", "🌊" * 40]),
+        "prompt": "logo " + dice.choice(["fox", "노을 지는 바다", "🌊" * 40]),
         "size": size,
         "quality": dice.choice(["low", "medium", "high"]),
         "n": 1 if model == "gpt-image-2-beta" else dice.choice([1, 1, 2]),

@@ -267,7 +267,7 @@ def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
                 server.serve("/first", send_bytes(PNG)),
                 server.serve("/slow", send_after(1.0, send_bytes(JPEG))),
             )
-            order = {**SMALL_IMAGE, "size": "3840x2160", "image_urls": [first, slow, first]}
+            order = {**SMALL_IMAGE, "size": "2048x2048", "image_urls": [first, slow, first]}
             task_id = _create(served, order)
             wait_until(lambda: server.requests["/slow"] == 1)
             served.kill()
@@ -291,7 +291,7 @@ def test_kill_9_a_pinned_upload_outlives_its_deletion_and_the_process(tmp_path: 
     with served:
         with served.client() as client:
             file = client.post("/api/v1/files/upload/base64", json={"base64": b64(PNG)}).json()["data"]
-        order = {**SMALL_IMAGE, "size": "3840x2160", "image_urls": [file["file_url"]]}
+        order = {**SMALL_IMAGE, "size": "2048x2048", "image_urls": [file["file_url"]]}
         ids = [_create(served, order) for _ in range(3)]
         with served.client() as client:
             assert client.delete(f"/api/v1/files/{file['file_id']}").status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,16 @@ def test_a_reference_that_was_damaged_in_storage_is_sent_to_nobody(gateway: Gate
 
 
 def test_p3_an_image_damaged_in_the_spool_is_neither_delivered_nor_charged(tmp_path: Path) -> None:
-    with open_environment() as world:
-        scene = CrashScenario(world, tmp_path, world.openai_without_repeats)
+    with (
+        open_environment() as world,
+        closing(CrashScenario(world, tmp_path, world.openai_without_repeats)) as scene,
+    ):
         gateway = scene.gateway
-        assert gateway.start_until_crash("spool.fsynced", 1) == 0
+        gateway.start()
+        gateway.arm("spool.fsynced")
         with gateway.client() as client, pytest.raises(httpx.TransportError):
             client.post(CREATE, json={"prompt": "fox", "size": "1:1", "quality": "low"}, headers=WAIT)
-        gateway.wait_for_exit()
+        gateway.wait_for_crash()
         [image] = (gateway.data / "spool").glob("*.png")
         flip(image)
         with gateway, gateway.client() as client:

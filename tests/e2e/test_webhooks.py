@@ -495,7 +495,7 @@ def test_c03_a_cancel_beside_the_work(client: httpx.Client, receiver: Receiver) 
     count = 30
     answers: dict[str, Any] = {}
     for number in range(count):
-        task = create(client, receiver.url("second"), prompt=f"race {number}")
+        task = create(client, receiver.url("second"), prompt=f"logo {number}")
         time.sleep(number * 0.01)
         answered = client.post(f"/v1/tasks/{task['id']}/cancel")
         if answered.status_code == 200:

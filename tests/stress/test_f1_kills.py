@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,19 @@ def test_f1_kills_around_the_purchase(
 ) -> None:
     seed = int(SEED or random.randrange(2**32))
     print(f"{kind}: F1_SEED={seed}")
-    scenario = CrashScenario(environment, tmp_path, getattr(environment, kind))
     random_ = random.Random(seed)
     crash_points = [crash_point for crash_point in PURCHASE_CRASH_POINTS for _ in range(ROUNDS)]
     random_.shuffle(crash_points)
-    for crash_point in crash_points:
-        nth = random_.randint(1, 3)
-        reports = scenario.run(crash_point, nth, random_.randint(nth, nth + 1))
-        if kind == "openai" and len(reports) == 1:
-            check_report(crash_point, reports[0])
-        for report in reports:
-            _check_concurrent_report(report, keyed=kind == "task_api")
-    scenario.wait_until_clean()
-    scenario.verify()
+    with closing(CrashScenario(environment, tmp_path, getattr(environment, kind))) as scenario:
+        for crash_point in crash_points:
+            nth = random_.randint(1, 3)
+            reports = scenario.run(crash_point, nth, random_.randint(nth, nth + 1))
+            if kind == "openai" and len(reports) == 1:
+                check_report(crash_point, reports[0])
+            for report in reports:
+                _check_concurrent_report(report, keyed=kind == "task_api")
+        scenario.wait_until_clean()
+        scenario.verify()
     totals = scenario.totals
     record_property(f"{kind}, seed", seed)
     record_property(f"{kind}, kills", f"{len(crash_points)} ({len(PURCHASE_CRASH_POINTS)} places x {ROUNDS})")

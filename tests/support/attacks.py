@@ -85,12 +85,12 @@ def attack_with_sockets(gateway: Gateway, count: int, first: bytes, watch_s: flo
         figures.opened = len(held)
         end = time.monotonic() + watch_s
         while time.monotonic() < end and figures.ended < until_ended:
-            body = {"prompt": "a red fox", "size": "1:1", "quality": "low"}
+            body = {"prompt": "a logo", "size": "1:1", "quality": "low"}
             try:
                 # A connection of its own each: one that was kept would hide that no new one is taken.
                 headers = {"Authorization": f"Bearer {gateway.key}"}
                 url = f"{gateway.url}/v1/images/generations"
-                answer = httpx.post(url, json=body, headers=headers, timeout=5, trust_env=False)
+                answer = httpx.post(url, json=body, headers=headers, timeout=5, trust_env=False, verify=False)
                 figures.statuses.append(answer.status_code)
                 figures.answered += answer.status_code == 200
                 figures.unanswered += answer.status_code != 200

@@ -1,4 +1,5 @@
-"""Kills the program at a named crash point, restarts it, and counts what was bought, delivered and reported.
+"""Kills the program at a named crash point, restarts it, and counts what was bought, delivered and reported. What was
+restarted is killed at the next point.
 
 The customer repeats each request with its Idempotency-Key; the operator is shown every purchase that may have been made
 twice.
@@ -9,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +22,9 @@ import httpx
 from tests.egress.raw_server import http_response, reply_with
 from tests.support import power_cut
 from tests.support.file_server import FileServer, send_bytes
-from tests.support.fork_server import ForkServer
-from tests.support.gateway import GatewayExited
+from tests.support.fork_server import CRASH_FILE
 from tests.support.image_files import PNG
-from tests.support.program import Child, wait_until
+from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
@@ -61,7 +60,6 @@ _TIMEOUT_S = 30.0
 class Environment:
     """Everything outside the gateway, which survives its crashes."""
 
-    fork_server: ForkServer
     simulator: Simulator
     file_server: FileServer
     receiver: Receiver
@@ -94,13 +92,12 @@ class Environment:
 def open_environment() -> Iterator[Environment]:
     ok = {"hook": Behaviour(reply_with(http_response(204)))}
     with (
-        ForkServer() as fork_server,
         Simulator("--quiet") as simulator,
         FileServer() as file_server,
         webhook_receiver(ok) as receiver,
     ):
         file_server.serve("/reference", send_bytes(PNG))
-        yield Environment(fork_server, simulator, file_server, receiver)
+        yield Environment(simulator, file_server, receiver)
 
 
 class CrashableGateway(RoutedGateway):
@@ -108,27 +105,28 @@ class CrashableGateway(RoutedGateway):
 
     def __init__(self, environment: Environment, folder: Path, rows: list[str], env: dict[str, str]) -> None:
         options = (*environment.receiver.egress_options, "--egress-allow", environment.file_server.egress_allow)
-        super().__init__(
-            folder / "data", *rows, options=options, env={**FAST_SETTINGS, **trust_environment(folder), **env}
-        )
-        self._fork_server = environment.fork_server
+        self._armed = folder / "crash-point"
+        self.disarm()
+        env = {**FAST_SETTINGS, **trust_environment(folder), **env, CRASH_FILE: str(self._armed)}
+        super().__init__(folder / "data", *rows, options=options, env=env)
 
-    def _spawn(self, arguments: list[str]) -> Child:
-        return self._fork_server.start(arguments, self.env)
+    def arm(self, crash_point: str, nth: int = 1) -> None:
+        """From now on it is killed at the `nth` pass of the crash point."""
+        whole = self._armed.with_suffix(".new")
+        whole.write_text(f"{crash_point}:{nth}")
+        whole.replace(self._armed)  # it is read at every crash point, never half-written
 
-    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        return self._fork_server.run(arguments, self.env)
+    def disarm(self) -> None:
+        self._armed.write_text("")
 
-    def start_until_crash(self, crash_point: str, nth: int) -> int:
-        """Start, to be killed at the `nth` pass of the crash point. 0, or the exit code where the start died."""
-        self.env["IMAGEGATE_CRASH"] = f"{crash_point}:{nth}"
-        try:
-            self.start()
-        except GatewayExited as ended:
-            return ended.code
-        finally:
-            del self.env["IMAGEGATE_CRASH"]
-        return 0
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def wait_for_crash(self) -> None:
+        code = self.wait_for_exit()
+        self.disarm()
+        assert code == -signal.SIGKILL, f"exit code {code}"
 
 
 @dataclasses.dataclass
@@ -184,29 +182,34 @@ class CrashScenario:
         with self.gateway:
             self._operator = self.gateway.new_key("operator", "1", "--scope", "admin")
 
+    def close(self) -> None:
+        self.gateway.kill()
+
     def run(self, crash_point: str, nth: int = 1, tasks: int = 1, **fields: Any) -> list[RunReport]:
-        """Submit until it is killed at the crash point, restart, repeat each request, wait for every task."""
+        """Submit until it is killed at the crash point, restart, repeat each request, wait for every task. It goes on
+        serving, and is what the next run kills."""
         names = [f"{crash_point}-{next(self.environment.numbers)}" for _ in range(tasks)]
         try:
             acknowledged = self._submit_until_crash(crash_point, nth, names, fields)
             self.gateway.start()
             reports = self._await_reports(names, acknowledged, fields)
             self._reset_routes()
-        finally:
+        except BaseException:
             self.gateway.kill()
+            raise
         return reports
 
     def _submit_until_crash(
         self, crash_point: str, nth: int, names: list[str], fields: dict[str, Any]
     ) -> dict[str, str]:
         """Task ids by name, of the creates that were answered before the crash."""
-        code = self.gateway.start_until_crash(crash_point, nth)
+        if not self.gateway.is_running:
+            self.gateway.start()
+        self.gateway.arm(crash_point, nth)
         acknowledged: dict[str, str] = {}
-        if code == 0:
-            with ThreadPoolExecutor(len(names)) as customers:
-                list(customers.map(lambda name: self._try_submit(name, fields, acknowledged), names))
-            code = self.gateway.wait_for_exit()
-        assert code == -signal.SIGKILL, f"{crash_point}: exit code {code}"
+        with ThreadPoolExecutor(len(names)) as customers:
+            list(customers.map(lambda name: self._try_submit(name, fields, acknowledged), names))
+        self.gateway.wait_for_crash()
         return acknowledged
 
     def _try_submit(self, name: str, fields: dict[str, Any], acknowledged: dict[str, str]) -> None:
@@ -288,6 +291,7 @@ class CrashScenario:
         """Serve until the spool and the inputs of ended tasks are gone. `orphans`: blobs without a row, which are only
         removed after a day."""
         data, results = self.gateway.data, self.totals.delivered
+        self.gateway.kill()
         with self.gateway:
             wait_until(
                 lambda: all(entry.name.startswith("responses-") for entry in (data / "spool").iterdir()),
@@ -304,6 +308,7 @@ class CrashScenario:
 
     def verify(self) -> None:
         """The ledger balances, and the operator's totals equal the sums over the tasks."""
+        self.gateway.kill()
         with self.gateway:
             with self.gateway.client(self._operator) as admin:
                 routes = admin.get("/v1/admin/routes").raise_for_status().json()["data"]

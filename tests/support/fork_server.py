@@ -24,6 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+# Names a file with the crash point at which the program is to be killed, as IMAGEGATE_CRASH has it: while it serves, a
+# test names one after the other.
+CRASH_FILE = "IMAGEGATE_TEST_CRASH"
+
 # The slow imports; the last four are otherwise loaded when a server starts.
 _PRELOADED = (
     "imagegate.app",
@@ -185,6 +189,8 @@ def _run_program(order: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    if file := os.environ.pop(CRASH_FILE, ""):
+        _read_crash_point_from(Path(file))
     sys.argv = ["imagegate", *order["arguments"]]
     if log := os.environ.get(power_cut.LOG_VARIABLE):
         power_cut.record_flushes(log, os.environ[power_cut.ROOTS_VARIABLE].split(":"))
@@ -192,6 +198,18 @@ def _run_program(order: dict[str, Any]) -> None:
         main()
     except SystemExit as end:
         _exit(end.code)
+
+
+def _read_crash_point_from(file: Path) -> None:
+    from imagegate import crash_points
+
+    read_once = crash_points._armed_point.__wrapped__
+
+    def read() -> tuple[str, int]:
+        os.environ["IMAGEGATE_CRASH"] = file.read_text()
+        return read_once()
+
+    crash_points._armed_point = read  # type: ignore[assignment]
 
 
 def _exit(code: object) -> None:

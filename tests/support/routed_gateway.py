@@ -39,7 +39,7 @@ class RoutedGateway(Gateway):
         super().__init__(data, "--config", str(file), *options, env={"SIMULATOR_KEY": "a-key", **(env or {})})
         self.file = file
 
-    def create(self, prompt: str = "a red fox", wait: int = 60, **fields: Any) -> dict[str, Any]:
+    def create(self, prompt: str = "a logo", wait: int = 60, **fields: Any) -> dict[str, Any]:
         """Create a task and wait up to `wait` seconds for its end."""
         body = {"prompt": prompt, "size": "1:1", "quality": "low", **fields}
         with self.client() as http:

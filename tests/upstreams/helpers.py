@@ -101,7 +101,7 @@ def make_order(**fields: Any) -> ImageOrder:
     defaults: dict[str, Any] = {
         "model": "gpt-image-2",
         "row": "gpt-image-2",
-        "prompt": "a lighthouse",
+        "prompt": "a logo",
         "size": Size("1:1", 1024, 1024, False, "1K"),
         "quality": "medium",
         "n": 1,

@@ -90,7 +90,7 @@ def test_the_order_travels_and_the_images_come(tmp_path: Path) -> None:
     assert (answer.answer.usage, answer.answer.cost_nanos, answer.answer.request_id) == (None, None, "7")
     assert queue.bought == [
         {
-            "prompt": "a lighthouse",
+            "prompt": "a logo",
             "image_size": {"width": 1024, "height": 1024},
             "quality": "medium",
             "num_images": 2,

@@ -74,7 +74,7 @@ def test_the_order_travels_and_the_images_come(tmp_path: Path) -> None:
     assert there.bought == [
         {
             "input": {
-                "prompt": "a lighthouse",
+                "prompt": "a logo",
                 "aspect_ratio": "1:1",
                 "number_of_images": 2,
                 "quality": "medium",

@@ -1,4 +1,7 @@
-"""What each dialect is sent, read from the wire; the official SDK's types judge what is meant for OpenAI."""
+"""What each dialect is sent, read from the wire; the official SDK's types judge what is meant for OpenAI.
+
+The SDK is imported where it is needed: every worker of a run imports this file, and the SDK takes a second.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,6 @@ from typing import Any, get_type_hints
 
 import msgspec
 import pytest
-from openai import OpenAI as OfficialClient
-from openai.types import ImageEditCompletedEvent, ImageEditPartialImageEvent, ImageGenCompletedEvent
-from openai.types.image_edit_params import ImageEditParamsNonStreaming
-from openai.types.image_generate_params import ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming
 from pydantic import TypeAdapter
 
 from imagegate.catalog.routes import Dialect, load_dialects
@@ -108,6 +107,8 @@ def mask(tmp_path: Path) -> Path:
 
 
 def test_a_generation_for_openai(tmp_path: Path) -> None:
+    from openai.types.image_generate_params import ImageGenerateParamsNonStreaming
+
     seen = sent(tmp_path, make_call(prompt='a "cat" 猫', n=1, output_format="webp", output_compression=70))
     assert seen.target == "/v1/images/generations"
     assert seen.json == {
@@ -135,6 +136,8 @@ def test_an_auto_size_is_left_to_the_model_where_the_dialect_lets_it(tmp_path: P
 
 
 def test_edits_for_openai_are_a_form(tmp_path: Path, references: tuple[Path, ...], mask: Path) -> None:
+    from openai.types.image_edit_params import ImageEditParamsNonStreaming
+
     seen = sent(tmp_path, make_call(references=references, mask=mask, prompt="猫\r\n--x", n=2))
     assert seen.target == "/v1/images/edits"
     files = [(name, file, content) for name, file, content in seen.form if file]
@@ -250,6 +253,8 @@ def test_a_large_reference_goes_from_its_file_byte_for_byte(tmp_path: Path) -> N
 
 
 def test_the_official_client_reads_what_these_tests_serve(tmp_path: Path) -> None:
+    from openai import OpenAI as OfficialClient
+
     usage = {
         "input_tokens": 26,
         "input_tokens_details": {"text_tokens": 26, "image_tokens": 0},
@@ -278,6 +283,8 @@ def test_the_official_client_reads_what_these_tests_serve(tmp_path: Path) -> Non
 
 
 def test_streaming_is_asked_for_only_where_it_is_wanted_and_known(tmp_path: Path) -> None:
+    from openai.types.image_generate_params import ImageGenerateParamsStreaming
+
     wanted = sent(tmp_path, make_call(partial_images=5)).json
     assert (wanted["stream"], wanted["partial_images"]) == (True, 3)
     must_be(ImageGenerateParamsStreaming, wanted)
@@ -291,6 +298,8 @@ def test_streaming_is_asked_for_only_where_it_is_wanted_and_known(tmp_path: Path
 
 
 def test_the_events_of_these_tests_are_those_of_the_official_types() -> None:
+    from openai.types import ImageEditCompletedEvent, ImageEditPartialImageEvent, ImageGenCompletedEvent
+
     from tests.upstreams.test_events import completed, partial
 
     for kind, model in (

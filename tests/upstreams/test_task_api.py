@@ -115,7 +115,7 @@ def test_the_order_travels_and_the_images_come_with_their_tokens_and_cost(tmp_pa
     assert gateway.bodies == [
         {
             "model": "gpt-image-2-theirs",
-            "prompt": "a lighthouse",
+            "prompt": "a logo",
             "size": "16:9",
             "resolution": "2K",
             "quality": "medium",

@@ -24,7 +24,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "locale": "k
 @pytest.fixture(scope="module")
 def task(gateway: Gateway) -> dict[str, Any]:
     """One finished task of the demo account."""
-    body = {"model": "gpt-image-2", "prompt": "a red fox", "size": "1:1", "quality": "low"}
+    body = {"model": "gpt-image-2", "prompt": "a red logo", "size": "1:1", "quality": "low"}
     with gateway.client() as http:
         made = http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"})
     done: dict[str, Any] = made.raise_for_status().json()
@@ -115,7 +115,7 @@ def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Brow
         _open(page, gateway, "tasks?status=completed&q=red+fox")
         page.locator(f"[data-row='{task['id']}'] a").click()
         facts = page.locator(".dash-body")
-        expect(facts).to_contain_text("a red fox")
+        expect(facts).to_contain_text("a red logo")
         expect(facts).to_contain_text(f"{round(task['billing']['charged_credits'], 3):g} credits")
         expect(facts).to_contain_text("1024 × 1024")
         _open(page, gateway, "tasks?q=no+such+prompt")

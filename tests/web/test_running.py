@@ -28,34 +28,38 @@ from tests.web.playground import (
     run_prompt,
 )
 
-GATEWAY_ENV = {**THUMBNAILS, "IMAGEGATE_WORKERS": "1"}  # one task at a time: the others wait
+GATEWAY_ENV = THUMBNAILS
 
 
-def test_l07_several_runs_each_with_its_state_and_a_cancel(page: Page, gateway: Gateway) -> None:
-    for name in ("first", "second", "third"):
-        # The first holds up the others for seconds.
-        shape = {"tier": "4K", "n": "2"} if name == "first" else {"tier": "1K", "n": "1"}
-        fill_form(page, f"the {name}", ratio="1:1", quality="low", **shape)
-        page.click("[data-run]")
-        expect(card(page, f"the {name}").locator("[data-elapsed]")).to_have_text(re.compile(r"^\d+ s elapsed$"))
-    first, waiting = card(page, "the first"), card(page, "the third")
-    expect(first.locator("progress")).not_to_have_attribute("value", "0", timeout=TIMEOUT_MS)
-    expect(first.locator(".waiting")).to_contain_text(re.compile(r"typically \d+ s"))
-    expect(waiting.locator("[data-badge]")).to_have_text("Waiting")
-    expect(page.locator("[data-tally]")).to_contain_text("3 running")
-    waiting.locator("[data-cancel]").click()
-    cancelled = page.locator("[data-state=cancelled]")
-    expect(cancelled).to_contain_text("Nothing was charged")
-    assert read_task(gateway, cancelled)["billing"]["charged_credits"] == 0
-    completed_card(page, "the first")
-    completed_card(page, "the second")
+def test_l07_several_runs_each_with_its_state_and_a_cancel(browser: Browser, front: RoutedSite) -> None:
+    key = front.gateway.new_key("one at a time", "1000", "--concurrent-tasks", "1")
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+        sign_in(page, front.gateway.url, key)
+        page.goto(front.gateway.url)
+        for name in ("first [[latency:10s]]", "second", "third"):
+            fill_form(page, f"the {name}", ratio="1:1", quality="low", n="1")
+            page.click("[data-run]")
+            expect(card(page, f"the {name}").locator("[data-elapsed]")).to_have_text(re.compile(r"^\d+ s elapsed$"))
+        first, waiting = card(page, "the first"), card(page, "the third")
+        expect(first.locator("progress")).not_to_have_attribute("value", "0", timeout=TIMEOUT_MS)
+        expect(first.locator(".waiting")).to_contain_text(re.compile(r"typically \d+ s"))
+        expect(waiting.locator("[data-badge]")).to_have_text("Waiting")
+        expect(page.locator("[data-tally]")).to_contain_text("3 running")
+        waiting.locator("[data-cancel]").click()
+        cancelled = page.locator("[data-state=cancelled]")
+        expect(cancelled).to_contain_text("Nothing was charged")
+        assert read_task(front.gateway, cancelled, key)["billing"]["charged_credits"] == 0
+        completed_card(page, "the first")
+        completed_card(page, "the second")
+        assert complaints == []
 
 
-def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, complaints):
-        page.goto(gateway.url)
+def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, front: RoutedSite) -> None:
+    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+        sign_in(page, front.gateway.url, front.customer)
+        page.goto(front.gateway.url)
         for number in range(5):
-            fill_form(page, f"run {number}", ratio="16:9", tier="2K", quality="low", n="1")
+            fill_form(page, f"run {number} [[latency:10s]]", ratio="1:1", quality="low", n="1")
             page.click("[data-run]")
         expect(page.locator("[data-task^=task-]")).to_have_count(5)
         ids = {one.get_attribute("data-task") for one in page.locator("[data-task]").all()}
@@ -68,12 +72,12 @@ def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, gatew
         for number in range(5):
             completed_card(page, f"run {number}")
         assert {one.get_attribute("data-task") for one in page.locator("[data-task]").all()} == ids
-        fill_form(page, "a long one", tier="4K", quality="low")
+        fill_form(page, "a long one [[latency:2s]]", quality="low")
         page.click("[data-run]")
         page.locator("[data-task^=task-]").nth(5).wait_for()
         page.close()
         again = page.context.new_page()
-        again.goto(gateway.url)
+        again.goto(front.gateway.url)
         completed_card(again, "a long one")
         assert complaints == []
 
