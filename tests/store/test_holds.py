@@ -186,7 +186,7 @@ def test_submits_that_run_together_end_as_if_one_after_the_other(open_database: 
             for which, amount, once in submits
         ]
         if together:
-            answers = list(await db.write(tasks.submit_tasks, account_id, calls))
+            answers = list(await db.write(tasks.submit_tasks, [(account_id, *call) for call in calls]))
         else:
             answers = [await db.write(tasks.submit_task, account_id, *call) for call in calls]
         position = {new.id: number for number, (new, *_) in enumerate(calls)}

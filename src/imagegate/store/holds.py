@@ -31,50 +31,53 @@ class InFlightCapReached(msgspec.Struct, frozen=True):
 
 
 class Holder:
-    """An account and some of its keys, locked: holds are placed one after the other, and written together."""
+    """Keys and their accounts, locked: holds are placed one after the other, and written together."""
 
-    def __init__(self, tx: Tx, account_id: str, key_ids: Iterable[str]) -> None:
+    def __init__(self, tx: Tx, key_ids: Iterable[str]) -> None:
         self._tx = tx
-        self._account_id = account_id
         self._today = tx.now // US_PER_DAY
         asked, ids = name_values("id", sorted(set(key_ids)))
-        # One statement locks the keys in the order of their ids, each before the account, as `close_hold` does.
+        # One statement locks them in the order in which a batch locks rows: by account, and each key before its
+        # account, as `close_hold` does.
         rows = tx.lock_rows(
-            f"""SELECT k.id, k.cap, k.spent, k.held, k.daily_cap, k.day, k.day_spent, k.disabled, k.in_flight_cap,
-                k.concurrent_tasks, a.posted, a.held AS account_held, a.credit_line, a.unfinished
+            f"""SELECT k.id, k.account_id, k.cap, k.spent, k.held, k.daily_cap, k.day, k.day_spent, k.disabled,
+                k.in_flight_cap, k.concurrent_tasks, a.posted, a.held AS account_held, a.credit_line, a.unfinished
             FROM api_keys k JOIN accounts a ON a.id = k.account_id
-            WHERE k.id IN ({asked}) AND k.account_id = :account_id ORDER BY k.id""",
-            {**ids, "account_id": account_id},
+            WHERE k.id IN ({asked}) ORDER BY k.account_id, k.id""",
+            ids,
         )
         self._keys = {row["id"]: row for row in rows}
+        self._available: dict[str, int] = {}
+        self._unfinished: dict[str, int] = {}
         for row in rows:
             row["day_spent"] = row["day_spent"] if row["day"] == self._today else 0
-        account = rows[0] if rows else {"posted": 0, "account_held": 0, "credit_line": 0, "unfinished": 0}
-        self._available = account["posted"] - account["account_held"] + account["credit_line"]
-        self._unfinished = account["unfinished"]
-        self._placed: Counter[str] = Counter()
-        self._count = 0
+            self._available[row["account_id"]] = row["posted"] - row["account_held"] + row["credit_line"]
+            self._unfinished[row["account_id"]] = row["unfinished"]
+        self._held_on_keys: Counter[str] = Counter()
+        self._held_on_accounts: Counter[str] = Counter()
+        self._tasks: Counter[str] = Counter()  # by account
 
     def place(
-        self, key_id: str, amount: int, max_unfinished: int
+        self, account_id: str, key_id: str, amount: int, max_unfinished: int
     ) -> InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached | None:
         """Hold `amount` nanos on the key and on the account, or return the limit in the way."""
         key = self._keys.get(key_id)
-        if key is None or key["disabled"] is not None:
+        if key is None or key["account_id"] != account_id or key["disabled"] is not None:
             return InsufficientCredit(LimitScope.key, 0)
         refusal = _key_refusal(key, amount)
         if refusal is not None:
             return refusal
-        if self._available < amount:
-            return InsufficientCredit(LimitScope.account, self._available)
-        if self._unfinished >= max_unfinished:
+        if self._available[account_id] < amount:
+            return InsufficientCredit(LimitScope.account, self._available[account_id])
+        if self._unfinished[account_id] >= max_unfinished:
             return TooManyUnfinishedTasks()
         key["held"] += amount
         key["day_spent"] += amount
-        self._available -= amount
-        self._unfinished += 1
-        self._placed[key_id] += amount
-        self._count += 1
+        self._available[account_id] -= amount
+        self._unfinished[account_id] += 1
+        self._held_on_keys[key_id] += amount
+        self._held_on_accounts[account_id] += amount
+        self._tasks[account_id] += 1
         return None
 
     def has_slots(self, key_id: str) -> bool:
@@ -82,17 +85,22 @@ class Holder:
         return self._keys[key_id]["concurrent_tasks"] is not None
 
     def write(self) -> None:
-        for key_id, amount in self._placed.items():
+        for key_id, amount in self._held_on_keys.items():
             self._tx.execute_nowait(
                 """UPDATE api_keys SET held = held + :amount, day = :day,
                     day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
                 WHERE id = :id AND account_id = :account_id""",
-                {"id": key_id, "account_id": self._account_id, "amount": amount, "day": self._today},
+                {
+                    "id": key_id,
+                    "account_id": self._keys[key_id]["account_id"],
+                    "amount": amount,
+                    "day": self._today,
+                },
             )
-        if self._count:
+        for account_id, count in self._tasks.items():
             self._tx.execute_nowait(
                 "UPDATE accounts SET held = held + :amount, unfinished = unfinished + :count WHERE id = :id",
-                {"id": self._account_id, "amount": self._placed.total(), "count": self._count},
+                {"id": account_id, "amount": self._held_on_accounts[account_id], "count": count},
             )
 
 

@@ -64,16 +64,14 @@ def submit_task(
     tx: Tx, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
 ) -> SubmitResult:
     """[ idempotency key, hold, task ]: all or none. `max_unfinished` bounds the account's unfinished tasks."""
-    return submit_tasks(tx, account_id, [(new, idempotency_key, max_unfinished)])[0]
+    return submit_tasks(tx, [(account_id, new, idempotency_key, max_unfinished)])[0]
 
 
-def submit_tasks(
-    tx: Tx, account_id: str, submits: Sequence[tuple[NewTask, IdempotencyKey | None, int]]
-) -> list[SubmitResult]:
+def submit_tasks(tx: Tx, submits: Sequence[tuple[str, NewTask, IdempotencyKey | None, int]]) -> list[SubmitResult]:
     """The same for each, as if one after the other; rows are locked, changed and inserted together."""
-    holder = Holder(tx, account_id, (new.key_id for new, *_ in submits))
-    results = [_submit(tx, holder, account_id, *one) for one in submits]
-    accepted = [new for (new, *_), result in zip(submits, results, strict=True) if type(result) is _Accepted]
+    holder = Holder(tx, (new.key_id for _, new, *_ in submits))
+    results = [_submit(tx, holder, *one) for one in submits]
+    accepted = [new for (_, new, *_), result in zip(submits, results, strict=True) if type(result) is _Accepted]
     holder.write()
     _insert_tasks(tx, holder, accepted)
     crash_point("submit.pre_commit")
@@ -97,7 +95,7 @@ def _submit(
         if claimed_before is not None:
             return claimed_before
         crash_point("submit.key_inserted")
-    refusal = holder.place(new.key_id, new.hold, max_unfinished)
+    refusal = holder.place(account_id, new.key_id, new.hold, max_unfinished)
     if refusal is not None:
         if idempotency_key is not None:
             idempotency.release_key(tx, account_id, idempotency_key)

@@ -93,11 +93,11 @@ def name_values(prefix: str, values: Sequence[str]) -> tuple[str, Params]:
     return ", ".join(f":{name}" for name in params), params
 
 
-# Commands that the writer runs once for several callers of one account, with the arguments of each after the account.
-TOGETHER: dict[Callable[..., Any], Callable[[Tx, Any, list[tuple[Any, ...]]], Sequence[Any]]] = {}
+# Commands that the writer runs once for several callers, with the arguments of each.
+TOGETHER: dict[Callable[..., Any], Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
 
-def run_together(command: Callable[..., Any], many: Callable[[Tx, Any, list[Any]], Sequence[Any]]) -> None:
+def run_together(command: Callable[..., Any], many: Callable[[Tx, list[Any]], Sequence[Any]]) -> None:
     """Where callers of `command` share a commit, call `many`, whose results must be those of one after the other."""
     TOGETHER[command] = many
 

@@ -141,10 +141,10 @@ class Writer(threading.Thread):
 
 
 def _groups(batch: list[QueuedCommand]) -> Iterator[list[QueuedCommand]]:
-    """Neighbours that run together: the same command for the same account."""
+    """Neighbours that run together."""
 
     def group_of(command: QueuedCommand) -> object:
-        return (command.function, command.args[0]) if command.function in TOGETHER else command
+        return command.function if command.function in TOGETHER else command
 
     for _, commands in itertools.groupby(batch, group_of):
         yield list(commands)
@@ -155,7 +155,7 @@ def _run(tx: Tx, commands: list[QueuedCommand]) -> None:
     if len(commands) == 1:
         first.result = first.function(tx, *first.args)
         return
-    results = TOGETHER[first.function](tx, first.args[0], [command.args[1:] for command in commands])
+    results = TOGETHER[first.function](tx, [command.args for command in commands])
     for command, result in zip(commands, results, strict=True):
         command.result = result
 
