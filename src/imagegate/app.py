@@ -16,6 +16,8 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
@@ -37,7 +39,7 @@ from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
 from imagegate.flows.wait import follow_other_processes
-from imagegate.http.client import Download, DownloadFailed
+from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
@@ -257,7 +259,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         },
     )
     handle_error = _error_handler(site)
-    app = Litestar(
+    app = _Application(
         [Router("/", route_handlers=HANDLERS, guards=[refuse_unguarded]), *PAGES],
         lifespan=[_worker_lifespan(runtime)],
         dependencies={name: _provide_value(value) for name, value in services.values.items()}
@@ -269,6 +271,15 @@ def build_app(runtime: Runtime) -> ASGIApp:
     server = runtime.settings.server
     endpoints = Endpoints(app, services, authenticator, server, handle_error)
     return RequestMiddleware(endpoints, server, metrics.count_request)
+
+
+class _Application(Litestar):
+    """Without the plugins that Litestar looks for: they import pydantic where it is installed, a quarter of the start,
+    for types that no handler has."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
 
 
 def _provide_value(value: Any) -> Provide:
@@ -287,6 +298,9 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
     @contextlib.asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         workers = (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
+        if runtime.registry.route_table.has_real_upstream:
+            # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
+            asyncio.get_running_loop().run_in_executor(None, default_tls)
         following = asyncio.create_task(follow_other_processes(runtime)) if runtime.db.engine.shared else None
         for worker in workers:
             await worker.start()

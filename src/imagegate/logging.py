@@ -7,46 +7,54 @@ act on.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+import traceback
+from datetime import UTC, datetime
 from typing import Any
-
-import structlog
 
 _SECRET_PATTERN = re.compile(r"\b(imk_(?:live|test)_|whsec_|sk-|Bearer )[A-Za-z0-9_\-+/=.]{6,}")
 
 
+class _Threshold:
+    level = logging.INFO
+
+
 def configure_logging(level: str) -> None:
-    """`level` is a name such as "info". Secrets are cut out of every text field by their prefix."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _redact,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    """`level` is a name such as "info": what is below it is not written."""
+    _Threshold.level = logging.getLevelNamesMapping()[level.upper()]
 
 
 def log(event: str, **fields: Any) -> None:
-    structlog.get_logger().info(event, **fields)
+    _write(logging.INFO, event, fields)
 
 
 def log_warning(event: str, **fields: Any) -> None:
-    structlog.get_logger().warning(event, **fields)
+    _write(logging.WARNING, event, fields)
 
 
-def log_error(event: str, **fields: Any) -> None:
-    structlog.get_logger().error(event, **fields)
+def log_error(event: str, *, exc_info: Any = None, **fields: Any) -> None:
+    """`exc_info`: an exception, what `sys.exc_info` returned, or True for the one that is handled now."""
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        fields["exception"] = "".join(traceback.format_exception(error)).rstrip()
+    _write(logging.ERROR, event, fields)
 
 
-def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    return {
-        key: _SECRET_PATTERN.sub(r"\1[removed]", value) if isinstance(value, str) else value
-        for key, value in event.items()
-    }
+def _write(level: int, event: str, fields: dict[str, Any]) -> None:
+    if level < _Threshold.level:
+        return
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line = {**fields, "event": event, "level": logging.getLevelName(level).lower(), "timestamp": at}
+    # One call for the whole line: threads write too.
+    sys.stderr.write(json.dumps({name: _redact(value) for name, value in line.items()}, default=repr) + "\n")
+    sys.stderr.flush()
+
+
+def _redact(value: Any) -> Any:
+    """Secrets are cut out of every text by their prefix."""
+    return _SECRET_PATTERN.sub(r"\1[removed]", value) if isinstance(value, str) else value

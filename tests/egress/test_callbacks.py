@@ -22,6 +22,7 @@ from imagegate.egress import (
     UrlRefused,
     check_url,
 )
+from imagegate.http.client import default_tls
 from tests.egress.raw_server import (
     Reply,
     ScriptedResolver,
@@ -128,7 +129,7 @@ def test_old_tls_is_refused() -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     assert hook_failure(reply_with(http_response(200)), old) in {"tls", "reset", "connect"}
-    assert EgressClient(EgressRules())._ssl.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert default_tls().minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize(

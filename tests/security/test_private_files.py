@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from imagegate.security.private_files import NotPrivate, keep_from_others
 
 
 @pytest.mark.parametrize(("mode", "left"), [(0o755, 0o750), (0o777, 0o770), (0o701, 0o700), (0o750, 0o750)])
-def test_rights_of_others_are_taken_away_and_those_of_the_group_kept(tmp_path: Path, mode: int, left: int) -> None:
+def test_rights_of_others_are_taken_away_and_those_of_the_group_kept(
+    tmp_path: Path, mode: int, left: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(mode)
-    with capture_logs() as logged:
-        keep_from_others(folder)
+    keep_from_others(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == left
+    logged = map(json.loads, capsys.readouterr().err.splitlines())
     assert [line["event"] for line in logged] == ["access_of_others_removed"] * (mode != left)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 
+import msgspec
 import pytest
 
 from imagegate.domain.accounts import ApiKey, LimitScope
-from imagegate.store import accounts, tasks
+from imagegate.domain.money import Nanos
+from imagegate.store import accounts, api_keys, tasks
 from imagegate.store.database import Database
 from imagegate.store.holds import InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay, is_key_used
 from imagegate.store.invariants import find_violations
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.helpers import create_customer, new_task
+from tests.store.helpers import create_customer, new_key, new_task
 
 CLIENTS, REQUESTS, ROOM, HOLD = 32, 25, 100, 1000
 
@@ -161,5 +164,46 @@ def test_s2_one_commit_holds_key_hold_and_task(open_database: OpenDatabase) -> N
         assert await standing() == (False, False, 0)
         await db.write(tasks.submit_task, account_id, new, use, 100)
         assert await standing() == (True, True, 1000)
+
+    asyncio.run(scenario())
+
+
+def test_submits_that_run_together_end_as_if_one_after_the_other(open_database: OpenDatabase) -> None:
+    """Caps, credit, the number of tasks and keys that repeat: each submit has the same answer in a group as alone."""
+    db, chance = open_database(), random.Random(7)
+
+    async def run(name: str, submits: list[tuple[int, int, str]], *, together: bool) -> object:
+        """Answers with the position of a task in place of its id, and what is held afterwards."""
+        account_id, key = await create_customer(db, 9000, name, cap=6000)
+        other = msgspec.structs.replace(new_key(account_id, daily_cap=4000), in_flight_cap=Nanos(2500))
+        await db.write(api_keys.create_key, account_id, other, name)
+        calls: list[tuple[tasks.NewTask, IdempotencyKey | None, int]] = [
+            (
+                new_task((key, other)[which], amount),
+                IdempotencyKey("create", once, f"same {amount}", 10**9) if once else None,
+                12,
+            )
+            for which, amount, once in submits
+        ]
+        if together:
+            answers = list(await db.write(tasks.submit_tasks, [(account_id, *call) for call in calls]))
+        else:
+            answers = [await db.write(tasks.submit_task, account_id, *call) for call in calls]
+        position = {new.id: number for number, (new, *_) in enumerate(calls)}
+        told = [position[one.task_id] if isinstance(one, Replay) else one for one in answers]
+        account = await db.read(accounts.find_account, account_id)
+        keys = [await db.read(api_keys.find_key, account_id, one.id) for one in (key, other)]
+        assert account is not None
+        return told, account.held, [(one.held, one.day_spent) for one in keys if one]
+
+    async def scenario() -> None:
+        for number in range(4):
+            submits = [
+                (chance.randrange(2), chance.choice([100, 700, 1500, 3000]), chance.choice(["", "", "a", "b"]))
+                for _ in range(30)
+            ]
+            group = await run(f"group {number}", submits, together=True)
+            assert group == await run(f"single {number}", submits, together=False)
+        assert await db.snapshot(find_violations, 0) == []
 
     asyncio.run(scenario())

@@ -145,12 +145,12 @@ def _serve() -> None:
     """Answer requests until stdin closes. A forked child exits from here too, after its `main`."""
     for name in _PRELOADED:
         importlib.import_module(name)
-    import litestar
-
     from imagegate.concurrency import prepare_structs
+    from imagegate.web.renderer import load_templates
 
     prepare_structs()
-    litestar.Litestar()  # it looks for plugins when it is made, and finds those of our tools
+    for name in load_templates().list_templates():
+        load_templates().get_template(name)
     gc.collect()
     gc.freeze()  # what a child never frees is never copied for it
     for line in sys.stdin:

@@ -25,7 +25,7 @@ from imagegate.api.auth import Authenticator
 from imagegate.api.body import ApiRequest, read_json
 from imagegate.api.client_connection import is_client_gone
 from imagegate.api.openapi.operation import operation_of
-from imagegate.api.params import ParameterReader
+from imagegate.api.params import ParameterReader, type_hints
 from imagegate.domain.errors import PermissionDenied
 from imagegate.settings import Server
 
@@ -54,7 +54,7 @@ class Endpoint:
         handle_error: HandleError,
     ) -> None:
         operation = operation_of(handler)
-        wanted = typing.get_type_hints(handler.fn)
+        wanted = type_hints(handler.fn)
         self._function = handler.fn
         self._authenticate = None if operation.public else authenticator.authenticate
         self._scope = operation.scope

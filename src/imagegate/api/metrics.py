@@ -6,13 +6,12 @@ label names an account, a key or an id.
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import prometheus_client
 from litestar import Response
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 
 from imagegate.api.auth import bearer
 from imagegate.api.body import ApiRequest
@@ -28,6 +27,9 @@ from imagegate.security.signing import equal
 from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats, load_stats
 
+if typing.TYPE_CHECKING:
+    import prometheus_client
+
 _MEDIA_TYPE = "text/plain; version=0.0.4"
 _CACHE_S = 1.0
 # Of a large database the figures take seconds: they are read for a tenth of the time at most.
@@ -38,15 +40,39 @@ _PAID_OUTCOMES = (AttemptOutcome.produced, AttemptOutcome.unknown)
 
 
 class Metrics:
+    """The responses that were counted, and from the first scrape on all metrics: before it nobody needs the library."""
+
+    def __init__(self) -> None:
+        self._answered: Counter[tuple[str, str, int]] = Counter()
+
+    def count_request(self, route: str, method: str, status: int) -> None:
+        self._answered[route, method, status] += 1
+
+    async def export(self, runtime: Runtime) -> bytes:
+        await self._exporter.refresh(runtime)
+        self._exporter.count_requests(self._answered)
+        self._answered.clear()
+        self._exporter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
+        self._exporter.count_failed_logins(runtime.failed_logins.totals)
+        return self._exporter.text()
+
+    @functools.cached_property
+    def _exporter(self) -> _Exporter:
+        return _Exporter()
+
+
+class _Exporter:
     """The metrics of one application, in a registry of their own: tests run several applications in a process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        import prometheus_client
+
+        self._library = prometheus_client
+        self.registry = prometheus_client.CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
         self._requests = prometheus_client.Counter(
             "imagegate_requests", "Answered requests", ["route", "method", "status"], registry=self.registry
         )
-        self._answered: Counter[tuple[str, str, int]] = Counter()
         self._tasks = self._gauge("imagegate_tasks", "Tasks in the database", "state")
         self._holds = self._gauge("imagegate_holds_open", "Open holds")
         self._held = self._gauge("imagegate_held_usd", "Amount of the open holds, in USD")
@@ -79,19 +105,15 @@ class Metrics:
         self._refreshed: TtlCache[None] = TtlCache(_CACHE_S, _MAX_LOADS)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> prometheus_client.Counter:
-        return prometheus_client.Counter(name, documentation, labels, registry=self.registry)
+        return self._library.Counter(name, documentation, labels, registry=self.registry)
 
-    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
-        return Gauge(name, documentation, labels, registry=self.registry)
+    def _gauge(self, name: str, documentation: str, *labels: str) -> prometheus_client.Gauge:
+        return self._library.Gauge(name, documentation, labels, registry=self.registry)
 
-    def count_request(self, route: str, method: str, status: int) -> None:
-        self._answered[route, method, status] += 1
-
-    def count_requests(self) -> None:
+    def count_requests(self, answered: Mapping[tuple[str, str, int], int]) -> None:
         """Raise the counters by what was answered since."""
-        for (route, method, status), number in self._answered.items():
+        for (route, method, status), number in answered.items():
             self._requests.labels(route, method, str(status)).inc(number)
-        self._answered.clear()
 
     def count_calls(self, routes: Iterable[str], tally: CallCounters) -> None:
         """Raise the counters to these totals.
@@ -115,6 +137,9 @@ class Metrics:
         for kind, total in totals.items():
             self._failed_logins.labels(kind).inc(total - self._exported_logins[kind])
             self._exported_logins[kind] = total
+
+    def text(self) -> bytes:
+        return self._library.generate_latest(self.registry)
 
     async def refresh(self, runtime: Runtime) -> None:
         """Read the gauges, unless that was done a moment ago: many scrapers cost as much as one."""
@@ -158,8 +183,4 @@ async def get_metrics(request: ApiRequest, runtime: Runtime, meter: Metrics) -> 
         raise errors.NotFound
     if server.metrics_token and not equal(server.metrics_token, bearer(request.headers.get("authorization", ""))):
         raise errors.Unauthorized
-    await meter.refresh(runtime)
-    meter.count_requests()
-    meter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
-    meter.count_failed_logins(runtime.failed_logins.totals)
-    return Response(generate_latest(meter.registry), media_type=_MEDIA_TYPE)
+    return Response(await meter.export(runtime), media_type=_MEDIA_TYPE)

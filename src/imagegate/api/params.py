@@ -52,9 +52,15 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 @functools.cache
+def type_hints(handler: Callable[..., Any]) -> dict[str, Any]:
+    """Of a handler's arguments and what it returns: reading them takes longer than a request."""
+    return typing.get_type_hints(handler, include_extras=True)
+
+
+@functools.cache
 def parameters_of(handler: Callable[..., Any]) -> tuple[Parameter, ...]:
     """The parameters that the signature of a handler declares, without injected dependencies."""
-    hints = typing.get_type_hints(handler, include_extras=True)
+    hints = type_hints(handler)
     return tuple(_parameters(hints, inspect.signature(handler)))
 
 

@@ -101,7 +101,7 @@ class EgressClient:
         self._rules = rules
         # Its own, never the upstreams': what customers' names do to it concerns no upstream.
         self._resolver = resolver or DnsResolver()
-        self._ssl = ssl_context or http.default_tls()
+        self._ssl = ssl_context
         self._guard = AddressGuard(address_policy(rules))
         self._opened: aiohttp.ClientSession | None = None
 
@@ -151,7 +151,9 @@ class EgressClient:
 
     async def _session(self, _: CheckedUrl | None = None) -> aiohttp.ClientSession:
         if self._opened is None:
-            self._opened = http.open_session(GuardedConnector(self._guard, self._resolver, self._ssl))
+            self._opened = http.open_session(
+                GuardedConnector(self._guard, self._resolver, self._ssl or http.default_tls())
+            )
         return self._opened
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import msgspec
 
 from imagegate.domain.accounts import LimitScope
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store.accounts import find_account
-from imagegate.store.api_keys import find_key
-from imagegate.store.transaction import Tx
+from imagegate.store.dialect import Row
+from imagegate.store.transaction import Tx, name_values
 
 
 class InsufficientCredit(msgspec.Struct, frozen=True):
@@ -28,30 +30,100 @@ class InFlightCapReached(msgspec.Struct, frozen=True):
     remaining: int
 
 
-def place_hold(
-    tx: Tx, account_id: str, key_id: str, amount: int, max_unfinished: int
-) -> InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached | None:
-    """Hold `amount` nanos on the key and on the account, or change nothing and return the limit in the way."""
-    if not _hold_on_key(tx, account_id, key_id, amount):
-        return _explain_key_refusal(tx, account_id, key_id, amount)
-    changed = tx.execute(
-        """UPDATE accounts SET held = held + :amount, unfinished = unfinished + 1
-        WHERE id = :id AND posted - held + credit_line >= :amount AND unfinished < :max_unfinished""",
-        {"id": account_id, "amount": amount, "max_unfinished": max_unfinished},
-    )
-    if changed == 1:
+class Holder:
+    """Keys and their accounts, locked: holds are placed one after the other, and written together."""
+
+    def __init__(self, tx: Tx, key_ids: Iterable[str]) -> None:
+        self._tx = tx
+        self._today = tx.now // US_PER_DAY
+        asked, ids = name_values("id", sorted(set(key_ids)))
+        # One statement locks them in the order in which a batch locks rows: by account, and each key before its
+        # account, as `close_hold` does.
+        rows = tx.lock_rows(
+            f"""SELECT k.id, k.account_id, k.cap, k.spent, k.held, k.daily_cap, k.day, k.day_spent, k.disabled,
+                k.in_flight_cap, k.concurrent_tasks, a.posted, a.held AS account_held, a.credit_line, a.unfinished
+            FROM api_keys k JOIN accounts a ON a.id = k.account_id
+            WHERE k.id IN ({asked}) ORDER BY k.account_id, k.id""",
+            ids,
+        )
+        self._keys = {row["id"]: row for row in rows}
+        self._available: dict[str, int] = {}
+        self._unfinished: dict[str, int] = {}
+        for row in rows:
+            row["day_spent"] = row["day_spent"] if row["day"] == self._today else 0
+            self._available[row["account_id"]] = row["posted"] - row["account_held"] + row["credit_line"]
+            self._unfinished[row["account_id"]] = row["unfinished"]
+        self._held_on_keys: Counter[str] = Counter()
+        self._held_on_accounts: Counter[str] = Counter()
+        self._tasks: Counter[str] = Counter()  # by account
+
+    def place(
+        self, account_id: str, key_id: str, amount: int, max_unfinished: int
+    ) -> InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached | None:
+        """Hold `amount` nanos on the key and on the account, or return the limit in the way."""
+        key = self._keys.get(key_id)
+        if key is None or key["account_id"] != account_id or key["disabled"] is not None:
+            return InsufficientCredit(LimitScope.key, 0)
+        refusal = _key_refusal(key, amount)
+        if refusal is not None:
+            return refusal
+        if self._available[account_id] < amount:
+            return InsufficientCredit(LimitScope.account, self._available[account_id])
+        if self._unfinished[account_id] >= max_unfinished:
+            return TooManyUnfinishedTasks()
+        key["held"] += amount
+        key["day_spent"] += amount
+        self._available[account_id] -= amount
+        self._unfinished[account_id] += 1
+        self._held_on_keys[key_id] += amount
+        self._held_on_accounts[account_id] += amount
+        self._tasks[account_id] += 1
         return None
-    _settle_on_key(tx, account_id, key_id, amount, 0, _today(tx))
-    account = find_account(tx, account_id)
-    assert account is not None
-    if account.available < amount:
-        return InsufficientCredit(LimitScope.account, account.available)
-    return TooManyUnfinishedTasks()
+
+    def has_slots(self, key_id: str) -> bool:
+        """Whether the key's tasks wait for slots."""
+        return self._keys[key_id]["concurrent_tasks"] is not None
+
+    def write(self) -> None:
+        for key_id, amount in self._held_on_keys.items():
+            self._tx.execute_nowait(
+                """UPDATE api_keys SET held = held + :amount, day = :day,
+                    day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
+                WHERE id = :id AND account_id = :account_id""",
+                {
+                    "id": key_id,
+                    "account_id": self._keys[key_id]["account_id"],
+                    "amount": amount,
+                    "day": self._today,
+                },
+            )
+        for account_id, count in self._tasks.items():
+            self._tx.execute_nowait(
+                "UPDATE accounts SET held = held + :amount, unfinished = unfinished + :count WHERE id = :id",
+                {"id": account_id, "amount": self._held_on_accounts[account_id], "count": count},
+            )
+
+
+def _key_refusal(key: Row, amount: int) -> InsufficientCredit | InFlightCapReached | None:
+    cap, daily_cap, in_flight_cap = key["cap"], key["daily_cap"], key["in_flight_cap"]
+    if cap is not None and key["spent"] + key["held"] + amount > cap:
+        return InsufficientCredit(LimitScope.key, cap - key["spent"] - key["held"])
+    if daily_cap is not None and key["day_spent"] + amount > daily_cap:
+        return InsufficientCredit(LimitScope.key_daily, daily_cap - key["day_spent"])
+    if in_flight_cap is not None and key["held"] + amount > in_flight_cap:
+        # An amount above the limit by itself stays so, however long its caller waits.
+        too_large = amount > in_flight_cap
+        return (
+            InsufficientCredit(LimitScope.key, in_flight_cap)
+            if too_large
+            else InFlightCapReached(in_flight_cap - key["held"])
+        )
+    return None
 
 
 def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
     """Give the held amount back and take the charge; `charge` is 0 for a release. `day` is that of the hold."""
-    # The key's row before the account's, as in `place_hold`: two transactions never wait for each other.
+    # The key's row before the account's, as in `Holder`: two transactions never wait for each other.
     _settle_on_key(tx, account_id, key_id, amount, charge, day)
     tx.execute_nowait(
         """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
@@ -68,19 +140,6 @@ def reverse_charge(tx: Tx, account_id: str, key_id: str, charge: int, day: int) 
     )
 
 
-def _hold_on_key(tx: Tx, account_id: str, key_id: str, amount: int) -> bool:
-    changed = tx.execute(
-        """UPDATE api_keys SET held = held + :amount, day = :day,
-            day_spent = (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount
-        WHERE id = :id AND account_id = :account_id AND disabled IS NULL
-            AND (cap IS NULL OR spent + held + :amount <= cap)
-            AND (in_flight_cap IS NULL OR held + :amount <= in_flight_cap)
-            AND (daily_cap IS NULL OR (CASE WHEN day = :day THEN day_spent ELSE 0 END) + :amount <= daily_cap)""",
-        {"id": key_id, "account_id": account_id, "amount": amount, "day": _today(tx)},
-    )
-    return changed == 1
-
-
 def _settle_on_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: int, day: int) -> None:
     tx.execute_nowait(
         """UPDATE api_keys SET held = held - :amount, spent = spent + :charge,
@@ -88,21 +147,3 @@ def _settle_on_key(tx: Tx, account_id: str, key_id: str, amount: int, charge: in
         WHERE id = :id AND account_id = :account_id""",
         {"id": key_id, "account_id": account_id, "amount": amount, "charge": charge, "day": day},
     )
-
-
-def _explain_key_refusal(tx: Tx, account_id: str, key_id: str, amount: int) -> InsufficientCredit | InFlightCapReached:
-    key = find_key(tx, account_id, key_id)
-    if key is None or key.disabled is not None:
-        return InsufficientCredit(LimitScope.key, 0)
-    if key.cap is not None and key.spent + key.held + amount > key.cap:
-        return InsufficientCredit(LimitScope.key, key.cap - key.spent - key.held)
-    if key.daily_cap is not None and key.spent_today(tx.now) + amount > key.daily_cap:
-        return InsufficientCredit(LimitScope.key_daily, key.daily_cap - key.spent_today(tx.now))
-    cap = key.in_flight_cap or 0
-    # An amount above the limit by itself stays so, however long its caller waits.
-    return InsufficientCredit(LimitScope.key, cap) if amount > cap else InFlightCapReached(cap - key.held)
-
-
-def _today(tx: Tx) -> int:
-    """Days since 1970, UTC."""
-    return tx.now // US_PER_DAY

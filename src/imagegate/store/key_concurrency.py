@@ -10,9 +10,6 @@ from __future__ import annotations
 from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
-# For an INSERT that has `:key_id`: whether a new task has to wait.
-WAITING_FOR_SLOT = "COALESCE((SELECT 1 FROM api_keys WHERE id = :key_id AND concurrent_tasks IS NOT NULL), 0)"
-
 
 def fill_slots(tx: Tx, account_id: str) -> None:
     """Give the free slots of the account's keys to their waiting tasks."""

@@ -34,6 +34,7 @@ class SqliteConnection:
         flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
         self._db = apsw.Connection(str(path), flags=flags)
         self._clock = clock
+        self._readonly = readonly
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         self._refuse_foreign_file(path)
@@ -75,7 +76,7 @@ class SqliteConnection:
 
     def begin(self) -> None:
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
-        self._db.execute("BEGIN IMMEDIATE" if not self._db.pragma("query_only") else "BEGIN")
+        self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         self._db.execute("COMMIT")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import assets, holds, idempotency, key_concurrency
+from imagegate.store import assets, idempotency
 from imagegate.store.dialect import Row
-from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
+from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, run_together
 
 SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
@@ -55,10 +57,37 @@ class LostLease(msgspec.Struct, frozen=True):
     """Another worker holds the task, or it has ended: stop quietly and discard."""
 
 
+SubmitResult = TaskSubmitted | Replay | KeyConflict | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached
+
+
 def submit_task(
     tx: Tx, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
-) -> TaskSubmitted | Replay | KeyConflict | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached:
+) -> SubmitResult:
     """[ idempotency key, hold, task ]: all or none. `max_unfinished` bounds the account's unfinished tasks."""
+    return submit_tasks(tx, [(account_id, new, idempotency_key, max_unfinished)])[0]
+
+
+def submit_tasks(tx: Tx, submits: Sequence[tuple[str, NewTask, IdempotencyKey | None, int]]) -> list[SubmitResult]:
+    """The same for each, as if one after the other; rows are locked, changed and inserted together."""
+    holder = Holder(tx, (new.key_id for _, new, *_ in submits))
+    results = [_submit(tx, holder, *one) for one in submits]
+    accepted = [new for (_, new, *_), result in zip(submits, results, strict=True) if type(result) is _Accepted]
+    holder.write()
+    _insert_tasks(tx, holder, accepted)
+    crash_point("submit.pre_commit")
+    return [TaskSubmitted() if isinstance(result, _Accepted) else result for result in results]
+
+
+run_together(submit_task, submit_tasks)
+
+
+class _Accepted(TaskSubmitted, frozen=True):
+    """The hold is placed; the task is still to be inserted."""
+
+
+def _submit(
+    tx: Tx, holder: Holder, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
+) -> SubmitResult:
     if tx.is_retry and find_task(tx, account_id, new.id):
         return TaskSubmitted()
     if idempotency_key is not None:
@@ -66,42 +95,63 @@ def submit_task(
         if claimed_before is not None:
             return claimed_before
         crash_point("submit.key_inserted")
-    refusal = holds.place_hold(tx, account_id, new.key_id, new.hold, max_unfinished)
+    refusal = holder.place(account_id, new.key_id, new.hold, max_unfinished)
     if refusal is not None:
         if idempotency_key is not None:
             idempotency.release_key(tx, account_id, idempotency_key)
         return refusal
-    _insert_task(tx, new)
-    crash_point("submit.pre_commit")
-    return TaskSubmitted()
+    return _Accepted()
 
 
-def _insert_task(tx: Tx, new: NewTask) -> None:
-    tx.execute_nowait(
-        f"""INSERT INTO tasks (id, account_id, key_id, state, model, order_body, billing_rule, price_version, hold, due,
-            waiting_for_slot, created, deadline, callback_url)
-        VALUES (:id, :account_id, :key_id, 'queued', :model, :order_body, :billing_rule, :price_version, :hold,
-            :now, {key_concurrency.WAITING_FOR_SLOT}, :created, :deadline, :callback_url)""",
-        msgspec.structs.asdict(new)
-        | {
-            "model": new.order.model,
-            "order_body": msgspec.json.encode(new.order).decode(),
-            "callback_url": new.order.callback_url,
-        },
+def _insert_tasks(tx: Tx, holder: Holder, tasks: Sequence[NewTask]) -> None:
+    now = tx.now
+    tx.insert_rows(
+        "tasks",
+        [
+            {
+                "id": new.id,
+                "account_id": new.account_id,
+                "key_id": new.key_id,
+                "state": "queued",
+                "model": new.order.model,
+                "order_body": msgspec.json.encode(new.order).decode(),
+                "billing_rule": new.billing_rule,
+                "price_version": new.price_version,
+                "hold": new.hold,
+                "due": now,
+                "waiting_for_slot": int(holder.has_slots(new.key_id)),
+                "created": new.created,
+                "deadline": new.deadline,
+                "callback_url": new.order.callback_url,
+            }
+            for new in tasks
+        ],
     )
-    tx.insert(
+    tx.insert_rows(
         "holds",
-        task_id=new.id,
-        account_id=new.account_id,
-        key_id=new.key_id,
-        amount=new.hold,
-        day=tx.now // US_PER_DAY,
-        state="open",
-        created=new.created,
+        [
+            {
+                "task_id": new.id,
+                "account_id": new.account_id,
+                "key_id": new.key_id,
+                "amount": new.hold,
+                "day": now // US_PER_DAY,
+                "state": "open",
+                "created": new.created,
+            }
+            for new in tasks
+        ],
     )
-    tx.insert("task_steps", task_id=new.id, seq=1, claim_no=0, state="queued", progress=0, at=new.created, sent=0)
-    for asset in new.input_assets:
-        assets.add_asset(tx, asset, new.deadline, None)
+    tx.insert_rows(
+        "task_steps",
+        [
+            {"task_id": new.id, "seq": 1, "claim_no": 0, "state": "queued", "progress": 0, "at": new.created, "sent": 0}
+            for new in tasks
+        ],
+    )
+    for new in tasks:
+        for asset in new.input_assets:
+            assets.add_asset(tx, asset, new.deadline, None)
 
 
 def list_overdue_tasks(tx: Tx, limit: int) -> list[Task]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from imagegate.store.dialect import LOCK_ROWS, Connection, Lock, Row
 T = TypeVar("T")
 Params = dict[str, Any]
 _NONE: Params = {}
+_ROWS_PER_STATEMENT = (8, 1)  # psycopg reads a statement of more than 4,096 characters anew each time
 
 
 class Tx:
@@ -56,6 +58,17 @@ class Tx:
         """Insert a row, or none where one with the same value of the column `unless_exists` is there."""
         self._connection.execute_nowait(_insert_sql(table, tuple(columns), unless_exists), columns)
 
+    def insert_rows(self, table: str, rows: Sequence[Params]) -> None:
+        """Insert rows of the same columns, several with one statement."""
+        done = 0
+        while done < len(rows):
+            size = next(size for size in _ROWS_PER_STATEMENT if size <= len(rows) - done)
+            columns = tuple(rows[0])
+            values = itertools.chain.from_iterable(row.values() for row in rows[done : done + size])
+            sql, names = _insert_rows_sql(table, columns, size)
+            self._connection.execute_nowait(sql, dict(zip(names, values, strict=True)))
+            done += size
+
     def fetch_all(self, sql: str, params: Params = _NONE) -> list[Row]:
         return self._connection.execute(sql, self._with_now(sql, params))[1]
 
@@ -86,6 +99,30 @@ class Tx:
     def lock(self, lock: Lock) -> None:
         """Take a lock that belongs to no row, until the commit."""
         self._connection.lock(lock)
+
+
+def name_values(prefix: str, values: Sequence[str]) -> tuple[str, Params]:
+    """Parameters for the list of an IN, and their names. Filled up to a power of two: few statements are prepared."""
+    size = 1 << (len(values) - 1).bit_length()
+    params = {f"{prefix}{number}": values[min(number, len(values) - 1)] for number in range(size)}
+    return ", ".join(f":{name}" for name in params), params
+
+
+# Commands that the writer runs once for several callers, with the arguments of each.
+TOGETHER: dict[Callable[..., Any], Callable[[Tx, list[Any]], Sequence[Any]]] = {}
+
+
+def run_together(command: Callable[..., Any], many: Callable[[Tx, list[Any]], Sequence[Any]]) -> None:
+    """Where callers of `command` share a commit, call `many`, whose results must be those of one after the other."""
+    TOGETHER[command] = many
+
+
+@functools.cache
+def _insert_rows_sql(table: str, columns: tuple[str, ...], size: int) -> tuple[str, tuple[str, ...]]:
+    """The statement and the names of its parameters, row by row."""
+    names = [[f"{column}_{number}" for column in columns] for number in range(size)]
+    values = ", ".join(f"(:{', :'.join(row)})" for row in names)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}", tuple(itertools.chain.from_iterable(names))
 
 
 @functools.cache

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from imagegate.job import Job, resolve_all
 from imagegate.store.dialect import Connection, DatabaseError, Engine
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import TOGETHER, Tx
 
 # A database that does not come back within this time fails the commands that wait for it.
 MAX_RETRY_S = 10.0
@@ -102,8 +103,8 @@ class Writer(threading.Thread):
             self._connection = self._engine.connect(readonly=False)
         self._connection.begin()
         tx = Tx(self._connection, is_retry=is_retry)
-        for command in batch:
-            command.result = command.function(tx, *command.args)
+        for commands in _groups(batch):
+            _run(tx, commands)
         tx.finish()
         self._connection.commit()
 
@@ -125,6 +126,26 @@ class Writer(threading.Thread):
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
+
+
+def _groups(batch: list[QueuedCommand]) -> Iterator[list[QueuedCommand]]:
+    """Neighbours that run together."""
+
+    def group_of(command: QueuedCommand) -> object:
+        return command.function if command.function in TOGETHER else command
+
+    for _, commands in itertools.groupby(batch, group_of):
+        yield list(commands)
+
+
+def _run(tx: Tx, commands: list[QueuedCommand]) -> None:
+    first = commands[0]
+    if len(commands) == 1:
+        first.result = first.function(tx, *first.args)
+        return
+    results = TOGETHER[first.function](tx, [command.args for command in commands])
+    for command, result in zip(commands, results, strict=True):
+        command.result = result
 
 
 def _fail_all(batch: list[QueuedCommand], failure: DatabaseError) -> None:

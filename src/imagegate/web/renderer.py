@@ -49,6 +49,22 @@ class _BuiltPage:
         return gzip.compress(self.html, 6, mtime=0)
 
 
+@functools.cache
+def load_templates() -> Any:
+    """One for all applications of a process: compiling a template takes longer than a page."""
+    import jinja2
+
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("imagegate.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["coded"] = render_inline
+    return templates
+
+
 class PageRenderer:
     """Everything is built at first use: a gateway that shows no page pays nothing for it."""
 
@@ -66,20 +82,6 @@ class PageRenderer:
     @functools.cached_property
     def translations(self) -> dict[str, Translations]:
         return load_translations(self.assets)
-
-    @functools.cached_property
-    def _templates(self) -> Any:
-        import jinja2
-
-        templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("imagegate.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        templates.filters["coded"] = render_inline
-        return templates
 
     def render(
         self, request: Request[Any, Any, Any], template: str, status_code: int = 200, **context: Any
@@ -108,17 +110,21 @@ class PageRenderer:
     def _build(
         self, request: Request[Any, Any, Any], template: str, visitor: _Visitor, context: Mapping[str, Any]
     ) -> _BuiltPage:
-        html = self._templates.get_template(template).render(
-            t=self.translations[visitor.language],
-            language=visitor.language,
-            languages=LANGUAGES,
-            theme=visitor.theme,
-            asset=self.assets.url,
-            import_map=self.assets.import_map,
-            origin=self.runtime.origin,
-            path=request.url.path,
-            version=__version__,
-            **context,
+        html = (
+            load_templates()
+            .get_template(template)
+            .render(
+                t=self.translations[visitor.language],
+                language=visitor.language,
+                languages=LANGUAGES,
+                theme=visitor.theme,
+                asset=self.assets.url,
+                import_map=self.assets.import_map,
+                origin=self.runtime.origin,
+                path=request.url.path,
+                version=__version__,
+                **context,
+            )
         )
         return _BuiltPage(html.encode())
 

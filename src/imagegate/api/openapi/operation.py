@@ -18,6 +18,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.response import Stream
 from litestar.types import AnyCallable, Empty, Method
 
+from imagegate.api.params import type_hints
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import Problem
 
@@ -92,12 +93,12 @@ def operation_of(handler: BaseRouteHandler) -> Operation:
 
 def request_type(handler: BaseRouteHandler) -> Any:
     """The type of the body, None without one."""
-    return typing.get_type_hints(handler.fn, include_extras=True).get("data", operation_of(handler).streamed_type)
+    return type_hints(handler.fn).get("data", operation_of(handler).streamed_type)
 
 
 def response_types(handler: BaseRouteHandler) -> tuple[Any, ...]:
     """The types of a JSON response, several where it is one of them; empty for bytes."""
-    returned = typing.get_type_hints(handler.fn, include_extras=True)["return"]
+    returned = type_hints(handler.fn)["return"]
     if isinstance(returned, types.UnionType):
         return typing.get_args(returned)
     if typing.get_origin(returned) is Response:

@@ -3,13 +3,16 @@
 The file is not synced to disk: whoever promises durability does that.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
-from imagegate.images.jobs.png_encoder import Pixels, write_png
+if TYPE_CHECKING:
+    from imagegate.images.jobs.png_encoder import Pixels
 
 Format = Literal["png", "jpeg", "webp"]
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -31,6 +34,8 @@ def encode(
     if not 0 <= compression <= 100:
         raise ValueError(f"compression is 0..100, not {compression}")
     if file_format == "png":
+        from imagegate.images.jobs.png_encoder import write_png  # see `transcode`
+
         with path.open("wb") as file:
             return write_png(file, pixels, metadata)
     exif = _exif(metadata or {})

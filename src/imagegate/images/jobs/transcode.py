@@ -6,12 +6,10 @@ The image is turned upright, so that nothing of its EXIF is needed or kept; its 
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from PIL import Image
 
 from imagegate.images.jobs.decode import ImageSize, open_upright
 from imagegate.images.jobs.encode import jpeg_options, webp_options
-from imagegate.images.jobs.png_encoder import write_png
 
 JOB = "imagegate.images.jobs.transcode:transcode"
 _WHITE = (255, 255, 255)
@@ -35,6 +33,11 @@ def transcode(request: TranscodeRequest) -> ImageSize:
     profile = _profile(image)
     match request.media_type:
         case "image/png":
+            # Only in the process that draws: the gateway imports this module for its names, and numpy takes 20 MB.
+            import numpy as np
+
+            from imagegate.images.jobs.png_encoder import write_png
+
             with Path(request.target).open("wb") as file:
                 write_png(file, np.asarray(image), profile=profile)
         case "image/jpeg":
