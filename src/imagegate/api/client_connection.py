@@ -1,6 +1,7 @@
-"""The end of a client's connection, for whoever waits on its behalf: nobody is left to hear the answer.
+"""What the HTTP server knows of a request's connection: whether the request is whole, and when the connection ends.
 
-Only waits end with it. What writes goes on: the client learns of it with its next request.
+Who waits on behalf of a client ends with its connection: nobody is left to hear the answer. What writes goes on: the
+client learns of it with its next request.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Protocol, Self
 
 from litestar.types import Scope
 
-_STATE = "connection"
+_STATE, _WHOLE = "connection", "is_whole"
 
 
 class ClientConnection(Protocol):
@@ -25,6 +26,16 @@ class ClientConnection(Protocol):
 def attach(state: dict[str, Any], connection: ClientConnection) -> None:
     """`state` is that of a request's scope."""
     state[_STATE] = connection
+
+
+def mark_whole(state: dict[str, Any]) -> None:
+    """The request has arrived with its whole body. `state` is that of its scope."""
+    state[_WHOLE] = True
+
+
+def is_request_whole(scope: Scope) -> bool:
+    """Whether all of it has arrived: reading it waits for nobody."""
+    return _WHOLE in scope["state"]
 
 
 def is_client_gone(scope: Scope) -> bool:

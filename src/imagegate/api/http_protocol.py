@@ -15,7 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from imagegate.api.client_address import is_local_or_listed
-from imagegate.api.client_connection import attach
+from imagegate.api.client_connection import attach, mark_whole
 from imagegate.api.problems import STATUS, problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable
@@ -131,6 +131,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop_send_timer()  # of the last response
         super().on_headers_complete()
         attach(self.scope["state"], self)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        mark_whole(self.scope["state"])
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
