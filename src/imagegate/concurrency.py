@@ -48,7 +48,7 @@ class WakeUps:
     an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
     and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
     `drain_at_once`: nothing is waited for. `drained`: no task runs.
-    `heartbeats` wakes event streams that have been silent.
+    `heartbeats` pings event streams that are silent.
     """
 
     def __init__(self) -> None:
@@ -158,6 +158,10 @@ class TaskWatch:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._future is not None and not self._future.done()
+
     async def wait(self) -> None:
         """Until the task has changed or `wake` is called; at once where it has changed already."""
         if not self.changed:
@@ -166,15 +170,16 @@ class TaskWatch:
 
 
 class Ticker:
-    """Wakes each watch that was added `interval_s` later, with one timer for all: thousands wait in silence."""
+    """Calls a function every `interval_s` while a watch waits for its change, with one timer for all watches: a task
+    that wakes for it costs twice as much, and thousands wait in silence."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        self._queue: deque[tuple[float, TaskWatch]] = deque()
+        self._queue: deque[tuple[float, TaskWatch, Callable[[], None]]] = deque()
         self._is_armed = False
 
-    def add(self, watch: TaskWatch) -> None:
-        self._queue.append((asyncio.get_running_loop().time() + self._interval_s, watch))
+    def add(self, watch: TaskWatch, ping: Callable[[], None]) -> None:
+        self._queue.append((asyncio.get_running_loop().time() + self._interval_s, watch, ping))
         self._arm()
 
     def _arm(self) -> None:
@@ -186,9 +191,14 @@ class Ticker:
     def _tick(self) -> None:
         self._is_armed = False
         now = asyncio.get_running_loop().time()
-        while self._queue and self._queue[0][0] <= now:
-            self._queue.popleft()[1].wake()
-        self._arm()
+        try:
+            while self._queue and self._queue[0][0] <= now:
+                _, watch, ping = self._queue.popleft()
+                if watch.is_waiting:
+                    self._queue.append((now + self._interval_s, watch, ping))
+                    ping()
+        finally:
+            self._arm()
 
 
 class TtlCache(Generic[T]):
