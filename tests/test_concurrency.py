@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 from collections import Counter
@@ -91,19 +92,24 @@ def test_a_slow_load_is_shared_while_it_lasts_and_its_value_kept_in_proportion()
     asyncio.run(scenario())
 
 
-def test_watches_of_a_silent_task_are_woken_by_one_timer() -> None:
+def test_watches_of_a_silent_task_are_pinged_by_one_timer() -> None:
     async def scenario() -> None:
-        wake_ups, ticker = WakeUps(), Ticker(0.01)
+        wake_ups, ticker, pings = WakeUps(), Ticker(0.01), Counter[str]()
         with wake_ups.watch_task("task_1") as one, wake_ups.watch_task("task_1") as two:
-            for watch in (one, two):
-                ticker.add(watch)
-            await asyncio.gather(one.wait(), two.wait())
-            assert not one.changed
+            for watch, name in ((one, "one"), (two, "two")):
+                ticker.add(watch, functools.partial(pings.update, [name]))
+            waits = asyncio.gather(one.wait(), two.wait())
+            while min(pings["one"], pings["two"]) < 3:
+                await asyncio.sleep(0.01)
             assert wake_ups.watched_tasks() == {"task_1": None}
             one.seen, two.seen = 3, 2
             assert wake_ups.watched_tasks() == {"task_1": 2}
             wake_ups.notify_task_changed("task_1")
+            await waits
+            told = pings.copy()
             await one.wait()  # at once: it has changed already
+            await asyncio.sleep(0.05)
+            assert pings == told, "who waits no longer is not pinged"
         assert wake_ups.watched_tasks() == {}
 
     asyncio.run(scenario())

@@ -49,7 +49,7 @@ class WakeUps:
     an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
     and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
     `drain_at_once`: nothing is waited for. `drained`: no task runs. `last_ended`: when a task last ended here, or the
-    process began, by `time.monotonic()`. `heartbeats` wakes event streams that have been silent.
+    process began, by `time.monotonic()`. `heartbeats` pings event streams that are silent.
     """
 
     def __init__(self) -> None:
@@ -179,6 +179,10 @@ class TaskWatch:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._future is not None and not self._future.done()
+
     async def wait(self) -> None:
         """Until the task has changed or `wake` is called; at once where it has changed already."""
         if not self.changed:
@@ -187,15 +191,16 @@ class TaskWatch:
 
 
 class Ticker:
-    """Wakes each watch that was added `interval_s` later, with one timer for all: thousands wait in silence."""
+    """Calls a function every `interval_s` while a watch waits for its change, with one timer for all watches: a task
+    that wakes for it costs twice as much, and thousands wait in silence."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        self._queue: deque[tuple[float, TaskWatch]] = deque()
+        self._queue: deque[tuple[float, TaskWatch, Callable[[], None]]] = deque()
         self._is_armed = False
 
-    def add(self, watch: TaskWatch) -> None:
-        self._queue.append((asyncio.get_running_loop().time() + self._interval_s, watch))
+    def add(self, watch: TaskWatch, ping: Callable[[], None]) -> None:
+        self._queue.append((asyncio.get_running_loop().time() + self._interval_s, watch, ping))
         self._arm()
 
     def _arm(self) -> None:
@@ -207,9 +212,14 @@ class Ticker:
     def _tick(self) -> None:
         self._is_armed = False
         now = asyncio.get_running_loop().time()
-        while self._queue and self._queue[0][0] <= now:
-            self._queue.popleft()[1].wake()
-        self._arm()
+        try:
+            while self._queue and self._queue[0][0] <= now:
+                _, watch, ping = self._queue.popleft()
+                if watch.is_waiting:
+                    self._queue.append((now + self._interval_s, watch, ping))
+                    ping()
+        finally:
+            self._arm()
 
 
 class TtlCache(Generic[T]):

@@ -27,7 +27,7 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.cancel import cancel
 from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
 from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
-from imagegate.flows.views.task_stream import Heartbeat, TaskEvent, has_seen_end, stream_events
+from imagegate.flows.views.task_stream import has_seen_end, stream_events
 from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
 
@@ -294,19 +294,25 @@ async def _send_events(
             return
         await _send_part(send, f"retry: {RETRY_MS}\n\n".encode())
         with Caller(scope):
-            async for one in stream_events(runtime, account_id, task_id, seen):
-                match one:
-                    case TaskEvent():
-                        data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
-                        await _send_part(send, b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data))
-                        del data, one  # not held until the next one
-                    case Heartbeat():
-                        await _send_part(send, b": ping\n\n")
+            async for one in stream_events(runtime, account_id, task_id, seen, functools.partial(_ping, send)):
+                data = msgspec.json.encode(one.task)  # JSON has no line breaks of its own
+                await _send_part(send, b"id: %d\nevent: task\ndata: %s\n\n" % (one.number, data))
+                del data, one  # not held until the next one
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         runtime.event_streams[key_id] -= 1
         if runtime.event_streams[key_id] == 0:
             del runtime.event_streams[key_id]
+
+
+def _ping(send: Send) -> None:
+    """Send a ping if that waits for nothing: a client that does not read needs no sign of life."""
+    sending = _send_part(send, b": ping\n\n")
+    try:
+        sending.send(None)
+    except StopIteration:
+        return
+    sending.close()
 
 
 async def _send_part(send: Send, part: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -19,10 +19,6 @@ class TaskEvent(msgspec.Struct, frozen=True):
     task: TaskView
 
 
-class Heartbeat(msgspec.Struct, frozen=True):
-    """Nothing has changed for a while: the connection needs a sign of life."""
-
-
 async def has_seen_end(runtime: Runtime, task: Task, last_number: int) -> bool:
     """Whether a client that has seen change number `last_number` has seen the last one."""
     found = await runtime.db.snapshot(load_history, task.account_id, task.id)
@@ -30,9 +26,12 @@ async def has_seen_end(runtime: Runtime, task: Task, last_number: int) -> bool:
 
 
 async def stream_events(
-    runtime: Runtime, account_id: str, task_id: str, last_number: int
-) -> AsyncIterator[TaskEvent | Heartbeat]:
-    """Every change after number `last_number`, up to the terminal one. One read at first, and one per change."""
+    runtime: Runtime, account_id: str, task_id: str, last_number: int, ping: Callable[[], None]
+) -> AsyncIterator[TaskEvent]:
+    """Every change after number `last_number`, up to the terminal one. One read at first, and one per change.
+
+    `ping` is called after each `HEARTBEAT_S` of silence: the connection needs a sign of life.
+    """
     wake_ups = runtime.wake_ups
     while True:
         with wake_ups.watch_task(task_id) as watch:
@@ -50,11 +49,8 @@ async def stream_events(
                 yield events.pop(0)
             if has_ended or wake_ups.closing:
                 return
-            while not watch.changed:
-                wake_ups.heartbeats.add(watch)
-                await watch.wait()
-                if not watch.changed:
-                    yield Heartbeat()
+            wake_ups.heartbeats.add(watch, ping)
+            await watch.wait()
 
 
 def task_at(task: Task, change: TaskChange) -> Task:
