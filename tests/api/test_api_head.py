@@ -19,6 +19,8 @@ from tests.support.gateway import Gateway
 Urls = dict[str, str]
 # What two responses to the same request do not share.
 VARYING = {"x-request-id", "date"}
+# Their numbers count seconds down.
+COUNTING = {"cache-control", "ratelimit", "retry-after"}
 # A wait, a count or a time stands in the body.
 VARYING_BODIES = ("/metrics", "/status", "/v1/status", "/healthz", "/readyz")
 STREAMS = ("/v1/tasks/{task_id:str}/events",)
@@ -57,6 +59,14 @@ def urls(client: httpx.Client, gateway: Gateway) -> Urls:
     }
 
 
+def _comparable(answer: httpx.Response, varying: set[str]) -> dict[str, str]:
+    return {
+        name: re.sub(r"[0-9]+", "n", value) if name in COUNTING else value
+        for name, value in answer.headers.items()
+        if name not in varying
+    }
+
+
 def _target(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -80,7 +90,5 @@ def test_head_of_every_address_is_its_get_without_a_body(
     varying = VARYING | ({"transfer-encoding"} if path in STREAMS else set())
     if got.status_code >= 400 or path in VARYING_BODIES:
         varying |= {"content-length", "etag"}  # the request id stands in the body, or a time
-    assert {name: value for name, value in head.headers.items() if name not in varying} == {
-        name: value for name, value in got.headers.items() if name not in varying
-    }
+    assert _comparable(head, varying) == _comparable(got, varying)
     assert path in STREAMS or int(head.headers["content-length"]) > 0

@@ -230,12 +230,12 @@ def test_l05_the_prompt_is_counted_in_code_points_to_32_000(page: Page) -> None:
 
 def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     page.keyboard.press("/")
-    page.keyboard.type("a kite / with ?")
-    expect(page.locator("#pg-prompt")).to_have_value("a kite / with ?")
-    fill_form(page, "a kite / with ?", quality="low", ratio="1:1")
+    page.keyboard.type("a logo / with ?")
+    expect(page.locator("#pg-prompt")).to_have_value("a logo / with ?")
+    fill_form(page, "a logo / with ?", quality="low", ratio="1:1")
     page.focus("#pg-prompt")
     page.keyboard.press("Control+Enter")
-    completed_card(page, "a kite")
+    completed_card(page, "a logo")
     page.locator("[data-code]").first.focus()
     page.keyboard.press("?")
     expect(page.locator("dialog[open] .keys")).to_be_visible()

@@ -112,7 +112,7 @@ def _all_sound(gateway: Gateway, browser: Browser, key: str, views: tuple[str, .
 
 def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Browser, task: dict[str, Any]) -> None:
     with open_page(browser, gateway, locale="en-US") as (page, _):
-        _open(page, gateway, "tasks?status=completed&q=red+fox")
+        _open(page, gateway, "tasks?status=completed&q=red+logo")
         page.locator(f"[data-row='{task['id']}'] a").click()
         facts = page.locator(".dash-body")
         expect(facts).to_contain_text("a red logo")

@@ -387,7 +387,7 @@ def test_on_plain_http_the_page_says_so_before_the_key_is_typed(tmp_path: Path, 
         page.fill("#sign-in-key", key)
         page.click("dialog .main")
         page.locator("[data-balance]", has_text="42 credits").wait_for()
-        run_prompt(page, "a fox without a secure context")
+        run_prompt(page, "a logo without a secure context")
         assert complaints == []
 
 

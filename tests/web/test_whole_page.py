@@ -22,7 +22,7 @@ from tests.web.conftest import DESKTOP
 from tests.web.playground import add_file, fill_form, noise_image, quoted_credits, ready_references, run_prompt
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-HARD = "a 'quoted' \"sign\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
+HARD = "a 'quoted' \"logo\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
 
 
 @pytest.mark.parametrize("language", ["cURL", "Python", "JavaScript"])
