@@ -26,17 +26,23 @@ MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS_PER_LOOK = 20_000
+# More than the program has: each that is not kept is compiled anew.
+_STATEMENTS_KEPT = 512
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
 class SqliteConnection:
     def __init__(self, path: Path, clock: Clock, *, readonly: bool) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
-        self._db = apsw.Connection(str(path), flags=flags)
+        self._db = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS_KEPT)
         self._clock = clock
         self._readonly = readonly
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        if not readonly:
+            # Without it a statement is planned anew for each new value of a parameter in its conditions. Lists have to
+            # be, since partial indexes may fit some values only; the few statements of the writer are always the same.
+            self._db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._refuse_foreign_file(path)
         self._set_pragmas(readonly=readonly)
 
