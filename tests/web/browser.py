@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, ViewportSize, sync_playwright
 
 from tests.support.gateway import Gateway
 
@@ -28,6 +29,7 @@ FLAGS = [
     # A name that is no loopback: over plain http it is no secure context.
     "--host-resolver-rules=MAP gate.test 127.0.0.1",
 ]
+DESKTOP: ViewportSize = {"width": 1280, "height": 1000}
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 _SHELL = "/usr/bin/chromium-headless-shell"
 _NAMES = (_SHELL, "chromium", "chromium-browser", "google-chrome")
@@ -69,12 +71,67 @@ def open_page(browser: Browser, signed_in: Gateway | None = None, **options: Any
     `signed_in`: a gateway of this machine, at whose page the demo account is signed in.
     """
     with contextlib.closing(browser.new_context(**{"reduced_motion": "reduce", **options})) as context:
-        page, complaints = context.new_page(), []
+        page = context.new_page()
         if signed_in is not None:
             sign_in_by_link(page, signed_in)
-        page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page, complaints
+        with _complaints(page) as complaints:
+            yield page, complaints
+
+
+class Tabs:
+    """Visitors of a desktop who come for the first time, one after the other, in the same renderer: a new one takes
+    longer than what most tests do with it. What a test changes of its browser stays, as a clock, a permission or a
+    colour scheme: it needs `open_page`."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._left: Page | None = None
+
+    @contextlib.contextmanager
+    def open(self, signed_in: Gateway | None = None) -> Iterator[tuple[Page, list[str]]]:
+        """As `open_page`."""
+        page, self._left = self._left or self._new_page(), None
+        try:
+            if signed_in is not None:
+                sign_in_by_link(page, signed_in)
+            with _complaints(page) as complaints:
+                yield page, complaints
+            self._forget_visitor(page)
+        finally:
+            if self._left is None:
+                page.context.close()
+
+    def _new_page(self) -> Page:
+        return self._browser.new_context(viewport=DESKTOP, locale="en-US", reduced_motion="reduce").new_page()
+
+    def _forget_visitor(self, page: Page) -> None:
+        if page.is_closed() or len(page.context.pages) > 1:
+            return
+        page.unroute_all()
+        with contextlib.suppress(Error):  # of a gateway that is gone
+            page.goto(urljoin(page.url, "/healthz"))  # where nothing runs on
+            page.evaluate("localStorage.clear(), sessionStorage.clear()")
+            page.context.clear_cookies()
+            self._left = page
+
+
+@contextlib.contextmanager
+def _complaints(page: Page) -> Iterator[list[str]]:
+    """What its console complains about meanwhile."""
+    complaints: list[str] = []
+
+    def hear(told: ConsoleMessage) -> None:
+        if told.type in ("error", "warning"):
+            complaints.append(told.text)
+
+    def hear_error(error: Error) -> None:
+        complaints.append(str(error))
+
+    page.on("console", hear)
+    page.on("pageerror", hear_error)
+    yield complaints
+    page.remove_listener("console", hear)
+    page.remove_listener("pageerror", hear_error)
 
 
 def accessibility_violations(page: Page) -> list[str]:

@@ -12,9 +12,8 @@ from tests.support.gateway import Gateway
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.support.webhook_receiver import Behaviour, Receiver, trust_environment, webhook_receiver
-from tests.web.browser import open_browser, open_page, sign_in_by_link
+from tests.web.browser import Tabs, open_browser
 
-DESKTOP = {"width": 1280, "height": 1000}
 # On a busy machine the default of 5 s is too short; what is expected usually takes milliseconds.
 expect.set_options(timeout=30_000)
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
@@ -29,28 +28,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """The same renderer for all tests of a file: a new one for each, as `about:blank` makes too, takes longer than most
-    of them."""
-    with open_page(browser, viewport=DESKTOP, locale="en") as opened:
-        yield opened
+def tabs(browser: Browser) -> Tabs:
+    return Tabs(browser)
 
 
 @pytest.fixture
-def page(tab: tuple[Page, list[str]], gateway: Gateway) -> Iterator[Page]:
+def page(tabs: Tabs, gateway: Gateway) -> Iterator[Page]:
     """A fresh visitor of the playground on the demo account; whatever the browser complains about fails the test, but
     for refusals, which it prints too."""
-    one, complaints = tab
-    one.unroute_all()
-    one.context.clear_cookies()
-    if one.url.startswith(gateway.url):
-        one.evaluate("localStorage.clear()")
-    sign_in_by_link(one, gateway)
-    one.goto(gateway.url)
-    one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
-    complaints.clear()
-    yield one
-    assert [line for line in complaints if "Failed to load resource" not in line] == []
+    with tabs.open(gateway) as (one, complaints):
+        one.goto(gateway.url)
+        one.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
+        complaints.clear()
+        yield one
+        assert [line for line in complaints if "Failed to load resource" not in line] == []
 
 
 class RoutedSite:

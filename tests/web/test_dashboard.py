@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import accessibility_violations, open_page, sign_in
-from tests.web.conftest import DESKTOP, SCOPES
+from tests.web.browser import Tabs, accessibility_violations, open_page, sign_in
+from tests.web.conftest import SCOPES
 
 CUSTOMER = ("overview", "tasks", "usage?by=model", "credits", "keys", "webhooks")
 OPERATOR = ("accounts", "routes", "costs", "overruns", "audit")
@@ -70,8 +70,8 @@ def _leaves(tree: dict[str, Any] | str, path: str) -> Iterator[str]:
         yield from _leaves(below, f"{path}.{name}")
 
 
-def test_a_customer_sees_no_view_of_the_operator(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, complaints):
+def test_a_customer_sees_no_view_of_the_operator(gateway: Gateway, tabs: Tabs) -> None:
+    with tabs.open(gateway) as (page, complaints):
         _open(page, gateway, "overview")
         expect(page.locator(".dash-nav a")).to_have_count(len(CUSTOMER))
         page.goto(f"{gateway.url}/dashboard#/accounts")
@@ -110,8 +110,8 @@ def _all_sound(gateway: Gateway, browser: Browser, key: str, views: tuple[str, .
             assert accessibility_violations(page) == [], view
 
 
-def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Browser, task: dict[str, Any]) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, _):
+def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, tabs: Tabs, task: dict[str, Any]) -> None:
+    with tabs.open(gateway) as (page, _):
         _open(page, gateway, "tasks?status=completed&q=red+logo")
         page.locator(f"[data-row='{task['id']}'] a").click()
         facts = page.locator(".dash-body")
@@ -122,8 +122,8 @@ def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, browser: Brow
         expect(page.locator("[data-empty]")).to_be_visible()
 
 
-def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, _):
+def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, tabs: Tabs) -> None:
+    with tabs.open(gateway) as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("a shop")
@@ -154,12 +154,12 @@ def _balance(gateway: Gateway, key: str) -> int:
         return http.get("/v1/credits").status_code
 
 
-def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: Browser) -> None:
+def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, tabs: Tabs) -> None:
     with gateway.client() as http:
         made = http.post(
             "/v1/keys", json={"name": "before", "daily_cap_credits": "5", "models": ["gpt-image-2"]}
         ).json()
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
+    with tabs.open(gateway) as (page, complaints):
         _open(page, gateway, "keys")
         row = page.locator(f"[data-row='{made['id']}']")
         row.get_by_role("button", name="Change").click()
@@ -184,9 +184,9 @@ def test_d_keys_change_their_name_limits_and_expiry(gateway: Gateway, browser: B
 
 
 def test_d_credits_show_the_ledger_whose_lines_make_the_balance(
-    gateway: Gateway, browser: Browser, task: dict[str, Any]
+    gateway: Gateway, tabs: Tabs, task: dict[str, Any]
 ) -> None:
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
+    with tabs.open(gateway) as (page, complaints):
         _open(page, gateway, f"credits?task_id={task['id']}")
         rows = page.locator("tbody tr")
         expect(rows).to_have_count(3)
@@ -203,8 +203,8 @@ def test_d_credits_show_the_ledger_whose_lines_make_the_balance(
 
 
 @pytest.mark.parametrize("group", ["day", "model", "key"])
-def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: dict[str, Any], group: str) -> None:
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en-US") as (page, complaints):
+def test_d_usage_is_plotted_and_told(gateway: Gateway, tabs: Tabs, task: dict[str, Any], group: str) -> None:
+    with tabs.open(gateway) as (page, complaints):
         _open(page, gateway, f"usage?by={group}")
         page.locator(".plot canvas").wait_for()
         inked = page.evaluate(
@@ -230,14 +230,14 @@ def test_d_usage_is_plotted_and_told(gateway: Gateway, browser: Browser, task: d
         assert complaints == []
 
 
-def test_d_keys_that_made_others_end_with_them_or_leave_them(gateway: Gateway, browser: Browser) -> None:
+def test_d_keys_that_made_others_end_with_them_or_leave_them(gateway: Gateway, tabs: Tabs) -> None:
     owner = gateway.new_key("makers", "1")
     with gateway.client(owner) as http:
         maker = http.post("/v1/keys", json={"name": "the maker"}).json()
     with gateway.client(maker["key"]) as http:
         for name in ("one made", "two made"):
             http.post("/v1/keys", json={"name": name}).raise_for_status()
-    with open_page(browser, locale="en-US") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, gateway.url, owner)
         _open(page, gateway, "keys")
         row = page.locator("tr", has_text="the maker")
@@ -257,10 +257,10 @@ def test_d_keys_that_made_others_end_with_them_or_leave_them(gateway: Gateway, b
         assert complaints == []
 
 
-def test_d_audit_shows_who_did_what(gateway: Gateway, browser: Browser, operator: str) -> None:
+def test_d_audit_shows_who_did_what(gateway: Gateway, tabs: Tabs, operator: str) -> None:
     with gateway.client(operator) as http:
         made = http.post("/v1/admin/accounts", json={"name": "watched"}).raise_for_status()
-    with open_page(browser, locale="en-US") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, gateway.url, operator)
         _open(page, gateway, "audit")
         row = page.locator("tr", has_text=made.headers["x-request-id"])
@@ -270,8 +270,8 @@ def test_d_audit_shows_who_did_what(gateway: Gateway, browser: Browser, operator
         assert complaints == []
 
 
-def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, _):
+def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gateway, tabs: Tabs) -> None:
+    with tabs.open(gateway) as (page, _):
         _open(page, gateway, "keys")
         page.locator("[data-new-key]").click()
         page.get_by_label("Name").fill("nowhere")
@@ -281,12 +281,10 @@ def test_d_keys_that_are_faulty_are_refused_in_the_words_of_the_api(gateway: Gat
         expect(page.get_by_label("Allowed IP addresses and networks")).to_have_attribute("aria-invalid", "true")
 
 
-def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(
-    gateway: Gateway, browser: Browser, operator: str
-) -> None:
+def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(gateway: Gateway, tabs: Tabs, operator: str) -> None:
     name = "customer of the page"
     poor = gateway.new_key(name, "0.000001")
-    with open_page(browser, locale="en-US") as (page, _):
+    with tabs.open() as (page, _):
         sign_in(page, gateway.url, operator)
         _open(page, gateway, "accounts")
         page.locator("tr", has_text=name).get_by_role("button").click()
@@ -301,10 +299,10 @@ def test_d_accounts_get_a_grant_once_though_its_answer_was_lost(
     assert sum(float(one) for one in grants) == pytest.approx(7.500001)
 
 
-def test_an_empty_account_is_told_so(gateway: Gateway, browser: Browser, operator: str) -> None:
+def test_an_empty_account_is_told_so(gateway: Gateway, tabs: Tabs, operator: str) -> None:
     poor = gateway.new_key("out of credits", "1")
     _take_back(gateway, operator, "out of credits")
-    with open_page(browser, locale="en-US") as (page, _):
+    with tabs.open() as (page, _):
         sign_in(page, gateway.url, poor)
         _open(page, gateway, "overview")
         expect(page.locator("[data-out-of-credits]")).to_contain_text("No credits left")
@@ -319,9 +317,9 @@ def _take_back(gateway: Gateway, operator: str, name: str) -> httpx.Response:
 
 
 def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_demand(
-    gateway: Gateway, browser: Browser
+    gateway: Gateway, tabs: Tabs
 ) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, _):
+    with tabs.open(gateway) as (page, _):
         _open(page, gateway, "webhooks")
         page.get_by_label("URL for a test event").fill("https://127.0.0.1/hook")
         page.get_by_role("button", name="Send test").click()
@@ -333,8 +331,8 @@ def test_a_webhook_to_a_private_place_is_refused_and_the_secret_is_shown_on_dema
         expect(page.get_by_role("button", name="Show secret")).to_be_focused()
 
 
-def test_what_fails_can_be_tried_again(gateway: Gateway, browser: Browser) -> None:
-    with open_page(browser, gateway, locale="en-US") as (page, _):
+def test_what_fails_can_be_tried_again(gateway: Gateway, tabs: Tabs) -> None:
+    with tabs.open(gateway) as (page, _):
         page.route("**/v1/ledger?*", lambda route: route.abort(), times=1)
         _open(page, gateway, "credits")
         page.get_by_role("button", name="Try again").click()

@@ -17,8 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import open_page
-from tests.web.conftest import DESKTOP
+from tests.web.browser import DESKTOP, open_page
 from tests.web.playground import (
     add_file,
     completed_card,
@@ -204,7 +203,7 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
 
 
 def test_l16_a_countdown_tells_when_the_originals_expire(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, _):
+    with open_page(browser, gateway, locale="en") as (page, _):  # a clock that was set cannot be given back
         page.clock.install()
         page.goto(gateway.url)
         one = run_prompt(page, "a logo of a short life")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.web.browser import open_page, sign_in
-from tests.web.conftest import DESKTOP, RoutedSite
+from tests.web.browser import Tabs, sign_in
+from tests.web.conftest import RoutedSite
 
 
 def _open(page: Page, front: RoutedSite, view: str, key: str) -> None:
@@ -18,12 +18,12 @@ def _open(page: Page, front: RoutedSite, view: str, key: str) -> None:
     expect(page.locator(".waiting")).to_have_count(0)
 
 
-def test_d_tasks_are_filtered_and_tell_of_each_attempt(browser: Browser, front: RoutedSite) -> None:
+def test_d_tasks_are_filtered_and_tell_of_each_attempt(tabs: Tabs, front: RoutedSite) -> None:
     front.cheap.script("429")
     task = front.gateway.create("a boat that took two tries")
     refused = front.gateway.create("refused at once [[refuse]]")
     assert (task["status"], refused["status"]) == ("completed", "failed")
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         _open(page, front, "tasks", front.gateway.key)
         page.get_by_label("Status").select_option("failed")
         expect(page.locator("tbody tr")).to_have_count(1)
@@ -40,10 +40,10 @@ def test_d_tasks_are_filtered_and_tell_of_each_attempt(browser: Browser, front: 
         assert complaints == []
 
 
-def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(browser: Browser, front: RoutedSite) -> None:
+def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(tabs: Tabs, front: RoutedSite) -> None:
     front.cheap.script("429:600")
     task = front.gateway.create("a fox behind a limit")
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         _open(page, front, "routes", front.operator)
         cheap, dear = (page.locator(f"[data-row='gpt-image-2@{name}']") for name in ("cheap", "dear"))
         expect(cheap.locator("[data-state]")).to_have_text("Rate-limited")
@@ -83,10 +83,10 @@ def _usd(nanos: str) -> str:
     return f"-${text}" if amount < 0 and text != "0" else f"${text}"
 
 
-def test_d_overruns_are_the_operators_and_never_the_customers(browser: Browser, front: RoutedSite) -> None:
+def test_d_overruns_are_the_operators_and_never_the_customers(tabs: Tabs, front: RoutedSite) -> None:
     task = front.gateway.create("larger than asked [[size:2048x2048]]")
     assert task["billing"]["charged_credits"] == task["billing"]["reserved_credits"]
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         _open(page, front, "overruns", front.operator)
         row = page.locator("tbody tr", has_text=task["id"])
         expect(row).to_have_count(1)
@@ -96,10 +96,10 @@ def test_d_overruns_are_the_operators_and_never_the_customers(browser: Browser, 
         assert complaints == []
 
 
-def test_d_webhooks_show_the_request_the_answer_and_are_sent_again(browser: Browser, front: RoutedSite) -> None:
+def test_d_webhooks_show_the_request_the_answer_and_are_sent_again(tabs: Tabs, front: RoutedSite) -> None:
     task = front.gateway.create("a fox with a webhook", callback_url=front.receiver.url("shop"))
     (sent,) = front.receiver.wait("shop", 1)
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         _open(page, front, "webhooks", front.gateway.key)
         hook = page.locator(f"[data-row='evt_{task['id']}']")
         expect(hook.locator("[data-state]")).to_have_text("Delivered")

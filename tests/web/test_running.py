@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.gateway import THUMBNAILS, Gateway
-from tests.web.browser import open_page, sign_in
-from tests.web.conftest import DESKTOP, RoutedSite
+from tests.web.browser import Tabs, sign_in
+from tests.web.conftest import RoutedSite
 from tests.web.playground import (
     TIMEOUT_MS,
     add_file,
@@ -31,9 +31,9 @@ from tests.web.playground import (
 GATEWAY_ENV = THUMBNAILS
 
 
-def test_l07_several_runs_each_with_its_state_and_a_cancel(browser: Browser, front: RoutedSite) -> None:
+def test_l07_several_runs_each_with_its_state_and_a_cancel(tabs: Tabs, front: RoutedSite) -> None:
     key = front.gateway.new_key("one at a time", "1000", "--concurrent-tasks", "1")
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, front.gateway.url, key)
         page.goto(front.gateway.url)
         for name in ("first [[latency:10s]]", "second", "third"):
@@ -54,8 +54,8 @@ def test_l07_several_runs_each_with_its_state_and_a_cancel(browser: Browser, fro
         assert complaints == []
 
 
-def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, front: RoutedSite) -> None:
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(tabs: Tabs, front: RoutedSite) -> None:
+    with tabs.open() as (page, complaints):
         sign_in(page, front.gateway.url, front.customer)
         page.goto(front.gateway.url)
         for number in range(5):
@@ -82,13 +82,13 @@ def test_l08_five_runs_outlive_a_reload_and_a_closed_tab(browser: Browser, front
         assert complaints == []
 
 
-def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(browser: Browser, gateway: Gateway) -> None:
+def test_l09_history_shows_twenty_finds_all_and_loads_thumbnails_alone(tabs: Tabs, gateway: Gateway) -> None:
     key = gateway.new_key("a long history", "1000")
     with gateway.client(key) as http:
         for number in range(22):
             body = {"prompt": f"logo {number:02d}", "size": "640x1024", "quality": "low"}
             http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, gateway.url, key)
         loaded: list[str] = []
         page.on("request", lambda request: loaded.append(request.url))
@@ -173,11 +173,11 @@ def test_l15_a_draft_becomes_the_final_in_one_click_at_the_price_on_the_button(p
 
 @pytest.mark.parametrize("who", ["customer", "operator"])
 def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
-    browser: Browser, front: RoutedSite, who: str
+    tabs: Tabs, front: RoutedSite, who: str
 ) -> None:
     key = front.customer if who == "customer" else front.operator
     front.cheap.script("503-json")
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, front.gateway.url, key)
         page.goto(front.gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
@@ -216,11 +216,11 @@ def _credits(value: Any) -> str:
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(50, marks=[pytest.mark.gate, pytest.mark.timeout(900)])])
-def test_the_price_in_sight_is_the_bill_whatever_is_chosen(browser: Browser, gateway: Gateway, count: int) -> None:
+def test_the_price_in_sight_is_the_bill_whatever_is_chosen(tabs: Tabs, gateway: Gateway, count: int) -> None:
     """Random settings, driven through the form; the embedded engine uses exactly what the formula says."""
     chance = random.Random(count)
     key = gateway.new_key(f"chance {count}", "100000")
-    with open_page(browser, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open() as (page, complaints):
         sign_in(page, gateway.url, key)
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()

@@ -17,8 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.gateway import Gateway
-from tests.web.browser import accessibility_violations, open_page
-from tests.web.conftest import DESKTOP
+from tests.web.browser import DESKTOP, Tabs, accessibility_violations, open_page
 from tests.web.playground import add_file, fill_form, noise_image, quoted_credits, ready_references, run_prompt
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
@@ -146,8 +145,8 @@ _STATES: dict[str, Callable[[Page], None]] = {
 }
 
 
-def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(browser: Browser, gateway: Gateway) -> None:
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, _):
+def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(tabs: Tabs, gateway: Gateway) -> None:
+    with tabs.open(gateway) as (page, _):
         page.goto(gateway.url)
         fill_form(page, "a logo without a road", quality="low", ratio="1:1")
         quoted_credits(page)
@@ -193,9 +192,9 @@ def test_l17_themes_follow_the_system_until_one_is_chosen(browser: Browser, gate
         expect(body).to_have_css("background-color", light)
 
 
-def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(browser: Browser, gateway: Gateway) -> None:
+def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(tabs: Tabs, gateway: Gateway) -> None:
     hosts: set[str] = set()
-    with open_page(browser, gateway, viewport=DESKTOP, locale="en") as (page, complaints):
+    with tabs.open(gateway) as (page, complaints):
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
