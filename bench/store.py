@@ -124,7 +124,7 @@ class _RecordingConnection:
         self._connection.execute_nowait(text, params)
 
     def _note(self, text: str, params: dict[str, Any]) -> None:
-        used = set(re.findall(r":([a-z_]+)", text)) & set(params)
+        used = set(re.findall(r":([a-z_0-9]+)", text)) & set(params)
         values = {name: sql.Literal(params[name]).as_string(self._driver) for name in used}
         self.statements.append(" ".join((dialect.postgres_sql(text) % values).split()) + ";")
 

@@ -28,7 +28,8 @@ def raise_file_limit() -> int:
 def connection_limit(settings: Settings, files: int) -> int:
     """`max_connections`, or what the file limit leaves beside the gateway's own connections, with a warning."""
     wanted = settings.server.max_connections
-    calls = most_calls(settings.work.max_upstream_calls, files)
+    # A process that only serves calls nobody.
+    calls = most_calls(settings.work.max_upstream_calls, files) if settings.work.workers else 0
     left = max(_MIN_CONNECTIONS, files - calls - OTHER_FILES)
     if left < wanted:
         log_warning("connections_limited_by_open_files", files=files, max_connections=wanted, connections=left)
