@@ -35,7 +35,7 @@ def test_a_list_that_does_not_end_is_stopped_in_the_database(open_database: Open
     """With a single reader: were it only the caller that gave up, no later list would find one."""
 
     async def scenario() -> None:
-        db = open_database(list_readers=1, list_timeout_s=0.3)
+        db = open_database(list_readers=1, list_timeout_s=1.5)
         for query in (count_for_ever, one_and_then_for_ever):
             with pytest.raises(QueryTimeout):
                 await db.read_list("acc_a", query)

@@ -26,7 +26,10 @@ class ClockedGateway(RoutedGateway):
 
     def set_clock(self, offset_s: float) -> None:
         """So far from the real time from now on."""
-        self._offset.write_bytes(struct.pack("<q", int(offset_s * 1_000_000_000)))
+        # In place: the program reads it at any moment, and must not find it empty.
+        handle = os.open(self._offset, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.pwrite(handle, struct.pack("<q", int(offset_s * 1_000_000_000)), 0)
+        os.close(handle)
 
     def _spawn(self, arguments: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
