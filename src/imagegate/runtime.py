@@ -78,7 +78,8 @@ class Runtime:
     def call_limits(self) -> CallLimits:
         """How many calls of upstreams run at once: made at the first use, when the limit of open files is known."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return CallLimits(most_calls(self.settings.work.max_upstream_calls, files), self.wake_ups.notify_place_free)
+        most = most_calls(self.settings.work.max_upstream_calls, files, self.settings.server.max_connections)
+        return CallLimits(most, self.wake_ups.notify_place_free)
 
     @functools.cached_property
     def thumbnail_slots(self) -> KeyedSlots:

@@ -6,7 +6,7 @@ import contextlib
 import resource
 
 from imagegate.logging import log_warning
-from imagegate.routing.call_limits import OTHER_FILES, most_calls
+from imagegate.routing.call_limits import FIRST_LIMIT, OTHER_FILES
 from imagegate.settings import Settings
 
 _MIN_CONNECTIONS = 64
@@ -28,8 +28,7 @@ def raise_file_limit() -> int:
 def connection_limit(settings: Settings, files: int) -> int:
     """`max_connections`, or what the file limit leaves beside the gateway's own connections, with a warning."""
     wanted = settings.server.max_connections
-    # A process that only serves calls nobody.
-    calls = most_calls(settings.work.max_upstream_calls, files) if settings.work.workers else 0
+    calls = min(settings.work.max_upstream_calls, FIRST_LIMIT)
     left = max(_MIN_CONNECTIONS, files - calls - OTHER_FILES)
     if left < wanted:
         log_warning("connections_limited_by_open_files", files=files, max_connections=wanted, connections=left)

@@ -19,9 +19,9 @@ FIRST_LIMIT: Final = 256
 OTHER_FILES: Final = 500
 
 
-def most_calls(wanted: int, open_files: int) -> int:
-    """`wanted`, or what the limit of open files allows: half of them, as whoever waits for a call is connected too."""
-    return min(wanted, max(FIRST_LIMIT, (open_files - OTHER_FILES) // 2))
+def most_calls(wanted: int, open_files: int, connections: int) -> int:
+    """`wanted`, or what the limit of open files leaves beside so many connections of clients."""
+    return min(wanted, max(FIRST_LIMIT, open_files - OTHER_FILES - connections))
 
 
 class CallPlace(NamedTuple):
