@@ -18,13 +18,12 @@ _DECODE_AT_ONCE = """
 import contextlib, sys, threading
 import msgspec
 import imagegate.app
+from imagegate.concurrency import prepare_structs
 from imagegate.settings import Settings
 
 database = imagegate.app.connect_database(Settings())
-structs = [msgspec.Struct]
-for struct in structs:
-    structs += struct.__subclasses__()
-ours = [struct for struct in structs if struct.__module__.startswith("imagegate.")]
+assert prepare_structs.cache_info().currsize == 1, "nobody has prepared the structs"
+ours = prepare_structs()
 barrier = threading.Barrier(4)
 
 def decode_all():

@@ -25,8 +25,11 @@ _LOOKS_KEPT_S = 120
 
 
 @functools.cache
-def prepare_structs() -> None:
+def prepare_structs() -> tuple[type[msgspec.Struct], ...]:
     """Let msgspec build its tables of our structs: call it, with every module imported, before threads share structs.
+
+    Returns those that can be decoded. The others, with a field that msgspec does not know, must never be: their tables
+    cannot be built, so that every attempt is a first one.
 
     msgspec publishes the table of a struct before it has filled it in, and the filling runs Python code. A second
     thread that decodes the same struct for the first time at that moment reads a null pointer, and the process dies.
@@ -34,10 +37,13 @@ def prepare_structs() -> None:
     structs: list[type[msgspec.Struct]] = [msgspec.Struct]
     for struct in structs:  # grows while it is walked
         structs += struct.__subclasses__()
+    ours = []
     for struct in structs:
         if struct.__module__.startswith("imagegate."):
-            with contextlib.suppress(TypeError):  # one that no one decodes: it has a field msgspec cannot decode
+            with contextlib.suppress(TypeError):
                 msgspec.json.Decoder(struct)
+                ours.append(struct)
+    return tuple(ours)
 
 
 class WakeUps:
