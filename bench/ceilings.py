@@ -28,6 +28,7 @@ from imagegate.http import json_base64
 from imagegate.http.client import HttpClient
 from imagegate.http.request_body import json_body
 from imagegate.http.resolver import DnsResolver
+from imagegate.job import JobThread
 from imagegate.upstreams.base import CallHooks
 from imagegate.upstreams.openai.response import ResponseReader
 
@@ -109,13 +110,14 @@ def _raw_copy(port: int, folder: Path) -> None:
 async def _gateway_path(port: int, folder: Path) -> None:
     """Ours: HTTP, the scan of the JSON, base64, the file and its flush."""
     client, slots = HttpClient(5.0, {}, DnsResolver()), asyncio.Semaphore(CONCURRENT_DOWNLOADS)
+    decoder = JobThread("decoder", max_batch=8)
     url, size = f"http://127.0.0.1:{port}/", len(png(IMAGE))
 
     async def one(number_: int) -> None:
         place = folder / f"ours-{number_}"
         place.mkdir(exist_ok=True)
         async with slots, client.stream("POST", url, total_s=600.0, body=json_body({})) as response:
-            reader = ResponseReader(place.joinpath, 1, 1, Dialect(name="bench"), CallHooks().on_partial_image)
+            reader = ResponseReader(place.joinpath, decoder, 1, 1, Dialect(name="bench"), CallHooks().on_partial_image)
             file = (await reader.read(response)).files["@0"]
             assert file.bytes == size
             await asyncio.to_thread(fsync, file.path)
@@ -123,6 +125,7 @@ async def _gateway_path(port: int, folder: Path) -> None:
 
     await asyncio.gather(*(one(number_) for number_ in range(COUNT)))
     await client.close()
+    decoder.close()
 
 
 def _byte_rows(folder: Path) -> Iterator[Row]:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import queue
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from imagegate.job import Job, resolve_all
+from imagegate.job import Job, JobThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,12 +44,11 @@ class Unflushed:
         self.folders[path] = None
 
 
-class DiskWriter:
-    """One thread, started at its first work. `close` finishes what waits."""
+class DiskWriter(JobThread):
+    """Its work gets the batch's Unflushed as its first argument."""
 
     def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        super().__init__("imagegate-disk", _MAX_BATCH)
         self._flusher = _Flusher()
 
     async def run(self, work: Callable[Concatenate[Unflushed, P], T], *args: P.args, **_: P.kwargs) -> T:
@@ -60,7 +57,7 @@ class DiskWriter:
         OSError of the work, or of the flush: then nothing is known to be on disk.
         """
         job = Job(work, args)
-        self._enqueue(job)
+        self.enqueue(job)
         result: T = await job.future
         return result
 
@@ -68,42 +65,12 @@ class DiskWriter:
         """Run it some time, for nobody: what is not done when the process dies has to be repaired by a sweep."""
         job = Job(work, args)
         job.future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._enqueue(job)
+        self.enqueue(job)
 
-    def _enqueue(self, job: Job) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="imagegate-disk", daemon=True)
-            self._thread.start()
-        self._inbox.put(job)
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._inbox.put(None)
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        while (first := self._inbox.get()) is not None:
-            batch, is_last = [first], False
-            with suppress(queue.Empty):
-                while len(batch) < _MAX_BATCH:
-                    job = self._inbox.get_nowait()
-                    if job is None:
-                        is_last = True
-                        break
-                    batch.append(job)
-            self._run_batch(batch)
-            resolve_all(batch)
-            if is_last:
-                return
-
-    def _run_batch(self, batch: list[Job]) -> None:
+    def run_batch(self, batch: list[Job]) -> None:
         unflushed = Unflushed()
         for job in batch:
-            try:
-                job.result = job.function(unflushed, *job.args)
-            except Exception as error:  # noqa: BLE001  the thread's edge: every error becomes somebody's result
-                job.error = error
+            job.run(unflushed)
         try:
             self._flusher.flush(unflushed)
         except OSError as error:

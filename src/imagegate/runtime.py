@@ -112,6 +112,7 @@ class Runtime:
         await self.image_pool.close()
         await self.registry.close()
         await self.upstream_deps.resolver.close()
+        self.upstream_deps.decoder.close()
         self.db.close()
         self.disk.close()
         self.spool.close()

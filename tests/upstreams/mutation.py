@@ -265,7 +265,7 @@ class MutatedClient(HttpClient):
                 start += size
 
         content, headers = SimpleNamespace(iter_any=pieces), CIMultiDictProxy(CIMultiDict(self._case.headers))
-        yield SimpleNamespace(status=200, headers=headers, content=content, raw_headers=())
+        yield SimpleNamespace(status=200, headers=headers, content=content, raw_headers=(), connection=None)
 
 
 async def run_case(protocol: str, case: Case, directory: Path, seed: int) -> Outcome:

@@ -40,6 +40,8 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 # Nobody compresses twice on purpose; more than that is a trick to make us work.
 _MAX_CODINGS: Final = 2
+# Less than that is not worth stopping and starting the connection for.
+_MIN_PAUSE_BYTES: Final = 64 * 1024
 # Enough to see whether a body is compressed at all.
 _CODING_SNIFF_BYTES: Final = 2
 # Bare deflate has no mark of its own: JSON, events, markup and images are told from it by theirs.
@@ -318,7 +320,7 @@ async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     codings = [coding for part in header.lower().split(",") if (coding := part.strip()) in _CODINGS] or ["gzip"]
     # What was applied last stands last and is undone first.
     inflaters = [_Inflater(coding) for coding in reversed(codings[:_MAX_CODINGS])]
-    async for chunk in _iter_received(response.content):
+    async for chunk in _iter_received(response):
         for inflated in reduce(_inflate, inflaters, iter((chunk,))):
             yield inflated
     for index, inflater in enumerate(inflaters):
@@ -326,11 +328,22 @@ async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield inflated
 
 
-async def _iter_received(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """All that was received, also of a connection that broke."""
+async def _iter_received(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """All that was received, also of a connection that broke.
+
+    While a chunk is in hand nothing more is received: of many responses that land together each takes the memory of
+    one chunk, however long it waits to be written.
+    """
+    stream = response.content
     try:
         async for chunk in stream.iter_any():
+            protocol = response.connection and response.connection.protocol
+            if protocol is None or len(chunk) < _MIN_PAUSE_BYTES:
+                yield chunk
+                continue
+            protocol.pause_reading()
             yield chunk
+            protocol.resume_reading()
     except RuntimeError as error:
         # aiohttp's word for a body behind a response that switches protocols and hangs up.
         raise aiohttp.ClientPayloadError(str(error)) from error

@@ -3,6 +3,5 @@
 from imagegate.images.facts import ImageFacts, ImageFlaw, InvalidImage, MediaType
 from imagegate.images.inspect import inspect
 from imagegate.images.sniff import sniff
-from imagegate.images.verify import check_structure
 
-__all__ = ["ImageFacts", "ImageFlaw", "InvalidImage", "MediaType", "check_structure", "inspect", "sniff"]
+__all__ = ["ImageFacts", "ImageFlaw", "InvalidImage", "MediaType", "inspect", "sniff"]

@@ -24,20 +24,23 @@ MAX_EDGE: Final = 23_170
 _PILLOW_NAMES: Final[dict[MediaType, str]] = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 
 
-def inspect(path: Path) -> ImageFacts:
-    """The facts of a still JPEG, PNG or WebP file that is whole and within the limits; raises InvalidImage."""
+def inspect(path: Path, *, checksums: bool = False) -> ImageFacts:
+    """The facts of a still JPEG, PNG or WebP file that is complete and within the limits; raises InvalidImage.
+
+    `checksums`: verify those of a PNG too, for what is delivered and charged as it is.
+    """
     with path.open("rb") as source:
         size = os.fstat(source.fileno()).st_size
         if size > MAX_BYTES:
             raise InvalidImage("too_large", f"{size} bytes")
-        media_type = read_media_type(source)
-        outline = read_structure(source, size, media_type)
+        media_type = _media_type(source)
+        outline = _structure(source, size, media_type, checksums=checksums)
     _check_limits(outline)
     _compare_with_pillow(outline, media_type)
     return ImageFacts(media_type, outline.width, outline.height, size, outline.has_alpha, outline.orientation)
 
 
-def read_media_type(source: BinaryIO) -> MediaType:
+def _media_type(source: BinaryIO) -> MediaType:
     """The media type by the first bytes, if it is one of the accepted formats; raises InvalidImage."""
     media_type = sniff(source.read(SNIFF_BYTES))
     if media_type is None or media_type not in _PILLOW_NAMES:
@@ -45,7 +48,7 @@ def read_media_type(source: BinaryIO) -> MediaType:
     return media_type
 
 
-def read_structure(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool = False) -> ImageStructure:
+def _structure(source: BinaryIO, size: int, media_type: MediaType, *, checksums: bool) -> ImageStructure:
     """Walk through the file; raises InvalidImage."""
     if media_type == "image/png":
         return png.walk(source, size, checksums=checksums)

@@ -6,11 +6,16 @@ No chunk is inflated, so text and profile bombs are only lengths. What follows I
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import BinaryIO, Final
 
 from imagegate.images.exif import MAX_BLOCK_BYTES, Orientation, read_orientation
 from imagegate.images.facts import ImageStructure, InvalidImage
+
+# isal is several times faster than zlib, but has no wheel for every machine.
+try:
+    from isal.isal_zlib import crc32
+except ImportError:
+    from zlib import crc32
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS: Final = 65_536
@@ -44,7 +49,7 @@ def _ihdr(source: BinaryIO, size: int) -> bytes:
     if name != b"IHDR" or length != 13:
         raise InvalidImage("corrupt", "no IHDR at the start")
     body, checksum = source.read(13), source.read(4)
-    if zlib.crc32(name + body).to_bytes(4) != checksum:
+    if crc32(name + body).to_bytes(4) != checksum:
         raise InvalidImage("corrupt", "checksum of IHDR")
     return body
 
@@ -62,10 +67,10 @@ def _chunk_head(source: BinaryIO, size: int) -> tuple[bytes, int]:
 
 
 def _verify_checksum(source: BinaryIO, name: bytes, length: int) -> None:
-    checksum = zlib.crc32(name)
+    checksum = crc32(name)
     while length:
         block = source.read(min(length, _BLOCK_BYTES))
-        checksum = zlib.crc32(block, checksum)
+        checksum = crc32(block, checksum)
         length -= len(block)
     if checksum.to_bytes(4) != source.read(4):
         raise InvalidImage("corrupt", f"checksum of {name!r}")
@@ -98,4 +103,4 @@ def _structure(header: bytes, before: set[bytes], after: set[bytes], orientation
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
-    return len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4)
+    return len(body).to_bytes(4) + name + body + crc32(name + body).to_bytes(4)

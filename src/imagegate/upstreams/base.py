@@ -19,6 +19,7 @@ from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
 from imagegate.http.client import Download, DownloadFailed
 from imagegate.http.resolver import DnsResolver
+from imagegate.job import JobThread
 from imagegate.spool import Spool, SpooledResponse
 
 ProgressHook = Callable[[int], Awaitable[None]]
@@ -170,7 +171,8 @@ class PollSchedule(msgspec.Struct, frozen=True):
 
 
 class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):
-    """What upstreams are built from. `fetch` takes an upstream's base URL and downloads results for it, `link` makes
+    """What upstreams are built from. `decoder` reads responses with images in them into files: not the loop, which a
+    slow disk would stall. `fetch` takes an upstream's base URL and downloads results for it, `link` makes
     links to references, `env` holds keys. `painters` of 0 means one painter process per core. `resolver` is never
     asked for names that customers give."""
 
@@ -181,6 +183,8 @@ class UpstreamDeps(msgspec.Struct, frozen=True, kw_only=True):
     painters: int = 0
     resolver: AbstractResolver = msgspec.field(default_factory=DnsResolver)
     tls: ssl.SSLContext | None = None
+    # Few in a row: while they are decoded, the memory of what they were read from is not free.
+    decoder: JobThread = msgspec.field(default_factory=lambda: JobThread("imagegate-decoder", max_batch=8))
     poll_schedule: PollSchedule = PollSchedule()
     download_retry: RetrySchedule = RetrySchedule()
 

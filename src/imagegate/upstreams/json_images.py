@@ -7,7 +7,6 @@ begins as a PNG, JPEG or WebP in base64. In the rest, `"@0"`, `"@1"`,
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import re
 from collections.abc import Callable
@@ -186,17 +185,6 @@ def max_images(call: Call) -> int:
     """Whose bytes one response may have: servers repeat what they were sent. Of files there may be twice as many, since
     they may send a result in two ways."""
     return call.order.n + len(call.references) + bool(call.mask)
-
-
-async def feed_in_thread(scanner: JsonImageScanner, chunk: bytes) -> None:
-    """In a thread, because a disk that stalls must stall this call alone."""
-    work = asyncio.get_running_loop().run_in_executor(None, scanner.feed, chunk)
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # The file is closed next: no thread may still be writing to it.
-        await asyncio.wait([work])
-        raise
 
 
 def _decimal(text: str) -> Decimal | None:

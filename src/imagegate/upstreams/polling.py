@@ -31,6 +31,7 @@ from imagegate.http.client import (
     read_response,
 )
 from imagegate.http.request_body import RequestBody
+from imagegate.job import JobThread
 from imagegate.spool import SpooledResponse
 from imagegate.upstreams.base import (
     Call,
@@ -42,14 +43,13 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import ImageFile, gather, save_image
+from imagegate.upstreams.downloads import ImageFile, ResultSaver, gather
 from imagegate.upstreams.errors import JOB_ERRORS, classify_error, no_response_outcome
 from imagegate.upstreams.json_images import (
     BROKEN_OFF,
     JsonImageScanner,
     UnreadableResponse,
     decode_object,
-    feed_in_thread,
     is_whole_json,
     max_images,
 )
@@ -196,7 +196,7 @@ class PollingUpstream(ABC, Generic[Ref]):
                 accepted = read_object(scanner.finish())
                 return accepted is not None and self.read_ref(accepted) is not None
 
-            return await _read_scanned(response, scanner, has_job, body)
+            return await _read_scanned(response, scanner, self.deps.decoder, has_job, body)
 
     async def get(self, job: RemoteJob[Ref], url: str, total_s: float) -> HttpResponse:
         """A poll. The images in its response are the job's files. Raises NoResponse."""
@@ -216,7 +216,7 @@ class PollingUpstream(ABC, Generic[Ref]):
             return is_whole or len(scanner.finished_files) >= fewest
 
         async with self.http.stream("GET", url, total_s=total_s) as response:
-            scanned = await _read_scanned(response, scanner, is_enough)
+            scanned = await _read_scanned(response, scanner, self.deps.decoder, is_enough)
         job.files, job.image_errors = scanner.finished_files, scanner.image_errors
         return scanned
 
@@ -287,12 +287,9 @@ class PollingUpstream(ABC, Generic[Ref]):
 
     async def _save_results(self, job: RemoteJob[Ref], result: JobResult) -> Outcome:
         """The images into the spool. Usage is for all of them: where one is missing, the formula counts instead."""
-        place = partial(self.deps.spool.path, job.call.attempt_id)
-        fetch, retry = self.deps.fetch(self.config.base_url), self.deps.download_retry
-        downloads = await gather(
-            save_image(fetch, url, job.files, place, index, retry)
-            for index, url in enumerate(result.urls[: job.call.order.n])
-        )
+        saver = ResultSaver(self.deps, self.config.base_url, job.call.attempt_id)
+        urls = result.urls[: job.call.order.n]
+        downloads = await gather(saver.save(index, url, job.files) for index, url in enumerate(urls))
         for unused in job.files.values():
             unused.path.unlink(missing_ok=True)
         images = tuple(image for image in downloads if not isinstance(image, DownloadFailed))
@@ -316,6 +313,7 @@ class PollingUpstream(ABC, Generic[Ref]):
 async def _read_scanned(
     response: aiohttp.ClientResponse,
     scanner: JsonImageScanner,
+    decoder: JobThread,
     is_enough: Callable[[], bool],
     body: RequestBody | None = None,
 ) -> HttpResponse:
@@ -327,7 +325,7 @@ async def _read_scanned(
         return await read_response(response, body)
     try:
         async for chunk in iter_body(response):
-            await feed_in_thread(scanner, chunk)
+            await decoder.call(scanner.feed, chunk)
         return build_response(response, scanner.finish(), body)
     except BROKEN_OFF as error:
         # A wrong length, or an end that never comes: behind JSON that is whole nothing is missing.

@@ -24,7 +24,7 @@ from imagegate.upstreams.base import (
     Unknown,
     UpstreamDeps,
 )
-from imagegate.upstreams.downloads import gather, save_image
+from imagegate.upstreams.downloads import ResultSaver, gather
 from imagegate.upstreams.errors import (
     OPENAI_ERRORS,
     classify_error,
@@ -75,7 +75,9 @@ class OpenAI:
                 if not 200 <= response.status < 300:
                     return classify_error(await read_response(response, body), OPENAI_ERRORS, self._dialect)
                 place = partial(self._deps.spool.path, call.attempt_id)
-                reader = ResponseReader(place, call.order.n, max_images(call), self._dialect, hooks.on_partial_image)
+                reader = ResponseReader(
+                    place, self._deps.decoder, call.order.n, max_images(call), self._dialect, hooks.on_partial_image
+                )
                 parsed = await reader.read(response)
         except NoResponse as error:
             return no_response_outcome(error, request_id)
@@ -102,21 +104,13 @@ class OpenAI:
         )
 
     async def _save_images(self, call: Call, parsed: ParsedResponse) -> list[SpooledImage]:
-        results = await gather(self._save_image(call, parsed, item, n) for n, item in enumerate(parsed.items))
+        saver = ResultSaver(self._deps, self._config.base_url, call.attempt_id)
+        urls = enumerate(map(parsed.image_url, parsed.items))
+        results = await gather(saver.save(index, url, parsed.files) for index, url in urls if url)
         for unused in parsed.files.values():
             unused.path.unlink(missing_ok=True)
         parsed.image_errors += [result.detail for result in results if isinstance(result, DownloadFailed)]
         return [result for result in results if isinstance(result, SpooledImage)]
-
-    async def _save_image(
-        self, call: Call, parsed: ParsedResponse, item: dict[str, Any], index: int
-    ) -> SpooledImage | DownloadFailed | None:
-        """The image came with the response, or is behind a URL; None where the item has neither."""
-        url = parsed.image_url(item)
-        if not url:
-            return None
-        place, retry = partial(self._deps.spool.path, call.attempt_id), self._deps.download_retry
-        return await save_image(self._deps.fetch(self._config.base_url), url, parsed.files, place, index, retry)
 
     def _no_image_outcome(self, parsed: ParsedResponse, usage: Usage | None, request_id: str) -> Outcome:
         if parsed.error is None:

@@ -14,6 +14,7 @@ import msgspec
 
 from imagegate.catalog.routes import Dialect
 from imagegate.http.client import iter_body
+from imagegate.job import JobThread
 from imagegate.upstreams.base import PartialImageHook
 from imagegate.upstreams.downloads import IMAGE_MARK, ImageFile, Place
 from imagegate.upstreams.error_body import ErrorBody, parse_error
@@ -22,7 +23,6 @@ from imagegate.upstreams.json_images import (
     JsonImageScanner,
     UnreadableResponse,
     decode_object,
-    feed_in_thread,
     is_whole_json,
 )
 from imagegate.upstreams.openai.events import EventReader
@@ -74,9 +74,16 @@ class ResponseReader:
     """
 
     def __init__(
-        self, place: Place, n: int, max_images: int, dialect: Dialect, on_partial_image: PartialImageHook
+        self,
+        place: Place,
+        decoder: JobThread,
+        n: int,
+        max_images: int,
+        dialect: Dialect,
+        on_partial_image: PartialImageHook,
     ) -> None:
         self._place = place
+        self._decoder = decoder
         self._n = n
         self._max_images = max_images
         self._dialect = dialect
@@ -98,7 +105,7 @@ class ResponseReader:
         scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
             async for chunk in _prepend(beginning, chunks):
-                await feed_in_thread(scanner, chunk)
+                await self._decoder.call(scanner.feed, chunk)
             return self._parse_object(scanner)
         except BROKEN_OFF as error:
             return self._salvage_object(scanner, error)
@@ -137,7 +144,7 @@ class ResponseReader:
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
             async for chunk in _prepend(beginning, chunks):
-                await feed_in_thread(scanner, chunk)
+                await self._decoder.call(scanner.feed, chunk)
                 for event in events.read():
                     await self._handle_event(event, scanner, parsed)
                 if len(parsed.items) >= self._n or parsed.error:
