@@ -205,6 +205,7 @@ def open_session(connector: aiohttp.BaseConnector, max_header_bytes: int = MAX_H
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         auto_decompress=False,
+        read_bufsize=16 * 1024,
         trust_env=False,
         max_line_size=max_header_bytes,
         max_field_size=max_header_bytes,
