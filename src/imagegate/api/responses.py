@@ -73,10 +73,12 @@ async def find_owned_task(runtime: Runtime, account_id: str, task_id: str) -> Ta
     return task
 
 
-async def wait_for_task(runtime: Runtime, account_id: str, task_id: str, seconds: int, caller: Caller) -> Task:
-    """The account's own task when it has ended, or as it is after these seconds."""
+async def wait_for_task(
+    runtime: Runtime, account_id: str, task_id: str, seconds: int, caller: Caller, *, is_new: bool = False
+) -> Task:
+    """The account's own task when it has ended, or as it is after these seconds. `is_new`: it was created just now."""
     load = functools.partial(find_owned_task, runtime, account_id, task_id)
     if seconds == 0:
         return await load()
     with caller:
-        return await wait_until_terminal(runtime, task_id, load, seconds)
+        return await wait_until_terminal(runtime, task_id, load, seconds, is_new=is_new)

@@ -206,7 +206,7 @@ async def create_image(
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         if wait_s and not task.terminal:
-            task = await wait_for_task(runtime, key.account_id, task.id, wait_s, caller)
+            task = await wait_for_task(runtime, key.account_id, task.id, wait_s, caller, is_new=not replayed)
     return Response(task_view(runtime, task), headers=headers)
 
 
