@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import ceilings, latency, limits, process, requests, scale, store, tasks
+from bench import ceilings, latency, limits, process, requests, scale, store, task_profile, tasks
 from bench.machine import describe_machine, describe_versions
 from bench.peers import ROOT
 from bench.table import Row, markdown
@@ -30,6 +30,7 @@ SECTIONS: dict[str, Section] = {
     "process": process.measure,
     "ceilings": ceilings.measure,
     "limits": limits.measure,
+    "profile": task_profile.measure,
 }
 TEMPLATE = ROOT / "bench" / "performance.md"
 PAGE = ROOT / "docs" / "performance.md"

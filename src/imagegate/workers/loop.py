@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from imagegate.logging import log_error
-from imagegate.store.database import Database
 from imagegate.store.transaction import Tx
 
 
@@ -40,11 +39,9 @@ async def _wait_for_either(wake: asyncio.Event, stop: asyncio.Event, timeout_s: 
             wait.cancel()
 
 
-async def next_in_turn(
-    db: Database, list_after: Callable[[Tx, str, int], list[str]], last: str, limit: int
-) -> list[str]:
+def next_in_turn(tx: Tx, list_after: Callable[[Tx, str, int], list[str]], last: str, limit: int) -> list[str]:
     """Up to `limit` names after `last`, then from the beginning: nobody is served twice while another waits."""
-    names = await db.read(list_after, last, limit)
+    names = list_after(tx, last, limit)
     if len(names) < limit:
-        names += [name for name in await db.read(list_after, "", limit) if name not in names]
+        names += [name for name in list_after(tx, "", limit) if name not in names]
     return names

@@ -133,8 +133,8 @@ class TaskWorker:
             self._runtime.wake_ups.place_wanted = room <= 0 or not all(free.values())
             if room <= 0:
                 return
-            accounts = await next_in_turn(
-                self._runtime.db, list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE
+            accounts = await self._runtime.db.read(
+                next_in_turn, list_accounts_with_work, self._last_account, _ACCOUNT_BATCH_SIZE
             )
             accounts = accounts[:room]
             if not accounts:

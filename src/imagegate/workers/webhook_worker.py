@@ -52,7 +52,7 @@ class WebhookWorker:
 
     async def _claim(self) -> None:
         """Claim what is due, host by host, within each host's own limit."""
-        hosts = await next_in_turn(self._runtime.db, list_due_hosts, self._last_host, _HOST_BATCH_SIZE)
+        hosts = await self._runtime.db.read(next_in_turn, list_due_hosts, self._last_host, _HOST_BATCH_SIZE)
         for host in hosts:
             free = MAX_CONCURRENT_DELIVERIES - len(self._running)
             if free < 1:
