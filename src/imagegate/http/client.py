@@ -322,8 +322,11 @@ async def iter_body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     # What was applied last stands last and is undone first.
     inflaters = [_Inflater(coding) for coding in reversed(codings[:_MAX_CODINGS])]
     async for chunk in _iter_received(response):
-        for inflated in reduce(_inflate, inflaters, iter((chunk,))):
+        pieces = reduce(_inflate, inflaters, iter((chunk,)))
+        del chunk  # here and wherever chunks pass: else the last one lives on while the next arrives
+        for inflated in pieces:
             yield inflated
+            del inflated
     for index, inflater in enumerate(inflaters):
         for inflated in reduce(_inflate, inflaters[index + 1 :], inflater.finish()):
             yield inflated
@@ -344,6 +347,7 @@ async def _iter_received(response: aiohttp.ClientResponse) -> AsyncIterator[byte
                 continue
             protocol.pause_reading()
             yield chunk
+            del chunk
             protocol.resume_reading()
     except RuntimeError as error:
         # aiohttp's word for a body behind a response that switches protocols and hangs up.

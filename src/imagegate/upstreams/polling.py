@@ -326,6 +326,7 @@ async def _read_scanned(
     try:
         async for chunk in iter_body(response):
             await decoder.call(scanner.feed, chunk)
+            del chunk
         return build_response(response, scanner.finish(), body)
     except BROKEN_OFF as error:
         # A wrong length, or an end that never comes: behind JSON that is whole nothing is missing.

@@ -94,18 +94,21 @@ class ResponseReader:
         chunks, beginning = iter_body(response), b""
         async for chunk in chunks:
             beginning += chunk
+            del chunk
             if len(beginning) >= _MIN_SNIFF_BYTES and beginning.removeprefix(codecs.BOM_UTF8).strip():
                 break
         beginning = beginning.removeprefix(codecs.BOM_UTF8)
-        if beginning.lstrip()[:1] in _OBJECT_STARTS:
-            return await self._read_object(beginning, chunks)
-        return await self._read_events(beginning, chunks)
+        is_object = beginning.lstrip()[:1] in _OBJECT_STARTS
+        chunks = _prepend(beginning, chunks)
+        del beginning  # it may be large, and this function lasts as long as the response
+        return await (self._read_object(chunks) if is_object else self._read_events(chunks))
 
-    async def _read_object(self, beginning: bytes, chunks: AsyncIterator[bytes]) -> ParsedResponse:
+    async def _read_object(self, chunks: AsyncIterator[bytes]) -> ParsedResponse:
         scanner = JsonImageScanner(self._image_path, self._max_images)
         try:
-            async for chunk in _prepend(beginning, chunks):
+            async for chunk in chunks:
                 await self._decoder.call(scanner.feed, chunk)
+                del chunk
             return self._parse_object(scanner)
         except BROKEN_OFF as error:
             return self._salvage_object(scanner, error)
@@ -139,12 +142,13 @@ class ResponseReader:
             parsed.usage = None
         return parsed
 
-    async def _read_events(self, beginning: bytes, chunks: AsyncIterator[bytes]) -> ParsedResponse:
+    async def _read_events(self, chunks: AsyncIterator[bytes]) -> ParsedResponse:
         scanner = JsonImageScanner(self._event_image_path, self._n * _MAX_IMAGES_PER_STREAM)
         events, parsed = EventReader(scanner), ParsedResponse([], {}, [])
         try:
-            async for chunk in _prepend(beginning, chunks):
+            async for chunk in chunks:
                 await self._decoder.call(scanner.feed, chunk)
+                del chunk
                 for event in events.read():
                     await self._handle_event(event, scanner, parsed)
                 if len(parsed.items) >= self._n or parsed.error:
@@ -204,5 +208,7 @@ def _items(response: dict[str, Any]) -> list[dict[str, Any]]:
 
 async def _prepend(beginning: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield beginning
+    del beginning
     async for chunk in chunks:
         yield chunk
+        del chunk
