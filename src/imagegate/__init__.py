@@ -1,3 +1,3 @@
 """imagegate: the self-hosted gateway for image generation."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
