@@ -137,6 +137,7 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
             parse_response(client.post(CREATE, json=BODY, headers={"Idempotency-Key": f"k{n}"}))["id"] for n in range(6)
         ]
         filler.fill_except(int(1.9 * MB))
+        time.sleep(0.2)  # free space is asked for every 0.1 s
         total = parse_response(client.get("/v1/tasks?page_size=1"))["total"]
         for _ in range(3):
             error = parse_error(client.post(CREATE, json=BODY), 503, "service_unavailable")
