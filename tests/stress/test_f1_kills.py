@@ -48,7 +48,7 @@ def test_f1_kills_around_the_purchase(
             if kind == "openai" and len(reports) == 1:
                 check_report(crash_point, reports[0])
             for report in reports:
-                _check_concurrent_report(report, keyed=kind == "task_api")
+                _check_concurrent_report(report, keyed=kind == "task_api", is_alone=len(reports) == 1)
         scenario.wait_until_clean()
         scenario.verify()
     totals = scenario.totals
@@ -60,9 +60,11 @@ def test_f1_kills_around_the_purchase(
     record_property(f"{kind}, charged more than once", totals.charges - totals.completed)
 
 
-def _check_concurrent_report(report: RunReport, *, keyed: bool) -> None:
-    """The other tasks were anywhere when the program died: a doubtful attempt shows which of them were in doubt."""
+def _check_concurrent_report(report: RunReport, *, keyed: bool, is_alone: bool) -> None:
+    """The other tasks were anywhere when the program died: a doubtful attempt shows which of them were in doubt, and a
+    second copy of a webhook that one had been sent and not yet recorded."""
     totals = report.totals
-    assert (totals.completed, totals.delivered, totals.charges, report.webhooks) == (1, 1, 1, 1), report
+    assert (totals.completed, totals.delivered, totals.charges) == (1, 1, 1), report
+    assert report.webhooks == 1 or (report.webhooks == 2 and not is_alone), report
     assert totals.possible_duplicates == (report.has_unknown_attempt and not keyed), report.attempts
     assert 0 <= totals.purchased - totals.delivered <= totals.possible_duplicates, report.attempts
