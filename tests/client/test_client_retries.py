@@ -13,6 +13,7 @@ from imagegate_client import (
     APIError,
     Client,
     ConnectionFailedError,
+    ImagegateError,
     InvalidResponseError,
     RateLimitError,
     ServiceUnavailableError,
@@ -98,6 +99,27 @@ def test_what_would_fail_again_is_not_tried_again(gateway: Gateway, status: int)
         client.images.create("a logo", size="816x816")
     assert (caught.value.status, caught.value.code) == (status, "some_code")
     assert len(transport.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("fates", "unknown"),
+    [
+        ([refused], False),
+        ([answers(503, "service_unavailable", retry_after="0")], False),
+        ([answer_lost], True),
+        ([proxy_gives_up], True),
+        ([answer_lost, refused], True),
+        ([answer_lost, answers(429, "rate_limit_exceeded", retry_after="3600")], True),
+        ([refused, answers(402, "insufficient_quota")], False),
+    ],
+)
+def test_an_error_says_whether_the_request_may_have_been_carried_out(
+    gateway: Gateway, fates: list[Fate], unknown: bool
+) -> None:
+    client, _ = breaking_client(gateway, *fates, max_retries=len(fates) - 1)
+    with client, pytest.raises(ImagegateError) as caught:
+        client.images.create("a logo", size="816x816", quality="low")
+    assert caught.value.outcome_unknown == unknown
 
 
 def test_retries_end(gateway: Gateway) -> None:

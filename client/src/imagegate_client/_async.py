@@ -16,7 +16,14 @@ import httpx2
 import msgspec
 
 from imagegate_client import _shared as shared
-from imagegate_client._errors import ImagegateError, NotFoundError, WaitTimeoutError, api_error, task_failed
+from imagegate_client._errors import (
+    ImagegateError,
+    NotFoundError,
+    WaitTimeoutError,
+    api_error,
+    is_answer_lost,
+    task_failed,
+)
 from imagegate_client._types import (
     Credits,
     File,
@@ -53,6 +60,7 @@ class AsyncRequests:
     ) -> bytes:
         """The body of a successful response."""
         attempt, most = 0, self.max_retries if max_retries is None else max_retries
+        was_lost = False
         while True:
             failure: ImagegateError
             try:
@@ -69,6 +77,7 @@ class AsyncRequests:
                 if response.is_success:
                     return response.content
                 failure = api_error(response.status_code, response.headers, response.content)
+            was_lost = failure.outcome_unknown = was_lost or is_answer_lost(failure)
             await self.pause(failure, attempt, most)
             attempt += 1
 

@@ -7,6 +7,7 @@ import email.utils
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
 import msgspec
 
 from imagegate_client._types import Task
@@ -14,6 +15,9 @@ from imagegate_client._types import Task
 
 class ImagegateError(Exception):
     """The base of every error of this package."""
+
+    outcome_unknown: bool = False
+    """Whether the request may have been carried out all the same, because the answer to one of its tries was lost."""
 
 
 class ConfigurationError(ImagegateError, ValueError):
@@ -178,6 +182,17 @@ def parse_retry_after(text: str) -> float | None:
         return max(0.0, (aware - datetime.datetime.now(datetime.UTC)).total_seconds())
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def is_answer_lost(failure: ImagegateError) -> bool:
+    """Whether a try may have been carried out: it was sent, and what came back, if anything, is not a gateway's."""
+    match failure:
+        case ConnectionFailedError():
+            return not isinstance(failure.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        case ServerError():
+            return failure.code == str(failure.status)
+        case _:
+            return False
 
 
 def task_failed(task: Task) -> TaskFailedError:

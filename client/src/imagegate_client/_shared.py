@@ -96,7 +96,9 @@ def retry_delay_s(failure: ImagegateError, attempt: int) -> float | None:
 
 def connection_failed(base_url: str, error: Exception) -> ConnectionFailedError:
     """The failure of a request that brought no whole response."""
-    return ConnectionFailedError(f"no gateway responds at {base_url}: {str(error) or type(error).__name__}")
+    failure = ConnectionFailedError(f"no gateway responds at {base_url}: {str(error) or type(error).__name__}")
+    failure.__cause__ = error
+    return failure
 
 
 def decode(body: bytes, kind: type[T]) -> T:

@@ -15,7 +15,14 @@ import httpx2
 import msgspec
 
 from imagegate_client import _shared as shared
-from imagegate_client._errors import ImagegateError, NotFoundError, WaitTimeoutError, api_error, task_failed
+from imagegate_client._errors import (
+    ImagegateError,
+    NotFoundError,
+    WaitTimeoutError,
+    api_error,
+    is_answer_lost,
+    task_failed,
+)
 from imagegate_client._types import (
     Credits,
     File,
@@ -52,6 +59,7 @@ class Requests:
     ) -> bytes:
         """The body of a successful response."""
         attempt, most = 0, self.max_retries if max_retries is None else max_retries
+        was_lost = False
         while True:
             failure: ImagegateError
             try:
@@ -68,6 +76,7 @@ class Requests:
                 if response.is_success:
                     return response.content
                 failure = api_error(response.status_code, response.headers, response.content)
+            was_lost = failure.outcome_unknown = was_lost or is_answer_lost(failure)
             self.pause(failure, attempt, most)
             attempt += 1
 
