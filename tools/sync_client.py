@@ -17,6 +17,7 @@ _REPLACED = (
     (r"from asyncio import sleep", "from time import sleep"),
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\baiter_bytes\b", "iter_bytes"),
     (r"\baread\b", "read"),

@@ -113,7 +113,7 @@ def test_what_is_given_twice_is_uploaded_once(client: Client, fox: Path) -> None
     assert options["size"] == SIZE
 
 
-def test_errors_come_by_their_code(client: Client, gateway: Gateway) -> None:
+def test_s15_client_errors_come_by_their_code(client: Client, gateway: Gateway) -> None:
     with pytest.raises(InvalidRequestError) as wrong:
         client.images.generate("a logo", quality="ultra")
     assert (wrong.value.code, wrong.value.param, wrong.value.status) == ("invalid_request", "quality", 400)

@@ -42,7 +42,7 @@ def total(client: Client) -> int:
 
 
 @pytest.mark.parametrize("fate", FATES, ids=lambda fate: fate.__name__)
-def test_a_lost_answer_of_a_create_is_never_a_second_task(gateway: Gateway, fate: Fate) -> None:
+def test_s15_client_retries_a_lost_answer_of_a_create_is_never_a_second_task(gateway: Gateway, fate: Fate) -> None:
     client, transport = breaking_client(gateway)
     with client:
         before = total(client)

@@ -18,7 +18,7 @@ PUBLIC = [getattr(imagegate_client, name) for name in imagegate_client.__all__ i
 CLASSES = [one for one in PUBLIC if inspect.isclass(one)]
 
 
-def test_every_public_name_is_documented() -> None:
+def test_s15_client_documented_every_public_name() -> None:
     assert len(CLASSES) > 40
     assert [one.__name__ for one in CLASSES if not vars(one).get("__doc__")] == []
     methods = {f"{one.__name__}.{name}": member for one in CLASSES for name, member in vars(one).items()

@@ -56,7 +56,7 @@ def _dependencies(requirements: list[str]) -> set[str]:
     return names
 
 
-def test_the_wheel_works_without_the_server(wheel: Path, gateway: Gateway, tmp_path: Path) -> None:
+def test_s15_client_wheel_works_without_the_server(wheel: Path, gateway: Gateway, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         requirements = re.findall(r"^Requires-Dist: (.+)$", archive.read(metadata).decode(), re.MULTILINE)

@@ -6,7 +6,7 @@ import builtins
 import os
 import uuid
 from asyncio import sleep
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -208,7 +208,7 @@ class AsyncTasks:
         """Cancel a task: free as long as no upstream works on it, else it may still complete and be charged."""
         return await self._requests.post(Task, f"/v1/tasks/{task_id}/cancel")
 
-    async def events(self, task_id: str, *, last_event_id: int = 0) -> AsyncIterator[TaskEvent]:
+    async def events(self, task_id: str, *, last_event_id: int = 0) -> AsyncGenerator[TaskEvent, None]:
         """The changes of a task as they come, each once and in order, up to its end. Broken connections are resumed."""
         requests, attempt = self._requests, 0
         path = requests.target.url(f"/v1/tasks/{task_id}/events")
@@ -386,6 +386,11 @@ class AsyncImages:
         if mask is not None:
             options["mask_url"] = urls[mask]
         return options
+
+    @staticmethod
+    def is_remote(source: str) -> bool:
+        """Whether a text is a URL or the id of an upload; any other is the path of a local file."""
+        return shared.is_url(source) or shared.is_file_id(source)
 
     async def _url_of(self, source: ImageSource) -> str:
         if isinstance(source, File):

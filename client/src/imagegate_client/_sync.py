@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -206,7 +206,7 @@ class Tasks:
         """Cancel a task: free as long as no upstream works on it, else it may still complete and be charged."""
         return self._requests.post(Task, f"/v1/tasks/{task_id}/cancel")
 
-    def events(self, task_id: str, *, last_event_id: int = 0) -> Iterator[TaskEvent]:
+    def events(self, task_id: str, *, last_event_id: int = 0) -> Generator[TaskEvent, None, None]:
         """The changes of a task as they come, each once and in order, up to its end. Broken connections are resumed."""
         requests, attempt = self._requests, 0
         path = requests.target.url(f"/v1/tasks/{task_id}/events")
@@ -384,6 +384,11 @@ class Images:
         if mask is not None:
             options["mask_url"] = urls[mask]
         return options
+
+    @staticmethod
+    def is_remote(source: str) -> bool:
+        """Whether a text is a URL or the id of an upload; any other is the path of a local file."""
+        return shared.is_url(source) or shared.is_file_id(source)
 
     def _url_of(self, source: ImageSource) -> str:
         if isinstance(source, File):

@@ -14,10 +14,9 @@ from imagegate_client import APIError, Client, ConnectionFailedError, ImagegateE
 @contextlib.contextmanager
 def open_client(gateway: GatewayOptions) -> Iterator[Client]:
     """A client of the gateway that the options name, or that has this data folder."""
-    data_dir = gateway.settings.data_dir
-    base_url = gateway.url or _read_hint(data_dir / "address", "--url")
+    base_url, api_key = find_gateway(gateway)
     try:
-        with Client(base_url, gateway.key or _read_hint(data_dir / "demo-key", "--key")) as client:
+        with Client(base_url, api_key) as client:
             yield client
     except ConnectionFailedError as error:
         raise Exit(UNREACHABLE, f"imagegate: {error}") from error
@@ -27,6 +26,16 @@ def open_client(gateway: GatewayOptions) -> Iterator[Client]:
         raise Exit(exit_code_for(error.code), f"imagegate: {error}; nothing was charged") from error
     except ImagegateError as error:
         raise Exit(FAILED, f"imagegate: {error}") from error
+
+
+def find_gateway(gateway: GatewayOptions, *, needs_key: bool = True) -> tuple[str, str]:
+    """The URL and the key of the options, or those that the gateway with this data folder has written."""
+    if gateway.url and (gateway.key or not needs_key):
+        return gateway.url, gateway.key or ""
+    data_dir = gateway.settings.data_dir
+    base_url = gateway.url or _read_hint(data_dir / "address", "--url")
+    api_key = gateway.key or (_read_hint(data_dir / "demo-key", "--key") if needs_key else "")
+    return base_url, api_key
 
 
 def _read_hint(file: Path, option: str) -> str:
