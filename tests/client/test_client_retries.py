@@ -57,7 +57,7 @@ def test_s15_client_retries_a_lost_answer_of_a_create_is_never_a_second_task(gat
         assert other.id != task.id, "another call is another task"
 
 
-def test_every_step_of_a_generation_survives_a_broken_connection(gateway: Gateway) -> None:
+def test_every_step_of_a_purchase_survives_a_broken_connection(gateway: Gateway) -> None:
     """Create, look, download: each request in turn is lost once."""
     for lost in range(4):
         client, transport = breaking_client(gateway, *[passed_on] * lost, answer_lost)

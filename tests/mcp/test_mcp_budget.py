@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from imagegate.mcp.arguments import ImageArguments
-from imagegate.mcp.budget import Budget, CapReachedError, Reservation
+from imagegate.mcp.budget import Budget, CapReachedError, Hold
 from imagegate.mcp.tools import Caller, ImageTools, call_safely
 from imagegate_client import AsyncClient
 from tests.mcp.helpers import text_of
@@ -37,10 +37,10 @@ def test_a_cap_is_reached_exactly() -> None:
 
 def test_a_price_that_changed_is_counted_as_the_gateway_holds_it() -> None:
     budget = Budget(Decimal(10))
-    reservation = budget.reserve(Decimal(5))
-    reservation.correct(Decimal(6))
+    hold = budget.reserve(Decimal(5))
+    hold.correct(Decimal(6))
     assert budget.left == 4
-    reservation.settle(Decimal(2))
+    hold.settle(Decimal(2))
     assert budget.left == 8
 
 
@@ -53,7 +53,7 @@ def test_without_a_cap_nothing_is_refused() -> None:
 def test_no_two_calls_count_on_the_same_credits() -> None:
     budget = Budget(Decimal(50))
 
-    def reserve(_: int) -> Reservation | None:
+    def reserve(_: int) -> Hold | None:
         try:
             return budget.reserve(Decimal(1))
         except CapReachedError:

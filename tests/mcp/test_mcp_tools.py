@@ -181,6 +181,15 @@ async def test_s15_mcp_given_back_what_a_task_did_not_cost_and_refusals_cost_not
         assert "--cap" in text_of(last)
 
 
+async def test_a_purchase_that_the_key_may_not_look_at_is_not_repeated(gateway: Gateway) -> None:
+    blind = gateway.new_key("blind", "100", "--scope", "images:write")
+    async with stdio_session(stdio_server(gateway, "--cap", "50", key=blind)) as client:
+        bought = await client.call_tool("generate_image", SMALL)
+        assert bought.is_error
+        assert "Do not repeat" in text_of(bought)
+        assert "task-unified-" in text_of(bought)
+
+
 async def test_a_failed_task_gives_everything_back(gateway: Gateway) -> None:
     async with stdio_session(stdio_server(gateway, "--cap", "50")) as client:
         failed = await client.call_tool("edit_image", {**SMALL, **mismatch(gateway)})

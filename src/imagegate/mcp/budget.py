@@ -28,7 +28,7 @@ class Budget:
         with self._lock:
             return None if self._cap is None else max(_NOTHING, self._cap - self._spent - self._reserved)
 
-    def reserve(self, maximum: Decimal) -> Reservation:
+    def reserve(self, maximum: Decimal) -> Hold:
         """Count a call that can cost `maximum`; CapReachedError where that does not fit."""
         with self._lock:
             if self._cap is not None and self._spent + self._reserved + maximum > self._cap:
@@ -39,7 +39,7 @@ class Budget:
                     f" up to {maximum} credits. Nothing was bought. Only the user can raise the cap (--cap)."
                 )
             self._reserved += maximum
-        return Reservation(self, maximum)
+        return Hold(self, maximum)
 
     def exchange(self, reserved: Decimal, still_reserved: Decimal, spent: Decimal) -> None:
         """Replace what was reserved by what is known now."""
@@ -48,7 +48,7 @@ class Budget:
             self._spent += spent
 
 
-class Reservation:
+class Hold:
     """The credits that one call holds of a budget. Closing it a second time changes nothing."""
 
     def __init__(self, budget: Budget, amount: Decimal) -> None:

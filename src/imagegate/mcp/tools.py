@@ -21,10 +21,20 @@ from imagegate.mcp.arguments import (
     TaskArguments,
     image_options,
 )
-from imagegate.mcp.budget import Budget, CapReachedError, Reservation
+from imagegate.mcp.budget import Budget, CapReachedError, Hold
 from imagegate.mcp.local_files import FileRefusedError, read_image
 from imagegate.mcp.previews import Previewer
-from imagegate_client import AsyncClient, ImagegateError, ImageOptions, ImageSource, NotFoundError, Quote, Task
+from imagegate_client import (
+    AsyncClient,
+    AuthenticationError,
+    ImagegateError,
+    ImageOptions,
+    ImageSource,
+    NotFoundError,
+    PermissionDeniedError,
+    Quote,
+    Task,
+)
 
 # Clients end a call after 60 s by default; what takes longer is continued with get_task.
 DEFAULT_WAIT_S = 50.0
@@ -55,7 +65,7 @@ class ImageTools:
         self._previewer = Previewer()
         self._following: set[asyncio.Task[None]] = set()
         # Of tasks that have not been seen to end.
-        self._open: dict[str, Reservation] = {}
+        self._open: dict[str, Hold] = {}
 
     async def close(self) -> None:
         """Ends what follows tasks; the tasks go on at the gateway."""
@@ -70,25 +80,25 @@ class ImageTools:
 
     async def generate_image(self, caller: Caller, arguments: ImageArguments) -> CallToolResult:
         options = image_options(arguments)
-        reservation = await self._reserve(caller, arguments.prompt, options)
+        hold = await self._reserve(caller, arguments.prompt, options)
 
         async def create() -> Task:
             return await caller.client.images.create(arguments.prompt, **options)
 
-        return await self._buy_and_show(caller, reservation, create)
+        return await self._buy_and_show(caller, hold, create)
 
     async def edit_image(self, caller: Caller, arguments: EditArguments) -> CallToolResult:
         options = image_options(arguments)
         sources = [self._source(caller, one) for one in arguments.images]
         mask = None if arguments.mask is None else self._source(caller, arguments.mask)
         priced = _with_placeholders(options, len(sources), mask is not None)
-        reservation = await self._reserve(caller, arguments.prompt, priced)
+        hold = await self._reserve(caller, arguments.prompt, priced)
 
         async def create() -> Task:
             given = await caller.client.images.upload_sources(sources, mask, **options)
             return await caller.client.images.create(arguments.prompt, **given)
 
-        return await self._buy_and_show(caller, reservation, create)
+        return await self._buy_and_show(caller, hold, create)
 
     async def get_task(self, caller: Caller, arguments: TaskArguments) -> CallToolResult:
         return await self._wait_and_show(caller, arguments.task_id)
@@ -113,24 +123,29 @@ class ImageTools:
             raise FileRefusedError("data URLs are not accepted: give a link, the id of an upload, or a local file")
         return read_image(name, self._roots)
 
-    async def _reserve(self, caller: Caller, prompt: str, options: ImageOptions) -> Reservation:
+    async def _reserve(self, caller: Caller, prompt: str, options: ImageOptions) -> Hold:
         quote = await caller.client.images.quote(prompt, **options)
         return caller.budget.reserve(quote.maximum.credits)
 
-    async def _buy_and_show(
-        self, caller: Caller, reservation: Reservation, create: Callable[[], Awaitable[Task]]
-    ) -> CallToolResult:
+    async def _buy_and_show(self, caller: Caller, hold: Hold, create: Callable[[], Awaitable[Task]]) -> CallToolResult:
         # In a task of its own: a client that cancels its call has bought all the same, and that stays counted.
         created: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
-        following = asyncio.create_task(self._buy_and_follow(caller.client, reservation, create, created))
+        following = asyncio.create_task(self._buy_and_follow(caller.client, hold, create, created))
         self._following.add(following)
         following.add_done_callback(self._following.discard)
-        return await self._wait_and_show(caller, (await asyncio.shield(created)).id)
+        task = await asyncio.shield(created)
+        try:
+            return await self._wait_and_show(caller, task.id)
+        except ImagegateError as error:
+            return error_result(
+                f"Task {task.id} was created, but cannot be looked at: {error}. Do not repeat the purchase: get_task"
+                " with this id has its images as soon as it can be."
+            )
 
     async def _buy_and_follow(
         self,
         client: AsyncClient,
-        reservation: Reservation,
+        hold: Hold,
         create: Callable[[], Awaitable[Task]],
         created: asyncio.Future[Task],
     ) -> None:
@@ -139,12 +154,12 @@ class ImageTools:
         except Exception as error:  # noqa: BLE001  # told to whoever waits for the task
             # After a lost answer the task may exist: it stays counted, because nothing will tell what it cost.
             if not getattr(error, "outcome_unknown", False):
-                reservation.settle(Decimal(0))
+                hold.settle(Decimal(0))
             created.set_exception(error)
             created.exception()  # nobody may be waiting any more, and that is no fault
             return
-        reservation.correct(task.usage.credits_reserved)
-        self._open[task.id] = reservation
+        hold.correct(task.usage.credits_reserved)
+        self._open[task.id] = hold
         created.set_result(task)
         await self._follow(client, task.id)
 
@@ -154,14 +169,14 @@ class ImageTools:
                 self._settle(await client.tasks.wait(task_id))
             except ImagegateError as error:
                 log_warning("task_not_seen", task=task_id, error=str(error))
-                if isinstance(error, NotFoundError):
-                    return  # it stays counted in full
+                if isinstance(error, NotFoundError | AuthenticationError | PermissionDeniedError):
+                    return  # asking again would not help; it stays counted in full
                 await asyncio.sleep(_RETRY_FOLLOW_S)
 
     def _settle(self, task: Task) -> None:
         """Whoever sees first that a task has ended gives back what it did not cost."""
-        if task.ended and (reservation := self._open.pop(task.id, None)):
-            reservation.settle(task.usage.credits_used or Decimal(0))
+        if task.ended and (hold := self._open.pop(task.id, None)):
+            hold.settle(task.usage.credits_used or Decimal(0))
 
     async def _wait_and_show(self, caller: Caller, task_id: str) -> CallToolResult:
         with anyio.move_on_after(self._wait_s):
