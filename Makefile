@@ -23,11 +23,11 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # --inexact keeps uv itself, which is not in the lock, and what the other target installed.
-.venv/runtime: $(UV) pyproject.toml uv.lock
+.venv/runtime: $(UV) pyproject.toml client/pyproject.toml uv.lock
 	$(UV) sync --quiet --locked --inexact --no-default-groups
 	@touch $@
 
-.venv/dev: $(UV) pyproject.toml uv.lock
+.venv/dev: $(UV) pyproject.toml client/pyproject.toml uv.lock
 	$(UV) sync --quiet --locked --inexact
 	@touch $@ .venv/runtime
 
@@ -40,8 +40,8 @@ stress: setup-dev
 	$(BIN)/python -m pytest -n 0 -p tests.support.fault_matrix -m "gate or fault" --rows "$(ROWS)"
 
 check: setup-dev .venv/packages/done
-	$(BIN)/ruff format --check src tests bench tools
-	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src client tests bench tools
+	$(BIN)/ruff check src client tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIOME) check --error-on-warnings
@@ -61,8 +61,9 @@ screenshots: setup-dev
 	$(BIN)/python -m tools.screenshots $(ARGS)
 
 format: setup-dev .venv/packages/done
-	$(BIN)/ruff format src tests bench tools
-	$(BIN)/ruff check --fix src tests bench tools
+	$(BIN)/python -m tools.sync_client
+	$(BIN)/ruff format src client tests bench tools
+	$(BIN)/ruff check --fix src client tests bench tools
 	$(BIOME) check --write
 
 # One table from one run, written to docs/performance.md; ROWS=tasks,store prints these alone. Where BEFORE names the

@@ -101,7 +101,9 @@ def test_every_task_error_has_a_line() -> None:
     assert all(row[1] in ("caller", "server") and row[2] for row in rows)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/operations.md", "docs/simulator.md", "docs/upstreams.md"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "docs/clients.md", "docs/operations.md", "docs/simulator.md", "docs/upstreams.md"]
+)
 def test_every_command_shown_exists(file: str) -> None:
     blocks = "\n".join(_CODE.findall((ROOT / file).read_text("utf-8")))
     shown = re.findall(r"^(?:\$ )?imagegate (.+)$", blocks, re.MULTILINE)

@@ -33,6 +33,7 @@ _PRELOADED = (
     "imagegate.app",
     "imagegate.cli.check",
     "imagegate.cli.accounts",
+    "imagegate.cli.images",
     "imagegate.cli.serve",
     "anyio._backends._asyncio",
     "imagegate.cli.simulate",

@@ -1,8 +1,8 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
 Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `check`, `doctor`) work on the data
-folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`) call a gateway over
-HTTP.
+folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a
+gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _COMMANDS = {
     "credits": "accounts:credit",
     "keys": "accounts:keys",
     "secret": "secret:secret",
+    "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
     "check": "check:check",
     "doctor": "check:doctor",

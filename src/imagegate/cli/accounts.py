@@ -202,9 +202,10 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
     """Show the balance, grant credits, or refund a charge."""
     if ctx.invoked_subcommand is not None:
         return
-    from imagegate.cli.client import GatewayClient
+    from imagegate.cli.client import open_client
 
-    answer = asyncio.run(GatewayClient.request_once(gateway, "GET", "/v1/credits"))
+    with open_client(gateway) as client:
+        answer = client.request("GET", "/v1/credits", max_retries=0)
     if gateway.as_json:
         click.echo(json.dumps(answer["data"]))
         return

@@ -1,73 +1,41 @@
-"""A client of the public API, for the commands of a customer."""
+"""The Python client, for the commands of a customer: every failure is an `Exit` with an exit code of its own."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
-import aiohttp
-
-from imagegate.cli.exit_codes import UNREACHABLE, USAGE, Exit, exit_code_for
+from imagegate.cli.exit_codes import FAILED, UNREACHABLE, USAGE, Exit, exit_code_for
 from imagegate.cli.options import GatewayOptions
+from imagegate_client import APIError, Client, ConnectionFailedError, ImagegateError, TaskFailedError
 
 
-class GatewayClient:
-    """One session with one gateway. Every failure is an `Exit` with an exit code of its own."""
+@contextlib.contextmanager
+def open_client(gateway: GatewayOptions) -> Iterator[Client]:
+    """A client of the gateway that the options name, or that has this data folder."""
+    base_url, api_key = find_gateway(gateway)
+    try:
+        with Client(base_url, api_key) as client:
+            yield client
+    except ConnectionFailedError as error:
+        raise Exit(UNREACHABLE, f"imagegate: {error}") from error
+    except APIError as error:
+        raise Exit(exit_code_for(error.code), f"imagegate: {error.message}") from error
+    except TaskFailedError as error:
+        raise Exit(exit_code_for(error.code), f"imagegate: {error}; nothing was charged") from error
+    except ImagegateError as error:
+        raise Exit(FAILED, f"imagegate: {error}") from error
 
-    def __init__(self, gateway: GatewayOptions) -> None:
-        data_dir = gateway.settings.data_dir
-        self.base = (gateway.url or _read_hint(data_dir / "address", "--url")).rstrip("/")
-        token = gateway.key or _read_hint(data_dir / "demo-key", "--key")
-        self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=aiohttp.ClientTimeout(total=120, sock_connect=5),
-            # As every other program of this machine resolves names, mDNS included.
-            connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()),
-        )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
-
-    @classmethod
-    async def request_once(cls, gateway: GatewayOptions, method: str, path: str, **options: Any) -> Any:
-        async with cls(gateway) as client:
-            return await client.request(method, path, **options)
-
-    async def request(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of a successful response."""
-        try:
-            async with self._session.request(method, self.base + path, **options) as response:
-                body = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Exit(UNREACHABLE, f"imagegate: no gateway responds at {self.base}: {error}") from error
-        if response.status >= 400:
-            problem = body.get("error", {})
-            message = problem.get("message") or body.get("msg") or response.reason
-            raise Exit(exit_code_for(problem.get("code", "")), f"imagegate: {message}")
-        return body
-
-    async def upload(self, file: Path) -> str:
-        """Upload a file; returns the URL that works as a reference."""
-        with file.open("rb") as opened:
-            form = aiohttp.FormData()
-            form.add_field("file", opened, filename=file.name)
-            answer = await self.request("POST", "/api/v1/files/upload/stream", data=form)
-        address: str = answer["data"]["file_url"]
-        return address
-
-    async def download(self, link: str, target: Path) -> None:
-        """Stream a result to a file. The link needs no key."""
-        try:
-            async with self._session.get(link) as response:
-                response.raise_for_status()
-                with target.open("wb") as file:
-                    async for chunk in response.content.iter_chunked(1 << 18):
-                        file.write(chunk)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Exit(UNREACHABLE, f"imagegate: {link} cannot be downloaded: {error}") from error
+def find_gateway(gateway: GatewayOptions, *, needs_key: bool = True) -> tuple[str, str]:
+    """The URL and the key of the options, or those that the gateway with this data folder has written."""
+    if gateway.url and (gateway.key or not needs_key):
+        return gateway.url, gateway.key or ""
+    data_dir = gateway.settings.data_dir
+    base_url = gateway.url or _read_hint(data_dir / "address", "--url")
+    api_key = gateway.key or (_read_hint(data_dir / "demo-key", "--key") if needs_key else "")
+    return base_url, api_key
 
 
 def _read_hint(file: Path, option: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import os
-import secrets
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +14,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from imagegate.cli.client import GatewayClient
-from imagegate.cli.exit_codes import FAILED, USAGE, Exit, exit_code_for
+from imagegate.cli.client import open_client
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options
+from imagegate_client import Client, ImageOptions, ImageResult, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FIELDS = ("model", "size", "resolution", "quality", "n", "background", "output_format", "output_compression")
@@ -36,9 +35,10 @@ def _image_options(command: F) -> F:
     return click.option("--compression", "output_compression", type=int, help="0 to 100, jpeg and webp.")(command)
 
 
-def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
-    given = {field: options[field] for field in _FIELDS if options.get(field) is not None}
-    return {"prompt": prompt, **given}
+def _image_request(options: dict[str, Any]) -> ImageOptions:
+    given: Any = {field: options[field] for field in _FIELDS if options.get(field) is not None}
+    request: ImageOptions = given
+    return request
 
 
 @click.command()
@@ -46,9 +46,16 @@ def _request(options: dict[str, Any], prompt: str) -> dict[str, Any]:
 @gateway_options
 def quote(gateway: GatewayOptions, **options: Any) -> None:
     """Show the price of an image."""
-    body = _request(options, options["prompt"])
-    answer = asyncio.run(GatewayClient.request_once(gateway, "POST", "/v1/images/quotes", json=body))
+    with open_client(gateway) as client:
+        answer = _quote(client, options["prompt"], _image_request(options))
     click.echo(json.dumps(answer) if gateway.as_json else _quote_text(answer))
+
+
+def _quote(client: Client, prompt: str, request: ImageOptions) -> dict[str, Any]:
+    """As the API answers it. Not repeated: a person is told at once that nobody answers."""
+    body = {"prompt": prompt, **request}
+    answer: dict[str, Any] = client.request("POST", "/v1/images/quotes", json=body, max_retries=0)
+    return answer
 
 
 def _quote_text(answer: dict[str, Any]) -> str:
@@ -78,7 +85,7 @@ def _output_option(command: F) -> F:
 @gateway_options
 def generate(gateway: GatewayOptions, output: Path | None, **options: Any) -> None:
     """Generate images: show the price, wait for the task, and save the files."""
-    _generate_and_report(gateway, _request(options, options["prompt"]), output)
+    _generate_and_report(gateway, options["prompt"], _image_request(options), output)
 
 
 @click.command()
@@ -94,13 +101,28 @@ def edit(
     for name in [*images, *([mask] if mask else [])]:
         if not _is_url(name) and not Path(name).is_file():
             raise Exit(USAGE, f"imagegate: {name} not found; nothing was bought")
-    body = {**_request(options, options["prompt"]), "image_urls": list(images), **({"mask_url": mask} if mask else {})}
-    _generate_and_report(gateway, body, output)
+    _generate_and_report(gateway, options["prompt"], _image_request(options), output, images, mask)
 
 
-def _generate_and_report(gateway: GatewayOptions, body: dict[str, Any], output: Path | None) -> None:
+def _generate_and_report(
+    gateway: GatewayOptions,
+    prompt: str,
+    request: ImageOptions,
+    output: Path | None,
+    images: tuple[str, ...] = (),
+    mask: str | None = None,
+) -> None:
     _check_writable(output)
-    task, files = asyncio.run(_generate(gateway, body, output))
+    with open_client(gateway) as client:
+        if images:
+            request = client.images.upload_sources(images, mask, **request)
+        quote_answer = _quote(client, prompt, request)
+        if not gateway.as_json:
+            click.echo(_price_text(quote_answer))
+        with _progress_bar(quiet=gateway.as_json) as show:
+            result = client.images.generate(prompt, on_progress=show, **request)
+        files = _save(result, output)
+        task = client.request("GET", f"/v1/tasks/{result.task.id}")
     if gateway.as_json:
         click.echo(json.dumps({**task, "files": [str(file) for file in files]}))
         return
@@ -117,46 +139,22 @@ def _check_writable(output: Path | None) -> None:
         raise Exit(USAGE, f"imagegate: {output or folder} is not writable; nothing was bought")
 
 
-async def _generate(
-    gateway: GatewayOptions, body: dict[str, Any], output: Path | None
-) -> tuple[dict[str, Any], list[Path]]:
-    async with GatewayClient(gateway) as client:
-        body = await _upload_local_files(client, body)
-        if not gateway.as_json:
-            click.echo(_price_text(await client.request("POST", "/v1/images/quotes", json=body)))
-        headers = {"Idempotency-Key": secrets.token_hex(16)}
-        task = await client.request("POST", "/v1/images/generations", json=body, headers=headers)
-        task = await _wait_for_task(client, task, quiet=gateway.as_json)
-        if task["status"] == "failed":
-            error = task["error"]
-            raise Exit(
-                exit_code_for(error["code"]), f"imagegate: {error['message']} ({error['code']}); nothing was charged"
-            )
-        files = [_output_path(output, task, position) for position in range(len(task["results"]))]
-        for link, file in zip(task["results"], files, strict=True):
-            try:
-                await client.download(link, file)
-            except OSError as error:
-                found = f"the image of {task['id']} is at {link}"
-                raise Exit(FAILED, f"imagegate: {file} cannot be written: {error.strerror}; {found}") from error
-        return task, files
-
-
-async def _upload_local_files(client: GatewayClient, body: dict[str, Any]) -> dict[str, Any]:
-    """The body with local files replaced by the URLs of their uploads; each is uploaded once."""
-    references = dict.fromkeys((*body.get("image_urls", []), *filter(None, [body.get("mask_url")])))
-    url_of = {one: one if _is_url(one) else await client.upload(Path(one)) for one in references}
-    urls = {"image_urls": [url_of[one] for one in body["image_urls"]]} if "image_urls" in body else {}
-    mask = {"mask_url": url_of[body["mask_url"]]} if "mask_url" in body else {}
-    return {**body, **urls, **mask}
+def _save(result: ImageResult, output: Path | None) -> list[Path]:
+    try:
+        return result.save(output)
+    except OSError as error:
+        found = f"the images of {result.task.id} are at {' '.join(result.task.results)}"
+        target = output or error.filename or Path.cwd()
+        raise Exit(FAILED, f"imagegate: {target} cannot be written: {error.strerror}; {found}") from error
 
 
 def _is_url(reference: str) -> bool:
     return reference.startswith(("http://", "https://"))
 
 
-async def _wait_for_task(client: GatewayClient, task: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Poll until the task has ended, with a progress bar."""
+@contextlib.contextmanager
+def _progress_bar(*, quiet: bool) -> Iterator[Callable[[Task], None]]:
+    """Draws a bar on standard error; yields what shows a task there."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -165,20 +163,5 @@ async def _wait_for_task(client: GatewayClient, task: dict[str, Any], *, quiet: 
     )
     console = Console(file=sys.stderr, quiet=quiet)
     with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
-        line = bar.add_task(task["status"], total=100)
-        while task["status"] not in ("completed", "failed"):
-            started = time.monotonic()
-            task = await client.request("GET", f"/v1/tasks/{task['id']}")
-            bar.update(line, completed=task["progress"], description=task["status"])
-            await asyncio.sleep(max(0.0, 0.25 - (time.monotonic() - started)))
-        bar.update(line, completed=task["progress"], description=task["status"])
-    return task
-
-
-def _output_path(output: Path | None, task: dict[str, Any], position: int) -> Path:
-    ext = task["results"][position].partition("?")[0].rpartition(".")[2]
-    if output is None:
-        return Path(f"{task['id']}_{position}.{ext}")
-    if len(task["results"]) == 1:
-        return output
-    return output.with_stem(f"{output.stem}-{position + 1}")
+        line = bar.add_task("pending", total=100)
+        yield lambda task: bar.update(line, completed=task.progress, description=task.status)

@@ -60,9 +60,13 @@ def gateway_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         command(gateway=GatewayOptions(url, key, as_json, data, config), **options)
 
-    run = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(run)
-    run = click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(run)
-    return installation_options(json_option(run))
+    return installation_options(json_option(target_options(run)))
+
+
+def target_options(command: F) -> F:
+    """`--url` and `--key`."""
+    command = click.option("--url", envvar="IMAGEGATE_URL", help="The URL of a gateway.")(command)
+    return click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(command)
 
 
 def read_settings(config: Path | None, data: str | None, **given: Any) -> Settings:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
 
 import click
 
-from imagegate.cli.client import GatewayClient
+from imagegate.cli.client import open_client
 from imagegate.cli.options import GatewayOptions, gateway_options
 
 
@@ -19,9 +18,9 @@ from imagegate.cli.options import GatewayOptions, gateway_options
 @gateway_options
 def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page: int) -> None:
     """List tasks, newest first, or show one."""
-    newest = f"/v1/tasks?page={page}" + (f"&status={status}" if status else "")
-    path = f"/v1/tasks/{task_id}" if task_id else newest
-    answer = asyncio.run(GatewayClient.request_once(gateway, "GET", path))
+    path, params = (f"/v1/tasks/{task_id}", None) if task_id else ("/v1/tasks", {"page": page, "status": status or ""})
+    with open_client(gateway) as client:
+        answer = client.request("GET", path, params=params, max_retries=0)
     if gateway.as_json or task_id:
         click.echo(json.dumps(answer, indent=None if gateway.as_json else 2, ensure_ascii=False))
         return
