@@ -54,6 +54,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     markup: Any = None
 
 
+FIELDS: Final = frozenset(Parameters.__struct_fields__)
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A checked request: the images, and the form of the answer. `partials` is 0 without a stream."""
 
