@@ -15,6 +15,7 @@ from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
+from imagegate.partial_images import PartialImages
 from imagegate.routing.call_limits import CallLimits, most_calls
 from imagegate.routing.circuit_breaker import Health
 from imagegate.security.failed_logins import FailedLogins
@@ -74,6 +75,10 @@ class Runtime:
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
     live_answers: LiveAnswers = dataclasses.field(default_factory=LiveAnswers)
     thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)
+
+    @functools.cached_property
+    def partial_images(self) -> PartialImages:
+        return PartialImages(self.settings.data_dir / "incoming")
 
     @functools.cached_property
     def call_limits(self) -> CallLimits:

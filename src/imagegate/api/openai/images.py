@@ -19,6 +19,7 @@ from imagegate.api.openai.delivery import Delivery, TrackedAnswer
 from imagegate.api.openai.edit_body import EditParameters, read_edit_body
 from imagegate.api.openai.failures import failure_response, rename_inputs
 from imagegate.api.openai.parameters import Parameters, Wanted, check
+from imagegate.api.openai.streaming import ImageStream, StreamedAnswer
 from imagegate.api.openapi.operation import post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey
 from imagegate.api.problems import OPENAI_PATH, to_problem
@@ -37,6 +38,7 @@ from imagegate.flows.submit import Submission, answers_kept_us, idempotency_use,
 from imagegate.flows.views.task import task_view
 from imagegate.flows.wait import wait_until_terminal
 from imagegate.logging import log
+from imagegate.partial_images import PartialImageStream
 from imagegate.runtime import Runtime
 from imagegate.store.answers import OwedAnswer, may_be_bought
 
@@ -97,6 +99,7 @@ class Exchange:
         self._task: Task
         self._headers: dict[str, str]
         self._delivery: Delivery | None = None
+        self._partials: PartialImageStream | None = None
 
     def ensure_open(self) -> None:
         """ServiceUnavailable while the gateway is about to end: the next one takes the repeat."""
@@ -131,6 +134,8 @@ class Exchange:
         else:
             self._delivery = Delivery(runtime, live, submitted.task)
         self._task = submitted.task
+        if wanted.stream:  # before anything else runs: the first unfinished image must not be missed
+            self._partials = runtime.partial_images.watch(submitted.task.id)
         self._headers = replayed_headers(submitted.how is Submission.replayed) | {
             "X-Task-Id": submitted.task.id,
             "X-Model": submitted.task.order.row,
@@ -159,6 +164,8 @@ class Exchange:
         try:
             response = await self._make_response(wanted)
         except BaseException as error:
+            if self._partials is not None:
+                self._partials.close()
             if self._delivery is not None:
                 self._delivery.lose()
             if not isinstance(error, Exception):
@@ -168,6 +175,10 @@ class Exchange:
             problem.headers = {**self._headers, **problem.headers}
             raise problem from error
         response.headers.update(self._headers)
+        if isinstance(response, StreamedAnswer):
+            return response
+        if self._partials is not None:
+            self._partials.close()
         return response if self._delivery is None else TrackedAnswer(response, self._delivery)
 
     async def _make_response(self, wanted: Wanted) -> Response[Any]:
@@ -175,6 +186,8 @@ class Exchange:
         if self._at_once:
             view = msgspec.json.encode(task_view(runtime, self._task))
             return Response(view, headers={"Preference-Applied": "respond-async"}, media_type="application/json")
+        if wanted.stream and self._task.error is None:
+            return StreamedAnswer(self._stream(wanted), {})
         task = await self._wait(self._task)
         if task.error is not None:
             bought = await runtime.db.read(may_be_bought, task.account_id, task.id)
@@ -186,6 +199,18 @@ class Exchange:
         if wanted.as_url:
             return Response(links_body(runtime, task, head), media_type="application/json")
         return Base64Answer(head, await open_results(runtime, task), {})
+
+    def _stream(self, wanted: Wanted) -> ImageStream:
+        assert self._partials is not None
+        return ImageStream(
+            self._runtime,
+            self._task,
+            self._partials,
+            self._delivery,
+            kind="image_edit" if EDITS in self._endpoint else "image_generation",
+            safety_identifier=wanted.effective_identifier,
+            request_id=self._request_id,
+        )
 
     async def _wait(self, task: Task) -> Task:
         """The task when it has ended. ServiceUnavailable where that is not in time: it goes on."""
