@@ -1,10 +1,14 @@
-"""Accepts a request: [ idempotency key, hold, task ] in one commit, then a worker is woken.
+"""Accepts a request: [ idempotency key, hold, task, answer owed ] in one commit, then a worker is woken.
 
 If the process dies before the commit, nothing happened; after it, the task is claimed at the next start. The client
-repeats with its Idempotency-Key.
+repeats with its Idempotency-Key; on the OpenAI surface without one too, and finds the task by the answer that is owed.
 """
 
 from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -16,12 +20,13 @@ from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.disk_space import is_disk_full
-from imagegate.flows.execution.inputs import delete_pinned, pin_local_inputs
+from imagegate.flows.execution.inputs import ReceivedFile, delete_pinned, pin_local_inputs
 from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
 from imagegate.store.accounts import count_unfinished
+from imagegate.store.answers import MAX_UNFINISHED_US, FailedBefore, Joined, OwedAnswer, find_answer
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
 
@@ -42,17 +47,52 @@ async def submit(
     runtime: Runtime, request: ImageRequest, key: ApiKey, idempotency_key: str | None, hop: int = 0
 ) -> tuple[Task, bool]:
     """The task, and whether it is a replay. A Problem means that there is no task and no hold."""
-    _ensure_undamaged(runtime)
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
     if hop:
         quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
+    use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order))
+    submitted = await submit_quote(runtime, quote, key, now, use)
+    return submitted.task, submitted.how is Submission.replayed
+
+
+class Submission(enum.Enum):
+    """What became of a request: a task of its own, or an earlier one."""
+
+    created = "created"
+    replayed = "replayed"
+    joined = "joined"
+    failed_before = "failed_before"
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    task: Task
+    how: Submission
+
+
+async def submit_quote(
+    runtime: Runtime,
+    quote: Quote,
+    key: ApiKey,
+    now: int,
+    use: idempotency.IdempotencyKey | None,
+    *,
+    received: Mapping[str, ReceivedFile] = MappingProxyType({}),
+    owed: OwedAnswer | None = None,
+) -> Submitted:
+    """The same for a request that was quoted at `now`; `received` as in `pin_local_inputs`."""
+    _ensure_undamaged(runtime)
     unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
     shortage = await _find_shortage(runtime, quote, unfinished.count)
-    if shortage is not None and not await _is_replay(runtime, key, idempotency_key):
-        raise shortage
-    new = await _new_task(runtime, quote, key, now)
-    use = _idempotency_use(runtime, quote, idempotency_key)
+    if shortage is not None and not await _is_replay(runtime, key, use):
+        found = await runtime.db.write(find_answer, key.account_id, owed) if owed else None
+        if found is None:
+            raise shortage
+        return await _submitted_before(runtime, key.account_id, found)
+    new = await _new_task(runtime, quote, key, now, received)
+    if owed is not None:
+        new = msgspec.structs.replace(new, owed=owed)
+        owed.live.wait_for(new.id)
     limit = runtime.settings.limits.unfinished_per_account
     result = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
     crash_point("submit.post_commit")
@@ -62,18 +102,44 @@ async def submit(
         case tasks.TaskSubmitted():
             unfinished.count += 1
             runtime.wake_ups.tasks_due.set()
-            return new, False
-        case Replay(task_id=task_id):
-            return await _load_replayed_task(runtime, key.account_id, task_id), True
+            return Submitted(new, Submission.created)
+        case Replay() | Joined() | FailedBefore():
+            return await _submitted_before(runtime, key.account_id, result)
+        case _:
+            raise _refusal(runtime, result, new.hold)
+
+
+def _refusal(
+    runtime: Runtime,
+    result: KeyConflict | TooManyUnfinishedTasks | InFlightCapReached | InsufficientCredit,
+    needed: int,
+) -> errors.Problem:
+    match result:
         case KeyConflict():
-            raise errors.IdempotencyConflict(param="Idempotency-Key")
+            return errors.IdempotencyConflict(param="Idempotency-Key")
         case TooManyUnfinishedTasks():
+            limit = runtime.settings.limits.unfinished_per_account
             message = f"At most {limit:,} unfinished tasks per account; wait until some have ended"
-            raise errors.RateLimitExceeded(message, reason="unfinished_tasks")
+            return errors.RateLimitExceeded(message, reason="unfinished_tasks")
         case InFlightCapReached(remaining=remaining):
-            raise _in_flight_problem(runtime, remaining, new.hold)
+            return _in_flight_problem(runtime, remaining, needed)
         case InsufficientCredit():
-            raise quota_problem(runtime, result, new.hold)
+            return quota_problem(runtime, result, needed)
+
+
+_HOW = {Replay: Submission.replayed, Joined: Submission.joined, FailedBefore: Submission.failed_before}
+
+
+async def _submitted_before(runtime: Runtime, account_id: str, found: Replay | Joined | FailedBefore) -> Submitted:
+    task = await runtime.db.read(tasks.find_task, account_id, found.task_id)
+    if task is None:
+        raise errors.TaskNotFound
+    return Submitted(task, _HOW[type(found)])
+
+
+def answers_kept_us(runtime: Runtime) -> int:
+    """How old a task can be whose answer a request may still be owed."""
+    return int(runtime.settings.work.deadline_s * US_PER_SECOND) + MAX_UNFINISHED_US
 
 
 async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
@@ -86,7 +152,9 @@ async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> err
     return None
 
 
-async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> tasks.NewTask:
+async def _new_task(
+    runtime: Runtime, quote: Quote, key: ApiKey, now: int, received: Mapping[str, ReceivedFile]
+) -> tasks.NewTask:
     task_id = ids.new_task_id(now // US_PER_SECOND)
     return tasks.NewTask(
         id=task_id,
@@ -98,29 +166,22 @@ async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> ta
         hold=quote.maximum.total,
         created=now,
         deadline=now + int(runtime.settings.work.deadline_s * US_PER_SECOND),
-        input_assets=await pin_local_inputs(runtime, quote.order, key.account_id, task_id),
+        input_assets=await pin_local_inputs(runtime, quote.order, key.account_id, task_id, received),
     )
 
 
-async def _is_replay(runtime: Runtime, key: ApiKey, idempotency_key: str | None) -> bool:
+async def _is_replay(runtime: Runtime, key: ApiKey, use: idempotency.IdempotencyKey | None) -> bool:
     """A replay creates nothing, so a shortage is no reason to refuse it: that would say that there is no task."""
-    if idempotency_key is None:
-        return False
-    return await runtime.db.read(idempotency.is_key_used, key.account_id, ENDPOINT, idempotency_key)
+    return use is not None and await runtime.db.read(idempotency.is_key_used, key.account_id, use.endpoint, use.key)
 
 
-def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> idempotency.IdempotencyKey | None:
+def idempotency_use(
+    runtime: Runtime, endpoint: str, idempotency_key: str | None, fingerprint: str
+) -> idempotency.IdempotencyKey | None:
     if idempotency_key is None:
         return None
     keep = runtime.settings.limits.idempotency_hours * US_PER_HOUR
-    return idempotency.IdempotencyKey(ENDPOINT, idempotency_key, request_fingerprint(quote.order), keep)
-
-
-async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
-    task = await runtime.db.read(tasks.find_task, account_id, task_id)
-    if task is None:
-        raise errors.TaskNotFound
-    return task
+    return idempotency.IdempotencyKey(endpoint, idempotency_key, fingerprint, keep)
 
 
 def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> errors.Problem:
