@@ -81,7 +81,9 @@ def check_report(place: str, fate: RunReport) -> None:
         assert sums.purchased == sums.delivered, fate.attempts
         # The first call is marked in the claim's commit: here nobody can know that it was not made.
         assert sums.possible_duplicates == (place in ("claim.post_commit", "upstream.marked"))
-    assert fate.webhooks == 1 + (place == "hook.post_send")
+    # Collecting runs at any time, and so while a webhook has been sent and that is not recorded yet.
+    at_most = 1 + (place.startswith(("gc.", "sweep.")) or place == "hook.post_send")
+    assert (2 if place == "hook.post_send" else 1) <= fate.webhooks <= at_most
 
 
 @pytest.mark.fault("F1")
