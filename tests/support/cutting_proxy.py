@@ -28,6 +28,7 @@ class CuttingProxy:
         self._cuts = list(cuts)
         self._late_s = late_s
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self.connections = 0
         self.bytes_down = 0
 
@@ -43,9 +44,15 @@ class CuttingProxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
         cut = self._cuts.pop(0) if self._cuts else None
         ends = [writer]
         try:
@@ -55,9 +62,10 @@ class CuttingProxy:
                 self._pump(reader, up_writer, cut if cut and cut.direction == "up" else None, ends),
                 self._pump(up_reader, writer, cut if cut and cut.direction == "down" else None, ends, down=True),
             )
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
+            self._serving.discard(task)
             for end in ends:
                 with contextlib.suppress(OSError):
                     end.close()
