@@ -21,6 +21,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
+from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
 from imagegate.api.endpoint import Endpoints, Services, refuse_unguarded
 from imagegate.api.metrics import Metrics
@@ -28,10 +29,11 @@ from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
-from imagegate.api.router import HANDLERS
+from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
+from imagegate.catalog.schema import OpenAIName
 from imagegate.disk import DiskWriter
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
@@ -146,7 +148,9 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
 def _load_catalog(settings: Settings) -> Catalog:
     """SettingsError says which price or alias is invalid."""
     try:
-        return load_catalog(settings.alias, settings.credit.price_files)
+        pairs = (pair.split("=") for pair in settings.openai.openai_models)
+        names = [OpenAIName(name, row, by_operator=True) for name, row in pairs]
+        return load_catalog(settings.alias, settings.credit.price_files, names)
     except CatalogError as error:
         raise SettingsError(f"catalog: {error}") from error
 
@@ -255,12 +259,13 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "actor": build_actor_provider(authenticator),
             "client": authenticator.client_address,
             "caller": Caller,
+            "user_agent": lambda scope: header_of(scope, b"user-agent") or "",
             "document": lambda _: provide_document(),
         },
     )
-    handle_error = _error_handler(site)
+    handle_error = _error_handler(site, runtime.origin)
     app = _Application(
-        [Router("/", route_handlers=HANDLERS, guards=[refuse_unguarded]), *PAGES],
+        [Router("/", route_handlers=[*HANDLERS, *OPENAI_HANDLERS], guards=[refuse_unguarded]), *PAGES],
         lifespan=[_worker_lifespan(runtime)],
         dependencies={name: _provide_value(value) for name, value in services.values.items()}
         | {name: _provide_for_request(provide) for name, provide in services.by_request.items()},
@@ -270,7 +275,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
     )
     server = runtime.settings.server
     endpoints = Endpoints(app, services, authenticator, server, handle_error)
-    return RequestMiddleware(endpoints, server, metrics.count_request)
+    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.count_request)
 
 
 class _Application(Litestar):
@@ -315,7 +320,7 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
     return lifespan
 
 
-def _error_handler(site: PageRenderer) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+def _error_handler(site: PageRenderer, origin: str) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
     """An unknown address is answered with a page for browsers and with JSON for programs."""
 
     def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -323,6 +328,6 @@ def _error_handler(site: PageRenderer) -> Callable[[Request[Any, Any, Any], Exce
         wants_html = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
         if is_not_found and wants_html and is_page_path(request.scope["path"]):
             return not_found_page(request, site)
-        return handle_exception(request, error)
+        return handle_exception(request, error, origin)
 
     return handle_error

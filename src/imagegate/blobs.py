@@ -36,13 +36,16 @@ class OpenBlob:
         self._key = key
         self._file = file
 
-    async def read(self, start: int, length: int) -> AsyncIterator[bytes]:
-        """`length` bytes from `start`, in chunks. BlobDamaged where the file is shorter by now or cannot be read."""
+    async def read(self, start: int, length: int, chunk_bytes: int = _CHUNK_BYTES) -> AsyncIterator[bytes]:
+        """`length` bytes from `start`, in chunks of `chunk_bytes` but for the last.
+
+        BlobDamaged where the file is shorter by now or cannot be read.
+        """
         with self._file:
             self._file.seek(start)
             while length > 0:
                 try:
-                    chunk = await asyncio.to_thread(self._file.read, min(_CHUNK_BYTES, length))
+                    chunk = await asyncio.to_thread(self._file.read, min(chunk_bytes, length))
                 except OSError as error:
                     raise BlobDamaged(f"{self._key}: {error}") from error
                 if not chunk:

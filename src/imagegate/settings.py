@@ -1,4 +1,4 @@
-"""Every setting, in five frozen groups that are read once and passed on.
+"""Every setting, in six frozen groups that are read once and passed on.
 
 Sources, the first that has a value wins: command line, `IMAGEGATE_<NAME>`, TOML file, default. Field names are unique
 over all groups, and docs/configuration.md has a line for each.
@@ -122,6 +122,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     key_cache_s: float = 2.0
 
 
+class OpenAI(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the OpenAI surface treats clients that were made for the vendor's own service."""
+
+    openai_models: tuple[str, ...] = ()
+    openai_cors_origins: tuple[str, ...] = ("*",)
+    openai_base_hint: bool = True
+
+
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How tasks are carried out."""
 
@@ -155,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     credit: Credit = Credit()
     limits: Limits = Limits()
     work: Work = Work()
+    openai: OpenAI = OpenAI()
     alias: tuple[Alias, ...] = ()
     upstream: tuple[UpstreamConfig, ...] = ()
     route: tuple[RouteConfig, ...] = ()
@@ -177,7 +186,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 GROUPS: dict[str, type[msgspec.Struct]]
-GROUPS = {"server": Server, "storage": Storage, "credit": Credit, "limits": Limits, "work": Work}
+GROUPS = {
+    "server": Server,
+    "storage": Storage,
+    "credit": Credit,
+    "limits": Limits,
+    "work": Work,
+    "openai": OpenAI,
+}
 
 
 def load_settings(
@@ -302,6 +318,16 @@ def _validate(settings: Settings) -> Settings:
             "addresses, with a port where it is not 53",
         ),
         ("public_url", _is_origin(settings.server.public_url), "an origin such as https://images.example.com"),
+        (
+            "openai_models",
+            all(re.fullmatch(r"[^=\s]+=[^=\s]+", pair) for pair in settings.openai.openai_models),
+            "pairs such as dall-e-3=gpt-image-2",
+        ),
+        (
+            "openai_cors_origins",
+            all(origin == "*" or _is_origin(origin) for origin in settings.openai.openai_cors_origins),
+            "* or origins such as https://app.example.com",
+        ),
     ]
     for name, holds, allowed in rules:
         if not holds:

@@ -18,6 +18,7 @@ from litestar.types import Scope
 
 from imagegate.api.body import ApiRequest, header_of
 from imagegate.api.client_address import client_address, is_listed
+from imagegate.api.problems import is_openai_path
 from imagegate.api.rate_limits import rate_limit_headers, rate_limit_problem, request_quotas
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.audit import Actor
@@ -59,7 +60,7 @@ class Authenticator:
         """The live key of this request. Unknown, disabled, expired and malformed keys get the same answer."""
         if scope["query_string"]:
             _refuse_key_in_query(scope)
-        header = header_of(scope, b"authorization")
+        header = _credential(scope)
         key = await self._find_live_key(header) if header is not None else None
         if key is None:
             if header is not None:
@@ -144,6 +145,16 @@ class Authenticator:
             reason="failed_logins",
             headers={"Retry-After": str(ceil_seconds(retry_after_us))},
         )
+
+
+def _credential(scope: Scope) -> str | None:
+    """The Authorization header. Clients of OpenAI may send the key alone, as `api-key`; no page token works there."""
+    header = header_of(scope, b"authorization")
+    if not is_openai_path(scope["path"]):
+        return header
+    if header is None and (key := header_of(scope, b"api-key")) is not None:
+        header = f"Bearer {key}"
+    return "" if header is not None and bearer(header).startswith(TOKEN_PREFIX) else header
 
 
 def _refuse_key_in_query(scope: Scope) -> None:

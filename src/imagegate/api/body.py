@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope
 
 from imagegate.api.client_connection import is_request_whole
 from imagegate.api.validation import requirement
-from imagegate.domain.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from imagegate.domain.errors import InvalidRequest, Problem, RequestTooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
 
@@ -63,6 +65,35 @@ async def _read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             raise RequestTooLarge
         if not message.get("more_body"):
             return bytes(body)
+
+
+async def stream_body(
+    request: ApiRequest, max_bytes: int, too_large: Problem, *, idle_s: float, total_s: float
+) -> AsyncIterator[bytes]:
+    """The body as it comes: counted, each piece within `idle_s`, the whole within `total_s`.
+
+    A length that is announced is believed where it is too much.
+    """
+    if (request.content_length or 0) > max_bytes:
+        raise too_large
+    received_bytes, deadline = 0, asyncio.get_running_loop().time() + total_s
+    stream = aiter(request.stream())
+    while chunk := await _next_chunk(stream, idle_s, deadline):
+        received_bytes += len(chunk)
+        if received_bytes > max_bytes:
+            raise too_large
+        yield chunk
+
+
+async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: float) -> bytes:
+    """Empty at the end of the body."""
+    try:
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
+            return await anext(stream, b"")
+    except TimeoutError:
+        raise InvalidRequest("The body did not arrive in time") from None
+    except HTTPException:
+        raise InvalidRequest("The request body was truncated") from None
 
 
 def decode_json(body: bytes, kind: type[T]) -> T:

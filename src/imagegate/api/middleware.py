@@ -6,14 +6,15 @@ import contextlib
 import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from imagegate.api.client_address import forwarded_for, is_listed, last_untrusted
-from imagegate.api.problems import problem_response
+from imagegate.api.openai.surface import Headers, answer_preflight, canonical_path, cors_headers
+from imagegate.api.problems import is_openai_path, problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable, UnsupportedMediaType
 from imagegate.security.origins import AcceptedHosts
@@ -31,8 +32,9 @@ _UNCHECKED_HOST_PATHS = ("/healthz", "/readyz")
 class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, server: Server, count: CountResponse) -> None:
+    def __init__(self, app: ASGIApp, server: Server, openai_origins: Sequence[str], count: CountResponse) -> None:
         self._app = app
+        self._openai_origins = openai_origins
         self._count = count
         self._server = server
         self._open_requests: Counter[str] = Counter()  # by the address that a trusted proxy named
@@ -45,6 +47,11 @@ class RequestMiddleware:
         request_id, headers = ids.new_request_id(), dict(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, headers
+        scope["path"] = canonical_path(scope["path"])
+        app, more_headers = self._app, Headers()
+        if is_openai_path(scope["path"]):
+            more_headers = cors_headers(self._openai_origins, headers)
+            app = answer_preflight if scope["method"] == "OPTIONS" else app
         method = scope["method"]
         if method == "HEAD" and not scope["path"].startswith(_FILE_LINKS):
             scope, send = _as_get(scope), _without_body(send)
@@ -53,7 +60,8 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 limits = state.get("limits", ())
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *limits]
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message["headers"], own, *more_headers, *limits]
                 # All unknown paths are one label, however many are tried.
                 route = str(scope.get("path_template") or "unknown")
                 self._count(route, method if method in _METHODS else "other", message["status"])
@@ -66,13 +74,14 @@ class RequestMiddleware:
                 "Too many connections, please try again later", reason="connections_per_address"
             )
         if problem is None and not address:
-            await self._app(scope, receive, send_with_headers)
+            await app(scope, receive, send_with_headers)
         elif problem is None:
             with self._count_open(address):
-                await self._app(scope, receive, send_with_headers)
+                await app(scope, receive, send_with_headers)
         else:
             refusal = problem_response(problem, request_id, scope["path"])
-            await ASGIResponse(body=refusal.content, status_code=refusal.status_code)(scope, receive, send_with_headers)
+            answer = ASGIResponse(body=refusal.content, status_code=refusal.status_code, headers=refusal.headers)
+            await answer(scope, receive, send_with_headers)
 
     def _forwarded_address(self, scope: Scope) -> str:
         """Whom a trusted proxy's request comes from: its own connections are not counted by address. Else empty."""

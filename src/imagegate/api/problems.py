@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from imagegate.api_docs.schema import Number, RequestIdText, doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import LimitScope
-from imagegate.domain.errors import Problem
+from imagegate.domain.errors import NotFound, Problem
 from imagegate.logging import log_error
 from imagegate.store.dialect import DatabaseError, DatabaseUnusable, DiskFull, QueryTimeout
 
@@ -53,7 +53,9 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
 }
 
 
-FILES_PATH = "/api/v1/files"
+FILES_PATH, OPENAI_PATH = "/api/v1/files", "/openai/v1"
+# The vendor's SDKs wait for what they are told, up to this long; above it some give up.
+_MAX_OPENAI_RETRY_AFTER_S = 60
 # What the files API gives as `code` in place of the status.
 FILE_CODES: dict[type[Problem], int] = {
     errors.FileTooLarge: 40001,
@@ -79,6 +81,12 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     request_id: RequestIdText
 
 
+class OpenAIErrorBody(ErrorBody, kw_only=True):
+    """The same on the OpenAI surface, where `param` is always there."""
+
+    param: str | None = None  # type: ignore[assignment]
+
+
 class ErrorResponse(msgspec.Struct):
     error: ErrorBody
 
@@ -102,6 +110,11 @@ def problem_response(problem: Problem, request_id: str, path: str) -> Response[b
         headers.setdefault("Retry-After", str(DEFAULT_RETRY_AFTER_S))
     if status == 429 and problem.reason:  # without a reason it is the request limit, which sets more headers
         headers["RateLimit"] = f'"{problem.reason}";r=0;t={headers["Retry-After"]}'
+    if is_openai_path(path):
+        if status == 409:
+            headers["x-should-retry"] = "false"  # its SDKs repeat a 409 otherwise
+        if headers.get("Retry-After", "").isdigit():
+            headers["Retry-After"] = str(min(int(headers["Retry-After"]), _MAX_OPENAI_RETRY_AFTER_S))
     return Response(
         msgspec.json.encode(problem_body(problem, request_id, path)),
         status_code=status,
@@ -115,16 +128,21 @@ def problem_body(problem: Problem, request_id: str, path: str) -> ErrorResponse 
     if path == FILES_PATH or path.startswith(f"{FILES_PATH}/"):
         code = FILE_CODES.get(type(problem), status)
         return FileErrorResponse(code=code, msg=problem.message, request_id=request_id)
-    body = ErrorBody(
+    in_openai = is_openai_path(path)
+    body = (OpenAIErrorBody if in_openai else ErrorBody)(
         code=problem.code,
         message=problem.message,
         type=kind,
-        param=problem.param or UNSET,
+        param=problem.param or (None if in_openai else UNSET),  # type: ignore[arg-type]
         reason=problem.reason or UNSET,
         request_id=request_id,
         **problem.extra,
     )
     return ErrorResponse(body)
+
+
+def is_openai_path(path: str) -> bool:
+    return path == OPENAI_PATH or path.startswith(f"{OPENAI_PATH}/")
 
 
 def to_problem(error: Exception) -> Problem:
@@ -151,5 +169,21 @@ def to_problem(error: Exception) -> Problem:
     return errors.InternalError()
 
 
-def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return problem_response(to_problem(error), request.scope["state"]["request_id"], request.scope["path"])
+def handle_exception(request: Request[Any, Any, Any], error: Exception, origin: str) -> Response[bytes]:
+    path, problem = request.scope["path"], to_problem(error)
+    if type(problem) is NotFound and problem.message == NotFound.default_message:
+        problem = _unknown_path(path, origin)
+    return problem_response(problem, request.scope["state"]["request_id"], path)
+
+
+def _unknown_path(path: str, origin: str) -> NotFound:
+    """What a client of OpenAI was probably looking for."""
+    if path == "/v1/images/edits":
+        return NotFound(wrong_base_hint(origin))
+    if is_openai_path(path) and path.removeprefix(f"{OPENAI_PATH}/").startswith(("chat", "responses", "completions")):
+        return NotFound("Only images are made here: there are no responses, chat or completions")
+    return NotFound()
+
+
+def wrong_base_hint(origin: str) -> str:
+    return f"For clients of OpenAI the base URL is {origin}{OPENAI_PATH}"

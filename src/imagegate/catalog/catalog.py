@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from imagegate.catalog.schema import Alias, Model, ModelPrice, PriceBlock, TokenRates
+from imagegate.catalog.schema import Alias, Model, ModelPrice, OpenAIName, PriceBlock, TokenRates
 from imagegate.domain.money import parse_decimal
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 from imagegate.domain.time import US_PER_SECOND
@@ -20,9 +20,16 @@ class CatalogError(ValueError):
 class Catalog:
     """Models by name and price blocks by version. Built once, never changed."""
 
-    def __init__(self, models: Sequence[Model], aliases: Sequence[Alias], blocks: Sequence[PriceBlock]) -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        aliases: Sequence[Alias],
+        blocks: Sequence[PriceBlock],
+        openai_names: Sequence[OpenAIName] = (),
+    ) -> None:
         self.models = {model.id: model for model in models}
         self.aliases = {alias.name: alias for alias in aliases}
+        self.openai_names = {one.name: one for one in openai_names}
         self.blocks = {block.version: block for block in sorted(blocks, key=lambda block: block.effective_from)}
         self._rows = {(block.version, row.model): row for block in blocks for row in block.price}
         self._check()
@@ -31,6 +38,9 @@ class Catalog:
         for alias in self.aliases.values():
             if alias.row not in self.models or alias.name in self.models:
                 raise CatalogError(f"alias {alias.name!r}: its row must be a model and its name must be new")
+        for name in self.openai_names.values():
+            if name.row not in self.models:
+                raise CatalogError(f"OpenAI's name {name.name!r}: {name.row!r} is not a model")
         for row in self._rows.values():
             if (row.per_1k_tokens is None) == (row.per_image_nanos is None):
                 raise CatalogError(f"price of {row.model!r}: give either per_1k_tokens or per_image_nanos")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from imagegate.catalog.catalog import Catalog, CatalogError
-from imagegate.catalog.schema import Alias, Model, PriceBlock
+from imagegate.catalog.schema import Alias, Model, OpenAIName, PriceBlock
 
 _DATA = resources.files("imagegate.catalog") / "data"
 
@@ -21,20 +21,26 @@ def read_shipped(name: str) -> dict[str, Any]:
     return tomllib.loads((_DATA / name).read_text("utf-8"))
 
 
-def load_catalog(aliases: Sequence[Alias] = (), price_files: Sequence[str] = ()) -> Catalog:
-    """The shipped models, every shipped price block and the operator's. CatalogError names the file and the field."""
+def load_catalog(
+    aliases: Sequence[Alias] = (), price_files: Sequence[str] = (), openai_names: Sequence[OpenAIName] = ()
+) -> Catalog:
+    """The shipped models, names and price blocks and the operator's. CatalogError names the file and the field."""
     models: list[Model] = []
+    shipped_names: list[OpenAIName] = []
     blocks: list[PriceBlock] = []
     for name in sorted(file.name for file in _DATA.iterdir()):
         content = read_shipped(name)
         try:
             models += msgspec.convert(content.get("model", []), list[Model])
+            shipped_names += msgspec.convert(content.get("openai_name", []), list[OpenAIName])
             if "version" in content:
                 blocks.append(msgspec.convert(content, PriceBlock))
         except msgspec.ValidationError as error:
             raise CatalogError(f"{name}: {error}") from error
     blocks += [_load_price_file(Path(name)) for name in price_files]
-    return Catalog(models, aliases, [_resolve_extends(block, blocks) for block in blocks])
+    return Catalog(
+        models, aliases, [_resolve_extends(block, blocks) for block in blocks], [*shipped_names, *openai_names]
+    )
 
 
 def _load_price_file(file: Path) -> PriceBlock:

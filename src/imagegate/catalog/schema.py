@@ -44,6 +44,14 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quality_is_tier: bool = False
 
 
+class OpenAIName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name that OpenAI's clients send, and the row that serves it there. `by_operator`: at whatever price."""
+
+    name: str
+    row: str
+    by_operator: bool = False
+
+
 class TokenRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """USD per 1K tokens as exact decimal strings, as price lists print them."""
 

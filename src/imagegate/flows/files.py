@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import shutil
 import urllib.parse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,6 +57,11 @@ class IncomingFile:
         self._file = file
         self._max_bytes = max_bytes
         self._head = b""
+
+    def limit(self, max_bytes: int) -> IncomingFile:
+        """The same with a lower bound."""
+        self._max_bytes = max_bytes
+        return self
 
     def write(self, data: bytes) -> None:
         self.bytes += len(data)
@@ -117,6 +123,43 @@ async def _temporary_file(runtime: Runtime) -> AsyncIterator[IncomingFile]:
         raise errors.StorageFailed from error
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def receive_inputs(runtime: Runtime, account_id: str) -> AsyncIterator[Callable[[], IncomingFile]]:
+    """What opens the files of one request, references and masks; they are removed at the end.
+
+    They are no uploads of the account, but as many requests may send some at once as it may have uploads.
+    """
+    under_way = runtime.uploads_under_way
+    if under_way[account_id] >= runtime.settings.limits.files_per_account:
+        raise errors.RateLimitExceeded("Too many uploads at the same time", reason="uploads_under_way")
+    folder = runtime.settings.data_dir / "incoming" / f"inputs-{secrets.token_hex(8)}"
+    under_way[account_id] += 1
+    opened: list[BinaryIO] = []
+
+    def open_file() -> IncomingFile:
+        if is_disk_full(runtime):
+            raise errors.StorageFailed("The service has no space left", reason="storage_full")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / str(len(opened))
+        opened.append(path.open("xb", buffering=_CHUNK_BYTES))
+        return IncomingFile(opened[-1], path, runtime.settings.limits.max_upload_bytes)
+
+    try:
+        yield open_file
+    except OSError as error:
+        log_error("upload_not_stored", error=str(error))
+        raise errors.StorageFailed from error
+    finally:
+        under_way[account_id] -= 1
+        if not under_way[account_id]:
+            del under_way[account_id]
+        for file in opened:
+            with contextlib.suppress(OSError):  # a full disk, once more
+                file.close()
+        if opened:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def store_file(

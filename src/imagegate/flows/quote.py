@@ -33,10 +33,20 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int) -> Quote:
     """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request."""
     name = DEFAULT_MODEL if request.model is None else request.model
-    _reject_nul(request)
+    if "\0" in name:
+        raise _has_nul("model")
     model, alias = find_model(runtime, name)
     ensure_model_allowed(key, name)
+    return quote_model(runtime, request, model, alias, now_us)
+
+
+def quote_model(
+    runtime: Runtime, request: ImageRequest, model: Model, alias: Alias | None, now_us: int, partials: int = 0
+) -> Quote:
+    """The quote of a request whose model is known. InvalidRequest."""
+    _reject_nul(request)
     order = FAMILIES[model.family].build_order(request, model, alias, runtime.settings.credit.auto_cap)
+    order = msgspec.structs.replace(order, partials=partials) if partials else order
     check_urls(runtime, order)
     return price_order(runtime, order, model, runtime.catalog.price_block_at(now_us).version)
 
@@ -87,4 +97,8 @@ def _reject_nul(request: ImageRequest) -> None:
         else:
             has_nul = isinstance(value, list) and any("\0" in text for text in value)
         if has_nul:
-            raise InvalidRequest(f"{name} must not contain U+0000", param=name)
+            raise _has_nul(name)
+
+
+def _has_nul(name: str) -> InvalidRequest:
+    return InvalidRequest(f"{name} must not contain U+0000", param=name)

@@ -6,6 +6,9 @@ repeats with its Idempotency-Key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from imagegate.crash_points import crash_point
@@ -16,7 +19,7 @@ from imagegate.domain.money import format_credits, json_number
 from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.disk_space import is_disk_full
-from imagegate.flows.execution.inputs import delete_pinned, pin_local_inputs
+from imagegate.flows.execution.inputs import ReceivedFile, delete_pinned, pin_local_inputs
 from imagegate.flows.execution.route_selection import has_route
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
@@ -42,17 +45,29 @@ async def submit(
     runtime: Runtime, request: ImageRequest, key: ApiKey, idempotency_key: str | None, hop: int = 0
 ) -> tuple[Task, bool]:
     """The task, and whether it is a replay. A Problem means that there is no task and no hold."""
-    _ensure_undamaged(runtime)
     now = runtime.clock()
     quote = make_quote(runtime, request, key, now)
     if hop:
         quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
+    use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order))
+    return await submit_quote(runtime, quote, key, now, use)
+
+
+async def submit_quote(
+    runtime: Runtime,
+    quote: Quote,
+    key: ApiKey,
+    now: int,
+    use: idempotency.IdempotencyKey | None,
+    received: Mapping[str, ReceivedFile] = MappingProxyType({}),
+) -> tuple[Task, bool]:
+    """The same for a request that was quoted at `now`; `received` as in `pin_local_inputs`."""
+    _ensure_undamaged(runtime)
     unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
     shortage = await _find_shortage(runtime, quote, unfinished.count)
-    if shortage is not None and not await _is_replay(runtime, key, idempotency_key):
+    if shortage is not None and not await _is_replay(runtime, key, use):
         raise shortage
-    new = await _new_task(runtime, quote, key, now)
-    use = _idempotency_use(runtime, quote, idempotency_key)
+    new = await _new_task(runtime, quote, key, now, received)
     limit = runtime.settings.limits.unfinished_per_account
     result = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
     crash_point("submit.post_commit")
@@ -86,7 +101,9 @@ async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> err
     return None
 
 
-async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> tasks.NewTask:
+async def _new_task(
+    runtime: Runtime, quote: Quote, key: ApiKey, now: int, received: Mapping[str, ReceivedFile]
+) -> tasks.NewTask:
     task_id = ids.new_task_id(now // US_PER_SECOND)
     return tasks.NewTask(
         id=task_id,
@@ -98,22 +115,22 @@ async def _new_task(runtime: Runtime, quote: Quote, key: ApiKey, now: int) -> ta
         hold=quote.maximum.total,
         created=now,
         deadline=now + int(runtime.settings.work.deadline_s * US_PER_SECOND),
-        input_assets=await pin_local_inputs(runtime, quote.order, key.account_id, task_id),
+        input_assets=await pin_local_inputs(runtime, quote.order, key.account_id, task_id, received),
     )
 
 
-async def _is_replay(runtime: Runtime, key: ApiKey, idempotency_key: str | None) -> bool:
+async def _is_replay(runtime: Runtime, key: ApiKey, use: idempotency.IdempotencyKey | None) -> bool:
     """A replay creates nothing, so a shortage is no reason to refuse it: that would say that there is no task."""
-    if idempotency_key is None:
-        return False
-    return await runtime.db.read(idempotency.is_key_used, key.account_id, ENDPOINT, idempotency_key)
+    return use is not None and await runtime.db.read(idempotency.is_key_used, key.account_id, use.endpoint, use.key)
 
 
-def _idempotency_use(runtime: Runtime, quote: Quote, idempotency_key: str | None) -> idempotency.IdempotencyKey | None:
+def idempotency_use(
+    runtime: Runtime, endpoint: str, idempotency_key: str | None, fingerprint: str
+) -> idempotency.IdempotencyKey | None:
     if idempotency_key is None:
         return None
     keep = runtime.settings.limits.idempotency_hours * US_PER_HOUR
-    return idempotency.IdempotencyKey(ENDPOINT, idempotency_key, request_fingerprint(quote.order), keep)
+    return idempotency.IdempotencyKey(endpoint, idempotency_key, fingerprint, keep)
 
 
 async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -> Task:

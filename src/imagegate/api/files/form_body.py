@@ -26,7 +26,7 @@ class FormBodyParser:
     def __init__(self, content_type: str, sink: IncomingFile) -> None:
         self.filename: str | None = None
         self._sink = sink
-        self._parser = _parser(content_type)
+        self._parser = build_parser(content_type, MAX_PARTS)
         self._part: MultipartSegment | None = None
         self._files = 0
         self._text = b""
@@ -42,13 +42,13 @@ class FormBodyParser:
                 else:
                     self._take_data(bytes(event))
         except MultipartError as error:
-            raise _invalid_form(error) from error
+            raise invalid_form(error) from error
 
     def finish(self) -> NamingFields:
         try:
             self._parser.close()
         except MultipartError as error:
-            raise _invalid_form(error) from error
+            raise invalid_form(error) from error
         if self._files == 0:
             raise InvalidRequest("The form must have a part named file", param="file")
         return NamingFields(**self._texts)
@@ -84,17 +84,17 @@ class FormBodyParser:
                 raise InvalidRequest(f"{self._part.name} must be UTF-8", param=self._part.name) from None
 
 
-def _parser(content_type: str) -> PushMultipartParser:
+def build_parser(content_type: str, max_parts: int) -> PushMultipartParser:
     kind, options = parse_options_header(content_type)
     if kind.lower() != "multipart/form-data":
         raise UnsupportedMediaType("The body must be multipart/form-data")
     try:
         return PushMultipartParser(
-            options.get("boundary", ""), max_header_size=MAX_PART_HEADER_BYTES, max_segment_count=MAX_PARTS
+            options.get("boundary", ""), max_header_size=MAX_PART_HEADER_BYTES, max_segment_count=max_parts
         )
     except MultipartError as error:
-        raise _invalid_form(error) from error
+        raise invalid_form(error) from error
 
 
-def _invalid_form(error: MultipartError) -> InvalidRequest:
+def invalid_form(error: MultipartError) -> InvalidRequest:
     return InvalidRequest(f"The form is not valid multipart/form-data: {str(error)[:100]}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
-from litestar.exceptions import HTTPException
 
-from imagegate.api.body import ApiRequest, check_json_type
+from imagegate.api.body import ApiRequest, check_json_type, stream_body
 from imagegate.api.files.base64_body import Base64BodyParser, Base64Fields
 from imagegate.api.files.envelope import FileResponse, uploaded_file
 from imagegate.api.files.form_body import MAX_FORM_OVERHEAD_BYTES, FormBodyParser
@@ -113,31 +111,9 @@ async def upload_url(data: UrlFields, runtime: Runtime, key: ApiKey) -> FileResp
     return uploaded_file(runtime, await fetch_file(runtime, key.account_id, data.file_url, parse_naming(data)))
 
 
-async def _stream_body(request: ApiRequest, runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes: counted, each piece within `body_timeout_s`, the whole within `upload_timeout_s`.
-
-    A body above its limit means a file above its limit: everything else in it is small. A length that is announced is
-    believed where it is too much.
-    """
-    limits, idle_s = runtime.settings.limits, runtime.settings.server.body_timeout_s
+def _stream_body(request: ApiRequest, runtime: Runtime, max_bytes: int) -> AsyncIterator[bytes]:
+    """A body above its limit means a file above its limit: everything else in it is small."""
+    limits = runtime.settings.limits
     too_large = errors.FileTooLarge(f"The file is too large: at most {limits.max_upload_bytes:,} bytes")
-    if (request.content_length or 0) > max_bytes:
-        raise too_large
-    received_bytes, deadline = 0, asyncio.get_running_loop().time() + limits.upload_timeout_s
-    stream = aiter(request.stream())
-    while chunk := await _next_chunk(stream, idle_s, deadline):
-        received_bytes += len(chunk)
-        if received_bytes > max_bytes:
-            raise too_large
-        yield chunk
-
-
-async def _next_chunk(stream: AsyncIterator[bytes], idle_s: float, deadline: float) -> bytes:
-    """Empty at the end of the body."""
-    try:
-        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + idle_s, deadline)):
-            return await anext(stream, b"")
-    except TimeoutError:
-        raise errors.InvalidRequest("The body did not arrive in time") from None
-    except HTTPException:
-        raise errors.InvalidRequest("The request body was truncated") from None
+    idle_s = runtime.settings.server.body_timeout_s
+    return stream_body(request, max_bytes, too_large, idle_s=idle_s, total_s=limits.upload_timeout_s)

@@ -13,6 +13,7 @@ from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader, post
 from imagegate.api.params import IDEMPOTENCY_KEY, IdempotencyKey, preferred_wait_s
+from imagegate.api.problems import wrong_base_hint
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
 from imagegate.api_docs.schema import (
@@ -54,6 +55,7 @@ REQUEST_EXAMPLE = {
     "n": 2,
 }
 
+_OPENAI_AGENTS = ("OpenAI/", "AsyncOpenAI/")  # how the vendor's own SDKs begin theirs
 MAX_HOPS = 3  # a request that more gateways have passed on goes in a circle
 
 _Size = Annotated[str, schema(pattern=SIZE_PATTERN)]
@@ -174,6 +176,7 @@ async def create_image(
     runtime: Runtime,
     key: ApiKey,
     caller: Caller,
+    user_agent: str,
     idempotency_key: Annotated[
         IdempotencyKey | None,
         IDEMPOTENCY_KEY,
@@ -201,6 +204,8 @@ async def create_image(
         ),
     ] = 0,
 ) -> Response[TaskView]:
+    if runtime.settings.openai.openai_base_hint and _has_wrong_base(data, user_agent, prefer):
+        raise errors.InvalidRequest(wrong_base_hint(runtime.origin), param="User-Agent")
     task, replayed = await submit(runtime, data, key, idempotency_key, hops)
     headers, wait_s = replayed_headers(replayed), preferred_wait_s(prefer)
     if wait_s is not None:
@@ -208,6 +213,11 @@ async def create_image(
         if wait_s and not task.terminal:
             task = await wait_for_task(runtime, key.account_id, task.id, wait_s, caller)
     return Response(task_view(runtime, task), headers=headers)
+
+
+def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
+    """A client of OpenAI that would find no image in the answer, and be charged for it all the same."""
+    return user_agent.startswith(_OPENAI_AGENTS) and data.callback_url is None and not prefer
 
 
 @post(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -28,7 +29,7 @@ from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, Fe
 from imagegate.flows.execution.state import Execution, Inputs
 from imagegate.flows.execution.upright import read_facts, turn_upright
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
-from imagegate.images import InvalidImage, inspect
+from imagegate.images import ImageFacts, InvalidImage, inspect
 from imagegate.logging import log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.store import assets, claims
@@ -42,6 +43,14 @@ _NOT_TURNED = TaskError(
     param="image_urls[0]",
     reason="too_many_pixels",
 )
+
+
+class ReceivedFile(msgspec.Struct, frozen=True):
+    """A usable image that came with a request, on disk at `path` until the request is answered."""
+
+    path: Path
+    facts: FileFacts
+    image: ImageFacts
 
 
 class InputSource(msgspec.Struct, frozen=True):
@@ -86,14 +95,25 @@ def check_url_in(runtime: Runtime, url: str, purpose: Purpose, field: str) -> No
         raise InvalidRequest(f"{field}: {refused}", param=field) from refused
 
 
-async def pin_local_inputs(runtime: Runtime, order: ImageOrder, account_id: str, task_id: str) -> tuple[Asset, ...]:
+async def pin_local_inputs(
+    runtime: Runtime,
+    order: ImageOrder,
+    account_id: str,
+    task_id: str,
+    received: Mapping[str, ReceivedFile] = MappingProxyType({}),
+) -> tuple[Asset, ...]:
     """Copy what URLs of this origin show now, so that the task has it whatever happens to them later.
 
-    InvalidRequest for a link that is unknown or has expired.
+    `received`: files that came with the request, by the URL that stands for each in the order. InvalidRequest for a
+    link that is unknown or has expired.
     """
     pinned = []
     for source in list_sources(order):
-        if is_local_url(runtime, source.url):
+        if file := received.get(source.url):
+            new = _new_asset(runtime, source, task_id, account_id, file.facts)
+            await runtime.blobs.put(file.path, new.key)
+            pinned.append(new)
+        elif is_local_url(runtime, source.url):
             asset = await resolve_local_url(runtime, source.url, account_id)
             if asset is None:
                 raise _dead_link(source)
@@ -128,7 +148,7 @@ async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> A
         raise _dead_link(source) from None
     except InvalidImage as flaw:
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}"
-        raise InvalidRequest(message, param=source.field, reason=_reason(flaw)) from flaw
+        raise InvalidRequest(message, param=source.field, reason=flaw_reason(flaw)) from flaw
     return msgspec.structs.replace(asset, width=facts.width, height=facts.height)
 
 
@@ -269,12 +289,12 @@ async def _fetch(runtime: Runtime, account_id: str, source: InputSource, path: P
         raise _unusable(source, f"{source.field} could not be fetched.", "reference_unreachable") from failed
     except InvalidImage as flaw:
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}."
-        raise _unusable(source, message, _reason(flaw)) from flaw
+        raise _unusable(source, message, flaw_reason(flaw)) from flaw
     await asyncio.to_thread(fsync, path)
     return path, FileFacts(facts.media_type, facts.bytes, fetched.sha256, facts.width, facts.height)
 
 
-def _reason(flaw: InvalidImage) -> str:
+def flaw_reason(flaw: InvalidImage) -> str:
     return "unsupported_image_type" if flaw.reason in ("unsupported_image_type", "mislabelled") else flaw.reason
 
 

@@ -20,6 +20,7 @@ from imagegate.runtime import Runtime
 from imagegate.spool import fsync_and_hash
 
 MEDIA_TYPE = "image/png"
+_NO_ALPHA = "The mask must be a PNG with an alpha channel."
 _TOO_MANY_PIXELS = (
     f"The mask is too large: at most {MAX_DECODE_PIXELS:,} pixels, and {MAX_DECODE_SIDE:,} along an edge."
 )
@@ -33,19 +34,15 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
     ends the task.
     """
     if original.media_type != MEDIA_TYPE:
-        return _unusable("The mask must be a PNG with an alpha channel.", "unsupported_image_type")
+        return _unusable(_NO_ALPHA, "unsupported_image_type")
     source = await runtime.blobs.local_path(original.key)
     try:
         facts, reference = await asyncio.to_thread(inspect, source), await read_facts(runtime, first)
-        if not facts.has_alpha:
-            return _unusable("The mask must be a PNG with an alpha channel.", "unsupported_image_type")
+        flaw = find_mask_flaw(facts, reference)
+        if flaw is not None:
+            return flaw
         orientation = _orientation_of_drawing(facts, reference)
-        if orientation is None:
-            (width, height), (wanted_width, wanted_height) = facts.upright_size, reference.upright_size
-            message = f"The mask is {width}x{height}, the first reference {wanted_width}x{wanted_height}."
-            return TaskError(TaskErrorCode.image_dimension_mismatch, message, param="mask_url")
-        if not is_decodable(facts.width, facts.height, facts.media_type):
-            return _unusable(_TOO_MANY_PIXELS, "too_many_pixels")
+        assert orientation is not None
         request = mask.MaskRequest(str(source), str(target), orientation)
         written = await runtime.image_pool.run(mask.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=WALL_S)
     except (JobFailed, WorkerDied, InvalidImage) as error:
@@ -58,6 +55,19 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
     asset = new_asset(AssetKind.repaint, task.account_id, task.id, facts_sent, runtime.clock())
     await runtime.blobs.put(target, asset.key)
     return asset
+
+
+def find_mask_flaw(facts: ImageFacts, reference: ImageFacts) -> TaskError | None:
+    """Why an image is no mask for this reference."""
+    if facts.media_type != MEDIA_TYPE or not facts.has_alpha:
+        return _unusable(_NO_ALPHA, "unsupported_image_type")
+    if _orientation_of_drawing(facts, reference) is None:
+        (width, height), (wanted_width, wanted_height) = facts.upright_size, reference.upright_size
+        message = f"The mask is {width}x{height}, the first reference {wanted_width}x{wanted_height}."
+        return TaskError(TaskErrorCode.image_dimension_mismatch, message, param="mask_url")
+    if not is_decodable(facts.width, facts.height, facts.media_type):
+        return _unusable(_TOO_MANY_PIXELS, "too_many_pixels")
+    return None
 
 
 def _orientation_of_drawing(drawn: ImageFacts, reference: ImageFacts) -> Orientation | None:
