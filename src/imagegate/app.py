@@ -40,7 +40,7 @@ from imagegate.egress import EgressClient, EgressRules, download_result, parse_a
 from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
-from imagegate.flows.wait import follow_other_processes
+from imagegate.flows.wait import follow_other_processes, renew_live_answers
 from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -306,7 +306,8 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
         if runtime.registry.route_table.has_real_upstream:
             # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
             asyncio.get_running_loop().run_in_executor(None, default_tls)
-        following = asyncio.create_task(follow_other_processes(runtime)) if runtime.db.engine.shared else None
+        loops = (follow_other_processes, renew_live_answers) if runtime.db.engine.shared else ()
+        running = [asyncio.create_task(loop(runtime)) for loop in loops]
         for worker in workers:
             await worker.start()
         try:
@@ -314,8 +315,8 @@ def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncCont
         finally:
             for worker in workers:
                 await worker.stop()
-            if following is not None:
-                following.cancel()
+            for one in running:
+                one.cancel()
 
     return lifespan
 

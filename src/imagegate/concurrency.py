@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -194,6 +195,69 @@ class TaskWatch:
         if not self.changed:
             self._future = asyncio.get_running_loop().create_future()
             await self._future
+
+
+class LiveAnswers:
+    """The tasks whose answers connections to this process wait for (`waited_for`), and those whose answers are written
+    and may still turn out to be lost (`undecided`). The thread that submits tasks asks too: hence the lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waited_for: Counter[str] = Counter()
+        self.undecided: Counter[str] = Counter()
+
+    def task_ids(self) -> list[str]:
+        with self.lock:
+            return [*self.waited_for.keys() | self.undecided.keys()]
+
+
+class LiveAnswer:
+    """What one request waits for: the task that it is about to create, or one that it joins in place of that.
+
+    `joined_task` is the latter, also where the commit is not certain.
+    """
+
+    def __init__(self, all_answers: LiveAnswers) -> None:
+        self.joined_task = ""
+        self._all = all_answers
+        self._task_id = ""
+        self._counter = all_answers.waited_for
+
+    def wait_for(self, task_id: str) -> None:
+        """Before the commit: from its first moment nobody takes the task for one that is waited for by nobody."""
+        self._move(task_id, self._all.waited_for)
+
+    def join(self, task_id: str) -> None:
+        self.joined_task = task_id
+        self._move(task_id, self._all.waited_for)
+
+    def mark_written(self) -> None:
+        """The last byte is on its way."""
+        self._move(self._task_id, self._all.undecided)
+
+    def end(self) -> None:
+        self._move("", self._all.waited_for)
+
+    def is_waited_for(self, task_id: str) -> bool:
+        """By another request."""
+        return self._count(self._all.waited_for, task_id) > 0
+
+    def is_undecided(self, task_id: str) -> bool:
+        return self._count(self._all.undecided, task_id) > 0
+
+    def _count(self, counter: Counter[str], task_id: str) -> int:
+        with self._all.lock:
+            return counter[task_id] - (self._counter is counter and self._task_id == task_id)
+
+    def _move(self, task_id: str, counter: Counter[str]) -> None:
+        with self._all.lock:
+            if self._task_id:
+                self._counter[self._task_id] -= 1
+                if not self._counter[self._task_id]:
+                    del self._counter[self._task_id]
+            self._task_id, self._counter = task_id, counter
+            if task_id:
+                counter[task_id] += 1
 
 
 class Ticker:

@@ -10,11 +10,12 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, KeyedSlots, Sample, SharedRuns, TtlCache, WakeUps
+from imagegate.concurrency import CallCounters, KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
 from imagegate.images.jobs.process_pool import ProcessPool
+from imagegate.partial_images import PartialImages
 from imagegate.routing.call_limits import CallLimits, most_calls
 from imagegate.routing.circuit_breaker import Health
 from imagegate.security.failed_logins import FailedLogins
@@ -41,7 +42,7 @@ class Runtime:
     state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added since; both at
     most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link to the page that the
     start prints: whoever has it is the person at this machine. `event_streams` counts the open ones of each key,
-    `uploads_under_way` those of each account.
+    `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait for.
     """
 
     settings: Settings
@@ -72,7 +73,12 @@ class Runtime:
     fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
+    live_answers: LiveAnswers = dataclasses.field(default_factory=LiveAnswers)
     thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)
+
+    @functools.cached_property
+    def partial_images(self) -> PartialImages:
+        return PartialImages(self.settings.data_dir / "incoming")
 
     @functools.cached_property
     def call_limits(self) -> CallLimits:

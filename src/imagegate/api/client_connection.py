@@ -17,10 +17,16 @@ _STATE, _WHOLE = "connection", "is_whole"
 
 
 class ClientConnection(Protocol):
-    """What the HTTP server knows. `on_lost` is called once, when the connection ends."""
+    """What the HTTP server knows. `on_lost` is called once, when the connection ends.
+
+    `follow_delivery` calls its argument once, with whether what has been written has arrived: it has where the client
+    acknowledged all of it and then closed in order, sent another request, or sent no reset for a while.
+    """
 
     is_lost: bool
     on_lost: Callable[[], object] | None
+
+    def follow_delivery(self, decide: Callable[[bool], object]) -> None: ...
 
 
 def attach(state: dict[str, Any], connection: ClientConnection) -> None:
@@ -41,6 +47,15 @@ def is_request_whole(scope: Scope) -> bool:
 def is_client_gone(scope: Scope) -> bool:
     connection: ClientConnection | None = scope["state"].get(_STATE)
     return connection is not None and connection.is_lost
+
+
+def follow_delivery(scope: Scope, decide: Callable[[bool], object]) -> None:
+    """Of the response that has just been written."""
+    connection: ClientConnection | None = scope["state"].get(_STATE)
+    if connection is None:
+        decide(True)
+    else:
+        connection.follow_delivery(decide)
 
 
 class Caller:

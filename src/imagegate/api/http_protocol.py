@@ -7,7 +7,10 @@ ends after `head_timeout_s`, one whose client does not read after `send_timeout_
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import http
+import termios
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +26,7 @@ from imagegate.logging import log_warning
 from imagegate.settings import Server
 
 _LOG_INTERVAL_S = 10.0
+_DELIVERY_S = 5.0  # without a reset after the last byte, then a response counts as delivered
 
 
 class ConnectionGuard:
@@ -91,6 +95,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self.is_lost = False
         self.on_lost: Callable[[], object] | None = None
+        self._decide_delivery: Callable[[bool], object] | None = None
+        self._delivery_timer: asyncio.TimerHandle | None = None
+        self._is_cut = False  # ended before everything was acknowledged
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -105,6 +112,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
+        self._end_delivery(exc is None and not self._is_cut)
         if self.on_lost is not None:
             self.on_lost()
         if self._is_admitted:
@@ -121,6 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
 
     def on_message_begin(self) -> None:
+        self._end_delivery(True)  # nobody asks for more before the last answer has arrived
         self._head_has_begun = True
         super().on_message_begin()
 
@@ -142,6 +151,41 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_serving = not self.cycle.response_complete  # the next request may have come already
         if self.transport.get_write_buffer_size() > 0 and not self._is_serving:
             self._start_send_timer()
+
+    def eof_received(self) -> None:
+        self._is_cut = self._is_cut or self._has_unacknowledged()
+        super().eof_received()
+
+    def follow_delivery(self, decide: Callable[[bool], object]) -> None:
+        if self.is_lost:
+            decide(False)
+            return
+        self._decide_delivery = decide
+        self._delivery_timer = self.loop.call_later(_DELIVERY_S, self._look_at_delivery)
+
+    def _look_at_delivery(self) -> None:
+        if self._has_unacknowledged():
+            self._delivery_timer = self.loop.call_later(_DELIVERY_S, self._look_at_delivery)
+        else:
+            self._end_delivery(True)
+
+    def _end_delivery(self, delivered: bool) -> None:
+        if self._delivery_timer is not None:
+            self._delivery_timer.cancel()
+            self._delivery_timer = None
+        if self._decide_delivery is not None:
+            decide, self._decide_delivery = self._decide_delivery, None
+            decide(delivered)
+
+    def _has_unacknowledged(self) -> bool:
+        """Whether the client's system has not confirmed all that was written. What cannot be asked counts as sent."""
+        if self.transport.get_write_buffer_size() > 0:
+            return True
+        with contextlib.suppress(OSError, ValueError):
+            number = self.transport.get_extra_info("socket").fileno()
+            unsent = fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4))  # of a socket: SIOCOUTQ
+            return any(unsent)
+        return False
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -186,6 +230,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._send_timer = None
         if self.transport.get_write_buffer_size() > 0:
             self._guard.log_refusal("slow_reader", self._address)
+            self._is_cut = True
             self.transport.abort()  # close() would wait for the reader
 
     def _end_with(self, problem: Problem) -> None:

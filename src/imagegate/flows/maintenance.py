@@ -13,10 +13,12 @@ from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
+from imagegate.flows.submit import answers_kept_us
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
 from imagegate.store import (
+    answers,
     assets,
     attempts,
     audit,
@@ -73,9 +75,10 @@ async def delete_expired_assets(runtime: Runtime) -> int:
 
 
 async def purge_old(runtime: Runtime) -> None:
-    """Purge expired idempotency keys and sessions, then old audit rows, tasks, files and test webhooks."""
+    """Purge expired idempotency keys, answers and sessions, then old audit rows, tasks, files and test webhooks."""
     keep = runtime.settings.storage.task_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
+    await _run_batches(lambda: runtime.db.write(answers.purge_answers, answers_kept_us(runtime), _PURGE_BATCH_SIZE))
     await _run_batches(lambda: runtime.db.write(sessions.purge_ended_sessions, _PURGE_BATCH_SIZE))
     audit_us = runtime.settings.storage.audit_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(audit.purge_audit, audit_us, _PURGE_BATCH_SIZE))

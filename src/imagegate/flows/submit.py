@@ -1,11 +1,12 @@
-"""Accepts a request: [ idempotency key, hold, task ] in one commit, then a worker is woken.
+"""Accepts a request: [ idempotency key, hold, task, answer owed ] in one commit, then a worker is woken.
 
 If the process dies before the commit, nothing happened; after it, the task is claimed at the next start. The client
-repeats with its Idempotency-Key.
+repeats with its Idempotency-Key; on the OpenAI surface without one too, and finds the task by the answer that is owed.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
 from imagegate.store.accounts import count_unfinished
+from imagegate.store.answers import MAX_UNFINISHED_US, FailedBefore, Joined, OwedAnswer, find_answer
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
 
@@ -50,7 +52,22 @@ async def submit(
     if hop:
         quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
     use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order))
-    return await submit_quote(runtime, quote, key, now, use)
+    submitted = await submit_quote(runtime, quote, key, now, use)
+    return submitted.task, submitted.how is Submission.replayed
+
+
+class Submission(enum.Enum):
+    """What became of a request: a task of its own, or an earlier one."""
+
+    created = "created"
+    replayed = "replayed"
+    joined = "joined"
+    failed_before = "failed_before"
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    task: Task
+    how: Submission
 
 
 async def submit_quote(
@@ -59,15 +76,23 @@ async def submit_quote(
     key: ApiKey,
     now: int,
     use: idempotency.IdempotencyKey | None,
+    *,
     received: Mapping[str, ReceivedFile] = MappingProxyType({}),
-) -> tuple[Task, bool]:
+    owed: OwedAnswer | None = None,
+) -> Submitted:
     """The same for a request that was quoted at `now`; `received` as in `pin_local_inputs`."""
     _ensure_undamaged(runtime)
     unfinished = await runtime.unfinished_total.get(lambda: runtime.db.read(count_unfinished))
     shortage = await _find_shortage(runtime, quote, unfinished.count)
     if shortage is not None and not await _is_replay(runtime, key, use):
-        raise shortage
+        found = await runtime.db.write(find_answer, key.account_id, owed) if owed else None
+        if found is None:
+            raise shortage
+        return await _submitted_before(runtime, key.account_id, found)
     new = await _new_task(runtime, quote, key, now, received)
+    if owed is not None:
+        new = msgspec.structs.replace(new, owed=owed)
+        owed.live.wait_for(new.id)
     limit = runtime.settings.limits.unfinished_per_account
     result = await runtime.db.write(tasks.submit_task, key.account_id, new, use, limit)
     crash_point("submit.post_commit")
@@ -77,18 +102,44 @@ async def submit_quote(
         case tasks.TaskSubmitted():
             unfinished.count += 1
             runtime.wake_ups.tasks_due.set()
-            return new, False
-        case Replay(task_id=task_id):
-            return await _load_replayed_task(runtime, key.account_id, task_id), True
+            return Submitted(new, Submission.created)
+        case Replay() | Joined() | FailedBefore():
+            return await _submitted_before(runtime, key.account_id, result)
+        case _:
+            raise _refusal(runtime, result, new.hold)
+
+
+def _refusal(
+    runtime: Runtime,
+    result: KeyConflict | TooManyUnfinishedTasks | InFlightCapReached | InsufficientCredit,
+    needed: int,
+) -> errors.Problem:
+    match result:
         case KeyConflict():
-            raise errors.IdempotencyConflict(param="Idempotency-Key")
+            return errors.IdempotencyConflict(param="Idempotency-Key")
         case TooManyUnfinishedTasks():
+            limit = runtime.settings.limits.unfinished_per_account
             message = f"At most {limit:,} unfinished tasks per account; wait until some have ended"
-            raise errors.RateLimitExceeded(message, reason="unfinished_tasks")
+            return errors.RateLimitExceeded(message, reason="unfinished_tasks")
         case InFlightCapReached(remaining=remaining):
-            raise _in_flight_problem(runtime, remaining, new.hold)
+            return _in_flight_problem(runtime, remaining, needed)
         case InsufficientCredit():
-            raise quota_problem(runtime, result, new.hold)
+            return quota_problem(runtime, result, needed)
+
+
+_HOW = {Replay: Submission.replayed, Joined: Submission.joined, FailedBefore: Submission.failed_before}
+
+
+async def _submitted_before(runtime: Runtime, account_id: str, found: Replay | Joined | FailedBefore) -> Submitted:
+    task = await runtime.db.read(tasks.find_task, account_id, found.task_id)
+    if task is None:
+        raise errors.TaskNotFound
+    return Submitted(task, _HOW[type(found)])
+
+
+def answers_kept_us(runtime: Runtime) -> int:
+    """How old a task can be whose answer a request may still be owed."""
+    return int(runtime.settings.work.deadline_s * US_PER_SECOND) + MAX_UNFINISHED_US
 
 
 async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
@@ -131,13 +182,6 @@ def idempotency_use(
         return None
     keep = runtime.settings.limits.idempotency_hours * US_PER_HOUR
     return idempotency.IdempotencyKey(endpoint, idempotency_key, fingerprint, keep)
-
-
-async def _load_replayed_task(runtime: Runtime, account_id: str, task_id: str) -> Task:
-    task = await runtime.db.read(tasks.find_task, account_id, task_id)
-    if task is None:
-        raise errors.TaskNotFound
-    return task
 
 
 def _in_flight_problem(runtime: Runtime, remaining: int, needed: int) -> errors.Problem:

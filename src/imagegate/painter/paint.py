@@ -22,6 +22,7 @@ METADATA = {"Software": "imagegate embedded engine", "Description": "procedural 
 _MAX_EDGE_PIXELS = 3840
 _MAX_PIXELS = 8_294_400
 _MIN_CANVAS_PIXELS = 16
+_FIRST_BLOCK = 32  # of the first pass; half of it with each further one
 __all__ = ["METADATA", "PaintRequest", "PaintResult", "paint"]
 
 
@@ -35,8 +36,17 @@ def paint(request: PaintRequest) -> PaintResult:
     rng = np.random.Generator(np.random.PCG64(seed_of(request, digests)))
     choice = int.from_bytes(hashlib.sha256(request.prompt.encode("utf-8", "surrogatepass")).digest()[:16], "big")
     pixels = _paint_edit(request, rng, choice) if request.references else _paint_scene(request, rng, choice)
+    for number, path in enumerate(request.passes):
+        encode(_coarse(pixels, _FIRST_BLOCK >> number), Path(path), file_format, request.compression, METADATA)
     size = encode(pixels, Path(request.out), file_format, request.compression, METADATA)
     return PaintResult(request.width, request.height, size, MEDIA_TYPES[file_format])
+
+
+def _coarse(pixels: Pixels, block: int) -> Pixels:
+    """The image as it looks with one brushstroke for so many pixels each way."""
+    image = Image.fromarray(pixels)
+    strokes = image.reduce(block) if min(image.size) > block else image
+    return np.asarray(strokes.resize(image.size, Image.Resampling.BILINEAR))
 
 
 def _check_request(request: PaintRequest) -> Format:

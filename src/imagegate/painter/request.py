@@ -6,7 +6,8 @@ import msgspec
 
 
 class PaintRequest(msgspec.Struct, frozen=True):
-    """One image. Paths are local files; `out` is written by the painter; `compression` is 0 to 100."""
+    """One image. Paths are local files; `out` is written by the painter, and before it `passes`, from the coarsest on;
+    `compression` is 0 to 100."""
 
     prompt: str
     width: int
@@ -19,6 +20,7 @@ class PaintRequest(msgspec.Struct, frozen=True):
     format: str
     compression: int
     out: str
+    passes: tuple[str, ...] = ()
 
 
 class PaintResult(msgspec.Struct, frozen=True):

@@ -202,13 +202,3 @@ def update_progress(tx: Tx, account_id: str, task_id: str, claim_no: int, progre
         {"id": task_id, "account_id": account_id, "claim_no": claim_no, "progress": min(progress, 99)},
     )
     return record_step_if_changed(tx, task_id, changed)
-
-
-def may_be_bought(tx: Tx, account_id: str, task_id: str) -> bool:
-    """Return whether a call of this task has bought images, or may have."""
-    row = tx.fetch_one(
-        """SELECT id FROM attempts WHERE task_id = :task_id AND account_id = :account_id
-            AND outcome IN ('sending', 'unknown', 'produced') LIMIT 1""",
-        {"task_id": task_id, "account_id": account_id},
-    )
-    return row is not None

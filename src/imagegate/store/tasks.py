@@ -11,6 +11,7 @@ from imagegate.domain.assets import Asset
 from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import assets, idempotency
+from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answer, new_row
 from imagegate.store.dialect import Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
@@ -31,7 +32,7 @@ _FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
 class NewTask(Task, frozen=True, kw_only=True):
     """A task to submit. The caller makes the `id`, so that a repeat finds what the first try wrote.
 
-    `input_assets` are references whose bytes are stored already.
+    `input_assets` are references whose bytes are stored already. `owed`: the answer to a request that may be a repeat.
     """
 
     state: TaskState = TaskState.queued
@@ -39,6 +40,7 @@ class NewTask(Task, frozen=True, kw_only=True):
     crashes: int = 0
     progress: int = 0
     input_assets: tuple[Asset, ...] = ()
+    owed: OwedAnswer | None = None
 
 
 class TaskSubmitted(msgspec.Struct, frozen=True):
@@ -57,13 +59,22 @@ class LostLease(msgspec.Struct, frozen=True):
     """Another worker holds the task, or it has ended: stop quietly and discard."""
 
 
-SubmitResult = TaskSubmitted | Replay | KeyConflict | InsufficientCredit | TooManyUnfinishedTasks | InFlightCapReached
+SubmitResult = (
+    TaskSubmitted
+    | Joined
+    | FailedBefore
+    | Replay
+    | KeyConflict
+    | InsufficientCredit
+    | TooManyUnfinishedTasks
+    | InFlightCapReached
+)
 
 
 def submit_task(
     tx: Tx, account_id: str, new: NewTask, idempotency_key: IdempotencyKey | None, max_unfinished: int
 ) -> SubmitResult:
-    """[ idempotency key, hold, task ]: all or none. `max_unfinished` bounds the account's unfinished tasks."""
+    """[ idempotency key, hold, task, answer ]: all or none. `max_unfinished` bounds the account's unfinished tasks."""
     return submit_tasks(tx, [(account_id, new, idempotency_key, max_unfinished)])[0]
 
 
@@ -90,6 +101,8 @@ def _submit(
 ) -> SubmitResult:
     if tx.is_retry and find_task(tx, account_id, new.id):
         return TaskSubmitted()
+    if new.owed is not None and (found := find_answer(tx, account_id, new.owed)):
+        return found
     if idempotency_key is not None:
         claimed_before = idempotency.claim_key(tx, account_id, idempotency_key, new.id)
         if claimed_before is not None:
@@ -149,6 +162,7 @@ def _insert_tasks(tx: Tx, holder: Holder, tasks: Sequence[NewTask]) -> None:
             for new in tasks
         ],
     )
+    tx.insert_rows("answers", [new_row(new.id, new.created, new.owed) for new in tasks if new.owed])
     for new in tasks:
         for asset in new.input_assets:
             assets.add_asset(tx, asset, new.deadline, None)

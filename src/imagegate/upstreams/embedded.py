@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Sequence
 from functools import partial
 
 from imagegate.catalog.routes import Dialect, UpstreamConfig
@@ -50,7 +51,7 @@ class Embedded:
         try:
             images = []
             for index in range(call.order.n):
-                images.append(await self._paint(call, index))
+                images.append(await self._paint(call, index, hooks))
                 await hooks.on_progress(10 + 85 * (index + 1) // call.order.n)
         except JobFailed as error:
             return _failed_outcome(error)
@@ -61,18 +62,24 @@ class Embedded:
             SpooledResponse(tuple(images), call.expected, UsageSource.formula, engine=NAME, quality=call.order.quality)
         )
 
-    async def _paint(self, call: Call, index: int) -> SpooledImage:
+    async def _paint(self, call: Call, index: int, hooks: CallHooks) -> SpooledImage:
         order = call.order
         place = partial(self._spool.path, call.attempt_id)
-        draft = place(f"{index}.part")
+        draft, passes = (
+            place(f"{index}.part"),
+            [place(f"{index}.pass{number}") for number in range(call.partial_images)],
+        )
         reference_count = len(call.references)
         painted = await self._pool.run(
             _JOB,
-            paint_order(call, index, str(draft)),
+            paint_order(call, index, str(draft), [str(path) for path in passes]),
             PaintResult,
             cpu_s=_CPU_S + reference_count * _REFERENCE_CPU_S,
             wall_s=_WALL_S + reference_count * _REFERENCE_WALL_S,
         )
+        for number, path in enumerate(passes):
+            await hooks.on_partial_image(number, path)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         width, height = painted.width, painted.height
         assert (width, height) == (order.size.width, order.size.height)
         size, digest = await asyncio.to_thread(hash_file, draft)
@@ -100,7 +107,7 @@ def _find_too_large(call: Call) -> TaskError | None:
     return None
 
 
-def paint_order(call: Call, index: int, out: str) -> PaintRequest:
+def paint_order(call: Call, index: int, out: str, passes: Sequence[str] = ()) -> PaintRequest:
     order = call.order
     return PaintRequest(
         prompt=order.prompt,
@@ -114,6 +121,7 @@ def paint_order(call: Call, index: int, out: str) -> PaintRequest:
         format=order.output_format,
         compression=order.output_compression,
         out=out,
+        passes=tuple(passes),
     )
 
 

@@ -26,7 +26,7 @@ from imagegate.runtime import Runtime
 from imagegate.store.assets import find_live_output_asset
 
 # A multiple of 3: the base64 of the pieces is that of the whole.
-PIECE_BYTES = 192 * 1024
+PIECE_BYTES = 96 * 1024
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 
 
@@ -66,11 +66,16 @@ def image_head(task: Task, safety_identifier: str) -> ImageHead:
         created=(task.ended or task.created) // US_PER_SECOND,
         background=task.order.background,
         output_format=format_of(first),
-        quality=first.quality or task.order.quality or UNSET,
+        quality=quality_of(task, first),
         size=f"{first.width}x{first.height}",
         usage=usage_view(task.usage) if task.usage and task.billing_rule == "per_token" else UNSET,
         safety_identifier=safety_identifier or UNSET,
     )
+
+
+def quality_of(task: Task, image: ImageResult) -> str | UnsetType:
+    """The one that was used; none where the model ignores what is asked for."""
+    return (image.quality or task.order.quality) if task.order.quality else UNSET
 
 
 def format_of(image: ImageResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import msgspec
@@ -62,4 +63,9 @@ def _build_hooks(execution: Execution, attempt: Attempt) -> CallHooks:
             log_warning("progress_not_stored", task=task.id, error=str(error))
         runtime.wake_ups.notify_task_moved(task.id)
 
-    return CallHooks(on_progress=report, save_ref=save_ref, cancel_requested=lambda: execution.is_cancel_requested)
+    return CallHooks(
+        on_progress=report,
+        on_partial_image=functools.partial(runtime.partial_images.publish, task.id),
+        save_ref=save_ref,
+        cancel_requested=lambda: execution.is_cancel_requested,
+    )
