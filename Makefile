@@ -8,7 +8,7 @@ BIOME := .venv/packages/biome/biome
 # Where the environment forbids bytecode, each of the many processes of a test run would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clean
+.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clients clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -76,6 +76,11 @@ bench: setup-dev
 # Other gateways to compare with, pinned in bench/peers.py, in a folder of their own.
 bench-peers: setup-dev
 	$(BIN)/python -m bench.peers
+
+# Every recipe of docs/clients.md with the real packages, pinned in tests/recipes/packages.py, in a folder of their own.
+clients: setup-dev .venv/packages/done
+	$(BIN)/python -m tests.recipes.packages
+	$(BIN)/python -m pytest -n 0 -m "clients or not clients" tests/recipes
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache dist

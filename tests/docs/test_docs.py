@@ -21,7 +21,7 @@ from imagegate.settings import ENV_PREFIX, GROUPS, RENAMED
 from imagegate.simulator.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
-_CODE = re.compile(r"^```[a-z]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _section(file: str, title: str) -> str:
