@@ -91,6 +91,17 @@ def test_tsk_9_what_the_drain_does_not_finish_is_handed_back(tmp_path: Path) -> 
     assert read_rows(tmp_path, "SELECT DISTINCT crashes FROM tasks") == [(0,)]
 
 
+def test_tsk_9_a_task_that_is_being_claimed_is_not_claimed_for_ever(tmp_path: Path) -> None:
+    """The signal comes between the create and the first call: the task goes back, and the program ends."""
+    gateway = Gateway(tmp_path)
+    for _ in range(3):
+        with gateway:
+            with gateway.client() as client:
+                parse_response(client.post(CREATE, json=QUICK))
+            stop(gateway)
+    gateway.check()
+
+
 def test_tsk_9_tasks_that_can_finish_in_time_do(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway:
         with gateway.client() as client:

@@ -122,7 +122,8 @@ class TaskWorker:
         """Take as many tasks as calls may begin, account by account, so that one long queue does not delay others."""
         if self._runtime.wake_ups.database_damage:
             return
-        while True:
+        # A drain returns tasks to the queue, due at once: without the look at it this loop would claim them for ever.
+        while not self._stop.is_set():
             free = free_calls(self._runtime)
             room = min(
                 # Those that were claimed and want a place still come first.
