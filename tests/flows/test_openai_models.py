@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from imagegate.catalog.schema import ModelPrice, OpenAIName, PriceBlock
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import ModelNotFound
 from imagegate.flows.openai_models import find_openai_model
+from imagegate.flows.quote import find_model
 from imagegate.runtime import Runtime
 from tests.flows.conftest import CREATED
 
@@ -58,3 +61,13 @@ def test_s11_names_retired_say_how_to_get_them_back(runtime: Runtime) -> None:
         served_by(runtime, "dall-e-2")
     with pytest.raises(ModelNotFound):
         served_by(runtime, "gpt-image-2.6-sunburst")
+
+
+@pytest.mark.parametrize(("day", "verb"), [("2026-11-30", "shuts"), ("2026-12-01", "shut"), ("2026-12-24", "shut")])
+def test_s11_names_that_are_not_served_tell_a_coming_end_as_coming(runtime: Runtime, day: str, verb: str) -> None:
+    now = int(datetime.datetime.fromisoformat(f"{day} 00:00+00:00").timestamp()) * 1_000_000
+    without_routes = SimpleNamespace(route_table=SimpleNamespace(for_model=lambda _: ()))
+    changed = dataclasses.replace(runtime, clock=lambda: now, registry=without_routes)  # type: ignore[arg-type]
+    with pytest.raises(ModelNotFound) as refused:
+        find_model(changed, "gpt-image-1.5")
+    assert refused.value.message.endswith(f"is not served here; its maker {verb} it down on 2026-12-01")

@@ -23,6 +23,11 @@ def format_utc(us: int) -> str:
     return datetime.datetime.fromtimestamp(us // US_PER_SECOND, datetime.UTC).isoformat()
 
 
+def utc_date(us: int) -> str:
+    """YYYY-MM-DD."""
+    return format_utc(us)[:10]
+
+
 class ClockStep(msgspec.Struct, frozen=True):
     """The clock was set: it should show `expected` and shows `now`, both UTC microseconds."""
 

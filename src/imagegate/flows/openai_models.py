@@ -7,14 +7,13 @@ never at a higher price than its own was, unless the operator says so with the s
 from __future__ import annotations
 
 import functools
-import time
 
 from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import ModelAccessDenied, ModelNotFound
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import utc_date
 from imagegate.families import FAMILIES
 from imagegate.flows.quote import DEFAULT_MODEL, find_model
 from imagegate.flows.views.pricing import ModelView
@@ -73,7 +72,7 @@ def _find(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
 
 def _is_living(runtime: Runtime, model: Model) -> bool:
     """Not past its end, or served by an upstream that the operator has named for it."""
-    today = time.strftime("%Y-%m-%d", time.gmtime(runtime.clock() // US_PER_SECOND))
+    today = utc_date(runtime.clock())
     routes = runtime.registry.route_table.for_model(model.id)
     return not model.shutdown or model.shutdown > today or any(route.upstream != EMBEDDED for route in routes)
 

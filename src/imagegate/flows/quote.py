@@ -9,6 +9,7 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.prices import Charge, Price
+from imagegate.domain.time import utc_date
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
 from imagegate.flows.execution.inputs import check_urls
@@ -64,8 +65,9 @@ def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
             f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
         )
     if not runtime.serves_model(found[0].id):
-        shutdown_date = found[0].shutdown
-        why = f"; its maker shut it down on {shutdown_date}" if shutdown_date else ""
+        end = found[0].shutdown
+        verb = "shut" if end <= utc_date(runtime.clock()) else "shuts"
+        why = f"; its maker {verb} it down on {end}" if end else ""
         raise ModelNotFound(f"The model {name!r} is not served here{why}", param="model")
     return found
 
