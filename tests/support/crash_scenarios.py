@@ -52,7 +52,6 @@ FAST_SETTINGS = {
     "IMAGEGATE_WEBHOOK_TIMEOUT_S": "5",
     "IMAGEGATE_REPEAT_USD_PER_DAY": "100",
     "IMAGEGATE_LOG_LEVEL": "warning",
-    "IMAGEGATE_THUMBNAIL_DAYS": "0",  # the files of results are counted
 }
 _TIMEOUT_S = 30.0
 
