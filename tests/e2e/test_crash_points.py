@@ -48,8 +48,8 @@ def world() -> Iterator[Environment]:
 def scene(world: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashScenario]:
     with closing(CrashScenario(world, tmp_path_factory.mktemp("crashes"), world.openai)) as scene:
         yield scene
-        # Of fetch.mid, and by chance of both kills while collecting: what an earlier task has left may be collected while
-        # this one's reference is stored and not yet recorded.
+        # Of fetch.mid, and by chance of both kills while collecting: what an earlier task has left may be collected
+        # while this one's reference is stored and not yet recorded.
         scene.wait_until_clean(orphans=3)
         scene.verify()
 
