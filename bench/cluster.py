@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import secrets
 import statistics
@@ -130,7 +131,7 @@ def _throughput(folder: Path, upstream: Upstream, s3: S3Server) -> Iterator[Row]
             load = uvloop.run(
                 drive(
                     cluster.origin(),
-                    lambda request=request: request,
+                    functools.partial(bytes, request),
                     clients=CLIENTS,
                     seconds=MEASURED_S,
                     warm_up_s=WARM_UP_S,

@@ -103,14 +103,13 @@ def _run(customer: Customer, faults: list[Fault]) -> tuple[list[FaultReport], fl
         made = [clients.submit(create, number) for number in range(TASKS)]
         for name, fault in faults:
             gate.release(share // 2)
-            wait_until(lambda share=share: len(customer.acknowledged) >= share * len(reports), 300)
+            _wait_for_creates(customer, share * len(reports))
             report = FaultReport(name, len(customer.acknowledged), _completed(customer))
             repeats, began = customer.repeats, time.monotonic()
             gate.release(share - share // 2)  # half of them meet the fault
             fault()
             ended = time.monotonic()
-            before = _completed(customer)
-            wait_until(lambda before=before: _completed(customer) > before, 120, 0.1, lambda name=name: name)
+            _wait_for_another(customer, name)
             report.lasted_s, report.back_s = ended - began, time.monotonic() - ended
             report.repeats = customer.repeats - repeats
             reports.append(report)
@@ -119,6 +118,15 @@ def _run(customer: Customer, faults: list[Fault]) -> tuple[list[FaultReport], fl
         for one in made:
             one.result()
     return reports, time.monotonic() - started
+
+
+def _wait_for_creates(customer: Customer, count: int) -> None:
+    wait_until(lambda: len(customer.acknowledged) >= count, 300, what=lambda: f"{count} creates are acknowledged")
+
+
+def _wait_for_another(customer: Customer, after: str) -> None:
+    before = _completed(customer)
+    wait_until(lambda: _completed(customer) > before, 120, 0.1, lambda: f"a task is completed after {after}")
 
 
 def _completed(customer: Customer) -> int:
