@@ -30,6 +30,7 @@ from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
+from imagegate.api.traced_requests import TracedRequests
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
@@ -54,6 +55,7 @@ from imagegate.spool import Spool
 from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Clock, Engine, wall_clock
+from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
@@ -119,6 +121,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
+    boot_id = f"boot_{secrets.token_hex(8)}"
     image_processes = settings.work.max_image_processes or os.cpu_count() or 1
     runtime = Runtime(
         settings=settings,
@@ -135,8 +138,9 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         # Apart: no task ever waits behind a thumbnail. 10: a tenth of a processor that others want, all of an idle one.
         thumbnail_pool=ProcessPool(max(1, image_processes // 2), niceness=10),
         keyring=keyring,
-        boot_id=f"boot_{secrets.token_hex(8)}",
+        boot_id=boot_id,
         origin=public_origin(settings),
+        tracing=open_tracing(boot_id),
         clock=clock or wall_clock,
     )
     await _register_prices(runtime)
@@ -274,7 +278,9 @@ def build_app(runtime: Runtime) -> ASGIApp:
         logging_config=None,
     )
     server = runtime.settings.server
-    endpoints = Endpoints(app, services, authenticator, server, handle_error)
+    endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
+    if runtime.tracing is not None:
+        endpoints = TracedRequests(endpoints, runtime.tracing)
     return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.count_request)
 
 

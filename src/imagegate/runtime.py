@@ -25,6 +25,7 @@ from imagegate.spool import Spool
 from imagegate.store.accounts import UnfinishedCount
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
+from imagegate.tracing import Tracing
 from imagegate.upstreams.base import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
 
@@ -36,13 +37,14 @@ class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
     `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own,
-    `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the drawings under way and
-    in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
-    upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the breakers'
-    state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added since; both at
-    most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link to the page that the
-    start prints: whoever has it is the person at this machine. `event_streams` counts the open ones of each key,
-    `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait for.
+    `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the drawings under way
+    and in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
+    upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the
+    breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added
+    since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link
+    to the page that the start prints: whoever has it is the person at this machine. `event_streams` counts the open
+    ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait
+    for. `tracing` is None where no traces are recorded.
     """
 
     settings: Settings
@@ -60,6 +62,7 @@ class Runtime:
     keyring: Keyring
     boot_id: str
     origin: str
+    tracing: Tracing | None = None
     clock: Clock = wall_clock
     page_secret: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
@@ -119,6 +122,8 @@ class Runtime:
         await self.registry.close()
         await self.upstream_deps.resolver.close()
         self.upstream_deps.decoder.close()
+        if self.tracing is not None:
+            await self.tracing.close()
         self.db.close()
         self.disk.close()
         self.spool.close()

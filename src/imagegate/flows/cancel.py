@@ -9,6 +9,7 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskNotCancellable, TaskNotFound
 from imagegate.domain.tasks import Task
+from imagegate.flows.traces import trace_task
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
@@ -26,7 +27,10 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
                 runtime.wake_ups.cancel_requested.add(task.id)
             runtime.wake_ups.notify_task_changed(task.id)
             runtime.wake_ups.webhooks_due.set()
-            return await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
+            found = await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
+            if found.error is not None and not task.terminal:
+                trace_task(runtime, found, error=found.error.code)
+            return found
         case AlreadyFinished():
             raise TaskNotCancellable
         case NoSuchTask():

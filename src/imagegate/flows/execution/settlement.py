@@ -18,11 +18,13 @@ from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.state import Execution, ImageBatch
+from imagegate.flows.traces import trace_part, trace_task
 from imagegate.flows.views.task import task_encoder
 from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
+from imagegate.store.tasks import Done
 
 
 async def settle(execution: Execution) -> None:
@@ -36,6 +38,7 @@ async def settle(execution: Execution) -> None:
             end, execution.unrecorded = execution.unrecorded, None
             await record_end(execution, end)
         raise
+    began = runtime.clock()
     settled = await runtime.db.write(
         settlement.settle_task,
         task.account_id,
@@ -48,6 +51,9 @@ async def settle(execution: Execution) -> None:
     crash_point("settle.post_commit")
     if execution.unrecorded is not None:
         count_end(runtime, execution.unrecorded, settled.attempt)
+    if isinstance(settled.task, Done):
+        trace_part(runtime, task, "settle", began)
+        trace_task(runtime, task, charge=done.charge, images=len(done.results))
     for attempt, _ in batches:
         runtime.spool.discard(attempt.id)
     runtime.wake_ups.notify_task_ended(task.id)
@@ -61,7 +67,10 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     # The same for every repeat of the same attempt: a blob published twice is one blob.
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
+    began = runtime.clock()
     await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
+    stored_bytes = sum(image.bytes for _, image in images)
+    trace_part(runtime, task, "store results", began, images=len(images), bytes=stored_bytes)
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
     return _settlement(runtime, task, batches, keys), batches
@@ -70,9 +79,11 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
     """[ task failed, hold released, webhook ]; nothing happens where the task is no longer ours."""
     commit_id = ids.new_id("cmt", runtime.clock())
-    await runtime.db.write(
+    failed = await runtime.db.write(
         settlement.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_encoder(runtime)
     )
+    if isinstance(failed, Done):
+        trace_task(runtime, task, error=error.code)
     runtime.wake_ups.notify_task_ended(task.id)
 
 
