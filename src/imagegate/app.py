@@ -93,7 +93,7 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     )
 
 
-def open_database(settings: Settings, clock: Clock | None = None) -> Database:
+def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bool = True) -> Database:
     """The database of these settings, created where it is missing, migrated to the current schema. DatabaseUnusable."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,7 +103,8 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     database = connect_database(settings, clock)
     for file in database.engine.files():
         keep_from_others(file)
-    database.migrate()
+    if migrate:
+        database.migrate()
     return database
 
 

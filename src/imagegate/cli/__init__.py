@@ -1,7 +1,7 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `check`, `doctor`) work on the data
-folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a
+Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `check`, `doctor`) work on the
+data folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a
 gateway over HTTP.
 """
 
@@ -26,6 +26,7 @@ _COMMANDS = {
     "secret": "secret:secret",
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
+    "migrate": "migrate:migrate",
     "check": "check:check",
     "doctor": "check:doctor",
     "simulate": "simulate:simulate",

@@ -16,6 +16,7 @@ from imagegate.store.dialect import (
     DatabaseUnusable,
     DiskFull,
     Lock,
+    LockedByOthers,
     QueryTimeout,
     Row,
     first_line,
@@ -45,6 +46,7 @@ class PostgresConnection:
             url, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_TIMEOUT_S
         )
         self._clock = clock
+        self._readonly = readonly
         self._deadline: float | None = None
         self._pipeline: AbstractContextManager[Any] | None = None
         for statement in _SESSION:
@@ -55,11 +57,17 @@ class PostgresConnection:
     def set_deadline(self, at: float) -> None:
         self._deadline = at
 
+    def lift_limits(self) -> None:
+        # Not lock_timeout: a change of a table that waits for its lock holds up everybody who comes after it.
+        self._db.execute("SET statement_timeout = 0")
+        self._db.execute("SET idle_in_transaction_session_timeout = 0")
+
     def begin(self) -> None:
         # In a pipeline only statements whose result is read cost a round trip.
         self._pipeline = self._db.pipeline()
         self._pipeline.__enter__()
-        self._db.execute("BEGIN")
+        # What only reads sees one state, as in SQLite; by default each statement sees what is committed when it begins.
+        self._db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ" if self._readonly else "BEGIN")
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
@@ -176,7 +184,9 @@ class PostgresEngine:
             case psycopg.errors.DiskFull():
                 return DiskFull("the disk of the database is full")
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
-                return DatabaseError(str(error), is_retryable=True)
+                return LockedByOthers(str(error))
+            case psycopg.errors.LockNotAvailable():
+                return LockedByOthers("PostgreSQL waits for a lock that another transaction holds")
             case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
                 return DatabaseError(f"the database is incomplete, or that of another program: {first_line(error)}")
             case psycopg.errors.InsufficientPrivilege():

@@ -24,6 +24,7 @@ from imagegate.store.dialect import (
 
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
+_LONG_BUSY_TIMEOUT_MS = 60_000
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS_PER_LOOK = 20_000
 # More than the program has: each that is not kept is compiled anew.
@@ -80,6 +81,9 @@ class SqliteConnection:
     def set_deadline(self, at: float) -> None:
         self._db.set_progress_handler(lambda: time.monotonic() > at, _STEPS_PER_LOOK)
 
+    def lift_limits(self) -> None:
+        self._db.set_busy_timeout(_LONG_BUSY_TIMEOUT_MS)  # others may be at such work too
+
     def begin(self) -> None:
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
         self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
@@ -132,7 +136,7 @@ def sqlite_version() -> str:
     return apsw.sqlite_lib_version()
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """SQLite would create it readable by all; its log takes the rights of the file."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -160,7 +164,7 @@ class SqliteEngine:
     def connect(self, *, readonly: bool) -> Connection:
         try:
             if not readonly:
-                _create_private(self._path)
+                create_private(self._path)
             return SqliteConnection(self._path, self._clock, readonly=readonly)
         except (apsw.Error, OSError) as error:
             raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
