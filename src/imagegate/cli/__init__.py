@@ -28,6 +28,7 @@ _COMMANDS = {
     "upstreams": "upstreams:upstreams",
     "check": "check:check",
     "doctor": "check:doctor",
+    "health": "health:health",
     "simulate": "simulate:simulate",
 }
 
