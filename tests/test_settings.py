@@ -31,6 +31,25 @@ def test_lists_in_the_environment_are_written_with_commas() -> None:
     assert settings.limits.egress_deny == ("10.0.0.0/8",)
 
 
+def test_a_variable_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database"
+    file.write_text("postgresql://gateway:word@db/imagegate\n")
+    env = {"IMAGEGATE_DATABASE_FILE": str(file)}
+    assert load_settings(env=env).storage.database == "postgresql://gateway:word@db/imagegate"
+    assert load_settings(env={**env, "IMAGEGATE_DATABASE": "other"}).storage.database == "other"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "bytes"])
+def test_a_file_of_a_variable_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    done = Gateway(tmp_path / "data", env={"IMAGEGATE_METRICS_TOKEN_FILE": str(file)}).run("doctor", check=False)
+    assert done.returncode == 1
+    assert str(file) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -46,7 +46,7 @@ from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.runtime import Runtime
-from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring
+from imagegate.security.keyring import Keyring, has_variable, open_keyring
 from imagegate.security.origins import WILDCARD_HOSTS
 from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
@@ -175,7 +175,7 @@ def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
     blobs = LocalBlobStore(settings.blob_dir)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
-    has_secret = ENV_VARIABLE in os.environ or (settings.data_dir / "secret").exists()
+    has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
     return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 

@@ -1,6 +1,7 @@
 """Every setting, in six frozen groups that are read once and passed on.
 
-Sources, the first that has a value wins: command line, `IMAGEGATE_<NAME>`, TOML file, default. Field names are unique
+Sources, the first that has a value wins: command line, `IMAGEGATE_<NAME>`, the file that `IMAGEGATE_<NAME>_FILE` names,
+TOML file, default. Field names are unique
 over all groups, and docs/configuration.md has a line for each.
 """
 
@@ -21,6 +22,7 @@ from imagegate.catalog.routes import RouteConfig, UpstreamConfig
 from imagegate.catalog.schema import Alias
 from imagegate.domain.money import parse_usd
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
+from imagegate.security.variables import read_variable
 
 ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
@@ -222,7 +224,8 @@ def _variable(field: str) -> str:
 def _from_environment(field: str, env: Mapping[str, str]) -> str | None:
     """The field's variable, else that of its old name."""
     names = [field, *(old for old, new in RENAMED.items() if new == field)]
-    return next((env[_variable(name)] for name in names if _variable(name) in env), None)
+    given = (read_variable(_variable(name), env) for name in names)
+    return next((value for value in given if value is not None), None)
 
 
 def _rename_fields(tree: dict[str, Any]) -> set[str]:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "migrate": "migrate:migrate",
     "check": "check:check",
     "doctor": "check:doctor",
+    "health": "health:health",
     "simulate": "simulate:simulate",
 }
 

@@ -6,11 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from imagegate.security.keyring import SecretError
-from imagegate.security.private_files import NotPrivate
-from imagegate.settings import SettingsError
-from imagegate.store.dialect import DatabaseError, DatabaseUnusable
-
 DONE, FAILED, USAGE, REFUSED, QUOTA_EXCEEDED, UNREACHABLE = 0, 1, 2, 3, 4, 5
 
 
@@ -25,6 +20,12 @@ class Exit(Exception):
 
 def describe_failure(error: Exception) -> str | None:
     """The line for a failure that an installation can have; None for a fault of this program."""
+    # Here, because they bring the database drivers and the ciphers along, which `health` and `--help` can do without.
+    from imagegate.security.keyring import SecretError
+    from imagegate.security.private_files import NotPrivate
+    from imagegate.settings import SettingsError
+    from imagegate.store.dialect import DatabaseError, DatabaseUnusable
+
     match error:
         case SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
             return f"imagegate: {error}"

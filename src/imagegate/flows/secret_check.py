@@ -29,6 +29,7 @@ from imagegate.security.keyring import (
     Keyring,
     SecretError,
     adopt_next,
+    has_variable,
     next_file,
     open_keyring,
     open_next,
@@ -120,7 +121,7 @@ async def rotate_secret(db: Database, data: Path, actor: Actor) -> int:
     with _lock(data):
         await _refuse_second_rotation(db)
         old = await open_verified_keyring(db, data, actor)
-        if ENV_VARIABLE not in os.environ:
+        if not has_variable():
             new = write_next(data)
             if await _record_rotation(db, old, new, actor):
                 adopt_next(data)

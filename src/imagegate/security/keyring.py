@@ -1,7 +1,8 @@
 """The installation's secret and the keys derived from it.
 
-The secret is the file `<data>/secret` (0600, made at the first start) or the variable `IMAGEGATE_SECRET`; it is never
-written to the database. Secrets that it replaced are there, encrypted with a key derived from it.
+The secret is the file `<data>/secret` (0600, made at the first start) or the variable `IMAGEGATE_SECRET` (or the file
+that `IMAGEGATE_SECRET_FILE` names); it is never written to the database. Secrets that it replaced are there, encrypted
+with a key derived from it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from imagegate.disk import fsync
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.security.signing import equal, mac
+from imagegate.security.variables import read_variable
 
 ENV_VARIABLE = "IMAGEGATE_SECRET"
+FILE_VARIABLE = "IMAGEGATE_SECRET_FILE"
 PREVIOUS_VARIABLE = "IMAGEGATE_SECRET_PREVIOUS"
 NEXT_VARIABLE = "IMAGEGATE_SECRET_NEXT"
 OVERLAP_US = 48 * US_PER_HOUR
@@ -122,16 +125,21 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ, *, create: boo
 
     `create` False: a missing file is an error too, because something depends on the secret that was in it.
     """
-    given, source = env.get(ENV_VARIABLE), ENV_VARIABLE
+    given, source = read_variable(ENV_VARIABLE, env), ENV_VARIABLE
     if given is None:
         source = str(data / "secret")
         given = _load_or_create(data / "secret", create=create)
     return _parse_secret(given, source)
 
 
+def has_variable(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the secret comes from the environment, where no command of ours can change it."""
+    return ENV_VARIABLE in env or bool(env.get(FILE_VARIABLE))
+
+
 def open_other(variable: str, env: Mapping[str, str] = os.environ) -> Keyring | None:
     """The secret in this variable: the one that the present one is to replace, or the one that will replace it."""
-    given = env.get(variable)
+    given = read_variable(variable, env)
     return _parse_secret(given, variable) if given else None
 
 
@@ -143,7 +151,7 @@ def next_file(data: Path) -> Path:
 def open_next(data: Path, env: Mapping[str, str] = os.environ) -> Keyring | None:
     """The secret of a rotation that was cut off, if any."""
     path = next_file(data)
-    if ENV_VARIABLE in env or not path.exists():
+    if has_variable(env) or not path.exists():
         return None
     return _parse_secret(_load_or_create(path, create=False), str(path))
 
