@@ -45,9 +45,14 @@ _CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
 _OLDEST_PROGRAM = re.compile(r"-- oldest program: ([0-9.]+)\n")
 
 
+def is_shared_url(url: str) -> bool:
+    """Whether the database is one that several processes can work on."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
 def create_engine(url: str, clock: Clock | None = None) -> Engine:
     """Return the engine of `postgresql://…` or of the path of a SQLite file."""
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_shared_url(url):
         return PostgresEngine(url, clock)
     return SqliteEngine(Path(url), clock)
 
