@@ -10,7 +10,6 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from imagegate.api.auth import Authenticator, authenticated_key, build_actor_pro
 from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
 from imagegate.api.endpoint import Endpoints, Services, refuse_unguarded
-from imagegate.api.metrics import Metrics
+from imagegate.api.health import healthz, readyz
+from imagegate.api.metrics import Metrics, get_metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
@@ -62,6 +62,7 @@ from imagegate.web.pages import is_page_path, not_found_page, reference_page
 from imagegate.web.renderer import PageRenderer
 from imagegate.web.router import HANDLERS as PAGES
 from imagegate.web.sessions import SignInLimiter
+from imagegate.workers.serving_worker import ServingWorker
 from imagegate.workers.task_worker import TaskWorker
 from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from imagegate.workers.webhook_worker import WebhookWorker
@@ -268,10 +269,33 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "document": lambda _: provide_document(),
         },
     )
-    handle_error = _error_handler(site, runtime.origin)
+    handlers = [Router("/", route_handlers=[*HANDLERS, *OPENAI_HANDLERS], guards=[refuse_unguarded]), *PAGES]
+    return _assemble(runtime, authenticator, metrics, handlers, services, _error_handler(site, runtime.origin))
+
+
+def build_health_app(runtime: Runtime) -> ASGIApp:
+    """What a process that only works answers: `/healthz`, `/readyz` and `/metrics`. Else as `build_app`."""
+    metrics = Metrics()
+    handlers = [Router("/", route_handlers=[healthz, readyz, get_metrics], guards=[refuse_unguarded])]
+
+    def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return handle_exception(request, error, runtime.origin)
+
+    services = Services(values={"runtime": runtime, "meter": metrics}, by_request={})
+    return _assemble(runtime, Authenticator(runtime), metrics, handlers, services, handle_error)
+
+
+def _assemble(
+    runtime: Runtime,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    handlers: list[Any],
+    services: Services,
+    handle_error: Callable[[Request[Any, Any, Any], Exception], Response[bytes]],
+) -> ASGIApp:
     app = _Application(
-        [Router("/", route_handlers=[*HANDLERS, *OPENAI_HANDLERS], guards=[refuse_unguarded]), *PAGES],
-        lifespan=[_worker_lifespan(runtime)],
+        handlers,
+        lifespan=[lambda _: run_background_work(runtime)],
         dependencies={name: _provide_value(value) for name, value in services.values.items()}
         | {name: _provide_for_request(provide) for name, provide in services.by_request.items()},
         exception_handlers={Exception: handle_error},
@@ -306,26 +330,29 @@ def _provide_for_request(provide: Callable[[Any], Any]) -> Provide:
     return Provide(provide_it, sync_to_thread=False)
 
 
-def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        workers = (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
-        if runtime.registry.route_table.has_real_upstream:
-            # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
-            asyncio.get_running_loop().run_in_executor(None, default_tls)
-        loops = (follow_other_processes, renew_live_answers) if runtime.db.engine.shared else ()
-        running = [asyncio.create_task(loop(runtime)) for loop in loops]
+@contextlib.asynccontextmanager
+async def run_background_work(runtime: Runtime) -> AsyncIterator[None]:
+    """The workers, or in a process that leaves the tasks to others what it needs of them; and what processes that share
+    a database tell each other."""
+    workers = (
+        (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
+        if runtime.does_periodic_work
+        else (ServingWorker(runtime),)
+    )
+    if runtime.registry.route_table.has_real_upstream:
+        # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
+        asyncio.get_running_loop().run_in_executor(None, default_tls)
+    loops = (follow_other_processes, renew_live_answers) if runtime.db.engine.shared else ()
+    running = [asyncio.create_task(loop(runtime)) for loop in loops]
+    for worker in workers:
+        await worker.start()
+    try:
+        yield
+    finally:
         for worker in workers:
-            await worker.start()
-        try:
-            yield
-        finally:
-            for worker in workers:
-                await worker.stop()
-            for one in running:
-                one.cancel()
-
-    return lifespan
+            await worker.stop()
+        for one in running:
+            one.cancel()
 
 
 def _error_handler(site: PageRenderer, origin: str) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:

@@ -106,6 +106,15 @@ class Runtime:
         return self.settings.server.host in LOOPBACK and host in LOOPBACK
 
     @property
+    def carries_out_tasks(self) -> bool:
+        return self.settings.work.workers > 0
+
+    @property
+    def does_periodic_work(self) -> bool:
+        """Sweeps, webhooks and thumbnails are the business of processes with workers; a single process does it all."""
+        return self.carries_out_tasks or not self.db.engine.shared
+
+    @property
     def page_link(self) -> str:
         """Opens the page signed in as the local account. The secret is in the fragment, which is sent to no server."""
         return f"{self.origin}/#open={self.page_secret}"

@@ -40,8 +40,9 @@ async def readyz(runtime: Runtime) -> Response[Readiness]:
     checks = {
         "database": await _check_database(runtime),
         "storage": "full" if is_disk_full(runtime) else "ok",
-        "workers": "ok" if runtime.wake_ups.worker_running else "stopped",
     }
+    if runtime.does_periodic_work:
+        checks["workers"] = "ok" if runtime.wake_ups.worker_running else "stopped"
     if runtime.keyring.ended:
         checks["secret"] = "ended"  # noqa: S105  a state
     is_ready = all(state == "ok" for state in checks.values())

@@ -17,6 +17,7 @@ from imagegate.cli.exit_codes import FAILED, UNREACHABLE, Exit, describe_failure
 
 _COMMANDS = {
     "serve": "serve:serve",
+    "worker": "worker:worker",
     "generate": "images:generate",
     "edit": "images:edit",
     "quote": "images:quote",

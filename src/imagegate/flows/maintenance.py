@@ -35,6 +35,7 @@ from imagegate.store.dialect import DatabaseError
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
+_WAKE_BATCH_SIZE = 1_000
 # Small batches: other commands get their turn with the writer in between.
 _PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
@@ -133,6 +134,20 @@ async def check_integrity(runtime: Runtime) -> None:
             runtime.wake_ups.database_damage = found
             log_error("database_damaged", table=table, error=found)
     log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+
+
+async def look_after_process(runtime: Runtime) -> None:
+    """What every process has to know for itself, also one that leaves the sweeps to others."""
+    await watch_secret(runtime)
+    await check_invariants(runtime)
+
+
+async def wake_waiting(runtime: Runtime) -> None:
+    """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
+    count = _WAKE_BATCH_SIZE
+    while count == _WAKE_BATCH_SIZE:
+        count = await runtime.db.write(tasks.wake_waiting_tasks, _WAKE_BATCH_SIZE)
+        runtime.wake_ups.tasks_due.set()
 
 
 async def sweep(runtime: Runtime) -> None:

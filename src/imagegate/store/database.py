@@ -62,9 +62,14 @@ class SchemaStep:
         return max(self.before, *self.pending) if self.pending else self.before
 
 
+def is_shared_url(url: str) -> bool:
+    """Whether the database is one that several processes can work on."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
 def create_engine(url: str, clock: Clock | None = None) -> Engine:
     """Return the engine of `postgresql://…` or of the path of a SQLite file."""
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_shared_url(url):
         return PostgresEngine(url, clock)
     return SqliteEngine(Path(url), clock)
 

@@ -14,21 +14,18 @@ from imagegate.flows.execution.route_selection import first_call_planner, free_c
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
-from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
+from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep, wake_waiting
 from imagegate.logging import log_error
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.claims import Claimed, PlanFirstCall
 from imagegate.store.dialect import DatabaseError
-from imagegate.store.tasks import wake_waiting_tasks
-from imagegate.workers.loop import next_in_turn, run_periodically
+from imagegate.workers.loop import CLOCK_LOOK_S, next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
 _CLAIM_BATCH_SIZE = 64  # some 20 ms of the writer: creates do not wait longer for a claim
-_WAKE_BATCH_SIZE = 1_000
-_CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
 
 
 class RunningTask:
@@ -65,12 +62,18 @@ class TaskWorker:
         loops = [
             self._drain_when_requested(),
             # At the start too: what stood in the way of waiting tasks may have been the configuration.
-            run_periodically("waiting", 3600, self._wake_waiting, self._drained, self._runtime.wake_ups.routes_back),
+            run_periodically(
+                "waiting",
+                3600,
+                lambda: wake_waiting(self._runtime),
+                self._drained,
+                self._runtime.wake_ups.routes_back,
+            ),
             # Three renewals may fail before the lease ends.
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
             run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
-            run_periodically("clock", _CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
+            run_periodically("clock", CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
@@ -110,13 +113,6 @@ class TaskWorker:
         await asyncio.gather(*jobs, return_exceptions=True)
         self._drained.set()
         wake_ups.drained.set()
-
-    async def _wake_waiting(self) -> None:
-        """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
-        count = _WAKE_BATCH_SIZE
-        while count == _WAKE_BATCH_SIZE:
-            count = await self._runtime.db.write(wake_waiting_tasks, _WAKE_BATCH_SIZE)
-            self._runtime.wake_ups.tasks_due.set()
 
     async def _claim(self) -> None:
         """Take as many tasks as calls may begin, account by account, so that one long queue does not delay others."""
