@@ -306,7 +306,7 @@ def _assemble(
     endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
     if runtime.tracing is not None:
         endpoints = TracedRequests(endpoints, runtime.tracing)
-    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.count_request)
+    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
 
 
 class _Application(Litestar):

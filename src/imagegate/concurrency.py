@@ -1,4 +1,4 @@
-"""How tasks share one process: wake-ups, a short-lived cache, and counters of upstream calls."""
+"""How tasks share one process: wake-ups, places and a short-lived cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 
 T = TypeVar("T")
@@ -383,18 +382,3 @@ class SharedRuns:
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-class CallCounters:
-    """Upstream calls that ended in this process since its start, and what they cost or may have cost in nanos.
-
-    Both by route and outcome.
-    """
-
-    def __init__(self) -> None:
-        self.calls: Counter[tuple[str, AttemptOutcome]] = Counter()
-        self.cost_nanos: Counter[tuple[str, AttemptOutcome]] = Counter()
-
-    def count(self, route: str, outcome: AttemptOutcome, nanos: int) -> None:
-        self.calls[route, outcome] += 1
-        self.cost_nanos[route, outcome] += nanos

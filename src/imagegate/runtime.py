@@ -10,7 +10,8 @@ from collections import Counter
 
 from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
+from imagegate.concurrency import KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
+from imagegate.counters import WorkCounters
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
@@ -69,7 +70,7 @@ class Runtime:
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     disk_full: Sample[bool] = dataclasses.field(default_factory=lambda: Sample(0.1))
-    call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    counters: WorkCounters = dataclasses.field(default_factory=WorkCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)

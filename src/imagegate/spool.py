@@ -58,6 +58,15 @@ class SpooledResponse(msgspec.Struct, frozen=True):
     quality: str = ""
 
 
+class SpoolSize(msgspec.Struct, frozen=True):
+    """Image files of attempts that are not settled, their bytes, and when the oldest was last written to, Unix seconds;
+    0 where there are none."""
+
+    files: int = 0
+    bytes: int = 0
+    oldest: float = 0.0
+
+
 class SpoolDamaged(Exception):
     """What is on disk is not what the upstream delivered."""
 
@@ -214,6 +223,17 @@ class Spool:
                 if name or entry.is_dir():
                     found.add(attempt_id)
         return found
+
+    def measure(self) -> SpoolSize:
+        """Of the whole folder, whoever wrote what is in it. Looks at each file."""
+        sizes, changed = [], []
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # settled meanwhile
+                    if "." in entry.name and entry.is_file(follow_symlinks=False):
+                        sizes.append(entry.stat().st_size)
+                        changed.append(entry.stat().st_mtime)
+        return SpoolSize(len(sizes), sum(sizes), min(changed, default=0.0))
 
     def delete_logs_without(self, needed: set[str]) -> None:
         """Delete the logs of dead processes in which none of these attempts is."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskNotCancellable, TaskNotFound
 from imagegate.domain.tasks import Task
-from imagegate.flows.traces import trace_task
+from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
@@ -29,7 +29,7 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
             runtime.wake_ups.webhooks_due.set()
             found = await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
             if found.error is not None and not task.terminal:
-                trace_task(runtime, found, error=found.error.code)
+                count_task_end(runtime, found, error=found.error.code)
             return found
         case AlreadyFinished():
             raise TaskNotCancellable

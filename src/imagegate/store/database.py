@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
 from imagegate.concurrency import KeyedSlots, prepare_structs
+from imagegate.counters import DatabaseCounters
 from imagegate.store.dialect import (
     Clock,
     Connection,
@@ -92,9 +93,11 @@ class Database:
         list_timeout_s: float = 3.0,
     ) -> None:
         prepare_structs()  # the writer's and readers' threads decode the same ones
-        self.engine = engine
+        self.engine, self.counters = engine, DatabaseCounters()
         self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
-        self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
+        self._writers = [
+            Writer(engine, self._inbox, batch, self.counters) for _ in range(writers if engine.shared else 1)
+        ]
         self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
         self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
@@ -187,6 +190,8 @@ class Database:
             failure = self.engine.translate_error(error)
             if failure is None:
                 raise
+            if not isinstance(failure, QueryTimeout):
+                self.counters.count_error("read")
             raise failure from error
         return result
 

@@ -118,7 +118,8 @@ def count_end(runtime: Runtime, end: AttemptEnd, recorded: AttemptEnded | EndedB
     ended = end.attempt
     match recorded:
         case AttemptEnded(ended_break=ended_break):
-            runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+            call_s = max(0, runtime.clock() - ended.started) / US_PER_SECOND
+            runtime.counters.count_call(ended.route, ended.outcome, ended.cost, call_s)
             place = call_place(runtime, ended.upstream, ended.route)
             runtime.call_limits.learn(place, ended.outcome, ended.failure_kind, ended.started, now=runtime.clock())
             if ended_break:

@@ -18,7 +18,8 @@ from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.state import Execution, ImageBatch
-from imagegate.flows.traces import trace_part, trace_task
+from imagegate.flows.task_end import count_task_end
+from imagegate.flows.traces import trace_part
 from imagegate.flows.views.task import task_encoder
 from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
@@ -32,7 +33,8 @@ async def settle(execution: Execution) -> None:
     runtime, task = execution.runtime, execution.task
     try:
         done, batches = await _prepare(execution)
-    except Exception:
+    except Exception as error:
+        runtime.counters.storage_errors += isinstance(error, OSError)
         # The task may end in another way: what the call came to must not be lost with it.
         if execution.unrecorded is not None:
             end, execution.unrecorded = execution.unrecorded, None
@@ -53,7 +55,7 @@ async def settle(execution: Execution) -> None:
         count_end(runtime, execution.unrecorded, settled.attempt)
     if isinstance(settled.task, Done):
         trace_part(runtime, task, "settle", began)
-        trace_task(runtime, task, charge=done.charge, images=len(done.results))
+        count_task_end(runtime, task, charge=done.charge, images=len(done.results))
     for attempt, _ in batches:
         runtime.spool.discard(attempt.id)
     runtime.wake_ups.notify_task_ended(task.id)
@@ -83,7 +85,7 @@ async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
         settlement.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_encoder(runtime)
     )
     if isinstance(failed, Done):
-        trace_task(runtime, task, error=error.code)
+        count_task_end(runtime, task, error=error.code)
     runtime.wake_ups.notify_task_ended(task.id)
 
 
