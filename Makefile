@@ -8,7 +8,7 @@ BIOME := .venv/packages/biome/biome
 # Where the environment forbids bytecode, each of the many processes of a test run would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clients clean
+.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clients dist clean
 
 run: setup
 	@$(BIN)/imagegate serve
@@ -82,6 +82,10 @@ bench-peers: setup-dev
 clients: setup-dev .venv/packages/done
 	$(BIN)/python -m tests.recipes.packages
 	$(BIN)/python -m pytest -n 0 -m "clients or not clients" tests/recipes
+
+# Wheels and source distributions in dist/, tried in clean environments of every Python from 3.11 to 3.14 that is here.
+dist: setup-dev
+	$(BIN)/python -m tools.dist dist
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache dist
