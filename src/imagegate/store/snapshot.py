@@ -13,9 +13,9 @@ from pathlib import Path
 import apsw
 
 from imagegate.disk import fsync
-from imagegate.store.database import create_engine, refuse_unfinished_schema
+from imagegate.store.database import refuse_unfinished_schema
 from imagegate.store.dialect import Connection, DatabaseUnusable, Engine, Lock, first_line
-from imagegate.store.sqlite import create_private
+from imagegate.store.sqlite import SqliteEngine, create_private
 from imagegate.store.table_copy import copy_tables, create_schema, list_tables
 
 _BUSY_TIMEOUT_MS = 60_000
@@ -30,18 +30,18 @@ def write_snapshot(engine: Engine, file: Path) -> None:
     if engine.shared:
         with _transaction(engine, readonly=True) as source:
             refuse_unfinished_schema(source)
-            with _transaction(create_engine(str(file)), readonly=False) as target:
+            with _transaction(SqliteEngine(file, is_copy=True), readonly=False) as target:
                 create_schema(target)
                 copy_tables(source, target, list_tables())
     else:
         _copy_pages(engine.files()[0], file)
-        with _transaction(create_engine(str(file)), readonly=True) as copied:
+        with _transaction(SqliteEngine(file, is_copy=True), readonly=True) as copied:
             refuse_unfinished_schema(copied)
 
 
 def load_snapshot(file: Path, engine: Engine) -> None:
     """Fill the empty database with what the file holds, all or nothing. DatabaseUnusable where it is not empty."""
-    with _transaction(create_engine(str(file)), readonly=True) as source:
+    with _transaction(SqliteEngine(file, is_copy=True), readonly=True) as source:
         refuse_unfinished_schema(source)
         with _transaction(engine, readonly=False) as target:
             target.lock(Lock.migrations)  # a gateway that starts meanwhile would make the same tables
