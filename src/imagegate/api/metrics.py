@@ -85,6 +85,11 @@ class _Exporter:
         self._duplicates = self._gauge(
             "imagegate_possible_duplicates", "Repeated calls after an unknown outcome, of the tasks in the database"
         )
+        # Registered with the first backup: an age of 0 would say that there is one.
+        self._backup_age = prometheus_client.Gauge(
+            "imagegate_backup_age_seconds", "Age of the last backup", registry=None
+        )
+        self._has_backup = False
         self._day = {
             "charged": self._gauge("imagegate_day_charged_usd", "Charges less refunds since midnight UTC, in USD"),
             "cost": self._gauge("imagegate_day_cost_usd", "Cost of calls since midnight UTC, in USD"),
@@ -163,6 +168,11 @@ class _Exporter:
         self._duplicates.set(stats.duplicates)
         for name, gauge in self._day.items():
             gauge.set(getattr(stats.today, name) / _NANOS_PER_USD)
+        if stats.backup_age is not None:
+            self._backup_age.set(stats.backup_age / US_PER_SECOND)
+            if not self._has_backup:
+                self.registry.register(self._backup_age)
+                self._has_backup = True
         self._route_broken.clear()  # a removed route has no state
         for route, state in routes.items():
             self._route_broken.labels(route).set(state == "broken")

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from imagegate.backup.manifest import BackupError
 from imagegate.security.keyring import SecretError
 from imagegate.security.private_files import NotPrivate
 from imagegate.settings import SettingsError
@@ -26,7 +27,7 @@ class Exit(Exception):
 def describe_failure(error: Exception) -> str | None:
     """The line for a failure that an installation can have; None for a fault of this program."""
     match error:
-        case SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
+        case BackupError() | SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
             return f"imagegate: {error}"
         case OSError():
             return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")

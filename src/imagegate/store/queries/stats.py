@@ -7,12 +7,13 @@ import msgspec
 from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import ledger
+from imagegate.store import installation, ledger
 from imagegate.store.transaction import Tx
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in nanos; `oldest_queued` is an age in microseconds, 0 where nothing is queued."""
+    """Amounts in nanos, ages in microseconds: `oldest_queued` is 0 where nothing is queued, `backup_age` None where no
+    backup was made."""
 
     tasks: dict[str, int]
     open_holds: int
@@ -21,6 +22,7 @@ class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     overrun: int
     duplicates: int
+    backup_age: int | None
     today: DayTotals
 
 
@@ -62,6 +64,7 @@ def load_stats(tx: Tx) -> StoreStats:
         overruns=overruns["number"],
         overrun=overruns["total"],
         duplicates=tx.fetch_int("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
+        backup_age=installation.backup_age(tx),
         today=_load_day_totals(tx),
     )
 
