@@ -144,6 +144,8 @@ def installation_families(
         "Repeated calls after an unknown outcome, of the tasks in the database",
         stats.duplicates,
     )
+    if stats.backup_age is not None:  # an age of 0 would say that there is one
+        yield gauge("imagegate_backup_age_seconds", "Age of the last backup", stats.backup_age / US_PER_SECOND)
     for name, text in (
         ("charged", "Charges less refunds since midnight UTC, in USD"),
         ("cost", "Cost of calls since midnight UTC, in USD"),

@@ -1,8 +1,8 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `check`, `doctor`) work on the
-data folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a
-gateway over HTTP.
+Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `backup`, `check`, `doctor`)
+work on the data folder, also while a gateway runs, and `copy` while none does; commands of a customer (`generate`,
+`quote`, `tasks`, `credits`, `mcp`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _COMMANDS = {
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
     "migrate": "migrate:migrate",
+    "backup": "backup:backup",
+    "copy": "backup:copy",
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",

@@ -16,12 +16,14 @@ from imagegate.catalog.load import load_catalog
 from imagegate.cli.accounts import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_option, with_settings
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folder, verify_folders
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
+from imagegate.store import installation
+from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 from imagegate.store.sqlite import sqlite_version
@@ -41,16 +43,17 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
     """
     if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
         raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
-    broken = asyncio.run(_find_violations(settings, deep))
+    broken = asyncio.run(find_all_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
     else:
-        _report(broken)
+        report(broken)
     if broken:
         raise Exit(FAILED)
 
 
-async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
+async def find_all_violations(settings: Settings, deep: bool) -> list[Violation]:
+    """What `check` reports."""
     db = connect_database(settings)
     try:
         db.check_schema()
@@ -62,7 +65,7 @@ async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
         db.close()
 
 
-def _report(broken: list[Violation]) -> None:
+def report(broken: list[Violation]) -> None:
     for one in broken:
         click.echo(f"{one.id} broken: {one.description}")
         for row in one.rows:
@@ -82,6 +85,7 @@ def doctor(settings: Settings) -> None:
         ("secret", _secret),
         ("folders", _folders),
         ("disk", _disk),
+        ("backup", _backup),
         ("address", public_origin),
     ]
     for old in settings.old_names:
@@ -110,6 +114,16 @@ def _database(settings: Settings) -> str:
     database = open_database(settings)
     database.close()
     return f"{database.engine.name}, schema up to date"
+
+
+def _backup(settings: Settings) -> str:
+    async def read_age(db: Database) -> int | None:
+        return await db.read(installation.backup_age)
+
+    age = run_on_database(settings, read_age)
+    if age is None:
+        return "none was made yet; make one with: imagegate backup create DIR"
+    return f"the last one is {age / US_PER_HOUR:.1f} hours old"
 
 
 def _disk(settings: Settings) -> str:

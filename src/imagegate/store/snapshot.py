@@ -13,35 +13,34 @@ from pathlib import Path
 import apsw
 
 from imagegate.disk import fsync
-from imagegate.store.database import create_engine, refuse_unfinished_schema
+from imagegate.store.database import refuse_unfinished_schema
 from imagegate.store.dialect import Connection, DatabaseUnusable, Engine, Lock, first_line
-from imagegate.store.sqlite import create_private
+from imagegate.store.sqlite import SqliteEngine, create_private
 from imagegate.store.table_copy import copy_tables, create_schema, list_tables
+from imagegate.store.transaction import Tx
 
 _BUSY_TIMEOUT_MS = 60_000
 
 
 def write_snapshot(engine: Engine, file: Path) -> None:
-    """Write the database to the new SQLite file. DatabaseUnusable unless its schema is the present one.
+    """Write the database to the new SQLite file; `make_single_file` ends it.
 
-    `make_single_file` ends it.
+    DatabaseUnusable where PostgreSQL has not the present schema. SQLite's is copied as it is.
     """
     create_private(file)
     if engine.shared:
         with _transaction(engine, readonly=True) as source:
             refuse_unfinished_schema(source)
-            with _transaction(create_engine(str(file)), readonly=False) as target:
+            with _transaction(SqliteEngine(file, is_copy=True), readonly=False) as target:
                 create_schema(target)
                 copy_tables(source, target, list_tables())
     else:
         _copy_pages(engine.files()[0], file)
-        with _transaction(create_engine(str(file)), readonly=True) as copied:
-            refuse_unfinished_schema(copied)
 
 
 def load_snapshot(file: Path, engine: Engine) -> None:
     """Fill the empty database with what the file holds, all or nothing. DatabaseUnusable where it is not empty."""
-    with _transaction(create_engine(str(file)), readonly=True) as source:
+    with _transaction(SqliteEngine(file, is_copy=True), readonly=True) as source:
         refuse_unfinished_schema(source)
         with _transaction(engine, readonly=False) as target:
             target.lock(Lock.migrations)  # a gateway that starts meanwhile would make the same tables
@@ -49,6 +48,18 @@ def load_snapshot(file: Path, engine: Engine) -> None:
                 raise DatabaseUnusable("the database to restore into is not empty: name a new one")
             create_schema(target)
             copy_tables(source, target, list_tables())
+
+
+def measure(engine: Engine) -> int:
+    """About how many bytes a snapshot has at most."""
+    if not engine.shared:
+        return sum(file.stat().st_size for file in engine.files() if file.exists())
+    with _transaction(engine, readonly=True) as connection:
+        return Tx(connection).fetch_int("SELECT pg_database_size(current_database()) AS number")
+
+
+def count_rows(tx: Tx) -> dict[str, int]:
+    return {table.name: tx.fetch_int(f"SELECT COUNT(*) AS number FROM {table.name}") for table in list_tables()}
 
 
 def is_empty(engine: Engine) -> bool:
@@ -84,12 +95,13 @@ def _transaction(engine: Engine, *, readonly: bool) -> Iterator[Connection]:
 def _copy_pages(source: Path, target: Path) -> None:
     if not source.exists():
         raise DatabaseUnusable(f"there is no database {source}")
+    has_log = source.with_name(source.name + "-wal").exists()
     try:
         reader = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)
         writer = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
         reader.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        # The log stays as it was found: a snapshot changes nothing, also where no gateway has closed the database.
-        reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        # A log that is there stays as it is: a snapshot changes nothing, also where no gateway has closed the database.
+        reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(has_log))
         with contextlib.closing(reader), contextlib.closing(writer), writer.backup("main", reader, "main") as backup:
             # All pages in one step: between two steps a commit of another process would begin the copy anew.
             while not backup.done:

@@ -21,6 +21,7 @@ from imagegate.store.dialect import (
     QueryTimeout,
     Row,
 )
+from imagegate.store.file_systems import find_network_mount
 
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
@@ -142,16 +143,28 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
+def _refuse_network(path: Path) -> None:
+    mount = find_network_mount(path)
+    if mount is not None:
+        raise DatabaseUnusable(
+            f"{path} is on {mount.folder}, a network file system ({mount.type} of {mount.source}), where SQLite can"
+            " lose what it acknowledged: set `data` or `database` to a local disk, or `database` to a PostgreSQL server"
+        )
+
+
 class SqliteEngine:
-    """The database file at `path`; DatabaseUnusable where the SQLite library is too old."""
+    """The database file at `path`; DatabaseUnusable where the SQLite library is too old, or the disk is remote."""
 
     name = "sqlite"
     shared = False
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None, *, is_copy: bool = False) -> None:
+        """`is_copy`: a file of a backup, which may be on any disk: nothing is acknowledged from it."""
         version = sqlite_version()
         if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
             raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
+        if not is_copy:
+            _refuse_network(path)
         self._path = path
         self._clock = clock or dialect.wall_clock
 

@@ -9,13 +9,13 @@ import msgspec
 from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import ledger
+from imagegate.store import installation, ledger
 from imagegate.store.transaction import Tx
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
     """Amounts in nanos; `oldest_…` are ages in microseconds, 0 where there is none. `waiting`: unfinished tasks by why
-    they wait; `webhooks`: those that are to be sent."""
+    they wait; `webhooks`: those that are to be sent. `backup_age` is None where no backup was made."""
 
     tasks: dict[str, int]
     waiting: dict[str, int]
@@ -28,6 +28,7 @@ class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     webhooks: int
     oldest_webhook: int
+    backup_age: int | None
     today: DayTotals
 
 
@@ -82,6 +83,7 @@ def load_stats(tx: Tx) -> StoreStats:
         duplicates=tx.fetch_int("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
         webhooks=webhooks["number"],
         oldest_webhook=_age(tx, webhooks["oldest"]),
+        backup_age=installation.backup_age(tx),
         today=_load_day_totals(tx),
     )
 
