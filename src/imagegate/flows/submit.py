@@ -101,7 +101,7 @@ async def submit_quote(
     match result:
         case tasks.TaskSubmitted():
             unfinished.count += 1
-            runtime.wake_ups.tasks_due.set()
+            runtime.wake_ups.notify_tasks_due()
             return Submitted(new, Submission.created)
         case Replay() | Joined() | FailedBefore():
             return await _submitted_before(runtime, key.account_id, result)
