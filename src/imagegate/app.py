@@ -35,13 +35,20 @@ from imagegate.blobs import LocalBlobStore
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
+from imagegate.concurrency import OutgoingNews
 from imagegate.disk import DiskWriter
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.relay import (
+    follow_other_processes,
+    hear_other_processes,
+    renew_live_answers,
+    tell_other_processes,
+    tell_what_is_left,
+)
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
-from imagegate.flows.wait import follow_other_processes, renew_live_answers
 from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -53,7 +60,7 @@ from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation, prices
-from imagegate.store.database import Database, DatabaseUnusable, create_engine
+from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
 from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
@@ -143,8 +150,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         boot_id=boot_id,
         origin=public_origin(settings),
         tracing=open_tracing(boot_id),
+        notifications=open_notifications(settings.storage.database),
         clock=clock or wall_clock,
     )
+    if database.engine.shared:
+        runtime.wake_ups.news = OutgoingNews()
     await _register_prices(runtime)
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
@@ -342,8 +352,8 @@ async def run_background_work(runtime: Runtime) -> AsyncIterator[None]:
     if runtime.registry.route_table.has_real_upstream:
         # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
         asyncio.get_running_loop().run_in_executor(None, default_tls)
-    loops = (follow_other_processes, renew_live_answers) if runtime.db.engine.shared else ()
-    running = [asyncio.create_task(loop(runtime)) for loop in loops]
+    loops = (follow_other_processes, hear_other_processes, tell_other_processes, renew_live_answers)
+    running = [asyncio.create_task(loop(runtime)) for loop in loops if runtime.db.engine.shared]
     for worker in workers:
         await worker.start()
     try:
@@ -353,6 +363,8 @@ async def run_background_work(runtime: Runtime) -> AsyncIterator[None]:
             await worker.stop()
         for one in running:
             one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await tell_what_is_left(runtime)
 
 
 def _error_handler(site: PageRenderer, origin: str) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:

@@ -26,6 +26,7 @@ from imagegate.spool import Spool
 from imagegate.store.accounts import UnfinishedCount
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
+from imagegate.store.notifications import Notifications
 from imagegate.tracing import Tracing
 from imagegate.upstreams.base import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
@@ -45,7 +46,8 @@ class Runtime:
     since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link
     to the page that the start prints: whoever has it is the person at this machine. `event_streams` counts the open
     ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait
-    for. `tracing` is None where no traces are recorded.
+    for. `tracing` is None where no traces are recorded. `notifications` go to the other processes of the
+    database, where there can be any.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Runtime:
     keyring: Keyring
     boot_id: str
     origin: str
+    notifications: Notifications | None
     tracing: Tracing | None = None
     clock: Clock = wall_clock
     page_secret: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import THUMBNAILS, Gateway, GatewayExited, Worker, shared_folders
 from tests.support.program import wait_until
+from tests.support.routed_gateway import route_config, upstream_config
+from tests.support.simulator import Simulator
 
 ADDRESS = "http://gateway.test"
-# Wake-ups of another process.
-NO_POLL = {"IMAGEGATE_POLL_S": "0.2", "IMAGEGATE_SWEEP_S": "300"}
+# So long that nothing in these tests is the result of a poll or a sweep.
+NO_POLL = {"IMAGEGATE_POLL_S": "300", "IMAGEGATE_SWEEP_S": "300"}
+JOBS = "gpt-image-1.5"  # of an upstream whose jobs can be stopped
 
 
 class Place:
     """Processes that share a database."""
 
-    def __init__(self, url: str, folder: Path, **env: str) -> None:
-        self.folder = folder
-        self.env = {"IMAGEGATE_DATABASE": url, "IMAGEGATE_SECRET": "5" * 64, **shared_folders(folder), **env}
+    def __init__(
+        self, url: str, folder: Path, rows: tuple[str, ...] = (), env: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.url, self.folder = url, folder
+        self.env = {"IMAGEGATE_DATABASE": url, "IMAGEGATE_SECRET": "5" * 64, **shared_folders(folder), **NO_POLL, **env}
+        if rows:
+            (folder / "imagegate.toml").write_text("\n".join(rows))
+            self.env |= {"IMAGEGATE_CONFIG": str(folder / "imagegate.toml"), "SIMULATOR_KEY": "a-key"}
 
     def serving(self, name: str, *options: str) -> Gateway:
         return Gateway(self.folder / name, "--no-workers", *options, env=self.env, public_url=ADDRESS)
 
     def worker(self, name: str, *options: str) -> Worker:
-        env = {**self.env, "IMAGEGATE_PUBLIC_URL": ADDRESS}
-        return Worker(self.folder / name, *options, env=env)
+        return Worker(self.folder / name, *options, env={**self.env, "IMAGEGATE_PUBLIC_URL": ADDRESS})
 
 
 @pytest.fixture
 def place(postgres_url: str, tmp_path: Path) -> Place:
-    return Place(postgres_url, tmp_path, **NO_POLL, **THUMBNAILS)
+    return Place(postgres_url, tmp_path, env=THUMBNAILS)
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator() as sim:
+        yield sim
 
 
 def test_a_gateway_without_workers_and_a_worker_carry_out_a_task_and_show_its_thumbnail(place: Place) -> None:
@@ -67,16 +86,56 @@ def test_a_worker_is_refused_on_a_database_that_cannot_be_shared(tmp_path: Path)
     assert not (tmp_path / "imagegate.db").exists()
 
 
-def test_a_worker_that_is_stopped_ends_what_it_has_begun_and_leaves_the_rest(place: Place) -> None:
-    with place.serving("api") as api, api.client(api.new_key("customer")) as client:
-        tasks = [parse_response(client.post(CREATE, json=SMALL_IMAGE))["id"] for _ in range(4)]
-        for name in ("first", "second"):
-            with place.worker(name) as worker:
-                wait_until(lambda: "completed" in _states(client, tasks))
-                assert worker.stop() == 0
-            assert set(_states(client, tasks)) <= {"completed", "pending"}
+def test_what_happens_at_one_process_is_known_at_the_others_without_a_poll(
+    postgres_url: str, tmp_path: Path, sim: Simulator
+) -> None:
+    """A create, an end, events and a cancel; also after every connection that listens was cut."""
+    rows = (upstream_config("jobs", f"{sim.url}/task", protocol="task_api"), route_config("jobs", model=JOBS))
+    place = Place(postgres_url, tmp_path, rows)
+    with (
+        place.serving("api") as api,
+        place.worker("worker"),
+        api.client(api.new_key("customer")) as client,
+        ThreadPoolExecutor(1) as aside,
+    ):
+        events = aside.submit(statuses_of_events, client, create(client)["id"])
+        assert events.result(60) == ["pending", "processing", "completed"]
+        cut_listeners(place.url, 2)
+        assert create(client, WAIT)["status"] == "completed"
+        task = create_held(client, sim)
+        cancelled = parse_response(client.post(f"/v1/tasks/{task}/cancel"))
+        assert cancelled["status"] == "processing"
+        ended = parse_response(client.get(f"/v1/tasks/{task}", params={"wait": 60}))
+        assert ended["error"]["code"] == "request_cancelled", ended
         api.check()
 
 
-def _states(client: httpx.Client, tasks: list[str]) -> list[str]:
-    return [parse_response(client.get(f"/v1/tasks/{task}"))["status"] for task in tasks]
+def create(client: httpx.Client, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    body = {**SMALL_IMAGE, "size": "1:1", "model": JOBS}
+    task: dict[str, Any] = parse_response(client.post(CREATE, json=body, headers=headers))
+    return task
+
+
+def create_held(client: httpx.Client, sim: Simulator) -> str:
+    """A task whose job is under way for a minute."""
+    sim.reset()
+    sim.script({"latency": "60s"})
+    task: str = create(client)["id"]
+    wait_until(lambda: any(call["open"] for call in sim.calls("poll")))
+    return task
+
+
+def statuses_of_events(client: httpx.Client, task: str) -> list[str]:
+    text = client.get(f"/v1/tasks/{task}/events").text
+    lines = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    return list(dict.fromkeys(line["status"] for line in lines))
+
+
+def cut_listeners(url: str, count: int) -> None:
+    """End every connection that listens, and wait until there are as many others."""
+    listening = "FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN imagegate'"
+    with psycopg.connect(url, autocommit=True) as admin:
+        cut = {row[0] for row in admin.execute(f"SELECT pid {listening}").fetchall()}
+        assert len(cut) == count
+        admin.execute(f"SELECT pg_terminate_backend(pid) {listening}")
+        wait_until(lambda: len({row[0] for row in admin.execute(f"SELECT pid {listening}").fetchall()} - cut) == count)

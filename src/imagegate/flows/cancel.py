@@ -24,9 +24,9 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
     match result:
         case Cancelled() | CancelRequested():
             if isinstance(result, CancelRequested):
-                runtime.wake_ups.cancel_requested.add(task.id)
+                runtime.wake_ups.notify_cancel_requested(task.id)
             runtime.wake_ups.notify_task_changed(task.id)
-            runtime.wake_ups.webhooks_due.set()
+            runtime.wake_ups.notify_webhooks_due()
             found = await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
             if found.error is not None and not task.terminal:
                 count_task_end(runtime, found, error=found.error.code)

@@ -51,6 +51,8 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
         )
         for task_id in reclaimed:
             runtime.wake_ups.notify_task_changed(task_id)
+        if reclaimed:
+            runtime.wake_ups.notify_tasks_due()
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count
@@ -147,7 +149,7 @@ async def wake_waiting(runtime: Runtime) -> None:
     count = _WAKE_BATCH_SIZE
     while count == _WAKE_BATCH_SIZE:
         count = await runtime.db.write(tasks.wake_waiting_tasks, _WAKE_BATCH_SIZE)
-        runtime.wake_ups.tasks_due.set()
+        runtime.wake_ups.notify_tasks_due()
 
 
 async def sweep(runtime: Runtime) -> None:

@@ -103,7 +103,7 @@ async def submit_quote(
     match result:
         case tasks.TaskSubmitted():
             unfinished.count += 1
-            runtime.wake_ups.tasks_due.set()
+            runtime.wake_ups.notify_tasks_due()
             _name_task(runtime, new.id)
             return Submitted(new, Submission.created)
         case Replay() | Joined() | FailedBefore():

@@ -31,6 +31,7 @@ from imagegate.store.dialect import (
     Row,
     first_line,
 )
+from imagegate.store.notifications import Notifications
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
@@ -73,6 +74,11 @@ def create_engine(url: str, clock: Clock | None = None) -> Engine:
     if is_shared_url(url):
         return PostgresEngine(url, clock)
     return SqliteEngine(Path(url), clock)
+
+
+def open_notifications(url: str) -> Notifications | None:
+    """Messages between the processes of this database; None where there is one process."""
+    return Notifications(url) if is_shared_url(url) else None
 
 
 class Database:

@@ -12,7 +12,7 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import assets, idempotency
 from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answer, new_row
-from imagegate.store.dialect import Row
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.transaction import Tx, run_together
@@ -221,10 +221,11 @@ def log_step(tx: Tx, task_id: str) -> None:
 
 def wake_waiting_tasks(tx: Tx, limit: int) -> int:
     """Make up to `limit` tasks that wait for a route due now, those that would look first; return how many."""
+    # Several processes may do this at a time: each takes the rows that no other one has.
     return tx.execute(
-        """UPDATE tasks SET due = :now WHERE id IN (
+        f"""UPDATE tasks SET due = :now WHERE id IN (
             SELECT id FROM tasks WHERE state = 'queued' AND waiting_since IS NOT NULL AND due > :now
-            ORDER BY due LIMIT :limit)""",
+            ORDER BY due LIMIT :limit {SKIP_LOCKED})""",
         {"limit": limit},
     )
 

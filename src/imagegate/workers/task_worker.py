@@ -169,6 +169,7 @@ class TaskWorker:
     def _start(self, claimed: Claimed, lease: Lease) -> None:
         task = claimed.task
         running = self._running[task.id] = RunningTask(task, lease, claimed.attempt)
+        self._runtime.wake_ups.running.add(task.id)
         if claimed.attempt is not None:
             # Before the call begins: a drain must not cut it off.
             self._runtime.wake_ups.sent_tasks.add(task.id)
@@ -189,6 +190,8 @@ class TaskWorker:
             raise
         finally:
             del self._running[running.task.id]
+            self._runtime.wake_ups.running.discard(running.task.id)
+            self._runtime.wake_ups.cancel_requested.discard(running.task.id)
             self._runtime.wake_ups.sent_tasks.discard(running.task.id)
             self._runtime.call_limits.wanted.discard(running.task.id)
             self._runtime.wake_ups.notify_place_free()
@@ -218,6 +221,7 @@ class TaskWorker:
         await self._runtime.db.write(
             claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, task.waiting_reason
         )
+        self._runtime.wake_ups.notify_tasks_due()
 
     async def _renew(self) -> None:
         """Extend all leases in one command; a task that is no longer ours is cancelled."""
