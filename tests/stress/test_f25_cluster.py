@@ -99,8 +99,9 @@ def _run(customer: Customer, faults: list[Fault]) -> tuple[list[FaultReport], fl
         customer.create(f"task {number}")
 
     share = TASKS // (len(faults) + 1)
-    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
-        made = [clients.submit(create, number) for number in range(TASKS)]
+    clients = concurrent.futures.ThreadPoolExecutor(CLIENTS)
+    made = [clients.submit(create, number) for number in range(TASKS)]
+    try:
         for name, fault in faults:
             gate.release(share // 2)
             _wait_for_creates(customer, share * len(reports))
@@ -117,6 +118,9 @@ def _run(customer: Customer, faults: list[Fault]) -> tuple[list[FaultReport], fl
         gate.release(TASKS)
         for one in made:
             one.result()
+    finally:
+        clients.shutdown(wait=False, cancel_futures=True)
+        gate.release(TASKS)  # for those that wait for it
     return reports, time.monotonic() - started
 
 
