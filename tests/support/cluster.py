@@ -8,6 +8,7 @@ import itertools
 import re
 import secrets
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -137,6 +138,13 @@ class Customer:
             self.acknowledged[name] = task_id
         return task_id
 
+    def complete(self, name: str) -> None:
+        """Create a task and wait until it is completed."""
+        task_id, give_up = self.create(name), time.monotonic() + _GIVE_UP_S
+        while (task := self.send("GET", f"/v1/tasks/{task_id}?wait=5").json())["status"] != "completed":
+            assert task["status"] != "failed", task
+            assert time.monotonic() < give_up, task
+
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         """The first answer below 500 and not 429, within two minutes."""
         give_up, said = time.monotonic() + _GIVE_UP_S, ""
@@ -169,7 +177,9 @@ class Customer:
 def open_services(folder: Path, *simulator: str) -> Iterator[tuple[PostgresServer, S3Server, Simulator]]:
     """What is outside the processes of imagegate."""
     with (
-        PostgresServer(folder / "postgres") as postgres,
+        # Not in the test's folder: its server runs as another user, who may not enter that.
+        tempfile.TemporaryDirectory(prefix="imagegate-pg-", ignore_cleanup_errors=True) as parent,
+        PostgresServer(Path(parent) / "postgres") as postgres,
         S3Server(folder / "s3") as s3,
         Simulator("--quiet", *simulator) as simulator_,
     ):
