@@ -151,7 +151,7 @@ def test_nothing_is_restored_over_something(used: Gateway, kept: Path, tmp_path:
     before = digests(used.data)
     assert "not empty" in refuse(used, "backup", "restore", str(kept))
     assert digests(used.data) == before
-    other = Gateway(tmp_path / "other", env={"IMAGEGATE_BLOBS": str(used.data / "blobs")})
+    other = Gateway(tmp_path / "other", env={"IMAGEGATE_STORAGE": str(used.data / "blobs")})
     assert "not empty" in refuse(other, "backup", "restore", str(kept))
     file = Gateway(tmp_path / "other", env={"IMAGEGATE_DATABASE": str(used.data / "imagegate.db")})
     assert "not empty" in refuse(file, "backup", "restore", str(kept))
