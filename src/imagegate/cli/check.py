@@ -24,7 +24,7 @@ from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
 from imagegate.store import installation
 from imagegate.store.database import Database
-from imagegate.store.dialect import wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 from imagegate.store.sqlite import sqlite_version
 
@@ -52,9 +52,9 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
         raise Exit(FAILED)
 
 
-async def find_all_violations(settings: Settings, deep: bool) -> list[Violation]:
+async def find_all_violations(settings: Settings, deep: bool, clock: Clock | None = None) -> list[Violation]:
     """What `check` reports."""
-    db = connect_database(settings)
+    db = connect_database(settings, clock)
     try:
         db.check_schema()
         blobs = open_blobs(settings)
