@@ -166,6 +166,13 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new PostgreSQL database without a schema."""
+    with _new_postgres_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
 def open_database(database_url: str) -> Iterator[OpenDatabase]:
     """Open the test's database, as often as it likes; everything is closed at the end."""
     opened: list[Database] = []

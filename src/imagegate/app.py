@@ -31,7 +31,7 @@ from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.api.traced_requests import TracedRequests
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import BlobStore, open_blobs
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
@@ -123,10 +123,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     disk = DiskWriter()
-    spool, blobs = Spool(settings.spool_dir, disk), LocalBlobStore(settings.blob_dir, disk)
+    spool, blobs = Spool(settings.spool_dir, disk), open_blobs(settings, disk)
     for folder in (settings.spool_dir, settings.blob_dir):
-        keep_from_others(folder)
-    await verify_folders(database, settings)
+        if folder is not None:
+            keep_from_others(folder)
+    await verify_folders(database, settings, blobs)
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
@@ -184,7 +185,7 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs = LocalBlobStore(settings.blob_dir)
+    blobs = open_blobs(settings)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
@@ -197,7 +198,7 @@ def reload_routes(runtime: Runtime, settings: Settings) -> None:
 
 
 def _build_upstream_deps(
-    settings: Settings, spool: Spool, blobs: LocalBlobStore, keyring: Keyring, egress: EgressRules
+    settings: Settings, spool: Spool, blobs: BlobStore, keyring: Keyring, egress: EgressRules
 ) -> UpstreamDeps:
     origin, work = public_origin(settings), settings.work
     resolver = DnsResolver(settings.limits.dns_servers)

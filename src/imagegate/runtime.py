@@ -8,7 +8,7 @@ import resource
 import secrets
 from collections import Counter
 
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import BlobStore
 from imagegate.catalog.catalog import Catalog
 from imagegate.concurrency import KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
 from imagegate.counters import WorkCounters
@@ -38,22 +38,22 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 class Runtime:
     """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
 
-    `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own,
-    `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the drawings under way
-    and in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
-    upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the
-    breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added
-    since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link
-    to the page that the start prints: whoever has it is the person at this machine. `event_streams` counts the open
-    ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait
-    for. `tracing` is None where no traces are recorded. `notifications` go to the other processes of the
-    database, where there can be any.
+    `disk` flushes what `spool` writes, and `blobs` where they are files. `image_pool` decodes untrusted images in
+    processes of their own, `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the
+    drawings under way and in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits`
+    how many calls of upstreams run, `fetching` counts the tasks of each account that wait for references.
+    `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
+    this process added since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret`
+    is in the link to the page that the start prints: whoever has it is the person at this machine. `event_streams`
+    counts the open ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous
+    requests wait for. `tracing` is None where no traces are recorded. `notifications` go to the other processes of the
+    database, where there can be any. `waiting_for_storage` are the tasks here that the storage of images delays.
     """
 
     settings: Settings
     catalog: Catalog
     db: Database
-    blobs: LocalBlobStore
+    blobs: BlobStore
     spool: Spool
     disk: DiskWriter
     registry: UpstreamRegistry
@@ -79,6 +79,7 @@ class Runtime:
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
     fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
+    waiting_for_storage: set[str] = dataclasses.field(default_factory=set)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
     live_answers: LiveAnswers = dataclasses.field(default_factory=LiveAnswers)
     thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,17 @@ def test_a_backup_is_verified_where_nothing_is_left_behind(used: Gateway, kept: 
     assert "is good: all invariants hold, every image is there, a quote is $" in said
     assert digests(kept) == before
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_backup_that_is_older_than_its_images_is_still_good(used: Gateway, backup: Path) -> None:
+    """Nobody serves it: that its images and tasks are overdue says nothing about it."""
+    with contextlib.closing(sqlite3.connect(backup / "imagegate.db")) as db, db:
+        db.execute("UPDATE tasks SET results_expire = 1000000, deadline = 1")
+        db.execute("UPDATE assets SET expires = 1000000 WHERE kind = 'result'")
+    manifest = json.loads((backup / "manifest.json").read_text())
+    manifest["database_sha256"] = hashlib.sha256((backup / "imagegate.db").read_bytes()).hexdigest()
+    (backup / "manifest.json").write_text(json.dumps(manifest))
+    assert "is good" in used.run("backup", "verify", str(backup)).stdout
 
 
 def damage_image(folder: Path) -> None:
@@ -151,7 +164,7 @@ def test_nothing_is_restored_over_something(used: Gateway, kept: Path, tmp_path:
     before = digests(used.data)
     assert "not empty" in refuse(used, "backup", "restore", str(kept))
     assert digests(used.data) == before
-    other = Gateway(tmp_path / "other", env={"IMAGEGATE_BLOBS": str(used.data / "blobs")})
+    other = Gateway(tmp_path / "other", env={"IMAGEGATE_STORAGE": str(used.data / "blobs")})
     assert "not empty" in refuse(other, "backup", "restore", str(kept))
     file = Gateway(tmp_path / "other", env={"IMAGEGATE_DATABASE": str(used.data / "imagegate.db")})
     assert "not empty" in refuse(file, "backup", "restore", str(kept))

@@ -37,7 +37,7 @@ def test_processes_serve_what_another_stored_and_refuse_to_start_where_they_coul
         other.run("check", "--deep")
 
         for env, said in (
-            ({**SECRET}, "is not the folder `blobs` of this database"),
+            ({**SECRET}, "is not the `storage` of this database"),
             ({**folders, "IMAGEGATE_SECRET": "6" * 64}, "the secret is not the one"),
         ):
             stranger = Gateway(tmp_path / "stranger", env={**database, **env})

@@ -22,7 +22,7 @@ from imagegate.backup.manifest import (
     hash_file,
     write_manifest,
 )
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import LocalBlobStore, open_blobs
 from imagegate.domain.assets import Asset
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.secret_check import open_verified_keyring
@@ -70,13 +70,12 @@ async def _create(settings: Settings, db: Database, folder: Path) -> Manifest:
     try:
         # After the snapshot: a rotation in between would leave it with the secret before.
         has_secret = await _copy_secret(settings, db, copy, folder)
-        store = LocalBlobStore(settings.blob_dir)
         kept = LocalBlobStore(folder / BLOBS)
 
         async def has_ended(asset: Asset) -> bool:
             return await db.read(assets.is_ended, asset.id)
 
-        images = await copy_images(copy, store, kept, folder / "incoming", has_ended)
+        images = await copy_images(copy, open_blobs(settings), kept, folder / "incoming", has_ended)
         await _record_ended(copy, images)
         rows = await copy.read_report(snapshot.count_rows)
     finally:

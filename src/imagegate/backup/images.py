@@ -6,10 +6,12 @@ import asyncio
 import dataclasses
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
-from imagegate.blobs import BlobDamaged, BlobNotFound, LocalBlobStore
+from imagegate.backup.manifest import BackupError
+from imagegate.blobs import BlobDamaged, BlobNotFound, BlobStore, StorageUnavailable
 from imagegate.domain.assets import Asset
 from imagegate.store import assets
 from imagegate.store.database import Database
@@ -17,6 +19,7 @@ from imagegate.store.database import Database
 _BATCH = 500
 _AT_ONCE = 8  # a bucket answers slowly, and each copy keeps one chunk in memory
 _CHUNK_BYTES = 1024 * 1024
+_OUTAGE_S, _OUTAGE_PAUSE_S = 300.0, 0.5
 
 HasEnded = Callable[[Asset], Awaitable[bool]]
 
@@ -31,8 +34,8 @@ class CopiedImages:
 
 async def copy_images(
     db: Database,
-    source: LocalBlobStore,
-    target: LocalBlobStore,
+    source: BlobStore,
+    target: BlobStore,
     incoming: Path,
     has_ended: HasEnded,
     *,
@@ -48,10 +51,7 @@ async def copy_images(
 
     async def copy(asset: Asset) -> None:
         try:
-            if linked:
-                await target.put(await source.local_path(asset.key), asset.key)
-            else:
-                await _copy_image(source, target, asset, incoming / asset.id)
+            await _wait_out(_link_image if linked else _copy_image, source, target, asset, incoming / asset.id)
         except (BlobNotFound, BlobDamaged):
             if await has_ended(asset):
                 report.ended.append(asset)
@@ -63,9 +63,12 @@ async def copy_images(
 
     async for batch in _list_batches(db):
         line = iter(batch)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(_copy_each(line, copy))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_AT_ONCE):
+                    group.create_task(_copy_each(line, copy))
+        except BaseExceptionGroup as errors:  # the first one ended the others
+            raise errors.exceptions[0] from None
     incoming.rmdir()
     report.missing.sort()
     return report
@@ -83,13 +86,34 @@ async def never_ended(_: Asset) -> bool:
 
 
 async def _list_batches(db: Database) -> AsyncIterator[list[Asset]]:
-    batch = await db.read(assets.list_live_batch, "", _BATCH)
+    batch = await db.read(assets.list_live_assets, "", _BATCH)
     while batch:
         yield batch
-        batch = await db.read(assets.list_live_batch, batch[-1].key, _BATCH)
+        batch = await db.read(assets.list_live_assets, batch[-1].id, _BATCH)
 
 
-async def _copy_image(source: LocalBlobStore, target: LocalBlobStore, asset: Asset, partial: Path) -> None:
+Copy = Callable[[BlobStore, BlobStore, Asset, Path], Awaitable[None]]
+
+
+async def _wait_out(copy: Copy, source: BlobStore, target: BlobStore, asset: Asset, partial: Path) -> None:
+    """BackupError where a store stays away for too long."""
+    give_up = time.monotonic() + _OUTAGE_S
+    while True:
+        try:
+            return await copy(source, target, asset, partial)
+        except StorageUnavailable as error:
+            if time.monotonic() > give_up:
+                raise BackupError(f"the storage of images does not answer: {error}") from error
+            await error.outage.wait()
+            await asyncio.sleep(_OUTAGE_PAUSE_S)
+
+
+async def _link_image(source: BlobStore, target: BlobStore, asset: Asset, _: Path) -> None:
+    async with source.local_copy(asset) as path:
+        await target.put(path, asset)
+
+
+async def _copy_image(source: BlobStore, target: BlobStore, asset: Asset, partial: Path) -> None:
     """BlobNotFound or BlobDamaged where the source has not the bytes that were stored."""
     blob = await source.open(asset.key, asset.bytes)
     digest = hashlib.sha256()
@@ -102,7 +126,7 @@ async def _copy_image(source: LocalBlobStore, target: LocalBlobStore, asset: Ass
                 raise BlobDamaged(f"{asset.key}: another SHA-256")
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
-        await target.put(partial, asset.key)
+        await target.put(partial, asset)
     finally:
         blob.close()
         partial.unlink(missing_ok=True)

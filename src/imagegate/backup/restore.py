@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from imagegate.app import connect_database
@@ -22,7 +22,7 @@ from imagegate.backup.manifest import (
     hash_file,
     read_manifest,
 )
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import BlobStore, LocalBlobStore, StorageUnavailable, open_blobs
 from imagegate.disk import fsync
 from imagegate.security.keyring import ENV_VARIABLE, Keyring, open_keyring, verify_check_value, write_private_file
 from imagegate.settings import Settings
@@ -44,7 +44,7 @@ async def restore_backup(folder: Path, settings: Settings, *, linked: bool = Fal
     """
     manifest = read_manifest(folder)
     engine = await _prepare_place(settings, manifest.database_bytes, 0 if linked else manifest.image_bytes)
-    with _cleared_on_failure(settings):
+    async with _cleared_on_failure(settings):
         keyring = _open_secret(folder if manifest.has_secret else None)
         prepared = _prepared_file(settings, engine)
         create_private(prepared)
@@ -70,13 +70,12 @@ async def copy_installation(source: Settings, target: Settings) -> CopiedImages:
                 raise BackupError(f"{lost}: see docs/operations.md")
             size = await asyncio.to_thread(snapshot.measure, origin.engine)
             engine = await _prepare_place(target, size, 0)
-            with _cleared_on_failure(target):
+            async with _cleared_on_failure(target):
                 prepared = _prepared_file(target, engine)
                 await asyncio.to_thread(snapshot.write_snapshot, origin.engine, prepared)
                 keyring = _open_secret(source.data_dir if (source.data_dir / SECRET).exists() else None)
                 await _prepare(prepared, keyring, None)
-                images = LocalBlobStore(source.blob_dir)
-                copied = await _install(prepared, engine, target, images, source.data_dir)
+                copied = await _install(prepared, engine, target, open_blobs(source), source.data_dir)
         finally:
             origin.close()
     if copied.missing:
@@ -89,18 +88,32 @@ async def copy_installation(source: Settings, target: Settings) -> CopiedImages:
 
 async def _prepare_place(settings: Settings, database_bytes: int, image_bytes: int) -> Engine:
     """Make the folders. BackupError where something is there, or not enough space."""
-    for folder in (settings.data_dir, settings.blob_dir):
+    local = [folder for folder in (settings.data_dir, settings.blob_dir) if folder is not None]
+    for folder in local:
         if folder.exists() and {path.name for path in folder.iterdir()} - _FILE_SYSTEMS_OWN:
-            raise BackupError(f"{folder} is not empty: name a new folder, nothing is ever restored over something")
+            raise _not_empty(str(folder))
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.data_dir.chmod(0o700)
     engine = connect_database(settings).engine
     if not await asyncio.to_thread(snapshot.is_empty, engine):
-        raise BackupError("the database is not empty: name a new one, nothing is ever restored over something")
-    needed, free = 2 * database_bytes + image_bytes, shutil.disk_usage(settings.data_dir).free
-    if free < needed:
-        raise BackupError(f"{settings.data_dir} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed")
+        raise _not_empty("the database")
+    store = open_blobs(settings)
+    try:
+        if await store.read_marker() or [page async for page in store.list_pages() if page]:
+            raise _not_empty(store.location)
+    except StorageUnavailable as error:
+        raise BackupError(f"the storage of images does not answer: {error}") from error
+    needed: dict[int, int] = {}
+    for folder, size in zip(local, (2 * database_bytes, image_bytes), strict=False):
+        device = folder.stat().st_dev
+        needed[device] = needed.get(device, 0) + size
+        if (free := shutil.disk_usage(folder).free) < needed[device]:
+            raise BackupError(f"{folder} has {free / 1e9:.1f} GB free, {needed[device] / 1e9:.1f} GB are needed")
     return engine
+
+
+def _not_empty(place: str) -> BackupError:
+    return BackupError(f"{place} is not empty: name a new place, nothing is ever restored over something")
 
 
 def _prepared_file(settings: Settings, engine: Engine) -> Path:
@@ -134,7 +147,7 @@ async def _install(
     prepared: Path,
     engine: Engine,
     settings: Settings,
-    images: LocalBlobStore,
+    images: BlobStore,
     secret_folder: Path,
     *,
     linked: bool = False,
@@ -142,9 +155,8 @@ async def _install(
     """Images, secret, and the database last."""
     copy = Database(SqliteEngine(prepared, is_copy=True))
     try:
-        target = LocalBlobStore(settings.blob_dir)
         incoming = settings.data_dir / "incoming"
-        copied = await copy_images(copy, images, target, incoming, never_ended, linked=linked)
+        copied = await copy_images(copy, images, open_blobs(settings), incoming, never_ended, linked=linked)
     finally:
         copy.close()
     if ENV_VARIABLE not in os.environ:
@@ -160,14 +172,20 @@ async def _install(
     return copied
 
 
-@contextlib.contextmanager
-def _cleared_on_failure(settings: Settings) -> Iterator[None]:
-    """The folders were empty: what failed leaves them so, and can be tried again."""
+@contextlib.asynccontextmanager
+async def _cleared_on_failure(settings: Settings) -> AsyncIterator[None]:
+    """Everything was empty: what failed leaves it so, and can be tried again."""
     try:
         yield
     except BaseException:
-        for folder in (settings.data_dir, settings.blob_dir):
-            clear_folder(folder, keep=_FILE_SYSTEMS_OWN)
+        if settings.blob_dir is None:
+            with contextlib.suppress(StorageUnavailable):
+                store = open_blobs(settings)
+                async for page in store.list_pages():
+                    await store.delete(*(key for key, _ in page))
+        else:
+            clear_folder(settings.blob_dir, keep=_FILE_SYSTEMS_OWN)
+        clear_folder(settings.data_dir, keep=_FILE_SYSTEMS_OWN)
         raise
 
 

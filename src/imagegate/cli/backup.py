@@ -16,7 +16,7 @@ from imagegate.backup.manifest import BackupError, Manifest
 from imagegate.backup.restore import copy_installation, restore_backup
 from imagegate.cli.check import find_all_violations, report
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import installation_options, json_option, read_settings, with_settings
+from imagegate.cli.options import installation_options, json_option, read_settings, storage_option, with_settings
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import format_usd
@@ -87,11 +87,16 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
 
 async def _verify(settings: Settings, folder: Path, temp: Path | None) -> tuple[Manifest, list[Violation], str]:
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=temp or folder.parent) as place:
-        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", database="", blobs="", spool="")
+        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", database="", storage="", spool="")
         restored = msgspec.structs.replace(settings, storage=storage)
         manifest = await restore_backup(folder, restored, linked=True)
-        broken = await find_all_violations(restored, deep=True)
+        broken = await find_all_violations(restored, deep=True, clock=_before_everything)
         return manifest, broken, "" if broken else await _price_quote(restored)
+
+
+def _before_everything() -> int:
+    """The time at which a copy is checked: nobody has served it, so what is overdue says nothing about it."""
+    return 0
 
 
 async def _price_quote(settings: Settings) -> str:
@@ -113,10 +118,14 @@ async def _price_quote(settings: Settings) -> str:
 def restore(settings: Settings, folder: Path, as_json: bool) -> None:
     """Make an installation from the backup DIR, where nothing is yet.
 
-    --data names a new folder; the settings `database` and `blobs` say where rows and images go, on either engine.
+    --data names a new folder; the settings `database` and `storage` say where rows and images go, on either engine.
     """
     manifest = asyncio.run(restore_backup(folder.absolute(), settings))
-    _print(manifest, f"restored into {settings.data_dir}; run imagegate check --deep, then start", as_json=as_json)
+    _print(
+        manifest,
+        f"restored into {settings.data_dir}; start, and a minute later run imagegate check --deep",
+        as_json=as_json,
+    )
 
 
 def _print(manifest: Manifest, text: str, *, as_json: bool) -> None:
@@ -131,32 +140,36 @@ def _print(manifest: Manifest, text: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--from", "origin", required=True, metavar="DATA|URL", help="The data folder or PostgreSQL database.")
-@click.option("--from-blobs", default="", metavar="DIR", help="Its images, where they are not in DATA/blobs.")
+@click.option("--from-storage", default="", metavar="URL", help="Its images, where they are not in DATA/blobs.")
 @click.option("--to", "target", metavar="DATA|URL", help="Default: what --data and the settings name.")
+@storage_option
 @installation_options
-def copy(origin: str, from_blobs: str, target: str | None, data: str | None, config: Path | None) -> None:
+def copy(
+    origin: str, from_storage: str, target: str | None, storage: str | None, data: str | None, config: Path | None
+) -> None:
     """Copy an installation that nobody serves to a place where nothing is yet.
 
     Links, keys and sessions stay valid. The source is not changed. With PostgreSQL stop every process first: nothing
     that is acknowledged meanwhile is copied.
     """
     os.umask(0o077)
-    source = _settings_of(origin, from_blobs)
     to_url = target is not None and target.startswith(_URLS)
-    given = {"data": data if to_url or target is None else target}
-    settings = read_settings(config, given["data"], database=target if to_url else None)
-    copied = asyncio.run(copy_installation(source, settings))
-    broken = asyncio.run(find_all_violations(settings, deep=True))
+    settings = read_settings(
+        config, data if to_url or target is None else target, storage, database=target if to_url else None
+    )
+    copied = asyncio.run(copy_installation(_settings_of(origin, from_storage), settings))
+    broken = asyncio.run(find_all_violations(settings, deep=True, clock=_before_everything))
     report(broken)
     if broken:
         raise Exit(FAILED)
     click.echo(f"copied to {settings.data_dir}: {copied.number} images of {copied.bytes / 1e6:.1f} MB")
 
 
-def _settings_of(origin: str, blobs: str) -> Settings:
+def _settings_of(origin: str, storage: str) -> Settings:
     """Where the source is, whatever the environment says of the target."""
-    if origin.startswith(_URLS):
-        if not blobs:
-            raise Exit(USAGE, "imagegate: --from-blobs says where the images of a PostgreSQL database are")
-        return Settings(storage=Storage(data=str(Path(blobs).parent), database=origin, blobs=blobs))
-    return Settings(storage=Storage(data=origin, blobs=blobs))
+    if not origin.startswith(_URLS):
+        return Settings(storage=Storage(data=origin, storage=storage))
+    if not storage:
+        raise Exit(USAGE, "imagegate: --from-storage says where the images of a PostgreSQL database are")
+    # Its secret is in the environment, as a database has no folder.
+    return Settings(storage=Storage(data=os.devnull, database=origin, storage=storage))

@@ -11,7 +11,7 @@ import msgspec
 
 from imagegate import __version__
 from imagegate.app import connect_database, open_database, public_origin
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import open_blobs
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.accounts import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
@@ -19,12 +19,12 @@ from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
-from imagegate.flows.folder_check import verify_folder, verify_folders
+from imagegate.flows.folder_check import verify_folders, verify_storage
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
 from imagegate.store import installation
 from imagegate.store.database import Database
-from imagegate.store.dialect import wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 from imagegate.store.sqlite import sqlite_version
 
@@ -52,15 +52,16 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
         raise Exit(FAILED)
 
 
-async def find_all_violations(settings: Settings, deep: bool) -> list[Violation]:
+async def find_all_violations(settings: Settings, deep: bool, clock: Clock | None = None) -> list[Violation]:
     """What `check` reports."""
-    db = connect_database(settings)
+    db = connect_database(settings, clock)
     try:
         db.check_schema()
+        blobs = open_blobs(settings)
         if deep:
-            await verify_folder(db, "blobs", settings.blob_dir, adopt=False)
+            await verify_storage(db, blobs, adopt=False)
         broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
-        return broken + (await audit_blobs(db, LocalBlobStore(settings.blob_dir)) if deep else [])
+        return broken + (await audit_blobs(db, blobs) if deep else [])
     finally:
         db.close()
 
@@ -137,5 +138,6 @@ def _disk(settings: Settings) -> str:
 
 
 def _folders(settings: Settings) -> str:
-    run_on_database(settings, lambda db: verify_folders(db, settings, adopt=False))
+    blobs = open_blobs(settings)
+    run_on_database(settings, lambda db: verify_folders(db, settings, blobs, adopt=False))
     return "images and spool are those of the database"

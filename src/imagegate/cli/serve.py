@@ -28,7 +28,7 @@ from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_r
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
-from imagegate.cli.options import installation_options, read_settings
+from imagegate.cli.options import installation_options, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
@@ -55,16 +55,18 @@ _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9"
     "--no-workers", is_flag=True, help="Carry out no tasks: leave them to `imagegate worker` or to other gateways."
 )
 @installation_options
+@storage_option
 def serve(
     host: str | None,
     port: int | None,
     egress_allow: tuple[str, ...],
     no_workers: bool,
     data: str | None,
+    storage: str | None,
     config: Path | None,
 ) -> None:
     """Serve the API and run its tasks."""
-    settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
+    settings = read_settings(config, data, storage, host=host, port=port, egress_allow=egress_allow or None)
     if no_workers:
         settings = msgspec.structs.replace(settings, work=msgspec.structs.replace(settings.work, workers=0))
     configure_process_log(settings)
@@ -72,7 +74,7 @@ def serve(
     listener = listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
     with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        reload_settings = functools.partial(read_settings, config, data)
+        reload_settings = functools.partial(read_settings, config, data, storage)
         runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
 
 

@@ -11,6 +11,7 @@ from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
+from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.submit import answers_kept_us
@@ -68,9 +69,9 @@ async def delete_expired_assets(runtime: Runtime) -> int:
     """Delete the bytes, then mark the row; returns the number of assets. Their links have expired already."""
     count = 0
     while expired := await runtime.db.read(assets.list_expired_assets, _BATCH_SIZE):
-        for asset in expired:
-            await runtime.blobs.delete(asset.key)
-            crash_point("gc.blob_deleted")
+        if not await discard_blobs(runtime, [asset.key for asset in expired]):
+            break
+        crash_point("gc.blob_deleted")
         await runtime.db.write(assets.mark_assets_deleted, [asset.id for asset in expired])
         crash_point("gc.row_deleted")
         count += len(expired)
@@ -110,9 +111,10 @@ async def sweep_spool(runtime: Runtime) -> None:
 async def delete_orphan_blobs(runtime: Runtime) -> None:
     """Delete blobs without a row: a process died between the two. After a day no commit can still be coming."""
     cutoff = time.time() - 24 * 3600
-    for key, changed in await runtime.blobs.list_all():
-        if changed < cutoff and not await runtime.db.read(assets.is_blob_live, key):
-            await runtime.blobs.delete(key)
+    async for page in runtime.blobs.list_pages():
+        old = [key for key, changed in page if changed < cutoff]
+        live = await runtime.db.read(assets.find_live_keys, old)
+        await discard_blobs(runtime, [key for key in old if key not in live])
 
 
 async def check_invariants(runtime: Runtime) -> None:

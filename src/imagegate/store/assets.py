@@ -6,7 +6,7 @@ import msgspec
 
 from imagegate.domain.assets import Asset, AssetKind
 from imagegate.store import installation
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, name_values
 
 _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256, created,
     expires, deleted FROM assets"""
@@ -88,25 +88,25 @@ def has_assets(tx: Tx) -> bool:
     return tx.fetch_one("SELECT id FROM assets LIMIT 1") is not None
 
 
-def is_blob_live(tx: Tx, key: str) -> bool:
-    return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", {"key": key}) is not None
+def find_live_keys(tx: Tx, keys: list[str]) -> set[str]:
+    """Return those of these keys whose bytes should be there."""
+    if not keys:
+        return set()
+    names, values = name_values("key", keys)
+    rows = tx.fetch_all(f"SELECT key FROM assets WHERE key IN ({names}) AND deleted IS NULL", values)
+    return {row["key"] for row in rows}
 
 
 def is_blob_known(tx: Tx, key: str) -> bool:
     return tx.fetch_one("SELECT id FROM assets WHERE key = :key", {"key": key}) is not None
 
 
-def list_live_assets(tx: Tx) -> list[Asset]:
-    """Return every asset whose bytes should be there."""
-    return tx.fetch_structs(Asset, f"{_ASSET} WHERE deleted IS NULL ORDER BY key")
-
-
-def list_live_batch(tx: Tx, after_key: str, limit: int) -> list[Asset]:
-    """Return the next of those assets, in the order of their keys."""
+def list_live_assets(tx: Tx, after: str, limit: int) -> list[Asset]:
+    """Return assets whose bytes should be there, by id, from the first after this id on."""
     return tx.fetch_structs(
         Asset,
-        f"{_ASSET} WHERE deleted IS NULL AND key > :after ORDER BY key LIMIT :limit",
-        {"after": after_key, "limit": limit},
+        f"{_ASSET} WHERE deleted IS NULL AND id > :after ORDER BY id LIMIT :limit",
+        {"after": after, "limit": limit},
     )
 
 

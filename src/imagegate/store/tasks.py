@@ -26,6 +26,7 @@ SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes,
     AS is_buying,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 
+WAITING_FOR_STORAGE = "storage_unavailable"
 _FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
 
 
@@ -212,11 +213,31 @@ def log_step(tx: Tx, task_id: str) -> None:
     tx.execute_nowait(
         """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent, waiting_reason, waiting_until)
         SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END,
-            CASE WHEN state = 'queued' THEN waiting_reason END,
-            CASE WHEN state = 'queued' AND waiting_reason IS NOT NULL THEN due END
+            CASE WHEN state = 'queued' OR waiting_reason = :storage THEN waiting_reason END,
+            CASE WHEN waiting_reason = :storage OR (state = 'queued' AND waiting_reason IS NOT NULL) THEN due END
         FROM tasks WHERE id = :id""",
-        {"id": task_id},
+        {"id": task_id, "storage": WAITING_FOR_STORAGE},
     )
+
+
+def note_storage_wait(tx: Tx, account_id: str, task_id: str, claim_no: int, next_try: int) -> bool:
+    """The task waits for the storage, which is tried again by `next_try`, in UTC microseconds. Whether that is new.
+
+    It stays with its worker; the next call, release or end of the task clears the reason.
+    """
+    changed = tx.execute(
+        """UPDATE tasks SET waiting_reason = :reason, due = :next_try
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+            AND (waiting_reason IS NULL OR waiting_reason <> :reason)""",
+        {
+            "reason": WAITING_FOR_STORAGE,
+            "next_try": next_try,
+            "id": task_id,
+            "account_id": account_id,
+            "claim_no": claim_no,
+        },
+    )
+    return isinstance(record_step_if_changed(tx, task_id, changed), Done)
 
 
 def wake_waiting_tasks(tx: Tx, limit: int) -> int:

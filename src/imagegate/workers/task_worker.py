@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+from imagegate.blobs import StorageUnavailable
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.clock import follow_clock
+from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.route_selection import first_call_planner, free_calls
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
+from imagegate.flows.execution.storage_wait import StorageWait
 from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep, wake_waiting
 from imagegate.logging import log_error
+from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
@@ -37,6 +41,7 @@ class RunningTask:
         self.begun = begun
         self.job: asyncio.Task[None] | None = None
         self.has_crashed = False
+        self.storage_wait: StorageWait | None = None
 
 
 class TaskWorker:
@@ -118,13 +123,16 @@ class TaskWorker:
         """Take as many tasks as calls may begin, account by account, so that one long queue does not delay others."""
         if self._runtime.wake_ups.database_damage:
             return
+        # What is bought while the storage is away is kept in the spool alone.
+        if self._runtime.blobs.is_out and is_disk_full(self._runtime):
+            return
         # A drain returns tasks to the queue, due at once: without the look at it this loop would claim them for ever.
         while not self._stop.is_set():
             free = free_calls(self._runtime)
             room = min(
                 # Those that were claimed and want a place still come first.
                 sum(free.values()) - len(self._runtime.call_limits.wanted),
-                self._settings.workers - len(self._running) + sum(self._runtime.fetching.values()),
+                self._settings.workers - len(self._running) + self._idle_count(),
             )
             # Before anything is awaited: a place that is given up meanwhile must wake us.
             self._runtime.wake_ups.place_wanted = room <= 0 or not all(free.values())
@@ -148,6 +156,10 @@ class TaskWorker:
             await asyncio.sleep(0)
             if not any(counts):
                 return
+
+    def _idle_count(self) -> int:
+        """Running tasks that wait for something other than a call."""
+        return max(sum(self._runtime.fetching.values()), len(self._runtime.waiting_for_storage))
 
     async def _claim_for_account(self, account_id: str, limit: int, plan: PlanFirstCall) -> int:
         runtime = self._runtime
@@ -181,10 +193,10 @@ class TaskWorker:
     async def _run(self, running: RunningTask) -> None:
         """Carry out one task to its end; an error ends this task only."""
         try:
-            done = await self._run_once(running)
-            while not done:
-                await asyncio.sleep(min(1.0, self._settings.poll_s))
-                done = await self._run_once(running)
+            pause_s: float | None = 0.0
+            while pause_s is not None:
+                await asyncio.sleep(pause_s)
+                pause_s = await self._run_once(running)
         except asyncio.CancelledError:
             await asyncio.shield(self._release(running.task))
             raise
@@ -196,12 +208,13 @@ class TaskWorker:
             self._runtime.call_limits.wanted.discard(running.task.id)
             self._runtime.wake_ups.notify_place_free()
 
-    async def _run_once(self, running: RunningTask) -> bool:
-        """False where the task must be run again: the database was not available, or the task has to be failed.
+    async def _run_once(self, running: RunningTask) -> float | None:
+        """The seconds after which the task must be run again: database or storage were not available, or the task has
+        to be failed. None where it has ended here.
 
-        What was bought stays in the spool until the database is back.
+        What was bought stays in the spool meanwhile.
         """
-        task = running.task
+        task, pause_s = running.task, min(1.0, self._settings.poll_s)
         try:
             if running.has_crashed:
                 await fail_task(self._runtime, task, SERVICE_ERROR)
@@ -210,16 +223,32 @@ class TaskWorker:
                 await execute(self._runtime, task, running.lease, begun)
         except DatabaseError as error:
             log_error("task_waiting_for_database", task=task.id, error=str(error))
-            return False
+            return pause_s
+        except StorageUnavailable as error:
+            return await self._wait_for_storage(running, error)
         except Exception as error:  # noqa: BLE001  the edge of a task
             log_error("task_crashed", task=task.id, exc_info=error)
             running.has_crashed = True
-            return False
-        return True
+            return pause_s
+        return None
 
-    async def _release(self, task: Task) -> None:
+    async def _wait_for_storage(self, running: RunningTask, error: StorageUnavailable) -> float | None:
+        """As `_run_once`; a drain returns the task to the queue, and the next start goes on from its spool."""
+        running.storage_wait = running.storage_wait or StorageWait(self._runtime, running.task)
+        try:
+            await running.storage_wait.wait(error)
+        except StorageUnavailable:
+            await self._release(running.task, WaitReason.storage)
+            return None
+        except DatabaseError as failure:
+            log_error("task_waiting_for_database", task=running.task.id, error=str(failure))
+            return min(1.0, self._settings.poll_s)
+        return 0.0
+
+    async def _release(self, task: Task, reason: str | None = None) -> None:
+        reason = reason or task.waiting_reason
         await self._runtime.db.write(
-            claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, task.waiting_reason
+            claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, reason
         )
         self._runtime.wake_ups.notify_tasks_due()
 

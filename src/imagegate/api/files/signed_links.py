@@ -21,7 +21,7 @@ from imagegate.api.responses import TaskIdPath
 from imagegate.api_docs.schema import doc
 from imagegate.blobs import BlobDamaged, BlobNotFound, OpenBlob
 from imagegate.domain import errors
-from imagegate.domain.assets import MEDIA_TYPE_BY_FORMAT, Asset, AssetKind
+from imagegate.domain.assets import MEDIA_TYPE_BY_EXTENSION, Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.thumbnails import find_thumbnail
@@ -130,7 +130,7 @@ async def get_input(
         raise errors.ResultExpired from None
     headers = {
         **_SECURITY_HEADERS,
-        "Content-Type": MEDIA_TYPE_BY_FORMAT[key.rpartition(".")[2]],
+        "Content-Type": MEDIA_TYPE_BY_EXTENSION[key.rpartition(".")[2]],
         "Content-Length": str(blob.size),
     }
     return Stream(_body(request, blob, 0, blob.size), headers=headers)

@@ -9,6 +9,7 @@ upstream allows that; once the response is in the spool the next claim goes on f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import msgspec
 
@@ -78,12 +79,13 @@ async def execute(runtime: Runtime, task: Task, lease: Lease, begun: Attempt | N
     if execution.missing_count <= 0:
         await settle(execution)
         return
-    match await gather_inputs(execution):
-        case TaskError() as error:
-            await _end(execution, error)
-        case Inputs() as inputs:
-            execution.inputs = inputs
-            await _make_calls(execution)
+    async with contextlib.AsyncExitStack() as copies:
+        match await gather_inputs(execution, copies):
+            case TaskError() as error:
+                await _end(execution, error)
+            case Inputs() as inputs:
+                execution.inputs = inputs
+                await _make_calls(execution)
 
 
 async def _make_calls(execution: Execution, begun: Attempt | None = None) -> None:

@@ -69,13 +69,14 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     # The same for every repeat of the same attempt: a blob published twice is one blob.
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
+    assets = _assets(runtime, task, [image for _, image in images], keys)
     began = runtime.clock()
-    await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
+    await asyncio.gather(*(runtime.blobs.put(file, asset) for file, asset in zip(files, assets, strict=True)))
     stored_bytes = sum(image.bytes for _, image in images)
     trace_part(runtime, task, "store results", began, images=len(images), bytes=stored_bytes)
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
-    return _settlement(runtime, task, batches, keys), batches
+    return _settlement(runtime, task, batches, assets), batches
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
@@ -89,10 +90,11 @@ async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
     runtime.wake_ups.notify_task_ended(task.id)
 
 
-def _settlement(runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str]) -> settlement.Settlement:
+def _settlement(
+    runtime: Runtime, task: Task, batches: list[ImageBatch], assets: tuple[Asset, ...]
+) -> settlement.Settlement:
     storage = runtime.settings.storage
     responses = [response for _, response in batches]
-    images = [image for response in responses for image in response.images]
     bill = make_bill(runtime, task, responses)
     return settlement.Settlement(
         charge=bill.charge,
@@ -101,7 +103,7 @@ def _settlement(runtime: Runtime, task: Task, batches: list[ImageBatch], keys: l
         usage_source=bill.source,
         engine=next((response.engine for response in responses if response.engine), None),
         results=_results(responses, with_thumbnails=storage.thumbnail_days > 0),
-        assets=_assets(runtime, task, images, keys),
+        assets=assets,
         retention_us=storage.result_hours * US_PER_HOUR,
         thumbnail_retention_us=storage.thumbnail_days * US_PER_DAY,
         commit_id=ids.new_id("cmt", runtime.clock()),
