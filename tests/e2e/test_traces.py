@@ -30,8 +30,8 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 class Traced:
-    def __init__(self, gateway: RoutedGateway, collector: Collector, cheap: Simulator) -> None:
-        self.gateway, self.collector, self.cheap = gateway, collector, cheap
+    def __init__(self, gateway: RoutedGateway, collector: Collector, cheap: Simulator, dear: Simulator) -> None:
+        self.gateway, self.collector, self.cheap, self.dear = gateway, collector, cheap, dear
 
     def create(self, *faults: Any, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
         """A task that has ended, after these faults of the cheap route."""
@@ -66,7 +66,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
         ]
         env = {**environment(collector.url), "SIMULATOR_KEY": UPSTREAM_KEY}
         with RoutedGateway(data, *rows, env=env) as gateway:
-            yield Traced(gateway, collector, cheap)
+            yield Traced(gateway, collector, cheap, dear)
 
 
 def test_a_task_continues_the_trace_of_its_request_which_continues_that_of_its_client(traced: Traced) -> None:
@@ -119,6 +119,17 @@ def test_each_attempt_of_a_task_is_a_span_with_its_outcome(traced: Traced) -> No
     assert not succeeded.failed
     assert succeeded.attributes["imagegate.attempt.outcome"] == "produced"
     assert succeeded.attributes["imagegate.route"] == "gpt-image-2@dear"
+
+
+def test_a_task_that_waits_for_a_route_says_why(traced: Traced) -> None:
+    traced.dear.script("500-json")
+    spans = traced.spans_of(traced.create("500-json"))
+    whole = next(span for span in spans if span.name.startswith("task"))
+    (wait,) = [span for span in spans if span.name == "wait"]
+    assert wait.parent == whole.id
+    assert wait.attributes == {"imagegate.waiting_reason": "upstream_unavailable"}
+    assert [span.failed for span in spans if span.kind == CLIENT] == [True, True, False]
+    assert whole.attributes["imagegate.task.claims"] == 2
 
 
 def test_a_task_that_fails_or_is_cancelled_says_so_in_its_span(traced: Traced) -> None:
