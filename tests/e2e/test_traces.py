@@ -107,6 +107,19 @@ def test_a_task_continues_the_trace_of_its_request_which_continues_that_of_its_c
     assert traced.collector.headers["x-tenant"] == "images"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_synchronous_request_has_its_task_in_its_trace(traced: Traced, stream: bool) -> None:
+    body = {"model": "gpt-image-2", "prompt": CANARY, "size": "1024x1024", "quality": "low", "stream": stream}
+    with traced.gateway.client() as http:
+        answer = http.post("/openai/v1/images/generations", json=body)
+        assert answer.status_code == 200, answer.text
+    spans = traced.spans_of({"id": answer.headers["x-task-id"]})
+    request, whole = spans[0], next(span for span in spans if span.name.startswith("task"))
+    assert request.name == "POST /openai/v1/images/generations"
+    assert whole.parent == request.id
+    assert request.ended >= whole.ended
+
+
 def test_each_attempt_of_a_task_is_a_span_with_its_outcome(traced: Traced) -> None:
     spans = traced.spans_of(traced.create("500-json"))
     whole = next(span for span in spans if span.name.startswith("task"))
