@@ -168,7 +168,7 @@ def test_traces_are_never_sent_on_and_probes_are_not_traced(traced: Traced) -> N
     assert all("traceparent" not in json.dumps(call).lower() for call in traced.cheap.calls())
 
 
-def test_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
+def test_p15_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
     task = traced.create("400-parameter", callback_url=f"https://{CANARY}.example/hook?token={CANARY}")
     traced.spans_of(task)
     done = traced.create()

@@ -14,6 +14,7 @@ from imagegate.flows.clock import follow_clock, pull_in
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.submit import answers_kept_us
+from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
@@ -50,6 +51,8 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
         )
         for task_id in reclaimed:
             runtime.wake_ups.notify_task_changed(task_id)
+        for task in await db.read(claims.list_crash_loops, reclaimed):
+            count_task_end(runtime, task, error=TaskErrorCode.service_error)
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count
