@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -37,3 +38,16 @@ def test_off_with_a_line_where_the_extra_is_missing(
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     assert open_tracing("boot", ENDPOINT) is None
     assert "install imagegate[otel]" in capsys.readouterr().err
+
+
+def test_on_with_a_line_that_shows_no_header_also_where_it_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=images, a key and no header")
+    tracing = open_tracing("boot", ENDPOINT)
+    assert tracing is not None
+    asyncio.run(tracing.close())
+    lines = capsys.readouterr().err
+    assert "tracing_on" in lines
+    assert "Header format invalid" in lines
+    assert "a key and no header" not in lines

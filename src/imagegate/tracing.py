@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from imagegate import __version__
-from imagegate.logging import log_warning
+from imagegate.logging import log, log_warning
 
 if typing.TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -47,12 +47,14 @@ def open_tracing(instance: str, env: Mapping[str, str] = os.environ) -> Tracing 
         log_warning("tracing_off", reason=f"OTLP over {protocol} is not supported, only {_PROTOCOL}")
         return None
     try:
-        return Tracing(instance)
+        tracing = Tracing(instance)
     except ImportError as error:
         log_warning(
             "tracing_off", reason=f"an endpoint is set, but the extra is missing: install imagegate[otel] ({error})"
         )
         return None
+    log("tracing_on")  # not where to: the address may have a password in it
+    return tracing
 
 
 class Tracing:
@@ -189,13 +191,23 @@ def _log_warnings_of_sdk() -> None:
 
 
 class _SdkLog(logging.Handler):
-    """What the SDK complains about as lines like all others, at most one a minute."""
+    """What the SDK complains about as lines like all others, of each of its parts at most one a minute."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if time.monotonic() >= self._quiet_until:
-            self._quiet_until = time.monotonic() + _WARN_EVERY_S
-            log_warning("traces_not_sent", message=record.getMessage()[:_MAX_WARNING_CHARS])
+        now = time.monotonic()
+        if now >= self._quiet_until.get(record.name, now):
+            self._quiet_until[record.name] = now + _WARN_EVERY_S
+            log_warning("tracing_warning", message=_without_headers(record.getMessage())[:_MAX_WARNING_CHARS])
+
+
+def _without_headers(message: str) -> str:
+    """The SDK quotes a header that it cannot read, and it may be a key."""
+    for name, value in os.environ.items():
+        if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+            for header in filter(None, (part.strip() for part in value.split(","))):
+                message = message.replace(header, "[removed]")
+    return message

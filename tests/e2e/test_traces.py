@@ -30,8 +30,8 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 class Traced:
-    def __init__(self, gateway: RoutedGateway, collector: Collector, cheap: Simulator) -> None:
-        self.gateway, self.collector, self.cheap = gateway, collector, cheap
+    def __init__(self, gateway: RoutedGateway, collector: Collector, cheap: Simulator, dear: Simulator) -> None:
+        self.gateway, self.collector, self.cheap, self.dear = gateway, collector, cheap, dear
 
     def create(self, *faults: Any, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
         """A task that has ended, after these faults of the cheap route."""
@@ -66,7 +66,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
         ]
         env = {**environment(collector.url), "SIMULATOR_KEY": UPSTREAM_KEY}
         with RoutedGateway(data, *rows, env=env) as gateway:
-            yield Traced(gateway, collector, cheap)
+            yield Traced(gateway, collector, cheap, dear)
 
 
 def test_a_task_continues_the_trace_of_its_request_which_continues_that_of_its_client(traced: Traced) -> None:
@@ -107,6 +107,19 @@ def test_a_task_continues_the_trace_of_its_request_which_continues_that_of_its_c
     assert traced.collector.headers["x-tenant"] == "images"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_synchronous_request_has_its_task_in_its_trace(traced: Traced, stream: bool) -> None:
+    body = {"model": "gpt-image-2", "prompt": CANARY, "size": "1024x1024", "quality": "low", "stream": stream}
+    with traced.gateway.client() as http:
+        answer = http.post("/openai/v1/images/generations", json=body)
+        assert answer.status_code == 200, answer.text
+    spans = traced.spans_of({"id": answer.headers["x-task-id"]})
+    request, whole = spans[0], next(span for span in spans if span.name.startswith("task"))
+    assert request.name == "POST /openai/v1/images/generations"
+    assert whole.parent == request.id
+    assert request.ended >= whole.ended
+
+
 def test_each_attempt_of_a_task_is_a_span_with_its_outcome(traced: Traced) -> None:
     spans = traced.spans_of(traced.create("500-json"))
     whole = next(span for span in spans if span.name.startswith("task"))
@@ -119,6 +132,17 @@ def test_each_attempt_of_a_task_is_a_span_with_its_outcome(traced: Traced) -> No
     assert not succeeded.failed
     assert succeeded.attributes["imagegate.attempt.outcome"] == "produced"
     assert succeeded.attributes["imagegate.route"] == "gpt-image-2@dear"
+
+
+def test_a_task_that_waits_for_a_route_says_why(traced: Traced) -> None:
+    traced.dear.script("500-json")
+    spans = traced.spans_of(traced.create("500-json"))
+    whole = next(span for span in spans if span.name.startswith("task"))
+    (wait,) = [span for span in spans if span.name == "wait"]
+    assert wait.parent == whole.id
+    assert wait.attributes == {"imagegate.waiting_reason": "upstream_unavailable"}
+    assert [span.failed for span in spans if span.kind == CLIENT] == [True, True, False]
+    assert whole.attributes["imagegate.task.claims"] == 2
 
 
 def test_a_task_that_fails_or_is_cancelled_says_so_in_its_span(traced: Traced) -> None:
@@ -144,7 +168,7 @@ def test_traces_are_never_sent_on_and_probes_are_not_traced(traced: Traced) -> N
     assert all("traceparent" not in json.dumps(call).lower() for call in traced.cheap.calls())
 
 
-def test_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
+def test_p15_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
     task = traced.create("400-parameter", callback_url=f"https://{CANARY}.example/hook?token={CANARY}")
     traced.spans_of(task)
     done = traced.create()
@@ -194,9 +218,10 @@ def test_a_dead_collector_costs_a_line_and_nothing_else(tmp_path: Path) -> None:
             body = {"prompt": "a fox", "size": "1:1", "quality": "low"}
             task = http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).json()
             assert task["status"] == "completed"
-            wait_until(lambda: any("traces_not_sent" in line for line in gateway.output), 30, 0.05, lambda: "a line")
+            lost = "spans batch"
+            wait_until(lambda: any(lost in line for line in gateway.output), 30, 0.05, lambda: gateway.output)
             assert gateway.stop() == 0
-            assert sum("traces_not_sent" in line for line in gateway.output) == 1
+            assert sum(lost in line for line in gateway.output) == 1
 
 
 def test_without_an_endpoint_nothing_of_it_is_imported(tmp_path: Path) -> None:

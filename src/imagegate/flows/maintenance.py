@@ -15,6 +15,7 @@ from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.submit import answers_kept_us
+from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
@@ -54,6 +55,8 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
             runtime.wake_ups.notify_task_changed(task_id)
         if reclaimed:
             runtime.wake_ups.notify_tasks_due()
+        for task in await db.read(claims.list_crash_loops, reclaimed):
+            count_task_end(runtime, task, error=TaskErrorCode.service_error)
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count

@@ -31,7 +31,6 @@ def trace_task(runtime: Runtime, task: Task, *, charge: int = 0, images: int = 0
         "imagegate.task.state": "failed" if error else "completed",
         "imagegate.task.claims": task.claim_no,
         "imagegate.task.crashes": task.crashes,
-        "imagegate.task.waiting_reason": task.waiting_reason or "",
         "imagegate.task.credits": float(format_credits(charge, runtime.credits_per_usd)),
         "imagegate.task.images": images,
         "imagegate.image.size": f"{order.size.width}x{order.size.height}",
@@ -47,20 +46,19 @@ def trace_task(runtime: Runtime, task: Task, *, charge: int = 0, images: int = 0
         f"task {order.row}",
         task.created,
         runtime.clock(),
-        {name: value for name, value in attributes.items() if value != ""},
+        attributes,
         span=task.id,
         error=error,
         events=started,
     )
 
 
-def trace_part(runtime: Runtime, task: Task, name: str, began: int, **attributes: int) -> None:
-    """A part of the task's work that has ended just now."""
+def trace_part(runtime: Runtime, task: Task, name: str, began: int, **attributes: str | int) -> None:
+    """A part of the task's work under this claim that has ended just now."""
     if runtime.tracing is not None and task.order.trace is not UNSET:
-        counted: Attributes = {f"imagegate.{field}": value for field, value in attributes.items()}
-        runtime.tracing.record(
-            task.order.trace, name, began, runtime.clock(), counted, span=f"{task.id} {name}", parent=task.id
-        )
+        named: Attributes = {f"imagegate.{field}": value for field, value in attributes.items()}
+        span = f"{task.id} {task.claim_no} {name}"
+        runtime.tracing.record(task.order.trace, name, began, runtime.clock(), named, span=span, parent=task.id)
 
 
 def trace_attempt(

@@ -185,6 +185,12 @@ def recover_lost_tasks(
     return [row["id"] for row in rows]
 
 
+def list_crash_loops(tx: Tx, task_ids: list[str]) -> list[Task]:
+    """Return those of these tasks that `recover_lost_tasks` has failed."""
+    rows = (tx.fetch_one(f"{SELECT_TASK} WHERE id = :id AND state = 'failed'", {"id": one}) for one in task_ids)
+    return [task for task in (task_from_row(row) for row in rows if row) if task.error == CRASH_LOOP_ERROR]
+
+
 def release_task(
     tx: Tx,
     account_id: str,

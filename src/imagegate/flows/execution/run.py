@@ -33,6 +33,7 @@ from imagegate.flows.execution.route_selection import (
 )
 from imagegate.flows.execution.settlement import fail_task, settle
 from imagegate.flows.execution.state import Execution, ExecutionState, Inputs, Lease, Stop, load_state
+from imagegate.flows.traces import trace_part
 from imagegate.routing.planner import Candidate, RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
@@ -242,6 +243,9 @@ async def _release(execution: Execution, due: int, reason: WaitReason | None = N
     since = None if reason is WaitReason.busy else execution.state.waiting_since
     reason_text = None if reason is None else str(reason)
     await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, due, since, reason_text)
+    if reason_text is not None:
+        # When it goes on is seen by what follows.
+        trace_part(runtime, task, "wait", runtime.clock(), waiting_reason=reason_text)
     runtime.wake_ups.notify_task_moved(task.id)
     runtime.wake_ups.wake_at(due - runtime.clock())
     return Released()
