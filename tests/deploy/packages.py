@@ -23,11 +23,15 @@ def check_command(words: Sequence[str]) -> None:
     """The command exists, with these options."""
     if words[0] not in _COMMANDS or ("--no-workers" in words and "worker" not in _COMMANDS):
         pytest.skip(f"`imagegate {words[0]}` is not in this version")
-    command = program.get_command(click.Context(program), words[0])
-    assert command is not None
+    context = click.Context(program)
+    command: click.Command = program
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and (found := command.get_command(context, rest[0])):
+        command = found
+        rest.pop(0)
     known = {option for parameter in command.params for option in parameter.opts}
     unknown = {word for word in words if word.startswith("--")} - known
-    assert not unknown, f"`imagegate {words[0]}` has no {unknown}"
+    assert not unknown, f"`imagegate {' '.join(words)}` has no {unknown}"
 
 
 def check_variables(env: Mapping[str, object]) -> None:

@@ -61,6 +61,9 @@ env:
     value: {{ .Values.storage.url | quote }}
   - name: IMAGEGATE_PUBLIC_URL
     value: {{ .Values.publicUrl | quote }}
+  # Longer than controllers keep idle connections (60 s): no request meets one that is being closed.
+  - name: IMAGEGATE_HEAD_TIMEOUT_S
+    value: "75"
   {{- with .Values.trustedProxies }}
   - name: IMAGEGATE_TRUSTED_PROXIES
     value: {{ join "," . | quote }}
