@@ -1,0 +1,53 @@
+"""What the packages have in common: how they start the program, and how long they let it end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from imagegate.cli import _COMMANDS, program
+from imagegate.settings import ENV_PREFIX, GROUPS, RENAMED
+from tests.docs.spec import ROOT
+
+DEPLOY = ROOT / "deploy"
+# A call takes at most 600 seconds by default; then its result is stored.
+DRAIN_S = 630
+_OTHERS = {"IMAGEGATE_CONFIG", "IMAGEGATE_SECRET", "IMAGEGATE_STORAGE"}
+
+
+def check_command(words: Sequence[str]) -> None:
+    """The command exists, with these options."""
+    if words[0] not in _COMMANDS or ("--no-workers" in words and "worker" not in _COMMANDS):
+        pytest.skip(f"`imagegate {words[0]}` is not in this version")
+    context = click.Context(program)
+    command: click.Command = program
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and (found := command.get_command(context, rest[0])):
+        command = found
+        rest.pop(0)
+    known = {option for parameter in command.params for option in parameter.opts}
+    unknown = {word for word in words if word.startswith("--")} - known
+    assert not unknown, f"`imagegate {' '.join(words)}` has no {unknown}"
+
+
+def check_variables(env: Mapping[str, object]) -> None:
+    """Every variable of ours is one that the program reads, by its present name."""
+    fields = {field for kind in GROUPS.values() for field in kind.__struct_fields__} - set(RENAMED)
+    known = {ENV_PREFIX + field.upper() for field in fields} | _OTHERS
+    ours = {name for name in env if name.startswith(ENV_PREFIX)}
+    unknown = {name for name in ours if name not in known and name.removesuffix("_FILE") not in known}
+    assert not unknown, f"no setting has the variables {unknown}"
+
+
+def read_version(file: Path) -> str:
+    """The version in a pyproject.toml."""
+    found = re.search(r'^version = "(.+)"$', file.read_text("utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+VERSION = read_version(ROOT / "pyproject.toml")
