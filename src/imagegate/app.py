@@ -123,7 +123,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     spool, blobs = Spool(settings.spool_dir, disk), LocalBlobStore(settings.blob_dir, disk)
     for folder in (settings.spool_dir, settings.blob_dir):
         keep_from_others(folder)
-    await verify_folders(database, settings)
+    spool.folder_id = await verify_folders(database, settings)
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)

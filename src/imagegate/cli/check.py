@@ -124,4 +124,4 @@ def _disk(settings: Settings) -> str:
 
 def _folders(settings: Settings) -> str:
     run_on_database(settings, lambda db: verify_folders(db, settings, adopt=False))
-    return "images and spool are those of the database"
+    return "images and spool are of the database"

@@ -1,12 +1,13 @@
-"""Whether the folders of images and of the spool are the ones of the database.
+"""Whether the folders of images and of the spool are ones of the database.
 
-Processes that share a database must see each other's files, and a file system that is not mounted looks like an empty
-folder. A file with an id, which the database knows, tells.
+Processes that share a database must see each other's images, and a file system that is not mounted looks like an empty
+folder. A file with an id, which the database knows, tells. Spools are as many as there are disks that hold one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from pathlib import Path
 
@@ -19,15 +20,45 @@ from imagegate.store.database import Database
 MARKER = "folder-id"
 
 
-async def verify_folders(db: Database, settings: Settings, *, adopt: bool = True) -> None:
-    """SettingsError where a folder is another one than that of the database.
+async def verify_folders(db: Database, settings: Settings, *, adopt: bool = True) -> str:
+    """The id of the spool, empty where it has none yet. SettingsError where a folder is of another database.
 
-    `adopt`: a database that knows no folder yet takes the present one. The spool of a single process holds nothing that
-    another one needs, and may be lost with the machine.
+    `adopt`: a database that knows no folder yet takes the present one, and every new spool.
     """
     await verify_folder(db, "blobs", settings.blob_dir, adopt=adopt)
-    if db.engine.shared:
-        await verify_folder(db, "spool", settings.spool_dir, adopt=adopt)
+    return await _identify_spool(db, settings.spool_dir, adopt=adopt)
+
+
+async def _identify_spool(db: Database, folder: Path, *, adopt: bool) -> str:
+    """The spool of another database is refused while it holds anything: the sweep would delete that as nobody's."""
+    marker = folder / MARKER
+    found = await asyncio.to_thread(_read, marker)
+    is_new = not await asyncio.to_thread(marker.exists)
+    if is_new:
+        if not adopt:
+            return ""
+        await asyncio.to_thread(write_private_file, marker, f"fld_{secrets.token_hex(8)}\n")
+        found = await asyncio.to_thread(_read, marker)
+    if not re.fullmatch("fld_[0-9a-f]{16}", found):
+        raise SettingsError(
+            f"{marker} says {found[:40]!r}, which is no id: remove it where {folder} is the spool of this database"
+        )
+    if await db.read(installation.find_value, f"spool:{found}") is not None:
+        return found
+    # Until 0.3 one spool was that of all processes.
+    is_known = is_new or found == await db.read(installation.find_value, "spool_folder")
+    if not is_known and await asyncio.to_thread(_holds_more_than_marker, folder):
+        raise SettingsError(
+            f"{folder} is the spool of another database, and not empty: its file {MARKER} says {found}. Name another"
+            f" folder with `spool`. Where it is this database's own, remove {MARKER}"
+        )
+    if adopt:
+        await db.write(installation.add_value, f"spool:{found}", "")
+    return found
+
+
+def _holds_more_than_marker(folder: Path) -> bool:
+    return any(path.name != MARKER and not path.name.startswith(".") for path in folder.iterdir())
 
 
 async def verify_folder(db: Database, setting: str, folder: Path, *, adopt: bool) -> None:

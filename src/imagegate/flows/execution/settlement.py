@@ -17,12 +17,15 @@ from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
-from imagegate.flows.execution.state import Execution, ImageBatch
+from imagegate.flows.execution.state import Execution, ImageBatch, recovery_mode
 from imagegate.flows.views.task import task_encoder
 from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
+from imagegate.store.attempts import mark_spooled
+from imagegate.store.tasks import Done
+from imagegate.upstreams.base import RecoveryMode
 
 
 async def settle(execution: Execution) -> None:
@@ -48,8 +51,10 @@ async def settle(execution: Execution) -> None:
     crash_point("settle.post_commit")
     if execution.unrecorded is not None:
         count_end(runtime, execution.unrecorded, settled.attempt)
-    for attempt, _ in batches:
-        runtime.spool.discard(attempt.id)
+    if isinstance(settled.task, Done):
+        for attempt, _ in batches:
+            runtime.spool.discard(attempt.id)
+    # Else the task is another worker's, who may go on from these very files; the sweep deletes them when it has ended.
     runtime.wake_ups.notify_task_ended(task.id)
 
 
@@ -61,10 +66,21 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     # The same for every repeat of the same attempt: a blob published twice is one blob.
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
-    await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
+    puts = (runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True))
+    await asyncio.gather(*puts, _record_spooled(execution))
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
     return _settlement(runtime, task, batches, keys), batches
+
+
+async def _record_spooled(execution: Execution) -> None:
+    """Beside the way to storage, which may be long: if this worker dies on it, its task waits for this spool."""
+    runtime, end = execution.runtime, execution.unrecorded
+    if end is None or end.attempt.spool is None:
+        return
+    # A call that can be taken up again elsewhere costs nothing there.
+    if recovery_mode(runtime, end.attempt) == RecoveryMode.never:
+        await runtime.db.write(mark_spooled, execution.task.account_id, end.attempt.id)
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
