@@ -129,7 +129,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         if folder is not None:
             keep_from_others(folder)
     links_origin = await _find_links_origin(settings, blobs)
-    await verify_folders(database, settings, blobs)
+    spool.folder_id = await verify_folders(database, settings, blobs)
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)

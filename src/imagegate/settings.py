@@ -22,6 +22,7 @@ import msgspec
 from imagegate.catalog.routes import RouteConfig, UpstreamConfig
 from imagegate.catalog.schema import Alias
 from imagegate.domain.money import parse_usd
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.security.variables import read_variable
 
@@ -161,6 +162,11 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def webhook_lease_s(self) -> float:
         return self.webhook_timeout_s + _WEBHOOK_LEASE_MARGIN_S
+
+    @property
+    def spool_wait_us(self) -> int:
+        """How long a task waits for the spool that has what it bought: as for a route that is out of order."""
+        return int(self.outage_patience_s * US_PER_SECOND)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -107,10 +107,12 @@ class _Log:
 
 
 class Spool:
-    """Files and logs below `root`, which several processes may share. `disk` is who writes and flushes."""
+    """Files and logs below `root`, which several processes may share. `disk` is who writes and flushes. `folder_id`
+    tells the folder apart from those of processes elsewhere."""
 
     def __init__(self, root: Path, disk: DiskWriter | None = None) -> None:
         self._root = root
+        self.folder_id = ""
         self._disk = disk or DiskWriter()
         self._log: _Log | None = None
         self._names: defaultdict[str, set[str]] = defaultdict(set)

@@ -37,11 +37,15 @@ class Place:
             (folder / "imagegate.toml").write_text("\n".join(rows))
             self.env |= {"IMAGEGATE_CONFIG": str(folder / "imagegate.toml"), "SIMULATOR_KEY": "a-key"}
 
+    def apart(self, name: str) -> dict[str, str]:
+        """The environment of a process with a disk of its own: it shares the stored images, and not the spool."""
+        return {**self.env, "IMAGEGATE_SPOOL": str(self.folder / name / "spool")}
+
     def serving(self, name: str, *options: str) -> Gateway:
         return Gateway(self.folder / name, "--no-workers", *options, env=self.env, public_url=ADDRESS)
 
-    def worker(self, name: str, *options: str) -> Worker:
-        return Worker(self.folder / name, *options, env={**self.env, "IMAGEGATE_PUBLIC_URL": ADDRESS})
+    def worker(self, name: str, *options: str, env: Mapping[str, str] = MappingProxyType({})) -> Worker:
+        return Worker(self.folder / name, *options, env={**self.env, "IMAGEGATE_PUBLIC_URL": ADDRESS, **env})
 
 
 @pytest.fixture
@@ -139,3 +143,44 @@ def cut_listeners(url: str, count: int) -> None:
         assert len(cut) == count
         admin.execute(f"SELECT pg_terminate_backend(pid) {listening}")
         wait_until(lambda: len({row[0] for row in admin.execute(f"SELECT pid {listening}").fetchall()} - cut) == count)
+
+
+@pytest.mark.parametrize("patience_s", ["600", "1"])
+def test_what_a_dead_workers_disk_holds_is_waited_for_and_then_bought_again(
+    postgres_url: str, tmp_path: Path, sim: Simulator, patience_s: str
+) -> None:
+    """Within `outage_patience_s` nothing is bought twice; after it the task goes on elsewhere by the rules for unknown
+    outcomes, and what comes back is removed."""
+    rows = [row for name in ("up", "backup") for row in (upstream_config(name, f"{sim.url}/v1"), route_config(name))]
+    quick = {"IMAGEGATE_SWEEP_S": "0.3", "IMAGEGATE_POLL_S": "0.3", "IMAGEGATE_OUTAGE_PATIENCE_S": patience_s}
+    place = Place(postgres_url, tmp_path, tuple(rows), quick)
+    dies = {**place.apart("first"), "IMAGEGATE_CRASH": "settle.pre_commit"}
+    first = place.worker("first", env=dies)
+    spool = tmp_path / "first" / "spool"
+    with (
+        place.serving("api") as api,
+        api.client(api.new_key("customer")) as client,
+        psycopg.connect(postgres_url, autocommit=True) as books,
+    ):
+        first.start()
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE))["id"]
+        assert first.wait_for_exit() == -9
+        assert list(spool.glob("att_*"))
+        with place.worker("second", env=place.apart("second")):
+            wait_until(lambda: books.execute("SELECT 1 FROM tasks WHERE state = 'queued'").fetchone(), 20)
+            other = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+            assert other["status"] == "completed", "the worker has looked at the queue"
+            if patience_s == "1":
+                ended = parse_response(client.get(f"/v1/tasks/{task}", params={"wait": 60}))
+                assert ended["status"] == "completed"
+            assert sim.total["images"] == (3 if patience_s == "1" else 2)
+            first = place.worker("first", env=place.apart("first"))
+            with first:
+                ended = parse_response(client.get(f"/v1/tasks/{task}", params={"wait": 60}))
+                assert ended["status"] == "completed", ended
+                assert client.get(ended["results"][0].removeprefix(ADDRESS)).status_code == 200
+                wait_until(lambda: not list(spool.glob("att_*")), 20)
+        assert sim.total["images"] == (3 if patience_s == "1" else 2)
+        outcomes = books.execute("SELECT outcome FROM attempts WHERE task_id = %s ORDER BY started", (task,)).fetchall()
+        assert [row[0] for row in outcomes] == (["unknown", "produced"] if patience_s == "1" else ["produced"])
+        api.run("check", "--deep")

@@ -29,11 +29,11 @@ def blob_dir(settings: Settings) -> Path:
     return settings.blob_dir
 
 
-def verify(db: Database, settings: Settings, *, adopt: bool = True) -> None:
-    async def work() -> None:
-        await verify_folders(db, settings, open_blobs(settings), adopt=adopt)
+def verify(db: Database, settings: Settings, *, adopt: bool = True) -> str:
+    async def work() -> str:
+        return await verify_folders(db, settings, open_blobs(settings), adopt=adopt)
 
-    asyncio.run(work())
+    return asyncio.run(work())
 
 
 def test_folders_are_those_beside_the_data_unless_they_are_named(tmp_path: Path) -> None:
@@ -68,10 +68,6 @@ def test_a_folder_of_its_own_is_refused_with_the_way_out(
     assert "\n" not in str(no.value)
     written, _, marker = str(no.value).rpartition("write ")[2].partition(" into ")
     Path(marker).write_text(written)
-    if db.engine.shared:
-        with pytest.raises(SettingsError, match=r"other/spool is not the `spool`"):
-            verify(db, other)
-        (other.spool_dir / MARKER).write_text((tmp_path / "one" / "spool" / MARKER).read_text())
     verify(db, other)
 
 
@@ -83,22 +79,51 @@ def test_the_folder_of_another_database_is_refused(open_database: OpenDatabase, 
         verify(db, settings)
 
 
-def test_the_spool_of_a_single_process_may_be_lost(open_database: OpenDatabase, tmp_path: Path) -> None:
+def test_each_disk_has_a_spool_of_its_own_and_processes_that_share_one_know_it(
+    open_database: OpenDatabase, tmp_path: Path
+) -> None:
+    db, blobs = open_database(), str(tmp_path / "blobs")
+    one, other = (installation(tmp_path / name, blobs=blobs) for name in ("one", "other"))
+    beside = installation(tmp_path / "beside", blobs=blobs, spool=str(one.spool_dir))
+    ids = [verify(db, settings) for settings in (one, other, beside, one)]
+    assert len({*ids}) == 2
+    assert ids[0] == ids[2] == ids[3] == (one.spool_dir / MARKER).read_text().strip()
+    assert verify(db, other, adopt=False) == ids[1]
+
+
+def test_a_spool_that_was_lost_is_another_one(open_database: OpenDatabase, tmp_path: Path) -> None:
     db, settings = open_database(), installation(tmp_path)
-    verify(db, settings)
-    (settings.spool_dir / MARKER).unlink(missing_ok=True)
-    if db.engine.shared:
-        with pytest.raises(SettingsError, match="`spool`"):
-            verify(db, settings)
-    else:
-        verify(db, settings)
+    first = verify(db, settings)
+    (settings.spool_dir / MARKER).unlink()
+    assert verify(db, settings, adopt=False) == ""
+    assert verify(db, settings) not in ("", first)
 
 
+def test_the_spool_of_another_database_is_taken_only_when_it_is_empty(
+    open_database: OpenDatabase, tmp_path: Path
+) -> None:
+    db, settings = open_database(), installation(tmp_path)
+    (settings.spool_dir / MARKER).write_text("fld_0123456789abcdef\n")
+    result = settings.spool_dir / "att_1.image-0.png"
+    result.write_bytes(b"bought by another")
+    for adopt in (False, True):
+        with pytest.raises(SettingsError, match="is the spool of another database, and not empty") as refused:
+            verify(db, settings, adopt=adopt)
+        assert "\n" not in str(refused.value)
+    result.rename(tmp_path / "elsewhere")
+    assert verify(db, settings) == "fld_0123456789abcdef"
+    (tmp_path / "elsewhere").rename(result)
+    assert verify(db, settings) == "fld_0123456789abcdef", "known from now on"
+
+
+@pytest.mark.parametrize("folder", ["blobs", "spool"])
 @pytest.mark.parametrize("odd", ["", "fld_x\nfld_y", "\0\xff"])
-def test_whatever_the_marker_says_is_told_in_one_line(open_database: OpenDatabase, tmp_path: Path, odd: str) -> None:
+def test_whatever_the_marker_says_is_told_in_one_line(
+    open_database: OpenDatabase, tmp_path: Path, odd: str, folder: str
+) -> None:
     db, settings = open_database(), installation(tmp_path)
     verify(db, settings)
-    (blob_dir(settings) / MARKER).write_text(odd, "latin-1")
+    (tmp_path / folder / MARKER).write_text(odd, "latin-1")
     with pytest.raises(SettingsError) as refused:
         verify(db, settings)
     assert str(refused.value).isprintable()

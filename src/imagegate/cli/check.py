@@ -145,4 +145,4 @@ def _storage(settings: Settings) -> str:
 def _folders(settings: Settings) -> str:
     blobs = open_blobs(settings)
     run_on_database(settings, lambda db: verify_folders(db, settings, blobs, adopt=False))
-    return "images and spool are those of the database"
+    return "images and spool are of the database"

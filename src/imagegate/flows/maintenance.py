@@ -49,7 +49,13 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
     count = 0
     while True:
         reclaimed = await db.write(
-            claims.recover_lost_tasks, owner, db.engine.shared, max_crashes, _BATCH_SIZE, task_encoder(runtime)
+            claims.recover_lost_tasks,
+            owner,
+            db.engine.shared,
+            max_crashes,
+            _BATCH_SIZE,
+            task_encoder(runtime),
+            runtime.settings.work.spool_wait_us,
         )
         for task_id in reclaimed:
             runtime.wake_ups.notify_task_changed(task_id)

@@ -20,7 +20,7 @@ from imagegate.store.transaction import Tx, run_together
 SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
     engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
-    due, waiting_since, waiting_reason,
+    due, waiting_since, waiting_reason, spool_wait,
     CASE WHEN state IN ('queued', 'running') AND first_sent IS NOT NULL THEN EXISTS (
         SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.outcome IN ('sending', 'produced')) ELSE FALSE END
     AS is_buying,

@@ -169,7 +169,16 @@ class TaskWorker:
         lease_us = int(self._settings.lease_s * US_PER_SECOND)
         lease_s = self._settings.lease_s
         asked = Lease(lease_s)  # a lease runs from when it was asked for
-        claimed = await runtime.db.write(claims.claim_due_tasks, account_id, runtime.boot_id, lease_us, limit, plan, [])
+        claimed = await runtime.db.write(
+            claims.claim_due_tasks,
+            account_id,
+            runtime.boot_id,
+            lease_us,
+            limit,
+            plan,
+            [],
+            runtime.spool.folder_id,
+        )
         if claimed:
             crash_point("claim.post_commit")
         for one in claimed:
@@ -248,7 +257,14 @@ class TaskWorker:
     async def _release(self, task: Task, reason: str | None = None) -> None:
         reason = reason or task.waiting_reason
         await self._runtime.db.write(
-            claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, reason
+            claims.release_task,
+            task.account_id,
+            task.id,
+            task.claim_no,
+            0,
+            task.waiting_since,
+            reason,
+            self._settings.spool_wait_us,
         )
         self._runtime.wake_ups.notify_tasks_due()
 

@@ -242,7 +242,16 @@ async def _release(execution: Execution, due: int, reason: WaitReason | None = N
     runtime, task = execution.runtime, execution.task
     since = None if reason is WaitReason.busy else execution.state.waiting_since
     reason_text = None if reason is None else str(reason)
-    await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, due, since, reason_text)
+    await runtime.db.write(
+        claims.release_task,
+        task.account_id,
+        task.id,
+        task.claim_no,
+        due,
+        since,
+        reason_text,
+        runtime.settings.work.spool_wait_us,
+    )
     if reason_text is not None:
         # When it goes on is seen by what follows.
         trace_part(runtime, task, "wait", runtime.clock(), waiting_reason=reason_text)

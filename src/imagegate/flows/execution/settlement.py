@@ -17,7 +17,7 @@ from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
-from imagegate.flows.execution.state import Execution, ImageBatch
+from imagegate.flows.execution.state import Execution, ImageBatch, recovery_mode
 from imagegate.flows.task_end import count_task_end
 from imagegate.flows.traces import trace_part
 from imagegate.flows.views.task import task_encoder
@@ -25,7 +25,9 @@ from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
+from imagegate.store.attempts import mark_spooled
 from imagegate.store.tasks import Done
+from imagegate.upstreams.base import RecoveryMode
 
 
 async def settle(execution: Execution) -> None:
@@ -56,8 +58,9 @@ async def settle(execution: Execution) -> None:
     if isinstance(settled.task, Done):
         trace_part(runtime, task, "settle", began)
         count_task_end(runtime, task, charge=done.charge, images=len(done.results))
-    for attempt, _ in batches:
-        runtime.spool.discard(attempt.id)
+        for attempt, _ in batches:
+            runtime.spool.discard(attempt.id)
+    # Else the task is another worker's, who may go on from these very files; the sweep deletes them when it has ended.
     runtime.wake_ups.notify_task_ended(task.id)
 
 
@@ -71,12 +74,23 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
     assets = _assets(runtime, task, [image for _, image in images], keys)
     began = runtime.clock()
-    await asyncio.gather(*(runtime.blobs.put(file, asset) for file, asset in zip(files, assets, strict=True)))
+    puts = (runtime.blobs.put(file, asset) for file, asset in zip(files, assets, strict=True))
+    await asyncio.gather(*puts, _record_spooled(execution))
     stored_bytes = sum(image.bytes for _, image in images)
     trace_part(runtime, task, "store results", began, images=len(images), bytes=stored_bytes)
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
     return _settlement(runtime, task, batches, assets), batches
+
+
+async def _record_spooled(execution: Execution) -> None:
+    """Beside the way to storage, which may be long: if this worker dies on it, its task waits for this spool."""
+    runtime, end = execution.runtime, execution.unrecorded
+    if end is None or end.attempt.spool is None:
+        return
+    # A call that can be taken up again elsewhere costs nothing there.
+    if recovery_mode(runtime, end.attempt) == RecoveryMode.never:
+        await runtime.db.write(mark_spooled, execution.task.account_id, end.attempt.id)
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
