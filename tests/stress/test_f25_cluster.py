@@ -61,8 +61,9 @@ def test_f25_everything_dies_once_and_nothing_is_lost(
     with (
         open_services(tmp_path, "--latency", "700ms") as (postgres, s3, simulator),
         Cluster(tmp_path, postgres, s3, simulator, settings=SETTINGS) as cluster,
+        contextlib.ExitStack() as held,
     ):
-        customer = cluster.customer("customer")
+        customer = held.enter_context(cluster.customer("customer"))
         faults = [
             *((f"kill -9 {name}", lambda member=member: _restart(member)) for name, member in cluster.members.items()),
             ("kill -9 PostgreSQL", lambda: _kill_postgres(cluster)),
@@ -107,7 +108,8 @@ def _run(customer: Customer, faults: list[Fault]) -> tuple[list[FaultReport], fl
             _wait_for_creates(customer, share * len(reports))
             report = FaultReport(name, len(customer.acknowledged), _completed(customer))
             repeats, began = customer.repeats, time.monotonic()
-            gate.release(share - share // 2)  # half of them meet the fault
+            gate.release(share - share // 2)  # half of them meet the fault, and some have their calls open
+            _wait_for_creates(customer, report.acknowledged + share // 8)
             fault()
             ended = time.monotonic()
             customer.complete(f"after {name}")

@@ -129,10 +129,21 @@ class Customer:
         self.acknowledged: dict[str, str] = {}
         self.repeats = 0  # requests that were sent again because no process had answered
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            client.close()
+
     def create(self, name: str, **fields: Any) -> str:
         """The id of the task, acknowledged."""
         body = {"prompt": name, "size": "1:1", "quality": "low", **fields}
-        answer = self.send("POST", "/v1/images/generations", json=body, headers={"Idempotency-Key": name})
+        answer = self.send(
+            "POST", "/v1/images/generations", json=body, headers={"Idempotency-Key": name.replace(" ", "-")}
+        )
         task_id: str = answer.json()["id"]
         with self._lock:
             self.acknowledged[name] = task_id
