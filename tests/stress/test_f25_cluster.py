@@ -61,9 +61,8 @@ def test_f25_everything_dies_once_and_nothing_is_lost(
     with (
         open_services(tmp_path, "--latency", "700ms") as (postgres, s3, simulator),
         Cluster(tmp_path, postgres, s3, simulator, settings=SETTINGS) as cluster,
-        contextlib.ExitStack() as held,
+        cluster.customer("customer") as customer,
     ):
-        customer = held.enter_context(cluster.customer("customer"))
         faults = [
             *((f"kill -9 {name}", lambda member=member: _restart(member)) for name, member in cluster.members.items()),
             ("kill -9 PostgreSQL", lambda: _kill_postgres(cluster)),
