@@ -26,7 +26,7 @@ from tests.support.s3_server import S3Server
 from bench.gateway import BODY, CREDITS
 from bench.http_load import Connection, drive, expect, request_bytes
 from bench.postgres import postgres_database
-from bench.processes import CpuMeter, Server, Upstream, clean_environment, unpin
+from bench.processes import CORES, CpuMeter, Server, Upstream, clean_environment, unpin
 from bench.table import Row, limited, number
 
 WORKERS = (1, 2, 4)
@@ -34,7 +34,6 @@ CLIENTS = 64
 WARM_UP_S, MEASURED_S = 3.0, 10.0
 TASKS, CANCELS = 1000, 200
 UPSTREAM_S = 0.02  # of the stand-in, so that nobody waits for the task before it has been claimed
-CANCELLED_UPSTREAM_S = 30
 WAKE_UP_MS = 100
 
 
@@ -44,7 +43,7 @@ class Cluster:
     def __init__(self, folder: Path, base_url: str, database: str, s3: S3Server, gateways: int, workers: int) -> None:
         folder.mkdir(parents=True)
         self._config = folder / "gateway.toml"
-        rows = upstream_config("stand-in", base_url, concurrency=1000) + route_config("stand-in")
+        rows = upstream_config("stand-in", base_url) + route_config("stand-in")
         self._config.write_text(rows)
         self._environment = {
             "SIMULATOR_KEY": "a-key",
@@ -100,10 +99,12 @@ def measure(folder: Path) -> Iterator[Row]:
             base_url = upstream.base_url("tiny", UPSTREAM_S)
             with Cluster(folder / "wake-ups", base_url, database, s3, gateways=2, workers=2) as cluster:
                 yield from _wake_ups(cluster, upstream)
-        with postgres_database(folder / "pg-cancels") as database:
-            base_url = upstream.base_url("tiny", CANCELLED_UPSTREAM_S)
-            with Cluster(folder / "cancels", base_url, database, s3, gateways=2, workers=2) as cluster:
-                yield from _cancels(cluster)
+        with (
+            postgres_database(folder / "pg-cancels") as database,
+            # A call that has been sent cannot be cancelled: nobody takes these tasks.
+            Cluster(folder / "cancels", upstream.base_url("tiny"), database, s3, gateways=2, workers=0) as cluster,
+        ):
+            yield from _cancels(cluster)
 
 
 def _throughput(folder: Path, upstream: Upstream, s3: S3Server) -> Iterator[Row]:
@@ -117,7 +118,9 @@ def _throughput(folder: Path, upstream: Upstream, s3: S3Server) -> Iterator[Row]
             meters = {
                 "gateway": CpuMeter(cluster.gateways[0].pid),
                 **{f"worker {number}": CpuMeter(worker.pid) for number, worker in enumerate(cluster.workers)},
+                "PostgreSQL": CpuMeter(int((folder / f"pg-{count}" / "postmaster.pid").read_text().split()[0])),
                 "store": CpuMeter(s3.pid),
+                "upstream": CpuMeter(upstream.pid),
             }
 
             def begin(meters: dict[str, CpuMeter] = meters) -> None:
@@ -141,8 +144,10 @@ def _throughput(folder: Path, upstream: Upstream, s3: S3Server) -> Iterator[Row]
                 )
             )
         rates[count] = load.rate
-        shares = ", ".join(f"{name} {meter.used / load.seconds:.0%}" for name, meter in meters.items())
-        note = f"{number(rates[count] / rates[1])}x; of one core: {shares}, clients {load.own_cpu_s / load.seconds:.0%}"
+        used = {name: meter.used for name, meter in meters.items()} | {"clients": load.own_cpu_s}
+        shares = ", ".join(f"{name} {seconds / load.seconds:.0%}" for name, seconds in used.items())
+        total = sum(used.values()) / load.seconds
+        note = f"{number(rates[count] / rates[1])}x; {number(total)} of {len(CORES)} cores: {shares}"
         yield Row(f"{count} worker{'s' * (count > 1)}: tasks a second", f"{number(load.rate)} /s ({note})")
 
 

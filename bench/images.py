@@ -19,8 +19,8 @@ _SHAPES = {
 _USAGE = {
     "input_tokens": 10,
     "input_tokens_details": {"text_tokens": 10, "image_tokens": 0},
-    "output_tokens": 272,
-    "output_tokens_details": {"text_tokens": 0, "image_tokens": 272},
+    "output_tokens": 196,
+    "output_tokens_details": {"text_tokens": 0, "image_tokens": 196},
     "total_tokens": 282,
 }
 

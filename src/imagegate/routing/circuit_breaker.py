@@ -177,6 +177,17 @@ def on_failure(
             return _open(failed, failure, now) if _should_open(failed) else failed
 
 
+def is_one_more_success(before: Health, after: Health) -> bool:
+    """Whether nothing differs but that one more call of a route that does not fail was counted, if that.
+
+    From the first failure of a window on every call counts: until then a few tell as much as all.
+    """
+    counted = msgspec.structs.replace(
+        before, window_start=after.window_start, window_calls=after.window_calls, completed_at=after.completed_at
+    )
+    return after == counted and before.window_failures == 0
+
+
 def end_trial(health: Health) -> Health:
     """The trial ended without a verdict on the route: the next call may be one."""
     return msgspec.structs.replace(health, half_open_until=0)

@@ -122,14 +122,43 @@ def _key_refusal(key: Row, amount: int) -> InsufficientCredit | InFlightCapReach
 
 
 def close_hold(tx: Tx, account_id: str, key_id: str, amount: int, day: int, charge: int) -> None:
-    """Give the held amount back and take the charge; `charge` is 0 for a release. `day` is that of the hold."""
-    # The key's row before the account's, as in `Holder`: two transactions never wait for each other.
-    _settle_on_key(tx, account_id, key_id, amount, charge, day)
-    tx.execute_nowait(
-        """UPDATE accounts SET held = held - :amount, unfinished = unfinished - 1, posted = posted - :charge
-        WHERE id = :id""",
-        {"id": account_id, "amount": amount, "charge": charge},
-    )
+    """Give the held amount back and take the charge; `charge` is 0 for a release. `day` is that of the hold.
+
+    Written at the end of the transaction, once for all its holds: the account's row is what all writers want.
+    """
+
+    def write() -> None:
+        closed: _ClosedHolds = tx.memo["closed holds", account_id]
+        # The keys' rows before the account's, as in `Holder`: two transactions never wait for each other.
+        for (key, key_day), (held, charged) in sorted(closed.keys.items()):
+            _settle_on_key(tx, account_id, key, held, charged, key_day)
+        tx.execute_nowait(
+            """UPDATE accounts SET held = held - :amount, unfinished = unfinished - :count, posted = posted - :charge
+            WHERE id = :id""",
+            {
+                "id": account_id,
+                "amount": sum(held for held, _ in closed.keys.values()),
+                "charge": sum(charged for _, charged in closed.keys.values()),
+                "count": closed.count,
+            },
+        )
+
+    closed: _ClosedHolds = tx.memo.setdefault(("closed holds", account_id), _ClosedHolds())
+    closed.add(key_id, day, amount, charge)
+    tx.at_end(("closed holds", account_id), write)
+
+
+class _ClosedHolds:
+    """Of one account: by key and day, the nanos that were held and that are charged."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.keys: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def add(self, key_id: str, day: int, amount: int, charge: int) -> None:
+        held, charged = self.keys.get((key_id, day), (0, 0))
+        self.keys[key_id, day] = (held + amount, charged + charge)
+        self.count += 1
 
 
 def reverse_charge(tx: Tx, account_id: str, key_id: str, charge: int, day: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from imagegate.catalog.routes import Route
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.routing.circuit_breaker import (
     MAX_TRIAL_US,
     BreakerState,
@@ -20,9 +21,11 @@ from imagegate.routing.circuit_breaker import (
     Open,
     RateLimited,
     breaker_state,
+    is_one_more_success,
 )
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
+from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
@@ -48,7 +51,16 @@ def load_health(tx: Tx) -> dict[str, Health]:
 
 
 def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> bool:
-    """Apply `change` to the row as it is once it is locked. True where that ended a break."""
+    """Apply `change` to the row as it is once it is locked. True where that ended a break.
+
+    One more success of a route that does not fail is left out where one was counted within the last second, or is
+    being counted now: every call of every process ends here.
+    """
+    seen = load_health(tx).get(scope)
+    if seen is not None and is_one_more_success(seen, change(seen)):
+        was_counted = 0 <= tx.now - seen.completed_at < US_PER_SECOND
+        if was_counted or _is_locked_elsewhere(tx, scope):
+            return False
     row = _lock_health(tx, scope)
     before, row.health = row.health, change(row.health)
     _save_health(tx, scope)
@@ -67,6 +79,12 @@ def try_dispatch(tx: Tx, route: Route, images: int, key: str) -> Blocked | None:
 
     `key` is the fingerprint of the upstream's key. A concurrency or rate of 0 means no limit.
     """
+    if not route.concurrency and not route.rate_per_min:
+        # Nothing to count, and no trial that only one may make: all processes may pass at the same time.
+        seen = load_health(tx)
+        scopes = (route.upstream, route.name)
+        if all(breaker_state(seen.get(scope, Health()), tx.now, key) == Closed() for scope in scopes):
+            return None
     # The upstream's row before the route's, in every process: callers of one upstream come one after the other.
     rows = {scope: _lock_health(tx, scope) for scope in (route.upstream, route.name)}
     states = {scope: breaker_state(row.health, tx.now, key) for scope, row in rows.items()}
@@ -142,6 +160,12 @@ def _lock_health(tx: Tx, scope: str) -> _LockedHealth:
         tx.memo[key] = _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
     locked: _LockedHealth = tx.memo[key]
     return locked
+
+
+def _is_locked_elsewhere(tx: Tx, scope: str) -> bool:
+    """Otherwise the row is ours from now on."""
+    select = f"SELECT scope FROM route_health WHERE scope = :scope {SKIP_LOCKED}"
+    return ("health", scope) not in tx.memo and tx.fetch_one(select, {"scope": scope}) is None
 
 
 def _save_health(tx: Tx, scope: str) -> None:

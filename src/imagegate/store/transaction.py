@@ -28,18 +28,19 @@ class Tx:
         self.is_retry = is_retry
         # What the commands of one transaction share: rows that nobody else changes while we have them locked.
         self.memo: dict[Any, Any] = {}
-        self._at_end: dict[Any, Callable[[], None]] = {}
+        self._at_end: dict[tuple[str, str], Callable[[], None]] = {}
 
-    def at_end(self, key: Any, write: Callable[[], None]) -> None:
+    def at_end(self, key: tuple[str, str], write: Callable[[], None]) -> None:
         """Run `write` before the commit, once for each key: a row that many commands change is written once."""
         self._at_end.setdefault(key, write)
 
-    def forget(self, key: Any) -> None:
+    def forget(self, key: tuple[str, str]) -> None:
         """What `at_end` was asked for is not wanted any more."""
         self._at_end.pop(key, None)
 
     def finish(self) -> None:
-        for write in self._at_end.values():
+        # In the same order in every transaction, so that none waits for a row while another waits for one of its own.
+        for _, write in sorted(self._at_end.items()):
             write()
 
     @functools.cached_property
