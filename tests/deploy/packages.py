@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -41,6 +42,11 @@ def check_variables(env: Mapping[str, object]) -> None:
     ours = {name for name in env if name.startswith(ENV_PREFIX)}
     unknown = {name for name in ours if name not in known and name.removesuffix("_FILE") not in known}
     assert not unknown, f"no setting has the variables {unknown}"
+
+
+def load_helm() -> Any:
+    """Helm itself, as a library. Loaded where it is used: every process of a test run would wait for it."""
+    return pytest.importorskip("helm_python", reason="Helm comes as a wheel for Linux on x86-64")
 
 
 def read_version(file: Path) -> str:

@@ -17,7 +17,7 @@ import pytest
 from imagegate.api.openai.form_body import MAX_TEXTS_BYTES
 from imagegate.api.openai.json_body import MAX_FILES
 from imagegate.settings import Limits, Server
-from tests.deploy.packages import DEPLOY, VERSION, check_command
+from tests.deploy.packages import DEPLOY, VERSION, check_command, load_helm
 from tests.deploy.test_compose import _load
 from tests.docs.spec import ROOT
 from tests.support.gateway import free_port
@@ -117,7 +117,6 @@ def test_files_and_services_of_commands_exist() -> None:
 
 
 def test_chart_takes_the_values_that_are_shown() -> None:
-    helm = pytest.importorskip("helm_python", reason="Helm comes as a wheel for Linux on x86-64")
     (words,) = _lines("helm")
     values: dict[str, Any] = {}
     for option, given in itertools.pairwise(words):
@@ -129,7 +128,7 @@ def test_chart_takes_the_values_that_are_shown() -> None:
                 place = place.setdefault(parent, {})
             text = (ROOT / value).read_text("utf-8") if option == "--set-file" else value
             place[leaf] = True if text == "true" else text
-    with helm.Chart.load(str(ROOT / "deploy/chart")) as chart:
+    with load_helm().Chart.load(str(ROOT / "deploy/chart")) as chart:
         rendered = chart.render(values, name="imagegate", namespace="images")
     assert "name: imagegate-gateway" in rendered["imagegate/templates/gateway.yaml"]
     assert 'base_url = "https://api.openai.com/v1"' in rendered["imagegate/templates/config.yaml"]
