@@ -64,6 +64,7 @@ screenshots: setup-dev
 
 format: setup-dev .venv/packages/done
 	$(BIN)/python -m tools.sync_client
+	$(BIN)/python -m tools.watch
 	$(BIN)/ruff format src client tests bench tools
 	$(BIN)/ruff check --fix src client tests bench tools
 	$(BIOME) check --write

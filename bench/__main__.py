@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import ceilings, latency, limits, process, requests, scale, store, task_profile, tasks
+from bench import ceilings, cluster, latency, limits, process, requests, scale, store, task_profile, tasks
 from bench.machine import describe_machine, describe_versions
 from bench.peers import ROOT
 from bench.table import Row, markdown
@@ -27,6 +27,7 @@ SECTIONS: dict[str, Section] = {
     "requests": requests.measure,
     "store": store.measure,
     "scale": scale.measure,
+    "cluster": cluster.measure,
     "process": process.measure,
     "ceilings": ceilings.measure,
     "limits": limits.measure,

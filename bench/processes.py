@@ -31,6 +31,13 @@ def unpin() -> None:
     os.sched_setaffinity(0, CORES)
 
 
+def _place(core: int | None) -> None:
+    if core is None:
+        unpin()
+    else:
+        pin(core)
+
+
 def tree(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
@@ -75,7 +82,7 @@ class Server:
         url: str,
         log: Path,
         *,
-        core: int = GATEWAY_CORE,
+        core: int | None = GATEWAY_CORE,
         env: dict[str, str] | None = None,
     ) -> None:
         self.command, self.url, self.log = command, url, log
@@ -91,7 +98,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 env=clean_environment(**self._env),
-                preexec_fn=lambda: pin(self._core),  # noqa: PLW1509  one thread, or one that only measures
+                preexec_fn=lambda: _place(self._core),  # noqa: PLW1509  one thread, or one that only measures
             )
         try:
             self._wait_for_200()
@@ -165,9 +172,10 @@ class CpuMeter:
 
 
 class Upstream:
-    """`bench.upstream` on the core of the load."""
+    """`bench.upstream` on the core of the load; not `pinned`: on all cores."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pinned: bool = True) -> None:
+        self._core = OTHER_CORE if pinned else None
         self._process: subprocess.Popen[str] | None = None
         self.origin = ""
 
@@ -176,7 +184,7 @@ class Upstream:
             [sys.executable, "-m", "bench.upstream"],
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: pin(OTHER_CORE),  # noqa: PLW1509
+            preexec_fn=lambda: _place(self._core),  # noqa: PLW1509
         )
         output: IO[str] | None = self._process.stdout
         assert output is not None

@@ -18,7 +18,9 @@ from hypothesis import HealthCheck, settings
 
 from imagegate.store.database import Database, create_engine
 from imagegate.store.dialect import Clock
+from tests.support import s3_server
 from tests.support.gateway import Gateway
+from tests.support.s3_server import S3Server
 
 # No property is red by the clock of a busy machine: neither by the time an example takes nor by that of drawing one.
 settings.register_profile("imagegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
         trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.write_to_path(str(file))
         os.environ["SSL_CERT_FILE"] = str(file)
         config.add_cleanup(lambda: shutil.rmtree(file.parent))
+        s3_server.prepare_shared_server()
+        config.add_cleanup(s3_server.stop_shared_server)
 
 
 def pytest_sessionstart() -> None:
@@ -73,6 +77,12 @@ def postgres_server() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def s3() -> S3Server:
+    """The S3 server of this run. Whoever stops or kills one takes `own_server()`."""
+    return s3_server.shared_server()
 
 
 def _memory_folder(min_bytes: int) -> str | None:
@@ -152,6 +162,13 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield str(tmp_path / "empty.db")
         return
     with _new_postgres_database(request.getfixturevalue("postgres_server")) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new PostgreSQL database without a schema."""
+    with _new_postgres_database(postgres_server) as url:
         yield url
 
 

@@ -78,9 +78,9 @@ def test_old_names_still_work_in_the_file_and_in_the_environment(toml: Path, old
     group, default = next(
         (name, getattr(kind(), RENAMED[old])) for name, kind in GROUPS.items() if RENAMED[old] in kind.__struct_fields__
     )
-    value: object = [9.0] if isinstance(default, tuple) else 9
-    expected = (9.0,) if isinstance(default, tuple) else 9
-    toml.write_text(f"[{group}]\n{old} = {value}\n")
+    value: object = [9.0] if isinstance(default, tuple) else "9" if isinstance(default, str) else 9
+    expected = (9.0,) if isinstance(default, tuple) else value
+    toml.write_text(f"[{group}]\n{old} = {json.dumps(value)}\n")
     for settings in (load_settings(toml, {}), load_settings(env={f"IMAGEGATE_{old.upper()}": "9"})):
         assert getattr(getattr(settings, group), RENAMED[old]) == expected
         assert settings.old_names == (old,)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from imagegate.domain.usage import UsageSource
-from imagegate.spool import Spool, SpoolDamaged, SpooledImage, SpooledResponse
+from imagegate.spool import Spool, SpoolDamaged, SpooledImage, SpooledResponse, SpoolSize
 
 DATA = b"not an image, but these bytes and no others"
 IMAGE = SpooledImage("0.png", "image/png", 1, 1, len(DATA), hashlib.sha256(DATA).hexdigest())
@@ -140,3 +140,12 @@ def test_the_directory_of_an_attempt_of_version_0_2_is_read_and_discarded(tmp_pa
 
     asyncio.run(discard())
     assert [path for path in tmp_path.iterdir() if path not in _logs(tmp_path)] == []
+
+
+def test_the_size_of_the_spool_is_that_of_what_is_not_settled(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    assert spool.measure() == SpoolSize()
+    _save(spool, "a", "b")
+    found = spool.measure()
+    assert (found.files, found.bytes) == (2, 2 * len(DATA))
+    assert found.oldest > 0

@@ -10,7 +10,6 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +23,33 @@ from imagegate.api.auth import Authenticator, authenticated_key, build_actor_pro
 from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
 from imagegate.api.endpoint import Endpoints, Services, refuse_unguarded
-from imagegate.api.metrics import Metrics
+from imagegate.api.health import healthz, readyz
+from imagegate.api.metrics import Metrics, get_metrics
 from imagegate.api.middleware import RequestMiddleware
 from imagegate.api.openapi.document import build_document
 from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
-from imagegate.blobs import LocalBlobStore
+from imagegate.api.traced_requests import TracedRequests
+from imagegate.blobs import BlobStore, open_blobs
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
+from imagegate.concurrency import OutgoingNews
 from imagegate.disk import DiskWriter
+from imagegate.domain.assets import blob_key
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.relay import (
+    follow_other_processes,
+    hear_other_processes,
+    renew_live_answers,
+    tell_other_processes,
+    tell_what_is_left,
+)
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.flows.views.status import StatusCache
-from imagegate.flows.wait import follow_other_processes, renew_live_answers
 from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
@@ -52,14 +61,16 @@ from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation, prices
-from imagegate.store.database import Database, DatabaseUnusable, create_engine
+from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
 from imagegate.store.dialect import Clock, Engine, wall_clock
+from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
 from imagegate.web.renderer import PageRenderer
 from imagegate.web.router import HANDLERS as PAGES
 from imagegate.web.sessions import SignInLimiter
+from imagegate.workers.serving_worker import ServingWorker
 from imagegate.workers.task_worker import TaskWorker
 from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from imagegate.workers.webhook_worker import WebhookWorker
@@ -91,7 +102,7 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     )
 
 
-def open_database(settings: Settings, clock: Clock | None = None) -> Database:
+def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bool = True) -> Database:
     """The database of these settings, created where it is missing, migrated to the current schema. DatabaseUnusable."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,7 +112,8 @@ def open_database(settings: Settings, clock: Clock | None = None) -> Database:
     database = connect_database(settings, clock)
     for file in database.engine.files():
         keep_from_others(file)
-    database.migrate()
+    if migrate:
+        database.migrate()
     return database
 
 
@@ -112,13 +124,16 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
     disk = DiskWriter()
-    spool, blobs = Spool(settings.spool_dir, disk), LocalBlobStore(settings.blob_dir, disk)
+    spool, blobs = Spool(settings.spool_dir, disk), open_blobs(settings, disk)
     for folder in (settings.spool_dir, settings.blob_dir):
-        keep_from_others(folder)
-    await verify_folders(database, settings)
+        if folder is not None:
+            keep_from_others(folder)
+    links_origin = await _find_links_origin(settings, blobs)
+    spool.folder_id = await verify_folders(database, settings, blobs)
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
+    boot_id = f"boot_{secrets.token_hex(8)}"
     image_processes = settings.work.max_image_processes or os.cpu_count() or 1
     runtime = Runtime(
         settings=settings,
@@ -135,14 +150,30 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         # Apart: no task ever waits behind a thumbnail. 10: a tenth of a processor that others want, all of an idle one.
         thumbnail_pool=ProcessPool(max(1, image_processes // 2), niceness=10),
         keyring=keyring,
-        boot_id=f"boot_{secrets.token_hex(8)}",
+        boot_id=boot_id,
         origin=public_origin(settings),
+        tracing=open_tracing(boot_id),
+        notifications=open_notifications(settings.storage.database),
+        links_origin=links_origin,
         clock=clock or wall_clock,
     )
+    if database.engine.shared:
+        runtime.wake_ups.news = OutgoingNews()
     await _register_prices(runtime)
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
     return runtime
+
+
+async def _find_links_origin(settings: Settings, blobs: BlobStore) -> str:
+    """Where links of the store begin, empty without such. SettingsError where it cannot make them."""
+    if settings.storage.storage_links != "redirect":
+        return ""
+    try:
+        link = await blobs.sign_link(blob_key("acc_0", "link.png", 0), "GET", 60)
+    except ValueError as error:
+        raise SettingsError(f"storage_links = redirect needs credentials that can sign: {error}") from error
+    return "/".join(link.split("/", 3)[:3])
 
 
 def _load_catalog(settings: Settings) -> Catalog:
@@ -168,7 +199,7 @@ def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps)
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
     catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs = LocalBlobStore(settings.blob_dir)
+    blobs = open_blobs(settings)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
@@ -181,7 +212,7 @@ def reload_routes(runtime: Runtime, settings: Settings) -> None:
 
 
 def _build_upstream_deps(
-    settings: Settings, spool: Spool, blobs: LocalBlobStore, keyring: Keyring, egress: EgressRules
+    settings: Settings, spool: Spool, blobs: BlobStore, keyring: Keyring, egress: EgressRules
 ) -> UpstreamDeps:
     origin, work = public_origin(settings), settings.work
     resolver = DnsResolver(settings.limits.dns_servers)
@@ -263,10 +294,33 @@ def build_app(runtime: Runtime) -> ASGIApp:
             "document": lambda _: provide_document(),
         },
     )
-    handle_error = _error_handler(site, runtime.origin)
+    handlers = [Router("/", route_handlers=[*HANDLERS, *OPENAI_HANDLERS], guards=[refuse_unguarded]), *PAGES]
+    return _assemble(runtime, authenticator, metrics, handlers, services, _error_handler(site, runtime.origin))
+
+
+def build_health_app(runtime: Runtime) -> ASGIApp:
+    """What a process that only works answers: `/healthz`, `/readyz` and `/metrics`. Else as `build_app`."""
+    metrics = Metrics()
+    handlers = [Router("/", route_handlers=[healthz, readyz, get_metrics], guards=[refuse_unguarded])]
+
+    def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return handle_exception(request, error, runtime.origin)
+
+    services = Services(values={"runtime": runtime, "meter": metrics}, by_request={})
+    return _assemble(runtime, Authenticator(runtime), metrics, handlers, services, handle_error)
+
+
+def _assemble(
+    runtime: Runtime,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    handlers: list[Any],
+    services: Services,
+    handle_error: Callable[[Request[Any, Any, Any], Exception], Response[bytes]],
+) -> ASGIApp:
     app = _Application(
-        [Router("/", route_handlers=[*HANDLERS, *OPENAI_HANDLERS], guards=[refuse_unguarded]), *PAGES],
-        lifespan=[_worker_lifespan(runtime)],
+        handlers,
+        lifespan=[lambda _: run_background_work(runtime)],
         dependencies={name: _provide_value(value) for name, value in services.values.items()}
         | {name: _provide_for_request(provide) for name, provide in services.by_request.items()},
         exception_handlers={Exception: handle_error},
@@ -274,8 +328,10 @@ def build_app(runtime: Runtime) -> ASGIApp:
         logging_config=None,
     )
     server = runtime.settings.server
-    endpoints = Endpoints(app, services, authenticator, server, handle_error)
-    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.count_request)
+    endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
+    if runtime.tracing is not None:
+        endpoints = TracedRequests(endpoints, runtime.tracing)
+    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
 
 
 class _Application(Litestar):
@@ -299,26 +355,31 @@ def _provide_for_request(provide: Callable[[Any], Any]) -> Provide:
     return Provide(provide_it, sync_to_thread=False)
 
 
-def _worker_lifespan(runtime: Runtime) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        workers = (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
-        if runtime.registry.route_table.has_real_upstream:
-            # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
-            asyncio.get_running_loop().run_in_executor(None, default_tls)
-        loops = (follow_other_processes, renew_live_answers) if runtime.db.engine.shared else ()
-        running = [asyncio.create_task(loop(runtime)) for loop in loops]
+@contextlib.asynccontextmanager
+async def run_background_work(runtime: Runtime) -> AsyncIterator[None]:
+    """The workers, or in a process that leaves the tasks to others what it needs of them; and what processes that share
+    a database tell each other."""
+    workers = (
+        (TaskWorker(runtime), WebhookWorker(runtime), ThumbnailWorker(runtime))
+        if runtime.does_periodic_work
+        else (ServingWorker(runtime),)
+    )
+    if runtime.registry.route_table.has_real_upstream:
+        # Reading the certificate authorities takes as long as many requests: not in the first call, nor before it.
+        asyncio.get_running_loop().run_in_executor(None, default_tls)
+    loops = (follow_other_processes, hear_other_processes, tell_other_processes, renew_live_answers)
+    running = [asyncio.create_task(loop(runtime)) for loop in loops if runtime.db.engine.shared]
+    for worker in workers:
+        await worker.start()
+    try:
+        yield
+    finally:
         for worker in workers:
-            await worker.start()
-        try:
-            yield
-        finally:
-            for worker in workers:
-                await worker.stop()
-            for one in running:
-                one.cancel()
-
-    return lifespan
+            await worker.stop()
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await tell_what_is_left(runtime)
 
 
 def _error_handler(site: PageRenderer, origin: str) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:

@@ -1,4 +1,4 @@
-"""How tasks share one process: wake-ups, a short-lived cache, and counters of upstream calls."""
+"""How tasks share one process: wake-ups, places and a short-lived cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_SECOND
 
 T = TypeVar("T")
@@ -47,19 +46,88 @@ def prepare_structs() -> tuple[type[msgspec.Struct], ...]:
     return tuple(ours)
 
 
+class News(msgspec.Struct, omit_defaults=True):
+    """What one process tells the others. By id: tasks that have `changed`, tasks that `moved` and did not end, and
+    tasks that are to be `cancelled`. `everything`: too much to name."""
+
+    sender: str = ""
+    changed: set[str] = msgspec.field(default_factory=set)
+    moved: set[str] = msgspec.field(default_factory=set)
+    cancelled: set[str] = msgspec.field(default_factory=set)
+    tasks_due: bool = False
+    webhooks_due: bool = False
+    everything: bool = False
+
+
+class OutgoingNews:
+    """What is to be told, each thing once, however often it changes before it is told."""
+
+    MAX_IDS = 10_000  # while nobody takes them; then everything has changed
+
+    def __init__(self) -> None:
+        self._news = News()
+        self._is_filled = asyncio.Event()
+
+    @property
+    def everything(self) -> bool:
+        return self._news.everything
+
+    @everything.setter
+    def everything(self, value: bool) -> None:
+        self._news.everything = value
+        self._is_filled.set()
+
+    def add_changed(self, task_id: str) -> None:
+        self._news.moved.discard(task_id)
+        self._add(self._news.changed, task_id)
+
+    def add_moved(self, task_id: str) -> None:
+        if task_id not in self._news.changed:
+            self._add(self._news.moved, task_id)
+
+    def add_cancelled(self, task_id: str) -> None:
+        self._add(self._news.cancelled, task_id)
+
+    def _add(self, ids: set[str], task_id: str) -> None:
+        if len(ids) < self.MAX_IDS:
+            ids.add(task_id)
+        else:
+            self._news.everything = True
+        self._is_filled.set()
+
+    def add_tasks_due(self) -> None:
+        self._news.tasks_due = True
+        self._is_filled.set()
+
+    def add_webhooks_due(self) -> None:
+        self._news.webhooks_due = True
+        self._is_filled.set()
+
+    async def wait(self) -> None:
+        """Until there is something to tell."""
+        await self._is_filled.wait()
+
+    def take(self) -> News:
+        news, self._news = self._news, News()
+        self._is_filled.clear()
+        return news
+
+
 class WakeUps:
-    """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database.
+    """Wake-ups inside this process. They only shorten waiting: whoever wakes reads the database. `news`: where other
+    processes share the database, what they are told of them.
 
     `place_wanted`: tasks may wait in the queue because no call could begin. `worker_running`: this process claims tasks
-    at the moment. `closing`: it is about to end. `waits_ended`: nobody
-    waits for a task any more. `broken_invariants`: what the last sweep found. `database_damage`: what the check after
-    an unclean stop found. Of the running tasks, `cancel_requested` are those that their customers have asked to cancel,
-    and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
+    at the moment. `closing`: it is about to end. `waits_ended`: nobody waits for a task any more. `broken_invariants`:
+    what the last sweep found. `database_damage`: what the check after an unclean stop found. `running`: the tasks that
+    this process carries out. Of them, `cancel_requested` are those that their customers have asked to cancel, and
+    `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins any more.
     `drain_at_once`: nothing is waited for. `drained`: no task runs. `last_ended`: when a task last ended here, or the
     process began, by `time.monotonic()`. `heartbeats` pings event streams that are silent.
     """
 
     def __init__(self) -> None:
+        self.news: OutgoingNews | None = None
         self.tasks_due = asyncio.Event()
         self.webhooks_due = asyncio.Event()
         self.routes_back = asyncio.Event()
@@ -69,6 +137,7 @@ class WakeUps:
         self.waits_ended = False
         self.broken_invariants: frozenset[str] = frozenset()
         self.database_damage = ""
+        self.running: set[str] = set()
         self.cancel_requested: set[str] = set()
         self.sent_tasks: set[str] = set()
         self.drain_requested = asyncio.Event()
@@ -92,7 +161,7 @@ class WakeUps:
     def _end_waits(self) -> None:
         self.waits_ended = True
         for task_id in list(self._watches):
-            self.notify_task_changed(task_id)
+            self._wake_watches(task_id)
 
     @property
     def draining(self) -> bool:
@@ -100,7 +169,7 @@ class WakeUps:
 
     def wake_at(self, delay_us: int) -> None:
         """Look for due tasks after this long."""
-        asyncio.get_running_loop().call_later(max(delay_us, 0) / US_PER_SECOND, self.tasks_due.set)
+        asyncio.get_running_loop().call_later(max(delay_us, 0) / US_PER_SECOND, self.notify_tasks_due)
 
     def reserve_look(self, earliest: int, latest: int) -> int:
         """When a task that waits for a route is looked at again, in UTC microseconds: from `earliest` on.
@@ -119,12 +188,59 @@ class WakeUps:
         if self.place_wanted:
             self.tasks_due.set()
 
+    def notify_tasks_due(self) -> None:
+        """Tasks that any process may claim: the first one with room takes them."""
+        self.tasks_due.set()
+        if self.news is not None:
+            self.news.add_tasks_due()
+
+    def notify_webhooks_due(self) -> None:
+        self.webhooks_due.set()
+        if self.news is not None and not self.worker_running:  # else they are sent from here
+            self.news.add_webhooks_due()
+
+    def notify_cancel_requested(self, task_id: str) -> None:
+        """Its worker is to stop; where it waits in the queue, whoever claims it ends it."""
+        self._request_cancel(task_id)
+        if self.news is not None:
+            self.news.add_cancelled(task_id)
+        self.notify_tasks_due()
+
+    def _request_cancel(self, task_id: str) -> None:
+        if task_id in self.running:
+            self.cancel_requested.add(task_id)
+
+    def hear(self, news: News) -> None:
+        """What another process tells, or a look at the database."""
+        for task_id in news.cancelled:
+            self._request_cancel(task_id)
+        for task_id in news.changed:
+            self._wake_watches(task_id)
+        for task_id in news.moved:
+            self._wake_watches_of_moves(task_id)
+        if news.tasks_due:
+            self.tasks_due.set()
+        if news.webhooks_due:
+            self.webhooks_due.set()
+
     def notify_task_changed(self, task_id: str) -> None:
+        self._wake_watches(task_id)
+        if self.news is not None:
+            self.news.add_changed(task_id)
+
+    def _wake_watches(self, task_id: str) -> None:
         for watch in self._watches.pop(task_id, ()):
             watch.notify()
 
     def notify_task_moved(self, task_id: str) -> None:
         """It has changed and not ended: whoever waits for its end sleeps on."""
+        self._wake_watches_of_moves(task_id)
+        if self.news is not None:
+            self.news.add_moved(task_id)
+
+    def _wake_watches_of_moves(self, task_id: str) -> None:
+        if task_id not in self._watches:
+            return
         watches = self._watches.pop(task_id, [])
         if still := [watch for watch in watches if watch.only_end]:
             self._watches[task_id] = still
@@ -137,7 +253,7 @@ class WakeUps:
         self.last_ended = time.monotonic()
         self.cancel_requested.discard(task_id)
         self.notify_task_changed(task_id)
-        self.webhooks_due.set()
+        self.notify_webhooks_due()
 
     def watch_task(self, task_id: str, *, only_end: bool = False) -> TaskWatch:
         """A context manager: enter it before the task is read, so that no change is missed."""
@@ -383,18 +499,3 @@ class SharedRuns:
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-class CallCounters:
-    """Upstream calls that ended in this process since its start, and what they cost or may have cost in nanos.
-
-    Both by route and outcome.
-    """
-
-    def __init__(self) -> None:
-        self.calls: Counter[tuple[str, AttemptOutcome]] = Counter()
-        self.cost_nanos: Counter[tuple[str, AttemptOutcome]] = Counter()
-
-    def count(self, route: str, outcome: AttemptOutcome, nanos: int) -> None:
-        self.calls[route, outcome] += 1
-        self.cost_nanos[route, outcome] += nanos

@@ -8,9 +8,10 @@ import resource
 import secrets
 from collections import Counter
 
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import BlobStore
 from imagegate.catalog.catalog import Catalog
-from imagegate.concurrency import CallCounters, KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
+from imagegate.concurrency import KeyedSlots, LiveAnswers, Sample, SharedRuns, TtlCache, WakeUps
+from imagegate.counters import WorkCounters
 from imagegate.disk import DiskWriter
 from imagegate.domain.time import ClockWatch
 from imagegate.egress import EgressClient, EgressRules, FetchLimiter
@@ -25,6 +26,8 @@ from imagegate.spool import Spool
 from imagegate.store.accounts import UnfinishedCount
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
+from imagegate.store.notifications import Notifications
+from imagegate.tracing import Tracing
 from imagegate.upstreams.base import UpstreamDeps
 from imagegate.upstreams.registry import UpstreamRegistry
 
@@ -33,22 +36,25 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
+    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links,
+    `links_origin` those of the object store to which result links redirect.
 
-    `disk` flushes what `spool` and `blobs` write. `image_pool` decodes untrusted images in processes of their own,
-    `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the drawings under way and
-    in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits` how many calls of
-    upstreams run, `fetching` counts the tasks of each account that wait for references. `route_health` is the breakers'
-    state, `unfinished_total` the number of unfinished tasks of all accounts and what this process added since; both at
-    most a second old. `disk_full` is a tenth of a second old at most. `page_secret` is in the link to the page that the
-    start prints: whoever has it is the person at this machine. `event_streams` counts the open ones of each key,
-    `uploads_under_way` those of each account. `live_answers` are what synchronous requests wait for.
+    `disk` flushes what `spool` writes, and `blobs` where they are files. `image_pool` decodes untrusted images in
+    processes of their own, `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the
+    drawings under way and in line, by result. `fetch_limits` limits how many URLs are fetched at once, `call_limits`
+    how many calls of upstreams run, `fetching` counts the tasks of each account that wait for references.
+    `route_health` is the breakers' state, `unfinished_total` the number of unfinished tasks of all accounts and what
+    this process added since; both at most a second old. `disk_full` is a tenth of a second old at most. `page_secret`
+    is in the link to the page that the start prints: whoever has it is the person at this machine. `event_streams`
+    counts the open ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous
+    requests wait for. `tracing` is None where no traces are recorded. `notifications` go to the other processes of the
+    database, where there can be any. `waiting_for_storage` are the tasks here that the storage of images delays.
     """
 
     settings: Settings
     catalog: Catalog
     db: Database
-    blobs: LocalBlobStore
+    blobs: BlobStore
     spool: Spool
     disk: DiskWriter
     registry: UpstreamRegistry
@@ -60,18 +66,22 @@ class Runtime:
     keyring: Keyring
     boot_id: str
     origin: str
+    notifications: Notifications | None
+    tracing: Tracing | None = None
+    links_origin: str = ""
     clock: Clock = wall_clock
     page_secret: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)
     route_health: TtlCache[dict[str, Health]] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     unfinished_total: TtlCache[UnfinishedCount] = dataclasses.field(default_factory=lambda: TtlCache(1.0))
     disk_full: Sample[bool] = dataclasses.field(default_factory=lambda: Sample(0.1))
-    call_counters: CallCounters = dataclasses.field(default_factory=CallCounters)
+    counters: WorkCounters = dataclasses.field(default_factory=WorkCounters)
     failed_logins: FailedLogins = dataclasses.field(default_factory=FailedLogins)
     clock_watch: ClockWatch = dataclasses.field(default_factory=ClockWatch)
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
     fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
+    waiting_for_storage: set[str] = dataclasses.field(default_factory=set)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
     live_answers: LiveAnswers = dataclasses.field(default_factory=LiveAnswers)
     thumbnail_runs: SharedRuns = dataclasses.field(default_factory=SharedRuns)
@@ -103,6 +113,15 @@ class Runtime:
         return self.settings.server.host in LOOPBACK and host in LOOPBACK
 
     @property
+    def carries_out_tasks(self) -> bool:
+        return self.settings.work.workers > 0
+
+    @property
+    def does_periodic_work(self) -> bool:
+        """Sweeps, webhooks and thumbnails are the business of processes with workers; a single process does it all."""
+        return self.carries_out_tasks or not self.db.engine.shared
+
+    @property
     def page_link(self) -> str:
         """Opens the page signed in as the local account. The secret is in the fragment, which is sent to no server."""
         return f"{self.origin}/#open={self.page_secret}"
@@ -119,6 +138,8 @@ class Runtime:
         await self.registry.close()
         await self.upstream_deps.resolver.close()
         self.upstream_deps.decoder.close()
+        if self.tracing is not None:
+            await self.tracing.close()
         self.db.close()
         self.disk.close()
         self.spool.close()

@@ -15,12 +15,14 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from imagegate.catalog.routes import RouteConfig, UpstreamConfig
 from imagegate.catalog.schema import Alias
 from imagegate.domain.money import parse_usd
+from imagegate.domain.time import US_PER_SECOND
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.security.variables import read_variable
 
@@ -28,6 +30,9 @@ ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 _MIN_TOKEN_CHARS = 16
 _WEBHOOK_LEASE_MARGIN_S = 30  # for the commits before and after a request
+OBJECT_SCHEMES = ("s3://", "gs://", "az://")
+_FILE_SCHEME = "file://"
+STORAGE_LINKS = ("stream", "redirect")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -44,6 +49,7 @@ RENAMED = {
     "hook_timeout_s": "webhook_timeout_s",
     "hook_retry_s": "webhook_retry_s",
     "tries_per_slice": "max_attempts_per_slice",
+    "blobs": "storage",
 }
 
 
@@ -75,7 +81,8 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     data: str = "data"
     database: str = ""
-    blobs: str = ""
+    storage: str = ""
+    storage_links: str = "stream"
     spool: str = ""
     writer_batch: int = 256
     readers: int = 4
@@ -156,6 +163,11 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def webhook_lease_s(self) -> float:
         return self.webhook_timeout_s + _WEBHOOK_LEASE_MARGIN_S
 
+    @property
+    def spool_wait_us(self) -> int:
+        """How long a task waits for the spool that has what it bought: as for a route that is out of order."""
+        return int(self.outage_patience_s * US_PER_SECOND)
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All groups. `old_names` is no setting: which names of RENAMED the sources used, for whoever warns of them."""
@@ -176,8 +188,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return Path(self.storage.data).expanduser().absolute()
 
     @property
-    def blob_dir(self) -> Path:
-        return self._folder(self.storage.blobs, "blobs")
+    def blob_dir(self) -> Path | None:
+        """The folder of images; None where they are in an object store."""
+        storage = self.storage.storage
+        if storage.startswith(OBJECT_SCHEMES):
+            return None
+        if storage.startswith(_FILE_SCHEME):
+            return Path(unquote(storage.removeprefix(_FILE_SCHEME)))
+        return self._folder(storage, "blobs")
 
     @property
     def spool_dir(self) -> Path:
@@ -304,6 +322,21 @@ def _validate(settings: Settings) -> Settings:
             "an amount of USD such as 5 or 0.50",
         ),
         ("repeat_percent", 0 <= settings.work.repeat_percent <= 100, "0 to 100"),
+        (
+            "storage",
+            _is_storage(settings.storage.storage),
+            "a folder, file:///folder, or s3://, gs:// or az:// with bucket and prefix (credentials: the environment)",
+        ),
+        (
+            "storage_links",
+            settings.storage.storage_links in STORAGE_LINKS,
+            f"one of {', '.join(STORAGE_LINKS)}",
+        ),
+        (
+            "storage_links",
+            settings.storage.storage_links == "stream" or settings.blob_dir is None,
+            "stream where storage is a folder: only an object store has links of its own",
+        ),
         ("writer_batch", settings.storage.writer_batch > 0, "above 0"),
         ("thumbnail_days", settings.storage.thumbnail_days >= 0, "0 (none are made) or more"),
         ("audit_days", settings.storage.audit_days >= 1, "1 or more"),
@@ -352,6 +385,18 @@ def _parse_name_server(text: str) -> None:
     ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
     if not 0 < int(port) <= 65535:
         raise ValueError(f"{port} is not a port")
+
+
+def _is_storage(text: str) -> bool:
+    if text.startswith(OBJECT_SCHEMES):
+        # No credentials, ports, queries or fragments, and nothing that a server might take for another folder.
+        return (
+            re.fullmatch(r"[a-z0-9]+://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?", text)
+            is not None
+        )
+    if text.startswith(_FILE_SCHEME):
+        return text.startswith(f"{_FILE_SCHEME}/") and not re.search("[?#]", text)
+    return not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text)
 
 
 def _is_origin(url: str) -> bool:

@@ -58,6 +58,15 @@ class SpooledResponse(msgspec.Struct, frozen=True):
     quality: str = ""
 
 
+class SpoolSize(msgspec.Struct, frozen=True):
+    """Image files of attempts that are not settled, their bytes, and when the oldest was last written to, Unix seconds;
+    0 where there are none."""
+
+    files: int = 0
+    bytes: int = 0
+    oldest: float = 0.0
+
+
 class SpoolDamaged(Exception):
     """What is on disk is not what the upstream delivered."""
 
@@ -98,10 +107,12 @@ class _Log:
 
 
 class Spool:
-    """Files and logs below `root`, which several processes may share. `disk` is who writes and flushes."""
+    """Files and logs below `root`, which several processes may share. `disk` is who writes and flushes. `folder_id`
+    tells the folder apart from those of processes elsewhere."""
 
     def __init__(self, root: Path, disk: DiskWriter | None = None) -> None:
         self._root = root
+        self.folder_id = ""
         self._disk = disk or DiskWriter()
         self._log: _Log | None = None
         self._names: defaultdict[str, set[str]] = defaultdict(set)
@@ -214,6 +225,17 @@ class Spool:
                 if name or entry.is_dir():
                     found.add(attempt_id)
         return found
+
+    def measure(self) -> SpoolSize:
+        """Of the whole folder, whoever wrote what is in it. Looks at each file."""
+        sizes, changed = [], []
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # settled meanwhile
+                    if "." in entry.name and entry.is_file(follow_symlinks=False):
+                        sizes.append(entry.stat().st_size)
+                        changed.append(entry.stat().st_mtime)
+        return SpoolSize(len(sizes), sum(sizes), min(changed, default=0.0))
 
     def delete_logs_without(self, needed: set[str]) -> None:
         """Delete the logs of dead processes in which none of these attempts is."""

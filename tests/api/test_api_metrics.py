@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 import httpx
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -31,7 +32,7 @@ def numbers(gateway: Gateway) -> dict[str, float]:
 def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a", env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
         for number in range(3):
-            parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": f"secret {number}"}))
+            parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": f"hidden {number}"}))
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         parse_response(client.get(f"/v1/tasks/{task['id']}"))
         for path in ("/nowhere", "/neither", "/v1/tasks/x"):
@@ -47,7 +48,7 @@ def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
         assert abs(found["imagegate_held_usd"] - held) < 1e-6
         assert 0 < found["imagegate_oldest_queued_seconds"] < 60
         text = httpx.get(f"{gateway.url}/metrics", timeout=60).text
-        for secret in ("demo", "acc_", "key_", task["id"], "secret"):
+        for secret in ("demo", "acc_", "key_", task["id"], "hidden"):
             assert secret not in text
 
 
@@ -106,6 +107,49 @@ def test_s13_metrics_tell_of_calls_routes_and_the_margin_of_the_day(tmp_path: Pa
             while numbers(gateway)["imagegate_day_charged_usd"] != pytest.approx(left):
                 assert time.monotonic() < give_up
                 time.sleep(0.2)
+
+
+def test_s13_metrics_time_answers_but_not_waits_and_count_how_tasks_end(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "a") as gateway, gateway.client() as client:
+        for headers in ({}, WAIT, WAIT):
+            task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=headers))
+        parse_response(client.get(f"/v1/tasks/{task['id']}?wait=0"))
+        found = numbers(gateway)
+        assert found["imagegate_request_seconds_count route=/v1/images/generations"] == 1
+        assert found["imagegate_request_seconds_count route=/v1/tasks/{task_id}"] == 1
+        assert found["imagegate_request_seconds_bucket le=+Inf route=/v1/tasks/{task_id}"] == 1
+        assert found["imagegate_tasks_ended_total error="] == found["imagegate_task_seconds_count"] >= 2
+        assert found["imagegate_tasks_ended_total error=service_unavailable"] == 0
+        assert found["imagegate_upstream_call_seconds_count route=gpt-image-2@embedded"] >= 2
+        assert found["imagegate_commit_seconds_count"] >= 3
+        assert found["imagegate_disk_free_bytes folder=data"] > found["imagegate_disk_min_free_bytes folder=data"]
+        assert {value for name, value in found.items() if name.startswith("imagegate_ready ")} == {1}
+
+
+def test_s13_metrics_of_the_process_stay_while_the_database_is_away(
+    postgres_server: str, postgres_url: str, tmp_path: Path
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+    with (
+        Gateway(tmp_path, env={"IMAGEGATE_DATABASE": postgres_url}) as gateway,
+        psycopg.connect(postgres_server, autocommit=True) as admin,
+    ):
+        before = numbers(gateway)
+        assert before["imagegate_ready check=database"] == 1
+        assert "imagegate_oldest_queued_seconds" in before
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        time.sleep(1)  # as old as the figures may be
+        during = numbers(gateway)
+        assert during["imagegate_ready check=database"] == 0
+        assert during["imagegate_database_errors_total operation=read"] > 0
+        assert "imagegate_event_loop_lag_seconds" in during
+        assert "imagegate_oldest_queued_seconds" not in during
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        give_up = time.monotonic() + 30
+        while "imagegate_oldest_queued_seconds" not in numbers(gateway):
+            assert time.monotonic() < give_up
+            time.sleep(0.2)
 
 
 def test_s13_metrics_can_be_closed(tmp_path: Path) -> None:

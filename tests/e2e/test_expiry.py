@@ -298,6 +298,7 @@ def test_tsk_4_a_task_whose_workers_died_too_often_fails_and_costs_nothing(tmp_p
                 assert await reclaim_lost_tasks(place.runtime) == 1
             failed = await place.task(task["id"])
             assert (failed["error"]["code"], failed["error"]["reason"]) == ("service_error", "worker_crash_loop")
+            assert place.runtime.counters.tasks == {"service_error": 1}
             assert await place.user() == before
             await place.check()
 

@@ -108,4 +108,5 @@ def _leftovers(data: Path) -> list[str]:
     """After a clean stop the spool is empty and no hold is open."""
     assert read_rows(data, "SELECT COALESCE(SUM(amount), 0) FROM entries") == [(0,)]
     open_holds = read_rows(data, "SELECT task_id FROM holds WHERE state = 'open'")
-    return [str(entry) for entry in (data / "spool").iterdir()] + [str(hold) for hold in open_holds]
+    spooled = [entry.name for entry in (data / "spool").iterdir() if entry.name != "folder-id"]
+    return spooled + [str(hold) for hold in open_holds]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
-from tests.support.gateway import Gateway, GatewayExited, shared_folders
+from tests.support.gateway import Gateway, GatewayExited
 from tests.support.image_files import PNG, b64
 
 SECRET = {"IMAGEGATE_SECRET": "5" * 64}
@@ -18,7 +18,7 @@ def test_processes_serve_what_another_stored_and_refuse_to_start_where_they_coul
     postgres_url: str, tmp_path: Path
 ) -> None:
     database = {"IMAGEGATE_DATABASE": postgres_url}
-    folders = shared_folders(tmp_path)
+    folders = {"IMAGEGATE_STORAGE": str(tmp_path / "blobs")}
     with (
         Gateway(tmp_path / "one", env={**database, **SECRET, **folders}, public_url=ADDRESS) as one,
         Gateway(tmp_path / "other", env={**database, **SECRET, **folders}, public_url=ADDRESS) as other,
@@ -37,7 +37,7 @@ def test_processes_serve_what_another_stored_and_refuse_to_start_where_they_coul
         other.run("check", "--deep")
 
         for env, said in (
-            ({**SECRET}, "is not the folder `blobs` of this database"),
+            ({**SECRET}, "is not the `storage` of this database"),
             ({**folders, "IMAGEGATE_SECRET": "6" * 64}, "the secret is not the one"),
         ):
             stranger = Gateway(tmp_path / "stranger", env={**database, **env})

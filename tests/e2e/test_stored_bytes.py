@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from imagegate.security.keyring import open_keyring
+from imagegate.security.signing import sign_input_link
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.crash_scenarios import CrashScenario, open_environment
 from tests.support.gateway import Gateway
@@ -93,6 +96,19 @@ def test_an_upload_whose_bytes_are_gone_or_cut_is_refused(
     refused = client.post(CREATE, json=order)
     assert refused.status_code in (400, 500), refused.text
     client.delete(f"/api/v1/files/{file['file_id']}")
+
+
+@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+def test_a_link_for_upstreams_serves_every_type(gateway: Gateway, client: httpx.Client, output_format: str) -> None:
+    before = blobs(gateway)
+    parse_response(client.post(CREATE, json={**SMALL_IMAGE, "output_format": output_format}, headers=WAIT))
+    blob, keyring = new_blob(gateway, before), open_keyring(gateway.data)
+    key = str(blob.relative_to(gateway.data / "blobs"))
+    expires_s = int(time.time()) + 60
+    link = sign_input_link(gateway.url, keyring.derive_key("links"), key, expires_s, keyring.key_id)
+    answer = httpx.get(link, trust_env=False)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{output_format}")
+    assert answer.content == blob.read_bytes()
 
 
 def test_flipped_bytes_are_found_by_the_deep_check(gateway: Gateway, client: httpx.Client) -> None:

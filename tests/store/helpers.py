@@ -104,9 +104,10 @@ def new_task(key: ApiKey, hold: int = 1000, callback_url: str | None = None) -> 
     )
 
 
-def claim_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int) -> list[Task]:
+def claim_tasks(tx: Tx, account_id: str, owner: str, lease_us: int, limit: int, spool: str = "") -> list[Task]:
     """Claim without a first call, as a worker does that has none to begin."""
-    claimed = claims.claim_due_tasks(tx, account_id, owner, lease_us, limit, lambda _, __: claims.NoFirstCall(), [])
+    plan: claims.PlanFirstCall = lambda _, __: claims.NoFirstCall()  # noqa: E731
+    claimed = claims.claim_due_tasks(tx, account_id, owner, lease_us, limit, plan, [], spool)
     return [one.task for one in claimed]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
@@ -28,6 +30,7 @@ from tests.store.helpers import (
     sum_entries,
 )
 
+WAIT_US = 10 * LEASE_US
 ERROR = TaskError(TaskErrorCode.service_error, "test")
 
 
@@ -317,3 +320,53 @@ def test_mon_6_a_claim_whose_commit_was_lost_on_the_way_back_is_told_again(open_
         assert [one.task for one in await db.write(claim_again)] == [claimed[1].task]
 
     asyncio.run(scenario())
+
+
+def spooled_task(number: int, outcome: str) -> Callable[[Tx, str, Task], None]:
+    def write(tx: Tx, account_id: str, task: Task) -> None:
+        attempt = msgspec.structs.replace(new_attempt(task), id=f"att_{number}_{task.id}", spool="fld_mine")
+        attempts.add_attempt(tx, account_id, attempt, "dead")
+        if outcome == "spooled":
+            attempts.mark_spooled(tx, account_id, attempt.id)
+        elif outcome == "produced":
+            tx.execute("UPDATE attempts SET outcome = 'produced' WHERE id = :id", {"id": attempt.id})
+
+    return write
+
+
+@pytest.mark.parametrize("how", ["lost", "released"])
+def test_what_was_bought_waits_for_the_spool_that_has_it_and_then_goes_on_anywhere(
+    open_database: OpenDatabase, how: str
+) -> None:
+    async def scenario(db: Database, clock: FakeClock) -> None:
+        account_id, key = await create_customer(db, 10_000)
+
+        async def claim(spool: str) -> list[str]:
+            return [one.id for one in await db.write(claim_tasks, account_id, "alive", LEASE_US, 9, spool)]
+
+        waiting = {}
+        for number, outcome in enumerate(("sending", "spooled", "produced")):
+            await db.write(tasks.submit_task, account_id, new := new_task(key), None, 10)
+            [task] = await db.write(claim_tasks, account_id, "dead", LEASE_US, 1)
+            await db.write(spooled_task(number, outcome), account_id, task)
+            waiting[outcome] = new.id
+        if how == "released":
+            for task_id in waiting.values():
+                await db.write(claims.release_task, account_id, task_id, 1, 0, None, None, WAIT_US)
+        else:
+            clock.now += LEASE_US + 5
+            await db.write(claims.recover_lost_tasks, "alive", True, 3, 10, render_webhook, WAIT_US - 5)
+        assert await claim("fld_other") == [waiting["sending"]], "nobody has what it may have bought"
+        assert await claim("fld_mine") == [waiting["spooled"], waiting["produced"]]
+        clock.now += LEASE_US
+        await db.write(claims.recover_lost_tasks, "alive", True, 3, 10, render_webhook, WAIT_US)
+        clock.now += WAIT_US - 1
+        assert await claim("fld_other") == [waiting["sending"]]
+        clock.now += 1
+        assert await claim("fld_other") == [waiting["spooled"], waiting["produced"]]
+        left = await db.read(lambda tx: tx.fetch_all("SELECT id FROM attempts WHERE spool IS NOT NULL OR spooled = 1"))
+        assert [row["id"] for row in left] == [f"att_0_{waiting['sending']}"], "nobody waits for the others any more"
+
+    clock = FakeClock()
+    db = open_database(clock)
+    asyncio.run(scenario(db, clock))

@@ -31,6 +31,7 @@ HORIZONS = clock_steps.Horizons(
     requeue_us=60 * US_PER_SECOND,
     retry_us=4 * US_PER_SECOND,
     webhook_lease_us=40 * US_PER_SECOND,
+    spool_wait_us=US_PER_HOUR,
 )
 
 

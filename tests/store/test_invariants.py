@@ -166,9 +166,9 @@ def test_i12_the_bytes_of_an_upload_are_read_too(open_database: OpenDatabase, tm
         draft.write_bytes(b"0123456789")
         new = new_file(account_id)
         asset = msgspec.structs.replace(new.asset, sha256=hashlib.sha256(b"0123456789").hexdigest())
-        await blobs.put(draft, asset.key)
+        await blobs.put(draft, asset)
         await db.write(files.add_file, account_id, msgspec.structs.replace(new, asset=asset), FAR, 100)
-        stored = await blobs.local_path(asset.key)
+        stored = tmp_path / "blobs" / asset.key
         assert await audit_blobs(db, blobs) == []
         for wrong in (b"012345678", b"0123456780"):
             stored.write_bytes(wrong)

@@ -10,7 +10,7 @@ import pytest
 from imagegate.store.accounts import SUM_CHARGED
 from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
-from imagegate.store.queries.stats import COUNT_ENDED, COUNT_UNFINISHED
+from imagegate.store.queries.stats import COUNT_ENDED, COUNT_UNFINISHED, COUNT_WEBHOOKS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 
@@ -82,6 +82,7 @@ def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase
         (SUM_CHARGED, "COVERING INDEX entries_used"),
         (COUNT_ENDED, "COVERING INDEX tasks_ended_state"),
         (COUNT_UNFINISHED, "INDEX tasks_deadline"),
+        (COUNT_WEBHOOKS, "INDEX deliveries_due"),
     ],
 )
 def test_totals_are_read_from_an_index(open_database: OpenDatabase, query: str, index: str) -> None:

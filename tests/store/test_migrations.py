@@ -151,7 +151,7 @@ def make_old_database(url: str) -> None:
     }
     ids = {"soon": SOON, "done": DONE, "cancelling": CANCELLING, "old_state": OLD_STATE, "waiting": WAITING}
     connection.begin()
-    connection.execute_script(database._CREATE_MIGRATIONS_TABLE)
+    connection.execute_script(database.CREATE_MIGRATIONS_TABLE)
     for name, text in load_migrations():
         if name < "0012":
             database._apply_migration(connection, name, text)

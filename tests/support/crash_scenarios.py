@@ -294,7 +294,7 @@ class CrashScenario:
         self.gateway.kill()
         with self.gateway:
             wait_until(
-                lambda: all(entry.name.startswith("responses-") for entry in (data / "spool").iterdir()),
+                lambda: all(entry.name.startswith(("responses-", "folder-id")) for entry in (data / "spool").iterdir()),
                 _TIMEOUT_S,
                 what=lambda: "the spool is empty",
             )

@@ -35,6 +35,7 @@ _PRELOADED = (
     "imagegate.cli.accounts",
     "imagegate.cli.images",
     "imagegate.cli.serve",
+    "imagegate.cli.worker",
     "anyio._backends._asyncio",
     "imagegate.cli.simulate",
     "imagegate.simulator.serve",

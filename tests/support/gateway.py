@@ -42,7 +42,7 @@ def _environment() -> dict[str, str]:
 
 def shared_folders(parent: Path) -> dict[str, str]:
     """The environment of processes that share a database: they share images and spool too."""
-    return {"IMAGEGATE_BLOBS": str(parent / "blobs"), "IMAGEGATE_SPOOL": str(parent / "spool")}
+    return {"IMAGEGATE_STORAGE": str(parent / "blobs"), "IMAGEGATE_SPOOL": str(parent / "spool")}
 
 
 class GatewayExited(AssertionError):
@@ -154,6 +154,25 @@ class Gateway(Program):
         answer: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == 0, answer
         return answer
+
+
+class Worker(Gateway):
+    """`imagegate worker`. `url` is where it tells of its health, empty without `--port`."""
+
+    def start(self) -> None:
+        self.url = ""
+        self._launch(self._spawn(["worker", "--data", str(self.data), *self.options]))
+        wait_until(self._is_working, START_TIMEOUT_S, what=lambda: "the worker works: " + "\n".join(self.output))
+
+    def read_line(self, line: str) -> None:
+        if found := re.match(r"imagegate worker is working; (\S+)/healthz", line):
+            self.url = found[1]
+
+    def _is_working(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise GatewayExited(self._end(signal.SIGKILL), self.output)
+        return any(line.startswith("imagegate worker is working") for line in self.output)
 
 
 class StandaloneGateway(Gateway):

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 
 from litestar.types import Scope
 
-_STATE, _WHOLE = "connection", "is_whole"
+_STATE, _WHOLE, _WAITED = "connection", "is_whole", "has_waited"
 
 
 class ClientConnection(Protocol):
@@ -49,6 +49,11 @@ def is_client_gone(scope: Scope) -> bool:
     return connection is not None and connection.is_lost
 
 
+def has_waited(scope: Scope) -> bool:
+    """Whether its answer came as late as it did because it waited for a task."""
+    return _WAITED in scope["state"]
+
+
 def follow_delivery(scope: Scope, decide: Callable[[bool], object]) -> None:
     """Of the response that has just been written."""
     connection: ClientConnection | None = scope["state"].get(_STATE)
@@ -61,12 +66,14 @@ def follow_delivery(scope: Scope, decide: Callable[[bool], object]) -> None:
 class Caller:
     """A context manager: the task that is inside is cancelled when the client's connection ends."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_state")
 
     def __init__(self, scope: Scope) -> None:
-        self._connection: ClientConnection | None = scope["state"].get(_STATE)
+        self._state: dict[str, Any] = scope["state"]
+        self._connection: ClientConnection | None = self._state.get(_STATE)
 
     def __enter__(self) -> Self:
+        self._state[_WAITED] = True
         task = asyncio.current_task()
         if self._connection is not None and task is not None:
             self._connection.on_lost = task.cancel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,6 +14,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from imagegate.api.client_address import forwarded_for, is_listed, last_untrusted
+from imagegate.api.client_connection import has_waited
 from imagegate.api.openai.surface import Headers, answer_preflight, canonical_path, cors_headers
 from imagegate.api.problems import is_openai_path, problem_response
 from imagegate.domain import ids
@@ -20,7 +22,8 @@ from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable,
 from imagegate.security.origins import AcceptedHosts
 from imagegate.settings import Server
 
-CountResponse = Callable[[str, str, int], None]
+# Route, method, status, and how long the answer took; None where it waited for a task.
+CountResponse = Callable[[str, str, int, float | None], None]
 
 # They declare HEAD themselves, and open no file for it.
 _FILE_LINKS = "/files/"
@@ -44,6 +47,7 @@ class RequestMiddleware:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
         request_id, headers = ids.new_request_id(), dict(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"], state["headers"] = request_id, headers
@@ -64,7 +68,8 @@ class RequestMiddleware:
                 message["headers"] = [*message["headers"], own, *more_headers, *limits]
                 # All unknown paths are one label, however many are tried.
                 route = str(scope.get("path_template") or "unknown")
-                self._count(route, method if method in _METHODS else "other", message["status"])
+                answer_s = None if has_waited(scope) else time.perf_counter() - began
+                self._count(route, method if method in _METHODS else "other", message["status"], answer_s)
             await send(message)
 
         problem = self._find_problem(scope, headers)

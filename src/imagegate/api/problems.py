@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, UnsetType
 
 from imagegate.api_docs.schema import Number, RequestIdText, doc
+from imagegate.blobs import StorageUnavailable
 from imagegate.domain import errors
 from imagegate.domain.accounts import LimitScope
 from imagegate.domain.errors import NotFound, Problem
@@ -157,6 +158,11 @@ def to_problem(error: Exception) -> Problem:
         case DatabaseError() | DatabaseUnusable():
             log_error("database_unavailable", error=str(error))
             return errors.ServiceUnavailable()
+        case StorageUnavailable():
+            log_error("storage_unavailable", error=str(error))
+            return errors.ServiceUnavailable(
+                "Images cannot be stored or read at the moment, please try again later", reason="storage_unavailable"
+            )
         case HTTPException(status_code=404):
             return errors.NotFound()
         case HTTPException(status_code=405):

@@ -1,8 +1,8 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `check`, `doctor`) work on the data
-folder, also while a gateway runs; commands of a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a
-gateway over HTTP.
+Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `backup`, `check`, `doctor`)
+work on the data folder, also while a gateway runs, and `copy` while none does; commands of a customer (`generate`,
+`quote`, `tasks`, `credits`, `mcp`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from imagegate.cli.exit_codes import FAILED, UNREACHABLE, Exit, describe_failure
 
 _COMMANDS = {
     "serve": "serve:serve",
+    "worker": "worker:worker",
     "generate": "images:generate",
     "edit": "images:edit",
     "quote": "images:quote",
@@ -26,6 +27,9 @@ _COMMANDS = {
     "secret": "secret:secret",
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
+    "migrate": "migrate:migrate",
+    "backup": "backup:backup",
+    "copy": "backup:copy",
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",

@@ -11,18 +11,20 @@ import msgspec
 
 from imagegate import __version__
 from imagegate.app import connect_database, open_database, public_origin
-from imagegate.blobs import LocalBlobStore
+from imagegate.blobs import open_blobs
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.accounts import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_option, with_settings
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
-from imagegate.flows.folder_check import verify_folder, verify_folders
+from imagegate.flows.folder_check import verify_folders, verify_storage
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
-from imagegate.store.dialect import wall_clock
+from imagegate.store import installation
+from imagegate.store.database import Database
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.store.invariants import INVARIANTS, Violation, find_violations
 from imagegate.store.sqlite import sqlite_version
 
@@ -41,28 +43,30 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
     """
     if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
         raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
-    broken = asyncio.run(_find_violations(settings, deep))
+    broken = asyncio.run(find_all_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
     else:
-        _report(broken)
+        report(broken)
     if broken:
         raise Exit(FAILED)
 
 
-async def _find_violations(settings: Settings, deep: bool) -> list[Violation]:
-    db = connect_database(settings)
+async def find_all_violations(settings: Settings, deep: bool, clock: Clock | None = None) -> list[Violation]:
+    """What `check` reports."""
+    db = connect_database(settings, clock)
     try:
         db.check_schema()
+        blobs = open_blobs(settings)
         if deep:
-            await verify_folder(db, "blobs", settings.blob_dir, adopt=False)
+            await verify_storage(db, blobs, adopt=False)
         broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
-        return broken + (await audit_blobs(db, LocalBlobStore(settings.blob_dir)) if deep else [])
+        return broken + (await audit_blobs(db, blobs) if deep else [])
     finally:
         db.close()
 
 
-def _report(broken: list[Violation]) -> None:
+def report(broken: list[Violation]) -> None:
     for one in broken:
         click.echo(f"{one.id} broken: {one.description}")
         for row in one.rows:
@@ -80,8 +84,10 @@ def doctor(settings: Settings) -> None:
         ("catalog", _catalog),
         ("database", _database),
         ("secret", _secret),
+        ("storage", _storage),
         ("folders", _folders),
         ("disk", _disk),
+        ("backup", _backup),
         ("address", public_origin),
     ]
     for old in settings.old_names:
@@ -112,6 +118,16 @@ def _database(settings: Settings) -> str:
     return f"{database.engine.name}, schema up to date"
 
 
+def _backup(settings: Settings) -> str:
+    async def read_age(db: Database) -> int | None:
+        return await db.read(installation.backup_age)
+
+    age = run_on_database(settings, read_age)
+    if age is None:
+        return "none was made yet; make one with: imagegate backup create DIR"
+    return f"the last one is {age / US_PER_HOUR:.1f} hours old"
+
+
 def _disk(settings: Settings) -> str:
     volumes = measure_free_space(settings)
     for folder, free, min_free_bytes in volumes:
@@ -122,6 +138,11 @@ def _disk(settings: Settings) -> str:
     return ", ".join(f"{free / 1e9:.1f} GB free" for _, free, _ in volumes)
 
 
+def _storage(settings: Settings) -> str:
+    return asyncio.run(open_blobs(settings).probe(links=settings.storage.storage_links == "redirect"))
+
+
 def _folders(settings: Settings) -> str:
-    run_on_database(settings, lambda db: verify_folders(db, settings, adopt=False))
-    return "images and spool are those of the database"
+    blobs = open_blobs(settings)
+    run_on_database(settings, lambda db: verify_folders(db, settings, blobs, adopt=False))
+    return "images and spool are of the database"

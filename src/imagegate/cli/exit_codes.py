@@ -21,13 +21,14 @@ class Exit(Exception):
 def describe_failure(error: Exception) -> str | None:
     """The line for a failure that an installation can have; None for a fault of this program."""
     # Here, because they bring the database drivers and the ciphers along, which `health` and `--help` can do without.
+    from imagegate.backup.manifest import BackupError
     from imagegate.security.keyring import SecretError
     from imagegate.security.private_files import NotPrivate
     from imagegate.settings import SettingsError
     from imagegate.store.dialect import DatabaseError, DatabaseUnusable
 
     match error:
-        case SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
+        case BackupError() | SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
             return f"imagegate: {error}"
         case OSError():
             return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")

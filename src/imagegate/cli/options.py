@@ -24,17 +24,22 @@ def installation_options(command: F) -> F:
     )(command)
 
 
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Where images are: a folder, or s3://, gs:// or az:// (default: in the data folder).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of an installation, as the argument `settings`."""
+    """The options of an installation that is opened, as the argument `settings`."""
 
     @functools.wraps(command)
-    def run(data: str | None, config: Path | None, **options: Any) -> None:
-        command(settings=read_settings(config, data), **options)
+    def run(data: str | None, storage: str | None, config: Path | None, **options: Any) -> None:
+        command(settings=read_settings(config, data, storage), **options)
 
-    return installation_options(run)
+    return installation_options(storage_option(run))
 
 
 class GatewayOptions(msgspec.Struct, frozen=True):
@@ -69,5 +74,5 @@ def target_options(command: F) -> F:
     return click.option("--key", envvar="IMAGEGATE_API_KEY", help="An API key (default: the demo key).")(command)
 
 
-def read_settings(config: Path | None, data: str | None, **given: Any) -> Settings:
-    return load_settings(config, overrides={"data": data, **given})
+def read_settings(config: Path | None, data: str | None, storage: str | None = None, **given: Any) -> Settings:
+    return load_settings(config, overrides={"data": data, "storage": storage, **given})

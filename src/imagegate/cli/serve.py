@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, cast
@@ -21,13 +21,14 @@ import click
 import msgspec
 import uvicorn
 import uvloop
+from litestar.types import ASGIApp
 
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
 from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_routes
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
-from imagegate.cli.options import installation_options, read_settings
+from imagegate.cli.options import installation_options, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
@@ -50,12 +51,34 @@ _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9"
 @click.option(
     "--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Also allow URLs from users to reach this network."
 )
+@click.option(
+    "--no-workers", is_flag=True, help="Carry out no tasks: leave them to `imagegate worker` or to other gateways."
+)
 @installation_options
+@storage_option
 def serve(
-    host: str | None, port: int | None, egress_allow: tuple[str, ...], data: str | None, config: Path | None
+    host: str | None,
+    port: int | None,
+    egress_allow: tuple[str, ...],
+    no_workers: bool,
+    data: str | None,
+    storage: str | None,
+    config: Path | None,
 ) -> None:
     """Serve the API and run its tasks."""
-    settings = read_settings(config, data, host=host, port=port, egress_allow=egress_allow or None)
+    settings = read_settings(config, data, storage, host=host, port=port, egress_allow=egress_allow or None)
+    if no_workers:
+        settings = msgspec.structs.replace(settings, work=msgspec.structs.replace(settings.work, workers=0))
+    configure_process_log(settings)
+    lock = lock_data_dir(settings)
+    listener = listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
+    bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
+    with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        reload_settings = functools.partial(read_settings, config, data, storage)
+        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
+
+
+def configure_process_log(settings: Settings) -> None:
     configure_logging(settings.server.log_level)
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.ERROR)
@@ -63,42 +86,49 @@ def serve(
     server_log.propagate = False
     for old in settings.old_names:
         log_warning("setting_renamed", setting=old, new_name=RENAMED[old])
-    lock = _lock_data_dir(settings)
-    listener = _listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
-    bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
-    with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        reload_settings = functools.partial(read_settings, config, data)
-        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
 
 
 async def _serve(settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings]) -> None:
-    if (settings.data_dir / "serving").exists():
+    async with open_process(settings, reload_settings) as runtime:
+        key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
+        (settings.data_dir / "address").write_text(runtime.origin)
+        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key))
+        _page_link_file(runtime).unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def open_process(settings: Settings, reload_settings: Callable[[], Settings]) -> AsyncIterator[Runtime]:
+    """The runtime, checked where the last process of this data folder did not stop cleanly."""
+    marker = settings.data_dir / "serving"
+    if marker.exists():
         refuse_lost_commits(settings)
     runtime = await open_runtime(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:
         integrity_check = await _check_after_unclean_stop(runtime)
-        key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
-        (settings.data_dir / "address").write_text(runtime.origin)
-        config = uvicorn.Config(
-            build_app(runtime),
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=5,
-            http=_http_protocol(runtime),
-        )
-        await _Server(config, runtime, key).serve(sockets=[listener])
-        _page_link_file(runtime).unlink(missing_ok=True)
+        yield runtime
         if integrity_check is not None and not integrity_check.done():
             integrity_check.cancel()  # the marker stays: the next start checks again
         elif not runtime.wake_ups.database_damage:
-            (settings.data_dir / "serving").unlink(missing_ok=True)
+            marker.unlink(missing_ok=True)
     finally:
         await runtime.close()
+
+
+async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, greet: Callable[[], None]) -> None:
+    """Until a signal ends the process."""
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+        http=_http_protocol(runtime),
+    )
+    await _Server(config, runtime, greet).serve(sockets=[listener])
 
 
 def _http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
@@ -135,6 +165,9 @@ async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | No
 
 def _print_greeting(runtime: Runtime, key: str | None) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
+    if not runtime.carries_out_tasks:
+        others = "`imagegate worker`" if runtime.db.engine.shared else "a gateway with workers is started"
+        click.echo(f"without workers: tasks are accepted, and wait until {others} carries them out")
     for entry in runtime.egress_rules.allow:
         click.echo(f"WARNING: URLs from users may reach {entry}: so can anybody with a key", err=True)
     _print_routes(runtime)
@@ -204,7 +237,7 @@ def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
     task.add_done_callback(_reload_records.discard)
 
 
-def _lock_data_dir(settings: Settings) -> TextIO:
+def lock_data_dir(settings: Settings) -> TextIO:
     """One serving process per data folder: of two, each would take the tasks of the other for lost.
 
     The kernel releases the lock when the file is closed or the process ends, however it ends.
@@ -219,27 +252,24 @@ def _lock_data_dir(settings: Settings) -> TextIO:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise Exit(FAILED, f"imagegate: another gateway is already serving from {data}") from None
+        raise Exit(FAILED, f"imagegate: another gateway or worker is already serving from {data}") from None
     return os.fdopen(handle)
 
 
-class _Server(uvicorn.Server):
-    """Exits 0 on SIGTERM and SIGINT; uvicorn alone would raise the signal again before the runtime is closed."""
+class Drain:
+    """What signals do: the first one drains, and the process works on until the last sent call has ended; a second one
+    ends it now. `end` is called once, with the signal."""
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime, demo_key: str | None) -> None:
-        super().__init__(config)
+    def __init__(self, runtime: Runtime, end: Callable[[int, FrameType | None], None]) -> None:
         self._runtime = runtime
-        self._demo_key = demo_key
+        self._end = end
         self._drain: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            _relax_collector()
-            _print_greeting(self._runtime, self._demo_key)
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle, number, None)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains: requests are served until the last sent call has ended. A second one ends it now."""
+    def handle(self, sig: int, frame: FrameType | None) -> None:
         if self._drain is None and self._runtime.wake_ups.worker_running:
             self._drain = asyncio.create_task(self._drain_and_exit(sig, frame))
             return
@@ -261,17 +291,33 @@ class _Server(uvicorn.Server):
     def _exit(self, sig: int, frame: FrameType | None) -> None:
         """Waits for tasks end first: a cancelled response would say that no task exists."""
         self._runtime.wake_ups.close()
-        super().handle_exit(sig, frame)
+        self._end(sig, frame)
+
+
+class _Server(uvicorn.Server):
+    """Exits 0 on SIGTERM and SIGINT; uvicorn alone would raise the signal again before the runtime is closed."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime, greet: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._greet = greet
+        self._drain = Drain(runtime, super().handle_exit)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            relax_collector()
+            self._greet()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._drain.handle(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+        self._drain.listen()
         yield
 
 
-def _relax_collector() -> None:
+def relax_collector() -> None:
     """What the start made lives as long as the process, and requests leave few cycles: looking for them after every 700
     objects took an eighth of the CPU."""
     gc.collect()
@@ -279,7 +325,7 @@ def _relax_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _listen(settings: Settings, *, fixed: bool) -> socket.socket:
+def listen(settings: Settings, *, fixed: bool) -> socket.socket:
     """Bind the port, or the next free one unless this port was requested."""
     host, first = settings.server.host, settings.server.port
     for port in range(first, first + (1 if fixed or first == 0 else _MAX_PORT_ATTEMPTS)):

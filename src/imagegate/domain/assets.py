@@ -11,6 +11,7 @@ from imagegate.domain import ids
 from imagegate.domain.time import US_PER_SECOND
 
 EXTENSION_BY_MEDIA_TYPE = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+MEDIA_TYPE_BY_EXTENSION = {extension: media_type for media_type, extension in EXTENSION_BY_MEDIA_TYPE.items()}
 MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -78,6 +79,18 @@ def new_asset(
         position=position,
         key=key or blob_key(account_id, f"{asset_id}.{EXTENSION_BY_MEDIA_TYPE[facts.media_type]}", now),
     )
+
+
+def shown_name(asset: Asset) -> str:
+    """The file name that a link to a result or thumbnail carries; empty for all other bytes, which are not shown."""
+    extension = EXTENSION_BY_MEDIA_TYPE[asset.media_type]
+    match asset.kind:
+        case AssetKind.result:
+            return f"{asset.task_id}_{asset.position}.{extension}"
+        case AssetKind.thumbnail:
+            return f"{asset.task_id}_{asset.position}.thumb.{extension}"
+        case _:
+            return ""
 
 
 def blob_key(account_id: str, name: str, now: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,6 +43,7 @@ class ImageOrder(msgspec.Struct, frozen=True):
 
     `row` is the id of the catalog's model, `model` the name that the request used. `hop` counts the gateways that it
     has passed before this one. `partials`: how many unfinished images are requested on the way to each, and billed.
+    `trace` is the W3C `traceparent` of the request that created the task, where that is traced.
     """
 
     model: str
@@ -58,6 +60,7 @@ class ImageOrder(msgspec.Struct, frozen=True):
     output_compression: int = 100
     hop: int = 0
     partials: int = 0
+    trace: str | UnsetType = UNSET  # unlike a default it is not stored
 
     @property
     def has_mask(self) -> bool:
@@ -66,4 +69,4 @@ class ImageOrder(msgspec.Struct, frozen=True):
 
 def request_fingerprint(order: ImageOrder) -> str:
     """SHA-256 of the checked request: what 'the same body' means to an Idempotency-Key."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(order, hop=0))).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(order, hop=0, trace=UNSET))).hexdigest()

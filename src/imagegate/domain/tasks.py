@@ -162,7 +162,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     `images` were asked of it, or arrived once it produced; `cost` in nanos is expected, or what it came to. `ref` is
     the upstream's own id of the work, `request_id` its name of the call. `considered` is the plan that chose the
-    route, as JSON. `duplicate`: its outcome is unknown and the work was bought once more.
+    route, as JSON. `duplicate`: its outcome is unknown and the work was bought once more. `spool` is the id of the
+    folder that what it delivers is safe in, None where no other process need wait for that.
     """
 
     id: str
@@ -182,3 +183,4 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     considered: str = ""
     failure_kind: str = ""
     duplicate: bool = False
+    spool: str | None = None

@@ -35,7 +35,7 @@ async def change_key(
     changed = _unwrap(
         await write_act(runtime.db, acts.change_key, maker.account_id, key_id, changes, maker.id, end_made_keys, actor)
     )
-    runtime.wake_ups.tasks_due.set()
+    runtime.wake_ups.notify_tasks_due()
     return changed
 
 

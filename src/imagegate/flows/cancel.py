@@ -9,6 +9,7 @@ from __future__ import annotations
 from imagegate.domain import ids
 from imagegate.domain.errors import TaskNotCancellable, TaskNotFound
 from imagegate.domain.tasks import Task
+from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
 from imagegate.runtime import Runtime
 from imagegate.store import tasks
@@ -23,10 +24,13 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
     match result:
         case Cancelled() | CancelRequested():
             if isinstance(result, CancelRequested):
-                runtime.wake_ups.cancel_requested.add(task.id)
+                runtime.wake_ups.notify_cancel_requested(task.id)
             runtime.wake_ups.notify_task_changed(task.id)
-            runtime.wake_ups.webhooks_due.set()
-            return await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
+            runtime.wake_ups.notify_webhooks_due()
+            found = await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
+            if found.error is not None and not task.terminal:
+                count_task_end(runtime, found, error=found.error.code)
+            return found
         case AlreadyFinished():
             raise TaskNotCancellable
         case NoSuchTask():

@@ -40,4 +40,5 @@ def _horizons(work: Work) -> Horizons:
         requeue_us=MAX_REQUEUE_US,
         retry_us=int(max(work.webhook_retry_s, default=0) * US_PER_SECOND),
         webhook_lease_us=int(work.webhook_lease_s * US_PER_SECOND),
+        spool_wait_us=MAX_REQUEUE_US + work.spool_wait_us,
     )

@@ -23,7 +23,7 @@ def measure_free_space(settings: Settings) -> list[tuple[Path, int, int]]:
     storage = settings.storage
     found: dict[int, tuple[Path, int, int]] = {}
     for folder in (settings.data_dir, settings.blob_dir, settings.spool_dir):
-        if folder.exists():
+        if folder is not None and folder.exists():
             usage = shutil.disk_usage(folder)
             min_free_bytes = min(storage.min_free_bytes, usage.total * storage.min_free_percent // 100)
             found.setdefault(folder.stat().st_dev, (folder, usage.free, min_free_bytes))

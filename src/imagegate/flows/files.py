@@ -24,6 +24,7 @@ from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_HOUR
 from imagegate.egress import CheckedUrl, FetchFailed, Purpose, UrlRefused, check_url
+from imagegate.flows.discard import discard_blobs
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
@@ -169,7 +170,7 @@ async def store_file(
     media_type = incoming.finish()
     size, digest = await asyncio.to_thread(fsync_and_hash, incoming.path)
     new = _new_file(runtime, account_id, upload_names, FileFacts(media_type, size, digest))
-    await runtime.blobs.put(incoming.path, new.asset.key)
+    await runtime.blobs.put(incoming.path, new.asset)
     keep_us = runtime.settings.storage.upload_hours * US_PER_HOUR
     max_files = runtime.settings.limits.files_per_account
     match await runtime.db.write(files.add_file, account_id, new, keep_us, max_files):
@@ -177,7 +178,7 @@ async def store_file(
             await _delete_blobs(runtime, replaced)
             return file
         case files.FileLimitReached():
-            await runtime.blobs.delete(new.asset.key)
+            await discard_blobs(runtime, [new.asset.key])
             raise _limit_reached(runtime)
 
 
@@ -202,9 +203,7 @@ def _new_file(runtime: Runtime, account_id: str, naming: UploadNames, facts: Fil
 
 async def _delete_blobs(runtime: Runtime, removed: tuple[Asset, ...]) -> None:
     """Their links have ended already; if the process dies in between, the sweep deletes them."""
-    for asset in removed:
-        await runtime.blobs.delete(asset.key)
-    if removed:
+    if removed and await discard_blobs(runtime, [asset.key for asset in removed]):
         await runtime.db.write(assets.mark_assets_deleted, [asset.id for asset in removed])
 
 

@@ -11,9 +11,11 @@ from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
+from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.submit import answers_kept_us
+from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
 from imagegate.logging import log, log_error
 from imagegate.runtime import Runtime
@@ -35,6 +37,7 @@ from imagegate.store.dialect import DatabaseError
 from imagegate.store.invariants import find_cheap_violations
 
 _BATCH_SIZE = 500
+_WAKE_BATCH_SIZE = 1_000
 # Small batches: other commands get their turn with the writer in between.
 _PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
@@ -46,10 +49,20 @@ async def reclaim_lost_tasks(runtime: Runtime) -> int:
     count = 0
     while True:
         reclaimed = await db.write(
-            claims.recover_lost_tasks, owner, db.engine.shared, max_crashes, _BATCH_SIZE, task_encoder(runtime)
+            claims.recover_lost_tasks,
+            owner,
+            db.engine.shared,
+            max_crashes,
+            _BATCH_SIZE,
+            task_encoder(runtime),
+            runtime.settings.work.spool_wait_us,
         )
         for task_id in reclaimed:
             runtime.wake_ups.notify_task_changed(task_id)
+        if reclaimed:
+            runtime.wake_ups.notify_tasks_due()
+        for task in await db.read(claims.list_crash_loops, reclaimed):
+            count_task_end(runtime, task, error=TaskErrorCode.service_error)
         count += len(reclaimed)
         if len(reclaimed) < _BATCH_SIZE:
             return count
@@ -65,9 +78,9 @@ async def delete_expired_assets(runtime: Runtime) -> int:
     """Delete the bytes, then mark the row; returns the number of assets. Their links have expired already."""
     count = 0
     while expired := await runtime.db.read(assets.list_expired_assets, _BATCH_SIZE):
-        for asset in expired:
-            await runtime.blobs.delete(asset.key)
-            crash_point("gc.blob_deleted")
+        if not await discard_blobs(runtime, [asset.key for asset in expired]):
+            break
+        crash_point("gc.blob_deleted")
         await runtime.db.write(assets.mark_assets_deleted, [asset.id for asset in expired])
         crash_point("gc.row_deleted")
         count += len(expired)
@@ -107,9 +120,10 @@ async def sweep_spool(runtime: Runtime) -> None:
 async def delete_orphan_blobs(runtime: Runtime) -> None:
     """Delete blobs without a row: a process died between the two. After a day no commit can still be coming."""
     cutoff = time.time() - 24 * 3600
-    for key, changed in await runtime.blobs.list_all():
-        if changed < cutoff and not await runtime.db.read(assets.is_blob_live, key):
-            await runtime.blobs.delete(key)
+    async for page in runtime.blobs.list_pages():
+        old = [key for key, changed in page if changed < cutoff]
+        live = await runtime.db.read(assets.find_live_keys, old)
+        await discard_blobs(runtime, [key for key in old if key not in live])
 
 
 async def check_invariants(runtime: Runtime) -> None:
@@ -133,6 +147,20 @@ async def check_integrity(runtime: Runtime) -> None:
             runtime.wake_ups.database_damage = found
             log_error("database_damaged", table=table, error=found)
     log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+
+
+async def look_after_process(runtime: Runtime) -> None:
+    """What every process has to know for itself, also one that leaves the sweeps to others."""
+    await watch_secret(runtime)
+    await check_invariants(runtime)
+
+
+async def wake_waiting(runtime: Runtime) -> None:
+    """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
+    count = _WAKE_BATCH_SIZE
+    while count == _WAKE_BATCH_SIZE:
+        count = await runtime.db.write(tasks.wake_waiting_tasks, _WAKE_BATCH_SIZE)
+        runtime.wake_ups.notify_tasks_due()
 
 
 async def sweep(runtime: Runtime) -> None:

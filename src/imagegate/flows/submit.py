@@ -89,6 +89,8 @@ async def submit_quote(
         if found is None:
             raise shortage
         return await _submitted_before(runtime, key.account_id, found)
+    if runtime.tracing is not None and (trace := runtime.tracing.traceparent()):
+        quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, trace=trace))
     new = await _new_task(runtime, quote, key, now, received)
     if owed is not None:
         new = msgspec.structs.replace(new, owed=owed)
@@ -101,7 +103,8 @@ async def submit_quote(
     match result:
         case tasks.TaskSubmitted():
             unfinished.count += 1
-            runtime.wake_ups.tasks_due.set()
+            runtime.wake_ups.notify_tasks_due()
+            _name_task(runtime, new.id)
             return Submitted(new, Submission.created)
         case Replay() | Joined() | FailedBefore():
             return await _submitted_before(runtime, key.account_id, result)
@@ -134,7 +137,13 @@ async def _submitted_before(runtime: Runtime, account_id: str, found: Replay | J
     task = await runtime.db.read(tasks.find_task, account_id, found.task_id)
     if task is None:
         raise errors.TaskNotFound
+    _name_task(runtime, task.id)
     return Submitted(task, _HOW[type(found)])
+
+
+def _name_task(runtime: Runtime, task_id: str) -> None:
+    if runtime.tracing is not None:
+        runtime.tracing.name_task(task_id)
 
 
 def answers_kept_us(runtime: Runtime) -> int:

@@ -10,11 +10,12 @@ import asyncio
 import functools
 import secrets
 
-from imagegate.blobs import BlobNotFound
+from imagegate.blobs import BlobDamaged, BlobNotFound, StorageUnavailable
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import NotFound, ServiceUnavailable
 from imagegate.domain.time import US_PER_SECOND
+from imagegate.flows.discard import discard_blobs
 from imagegate.images.jobs import thumbnail
 from imagegate.images.jobs.decode import CPU_S, ImageSize
 from imagegate.images.jobs.process_pool import JobFailed, WorkerDied
@@ -108,7 +109,10 @@ async def _draw(runtime: Runtime, undrawn: Undrawn) -> None:
         return
     try:
         asset = await _draw_and_publish(runtime, undrawn)
-    except (WorkerDied, JobFailed, BlobNotFound, OSError) as error:
+    except StorageUnavailable as error:  # says nothing about the image, however often
+        log_warning("thumbnail_waiting_for_storage", task=undrawn.task_id, error=str(error))
+        return
+    except (WorkerDied, JobFailed, BlobNotFound, BlobDamaged, OSError) as error:
         if runtime.thumbnail_pool.closed:  # the process ends: it says nothing about the image
             return
         is_final = isinstance(error, JobFailed) and error.kind not in _PASSING_FAILURES
@@ -116,24 +120,24 @@ async def _draw(runtime: Runtime, undrawn: Undrawn) -> None:
         return
     crash_point("thumbnail.published")
     if not await runtime.db.write(thumbnails.add_thumbnail, undrawn.account_id, undrawn, asset):
-        await runtime.blobs.delete(asset.key)  # another process was quicker, under a key of its own
+        await discard_blobs(runtime, [asset.key])  # another process was quicker, under a key of its own
 
 
 async def _draw_and_publish(runtime: Runtime, undrawn: Undrawn) -> Asset:
-    source = await runtime.blobs.local_path(undrawn.key)
     folder = runtime.settings.data_dir / "incoming"
     target = folder / f"thumbnail-{secrets.token_hex(8)}.webp"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        request = thumbnail.ThumbnailRequest(str(source), str(target))
-        drawn = await runtime.thumbnail_pool.run(thumbnail.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=_WALL_S)
+        async with runtime.blobs.local_copy(undrawn) as source:
+            request = thumbnail.ThumbnailRequest(str(source), str(target))
+            drawn = await runtime.thumbnail_pool.run(thumbnail.JOB, request, ImageSize, cpu_s=CPU_S, wall_s=_WALL_S)
         # Durable before its row: from the row on the result may be deleted.
         size, digest = await asyncio.to_thread(fsync_and_hash, target)
         facts = FileFacts(thumbnail.MEDIA_TYPE, size, digest, drawn.width, drawn.height)
         asset = new_asset(
             AssetKind.thumbnail, undrawn.account_id, undrawn.task_id, facts, undrawn.created, position=undrawn.position
         )
-        await runtime.blobs.put(target, asset.key)
+        await runtime.blobs.put(target, asset)
     finally:
         await asyncio.to_thread(target.unlink, missing_ok=True)
     return asset

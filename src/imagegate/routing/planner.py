@@ -35,11 +35,12 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class WaitReason(enum.StrEnum):
-    """Why no call is made now although a route can serve the request: each ends by itself."""
+    """Why a task does not move on now: each ends by itself. All but `storage` are about its routes."""
 
     unavailable = "upstream_unavailable"
     throttled = "upstream_throttled"
     busy = "upstream_busy"
+    storage = "storage_unavailable"
 
 
 class RouteWait(msgspec.Struct, frozen=True, order=True):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.assets import Asset, AssetKind
-from imagegate.store.transaction import Tx
+from imagegate.store import installation
+from imagegate.store.transaction import Tx, name_values
 
 _ASSET = """SELECT id, account_id, task_id, kind, position, key, media_type, bytes, width, height, sha256, created,
     expires, deleted FROM assets"""
+_INPUT_KINDS = "'reference', 'upright', 'mask', 'repaint'"
 
 
 def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None, *, thumbnail_due: int | None = None) -> None:
@@ -34,7 +36,7 @@ def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
     return tx.fetch_structs(
         Asset,
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id
-            AND kind IN ('reference', 'upright', 'mask', 'repaint') AND deleted IS NULL ORDER BY kind DESC, position""",
+            AND kind IN ({_INPUT_KINDS}) AND deleted IS NULL ORDER BY kind DESC, position""",
         {"task_id": task_id, "account_id": account_id},
     )
 
@@ -55,17 +57,22 @@ def find_live_output_asset(tx: Tx, account_id: str, task_id: str, kind: AssetKin
 def expire_inputs(tx: Tx, account_id: str, task_id: str) -> None:
     """Expire references and masks with their task: the next purge deletes their bytes."""
     tx.execute_nowait(
-        """UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
-            AND kind IN ('reference', 'upright', 'mask', 'repaint')""",
+        f"""UPDATE assets SET expires = :now WHERE task_id = :task_id AND account_id = :account_id AND expires > :now
+            AND kind IN ({_INPUT_KINDS})""",
         {"task_id": task_id, "account_id": account_id},
     )
 
 
 def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
-    """Return what may be deleted: a result whose thumbnail is still to be drawn may not."""
+    """Return what may be deleted: a result whose thumbnail is still to be drawn may not.
+
+    Nor may inputs while a backup is under way: its snapshot has their task unfinished, which would go on without them.
+    """
+    until = installation.find_value(tx, installation.BACKUP_UNTIL)
+    kept = _INPUT_KINDS if until is not None and int(until) > tx.now else "''"
     return tx.fetch_structs(
         Asset,
-        f"""{_ASSET} WHERE deleted IS NULL AND thumbnail_due IS NULL AND expires <= :now
+        f"""{_ASSET} WHERE deleted IS NULL AND thumbnail_due IS NULL AND expires <= :now AND kind NOT IN ({kept})
         ORDER BY expires LIMIT :limit""",
         {"limit": limit},
     )
@@ -81,14 +88,37 @@ def has_assets(tx: Tx) -> bool:
     return tx.fetch_one("SELECT id FROM assets LIMIT 1") is not None
 
 
-def is_blob_live(tx: Tx, key: str) -> bool:
-    return tx.fetch_one("SELECT id FROM assets WHERE key = :key AND deleted IS NULL", {"key": key}) is not None
+def find_live_keys(tx: Tx, keys: list[str]) -> set[str]:
+    """Return those of these keys whose bytes should be there."""
+    if not keys:
+        return set()
+    names, values = name_values("key", keys)
+    rows = tx.fetch_all(f"SELECT key FROM assets WHERE key IN ({names}) AND deleted IS NULL", values)
+    return {row["key"] for row in rows}
 
 
 def is_blob_known(tx: Tx, key: str) -> bool:
     return tx.fetch_one("SELECT id FROM assets WHERE key = :key", {"key": key}) is not None
 
 
-def list_live_assets(tx: Tx) -> list[Asset]:
-    """Return every asset whose bytes should be there."""
-    return tx.fetch_structs(Asset, f"{_ASSET} WHERE deleted IS NULL ORDER BY key")
+def list_live_assets(tx: Tx, after: str, limit: int) -> list[Asset]:
+    """Return assets whose bytes should be there, by id, from the first after this id on."""
+    return tx.fetch_structs(
+        Asset,
+        f"{_ASSET} WHERE deleted IS NULL AND id > :after ORDER BY id LIMIT :limit",
+        {"after": after, "limit": limit},
+    )
+
+
+def measure_live_assets(tx: Tx) -> tuple[int, int]:
+    """The number of those assets, and of their bytes."""
+    row = tx.fetch_all(
+        "SELECT COUNT(*) AS number, CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS total FROM assets WHERE deleted IS NULL"
+    )[0]
+    return row["number"], row["total"]
+
+
+def is_ended(tx: Tx, asset_id: str) -> bool:
+    """Whether its bytes may be gone: it expired, was deleted, or went with its task."""
+    live = "SELECT id FROM assets WHERE id = :id AND deleted IS NULL AND expires > :now"
+    return tx.fetch_one(live, {"id": asset_id}) is None

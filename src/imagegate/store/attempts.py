@@ -86,6 +86,14 @@ def save_remote_ref(tx: Tx, account_id: str, attempt_id: str, ref: str) -> None:
     )
 
 
+def mark_spooled(tx: Tx, account_id: str, attempt_id: str) -> None:
+    """Record that what the call delivered is safe in its spool: from here on its task waits for that spool."""
+    tx.execute_nowait(
+        "UPDATE attempts SET spooled = 1 WHERE id = :id AND account_id = :account_id AND outcome = 'sending'",
+        {"id": attempt_id, "account_id": account_id},
+    )
+
+
 class AttemptEnded(msgspec.Struct, frozen=True):
     """The outcome is recorded. `ended_break`: it closed a breaker, so that tasks which wait for a route may look."""
 
@@ -177,7 +185,7 @@ def list_attempts(tx: Tx, account_id: str, task_id: str) -> list[Attempt]:
     """Return the task's attempts in the order in which they were made, whatever the clock said."""
     rows = tx.fetch_all(
         """SELECT id, task_id, account_id, claim_no, route, outcome, started, ended, detail, upstream, images,
-            cost, ref, request_id, considered, failure_kind, duplicate FROM attempts
+            cost, ref, request_id, considered, failure_kind, duplicate, spool FROM attempts
         WHERE task_id = :task_id AND account_id = :account_id ORDER BY claim_no, started, id""",
         {"task_id": task_id, "account_id": account_id},
     )

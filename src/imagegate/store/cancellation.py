@@ -25,6 +25,15 @@ class NoSuchTask(msgspec.Struct, frozen=True):
     """The account has no such task."""
 
 
+def list_cancels_of_running(tx: Tx, owner: str) -> list[str]:
+    """Return the tasks of this worker whose customers have asked to cancel them."""
+    rows = tx.fetch_all(
+        "SELECT id FROM tasks WHERE state = 'running' AND owner = :owner AND cancel_requested IS NOT NULL",
+        {"owner": owner},
+    )
+    return [row["id"] for row in rows]
+
+
 def cancel_task(
     tx: Tx, account_id: str, task_id: str, commit_id: str, render: RenderWebhook
 ) -> Cancelled | CancelRequested | AlreadyFinished | NoSuchTask:

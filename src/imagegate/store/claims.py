@@ -29,6 +29,10 @@ from imagegate.store.transaction import Tx
 
 # A claim looks past tasks for whose calls there is no place, but not through a whole queue of them.
 _LOOKED_AT = 256
+# Something that was bought for the task is in the spool of its attempt.
+_IS_SPOOLED = """EXISTS (SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.spool IS NOT NULL
+    AND (a.spooled = 1 OR a.outcome = 'produced'))"""
+_IS_SPOOLED_ELSEWHERE = _IS_SPOOLED.replace("a.spool IS NOT NULL", "a.spool <> :spool")
 CRASH_LOOP_ERROR = TaskError(
     TaskErrorCode.service_error, "The task stopped its worker too often.", reason="worker_crash_loop"
 )
@@ -61,13 +65,21 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 def claim_due_tasks(
-    tx: Tx, account_id: str, owner: str, lease_us: int, limit: int, plan: PlanFirstCall, tried: list[Claimed]
+    tx: Tx,
+    account_id: str,
+    owner: str,
+    lease_us: int,
+    limit: int,
+    plan: PlanFirstCall,
+    tried: list[Claimed],
+    spool: str = "",
 ) -> list[Claimed]:
     """Take up to `limit` due tasks of the account: lease them, raise their claim number, and mark the first call of
     each for which `plan` names one.
 
     `plan` gets the task as the claim will leave it, once for each try of this transaction. `tried` is for the command
     itself: what an earlier try claimed. If that was committed after all, its calls are marked, and must be made.
+    `spool` is the worker's own: what another spool holds is left alone for as long as its task waits for that one.
     """
     if tx.is_retry and (committed := [one for one in tried if _is_claimed(tx, one.task)]):
         return committed
@@ -75,7 +87,7 @@ def claim_due_tasks(
     claimed: list[Claimed] = []
     full_models: set[str] = set()
     while True:
-        rows = _select_due(tx, account_id, limit - len(claimed), full_models)
+        rows = _select_due(tx, account_id, limit - len(claimed), full_models, spool)
         fulls_before = len(full_models)
         for row in rows:
             if row["model"] not in full_models:
@@ -92,6 +104,8 @@ def claim_due_tasks(
                     full_models.add(row["model"])
                 else:
                     claimed.append(_claim(tx, task, planned))
+                    if row["spool_wait"] is not None:
+                        _give_up_other_spools(tx, task.id, spool)
         if len(claimed) == limit or len(full_models) == fulls_before:
             break
     tried[:] = claimed
@@ -100,16 +114,25 @@ def claim_due_tasks(
     return claimed
 
 
-def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str]) -> list[Row]:
+def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str], spool: str) -> list[Row]:
     """Lock and return due tasks, the longest due first, past those for whose calls there is no place."""
-    due = "account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now"
-    params = {"account_id": account_id, "limit": limit}
+    due = f"""account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now
+        AND (spool_wait IS NULL OR spool_wait <= :now OR NOT {_IS_SPOOLED_ELSEWHERE})"""
+    params = {"account_id": account_id, "limit": limit, "spool": spool}
     if full_models:
         models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
         params |= {"looked_at": _LOOKED_AT, **models}
         due = f"""id IN (SELECT id FROM tasks WHERE {due} ORDER BY due LIMIT :looked_at)
             AND state = 'queued' AND model NOT IN (:{", :".join(models)})"""
     return tx.fetch_all(f"{SELECT_TASK} WHERE {due} ORDER BY due LIMIT :limit {SKIP_LOCKED}", params)
+
+
+def _give_up_other_spools(tx: Tx, task_id: str, spool: str) -> None:
+    """Nobody waits for them any more, and for what this worker makes nobody must have to wait for two."""
+    tx.execute_nowait(
+        "UPDATE attempts SET spool = NULL, spooled = 0 WHERE task_id = :task_id AND spool <> :spool",
+        {"task_id": task_id, "spool": spool},
+    )
 
 
 def _is_claimed(tx: Tx, task: Task) -> bool:
@@ -132,7 +155,7 @@ def _claim(tx: Tx, task: Task, planned: FirstCall | NoFirstCall) -> Claimed:
     sent = "first_sent = COALESCE(first_sent, :now), waiting_since = NULL, waiting_reason = NULL," if attempt else ""
     tx.execute_nowait(
         f"""UPDATE tasks SET state = 'running', claim_no = :claim_no, owner = :owner, lease_until = :lease,
-            started = :started, {sent} seq = seq + 1 WHERE id = :id""",
+            started = :started, {sent} spool_wait = NULL, seq = seq + 1 WHERE id = :id""",
         {
             "claim_no": task.claim_no,
             "owner": task.owner,
@@ -160,22 +183,23 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
 
 
 def recover_lost_tasks(
-    tx: Tx, owner: str, shared: bool, max_crashes: int, limit: int, render: RenderWebhook
+    tx: Tx, owner: str, shared: bool, max_crashes: int, limit: int, render: RenderWebhook, spool_wait_us: int = 0
 ) -> list[str]:
     """Put tasks of dead workers back in the queue, fail those that stopped too many; return the ids of all of them.
 
     On an engine with one process every task of another owner is lost, whatever its lease says, and none of our own
-    is; on a `shared` engine the lease decides.
+    is; on a `shared` engine the lease decides. For so long a task waits for the spool that has what it bought.
     """
     lost = "lease_until <= :now" if shared else "owner <> :owner"
     rows = tx.fetch_all(
         f"""WITH lost AS MATERIALIZED (
             SELECT id FROM tasks WHERE state = 'running' AND {lost}
             ORDER BY lease_until LIMIT :limit {SKIP_LOCKED})
-        UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL
+        UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL,
+            spool_wait = CASE WHEN {_IS_SPOOLED} THEN lease_until + :spool_wait_us END
         WHERE id IN (SELECT id FROM lost) AND state = 'running'
         RETURNING id, account_id, claim_no, crashes""",
-        {"owner": owner, "limit": limit},
+        {"owner": owner, "limit": limit, "spool_wait_us": spool_wait_us},
     )
     for row in rows:
         record_step(tx, row["id"])
@@ -183,6 +207,12 @@ def recover_lost_tasks(
             commit_id = f"cmt_crashed_{row['id']}"
             fail_task(tx, row["account_id"], row["id"], row["claim_no"], CRASH_LOOP_ERROR, commit_id, render)
     return [row["id"] for row in rows]
+
+
+def list_crash_loops(tx: Tx, task_ids: list[str]) -> list[Task]:
+    """Return those of these tasks that `recover_lost_tasks` has failed."""
+    rows = (tx.fetch_one(f"{SELECT_TASK} WHERE id = :id AND state = 'failed'", {"id": one}) for one in task_ids)
+    return [task for task in (task_from_row(row) for row in rows if row) if task.error == CRASH_LOOP_ERROR]
 
 
 def release_task(
@@ -193,18 +223,22 @@ def release_task(
     due: int = 0,
     waiting_since: int | None = None,
     waiting_reason: str | None = None,
+    spool_wait_us: int = 0,
 ) -> Done | LostLease:
     """Give a task back to the queue, due at `due` in UTC microseconds; it does not count as a crash.
 
     `waiting_reason`: why no route takes it now; `waiting_since` when none could, other than a full one, at the latest.
+    What was bought for it is in our spool: others leave it to those who have that for `spool_wait_us` after it is due.
     """
     changed = tx.execute(
-        """UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL,
+        f"""UPDATE tasks SET state = 'queued', owner = NULL, lease_until = NULL,
+            spool_wait = CASE WHEN {_IS_SPOOLED} THEN :spool_wait END,
             due = CASE WHEN cancel_requested IS NULL THEN :due ELSE :now END,
             waiting_since = :since, waiting_reason = :reason
         WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
         {
             "due": due,
+            "spool_wait": max(due, tx.now) + spool_wait_us,
             "since": waiting_since,
             "reason": waiting_reason,
             "id": task_id,

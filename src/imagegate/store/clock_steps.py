@@ -11,7 +11,8 @@ from imagegate.store.transaction import Tx
 class Horizons(msgspec.Struct, frozen=True):
     """How far ahead, in microseconds, each time can be at most: what is further was written before a step back.
 
-    `requeue_us`: when a waiting task looks again. `retry_us`: when a webhook is sent again.
+    `requeue_us`: when a waiting task looks again. `retry_us`: when a webhook is sent again. `spool_wait_us`: how
+    long a task waits for a spool.
     """
 
     deadline_us: int
@@ -19,6 +20,7 @@ class Horizons(msgspec.Struct, frozen=True):
     requeue_us: int
     retry_us: int
     webhook_lease_us: int
+    spool_wait_us: int
 
 
 def follow_step(tx: Tx, step: ClockStep, horizons: Horizons) -> None:
@@ -45,7 +47,7 @@ def _follow_forward(tx: Tx, step: ClockStep, horizons: Horizons) -> None:
     )
     tx.execute_nowait(
         """UPDATE tasks SET deadline = deadline + :size, lease_until = lease_until + :size,
-            waiting_since = waiting_since + :size
+            waiting_since = waiting_since + :size, spool_wait = spool_wait + :size
         WHERE state IN ('queued', 'running') AND created <= :expected AND deadline > :expected
             AND deadline <= created + :max""",
         params,
@@ -67,6 +69,8 @@ def pull_in(tx: Tx, horizons: Horizons) -> None:
         WHERE state IN ('queued', 'running') AND deadline > :now + :deadline_us""",
         "UPDATE tasks SET lease_until = :now + :lease_us WHERE state = 'running' AND lease_until > :now + :lease_us",
         "UPDATE tasks SET waiting_since = :now WHERE state = 'queued' AND waiting_since > :now",
+        """UPDATE tasks SET spool_wait = :now + :spool_wait_us
+        WHERE state = 'queued' AND spool_wait > :now + :spool_wait_us""",
         "UPDATE deliveries SET due = :now WHERE state = 'waiting' AND due > :now + :retry_us",
         """UPDATE deliveries SET lease_until = :now + :webhook_lease_us
         WHERE owner IS NOT NULL AND lease_until > :now + :webhook_lease_us""",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import queue
 import re
@@ -17,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
 from imagegate.concurrency import KeyedSlots, prepare_structs
+from imagegate.counters import DatabaseCounters
 from imagegate.store.dialect import (
     Clock,
     Connection,
@@ -24,10 +26,12 @@ from imagegate.store.dialect import (
     DatabaseUnusable,
     Engine,
     Lock,
+    LockedByOthers,
     QueryTimeout,
     Row,
     first_line,
 )
+from imagegate.store.notifications import Notifications
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
@@ -39,17 +43,42 @@ T = TypeVar("T")
 
 MAX_LISTS_PER_ACCOUNT = 2  # running at a time; more wait
 REPORT_READERS = 4
+# A migration waits for the transactions of gateways that serve meanwhile, and for another process that migrates.
+_MIGRATION_PATIENCE_S = 600.0
+_MIGRATION_PAUSE_S = 0.5
 
-_CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
+CREATE_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     name TEXT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL, applied MICROS NOT NULL) STRICT;"""
 _OLDEST_PROGRAM = re.compile(r"-- oldest program: ([0-9.]+)\n")
 
 
+@dataclasses.dataclass(frozen=True)
+class SchemaStep:
+    """The last migration that a database has, empty where it has none, and those that it lacks, in order."""
+
+    before: str
+    pending: tuple[str, ...]
+
+    @property
+    def after(self) -> str:
+        return max(self.before, *self.pending) if self.pending else self.before
+
+
+def is_shared_url(url: str) -> bool:
+    """Whether the database is one that several processes can work on."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
 def create_engine(url: str, clock: Clock | None = None) -> Engine:
     """Return the engine of `postgresql://…` or of the path of a SQLite file."""
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_shared_url(url):
         return PostgresEngine(url, clock)
     return SqliteEngine(Path(url), clock)
+
+
+def open_notifications(url: str) -> Notifications | None:
+    """Messages between the processes of this database; None where there is one process."""
+    return Notifications(url) if is_shared_url(url) else None
 
 
 class Database:
@@ -70,9 +99,11 @@ class Database:
         list_timeout_s: float = 3.0,
     ) -> None:
         prepare_structs()  # the writer's and readers' threads decode the same ones
-        self.engine = engine
+        self.engine, self.counters = engine, DatabaseCounters()
         self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
-        self._writers = [Writer(engine, self._inbox, batch) for _ in range(writers if engine.shared else 1)]
+        self._writers = [
+            Writer(engine, self._inbox, batch, self.counters) for _ in range(writers if engine.shared else 1)
+        ]
         self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
         self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
@@ -165,6 +196,8 @@ class Database:
             failure = self.engine.translate_error(error)
             if failure is None:
                 raise
+            if not isinstance(failure, QueryTimeout):
+                self.counters.count_error("read")
             raise failure from error
         return result
 
@@ -181,54 +214,56 @@ class Database:
         self._connections.remove(connection)
         connection.close()
 
-    def migrate(self) -> None:
-        """Bring the schema up to date, all or nothing.
+    def migrate(self) -> SchemaStep:
+        """Bring the schema up to date, all or nothing, one process at a time. Return what there was to do.
 
         DatabaseUnusable where an applied file was edited, where a newer program made the schema and this one is too
         old for it, and where the database is not one of this program.
         """
 
-        def apply(connection: Connection) -> None:
+        def apply(connection: Connection) -> SchemaStep:
             connection.lock(Lock.migrations)  # another process may start at the same time
             if connection.is_empty():
-                connection.execute_script(_CREATE_MIGRATIONS_TABLE)
-            applied = _applied_migrations(connection)
-            _refuse_newer_schema(applied)
+                connection.execute_script(CREATE_MIGRATIONS_TABLE)
+            step = _find_step(connection)
             for name, text in load_migrations():
-                if name not in applied:
+                if name in step.pending:
                     _apply_migration(connection, name, text)
-                elif applied[name]["checksum"] != _checksum(text):
-                    raise DatabaseUnusable(f"migration {name} differs from the one that made this database")
+            return step
 
-        self._on_schema(apply, readonly=False)
+        give_up = time.monotonic() + _MIGRATION_PATIENCE_S
+        while True:
+            try:
+                return self._on_schema(apply, readonly=False)
+            except LockedByOthers as error:
+                # A gateway of the version before is at work beside us, or another process migrates.
+                if time.monotonic() > give_up:
+                    raise DatabaseUnusable(f"the schema cannot be changed: {error}") from error
+                time.sleep(_MIGRATION_PAUSE_S)
+
+    def find_pending(self) -> SchemaStep:
+        """What `migrate` has to do, without changing anything. DatabaseUnusable as there."""
+        if any(not file.exists() for file in self.engine.files()[:1]):
+            return SchemaStep("", tuple(name for name, _ in load_migrations()))
+        return self._on_schema(_find_step, readonly=True)
 
     def check_schema(self) -> None:
         """Without changing anything: DatabaseUnusable unless the schema is the one that this program works with."""
+        self._on_schema(refuse_unfinished_schema, readonly=True)
 
-        def check(connection: Connection) -> None:
-            if connection.is_empty():
-                raise DatabaseUnusable("the database is empty: no gateway has served from it yet")
-            applied = _applied_migrations(connection)
-            _refuse_newer_schema(applied)
-            missing = [name for name, _ in load_migrations() if name not in applied]
-            if missing:
-                raise DatabaseUnusable(
-                    f"the database has an older schema, without {missing[0]}; "
-                    "`imagegate doctor` or the next start brings it up to date"
-                )
-
-        self._on_schema(check, readonly=True)
-
-    def _on_schema(self, work: Callable[[Connection], None], *, readonly: bool) -> None:
+    def _on_schema(self, work: Callable[[Connection], T], *, readonly: bool) -> T:
         connection = self.engine.connect(readonly=readonly)
         try:
+            connection.lift_limits()
             connection.begin()
-            work(connection)
+            result = work(connection)
             connection.commit()
         except Exception as error:
             with contextlib.suppress(Exception):  # the first error is the one that matters
                 connection.rollback()
             failure = self.engine.translate_error(error)
+            if isinstance(failure, LockedByOthers):
+                raise failure from error
             if failure is None and not self.engine.is_driver_error(error):
                 raise
             raise DatabaseUnusable(
@@ -236,6 +271,7 @@ class Database:
             ) from error
         finally:
             connection.close()
+        return result
 
     def close(self) -> None:
         """Finish the commands that wait, then close every connection."""
@@ -256,6 +292,31 @@ def load_migrations() -> list[tuple[str, str]]:
     folder = resources.files("imagegate.store") / "schema"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
     return [(file.name, file.read_text("utf-8")) for file in files]
+
+
+def refuse_unfinished_schema(connection: Connection) -> None:
+    """DatabaseUnusable unless the schema is the one that this program works with."""
+    step = _find_step(connection)
+    if not step.before:
+        raise DatabaseUnusable("the database is empty: no gateway has served from it yet")
+    if step.pending:
+        raise DatabaseUnusable(
+            f"the database has an older schema, without {step.pending[0]}; "
+            "`imagegate migrate` or the next start brings it up to date"
+        )
+
+
+def _find_step(connection: Connection) -> SchemaStep:
+    """DatabaseUnusable where an applied file was edited, and where this program is too old for the schema."""
+    if connection.is_empty():
+        return SchemaStep("", tuple(name for name, _ in load_migrations()))
+    applied = _applied_migrations(connection)
+    _refuse_newer_schema(applied)
+    for name, text in load_migrations():
+        if name in applied and applied[name]["checksum"] != _checksum(text):
+            raise DatabaseUnusable(f"migration {name} differs from the one that made this database")
+    pending = tuple(name for name, _ in load_migrations() if name not in applied)
+    return SchemaStep(max(applied, default=""), pending)
 
 
 def _applied_migrations(connection: Connection) -> dict[str, Row]:

@@ -39,6 +39,13 @@ class DatabaseError(Exception):
         self.is_retryable = is_retryable
 
 
+class LockedByOthers(DatabaseError):
+    """Another transaction held what this one needs: the same commands may be run again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
+
+
 class DiskFull(DatabaseError):
     """No space left: nothing of the transaction was written."""
 
@@ -69,7 +76,15 @@ class Connection(Protocol):
     def set_deadline(self, at: float) -> None:
         """Stop statements at this moment of `time.monotonic()`, here and in the server: QueryTimeout."""
 
-    def begin(self) -> None: ...
+    def lift_limits(self) -> None:
+        """Let statements and waits between them take as long as they do: for work that reads or changes whole tables.
+
+        How long a lock is waited for stays limited where others wait behind whoever waits.
+        """
+
+    def begin(self) -> None:
+        """Of a read-only connection: whatever is read until the commit is one state of the database."""
+
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.assets import Asset
+from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.store.assets import add_asset, find_asset
+from imagegate.store.assets import add_asset, find_asset, mark_assets_deleted
 from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
@@ -194,3 +194,21 @@ def find_file_by_secret(tx: Tx, secret: str) -> StoredFile | None:
 def find_file_by_id(tx: Tx, file_id: str) -> StoredFile | None:
     """Return the file behind a download link: the id is as secret as the URL."""
     return tx.fetch_struct(StoredFile, f"{_FILE} WHERE f.id = :id", {"id": file_id})
+
+
+def end_in_copy(tx: Tx, account_id: str, asset: Asset) -> bool:
+    """In a copy of the database, where the asset is live, record that it has ended in the database itself.
+
+    False, and nothing is recorded, where it is the input of a task that is unfinished in the copy: the task would go on
+    without it.
+    """
+    if asset.kind == AssetKind.upload:
+        for row in tx.fetch_all("SELECT id FROM files WHERE asset_id = :id", {"id": asset.id}):
+            remove_file(tx, account_id, row["id"])
+    elif asset.kind not in (AssetKind.result, AssetKind.thumbnail) and tx.fetch_one(
+        "SELECT id FROM tasks WHERE id = :id AND state IN ('queued', 'running')", {"id": asset.task_id}
+    ):
+        return False
+    tx.execute("UPDATE assets SET thumbnail_due = NULL WHERE id = :id", {"id": asset.id})
+    mark_assets_deleted(tx, [asset.id])
+    return True

@@ -5,6 +5,9 @@ from __future__ import annotations
 from imagegate.store.transaction import Tx
 
 SECRET_CHECK = "secret_check"  # noqa: S105  a name; the value tells secrets apart and is none
+LAST_BACKUP = "last_backup"  # when its snapshot was taken, UTC microseconds
+# Until when a backup under way needs the inputs of unfinished tasks; it is put off while the backup goes on.
+BACKUP_UNTIL = "backup_until"
 FORMER_CHECK = "former_secret_check"  # of the secret before; the row is as old as the rotation
 
 
@@ -17,6 +20,24 @@ def find_age(tx: Tx, name: str) -> tuple[str, int] | None:
     """Return the value and for how long it has been stored, in microseconds."""
     row = tx.fetch_one("SELECT value, created FROM installation WHERE name = :name", {"name": name})
     return (str(row["value"]), tx.now - int(row["created"])) if row else None
+
+
+def backup_age(tx: Tx) -> int | None:
+    """How long ago the snapshot of the last backup was taken, in microseconds; None where there is no backup."""
+    taken = find_value(tx, LAST_BACKUP)
+    return None if taken is None else max(0, tx.now - int(taken))
+
+
+def keep_inputs(tx: Tx, duration_us: int) -> None:
+    """Let no bytes of inputs be deleted for so long: a backup under way has tasks that need them."""
+    replace_value(tx, BACKUP_UNTIL, str(tx.now + duration_us))
+
+
+def forget_places(tx: Tx) -> None:
+    """What is known of folders and backups of the place that the rows came from."""
+    tx.execute("DELETE FROM installation WHERE name LIKE '%_folder'")
+    delete_value(tx, BACKUP_UNTIL)
+    delete_value(tx, LAST_BACKUP)
 
 
 def formers_of(check_value: str) -> str:
@@ -41,5 +62,8 @@ def probe_write(tx: Tx) -> None:
 
 
 def replace_value(tx: Tx, name: str, value: str) -> None:
-    delete_value(tx, name)
-    tx.insert("installation", name=name, value=value, created=tx.now)
+    tx.execute(
+        """INSERT INTO installation (name, value, created) VALUES (:name, :value, :now)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value, created = excluded.created""",
+        {"name": name, "value": value},
+    )

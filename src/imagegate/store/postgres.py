@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from imagegate.store.dialect import (
     DatabaseUnusable,
     DiskFull,
     Lock,
+    LockedByOthers,
     QueryTimeout,
     Row,
     first_line,
@@ -29,10 +31,12 @@ MIN_VERSION_NUM = 150_000
 REQUIRED_SETTINGS = ("fsync", "full_page_writes", "synchronous_commit")
 _CONNECT_TIMEOUT_S = 5
 # A statement or a lock that takes longer is given up: the commands behind it wait in one queue.
-_SESSION = (
-    "SET statement_timeout = '30s'",
-    "SET lock_timeout = '10s'",
-    "SET idle_in_transaction_session_timeout = '30s'",
+_SESSION = {"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+_READ_ONLY = "default_transaction_read_only"
+_POOLER = (
+    "A pooler such as PgBouncer stands in front of it, which gives each transaction another connection: imagegate"
+    " needs connections of its own, for their settings and for LISTEN. Name the address of PostgreSQL itself in the"
+    " setting `database`; a gateway makes some 15 connections"
 )
 
 
@@ -41,25 +45,43 @@ class PostgresConnection:
         import psycopg
         from psycopg.rows import dict_row
 
+        settings = {**_SESSION, _READ_ONLY: "on" if readonly else "off"}
         self._db: psycopg.Connection[Row] = psycopg.connect(
-            url, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_TIMEOUT_S
+            url,
+            autocommit=True,
+            row_factory=dict_row,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            # With the connection, not by SET: what a pooler cannot keep it refuses, or it can be seen that it did not.
+            options=_with_settings(psycopg.conninfo.conninfo_to_dict(url).get("options"), settings),
         )
         self._clock = clock
+        self._readonly = readonly
         self._deadline: float | None = None
         self._pipeline: AbstractContextManager[Any] | None = None
-        for statement in _SESSION:
-            self._db.execute(statement)
-        if readonly:
-            self._db.execute("SET default_transaction_read_only = on")
+        self._verify_settings(settings)
+
+    def _verify_settings(self, settings: Mapping[str, str]) -> None:
+        shown = ", ".join(f"current_setting('{name}') AS {name}" for name in settings)
+        found = self.execute(f"SELECT {shown}", {})[1][0]
+        lost = [f"{name} is {found[name]}, not {value}" for name, value in settings.items() if found[name] != value]
+        if lost:
+            self._db.close()
+            raise DatabaseUnusable(f"PostgreSQL does not keep the settings of a connection ({lost[0]}). {_POOLER}")
 
     def set_deadline(self, at: float) -> None:
         self._deadline = at
+
+    def lift_limits(self) -> None:
+        # Not lock_timeout: a change of a table that waits for its lock holds up everybody who comes after it.
+        self._db.execute("SET statement_timeout = 0")
+        self._db.execute("SET idle_in_transaction_session_timeout = 0")
 
     def begin(self) -> None:
         # In a pipeline only statements whose result is read cost a round trip.
         self._pipeline = self._db.pipeline()
         self._pipeline.__enter__()
-        self._db.execute("BEGIN")
+        # What only reads sees one state, as in SQLite; by default each statement sees what is committed when it begins.
+        self._db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ" if self._readonly else "BEGIN")
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
@@ -116,6 +138,11 @@ class PostgresConnection:
         self._db.close()
 
 
+def _with_settings(own_options: object, settings: Mapping[str, str]) -> str:
+    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return f"{own_options or ''} {ours}".lstrip()
+
+
 def _fetch(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
     """Rows changed and rows returned. In a pipeline only asking for rows waits, even where there are none."""
     import psycopg
@@ -164,6 +191,8 @@ class PostgresEngine:
         try:
             return PostgresConnection(self._url, self._clock, readonly=readonly)
         except psycopg.OperationalError as error:
+            if "unsupported startup parameter" in str(error):
+                raise DatabaseUnusable(f"PostgreSQL does not take the settings of a connection. {_POOLER}") from None
             raise DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True) from error
         except psycopg.Error:
             # The driver quotes the URL, and the password with it.
@@ -176,7 +205,9 @@ class PostgresEngine:
             case psycopg.errors.DiskFull():
                 return DiskFull("the disk of the database is full")
             case psycopg.errors.DeadlockDetected() | psycopg.errors.SerializationFailure():
-                return DatabaseError(str(error), is_retryable=True)
+                return LockedByOthers(str(error))
+            case psycopg.errors.LockNotAvailable():
+                return LockedByOthers("PostgreSQL waits for a lock that another transaction holds")
             case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
                 return DatabaseError(f"the database is incomplete, or that of another program: {first_line(error)}")
             case psycopg.errors.InsufficientPrivilege():

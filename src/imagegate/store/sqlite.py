@@ -21,9 +21,11 @@ from imagegate.store.dialect import (
     QueryTimeout,
     Row,
 )
+from imagegate.store.file_systems import find_network_mount
 
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
+_LONG_BUSY_TIMEOUT_MS = 60_000
 # Steps of SQLite's machine between two looks at the clock: about a millisecond.
 _STEPS_PER_LOOK = 20_000
 # More than the program has: each that is not kept is compiled anew.
@@ -80,6 +82,9 @@ class SqliteConnection:
     def set_deadline(self, at: float) -> None:
         self._db.set_progress_handler(lambda: time.monotonic() > at, _STEPS_PER_LOOK)
 
+    def lift_limits(self) -> None:
+        self._db.set_busy_timeout(_LONG_BUSY_TIMEOUT_MS)  # others may be at such work too
+
     def begin(self) -> None:
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
         self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
@@ -132,22 +137,34 @@ def sqlite_version() -> str:
     return apsw.sqlite_lib_version()
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """SQLite would create it readable by all; its log takes the rights of the file."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
+def _refuse_network(path: Path) -> None:
+    mount = find_network_mount(path)
+    if mount is not None:
+        raise DatabaseUnusable(
+            f"{path} is on {mount.folder}, a network file system ({mount.type} of {mount.source}), where SQLite can"
+            " lose what it acknowledged: set `data` or `database` to a local disk, or `database` to a PostgreSQL server"
+        )
+
+
 class SqliteEngine:
-    """The database file at `path`; DatabaseUnusable where the SQLite library is too old."""
+    """The database file at `path`; DatabaseUnusable where the SQLite library is too old, or the disk is remote."""
 
     name = "sqlite"
     shared = False
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None, *, is_copy: bool = False) -> None:
+        """`is_copy`: a file of a backup, which may be on any disk: nothing is acknowledged from it."""
         version = sqlite_version()
         if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
             raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
+        if not is_copy:
+            _refuse_network(path)
         self._path = path
         self._clock = clock or dialect.wall_clock
 
@@ -160,7 +177,7 @@ class SqliteEngine:
     def connect(self, *, readonly: bool) -> Connection:
         try:
             if not readonly:
-                _create_private(self._path)
+                create_private(self._path)
             return SqliteConnection(self._path, self._clock, readonly=readonly)
         except (apsw.Error, OSError) as error:
             raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error

@@ -12,7 +12,7 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import assets, idempotency
 from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answer, new_row
-from imagegate.store.dialect import Row
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.transaction import Tx, run_together
@@ -20,12 +20,13 @@ from imagegate.store.transaction import Tx, run_together
 SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
     engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
-    due, waiting_since, waiting_reason,
+    due, waiting_since, waiting_reason, spool_wait,
     CASE WHEN state IN ('queued', 'running') AND first_sent IS NOT NULL THEN EXISTS (
         SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.outcome IN ('sending', 'produced')) ELSE FALSE END
     AS is_buying,
     (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
 
+WAITING_FOR_STORAGE = "storage_unavailable"
 _FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
 
 
@@ -212,19 +213,40 @@ def log_step(tx: Tx, task_id: str) -> None:
     tx.execute_nowait(
         """INSERT INTO task_steps (task_id, seq, claim_no, state, progress, at, sent, waiting_reason, waiting_until)
         SELECT id, seq, claim_no, state, progress, :now, CASE WHEN first_sent IS NULL THEN 0 ELSE 1 END,
-            CASE WHEN state = 'queued' THEN waiting_reason END,
-            CASE WHEN state = 'queued' AND waiting_reason IS NOT NULL THEN due END
+            CASE WHEN state = 'queued' OR waiting_reason = :storage THEN waiting_reason END,
+            CASE WHEN waiting_reason = :storage OR (state = 'queued' AND waiting_reason IS NOT NULL) THEN due END
         FROM tasks WHERE id = :id""",
-        {"id": task_id},
+        {"id": task_id, "storage": WAITING_FOR_STORAGE},
     )
+
+
+def note_storage_wait(tx: Tx, account_id: str, task_id: str, claim_no: int, next_try: int) -> bool:
+    """The task waits for the storage, which is tried again by `next_try`, in UTC microseconds. Whether that is new.
+
+    It stays with its worker; the next call, release or end of the task clears the reason.
+    """
+    changed = tx.execute(
+        """UPDATE tasks SET waiting_reason = :reason, due = :next_try
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+            AND (waiting_reason IS NULL OR waiting_reason <> :reason)""",
+        {
+            "reason": WAITING_FOR_STORAGE,
+            "next_try": next_try,
+            "id": task_id,
+            "account_id": account_id,
+            "claim_no": claim_no,
+        },
+    )
+    return isinstance(record_step_if_changed(tx, task_id, changed), Done)
 
 
 def wake_waiting_tasks(tx: Tx, limit: int) -> int:
     """Make up to `limit` tasks that wait for a route due now, those that would look first; return how many."""
+    # Several processes may do this at a time: each takes the rows that no other one has.
     return tx.execute(
-        """UPDATE tasks SET due = :now WHERE id IN (
+        f"""UPDATE tasks SET due = :now WHERE id IN (
             SELECT id FROM tasks WHERE state = 'queued' AND waiting_since IS NOT NULL AND due > :now
-            ORDER BY due LIMIT :limit)""",
+            ORDER BY due LIMIT :limit {SKIP_LOCKED})""",
         {"limit": limit},
     )
 

@@ -14,13 +14,13 @@ MAX_TRIES = 4
 _FIRST_PAUSE_US, _PAUSE_FACTOR = 60_000_000, 4
 # What is due even later was written before the clock was set back.
 MAX_PAUSE_US = 16 * _FIRST_PAUSE_US
-_UNDRAWN = """SELECT a.id, a.account_id, a.task_id, a.position, a.key, a.created, a.thumbnail_due AS due,
-    a.thumbnail_tries AS tries, t.thumbnail_expires AS expires FROM assets a JOIN tasks t ON t.id = a.task_id
-    WHERE a.thumbnail_due IS NOT NULL"""
+_UNDRAWN = """SELECT a.id, a.account_id, a.task_id, a.position, a.key, a.bytes, a.sha256, a.created,
+    a.thumbnail_due AS due, a.thumbnail_tries AS tries, t.thumbnail_expires AS expires
+    FROM assets a JOIN tasks t ON t.id = a.task_id WHERE a.thumbnail_due IS NOT NULL"""
 
 
 class Undrawn(msgspec.Struct, frozen=True):
-    """A result whose thumbnail is still to be drawn: `id` and `key` are the result's, `expires` is the thumbnail's.
+    """A result whose thumbnail is still to be drawn: all is the result's, but `expires`, which is the thumbnail's.
 
     `due`: when it may next be tried in the background, UTC microseconds.
     """
@@ -30,6 +30,8 @@ class Undrawn(msgspec.Struct, frozen=True):
     task_id: str
     position: int
     key: str
+    bytes: int
+    sha256: str
     created: int
     due: int
     tries: int

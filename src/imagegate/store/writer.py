@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from imagegate.counters import DatabaseCounters
 from imagegate.job import Job, resolve_all
 from imagegate.store.dialect import Connection, DatabaseError, Engine
 from imagegate.store.transaction import TOGETHER, Tx
@@ -36,11 +37,14 @@ class QueuedCommand(Job):
 class Writer(threading.Thread):
     """One thread, one connection. At most `max_batch` commands share a commit."""
 
-    def __init__(self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], max_batch: int) -> None:
+    def __init__(
+        self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], max_batch: int, counters: DatabaseCounters
+    ) -> None:
         super().__init__(name="imagegate-writer", daemon=True)
         self._engine = engine
         self._inbox = inbox
         self._max_batch = max_batch
+        self._counters = counters
         self._connection: Connection | None = None
 
     def run(self) -> None:
@@ -101,16 +105,20 @@ class Writer(threading.Thread):
     def _commit(self, batch: list[QueuedCommand], *, is_retry: bool = False) -> None:
         if self._connection is None:
             self._connection = self._engine.connect(readonly=False)
+        began = time.perf_counter()
         self._connection.begin()
         tx = Tx(self._connection, is_retry=is_retry)
         for commands in _groups(batch):
             _run(tx, commands)
         tx.finish()
         self._connection.commit()
+        self._counters.count_commit(time.perf_counter() - began)
 
     def _roll_back(self, error: Exception) -> DatabaseError | None:
         """Roll back and return the database's error, if it is one; a connection that may be broken is closed."""
         failure = error if isinstance(error, DatabaseError) else self._engine.translate_error(error)
+        if failure is not None:
+            self._counters.count_error("write")
         if self._connection is None:
             return failure
         if failure is not None and failure.is_retryable:

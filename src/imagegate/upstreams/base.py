@@ -81,12 +81,14 @@ class Produced(msgspec.Struct, frozen=True):
 class Refused(msgspec.Struct, frozen=True):
     """Refused by the content policy: ends the task; no other route is tried.
 
-    Here and below `request_id` is the upstream's own name of the call and `detail` is for the operator.
+    Here and below `request_id` is the upstream's own name of the call, `detail` is for the operator, and `http_status`
+    that of the response, 0 where there was none or it says nothing.
     """
 
     error: TaskError
     request_id: str = ""
     detail: str = ""
+    http_status: int = 0
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -96,6 +98,7 @@ class Rejected(msgspec.Struct, frozen=True):
     request_id: str = ""
     unmapped: bool = False
     detail: str = ""
+    http_status: int = 0
 
 
 class Unavailable(msgspec.Struct, frozen=True):
@@ -109,6 +112,7 @@ class Unavailable(msgspec.Struct, frozen=True):
     failure_kind: FailureKind = FailureKind.failing
     retry_after_s: float = 0.0
     request_id: str = ""
+    http_status: int = 0
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -121,6 +125,7 @@ class Unknown(msgspec.Struct, frozen=True):
     bad_body: bool = False
     usage: Usage | None = None
     request_id: str = ""
+    http_status: int = 0
 
 
 Outcome = Produced | Refused | Rejected | Unavailable | Unknown

@@ -97,8 +97,8 @@ def classify_error(response: HttpResponse, table: ErrorTable, dialect: Dialect) 
     error = read_error_body(response.body, dialect)
     failure = _classify(response.status, error, table, dialect, response.retry_after_s, response.request_id)
     if isinstance(failure, Unknown) and not response.request_sent:
-        return unavailable(FailureKind.failing, failure.detail, request_id=response.request_id)
-    return failure
+        failure = unavailable(FailureKind.failing, failure.detail, request_id=response.request_id)
+    return msgspec.structs.replace(failure, http_status=response.status)
 
 
 def classify_error_object(error: ErrorBody, table: ErrorTable, dialect: Dialect, request_id: str = "") -> Failure:

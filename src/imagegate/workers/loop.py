@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from imagegate.logging import log_error
 from imagegate.store.transaction import Tx
 
+CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
+
 
 async def run_periodically(
     name: str,

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import asyncio
 
+from imagegate.blobs import StorageUnavailable
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.clock import follow_clock
+from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.route_selection import first_call_planner, free_calls
 from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
-from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep
+from imagegate.flows.execution.storage_wait import StorageWait
+from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep, wake_waiting
 from imagegate.logging import log_error
+from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.claims import Claimed, PlanFirstCall
 from imagegate.store.dialect import DatabaseError
-from imagegate.store.tasks import wake_waiting_tasks
-from imagegate.workers.loop import next_in_turn, run_periodically
+from imagegate.workers.loop import CLOCK_LOOK_S, next_in_turn, run_periodically
 
 SERVICE_ERROR = TaskError(TaskErrorCode.service_error, "The service failed to carry out this task.")
 _ACCOUNT_BATCH_SIZE = 64
 _CLAIM_BATCH_SIZE = 64  # some 20 ms of the writer: creates do not wait longer for a claim
-_WAKE_BATCH_SIZE = 1_000
-_CLOCK_LOOK_S = 1.0  # until a step is seen, what compares times may be wrong
 
 
 class RunningTask:
@@ -40,6 +41,7 @@ class RunningTask:
         self.begun = begun
         self.job: asyncio.Task[None] | None = None
         self.has_crashed = False
+        self.storage_wait: StorageWait | None = None
 
 
 class TaskWorker:
@@ -65,12 +67,18 @@ class TaskWorker:
         loops = [
             self._drain_when_requested(),
             # At the start too: what stood in the way of waiting tasks may have been the configuration.
-            run_periodically("waiting", 3600, self._wake_waiting, self._drained, self._runtime.wake_ups.routes_back),
+            run_periodically(
+                "waiting",
+                3600,
+                lambda: wake_waiting(self._runtime),
+                self._drained,
+                self._runtime.wake_ups.routes_back,
+            ),
             # Three renewals may fail before the lease ends.
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
             run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
-            run_periodically("clock", _CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
+            run_periodically("clock", CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
@@ -111,16 +119,12 @@ class TaskWorker:
         self._drained.set()
         wake_ups.drained.set()
 
-    async def _wake_waiting(self) -> None:
-        """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
-        count = _WAKE_BATCH_SIZE
-        while count == _WAKE_BATCH_SIZE:
-            count = await self._runtime.db.write(wake_waiting_tasks, _WAKE_BATCH_SIZE)
-            self._runtime.wake_ups.tasks_due.set()
-
     async def _claim(self) -> None:
         """Take as many tasks as calls may begin, account by account, so that one long queue does not delay others."""
         if self._runtime.wake_ups.database_damage:
+            return
+        # What is bought while the storage is away is kept in the spool alone.
+        if self._runtime.blobs.is_out and is_disk_full(self._runtime):
             return
         # A drain returns tasks to the queue, due at once: without the look at it this loop would claim them for ever.
         while not self._stop.is_set():
@@ -128,7 +132,7 @@ class TaskWorker:
             room = min(
                 # Those that were claimed and want a place still come first.
                 sum(free.values()) - len(self._runtime.call_limits.wanted),
-                self._settings.workers - len(self._running) + sum(self._runtime.fetching.values()),
+                self._settings.workers - len(self._running) + self._idle_count(),
             )
             # Before anything is awaited: a place that is given up meanwhile must wake us.
             self._runtime.wake_ups.place_wanted = room <= 0 or not all(free.values())
@@ -153,6 +157,10 @@ class TaskWorker:
             if not any(counts):
                 return
 
+    def _idle_count(self) -> int:
+        """Running tasks that wait for something other than a call."""
+        return max(sum(self._runtime.fetching.values()), len(self._runtime.waiting_for_storage))
+
     async def _claim_for_account(self, account_id: str, limit: int, plan: PlanFirstCall) -> int:
         runtime = self._runtime
         # More tasks of an account that already fetches as much as it may would only wait too.
@@ -161,7 +169,16 @@ class TaskWorker:
         lease_us = int(self._settings.lease_s * US_PER_SECOND)
         lease_s = self._settings.lease_s
         asked = Lease(lease_s)  # a lease runs from when it was asked for
-        claimed = await runtime.db.write(claims.claim_due_tasks, account_id, runtime.boot_id, lease_us, limit, plan, [])
+        claimed = await runtime.db.write(
+            claims.claim_due_tasks,
+            account_id,
+            runtime.boot_id,
+            lease_us,
+            limit,
+            plan,
+            [],
+            runtime.spool.folder_id,
+        )
         if claimed:
             crash_point("claim.post_commit")
         for one in claimed:
@@ -173,6 +190,7 @@ class TaskWorker:
     def _start(self, claimed: Claimed, lease: Lease) -> None:
         task = claimed.task
         running = self._running[task.id] = RunningTask(task, lease, claimed.attempt)
+        self._runtime.wake_ups.running.add(task.id)
         if claimed.attempt is not None:
             # Before the call begins: a drain must not cut it off.
             self._runtime.wake_ups.sent_tasks.add(task.id)
@@ -184,25 +202,28 @@ class TaskWorker:
     async def _run(self, running: RunningTask) -> None:
         """Carry out one task to its end; an error ends this task only."""
         try:
-            done = await self._run_once(running)
-            while not done:
-                await asyncio.sleep(min(1.0, self._settings.poll_s))
-                done = await self._run_once(running)
+            pause_s: float | None = 0.0
+            while pause_s is not None:
+                await asyncio.sleep(pause_s)
+                pause_s = await self._run_once(running)
         except asyncio.CancelledError:
             await asyncio.shield(self._release(running.task))
             raise
         finally:
             del self._running[running.task.id]
+            self._runtime.wake_ups.running.discard(running.task.id)
+            self._runtime.wake_ups.cancel_requested.discard(running.task.id)
             self._runtime.wake_ups.sent_tasks.discard(running.task.id)
             self._runtime.call_limits.wanted.discard(running.task.id)
             self._runtime.wake_ups.notify_place_free()
 
-    async def _run_once(self, running: RunningTask) -> bool:
-        """False where the task must be run again: the database was not available, or the task has to be failed.
+    async def _run_once(self, running: RunningTask) -> float | None:
+        """The seconds after which the task must be run again: database or storage were not available, or the task has
+        to be failed. None where it has ended here.
 
-        What was bought stays in the spool until the database is back.
+        What was bought stays in the spool meanwhile.
         """
-        task = running.task
+        task, pause_s = running.task, min(1.0, self._settings.poll_s)
         try:
             if running.has_crashed:
                 await fail_task(self._runtime, task, SERVICE_ERROR)
@@ -211,17 +232,41 @@ class TaskWorker:
                 await execute(self._runtime, task, running.lease, begun)
         except DatabaseError as error:
             log_error("task_waiting_for_database", task=task.id, error=str(error))
-            return False
+            return pause_s
+        except StorageUnavailable as error:
+            return await self._wait_for_storage(running, error)
         except Exception as error:  # noqa: BLE001  the edge of a task
             log_error("task_crashed", task=task.id, exc_info=error)
             running.has_crashed = True
-            return False
-        return True
+            return pause_s
+        return None
 
-    async def _release(self, task: Task) -> None:
+    async def _wait_for_storage(self, running: RunningTask, error: StorageUnavailable) -> float | None:
+        """As `_run_once`; a drain returns the task to the queue, and the next start goes on from its spool."""
+        running.storage_wait = running.storage_wait or StorageWait(self._runtime, running.task)
+        try:
+            await running.storage_wait.wait(error)
+        except StorageUnavailable:
+            await self._release(running.task, WaitReason.storage)
+            return None
+        except DatabaseError as failure:
+            log_error("task_waiting_for_database", task=running.task.id, error=str(failure))
+            return min(1.0, self._settings.poll_s)
+        return 0.0
+
+    async def _release(self, task: Task, reason: str | None = None) -> None:
+        reason = reason or task.waiting_reason
         await self._runtime.db.write(
-            claims.release_task, task.account_id, task.id, task.claim_no, 0, task.waiting_since, task.waiting_reason
+            claims.release_task,
+            task.account_id,
+            task.id,
+            task.claim_no,
+            0,
+            task.waiting_since,
+            reason,
+            self._settings.spool_wait_us,
         )
+        self._runtime.wake_ups.notify_tasks_due()
 
     async def _renew(self) -> None:
         """Extend all leases in one command; a task that is no longer ours is cancelled."""

@@ -8,7 +8,7 @@ import random
 from imagegate.domain.accounts import Scope
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
-from imagegate.store import api_keys, attempts, claims, settlement, tasks
+from imagegate.store import api_keys, attempts, claims, deliveries, settlement, tasks
 from imagegate.store.invariants import find_cheap_violations
 from imagegate.store.queries.stats import load_stats
 from imagegate.store.queries.tasks import TaskChange, find_moved_tasks, load_history
@@ -109,6 +109,16 @@ def test_s13_metrics_gauges_are_what_there_is(open_database: OpenDatabase) -> No
         assert found.tasks == {"queued": 2, "running": 0, "completed": 0, "failed": 1}
         assert (found.open_holds, found.held, found.overruns, found.overrun) == (2, 3003 - task.hold, 0, 0)
         assert found.oldest_queued > 0
+        assert found.oldest_hold > 0
+        assert (found.waiting, found.webhooks, found.oldest_webhook) == ({}, 0, 0)
+        (task,) = await db.write(claim_tasks, account_id, "test", LEASE_US, 1)
+        later = now[0] + 10**6
+        await db.write(claims.release_task, account_id, task.id, task.claim_no, later, now[0], "upstream_unavailable")
+        await db.write(deliveries.add_delivery, account_id, "evt_a", None, "https://a.example/", b"{}", "cmt_a")
+        now[0] += 5_000
+        found = await db.snapshot(load_stats)
+        assert (found.tasks["queued"], found.waiting) == (2, {"upstream_unavailable": 1})
+        assert (found.webhooks, found.oldest_webhook) == (1, 5_000)
         assert {one.id for one in await db.snapshot(find_cheap_violations, 0)} <= {"I11"}
 
     asyncio.run(scenario())

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,9 +26,11 @@ from imagegate.domain.errors import InvalidRequest, StorageFailed, TaskError, Ta
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.tasks import Task
 from imagegate.egress import FetchFailed, Purpose, UrlRefused, check_url
+from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.masks import rewrite_mask
 from imagegate.flows.execution.reference_fetch import BUDGET_EXCEEDED_REASON, FetchBudgetExceeded, fetch_within_budget
 from imagegate.flows.execution.state import Execution, Inputs
+from imagegate.flows.execution.storage_wait import when_stored
 from imagegate.flows.execution.upright import read_facts, turn_upright
 from imagegate.flows.local_urls import is_local_url, resolve_local_url
 from imagegate.images import ImageFacts, InvalidImage, inspect
@@ -111,7 +115,7 @@ async def pin_local_inputs(
     for source in list_sources(order):
         if file := received.get(source.url):
             new = _new_asset(runtime, source, task_id, account_id, file.facts)
-            await runtime.blobs.put(file.path, new.key)
+            await runtime.blobs.put(file.path, new)
             pinned.append(new)
         elif is_local_url(runtime, source.url):
             asset = await resolve_local_url(runtime, source.url, account_id)
@@ -121,21 +125,18 @@ async def pin_local_inputs(
                 asset = await _read_upload(runtime, source, asset)
             new = _new_asset(runtime, source, task_id, account_id, asset)
             try:
-                (await runtime.blobs.open(asset.key, asset.bytes)).close()
-                await runtime.blobs.put(await runtime.blobs.local_path(asset.key), new.key)
+                await runtime.blobs.copy(asset, new)
             except BlobNotFound:
                 raise _dead_link(source) from None
             except BlobDamaged as error:
-                log_error("blob_unusable", key=asset.key, error=str(error))
-                raise StorageFailed(f"The stored bytes of {source.field} are damaged", param=source.field) from error
+                raise _stored_damaged(source, asset, error) from error
             pinned.append(new)
     return tuple(pinned)
 
 
 async def delete_pinned(runtime: Runtime, pinned: tuple[Asset, ...]) -> None:
     """Delete the copies again, where the task was not created."""
-    for asset in pinned:
-        await runtime.blobs.delete(asset.key)
+    await discard_blobs(runtime, [asset.key for asset in pinned])
 
 
 async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> Asset:
@@ -143,13 +144,21 @@ async def _read_upload(runtime: Runtime, source: InputSource, asset: Asset) -> A
     if asset.bytes > runtime.settings.limits.max_reference_bytes:
         raise InvalidRequest(f"{source.field}: the file is too large", param=source.field, reason="reference_too_large")
     try:
-        facts = await asyncio.to_thread(inspect, await runtime.blobs.local_path(asset.key))
-    except FileNotFoundError:
+        async with runtime.blobs.local_copy(asset) as path:
+            facts = await asyncio.to_thread(inspect, path)
+    except (BlobNotFound, FileNotFoundError):
         raise _dead_link(source) from None
+    except BlobDamaged as error:
+        raise _stored_damaged(source, asset, error) from error
     except InvalidImage as flaw:
         message = f"{source.field} is not a usable image: {flaw.reason.replace('_', ' ')}"
         raise InvalidRequest(message, param=source.field, reason=flaw_reason(flaw)) from flaw
     return msgspec.structs.replace(asset, width=facts.width, height=facts.height)
+
+
+def _stored_damaged(source: InputSource, asset: Asset, error: BlobDamaged) -> StorageFailed:
+    log_error("blob_unusable", key=asset.key, error=str(error))
+    return StorageFailed(f"The stored bytes of {source.field} are damaged", param=source.field)
 
 
 def _dead_link(source: InputSource) -> InvalidRequest:
@@ -162,8 +171,9 @@ def _new_asset(runtime: Runtime, source: InputSource, task_id: str, account_id: 
     return new_asset(source.kind, account_id, task_id, facts, runtime.clock(), position=source.position)
 
 
-async def gather_inputs(execution: Execution) -> Inputs | TaskError:
-    """Every reference and the mask as local files: reused where an earlier claim stored them, else fetched.
+async def gather_inputs(execution: Execution, copies: AsyncExitStack) -> Inputs | TaskError:
+    """Every reference and the mask as local files, which are gone when `copies` ends: reused where an earlier claim
+    stored them, else fetched.
 
     The TaskError says which input ends the task, and why.
     """
@@ -187,59 +197,65 @@ async def gather_inputs(execution: Execution) -> Inputs | TaskError:
                 runtime.call_limits.wanted.add(task.id)
                 runtime.wake_ups.tasks_due.set()
             stored = await runtime.db.read(assets.list_input_assets, task.account_id, task.id)
-        return await _local_files(runtime, task, stored)
+        return await _local_files(runtime, task, stored, copies)
     except _UnusableInput as unusable:
         return unusable.error
 
 
-async def _local_files(runtime: Runtime, task: Task, stored: list[Asset]) -> Inputs:
-    for asset in stored:
-        await _ensure_intact(runtime, task, asset)
+async def _local_files(runtime: Runtime, task: Task, stored: list[Asset], copies: AsyncExitStack) -> Inputs:
+    paths = {asset.id: await _intact_copy(runtime, task, asset, copies) for asset in stored}
     references = [asset for asset in stored if asset.kind == AssetKind.reference]
-    turned = {asset.position: asset for asset in stored if asset.kind == AssetKind.upright}
-    sent = [turned.get(asset.position) or await _make_upright(runtime, task, asset) for asset in references]
-    paths = [await runtime.blobs.local_path(asset.key) for asset in sent]
+    turned = {asset.position: paths[asset.id] for asset in stored if asset.kind == AssetKind.upright}
+    sent = [
+        turned.get(asset.position) or await _make_upright(runtime, task, asset, paths[asset.id], copies)
+        for asset in references
+    ]
     masks = {asset.kind: asset for asset in stored if asset.kind in (AssetKind.mask, AssetKind.repaint)}
     if AssetKind.mask not in masks:
-        return Inputs(tuple(paths), None)
-    if sent[0] is references[0] and (await read_facts(runtime, sent[0])).orientation != 1:
+        return Inputs(tuple(sent), None)
+    first = await read_facts(paths[references[0].id], references[0])
+    if sent[0] == paths[references[0].id] and first.orientation != 1:
         # The mask is upright: beside an image that is not, another part would be repainted.
         raise _UnusableInput(_NOT_TURNED)
     rewritten = masks.get(AssetKind.repaint)
-    key = rewritten.key if rewritten else await _rewrite_mask(runtime, task, masks[AssetKind.mask], references[0])
-    return Inputs(tuple(paths), await runtime.blobs.local_path(key))
+    if rewritten is not None:
+        return Inputs(tuple(sent), paths[rewritten.id])
+    mask = masks[AssetKind.mask]
+    return Inputs(tuple(sent), await _rewrite_mask(runtime, task, mask, paths[mask.id], first, copies))
 
 
-async def _ensure_intact(runtime: Runtime, task: Task, asset: Asset) -> None:
+async def _intact_copy(runtime: Runtime, task: Task, asset: Asset, copies: AsyncExitStack) -> Path:
     """An image made from damaged bytes would be paid for like any other."""
     try:
-        await runtime.blobs.verify(asset.key, asset.bytes, asset.sha256)
+        return await copies.enter_async_context(runtime.blobs.local_copy(asset, verified=True))
     except (BlobNotFound, BlobDamaged) as error:
         log_error("blob_unusable", key=asset.key, task=task.id, error=f"{type(error).__name__}: {error}")
         raise _UnusableInput(_INPUT_DAMAGED) from error
 
 
-async def _make_upright(runtime: Runtime, task: Task, asset: Asset) -> Asset:
+async def _make_upright(runtime: Runtime, task: Task, asset: Asset, source: Path, copies: AsyncExitStack) -> Path:
     """[ asset ]; the reference as people see it, or itself where it is stored upright.
 
     Not every upstream obeys EXIF, and a mask that fits what the browser showed fits the upright image.
     """
     async with _scratch_directory(runtime, task) as directory:
-        upright = await turn_upright(runtime, task, asset, directory / f"upright-{asset.position}")
+        upright = await turn_upright(runtime, task, asset, source, directory / f"upright-{asset.position}")
     if upright is None:
-        return asset
+        return source
     await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [upright])
-    return upright
+    return await _intact_copy(runtime, task, upright, copies)
 
 
-async def _rewrite_mask(runtime: Runtime, task: Task, mask: Asset, first: Asset) -> str:
-    """[ asset ]; the key of the mask as upstreams get it."""
+async def _rewrite_mask(
+    runtime: Runtime, task: Task, mask: Asset, source: Path, reference: ImageFacts, copies: AsyncExitStack
+) -> Path:
+    """[ asset ]; the mask as upstreams get it."""
     async with _scratch_directory(runtime, task) as directory:
-        rewritten = await rewrite_mask(runtime, task, mask, first, directory / "mask.png")
+        rewritten = await rewrite_mask(runtime, task, mask, source, reference, directory / "mask.png")
     if isinstance(rewritten, TaskError):
         raise _UnusableInput(rewritten)
     await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, [rewritten])
-    return rewritten.key
+    return await _intact_copy(runtime, task, rewritten, copies)
 
 
 @contextlib.asynccontextmanager
@@ -264,7 +280,8 @@ async def _fetch_all(runtime: Runtime, task: Task, missing: list[InputSource]) -
                 files[source.url] = await _fetch(runtime, task.account_id, source, directory / str(len(files)))
             path, facts = files[source.url]
             new = _new_asset(runtime, source, task.id, task.account_id, facts)
-            await runtime.blobs.put(path, new.key)
+            # What was fetched counts in the account's budget: it waits for the storage, and is not fetched again.
+            await when_stored(runtime, task, functools.partial(runtime.blobs.put, path, new))
             crash_point("fetch.mid")
             fetched.append(new)
         await runtime.db.write(claims.add_input_assets, task.account_id, task.id, task.claim_no, fetched)

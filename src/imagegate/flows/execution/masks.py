@@ -9,7 +9,7 @@ from pathlib import Path
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Task
-from imagegate.flows.execution.upright import read_facts
+from imagegate.flows.execution.storage_wait import when_stored
 from imagegate.images import ImageFacts, InvalidImage, inspect
 from imagegate.images.exif import Orientation
 from imagegate.images.jobs import mask
@@ -27,17 +27,18 @@ _TOO_MANY_PIXELS = (
 _STORAGE_FULL = TaskError(TaskErrorCode.service_unavailable, "The service has no space left.", reason="storage_full")
 
 
-async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Asset, target: Path) -> Asset | TaskError:
-    """Check the mask against the first reference and rewrite it, by way of the file `target`.
+async def rewrite_mask(
+    runtime: Runtime, task: Task, original: Asset, source: Path, reference: ImageFacts, target: Path
+) -> Asset | TaskError:
+    """Check the mask, whose bytes are `source`, against the first reference and rewrite it, by way of `target`.
 
     The asset's bytes are stored; its row is for a commit of the claim, so that a later claim finds it. The TaskError
     ends the task.
     """
     if original.media_type != MEDIA_TYPE:
         return _unusable(_NO_ALPHA, "unsupported_image_type")
-    source = await runtime.blobs.local_path(original.key)
     try:
-        facts, reference = await asyncio.to_thread(inspect, source), await read_facts(runtime, first)
+        facts = await asyncio.to_thread(inspect, source)
         flaw = find_mask_flaw(facts, reference)
         if flaw is not None:
             return flaw
@@ -53,7 +54,7 @@ async def rewrite_mask(runtime: Runtime, task: Task, original: Asset, first: Ass
     size, digest = await asyncio.to_thread(fsync_and_hash, target)
     facts_sent = FileFacts(MEDIA_TYPE, size, digest, written.width, written.height)
     asset = new_asset(AssetKind.repaint, task.account_id, task.id, facts_sent, runtime.clock())
-    await runtime.blobs.put(target, asset.key)
+    await when_stored(runtime, task, lambda: runtime.blobs.put(target, asset))
     return asset
 
 

@@ -29,6 +29,7 @@ from imagegate.flows.execution.state import (
     Stop,
     recovery_mode,
 )
+from imagegate.flows.traces import trace_attempt
 from imagegate.logging import log, log_error, log_warning
 from imagegate.pricing import compute_charge
 from imagegate.routing import circuit_breaker
@@ -77,6 +78,9 @@ async def record_outcome(
     if not isinstance(outcome, Produced):
         execution.runtime.spool.discard(attempt.id)
     _log_attempt(attempt, msgspec.structs.replace(effects, result=result))
+    usage = outcome.answer.usage if isinstance(outcome, Produced) else None
+    http_status = 0 if isinstance(outcome, Produced) else outcome.http_status
+    trace_attempt(execution.runtime, execution.task, result, usage=usage, http_status=http_status)
     return effects.next_step
 
 
@@ -96,6 +100,7 @@ async def close_open_attempt(execution: Execution, found: OpenAttempt) -> None:
         result = _result(attempt, AttemptOutcome.not_sent, detail)
         await record_end(execution, _end_of(execution, result, _keep_health))
         execution.runtime.spool.discard(attempt.id)
+        trace_attempt(execution.runtime, execution.task, result)
     else:
         await record_outcome(execution, attempt, Unknown(detail), _keep_health)
 
@@ -113,7 +118,8 @@ def count_end(runtime: Runtime, end: AttemptEnd, recorded: AttemptEnded | EndedB
     ended = end.attempt
     match recorded:
         case AttemptEnded(ended_break=ended_break):
-            runtime.call_counters.count(ended.route, ended.outcome, ended.cost)
+            call_s = max(0, runtime.clock() - ended.started) / US_PER_SECOND
+            runtime.counters.count_call(ended.route, ended.outcome, ended.cost, call_s)
             place = call_place(runtime, ended.upstream, ended.route)
             runtime.call_limits.learn(place, ended.outcome, ended.failure_kind, ended.started, now=runtime.clock())
             if ended_break:

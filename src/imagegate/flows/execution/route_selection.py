@@ -112,6 +112,8 @@ def first_call_planner(runtime: Runtime, free: dict[CallPlace, int]) -> PlanFirs
 
 
 def call_attempt(runtime: Runtime, task: Task, choice: RouteChoice) -> Attempt:
+    # Of an upstream that makes the same again for nothing, nobody waits for what is in a spool.
+    is_free = runtime.registry.upstreams[choice.route.upstream].recovery_mode == RecoveryMode.deterministic
     return new_attempt(
         runtime,
         task,
@@ -121,6 +123,7 @@ def call_attempt(runtime: Runtime, task: Task, choice: RouteChoice) -> Attempt:
         outcome=AttemptOutcome.sending,
         images=choice.order.n,
         cost=choice.cost,
+        spool=runtime.spool.folder_id if runtime.db.engine.shared and not is_free else None,
     )
 
 

@@ -9,6 +9,7 @@ upstream allows that; once the response is in the spool the next claim goes on f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import msgspec
 
@@ -32,6 +33,7 @@ from imagegate.flows.execution.route_selection import (
 )
 from imagegate.flows.execution.settlement import fail_task, settle
 from imagegate.flows.execution.state import Execution, ExecutionState, Inputs, Lease, Stop, load_state
+from imagegate.flows.traces import trace_part
 from imagegate.routing.planner import Candidate, RouteWait, WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store import claims
@@ -78,12 +80,13 @@ async def execute(runtime: Runtime, task: Task, lease: Lease, begun: Attempt | N
     if execution.missing_count <= 0:
         await settle(execution)
         return
-    match await gather_inputs(execution):
-        case TaskError() as error:
-            await _end(execution, error)
-        case Inputs() as inputs:
-            execution.inputs = inputs
-            await _make_calls(execution)
+    async with contextlib.AsyncExitStack() as copies:
+        match await gather_inputs(execution, copies):
+            case TaskError() as error:
+                await _end(execution, error)
+            case Inputs() as inputs:
+                execution.inputs = inputs
+                await _make_calls(execution)
 
 
 async def _make_calls(execution: Execution, begun: Attempt | None = None) -> None:
@@ -239,7 +242,19 @@ async def _release(execution: Execution, due: int, reason: WaitReason | None = N
     runtime, task = execution.runtime, execution.task
     since = None if reason is WaitReason.busy else execution.state.waiting_since
     reason_text = None if reason is None else str(reason)
-    await runtime.db.write(claims.release_task, task.account_id, task.id, task.claim_no, due, since, reason_text)
+    await runtime.db.write(
+        claims.release_task,
+        task.account_id,
+        task.id,
+        task.claim_no,
+        due,
+        since,
+        reason_text,
+        runtime.settings.work.spool_wait_us,
+    )
+    if reason_text is not None:
+        # When it goes on is seen by what follows.
+        trace_part(runtime, task, "wait", runtime.clock(), waiting_reason=reason_text)
     runtime.wake_ups.notify_task_moved(task.id)
     runtime.wake_ups.wake_at(due - runtime.clock())
     return Released()

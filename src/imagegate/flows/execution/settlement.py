@@ -17,12 +17,17 @@ from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.flows.execution.billing import make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
-from imagegate.flows.execution.state import Execution, ImageBatch
+from imagegate.flows.execution.state import Execution, ImageBatch, recovery_mode
+from imagegate.flows.task_end import count_task_end
+from imagegate.flows.traces import trace_part
 from imagegate.flows.views.task import task_encoder
 from imagegate.images.jobs.decode import is_decodable
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
+from imagegate.store.attempts import mark_spooled
+from imagegate.store.tasks import Done
+from imagegate.upstreams.base import RecoveryMode
 
 
 async def settle(execution: Execution) -> None:
@@ -30,12 +35,14 @@ async def settle(execution: Execution) -> None:
     runtime, task = execution.runtime, execution.task
     try:
         done, batches = await _prepare(execution)
-    except Exception:
+    except Exception as error:
+        runtime.counters.storage_errors += isinstance(error, OSError)
         # The task may end in another way: what the call came to must not be lost with it.
         if execution.unrecorded is not None:
             end, execution.unrecorded = execution.unrecorded, None
             await record_end(execution, end)
         raise
+    began = runtime.clock()
     settled = await runtime.db.write(
         settlement.settle_task,
         task.account_id,
@@ -48,8 +55,12 @@ async def settle(execution: Execution) -> None:
     crash_point("settle.post_commit")
     if execution.unrecorded is not None:
         count_end(runtime, execution.unrecorded, settled.attempt)
-    for attempt, _ in batches:
-        runtime.spool.discard(attempt.id)
+    if isinstance(settled.task, Done):
+        trace_part(runtime, task, "settle", began)
+        count_task_end(runtime, task, charge=done.charge, images=len(done.results))
+        for attempt, _ in batches:
+            runtime.spool.discard(attempt.id)
+    # Else the task is another worker's, who may go on from these very files; the sweep deletes them when it has ended.
     runtime.wake_ups.notify_task_ended(task.id)
 
 
@@ -61,25 +72,43 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     # The same for every repeat of the same attempt: a blob published twice is one blob.
     keys = [blob_key(task.account_id, f"{attempt_id}-{image.name}", task.created) for attempt_id, image in images]
     files = [runtime.spool.path(attempt_id, image.name) for attempt_id, image in images]
-    await asyncio.gather(*(runtime.blobs.put(file, key) for file, key in zip(files, keys, strict=True)))
+    assets = _assets(runtime, task, [image for _, image in images], keys)
+    began = runtime.clock()
+    puts = (runtime.blobs.put(file, asset) for file, asset in zip(files, assets, strict=True))
+    await asyncio.gather(*puts, _record_spooled(execution))
+    stored_bytes = sum(image.bytes for _, image in images)
+    trace_part(runtime, task, "store results", began, images=len(images), bytes=stored_bytes)
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
-    return _settlement(runtime, task, batches, keys), batches
+    return _settlement(runtime, task, batches, assets), batches
+
+
+async def _record_spooled(execution: Execution) -> None:
+    """Beside the way to storage, which may be long: if this worker dies on it, its task waits for this spool."""
+    runtime, end = execution.runtime, execution.unrecorded
+    if end is None or end.attempt.spool is None:
+        return
+    # A call that can be taken up again elsewhere costs nothing there.
+    if recovery_mode(runtime, end.attempt) == RecoveryMode.never:
+        await runtime.db.write(mark_spooled, execution.task.account_id, end.attempt.id)
 
 
 async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
     """[ task failed, hold released, webhook ]; nothing happens where the task is no longer ours."""
     commit_id = ids.new_id("cmt", runtime.clock())
-    await runtime.db.write(
+    failed = await runtime.db.write(
         settlement.fail_task, task.account_id, task.id, task.claim_no, error, commit_id, task_encoder(runtime)
     )
+    if isinstance(failed, Done):
+        count_task_end(runtime, task, error=error.code)
     runtime.wake_ups.notify_task_ended(task.id)
 
 
-def _settlement(runtime: Runtime, task: Task, batches: list[ImageBatch], keys: list[str]) -> settlement.Settlement:
+def _settlement(
+    runtime: Runtime, task: Task, batches: list[ImageBatch], assets: tuple[Asset, ...]
+) -> settlement.Settlement:
     storage = runtime.settings.storage
     responses = [response for _, response in batches]
-    images = [image for response in responses for image in response.images]
     bill = make_bill(runtime, task, responses)
     return settlement.Settlement(
         charge=bill.charge,
@@ -88,7 +117,7 @@ def _settlement(runtime: Runtime, task: Task, batches: list[ImageBatch], keys: l
         usage_source=bill.source,
         engine=next((response.engine for response in responses if response.engine), None),
         results=_results(responses, with_thumbnails=storage.thumbnail_days > 0),
-        assets=_assets(runtime, task, images, keys),
+        assets=assets,
         retention_us=storage.result_hours * US_PER_HOUR,
         thumbnail_retention_us=storage.thumbnail_days * US_PER_DAY,
         commit_id=ids.new_id("cmt", runtime.clock()),

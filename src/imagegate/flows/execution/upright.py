@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imagegate.domain.assets import Asset, AssetKind, FileFacts, new_asset
 from imagegate.domain.tasks import Task
+from imagegate.flows.execution.storage_wait import when_stored
 from imagegate.images import ImageFacts, InvalidImage, inspect
 from imagegate.images.jobs import transcode
 from imagegate.images.jobs.decode import CPU_S, WALL_S, ImageSize
@@ -21,22 +22,22 @@ _COMPRESSION = 95
 _LIMIT_FACTOR = 3
 
 
-async def read_facts(runtime: Runtime, asset: Asset) -> ImageFacts:
-    """The facts of a stored input; of a result that is beyond the limits of inputs what its row says."""
+async def read_facts(source: Path, asset: Asset) -> ImageFacts:
+    """The facts of a stored input, whose bytes are `source`; of a result that is beyond the limits of inputs what its
+    row says."""
     try:
-        return await asyncio.to_thread(inspect, await runtime.blobs.local_path(asset.key))
+        return await asyncio.to_thread(inspect, source)
     except InvalidImage:
         return ImageFacts(asset.media_type, asset.width, asset.height, asset.bytes, has_alpha=False)  # type: ignore[arg-type]
 
 
-async def turn_upright(runtime: Runtime, task: Task, asset: Asset, target: Path) -> Asset | None:
-    """The upright copy, by way of the file `target`; None where the image is stored upright or cannot be turned.
+async def turn_upright(runtime: Runtime, task: Task, asset: Asset, source: Path, target: Path) -> Asset | None:
+    """The upright copy of `source`, by way of the file `target`; None where it is upright or cannot be turned.
 
     The asset's bytes are stored; its row is for a commit of the claim, so that a later claim finds it.
     """
-    if (await read_facts(runtime, asset)).orientation == 1:
+    if (await read_facts(source, asset)).orientation == 1:
         return None
-    source = await runtime.blobs.local_path(asset.key)
     request = transcode.TranscodeRequest(str(source), str(target), asset.media_type, _COMPRESSION)
     try:
         size = await runtime.image_pool.run(
@@ -48,5 +49,5 @@ async def turn_upright(runtime: Runtime, task: Task, asset: Asset, target: Path)
     written, digest = await asyncio.to_thread(fsync_and_hash, target)
     facts = FileFacts(asset.media_type, written, digest, size.width, size.height)
     upright = new_asset(AssetKind.upright, task.account_id, task.id, facts, runtime.clock(), position=asset.position)
-    await runtime.blobs.put(target, upright.key)
+    await when_stored(runtime, task, lambda: runtime.blobs.put(target, upright))
     return upright

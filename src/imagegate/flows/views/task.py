@@ -25,10 +25,12 @@ _ZERO = json_number("0")
 # Seconds per image: measured with gpt-image-2 by quality, and an upper bound for the embedded engine.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
 _EMBEDDED_TYPICAL_S = 2.0
+# The longest time between two tries of a storage that is away.
+STORAGE_RETRY_US = 5 * US_PER_SECOND
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    reason: Annotated[str, doc("Why no upstream takes the task now", enum=[*WaitReason])]
+    reason: Annotated[str, doc("Why no upstream takes the task now, or nothing can be stored", enum=[*WaitReason])]
     next_attempt_at: Annotated[Seconds, doc("When the next attempt is made, at the latest")]
 
 
@@ -38,7 +40,7 @@ class TaskInfo(msgspec.Struct, frozen=True):
         Annotated[int, doc("Estimated seconds remaining; absent once the task has ended", minimum=1)] | UnsetType
     ) = UNSET
     waiting: (
-        Annotated[Waiting, doc("Present while the task waits for an upstream that is out of order or full")] | UnsetType
+        Annotated[Waiting, doc("Present while the task waits for an upstream or for the storage of images")] | UnsetType
     ) = UNSET
 
 
@@ -166,12 +168,21 @@ def _task_info(runtime: Runtime, task: Task, now: int) -> TaskInfo:
         else _EMBEDDED_TYPICAL_S
     )
     elapsed = (now - task.created) / US_PER_SECOND
-    is_waiting = task.state is TaskState.queued and task.waiting_reason is not None
+    # A worker keeps what waits for the storage: its spool has the images.
+    is_waiting = task.waiting_reason is not None and (
+        task.state is TaskState.queued or task.waiting_reason == WaitReason.storage
+    )
     return TaskInfo(
         can_cancel=task.cancellable,
         estimated_time=max(1, round(typical * task.order.n - elapsed)),
-        waiting=Waiting(task.waiting_reason or "", task.due // US_PER_SECOND) if is_waiting else UNSET,
+        waiting=Waiting(task.waiting_reason or "", _next_attempt(task, now) // US_PER_SECOND) if is_waiting else UNSET,
     )
+
+
+def _next_attempt(task: Task, now: int) -> int:
+    """The storage is tried again and again, and nothing is written for it each time."""
+    is_storage = task.waiting_reason == WaitReason.storage
+    return max(task.due, now + STORAGE_RETRY_US) if is_storage else task.due
 
 
 def _usage(task: Task, rate: int) -> UsageView:

@@ -8,6 +8,7 @@ import msgspec
 
 from imagegate.domain.tasks import TERMINAL_STATES, Task
 from imagegate.flows.views.task import TaskView, task_view
+from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.store.queries.tasks import TaskChange, load_history
 
@@ -64,7 +65,7 @@ def task_at(task: Task, change: TaskChange) -> Task:
         claim_no=change.claim_no,
         progress=change.progress,
         first_sent=(task.first_sent or change.at) if is_sent else None,
-        is_buying=is_sent and change.waiting_reason is None,
+        is_buying=is_sent and change.waiting_reason in (None, WaitReason.storage),
         waiting_reason=change.waiting_reason,
         due=change.waiting_until or task.due,
         ended=None,

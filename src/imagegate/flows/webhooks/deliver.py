@@ -51,8 +51,12 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
     )
     match answer:
         case RetryScheduled(delay_us=wait_us):
+            runtime.counters.webhooks["failed"] += 1
             return wait_us / US_PER_SECOND
-        case DeliveryClosed() | StaleAttempt():
+        case DeliveryClosed(state=state):
+            runtime.counters.webhooks[str(state)] += 1
+            return None
+        case StaleAttempt():
             return None
 
 

@@ -50,7 +50,7 @@ async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -
     if current is None:
         raise NotFound("The requested delivery could not be found")
     delivery = await runtime.db.write(deliveries.replay_delivery, account_id, delivery_id, current.round) or current
-    runtime.wake_ups.webhooks_due.set()
+    runtime.wake_ups.notify_webhooks_due()
     return delivery, await runtime.db.read(deliveries.list_delivery_attempts, account_id, delivery_id)
 
 
@@ -61,7 +61,7 @@ async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> Del
     delivery_id = ids.new_id(f"{ID_PREFIX}test", now)
     body = msgspec.json.encode(TestBody(now // US_PER_SECOND, delivery_id))
     await runtime.db.write(deliveries.add_delivery, account_id, delivery_id, None, url, body, ids.new_id("cmt", now))
-    runtime.wake_ups.webhooks_due.set()
+    runtime.wake_ups.notify_webhooks_due()
     delivery = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
     if delivery is None:
         raise NotFound

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import ledger
+from imagegate.store import installation, ledger
 from imagegate.store.transaction import Tx
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in nanos; `oldest_queued` is an age in microseconds, 0 where nothing is queued."""
+    """Amounts in nanos; `oldest_…` are ages in microseconds, 0 where there is none. `waiting`: unfinished tasks by why
+    they wait; `webhooks`: those that are to be sent. `backup_age` is None where no backup was made."""
 
     tasks: dict[str, int]
+    waiting: dict[str, int]
+    oldest_queued: int
     open_holds: int
     held: int
-    oldest_queued: int
+    oldest_hold: int
     overruns: int
     overrun: int
     duplicates: int
+    webhooks: int
+    oldest_webhook: int
+    backup_age: int | None
     today: DayTotals
 
 
@@ -37,33 +45,51 @@ class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COUNT_ENDED = "SELECT state, COUNT(*) AS number FROM tasks WHERE state IN ('completed', 'failed') GROUP BY state"
-COUNT_UNFINISHED = """SELECT state, COUNT(*) AS number, MIN(created) AS oldest FROM tasks
-    WHERE state IN ('queued', 'running') GROUP BY state"""
+COUNT_UNFINISHED = """SELECT state, COALESCE(waiting_reason, '') AS reason, COUNT(*) AS number, MIN(created) AS oldest
+    FROM tasks WHERE state IN ('queued', 'running') GROUP BY state, COALESCE(waiting_reason, '')"""
+COUNT_WEBHOOKS = """SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries
+    WHERE state = 'waiting' AND owner IS NULL"""
 
 
 def load_stats(tx: Tx) -> StoreStats:
     # In two statements, each with the condition of an index: together they would read every task.
     ended = tx.fetch_all(COUNT_ENDED)
     unfinished = tx.fetch_all(COUNT_UNFINISHED)
-    counted = {row["state"]: row["number"] for row in ended + unfinished}
-    oldest = {row["state"]: row["oldest"] for row in unfinished}.get(TaskState.queued, 0)
+    counted, waiting = Counter[str](), Counter[str]()
+    for row in ended + unfinished:
+        counted[row["state"]] += row["number"]
+    for row in unfinished:
+        waiting[row["reason"]] += row["number"]
+    del waiting[""]
+    queued = [row["oldest"] for row in unfinished if row["state"] == TaskState.queued]
     holds = tx.fetch_all(
-        "SELECT COUNT(*) AS number, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM holds WHERE state = 'open'"
+        """SELECT COUNT(*) AS number, CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total, MIN(created) AS oldest
+        FROM holds WHERE state = 'open'"""
     )[0]
+    webhooks = tx.fetch_all(COUNT_WEBHOOKS)[0]
     overruns = tx.fetch_all(
         """SELECT COUNT(*) AS number, CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS total FROM entries
         WHERE account = 'sys:overrun'"""
     )[0]
     return StoreStats(
-        tasks={state.value: counted.get(state.value, 0) for state in TaskState},
+        tasks={state.value: counted[state.value] for state in TaskState},
+        waiting=dict(waiting),
+        oldest_queued=_age(tx, min(queued, default=None)),
         open_holds=holds["number"],
         held=holds["total"],
-        oldest_queued=max(0, tx.now - oldest) if oldest else 0,
+        oldest_hold=_age(tx, holds["oldest"]),
         overruns=overruns["number"],
         overrun=overruns["total"],
         duplicates=tx.fetch_int("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
+        webhooks=webhooks["number"],
+        oldest_webhook=_age(tx, webhooks["oldest"]),
+        backup_age=installation.backup_age(tx),
         today=_load_day_totals(tx),
     )
+
+
+def _age(tx: Tx, since: int | None) -> int:
+    return 0 if since is None else max(0, tx.now - since)
 
 
 def _load_day_totals(tx: Tx) -> DayTotals:
