@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.packages import DEPLOY, DRAIN_S, VERSION, check_command, check_variables
-
-helm = pytest.importorskip("helm_python", reason="Helm comes as a wheel for Linux on x86-64")
+from tests.deploy.packages import DEPLOY, DRAIN_S, VERSION, check_command, check_variables, load_helm
 
 CHART = str(DEPLOY / "chart")
 KUBERNETES = "1.37"
@@ -44,7 +41,7 @@ MOST = {
 
 def _render(values: dict[str, Any], release: str = "shop") -> dict[tuple[str, str], dict[str, Any]]:
     """The objects by kind and the last part of their name."""
-    with helm.Chart.load(CHART) as chart:
+    with load_helm().Chart.load(CHART) as chart:
         manifests = chart.render(values, name=release, namespace="images")
     objects = {}
     for path, text in manifests.items():
@@ -71,6 +68,8 @@ def _pod(objects: dict[tuple[str, str], dict[str, Any]], component: str) -> dict
 
 @pytest.mark.parametrize("values", [LEAST, MOST], ids=["least", "most"])
 def test_objects_are_valid_for_kubernetes(values: dict[str, Any]) -> None:
+    import kubernetes_validate
+
     rendered = _render(values)
     for found in rendered.values():
         kubernetes_validate.validate(found, KUBERNETES, strict=True)
@@ -81,7 +80,7 @@ def test_objects_are_valid_for_kubernetes(values: dict[str, Any]) -> None:
 
 def test_chart_has_nothing_to_lint() -> None:
     """Its default values are incomplete on purpose: what says so are errors of the values, not of the chart."""
-    report = helm.lint(CHART, MOST, strict=True, namespace="images")
+    report = load_helm().lint(CHART, MOST, strict=True, namespace="images")
     assert [one["error"] for one in report["messages"] if one["severity"] > 1 and one["path"] != "values.yaml"] == []
 
 
@@ -101,7 +100,7 @@ def test_chart_has_nothing_to_lint() -> None:
     ids=str,
 )
 def test_values_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(helm.HelmError):
+    with pytest.raises(load_helm().HelmError):
         _render({**LEAST, **change})
 
 
@@ -172,6 +171,28 @@ def test_migration_runs_first_and_needs_nothing_of_the_chart(objects: dict[tuple
     pod = job["spec"]["template"]["spec"]
     assert "serviceAccountName" not in pod
     assert not [volume for volume in pod["volumes"] if "configMap" in volume]
+
+
+@pytest.mark.parametrize(
+    ("change", "on_gateways", "on_workers"),
+    [
+        ({}, {}, {}),
+        ({"ingress": MOST["ingress"]}, {"IMAGEGATE_METRICS": "false"}, {}),
+        (
+            {"ingress": MOST["ingress"], "metrics": {"tokenKey": "token"}},
+            {"IMAGEGATE_METRICS_TOKEN_FILE": "/run/secrets/imagegate/token"},
+            {"IMAGEGATE_METRICS_TOKEN_FILE": "/run/secrets/imagegate/token"},
+        ),
+    ],
+    ids=["inside", "ingress", "token"],
+)
+def test_metrics_are_not_for_strangers(
+    change: dict[str, Any], on_gateways: dict[str, str], on_workers: dict[str, str]
+) -> None:
+    rendered = _render({**LEAST, **change})
+    for component, expected in (("gateway", on_gateways), ("worker", on_workers)):
+        (container,) = _pod(rendered, component)["containers"]
+        assert {one["name"]: one["value"] for one in container["env"] if "METRICS" in one["name"]} == expected
 
 
 def test_changed_settings_restart_the_pods() -> None:

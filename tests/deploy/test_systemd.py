@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -65,6 +66,23 @@ def test_unit_lets_calls_end_and_helpers_fail(unit: Path) -> None:
     assert _values(unit, "KillMode") == ["mixed"]
     assert _values(unit, "OOMPolicy") == ["continue"]
     assert _values(unit, "User") == ["imagegate"]
+
+
+@pytest.mark.parametrize("unit", ["imagegate", "imagegate-gateway"])
+def test_command_of_the_operator_has_what_the_unit_has(unit: str, tmp_path: Path) -> None:
+    """`systemd-run` needs systemd as init: another one here prints what it is given."""
+    stand_in = tmp_path / "systemd-run"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "IMAGEGATE_UNIT": unit}
+    command = [str(DEPLOY / "systemd/imagegate-command"), "keys", "create", "--account", "a shop"]
+    given = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert given[-4:] == ["keys", "create", "--account", "a shop"]
+    properties = [one.removeprefix("--property=") for one in given if one.startswith("--property=")]
+    text = (DEPLOY / f"systemd/{unit}.service").read_text("utf-8").splitlines()
+    assert [one for one in properties if one not in text] == []
+    assert {one for one in text if one.startswith(("LoadCredential=", "User="))} <= set(properties)
+    assert f"--setenv=IMAGEGATE_DATA=/var/lib/{unit}" in given
 
 
 def test_units_differ_in_what_they_run_alone() -> None:

@@ -12,7 +12,9 @@ from tools import dist
 pytestmark = [pytest.mark.gate, pytest.mark.timeout(1800)]
 
 
-def test_wheels_work_on_every_python_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ops_4_wheels_are_the_repository_and_work_on_every_python_of_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dist.main(tmp_path / "dist")
     lines = capsys.readouterr().out.splitlines()
     this = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.docs.spec import ROOT
 from tests.support.gateway import free_port
 from tests.support.image import Container, Image, build_image
+from tests.support.postgres_server import PostgresServer
 from tests.support.program import wait_until
+from tests.support.s3_server import S3Server
 
 pytestmark = [pytest.mark.gate, pytest.mark.timeout(1800)]
 
@@ -107,3 +115,84 @@ def test_stop_during_the_start_is_not_lost(image: Image, tmp_path: Path) -> None
     with Container(image, tmp_path / "data", {"IMAGEGATE_PORT": str(free_port())}) as starting:
         wait_until(lambda: starting.first_pid, pause_s=0.001)
         assert starting.stop() in (0, 128 + 15)
+
+
+class _Relay(socketserver.StreamRequestHandler):
+    """From a port to the socket of PostgreSQL, whose folder is closed to the user of the image."""
+
+    address = ""
+
+    def handle(self) -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(self.address)
+            back = threading.Thread(target=_pump, args=(server, self.connection), daemon=True)
+            back.start()
+            _pump(self.connection, server)
+            back.join(10)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[str]:
+    """The URL of a new PostgreSQL that containers reach."""
+    with PostgresServer(tmp_path / "postgres") as server:
+        host = re.search(r"host=([^&]+)", server.url)
+        assert host
+        handler = type("Relay", (_Relay,), {"address": f"{host[1]}/.s.PGSQL.5432"})
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as relay:
+            relay.daemon_threads = True
+            threading.Thread(target=relay.serve_forever, daemon=True).start()
+            yield f"postgresql://postgres@127.0.0.1:{relay.server_address[1]}/postgres"
+            relay.shutdown()
+
+
+def test_compose_file_of_many_processes_serves(image: Image, database: str, tmp_path: Path) -> None:
+    """Its services of the program, with their commands, variables, secrets and order; their servers are ours."""
+    services = yaml.safe_load((ROOT / "compose.many.yaml").read_text("utf-8"))["services"]
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "secret").write_text("0123456789abcdef" * 4)
+    (secrets / "database").write_text(database)
+    mounts = {"/run/secrets": secrets, "/etc/imagegate.toml": ROOT / "deploy/imagegate.toml"}
+    with contextlib.ExitStack() as stack:
+        s3 = stack.enter_context(S3Server(tmp_path / "s3"))
+
+        def start(name: str, number: int = 1) -> Container:
+            port = str(free_port())
+            env = {**services[name]["environment"], **s3.env, "IMAGEGATE_PORT": port, "IMAGEGATE_MIN_FREE_BYTES": "0"}
+            env |= {"IMAGEGATE_STORAGE": s3.url("many"), "IMAGEGATE_PUBLIC_URL": "https://images.example.com"}
+            command = [port if word == "8000" else word for word in services[name]["command"]]
+            container = Container(image, tmp_path / f"{name}-{number}", env, command, mounts)
+            return stack.enter_context(container)
+
+        assert start("migrate").process.wait(60) == 0
+        gateways = [start("gateway", number) for number in range(services["gateway"]["deploy"]["replicas"])]
+        workers = [start("worker-1"), start("worker-2")]
+        for container in (*gateways, *workers):
+            wait_until(lambda container=container: container.first_pid)  # type: ignore[misc]
+            wait_until(lambda container=container: _is_healthy(container, services["gateway"]), pause_s=0.5)  # type: ignore[misc]
+
+        made = gateways[0].run("imagegate", "keys", "create", "--account", "shop", "--credits", "100")
+        assert made.returncode == 0, made.stderr
+        first, second = (f"http://127.0.0.1:{one.env['IMAGEGATE_PORT']}" for one in gateways)
+        headers = {"Authorization": f"Bearer {made.stdout.strip()}", "Prefer": "wait=60"}
+        body = {"prompt": "a red fox", "size": "816x816", "quality": "low"}
+        task = httpx.post(f"{first}/v1/images/generations", json=body, headers=headers, timeout=90).json()
+        assert task["status"] == "completed", task
+        link = task["results"][0]
+        assert link.startswith("https://images.example.com/")
+        shown = httpx.get(link.replace("https://images.example.com", second), timeout=30)
+        assert shown.content.startswith(b"\x89PNG"), shown.text
+        checked = gateways[1].run("imagegate", "check", "--deep")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert [one.stop() for one in (*gateways, *workers)] == [0, 0, 0, 0]
+
+
+def _is_healthy(container: Container, service: dict[str, Any]) -> bool:
+    return container.run(*service["healthcheck"]["test"][1:]).returncode == 0

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -141,13 +141,17 @@ def _mounted(option: str, context: Path, root: Path) -> Iterator[None]:
             subprocess.run(["umount", target], check=True)
 
 
-# Arguments: the root, the volume's folder on this machine, the user, the working directory, the command. The shell is
-# process 1 of its namespace until it has become the command.
+# Arguments: the root, the user, the working directory, what is mounted as pairs of paths up to `--`, the command. The
+# shell is process 1 of its namespace until it has become the command.
 _ENTER = """
 set -eu
-root=$1 volume=$2 user=$3 workdir=$4; shift 4
+root=$1 user=$2 workdir=$3; shift 3
 mount --bind "$root" "$root"
-mount --bind "$volume" "$root/data"
+while [ "$1" != -- ]; do
+  mount --bind "$1" "$root$2"
+  shift 2
+done
+shift
 mount -t tmpfs -o mode=1777,size=256m,nosuid,nodev,noexec tmpfs "$root/tmp"
 mount -t tmpfs -o mode=755,size=64k tmpfs "$root/dev"
 for name in null zero full random urandom; do
@@ -165,19 +169,30 @@ exec /usr/sbin/chroot "$root" setpriv --reuid="${user%:*}" --regid="${user#*:}" 
 class Container:
     """The image, run as its Dockerfile says and as compose.yaml asks: read-only, without any capability.
 
-    It shares the network of this machine; the port comes by `env`.
+    It shares the network of this machine; the port comes by `env`. `mounts` are files and folders besides the volume.
     """
 
-    def __init__(self, image: Image, volume: Path, env: dict[str, str]) -> None:
+    def __init__(
+        self,
+        image: Image,
+        volume: Path,
+        env: dict[str, str],
+        command: Sequence[str] = (),
+        mounts: Mapping[str, Path] | None = None,
+    ) -> None:
         self._image = image
         self.env = {**image.env, **env}
         uid, gid = map(int, image.user.split(":"))
         volume.mkdir(mode=0o700)
         os.chown(volume, uid, gid)
-        command = [*image.entrypoint, *image.command]
+        program = [*image.entrypoint, *(command or image.command)]
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-        enter = ["/bin/sh", "-c", _ENTER, "enter", image.root, volume, image.user, image.workdir]
-        self.process = subprocess.Popen([*unshare, *map(str, enter), *command], env=self.env)
+        pairs = [(volume, "/data"), *((source, target) for target, source in (mounts or {}).items())]
+        for source, target in pairs:
+            _make_mount_point(source, image.root / target.lstrip("/"))
+        mounted = [part for source, target in pairs for part in (source, target)]
+        enter = ["/bin/sh", "-c", _ENTER, "enter", image.root, image.user, image.workdir, *mounted, "--"]
+        self.process = subprocess.Popen([*unshare, *map(str, enter), *program], env=self.env)
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +222,15 @@ class Container:
         """What a daemon does: the stop signal to process 1, then wait."""
         os.kill(self.first_pid, getattr(signal, self._image.stop_signal))
         return self.process.wait(60)
+
+
+def _make_mount_point(source: Path, target: Path) -> None:
+    """As a daemon does, where the image has none."""
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
 
 
 def _first_child(pid: int) -> int:

@@ -49,6 +49,13 @@ securityContext:
 {{- /* The folder below the volume is made by the process with mode 0700; the volume's own belongs to root. */}}
 {{- define "imagegate.env" -}}
 env:
+  {{- if .root.Values.metrics.tokenKey }}
+  - name: IMAGEGATE_METRICS_TOKEN_FILE
+    value: /run/secrets/imagegate/{{ .root.Values.metrics.tokenKey }}
+  {{- else if and .root.Values.ingress.enabled (eq .component "gateway") }}
+  - name: IMAGEGATE_METRICS
+    value: "false"
+  {{- end }}
   - name: IMAGEGATE_DATA
     value: /data/imagegate
   - name: IMAGEGATE_CONFIG
@@ -58,21 +65,21 @@ env:
   - name: IMAGEGATE_DATABASE_FILE
     value: /run/secrets/imagegate/database
   - name: IMAGEGATE_STORAGE
-    value: {{ .Values.storage.url | quote }}
+    value: {{ .root.Values.storage.url | quote }}
   - name: IMAGEGATE_PUBLIC_URL
-    value: {{ .Values.publicUrl | quote }}
+    value: {{ .root.Values.publicUrl | quote }}
   # Longer than controllers keep idle connections (60 s): no request meets one that is being closed.
   - name: IMAGEGATE_HEAD_TIMEOUT_S
     value: "75"
-  {{- with .Values.trustedProxies }}
+  {{- with .root.Values.trustedProxies }}
   - name: IMAGEGATE_TRUSTED_PROXIES
     value: {{ join "," . | quote }}
   {{- end }}
-  {{- range $name, $value := .Values.storage.env }}
+  {{- range $name, $value := .root.Values.storage.env }}
   - name: {{ $name }}
     value: {{ $value | quote }}
   {{- end }}
-{{- with .Values.storage.existingSecret }}
+{{- with .root.Values.storage.existingSecret }}
 envFrom:
   - secretRef:
       name: {{ . }}
