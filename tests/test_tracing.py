@@ -51,3 +51,15 @@ def test_on_with_a_line_that_shows_no_header_also_where_it_cannot_be_read(
     assert "tracing_on" in lines
     assert "Header format invalid" in lines
     assert "a key and no header" not in lines
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999"), ("OTEL_BSP_MAX_QUEUE_SIZE", "0")],
+)
+def test_off_with_a_line_where_a_variable_cannot_be_used(
+    variable: str, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert open_tracing("boot", ENDPOINT) is None
+    assert "tracing_off" in capsys.readouterr().err

@@ -53,6 +53,9 @@ def open_tracing(instance: str, env: Mapping[str, str] = os.environ) -> Tracing 
             "tracing_off", reason=f"an endpoint is set, but the extra is missing: install imagegate[otel] ({error})"
         )
         return None
+    except ValueError as error:  # of a variable; no reason to accept no tasks
+        log_warning("tracing_off", reason=str(error))
+        return None
     log("tracing_on")  # not where to: the address may have a password in it
     return tracing
 

@@ -126,6 +126,18 @@ def test_s13_metrics_time_answers_but_not_waits_and_count_how_tasks_end(tmp_path
         assert {value for name, value in found.items() if name.startswith("imagegate_ready ")} == {1}
 
 
+def test_s13_metrics_count_what_could_not_be_stored(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "a") as gateway, gateway.client() as client:
+        blobs = gateway.data / "blobs"
+        blobs.rename(gateway.data / "moved")
+        blobs.write_text("no folder")
+        task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        assert task["status"] == "failed"
+        found = numbers(gateway)
+        assert found["imagegate_storage_errors_total"] == 1
+        assert found[f"imagegate_tasks_ended_total error={task['error']['code']}"] == 1
+
+
 def test_s13_metrics_of_the_process_stay_while_the_database_is_away(
     postgres_server: str, postgres_url: str, tmp_path: Path
 ) -> None:

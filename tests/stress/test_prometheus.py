@@ -59,7 +59,8 @@ def test_the_rules_hold_while_all_is_well_and_tell_when_the_program_is_gone(tmp_
                 return bool(healths) and set(healths.values()) == {"ok"}
 
             wait_until(are_evaluated, 60, 0.2, lambda: "every rule was evaluated")
-            assert {name for name, state in states("state").items() if state != "inactive"} == set()
+            # Pending: it fires after a day without a backup.
+            assert {name for name, state in states("state").items() if state != "inactive"} <= {"ImagegateNoBackup"}
             gateway.stop()
             wait_until(lambda: states("state")["ImagegateDown"] != "inactive", 60, 0.2, lambda: repr(states("state")))
         finally:

@@ -26,6 +26,7 @@ from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.store import settlement
 from imagegate.store.attempts import mark_spooled
+from imagegate.store.dialect import DatabaseError
 from imagegate.store.tasks import Done
 from imagegate.upstreams.base import RecoveryMode
 
@@ -36,7 +37,7 @@ async def settle(execution: Execution) -> None:
     try:
         done, batches = await _prepare(execution)
     except Exception as error:
-        runtime.counters.storage_errors += isinstance(error, OSError)
+        runtime.counters.storage_errors += not isinstance(error, DatabaseError)
         # The task may end in another way: what the call came to must not be lost with it.
         if execution.unrecorded is not None:
             end, execution.unrecorded = execution.unrecorded, None
