@@ -35,6 +35,7 @@ from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_sa
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
 from imagegate.disk import DiskWriter
+from imagegate.domain.assets import blob_key
 from imagegate.domain.errors import NotFound
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
@@ -117,6 +118,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     for folder in (settings.spool_dir, settings.blob_dir):
         if folder is not None:
             keep_from_others(folder)
+    links_origin = await _find_links_origin(settings, blobs)
     await verify_folders(database, settings, blobs)
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
@@ -139,12 +141,24 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         keyring=keyring,
         boot_id=f"boot_{secrets.token_hex(8)}",
         origin=public_origin(settings),
+        links_origin=links_origin,
         clock=clock or wall_clock,
     )
     await _register_prices(runtime)
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
     return runtime
+
+
+async def _find_links_origin(settings: Settings, blobs: BlobStore) -> str:
+    """Where links of the store begin, empty without such. SettingsError where it cannot make them."""
+    if settings.storage.storage_links != "redirect":
+        return ""
+    try:
+        link = await blobs.sign_link(blob_key("acc_0", "link.png", 0), "GET", 60)
+    except ValueError as error:
+        raise SettingsError(f"storage_links = redirect needs credentials that can sign: {error}") from error
+    return "/".join(link.split("/", 3)[:3])
 
 
 def _load_catalog(settings: Settings) -> Catalog:

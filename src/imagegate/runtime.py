@@ -33,7 +33,8 @@ LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links.
+    """`clock` gives UTC microseconds, `boot_id` names this process as an owner of leases, `origin` begins links,
+    `links_origin` those of the object store to which result links redirect.
 
     `disk` flushes what `spool` writes, and `blobs` where they are files. `image_pool` decodes untrusted images in
     processes of their own, `thumbnail_pool` those that no task waits for, at a lower priority. `thumbnail_runs` are the
@@ -61,6 +62,7 @@ class Runtime:
     keyring: Keyring
     boot_id: str
     origin: str
+    links_origin: str = ""
     clock: Clock = wall_clock
     page_secret: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     fetch_limits: FetchLimiter = dataclasses.field(default_factory=FetchLimiter)

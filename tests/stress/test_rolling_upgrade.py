@@ -139,9 +139,8 @@ def test_f20_old_and_new_processes_serve_side_by_side_until_the_old_ones_are_sto
                 load.flow()
         finally:
             load.stop()
-        states = lambda: _read_states(url)  # noqa: E731
-        wait_until(lambda: {"queued", "running"}.isdisjoint(states().values()), timeout_s=120)
-        ended = states()
+        wait_until(lambda: {"queued", "running"}.isdisjoint(_read_states(url).values()), timeout_s=120)
+        ended = _read_states(url)
         new[0].run("check", "--deep")
         for gateway in new:
             assert gateway.stop() == 0

@@ -174,6 +174,12 @@ class BlobStore(Protocol):
     async def sign_link(self, key: str, method: str, seconds: int) -> str:
         """A URL of the store itself, which needs no key and ends after so many seconds. ValueError without such."""
 
+    async def probe(self, *, links: bool) -> str:
+        """Try what the program relies on, and say in words what was found. An exception says what is missing.
+
+        `links`: also that links of its own end.
+        """
+
 
 def check_key(key: str) -> str:
     """Before a key becomes a path: some servers take `t/../x` as it is."""

@@ -198,6 +198,19 @@ class LocalBlobStore:
     async def sign_link(self, key: str, method: str, seconds: int) -> str:
         raise ValueError("a folder has no links of its own")
 
+    async def probe(self, *, links: bool) -> str:
+        def write_and_link() -> None:
+            file = self._root / f".doctor-{secrets.token_hex(8)}"
+            try:
+                file.write_bytes(b"")
+                os.link(file, linked := file.with_suffix(".link"))
+                linked.unlink()
+            finally:
+                file.unlink(missing_ok=True)
+
+        await asyncio.to_thread(write_and_link)
+        return f"{self._root} can be written to"
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -31,6 +32,7 @@ from imagegate.blobs.base import (
     StoredBytes,
     check_key,
 )
+from imagegate.blobs.probe import StoreUnfit, probe_object_store
 from imagegate.crash_points import crash_point
 from imagegate.domain.assets import Asset, shown_name
 from imagegate.logging import log_error, log_warning
@@ -49,6 +51,7 @@ _PAGE = 1000
 _UNIT_BYTES, _UNITS = 1024 * 1024, 64
 # The variables of an endpoint of one's own; it is called without TLS where that is what they say.
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+_SIGNED = re.compile(r"[?&](X-Amz-Signature|X-Goog-Signature|sig)=")
 _MAX_ERROR_CHARS = 300
 
 
@@ -226,9 +229,19 @@ class ObjectBlobStore:
         sign: Any = obstore.sign_async  # its types know no store that may not sign
         try:
             async with asyncio.timeout(_OPERATION_S):
-                return str(await sign(self._store, method, key, timedelta(seconds=seconds)))
+                link = str(await sign(self._store, method, key, timedelta(seconds=seconds)))
         except (BaseError, TimeoutError) as error:
             raise ValueError(f"{self.location} cannot sign links: {_describe(error)}") from error
+        if not _SIGNED.search(link):
+            raise ValueError(f"{self.location} cannot sign links: without credentials they have no signature")
+        return link
+
+    async def probe(self, *, links: bool) -> str:
+        try:
+            found = await probe_object_store(self._store, _connect, self.location, links=links)
+        except BaseError as error:
+            raise StoreUnfit(f"{self.location}: {_describe(error)}") from error
+        return f"{self.location}: {found}"
 
     @contextlib.asynccontextmanager
     async def _call(self, outage: Outage, key: str) -> AsyncIterator[None]:

@@ -84,6 +84,7 @@ def doctor(settings: Settings) -> None:
         ("catalog", _catalog),
         ("database", _database),
         ("secret", _secret),
+        ("storage", _storage),
         ("folders", _folders),
         ("disk", _disk),
         ("backup", _backup),
@@ -135,6 +136,10 @@ def _disk(settings: Settings) -> str:
                 f"{free / 1e9:.1f} GB free on the volume of {folder}: below {min_free_bytes / 1e9:.1f}, no new tasks"
             )
     return ", ".join(f"{free / 1e9:.1f} GB free" for _, free, _ in volumes)
+
+
+def _storage(settings: Settings) -> str:
+    return asyncio.run(open_blobs(settings).probe(links=settings.storage.storage_links == "redirect"))
 
 
 def _folders(settings: Settings) -> str:

@@ -150,7 +150,9 @@ class PageRenderer:
         # Browsers ignore this header over plain http and complain of it.
         is_secure = self.runtime.origin.startswith("https://") or self.runtime.is_loopback_only
         return {
-            "Content-Security-Policy": _content_security_policy(self.assets.import_map, self.runtime.origin),
+            "Content-Security-Policy": _content_security_policy(
+                self.assets.import_map, self.runtime.origin, self.runtime.links_origin
+            ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             **({"Cross-Origin-Opener-Policy": "same-origin"} if is_secure else {}),
@@ -160,15 +162,17 @@ class PageRenderer:
         }
 
 
-def _content_security_policy(import_map: str, origin: str) -> str:
-    """Nothing runs, shows or is called but what is ours; `origin` is where result links begin.
+def _content_security_policy(import_map: str, origin: str, links_origin: str) -> str:
+    """Nothing runs, shows or is called but what is ours; `origin` is where result links begin, and `links_origin` where
+    they lead.
 
     The import map is the one inline script, because browsers read it from nowhere else; its hash allows it.
     """
+    images = f"{origin} {links_origin}".strip()
     digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; connect-src 'self' {origin}; "
-        f"img-src 'self' blob: {origin}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"img-src 'self' blob: {images}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 

@@ -37,10 +37,12 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
 }
+_MAX_STORE_LINK_S = 300
 _LENGTH_SCHEMA = {"type": "string", "pattern": "^[0-9]+$"}
 FILE_HEADERS = (
     ResponseHeader("Content-Length", _LENGTH_SCHEMA, "Bytes of this answer"),
     ResponseHeader("Content-Range", {"type": "string", "pattern": "^bytes "}, "With 206"),
+    ResponseHeader("Location", {"type": "string"}, "With 302"),
     ResponseHeader("Content-Disposition", {"type": "string"}, "The file's name", required=True),
     ResponseHeader("Cache-Control", {"type": "string"}, "Until the link ends", required=True),
     ResponseHeader("Accept-Ranges", {"enum": ["bytes"]}, "Single ranges work", required=True),
@@ -69,7 +71,7 @@ RangeHeader = Annotated[str, HeaderParameter(name="Range"), doc("A single byte r
     media_type="image/*",
     public=True,
     response_headers=FILE_HEADERS,
-    statuses={200: "The image", 206: "A part of it"},
+    statuses={200: "The image", 206: "A part of it", 302: "A link of the object store, where the gateway is set so"},
     errors=(
         errors.InvalidSignature,
         errors.NotFound,
@@ -90,12 +92,44 @@ async def get_result(
     range_header: RangeHeader = "",
 ) -> Response[Any]:
     asset, expires_s = await _find_linked_asset(runtime, task_id, name, exp, sig)
+    left_s = max(0, expires_s - runtime.clock() // US_PER_SECOND)
     headers = {
         **_CROSS_ORIGIN_HEADERS,
         "Content-Disposition": f'inline; filename="{task_id}_{name}"',
-        "Cache-Control": f"private, max-age={max(0, expires_s - runtime.clock() // US_PER_SECOND)}",
+        "Cache-Control": f"private, max-age={left_s}",
     }
+    if runtime.links_origin and not _is_script_of_page(request):
+        return await _redirect(request, runtime, asset, headers, left_s)
     return await send_file(request, runtime, asset, headers, range_header)
+
+
+def _is_script_of_page(request: ApiRequest) -> bool:
+    """Our page's scripts read images too: from another origin only where the bucket allows it to this one."""
+    sent = request.headers
+    return sent.get("sec-fetch-dest") == "empty" and sent.get("sec-fetch-site") == "same-origin"
+
+
+async def _redirect(
+    request: ApiRequest, runtime: Runtime, asset: Asset, headers: dict[str, str], left_s: int
+) -> Response[Any]:
+    """To a link of the store, which ends with ours or earlier: it cannot be called back."""
+    try:
+        link = await runtime.blobs.sign_link(asset.key, request.method, max(1, min(left_s, _MAX_STORE_LINK_S)))
+    except ValueError as error:  # it could at the start: its credentials come from elsewhere
+        log_error("link_not_signed", key=asset.key, error=str(error))
+        raise errors.ServiceUnavailable(reason="storage_unavailable") from error
+    return Response(
+        b"",
+        status_code=302,
+        headers={
+            **_SECURITY_HEADERS,
+            **headers,
+            "Accept-Ranges": "bytes",
+            "Location": link,
+            "Cache-Control": "private, no-store",
+        },
+        media_type=asset.media_type,
+    )
 
 
 @get_or_head(

@@ -145,7 +145,7 @@ def _successes(handler: HTTPRouteHandler, schemas: Schemas) -> dict[str, Any]:
         str(status): {
             "description": description,
             "headers": headers,
-            **({"content": {operation.media_type: content}} if status not in (204, 304) else {}),
+            **({"content": {operation.media_type: content}} if status not in (204, 302, 304) else {}),
             **({"links": links} if links and status == 200 else {}),
         }
         for status, description in operation.statuses.items()
