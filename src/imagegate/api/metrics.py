@@ -54,6 +54,7 @@ class Metrics:
         self._answered.clear()
         self._exporter.count_calls(runtime.registry.route_table.routes, runtime.call_counters)
         self._exporter.count_failed_logins(runtime.failed_logins.totals)
+        self._exporter.set_storage(is_out=runtime.blobs.is_out, waiting=len(runtime.waiting_for_storage))
         return self._exporter.text()
 
     @functools.cached_property
@@ -102,6 +103,12 @@ class _Exporter:
         self._waste = self._counter(
             "imagegate_upstream_waste_usd", "Possible cost of calls with an unknown outcome", "route"
         )
+        self._storage_out = self._gauge(
+            "imagegate_storage_unavailable", "1 while the storage of images takes nothing from this process"
+        )
+        self._storage_waits = self._gauge(
+            "imagegate_tasks_waiting_for_storage", "Tasks of this process that wait for the storage of images"
+        )
         self._failed_logins = self._counter("imagegate_failed_logins", "Refused keys, sign-ins and links", "kind")
         for kind in typing.get_args(Kind):
             self._failed_logins.labels(kind)
@@ -136,6 +143,10 @@ class _Exporter:
                 )
             self._exported.calls[route, outcome] += calls
             self._exported.cost_nanos[route, outcome] += nanos
+
+    def set_storage(self, *, is_out: bool, waiting: int) -> None:
+        self._storage_out.set(is_out)
+        self._storage_waits.set(waiting)
 
     def count_failed_logins(self, totals: Counter[Kind]) -> None:
         """Raise the counters to these totals."""
