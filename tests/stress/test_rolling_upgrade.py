@@ -128,7 +128,7 @@ def test_f20_old_and_new_processes_serve_side_by_side_until_the_old_ones_are_sto
         load.start()
         try:
             load.flow()
-            migrated = new[0].run("migrate").stdout
+            migrated = new[0].run("migrate").stdout  # under load, beside the old processes
             load.flow()
             for leaving, coming in zip(old, new, strict=True):
                 coming.start()

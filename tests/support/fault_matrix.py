@@ -85,12 +85,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     REPORT_FILE.write_text(json.dumps(dict(sorted(report.items())), indent=1) + "\n", "utf-8")
 
 
+def _verdict(row: Row) -> str:
+    """What did not run is not green."""
+    if not row.not_run:
+        return "ok"
+    return "PARTLY RUN" if row.passed else "NOT RUN"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     rows = config.stash[_rows]
     terminalreporter.section("fault matrix")
     for name, row in sorted(rows.items(), key=lambda pair: (len(pair[0]), pair[0])):
-        # What did not run is not green: a row is no better than its cases.
-        verdict = "FAILED" if row.failed else "NOT RUN" if row.not_run else "ok"
+        verdict = "FAILED" if row.failed else _verdict(row)
         terminalreporter.write_line(f"{name}  {verdict}  {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
         for line in row.observations:
             terminalreporter.write_line(f"     {line}")

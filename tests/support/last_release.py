@@ -50,14 +50,27 @@ def install_last_release() -> Path:
 
 
 class OldGateway(StandaloneGateway):
-    """`imagegate serve` of the last release."""
+    """`imagegate serve` of the last release, and its commands."""
 
     def _spawn(self, arguments: list[str]) -> Child:
         return subprocess.Popen(
-            [str(install_last_release()), "-m", "imagegate", *arguments],
+            self._command(arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=self.env,
             cwd=self.data.parent,  # not in the repository, whose packages would be found first
         )
+
+    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(arguments),
+            capture_output=True,
+            text=True,
+            env=self.env,
+            timeout=60,
+            cwd=self.data.parent,
+        )
+
+    def _command(self, arguments: list[str]) -> list[str]:
+        return [str(install_last_release()), "-m", "imagegate", *arguments]
