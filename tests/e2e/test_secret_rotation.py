@@ -112,7 +112,7 @@ def test_a_process_with_the_former_secret_works_for_48_hours_and_is_not_ready_th
 
 
 def test_processes_on_one_database_take_the_new_secret_one_after_the_other(postgres_url: str, tmp_path: Path) -> None:
-    shared = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_BLOBS": str(tmp_path / "blobs")}
+    shared = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_STORAGE": str(tmp_path / "blobs")}
     env = {**shared, "IMAGEGATE_SPOOL": str(tmp_path / "spool"), "IMAGEGATE_KEY_CACHE_S": "0"}
     former = {**env, "IMAGEGATE_SECRET": "5" * 64, "IMAGEGATE_SECRET_NEXT": "6" * 64}
     new = {**env, "IMAGEGATE_SECRET": "6" * 64, "IMAGEGATE_SECRET_PREVIOUS": "5" * 64}

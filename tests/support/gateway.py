@@ -42,7 +42,7 @@ def _environment() -> dict[str, str]:
 
 def shared_folders(parent: Path) -> dict[str, str]:
     """The environment of processes that share a database: they share images and spool too."""
-    return {"IMAGEGATE_BLOBS": str(parent / "blobs"), "IMAGEGATE_SPOOL": str(parent / "spool")}
+    return {"IMAGEGATE_STORAGE": str(parent / "blobs"), "IMAGEGATE_SPOOL": str(parent / "spool")}
 
 
 class GatewayExited(AssertionError):
