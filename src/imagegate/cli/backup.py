@@ -88,7 +88,8 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
 
 async def _verify(settings: Settings, folder: Path, temp: Path | None) -> tuple[Manifest, list[Violation], str]:
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=temp or folder.parent) as place:
-        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", database="", storage="", spool="")
+        local = {"database": "", "storage": "", "storage_links": "stream", "spool": ""}
+        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", **local)
         restored = msgspec.structs.replace(settings, storage=storage)
         manifest = await restore_backup(folder, restored, linked=True)
         broken = await find_all_violations(restored, deep=True, clock=_before_everything)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64
@@ -44,6 +45,7 @@ class Person:
             assert browser.post("/web/session/token").json()["token"]
 
 
+@pytest.mark.gate
 def test_links_keys_and_sessions_survive_a_move_and_a_backup_on_the_other_engine(
     postgres_url: str, empty_postgres_url: str, s3: S3Server, tmp_path: Path
 ) -> None:
