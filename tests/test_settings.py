@@ -104,3 +104,52 @@ def test_an_old_name_is_warned_of_once_at_the_start_and_by_doctor(tmp_path: Path
         ("warning", "crashes_max", "max_crashes")
     ]
     assert report.count("warn  settings: crashes_max is now called max_crashes") == 1
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [
+        ("", "/data/blobs"),
+        ("/elsewhere", "/elsewhere"),
+        ("file:///with%20space", "/with space"),
+        ("s3://bucket", None),
+        ("s3://bucket/a/b/", None),
+        ("gs://some_bucket/prefix", None),
+        ("az://container/prefix", None),
+    ],
+)
+def test_storage_is_a_folder_or_a_bucket(storage: str, folder: str | None) -> None:
+    settings = load_settings(env={"IMAGEGATE_DATA": "/data", "IMAGEGATE_STORAGE": storage})
+    assert settings.blob_dir == (folder and Path(folder))
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "s3:",
+        "s3:/bucket",
+        "s3://",
+        "s3:///prefix",
+        "s3://key:secret@bucket",
+        "s3://bucket:9000/x",
+        "s3://bucket/../other",
+        "s3://bucket/a//b",
+        "s3://bucket/x?versionId=1",
+        "S3://bucket",
+        "http://bucket",
+        "file://relative",
+        "ftp://x",
+    ],
+)
+def test_what_is_no_storage_is_refused_without_repeating_it(storage: str) -> None:
+    with pytest.raises(SettingsError, match="setting storage must be a folder") as refused:
+        load_settings(env={"IMAGEGATE_STORAGE": storage})
+    assert "secret" not in str(refused.value)
+
+
+def test_links_redirect_only_from_a_bucket() -> None:
+    redirect = {"IMAGEGATE_STORAGE_LINKS": "redirect"}
+    assert load_settings(env={**redirect, "IMAGEGATE_STORAGE": "s3://bucket"}).storage.storage_links == "redirect"
+    for env in (redirect, {"IMAGEGATE_STORAGE_LINKS": "proxy"}):
+        with pytest.raises(SettingsError, match="setting storage_links must be"):
+            load_settings(env=env)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ SIZES = [1, 300_000, PART, PART + 1]
 
 
 def make_file(folder: Path, data: bytes, kind: AssetKind = AssetKind.result) -> tuple[Path, Asset]:
-    source = folder / "source.png"
+    source = folder / f"{secrets.token_hex(8)}.png"  # a blob may be a link to it
     source.write_bytes(data)
     facts = FileFacts("image/png", len(data), hashlib.sha256(data).hexdigest())
     return source, new_asset(kind, "acc_1", "task-unified-1-x", facts, 1_700_000_000_000_000)

@@ -70,8 +70,11 @@ def test_a_backup_is_private_whole_and_says_what_it_holds(used: Gateway, kept: P
 
 
 def test_a_backup_is_verified_where_nothing_is_left_behind(used: Gateway, kept: Path) -> None:
+    """On this machine alone, wherever the installation has its rows and images."""
+    elsewhere = {"DATABASE": "postgresql://nowhere/x", "STORAGE": "s3://nowhere/x", "STORAGE_LINKS": "redirect"}
+    machine = Gateway(used.data, env={f"IMAGEGATE_{name}": value for name, value in elsewhere.items()})
     before = digests(kept)
-    said = used.run("backup", "verify", str(kept)).stdout
+    said = machine.run("backup", "verify", str(kept)).stdout
     assert "is good: all invariants hold, every image is there, a quote is $" in said
     assert digests(kept) == before
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
@@ -228,3 +231,21 @@ def test_an_installation_that_is_served_is_not_copied(tmp_path: Path) -> None:
         after = {name: digest for name, digest in digests(served.data).items() if not name.endswith("-shm")}
         assert after == before, "the log of a killed gateway too"
     place.run("check", "--deep")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("copy", "--from", "{tmp}/nothing"), 1, "there is no database"),
+        (("copy", "--from", "postgresql://localhost/x"), 2, "--from-storage"),
+        (("backup", "create", "{tmp}/backup"), 1, "cannot open the database"),
+        (("backup", "verify", "{tmp}/no/backup"), 1, "is no backup"),
+        (("backup", "restore", "{tmp}/no/backup"), 1, "is no backup"),
+    ],
+)
+def test_what_is_not_there_is_named_and_nothing_is_made(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    place = Gateway(tmp_path / "place")
+    assert said in refuse(place, *(word.format(tmp=tmp_path) for word in arguments), code=code)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -22,6 +22,7 @@ from tests.support.crash_scenarios import (
     RunReport,
     open_environment,
 )
+from tests.support.s3_server import S3Server
 
 # Thumbnails come after a task's end: tests/e2e/test_thumbnails.py kills it there.
 POINTS = sorted(crash_points.POINTS - {"thumbnail.published"})
@@ -158,3 +159,16 @@ def test_every_place_in_the_code_is_declared() -> None:
     found = {name for file in source.rglob("*.py") for name in re.findall(r'point\("([a-z_.]+)"\)', file.read_text())}
     assert found == crash_points.POINTS
     assert len(POINTS) == 24
+
+
+@pytest.mark.gate
+@pytest.mark.fault("F1")
+@pytest.mark.timeout(300)
+def test_f1_killed_with_images_in_a_bucket(world: Environment, s3: S3Server, tmp_path: Path) -> None:
+    env = {**s3.env, "IMAGEGATE_STORAGE": s3.url()}
+    with closing(CrashScenario(world, tmp_path, world.openai, env)) as scene:
+        for place in (*PURCHASE_CRASH_POINTS, "fetch.mid", "fetch.stored", "gc.blob_deleted"):
+            [fate] = scene.run(place, **order(world, place))
+            check_report(place, fate)
+        scene.verify()
+        scene.gateway.run("check", "--deep")

@@ -84,6 +84,7 @@ def test_everything_works_with_images_in_a_bucket(s3: S3Server, tmp_path: Path) 
         newcomer.start()
 
 
+@pytest.mark.fault("F8")
 def test_an_outage_of_the_store_delays_and_loses_nothing(files: FileServer, tmp_path: Path) -> None:
     with own_server() as server, Simulator() as sim:
         env = storage(server, IMAGEGATE_EGRESS_ALLOW=files.egress_allow, IMAGEGATE_WORKERS="4")
@@ -175,7 +176,7 @@ def test_links_redirect_to_the_store_where_the_setting_says_so(s3: S3Server, tmp
         body = {**SMALL_IMAGE, "image_urls": [output["image_url"]]}
         assert parse_response(http.post(CREATE, json=body, headers=WAIT))["status"] == "completed"
         found = gateway.run("doctor").stdout
-        assert "create-only writes, ranges, checksums, a wrong secret is refused, links end" in found
+        assert "create-only writes, ranges, lists, checksums, a wrong secret is refused, links end" in found
 
 
 def test_redirects_are_refused_at_the_start_where_the_store_cannot_sign(s3: S3Server, tmp_path: Path) -> None:

@@ -9,16 +9,22 @@ import pytest
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_response
 from tests.support.gateway import Gateway, GatewayExited
 from tests.support.image_files import PNG, b64
+from tests.support.s3_server import S3Server
 
 SECRET = {"IMAGEGATE_SECRET": "5" * 64}
 ADDRESS = "http://gateway.test"  # of the proxy before them
 
 
+@pytest.mark.parametrize("storage", ["folder", pytest.param("bucket", marks=pytest.mark.gate)])
 def test_processes_serve_what_another_stored_and_refuse_to_start_where_they_could_not(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path, request: pytest.FixtureRequest, storage: str
 ) -> None:
     database = {"IMAGEGATE_DATABASE": postgres_url}
     folders = {"IMAGEGATE_STORAGE": str(tmp_path / "blobs")}
+    if storage == "bucket":
+        server: S3Server = request.getfixturevalue("s3")
+        database |= server.env
+        folders["IMAGEGATE_STORAGE"] = server.url()
     with (
         Gateway(tmp_path / "one", env={**database, **SECRET, **folders}, public_url=ADDRESS) as one,
         Gateway(tmp_path / "other", env={**database, **SECRET, **folders}, public_url=ADDRESS) as other,

@@ -98,6 +98,28 @@ def test_an_upload_whose_bytes_are_gone_or_cut_is_refused(
     client.delete(f"/api/v1/files/{file['file_id']}")
 
 
+def test_a_folder_that_takes_nothing_delays_what_was_bought(gateway: Gateway, client: httpx.Client) -> None:
+    folder = gateway.data / "blobs" / "t"
+    folder.mkdir(exist_ok=True)
+    folder.rename(away := folder.with_name("away"))
+    folder.write_bytes(b"")
+    task = parse_response(client.post(CREATE, json=SMALL_IMAGE))["id"]
+
+    def info() -> dict[str, Any]:
+        found: dict[str, Any] = parse_response(client.get(f"/v1/tasks/{task}"))
+        return {"status": found["status"], **found["task_info"]}
+
+    wait_until(lambda: "waiting" in info(), what=info)
+    assert (info()["status"], info()["waiting"]["reason"]) == ("processing", "storage_unavailable")
+    assert parse_response(client.post(UPLOAD, json={"base64_data": b64(PNG)}), 503)["code"] == 503
+    folder.unlink()
+    away.rename(folder)
+    ended = parse_response(client.get(f"/v1/tasks/{task}?wait=60"))
+    assert ended["status"] == "completed", ended
+    assert client.get(ended["results"][0]).status_code == 200
+    gateway.run("check", "--deep")
+
+
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
 def test_a_link_for_upstreams_serves_every_type(gateway: Gateway, client: httpx.Client, output_format: str) -> None:
     before = blobs(gateway)

@@ -22,8 +22,6 @@ ROWS = [row for section in load() for row in section.row]
 ALERTS = [row for row in ROWS if row.alert]
 # Prometheus adds these to whatever it scrapes, and knows by itself whether it could.
 ADDED_LABELS, ADDED_METRICS = {"instance", "job"}, {"up": {"instance", "job"}}
-# Where backups are made; not in every version.
-OPTIONAL = {"imagegate_backup_age_seconds"}
 UNITS = {"bool", "bytes", "currencyUSD", "ops", "percentunit", "reqps", "s", "short"}
 WHOLE_INSTALLATION = "(whole installation: aggregate with max)"
 
@@ -44,8 +42,8 @@ class Scrape:
 
 @pytest.fixture(scope="module")
 def scrape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
-    """After a task that was made by the second route, and one that was refused."""
-    data = tmp_path_factory.mktemp("watched") / "data"
+    """After a task that was made by the second route, one that was refused, and a backup."""
+    folder = tmp_path_factory.mktemp("watched")
     with Simulator() as cheap, Simulator() as dear:
         rows = [
             upstream_config("cheap", f"{cheap.url}/v1"),
@@ -53,9 +51,10 @@ def scrape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrape]:
             route_config("cheap", "0.001"),
             route_config("dear", "0.002"),
         ]
-        with RoutedGateway(data, *rows) as gateway:
+        with RoutedGateway(folder / "data", *rows) as gateway:
             cheap.script("500-json", "moderation-refusal")
             assert [gateway.create()["status"] for _ in range(2)] == ["completed", "failed"]
+            gateway.run("backup", "create", str(folder / "backup"))
             yield Scrape(httpx.get(f"{gateway.url}/metrics", timeout=60).text)
 
 
@@ -99,7 +98,7 @@ def test_every_metric_and_label_of_an_expression_is_in_a_scrape(row: Row, scrape
     found = list(_selectors(expression))
     assert re.sub("_(bucket|sum|count)$", "", found[0][0].name) == row.metric
     for selector, above in found:
-        if selector.name in ADDED_METRICS or (selector.name in OPTIONAL and selector.name not in scrape.labels):
+        if selector.name in ADDED_METRICS:
             continue
         assert selector.name in scrape.labels, selector.name
         known = scrape.labels[selector.name]

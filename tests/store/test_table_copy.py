@@ -15,6 +15,7 @@ from imagegate.store.table_copy import list_tables
 from imagegate.store.transaction import Tx
 from tests.store.helpers import create_customer
 from tests.store.test_migrations import make_old_database
+from tests.store.test_schema_versions import change, future_row, migrate
 
 
 def read_all(url: str) -> dict[str, list[Row]]:
@@ -86,6 +87,19 @@ def test_a_snapshot_fills_an_empty_database_and_no_other(empty_database_url: str
     db.close()
     with pytest.raises(DatabaseUnusable, match="not empty"):
         snapshot.load_snapshot(source, create_engine(empty_database_url))
+
+
+def test_tables_of_a_newer_program_are_not_left_behind(empty_database_url: str, tmp_path: Path) -> None:
+    """Also where this program may work on them."""
+    for url in (empty_database_url, str(tmp_path / "source.db")):
+        migrate(url)
+        change(url, future_row("0.0.9"))
+    file, other = tmp_path / "snapshot.db", tmp_path / "other.db"
+    if empty_database_url.startswith("postgres"):
+        with pytest.raises(DatabaseUnusable, match=r"9999_future.*use that program"):
+            snapshot.write_snapshot(create_engine(empty_database_url), file)
+    with pytest.raises(DatabaseUnusable, match=r"9999_future.*use that program"):
+        snapshot.load_snapshot(tmp_path / "source.db", create_engine(str(other)))
 
 
 def test_a_copy_that_fails_leaves_the_target_empty(empty_database_url: str, tmp_path: Path) -> None:

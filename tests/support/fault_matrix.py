@@ -24,6 +24,7 @@ class Row:
     def __init__(self) -> None:
         self.passed = 0
         self.failed = 0
+        self.not_run: list[str] = []
         self.seconds = 0.0
         self.observations: list[str] = []
 
@@ -61,6 +62,8 @@ def pytest_runtest_makereport(item: pytest.Item):  # type: ignore[no-untyped-def
         row.passed += report.passed
         row.observations += [f"{name}: {value}" for name, value in report.user_properties]
     row.failed += report.failed
+    if report.skipped:
+        row.not_run.append(f"{item.name}: {report.longrepr[2]}")
 
 
 def _missing_cases(rows: dict[str, Row]) -> list[str]:
@@ -82,13 +85,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     REPORT_FILE.write_text(json.dumps(dict(sorted(report.items())), indent=1) + "\n", "utf-8")
 
 
+def _verdict(row: Row) -> str:
+    """What did not run is not green."""
+    if not row.not_run:
+        return "ok"
+    return "PARTLY RUN" if row.passed else "NOT RUN"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     rows = config.stash[_rows]
     terminalreporter.section("fault matrix")
     for name, row in sorted(rows.items(), key=lambda pair: (len(pair[0]), pair[0])):
-        verdict = "FAILED" if row.failed else "ok"
+        verdict = "FAILED" if row.failed else _verdict(row)
         terminalreporter.write_line(f"{name}  {verdict}  {row.passed} passed, {row.failed} failed, {row.seconds:.0f} s")
         for line in row.observations:
             terminalreporter.write_line(f"     {line}")
+        for line in row.not_run:
+            terminalreporter.write_line(f"     not run: {line}", yellow=True)
     for line in _missing_cases(rows):
         terminalreporter.write_line(f"too few cases: {line}", red=True)

@@ -92,6 +92,11 @@ def _work_families(runtime: Runtime) -> Iterator[Metric]:
     webhooks = {(outcome,): float(counters.webhooks[outcome]) for outcome in _WEBHOOK_OUTCOMES}
     yield _counter("imagegate_webhook_attempts", "Webhook requests by what became of them", webhooks, "outcome")
     yield _counter("imagegate_storage_errors", "Results that could not be stored", {(): counters.storage_errors})
+    text = "1 while the storage of images takes nothing from this process"
+    yield _gauge("imagegate_storage_unavailable", text, HERE, {(): float(runtime.blobs.is_out)})
+    text = "Tasks of this process that wait for the storage of images"
+    waiting = float(len(runtime.waiting_for_storage))
+    yield _gauge("imagegate_tasks_waiting_for_storage", text, HERE, {(): waiting})
 
 
 def _database_families(runtime: Runtime) -> Iterator[Metric]:

@@ -130,7 +130,7 @@ class BlobStore(Protocol):
 
     @property
     def is_out(self) -> bool:
-        """Whether it takes no blobs at the moment, as far as this process knows."""
+        """Whether it takes no blobs at the moment, as far as this process knows. False at the moment of a trial."""
 
     async def put(self, source: Path, asset: Asset) -> None:
         """Publish the file `source`, which is already on disk, under the asset's key: it is durable afterwards.

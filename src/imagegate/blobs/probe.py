@@ -34,7 +34,8 @@ async def probe_object_store(store: Any, connect: Callable[..., Any], url: str, 
         await _require_create_only(store, key)
         if bytes(await obstore.get_range_async(store, key, start=3, end=7)) != _DATA[3:7]:
             raise StoreUnfit("a range of an object is not what was asked for")
-        found = ["create-only writes", "ranges"]
+        await _require_list(store, key)
+        found = ["create-only writes", "ranges", "lists"]
         if url.startswith("s3://"):
             await _require_checksums(store, key)
             found.append("checksums")
@@ -55,6 +56,20 @@ async def _require_create_only(store: Any, key: str) -> None:
     except AlreadyExistsError:
         return
     raise StoreUnfit("it overwrites an object that was to be created only (If-None-Match: *)")
+
+
+async def _require_list(store: Any, key: str) -> None:
+    """Who may not list is told of a missing object that it is forbidden."""
+    try:
+        await obstore.head_async(store, f"{key}-missing")
+        raise StoreUnfit("it knows an object that does not exist")
+    except FileNotFoundError:
+        pass
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise StoreUnfit("these credentials may not list the bucket (s3:ListBucket)") from error
+    names = [one["path"] async for page in obstore.list(store, chunk_size=1000) for one in page]
+    if key not in names:
+        raise StoreUnfit("an object that was written is not in the list")
 
 
 async def _require_checksums(store: Any, key: str) -> None:

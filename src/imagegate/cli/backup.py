@@ -12,7 +12,7 @@ import msgspec
 
 from imagegate.app import open_runtime
 from imagegate.backup.create import create_backup
-from imagegate.backup.manifest import BackupError, Manifest
+from imagegate.backup.manifest import BackupError, Manifest, read_manifest
 from imagegate.backup.restore import copy_installation, restore_backup
 from imagegate.cli.check import find_all_violations, report
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
@@ -74,6 +74,7 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
     Exits 0 when it is good, 1 when it is not, 2 when it could not be verified.
     """
     try:
+        read_manifest(folder)
         manifest, broken, price = asyncio.run(_verify(settings, folder.absolute(), temp))
     except BackupError as error:
         raise Exit(FAILED, f"imagegate: {error}") from error
@@ -87,7 +88,8 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
 
 async def _verify(settings: Settings, folder: Path, temp: Path | None) -> tuple[Manifest, list[Violation], str]:
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=temp or folder.parent) as place:
-        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", database="", storage="", spool="")
+        local = {"database": "", "storage": "", "storage_links": "stream", "spool": ""}
+        storage = msgspec.structs.replace(settings.storage, data=f"{place}/data", **local)
         restored = msgspec.structs.replace(settings, storage=storage)
         manifest = await restore_backup(folder, restored, linked=True)
         broken = await find_all_violations(restored, deep=True, clock=_before_everything)
@@ -153,10 +155,11 @@ def copy(
     that is acknowledged meanwhile is copied.
     """
     os.umask(0o077)
-    to_url = target is not None and target.startswith(_URLS)
-    settings = read_settings(
-        config, data if to_url or target is None else target, storage, database=target if to_url else None
-    )
+    place: dict[str, str | None] = {"data": data}
+    if target is not None:
+        # A folder holds its own database, whatever the environment says.
+        place |= {"database": target} if target.startswith(_URLS) else {"data": target, "database": ""}
+    settings = read_settings(config, storage=storage, **place)
     copied = asyncio.run(copy_installation(_settings_of(origin, from_storage), settings))
     broken = asyncio.run(find_all_violations(settings, deep=True, clock=_before_everything))
     report(broken)

@@ -306,6 +306,17 @@ def refuse_unfinished_schema(connection: Connection) -> None:
         )
 
 
+def refuse_other_schema(connection: Connection) -> None:
+    """DatabaseUnusable unless the schema is exactly that of this program: for whoever copies table by table."""
+    refuse_unfinished_schema(connection)
+    unknown = _applied_migrations(connection).keys() - {name for name, _ in load_migrations()}
+    if unknown:
+        raise DatabaseUnusable(
+            f"the database was upgraded by a newer program (migration {max(unknown)}), which has tables or columns that"
+            " this one would leave behind: use that program"
+        )
+
+
 def _find_step(connection: Connection) -> SchemaStep:
     """DatabaseUnusable where an applied file was edited, and where this program is too old for the schema."""
     if connection.is_empty():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +116,15 @@ class PostgresConnection:
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         self._db.execute(dialect.postgres_sql(sql), params)
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self._leave_pipeline()  # a pipeline takes no COPY
+        with (
+            self._db.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
 
     def execute_script(self, sql: str) -> None:
         self._leave_pipeline()  # a pipeline takes no text of several statements

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from imagegate.disk import fsync
-from imagegate.store.database import refuse_unfinished_schema
+from imagegate.store.database import refuse_other_schema
 from imagegate.store.dialect import Connection, DatabaseUnusable, Engine, Lock, first_line
 from imagegate.store.sqlite import SqliteEngine, create_private
 from imagegate.store.table_copy import copy_tables, create_schema, list_tables
@@ -25,12 +25,12 @@ _BUSY_TIMEOUT_MS = 60_000
 def write_snapshot(engine: Engine, file: Path) -> None:
     """Write the database to the new SQLite file; `make_single_file` ends it.
 
-    DatabaseUnusable where PostgreSQL has not the present schema. SQLite's is copied as it is.
+    DatabaseUnusable where PostgreSQL has another schema than that of this program. SQLite's is copied as it is.
     """
     create_private(file)
     if engine.shared:
         with _transaction(engine, readonly=True) as source:
-            refuse_unfinished_schema(source)
+            refuse_other_schema(source)
             with _transaction(SqliteEngine(file, is_copy=True), readonly=False) as target:
                 create_schema(target)
                 copy_tables(source, target, list_tables())
@@ -41,7 +41,7 @@ def write_snapshot(engine: Engine, file: Path) -> None:
 def load_snapshot(file: Path, engine: Engine) -> None:
     """Fill the empty database with what the file holds, all or nothing. DatabaseUnusable where it is not empty."""
     with _transaction(SqliteEngine(file, is_copy=True), readonly=True) as source:
-        refuse_unfinished_schema(source)
+        refuse_other_schema(source)
         with _transaction(engine, readonly=False) as target:
             target.lock(Lock.migrations)  # a gateway that starts meanwhile would make the same tables
             if not target.is_empty():

