@@ -18,7 +18,7 @@ from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
 from imagegate.store.dialect import Lock
-from imagegate.store.route_health import Blocked, try_dispatch, update_health
+from imagegate.store.route_health import Blocked, lock_all_health, try_dispatch, update_health
 from imagegate.store.tasks import (
     CancelRequested,
     Done,
@@ -26,7 +26,7 @@ from imagegate.store.tasks import (
     record_step,
     record_step_if_changed,
 )
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, lock_first
 
 HealthUpdate = Callable[[str, Health, int], Health]
 
@@ -210,3 +210,6 @@ def update_progress(tx: Tx, account_id: str, task_id: str, claim_no: int, progre
         {"id": task_id, "account_id": account_id, "claim_no": claim_no, "progress": min(progress, 99)},
     )
     return record_step_if_changed(tx, task_id, changed)
+
+
+lock_first(lock_all_health, begin_attempt, end_attempt)

@@ -15,6 +15,7 @@ from imagegate.store import assets, key_concurrency
 from imagegate.store.attempts import begin_first_attempt
 from imagegate.store.deliveries import RenderWebhook
 from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.route_health import lock_all_health
 from imagegate.store.settlement import fail_task
 from imagegate.store.tasks import (
     SELECT_TASK,
@@ -25,7 +26,7 @@ from imagegate.store.tasks import (
     record_step_if_changed,
     task_from_row,
 )
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, lock_first
 
 # A claim looks past tasks for whose calls there is no place, but not through a whole queue of them.
 _LOOKED_AT = 256
@@ -268,3 +269,6 @@ def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_a
         if not tx.is_retry or not assets.is_blob_known(tx, asset.key):
             assets.add_asset(tx, asset, row["deadline"], None)
     return Done()
+
+
+lock_first(lock_all_health, claim_due_tasks)

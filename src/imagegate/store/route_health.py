@@ -23,6 +23,7 @@ from imagegate.routing.circuit_breaker import (
 )
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
+from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
@@ -45,6 +46,14 @@ def load_health(tx: Tx) -> dict[str, Health]:
     # Rows that this transaction has changed are written at its end only.
     changed = {key[1]: row.health for key, row in tx.memo.items() if isinstance(row, _LockedHealth)}
     return {**tx.memo["health"], **changed}
+
+
+def lock_all_health(tx: Tx) -> None:
+    """Every route's and upstream's row, in one order for all processes: nobody knows yet which ones are needed."""
+    rows = tx.lock_rows("SELECT scope, body, full_at FROM route_health ORDER BY scope")
+    locked = {row["scope"]: _read_locked(row) for row in rows}
+    tx.memo["health"] = {scope: row.health for scope, row in locked.items()}
+    tx.memo.update({("health", scope): row for scope, row in locked.items()})
 
 
 def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> bool:
@@ -139,9 +148,13 @@ def _lock_health(tx: Tx, scope: str) -> _LockedHealth:
         if row is None:
             tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
             row = tx.lock_rows(select, params)[0]
-        tx.memo[key] = _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
+        tx.memo[key] = _read_locked(row)
     locked: _LockedHealth = tx.memo[key]
     return locked
+
+
+def _read_locked(row: Row) -> _LockedHealth:
+    return _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
 
 
 def _save_health(tx: Tx, scope: str) -> None:

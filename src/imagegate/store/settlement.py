@@ -14,8 +14,9 @@ from imagegate.domain.webhooks import task_delivery_id
 from imagegate.store import assets, deliveries, holds, ledger
 from imagegate.store.attempts import AttemptEnd, AttemptEnded, EndedBefore, close_open_attempts, end_attempt
 from imagegate.store.deliveries import RenderWebhook
+from imagegate.store.route_health import lock_all_health
 from imagegate.store.tasks import Done, LostLease, find_task, log_step, record_step
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, lock_first
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,3 +154,6 @@ def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) 
         {"state": state, "charge": charge, "task_id": task_id, "account_id": account_id},
     )[0]
     holds.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)
+
+
+lock_first(lock_all_health, settle_task)

@@ -117,6 +117,16 @@ def run_together(command: Callable[..., Any], many: Callable[[Tx, list[Any]], Se
     TOGETHER[command] = many
 
 
+# What some commands lock before anything else, in a transaction of any of them.
+LOCK_FIRST: dict[Callable[..., Any], Callable[[Tx], None]] = {}
+
+
+def lock_first(lock: Callable[[Tx], None], *commands: Callable[..., Any]) -> None:
+    """Rows that commands of many accounts share: locked in the middle of a transaction, they would close a circle with
+    the accounts' rows that it holds already."""
+    LOCK_FIRST.update(dict.fromkeys(commands, lock))
+
+
 @functools.cache
 def _insert_rows_sql(table: str, columns: tuple[str, ...], size: int) -> tuple[str, tuple[str, ...]]:
     """The statement and the names of its parameters, row by row."""

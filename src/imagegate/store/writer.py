@@ -11,7 +11,7 @@ from typing import Any
 
 from imagegate.job import Job, resolve_all
 from imagegate.store.dialect import Connection, DatabaseError, Engine
-from imagegate.store.transaction import TOGETHER, Tx
+from imagegate.store.transaction import LOCK_FIRST, TOGETHER, Tx
 
 # A database that does not come back within this time fails the commands that wait for it.
 MAX_RETRY_S = 10.0
@@ -103,6 +103,9 @@ class Writer(threading.Thread):
             self._connection = self._engine.connect(readonly=False)
         self._connection.begin()
         tx = Tx(self._connection, is_retry=is_retry)
+        if self._engine.shared:
+            for lock in dict.fromkeys(LOCK_FIRST[one.function] for one in batch if one.function in LOCK_FIRST):
+                lock(tx)
         for commands in _groups(batch):
             _run(tx, commands)
         tx.finish()
