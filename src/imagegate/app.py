@@ -39,6 +39,7 @@ from imagegate.concurrency import OutgoingNews
 from imagegate.disk import DiskWriter
 from imagegate.domain.assets import blob_key
 from imagegate.domain.errors import NotFound
+from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.relay import (
@@ -130,9 +131,11 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
             keep_from_others(folder)
     links_origin = await _find_links_origin(settings, blobs)
     spool.folder_id = await verify_folders(database, settings, blobs)
+    if clock is None:
+        clock = await _shared_clock(database) if database.engine.shared else wall_clock
     catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
-    deps = _build_upstream_deps(settings, spool, blobs, keyring, egress)
+    deps = _build_upstream_deps(settings, spool, blobs, keyring, egress, clock)
     boot_id = f"boot_{secrets.token_hex(8)}"
     image_processes = settings.work.max_image_processes or os.cpu_count() or 1
     runtime = Runtime(
@@ -155,7 +158,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         tracing=open_tracing(boot_id),
         notifications=open_notifications(settings.storage.database),
         links_origin=links_origin,
-        clock=clock or wall_clock,
+        clock=clock,
     )
     if database.engine.shared:
         runtime.wake_ups.news = OutgoingNews()
@@ -174,6 +177,11 @@ async def _find_links_origin(settings: Settings, blobs: BlobStore) -> str:
     except ValueError as error:
         raise SettingsError(f"storage_links = redirect needs credentials that can sign: {error}") from error
     return "/".join(link.split("/", 3)[:3])
+
+
+async def _shared_clock(database: Database) -> Clock:
+    """That of the database: machines whose clocks differ agree on deadlines, waits and links."""
+    return FollowingClock(await database.read(lambda tx: tx.now), monotonic_us)
 
 
 def _load_catalog(settings: Settings) -> Catalog:
@@ -212,7 +220,12 @@ def reload_routes(runtime: Runtime, settings: Settings) -> None:
 
 
 def _build_upstream_deps(
-    settings: Settings, spool: Spool, blobs: BlobStore, keyring: Keyring, egress: EgressRules
+    settings: Settings,
+    spool: Spool,
+    blobs: BlobStore,
+    keyring: Keyring,
+    egress: EgressRules,
+    clock: Clock = wall_clock,
 ) -> UpstreamDeps:
     origin, work = public_origin(settings), settings.work
     resolver = DnsResolver(settings.limits.dns_servers)
@@ -227,7 +240,7 @@ def _build_upstream_deps(
 
     def make_input_link(path: Path) -> str:
         # A task may wait until its deadline before the upstream fetches the link; ten minutes more for the fetch.
-        expires_s = int(time.time() + work.deadline_s + 600)
+        expires_s = int(clock() / US_PER_SECOND + work.deadline_s + 600)
         return sign_input_link(origin, keyring.derive_key("links"), blobs.key_of(path), expires_s, keyring.key_id)
 
     return UpstreamDeps(

@@ -11,6 +11,7 @@ import pytest
 
 from tests.api.helpers import CREATE, QUOTE, parse_response
 from tests.support.clocked import ClockedGateway
+from tests.support.gateway import Worker
 from tests.support.program import wait_until
 from tests.support.routed_gateway import route_config, upstream_config
 from tests.support.simulator import Simulator
@@ -128,3 +129,32 @@ def test_a_clock_that_was_set_back_while_nobody_served_holds_nothing(
             use_everything(client)
             finish(client, waiting)
             gateway.check()
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("off_s", [pytest.param(-2 * HOUR, id="behind"), pytest.param(2 * HOUR, id="ahead")])
+def test_a_machine_whose_clock_is_wrong_agrees_with_the_others_on_every_time(
+    postgres_url: str, tmp_path: Path, off_s: int
+) -> None:
+    """Its tasks have their whole time, its leases hold, and what it puts off is due when it should be."""
+    with Simulator("--latency", "3s") as sim:
+        rows = [upstream_config("up", f"{sim.url}/v1"), route_config("up", "0.001", STEADY)]
+        env = {
+            "IMAGEGATE_DATABASE": postgres_url,
+            "IMAGEGATE_SECRET": "5" * 64,
+            "IMAGEGATE_BLOBS": str(tmp_path / "blobs"),
+            "IMAGEGATE_SWEEP_S": "0.3",
+            "IMAGEGATE_LEASE_S": "2",
+        }
+        wrong = ClockedGateway(tmp_path / "wrong", *rows, env=env)
+        wrong.set_clock(off_s)
+        with wrong, Worker(tmp_path / "right", "--config", str(wrong.file), env={**env, "SIMULATOR_KEY": "a-key"}):
+            with wrong.client(wrong.new_key("customer")) as client:
+                sim.script("503-json", None)
+                tasks = [create(client, STEADY) for _ in range(4)]
+                finish(client, tasks)
+                for task in tasks:
+                    link = parse_response(client.get(f"/v1/tasks/{task}"))["results"][0]
+                    assert client.get(link).status_code == 200
+            assert sim.total["images"] == len(tasks), "no lease was taken for one that had ended"
+            wrong.check()

@@ -88,6 +88,8 @@ def test_a_worker_is_refused_on_a_database_that_cannot_be_shared(tmp_path: Path)
         Worker(tmp_path).start()
     assert refused.value.code == 1
     assert not (tmp_path / "imagegate.db").exists()
+    with pytest.raises(GatewayExited, match="would carry out nothing"):
+        Worker(tmp_path, env={"IMAGEGATE_DATABASE": "postgresql://nowhere/x", "IMAGEGATE_WORKERS": "0"}).start()
 
 
 def test_what_happens_at_one_process_is_known_at_the_others_without_a_poll(
@@ -145,7 +147,7 @@ def cut_listeners(url: str, count: int) -> None:
         wait_until(lambda: len({row[0] for row in admin.execute(f"SELECT pid {listening}").fetchall()} - cut) == count)
 
 
-@pytest.mark.parametrize("patience_s", ["600", "1"])
+@pytest.mark.parametrize("patience_s", ["600", pytest.param("1", marks=pytest.mark.gate)])
 def test_what_a_dead_workers_disk_holds_is_waited_for_and_then_bought_again(
     postgres_url: str, tmp_path: Path, sim: Simulator, patience_s: str
 ) -> None:

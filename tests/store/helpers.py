@@ -6,6 +6,7 @@ import time
 import uuid
 
 import msgspec
+import psycopg
 
 from imagegate.catalog.routes import Route
 from imagegate.domain import ids
@@ -182,3 +183,15 @@ def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:
         idempotency_key=idempotency_key or token,
         commit_id=f"cmt_{token}",
     )
+
+
+def deadlocks(url: str) -> int:
+    """Count deadlocks. A connection reports them when it ends, so all other ones are waited for."""
+    give_up = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as watch:
+        others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while (found := watch.execute(others).fetchone()) != (0,):
+            assert time.monotonic() < give_up, found
+        row = watch.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row
+    return int(row[0])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-
-import psycopg
 
 from imagegate.domain.time import US_PER_MINUTE
 from imagegate.security.rate_limit import Allowed, Denied, Quota
@@ -13,7 +10,7 @@ from imagegate.store import rate_buckets
 from imagegate.store.database import Database, create_engine
 from imagegate.store.rate_buckets import lock_key, take_shared
 from tests.conftest import OpenDatabase
-from tests.store.helpers import FakeClock
+from tests.store.helpers import FakeClock, deadlocks
 
 KEY, ACCOUNT = Quota("key", "key_1", 20), Quota("account", "acc_1", 30)
 
@@ -83,15 +80,3 @@ def test_key_5_processes_that_meet_in_many_buckets_never_wait_in_a_circle(postgr
 
     asyncio.run(scenario())
     assert deadlocks(postgres_url) == 0
-
-
-def deadlocks(url: str) -> int:
-    """Count deadlocks. A connection reports them when it ends, so all other ones are waited for."""
-    give_up = time.monotonic() + 30
-    with psycopg.connect(url, autocommit=True) as watch:
-        others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        while (found := watch.execute(others).fetchone()) != (0,):
-            assert time.monotonic() < give_up, found
-        row = watch.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert row
-    return int(row[0])

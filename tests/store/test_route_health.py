@@ -79,11 +79,13 @@ def test_who_counts_a_success_holds_up_nobody_else(postgres_url: str) -> None:
     commit(connection, tx)
     clock.now += 2 * US_PER_SECOND
     one, first = begin(database)
-    succeed(first)  # the row is locked from here to the end
+    succeed(first)
+    first.finish()  # the row is locked from here to the commit
     other, second = begin(database)
-    succeed(second)  # would wait for ten seconds, and fail
-    commit(other, second)
-    commit(one, first)
+    succeed(second)
+    commit(other, second)  # would wait for ten seconds, and fail
+    one.commit()
+    one.close()
     assert read(database).window_calls == 2
     database.close()
 

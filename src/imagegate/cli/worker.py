@@ -43,6 +43,8 @@ def worker(host: str | None, port: int | None, data: str | None, config: Path | 
             "imagegate: a worker shares its database with gateways, which SQLite cannot do: set `database` to a"
             " postgresql:// URL. With SQLite `imagegate serve` carries out the tasks itself",
         )
+    if settings.work.workers == 0:
+        raise Exit(FAILED, "imagegate: a worker with `workers = 0` would carry out nothing: remove the setting")
     configure_process_log(settings)
     with contextlib.ExitStack() as held:
         held.enter_context(lock_data_dir(settings))

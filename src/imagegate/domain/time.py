@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,6 +13,10 @@ US_PER_SECOND = 1_000_000
 US_PER_MINUTE = 60 * US_PER_SECOND
 US_PER_HOUR = 60 * US_PER_MINUTE
 US_PER_DAY = 24 * US_PER_HOUR
+
+
+def monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 def ceil_seconds(us: int) -> int:
@@ -54,3 +60,28 @@ class ClockWatch:
             return None
         step = ClockStep(last[0] + monotonic - last[1], now)
         return step if abs(step.size) >= self._MIN_STEP_US else None
+
+
+class FollowingClock:
+    """Shows what another clock shows, which is read now and then: that of the database, whatever this machine's says.
+
+    In between it goes by the monotonic clock. What differs by less than a read may take is left as it is, so that no
+    time measured with it is negative.
+    """
+
+    _MAX_OFF_US = 250 * US_PER_MS
+    _MAX_READ_US = 100 * US_PER_MS  # a look that took longer says too little
+
+    def __init__(self, now: int, monotonic: Callable[[], int]) -> None:
+        self._monotonic = monotonic
+        self._base = now - monotonic()
+
+    def __call__(self) -> int:
+        return self._base + self._monotonic()
+
+    def follow(self, now: int, asked: int) -> None:
+        """The other clock showed `now` between `asked`, by the monotonic clock, and this moment."""
+        answered = self._monotonic()
+        base = now - (asked + answered) // 2
+        if answered - asked <= self._MAX_READ_US and abs(base - self._base) > self._MAX_OFF_US:
+            self._base = base

@@ -15,9 +15,11 @@ async def wait_until_terminal(
     """The task when it has ended, or as it is after `timeout_s`. One read at first, and one per change.
 
     `is_new`: the caller has just created it, and has not given way to anything since: the first read can tell nothing.
+    Another process may have ended it meanwhile, and have told so before anybody waited here.
     Nothing of the task is held meanwhile: thousands may wait.
     """
     loop = asyncio.get_running_loop()
+    is_new = is_new and not runtime.db.engine.shared
     ends, is_late = loop.time() + timeout_s, False
     while True:
         with runtime.wake_ups.watch_task(task_id, only_end=True) as watch:

@@ -35,8 +35,8 @@ from imagegate.store.notifications import Notifications
 from imagegate.store.postgres import PostgresEngine
 from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
-from imagegate.store.transaction import Tx
-from imagegate.store.writer import ACCOUNT_RANK, LockKey, QueuedCommand, Writer
+from imagegate.store.transaction import LOCKING_ACCOUNTS, Tx
+from imagegate.store.writer import ACCOUNT_RANK, SUBMIT_RANK, LockKey, QueuedCommand, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -120,7 +120,8 @@ class Database:
 
         By convention the first argument is the account whose rows the command locks first.
         """
-        return self._enqueue(QueuedCommand(command, args, (ACCOUNT_RANK, str(args[0]) if args else "")))
+        rank = SUBMIT_RANK if command in LOCKING_ACCOUNTS else ACCOUNT_RANK
+        return self._enqueue(QueuedCommand(command, args, (rank, str(args[0]) if args else "")))
 
     def write_ordered(
         self, lock_key: LockKey, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs

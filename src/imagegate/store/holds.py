@@ -36,9 +36,10 @@ class Holder:
     def __init__(self, tx: Tx, key_ids: Iterable[str]) -> None:
         self._tx = tx
         self._today = tx.now // US_PER_DAY
-        asked, ids = name_values("id", sorted(set(key_ids)))
         # One statement locks them in the order in which a batch locks rows: by account, and each key before its
-        # account, as `close_hold` does.
+        # account, as `close_hold` does. What this transaction will close is locked with them, or it would be later.
+        closed = {key for memo in tx.memo.values() if isinstance(memo, _ClosedHolds) for key, _ in memo.keys}
+        asked, ids = name_values("id", sorted({*key_ids, *closed}))
         rows = tx.lock_rows(
             f"""SELECT k.id, k.account_id, k.cap, k.spent, k.held, k.daily_cap, k.day, k.day_spent, k.disabled,
                 k.in_flight_cap, k.concurrent_tasks, a.posted, a.held AS account_held, a.credit_line, a.unfinished

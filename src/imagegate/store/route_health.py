@@ -25,7 +25,7 @@ from imagegate.routing.circuit_breaker import (
 )
 from imagegate.routing.planner import RouteWait, WaitReason
 from imagegate.security.rate_limit import Denied, Quota, take
-from imagegate.store.dialect import SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.transaction import Tx
 
 _SLOT_RETRY_US = 500_000  # nobody knows when a call of another process ends: ask again soon
@@ -54,13 +54,13 @@ def update_health(tx: Tx, scope: str, change: Callable[[Health], Health]) -> boo
     """Apply `change` to the row as it is once it is locked. True where that ended a break.
 
     One more success of a route that does not fail is left out where one was counted within the last second, or is
-    being counted now: every call of every process ends here.
+    being counted now: every call of every process ends here, and none is to wait for another.
     """
     seen = load_health(tx).get(scope)
-    if seen is not None and is_one_more_success(seen, change(seen)):
-        was_counted = 0 <= tx.now - seen.completed_at < US_PER_SECOND
-        if was_counted or _is_locked_elsewhere(tx, scope):
-            return False
+    if seen is not None and ("health", scope) not in tx.memo and is_one_more_success(seen, change(seen)):
+        if not 0 <= tx.now - seen.completed_at < US_PER_SECOND:
+            tx.at_end(("health", scope), lambda: _count_success(tx, scope, change))
+        return False
     row = _lock_health(tx, scope)
     before, row.health = row.health, change(row.health)
     _save_health(tx, scope)
@@ -149,34 +149,44 @@ class _LockedHealth:
 
 
 def _lock_health(tx: Tx, scope: str) -> _LockedHealth:
-    """Lock the row, inserted where it is absent: two first callers meet too."""
-    key = ("health", scope)
+    """Lock the row, inserted where it is absent: two first callers meet too.
+
+    All rows with it, in one order for all processes: nobody knows which ones this transaction will need.
+    """
+    select, key = "SELECT scope, body, full_at FROM route_health", ("health", scope)
     if key not in tx.memo:
-        select, params = "SELECT body, full_at FROM route_health WHERE scope = :scope", {"scope": scope}
-        row = tx.lock_row(select, params)
-        if row is None:
-            tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
-            row = tx.lock_rows(select, params)[0]
-        tx.memo[key] = _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
+        for row in tx.lock_rows(f"{select} ORDER BY scope"):
+            tx.memo.setdefault(("health", row["scope"]), _read_locked(row))
+    if key not in tx.memo:
+        tx.insert("route_health", unless_exists="scope", scope=scope, body="{}")
+        tx.memo[key] = _read_locked(tx.lock_rows(f"{select} WHERE scope = :scope", {"scope": scope})[0])
     locked: _LockedHealth = tx.memo[key]
     return locked
 
 
-def _is_locked_elsewhere(tx: Tx, scope: str) -> bool:
-    """Otherwise the row is ours from now on."""
-    select = f"SELECT scope FROM route_health WHERE scope = :scope {SKIP_LOCKED}"
-    return ("health", scope) not in tx.memo and tx.fetch_one(select, {"scope": scope}) is None
+def _read_locked(row: Row) -> _LockedHealth:
+    return _LockedHealth(msgspec.json.decode(row["body"], type=Health), row["full_at"])
+
+
+def _count_success(tx: Tx, scope: str, change: Callable[[Health], Health]) -> None:
+    if ("health", scope) not in tx.memo:
+        # Never waits, and so can come after the locks of accounts.
+        select = f"SELECT scope, body, full_at FROM route_health WHERE scope = :scope {SKIP_LOCKED}"
+        for row in tx.fetch_all(select, {"scope": scope}):
+            tx.memo["health", scope] = _read_locked(row)
+    if (locked := tx.memo.get(("health", scope))) is not None:
+        locked.health = change(locked.health)
+        _write_health(tx, scope)
 
 
 def _save_health(tx: Tx, scope: str) -> None:
     """Written at the end of the transaction: each call of a busy upstream changes the same two rows."""
+    tx.at_end(("health", scope), lambda: _write_health(tx, scope))
 
-    def write() -> None:
-        row = _lock_health(tx, scope)
-        body = msgspec.json.encode(row.health).decode()
-        tx.execute_nowait(
-            "UPDATE route_health SET body = :body, full_at = :full_at WHERE scope = :scope",
-            {"body": body, "full_at": row.full_at, "scope": scope},
-        )
 
-    tx.at_end(("health", scope), write)
+def _write_health(tx: Tx, scope: str) -> None:
+    row: _LockedHealth = tx.memo["health", scope]
+    tx.execute_nowait(
+        "UPDATE route_health SET body = :body, full_at = :full_at WHERE scope = :scope",
+        {"body": msgspec.json.encode(row.health).decode(), "full_at": row.full_at, "scope": scope},
+    )

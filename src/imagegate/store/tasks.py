@@ -15,7 +15,7 @@ from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answe
 from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
-from imagegate.store.transaction import Tx, run_together
+from imagegate.store.transaction import LOCKING_ACCOUNTS, Tx, run_together
 
 SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
@@ -91,6 +91,7 @@ def submit_tasks(tx: Tx, submits: Sequence[tuple[str, NewTask, IdempotencyKey | 
 
 
 run_together(submit_task, submit_tasks)
+LOCKING_ACCOUNTS.add(submit_task)
 
 
 class _Accepted(TaskSubmitted, frozen=True):

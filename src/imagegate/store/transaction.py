@@ -113,6 +113,11 @@ def name_values(prefix: str, values: Sequence[str]) -> tuple[str, Params]:
 TOGETHER: dict[Callable[..., Any], Callable[[Tx, list[Any]], Sequence[Any]]] = {}
 
 
+# Commands that lock accounts at once. They run after those that may lock the health of routes; whatever else changes
+# an account's holds does so at the end of the transaction.
+LOCKING_ACCOUNTS: set[Callable[..., Any]] = set()
+
+
 def run_together(command: Callable[..., Any], many: Callable[[Tx, list[Any]], Sequence[Any]]) -> None:
     """Where callers of `command` share a commit, call `many`, whose results must be those of one after the other."""
     TOGETHER[command] = many

@@ -21,7 +21,7 @@ _RETRY_PAUSE_S = 0.05
 # Commands of one batch run in this order, the same in every writer: writers that want the same rows wait for each
 # other in a line, never in a circle. The rank comes first, then the name of the row.
 LockKey = tuple[int, str]
-BUCKET_RANK, ACCOUNT_RANK = 0, 1
+BUCKET_RANK, ACCOUNT_RANK, SUBMIT_RANK = 0, 1, 2
 
 
 class QueuedCommand(Job):
