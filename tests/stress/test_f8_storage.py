@@ -72,6 +72,7 @@ def test_f8_outages_of_the_store(tmp_path: Path, outage: Outage, seconds: int, r
             "IMAGEGATE_STORAGE": server.url(),
             "IMAGEGATE_EGRESS_ALLOW": files.egress_allow,
             "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(1 << 40),
+            "IMAGEGATE_SWEEP_S": "0.5",  # the spool must be kept meanwhile
         }
         codes: Counter[int] = Counter()
         with open_gateway(tmp_path, sim, env) as gateway, concurrent.futures.ThreadPoolExecutor(8) as clients:

@@ -36,9 +36,10 @@ async def _find_mismatched(db: Database, blobs: BlobStore) -> list[dict[str, str
     while len(mismatched) < MAX_ROWS_SHOWN and (page := await db.read(assets.list_live_assets, last_id, _PAGE)):
         last_id = page[-1].id
         verified = await asyncio.gather(*(verify(asset) for asset in page))
-        mismatched += [
-            {"id": asset.id, "key": asset.key} for asset, matches in zip(page, verified, strict=True) if not matches
-        ]
+        suspects = [asset.id for asset, matches in zip(page, verified, strict=True) if not matches]
+        # Meanwhile a gateway may have deleted what has expired: first the bytes, then it marks the row.
+        kept = await db.read(assets.list_kept_assets, suspects)
+        mismatched += [{"id": asset.id, "key": asset.key} for asset in kept]
     return mismatched[:MAX_ROWS_SHOWN]
 
 
@@ -48,10 +49,22 @@ async def _find_orphans(db: Database, blobs: BlobStore) -> list[dict[str, str]]:
     async for page in blobs.list_pages():
         old = [key for key, changed in page if changed < cutoff]
         live = await db.read(assets.find_live_keys, old)
-        orphans += [{"key": key} for key in old if key not in live]
+        suspects = [key for key in old if key not in live]
+        orphans += [{"key": key} for key in suspects if await _exists(blobs, key)]
         if len(orphans) >= MAX_ROWS_SHOWN:
             break
     return orphans[:MAX_ROWS_SHOWN]
+
+
+async def _exists(blobs: BlobStore, key: str) -> bool:
+    """What was listed may have been deleted before its row was looked for."""
+    try:
+        (await blobs.open(key)).close()
+    except BlobNotFound:
+        return False
+    except BlobDamaged:
+        pass
+    return True
 
 
 async def _matches(blobs: BlobStore, asset: Asset) -> bool:

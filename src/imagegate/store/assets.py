@@ -88,6 +88,19 @@ def has_assets(tx: Tx) -> bool:
     return tx.fetch_one("SELECT id FROM assets LIMIT 1") is not None
 
 
+def list_kept_assets(tx: Tx, asset_ids: list[str]) -> list[Asset]:
+    """Return those of these assets whose bytes nobody may have deleted yet."""
+    if not asset_ids:
+        return []
+    names, values = name_values("id", asset_ids)
+    return tx.fetch_structs(
+        Asset,
+        f"""{_ASSET} WHERE id IN ({names}) AND deleted IS NULL AND (expires > :now OR thumbnail_due IS NOT NULL)
+        ORDER BY id""",
+        values,
+    )
+
+
 def find_live_keys(tx: Tx, keys: list[str]) -> set[str]:
     """Return those of these keys whose bytes should be there."""
     if not keys:
