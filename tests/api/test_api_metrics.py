@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
+from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
@@ -131,11 +132,15 @@ def test_s13_metrics_count_what_could_not_be_stored(tmp_path: Path) -> None:
         blobs = gateway.data / "blobs"
         blobs.rename(gateway.data / "moved")
         blobs.write_text("no folder")
-        task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
-        assert task["status"] == "failed"
+        task_id = parse_response(client.post(CREATE, json=SMALL_IMAGE))["id"]
+        wait_until(lambda: numbers(gateway)["imagegate_tasks_waiting_for_storage"] == 1)
+        assert numbers(gateway)["imagegate_storage_errors_total"] >= 1
+        blobs.unlink()
+        (gateway.data / "moved").rename(blobs)
+        assert parse_response(client.get(f"/v1/tasks/{task_id}?wait=30"))["status"] == "completed"
         found = numbers(gateway)
-        assert found["imagegate_storage_errors_total"] == 1
-        assert found[f"imagegate_tasks_ended_total error={task['error']['code']}"] == 1
+        assert found["imagegate_tasks_waiting_for_storage"] == found["imagegate_storage_unavailable"] == 0
+        assert found["imagegate_tasks_ended_total error="] == 1
 
 
 def test_s13_metrics_of_the_process_stay_while_the_database_is_away(
