@@ -22,10 +22,10 @@ def open_blobs(settings: Settings, disk: DiskWriter | None = None) -> BlobStore:
         return LocalBlobStore(settings.blob_dir, disk)
     url = settings.storage.storage
     try:
-        from imagegate.blobs.object_store import ObjectBlobStore
+        from imagegate.blobs.object_store import ObjectBlobStore, describe_error
     except ImportError as error:
         raise SettingsError(f"storage {url} needs the extra s3: pip install 'imagegate[s3]'") from error
     try:
         return ObjectBlobStore(url, settings.data_dir / "incoming")
     except Exception as error:  # the library's own kinds, and what it says of credentials
-        raise SettingsError(f"storage {url} cannot be used: {error}") from error
+        raise SettingsError(f"storage {url} cannot be used: {describe_error(error)}") from error

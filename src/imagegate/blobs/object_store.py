@@ -231,7 +231,7 @@ class ObjectBlobStore:
             async with asyncio.timeout(_OPERATION_S):
                 link = str(await sign(self._store, method, key, timedelta(seconds=seconds)))
         except (BaseError, TimeoutError) as error:
-            raise ValueError(f"{self.location} cannot sign links: {_describe(error)}") from error
+            raise ValueError(f"{self.location} cannot sign links: {describe_error(error)}") from error
         if not _SIGNED.search(link):
             raise ValueError(f"{self.location} cannot sign links: without credentials they have no signature")
         return link
@@ -240,7 +240,7 @@ class ObjectBlobStore:
         try:
             found = await probe_object_store(self._store, _connect, self.location, links=links)
         except BaseError as error:
-            raise StoreUnfit(f"{self.location}: {_describe(error)}") from error
+            raise StoreUnfit(f"{self.location}: {describe_error(error)}") from error
         return f"{self.location}: {found}"
 
     @contextlib.asynccontextmanager
@@ -257,7 +257,7 @@ class ObjectBlobStore:
         except FileNotFoundError as error:
             # Without its bucket the store holds nothing, and says the same of every key.
             if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
-                raise outage.failed(f"{self.location}: {_describe(error)}") from error
+                raise outage.failed(f"{self.location}: {describe_error(error)}") from error
             outage.succeeded()
             raise
         except (BaseError, TimeoutError) as error:
@@ -269,8 +269,8 @@ class ObjectBlobStore:
         return self._failed(self._reads, key, error)
 
     def _failed(self, outage: Outage, key: str, error: Exception) -> StorageUnavailable:
-        log_error("storage_unavailable", storage=self.location, key=key, error=_describe(error))
-        return outage.failed(f"{self.location}: {_describe(error)}")
+        log_error("storage_unavailable", storage=self.location, key=key, error=describe_error(error))
+        return outage.failed(f"{self.location}: {describe_error(error)}")
 
     async def get(self, key: str, start: int = 0, end: int | None = None) -> Any:
         """The response from byte `start` on, whose body has not been read yet."""
@@ -374,7 +374,8 @@ def _attributes(asset: Asset) -> dict[Any, str]:
     }
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
+    """In one line, without what the library adds for its own developers."""
     if isinstance(error, TimeoutError):
         return f"no answer within {_OPERATION_S:.0f} s"
     return " ".join(str(error).partition("Debug source:")[0].split())[:_MAX_ERROR_CHARS]
