@@ -34,8 +34,11 @@ def keep_inputs(tx: Tx, duration_us: int) -> None:
 
 
 def forget_places(tx: Tx) -> None:
-    """What is known of folders and backups of the place that the rows came from."""
-    tx.execute("DELETE FROM installation WHERE name LIKE '%_folder'")
+    """What is known of folders and backups of the place that the rows came from. Its spools did not come with them:
+    nobody waits for what they hold."""
+    tx.execute("DELETE FROM installation WHERE name LIKE '%_folder' OR name LIKE 'spool:%'")
+    tx.execute("UPDATE attempts SET spool = NULL, spooled = 0 WHERE spool IS NOT NULL")
+    tx.execute("UPDATE tasks SET spool_wait = NULL WHERE spool_wait IS NOT NULL")
     delete_value(tx, BACKUP_UNTIL)
     delete_value(tx, LAST_BACKUP)
 
