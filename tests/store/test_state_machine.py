@@ -53,7 +53,7 @@ from tests.store.helpers import (
 )
 
 T = TypeVar("T")
-EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("IMAGEGATE_TEST_MACHINE_EXAMPLES", "16"))
 CRASHES_MAX = 3
 HOOK = "https://hook.test/"
 ERROR = TaskError(TaskErrorCode.service_error, "test")

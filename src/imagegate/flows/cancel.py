@@ -30,6 +30,8 @@ async def cancel(runtime: Runtime, task: Task) -> Task:
             found = await runtime.db.read(tasks.find_task, task.account_id, task.id) or task
             if found.error is not None and not task.terminal:
                 count_task_end(runtime, found, error=found.error.code)
+            if found.terminal and not found.cancelled:  # before its worker heard of it
+                raise TaskNotCancellable
             return found
         case AlreadyFinished():
             raise TaskNotCancellable
