@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +37,13 @@ def describe_failure(error: Exception) -> str | None:
             return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
         case _:
             return None
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> Exit:
+    if error.errno == errno.EADDRINUSE:
+        return Exit(FAILED, f"imagegate: port {port} on {host} is in use; choose another with --port")
+    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    return Exit(FAILED, f"imagegate: cannot listen on {host}, port {port}: {reason}")
 
 
 def failures_exit_with(code: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

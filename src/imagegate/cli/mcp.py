@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from imagegate.cli.client import find_gateway
-from imagegate.cli.exit_codes import USAGE, Exit
+from imagegate.cli.exit_codes import USAGE, Exit, cannot_listen
 from imagegate.cli.options import GatewayOptions, installation_options, target_options
 
 DEFAULT_PORT = 8765
@@ -56,8 +56,11 @@ def mcp(
     real_roots = tuple(root.resolve() for root in roots)
     if http:
         base_url, _ = find_gateway(gateway, needs_key=False)
-        run(functools.partial(serve_http, base_url, credits_cap, real_roots, wait_s,
-                              host=host, port=port, allowed_hosts=allowed_hosts))  # fmt: skip
+        try:
+            run(functools.partial(serve_http, base_url, credits_cap, real_roots, wait_s,
+                                  host=host, port=port, allowed_hosts=allowed_hosts))  # fmt: skip
+        except OSError as error:
+            raise cannot_listen(host, port, error) from error
     else:
         base_url, api_key = find_gateway(gateway)
         run(functools.partial(serve_stdio, base_url, api_key, credits_cap, real_roots, wait_s))
