@@ -70,7 +70,7 @@ _READY = {
     "simulate": r"start the gateway with",
     "worker": r"imagegate is working",
     "mcp --http": r"http://\S+/mcp",
-    "webhooks listen": r"http://",
+    "webhooks listen": r"use as callback_url",
 }
 
 

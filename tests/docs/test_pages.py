@@ -13,6 +13,7 @@ import re
 import shlex
 import stat
 import subprocess
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ from tests.support.simulator import Simulator
 SERVED = {"docs/clients.md", "docs/guide.md", "docs/operator.md", "docs/errors.md", "docs/troubleshooting.md"}
 # What the reader writes there.
 YOURS = {"sk-…": "a-key", "AZURE_EU_KEY=…": "AZURE_EU_KEY=a-key"}
+_PATIENCE_S = 5.0
 PORTS = ("8000", "9100", "9300", "8765")
 RUN = [page for page in pages() if any(kind(block) == "run" for block in blocks(page))]
 _ENV = {
@@ -165,7 +167,7 @@ class _Reader:
             case "output" if block.language == "json":
                 assert_json(block.code, self._printed, block.name)
             case "output":
-                assert_printed(block.code, [self._printed, *self._elsewhere()], block.name)
+                self._compare(block)
             case _:
                 if block.file:
                     (self._terminal.folder / block.file).write_text(self._here(block.code))
@@ -177,6 +179,17 @@ class _Reader:
 
     def _run(self, code: str, *, may_fail: bool = False) -> None:
         self._printed = self._shown(self._terminal.run(self._here(code), may_fail=may_fail))
+
+    def _compare(self, block: Block) -> None:
+        """What is printed in other terminals may come a moment later."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return assert_printed(block.code, [self._printed, *self._elsewhere()], block.name)
+            except AssertionError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
 
     def _elsewhere(self) -> list[str]:
         """What stands in other terminals."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import socket
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -124,21 +122,6 @@ def test_wrong_flags_end_with_one_line(options: list[str]) -> None:
     ended = CliRunner().invoke(program, ["simulate", *options]).exception
     assert isinstance(ended, Exit)
     assert (ended.code, len(ended.message.splitlines())) == (2, 1)
-
-
-@pytest.mark.parametrize("command", [["simulate"], ["mcp", "--http", "--url", "http://127.0.0.1:1"]])
-def test_a_place_that_cannot_be_listened_on_is_told_in_one_line(command: list[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        ended = CliRunner().invoke(program, [*command, "--port", str(port)]).exception
-    assert isinstance(ended, Exit)
-    assert (ended.code, ended.message) == (
-        1,
-        f"imagegate: port {port} on 127.0.0.1 is in use; choose another with --port",
-    )
-    ended = CliRunner().invoke(program, [*command, "--host", "192.0.2.1", "--port", "0"]).exception
-    assert isinstance(ended, Exit)
-    assert re.fullmatch(r"imagegate: cannot listen on 192\.0\.2\.1, port 0: \w.+", ended.message)
 
 
 def test_the_faults_can_be_listed() -> None:

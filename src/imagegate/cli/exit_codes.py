@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -42,8 +40,7 @@ def describe_failure(error: Exception) -> str | None:
 def cannot_listen(host: str, port: int, error: OSError) -> Exit:
     if error.errno == errno.EADDRINUSE:
         return Exit(FAILED, f"imagegate: port {port} on {host} is in use; choose another with --port")
-    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-    return Exit(FAILED, f"imagegate: cannot listen on {host}, port {port}: {reason}")
+    return Exit(FAILED, f"imagegate: cannot listen on {host}, port {port}: {error.strerror}")
 
 
 def failures_exit_with(code: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from imagegate.cli.exit_codes import USAGE, Exit, cannot_listen
+from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.simulator.app_state import AppState
 from imagegate.simulator.faults import FAULTS, parse_seconds
 from imagegate.simulator.jobs import JobStore
@@ -56,12 +56,7 @@ def simulate(
     if unknown_shapes:
         raise Exit(USAGE, f"imagegate: {', '.join(unknown_shapes)} is not one of the protocols {', '.join(PROTOCOLS)}")
     app_state = AppState(script, jobs, (lambda _: None) if quiet else click.echo)
-    try:
-        asyncio.run(serve(app_state, host, port, lambda origin: _greet(app_state, origin)))
-    except OSError as error:
-        if error.filename:
-            raise
-        raise cannot_listen(host, port, error) from error
+    asyncio.run(serve(app_state, host, port, lambda origin: _greet(app_state, origin)))
     total = app_state.calls.total
     click.echo(f"{total.calls} calls, {total.images} images bought in {total.purchases} purchases for ${total.usd}")
 
