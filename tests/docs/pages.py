@@ -34,6 +34,8 @@ PENDING = (
     '"prices-2026-12.toml"',
     "http://127.0.0.1:9300/",
 )
+# Lines that other commands will print: to be deleted with what removes them from `code` in `blocks`.
+PENDING_OUTPUT = r"^(?:prices: 2026-11-01\.1 applies since .*|task task-unified-\S+)\n"
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ def blocks(page: str) -> list[Block]:
     for one in _BLOCK.finditer(text):
         indent = len(one["indent"])
         code = "".join(line[indent:] for line in one["code"].splitlines(keepends=True))
+        code = re.sub(PENDING_OUTPUT, "", code, flags=re.MULTILINE)
         line = text.count("\n", 0, one.start("language")) + 1
         found.append(Block(page, line, one["language"], one["file"] or "", code, one["reason"] or ""))
     return found
