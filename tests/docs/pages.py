@@ -55,7 +55,7 @@ class Block(msgspec.Struct, frozen=True):
 
 def pages() -> list[str]:
     """Every page that a reader is led to. The specification shows no commands; decisions are history."""
-    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "client/README.md")]
     return [str(file.relative_to(ROOT)) for file in [*found, *sorted((ROOT / "docs").glob("*.md"))] if file.exists()]
 
 

@@ -34,9 +34,16 @@ from tests.support.gateway import free_port
 from tests.support.simulator import Simulator
 
 # Pages whose reader has a gateway already, started in the same folder, as they say at their beginning.
-SERVED = {"docs/clients.md", "docs/guide.md", "docs/operator.md", "docs/errors.md", "docs/troubleshooting.md"}
+SERVED = {
+    "client/README.md",
+    "docs/clients.md",
+    "docs/guide.md",
+    "docs/operator.md",
+    "docs/errors.md",
+    "docs/troubleshooting.md",
+}
 # What the reader writes there.
-YOURS = {"sk-…": "a-key", "AZURE_EU_KEY=…": "AZURE_EU_KEY=a-key"}
+YOURS = {"sk-…": "a-key", "API_KEY=imk_live_…": "API_KEY=$(cat data/demo-key)", "AZURE_EU_KEY=…": "AZURE_EU_KEY=a-key"}
 _PATIENCE_S = 5.0
 PORTS = ("8000", "9100", "9300", "8765")
 RUN = [page for page in pages() if any(kind(block) == "run" for block in blocks(page))]
