@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
@@ -66,6 +66,7 @@ from imagegate.store.database import Database, DatabaseUnusable, create_engine, 
 from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
+from imagegate.upstreams.plan import UpstreamPlan, plan_upstreams
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
 from imagegate.web.renderer import PageRenderer
@@ -118,8 +119,14 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     return database
 
 
-async def open_runtime(settings: Settings, clock: Clock | None = None, client: EgressClient | None = None) -> Runtime:
+async def open_runtime(
+    settings: Settings,
+    clock: Clock | None = None,
+    client: EgressClient | None = None,
+    configuration: Configuration | None = None,
+) -> Runtime:
     """Open everything that flows need. Close it with `runtime.close()`."""
+    catalog, plan = configuration or read_configuration(settings)
     egress = build_egress_rules(settings)
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
@@ -133,7 +140,6 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     spool.folder_id = await verify_folders(database, settings, blobs)
     if clock is None:
         clock = await _shared_clock(database) if database.engine.shared else wall_clock
-    catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress, clock)
     boot_id = f"boot_{secrets.token_hex(8)}"
@@ -145,7 +151,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         blobs=blobs,
         spool=spool,
         disk=disk,
-        registry=configure_registry(settings, catalog, deps),
+        registry=build_registry(plan, deps),
         upstream_deps=deps,
         egress_client=client or EgressClient(egress, resolver=DnsResolver(settings.limits.dns_servers)),
         egress_rules=egress,
@@ -184,39 +190,58 @@ async def _shared_clock(database: Database) -> Clock:
     return FollowingClock(await database.read(lambda tx: tx.now), monotonic_us)
 
 
-def _load_catalog(settings: Settings) -> Catalog:
+def load_configured_catalog(settings: Settings) -> Catalog:
     """SettingsError says which price or alias is invalid."""
     try:
         pairs = (pair.split("=") for pair in settings.openai.openai_models)
         names = [OpenAIName(name, row, by_operator=True) for name, row in pairs]
         return load_catalog(settings.alias, settings.credit.price_files, names)
     except CatalogError as error:
-        raise SettingsError(f"catalog: {error}") from error
+        raise _settings_error(settings, error) from error
 
 
-def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps) -> UpstreamRegistry:
-    """SettingsError says which upstream or route of the configuration is invalid."""
+def plan_configured(settings: Settings, catalog: Catalog) -> UpstreamPlan:
+    """SettingsError says which upstreams or routes of the configuration are invalid."""
     try:
-        return build_registry(
-            settings.upstream, settings.route, catalog, deps, time.strftime("%Y-%m-%d", time.gmtime())
-        )
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        return plan_upstreams(settings.upstream, settings.route, catalog, os.environ, today)
     except CatalogError as error:
-        raise SettingsError(f"configuration: {error}") from error
+        raise _settings_error(settings, error) from error
+
+
+class Configuration(NamedTuple):
+    """What the settings name, read and found to fit together: nothing is opened or made for it."""
+
+    catalog: Catalog
+    upstreams: UpstreamPlan
+
+
+def read_configuration(settings: Settings) -> Configuration:
+    """SettingsError says what is invalid."""
+    catalog = load_configured_catalog(settings)
+    return Configuration(catalog, plan_configured(settings, catalog))
+
+
+def _settings_error(settings: Settings, error: CatalogError) -> SettingsError:
+    """With the file before what stands in it: the others name the environment or a file of their own."""
+    problems = (f"{settings.file}: {text}" if text.startswith("[[") else text for text in error.problems)
+    return SettingsError(*problems)
 
 
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
     """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
-    catalog, egress = _load_catalog(settings), build_egress_rules(settings)
+    (catalog, plan), egress = read_configuration(settings), build_egress_rules(settings)
     blobs = open_blobs(settings)
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
-    return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
+    return catalog, build_registry(plan, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
 def reload_routes(runtime: Runtime, settings: Settings) -> None:
     """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was."""
-    runtime.registry.replace_with(configure_registry(settings, runtime.catalog, runtime.upstream_deps))
+    plan = plan_configured(settings, runtime.catalog)
+    runtime.registry.replace_with(build_registry(plan, runtime.upstream_deps))
 
 
 def _build_upstream_deps(
@@ -253,13 +278,10 @@ def _build_upstream_deps(
 
 
 def build_egress_rules(settings: Settings) -> EgressRules:
-    """The rules for URLs from users. SettingsError names the setting that is invalid."""
+    """The rules for URLs from users."""
     limits = settings.limits
-    try:
-        allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
-        return EgressRules(allow, limits.egress_deny, limits.egress_ports, limits.egress_contact)
-    except ValueError as error:
-        raise SettingsError(f"egress settings: {error}") from error
+    allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
+    return EgressRules(allow, limits.egress_deny, limits.egress_ports, limits.egress_contact)
 
 
 def public_origin(settings: Settings) -> str:

@@ -257,9 +257,10 @@ def test_doctor_says_what_is_amiss(used: Gateway, tmp_path: Path) -> None:
 
 
 def test_doctor_names_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
-    assert "lease_s" in run_failing(tmp_path, {"IMAGEGATE_LEASE_S": "0"})
-    assert "port" in run_failing(tmp_path, {"IMAGEGATE_PORT": "99999"})
-    assert "configuration" in run_failing(tmp_path, {"IMAGEGATE_WORKERS": "many"})
+    for name, value in (("LEASE_S", "0"), ("PORT", "99999"), ("WORKERS", "many")):
+        told = run_failing(tmp_path, {f"IMAGEGATE_{name}": value})
+        assert told.startswith(f"imagegate: IMAGEGATE_{name} is {value!r}: must be ")
+        assert told.count("\n") == 1
 
 
 def test_a_data_folder_that_is_a_file_is_one_line_and_code_1(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model, ModelPrice, OpenAIName, PriceBlock, TokenRates
+from imagegate.domain.bounds import ConfigurationError
 from imagegate.domain.money import parse_decimal
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 from imagegate.domain.time import US_PER_SECOND
 
 
-class CatalogError(ValueError):
+class CatalogError(ConfigurationError):
     """Catalog or route data that contradicts itself; the text names the place."""
 
 
