@@ -31,7 +31,7 @@ from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.api.traced_requests import TracedRequests
-from imagegate.blobs import BlobStore, open_blobs
+from imagegate.blobs import BlobStore, LocalBlobStore, open_blobs
 from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
@@ -229,9 +229,10 @@ def _settings_error(settings: Settings, error: CatalogError) -> SettingsError:
 
 
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
-    """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
+    """The catalog and the upstreams alone, for commands that call an upstream without a gateway. All that they write
+    is beside the spool: where no installation is, none begins."""
     (catalog, plan), egress = read_configuration(settings), build_egress_rules(settings)
-    blobs = open_blobs(settings)
+    blobs = LocalBlobStore(spool.root / "blobs")
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from imagegate.app import open_database
+from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
@@ -20,7 +18,6 @@ from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.refunds import refund as give_back
 from imagegate.flows.secret_check import open_verified_keyring
-from imagegate.logging import configure_logging
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
@@ -28,22 +25,6 @@ from imagegate.store.acts import KeysEnded
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
-
-T = TypeVar("T")
-
-
-def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
-    configure_logging(settings.server.log_level)
-
-    async def run() -> T:
-        database = open_database(settings)
-        try:
-            return await work(database)
-        finally:
-            database.close()
-
-    return asyncio.run(run())
 
 
 def _parse_credits(settings: Settings, text: str | None) -> Nanos | None:

@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import connect_database, open_database, public_origin
+from imagegate.app import connect_database, public_origin
 from imagegate.blobs import open_blobs
 from imagegate.catalog.load import load_catalog
-from imagegate.cli.accounts import run_on_database
+from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
@@ -41,8 +41,7 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
 
     Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
-    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
+    require_database(settings)
     broken = asyncio.run(find_all_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
@@ -79,6 +78,7 @@ def report(broken: list[Violation]) -> None:
 @with_settings
 def doctor(settings: Settings) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
+    require_database(settings)
     click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
@@ -113,7 +113,7 @@ def _secret(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    database = open_database(settings)
+    database = open_existing_database(settings)
     database.close()
     return f"{database.engine.name}, schema up to date"
 
