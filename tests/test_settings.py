@@ -58,6 +58,7 @@ def test_a_file_of_a_variable_that_cannot_be_read_is_named(content: bytes | None
         ('[server]\nport = "x"', "port"),
         ("port = ", "not valid TOML"),
         ("[server]\nport = 70000", "setting port must be 0 to 65535"),
+        ('[server]\nlog_format = "xml"', "setting log_format must be one of auto, console, json"),
         ('[server]\nlog_level = "loud"', "setting log_level must be one of debug, info, warning, error, critical"),
     ],
 )

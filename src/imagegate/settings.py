@@ -33,6 +33,7 @@ _WEBHOOK_LEASE_MARGIN_S = 30  # for the commits before and after a request
 OBJECT_SCHEMES = ("s3://", "gs://", "az://")
 _FILE_SCHEME = "file://"
 STORAGE_LINKS = ("stream", "redirect")
+LOG_FORMATS = ("auto", "console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -72,6 +73,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_connections: int = 10_000
     connections_per_address: int = 2000
     log_level: str = "info"
+    log_format: str = "auto"
+    access_log: bool = False
     metrics: bool = True
     metrics_token: str = ""
 
@@ -278,6 +281,7 @@ def _split_list(value: Any, kind: type[msgspec.Struct], field: str) -> Any:
 def _validate(settings: Settings) -> Settings:
     rules = [
         ("log_level", settings.server.log_level.lower() in LOG_LEVELS, f"one of {', '.join(LOG_LEVELS)}"),
+        ("log_format", settings.server.log_format in LOG_FORMATS, f"one of {', '.join(LOG_FORMATS)}"),
         (
             "metrics_token",
             not settings.server.metrics_token or len(settings.server.metrics_token) >= _MIN_TOKEN_CHARS,
