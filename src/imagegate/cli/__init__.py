@@ -2,7 +2,7 @@
 
 Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `backup`, `check`, `doctor`)
 work on the data folder, also while a gateway runs, and `copy` while none does; commands of a customer (`generate`,
-`quote`, `tasks`, `credits`, `mcp`) call a gateway over HTTP.
+`quote`, `tasks`, `credits`, `webhooks`, `mcp`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _COMMANDS = {
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",
+    "webhooks": "webhooks:webhooks",
     "simulate": "simulate:simulate",
 }
 

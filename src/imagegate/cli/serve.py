@@ -92,7 +92,7 @@ def serve(
 
 
 def configure_process_log(settings: Settings, configuration: Configuration) -> None:
-    configure_logging(settings.server.log_level)
+    configure_logging(settings.server.log_level, settings.server.log_format)
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.ERROR)
     server_log.addHandler(_UvicornLog())
